@@ -1,0 +1,116 @@
+"""The nouns every room shares: series, forecasts as sample paths, what a policy may see, and the order it proposes.
+
+The clock contract, shared by planning, replay, twin and learning. In each period t:
+
+1. receive what is due at the start of t;
+2. observe stock, pipeline and everything known, and decide;
+3. demand of t happens;
+4. cost is booked on the stock left at the end of t and on the units lost or late in t.
+
+An order decided in period t with a lead time of L periods is received in step 1 of period t + L. "Decided at the end of week X"
+is step 2 of week X + 1: with L = 2 it is sellable from the start of week X + 3. The window an order must cover is therefore
+periods t .. t + L + R - 1, L + R periods long, where R is the review interval.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+Integers = NDArray[np.integer]
+
+#: The columns that name one series; the same words in SQL, Feast and Python.
+SERIES = ("item_id", "location_id")
+
+#: The nine quantile levels of the M5 uncertainty competition.
+QUANTILES = (0.005, 0.025, 0.165, 0.25, 0.5, 0.75, 0.835, 0.975, 0.995)
+
+
+@dataclass(frozen=True)
+class Economics:
+    """What a unit too many and a unit too few cost; per-series arrays of shape (N,), money in the world's currency.
+
+    holding: h, cost of one unit left at the end of a period. shortage: p, cost of one unit of demand not met.
+    unit_cost: purchase price of one unit. order_cost: K, fixed cost of one order line.
+    """
+
+    holding: Floats
+    shortage: Floats
+    unit_cost: Floats
+    order_cost: Floats
+    unmet: Literal["lost", "backlog"] = "lost"
+
+    @property
+    def fractile(self) -> Floats:
+        """The critical fractile p / (p + h): the probability of covering the window's demand that costs least (newsvendor)."""
+        return self.shortage / (self.shortage + self.holding)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a policy may see when it decides at step 2 of a period: stock, what is on the way, the past and the forecast.
+
+    on_hand: (N,) units after step 1. pipeline: (N, K), units due at the start of period t + k, k = 1 .. K (column 0 is t + 1).
+    history: (N, T) demand of periods t - T .. t - 1, NaN where unknown. paths: (N, S, H) sampled demand of periods
+    t .. t + H - 1, or None for policies that need no forecast. lead_time: (N,) whole periods L. review: R, whole periods.
+    backlog: (N,) units owed to customers (zero under lost sales).
+    """
+
+    on_hand: Floats
+    pipeline: Floats
+    history: Floats
+    paths: Floats | None
+    lead_time: Integers
+    review: int
+    economics: Economics
+    backlog: Floats = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def position(self) -> Floats:
+        """The stock position: on hand + on the way - owed, shape (N,)."""
+        owed = self.backlog if self.backlog.size else 0.0
+        return self.on_hand + self.pipeline.sum(axis=1) - owed
+
+
+class Policy(Protocol):
+    """A rule that turns a situation into quantities; rounding to MOQ and multiples is done by whoever asks."""
+
+    name: str
+
+    def order(self, situation: Situation) -> Floats:
+        """Units to order now, shape (N,), never negative."""
+        ...
+
+
+@dataclass(frozen=True)
+class OrderLine:
+    """One proposed order line: a purchase (supplier to location) or a transfer (location to location), with its reason in numbers.
+
+    parts adds up exactly to quantity: expected_demand + safety_stock - stock_position + every adjustment (rounding, MOQ, budget ...).
+    """
+
+    world: str
+    kind: Literal["purchase", "transfer"]
+    item_id: str
+    location_id: str  # where the goods go
+    from_id: str  # the supplier, or the location that ships
+    quantity: float
+    review_period: date  # the first day of the review period this order belongs to
+    due_on: date
+    unit_cost: float
+    parts: dict[str, float]
+    reason: str
+
+    @property
+    def intent_key(self) -> str:
+        """world | kind | item | location | review period: the need itself, so a re-plan revises and never repeats it."""
+        return "|".join((self.world, self.kind, self.item_id, self.location_id, self.review_period.isoformat()))
+
+    @property
+    def value(self) -> float:
+        return self.quantity * self.unit_cost
