@@ -1,0 +1,52 @@
+# Everything a newcomer needs: `make run`, then `make test`. Nothing is installed outside .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+export GX_ANALYTICS_ENABLED := false
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+export FEAST_USAGE := False
+.DEFAULT_GOAL := help
+
+help: ## say what each target does
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+$(UV):
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.installed: requirements.lock pyproject.toml | $(UV)
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
+install: $(VENV)/.installed ## set up the environment from the lock
+
+install-dev: $(VENV)/.installed-dev ## the same, with the tools the tests need
+
+run: install ## raw extracts to orders on the sample company
+	$(BIN)/stockhouse run sample_data
+
+test: install-dev ## every test that needs nothing but this checkout (services and shared data when they are there)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+bench: install-dev ## every benchmark, into tests/benchmarks/RESULTS.md
+	$(BIN)/python tests/benchmarks/results.py
+
+drill: install-dev ## the long fault drills
+	$(BIN)/python tests/landing/drill_landing.py
+	$(BIN)/python tests/ledger/drill_procurement.py
+
+lock: $(UV) ## resolve the locks anew, without any index host in them
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate pyproject.toml -o requirements.lock
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --extra dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+
+.PHONY: help install install-dev run test bench drill lock

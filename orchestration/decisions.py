@@ -1,0 +1,61 @@
+"""Decisions are data: every run leaves one Parquet file a table under state/decisions, and the warehouse reads them as schema `decisions`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+_TEXT, _NUMBER, _TIME, _DAY = pl.String, pl.Float64, pl.Datetime("us"), pl.Date
+
+#: The tables and their columns; run_id and as_of come first in each, so that every decision can be placed.
+DECISIONS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
+    "forecasts": {
+        "run_id": _TEXT, "as_of": _TIME, "model": _TEXT, "item_id": _TEXT, "location_id": _TEXT,
+        "period_start": _DAY, "quantile": _NUMBER, "value": _NUMBER,
+    },
+    "champions": {
+        "run_id": _TEXT, "as_of": _TIME, "policy": _TEXT, "holding_cost": _NUMBER, "shortage_cost": _NUMBER,
+        "total_cost": _NUMBER, "mean_difference": _NUMBER, "lower": _NUMBER, "upper": _NUMBER, "is_champion": pl.Boolean,
+    },
+    "order_lines": {
+        "run_id": _TEXT, "as_of": _TIME, "order_line_id": _TEXT, "intent_key": _TEXT, "kind": _TEXT, "item_id": _TEXT,
+        "location_id": _TEXT, "from_id": _TEXT, "quantity": _NUMBER, "review_period": _DAY, "due_on": _DAY, "unit_cost": _NUMBER,
+        "value": _NUMBER, "reason": _TEXT, "policy": _TEXT, "model": _TEXT, "eoq_quantity": _NUMBER, "min_max_quantity": _NUMBER,
+    },
+    "explanations": {"run_id": _TEXT, "as_of": _TIME, "order_line_id": _TEXT, "part": _TEXT, "quantity": _NUMBER},
+    "exceptions": {
+        "run_id": _TEXT, "as_of": _TIME, "item_id": _TEXT, "location_id": _TEXT, "kind": _TEXT, "severity": _TEXT, "reason": _TEXT,
+    },
+}  # fmt: skip
+
+
+def record(folder: Path, run_id: str, table: str, frame: pl.DataFrame) -> Path:
+    """Keep one run's decisions of one kind; a retried run replaces its own file whole, never half."""
+    schema = DECISIONS[table]
+    target = folder / table / f"{run_id}.parquet"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    written = target.with_suffix(".writing")
+    frame.select([pl.col(name).cast(kind) for name, kind in schema.items()]).write_parquet(written)
+    os.replace(written, target)
+    return target
+
+
+def load(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Make schema `decisions` say exactly what state/decisions says; tables no run has written yet are there and empty."""
+    con.execute("create schema if not exists decisions")
+    for table, schema in DECISIONS.items():
+        files = sorted(str(path) for path in (folder / table).glob("*.parquet"))
+        con.register("empty_decisions", pl.DataFrame(schema=schema).to_arrow())
+        con.execute(f"create or replace table decisions.{table} as select * from empty_decisions")
+        con.unregister("empty_decisions")
+        if files:
+            con.execute(f"insert into decisions.{table} by name select * from read_parquet(?, union_by_name = true)", [files])
+
+
+def latest(folder: Path, table: str) -> pl.DataFrame | None:
+    """The newest run's decisions of one kind, or None before the first run."""
+    files = sorted((folder / table).glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)
+    return pl.read_parquet(files[-1]) if files else None

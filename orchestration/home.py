@@ -1,0 +1,125 @@
+"""A home: the folder where one company's lakehouse lives, what in it must never be lost, and the only door to its warehouse.
+
+state/ is what cannot be made again (delivered bytes, the ledger, the inbox, decisions) and no command deletes it.
+derived/ is what `stockhouse rebuild` recreates from it: warehouse, features, models, published snapshots.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+DEFAULT_HOME = ".lakehouse"
+
+
+class HomeError(Exception):
+    """The home cannot be used as asked; the message says why and how to mend it."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """One company's lakehouse on disk."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, root: Path, world: str | None = None) -> Home:
+        """Open or found the home of a world; a home that belongs to another world is refused."""
+        home = cls(root.resolve())
+        for folder in (home.archive, home.inbox, home.decisions, home.features, home.models, home.dagster):
+            folder.mkdir(parents=True, exist_ok=True)
+        owner = home.owner
+        if world is None:
+            if owner is None:
+                raise HomeError(f"{root} belongs to no world yet. Run `stockhouse run WORLD --home {root}` first.")
+        elif owner is None:
+            (home.state / "world").write_text(world + "\n", encoding="utf-8")
+        elif owner != world:
+            raise HomeError(f"{root} belongs to world '{owner}', not '{world}'. Give this world a home of its own with --home.")
+        return home
+
+    @property
+    def owner(self) -> str | None:
+        """The world this home belongs to, or None while it is empty."""
+        marker = self.state / "world"
+        return marker.read_text(encoding="utf-8").strip() if marker.exists() else None
+
+    @property
+    def state(self) -> Path:
+        return self.root / "state"
+
+    @property
+    def derived(self) -> Path:
+        return self.root / "derived"
+
+    @property
+    def archive(self) -> Path:
+        return self.state / "archive"
+
+    @property
+    def inbox(self) -> Path:
+        return self.state / "inbox"
+
+    @property
+    def decisions(self) -> Path:
+        return self.state / "decisions"
+
+    @property
+    def ledger_url(self) -> str:
+        """Where orders are kept: PostgreSQL if STOCKHOUSE_LEDGER_URL says so, else SQLite in the home."""
+        return os.environ.get("STOCKHOUSE_LEDGER_URL") or f"sqlite:///{self.state / 'ledger.sqlite'}"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.derived / "warehouse.duckdb"
+
+    @property
+    def features(self) -> Path:
+        return self.derived / "features"
+
+    @property
+    def models(self) -> Path:
+        return self.derived / "models"
+
+    @property
+    def published(self) -> Path:
+        return self.derived / "published"
+
+    @property
+    def data_docs(self) -> Path:
+        return self.derived / "data_docs"
+
+    @property
+    def gate_results(self) -> Path:
+        return self.derived / "gate_results"
+
+    @property
+    def dagster(self) -> Path:
+        return self.derived / "dagster"
+
+    @contextmanager
+    def connect(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The one way to open the warehouse. The handle is closed on leaving: dbt runs as another process and needs the lock."""
+        con = duckdb.connect(str(self.warehouse), read_only=read_only)
+        try:
+            con.execute("set python_enable_replacements = false")  # a Python variable must never read as a table
+            yield con
+        finally:
+            con.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the home for one run: a second writer is told so at once instead of waiting or interleaving."""
+        self.derived.mkdir(parents=True, exist_ok=True)
+        with (self.derived / "writer.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise HomeError(f"another run is writing to {self.root}. Wait for it to end, or use another --home.") from error
+            yield  # the lock ends with the file handle, also when the process is killed
