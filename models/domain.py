@@ -58,7 +58,9 @@ class Situation:
     on_hand: (N,) units after step 1. pipeline: (N, K), units due at the start of period t + k, k = 1 .. K (column 0 is t + 1).
     history: (N, T) demand of periods t - T .. t - 1, NaN where unknown. paths: (N, S, H) sampled demand of periods
     t .. t + H - 1, or None for policies that need no forecast. lead_time: (N,) whole periods L. review: R, whole periods.
-    backlog: (N,) units owed to customers (zero under lost sales).
+    backlog: (N,) units owed to customers (zero under lost sales). lead_time_paths: (N, S) sampled whole lead times, one a demand
+    path; empty when the lead time is certain. phase: (T + H,) position in the year (week 1 .. 53, or day) of the history's and
+    then of the coming periods; empty when the caller knows no calendar.
     """
 
     on_hand: Floats
@@ -69,6 +71,8 @@ class Situation:
     review: int
     economics: Economics
     backlog: Floats = field(default_factory=lambda: np.zeros(0))
+    lead_time_paths: Integers = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
+    phase: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     @property
     def position(self) -> Floats:
@@ -80,7 +84,10 @@ class Situation:
 class Policy(Protocol):
     """A rule that turns a situation into quantities; rounding to MOQ and multiples is done by whoever asks."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The name the registry, the scorecard and the decisions use."""
+        ...
 
     def order(self, situation: Situation) -> Floats:
         """Units to order now, shape (N,), never negative."""
@@ -91,7 +98,8 @@ class Policy(Protocol):
 class OrderLine:
     """One proposed order line: a purchase (supplier to location) or a transfer (location to location), with its reason in numbers.
 
-    parts adds up exactly to quantity: expected_demand + safety_stock - stock_position + every adjustment (rounding, MOQ, budget ...).
+    parts adds up exactly to quantity: expected_demand + safety_stock - stock_position + every adjustment (rounding, MOQ, budget
+    ...).
     """
 
     world: str

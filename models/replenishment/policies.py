@@ -1,0 +1,151 @@
+"""Policies that decide from a distribution of demand; the legacy baselines they are measured against are in `legacy`.
+
+Every policy turns a Situation into units to order, for all series at once; rounding to MOQ and multiples is done by whoever asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+
+from models.domain import Floats, Policy, Situation
+from models.replenishment.legacy import EoqReorderPoint, MinMax, MovingAverageCover, PeriodicReview, SpreadsheetRule
+from models.replenishment.projection import critical_order, rows_of, window_demand
+
+
+@dataclass(frozen=True)
+class QuantileOrderUpTo:
+    """Order so much that one more unit would cost more to hold than it saves in lost sales, judged on sampled futures.
+
+    Backlog: the order-up-to level is the fractile p / (p + h) of the window's demand. Lost sales: the same fractile of demand in
+    the last review interval beyond the stock each path has left by then. scale multiplies p: below 1 where a unit left over is
+    worth less than the one-period trade says, to be tuned by replay. service_level sets the fractile directly (p is then the cost
+    it implies).
+    """
+
+    scale: float = 1.0
+    service_level: float | None = None
+    whole_units: bool = True
+    name: str = "quantile_order_up_to"
+    is_legacy: ClassVar[bool] = False
+
+    def shortage(self, situation: Situation) -> Floats:
+        """The p this policy decides with, shape (N,)."""
+        if self.service_level is None:
+            return situation.economics.shortage * self.scale
+        return situation.economics.holding * self.service_level / (1 - self.service_level)
+
+    def target(self, situation: Situation) -> Floats:
+        """The order-up-to level as a stock position, shape (N,)."""
+        return situation.position + critical_order(situation, self.shortage(situation))
+
+    def order(self, situation: Situation) -> Floats:
+        quantity = np.maximum(critical_order(situation, self.shortage(situation)), 0.0)
+        return np.round(quantity) if self.whole_units else quantity
+
+
+@dataclass(frozen=True)
+class CappedBaseStock:
+    """Order up to a level, but never more than a cap at once: for long lead times and lost sales nearly as good as the optimum.
+
+    level and cap: (N,) arrays or numbers. Left out, level is the fractile p / (p + h) of the window's demand and cap that of one
+    review interval's demand, both from the sample paths. Source: Xin, Operations Research 69(1), 2021.
+    """
+
+    level: Floats | float | None = None
+    cap: Floats | float | None = None
+    name: str = "capped_base_stock"
+    is_legacy: ClassVar[bool] = False
+
+    def target(self, situation: Situation) -> Floats:
+        """The base-stock level as a stock position, shape (N,)."""
+        if self.level is not None:
+            return np.broadcast_to(self.level, situation.on_hand.shape).astype(np.float64)
+        return _quantile(window_demand(situation), situation.economics.fractile)
+
+    def order(self, situation: Situation) -> Floats:
+        cap = self.cap
+        if cap is None:
+            none_yet = np.zeros_like(situation.lead_time)
+            cap = _quantile(
+                window_demand(replace(situation, lead_time=none_yet, lead_time_paths=np.zeros((0, 0), dtype=np.int64))),
+                situation.economics.fractile,
+            )
+        return np.clip(self.target(situation) - situation.position, 0.0, cap)
+
+
+@dataclass(frozen=True)
+class ReorderPointOrderUpTo:
+    """(s, S): wait until the position falls below s, then order up to S; right where every order line costs money of its own.
+
+    s is the level of QuantileOrderUpTo, S = s + sqrt(2 K d / h) with d the mean demand of a period on the paths.
+    """
+
+    scale: float = 1.0
+    name: str = "s_S"
+    is_legacy: ClassVar[bool] = False
+
+    def target(self, situation: Situation) -> Floats:
+        """The upper level S as a stock position, shape (N,)."""
+        return QuantileOrderUpTo(scale=self.scale).target(situation) + self._batch(situation)
+
+    def order(self, situation: Situation) -> Floats:
+        lacking = critical_order(situation, situation.economics.shortage * self.scale)
+        return np.where(lacking > 0, np.round(lacking + self._batch(situation)), 0.0)
+
+    def _batch(self, situation: Situation) -> Floats:
+        if situation.paths is None:
+            raise ValueError("(s, S) needs sample paths of demand: pass a forecast")
+        mean = situation.paths.mean(axis=(1, 2), dtype=np.float64)
+        economics = situation.economics
+        return np.sqrt(2 * economics.order_cost * mean / np.maximum(economics.holding, 1e-12))
+
+
+@dataclass(frozen=True)
+class Smoothed:
+    """Another policy with its orders damped: each order moves only a part of the way from the recent mean order to what is wanted.
+
+    weight 1 is the policy itself, lower weights calm what the supplier sees (the bullwhip) and cost money downstream: replay
+    prices it.
+    """
+
+    policy: Policy
+    weight: float = 0.5
+    window: int = 13
+    name: str = field(default="smoothed")
+    is_legacy: ClassVar[bool] = False
+
+    def order(self, situation: Situation) -> Floats:
+        wanted = self.policy.order(situation)
+        recent = situation.history[:, -self.window :]
+        known = ~np.isnan(recent)
+        mean = np.where(known, recent, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1) * situation.review
+        return np.round(self.weight * wanted + (1 - self.weight) * np.minimum(mean, wanted + mean * (wanted > 0)))
+
+
+#: Every policy by the name the command line, the scorecard and the decisions use.
+POLICIES: dict[str, Policy] = {
+    policy.name: policy
+    for policy in (
+        QuantileOrderUpTo(),
+        CappedBaseStock(),
+        ReorderPointOrderUpTo(),
+        EoqReorderPoint(),
+        PeriodicReview(),
+        MinMax(),
+        MovingAverageCover(),
+        SpreadsheetRule(),
+    )
+}
+
+#: The baselines a company is likely to run today; always shown beside, never chosen silently.
+LEGACY: tuple[str, ...] = tuple(name for name, policy in POLICIES.items() if getattr(policy, "is_legacy", False))
+
+__all__ = ["LEGACY", "POLICIES", "CappedBaseStock", "QuantileOrderUpTo", "ReorderPointOrderUpTo", "Smoothed", "rows_of"]
+
+
+def _quantile(values: Floats, level: Floats) -> Floats:
+    rank = np.ceil(level * values.shape[1] * (1 - 1e-9)).astype(np.int64) - 1
+    return np.take_along_axis(np.sort(values, axis=1), np.clip(rank, 0, values.shape[1] - 1)[:, None], axis=1)[:, 0]
