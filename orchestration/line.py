@@ -1,0 +1,128 @@
+"""The line as one call: execute the Dagster job in this process, tell progress as it goes, and say what came of it."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import yaml
+
+from orchestration.home import Home
+
+#: Dagster's own settings for a home: nothing leaves the machine, a killed run frees the writer's slot.
+INSTANCE = {
+    "telemetry": {"enabled": False},
+    "concurrency": {"pools": {"default_limit": 1}},
+    "run_monitoring": {"enabled": True, "free_slots_after_run_end_seconds": 60},
+}
+
+
+class LineStopped(Exception):
+    """A station or a gate stopped the run; the message is the reason a person can act on."""
+
+
+@dataclass
+class LineReport:
+    """What one run did; the keys are the contract of `stockhouse run --json`."""
+
+    new_deliveries: int = 0
+    new_rows: int = 0
+    quarantined_rows: int = 0
+    new_orders: int = 0
+    champion: str | None = None
+    order_value: float = 0.0
+    dagster_run_id: str = ""
+    stations: dict[str, float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def instance_of(home: Home) -> dg.DagsterInstance:
+    """The Dagster instance that keeps this home's runs; `dg dev` with DAGSTER_HOME set to the same folder shows them."""
+    settings = home.dagster / "dagster.yaml"
+    if not settings.exists():
+        settings.write_text(yaml.safe_dump(INSTANCE), encoding="utf-8")
+    return dg.DagsterInstance.from_config(str(home.dagster))
+
+
+def run_line(
+    home: Home,
+    lakehouse: dict[str, str],
+    until: str = "publish",
+    *,
+    on_step: Callable[[str, str], None] | None = None,
+) -> LineReport:
+    """Run the line up to a station; `on_step(step, 'start' | 'success' | 'failure')` hears every step as it happens.
+
+    lakehouse: the resource's settings (world, data, home, as_of). Raises LineStopped with the first failure's own words.
+    """
+    from orchestration.definitions import defs  # noqa: PLC0415 - loading the graph parses dbt; only a run needs it
+
+    report, started, run_id = LineReport(), {}, str(uuid.uuid4())
+    failures: list[str] = []
+
+    def listen(entry: dg.EventLogEntry) -> None:
+        event = entry.dagster_event
+        if event is None or event.step_key is None:
+            return
+        step = event.step_key
+        if event.is_step_start:
+            started[step] = time.monotonic()
+            _tell(step, "start")
+        elif event.is_step_success or event.is_step_failure:
+            station = step.split("__")[0]
+            seconds = time.monotonic() - started.get(step, time.monotonic())
+            report.stations[station] = round(report.stations.get(station, 0.0) + seconds, 2)
+            _tell(step, "success" if event.is_step_success else "failure")
+            if event.is_step_failure:
+                failures.append(_reason(event))
+
+    def _tell(step: str, what: str) -> None:
+        if on_step:
+            on_step(step, what)
+
+    with home.writing(), instance_of(home) as instance:
+        instance.add_event_listener(run_id, listen)
+        job = defs().get_job_def("daily" if until == "publish" else f"until_{until}")
+        result = job.execute_in_process(
+            instance=instance,
+            run_id=run_id,
+            run_config={
+                "resources": {"lakehouse": {"config": lakehouse}},
+                "loggers": {"console": {"config": {"log_level": "ERROR"}}},
+            },
+            raise_on_error=False,
+        )
+    report.dagster_run_id = run_id
+    if not result.success:
+        raise LineStopped(failures[0] if failures else "the run failed before its first step; see the log above")
+    for event in result.get_asset_materialization_events():
+        _collect(report, event)
+    return report
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    """The innermost error of a failed step: what our own rooms said, without Dagster's wrapping."""
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error else "a step failed without saying why"
+
+
+def _collect(report: LineReport, event: dg.DagsterEvent) -> None:
+    """Read the run's figures from the metadata the stations left on their assets."""
+    for name, value in event.materialization.metadata.items():
+        if hasattr(report, name):
+            setattr(report, name, value.value)
+
+
+def settings(world: Path, data: Path | None, home: Path, as_of: str | None) -> dict[str, str]:
+    """The lakehouse resource's settings for one run; absent ones keep their defaults."""
+    given = {"world": world, "data": data, "home": home, "as_of": as_of}
+    return {name: str(value) for name, value in given.items() if value is not None}

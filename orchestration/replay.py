@@ -1,0 +1,226 @@
+"""Counterfactual replay: from the real state at the start, each policy decides on what was known then, and history says what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from models.domain import SERIES, Economics, Floats
+from models.forecasting.forecast import Forecast
+from models.forecasting.inputs import panel
+from models.replenishment.policies import POLICIES
+from models.twin.network import Network
+from models.twin.scorecard import PairedDifference, champion, scorecard
+from models.twin.simulator import SimulationResult, simulate
+from orchestration.demand import Demand
+
+SAMPLES = 200
+#: What most companies run today: the policy to beat until a rehearsal says otherwise.
+INCUMBENT = "eoq_reorder_point"
+CANDIDATES = ("quantile_order_up_to", "eoq_reorder_point", "min_max")
+#: History that knows no stock starts every policy alike, with this many review intervals of mean demand on hand and a full pipeline.
+ASSUMED_COVER = 1.4
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The state a replay starts from, rows as in `nodes`: units on hand (N,) and open orders (N, K), column k due at period k."""
+
+    on_hand: Floats
+    due: Floats
+    is_assumed: bool
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What each policy did and cost, on the same demand."""
+
+    nodes: pl.DataFrame
+    periods: list[date]
+    results: dict[str, SimulationResult]
+    champion: str
+    rivals: dict[str, PairedDifference]
+
+    def scorecard(self) -> dict[str, Any]:
+        """{champion, policies: {name: costs, service, by_period}} plus every rival's paired difference to the incumbent."""
+        card = scorecard(self.results, self.champion)
+        for name, policy in card["policies"].items():
+            for k, entry in enumerate(policy["by_period"]):
+                entry["period_start"] = self.periods[k].isoformat()
+            if name in self.rivals:
+                rival = self.rivals[name]
+                policy["difference"] = {"against": rival.against, "mean": rival.difference, "lower": rival.lower, "upper": rival.upper}
+        return card
+
+    def orders(self) -> pl.DataFrame:
+        """policy, period_start (first day of the period before which the order is placed), item_id, location_id, quantity."""
+        frames = []
+        for name, result in self.results.items():
+            node, period = np.nonzero(result.shipped > 0)
+            frames.append(
+                self.nodes.select(SERIES)[node].with_columns(
+                    policy=pl.lit(name),
+                    period_start=pl.Series([self.periods[k] for k in period], dtype=pl.Date),
+                    quantity=pl.Series(result.shipped[node, period], dtype=pl.Float64),
+                )
+            )
+        return pl.concat(frames).select("policy", "period_start", *SERIES, "quantity").sort("policy", "period_start", *SERIES)
+
+
+def read_nodes(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Every planned item and location with its terms and costs, the locations that sell first, then the distribution centres."""
+    return con.execute("select * from marts.dim_item_locations order by role <> 'store', item_id, location_id").pl()
+
+
+def read_opening(con: duckdb.DuckDBPyConnection, demand: Demand, nodes: pl.DataFrame, start: date) -> Opening | None:
+    """Stock and open orders as the warehouse knows them at its Now, or None where the world keeps no stock."""
+    stock = con.execute("select item_id, location_id, on_hand from marts.fct_stock_positions where on_hand is not null").pl()
+    if stock.is_empty():
+        return None
+    on_hand = nodes.select(SERIES).join(stock, on=list(SERIES), how="left", maintain_order="left")["on_hand"].fill_null(0.0)
+    due = np.zeros((len(nodes), 1))
+    numbered = nodes.select(SERIES).with_row_index("node")
+    for item, location, due_at, quantity in con.execute(
+        "select item_id, location_id, due_at, quantity from marts.fct_open_orders"
+    ).fetchall():
+        node = numbered.filter((pl.col("item_id") == item) & (pl.col("location_id") == location))["node"]
+        if node.is_empty():
+            continue  # an order for something no longer planned brings stock to nobody who is replayed
+        column = max(0, demand.periods_between(start, due_at)) if due_at else 0
+        if column >= due.shape[1]:
+            due = np.pad(due, ((0, 0), (0, column + 1 - due.shape[1])))
+        due[node[0], column] += quantity
+    return Opening(on_hand.to_numpy().clip(0.0), due, is_assumed=False)
+
+
+def assumed_opening(network: Network, history: Floats) -> Opening:
+    """A start for worlds, or years, without stock records: the same cover for every policy, in proportion to recent demand."""
+    span = max(8, 13 // network.review) * network.review
+    mean = np.nan_to_num(np.nanmean(np.concatenate([history[:, -span:], np.zeros((len(history), 1))], axis=1), axis=1))
+    mean *= (span + 1) / span
+    below = mean.copy()
+    children = np.flatnonzero(network.supplied_from >= 0)
+    np.add.at(below, network.supplied_from[children], mean[children])
+    due = np.zeros((network.size, int(network.lead_time.max(initial=1))))
+    for k in range(0, due.shape[1], network.review):
+        due[:, k] = np.where(k < network.lead_time, np.round(below * network.review), 0.0)
+    return Opening(np.round(below * network.review * ASSUMED_COVER), due, is_assumed=True)
+
+
+def network_of(nodes: pl.DataFrame, review: int, unmet: str) -> Network:
+    """The twin's network from the planned items and locations."""
+    numbered = nodes.select(SERIES).with_row_index("parent")
+    parents = (
+        nodes.select("item_id", pl.when(pl.col("kind") == "transfer").then("from_id").alias("location_id"))
+        .join(numbered, on=list(SERIES), how="left", maintain_order="left")["parent"]
+        .cast(pl.Int64)
+        .fill_null(-1)
+        .to_numpy()
+    )
+
+    def column(name: str, default: float) -> Floats:
+        return nodes[name].cast(pl.Float64).fill_null(default).fill_nan(default).to_numpy()
+
+    return Network(
+        lead_time=nodes["lead_time_periods"].cast(pl.Int64).fill_null(1).to_numpy(),
+        economics=Economics(
+            holding=column("holding_cost", 0.0),
+            shortage=column("shortage_cost", 0.0),
+            unit_cost=column("unit_cost", 0.0),
+            order_cost=np.zeros(len(nodes)),
+            unmet="backlog" if unmet == "backlog" else "lost",
+        ),
+        supplied_from=parents,
+        review=review,
+        moq=column("moq", 0.0),
+        order_multiple=column("order_multiple", 1.0),
+        freight_per_unit=column("freight_per_unit", 0.0),
+    )
+
+
+def replay(
+    demand: Demand,
+    nodes: pl.DataFrame,
+    truth: pl.DataFrame,
+    start: date,
+    periods: int,
+    *,
+    unmet: str = "lost",
+    opening: Opening | None = None,
+    orders: int | None = None,
+    policies: Sequence[str] = CANDIDATES,
+    incumbent: str = INCUMBENT,
+    progress: Callable[[str], None] | None = None,
+) -> Replay:
+    """Let every policy run the stock from `start` for so many periods, deciding at each review on what was known at that midnight.
+
+    truth: item_id, location_id, target_on, demand of the replayed periods. orders: how many reviews place orders. The model is
+    trained once, on what was known at the start, and forecasts anew at every decision, as in production between retrainings.
+    """
+    tell = progress or (lambda _: None)
+    timeline = demand.timeline
+    network = network_of(nodes, timeline.review, unmet)
+    days = [timeline.shift(start, k) for k in range(periods)]
+    keys, stores = nodes.select(SERIES), int((nodes["role"] == "store").sum())
+    spec = timeline.spec(demand.horizon)
+
+    labels = demand.labels(start)
+    past = panel(labels, keys, "demand", spec).values.astype(np.float64)
+    past[stores:] = 0.0
+    coming = panel(truth, keys, "demand", spec, fill=0.0)
+    index = spec.index(pl.Series(days))
+    series = np.repeat(np.arange(len(keys)), periods)
+    revealed = coming.at(series, np.tile(index, len(keys)), absent=0.0).reshape(len(keys), periods)
+
+    tell(f"training on what was known on {start}")
+    model = demand.train(start)
+    last = periods if orders is None else min(periods, orders * timeline.review)
+    decisions = [days[k] for k in range(0, last, timeline.review)]
+    forecasts = {}
+    for k, day in enumerate(decisions):
+        tell(f"forecasting at decision {k + 1} of {len(decisions)}")
+        forecasts[day] = demand.predict(model, day)
+
+    @lru_cache(maxsize=2)
+    def paths(t: int) -> Floats:
+        return paths_of(forecasts[days[t]], nodes, seed=t)
+
+    state = opening or assumed_opening(network, past)
+    calendar = _phases(timeline.shift(start, -past.shape[1]), past.shape[1] + periods + demand.horizon, demand)
+    results = {}
+    for name in policies:
+        tell(f"replaying {name}")
+        results[name] = simulate(
+            network, POLICIES[name](), revealed.astype(np.float64), state.on_hand, pipeline=state.due, history=past,
+            forecaster=paths, phase=calendar, order_periods=last,
+        )  # fmt: skip
+    costs = {name: result.cost for name, result in results.items()}
+    best, rivals = champion(costs, incumbent if incumbent in costs else policies[0], blocks=nodes["item_id"].rank("dense").to_numpy())
+    return Replay(nodes, days, results, best, rivals)
+
+
+def paths_of(forecast: Forecast, nodes: pl.DataFrame, seed: int) -> Floats:
+    """Sample paths in the order of `nodes`; a distribution centre has no demand of its own."""
+    drawn = forecast.paths(SAMPLES, seed)
+    row = (
+        nodes.select(SERIES)
+        .join(forecast.keys.select(SERIES).with_row_index("row"), on=list(SERIES), how="left", maintain_order="left")["row"]
+        .cast(pl.Int64)
+        .fill_null(-1)
+        .to_numpy()
+    )
+    out = np.zeros((len(nodes), *drawn.shape[1:]), np.float32)
+    out[row >= 0] = drawn[row[row >= 0]]
+    return out
+
+
+def _phases(first: date, count: int, demand: Demand) -> np.ndarray:
+    """The ISO week of every period from `first` on: where the seasonal benchmark looks up its factor."""
+    return np.array([demand.timeline.shift(first, k).isocalendar().week for k in range(count)], dtype=np.int64)

@@ -1,0 +1,128 @@
+"""What a person sees in the terminal: progress while the line runs, and tables of what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import polars as pl
+from rich.console import Console, Group
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from orchestration import decisions
+from orchestration.home import Home
+
+ORDERS_SHOWN = 12
+
+STEPS = {
+    "land": "landing extracts",
+    "land__gate": "checking what came in",
+    "transform": "building the source of truth (dbt)",
+    "features__serve": "serving features (Feast)",
+    "forecast": "forecasting demand",
+    "rehearse": "rehearsing policies in the twin",
+    "replenish": "writing order lines",
+    "replenish__gate": "checking what goes out",
+    "replenish__propose": "proposing requisitions",
+    "publish__metrics": "computing metrics (dbt)",
+    "publish": "publishing the snapshot",
+}
+
+
+@contextmanager
+def progress(console: Console) -> Iterator[Callable[[str, str], None]]:
+    """A live line a step: what is being done, and for how long."""
+    columns = (SpinnerColumn(finished_text="[green]✓"), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        tasks: dict[str, Any] = {}
+
+        def on_step(step: str, what: str) -> None:
+            if what == "start":
+                tasks[step] = bar.add_task(STEPS.get(step, step), total=1)
+            elif step in tasks:
+                if what == "failure":
+                    bar.update(tasks[step], description=f"[red]{STEPS.get(step, step)} failed[/]")
+                bar.update(tasks[step], completed=1)
+
+        yield on_step
+
+
+def run_result(home: Home, report: dict[str, Any], until: str) -> Group:
+    """The result of a run: its orders beside what the legacy rules would have ordered, and what each rule would have cost."""
+    parts: list[Any] = []
+    if until in ("replenish", "publish"):
+        lines, champions = decisions.latest(home.decisions, "order_lines"), decisions.latest(home.decisions, "champions")
+        if lines is not None:
+            parts.append(order_table(lines))
+        if champions is not None:
+            parts.append(champion_table(champions))
+    parts.append(Text(_summary(report)))
+    if until == "publish":
+        parts.append(Text(_next_steps(home)))
+    return Group(*parts)
+
+
+def order_table(lines: pl.DataFrame) -> Table:
+    """The largest order lines by value, with the legacy quantities beside."""
+    shown = lines.sort("value", descending=True).head(ORDERS_SHOWN)
+    table = Table(title=f"Proposed orders: {len(lines)} lines, the {len(shown)} largest by value")
+    for name in ("kind", "item", "to", "from"):
+        table.add_column(name)
+    for name in ("quantity", "EOQ + ROP", "min-max", "value"):
+        table.add_column(name, justify="right")
+    table.add_column("due")
+    table.add_column("why", overflow="fold", ratio=1)
+    for row in shown.iter_rows(named=True):
+        table.add_row(
+            row["kind"], row["item_id"], row["location_id"], row["from_id"], f"{row['quantity']:,.0f}", f"{row['eoq_quantity']:,.0f}",
+            f"{row['min_max_quantity']:,.0f}", f"{row['value']:,.2f}", str(row["due_on"]), row["reason"],
+        )  # fmt: skip
+    return table
+
+
+def champion_table(champions: pl.DataFrame) -> Table:
+    """What each policy would have cost over the replayed weeks, and how sure the difference is."""
+    table = Table(title="Rehearsed in the twin: cost over the replayed weeks")
+    table.add_column("policy")
+    for name in ("holding", "shortage", "total", "against the champion", "95 % interval"):
+        table.add_column(name, justify="right")
+    for row in champions.sort("total_cost").iter_rows(named=True):
+        mark = " ★" if row["is_champion"] else ""
+        difference = "" if row["is_champion"] else f"{row['mean_difference']:+,.0f}"
+        interval = "" if row["is_champion"] else f"{row['lower']:+,.0f} … {row['upper']:+,.0f}"
+        table.add_row(
+            row["policy"] + mark, f"{row['holding_cost']:,.0f}", f"{row['shortage_cost']:,.0f}", f"{row['total_cost']:,.0f}",
+            difference, interval,
+        )  # fmt: skip
+    return table
+
+
+def findings(found: list[Any]) -> Table:
+    """What `stockhouse check` found, one row a finding."""
+    table = Table(title="What would be loaded, and what looks wrong")
+    for name in ("source", "kind", "message"):
+        table.add_column(name, overflow="fold")
+    for finding in found:
+        row = finding.as_dict()
+        table.add_row(*(str(row.get(name, "")) for name in ("source", "kind", "message")))
+    return table
+
+
+def _summary(report: dict[str, Any]) -> str:
+    stations = " · ".join(f"{name} {seconds:.1f} s" for name, seconds in report["stations"].items())
+    return (
+        f"\n{report['new_deliveries']} new deliveries, {report['new_rows']:,} new rows, {report['quarantined_rows']} in quarantine; "
+        f"{report['new_orders']} new orders worth {report['order_value']:,.2f}.\n{stations}"
+    )
+
+
+def _next_steps(home: Home) -> str:
+    return (
+        "\nWhere to look next\n"
+        f"  BI:     duckdb {home.published / 'current.duckdb'}    (read-only; open it any time, also while a run is writing)\n"
+        f"  Graph:  DAGSTER_HOME={home.dagster} dg dev\n"
+        "  More:   stockhouse --help\n"
+    )

@@ -1,0 +1,35 @@
+"""Laws of the test run itself: where services are promised, a service test that skips has failed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
+os.environ.setdefault("FEAST_USAGE", "False")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and item.get_closest_marker("service") and os.environ.get("STOCKHOUSE_SERVICES_REQUIRED"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} skipped although services are required here: {report.longrepr}"
+    return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if SHARED.is_dir():
+        return
+    absent = pytest.mark.skip(reason="the public data sets (../shared/data) are not beside this checkout")
+    for item in items:
+        if item.get_closest_marker("shared"):
+            item.add_marker(absent)
