@@ -1,0 +1,46 @@
+{{ config(materialized='table') }}
+-- What each news changed about a period's demand: a line adds at its known_at and takes itself back when its next version is known.
+-- News from before the period could be read counts as of then. One row a series, period and time of news.
+with sale_news as (
+  select item_id, location_id, event_at, known_at, quantity as sold, coalesce(revenue, 0.0) as revenue, 1 as lines
+  from {{ ref('int_sales_dated') }}
+  union all
+  select item_id, location_id, event_at, valid_until, -quantity, -coalesce(revenue, 0.0), -1
+  from {{ ref('int_sales_dated') }} where valid_until is not null
+),
+
+other_news as (
+  select item_id, location_id, counts_at as event_at, known_at, quantity as returned, revenue, 0 as stock_outs
+  from {{ ref('int_returns_matched') }}
+  union all
+  select item_id, location_id, counts_at, valid_until, -quantity, -revenue, 0
+  from {{ ref('int_returns_matched') }} where valid_until is not null
+  union all
+  select item_id, location_id, event_at, known_at, 0.0, 0.0, 1
+  from {{ ref('int_stock_outs_flagged') }}
+  union all
+  select item_id, location_id, event_at, valid_until, 0.0, 0.0, -1
+  from {{ ref('int_stock_outs_flagged') }} where valid_until is not null
+),
+
+news as (
+  select item_id, location_id, event_at, known_at, sold, 0.0 as returned, revenue, lines, 0 as stock_outs from sale_news
+  union all
+  select item_id, location_id, event_at, known_at, 0.0, returned, -revenue, 0, stock_outs from other_news
+)
+
+select
+  series.series_id,
+  period.period_rank,
+  greatest(news.known_at, period.reported_at) as known_at,
+  sum(news.sold) as sold,
+  sum(news.returned) as returned,
+  sum(news.revenue) as revenue,
+  cast(sum(news.lines) as integer) as lines,
+  cast(sum(news.stock_outs) as integer) as stock_outs
+from news
+inner join {{ ref('int_series_started') }} as series
+  on news.item_id = series.item_id and news.location_id = series.location_id
+inner join {{ ref('int_calendar_spined') }} as calendar on calendar.day = {{ local_day('news.event_at') }}
+inner join {{ ref('int_periods_closed') }} as period on calendar.period_start = period.period_start
+group by 1, 2, 3

@@ -1,0 +1,51 @@
+{{ config(materialized='table') }}
+-- every item and location that sold or is declared in the assortment, numbered, with the days its demand covers
+with sold as (
+  select
+    item_id,
+    location_id,
+    coalesce(min(event_at) filter (where quantity > 0), min(event_at)) as starts_at,
+    min(known_at) as known_at
+  from {{ ref('int_sales_dated') }}
+  group by item_id, location_id
+),
+
+assortment as (
+  {{ identified(ref('stg_assortment'), {'item_id': 'item', 'location_id': 'location'}) }}
+),
+
+declared as (
+  select
+    item_id,
+    location_id,
+    min(starts_at) as starts_at,
+    case when count(*) = count(ends_at) then max(ends_at) end as ends_at,
+    min(known_at) as known_at
+  from assortment
+  where is_current
+  group by item_id, location_id
+),
+
+series as (
+  select
+    item_id,
+    location_id,
+    least(sold.starts_at, declared.starts_at) as starts_at,
+    declared.ends_at,
+    least(sold.known_at, declared.known_at) as known_at,
+    sold.item_id is not null as is_sold,
+    declared.item_id is not null as is_declared
+  from sold
+  full join declared using (item_id, location_id)
+)
+
+select
+  cast(row_number() over (order by item_id, location_id) as integer) as series_id,
+  item_id,
+  location_id,
+  {{ local_day('starts_at') }} as first_day,
+  {{ local_day('ends_at') }} as last_day,
+  known_at,
+  is_sold,
+  is_declared
+from series

@@ -1,0 +1,34 @@
+-- every item ever declared or met in a fact, with its history
+{%- set attributes = [
+  'name', 'category', 'subcategory', 'levels', 'supplier_id', 'pack_size', 'weight_kg', 'volume_m3', 'unit_cost', 'shelf_life_days',
+  'holding_cost', 'shortage_cost'
+] %}
+with items as (
+  {{ identified(ref('stg_items'), {'item_id': 'item', 'supplier_id': 'supplier'}) }}
+),
+
+declared as (
+  select
+    item_id, name, levels[1] as category, levels[2] as subcategory, levels, supplier_id, pack_size, weight_kg, volume_m3, unit_cost,
+    shelf_life_days, holding_cost, shortage_cost, true as is_declared, known_at, handed_over_at, row_hash
+  from items
+),
+
+seen as (
+  select
+    item_id, null, null, null, null, null, null, null, null, null, null, null, null, false, known_at, null, null
+  from {{ ref('int_items_seen') }}
+),
+
+things as (
+  select * from declared
+  union all
+  select * from seen
+),
+
+{{ history('things', ['item_id'], attributes) }}
+
+select
+  item_id, name, category, subcategory, levels, supplier_id, pack_size, weight_kg, volume_m3, unit_cost, shelf_life_days, holding_cost,
+  shortage_cost, is_declared, known_at, valid_from, valid_to, is_current
+from history

@@ -1,0 +1,26 @@
+-- net demand of every closed period, every version: unknown where the shelf was empty or a missing row means a missing report
+with versions as (
+  select
+    *,
+    case when lines > 0 or returned <> 0 or {{ world('absent_sales') }} = 'zero' then sold - returned end as recorded_quantity,
+    stock_outs > 0 as is_censored
+  from {{ ref('int_demand_versioned') }}
+)
+
+select
+  series.item_id,
+  series.location_id,
+  period.period_start,
+  case when not is_censored then greatest(recorded_quantity, 0) end as quantity,
+  cast(recorded_quantity as double) as recorded_quantity,
+  cast(versions.sold as double) as sold_quantity,
+  cast(versions.returned as double) as returned_quantity,
+  cast(versions.revenue as double) as revenue,
+  versions.is_censored,
+  period.period_ends_at as event_at,
+  versions.known_at,
+  cast(versions.version as integer) as version,
+  versions.is_current
+from versions
+inner join {{ ref('int_series_started') }} as series on versions.series_id = series.series_id
+inner join {{ ref('int_periods_closed') }} as period on versions.period_rank = period.period_rank

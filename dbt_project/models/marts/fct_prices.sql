@@ -1,0 +1,3 @@
+-- what an item costs the customer from a time on, every version; a price without location holds everywhere
+select item_id, location_id, price, list_price, event_at, known_at, is_current
+from {{ ref('int_prices_dated') }}

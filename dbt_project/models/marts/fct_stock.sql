@@ -1,0 +1,15 @@
+-- what people and systems counted, every version
+with stock as (
+  {{ identified(ref('stg_stock'), {'item_id': 'item', 'location_id': 'location'}) }}
+)
+
+select
+  item_id,
+  location_id,
+  event_at,
+  on_hand,
+  coalesce(is_in_stock, on_hand > 0) as is_in_stock,
+  unit_cost,
+  known_at,
+  is_current
+from stock

@@ -1,0 +1,20 @@
+with source as (
+  select * from {{ source('raw', 'locations') }}
+  where known_at <= {{ now_at() }} or known_at is null
+),
+
+versions as ({{ versions('source') }}),
+
+typed as (
+  select
+    location_id,
+    region_id,
+    lower(trim(kind)) as kind,
+    levels,
+    supplied_from,
+    capacity,
+    row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
+  from versions
+)
+
+select * from typed

@@ -1,0 +1,17 @@
+with source as (
+  select * from {{ source('raw', 'openings') }}
+  where known_at <= {{ now_at() }} or known_at is null
+),
+
+versions as ({{ versions('source') }}),
+
+typed as (
+  select
+    location_id,
+    event_at,
+    is_open,
+    row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
+  from versions
+)
+
+select * from typed

@@ -1,0 +1,25 @@
+with source as (
+  select * from {{ source('raw', 'returns') }}
+  where known_at <= {{ now_at() }} or known_at is null
+),
+
+versions as ({{ versions('source') }}),
+
+typed as (
+  select
+    item_id,
+    location_id,
+    quantity,
+    event_at,
+    order_id,
+    line_id,
+    customer_id,
+    lower(trim(unit)) as unit,
+    unit_price,
+    coalesce(revenue, quantity * unit_price) as revenue,
+    reason,
+    row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
+  from versions
+)
+
+select * from typed

@@ -1,0 +1,20 @@
+with source as (
+  select * from {{ source('raw', 'stock') }}
+  where known_at <= {{ now_at() }} or known_at is null
+),
+
+versions as ({{ versions('source') }}),
+
+typed as (
+  select
+    item_id,
+    location_id,
+    event_at,
+    on_hand,
+    is_in_stock,
+    unit_cost,
+    row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
+  from versions
+)
+
+select * from typed

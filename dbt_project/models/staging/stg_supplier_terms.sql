@@ -1,0 +1,21 @@
+with source as (
+  select * from {{ source('raw', 'supplier_terms') }}
+  where known_at <= {{ now_at() }} or known_at is null
+),
+
+versions as ({{ versions('source') }}),
+
+typed as (
+  select
+    item_id,
+    supplier_id,
+    lead_time_days,
+    moq,
+    order_multiple,
+    from_quantity,
+    unit_cost,
+    row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
+  from versions
+)
+
+select * from typed
