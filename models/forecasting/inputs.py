@@ -1,0 +1,150 @@
+"""What forecasting asks for: feature names, the calendar of a grain, and demand laid out as a dense panel.
+
+Every feature is grain-agnostic: lag 1 is the last closed period before the origin, whatever a period is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from models.domain import SERIES
+
+LAGS = (*range(1, 9), 14, 21, 28, 49, 50, 51, 52, 364)
+MEANS = (3, 7, 13, 28, 52, 91, 364)
+PHASES = 7
+STDS = (13, 28, 91)
+
+#: Features of demand itself, taken at the origin (service demand_v1). Sums of these over series are those of the summed series …
+LINEAR_FEATURES = (
+    *(f"demand_lag_{k}" for k in LAGS),
+    *(f"demand_mean_{k}" for k in MEANS),
+    *(f"demand_phase_mean_{k}" for k in range(PHASES)),
+)
+#: … which is not true of these.
+SHAPE_FEATURES = (
+    *(f"demand_std_{k}" for k in STDS),
+    "demand_zero_share_28",
+    "demand_zero_share_91",
+    "demand_max_28",
+    "known_share_28",
+    "periods_since_sale",
+    "periods_since_first_sale",
+)
+DEMAND_FEATURES = LINEAR_FEATURES + SHAPE_FEATURES
+ITEM_FEATURES = ("category", "subcategory", "unit_cost", "weight_kg")
+PRICE_FEATURES = ("price", "relative_price", "price_change")
+#: Known in advance about a target period (service plans_v1); absence means nothing is planned.
+PLAN_FEATURES = ("promotion_count", "event_count", "is_open", "planned_price")
+#: The label (service labels_v1): demand of the target period, null where unknown.
+LABEL = "demand"
+
+Grain = Literal["day", "week", "month"]
+Floats = NDArray[np.float32]
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What to forecast and how much work to spend: the grain, how many periods ahead, whole units or not.
+
+    levels: groups of series whose total a level model also forecasts, such as (("location_id", "category"),); the bottom
+    forecasts are aligned to it only as far as rolling origins say it helps. rows: training rows at most; rounds: trees;
+    half_life: periods after which a training row counts half.
+    """
+
+    grain: Grain
+    horizon: int
+    whole_units: bool = True
+    levels: tuple[tuple[str, ...], ...] = (("location_id", "category"),)
+    rows: int = 500_000
+    rounds: int = 200
+    half_life: float | None = None
+    seed: int = 0
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        if self.horizon < 1:
+            raise ValueError(f"horizon is {self.horizon}: forecast at least one period ahead")
+        if self.grain not in ("day", "week", "month"):
+            raise ValueError(f"grain is {self.grain!r}: use day, week or month")
+
+    @property
+    def year(self) -> int:
+        """Periods in a year that keep the weekday: 364 days, 52 weeks, 12 months."""
+        return {"day": 364, "week": 52, "month": 12}[self.grain]
+
+    @property
+    def season(self) -> int:
+        """The shortest season of the grain, in periods: a week of days, a year of weeks or months."""
+        return {"day": 7, "week": 52, "month": 12}[self.grain]
+
+    def index(self, days: pl.Series) -> Indices:
+        """The running number of the period that starts on each day, shape (n,)."""
+        if self.grain == "month":
+            return (days.dt.year().cast(pl.Int64) * 12 + days.dt.month().cast(pl.Int64) - 1).to_numpy()
+        number = days.cast(pl.Date).cast(pl.Int32).cast(pl.Int64).to_numpy()
+        return number // (7 if self.grain == "week" else 1)
+
+    def starts(self, origin: date, periods: int | None = None) -> list[date]:
+        """The first days of the periods from the origin on."""
+        count = range(self.horizon if periods is None else periods)
+        if self.grain == "month":
+            months = [origin.year * 12 + origin.month - 1 + k for k in count]
+            return [date(m // 12, m % 12 + 1, 1) for m in months]
+        return [origin + timedelta(days=k * (7 if self.grain == "week" else 1)) for k in count]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Periodic values of all series as one matrix: values (N, T), column 0 is period number `first`, NaN where unknown."""
+
+    keys: pl.DataFrame
+    first: int
+    values: Floats
+
+    def at(self, series: Indices, periods: Indices, absent: float = np.nan) -> Floats:
+        """Values at (series, period) pairs; `absent` outside the panel."""
+        column = periods - self.first
+        inside = (column >= 0) & (column < self.values.shape[1]) & (series >= 0)
+        out = np.full(len(series), absent, np.float32)
+        out[inside] = self.values[series[inside], column[inside]]
+        return out
+
+
+def series_keys(frame: pl.DataFrame) -> pl.DataFrame:
+    """The distinct series of a frame, sorted: item_id, location_id."""
+    missing = [name for name in SERIES if name not in frame.columns]
+    if missing:
+        raise ValueError(f"the frame has no column {', '.join(missing)}; it has {', '.join(frame.columns)}")
+    return frame.select(SERIES).unique().sort(SERIES)
+
+
+def locate(frame: pl.DataFrame, keys: pl.DataFrame) -> Indices:
+    """The row of `keys` each row of `frame` belongs to, -1 where it has none."""
+    numbered = keys.select(SERIES).with_row_index("_series")
+    found = frame.select(SERIES).join(numbered, on=list(SERIES), how="left", maintain_order="left")["_series"]
+    return found.cast(pl.Int64).fill_null(-1).to_numpy()
+
+
+def panel(frame: pl.DataFrame, keys: pl.DataFrame, column: str, spec: Spec, on: str = "target_on", fill: float = np.nan) -> Panel:
+    """Lay out one column of (item_id, location_id, target_on, …) as a panel; a repeated cell is an error naming its series."""
+    series = locate(frame, keys)
+    kept = series >= 0
+    if not kept.any():
+        return Panel(keys, 0, np.full((len(keys), 0), fill, np.float32))
+    period = spec.index(frame[on])
+    first, last = int(period[kept].min()), int(period[kept].max())
+    cell = series[kept] * (last - first + 1) + period[kept] - first
+    counts = np.bincount(cell, minlength=1)
+    if counts.max() > 1:
+        item, location = keys.row(int(counts.argmax()) // (last - first + 1))[:2]
+        raise ValueError(f"two values of {column} for item {item!r} at location {location!r} in one period; hand over one row a period")
+    values = np.full(len(keys) * (last - first + 1), fill, np.float32)
+    values[cell] = frame[column].cast(pl.Float32).fill_null(np.nan).to_numpy()[kept]
+    return Panel(keys, first, values.reshape(len(keys), -1))

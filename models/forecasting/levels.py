@@ -1,0 +1,136 @@
+"""Level models: the total of a group of series is easier to forecast than its parts, so the parts are aligned to it.
+
+A level's features are the sums of its series' features, so nothing more is pulled. How far the parts follow, from not at all
+to fully, is chosen on rolling origins and not assumed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import xgboost as xgb
+from scipy.sparse import csr_matrix
+
+from models.domain import SERIES
+from models.forecasting.boosting import TOTAL, expect, sample, train
+from models.forecasting.design import Design, Plans
+from models.forecasting.inputs import LAGS, LINEAR_FEATURES, Floats, Indices, Panel, Spec
+
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+#: A level never moves its parts by more than this factor.
+WIDEST = 2.0
+SEPARATOR = "|"
+
+
+def group_name(columns: tuple[str, ...]) -> pl.Expr:
+    """One text per group; a series whose category is unknown belongs to the group of the unknown."""
+    return pl.concat_str([pl.col(c).cast(pl.String).fill_null("") for c in columns], separator=SEPARATOR)
+
+
+def total_origins(origins: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFrame:
+    """Origins of the totals: features summed over the series of each group; an unknown lag inside a series' life counts its mean."""
+    present = [name for name in LINEAR_FEATURES if name in origins.columns]
+    age = pl.col("periods_since_first_sale") if "periods_since_first_sale" in origins.columns else pl.lit(None)
+    usual = pl.coalesce(
+        [pl.col(n) for n in ("demand_mean_13", "demand_mean_28", "demand_mean_52") if n in origins.columns] or [pl.lit(0.0)]
+    )
+    lag_of = {f"demand_lag_{k}": k for k in LAGS}
+    sums = []
+    for name in present:
+        column = pl.col(name)
+        if name in lag_of:
+            column = pl.coalesce(column, pl.when(age >= lag_of[name] - 1).then(usual).otherwise(None))
+        sums.append(pl.when(column.is_not_null().any()).then(column.sum()).otherwise(None).alias(name))
+    kept = [pl.col(name).first() for name in ("category", "subcategory") if name in columns]
+    summed = origins.group_by([group_name(columns).alias("item_id"), "origin"], maintain_order=True).agg(*sums, *kept)
+    location = pl.col("item_id").str.split(SEPARATOR).list.get(columns.index("location_id")) if "location_id" in columns else pl.lit("")
+    return summed.with_columns(location.alias("location_id"))
+
+
+@dataclass(frozen=True)
+class Level:
+    """One trained level model, and how far its series follow it."""
+
+    columns: tuple[str, ...]
+    design: Design
+    booster: xgb.Booster | None
+    strength: float
+
+    def factors(self, origins: pl.DataFrame, plans: Plans, mean: Floats) -> Floats:
+        """What each series' mean, (N, H), is multiplied by so that groups meet their total; origins of one date, rows as in mean."""
+        if self.strength == 0.0 or self.booster is None:
+            return np.ones_like(mean)
+        total, group = forecast_totals(self.columns, self.design, self.booster, origins, plans)
+        return alignment(total, group, mean) ** np.float32(self.strength)
+
+
+def alignment(total: Floats, group: Indices, mean: Floats) -> Floats:
+    """Total over the sum of its parts, per series and period, within bounds."""
+    parts = membership(group, len(total)) @ mean
+    factor = np.where(parts > 0, total / np.maximum(parts, 1e-9), 1.0)
+    return np.clip(factor, 1 / WIDEST, WIDEST).astype(np.float32)[group]
+
+
+def membership(group: Indices, groups: int) -> csr_matrix:
+    """The summing matrix (groups, N)."""
+    kept = np.flatnonzero(group >= 0)
+    return csr_matrix((np.ones(len(kept), np.float32), (group[kept], kept)), shape=(groups, len(group)))
+
+
+def total_plans(plans: Plans, member: csr_matrix, keys: pl.DataFrame) -> Plans:
+    """What is planned for a group: the mean over its series; prices are left to the series."""
+    count = np.maximum(np.asarray(member.sum(axis=1)), 1)
+    out = {}
+    for name, source in plans.panels.items():
+        if name != "planned_price":
+            absent = 1.0 if name == "is_open" else 0.0
+            out[name] = Panel(keys, source.first, member @ np.where(np.isnan(source.values), np.float32(absent), source.values) / count)
+    return Plans(out)
+
+
+def total_demand(demand: Panel, member: csr_matrix, keys: pl.DataFrame) -> Panel:
+    """Demand of the groups; an unknown period inside a series' life counts its mean, so a stock-out is no fall in demand."""
+    known = ~np.isnan(demand.values)
+    usual = np.where(known, demand.values, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    alive = np.maximum.accumulate(known, axis=1)
+    filled = np.where(known, demand.values, np.where(alive, usual[:, None], 0)).astype(np.float32)
+    return Panel(keys, demand.first, member @ filled)
+
+
+def forecast_totals(
+    columns: tuple[str, ...], design: Design, booster: xgb.Booster | None, origins: pl.DataFrame, plans: Plans
+) -> tuple[Floats, Indices]:
+    """Totals (G, H) of the groups of one origin date, and the group of each row of `origins`, (N,)."""
+    totals = total_origins(origins, columns)
+    keys = totals.select(SERIES)
+    group = group_of(origins, keys, columns)
+    base = design.base(totals, keys)
+    horizon = design.spec.horizon
+    pair = np.arange(len(totals) * horizon)
+    mean = expect(booster, design, base, total_plans(plans, membership(group, len(keys)), keys), pair // horizon, pair % horizon)
+    return mean.reshape(-1, horizon), group
+
+
+def group_of(frame: pl.DataFrame, keys: pl.DataFrame, columns: tuple[str, ...]) -> Indices:
+    """The row of `keys` (item_id = group name) each series belongs to, -1 where none."""
+    numbered = keys.select(pl.col("item_id").alias("_group")).with_row_index("_row")
+    names = frame.select(group_name(columns).alias("_group"))
+    found = names.join(numbered, on="_group", how="left", maintain_order="left")["_row"]
+    return found.cast(pl.Int64).fill_null(-1).to_numpy()
+
+
+def train_level(
+    columns: tuple[str, ...], origins: pl.DataFrame, keys: pl.DataFrame, demand: Panel, plans: Plans, spec: Spec, before: int
+) -> tuple[Design, xgb.Booster | None]:
+    """Train a level model on targets before period number `before`; `keys` carries the columns that name the groups."""
+    totals = total_origins(origins, columns)
+    level_keys = totals.select(SERIES).unique().sort(SERIES)
+    group = group_of(keys, level_keys, columns)
+    member = membership(group, len(level_keys))
+    design = Design.learn(totals, spec)
+    base = design.base(totals, level_keys)
+    pairs = sample(base, total_demand(demand, member, level_keys), spec, spec.rows // 4, -(10**9), before, spec.seed)
+    rounds = min(300, max(50, spec.rounds))
+    return design, train(design, base, total_plans(plans, member, level_keys), pairs, TOTAL, rounds)
