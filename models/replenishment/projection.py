@@ -33,9 +33,7 @@ def shortfalls(situation: Situation) -> Floats:
     count, samples, horizon = paths.shape
     needed = required_horizon(situation)
     if horizon < needed:
-        raise ValueError(
-            f"the forecast covers {horizon} periods, but lead time + review need {needed}: forecast with a longer horizon"
-        )
+        raise ValueError(f"the forecast covers {horizon} periods, but lead time + review need {needed}: forecast with a longer horizon")
     lead = situation.lead_time_paths if situation.lead_time_paths.size else situation.lead_time[:, None]
     stock = np.repeat((situation.on_hand - (situation.backlog if situation.backlog.size else 0.0))[:, None], samples, axis=1)
     lacking = np.zeros((count, samples, situation.review), dtype=np.float64)
@@ -67,6 +65,27 @@ def critical_order(situation: Situation, shortage: Floats) -> Floats:
         part = rows_of(situation, rows)
         answer[rows] = _weighted_quantile(shortfalls(part), part.economics.holding, shortage[rows], part.economics.unmet == "lost")
     return answer
+
+
+def project(situation: Situation, periods: int) -> tuple[Floats, Floats]:
+    """Let the stock run down on every path with no further order: end stock and unmet demand, (N, S, periods) each.
+
+    What is on the way arrives as due. Under backlog end stock is net of what is owed, never below zero, and unmet is what is owed.
+    """
+    paths = _paths(situation)
+    if paths.shape[2] < periods:
+        raise ValueError(f"the forecast covers {paths.shape[2]} periods, {periods} are asked for")
+    owed = situation.backlog if situation.backlog.size else 0.0
+    net = np.repeat((situation.on_hand - owed)[:, None], paths.shape[1], axis=1)
+    stock, unmet = np.zeros((*net.shape, periods)), np.zeros((*net.shape, periods))
+    for k in range(periods):
+        if 1 <= k <= situation.pipeline.shape[1]:
+            net = net + situation.pipeline[:, k - 1, None]
+        net = net - paths[:, :, k]
+        stock[:, :, k], unmet[:, :, k] = np.maximum(net, 0.0), np.maximum(-net, 0.0)
+        if situation.economics.unmet == "lost":
+            net = np.maximum(net, 0.0)
+    return stock, unmet
 
 
 def rows_of(situation: Situation, rows: slice | Integers) -> Situation:

@@ -1,0 +1,140 @@
+"""When not everything wanted can be bought: spend each unit of a scarce budget, weight or volume where it saves most.
+
+Every order line is a ladder of blocks: first the smallest quantity the supplier accepts, then one multiple after the other. A
+block's value is the expected cost it saves. One more block never saves more a unit than the one before it, so for one budget
+greedy is the linear programme; several budgets or large minimums go to HiGHS, which also prices each limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.sparse import csr_array, vstack
+
+from models.domain import Floats, Situation
+from models.replenishment.projection import CHUNK, rows_of, shortfalls
+
+#: A ladder has at most so many blocks; long orders climb several multiples a block.
+BLOCKS = 24
+#: Up to so many blocks in all the exact optimum is found; beyond, the answer is within GAP of the bound.
+EXACT = 400
+GAP = 0.01
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A scarce resource: the rows' use of it a unit (0 where it does not concern them) must add up to at most `at_most`.
+
+    name: as the planner wrote it, such as "budget" or "capacity of DC". use: (N,) per unit ordered, in the limit's own unit.
+    """
+
+    name: str
+    use: Floats
+    at_most: float
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Quantities that keep every limit, and what the limits cost.
+
+    quantity: (N,) units. value, bound: expected cost saved, and the most any solution could save; gap: their distance as a share
+    of the bound. shadow_price: by limit, expected money saved by one more unit of it; 0 where it does not bind.
+    """
+
+    quantity: Floats
+    value: float
+    bound: float
+    shadow_price: dict[str, float]
+
+    @property
+    def gap(self) -> float:
+        return max(0.0, (self.bound - self.value) / self.bound) if self.bound > 0 else 0.0
+
+
+def expected_cost(situation: Situation, quantity: Floats) -> Floats:
+    """Expected holding and shortage cost of the periods an order acts on, if these quantities are ordered; (N, B) for (N, B)
+    quantities."""
+    answer = np.zeros(quantity.shape)
+    for start in range(0, quantity.shape[0], CHUNK):
+        rows = slice(start, min(start + CHUNK, quantity.shape[0]))
+        part = rows_of(situation, rows)
+        lacking = shortfalls(part)
+        h, p = part.economics.holding, part.economics.shortage
+        for b in range(quantity.shape[1]):
+            net = quantity[rows, b, None, None] - lacking
+            held = np.maximum(net, 0.0).sum(axis=2).mean(axis=1)
+            unmet = np.maximum(-net, 0.0)
+            missed = (unmet[:, :, -1] if part.economics.unmet == "lost" else unmet.sum(axis=2)).mean(axis=1)
+            answer[rows, b] = h * held + p * missed
+    return answer
+
+
+def fit(situation: Situation, wanted: Floats, smallest: Floats, multiple: Floats, limits: Sequence[Limit]) -> Fitted:
+    """Cut wanted quantities, already feasible one by one, until every limit is kept, losing the least expected money.
+
+    wanted, smallest, multiple: (N,) units. Raises ValueError for a limit below zero, which nothing can keep.
+    """
+    for limit in limits:
+        if limit.at_most < 0 or not np.isfinite(limit.at_most):
+            raise ValueError(f"limit {limit.name!r} is {limit.at_most}: it must be a number, 0 or more")
+    asked = np.flatnonzero(wanted > 0)
+    binding = [limit for limit in limits if float(limit.use @ wanted) > limit.at_most * (1 + 1e-12) + 1e-9]
+    prices = dict.fromkeys((limit.name for limit in limits), 0.0)
+    if not binding or not asked.size:
+        return Fitted(wanted.astype(np.float64), 0.0, 0.0, prices)
+    ladder = _ladder(wanted[asked], smallest[asked], multiple[asked])
+    cost = expected_cost(rows_of(situation, asked), np.concatenate([np.zeros((asked.size, 1)), ladder], axis=1))
+    units = np.diff(ladder, axis=1, prepend=0.0)
+    owner, block = np.nonzero(units > 0)
+    saved = -np.diff(cost, axis=1)[owner, block]
+    use = csr_array(np.stack([limit.use[asked][owner] * units[owner, block] for limit in limits]))
+    room = np.array([limit.at_most for limit in limits])
+    follows = _follows(owner)
+
+    rows = vstack([use, follows]) if follows is not None else use
+    most = np.concatenate([room, np.zeros(rows.shape[0] - room.size)])
+    relaxed = linprog(-saved, A_ub=rows, b_ub=most, bounds=(0, 1), method="highs")
+    if relaxed.status != 0:
+        raise RuntimeError(f"the solver could not price the limits {[limit.name for limit in binding]}: {relaxed.message}")
+    taken = np.floor(relaxed.x + 1e-7)
+    bound = float(-relaxed.fun)
+    for limit, price in zip(limits, -relaxed.ineqlin.marginals[: room.size], strict=True):
+        prices[limit.name] = float(price)
+    if saved.size <= EXACT or float(saved @ taken) < (1 - GAP) * bound:
+        taken = _solve(saved, rows, most, fallback=taken)
+    quantity = np.zeros(wanted.shape)
+    np.add.at(quantity, asked[owner], units[owner, block] * taken)
+    return Fitted(quantity, float(saved @ taken), bound, prices)
+
+
+def _solve(saved: Floats, rows: csr_array, most: Floats, *, fallback: Floats) -> Floats:
+    # A limit on nodes, not on time: the same plan on a slower machine must be the same plan.
+    options = {"mip_rel_gap": 0.0 if saved.size <= EXACT else GAP, "node_limit": 20_000}
+    solved = milp(
+        -saved, constraints=LinearConstraint(rows, ub=most), integrality=np.ones(saved.size), bounds=Bounds(0, 1), options=options
+    )
+    if solved.x is None or float(saved @ np.round(solved.x)) < float(saved @ fallback):
+        return fallback
+    return np.round(solved.x)
+
+
+def _ladder(wanted: Floats, smallest: Floats, multiple: Floats) -> Floats:
+    """Cumulated quantities (N, B) from the smallest order to the wanted one, in whole multiples, repeated at the top."""
+    step = np.where(multiple > 0, multiple, np.maximum(wanted / BLOCKS, 1e-9))
+    rungs = np.ceil(np.maximum(wanted - smallest, 0.0) / step - 1e-9)
+    stride = np.maximum(np.ceil(rungs / (BLOCKS - 1)), 1.0)
+    climbed = smallest[:, None] + np.arange(BLOCKS)[None, :] * (stride * step)[:, None]
+    return np.minimum(climbed, wanted[:, None])
+
+
+def _follows(owner: np.ndarray) -> csr_array | None:
+    """A block can be bought only after the one below it on the same ladder: x_b - x_(b-1) <= 0."""
+    upper = np.flatnonzero(owner[1:] == owner[:-1]) + 1
+    if not upper.size:
+        return None
+    line = np.repeat(np.arange(upper.size), 2)
+    columns = np.stack([upper, upper - 1], axis=1).ravel()
+    return csr_array((np.tile([1.0, -1.0], upper.size), (line, columns)), shape=(upper.size, owner.size))

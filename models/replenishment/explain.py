@@ -1,0 +1,108 @@
+"""Why this quantity: parts that add up to it exactly, the same in words, and what happens with and without the order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+
+from models.domain import Floats, Situation
+from models.replenishment.projection import CHUNK, project, rows_of
+
+#: Parts are kept in steps of 2^-10 of a unit: such numbers add up exactly in floating point, and nobody buys a thousandth.
+STEP = 2.0**-10
+
+_WORDS = {
+    "expected_demand": "expected demand",
+    "censoring": "demand hidden by past stock-outs",
+    "lost_before_arrival": "demand lost before it can arrive",
+    "demand_noise": "buffer for uncertain demand",
+    "lead_time_noise": "buffer for an uncertain lead time",
+    "calibration": "adjustment learned from replay",
+    "buffer": "buffer of the rule",
+    "stock_position": "stock on hand and on the way",
+    "surplus": "already beyond the target, nothing needed",
+    "rounding": "rounding to whole packs",
+    "minimum_order": "raised to the minimum order",
+    "distribution_centre": "not available at the shipping location",
+    "constraints": "cut by limits",
+}
+
+
+def exact_parts(parts: Mapping[str, float], quantity: float) -> dict[str, float]:
+    """The parts in exact steps, `rounding` taking what is left, so that math.fsum(parts.values()) == quantity without tolerance.
+
+    For whole units plain sum() is as exact. Parts that are zero are left out. Raises ValueError should they ever not add up.
+    """
+    kept = {name: round(value / STEP) * STEP for name, value in parts.items() if name != "rounding"}
+    kept["rounding"] = quantity - sum(kept.values())
+    ordered = {name: kept[name] for name in (*parts, "rounding") if kept[name]}
+    if math.fsum(ordered.values()) != quantity:
+        raise ValueError(f"the parts of an order add up to {math.fsum(ordered.values())}, its quantity is {quantity}")
+    return ordered
+
+
+def in_words(parts: Mapping[str, float], quantity: float, last_period: date, due: date, facts: Mapping[str, float | date | None]) -> str:
+    """One sentence a planner can check with a pencil, and one about the risk."""
+    tenths = {name: round(value * 10) for name, value in parts.items()}
+    first = next(iter(tenths))
+    tenths[first] += round(quantity * 10) - sum(tenths.values())  # what is printed must add up too
+    terms = [(("- " if value < 0 else "+ ") + f"{_number(abs(value) / 10)} {_words(name)}") for name, value in _signed(tenths)]
+    sentence = " ".join(terms).removeprefix("+ ") + f" = {_number(quantity)}, covering the periods to that of {last_period.isoformat()}"
+    sentence += f"; due {due.isoformat()}."
+    risk = facts.get("stock_out_risk_without")
+    if risk is None:
+        return sentence
+    out_on = facts.get("stock_out_on")
+    when = f", most likely from {out_on}" if out_on else ""
+    return f"{sentence} Risk of running out {risk:.0%} without this order{when}, {facts['stock_out_risk_with']:.0%} with it."
+
+
+def risk(situation: Situation, quantity: Floats, period_starts: Sequence[date]) -> dict[str, list[float] | list[date | None]]:
+    """The probability of running out in the periods the order acts on, without it and with it, and the first period more likely
+    out than not.
+
+    quantity: (N,) units ordered now, judged at the planned lead time. Lists of length N.
+    """
+    count = quantity.size
+    without, with_order = np.zeros(count), np.zeros(count)
+    first_out: list[date | None] = []
+    for start in range(0, count, CHUNK):
+        rows = np.arange(start, min(start + CHUNK, count))
+        part = rows_of(situation, rows)
+        periods = int(part.lead_time.max(initial=0)) + part.review
+        unmet = project(part, periods)[1]
+        within = np.arange(periods)[None, :] - part.lead_time[:, None]
+        acts_on = ((within >= 0) & (within < part.review))[:, None, :]
+        without[rows] = ((unmet * acts_on) > 0).any(axis=2).mean(axis=1)
+        with_order[rows] = ((_with_order(part, quantity[rows], periods) * acts_on) > 0).any(axis=2).mean(axis=1)
+        likely = (np.maximum.accumulate(unmet > 0, axis=2)).mean(axis=1) >= 0.5
+        first_out += [period_starts[int(row.argmax())] if row.any() else None for row in likely]
+    return {"stock_out_risk_without": without.tolist(), "stock_out_risk_with": with_order.tolist(), "stock_out_on": first_out}
+
+
+def _with_order(situation: Situation, quantity: Floats, periods: int) -> Floats:
+    rows = np.arange(quantity.size)
+    due = np.zeros((quantity.size, max(situation.pipeline.shape[1], int(situation.lead_time.max(initial=0)), 1)))
+    due[:, : situation.pipeline.shape[1]] = situation.pipeline
+    is_later = situation.lead_time > 0
+    due[rows[is_later], situation.lead_time[is_later] - 1] += quantity[is_later]
+    stocked = situation.on_hand + np.where(is_later, 0.0, quantity)
+    return project(replace(situation, on_hand=stocked, pipeline=due), periods)[1]
+
+
+def _signed(tenths: Mapping[str, int]) -> list[tuple[str, int]]:
+    """What is shown: what adds first, then what takes away; nothing that rounds to zero."""
+    shown = [(name, value) for name, value in tenths.items() if value]
+    return sorted(shown, key=lambda part: part[1] < 0)
+
+
+def _words(name: str) -> str:
+    return _WORDS.get(name, name.replace("_", " "))
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"

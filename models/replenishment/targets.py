@@ -1,0 +1,92 @@
+"""Dynamic safety stock: an output of the decision, never an input, and split into the reasons it is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from models.domain import Floats, Situation
+from models.replenishment.policies import QuantileOrderUpTo
+from models.replenishment.projection import critical_order, shortfalls, window_demand
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the order is built from, per series in units, shape (N,) each; the seven add up to wanted.
+
+    expected_demand: mean demand of the window. lost_before_arrival: demand expected to be lost before the order can come, which
+    it need not cover (0 or less). demand_noise: buffer for demand being uncertain. lead_time_noise: for suppliers being early or
+    late. calibration: what tuning by replay adds or takes. censoring: the share of expected demand seen only because stock-outs
+    are not read as "nobody wanted it". stock_position: on hand, on the way and owed, negated. wanted: units before rounding,
+    negative in surplus.
+    """
+
+    expected_demand: Floats
+    lost_before_arrival: Floats
+    demand_noise: Floats
+    lead_time_noise: Floats
+    calibration: Floats
+    censoring: Floats
+    stock_position: Floats
+    wanted: Floats
+
+    @property
+    def order_up_to(self) -> Floats:
+        """The order-up-to level as a stock position."""
+        return self.wanted - self.stock_position
+
+    @property
+    def safety_stock(self) -> Floats:
+        """Order-up-to level less the demand the window is expected to bring."""
+        return self.order_up_to - self.expected_demand - self.censoring
+
+    def parts(self, row: int) -> dict[str, float]:
+        """The seven parts of one row, in the order a planner reads them."""
+        return {name: float(getattr(self, name)[row]) for name in PARTS}
+
+
+PARTS = (
+    "expected_demand", "censoring", "lost_before_arrival", "demand_noise", "lead_time_noise", "calibration", "stock_position",
+)  # fmt: skip
+
+
+def explain_target(situation: Situation, policy: QuantileOrderUpTo, censored_mean: Floats | None = None) -> Target:
+    """Split what a quantile policy wants into its reasons, by taking them away one after the other.
+
+    First the textbook fractile at the planned lead time, then the lead time's spread, then the policy's own tuning.
+    censored_mean: (N,) the window's mean demand had stock-out periods been taken at what was sold; left out, nothing is put down
+    to censoring.
+    """
+    certain = replace(situation, lead_time_paths=np.zeros((0, 0), dtype=np.int64))
+    mean = window_demand(certain).mean(axis=1)
+    net_need = shortfalls(certain)[:, :, -1].mean(axis=1)
+    textbook = critical_order(certain, situation.economics.shortage)
+    late = critical_order(situation, situation.economics.shortage) if situation.lead_time_paths.size else textbook
+    wanted = critical_order(situation, policy.shortage(situation))
+    seen = mean if censored_mean is None else censored_mean
+    return Target(
+        expected_demand=seen,
+        lost_before_arrival=net_need - mean + situation.position,
+        demand_noise=textbook - net_need,
+        lead_time_noise=late - textbook,
+        calibration=wanted - late,
+        censoring=mean - seen,
+        stock_position=-situation.position,
+        wanted=wanted,
+    )
+
+
+def implied_shortage_cost(service_level: float, holding: Floats) -> Floats:
+    """The cost of a lost unit that would make this service level the cheapest: h x level / (1 - level).
+
+    Raises ValueError for a level outside 0 .. 1: no finite cost justifies never running out.
+    """
+    if not 0 <= service_level < 1:
+        raise ValueError(f"a service level is at least 0 and below 1, not {service_level}")
+    return holding * service_level / (1 - service_level)
+
+
+def implied_service_level(shortage: Floats, holding: Floats) -> Floats:
+    """The service level these costs ask for: p / (p + h)."""
+    return shortage / (shortage + holding)
