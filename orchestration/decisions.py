@@ -1,8 +1,9 @@
-"""Decisions are data: every run leaves one Parquet file a table under state/decisions, and the warehouse reads them as schema `decisions`."""
+"""Decisions are data: one Parquet file a run and table under state/decisions, which the warehouse reads as schema `decisions`."""
 
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -55,7 +56,8 @@ def load(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
             con.execute(f"insert into decisions.{table} by name select * from read_parquet(?, union_by_name = true)", [files])
 
 
-def latest(folder: Path, table: str) -> pl.DataFrame | None:
-    """The newest run's decisions of one kind, or None before the first run."""
-    files = sorted((folder / table).glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)
-    return pl.read_parquet(files[-1]) if files else None
+def latest(folder: Path, table: str, now: datetime | None = None) -> pl.DataFrame | None:
+    """The newest decisions of one kind, by the Now they were made at (not later than `now`), or None before the first."""
+    found = [pl.read_parquet(path) for path in sorted((folder / table).glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)]
+    known = [frame for frame in found if not frame.is_empty() and (now is None or frame["as_of"][0] <= now)]
+    return max(reversed(known), key=lambda frame: frame["as_of"][0], default=None)

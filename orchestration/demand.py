@@ -13,7 +13,7 @@ from feast import FeatureStore
 
 from feature_repo.store import open_store, training_frame
 from models.domain import SERIES
-from models.forecasting.forecast import Forecast
+from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.forecasting.inputs import DEMAND_FEATURES, ITEM_FEATURES, PRICE_FEATURES
 from models.forecasting.quantile import DemandModel, fit
 from orchestration.timeline import UTC, Timeline
@@ -67,7 +67,7 @@ class Demand:
 
     def predict(self, model: DemandModel, origin: date) -> Forecast:
         """Forecast the horizon from an origin with what is known at its midnight."""
-        return model.predict(self.features_at([origin]), self.plans(self._ahead(origin), origin))
+        return model.predict(self.features_at([origin]), self.plans(self._ahead(origin), origin), PATH_LEVELS)
 
     def truth(self, con: duckdb.DuckDBPyConnection, start: date, periods: int) -> pl.DataFrame:
         """What history says was asked for in the replayed periods (item_id, location_id, target_on, demand), as it is known today.

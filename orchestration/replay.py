@@ -193,7 +193,7 @@ def replay(
         return paths_of(forecasts[days[t]], nodes, seed=t)
 
     state = opening or assumed_opening(network, past)
-    calendar = _phases(timeline.shift(start, -past.shape[1]), past.shape[1] + periods + demand.horizon, demand)
+    calendar = phases(demand, past.shape[1], start, periods)
     results = {}
     for name in policies:
         tell(f"replaying {name}")
@@ -221,6 +221,8 @@ def paths_of(forecast: Forecast, nodes: pl.DataFrame, seed: int) -> Floats:
     return out
 
 
-def _phases(first: date, count: int, demand: Demand) -> np.ndarray:
-    """The ISO week of every period from `first` on: where the seasonal benchmark looks up its factor."""
-    return np.array([demand.timeline.shift(first, k).isocalendar().week for k in range(count)], dtype=np.int64)
+def phases(demand: Demand, past: int, start: date | None = None, periods: int = 0) -> np.ndarray:
+    """The ISO week of every period from the first of history to the end of the horizon: where a seasonal rule finds its factor."""
+    origin = start or demand.timeline.origin
+    count = past + periods + demand.horizon
+    return np.array([demand.timeline.shift(origin, k - past).isocalendar().week for k in range(count)], dtype=np.int64)

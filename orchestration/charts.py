@@ -1,0 +1,97 @@
+"""Pictures for people who would rather look than read: PNGs for Dagster's metadata and the reports."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import dagster as dg
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import polars as pl
+from matplotlib.figure import Figure
+
+from models.domain import SERIES
+from models.forecasting.forecast import Forecast
+
+#: How much history stands before a forecast, in horizons.
+LOOK_BACK = 3
+INK, ACCENT, SOFT = "#1f2933", "#0b7285", "#99d8e0"
+
+
+def forecast_fan(history: pl.DataFrame, ahead: Forecast, shown: int = 6) -> Figure:
+    """The largest series: demand up to the origin, then the median with its 50 % and 95 % intervals.
+
+    history: item_id, location_id, target_on, demand. ahead: a forecast with levels 0.025, 0.25, 0.5, 0.75, 0.975.
+    """
+    largest = np.argsort(-ahead.mean.sum(axis=1), kind="stable")[:shown]
+    figure, axes = plt.subplots(-(-len(largest) // 2), 2, figsize=(11, 2.6 * -(-len(largest) // 2)), squeeze=False, layout="constrained")
+    for row, axis in zip(largest, axes.flat, strict=False):
+        key = ahead.keys.select(SERIES).row(int(row), named=True)
+        past = history.filter(**key).sort("target_on").tail(LOOK_BACK * len(ahead.period_starts))
+        days = np.array(ahead.period_starts)
+        axis.plot(past["target_on"].to_numpy(), past["demand"].to_numpy(), color=INK, linewidth=0.9)
+        axis.fill_between(days, ahead.at(0.025)[row], ahead.at(0.975)[row], color=SOFT, alpha=0.5, linewidth=0)
+        axis.fill_between(days, ahead.at(0.25)[row], ahead.at(0.75)[row], color=SOFT, linewidth=0)
+        axis.plot(days, ahead.at(0.5)[row], color=ACCENT, linewidth=1.4)
+        axis.set_title(f"{key['item_id']} at {key['location_id']}", fontsize=9, loc="left")
+        axis.tick_params(labelsize=7)
+        axis.spines[["top", "right"]].set_visible(False)
+    for axis in list(axes.flat)[len(largest) :]:
+        axis.set_visible(False)
+    return figure
+
+
+def policy_costs(champions: pl.DataFrame) -> Figure:
+    """Holding and shortage cost of each policy, the cheapest on top."""
+    frame = champions.sort("total_cost", descending=True)
+    figure, axis = plt.subplots(figsize=(8, 0.6 * len(frame) + 1), layout="constrained")
+    names = [name + (" ★" if best else "") for name, best in frame.select("policy", "is_champion").iter_rows()]
+    axis.barh(names, frame["holding_cost"].to_numpy(), color=SOFT, label="holding")
+    axis.barh(names, frame["shortage_cost"].to_numpy(), left=frame["holding_cost"].to_numpy(), color=ACCENT, label="shortage")
+    axis.legend(frameon=False, fontsize=8)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.set_xlabel("cost over the replayed periods")
+    return figure
+
+
+def cost_by_period(card: dict[str, object]) -> Figure:
+    """Cost of each policy accumulating over the replayed periods: who leads, and when it was decided."""
+    figure, axis = plt.subplots(figsize=(9, 4), layout="constrained")
+    policies = card["policies"]
+    assert isinstance(policies, dict)  # noqa: S101 - the scorecard's own contract
+    for name, policy in policies.items():
+        total = np.cumsum([entry["total_cost"] for entry in policy["by_period"]])
+        best = name == card["champion"]
+        axis.plot(total, label=name + (" ★" if best else ""), linewidth=2 if best else 1, color=ACCENT if best else None)
+    axis.legend(frameon=False, fontsize=8)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.set_xlabel("period of the replay")
+    axis.set_ylabel("cost so far")
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as PNG bytes; the figure is closed."""
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=110)
+    plt.close(figure)
+    return out.getvalue()
+
+
+def metadata(figure: Figure) -> dg.MarkdownMetadataValue:
+    """The figure as Dagster shows it: an image inside Markdown."""
+    return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(png(figure)).decode()})")
+
+
+def markdown(frame: pl.DataFrame) -> str:
+    """A small frame as a Markdown table, numbers rounded to whole units of money."""
+    lines = ["| " + " | ".join(frame.columns) + " |", "|" + "---|" * frame.width]
+    lines += [
+        "| " + " | ".join(f"{cell:,.0f}" if isinstance(cell, float) else str(cell) for cell in row) + " |" for row in frame.iter_rows()
+    ]
+    return "\n".join(lines)

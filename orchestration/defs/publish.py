@@ -1,0 +1,55 @@
+"""publish: metrics over facts and decisions, then a read-only snapshot for BI and a dashboard to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DbtCliResource, dbt_assets
+
+from orchestration.dashboard import write_dashboard
+from orchestration.defs.resources import OWNERS, PROJECT, TRANSLATOR, Lakehouse
+from orchestration.snapshots import publish as publish_snapshot
+from orchestration.timeline import Timeline
+
+
+@dbt_assets(
+    manifest=PROJECT.manifest_path, project=PROJECT, dagster_dbt_translator=TRANSLATOR, select="tag:decisions", name="publish__metrics"
+)
+def metrics(context: dg.AssetExecutionContext, lakehouse: Lakehouse, dbt: DbtCliResource) -> Iterator[Any]:
+    """What needs this run's decisions is built after they exist."""
+    lakehouse.open_home()
+    yield from dbt.cli(["build"], context=context).stream()
+
+
+@dg.multi_asset(
+    name="publish",
+    specs=[
+        dg.AssetSpec(
+            ["published", "snapshot"],
+            group_name="publish",
+            deps=[metrics, ["ledger", "requisitions"]],
+            description="A versioned, read-only DuckDB file of marts, metrics and decisions: BI reads it while the next run writes.",
+            owners=OWNERS,
+            kinds={"duckdb"},
+        ),
+        dg.AssetSpec(
+            ["published", "dashboard"],
+            group_name="publish",
+            deps=[metrics],
+            description="The snapshot as one HTML page.",
+            owners=OWNERS,
+            kinds={"html"},
+        ),
+    ],
+)
+def publish(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
+    """Written aside, then switched in one step; readers of the old version keep it until they open anew."""
+    home = lakehouse.open_home()
+    with home.connect(read_only=True) as con:
+        now = Timeline.read(con).now_at
+    snapshot = publish_snapshot(home.warehouse, home.published, context.run_id, now)
+    yield dg.MaterializeResult(asset_key=["published", "snapshot"], metadata={"path": dg.MetadataValue.path(str(snapshot.path))})
+    page = write_dashboard(snapshot.path, home.published / "dashboard.html")
+    yield dg.MaterializeResult(asset_key=["published", "dashboard"], metadata={"path": dg.MetadataValue.path(str(page))})

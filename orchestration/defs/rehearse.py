@@ -1,0 +1,44 @@
+"""rehearse: the candidate policies run the last months in the digital twin; the one that provably costs least decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from orchestration import charts, decisions
+from orchestration.defs.resources import OWNERS, Lakehouse
+from orchestration.planning import champion_is_current, champions_frame, open_demand
+from orchestration.planning import rehearse as rehearse_candidates
+
+
+@dg.multi_asset(
+    name="rehearse",
+    specs=[
+        dg.AssetSpec(
+            ["decisions", "champions"],
+            group_name="rehearse",
+            deps=[["decisions", "forecasts"], ["marts", "fct_demand"], ["marts", "dim_item_locations"]],
+            description="What each policy would have cost over the replayed weeks, with paired intervals, and which one decides.",
+            owners=OWNERS,
+            kinds={"numpy"},
+        )
+    ],
+)
+def rehearse(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
+    """Rehearse again when a review interval has passed; until then the champion stands."""
+    home = lakehouse.open_home()
+    demand = open_demand(home)
+    champions = champion_is_current(home, demand)
+    if champions is None:
+        result = rehearse_candidates(home, demand, progress=context.log.info)
+        champions = champions_frame(result, context.run_id, demand.timeline.now_at)
+        decisions.record(home.decisions, context.run_id, "champions", champions)
+    yield dg.MaterializeResult(
+        asset_key=["decisions", "champions"],
+        metadata={
+            "champion": champions.filter("is_champion")["policy"].item(),
+            "cost": dg.MetadataValue.md(charts.markdown(champions.select("policy", "holding_cost", "shortage_cost", "total_cost"))),
+            "costs": charts.metadata(charts.policy_costs(champions)),
+        },
+    )

@@ -1,0 +1,80 @@
+"""replenish: champion, forecast and stock position become order lines with their reasons, and requisitions in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dagster as dg
+import polars as pl
+
+from orchestration import decisions
+from orchestration.defs.resources import OWNERS, Lakehouse
+from orchestration.ledger import Ledger
+from orchestration.planning import current_model, lines_of, open_demand, order_frames, plan_orders
+
+TABLES = {
+    "order_lines": "What to buy and what to move, each line with its reason, its due date and the legacy quantities beside.",
+    "explanations": "The parts of every quantity; they add up to it exactly.",
+    "exceptions": "Items that could not be planned, with the reason and what to mend.",
+}
+
+
+@dg.multi_asset(
+    name="replenish",
+    specs=[
+        dg.AssetSpec(
+            ["decisions", table],
+            group_name="replenish",
+            deps=[["decisions", "champions"], ["marts", "fct_stock_positions"], ["marts", "fct_open_orders"], ["marts", "fct_constraints"]],
+            description=text,
+            owners=OWNERS,
+            kinds={"numpy"},
+        )
+        for table, text in TABLES.items()
+    ],
+)
+def replenish(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
+    """Plan purchases and transfers together and keep the plan as decisions; nothing is ordered yet."""
+    home = lakehouse.open_home()
+    demand = open_demand(home)
+    now = demand.timeline.now_at
+    model, name = current_model(home, demand)
+    champion = decisions.latest(home.decisions, "champions", now)
+    policy = champion.filter("is_champion")["policy"].item()
+    plan = plan_orders(home, demand, demand.predict(model, demand.timeline.origin), policy)
+    for table, frame in order_frames(plan, context.run_id, now, policy, name).items():
+        decisions.record(home.decisions, context.run_id, table, frame)
+        yield dg.MaterializeResult(asset_key=["decisions", table], metadata={"dagster/row_count": len(frame)})
+    with home.connect() as con:
+        decisions.load(con, home.decisions)
+
+
+@dg.multi_asset(
+    name="replenish__propose",
+    specs=[
+        dg.AssetSpec(
+            ["ledger", "requisitions"],
+            group_name="replenish",
+            deps=[["decisions", table] for table in TABLES],
+            description="The plan as requisitions under their intent keys: planning the same need again revises, never repeats.",
+            owners=OWNERS,
+            kinds={"sqlite"},
+        )
+    ],
+)
+def propose(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
+    """Only what passed the gate reaches the ledger."""
+    home = lakehouse.open_home()
+    frame = pl.read_parquet(home.decisions / "order_lines" / f"{context.run_id}.parquet")
+    parts = pl.read_parquet(home.decisions / "explanations" / f"{context.run_id}.parquet")
+    now = open_demand(home).timeline.now_at
+    report = Ledger.open(home.ledger_url).propose(lines_of(frame, parts), context.run_id, now)
+    yield dg.MaterializeResult(
+        asset_key=["ledger", "requisitions"],
+        metadata={
+            "new_orders": report.new_orders,
+            "revised": report.revised,
+            "unchanged": report.unchanged,
+            "order_value": float(frame["value"].sum()),
+        },
+    )

@@ -1,0 +1,204 @@
+"""The stations' glue between rooms: which model and policy count now, and the plan they make of today's stock."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from models.domain import OrderLine
+from models.forecasting.forecast import Forecast
+from models.forecasting.inputs import panel
+from models.forecasting.quantile import DemandModel
+from models.replenishment.plan import Constraint, Plan, plan
+from models.replenishment.policies import POLICIES
+from models.twin.scorecard import paired_difference
+from orchestration import decisions
+from orchestration.demand import Demand
+from orchestration.home import Home
+from orchestration.replay import (
+    CANDIDATES,
+    INCUMBENT,
+    Replay,
+    assumed_opening,
+    network_of,
+    paths_of,
+    phases,
+    read_nodes,
+    read_opening,
+    replay,
+)
+
+#: A rehearsal covers at least this many decision windows (lead time + review), so that every order's effect is seen several times.
+WINDOWS = 3
+#: The legacy quantities that stand beside every line.
+BESIDE = ("eoq_quantity", "min_max_quantity")
+
+
+def open_demand(home: Home, horizon: int | None = None) -> Demand:
+    """The world's demand, read from the home's warehouse, which is closed again on return."""
+    with home.connect(read_only=True) as con:
+        return Demand.open(con, home.warehouse, home.features, horizon)
+
+
+def is_due(last: datetime, demand: Demand) -> bool:
+    """Whether a review interval has passed since, or time was turned back: models and champions are renewed less often than plans."""
+    return not timedelta(0) <= demand.timeline.now_at - last < timedelta(days=demand.timeline.review_days)
+
+
+def current_model(home: Home, demand: Demand) -> tuple[DemandModel, str]:
+    """The model of this review period: the kept one while it is young enough, else a new one, kept with its card."""
+    kept, card = home.models / "demand.model", home.models / "demand.json"
+    if kept.exists() and card.exists():
+        facts = json.loads(card.read_text(encoding="utf-8"))
+        if facts["horizon"] == demand.horizon and not is_due(datetime.fromisoformat(facts["as_of"]), demand):
+            return DemandModel.from_bytes(kept.read_bytes()), facts["name"]
+    model = demand.train(demand.timeline.origin)
+    data = model.to_bytes()
+    name = f"xgboost-{demand.timeline.now_at:%Y%m%d}-{hashlib.sha256(data).hexdigest()[:8]}"
+    _write(kept, data)
+    facts = {"name": name, "as_of": demand.timeline.now_at.isoformat(), "horizon": demand.horizon, **model.card}
+    _write(card, json.dumps(facts, default=str, indent=1).encode())
+    return model, name
+
+
+def _write(target: Path, data: bytes) -> None:
+    aside = target.with_name(target.name + ".writing")
+    aside.write_bytes(data)
+    os.replace(aside, target)
+
+
+def champion_is_current(home: Home, demand: Demand) -> pl.DataFrame | None:
+    """The last rehearsal, if it is of this review period; None when it is time to rehearse again."""
+    last = decisions.latest(home.decisions, "champions", demand.timeline.now_at)
+    return None if last is None or is_due(last["as_of"][0], demand) else last
+
+
+def rehearse(home: Home, demand: Demand, progress: Callable[[str], None] | None = None) -> Replay:
+    """Replay the candidates over the newest weeks whose outcome is known; the incumbent is the last champion."""
+    timeline = demand.timeline
+    periods = -(-WINDOWS * demand.horizon // timeline.review) * timeline.review
+    with home.connect(read_only=True) as con:
+        nodes = read_nodes(con)
+        history = con.execute("select max(period_start) from marts.fct_demand").fetchone()
+        unmet = con.execute("select unmet from raw.world").fetchone()
+        start = timeline.shift(history[0], 1 - periods) if history else timeline.origin
+        truth = demand.truth(con, start, periods)
+    last = decisions.latest(home.decisions, "champions", timeline.now_at)
+    incumbent = INCUMBENT if last is None else last.filter("is_champion")["policy"].first()
+    return replay(
+        demand, nodes, truth, start, periods, unmet=unmet[0] if unmet else "lost", policies=CANDIDATES, incumbent=str(incumbent),
+        progress=progress,
+    )  # fmt: skip
+
+
+def champions_frame(result: Replay, run_id: str, as_of: datetime) -> pl.DataFrame:
+    """The rehearsal as decisions: every policy's cost, its paired difference to the champion, and which one decides now."""
+    blocks = result.nodes["item_id"].rank("dense").to_numpy()
+    rows = []
+    for name, simulated in result.results.items():
+        against = paired_difference(name, result.champion, simulated.cost, result.results[result.champion].cost, blocks=blocks)
+        rows.append(
+            {
+                "run_id": run_id, "as_of": as_of, "policy": name, "holding_cost": float(simulated.holding.sum()),
+                "shortage_cost": float(simulated.shortage.sum()), "total_cost": float(simulated.cost.sum()),
+                "mean_difference": against.difference, "lower": against.lower, "upper": against.upper,
+                "is_champion": name == result.champion,
+            }
+        )  # fmt: skip
+    return pl.DataFrame(rows)
+
+
+def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> Plan:
+    """The plan of this review: today's stock and open orders, the forecast, the champion's rule and the planner's limits."""
+    timeline = demand.timeline
+    with home.connect(read_only=True) as con:
+        nodes = read_nodes(con)
+        opening = read_opening(con, demand, nodes, timeline.origin)
+        limits = read_limits(con)
+        unmet = con.execute("select unmet from raw.world").fetchone()
+    spec = timeline.spec(demand.horizon)
+    past = panel(demand.labels(timeline.origin), nodes, "demand", spec).values.astype(np.float64)
+    if opening is None:  # a world without stock records plans from an assumed start, and says so as an exception
+        opening = assumed_opening(network_of(nodes, timeline.review, "lost"), past)
+    rows = nodes.with_columns(on_hand=pl.Series(opening.on_hand + opening.due[:, 0]), on_order=pl.Series(opening.due[:, 1:].sum(axis=1)))
+    made = plan(
+        rows,
+        paths_of(forecast, nodes, seed=0),
+        forecast.period_starts,
+        POLICIES[policy](),
+        world=timeline.world,
+        history=past,
+        pipeline=opening.due[:, 1:] if opening.due.shape[1] > 1 else np.zeros((len(rows), 1)),
+        review=timeline.review,
+        unmet="backlog" if unmet and unmet[0] == "backlog" else "lost",
+        constraints=limits,
+        phase=phases(demand, past.shape[1]),
+    )
+    period = timeline.review_period(timeline.origin)
+    return replace(made, lines=[replace(line, review_period=period) for line in made.lines])
+
+
+def read_limits(con: duckdb.DuckDBPyConnection) -> list[Constraint]:
+    """The planner's limits that hold now; a budget without a scope is for all purchases, one with a scope for that supplier."""
+    rows = con.execute("select name, scope, value from marts.fct_constraints where is_current and name = 'budget' order by all").fetchall()
+    return [Constraint(name, value, "value", {"from_id": scope} if scope else {}) for name, scope, value in rows]
+
+
+def order_frames(made: Plan, run_id: str, as_of: datetime, policy: str, model: str) -> dict[str, pl.DataFrame]:
+    """The plan as decisions: order lines with the legacy quantities beside, their parts, and what was left out and why."""
+    beside = made.explanations.select(
+        "item_id", "location_id", eoq_quantity="eoq_reorder_point_quantity", min_max_quantity="min_max_quantity"
+    ) if made.lines else None  # fmt: skip
+    stamp = {"run_id": run_id, "as_of": as_of}
+    lines = pl.DataFrame(
+        [
+            {
+                **stamp, "order_line_id": order_line_id(run_id, line), "intent_key": line.intent_key, "kind": line.kind,
+                "item_id": line.item_id, "location_id": line.location_id, "from_id": line.from_id, "quantity": line.quantity,
+                "review_period": line.review_period, "due_on": line.due_on, "unit_cost": line.unit_cost, "value": line.value,
+                "reason": line.reason, "policy": policy, "model": model,
+            }
+            for line in made.lines
+        ],
+        schema={name: kind for name, kind in decisions.DECISIONS["order_lines"].items() if name not in BESIDE},
+    )  # fmt: skip
+    if beside is not None:
+        lines = lines.join(beside, on=["item_id", "location_id"], how="left", maintain_order="left")
+    else:
+        lines = lines.with_columns(eoq_quantity=pl.lit(None, pl.Float64), min_max_quantity=pl.lit(None, pl.Float64))
+    parts = [
+        {**stamp, "order_line_id": order_line_id(run_id, line), "part": part, "quantity": quantity}
+        for line in made.lines
+        for part, quantity in line.parts.items()
+    ]
+    return {
+        "order_lines": lines,
+        "explanations": pl.DataFrame(parts, schema=decisions.DECISIONS["explanations"]),
+        "exceptions": made.exceptions.with_columns(pl.lit(value).alias(name) for name, value in stamp.items()),
+    }
+
+
+def order_line_id(run_id: str, line: OrderLine) -> str:
+    """A name for one line of one run's plan, short enough to type after `stockhouse trace`."""
+    return f"{run_id[:8]}-{hashlib.sha256(line.intent_key.encode()).hexdigest()[:10]}"
+
+
+def lines_of(lines: pl.DataFrame, parts: pl.DataFrame) -> list[OrderLine]:
+    """Order lines read back from the decisions that were kept of them."""
+    by_line: dict[str, dict[str, float]] = {}
+    for line_id, part, quantity in parts.select("order_line_id", "part", "quantity").iter_rows():
+        by_line.setdefault(line_id, {})[part] = quantity
+    names = ("kind", "item_id", "location_id", "from_id", "quantity", "review_period", "due_on", "unit_cost", "reason")
+    return [
+        OrderLine(world=row["intent_key"].split("|")[0], parts=by_line.get(row["order_line_id"], {}), **{name: row[name] for name in names})
+        for row in lines.iter_rows(named=True)
+    ]
