@@ -1,0 +1,95 @@
+"""Who may say yes: the approval matrix that turns an order line's size, oddity and provenance into the level that must approve it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Maturity = Literal["shadow", "suggest", "auto"]
+
+#: Levels of authority: the matrix itself, a buyer, a purchasing manager, the management.
+AUTOMATIC, BUYER, MANAGER, DIRECTOR = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What people set and the robot keeps to; money in the world's currency.
+
+    maturity: what the policy may do alone: shadow records only, suggest asks for every line, auto approves within the matrix.
+    auto_amount, buyer_amount, manager_amount: the largest line each level may approve. usual_factor: how many times its usual
+    quantity a line may be before a buyer must look. least_complete: share of known periods behind the forecast (0..1) below
+    which a buyer must look. worst_risk: supplier risk (0..1) above which a manager must look. asking_categories: categories
+    that always go to a buyer. daily_cap: spend approved a day, by anyone. budget: open commitments at any time; None is no
+    limit. approvers: level by name; empty means no roles are kept and any named person may approve.
+    """
+
+    maturity: Maturity = "auto"
+    auto_amount: float = 5_000.0
+    buyer_amount: float = 25_000.0
+    manager_amount: float = 100_000.0
+    usual_factor: float = 3.0
+    least_complete: float = 0.5
+    worst_risk: float = 0.5
+    asking_categories: tuple[str, ...] = ()
+    daily_cap: float | None = None
+    budget: float | None = None
+    approvers: Mapping[str, int] = field(default_factory=dict)
+
+    def to_payload(self) -> dict[str, Any]:
+        """These limits as plain JSON values."""
+        return asdict(self) | {"asking_categories": list(self.asking_categories), "approvers": dict(self.approvers)}
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Limits:
+        """Limits out of plain JSON values. Raises TypeError for a name this matrix does not know."""
+        return cls(**{**payload, "asking_categories": tuple(payload.get("asking_categories", ()))})
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known about a line beside its terms; None where nobody knows, which never counts in its favour nor against it.
+
+    usual_quantity: median quantity of earlier orders of the need. completeness: share of known periods behind its forecast.
+    supplier_risk: probability that the supplier is late or short. category: the item's category.
+    """
+
+    usual_quantity: float | None = None
+    completeness: float | None = None
+    supplier_risk: float | None = None
+    category: str | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The level that must approve, and every rule that raised it, in words."""
+
+    level: int
+    reasons: tuple[str, ...]
+
+    @property
+    def is_automatic(self) -> bool:
+        return self.level == AUTOMATIC
+
+
+def judge(kind: str, quantity: float, unit_cost: float, evidence: Evidence, limits: Limits) -> Verdict:
+    """The approval a line needs: the highest level any rule of the matrix asks for. A transfer spends nothing, so amounts do not count."""
+    value = quantity * unit_cost if kind == "purchase" else 0.0
+    rules: list[tuple[bool, int, str]] = [
+        (limits.maturity != "auto", BUYER, f"the policy's maturity is {limits.maturity}"),
+        (value > limits.auto_amount, BUYER, f"value {value:,.2f} exceeds {limits.auto_amount:,.2f}"),
+        (value > limits.buyer_amount, MANAGER, f"value {value:,.2f} exceeds a buyer's {limits.buyer_amount:,.2f}"),
+        (value > limits.manager_amount, DIRECTOR, f"value {value:,.2f} exceeds a manager's {limits.manager_amount:,.2f}"),
+        (evidence.category in limits.asking_categories, BUYER, f"category {evidence.category} is always asked for"),
+    ]
+    if evidence.usual_quantity:
+        factor = quantity / evidence.usual_quantity
+        rules.append((factor > limits.usual_factor, BUYER, f"quantity is {factor:.1f} times the usual {evidence.usual_quantity:g}"))
+    if evidence.completeness is not None:
+        known = evidence.completeness
+        rules.append((known < limits.least_complete, BUYER, f"only {known:.0%} of the demand behind it is known"))
+    if evidence.supplier_risk is not None:
+        risk = evidence.supplier_risk
+        rules.append((risk > limits.worst_risk, MANAGER, f"the supplier fails with probability {risk:.0%}"))
+    raised = [(level, why) for is_raised, level, why in rules if is_raised]
+    return Verdict(max((level for level, _ in raised), default=AUTOMATIC), tuple(why for _, why in raised))

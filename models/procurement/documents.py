@@ -1,0 +1,304 @@
+"""An order line from need to payment proposal: append-only events in, its present state out.
+
+One document is one order line (a need under its intent key). Its state is a fold of its events and nothing else. Facts are kept
+rather than stages, so acknowledgements, ship notices, receipts and invoices may arrive late, twice or in any order: the stage is
+read off the facts. Purchases go requisition -> approval -> order -> change -> acknowledgement -> ship notice -> receipt ->
+invoice -> match -> payment proposal; transfers stop at the receipt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, NamedTuple
+
+Payload = Mapping[str, Any]
+
+#: Why a line's life ended before its goods came.
+WITHDRAWN, REJECTED, CANCELLED, REFUSED, CLOSED = "withdrawn", "rejected", "cancelled", "refused", "closed"
+
+#: The need behind these lines is open again, so its intent key is free: the plan took it back, or the supplier said no.
+#: A line that a person rejected or cancelled keeps its key: the robot must not order again what the desk refused.
+FREED = frozenset({WITHDRAWN, REFUSED})
+
+#: Terms a plan, a person or a supplier may set; a re-plan that changes none of them changes nothing.
+TERMS = ("from_id", "quantity", "due_on", "unit_cost")
+
+
+class Event(NamedTuple):
+    """One thing that happened to one document. known_at is the home's Now, recorded_at wall time; both ISO text, UTC."""
+
+    seq: int
+    document_id: str
+    version: int
+    kind: str
+    actor: str
+    known_at: str
+    recorded_at: str
+    payload: Payload
+
+
+def cents(quantity: float, unit_cost: float) -> int:
+    """The value of a quantity in hundredths of the currency, rounded half up on the decimal numbers as written."""
+    return int((Decimal(repr(quantity)) * Decimal(repr(unit_cost)) * 100).to_integral_value(ROUND_HALF_UP))
+
+
+@dataclass(slots=True)
+class Document:
+    """The state of one order line; quantities in base units, unit_cost in the world's currency, days as ISO text."""
+
+    document_id: str
+    world: str = ""
+    kind: str = ""  # purchase | transfer; empty for the desk's own documents (switch, limits, unclaimed messages)
+    intent_key: str = ""
+    item_id: str = ""
+    location_id: str = ""
+    from_id: str = ""
+    review_period: str = ""
+    quantity: float = 0.0
+    due_on: str = ""
+    unit_cost: float = 0.0
+    reason: str = ""
+    run_id: str = ""
+    proposer: str = ""
+    proposed_at: str = ""  # recorded_at of the last proposal: where the decision-to-sent latency starts
+    is_firm: bool = False
+    approver: str = ""
+    approved_on: str = ""  # the day of Now at approval: which day's cap it used
+    order_id: str = ""
+    line_id: str = ""
+    revision: int = 0  # 0 is the order itself, n its n-th change
+    queued: int = -1  # the last revision handed to the outbox
+    sent: int = -1  # the last revision the supplier's door took
+    sent_at: str = ""
+    ended: str = ""
+    confirmed: float | None = None  # units the supplier promised; None before any acknowledgement
+    acknowledgement: dict[str, Any] = field(default_factory=dict)  # the one in force
+    shipments: dict[str, float] = field(default_factory=dict)
+    receipts: dict[str, list[float]] = field(default_factory=dict)  # receipt -> [accepted, rejected]
+    arrived_at: str = ""  # when the last goods came
+    invoices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    exceptions: int = 0
+
+    @property
+    def is_approved(self) -> bool:
+        return bool(self.approver)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether this document holds its intent key, so that no second one can be opened for the same need."""
+        return bool(self.intent_key) and self.ended not in FREED
+
+    @property
+    def ordered(self) -> float:
+        """Units that are to come in all: what the supplier confirmed where it answered, else what we asked for."""
+        return self.quantity if self.confirmed is None else self.confirmed
+
+    @property
+    def received(self) -> float:
+        return sum(accepted for accepted, _ in self.receipts.values())
+
+    @property
+    def open_quantity(self) -> float:
+        """Units that still count in the stock position: firmed or approved, not yet received, not called off."""
+        if self.ended or not (self.is_firm or self.is_approved):
+            return 0.0
+        return max(self.ordered - self.received, 0.0)
+
+    @property
+    def invoiced(self) -> float:
+        return sum(invoice["quantity"] for invoice in self.invoices.values())
+
+    @property
+    def encumbered(self) -> int:
+        """Budget held for this line in hundredths: approved and neither invoiced nor called off."""
+        if not self.is_approved:
+            return 0
+        expected = self.received if self.ended else self.ordered  # goods already here will be billed even after a cancellation
+        return max(cents(expected, self.unit_cost) - cents(self.invoiced, self.unit_cost), 0) if self.kind == "purchase" else 0
+
+    @property
+    def stage(self) -> str:
+        """Where the line stands, in the field's words."""
+        if self.ended:
+            return self.ended
+        if not self.is_approved:
+            return "requisition" if self.kind else "desk"
+        received, ordered = self.received, self.ordered
+        if received >= ordered and received > 0:
+            proposed = [invoice.get("status") == "payment_proposed" for invoice in self.invoices.values()]
+            if self.kind == "transfer" or (proposed and all(proposed) and self.invoiced >= received):
+                return CLOSED
+            return "received"
+        if received > 0:
+            return "partially_received"
+        if self.shipments:
+            return "shipped"
+        if self.confirmed is not None:
+            return "acknowledged"
+        return "sent" if self.sent >= 0 else "approved"
+
+
+def _requested(document: Document, event: Event) -> None:
+    said = event.payload
+    for name in ("world", "kind", "intent_key", "item_id", "location_id", "review_period", "run_id", "reason", *TERMS):
+        setattr(document, name, said[name])
+    document.proposer, document.proposed_at = event.actor, event.recorded_at
+
+
+def _revised(document: Document, event: Event) -> None:
+    for name in (*TERMS, "reason", "run_id"):
+        setattr(document, name, event.payload[name])
+    document.proposer, document.proposed_at = event.actor, event.recorded_at
+
+
+def _firmed(document: Document, event: Event) -> None:
+    document.is_firm = True
+    document.order_id, document.line_id = event.payload["order_id"], event.payload["line_id"]
+
+
+def _approved(document: Document, event: Event) -> None:
+    document.approver, document.approved_on = event.actor, event.known_at[:10]
+    document.order_id, document.line_id = event.payload["order_id"], event.payload["line_id"]
+
+
+def _changed(document: Document, event: Event) -> None:
+    for name in ("quantity", "due_on", "unit_cost"):
+        setattr(document, name, event.payload[name])
+    document.revision += 1
+    document.confirmed = None  # the supplier has to answer again
+
+
+def _cancelled(document: Document, event: Event) -> None:
+    document.ended = CANCELLED
+    if document.queued >= 0:
+        document.revision += 1  # the supplier may know it: the cancellation is a change of its own
+
+
+def _queued(document: Document, event: Event) -> None:
+    document.queued = max(document.queued, event.payload["revision"])
+
+
+def _sent(document: Document, event: Event) -> None:
+    document.sent = max(document.sent, event.payload["revision"])
+    document.sent_at = document.sent_at or event.recorded_at
+
+
+def _acknowledged(document: Document, event: Event) -> None:
+    said = event.payload
+    if said["control"] < document.acknowledgement.get("control", -1):
+        return  # an older answer overtaken on the way
+    document.acknowledgement = dict(said)
+    if document.ended in (CANCELLED, CLOSED):
+        return
+    document.confirmed = said["quantity"]
+    document.due_on = said.get("due_on") or document.due_on
+    document.ended = REFUSED if said["code"] == "IR" and not document.shipments and not document.receipts else ""
+
+
+def _shipped(document: Document, event: Event) -> None:
+    document.shipments.setdefault(event.payload["shipment_id"], event.payload["quantity"])
+    document.due_on = event.payload.get("due_on") or document.due_on
+
+
+def _received(document: Document, event: Event) -> None:
+    said = event.payload
+    document.receipts.setdefault(said["receipt_id"], [said["quantity"], said.get("rejected", 0.0)])
+    document.arrived_at = max(document.arrived_at, said["received_at"])
+
+
+def _invoiced(document: Document, event: Event) -> None:
+    said = event.payload
+    document.invoices.setdefault(said["invoice_id"], {"quantity": said["quantity"], "unit_cost": said["unit_cost"], "status": "received"})
+
+
+def _judged(document: Document, event: Event) -> None:
+    invoice = document.invoices[event.payload["invoice_id"]]
+    invoice["status"], invoice["reason"] = event.payload["status"], event.payload["reason"]
+
+
+def _payment_proposed(document: Document, event: Event) -> None:
+    document.invoices[event.payload["invoice_id"]] |= {"status": "payment_proposed", "amount_cents": event.payload["amount_cents"]}
+
+
+def _excepted(document: Document, event: Event) -> None:
+    document.exceptions += 1
+
+
+def _ends(word: str) -> Callable[[Document, Event], None]:
+    def end(document: Document, event: Event) -> None:
+        document.ended = word
+
+    return end
+
+
+def _noted(document: Document, event: Event) -> None:
+    """The desk's own documents keep no state but their chain."""
+
+
+APPLY: dict[str, Callable[[Document, Event], None]] = {
+    "requested": _requested, "revised": _revised, "withdrawn": _ends(WITHDRAWN), "firmed": _firmed,
+    "approved": _approved, "rejected": _ends(REJECTED), "queued": _queued, "sent": _sent, "changed": _changed,
+    "cancelled": _cancelled, "acknowledged": _acknowledged, "shipped": _shipped, "received": _received,
+    "invoiced": _invoiced, "judged": _judged, "payment_proposed": _payment_proposed, "excepted": _excepted,
+    "closed": _ends(CLOSED), "stopped": _noted, "resumed": _noted, "limits_set": _noted, "undelivered": _excepted,
+}  # fmt: skip
+
+
+def apply(document: Document, event: Event) -> Document:
+    """Let one event happen to the document that the fold is building, and return it."""
+    APPLY[event.kind](document, event)
+    return document
+
+
+def fold(events: Iterable[Event]) -> dict[str, Document]:
+    """The present state of every document: its events in order of seq, applied one by one.
+
+    events: any mix of documents, each document's own in ascending version. Returns {document_id: Document}. Raises KeyError for
+    an event kind this house does not know.
+    """
+    documents: dict[str, Document] = {}
+    for event in events:
+        document = documents.get(event.document_id)
+        if document is None:
+            document = documents[event.document_id] = Document(event.document_id)
+        APPLY[event.kind](document, event)
+    return documents
+
+
+def refusal(document: Document, kind: str) -> str | None:
+    """Why a planner, person or sender may not do this to the document now; None where they may. Facts from outside are never refused."""
+    stage, fresh = document.stage, not document.kind
+    before_order = stage == "requisition"
+    under_way = document.is_approved and not document.ended
+    may = {
+        "requested": fresh,
+        "revised": before_order and not document.is_firm,
+        "withdrawn": before_order and not document.is_firm,
+        "firmed": before_order and not document.is_firm,
+        "approved": before_order,
+        "rejected": before_order,
+        "changed": under_way and stage in ("approved", "sent", "acknowledged"),
+        "cancelled": under_way and stage in ("approved", "sent", "acknowledged", "shipped", "partially_received"),
+        "closed": under_way,
+        "queued": document.is_approved and document.queued < document.revision,
+        "sent": document.sent < document.queued,
+    }.get(kind, True)
+    if may:
+        return None
+    firm = " and firm" if document.is_firm else ""
+    return f"{document.document_id} is {stage}{firm}: it cannot be {kind.replace('_', ' ')} now"
+
+
+def is_repeat(document: Document, kind: str, payload: Payload) -> bool:
+    """Whether the document has already heard exactly this fact: the same ship notice, receipt, invoice or acknowledgement again."""
+    if kind == "shipped":
+        return payload["shipment_id"] in document.shipments
+    if kind == "received":
+        return payload["receipt_id"] in document.receipts
+    if kind == "invoiced":
+        return payload["invoice_id"] in document.invoices
+    if kind == "acknowledged":
+        return {**document.acknowledgement, "control": 0} == {**payload, "control": 0}
+    return False

@@ -1,0 +1,177 @@
+"""What people and the approval matrix do to order lines: approve, reject, firm, change, cancel; and the switch and limits over them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from models.procurement.approval import BUYER, Evidence, Limits, judge
+from models.procurement.documents import Document, cents
+from orchestration.ledger.schema import documents, encumbrances, events
+from orchestration.ledger.store import LedgerError, Unit
+
+#: The actor of approvals that no person had to give.
+MATRIX = "approval matrix"
+SWITCH, LIMITS = "SWITCH", "LIMITS"
+
+
+@dataclass(frozen=True)
+class ApprovalReport:
+    """What the matrix approved by itself, and what waits for whom: {document id: (level, reasons)}."""
+
+    approved: tuple[str, ...]
+    waiting: dict[str, tuple[int, tuple[str, ...]]]
+
+
+def find(unit: Unit, references: Sequence[str]) -> list[Document]:
+    """The lines meant by document ids, intent keys or order ids. Raises LedgerError for one that means nothing."""
+    found: dict[str, Document] = {}
+    for reference in references:
+        meant = unit.read(
+            sa.or_(
+                documents.c.document_id == reference,
+                sa.and_(documents.c.intent_key == reference, documents.c.is_live),
+                sa.and_(documents.c.order_id == reference, documents.c.order_id != ""),
+            ),
+            documents.c.intent_key != "",
+        )
+        if not meant:
+            raise LedgerError(f"{reference} is no order line, order or live intent key of this ledger")
+        found |= {document.document_id: document for document in meant}
+    return list(found.values())
+
+
+def limits_in_force(connection: sa.Connection) -> Limits:
+    """The limits last set, or the house's defaults."""
+    said = last(connection, LIMITS)
+    return Limits.from_payload(json.loads(said["payload"])) if said else Limits()
+
+
+def last(connection: sa.Connection, document_id: str) -> dict[str, Any] | None:
+    """The last event of one of the desk's own documents."""
+    query = sa.select(events).where(events.c.document_id == document_id).order_by(events.c.version.desc()).limit(1)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else dict(row)
+
+
+def is_stopped(connection: sa.Connection) -> bool:
+    """Whether the kill switch is on: nothing leaves until a person resumes."""
+    said = last(connection, SWITCH)
+    return said is not None and said["kind"] == "stopped"
+
+
+def number(unit: Unit, lines: Sequence[Document]) -> dict[str, dict[str, str]]:
+    """Order and line numbers for lines that get none yet: one order a supplier (or shipping location) and destination.
+
+    The order is named by the ledger's next sequence number, so no counter can be lost or used twice.
+    """
+    numbered: dict[str, dict[str, str]] = {}
+    groups: dict[tuple[str, str, str], list[Document]] = {}
+    for line in lines:
+        if line.order_id:
+            numbered[line.document_id] = {"order_id": line.order_id, "line_id": line.line_id}
+        else:
+            groups.setdefault((line.kind, line.from_id, line.location_id), []).append(line)
+    for place, (key, members) in enumerate(sorted(groups.items())):
+        order_id = f"{'SHP' if key[0] == 'purchase' else 'SHT'}{unit.seq + 1 + place:08d}"
+        for index, line in enumerate(sorted(members, key=lambda d: d.document_id), start=1):
+            numbered[line.document_id] = {"order_id": order_id, "line_id": str(index)}
+    return numbered
+
+
+def firm(unit: Unit, references: Sequence[str], by: str) -> list[str]:
+    """Fix requisitions against every later plan: from now on they count in the stock position."""
+    lines = find(unit, references)
+    numbers = number(unit, lines)
+    for line in lines:
+        unit.add(line, "firmed", by, numbers[line.document_id])
+    return [line.document_id for line in lines]
+
+
+def reject(unit: Unit, references: Sequence[str], by: str, reason: str) -> list[str]:
+    """Say no to requisitions: the need is not proposed again in its review period."""
+    return [_each(unit, line, "rejected", by, {"reason": reason}) for line in find(unit, references)]
+
+
+def cancel(unit: Unit, references: Sequence[str], by: str, reason: str) -> list[str]:
+    """Call off approved lines: the budget is released, and a supplier that knows the order is told with the next sending."""
+    return [_each(unit, line, "cancelled", by, {"reason": reason}) for line in find(unit, references)]
+
+
+def change(unit: Unit, reference: str, by: str, quantity: float | None, due_on: date | None, reason: str) -> str:
+    """Order another quantity or day of an approved line. More money than approved needs a new approval: it is refused here."""
+    (line,) = find(unit, [reference])
+    wanted = line.quantity if quantity is None else float(quantity)
+    day = line.due_on if due_on is None else due_on.isoformat()
+    if not line.received < wanted <= line.quantity:
+        raise LedgerError(
+            f"{line.document_id}: {wanted:g} is not between what came ({line.received:g}) and what was approved "
+            f"({line.quantity:g}); cancel the line, or let the plan propose the rest"
+        )
+    return _each(unit, line, "changed", by, {"quantity": wanted, "due_on": day, "unit_cost": line.unit_cost, "reason": reason})
+
+
+def _each(unit: Unit, line: Document, kind: str, by: str, payload: dict[str, Any]) -> str:
+    unit.add(line, kind, by, payload)
+    return line.document_id
+
+
+def approve(unit: Unit, references: Sequence[str], by: str, evidence: Mapping[str, Evidence]) -> list[str]:
+    """Approve requisitions as a named person, within that person's level, the daily cap and the budget, all or none of them."""
+    lines = find(unit, references)
+    limits = limits_in_force(unit.connection)
+    level = limits.approvers.get(by, BUYER - 1 if limits.approvers else 99)
+    room = _room(unit, limits)
+    numbers = number(unit, lines)
+    for line in lines:
+        verdict = judge(line.kind, line.quantity, line.unit_cost, evidence.get(line.document_id, Evidence()), limits)
+        if max(verdict.level, BUYER) > level:
+            raise LedgerError(f"{line.document_id} needs level {max(verdict.level, BUYER)}, {by} has {level}: {'; '.join(verdict.reasons)}")
+        room -= _spend(line)
+        if room < 0:
+            raise LedgerError(f"{line.document_id}: the daily cap or the budget is used up ({-room / 100:,.2f} too much); raise it or wait")
+        unit.add(line, "approved", by, numbers[line.document_id] | {"level": level, "reasons": list(verdict.reasons)})
+    return [line.document_id for line in lines]
+
+
+def approve_within_limits(unit: Unit, evidence: Mapping[str, Evidence]) -> ApprovalReport:
+    """Let the matrix approve what needs nobody, the cheapest lines first while cap and budget last; the rest waits for people."""
+    limits = limits_in_force(unit.connection)
+    requisitions = unit.read(documents.c.stage == "requisition")
+    room = _room(unit, limits)
+    automatic: list[Document] = []
+    waiting: dict[str, tuple[int, tuple[str, ...]]] = {}
+    for line in sorted(requisitions, key=lambda d: (_spend(d), d.document_id)):
+        verdict = judge(line.kind, line.quantity, line.unit_cost, evidence.get(line.document_id, Evidence()), limits)
+        if not verdict.is_automatic:
+            waiting[line.document_id] = (verdict.level, verdict.reasons)
+        elif _spend(line) > room:
+            waiting[line.document_id] = (BUYER, ("the daily cap or the budget is used up",))
+        else:
+            room -= _spend(line)
+            automatic.append(line)
+    numbers = number(unit, automatic)
+    for line in automatic:
+        unit.add(line, "approved", MATRIX, numbers[line.document_id] | {"level": 0, "reasons": []})
+    return ApprovalReport(tuple(line.document_id for line in automatic), waiting)
+
+
+def _spend(line: Document) -> int:
+    return cents(line.quantity, line.unit_cost) if line.kind == "purchase" else 0
+
+
+def _room(unit: Unit, limits: Limits) -> float:
+    """Hundredths that may still be approved now: the least of what is left of today's cap and of the budget."""
+    held = unit.connection.scalar(sa.select(sa.func.coalesce(sa.func.sum(encumbrances.c.amount_cents), 0))) or 0
+    today = sa.select(sa.func.coalesce(sa.func.sum(encumbrances.c.amount_cents), 0)).select_from(
+        encumbrances.join(events, events.c.seq == encumbrances.c.seq)
+    )
+    spent = unit.connection.scalar(today.where(encumbrances.c.day == unit.known_at[:10], events.c.kind == "approved")) or 0
+    rooms: list[tuple[float | None, int]] = [(limits.daily_cap, spent), (limits.budget, held)]
+    left = [round(limit * 100) - int(used) for limit, used in rooms if limit is not None]
+    return min(left, default=float("inf"))

@@ -1,0 +1,109 @@
+"""From a plan to requisitions: one need, one document; the same plan twice changes nothing, a re-plan revises what nobody firmed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from models.domain import OrderLine
+from models.procurement.documents import TERMS, Document
+from orchestration.ledger.schema import documents
+from orchestration.ledger.store import LedgerError, Unit
+
+PLANNER = "planner"
+
+
+@dataclass(frozen=True)
+class ProposalReport:
+    """What a plan did to the ledger, in lines.
+
+    new_orders: requisitions opened. revised: unfirmed requisitions with new terms. unchanged: requisitions the plan repeats.
+    withdrawn: unfirmed requisitions the plan no longer contains. kept: lines whose need is already firmed, approved, ordered,
+    or refused by a person, which a plan leaves alone. document_ids: the document of every line, by intent key.
+    """
+
+    new_orders: int
+    revised: int
+    unchanged: int
+    withdrawn: int
+    kept: int
+    document_ids: dict[str, str]
+
+
+def terms(line: OrderLine) -> dict[str, Any]:
+    """What a requisition asks for, as its document keeps it."""
+    return {
+        "from_id": line.from_id,
+        "quantity": float(line.quantity),
+        "due_on": line.due_on.isoformat(),
+        "unit_cost": float(line.unit_cost),
+    }
+
+
+def need(line: OrderLine) -> dict[str, Any]:
+    """Which need a requisition answers: what never changes about it."""
+    return {
+        "world": line.world, "kind": line.kind, "intent_key": line.intent_key, "item_id": line.item_id,
+        "location_id": line.location_id, "review_period": line.review_period.isoformat(),
+    }  # fmt: skip
+
+
+def check(lines: Sequence[OrderLine]) -> None:
+    """Refuse a plan that no supplier could fill. Raises LedgerError naming the line."""
+    seen: set[str] = set()
+    for line in lines:
+        if not 0 < line.quantity < float("inf") or not 0 <= line.unit_cost < float("inf"):
+            asked = f"{line.quantity} at {line.unit_cost}"
+            raise LedgerError(f"{line.intent_key}: {asked} cannot be ordered; the plan is not recorded")
+        if line.intent_key in seen:
+            raise LedgerError(f"{line.intent_key}: the plan asks twice for one need; the plan is not recorded")
+        seen.add(line.intent_key)
+
+
+def propose(
+    unit: Unit, lines: Sequence[OrderLine], run_id: str, by: str = PLANNER, scope: Collection[tuple[str, str]] | None = None
+) -> ProposalReport:
+    """Record a plan as requisitions under their intent keys.
+
+    scope: the (item, location) pairs this plan speaks for; None when it speaks for the whole world, so that unfirmed requisitions
+    of its review period or an earlier one which it does not repeat are withdrawn.
+    """
+    check(lines)
+    standing = {d.intent_key: d for d in unit.read_in(documents.c.intent_key, [x.intent_key for x in lines], documents.c.is_live)}
+    counts = dict.fromkeys(("new", "revised", "unchanged", "kept"), 0)
+    document_ids: dict[str, str] = {}
+    for line in lines:
+        document = standing.get(line.intent_key)
+        asked = {**terms(line), "reason": line.reason, "parts": {k: float(v) for k, v in line.parts.items()}, "run_id": run_id}
+        if document is None:
+            document = unit.create("R")
+            unit.add(document, "requested", by, need(line) | asked)
+            counts["new"] += 1
+        elif document.stage != "requisition" or document.is_firm:
+            counts["kept"] += 1
+        elif all(getattr(document, name) == asked[name] for name in TERMS):
+            counts["unchanged"] += 1
+        else:
+            unit.add(document, "revised", by, asked)
+            counts["revised"] += 1
+        document_ids[line.intent_key] = document.document_id
+    withdrawn = [d for d in _dropped(unit, lines, scope) if d.intent_key not in document_ids]
+    for document in withdrawn:
+        unit.add(document, "withdrawn", by, {"run_id": run_id, "reason": "the newer plan does not need it"})
+    return ProposalReport(counts["new"], counts["revised"], counts["unchanged"], len(withdrawn), counts["kept"], document_ids)
+
+
+def _dropped(unit: Unit, lines: Sequence[OrderLine], scope: Collection[tuple[str, str]] | None) -> list[Document]:
+    """Stored unfirmed requisitions this plan speaks for: its world, its review period or an earlier one, its scope."""
+    if not lines:
+        return []
+    newest = max(line.review_period for line in lines).isoformat()
+    worlds = {line.world for line in lines}
+    spoken = None if scope is None else set(scope)
+    asked = unit.read(documents.c.stage == "requisition", documents.c.review_period <= newest)
+    return [
+        d
+        for d in asked
+        if not d.is_firm and d.world in worlds and (spoken is None or (d.item_id, d.location_id) in spoken)
+    ]  # fmt: skip

@@ -1,0 +1,106 @@
+"""What the next run should know: the ledger's orders and receipts as canonical raw rows, every version with its time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from models.procurement.documents import Document, Event, apply
+from orchestration.ledger.store import canonical
+
+SOURCE = "ledger"
+_TIME, _UNSIGNED = pl.Datetime("us"), pl.UInt64
+_LINEAGE: dict[str, Any] = {
+    "known_at": _TIME, "known_lag": pl.Duration("us"), "handed_over_at": _TIME, "row_key": _UNSIGNED, "row_hash": _UNSIGNED,
+    "source_id": pl.String, "delivery": pl.String, "row_no": pl.Int64, "part": pl.String,
+}  # fmt: skip
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "purchase_orders": {
+        "order_id": pl.String, "item_id": pl.String, "location_id": pl.String, "quantity": pl.Float64, "event_at": _TIME,
+        "line_id": pl.String, "due_at": _TIME, "supplier_id": pl.String, "unit_cost": pl.Float64,
+    },
+    "transfers": {
+        "transfer_id": pl.String, "item_id": pl.String, "from_id": pl.String, "to_id": pl.String, "quantity": pl.Float64,
+        "event_at": _TIME, "due_at": _TIME, "received_at": _TIME,
+    },
+    "receipts": {
+        "item_id": pl.String, "location_id": pl.String, "quantity": pl.Float64, "event_at": _TIME, "order_id": pl.String,
+        "line_id": pl.String, "supplier_id": pl.String,
+    },
+}  # fmt: skip
+
+
+def canonical_rows(events: Iterable[tuple[Event, str]]) -> dict[str, pl.DataFrame]:
+    """The canonical rows of a ledger, from firming or approval onward: {purchase_orders, transfers, receipts}.
+
+    events: (event, its hash) in order of seq. A new version of an order appears whenever its open quantity, day or price changed;
+    one that was called off has the quantity that came, so nothing of it stays open. known_at is the home's Now when it was
+    recorded; versions known at the same Now are told apart by handed_over_at, where the sequence number stands as microseconds.
+    delivery is the event's hash, row_no its sequence number, part its kind.
+    """
+    documents: dict[str, Document] = {}
+    said: dict[str, tuple[Any, ...]] = {}
+    ordered_at: dict[str, datetime] = {}
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in SCHEMAS}
+    for event, head in events:
+        document = documents.setdefault(event.document_id, Document(event.document_id))
+        receipts_before = len(document.receipts)
+        apply(document, event)
+        if not document.order_id:
+            continue
+        known_at = datetime.fromisoformat(event.known_at)
+        ordered_at.setdefault(event.document_id, known_at)
+        lineage = _lineage(event, head, known_at)
+        if document.kind == "purchase" and len(document.receipts) > receipts_before:
+            rows["receipts"].append(_receipt(document, event) | lineage("receipts", document, event.payload["receipt_id"]))
+        table, facts = _order(document, ordered_at[event.document_id])
+        if said.get(event.document_id) != (version := tuple(facts.values())):
+            said[event.document_id] = version
+            rows[table].append(facts | lineage(table, document, ""))
+    return {name: pl.DataFrame(rows[name], schema=schema | _LINEAGE, orient="row") for name, schema in SCHEMAS.items()}
+
+
+def _order(document: Document, ordered_at: datetime) -> tuple[str, dict[str, Any]]:
+    due_at = datetime.fromisoformat(document.due_on)
+    quantity = document.received if document.ended else document.ordered
+    if document.kind == "purchase":
+        return "purchase_orders", {
+            "order_id": document.order_id, "item_id": document.item_id, "location_id": document.location_id,
+            "quantity": quantity, "event_at": ordered_at, "line_id": document.line_id, "due_at": due_at,
+            "supplier_id": document.from_id, "unit_cost": document.unit_cost,
+        }  # fmt: skip
+    is_in = bool(document.received) and document.received >= quantity
+    return "transfers", {
+        "transfer_id": f"{document.order_id}/{document.line_id}", "item_id": document.item_id, "from_id": document.from_id,
+        "to_id": document.location_id, "quantity": max(quantity, document.received), "event_at": ordered_at, "due_at": due_at,
+        "received_at": datetime.fromisoformat(document.arrived_at) if is_in else None,
+    }  # fmt: skip
+
+
+def _receipt(document: Document, event: Event) -> dict[str, Any]:
+    return {
+        "item_id": document.item_id, "location_id": document.location_id, "quantity": float(event.payload["quantity"]),
+        "event_at": datetime.fromisoformat(event.payload["received_at"]), "order_id": document.order_id,
+        "line_id": document.line_id, "supplier_id": document.from_id,
+    }  # fmt: skip
+
+
+def _lineage(event: Event, head: str, known_at: datetime) -> Any:
+    def of(table: str, document: Document, part: str) -> dict[str, Any]:
+        identity = f"{table}|{document.order_id}|{document.line_id}|{part}"
+        return {
+            "known_at": known_at, "known_lag": None, "handed_over_at": known_at + timedelta(microseconds=event.seq),
+            "row_key": _number(identity), "row_hash": _number(identity + canonical(event.payload) + event.kind),
+            "source_id": SOURCE, "delivery": head, "row_no": event.seq, "part": event.kind,
+        }  # fmt: skip
+
+    return of
+
+
+def _number(text: str) -> int:
+    """64 bits of a text, the same on every machine."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

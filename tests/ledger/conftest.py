@@ -1,0 +1,63 @@
+"""A fresh ledger for every test, on SQLite and, where a server is reachable, on PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from models.domain import OrderLine
+from orchestration.ledger import Ledger
+from orchestration.ledger.store import make_engine
+
+NOW = datetime(2026, 1, 5)
+
+
+def order_line(item: str = "mug", quantity: float = 10, **changes: Any) -> OrderLine:
+    said: dict[str, Any] = {
+        "world": "w", "kind": "purchase", "item_id": item, "location_id": "DC", "from_id": "S1", "quantity": quantity,
+        "review_period": date(2026, 1, 5), "due_on": date(2026, 1, 20), "unit_cost": 2.5,
+        "parts": {"expected_demand": float(quantity)}, "reason": "demand over the window less the stock position",
+    } | changes  # fmt: skip
+    return OrderLine(**said)
+
+
+@pytest.fixture
+def line() -> Callable[..., OrderLine]:
+    return order_line
+
+
+@pytest.fixture
+def now() -> datetime:
+    return NOW
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'state' / 'ledger.sqlite'}"
+        return
+    server = os.environ.get("STOCKHOUSE_POSTGRES_URL")
+    if not server:
+        pytest.skip("STOCKHOUSE_POSTGRES_URL names no PostgreSQL server")
+    name = f"ledger_{uuid.uuid4().hex}"
+    engine = make_engine(server).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f'CREATE DATABASE "{name}"'))
+    yield sa.make_url(server).set(database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.execute(sa.text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    engine.dispose()
+
+
+@pytest.fixture
+def ledger(url: str) -> Iterator[Ledger]:
+    opened = Ledger.open(url)
+    yield opened
+    opened.close()

@@ -1,0 +1,110 @@
+"""Autonomy with limits: who may approve what, the cap, the budget, and a switch that outlives restarts."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DatabaseError
+
+from models.procurement.approval import Limits
+from orchestration.ledger import Ledger, LedgerError
+
+
+def proposed(ledger, lines, now):
+    made = ledger.propose(lines, "run 1", now)
+    return {key.split("|")[2]: document for key, document in made.document_ids.items()}
+
+
+def test_the_database_itself_keeps_proposer_and_approver_apart(ledger, line, now):
+    made = ledger.propose([line()], "run 1", now, by="Ann")
+    with pytest.raises(LedgerError, match="separation of duties"):
+        ledger.approve(list(made.document_ids.values()), " ann ", now)
+    assert ledger.approve(list(made.document_ids.values()), "bob", now)
+
+
+@pytest.mark.parametrize("statement", ["UPDATE events SET payload = '{}'", "DELETE FROM events", "DELETE FROM encumbrances"])
+def test_the_database_refuses_to_change_history(ledger, line, now, statement):
+    ledger.propose([line()], "run 1", now)
+    ledger.approve_within_limits(now)
+    with pytest.raises(DatabaseError, match="append-only"), ledger.store.engine.begin() as connection:
+        connection.execute(sa.text(statement))
+
+
+def test_the_database_holds_one_live_document_per_intent(ledger, line, now):
+    ledger.propose([line()], "run 1", now)
+    copy = "INSERT INTO documents SELECT 'R2', version, head, stage, intent_key, is_live, order_id, from_id, review_period, "
+    with pytest.raises(DatabaseError, match=r"(?i)unique"), ledger.store.engine.begin() as connection:
+        connection.execute(sa.text(copy + "awaits_sending, state FROM documents"))
+
+
+def test_the_matrix_approves_small_lines_and_leaves_large_ones_to_people(ledger, line, now):
+    ids = proposed(ledger, [line("mug", 10), line("cup", 4000), line("jar", 400_000)], now)
+    report = ledger.approve_within_limits(now)
+    assert report.approved == (ids["mug"],)
+    assert {document: level for document, (level, _) in report.waiting.items()} == {ids["cup"]: 1, ids["jar"]: 3}
+
+
+def test_only_a_person_of_the_needed_level_may_approve(ledger, line, now):
+    ledger.set_limits(Limits(approvers={"ann": 1, "dan": 3}), "dan", now)
+    ids = proposed(ledger, [line("jar", 400_000)], now)
+    for by in ("ann", "eve"):
+        with pytest.raises(LedgerError, match="needs level 3"):
+            ledger.approve([ids["jar"]], by, now)
+    assert ledger.approve([ids["jar"]], "dan", now) == [ids["jar"]]
+
+
+def test_the_daily_cap_is_kept_by_robot_and_people_alike(ledger, line, now):
+    ledger.set_limits(Limits(daily_cap=60), "dan", now)
+    ids = proposed(ledger, [line("mug", 10), line("cup", 12), line("jar", 14)], now)
+    report = ledger.approve_within_limits(now)
+    assert report.approved == (ids["mug"], ids["cup"])
+    with pytest.raises(LedgerError, match="daily cap"):
+        ledger.approve([ids["jar"]], "ann", now)
+    assert ledger.approve([ids["jar"]], "ann", now.replace(day=6))
+
+
+def test_cancelling_releases_the_budget_but_not_the_cap_of_the_day(ledger, line, now):
+    ledger.set_limits(Limits(budget=30), "dan", now)
+    ids = proposed(ledger, [line("mug", 10), line("cup", 10)], now)
+    assert ledger.approve_within_limits(now).approved == (ids["mug"],)
+    ledger.cancel([ids["mug"]], "ann", now, "too early")
+    ledger.set_limits(Limits(budget=30, daily_cap=30), "dan", now)
+    assert ledger.approve_within_limits(now).approved == ()
+    assert ledger.approve_within_limits(now.replace(day=6)).approved == (ids["cup"],)
+
+
+def test_the_switch_survives_a_restart(url, now):
+    first = Ledger.open(url)
+    first.stop("ann", now, "a strange plan")
+    first.close()
+    second = Ledger.open(url)
+    assert second.is_stopped()
+    second.resume("ann", now, "explained")
+    assert not second.is_stopped()
+    second.close()
+
+
+def test_an_approval_is_all_or_nothing(ledger, line, now):
+    ids = proposed(ledger, [line("mug"), line("jar", 400_000)], now)
+    ledger.set_limits(Limits(approvers={"ann": 1}), "dan", now)
+    with pytest.raises(LedgerError, match="needs level"):
+        ledger.approve(list(ids.values()), "ann", now)
+    assert {document.stage for document in ledger.lines()} == {"requisition"}
+
+
+def test_nobody_acts_without_a_name_or_on_an_unknown_line(ledger, line, now):
+    ids = proposed(ledger, [line()], now)
+    with pytest.raises(LedgerError, match="nobody is named"):
+        ledger.reject([ids["mug"]], " ", now, "no")
+    with pytest.raises(LedgerError, match="no order line"):
+        ledger.reject(["R99"], "ann", now, "no")
+
+
+def test_a_change_may_not_spend_more_than_was_approved(ledger, line, now):
+    ids = proposed(ledger, [line("mug", 10)], now)
+    ledger.approve([ids["mug"]], "ann", now)
+    with pytest.raises(LedgerError, match="not between"):
+        ledger.change(ids["mug"], "ann", now, quantity=11)
+    ledger.change(ids["mug"], "ann", now, quantity=4, reason="slower sales")
+    (document,) = ledger.lines()
+    assert (document.quantity, document.revision, document.encumbered) == (4, 1, 1000)
