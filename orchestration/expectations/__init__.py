@@ -1,0 +1,15 @@
+"""Gates: what must hold at both edges of the house. A broken error stops the line; a broken warning is shown and never blocks."""
+
+from orchestration.expectations.check import CheckOutcome, GateClosed, GateError, expectation_names, history, require_open, validate
+from orchestration.expectations.completeness import completeness
+from orchestration.expectations.laws import Gate, Law
+from orchestration.expectations.orders_out import ORDERS_OUT
+from orchestration.expectations.raw_in import RAW_IN
+
+#: Every gate by name.
+GATES: dict[str, Gate] = {gate.name: gate for gate in (RAW_IN, ORDERS_OUT)}
+
+__all__ = [
+    "GATES", "CheckOutcome", "Gate", "GateClosed", "GateError", "Law",
+    "completeness", "expectation_names", "history", "require_open", "validate",
+]  # fmt: skip

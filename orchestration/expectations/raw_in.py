@@ -1,0 +1,202 @@
+"""The gate behind the front door: what must be true of raw rows before the warehouse believes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestration.expectations.laws import Gate, Law
+from orchestration.landing.canonical import CANONICAL, LINEAGE, NUMBER, Table
+
+#: Differences and readings may be negative; every other number counts, weighs, lasts or costs something.
+SIGNED = {("adjustments", "delta"), ("signals", "value"), ("constraints", "value"), ("promotions", "value")}
+#: Money may be negative (a credit, a written-off debt): worth a look, no reason to stop.
+MONEY = {
+    "unit_price", "revenue", "unit_cost", "price", "list_price", "freight_cost", "freight_per_kg", "holding_cost", "shortage_cost",
+}  # fmt: skip
+#: Tables that should keep arriving, and so have a rhythm and a volume of their own.
+FLOWS = ("sales", "returns", "stock", "purchase_orders", "receipts", "shipments", "transfers")
+
+#: `volume` flags a window of 28 days that is this many times below or above the middle of the windows before it.
+UNUSUAL_VOLUME = 3.0
+#: `fresh` flags a source that has been silent for this many times its own usual pause (and at least a week).
+UNUSUAL_PAUSE = 3.0
+
+
+def _any(conditions: list[str]) -> str:
+    return " or ".join(conditions) or "false"
+
+
+def _rows(table: Table, *columns: str) -> str:
+    """The columns that tell a person which row it is: where it came from, what it must have, and what is wrong."""
+    lineage = [name for name in LINEAGE if name not in ("known_lag", "row_key", "row_hash")]
+    return ", ".join(dict.fromkeys(("source_id", "part", "row_no", *table.required, *columns, *lineage)))
+
+
+def _laws_of(name: str, table: Table) -> Iterator[Law]:
+    target = f"raw.{name}"
+    missing = [f"{column} is null" for column in table.required]
+    missing += ["(" + " and ".join(f"{column} is null" for column in group) + ")" for group in table.one_of]
+    choices = [column for group in table.one_of for column in group]
+    yield Law(
+        f"{name}_required_values_are_given",
+        target,
+        f"select {_rows(table, *choices)} from {{batch}} where {_any([*missing, '(known_at is null and known_lag is null)'])}",
+        f"Every row of {name} names {', '.join(table.required)}, and when it was known.",
+    )
+    yield Law(
+        f"{name}_lead_back_to_a_delivery",
+        target,
+        f"select {_rows(table)} from {{batch}} where source_id is null or row_no is null or row_no < 1 "
+        "or delivery is null or delivery not in (select delivery from raw.manifest where delivery is not null)",
+        f"Every row of {name} leads back to a delivery in the manifest, and to a line in it.",
+    )
+    numbers = [column for column, kind in table.columns.items() if kind == NUMBER]
+    counts = [column for column in numbers if column not in MONEY and (name, column) not in SIGNED]
+    if numbers:
+        broken = [f"not isfinite({column})" for column in numbers] + [f"{column} < 0" for column in counts]
+        yield Law(
+            f"{name}_numbers_are_possible",
+            target,
+            f"select {_rows(table, *numbers)} from {{batch}} where {_any(broken)}",
+            f"Numbers in {name} are finite" + (f", and {', '.join(counts)} not negative." if counts else "."),
+        )
+    money = [column for column in numbers if column in MONEY]
+    if money:
+        yield Law(
+            f"{name}_money_is_not_negative",
+            target,
+            f"select {_rows(table, *money)} from {{batch}} where {_any([f'{column} < 0' for column in money])}",
+            f"Amounts in {name} are not negative: {', '.join(money)}.",
+            "warning",
+        )
+    if table.is_observed and "event_at" in table.columns:
+        yield Law(
+            f"{name}_known_no_sooner_than_they_happen",
+            target,
+            f"select {_rows(table, 'event_at')} from {{batch}} where known_at < event_at",
+            f"Nothing in {name} is known before it happens: a model would see the future.",
+        )
+
+
+def _usual(name: str) -> Iterator[Law]:
+    """Volume and freshness against the table's own history; both need a history to speak, so a young source is never flagged."""
+    moment = "coalesce(event_at, known_at)" if "event_at" in CANONICAL[name].columns else "known_at"
+    yield Law(
+        f"{name}_volume_is_usual",
+        f"raw.{name}",
+        f"""
+        with windows as (
+            select source_id, (date_diff('day', {moment}, world.now_at) // 28) as age, count(*) as found
+            from {{batch}} as facts, raw.world as world
+            where {moment} < world.now_at group by all
+        ),
+        usual as (select source_id, median(found) as middle, count(*) as seen from windows where age > 0 group by source_id)
+        select usual.source_id, coalesce(found, 0) as rows_in_last_28_days, middle as usual_rows
+        from usual left join windows on windows.source_id = usual.source_id and age = 0
+        where seen >= 4 and (coalesce(found, 0) * {UNUSUAL_VOLUME} < middle or found > middle * {UNUSUAL_VOLUME})
+        """,
+        f"The last 28 days brought as many {name} as usual from each source, within a factor of {UNUSUAL_VOLUME:g}.",
+        "warning",
+    )
+    yield Law(
+        f"{name}_are_fresh",
+        f"raw.{name}",
+        f"""
+        with arrivals as (select distinct source_id, known_at::date as day from {{batch}} where known_at is not null),
+        pauses as (select source_id, day, day - lag(day) over (partition by source_id order by day) as pause from arrivals),
+        usual as (select source_id, max(day) as newest, median(pause) as usual_pause from pauses group by source_id)
+        select source_id, newest, usual_pause, world.now_at::date - newest as days_silent
+        from usual, raw.world as world
+        where world.now_at::date - newest > greatest(7, usual_pause * {UNUSUAL_PAUSE})
+        """,
+        f"No source of {name} has been silent for more than {UNUSUAL_PAUSE:g} of its usual pauses, measured against Now.",
+        "warning",
+    )
+
+
+_LOADED = " union all ".join(f"select delivery from raw.{name}" for name in CANONICAL)
+
+MANIFEST = (
+    Law(
+        "manifest_deliveries_are_unique",
+        "raw.manifest",
+        "select delivery, count(*) as times from {batch} group by delivery having count(*) > 1 or delivery is null",
+        "The same bytes are one delivery.",
+    ),
+    Law(
+        "manifest_rows_add_up",
+        "raw.manifest",
+        """select source_id, path, rows_in, rows_claimed, rows_skipped, rows_unclaimed from {batch}
+        where (rows_in = rows_claimed + rows_skipped + rows_unclaimed) is not true""",
+        "Rows in = claimed by a rule + skipped by name + claimed by none: no row is lost at the door.",
+    ),
+    Law(
+        "manifest_claims_add_up",
+        "raw.manifest",
+        """select source_id, path, rows_claimed, rows_loaded, rows_quarantined, rows_repeated from {batch}
+        where (rows_loaded + rows_quarantined + rows_repeated >= rows_claimed) is not true""",
+        "Every claimed row was loaded, quarantined or a repeat.",
+    ),
+    Law(
+        "manifest_counts_what_is_loaded",
+        "raw.manifest",
+        f"""
+        with loaded as (select delivery, count(*) as found from ({_LOADED}) group by delivery)
+        select source_id, path, rows_loaded, coalesce(found, 0) as rows_found
+        from {{batch}} as manifest left join loaded on loaded.delivery = manifest.delivery
+        where rows_loaded is distinct from coalesce(found, 0)
+        """,
+        "As many rows of a delivery are in the raw tables as the manifest says were loaded.",
+    ),
+    Law(
+        "manifest_quarantine_is_small",
+        "raw.manifest",
+        """select source_id, path, rows_quarantined + rows_unclaimed as kept_out, rows_in from {batch}
+        where rows_quarantined + rows_unclaimed > 0.05 * rows_in""",
+        "At most one row in twenty of a delivery was kept out.",
+        "warning",
+    ),
+)
+
+WORLD = (
+    Law("world_is_one", "raw.world", "select count(*) as worlds from {batch} having count(*) <> 1", "A home holds one world."),
+    Law(
+        "world_has_a_clock",
+        "raw.world",
+        "select world, grain, now_at from {batch} where now_at is null or grain is null or grain not in ('day', 'week', 'month')",
+        "The world says its grain (day, week or month) and its Now.",
+    ),
+)
+
+ITEMS = (
+    Law(
+        "sales_of_each_item_are_usual",
+        "raw.sales",
+        """
+        with windows as (
+            select item_id, date_diff('day', coalesce(event_at, known_at), world.now_at) // 28 as age, sum(quantity) as sold
+            from {batch} as sales, raw.world as world where coalesce(event_at, known_at) < world.now_at group by all
+        ),
+        spread as (
+            select item_id, median(sold) as middle, mad(sold) as deviation, max(sold) as highest, count(*) as seen
+            from windows where age > 0 group by item_id having count(*) >= 6
+        )
+        select item_id, sold as sold_in_last_28_days, middle as usual, highest as highest_before
+        from spread join windows using (item_id)
+        where age = 0 and sold > 2 * highest and sold - middle > 8 * greatest(deviation, 1)
+        """,
+        "No item sold in the last 28 days more than twice its own record: a unit or a decimal may have changed.",
+        "warning",
+    ),
+)
+
+RAW_IN = Gate(
+    "raw_in",
+    (
+        *(law for name, table in CANONICAL.items() for law in _laws_of(name, table)),
+        *(law for name in FLOWS for law in _usual(name)),
+        *ITEMS,
+        *MANIFEST,
+        *WORLD,
+    ),
+)

@@ -1,0 +1,114 @@
+"""Every law of both gates: the tiny company keeps it, and one planted row breaks it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from orchestration.expectations import GATES, Gate, Law, expectation_names, validate
+from orchestration.expectations.raw_in import FLOWS, MONEY
+from orchestration.landing.canonical import CANONICAL, Table
+from tests.gates.tiny_company import found
+
+RAW_IN, ORDERS_OUT = GATES["raw_in"], GATES["orders_out"]
+VALUE = {
+    "VARCHAR": "'x'", "DOUBLE": "1.0", "TIMESTAMP": "timestamp '2024-12-29'", "DATE": "date '2024-12-29'", "BOOLEAN": "true",
+    "VARCHAR[]": "['x']",
+}  # fmt: skip
+
+
+def row(name: str, /, **changed: str) -> str:
+    """Insert a row that keeps every law of its table, but for what is changed."""
+    table: Table = CANONICAL[name]
+    values = {column: VALUE[kind] for column, kind in table.columns.items()}
+    values |= {"known_at": "timestamp '2024-12-29 12:00'", "source_id": "'erp'", "delivery": "'d-sales'", "row_no": "1", "row_key": "1"}
+    values |= changed
+    return f"insert into raw.{name} by name select {', '.join(f'{value} as {column}' for column, value in values.items())}"
+
+
+def _table_violations() -> dict[str, str]:
+    planted = {}
+    for law in RAW_IN.laws:
+        name = law.table.removeprefix("raw.")
+        if law.name == f"{name}_required_values_are_given":
+            planted[law.name] = row(name, **{CANONICAL[name].required[0]: "null"})
+        elif law.name == f"{name}_lead_back_to_a_delivery":
+            planted[law.name] = row(name, delivery="'nowhere'")
+        elif law.name == f"{name}_numbers_are_possible":
+            number = next(column for column, kind in CANONICAL[name].columns.items() if kind == "DOUBLE")
+            planted[law.name] = row(name, **{number: "'nan'::double"})
+        elif law.name == f"{name}_money_is_not_negative":
+            money = next(column for column in CANONICAL[name].columns if column in MONEY)
+            planted[law.name] = row(name, **{money: "-1"})
+        elif law.name == f"{name}_known_no_sooner_than_they_happen":
+            planted[law.name] = row(name, event_at="timestamp '2024-12-29 12:01'")
+    for name in FLOWS:  # a row a day for half a year; then a flood in the last weeks, or silence before Now
+        days = row(name, known_at="timestamp '2024-12-29' - to_days(d::int)", event_at="timestamp '2024-12-29' - to_days(d::int)")
+        planted[f"{name}_volume_is_usual"] = f"{days} from range(28, 200) t(d)"
+        planted[f"{name}_are_fresh"] = f"delete from raw.{name}; {days} from range(20, 60) t(d)"
+    return planted
+
+
+LINES = "update decisions.order_lines set"
+ONE = "where order_line_id = 'line-1'"
+PLANTED = _table_violations() | {
+    "sales_of_each_item_are_usual": row("sales", item_id="'mug'", location_id="'shop'", quantity="5000"),
+    "manifest_deliveries_are_unique": "insert into raw.manifest select * from raw.manifest limit 1",
+    "manifest_rows_add_up": "update raw.manifest set rows_in = rows_in + 1 where source_id = 'till'",
+    "manifest_claims_add_up": "update raw.manifest set rows_loaded = rows_loaded - 1 where source_id = 'till'",
+    "manifest_counts_what_is_loaded": "delete from raw.sales where row_no = 7",
+    "manifest_quarantine_is_small": "update raw.manifest set rows_quarantined = 40 where source_id = 'till'",
+    "world_is_one": "insert into raw.world select * from raw.world",
+    "world_has_a_clock": "update raw.world set grain = 'hour'",
+    "order_lines_are_complete": f"{LINES} from_id = null {ONE}",
+    "order_quantity_is_positive": f"{LINES} quantity = 0 {ONE}",
+    "order_quantity_meets_the_minimum": f"{LINES} quantity = 12 {ONE}",
+    "order_quantity_is_a_multiple": f"{LINES} quantity = 37 {ONE}",
+    "order_item_is_planned_there": f"{LINES} item_id = 'unicorn' {ONE}",
+    "order_supplier_is_known": f"{LINES} from_id = 'stranger' {ONE}",
+    "order_locations_are_known": f"{LINES} from_id = 'shop' where kind = 'transfer'",
+    "order_intent_is_unique": f"{LINES} intent_key = 'same'",
+    "order_line_is_unique": f"{LINES} order_line_id = 'same'",
+    "order_is_due_after_it_is_decided": f"{LINES} due_on = date '2024-12-29' {ONE}",
+    "order_value_adds_up": f"{LINES} value = value + 1 {ONE}",
+    "order_explanation_adds_up": "delete from decisions.explanations where order_line_id = 'line-1' and part = 'stock_position'",
+    "order_value_is_in_budget": "update marts.fct_constraints set value = 400 where name = 'budget'",
+    "order_quantity_is_usual": f"{LINES} quantity = 12000 where kind = 'transfer'",
+    "order_lines_are_as_many_as_usual": """insert into decisions.order_lines by name
+        select line.* replace ('run-0-' || r as run_id, as_of - to_days(7 * r::int) as as_of)
+        from decisions.order_lines as line, range(1, 6) t(r), range(5) many(n)""",
+}  # fmt: skip
+LAWS = [(gate, law) for gate in GATES.values() for law in gate.laws]
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return found(tmp_path_factory.mktemp("tiny") / "warehouse.duckdb")
+
+
+@pytest.mark.parametrize("gate", GATES.values(), ids=GATES)
+def test_the_tiny_company_keeps_every_law(gate: Gate, clean: Path) -> None:
+    outcomes = validate(clean, gate, "run-1")
+    assert [outcome.summary for outcome in outcomes if not outcome.passed] == []
+    assert [outcome.name for outcome in outcomes] == expectation_names(gate)
+
+
+def test_every_law_has_a_planted_violation() -> None:
+    assert set(PLANTED) == {law.name for _, law in LAWS}
+    assert len(PLANTED) == len(LAWS)  # names are unique over both gates
+
+
+@pytest.mark.parametrize(("gate", "law"), LAWS, ids=[law.name for _, law in LAWS])
+def test_a_planted_violation_breaks_its_law(gate: Gate, law: Law, clean: Path, tmp_path: Path) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    shutil.copy(clean, warehouse)
+    with duckdb.connect(str(warehouse)) as con:
+        con.execute(PLANTED[law.name])
+    (outcome,) = validate(warehouse, Gate(gate.name, (law,), gate.run_only), "run-1")
+    assert not outcome.passed
+    assert outcome.observed == len(outcome.failed_rows) > 0
+    assert outcome.blocks == (law.severity == "error")
+    assert outcome.failed_rows[0], "the row that breaks the law is named"
