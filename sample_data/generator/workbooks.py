@@ -1,0 +1,98 @@
+"""The spreadsheets, as people make them: titles, merged headers, notes below, numbers typed as text, a comma for a point."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from openpyxl import Workbook
+from openpyxl.styles import Alignment, Font
+
+from generator.calendar import END, LAST, LISTED, RENEGOTIATED, stream
+from generator.company import CAPACITY, LANES, Item
+from generator.invoices import Flows, Pair
+from generator.write import write_workbook
+
+BOLD = Font(bold=True)
+PLACES = ("DC1", *LANES)
+CONSTRAINTS: tuple[tuple[str, str, float, str], ...] = (
+    ("budget_per_review", "purchase", 12000, "GBP a week for all purchase orders"),
+    ("service_level", "class A", 0.97, "Kitchen, Bags"),
+    ("service_level", "class B", 0.95, "Decoration, Light, Paper, Seasonal"),
+    ("service_level", "class C", 0.90, "everything else"),
+    *(("capacity", place, units, "units on the shelves") for place, units in CAPACITY.items()),
+    ("truck_kg", "DC1", 12000, "one lorry a departure"),
+)
+
+
+def supplier_terms(out: Path, master: dict[str, Item]) -> None:
+    """Two versions: November 2010, and June 2011 for the suppliers that raised their prices."""
+    for known_on, raised in ((LISTED, False), (RENEGOTIATED, True)):
+        book = Workbook()
+        sheet = book.active
+        sheet.title = "Terms"
+        sheet["A1"], sheet["A2"] = "Supplier terms", f"as agreed, valid from {known_on:%d/%m/%Y}"
+        sheet["A1"].font = Font(bold=True, size=14)
+        sheet.append([])
+        sheet.append(["Supplier", "Item", "Description", "Lead time (days)", "MOQ", "Order multiple", "Quantity from", "Unit price (GBP)"])
+        for cell in sheet[4]:
+            cell.font = BOLD
+        for one in sorted(master.values(), key=lambda one: (one.supplier.supplier_id, one.item_id)):
+            if raised and not one.supplier.raises_prices:
+                continue
+            for from_quantity, cost in one.breaks(raised):
+                sheet.append([one.supplier.supplier_id, one.item_id, one.name, one.supplier.lead_time_days, one.moq, one.order_multiple,
+                              from_quantity, cost])  # fmt: skip
+        sheet.append([])
+        sheet.append(["Notes"])
+        sheet.append(["Lead times are promised from order to goods in at DC1. Prices ex works, freight is on the lanes."])
+        sheet.append(["The second line of an item is its price break."])
+        write_workbook(out / f"supplier_terms_{known_on}.xlsx", book)
+
+
+def constraints(out: Path) -> None:
+    """The planner's own sheet: budget, service classes, capacity."""
+    book = Workbook()
+    sheet = book.active
+    sheet.title = "Planner"
+    sheet["A1"] = "What the plan has to respect"
+    sheet["A1"].font = Font(bold=True, size=14)
+    sheet.merge_cells("A1:E1")
+    sheet.append([])
+    sheet.append(["Constraint", "Scope", "Value", "Known from", "Remark"])
+    for cell in sheet[3]:
+        cell.font = BOLD
+    for name, scope, value, remark in CONSTRAINTS:
+        sheet.append([name, scope, value, LISTED.isoformat(), remark])
+    sheet.append([])
+    sheet.append(["Notes", "ask before changing the budget"])
+    write_workbook(out / "planner_constraints.xlsx", book)
+
+
+def stock_count(out: Path, flows: Flows, balances: dict[Pair, list[int]]) -> None:
+    """The count of the last evening: a title block, a merged header over the places, text and comma decimals among numbers, a total."""
+    book = Workbook()
+    sheet = book.active
+    sheet.title = "Count"
+    draw = stream("stock count")
+    sheet["A1"], sheet["A2"], sheet["A3"] = "Stock count", f"Friday {END:%d/%m/%Y}, 21:00, all places", "counted by the night shift"
+    sheet["A1"].font = Font(bold=True, size=16)
+    sheet["C5"] = "Units on hand"
+    sheet.merge_cells(start_row=5, end_row=5, start_column=3, end_column=2 + len(PLACES))
+    sheet["C5"].alignment = Alignment(horizontal="center")
+    for column, name in enumerate(("Item", "Counted at", *PLACES), 1):
+        sheet.cell(6, column, name).font = BOLD
+    for code in flows.items:
+        counted = [balances[code, place][LAST + 1] if (code, place) in balances else None for place in PLACES]
+        sheet.append([code, f"{END} 21:00:00", *(_typed(units, draw.random()) for units in counted)])
+    totals = [sum(balances[code, place][LAST + 1] for code in flows.items if (code, place) in balances) for place in PLACES]
+    sheet.append(["Total", None, *totals])
+    for cell in sheet[sheet.max_row]:
+        cell.font = BOLD
+    write_workbook(out / f"stock_count_{END}.xlsx", book)
+
+
+def _typed(units: int | None, luck: float) -> int | str | None:
+    """How a number got into the cell: as a number, now and then as text, rarely with a comma decimal."""
+    if units is None or luck > 0.09:
+        return units
+    return f"{units},0" if luck < 0.03 else str(units)
