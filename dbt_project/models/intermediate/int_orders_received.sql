@@ -1,17 +1,16 @@
--- what has come in for each order line, and when it was complete; a receipt that names no line counts for its order's item
+-- What has come in for each order line, and when it was complete. A receipt that names no line counts for its order's item. Where a
+-- world never reports arrivals of a kind, a line is taken as received when it was due.
 with receipts as (
-  {{ identified(ref('stg_receipts'), {'item_id': 'item', 'location_id': 'location', 'supplier_id': 'supplier'}) }}
+  {{ identified(ref('stg_receipts'), {'item_id': 'item', 'location_id': 'location'}) }}
 ),
 
 counted as (
   select
     placed.order_id, placed.line_id, placed.kind, placed.item_id, placed.location_id, placed.from_id, placed.quantity, placed.ordered_at,
-    placed.due_at, placed.unit_cost, placed.origin, placed.known_at as placed_known_at,
-    case when placed.kind = 'transfer' and placed.received_at <= {{ now_at() }} then placed.quantity end as transferred,
-    case when placed.received_at <= {{ now_at() }} then placed.received_at end as transferred_at,
-    sum(receipts.quantity) as received_quantity,
-    max(receipts.event_at) as last_received_at,
-    max(receipts.known_at) as received_known_at
+    placed.due_at, placed.unit_cost, placed.origin, placed.known_at, placed.received_at as transferred_at,
+    sum(receipts.quantity) as receipt_quantity,
+    max(receipts.event_at) as receipt_at,
+    max(receipts.known_at) as receipt_known_at
   from {{ ref('int_orders_placed') }} as placed
   left join receipts
     on receipts.is_current and placed.kind = 'purchase'
@@ -20,14 +19,25 @@ counted as (
     and placed.location_id = receipts.location_id
     and (placed.line_id = receipts.line_id or placed.line_id is null or receipts.line_id is null)
   group by all
+),
+
+seen as (
+  select
+    *,
+    case when kind = 'transfer' then transferred_at when receipt_quantity >= quantity then receipt_at end as seen_at,
+    not case kind
+      when 'purchase' then exists (select 1 from {{ ref('stg_receipts') }})
+      else exists (select 1 from {{ ref('stg_transfers') }} where received_at is not null)
+    end and due_at < {{ now_at() }} as is_assumed
+  from counted
 )
 
 select
-  order_id, line_id, kind, item_id, location_id, from_id, quantity, ordered_at, due_at, unit_cost, origin,
-  coalesce(received_quantity, transferred, 0) as received_quantity,
+  order_id, line_id, kind, item_id, location_id, from_id, quantity, ordered_at, due_at, unit_cost, origin, is_assumed,
   case
-    when kind = 'transfer' then transferred_at
-    when received_quantity >= quantity then last_received_at
-  end as received_at,
-  greatest(placed_known_at, received_known_at) as known_at
-from counted
+    when is_assumed or (kind = 'transfer' and seen_at <= {{ now_at() }}) then quantity
+    else coalesce(receipt_quantity, 0)
+  end as received_quantity,
+  case when is_assumed then due_at when seen_at <= {{ now_at() }} then seen_at end as received_at,
+  greatest(known_at, receipt_known_at) as known_at
+from seen

@@ -1,0 +1,44 @@
+{{ config(materialized='table') }}
+-- What is planned at Now: the assortment, or all that ever sold where none is declared, and every location upstream of it.
+{%- set echelons = 4 %}
+with locations as (
+  select location_id, kind, case when supplied_from <> location_id then supplied_from end as supplied_from
+  from {{ ref('dim_locations') }}
+  where is_current
+),
+
+series as (
+  select item_id, location_id
+  from {{ ref('int_series_started') }}
+  where (is_declared or not exists (select 1 from {{ ref('stg_assortment') }}))
+    and (last_day is null or last_day >= {{ local_day(now_at()) }})
+),
+
+echelon_0 as (select item_id, location_id from series),
+{% for echelon in range(1, echelons) %}
+echelon_{{ echelon }} as (
+  select distinct below.item_id, locations.supplied_from as location_id
+  from echelon_{{ echelon - 1 }} as below
+  inner join locations on below.location_id = locations.location_id
+  where locations.supplied_from is not null
+),
+{% endfor %}
+planned as (
+  {% for echelon in range(echelons) %}
+  select item_id, location_id from echelon_{{ echelon }}
+  {% if not loop.last %}union{% endif %}
+  {% endfor %}
+)
+
+select
+  planned.item_id,
+  planned.location_id,
+  case
+    when locations.kind = 'distribution_centre'
+      or planned.location_id in (select supplied_from from locations where supplied_from is not null)
+      then 'distribution_centre'
+    else 'store'
+  end as role,
+  locations.supplied_from
+from planned
+left join locations on planned.location_id = locations.location_id
