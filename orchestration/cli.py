@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
+import polars as pl
 import typer
 from rich.console import Console
 
-from orchestration import show
+from models.domain import QUANTILES
+from orchestration import planning, reports, safekeeping, show, snapshots
+from orchestration import trace as tracing
 from orchestration.home import DEFAULT_HOME, Home, HomeError
 from orchestration.landing import ContractError, World
 from orchestration.landing import check as check_world
 from orchestration.line import LineStopped, run_line, settings
+from orchestration.timeline import Timeline
 
 app = typer.Typer(
     name="stockhouse",
@@ -98,6 +105,143 @@ def check(
         _emit(as_json, {"findings": [finding.as_dict() for finding in findings]}, show.findings(findings))
         if any(finding.is_error for finding in findings):
             raise typer.Exit(2)
+
+
+@app.command()
+def forecast(
+    world: WorldFolder,
+    as_of: Annotated[str, typer.Option("--as-of", metavar="DATE", help="The last day that may be known.")],
+    horizon: Annotated[int, typer.Option(min=1, help="How many periods to forecast.")],
+    out: Annotated[Path, typer.Option(help="Parquet file to write.")],
+    quantiles: Annotated[str | None, typer.Option(help="Levels between 0 and 1, separated by commas; by default the nine of M5.")] = None,
+    data: DataFolder = None,
+    home: HomeFolder = Path(DEFAULT_HOME),
+    as_json: AsJson = False,
+) -> None:
+    """Forecast demand as a distribution for every item and location."""
+    with _clear_errors():
+        levels = _levels(quantiles)
+        place, _ = _bring_up_to_date(world, data, home, as_of, "facts")
+        with place.writing():
+            demand = planning.open_demand(place, horizon)
+            model = demand.train(demand.timeline.origin)
+            ahead = demand.predict(model, demand.timeline.origin, levels).to_frame()
+        _write_parquet(ahead, out)
+        report = {"rows": len(ahead), "series": len(demand.series), "first_period": demand.timeline.origin, "out": str(out)}
+        _emit(as_json, report, f"{len(ahead):,} rows for {len(demand.series):,} series written to {out}")
+
+
+@app.command()
+def replay(
+    world: WorldFolder,
+    start: Annotated[str, typer.Option(metavar="DATE", help="The first decision is made at the midnight beginning this day.")],
+    periods: Annotated[int, typer.Option(min=1, help="How many periods to replay.")],
+    out: Annotated[Path, typer.Option(help="Folder for scorecard.json, orders.parquet and replay.html.")],
+    orders: Annotated[int | None, typer.Option(min=1, help="How many reviews place orders; by default all.")] = None,
+    policies: Annotated[str | None, typer.Option(help="Policies separated by commas.")] = None,
+    data: DataFolder = None,
+    home: HomeFolder = Path(DEFAULT_HOME),
+    as_json: AsJson = False,
+) -> None:
+    """Replay policies on history: what each would have ordered and cost, knowing only what was known."""
+    with _clear_errors():
+        first = date.fromisoformat(start)
+        names = tuple(name.strip() for name in policies.split(",")) if policies else planning.REPLAYED
+        planning.check_policies(names)
+        place, _ = _bring_up_to_date(world, data, home, str(first - timedelta(days=1)), "facts")
+        with place.connect(read_only=True) as con:
+            state = planning.read_state(con, place, first)
+        place, _ = _bring_up_to_date(world, data, home, None, "facts")
+        with place.writing(), show.status(err) as tell:
+            result = planning.replay_from(place, state, first, periods, orders=orders, policies=names, progress=tell)
+        reports.write_replay(result, out)
+        _emit(as_json, result.scorecard(), show.scorecard(result.scorecard()))
+
+
+@app.command()
+def publish(world: WorldFolder = Path("sample_data"), home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
+    """Publish the warehouse as it stands: a new read-only snapshot for BI, switched in one step."""
+    with _clear_errors():
+        place = Home.open(home, World.load(world).world)
+        with place.writing():
+            snapshot = snapshots.publish(place.warehouse, place.published, str(uuid.uuid4()), _now_of(place))
+        _emit(as_json, {"path": str(snapshot.path), "run_id": snapshot.run_id}, f"published {snapshot.path}")
+
+
+@app.command()
+def rebuild(
+    world: WorldFolder = Path("sample_data"),
+    data: DataFolder = None,
+    home: HomeFolder = Path(DEFAULT_HOME),
+    as_json: AsJson = False,
+) -> None:
+    """Recreate everything under derived/ from state/ and say whether every table came back the same."""
+    with _clear_errors():
+        place = Home.open(home, World.load(world).world)
+        before = _hashes(place)
+        with place.writing():
+            place.forget_derived()
+        place, report = _bring_up_to_date(world, data, home, None, "rebuild")
+        after = _hashes(place)
+        changed = sorted(name for name in before.keys() | after.keys() if before and before.get(name) != after.get(name))
+        result = {"tables": len(after), "changed": changed, "hashes": after, "stations": report["stations"]}
+        _emit(as_json, result, f"{len(after)} tables rebuilt from state/; {len(changed)} differ {', '.join(changed)}")
+        if changed:
+            raise typer.Exit(1)
+
+
+@app.command()
+def backup(out: Annotated[Path, typer.Argument(help="File to write (.tar.gz).")], home: HomeFolder = Path(DEFAULT_HOME)) -> None:
+    """Copy state/ (delivered bytes, ledger, inbox, decisions) into one file."""
+    with _clear_errors():
+        Console().print(f"backup written to {safekeeping.backup(Home.open(home), out)}")
+
+
+@app.command()
+def restore(source: Annotated[Path, typer.Argument(help="A file that `backup` wrote.")], home: HomeFolder = Path(DEFAULT_HOME)) -> None:
+    """Bring a backup into an empty home; then `stockhouse rebuild WORLD` recreates the rest."""
+    with _clear_errors():
+        place = safekeeping.restore(source, home)
+        Console().print(f"restored world '{place.owner}' into {place.root}; next: stockhouse rebuild WORLD --home {home}")
+
+
+@app.command()
+def trace(
+    line: Annotated[str, typer.Argument(help="An order line, as `run` prints it or decisions.order_lines has it.")],
+    home: HomeFolder = Path(DEFAULT_HOME),
+    as_json: AsJson = False,
+) -> None:
+    """Follow an order line back: decision, forecast, features, marts, raw rows, file and line."""
+    with _clear_errors():
+        place = Home.open(home)
+        report = tracing.trace(place.warehouse, line)
+        _emit(as_json, report.as_dict(), report.render())
+
+
+def _levels(text: str | None) -> tuple[float, ...]:
+    levels = tuple(sorted({float(part) for part in text.split(",")})) if text else QUANTILES
+    if not all(0 < level < 1 for level in levels):
+        raise ValueError(f"quantile levels lie between 0 and 1, not {text}")
+    return levels
+
+
+def _write_parquet(frame: pl.DataFrame, out: Path) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside = out.with_name(out.name + ".writing")
+    frame.write_parquet(aside)
+    os.replace(aside, out)
+
+
+def _hashes(place: Home) -> dict[str, str]:
+    if not place.warehouse.exists():
+        return {}
+    with place.connect(read_only=True) as con:
+        return safekeeping.table_hashes(con)
+
+
+def _now_of(place: Home) -> datetime:
+    with place.connect(read_only=True) as con:
+        return Timeline.read(con).now_at
 
 
 if __name__ == "__main__":

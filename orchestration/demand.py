@@ -46,7 +46,7 @@ class Demand:
 
     def features_at(self, origins: list[date]) -> pl.DataFrame:
         """One row per series and origin (the first period to be forecast), features as known at that midnight."""
-        stamps = pl.DataFrame({"origin": origins, STAMP: [self.timeline.instant(day) for day in origins]})
+        stamps = pl.DataFrame({"origin": origins, STAMP: [self.timeline.cutoff(day) for day in origins]})
         rows = training_frame(self.store, self.series.join(stamps, how="cross"), "demand_v1")
         return rows.select(*SERIES, "origin", *DEMAND_FEATURES, *ITEM_FEATURES, *PRICE_FEATURES)
 
@@ -65,9 +65,9 @@ class Demand:
         targets = self._periods(self.first, cutoff)
         return fit(self.features_at(possible), self.labels(cutoff), self.plans(targets, cutoff), spec)
 
-    def predict(self, model: DemandModel, origin: date) -> Forecast:
+    def predict(self, model: DemandModel, origin: date, levels: tuple[float, ...] = PATH_LEVELS) -> Forecast:
         """Forecast the horizon from an origin with what is known at its midnight."""
-        return model.predict(self.features_at([origin]), self.plans(self._ahead(origin), origin), PATH_LEVELS)
+        return model.predict(self.features_at([origin]), self.plans(self._ahead(origin), origin), levels)
 
     def truth(self, con: duckdb.DuckDBPyConnection, start: date, periods: int) -> pl.DataFrame:
         """What history says was asked for in the replayed periods (item_id, location_id, target_on, demand), as it is known today.
@@ -106,7 +106,7 @@ class Demand:
 
     def _by_target(self, service: str, targets: list[date], known_by: date) -> pl.DataFrame:
         rows = self.series.join(pl.DataFrame({"target_on": targets}), how="cross")
-        return training_frame(self.store, rows.with_columns(pl.lit(self.timeline.instant(known_by)).alias(STAMP)), service)
+        return training_frame(self.store, rows.with_columns(pl.lit(self.timeline.cutoff(known_by)).alias(STAMP)), service)
 
 
 def longest_window(con: duckdb.DuckDBPyConnection) -> int:

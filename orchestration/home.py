@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -102,6 +103,13 @@ class Home:
     @property
     def dagster(self) -> Path:
         return self.derived / "dagster"
+
+    def forget_derived(self) -> None:
+        """Delete what can be recreated (all but the run in progress' lock and Dagster's history); state is never touched."""
+        for path in self.derived.iterdir():
+            if path == self.dagster or path.name == "writer.lock":
+                continue
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     @contextmanager
     def connect(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:

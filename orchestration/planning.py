@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import polars as pl
 
-from models.domain import OrderLine
+from models.domain import SERIES, OrderLine
 from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import panel
 from models.forecasting.quantile import DemandModel
@@ -27,6 +27,7 @@ from orchestration.home import Home
 from orchestration.replay import (
     CANDIDATES,
     INCUMBENT,
+    Opening,
     Replay,
     assumed_opening,
     network_of,
@@ -39,6 +40,8 @@ from orchestration.replay import (
 
 #: A rehearsal covers at least this many decision windows (lead time + review), so that every order's effect is seen several times.
 WINDOWS = 3
+#: What `replay` compares by default: ours, and the rules most companies run.
+REPLAYED = ("quantile_order_up_to", "moving_average_cover", "eoq_reorder_point", "periodic_review", "min_max")
 #: The legacy quantities that stand beside every line.
 BESIDE = ("eoq_quantity", "min_max_quantity")
 
@@ -115,6 +118,52 @@ def champions_frame(result: Replay, run_id: str, as_of: datetime) -> pl.DataFram
             }
         )  # fmt: skip
     return pl.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class State:
+    """The real state a replay starts from: what was planned then, with its terms, and the stock and open orders known then."""
+
+    nodes: pl.DataFrame
+    opening: Opening | None
+    unmet: str
+
+
+def read_state(con: duckdb.DuckDBPyConnection, home: Home, start: date) -> State:
+    """Read the state from a warehouse whose Now is the midnight beginning `start`."""
+    nodes = read_nodes(con)
+    demand = Demand.open(con, home.warehouse, home.features)
+    unmet = con.execute("select unmet from raw.world").fetchone()
+    return State(nodes, read_opening(con, demand, nodes, start), unmet[0] if unmet and unmet[0] else "lost")
+
+
+def replay_from(
+    home: Home,
+    state: State,
+    start: date,
+    periods: int,
+    *,
+    orders: int | None,
+    policies: Sequence[str],
+    progress: Callable[[str], None] | None = None,
+) -> Replay:
+    """Replay from a state, on the demand that history has since revealed."""
+    stores = state.nodes.filter(pl.col("role") == "store")
+    with home.connect(read_only=True) as con:
+        demand = replace(Demand.open(con, home.warehouse, home.features), series=stores.select(SERIES).sort(SERIES))
+        truth = demand.truth(con, start, periods)
+    incumbent = next((name for name in policies if POLICIES[name].is_legacy), policies[0])
+    return replay(
+        demand, state.nodes, truth, start, periods, unmet=state.unmet, opening=state.opening, orders=orders, policies=policies,
+        incumbent=incumbent, progress=progress,
+    )  # fmt: skip
+
+
+def check_policies(names: Sequence[str]) -> None:
+    """Refuse a policy nobody has written, naming those there are."""
+    for name in names:
+        if name not in POLICIES:
+            raise ValueError(f"there is no policy '{name}'; there are {', '.join(sorted(POLICIES))}")
 
 
 def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> Plan:

@@ -50,6 +50,32 @@ def progress(console: Console) -> Iterator[Callable[[str, str], None]]:
         yield on_step
 
 
+@contextmanager
+def status(console: Console) -> Iterator[Callable[[str], None]]:
+    """One live line that says what is being done."""
+    with console.status("starting") as line:
+        yield line.update
+
+
+def scorecard(card: dict[str, Any]) -> Table:
+    """What each policy cost in a replay, cheapest first."""
+    table = Table(title="Replay")
+    table.add_column("policy")
+    for name in ("holding", "shortage", "total", "fill rate", "against the incumbent"):
+        table.add_column(name, justify="right")
+    for name, policy in sorted(card["policies"].items(), key=lambda pair: pair[1]["total_cost"]):
+        rival = policy.get("difference")
+        table.add_row(
+            name + (" ★" if name == card["champion"] else ""),
+            f"{policy['holding_cost']:,.1f}",
+            f"{policy['shortage_cost']:,.1f}",
+            f"{policy['total_cost']:,.1f}",
+            f"{policy['fill_rate']:.1%}",
+            f"{rival['mean']:+,.0f} ({rival['lower']:+,.0f} … {rival['upper']:+,.0f})" if rival else "",
+        )
+    return table
+
+
 def run_result(home: Home, report: dict[str, Any], until: str) -> Group:
     """The result of a run: its orders beside what the legacy rules would have ordered, and what each rule would have cost."""
     parts: list[Any] = []

@@ -78,6 +78,10 @@ class Timeline:
         """Local midnight at the beginning of a day, in UTC: the cutoff of a decision made there."""
         return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(self.timezone)).astimezone(UTC)
 
+    def cutoff(self, day: date) -> datetime:
+        """What a decision made at the midnight beginning a day may know: everything until then, and nothing after Now."""
+        return min(self.instant(day), self.now_at.replace(tzinfo=UTC))
+
     def review_period(self, origin: date) -> date:
         """The first day of the review period an origin falls in: two plans in it are about the same need."""
         if self.grain != "day" or self.decide_on is None:

@@ -21,6 +21,22 @@ def line_job(until: str) -> dg.UnresolvedAssetJobDefinition:
     )
 
 
+def facts_job() -> dg.UnresolvedAssetJobDefinition:
+    """What a forecast or a replay reads: everything up to the feature rows, without serving them online."""
+    facts = dg.AssetSelection.groups("land", "transform", "features") - dg.AssetSelection.assets(["features", "online_store"])
+    return dg.define_asset_job(name="until_facts", selection=facts, executor_def=dg.in_process_executor, tags=WRITER)
+
+
+def rebuild_job() -> dg.UnresolvedAssetJobDefinition:
+    """Everything under derived/ that follows from state/ alone; decisions are kept, not made again."""
+    return dg.define_asset_job(
+        name="until_rebuild",
+        selection=dg.AssetSelection.groups("land", "transform", "features", "publish"),
+        executor_def=dg.in_process_executor,
+        tags=WRITER,
+    )
+
+
 @dg.definitions
 def automation() -> dg.Definitions:
     jobs = [line_job(station) for station in STATIONS]
@@ -31,4 +47,4 @@ def automation() -> dg.Definitions:
         execution_timezone="UTC",
         description="The whole line once a day, after the night's extracts have arrived.",
     )
-    return dg.Definitions(jobs=jobs, schedules=[every_morning])
+    return dg.Definitions(jobs=[*jobs, facts_job(), rebuild_job()], schedules=[every_morning])

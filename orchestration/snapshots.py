@@ -1,0 +1,190 @@
+"""Publish: a read-only copy of the truth for everyone who looks, switched in one step, so that no reader ever sees half of it.
+
+    published/
+      current -> versions/000012      switched by one rename
+      current.json                    the same, for those who cannot follow a link
+      versions/000012/stockhouse.duckdb, snapshot.json, parquet/marts/fct_demand.parquet ...
+
+A version is written aside under another name and never changed afterwards; old ones are removed once `keep` newer exist.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+#: What people and BI tools read; staging and raw stay in the warehouse.
+SCHEMAS = ("marts", "metrics", "decisions")
+FILE = "stockhouse.duckdb"
+#: The file format every DuckDB client from 1.2 on can open; newer defaults would shut out BI drivers.
+STORAGE_VERSION = "v1.2.0"
+
+
+class PublishError(Exception):
+    """The snapshot could not be made or found; what readers see is unchanged."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One published version: its file, the run it shows, and how many rows each table has."""
+
+    version: int
+    run_id: str
+    published_at: str
+    folder: Path
+    tables: dict[str, int]
+
+    @property
+    def file(self) -> Path:
+        return self.folder / FILE
+
+    @property
+    def parquet(self) -> Path:
+        return self.folder / "parquet"
+
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Read this version; another may be published meanwhile, this connection keeps its own."""
+        with duckdb.connect(str(self.file), read_only=True) as con:
+            yield con
+
+
+def publish(
+    warehouse: Path,
+    target: Path,
+    run_id: str,
+    published_at: datetime | str,
+    *,
+    keep: int = 5,
+    schemas: tuple[str, ...] = SCHEMAS,
+) -> Snapshot:
+    """Write the next version from the warehouse and make it current; readers of older versions are not disturbed.
+
+    warehouse: a DuckDB file that nobody writes to meanwhile (and this process holds no handle on). target: the folder of versions.
+    keep: how many versions stay. Raises PublishError if the warehouse has none of the schemas, or keep < 1.
+    """
+    if keep < 1:
+        raise PublishError(f"keep = {keep}: at least the current version must be kept.")
+    moment = published_at if isinstance(published_at, str) else published_at.isoformat(sep=" ")
+    (target / "versions").mkdir(parents=True, exist_ok=True)
+    with (target / "publish.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one publisher at a time; readers take no lock
+        for leftover in (target / "versions").glob("*.aside"):
+            shutil.rmtree(leftover)
+        version = max(_versions(target), default=0) + 1
+        aside = target / "versions" / f"{version:06d}.aside"
+        aside.mkdir()
+        tables = _write(warehouse, aside, version, run_id, moment, schemas)
+        snapshot = Snapshot(version, run_id, moment, target / "versions" / f"{version:06d}", tables)
+        _describe(snapshot, aside / "snapshot.json")
+        _seal(aside)
+        os.rename(aside, snapshot.folder)
+        _switch(target, snapshot)
+        for old in sorted(_versions(target))[:-keep]:
+            shutil.rmtree(target / "versions" / f"{old:06d}")
+    return snapshot
+
+
+def current(target: Path) -> Snapshot:
+    """The version readers see now. Raises PublishError before the first one."""
+    link = target / "current"
+    if not link.is_symlink():
+        raise PublishError(f"Nothing is published in {target} yet. Run `stockhouse run` first.")
+    folder = link.resolve()
+    said = json.loads((folder / "snapshot.json").read_text(encoding="utf-8"))
+    return Snapshot(said["version"], said["run_id"], said["published_at"], folder, said["tables"])
+
+
+def _versions(target: Path) -> list[int]:
+    return [int(folder.name) for folder in (target / "versions").iterdir() if folder.name.isdigit()]
+
+
+def _quote(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _write(warehouse: Path, aside: Path, version: int, run_id: str, moment: str, schemas: tuple[str, ...]) -> dict[str, int]:
+    """Copy the schemas with their comments into a new file and to Parquet; returns the rows of each table."""
+    if not warehouse.exists():
+        raise PublishError(f"There is no warehouse at {warehouse}. Run the line first.")
+    source = _quote(warehouse.stem)  # dbt's views name the database by its file
+    with duckdb.connect() as con:
+        con.execute(f"attach {_literal(str(warehouse))} as {source} (read_only)")
+        con.execute(f"attach {_literal(str(aside / FILE))} as snapshot (storage_version '{STORAGE_VERSION}')")
+        rows: dict[str, int] = {}
+        for schema, table in _listed(con, warehouse.stem, schemas):
+            name = f"{_quote(schema)}.{_quote(table)}"
+            con.execute(f"create schema if not exists snapshot.{_quote(schema)}")
+            con.execute(f"create table snapshot.{name} as from {source}.{name}")
+            (rows[f"{schema}.{table}"],) = con.execute(f"select count(*) from snapshot.{name}").fetchone() or (0,)
+            (aside / "parquet" / schema).mkdir(parents=True, exist_ok=True)
+            file = _literal(str(aside / "parquet" / schema / f"{table}.parquet"))
+            con.execute(f"copy snapshot.{name} to {file} (format parquet, compression zstd)")
+        if not rows:
+            raise PublishError(f"{warehouse} has nothing to publish in {', '.join(schemas)}. Run the line up to replenish first.")
+        _copy_comments(con, warehouse.stem, schemas)
+        con.execute("create schema snapshot.published")
+        con.execute(
+            "create table snapshot.published.snapshot as select ?::integer as version, ?::varchar as run_id, ?::timestamp as published_at",
+            [version, run_id, moment],
+        )
+        con.execute("comment on table snapshot.published.snapshot is 'Which run these tables show, and since when they are published.'")
+    return rows
+
+
+def _listed(con: duckdb.DuckDBPyConnection, database: str, schemas: tuple[str, ...]) -> list[tuple[str, str]]:
+    return con.execute(
+        "select table_schema, table_name from information_schema.tables where table_catalog = ? and table_schema in ? order by all",
+        [database, list(schemas)],
+    ).fetchall()
+
+
+def _copy_comments(con: duckdb.DuckDBPyConnection, database: str, schemas: tuple[str, ...]) -> None:
+    """Carry over what tables and columns mean: BI tools show it beside the data."""
+    tables = """
+        select schema_name, table_name, comment from duckdb_tables() where database_name = $database union all
+        select schema_name, view_name, comment from duckdb_views() where database_name = $database"""
+    where = "where comment is not null and list_contains($schemas, schema_name)"
+    given = {"database": database, "schemas": list(schemas)}
+    for schema, table, comment in con.execute(f"select * from ({tables}) {where}", given).fetchall():
+        con.execute(f"comment on table snapshot.{_quote(schema)}.{_quote(table)} is {_literal(comment)}")
+    columns = "select schema_name, table_name, column_name, comment from duckdb_columns()"
+    for schema, table, column, comment in con.execute(f"{columns} {where} and database_name = $database", given).fetchall():
+        con.execute(f"comment on column snapshot.{_quote(schema)}.{_quote(table)}.{_quote(column)} is {_literal(comment)}")
+
+
+def _describe(snapshot: Snapshot, path: Path) -> None:
+    said = {name: value for name, value in asdict(snapshot).items() if name != "folder"}
+    path.write_text(json.dumps(said | {"folder": f"versions/{snapshot.folder.name}"}, indent=1), encoding="utf-8")
+
+
+def _seal(folder: Path) -> None:
+    """Make every byte durable and read-only before anyone is pointed at it."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            path.chmod(0o444)
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+def _switch(target: Path, snapshot: Snapshot) -> None:
+    """Point `current` at the new version: each pointer is replaced by one rename, so a reader sees the old or the new."""
+    link = target / "current.aside"
+    link.unlink(missing_ok=True)
+    link.symlink_to(Path("versions") / snapshot.folder.name)
+    os.replace(link, target / "current")
+    _describe(snapshot, target / "current.json.aside")
+    os.replace(target / "current.json.aside", target / "current.json")
