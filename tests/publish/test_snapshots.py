@@ -1,0 +1,136 @@
+"""Publishing: what is in a snapshot, that it is whole, and that nobody ever reads half of one."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from orchestration import snapshots
+from orchestration.snapshots import PublishError, current, publish
+from tests.gates.tiny_company import found
+from tests.publish.drill import drill
+
+AT = "2024-12-30 06:00:00"
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Path:
+    return found(tmp_path / "warehouse.duckdb")
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "published"
+
+
+def test_a_snapshot_holds_the_truth_and_says_which_run_it_shows(warehouse: Path, target: Path) -> None:
+    snapshot = publish(warehouse, target, "run-1", AT)
+    with snapshot.connect() as con:
+        said = con.execute("select version, run_id, published_at::varchar from published.snapshot").fetchall()
+        schemas = con.execute("select distinct schema_name from duckdb_tables() order by 1").fetchall()
+        rows = con.execute("select count(*) from marts.fct_demand").fetchone()
+    assert said == [(1, "run-1", AT)]
+    assert [name for (name,) in schemas] == ["decisions", "marts", "published"]
+    assert rows == (364,)
+    assert snapshot.tables["marts.fct_demand"] == 364
+
+
+def test_the_words_travel_with_the_numbers(warehouse: Path, target: Path) -> None:
+    with publish(warehouse, target, "run-1", AT).connect() as con:
+        table = con.execute("select comment from duckdb_tables() where table_name = 'fct_demand'").fetchone()
+        column = con.execute("select comment from duckdb_columns() where table_name = 'fct_demand' and column_name = 'quantity'").fetchone()
+    assert table == ("Units wanted, per item, location and period; unknown where the shelf was empty.",)
+    assert column == ("Units wanted; null = unknown.",)
+
+
+def test_parquet_copies_say_the_same(warehouse: Path, target: Path) -> None:
+    snapshot = publish(warehouse, target, "run-1", AT)
+    with snapshot.connect() as con:
+        for table, rows in snapshot.tables.items():
+            schema, name = table.split(".")
+            file = str(snapshot.parquet / schema / f"{name}.parquet")
+            assert con.execute(f"select count(*) from '{file}'").fetchone() == (rows,)
+            differ = con.execute(f"(from {table} except all from '{file}') union all (from '{file}' except all from {table})").fetchall()
+            assert differ == []
+
+
+def test_views_are_published_as_what_they_show(warehouse: Path, target: Path) -> None:
+    with duckdb.connect(str(warehouse)) as con:  # as dbt writes them: qualified with the database's name
+        con.execute('create schema metrics; create view metrics.kpi_sold as select sum(quantity) as sold from "warehouse".marts.fct_demand')
+    with publish(warehouse, target, "run-1", AT).connect() as con:
+        assert con.execute("select sold from metrics.kpi_sold").fetchone() == (2002.0,)
+
+
+def test_clients_from_duckdb_1_2_on_can_read_the_file(warehouse: Path, target: Path) -> None:
+    snapshot = publish(warehouse, target, "run-1", AT)
+    header = snapshot.file.read_bytes()[:4096]
+    storage_format = int.from_bytes(header[12:20], "little")  # 64 = every DuckDB from 0.9, 65 = 1.2, 66 = 1.3, 67 = 1.4
+    assert header[8:12] == b"DUCK"
+    assert storage_format <= 65
+
+
+def test_a_snapshot_cannot_be_written(warehouse: Path, target: Path) -> None:
+    snapshot = publish(warehouse, target, "run-1", AT)
+    assert {path.stat().st_mode & 0o222 for path in snapshot.folder.rglob("*") if path.is_file()} == {0}
+    with snapshot.connect() as con, pytest.raises(duckdb.InvalidInputException, match="read-only"):
+        con.execute("delete from marts.fct_demand")
+
+
+def test_old_versions_go_and_current_stays(warehouse: Path, target: Path) -> None:
+    for run in range(1, 6):
+        publish(warehouse, target, f"run-{run}", AT, keep=2)
+    assert sorted(folder.name for folder in (target / "versions").iterdir()) == ["000004", "000005"]
+    assert current(target).run_id == "run-5"
+    assert os.readlink(target / "current") == "versions/000005"
+    assert json.loads((target / "current.json").read_text(encoding="utf-8"))["folder"] == "versions/000005"
+
+
+def test_a_reader_keeps_its_version_when_the_next_is_published(warehouse: Path, target: Path) -> None:
+    with publish(warehouse, target, "run-1", AT, keep=1).connect() as con:
+        publish(warehouse, target, "run-2", AT, keep=1)
+        assert con.execute("select run_id, (select count(*) from marts.fct_demand) from published.snapshot").fetchone() == ("run-1", 364)
+
+
+def test_readers_read_while_the_warehouse_is_written(warehouse: Path, target: Path) -> None:
+    publish(warehouse, target, "run-1", AT)
+    with duckdb.connect(str(warehouse)) as writer:
+        writer.execute("begin; delete from marts.fct_demand")
+        with current(target).connect() as reader:
+            assert reader.execute("select count(*) from marts.fct_demand").fetchone() == (364,)
+
+
+def test_a_failed_publish_changes_nothing_and_leaves_nothing(warehouse: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(warehouse, target, "run-1", AT)
+
+    def power_cut(_: Path) -> None:
+        raise OSError("power cut")
+
+    monkeypatch.setattr(snapshots, "_seal", power_cut)
+    with pytest.raises(OSError, match="power cut"):
+        publish(warehouse, target, "run-2", AT)
+    monkeypatch.undo()
+    assert current(target).run_id == "run-1"
+    assert publish(warehouse, target, "run-3", AT).version == 2
+    assert sorted(folder.name for folder in (target / "versions").iterdir()) == ["000001", "000002"]
+
+
+def test_nothing_to_publish_is_said(tmp_path: Path, target: Path) -> None:
+    with pytest.raises(PublishError, match="Nothing is published"):
+        current(target)
+    with pytest.raises(PublishError, match="no warehouse at"):
+        publish(tmp_path / "nowhere.duckdb", target, "run-1", AT)
+    empty = tmp_path / "empty.duckdb"
+    duckdb.connect(str(empty)).close()
+    with pytest.raises(PublishError, match="nothing to publish in marts, metrics, decisions"):
+        publish(empty, target, "run-1", AT)
+
+
+def test_readers_never_fail_and_never_mix_versions(tmp_path: Path) -> None:
+    found_by = drill(tmp_path, readers=3, publishes=10, rows=2000)
+    assert [reading.failed for reading in found_by] == [[]] * 3
+    assert sum(reading.mixed for reading in found_by) == 0
+    assert min(reading.reads for reading in found_by) > 0
