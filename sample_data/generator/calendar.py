@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from datetime import date, datetime, timedelta
 
-SEED = 20101201
+SEED = 20111209
 START = date(2010, 12, 1)
 END = date(2011, 12, 9)
 LAST = (END - START).days  # index of the last day

@@ -50,10 +50,10 @@ SUPPLIERS = (
     Supplier(
         "S06", "Lodz Textiles", "CONT", 45, 14, 4, "Truck", "MYLAN LABORATORIES LTD (FORMERLY MATRIX LABORATORIES)", raises_prices=True
     ),
-    Supplier("S07", "Bursa Glass", "CONT", 60, 21, 9, "Truck", "STRIDES ARCOLAB LIMITED"),
+    Supplier("S07", "Bursa Glass", "CONT", 60, 21, 9, "Truck", "CIPLA LIMITED"),
     Supplier("S08", "Jaipur Crafts", "ROW", 60, 21, 5, "Air", "CIPLA LIMITED"),
     Supplier("S09", "Tirupur Bags", "ROW", 60, 28, 20, "Ocean", "Aurobindo Pharma Limited", raises_prices=True),
-    Supplier("S10", "Ningbo Lighting", "ROW", 90, 28, 21, "Ocean", "SHANGHAI KEHUA BIOENGINEERING CO.,LTD.  (KHB)"),
+    Supplier("S10", "Ningbo Lighting", "ROW", 90, 28, 21, "Ocean", "SCMS from RDC"),
     Supplier("S11", "Shantou Toys", "ROW", 90, 35, 24, "Ocean", "CHEMBIO DIAGNOSTIC SYSTEMS, INC."),
     Supplier("S12", "Yiwu General Trading", "ROW", 90, 35, 24, "Ocean", "SCMS from RDC", raises_prices=True),
 )

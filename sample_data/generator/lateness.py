@@ -15,7 +15,7 @@ from generator.company import SUPPLIERS, Supplier
 COLUMNS = ("ID", "ASN/DN #", "Shipment Mode", "Scheduled Delivery Date", "Delivered to Client Date", "Vendor", "Weight (Kilograms)",
            "Freight Cost (USD)")  # fmt: skip
 GBP_PER_USD = 0.62
-_MOST_LATE = 28  # days; SCMS has delays of half a year, which would starve a gift wholesaler
+_MOST_LATE = 42  # days; SCMS has delays of half a year, which would starve a gift wholesaler
 
 
 def extract(source: Path, out: Path) -> None:
