@@ -1,0 +1,131 @@
+"""Where landed rows and bytes are kept: schema raw in the warehouse, and the archive of everything ever handed over."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from orchestration.landing.canonical import CANONICAL, LINEAGE, WORLD_COLUMNS
+from orchestration.landing.errors import ContractError
+from orchestration.landing.expressions import quote
+
+MANIFEST: dict[str, str] = {
+    "delivery": "VARCHAR",  # sha256 of the bytes
+    "source_id": "VARCHAR", "silo": "VARCHAR", "path": "VARCHAR", "file": "VARCHAR", "bytes": "BIGINT", "landed_seq": "BIGINT",
+    "rows_in": "BIGINT",  # = rows_claimed + rows_skipped + rows_unclaimed
+    "rows_skipped": "BIGINT", "rows_unclaimed": "BIGINT", "rows_claimed": "BIGINT",
+    "claims": "BIGINT",  # (row, rule) pairs = rows_loaded + rows_quarantined + rows_repeated
+    "rows_loaded": "BIGINT", "rows_quarantined": "BIGINT", "rows_repeated": "BIGINT",
+    "skipped": "VARCHAR",  # JSON: reason -> rows
+    "handed_over_at": "TIMESTAMP",
+    "columns": "VARCHAR[]",  # `name type`, as delivered: what drift is measured against
+    "drift": "VARCHAR",  # what changed since the delivery before, in words
+    "contract": "VARCHAR",  # fingerprint of the contract that read it
+}  # fmt: skip
+QUARANTINE: dict[str, str] = {
+    "quarantine_id": "VARCHAR", "source_id": "VARCHAR", "delivery": "VARCHAR", "path": "VARCHAR", "part": "VARCHAR", "row_no": "BIGINT",
+    "table_name": "VARCHAR", "column_name": "VARCHAR", "value": "VARCHAR", "rule": "VARCHAR", "raw_text": "VARCHAR", "status": "VARCHAR",
+}  # fmt: skip
+INCOMING = ".incoming"
+
+
+def create_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Every canonical table, the world, the manifest and the quarantine: empty if unfed, so that dbt never changes."""
+    con.execute("CREATE SCHEMA IF NOT EXISTS raw")
+    tables = {name: {**table.columns, **LINEAGE} for name, table in CANONICAL.items()}
+    tables |= {"world": WORLD_COLUMNS, "manifest": MANIFEST, "quarantine": QUARANTINE}
+    have = {
+        (str(table), str(column))
+        for table, column in con.execute("SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'raw'").fetchall()
+    }
+    known = {table for table, _ in have}
+    for name, columns in tables.items():
+        if name not in known:
+            con.execute(f"CREATE TABLE raw.{quote(name)} ({', '.join(f'{quote(column)} {kind}' for column, kind in columns.items())})")
+            continue
+        for column, kind in columns.items():
+            if (name, column) not in have:
+                con.execute(f"ALTER TABLE raw.{quote(name)} ADD COLUMN {quote(column)} {kind}")
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """One hand-over as the archive remembers it: which source handed over these bytes, under which name, as the how-manieth."""
+
+    sha256: str
+    bytes: int
+    source_id: str
+    silo: str
+    path: str
+    seq: int
+    kind: str = "file"  # or `records`, handed over by the platform itself
+    known_at: str | None = None
+
+
+class Archive:
+    """The bytes of every delivery, by their hash, each with a sidecar that says what they were: enough to rebuild the rest."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.incoming = folder / INCOMING
+        if self.incoming.exists():
+            shutil.rmtree(self.incoming)  # left by a run that was killed; nothing in it was acknowledged
+        self.incoming.mkdir(parents=True)
+
+    def path(self, sha256: str) -> Path:
+        return self.folder / sha256
+
+    def close(self) -> None:
+        shutil.rmtree(self.incoming, ignore_errors=True)
+
+    def keep(self, files: Iterable[tuple[Path, Receipt]]) -> None:
+        """Move bytes in and write their sidecars, on disk before the caller commits; the same bytes again add a receipt."""
+        for file, receipt in files:
+            target = self.path(receipt.sha256)
+            if not target.exists():
+                _flush(file)
+                os.replace(file, target)
+            sidecar = self.folder / f"{receipt.sha256}.json"
+            known = [
+                r for r in _receipts(sidecar) if (r["source_id"], r["path"], r["kind"]) != (receipt.source_id, receipt.path, receipt.kind)
+            ]
+            entry = {key: value for key, value in receipt.__dict__.items() if key not in ("sha256", "bytes")}
+            content = {"sha256": receipt.sha256, "bytes": receipt.bytes, "receipts": [*known, entry]}
+            waiting = self.incoming / f"{receipt.sha256}.json"
+            waiting.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            _flush(waiting)
+            os.replace(waiting, sidecar)
+        _flush(self.folder)
+
+    def receipts(self) -> list[Receipt]:
+        """Everything ever handed over, in the order it came."""
+        found = []
+        for sidecar in sorted(self.folder.glob("*.json")):
+            content = json.loads(sidecar.read_text(encoding="utf-8"))
+            found += [Receipt(sha256=content["sha256"], bytes=content["bytes"], **entry) for entry in content["receipts"]]
+        for receipt in found:
+            if not self.path(receipt.sha256).exists():
+                raise ContractError(f"the archive lacks {receipt.sha256}", where=receipt.path, mend="restore state/ from a backup")
+        return sorted(found, key=lambda receipt: (receipt.seq, receipt.source_id, receipt.path))
+
+
+def _receipts(sidecar: Path) -> list[dict[str, Any]]:
+    if not sidecar.exists():
+        return []
+    found: list[dict[str, Any]] = json.loads(sidecar.read_text(encoding="utf-8"))["receipts"]
+    return found
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,107 @@
+"""One sheet of a workbook as JSON lines on standard output; run as a child process, so that a hostile file harms nobody else.
+
+Usage: python workbook.py FILE SHEET HEADER_ROWS UNTIL OPTIONS. The first line holds the column names, every further line
+[row number, [cells]]. Typed cells are written in the source's declared locale. Exit code 3 with one sentence on standard
+error where the sheet cannot be read.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+import resource
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+MEMORY = 3 << 30  # bytes of address space
+SECONDS = 120  # of processor time
+MOST_CELLS = 50_000_000
+Cell = Any
+
+
+def _text(cell: Cell, decimal: str, date_format: str | None) -> str | None:
+    """A cell as the text a person of the source's locale would have typed; blanks are null."""
+    if cell is None or cell == "":
+        return None
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, float):
+        if math.isfinite(cell) and cell == int(cell) and abs(cell) < 1e15:
+            return str(int(cell))
+        return repr(cell).replace(".", decimal)
+    if isinstance(cell, datetime.datetime | datetime.date):
+        if date_format:
+            return cell.strftime(date_format)
+        return cell.isoformat(sep=" ") if isinstance(cell, datetime.datetime) else cell.isoformat()
+    return str(cell)
+
+
+def _names(upper: list[str | None], lower: list[str | None]) -> list[str | None]:
+    """Two header rows as one: a merged upper cell speaks for the blank cells to its right."""
+    last, names = None, []
+    for i, below in enumerate(lower):
+        above = upper[i] if i < len(upper) else None
+        last = above or last
+        names.append(" ".join(part for part in (last, below) if part) if below else above)
+    return names
+
+
+def _trimmed(cells: list[str | None]) -> list[str | None]:
+    end = max((i + 1 for i, cell in enumerate(cells) if cell is not None), default=0)
+    return cells[:end]
+
+
+def _rows(path: str, sheet: str, decimal: str, date_format: str | None) -> Iterator[list[str | None]]:
+    from python_calamine import CalamineWorkbook  # noqa: PLC0415 - after the limits are set
+
+    book = CalamineWorkbook.from_path(path)
+    names = book.sheet_names
+    if sheet.isdigit() and sheet not in names:
+        if not 1 <= int(sheet) <= len(names):
+            raise LookupError(f"has {len(names)} sheets, not {sheet}")
+        sheet = names[int(sheet) - 1]
+    if sheet not in names:
+        raise LookupError(f"has no sheet `{sheet}`, only {', '.join(names)}")
+    table = book.get_sheet_by_name(sheet)
+    if table.total_height * table.total_width > MOST_CELLS:
+        raise LookupError(f"has {table.total_height} rows by {table.total_width} columns: too many cells")
+    for row in table.to_python(skip_empty_area=False):
+        yield [None if text is None or not text.strip() else text for text in (_text(cell, decimal, date_format) for cell in row)]
+
+
+def main(path: str, sheet: str, header_rows: str, until: str, options: str) -> None:
+    """Write the sheet's table; the header rows are 1-based, one or two of them."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    locale = json.loads(options)
+    heads = json.loads(header_rows)
+    stop = json.loads(until)
+    upper: list[str | None] = []
+    names: list[str | None] = []
+    for number, cells in enumerate(_rows(path, sheet, locale["decimal"], locale["date_format"]), start=1):
+        if number in heads:
+            found = _trimmed([cell.strip() if cell else None for cell in cells])
+            names = _names(upper, found) if number != heads[0] else found
+            upper = found
+            if number == heads[-1]:
+                names = [name or f"column_{i}" for i, name in enumerate(names, start=1)]
+                sys.stdout.write(json.dumps(names) + "\n")
+        elif number > heads[-1] and any(cell is not None for cell in cells):
+            if stop is not None and any(cell is not None and cell.strip().casefold() == stop.casefold() for cell in cells):
+                break
+            sys.stdout.write(json.dumps([number - heads[-1], _trimmed(cells)]) + "\n")
+    if not names:
+        raise LookupError(f"has no header in row {heads[-1]}")
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except MemoryError:
+        sys.stderr.write("needs more memory than a sheet may")
+        sys.exit(3)
+    except Exception as error:
+        sys.stderr.write(str(error).split("\n")[0][:300])
+        sys.exit(3)
