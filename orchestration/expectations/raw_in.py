@@ -6,13 +6,10 @@ from collections.abc import Iterator
 
 from orchestration.expectations.laws import Gate, Law
 from orchestration.landing.canonical import CANONICAL, LINEAGE, NUMBER, Table
+from orchestration.landing.compile import NOT_NEGATIVE
 
-#: Differences and readings may be negative; every other number counts, weighs, lasts or costs something.
+#: Differences and readings may be negative; the door refuses NOT_NEGATIVE ones; any other amount below zero deserves a look.
 SIGNED = {("adjustments", "delta"), ("signals", "value"), ("constraints", "value"), ("promotions", "value")}
-#: Money may be negative (a credit, a written-off debt): worth a look, no reason to stop.
-MONEY = {
-    "unit_price", "revenue", "unit_cost", "price", "list_price", "freight_cost", "freight_per_kg", "holding_cost", "shortage_cost",
-}  # fmt: skip
 #: Tables that should keep arriving, and so have a rhythm and a volume of their own.
 FLOWS = ("sales", "returns", "stock", "purchase_orders", "receipts", "shipments", "transfers")
 
@@ -51,7 +48,8 @@ def _laws_of(name: str, table: Table) -> Iterator[Law]:
         f"Every row of {name} leads back to a delivery in the manifest, and to a line in it.",
     )
     numbers = [column for column, kind in table.columns.items() if kind == NUMBER]
-    counts = [column for column in numbers if column not in MONEY and (name, column) not in SIGNED]
+    counts = [column for column in numbers if column in NOT_NEGATIVE]
+    amounts = [column for column in numbers if column not in NOT_NEGATIVE and (name, column) not in SIGNED]
     if numbers:
         broken = [f"not isfinite({column})" for column in numbers] + [f"{column} < 0" for column in counts]
         yield Law(
@@ -60,13 +58,12 @@ def _laws_of(name: str, table: Table) -> Iterator[Law]:
             f"select {_rows(table, *numbers)} from {{batch}} where {_any(broken)}",
             f"Numbers in {name} are finite" + (f", and {', '.join(counts)} not negative." if counts else "."),
         )
-    money = [column for column in numbers if column in MONEY]
-    if money:
+    if amounts:
         yield Law(
-            f"{name}_money_is_not_negative",
+            f"{name}_amounts_are_not_negative",
             target,
-            f"select {_rows(table, *money)} from {{batch}} where {_any([f'{column} < 0' for column in money])}",
-            f"Amounts in {name} are not negative: {', '.join(money)}.",
+            f"select {_rows(table, *amounts)} from {{batch}} where {_any([f'{column} < 0' for column in amounts])}",
+            f"Amounts in {name} are not negative: {', '.join(amounts)}.",
             "warning",
         )
     if table.is_observed and "event_at" in table.columns:
@@ -114,14 +111,15 @@ def _usual(name: str) -> Iterator[Law]:
     )
 
 
-_LOADED = " union all ".join(f"select delivery from raw.{name}" for name in CANONICAL)
+_LOADED = " union all ".join(f"select source_id from raw.{name}" for name in CANONICAL)
 
 MANIFEST = (
     Law(
         "manifest_deliveries_are_unique",
         "raw.manifest",
-        "select delivery, count(*) as times from {batch} group by delivery having count(*) > 1 or delivery is null",
-        "The same bytes are one delivery.",
+        """select source_id, delivery, path, count(*) as times from {batch}
+        group by source_id, delivery, file, path having count(*) > 1 or delivery is null""",
+        "The same bytes from the same source are one delivery.",
     ),
     Law(
         "manifest_rows_add_up",
@@ -133,20 +131,21 @@ MANIFEST = (
     Law(
         "manifest_claims_add_up",
         "raw.manifest",
-        """select source_id, path, rows_claimed, rows_loaded, rows_quarantined, rows_repeated from {batch}
-        where (rows_loaded + rows_quarantined + rows_repeated >= rows_claimed) is not true""",
+        """select source_id, path, claims, rows_loaded, rows_quarantined, rows_repeated from {batch}
+        where (rows_loaded + rows_quarantined + rows_repeated = claims and claims >= rows_claimed) is not true""",
         "Every claimed row was loaded, quarantined or a repeat.",
     ),
     Law(
-        "manifest_counts_what_is_loaded",
+        "manifest_counts_what_is_loaded",  # by source: a row handed over again with an earlier known_at moves to that delivery
         "raw.manifest",
         f"""
-        with loaded as (select delivery, count(*) as found from ({_LOADED}) group by delivery)
-        select source_id, path, rows_loaded, coalesce(found, 0) as rows_found
-        from {{batch}} as manifest left join loaded on loaded.delivery = manifest.delivery
-        where rows_loaded is distinct from coalesce(found, 0)
+        with loaded as (select source_id, count(*) as found from ({_LOADED}) group by source_id),
+        told as (select source_id, sum(rows_loaded) as rows_loaded from {{batch}} group by source_id)
+        select source_id, coalesce(rows_loaded, 0) as rows_loaded, coalesce(found, 0) as rows_found
+        from told full join loaded using (source_id)
+        where coalesce(rows_loaded, 0) <> coalesce(found, 0)
         """,
-        "As many rows of a delivery are in the raw tables as the manifest says were loaded.",
+        "As many rows of a source are in the raw tables as the manifest says were loaded.",
     ),
     Law(
         "manifest_quarantine_is_small",

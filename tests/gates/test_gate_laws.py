@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from orchestration.expectations import GATES, Gate, Law, expectation_names, validate
-from orchestration.expectations.raw_in import FLOWS, MONEY
+from orchestration.expectations.raw_in import FLOWS
 from orchestration.landing.canonical import CANONICAL, Table
 from tests.gates.tiny_company import found
 
@@ -40,9 +40,9 @@ def _table_violations() -> dict[str, str]:
         elif law.name == f"{name}_numbers_are_possible":
             number = next(column for column, kind in CANONICAL[name].columns.items() if kind == "DOUBLE")
             planted[law.name] = row(name, **{number: "'nan'::double"})
-        elif law.name == f"{name}_money_is_not_negative":
-            money = next(column for column in CANONICAL[name].columns if column in MONEY)
-            planted[law.name] = row(name, **{money: "-1"})
+        elif law.name == f"{name}_amounts_are_not_negative":
+            amount = law.description.removesuffix(".").rpartition(" ")[2]
+            planted[law.name] = row(name, **{amount: "-1"})
         elif law.name == f"{name}_known_no_sooner_than_they_happen":
             planted[law.name] = row(name, event_at="timestamp '2024-12-29 12:01'")
     for name in FLOWS:  # a row a day for half a year; then a flood in the last weeks, or silence before Now
