@@ -14,11 +14,14 @@ from generator.write import write_workbook
 
 BOLD = Font(bold=True)
 PLACES = ("DC1", *LANES)
+SERVICE = {
+    "A": (0.97, ("Bags", "Kitchen")),
+    "B": (0.95, ("Decoration", "Light", "Paper", "Seasonal")),
+    "C": (0.9, ("Garden", "Other", "Toys")),
+}
 CONSTRAINTS: tuple[tuple[str, str, float, str], ...] = (
-    ("budget_per_review", "purchase", 12000, "GBP a week for all purchase orders"),
-    ("service_level", "class A", 0.97, "Kitchen, Bags"),
-    ("service_level", "class B", 0.95, "Decoration, Light, Paper, Seasonal"),
-    ("service_level", "class C", 0.90, "everything else"),
+    ("budget", "all", 12000, "GBP for the purchases of one review"),
+    *(("service_level", name, share, f"class {letter}") for letter, (share, names) in SERVICE.items() for name in names),
     *(("capacity", place, units, "units on the shelves") for place, units in CAPACITY.items()),
     ("truck_kg", "DC1", 12000, "one lorry a departure"),
 )
