@@ -80,8 +80,11 @@ def fit(situation: Situation, wanted: Floats, smallest: Floats, multiple: Floats
     for limit in limits:
         if limit.at_most < 0 or not np.isfinite(limit.at_most):
             raise ValueError(f"limit {limit.name!r} is {limit.at_most}: it must be a number, 0 or more")
-    asked = np.flatnonzero(wanted > 0)
     binding = [limit for limit in limits if float(limit.use @ wanted) > limit.at_most * (1 + 1e-12) + 1e-9]
+    touched = np.zeros(wanted.shape, dtype=bool)  # the other rows keep what they want
+    for limit in binding:
+        touched |= limit.use > 0
+    asked = np.flatnonzero((wanted > 0) & touched)
     prices = dict.fromkeys((limit.name for limit in limits), 0.0)
     if not binding or not asked.size:
         return Fitted(wanted.astype(np.float64), 0.0, 0.0, prices)
@@ -91,7 +94,8 @@ def fit(situation: Situation, wanted: Floats, smallest: Floats, multiple: Floats
     owner, block = np.nonzero(units > 0)
     saved = -np.diff(cost, axis=1)[owner, block]
     use = csr_array(np.stack([limit.use[asked][owner] * units[owner, block] for limit in limits]))
-    room = np.array([limit.at_most for limit in limits])
+    untouched = np.delete(np.arange(wanted.size), asked)
+    room = np.array([limit.at_most - float(limit.use[untouched] @ wanted[untouched]) for limit in limits])
     follows = _follows(owner)
 
     rows = vstack([use, follows]) if follows is not None else use
@@ -105,7 +109,8 @@ def fit(situation: Situation, wanted: Floats, smallest: Floats, multiple: Floats
         prices[limit.name] = float(price)
     if saved.size <= EXACT or float(saved @ taken) < (1 - GAP) * bound:
         taken = _solve(saved, rows, most, fallback=taken)
-    quantity = np.zeros(wanted.shape)
+    quantity = wanted.astype(np.float64)
+    quantity[asked] = 0.0
     np.add.at(quantity, asked[owner], units[owner, block] * taken)
     return Fitted(quantity, float(saved @ taken), bound, prices)
 

@@ -76,8 +76,7 @@ class SimulationResult:
         review = self.network.review
         whole = below.shape[1] // review * review
         orders, served = (
-            part[nodes, :whole].reshape(-1, whole // review, review).sum(axis=2).var(axis=1).sum()
-            for part in (self.requested, below)
+            part[nodes, :whole].reshape(-1, whole // review, review).sum(axis=2).var(axis=1).sum() for part in (self.requested, below)
         )
         return float(orders / served) if served > 0 else float("nan")
 

@@ -1,0 +1,127 @@
+"""Laws of order quantities: what a supplier accepts, what a distribution centre can give, what a budget allows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from models.domain import Economics, Situation
+from models.replenishment.constraints import Limit, expected_cost, fit
+from models.replenishment.orders import allocate, feasible, smallest_order
+
+units = st.floats(0, 5000, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "moq", "multiple", "ordered"),
+    [
+        (3, 10, 15, 15),
+        (16, 10, 15, 30),
+        (10, 10, 1, 10),
+        (11, 10, 1, 11),
+        (0, 10, 15, 0),
+        (-4, 10, 15, 0),
+        (2.5, 0, 0, 2.5),
+        (2.5, 4, 0, 4),
+    ],
+)
+def test_the_smallest_multiple_at_or_above_the_minimum_is_ordered(wanted: float, moq: float, multiple: float, ordered: float) -> None:
+    assert feasible(np.array([float(wanted)]), np.array([float(moq)]), np.array([float(multiple)]))[0] == ordered
+
+
+@given(units, st.integers(0, 300), st.integers(1, 48))
+def test_an_order_is_a_multiple_at_or_above_the_minimum_and_never_less_than_wanted(wanted: float, moq: int, multiple: int) -> None:
+    ordered = float(feasible(np.array([wanted]), np.array([moq]), np.array([multiple]))[0])
+    assert ordered % multiple == 0
+    assert ordered == 0 or (ordered >= moq and ordered >= wanted - 1e-6)
+    assert ordered <= max(wanted + multiple, smallest_order(np.array([moq]), np.array([multiple]))[0])
+    assert (ordered == 0) == (wanted <= 1e-9)
+
+
+def test_a_quantity_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="row 1"):
+        feasible(np.array([1.0, np.nan]), np.zeros(2), np.ones(2))
+
+
+@given(arrays(np.int64, 6, elements=st.integers(0, 40)), st.integers(0, 100), st.integers(0, 100), st.integers(1, 6))
+def test_a_distribution_centre_never_ships_more_than_it_has_nor_more_than_asked(asked: np.ndarray, a: int, b: int, multiple: int) -> None:
+    source = np.array([-1, -1, 0, 0, 1, 1])
+    requested = asked * float(multiple)
+    available = np.array([a, b, 0, 0, 0, 0], dtype=float)
+    shipped = allocate(requested, source, available, np.full(6, float(multiple)))
+    assert (shipped <= requested).all() and (shipped >= 0).all() and (shipped % multiple == 0).all()
+    assert (shipped[:2] == requested[:2]).all()
+    for parent in (0, 1):
+        given_out = shipped[source == parent].sum()
+        assert given_out <= available[parent]
+        # What stays behind is less than a multiple, unless everyone got what they asked for.
+        assert given_out == requested[source == parent].sum() or available[parent] - given_out < multiple
+
+
+def _situation(seed: int, count: int = 6) -> Situation:
+    random = np.random.default_rng(seed)
+    return Situation(
+        on_hand=random.integers(0, 5, count).astype(float),
+        pipeline=random.integers(0, 4, (count, 1)).astype(float),
+        history=np.zeros((count, 0)),
+        paths=random.poisson(random.uniform(0.5, 8, count)[:, None, None], (count, 60, 3)).astype(float),
+        lead_time=np.full(count, 2),
+        review=1,
+        economics=Economics(np.full(count, 0.2), random.uniform(0.5, 3, count), random.uniform(1, 9, count), np.zeros(count)),
+    )
+
+
+def _saved(situation: Situation, quantity: np.ndarray) -> float:
+    cost = expected_cost(situation, np.stack([np.zeros_like(quantity), quantity], axis=1))
+    return float((cost[:, 0] - cost[:, 1]).sum())
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0, 120), st.floats(0, 60))
+def test_more_budget_never_costs_service(seed: int, budget: float, more: float) -> None:
+    situation = _situation(seed)
+    random = np.random.default_rng(seed)
+    multiple = random.integers(1, 5, 6).astype(float)
+    smallest = smallest_order(random.integers(0, 8, 6), multiple)
+    wanted = np.maximum(multiple * random.integers(0, 6, 6), 0)
+    wanted = np.where(wanted > 0, np.maximum(wanted, smallest), 0.0)
+    use = situation.economics.unit_cost
+
+    poor = fit(situation, wanted, smallest, multiple, [Limit("budget", use, budget)])
+    rich = fit(situation, wanted, smallest, multiple, [Limit("budget", use, budget + more)])
+    for fitted, room in ((poor, budget), (rich, budget + more)):
+        assert use @ fitted.quantity <= room + 1e-6
+        ordered = fitted.quantity > 0
+        assert (fitted.quantity[ordered] >= smallest[ordered]).all() and (fitted.quantity % multiple == 0).all()
+        assert (fitted.quantity <= wanted).all()
+        assert fitted.shadow_price["budget"] >= -1e-12
+    kept = _saved(situation, poor.quantity), _saved(situation, rich.quantity)
+    everything = use @ wanted <= budget + more
+    assert kept[1] >= kept[0] - 1e-6 or everything
+
+
+def test_a_budget_that_is_enough_changes_nothing_and_costs_nothing() -> None:
+    situation = _situation(3)
+    wanted = np.full(6, 4.0)
+    fitted = fit(situation, wanted, np.ones(6), np.ones(6), [Limit("budget", np.ones(6), 24.0)])
+    assert (fitted.quantity == wanted).all()
+    assert fitted.shadow_price == {"budget": 0.0} and fitted.gap == 0.0
+
+
+def test_a_budget_below_zero_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="'budget of SUP-1'"):
+        fit(_situation(3), np.ones(6), np.ones(6), np.ones(6), [Limit("budget of SUP-1", np.ones(6), -5.0)])
+
+
+def test_the_shadow_price_is_what_one_more_unit_of_budget_saves() -> None:
+    situation = _situation(11, count=1)
+    smallest = multiple = np.ones(1)
+    use = np.array([1.0])
+    tight = fit(situation, np.array([12.0]), smallest, multiple, [Limit("budget", use, 5.0)])
+    next_unit = _saved(situation, np.array([6.0])) - _saved(situation, np.array([5.0]))
+    last_unit = _saved(situation, np.array([5.0])) - _saved(situation, np.array([4.0]))
+    assert tight.quantity[0] == 5.0
+    assert next_unit - 1e-9 <= tight.shadow_price["budget"] <= last_unit + 1e-9

@@ -1,0 +1,181 @@
+"""Laws of the plan: reasons that add up, bad input that stops one item only, locations that draw on their distribution centre."""
+
+from __future__ import annotations
+
+import math
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.replenishment.plan import Constraint, Plan, plan
+from models.replenishment.policies import POLICIES, QuantileOrderUpTo
+
+STARTS = [date(2024, 1, 1) + timedelta(weeks=k) for k in range(6)]
+
+
+def company(items: int = 4, seed: int = 0) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]:
+    """Items bought from two suppliers into one distribution centre that feeds two locations."""
+    random = np.random.default_rng(seed)
+    rows: list[dict[str, Any]] = []
+    for i in range(items):
+        common = {
+            "item_id": f"item-{i}", "lead_time_days": 14.0, "unit_cost": 2.0 + i, "price": 5.0 + i, "holding_cost": 0.05,
+            "shortage_cost": 2.0, "weight_kg": 0.5, "freight_per_unit": 0.1, "category": "tea", "is_assumed": False, "on_order": 0.0,
+        }  # fmt: skip
+        rows.append(
+            common | {"location_id": "DC", "role": "distribution_centre", "kind": "purchase", "from_id": f"SUP-{i % 2}",
+                      "lead_time_periods": 2, "moq": 10.0, "order_multiple": 15.0, "on_hand": float(random.integers(0, 40))}
+        )  # fmt: skip
+        for location in ("EAST", "WEST"):
+            rows.append(
+                common | {"location_id": location, "role": "store", "kind": "transfer", "from_id": "DC", "lead_time_periods": 1, "moq": 0.0,
+                          "order_multiple": 1.0, "on_hand": float(random.integers(0, 9))}
+            )  # fmt: skip
+    frame = pl.DataFrame(rows)
+    is_store = (frame["role"] == "store").to_numpy()
+    paths = random.poisson(5.0, (frame.height, 100, 6)) * is_store[:, None, None]
+    history = random.poisson(5.0, (frame.height, 60)) * is_store[:, None]
+    return frame, paths.astype(np.float32), history.astype(float)
+
+
+def planned(
+    rows: pl.DataFrame, paths: np.ndarray, history: np.ndarray | None = None, policy: str = "quantile_order_up_to", **more: Any
+) -> Plan:
+    return plan(rows, paths, STARTS, POLICIES[policy], world="tea", history=history, **more)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 9999), st.sampled_from(sorted(POLICIES)), st.floats(0, 600))
+def test_parts_of_every_line_add_up_exactly_to_its_quantity(seed: int, policy: str, budget: float) -> None:
+    rows, paths, history = company(seed=seed)
+    result = planned(rows, paths, history, policy, constraints=[Constraint("budget", budget)])
+    for line in result.lines:
+        assert sum(line.parts.values()) == line.quantity
+        assert math.fsum(line.parts.values()) == line.quantity
+        assert line.quantity == int(line.quantity) and line.quantity > 0
+    assert sum(line.value for line in result.lines if line.kind == "purchase") <= budget + 1e-6
+
+
+def test_numbers_in_the_reason_add_up_with_a_pencil() -> None:
+    for line in planned(*company(seed=3)).lines:
+        sum_, result = line.reason.split(",", 1)[0].split(" = ")
+        terms = sum_.replace(" - ", " + -").split(" + ")
+        numbers = [float(term.split()[0].replace(",", "")) for term in terms]
+        assert sum(numbers) == pytest.approx(float(result)), line.reason
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 9999))
+def test_transfers_of_an_item_never_exceed_what_its_distribution_centre_has(seed: int) -> None:
+    rows, paths, history = company(seed=seed)
+    on_hand = {row["item_id"]: row["on_hand"] for row in rows.iter_rows(named=True) if row["location_id"] == "DC"}
+    sent: dict[str, float] = {}
+    for line in planned(rows, paths, history).lines:
+        if line.kind == "transfer":
+            sent[line.item_id] = sent.get(line.item_id, 0.0) + line.quantity
+        else:
+            assert line.quantity % 15 == 0 and line.quantity >= 15
+    assert all(quantity <= on_hand[item] for item, quantity in sent.items())
+
+
+def test_the_same_plan_twice_is_the_same_plan_under_the_same_intent_keys() -> None:
+    rows, paths, history = company(seed=5)
+    first, second = planned(rows, paths, history), planned(rows, paths, history)
+    assert first.lines == second.lines
+    assert len({line.intent_key for line in first.lines}) == len(first.lines)
+    assert first.explanations.equals(second.explanations)
+
+
+def test_due_dates_follow_the_clock_and_legacy_quantities_stand_beside() -> None:
+    rows, paths, history = company(seed=5)
+    result = planned(rows, paths, history)
+    for line in result.lines:
+        assert line.due_on == STARTS[2 if line.kind == "purchase" else 1]
+        assert line.review_period == STARTS[0]
+    beside = result.explanations.select("eoq_reorder_point_quantity", "min_max_quantity")
+    assert beside.null_count().row(0) == (0, 0) and beside.sum().row(0) > (0, 0)
+    without = planned(rows, paths).explanations.select("eoq_reorder_point_quantity", "min_max_quantity")
+    assert without.null_count().row(0) == (rows.height, rows.height)
+
+
+BAD = {
+    "negative_stock": {"on_hand": -3.0},
+    "unknown_stock": {"on_hand": None},
+    "missing_cost": {"unit_cost": None},
+    "negative_cost": {"holding_cost": -1.0},
+    "no_supplier": {"from_id": None},
+    "unknown_lead_time": {"lead_time_periods": None},
+    "moq_above_capacity": {"capacity": 12.0},
+}
+
+
+@pytest.mark.parametrize("kind", sorted(BAD))
+def test_bad_input_stops_one_item_and_the_plan_for_the_rest_stands(kind: str) -> None:
+    rows, paths, history = company(seed=2)
+    rows = rows.with_columns(capacity=pl.lit(None, dtype=pl.Float64))
+    spoilt = (pl.col("item_id") == "item-1") & (pl.col("location_id") == "DC")
+    ((column, value),) = BAD[kind].items()
+    broken = rows.with_columns(pl.when(spoilt).then(pl.lit(value, dtype=rows.schema[column])).otherwise(column).alias(column))
+    whole, rest = planned(rows, paths, history), planned(broken, paths, history)
+    found = rest.exceptions.filter(pl.col("location_id") == "DC")
+    assert found["kind"].to_list() == [kind] and found["severity"].to_list() == ["error"]
+    # Its locations cannot be supplied by a distribution centre that is not planned.
+    left_out = rest.exceptions.filter(pl.col("kind") == "shipping_location_left_out")
+    assert left_out["location_id"].to_list() == ["EAST", "WEST"]
+    assert rest.lines == [line for line in whole.lines if line.item_id != "item-1"]
+
+
+def test_a_forecast_that_is_no_number_goes_to_the_exception_list() -> None:
+    rows, paths, history = company(seed=2)
+    paths[4, 0, 0] = np.nan
+    result = planned(rows, paths, history)
+    assert result.exceptions.select("item_id", "location_id", "kind").rows() == [("item-1", "EAST", "no_forecast")]
+    assert all((line.item_id, line.location_id) != ("item-1", "EAST") for line in result.lines)
+
+
+def test_a_transfer_from_a_place_that_does_not_stock_the_item_is_an_exception() -> None:
+    rows, paths, _ = company(items=1)
+    keep = (rows["location_id"] != "DC").to_numpy()
+    result = planned(rows.filter(pl.col("location_id") != "DC"), paths[keep])
+    assert result.lines == []
+    assert result.exceptions["kind"].unique().to_list() == ["no_shipping_stock"]
+
+
+def test_a_purchase_said_to_arrive_at_once_is_planned_but_listed() -> None:
+    rows, paths, _ = company(items=1)
+    result = planned(rows.with_columns(lead_time_days=pl.lit(0.0)), paths)
+    assert result.exceptions.select("kind", "severity").rows() == [("zero_lead_time", "warning")]
+    assert result.lines
+
+
+def test_a_binding_constraint_is_priced_and_its_scope_respected() -> None:
+    rows, paths, history = company(seed=5)
+    rows = rows.with_columns(on_hand=pl.when(pl.col("location_id") == "DC").then(0.0).otherwise("on_hand"))
+    limit = Constraint("budget of SUP-0", 60.0, scope={"from_id": "SUP-0"})
+    free, bound = planned(rows, paths, history), planned(rows, paths, history, constraints=[limit])
+    assert bound.shadow_prices["budget of SUP-0"] > 0
+    assert [line for line in bound.lines if line.from_id == "SUP-1"] == [line for line in free.lines if line.from_id == "SUP-1"]
+    spent = sum(line.value for line in bound.lines if line.from_id == "SUP-0")
+    assert spent <= 60 < sum(line.value for line in free.lines if line.from_id == "SUP-0")
+
+
+def test_shapes_that_do_not_fit_are_refused() -> None:
+    rows, paths, _ = company()
+    with pytest.raises(ValueError, match="paths has 11 rows for 12"):
+        planned(rows, paths[1:])
+    with pytest.raises(ValueError, match="6 period starts"):
+        planned(rows, paths[:, :, :5])
+    with pytest.raises(ValueError, match="weight_tonnes"):
+        planned(rows, paths, constraints=[Constraint("truck", 1.0, resource="weight_tonnes")])  # type: ignore[arg-type]
+
+
+def test_calibration_is_named_in_the_explanation() -> None:
+    rows, paths, _ = company(seed=1)
+    tuned = plan(rows, paths, STARTS, QuantileOrderUpTo(scale=0.3), world="tea").explanations
+    plain = plan(rows, paths, STARTS, QuantileOrderUpTo(), world="tea").explanations
+    assert (tuned["calibration"] < 0).any() and (plain["calibration"] == 0).all()

@@ -1,0 +1,176 @@
+"""Laws of policies: what the economics say is what is ordered, and nothing is ordered without need."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.domain import Economics, Situation
+from models.replenishment.constraints import expected_cost
+from models.replenishment.echelon import check_tree, echelon_view
+from models.replenishment.legacy import MovingAverageCover, seasonal_factors
+from models.replenishment.policies import LEGACY, POLICIES, CappedBaseStock, QuantileOrderUpTo, Smoothed
+from models.replenishment.projection import project, shortfalls, window_demand
+from models.replenishment.targets import explain_target, implied_service_level, implied_shortage_cost
+
+
+def situation(seed: int = 0, count: int = 5, lead: int = 2, review: int = 1, unmet: str = "lost", samples: int = 80) -> Situation:
+    random = np.random.default_rng(seed)
+    mean = random.uniform(0.3, 9, count)
+    return Situation(
+        on_hand=random.integers(0, 8, count).astype(float),
+        pipeline=random.integers(0, 6, (count, max(lead - 1, 0))).astype(float),
+        history=random.poisson(mean[:, None], (count, 60)).astype(float),
+        paths=random.poisson(mean[:, None, None], (count, samples, lead + review)).astype(float),
+        lead_time=np.full(count, lead),
+        review=review,
+        economics=Economics(np.full(count, 0.2), np.full(count, 1.0), np.ones(count), np.full(count, 2.0), unmet=unmet),  # type: ignore[arg-type]
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 9999), st.integers(0, 3), st.integers(1, 4), st.sampled_from(["lost", "backlog"]))
+def test_the_quantile_order_is_the_cheapest_whole_quantity_on_the_paths(seed: int, lead: int, review: int, unmet: str) -> None:
+    now = situation(seed, lead=lead, review=review, unmet=unmet)
+    ordered = QuantileOrderUpTo().order(now)
+    tried = np.arange(0, 160.0)
+    cost = expected_cost(now, np.tile(tried, (ordered.size, 1)))
+    chosen = np.take_along_axis(cost, ordered.astype(int)[:, None], axis=1)[:, 0]
+    assert chosen == pytest.approx(cost.min(axis=1), rel=1e-9, abs=1e-9)
+
+
+def test_under_backlog_the_level_is_the_critical_fractile_of_the_windows_demand() -> None:
+    now = situation(4, unmet="backlog", samples=600)
+    level = QuantileOrderUpTo().target(now)
+    expected = np.quantile(window_demand(now), 1.0 / 1.2, axis=1, method="inverted_cdf")
+    assert level == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", sorted(POLICIES))
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 9999), stock=st.integers(100_000, 1_000_000))
+def test_no_policy_orders_when_stock_lasts_for_years_or_asks_for_less_than_nothing(name: str, seed: int, stock: int) -> None:
+    now = situation(seed)
+    ordered = POLICIES[name].order(now)
+    assert (ordered >= 0).all() and np.isfinite(ordered).all()
+    assert (POLICIES[name].order(replace(now, on_hand=np.full(5, float(stock)))) == 0).all()
+
+
+@pytest.mark.parametrize("name", LEGACY)
+def test_legacy_rules_need_no_forecast_and_order_whole_units(name: str) -> None:
+    now = replace(situation(5), paths=None)
+    ordered = POLICIES[name].order(now)
+    assert (ordered == np.round(ordered)).all() and ordered.sum() > 0
+
+
+def test_a_policy_that_needs_a_forecast_says_so() -> None:
+    with pytest.raises(ValueError, match="sample paths"):
+        QuantileOrderUpTo().order(replace(situation(), paths=None))
+    with pytest.raises(ValueError, match="covers 1 periods"):
+        now = situation()
+        QuantileOrderUpTo().order(replace(now, paths=now.paths[:, :, :1] if now.paths is not None else None))
+
+
+def test_lost_sales_need_less_stock_than_backlog_after_the_shelf_ran_empty() -> None:
+    empty = replace(situation(7), on_hand=np.zeros(5), pipeline=np.zeros((5, 1)))
+    owed = replace(empty, economics=replace(empty.economics, unmet="backlog"))
+    assert (QuantileOrderUpTo().order(empty) <= QuantileOrderUpTo().order(owed)).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 9999), st.floats(0.2, 1.0), st.floats(1.0, 4.0))
+def test_a_dearer_shortage_never_orders_less(seed: int, low: float, high: float) -> None:
+    now = situation(seed)
+    assert (QuantileOrderUpTo(scale=low).order(now) <= QuantileOrderUpTo(scale=high).order(now)).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 9999))
+def test_stock_projected_on_a_path_is_what_the_simulator_would_leave(seed: int) -> None:
+    now = situation(seed, samples=3)
+    stock, unmet = project(now, 3)
+    assert now.paths is not None
+    for sample in range(3):
+        left = now.on_hand.copy()
+        for k in range(3):
+            left = left + (now.pipeline[:, k - 1] if 1 <= k <= now.pipeline.shape[1] else 0)
+            demand = now.paths[:, sample, k]
+            assert unmet[:, sample, k] == pytest.approx(np.maximum(demand - left, 0))
+            left = np.maximum(left - demand, 0)
+            assert stock[:, sample, k] == pytest.approx(left)
+
+
+def test_a_certain_lead_time_given_as_samples_changes_nothing() -> None:
+    now = situation(9)
+    sampled = replace(now, lead_time_paths=np.full((5, 80), 2))
+    assert shortfalls(sampled) == pytest.approx(shortfalls(now))
+    assert (QuantileOrderUpTo().order(sampled) == QuantileOrderUpTo().order(now)).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 9999), st.booleans(), st.floats(0.3, 3))
+def test_target_parts_add_up_to_what_is_wanted(seed: int, is_late: bool, scale: float) -> None:
+    now = situation(seed, lead=1)
+    if is_late:
+        longer = np.random.default_rng(seed).poisson(4, (5, 80, 4)).astype(float)
+        now = replace(now, paths=longer, lead_time_paths=np.random.default_rng(seed).integers(0, 4, (5, 80)))
+    policy = QuantileOrderUpTo(scale=scale)
+    target = explain_target(now, policy, censored_mean=np.ones(5))
+    for row in range(5):
+        assert sum(target.parts(row).values()) == pytest.approx(target.wanted[row])
+    assert np.maximum(target.wanted, 0) == pytest.approx(policy.order(now))
+    assert target.order_up_to == pytest.approx(policy.target(now))
+
+
+@given(st.floats(0, 0.999), st.floats(0.01, 10))
+def test_service_level_and_shortage_cost_imply_each_other(level: float, holding: float) -> None:
+    cost = implied_shortage_cost(level, np.array([holding]))
+    assert implied_service_level(cost, np.array([holding]))[0] == pytest.approx(level)
+    with pytest.raises(ValueError, match="below 1"):
+        implied_shortage_cost(1.0, np.array([holding]))
+
+
+def test_capped_base_stock_never_orders_more_than_its_cap() -> None:
+    now = replace(situation(2), on_hand=np.zeros(5))
+    assert CappedBaseStock(level=30.0, cap=4.0).order(now).max() == 4.0
+
+
+def test_smoothing_calms_a_large_order_and_leaves_its_policy_alone_at_weight_one() -> None:
+    now = replace(situation(2), on_hand=np.zeros(5), pipeline=np.zeros((5, 1)))
+    whole = QuantileOrderUpTo()
+    assert (Smoothed(whole, weight=1.0).order(now) == whole.order(now)).all()
+    assert Smoothed(whole, weight=0.4).order(now).sum() < whole.order(now).sum()
+
+
+def test_the_moving_average_covers_four_weeks_of_known_weeks() -> None:
+    history = np.full((1, 20), np.nan)
+    history[0, -13:] = [2, 4] * 6 + [np.nan]
+    now = replace(situation(count=1), history=history, on_hand=np.array([5.0]), pipeline=np.array([[1.0]]))
+    assert MovingAverageCover().order(now)[0] == 4 * 3 - 6
+
+
+def test_seasonal_factors_are_pooled_and_average_to_one_over_phases() -> None:
+    phase = np.arange(12) % 4
+    history = np.array([[1.0, 2, 3, 2] * 2, [2.0, 4, 6, 4] * 2])
+    past, coming = seasonal_factors(history, phase, 4)
+    assert coming == pytest.approx([0.5, 1.0, 1.5, 1.0])
+    assert history / past == pytest.approx(np.repeat([[2.0], [4.0]], 8, axis=1))
+
+
+def test_a_distribution_centre_sees_the_sum_of_its_locations_and_their_stock() -> None:
+    now = replace(situation(1, count=3, lead=1), lead_time=np.array([2, 1, 3]), paths=np.ones((3, 80, 6)))
+    view = echelon_view(now, np.array([-1, 0, 0]))
+    assert view.lead_time.tolist() == [5, 1, 3]
+    assert view.on_hand[0] == now.on_hand.sum() + now.pipeline[1:].sum()
+    assert view.paths is not None and (view.paths[0] == 3).all() and (view.paths[1] == 1).all()
+    assert (view.history[0] == now.history.sum(axis=0)).all()
+    assert now.on_hand[0] != view.on_hand[0] and (view.on_hand[1:] == now.on_hand[1:]).all()
+
+
+def test_three_levels_are_refused_by_naming_the_node() -> None:
+    with pytest.raises(ValueError, match="node 2 is supplied by node 1"):
+        check_tree(np.array([-1, 0, 1]))

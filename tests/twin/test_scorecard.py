@@ -1,0 +1,90 @@
+"""Laws of the comparison: a champion is replaced only when luck is ruled out, and the card's figures are the books' figures."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from models.domain import Economics
+from models.replenishment.policies import POLICIES
+from models.twin.network import Network
+from models.twin.scorecard import champion, paired_difference, scorecard
+from models.twin.simulator import SimulationResult, simulate
+
+
+def replayed() -> dict[str, SimulationResult]:
+    random = np.random.default_rng(1)
+    demand = random.poisson(3, (20, 12)).astype(float)
+    network = Network(np.full(20, 1), Economics(np.full(20, 0.2), np.ones(20), np.full(20, 2.0), np.zeros(20)))
+    return {
+        name: simulate(
+            network,
+            POLICIES[name],
+            demand,
+            np.full(20, 6.0),
+            history=random.poisson(3, (20, 30)).astype(float),
+            forecaster=lambda t: np.random.default_rng(t).poisson(3, (20, 100, 2)).astype(float),
+        )
+        for name in ("min_max", "quantile_order_up_to")
+    }
+
+
+def test_the_incumbent_stays_where_the_difference_could_be_luck() -> None:
+    random = np.random.default_rng(0)
+    cost = random.gamma(2, 5, (60, 8))
+    noise = cost + random.normal(0, 3, cost.shape)
+    cheaper = cost - 0.5 + random.normal(0, 0.3, cost.shape)
+    name, rivals = champion({"old": cost, "noise": noise, "cheaper": cheaper}, "old")
+    assert name == "cheaper" and rivals["cheaper"].is_better
+    assert not rivals["noise"].is_better
+    assert champion({"old": cost, "noise": noise}, "old")[0] == "old"
+    with pytest.raises(ValueError, match="'older' was not replayed"):
+        champion({"old": cost}, "older")
+
+
+def test_intervals_hold_the_true_difference_about_as_often_as_they_say() -> None:
+    random = np.random.default_rng(3)
+    hits = 0
+    for trial in range(200):
+        cost = random.gamma(2, 5, (40, 3))
+        other = cost + random.normal(0.2, 1, cost.shape)
+        found = paired_difference("a", "b", other, cost, draws=300, seed=trial)
+        hits += found.lower <= 0.2 * cost.size <= found.upper
+    assert 175 <= hits <= 199
+
+
+def test_rows_of_one_item_are_resampled_together() -> None:
+    # Ten items at 50 places that share each item's luck: there are ten independent draws, not five hundred.
+    effect = np.repeat(np.random.default_rng(5).normal(0, 1, 10), 50)[:, None]
+    cost = np.full((500, 1), 10.0)
+    alone = paired_difference("a", "b", cost + effect, cost)
+    together = paired_difference("a", "b", cost + effect, cost, blocks=np.repeat(np.arange(10), 50))
+    assert together.upper - together.lower > 4 * (alone.upper - alone.lower)
+    weekly = paired_difference("a", "b", np.tile([0.0, 20.0], (500, 4)), np.full((500, 8), 10.0), period_block=2)
+    assert weekly.lower <= 0 <= weekly.upper and weekly.ratio == 1.0
+
+
+def test_the_card_holds_the_books_figures_and_can_be_written_as_json() -> None:
+    results = replayed()
+    card = scorecard(results, "quantile_order_up_to")
+    assert set(card) == {"champion", "policies"} and card["champion"] == "quantile_order_up_to"
+    for name, result in results.items():
+        entry = card["policies"][name]
+        assert entry["total_cost"] == pytest.approx(result.cost.sum())
+        assert entry["holding_cost"] + entry["shortage_cost"] + entry["ordering_cost"] + entry["freight_cost"] == pytest.approx(
+            entry["total_cost"]
+        )
+        assert sum(period["total_cost"] for period in entry["by_period"]) == pytest.approx(entry["total_cost"])
+        assert len(entry["by_period"]) == 12
+        assert entry["fill_rate"] == pytest.approx(1 - result.lost.sum() / result.demand.sum())
+        assert entry["purchase_value"] == pytest.approx(2.0 * result.shipped.sum())
+    assert json.loads(json.dumps(card)) == card
+
+
+def test_orders_that_follow_demand_have_a_bullwhip_of_one() -> None:
+    result = replayed()["min_max"]
+    assert result.bullwhip(np.ones(20, dtype=bool)) > 1
+    copied = SimulationResult(**{**result.__dict__, "requested": result.demand})
+    assert copied.bullwhip(np.ones(20, dtype=bool)) == pytest.approx(1.0)
