@@ -53,7 +53,7 @@ def instance_of(home: Home) -> dg.DagsterInstance:
 
 def run_line(
     home: Home,
-    lakehouse: dict[str, str],
+    lakehouse: dict[str, Any],
     until: str = "publish",
     *,
     on_step: Callable[[str, str], None] | None = None,
@@ -94,7 +94,7 @@ def run_line(
             instance=instance,
             run_id=run_id,
             run_config={
-                "resources": {"lakehouse": {"config": lakehouse}},
+                "resources": {"lakehouse": {"config": lakehouse | {"from_archive": until == "rebuild"}}},
                 "loggers": {"console": {"config": {"log_level": "ERROR"}}},
             },
             raise_on_error=False,

@@ -148,7 +148,7 @@ def _summary(report: dict[str, Any]) -> str:
 def _next_steps(home: Home) -> str:
     return (
         "\nWhere to look next\n"
-        f"  BI:     duckdb {home.published / 'current.duckdb'}    (read-only; open it any time, also while a run is writing)\n"
+        f"  BI:     duckdb {home.published}/current/stockhouse.duckdb    (read-only; open it any time, also while a run is writing)\n"
         f"  Graph:  DAGSTER_HOME={home.dagster} dg dev\n"
         "  More:   stockhouse --help\n"
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import dagster as dg
+import duckdb
 
 from orchestration.defs.resources import OWNERS, Lakehouse
+from orchestration.home import Home
+from orchestration.landing import World, land_records, reland
 from orchestration.landing import land as land_world
-from orchestration.landing import land_records
 from orchestration.landing.canonical import CANONICAL
 from orchestration.ledger import Ledger
 
@@ -22,6 +25,9 @@ SILOS = {
 silos = [dg.AssetSpec(["silos", name], group_name="land", description=text, owners=OWNERS, kinds={"file"}) for name, text in SILOS.items()]
 
 
+TABLES = (*CANONICAL, "world", "manifest", "quarantine")
+
+
 @dg.multi_asset(
     name="land",
     specs=[
@@ -33,19 +39,34 @@ silos = [dg.AssetSpec(["silos", name], group_name="land", description=text, owne
             owners=OWNERS,
             kinds={"duckdb"},
         )
-        for table in (*CANONICAL, "world", "manifest", "quarantine")
+        for table in TABLES
     ],
 )
 def land(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
     """One transaction a delivery; the same bytes twice change nothing; a bad row goes to quarantine with its reason."""
     home, world = lakehouse.open_home(), lakehouse.open_world()
     with home.connect() as con:
-        report = land_world(
-            con, world, lakehouse.data_root, home.archive, as_of=lakehouse.cutoff, inbox=home.inbox, progress=context.log.info
-        )
-        documents = Ledger.open(home.ledger_url).canonical_rows()
-        land_records(con, world, "ledger", documents, known_at=report.now_at)
-        context.add_output_metadata  # noqa: B018
-        for table in (*CANONICAL, "world", "manifest", "quarantine"):
+        if lakehouse.from_archive:
+            report = reland(con, world, home.archive, as_of=lakehouse.cutoff, progress=context.log.info)
+        else:
+            report = land_world(
+                con, world, lakehouse.data_root, home.archive, as_of=lakehouse.cutoff, inbox=home.inbox, progress=context.log.info
+            )
+            land_ledger(con, home, world, report.now_at)
+        for table in TABLES:
             rows = con.execute(f'select count(*) from raw."{table}"').fetchone()
-            yield dg.MaterializeResult(asset_key=["raw", table], metadata={"dagster/row_count": rows[0] if rows else 0})
+            figures = {"dagster/row_count": rows[0] if rows else 0}
+            if table == "manifest":
+                figures |= {name: getattr(report, name) for name in ("new_deliveries", "new_rows", "quarantined_rows")}
+            yield dg.MaterializeResult(asset_key=["raw", table], metadata=figures)
+
+
+def land_ledger(con: duckdb.DuckDBPyConnection, home: Home, world: World, now: datetime | None) -> None:
+    """What procurement knows comes in like every other source: as rows with both times, through the same door."""
+    ledger = Ledger.open(home.ledger_url)
+    try:
+        documents = ledger.canonical_rows()
+    finally:
+        ledger.close()
+    if now is not None:
+        land_records(con, world, "ledger", documents, known_at=now, archive=home.archive)

@@ -32,6 +32,7 @@ class Lakehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
     data: str | None = os.environ.get("STOCKHOUSE_DATA")
     home: str = os.environ.get("STOCKHOUSE_HOME", str(ROOT / DEFAULT_HOME))
     as_of: str | None = None
+    from_archive: bool = False  # rebuild: read state/archive instead of the world's files
 
     def open_world(self) -> World:
         return World.load(Path(self.world))
