@@ -13,7 +13,7 @@ from orchestration.landing.canonical import CANONICAL, ID, LINEAGE
 from orchestration.landing.errors import ContractError
 from orchestration.landing.expressions import literal, quote
 from orchestration.landing.failpoints import failpoint
-from orchestration.landing.loading import Delivery
+from orchestration.landing.sourcing import Delivery
 from orchestration.landing.store import MANIFEST, Archive, Receipt
 
 
