@@ -23,8 +23,11 @@ from great_expectations.expectations import UnexpectedRowsExpectation
 from great_expectations.expectations.metadata_types import FailureSeverity
 from great_expectations.render import CollapseContent, LegacyDiagnosticRendererType, RenderedTableContent
 from great_expectations.render.renderer.renderer import renderer
+from sqlalchemy.dialects import registry
 
 from orchestration.expectations.laws import Law
+
+registry.register("duckdb", "duckdb_engine", "Dialect")  # two packages may claim the name duckdb; this is the one we depend on
 
 _SEVERITY = {"error": FailureSeverity.CRITICAL, "warning": FailureSeverity.WARNING}
 
