@@ -42,7 +42,7 @@ class Supplier:
 
 
 SUPPLIERS = (
-    Supplier("S01", "Albion Gift Makers", "UK", 30, 7, 2, "Truck", "PHARMACY DIRECT"),
+    Supplier("S01", "Albion Gift Makers", "UK", 30, 7, 2, "Truck", "Standard Diagnostics, Inc."),
     Supplier("S02", "Thames Paper Mill", "UK", 30, 7, 2, "Truck", "Trinity Biotech, Plc", raises_prices=True),
     Supplier("S03", "Liffey Candle Works", "IE", 30, 10, 3, "Truck", "ABBVIE LOGISTICS (FORMERLY ABBOTT LOGISTICS BV)"),
     Supplier("S04", "Brabant Tin and Box", "CONT", 45, 14, 4, "Truck", "Orgenics, Ltd"),
@@ -164,14 +164,20 @@ def location_rows() -> list[dict[str, object]]:
     return [centre, *markets]
 
 
+def listed_from(flows: Flows, code: str, place: str) -> int:
+    """The Monday of an item's first sale at a place; DC1 lists it four weeks before it first sells anywhere."""
+    anywhere = min(flows.first_sale[pair] for pair in flows.pairs if pair[0] == code)
+    first = flows.first_sale.get((code, place), anywhere - 28)
+    return first - day(first).weekday()
+
+
 def assortment_rows(flows: Flows) -> list[dict[str, object]]:
-    """erp/assortment.csv: which item is listed where, from the week of its first sale there; DC1 lists all."""
-    starts = {("DC1", code): 0 for code in flows.items}
-    starts |= {(place, code): index - day(index).weekday() for (code, place), index in flows.first_sale.items()}
+    """erp/assortment.csv: which item is listed where and from when."""
+    starts = {pair: listed_from(flows, *pair) for pair in [*flows.pairs, *((code, "DC1") for code in flows.items)]}
     return [
         {"item": code, "location": place, "listed_from": max(day(index), day(0)).isoformat(),
          "announced_on": LISTED.isoformat() if index <= 0 else day(index - 14).isoformat()}
-        for (place, code), index in sorted(starts.items())
+        for (code, place), index in sorted(starts.items())
     ]  # fmt: skip
 
 

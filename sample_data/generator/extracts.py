@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from generator.calendar import FRIDAY, LAST, at, day, indices
-from generator.company import LANES
+from generator.company import LANES, listed_from
 from generator.invoices import Flows, Pair
 from generator.stock import Books, Purchase, Transfer
 from generator.write import write_csv
@@ -29,10 +29,11 @@ def erp(out: Path, flows: Flows, books: Books, balances: dict[Pair, list[int]]) 
         {"item": code, "location": place, "difference": delta, "reason": "count difference", "booked_at": at(index, "20:45")}
         for (code, place), daily in sorted(books.adjustments.items()) for index, delta in sorted(daily.items())
     ))  # fmt: skip
+    listed = {pair: listed_from(flows, *pair) for pair in balances}
     for index in [-1, *indices(FRIDAY, 0, LAST - 1)]:
         write_csv(out / f"stock_counts/{day(index)}.csv", (
             {"item": code, "location": place, "on_hand": levels[index + 1], "counted_at": at(index, "21:00")}
-            for (code, place), levels in sorted(balances.items()) if levels[index + 1] or _is_listed(flows, code, place, index)
+            for (code, place), levels in sorted(balances.items()) if levels[index + 1] or listed[code, place] <= max(index, 0)
         ))  # fmt: skip
     write_csv(out / "opening_days.csv", (
         {"day": day(index).isoformat(), **{place: int(_is_open(flows, index)) for place in LANES},
@@ -52,12 +53,6 @@ def _transfer(sent: Transfer, known: bool) -> Row:
     return {"transfer": sent.transfer_id, "item": sent.item_id, "from_location": "DC1", "to_location": sent.location_id,
             "quantity": sent.quantity, "dispatched_at": at(sent.sent_on, "07:00"), "due_at": at(sent.due_on, "06:00"),
             "received_at": at(sent.arrived_on, "06:00") if known else None}  # fmt: skip
-
-
-def _is_listed(flows: Flows, code: str, place: str, index: int) -> bool:
-    """DC1 counts what any location lists; a location what it lists from the week of its first sale."""
-    first = flows.first_sale.get((code, place), 0 if place == "DC1" else LAST + 1)
-    return index >= first - day(first).weekday() or place == "DC1" or first == 0
 
 
 def _is_open(flows: Flows, index: int) -> bool:

@@ -52,6 +52,7 @@ class Lateness:
             self._days[row["Vendor"]].append((_day(row["Delivered to Client Date"]) - _day(row["Scheduled Delivery Date"])).days)
             if not row["Freight Cost (USD)"].startswith("See"):  # a consignment's second line: logistics.py writes its own
                 self._freight[row["Shipment Mode"]].append(_freight(row))
+        self._freight = {mode: _plausible(drawn) for mode, drawn in self._freight.items()}
 
     def of_purchase(self, supplier: Supplier, ordered_on: int) -> int:
         """Days late of an order, clipped so that it arrives at least two days after it was placed."""
@@ -70,6 +71,13 @@ class Lateness:
     def usual_usd_per_kg(self, mode: str) -> float:
         """The median freight a kilogram of a mode, which the planned lanes quote."""
         return round(median(one.usd_per_kg for one in self._freight[mode] if one.usd_per_kg is not None), 2)
+
+
+def _plausible(drawn: list[Freight]) -> list[Freight]:
+    """Without the dearest and the cheapest twentieth: SCMS weighs some parcels at a kilogram, and a lorry of ours is not a parcel."""
+    prices = sorted(one.usd_per_kg for one in drawn if one.usd_per_kg is not None)
+    low, high = prices[len(prices) // 20], prices[-1 - len(prices) // 20]
+    return [one for one in drawn if one.usd_per_kg is None or low <= one.usd_per_kg <= high]
 
 
 def _freight(row: dict[str, str]) -> Freight:
