@@ -140,7 +140,7 @@ def calibrate(
 
 def _curves(mean: Floats, pit: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     classes = max(1, min(CLASSES, len(mean) // 200))
-    edges = np.unique(np.quantile(mean, np.linspace(0, 1, classes + 1)[1:-1])) if classes > 1 else np.zeros(0)
+    edges = np.asarray(np.unique(np.quantile(mean, np.linspace(0, 1, classes + 1)[1:-1])) if classes > 1 else [], np.float64)
     kind = np.searchsorted(edges, mean)
     curves = np.empty((len(edges) + 1, len(GRID)))
     for k in range(len(curves)):

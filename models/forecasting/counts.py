@@ -46,13 +46,13 @@ def quantiles(mean: Floats, dispersion: Floats, levels: Floats, whole_units: boo
     return out
 
 
-def _count_quantiles(mean: Floats, dispersion: Floats, levels: Floats) -> Floats:
+def _count_quantiles(mean: NDArray[np.float64], dispersion: NDArray[np.float64], levels: NDArray[np.float64]) -> Floats:
     """Walk up the counts, adding probability, until every row has passed the highest level."""
     size = mean / (dispersion - 1)
     fail = 1 - 1 / dispersion
     out = np.zeros((len(mean), len(levels)), np.float32)
     rows: NDArray[np.int64] = np.arange(len(mean))
-    probability: Floats = np.exp(-size * np.log(dispersion))
+    probability = np.exp(-size * np.log(dispersion))
     reached = probability.copy()
     k = 0
     while rows.size:
@@ -60,10 +60,10 @@ def _count_quantiles(mean: Floats, dispersion: Floats, levels: Floats) -> Floats
         out[rows] += short
         open_ = short[:, -1]
         rows = rows[open_]
-        probability, reached, size, fail = (a[open_] for a in (probability, reached, size, fail))
         k += 1
-        probability = probability * (size + k - 1) / k * fail
-        reached = reached + probability
+        size, fail = size[open_], fail[open_]
+        probability = probability[open_] * (size + k - 1) / k * fail
+        reached = reached[open_] + probability
         if k > 5000:
             break
     return out

@@ -27,7 +27,7 @@ from models.forecasting.inputs import (
     Panel,
     Spec,
     locate,
-    panel,
+    panels,
 )
 
 LEVEL_MEANS = {"day": (7, 28, 91), "week": (3, 13, 52), "month": (3, 13)}
@@ -74,7 +74,7 @@ class Plans:
     def of(cls, plans: pl.DataFrame | None, keys: pl.DataFrame, spec: Spec) -> Plans:
         if plans is None or plans.is_empty():
             return cls()
-        return cls({name: panel(plans, keys, name, spec) for name in PLAN_FEATURES if name in plans.columns})
+        return cls(panels(plans, keys, [name for name in PLAN_FEATURES if name in plans.columns], spec))
 
     def at(self, name: str, series: Indices, periods: Indices, absent: float) -> Floats:
         if name not in self.panels:

@@ -116,6 +116,12 @@ class Panel:
         out[inside] = self.values[series[inside], column[inside]]
         return out
 
+    def until(self, end: int) -> Floats:
+        """The values before period number `end`, unknown periods appended where the panel stops earlier."""
+        width = max(end - self.first, 1)
+        short = max(width - self.values.shape[1], 0)
+        return np.pad(self.values, ((0, 0), (0, short)), constant_values=np.nan)[:, :width]
+
 
 def series_keys(frame: pl.DataFrame) -> pl.DataFrame:
     """The distinct series of a frame, sorted: item_id, location_id."""
@@ -127,24 +133,29 @@ def series_keys(frame: pl.DataFrame) -> pl.DataFrame:
 
 def locate(frame: pl.DataFrame, keys: pl.DataFrame) -> Indices:
     """The row of `keys` each row of `frame` belongs to, -1 where it has none."""
-    numbered = keys.select(SERIES).with_row_index("_series")
-    found = frame.select(SERIES).join(numbered, on=list(SERIES), how="left", maintain_order="left")["_series"]
+    numbered = keys.select(pl.col(SERIES).cast(pl.String)).with_row_index("_series")
+    asked = frame.select(pl.col(SERIES).cast(pl.String))
+    found = asked.join(numbered, on=list(SERIES), how="left", maintain_order="left")["_series"]
     return found.cast(pl.Int64).fill_null(-1).to_numpy()
 
 
-def panel(frame: pl.DataFrame, keys: pl.DataFrame, column: str, spec: Spec, on: str = "target_on", fill: float = np.nan) -> Panel:
-    """Lay out one column of (item_id, location_id, target_on, …) as a panel; a repeated cell is an error naming its series."""
+def panels(frame: pl.DataFrame, keys: pl.DataFrame, columns: list[str], spec: Spec) -> dict[str, Panel]:
+    """Lay out columns of (item_id, location_id, target_on, …) as panels; a repeated cell is an error naming its series."""
     series = locate(frame, keys)
     kept = series >= 0
     if not kept.any():
-        return Panel(keys, 0, np.full((len(keys), 0), fill, np.float32))
-    period = spec.index(frame[on])
+        return {name: Panel(keys, 0, np.full((len(keys), 0), np.nan, np.float32)) for name in columns}
+    period = spec.index(frame["target_on"])
     first, last = int(period[kept].min()), int(period[kept].max())
-    cell = series[kept] * (last - first + 1) + period[kept] - first
+    width = last - first + 1
+    cell = series[kept] * width + period[kept] - first
     counts = np.bincount(cell, minlength=1)
     if counts.max() > 1:
-        item, location = keys.row(int(counts.argmax()) // (last - first + 1))[:2]
-        raise ValueError(f"two values of {column} for item {item!r} at location {location!r} in one period; hand over one row a period")
-    values = np.full(len(keys) * (last - first + 1), fill, np.float32)
-    values[cell] = frame[column].cast(pl.Float32).fill_null(np.nan).to_numpy()[kept]
-    return Panel(keys, first, values.reshape(len(keys), -1))
+        item, location = keys.row(int(counts.argmax()) // width)[:2]
+        raise ValueError(f"item {item!r} at location {location!r} has two rows for one period; hand over one row a period")
+    out = {}
+    for name in columns:
+        values = np.full(len(keys) * width, np.nan, np.float32)
+        values[cell] = frame[name].cast(pl.Float32).fill_null(np.nan).to_numpy()[kept]
+        out[name] = Panel(keys, first, values.reshape(len(keys), -1))
+    return out

@@ -24,9 +24,10 @@ WIDEST = 2.0
 SEPARATOR = "|"
 
 
-def group_name(columns: tuple[str, ...]) -> pl.Expr:
+def group_name(columns: tuple[str, ...], frame: pl.DataFrame) -> pl.Expr:
     """One text per group; a series whose category is unknown belongs to the group of the unknown."""
-    return pl.concat_str([pl.col(c).cast(pl.String).fill_null("") for c in columns], separator=SEPARATOR)
+    parts = [pl.col(c).cast(pl.String).fill_null("") if c in frame.columns else pl.lit("") for c in columns]
+    return pl.concat_str(parts, separator=SEPARATOR)
 
 
 def total_origins(origins: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFrame:
@@ -43,8 +44,8 @@ def total_origins(origins: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFra
         if name in lag_of:
             column = pl.coalesce(column, pl.when(age >= lag_of[name] - 1).then(usual).otherwise(None))
         sums.append(pl.when(column.is_not_null().any()).then(column.sum()).otherwise(None).alias(name))
-    kept = [pl.col(name).first() for name in ("category", "subcategory") if name in columns]
-    summed = origins.group_by([group_name(columns).alias("item_id"), "origin"], maintain_order=True).agg(*sums, *kept)
+    kept = [pl.col(name).first() for name in ("category", "subcategory") if name in columns and name in origins.columns]
+    summed = origins.group_by([group_name(columns, origins).alias("item_id"), "origin"], maintain_order=True).agg(*sums, *kept)
     location = pl.col("item_id").str.split(SEPARATOR).list.get(columns.index("location_id")) if "location_id" in columns else pl.lit("")
     return summed.with_columns(location.alias("location_id"))
 
@@ -116,7 +117,7 @@ def forecast_totals(
 def group_of(frame: pl.DataFrame, keys: pl.DataFrame, columns: tuple[str, ...]) -> Indices:
     """The row of `keys` (item_id = group name) each series belongs to, -1 where none."""
     numbered = keys.select(pl.col("item_id").alias("_group")).with_row_index("_row")
-    names = frame.select(group_name(columns).alias("_group"))
+    names = frame.select(group_name(columns, frame).alias("_group"))
     found = names.join(numbered, on="_group", how="left", maintain_order="left")["_row"]
     return found.cast(pl.Int64).fill_null(-1).to_numpy()
 

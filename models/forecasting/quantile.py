@@ -23,7 +23,7 @@ from models.forecasting.boosting import BOTTOM, CHUNK, expect, sample, train
 from models.forecasting.calibration import Calibration, calibrate, uncalibrated
 from models.forecasting.design import COLUMNS, Base, Design, Plans
 from models.forecasting.forecast import Forecast
-from models.forecasting.inputs import LABEL, Floats, Panel, Spec, locate, panel, series_keys
+from models.forecasting.inputs import LABEL, Floats, Panel, Spec, locate, panels, series_keys
 from models.forecasting.levels import STRENGTHS, Level, alignment, forecast_totals, train_level
 
 #: Periods held out to learn how forecasts err: so many more than the horizon, and as a share of history at most.
@@ -161,7 +161,7 @@ def fit(origins: pl.DataFrame, labels: pl.DataFrame, plans: pl.DataFrame | None,
     groups = sorted({c for level in spec.levels for c in level if c not in SERIES})
     described = _describe(origins, groups)
     keys = series_keys(pl.concat([labels.select(SERIES), origins.select(SERIES)])).join(described, on=list(SERIES), how="left")
-    demand = panel(labels, keys, LABEL, spec)
+    demand = panels(labels, keys, [LABEL], spec)[LABEL]
     planned = Plans.of(plans, keys, spec)
     design = Design.learn(origins, spec)
     base = design.base(origins, keys)
