@@ -103,10 +103,13 @@ def _check_plain(path: Path, root: Path, name: str) -> None:
 
 
 def _plain(path: Path, name: str) -> Drop:
-    size = path.stat().st_size
     if path.name.lower().endswith(".gz"):
-        return Drop(name, size, lambda: gzip.open(path, "rb"))  # type: ignore[arg-type, return-value]
-    return Drop(name, size, lambda: path.open("rb"), path)
+        return _gzipped(path, name)
+    return Drop(name, path.stat().st_size, lambda: path.open("rb"), path)
+
+
+def _gzipped(path: Path, name: str) -> Drop:
+    return Drop(name, path.stat().st_size, partial(gzip.GzipFile, path))  # type: ignore[arg-type]
 
 
 def _members(path: Path, name: str, pattern: str, scratch: Path) -> list[Drop]:
@@ -161,7 +164,7 @@ def _tar_members(path: Path, name: str, pattern: str, scratch: Path) -> list[Dro
     plain = path
     if not path.name.lower().endswith(".tar"):
         plain = scratch / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.tar"
-        Drop(name, path.stat().st_size, lambda: gzip.open(path, "rb")).copy_to(plain)  # type: ignore[arg-type, return-value]
+        _gzipped(path, name).copy_to(plain)
     drops = []
     with tarfile.open(plain, "r:") as archive:
         for count, info in enumerate(archive):

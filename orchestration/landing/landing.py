@@ -29,7 +29,7 @@ from orchestration.landing.files import Drop, discover
 from orchestration.landing.loading import Loader, manifest_row
 from orchestration.landing.records import load_records
 from orchestration.landing.sourcing import BAD_DATA, Delivery, SourceRows, look
-from orchestration.landing.store import MANIFEST, Archive, Receipt, create_tables
+from orchestration.landing.store import MANIFEST, Archive, Receipt, apply_discards, create_tables
 
 BATCH_BYTES = 256 << 20  # deliveries of one source and one shape are loaded together up to this size
 BATCH_FILES = 512
@@ -77,7 +77,7 @@ def land(
     with url, stream or database: inbox/<source>/*.jsonl.
     """
     report = LandReport()
-    with _session(con, world, archive) as (cur, store):
+    with session(con, world, archive) as (cur, store):
         _reland_changed(cur, world, store, progress)
         for source_id in world.sources:
             drops = _drops(world, source_id, data_root, inbox, store)
@@ -97,7 +97,7 @@ def land_records(
     known_at: naive UTC, for rows without a `known_at` column of their own; such rows keep the earliest time at which they were seen.
     """
     report = LandReport()
-    with _session(con, world, archive) as (cur, store):
+    with session(con, world, archive) as (cur, store):
         delivery = load_records(cur, source_id, tables, known_at, store, _next_seq(cur))
         if delivery is not None:
             report.add(source_id, delivery)
@@ -110,14 +110,23 @@ def reland(
 ) -> LandReport:
     """Rebuild schema raw from the archive alone, in the order things came: equal business columns, table by table."""
     report = LandReport()
-    with _session(con, world, archive) as (cur, store):
+    with session(con, world, archive) as (cur, store):
         cur.execute("BEGIN")
         for table in (*CANONICAL, "manifest", "quarantine"):
             cur.execute(f"DELETE FROM raw.{quote(table)}")
         cur.execute("COMMIT")
         _replay(cur, world, store, store.receipts(), report, progress)
+        apply_discards(cur, archive)
         report.now_at = set_world(cur, world, as_of)
     return report
+
+
+def reland_sources(con: duckdb.DuckDBPyConnection, world: World, archive: Path, sources: list[str]) -> None:
+    """Read the archive of some sources anew with the contract as it is now."""
+    with session(con, world, archive) as (cur, store):
+        for source_id in sources:
+            _reland_source(cur, world, store, source_id)
+        set_world(cur, world)
 
 
 def table_hashes(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
@@ -134,7 +143,7 @@ def table_hashes(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
 
 @contextmanager
-def _session(con: duckdb.DuckDBPyConnection, world: World, archive: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, Archive]]:
+def session(con: duckdb.DuckDBPyConnection, world: World, archive: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, Archive]]:
     """A cursor with the settings that landing needs, the tables in place, and the archive open for this one writer."""
     store = Archive(archive)
     cur = con.cursor()
@@ -252,7 +261,9 @@ def _load_all(
                 _commit(cur, world, rows, compiled, store if keep else None, receipts, careful=True)
         except duckdb.Error as error:
             raise ContractError(
-                f"cannot be loaded: {str(error).splitlines()[0]}", where=f"{source_id} {batch[0].path}", mend="see `stockhouse check --show-sql`"
+                f"cannot be loaded: {str(error).splitlines()[0]}",
+                where=f"{source_id} {batch[0].path}",
+                mend="see `stockhouse check --show-sql`",
             ) from error
         failpoint("after commit")
         seq += len(batch)
@@ -347,19 +358,23 @@ def _reland_changed(cur: duckdb.DuckDBPyConnection, world: World, store: Archive
     for source_id in sorted(changed):
         if progress:
             progress(f"{source_id}: the contract changed; reading its archive anew")
-        reland_source(cur, world, store, source_id)
+        _reland_source(cur, world, store, source_id)
 
 
-def reland_source(cur: duckdb.DuckDBPyConnection, world: World, store: Archive, source_id: str) -> LandReport:
-    """Forget one source's rows and load them again from the archive with the contract as it is now."""
-    report = LandReport()
+def _reland_source(cur: duckdb.DuckDBPyConnection, world: World, store: Archive, source_id: str) -> None:
+    """Forget one source's rows and load them again from the archive; rows that leave the quarantine by it are marked as retried."""
     receipts = [receipt for receipt in store.receipts() if receipt.source_id == source_id]
+    cur.execute("CREATE OR REPLACE TEMP TABLE was_open AS SELECT * FROM raw.quarantine WHERE source_id = ?", [source_id])
     cur.execute("BEGIN")
     for table in (*CANONICAL, "manifest", "quarantine"):
         cur.execute(f"DELETE FROM raw.{quote(table)} WHERE source_id = ?", [source_id])
     cur.execute("COMMIT")
-    _replay(cur, world, store, receipts, report, None)
-    return report
+    _replay(cur, world, store, receipts, LandReport(), None)
+    cur.execute(
+        """INSERT INTO raw.quarantine SELECT * REPLACE ('retried' AS status) FROM was_open
+        WHERE quarantine_id NOT IN (SELECT quarantine_id FROM raw.quarantine WHERE quarantine_id IS NOT NULL)"""
+    )
+    apply_discards(cur, store.folder)
 
 
 def _now(cur: duckdb.DuckDBPyConnection, world: World) -> datetime | None:
@@ -370,7 +385,8 @@ def _now(cur: duckdb.DuckDBPyConnection, world: World) -> datetime | None:
             UNION ALL SELECT max(known_at) FROM raw.returns UNION ALL SELECT max(known_at) FROM raw.stock
             UNION ALL SELECT max(greatest(o.event_at + s.known_lag, s.handed_over_at)) FROM raw.sales s JOIN raw.orders o USING (order_id)
               WHERE s.known_at IS NULL
-            UNION ALL SELECT max(greatest(c.day::TIMESTAMP + s.known_lag, s.handed_over_at)) FROM raw.sales s JOIN raw.calendar c USING (period_id)
+            UNION ALL SELECT max(greatest(c.day::TIMESTAMP + s.known_lag, s.handed_over_at))
+              FROM raw.sales s JOIN raw.calendar c USING (period_id)
               WHERE s.known_at IS NULL AND s.event_at IS NULL AND s.order_id IS NULL)"""
     ).fetchone()
     return row[0] if row else None

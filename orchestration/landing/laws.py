@@ -155,8 +155,8 @@ def lag_days(con: duckdb.DuckDBPyConnection, text: str, where: str) -> float:
     """The length of a declared lag in days (a month counts its shortest, except that `1 month` covers any month)."""
     try:
         row = con.execute(
-            "SELECT datepart('year', i) * 365 + datepart('month', i) * 31 + datepart('day', i) + datepart('epoch', i - to_days(datepart('day', i)::INT)"
-            " - to_months((datepart('year', i) * 12 + datepart('month', i))::INT)) / 86400.0 FROM (SELECT CAST(? AS INTERVAL) AS i)",
+            """SELECT datepart('year', i) * 365 + datepart('month', i) * 31 + datepart('day', i) + datepart('hour', i) / 24
+            + datepart('minute', i) / 1440 + datepart('second', i) / 86400 FROM (SELECT CAST(? AS INTERVAL) AS i)""",
             [text],
         ).fetchone()
     except duckdb.Error:

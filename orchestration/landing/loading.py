@@ -83,9 +83,10 @@ class Loader:
         if any(delivery.counts["rows_unclaimed"] for delivery in self.deliveries):
             raw = "to_json({" + ", ".join(f"{literal(name)}: {quote(name)}" for name in self.columns) + "})"
             rule = f"CASE WHEN skip = {bad_skip} THEN {literal(BAD_SKIP)} ELSE {literal(NO_RULE)} END"
+            source = literal(self.source_id)
             self.con.execute(
                 f"""INSERT INTO raw.quarantine
-                SELECT left(md5(concat_ws('|', {literal(self.source_id)}, delivery, batch.part, u.part, _row)), 16), {literal(self.source_id)},
+                SELECT left(md5(concat_ws('|', {source}, delivery, batch.part, u.part, _row)), 16), {source},
                   delivery, path, {_joined("u.part")}, _row, NULL, NULL, NULL, {rule}, raw_text, 'open'
                 FROM (SELECT _d, _row, {self._part(None)} AS part, {self.skip} AS skip, ({self.claim}) AS claim,
                       left(CAST({raw} AS VARCHAR), 2000) AS raw_text FROM src) u JOIN batch USING (_d)
@@ -115,10 +116,8 @@ class Loader:
         select = rule.select(
             self.source_id, columns, careful=self.careful, where=f"({self.skip}) IS NULL", extra=f", {self._part(rule)} AS part"
         )
-        if self.is_first and not is_state and not self.careful:
-            rest = self._load_directly(rule, select)
-        else:
-            rest = "true"
+        is_direct = self.is_first and not is_state and not self.careful
+        rest = self._load_directly(rule, select) if is_direct else "true"
         if rest is not None:
             self.con.execute(f"CREATE OR REPLACE TEMP TABLE staged AS SELECT * FROM ({select}) WHERE {rest}")
             self._load_staged(rule)
@@ -247,5 +246,3 @@ def manifest_row(world: World, source_id: str, delivery: Delivery, seq: int) -> 
         c["rows_repeated"], json.dumps(delivery.skipped, sort_keys=True), delivery.handed_over_at,
         [f"{name} {kind}" for name, kind in delivery.columns.items()], delivery.drift or None, world.fingerprint(source_id),
     ]  # fmt: skip
-
-

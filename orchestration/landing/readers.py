@@ -103,8 +103,9 @@ def _lines(text: io.TextIOBase, options: Csv) -> Iterator[str]:
 
 def _csv_rows(lines: Iterator[str], options: Csv) -> Iterator[list[str]]:
     csv.field_size_limit(LONGEST_FIELD)
-    quoting = csv.QUOTE_MINIMAL if options.quote else csv.QUOTE_NONE
-    return csv.reader(lines, delimiter=options.delimiter, quotechar=options.quote or None, doublequote=True, quoting=quoting, strict=True)
+    if not options.quote:
+        return csv.reader(lines, delimiter=options.delimiter, quoting=csv.QUOTE_NONE, strict=True)
+    return csv.reader(lines, delimiter=options.delimiter, quotechar=options.quote, strict=True)
 
 
 def csv_needs_rewriting(path: Path, options: Csv) -> bool:

@@ -124,7 +124,8 @@ def _insert(cur: duckdb.DuckDBPyConnection, receipt: Receipt, table: str, rows: 
     cur.executemany("INSERT INTO handed VALUES (?, ?)", rows)
     cur.execute(
         f"""CREATE OR REPLACE TEMP TABLE fresh AS
-        SELECT *, coalesce(own_known_at, CAST(? AS TIMESTAMP)) AS known_at, hash({literal(receipt.source_id + "/" + table)}, {", ".join(ids)}) AS row_key,
+        SELECT *, coalesce(own_known_at, CAST(? AS TIMESTAMP)) AS known_at,
+          hash({literal(receipt.source_id + "/" + table)}, {", ".join(ids)}) AS row_key,
           hash({source}, {names}) AS row_hash
         FROM (SELECT row_no, {typed}, CAST(json_extract_string(line, '$.known_at') AS TIMESTAMP) AS own_known_at FROM handed)
         QUALIFY row_number() OVER (PARTITION BY row_key, row_hash, own_known_at ORDER BY row_no) = 1""",

@@ -95,10 +95,12 @@ class SourceRows:
         self.form = self.source.format_of(deliveries[0].path)
         self.columns = dict(deliveries[0].columns)
 
-    def read(self) -> None:
-        """`src`: the batch's rows with _d, _file and _row, long if the contract unpivots."""
+    def read(self, limit: int | None = None) -> None:
+        """`src`: the batch's rows (the first `limit` of them) with _d, _file and _row, long if the contract unpivots."""
         con = self.con
-        con.execute("DROP VIEW IF EXISTS src; DROP VIEW IF EXISTS src_wide; DROP TABLE IF EXISTS src_rows; DROP TABLE IF EXISTS batch")
+        for view in ("src", "src_wide", "src_all"):
+            con.execute(f"DROP VIEW IF EXISTS {view}")
+        con.execute("DROP TABLE IF EXISTS src_rows; DROP TABLE IF EXISTS batch")
         con.execute("CREATE TEMP TABLE batch (_d INTEGER, _path VARCHAR, _file VARCHAR, delivery VARCHAR, path VARCHAR, part VARCHAR)")
         rows = [(i, str(d.rewritten or d.file), d.stem, d.sha256, d.path, d.part) for i, d in enumerate(self.deliveries)]
         con.executemany("INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?)", rows)
@@ -109,6 +111,9 @@ class SourceRows:
             self._csv_rows(names)
         else:
             self._arrow_rows(names, {i: d.table for i, d in enumerate(self.deliveries) if d.table is not None})
+        if limit is not None:
+            con.execute("ALTER VIEW src RENAME TO src_all")
+            con.execute(f"CREATE TEMP VIEW src AS SELECT * FROM src_all LIMIT {limit}")
         if self.source.unpivot:
             self._unpivot()
 
@@ -118,13 +123,10 @@ class SourceRows:
         reader = f"read_parquet({files}, filename='_path', file_row_number=true)"
         if len(self.deliveries) == 1:
             only = self.deliveries[0]
-            self.con.execute(
-                f"CREATE TEMP VIEW src AS SELECT {columns}, 0 AS _d, {literal(only.stem)} AS _file, file_row_number + 1 AS _row FROM {reader}"
-            )
+            rows = f"SELECT {columns}, 0 AS _d, {literal(only.stem)} AS _file, file_row_number + 1 AS _row FROM {reader}"
         else:
-            self.con.execute(
-                f"CREATE TEMP VIEW src AS SELECT {columns}, _d, _file, file_row_number + 1 AS _row FROM {reader} JOIN batch USING (_path)"
-            )
+            rows = f"SELECT {columns}, _d, _file, file_row_number + 1 AS _row FROM {reader} JOIN batch USING (_path)"
+        self.con.execute(f"CREATE TEMP VIEW src AS {rows}")
 
     def _csv_rows(self, names: str) -> None:
         options = self.form.csv_options
@@ -180,4 +182,3 @@ class SourceRows:
             f" UNPIVOT INCLUDE NULLS ({quote(unpivot.value)} FOR {quote(unpivot.name)} IN ({listed}))"
         )
         self.columns = {**{name: self.columns[name] for name in kept}, unpivot.name: "VARCHAR", unpivot.value: kind}
-

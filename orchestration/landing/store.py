@@ -34,6 +34,7 @@ QUARANTINE: dict[str, str] = {
     "table_name": "VARCHAR", "column_name": "VARCHAR", "value": "VARCHAR", "rule": "VARCHAR", "raw_text": "VARCHAR", "status": "VARCHAR",
 }  # fmt: skip
 INCOMING = ".incoming"
+DISCARDED = "discarded.jsonl"  # rows of the quarantine that a person gave up
 
 
 def create_tables(con: duckdb.DuckDBPyConnection) -> None:
@@ -129,3 +130,15 @@ def _flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def apply_discards(con: duckdb.DuckDBPyConnection, archive: Path) -> int:
+    """Mark what was discarded; returns how many rows of the quarantine changed."""
+    file = archive / DISCARDED
+    if not file.exists():
+        return 0
+    ids = [json.loads(line)["quarantine_id"] for line in file.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+    row = con.execute(
+        "UPDATE raw.quarantine SET status = 'discarded' WHERE status = 'open' AND list_contains(?::VARCHAR[], quarantine_id)", [ids]
+    ).fetchone()
+    return int(row[0]) if row else 0
