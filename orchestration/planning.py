@@ -16,7 +16,7 @@ import polars as pl
 
 from models.domain import SERIES, OrderLine
 from models.forecasting.forecast import Forecast
-from models.forecasting.inputs import panel
+from models.forecasting.inputs import panels
 from models.forecasting.quantile import DemandModel
 from models.replenishment.plan import Constraint, Plan, plan
 from models.replenishment.policies import POLICIES
@@ -175,7 +175,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         limits = read_limits(con)
         unmet = con.execute("select unmet from raw.world").fetchone()
     spec = timeline.spec(demand.horizon)
-    past = panel(demand.labels(timeline.origin), nodes, "demand", spec).values.astype(np.float64)
+    past = panels(demand.labels(timeline.origin), nodes, ["demand"], spec)["demand"].values.astype(np.float64)
     if opening is None:  # a world without stock records plans from an assumed start, and says so as an exception
         opening = assumed_opening(network_of(nodes, timeline.review, "lost"), past)
     rows = nodes.with_columns(on_hand=pl.Series(opening.on_hand + opening.due[:, 0]), on_order=pl.Series(opening.due[:, 1:].sum(axis=1)))

@@ -14,11 +14,11 @@ import polars as pl
 
 from models.domain import SERIES, Economics, Floats
 from models.forecasting.forecast import Forecast
-from models.forecasting.inputs import panel
+from models.forecasting.inputs import locate, panels
 from models.replenishment.policies import POLICIES
 from models.twin.network import Network
 from models.twin.scorecard import PairedDifference, champion, scorecard
-from models.twin.simulator import SimulationResult, simulate
+from models.twin.simulator import SimulationResult, reveal, simulate
 from orchestration.demand import Demand
 
 SAMPLES = 200
@@ -172,12 +172,13 @@ def replay(
     spec = timeline.spec(demand.horizon)
 
     labels = demand.labels(start)
-    past = panel(labels, keys, "demand", spec).values.astype(np.float64)
+    past = panels(labels, keys, ["demand"], spec)["demand"].values.astype(np.float64)
     past[stores:] = 0.0
-    coming = panel(truth, keys, "demand", spec, fill=0.0)
+    coming = panels(truth, keys, ["demand"], spec)["demand"]
     index = spec.index(pl.Series(days))
     series = np.repeat(np.arange(len(keys)), periods)
     revealed = coming.at(series, np.tile(index, len(keys)), absent=0.0).reshape(len(keys), periods)
+    revealed = reveal(revealed)
 
     tell(f"training on what was known on {start}")
     model = demand.train(start)
@@ -209,13 +210,7 @@ def replay(
 def paths_of(forecast: Forecast, nodes: pl.DataFrame, seed: int) -> Floats:
     """Sample paths in the order of `nodes`; a distribution centre has no demand of its own."""
     drawn = forecast.paths(SAMPLES, seed)
-    row = (
-        nodes.select(SERIES)
-        .join(forecast.keys.select(SERIES).with_row_index("row"), on=list(SERIES), how="left", maintain_order="left")["row"]
-        .cast(pl.Int64)
-        .fill_null(-1)
-        .to_numpy()
-    )
+    row = locate(nodes, forecast.keys)
     out = np.zeros((len(nodes), *drawn.shape[1:]), np.float32)
     out[row >= 0] = drawn[row[row >= 0]]
     return out

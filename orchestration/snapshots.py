@@ -44,7 +44,7 @@ class Snapshot:
     tables: dict[str, int]
 
     @property
-    def file(self) -> Path:
+    def path(self) -> Path:
         return self.folder / FILE
 
     @property
@@ -54,7 +54,7 @@ class Snapshot:
     @contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Read this version; another may be published meanwhile, this connection keeps its own."""
-        with duckdb.connect(str(self.file), read_only=True) as con:
+        with duckdb.connect(str(self.path), read_only=True) as con:
             yield con
 
 
@@ -138,10 +138,16 @@ def _write(warehouse: Path, aside: Path, version: int, run_id: str, moment: str,
         _copy_comments(con, warehouse.stem, schemas)
         con.execute("create schema snapshot.published")
         con.execute(
-            "create table snapshot.published.snapshot as select ?::integer as version, ?::varchar as run_id, ?::timestamp as published_at",
-            [version, run_id, moment],
+            """create table snapshot.published.snapshot as
+            select $version::integer as version, $run_id::varchar as run_id, $moment::timestamp as published_at""",
+            {"version": version, "run_id": run_id, "moment": moment},
         )
         con.execute("comment on table snapshot.published.snapshot is 'Which run these tables show, and since when they are published.'")
+        if _listed(con, warehouse.stem, ("raw",)):
+            con.execute(f"create table snapshot.published.world as select world, currency, timezone, grain, now_at from {source}.raw.world")
+            con.execute(
+                "comment on table snapshot.published.world is 'The company, its currency, its calendar, and how far the data reach.'"
+            )
     return rows
 
 

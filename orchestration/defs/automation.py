@@ -1,7 +1,5 @@
 """When: the daily line as one job, cut short after any station if asked, and the schedule that starts it."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 #: The line, in the order data flows down it; each is a group of assets.

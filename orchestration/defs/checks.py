@@ -1,7 +1,5 @@
 """The gates in the graph: one asset check an expectation; a broken error stops everything downstream, a warning is only shown."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg

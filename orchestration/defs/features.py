@@ -1,7 +1,5 @@
 """features: Feast serves what may be known and as of when, offline for training and online for whoever asks now."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg

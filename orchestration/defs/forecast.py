@@ -1,7 +1,5 @@
 """forecast: the distribution of demand over the decision window, per item and location."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg

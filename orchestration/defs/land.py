@@ -1,7 +1,5 @@
 """land: the company's extracts become canonical raw rows, each with both times and the way back to its bytes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime
 

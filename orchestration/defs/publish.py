@@ -1,7 +1,5 @@
 """publish: metrics over facts and decisions, then a read-only snapshot for BI and a dashboard to look at."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

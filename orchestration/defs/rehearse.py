@@ -1,7 +1,5 @@
 """rehearse: the candidate policies run the last months in the digital twin; the one that provably costs least decides."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg

@@ -1,7 +1,5 @@
 """replenish: champion, forecast and stock position become order lines with their reasons, and requisitions in the ledger."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg

@@ -1,7 +1,5 @@
 """Where things are: the home, the world and the dbt project. The only module that reads the environment for the graph."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """transform: from what systems say to what the business means, and the point-in-time rows that models may see (dbt)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -6,19 +6,29 @@ Every function here is one transaction: it happens, or it does not. `now` is the
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from models.domain import OrderLine
 from models.procurement.approval import Evidence, Limits
 from models.procurement.documents import Document, Event
-from orchestration.ledger import desk, proposals, rows
+from models.procurement.matching import Tolerance
+from orchestration.ledger import audit, cycle, desk, inbox, outbox, preview, proposals, rows, transports
+from orchestration.ledger.cycle import Receipt
 from orchestration.ledger.desk import ApprovalReport
+from orchestration.ledger.inbox import Reception
+from orchestration.ledger.outbox import SendReport
+from orchestration.ledger.partners import Partner
 from orchestration.ledger.proposals import PLANNER, ProposalReport
 from orchestration.ledger.store import LedgerError, Store
 
-__all__ = ["ApprovalReport", "Ledger", "LedgerError", "ProposalReport"]
+__all__ = ["ApprovalReport", "Ledger", "LedgerError", "Partner", "ProposalReport", "Receipt", "Reception", "SendReport"]
+
+TOLERANCE = Tolerance()
 
 
 class Ledger:
@@ -104,6 +114,60 @@ class Ledger:
         """The limits in force."""
         with self.store.engine.connect() as connection:
             return desk.limits_in_force(connection)
+
+    def send(self, partners: Mapping[str, Partner], now: datetime, hand_over: outbox.Deliver = transports.deliver) -> SendReport:
+        """Write a message for every order its supplier has still to hear of, and send what is due; partners by supplier id."""
+        queued = self.queue(partners, now)
+        sent = outbox.dispatch(self.store, partners, now, hand_over)
+        return replace(sent, queued=queued.queued, unaddressed=queued.unaddressed, unwritable=queued.unwritable)
+
+    def queue(self, partners: Mapping[str, Partner], now: datetime) -> SendReport:
+        """Write the messages and send none: what is decided is in the outbox, under its control numbers."""
+        with self.store.writing(now) as unit:
+            return outbox.queue(unit, partners)
+
+    def preview(self, partners: Mapping[str, Partner], now: datetime) -> list[Path]:
+        """A dry run: the messages a sending would make, requisitions included, as files under each partner's `dry_run` folder."""
+        return preview.preview(self.store, partners, now)
+
+    def revive(self, message_id: int, by: str, now: datetime) -> None:
+        """Give a dead letter another life, with the same bytes and control number."""
+        with self.store.writing(now) as unit:
+            outbox.revive(unit, message_id, by)
+
+    def receive(self, body: bytes, partner: Partner, now: datetime, tolerance: Tolerance = TOLERANCE) -> Reception:
+        """Take one X12 delivery from a partner: kept, then taken or rejected; the same bytes again change nothing."""
+        with self.store.writing(now) as unit:
+            return inbox.receive(unit, body, partner, tolerance)
+
+    def collect(self, partners: Mapping[str, Partner], now: datetime, tolerance: Tolerance = TOLERANCE) -> dict[Path, Reception]:
+        """Take every file waiting in the partners' `in` folders."""
+        return dict(inbox.collect(self.store, partners, now, tolerance))
+
+    def record_receipts(self, receipts: Sequence[Receipt], by: str, now: datetime, tolerance: Tolerance = TOLERANCE) -> int:
+        """Book goods in, purchases and transfers alike; returns how many receipts were news."""
+        with self.store.writing(now) as unit:
+            return cycle.record(unit, receipts, by, tolerance)
+
+    def release_payment(self, reference: str, invoice_id: str, by: str, now: datetime) -> None:
+        """Propose the payment of an invoice the match left to people."""
+        with self.store.writing(now) as unit:
+            (line,) = desk.find(unit, [reference])
+            inbox.propose_payment(unit, line, invoice_id, by)
+
+    def chase(self, now: datetime, after: timedelta = timedelta(days=2)) -> list[str]:
+        """Raise an exception for every sent line whose supplier has not answered in time; returns their ids."""
+        with self.store.writing(now) as unit:
+            return cycle.chase(unit, after)
+
+    def measures(self) -> dict[str, Any]:
+        """Counts by stage, straight-through share, decision-to-sent latency, exceptions and encumbered money."""
+        return cycle.measures(self.lines())
+
+    def audit(self) -> list[str]:
+        """Everything that is wrong with this ledger, in words; an empty list is a clean bill."""
+        with self.store.engine.connect() as connection:
+            return list(audit.findings(connection))
 
     def events(self) -> list[Event]:
         """Every event, in order of seq."""

@@ -194,9 +194,9 @@ class Store:
             for row in connection.execution_options(yield_per=20_000).execute(query):
                 yield Event._make((*row[:7], json.loads(row[7]))), row[8]
 
-    def lines(self) -> list[Document]:
-        """Every order line's state, in order of document id."""
-        query = sa.select(documents.c.state).where(documents.c.intent_key != "").order_by(documents.c.document_id)
+    def lines(self, *where: sa.ColumnElement[bool]) -> list[Document]:
+        """The state of every order line that matches, in order of document id."""
+        query = sa.select(documents.c.state).where(documents.c.intent_key != "", *where).order_by(documents.c.document_id)
         return [Document(**json.loads(row.state)) for row in self.read(query)]
 
 
