@@ -67,7 +67,7 @@ def test_views_are_published_as_what_they_show(warehouse: Path, target: Path) ->
 
 def test_clients_from_duckdb_1_2_on_can_read_the_file(warehouse: Path, target: Path) -> None:
     snapshot = publish(warehouse, target, "run-1", AT)
-    header = snapshot.file.read_bytes()[:4096]
+    header = snapshot.path.read_bytes()[:4096]
     storage_format = int.from_bytes(header[12:20], "little")  # 64 = every DuckDB from 0.9, 65 = 1.2, 66 = 1.3, 67 = 1.4
     assert header[8:12] == b"DUCK"
     assert storage_format <= 65
