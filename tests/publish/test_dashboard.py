@@ -1,0 +1,82 @@
+"""The dashboard: it shows the snapshot's own numbers, stands alone, and survives names that look like markup."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import duckdb
+import pytest
+
+from orchestration.dashboard import write_dashboard
+from orchestration.snapshots import publish
+from tests.gates.tiny_company import found
+
+
+def page_of(folder: Path, *statements: str) -> str:
+    warehouse = found(folder / "warehouse.duckdb")
+    with duckdb.connect(str(warehouse)) as con:
+        for statement in statements:
+            con.execute(statement)
+    snapshot = publish(warehouse, folder / "published", "run-1", "2024-12-30")
+    return write_dashboard(snapshot.path, folder / "published" / "dashboard.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> str:
+    return page_of(tmp_path)
+
+
+def test_it_shows_the_numbers_of_the_snapshot(page: str) -> None:
+    assert "408 EUR" in page  # 36 mugs at 4 and 24 lamps at 11
+    assert "2 purchase lines" in page
+    assert "750 EUR" in page  # 25 of each, at two places
+    assert "The shop will be out of lamps before the next delivery." in page
+    assert "quantile ★" in page
+
+
+def test_it_needs_nothing_from_anywhere(page: str) -> None:
+    class Requests(HTMLParser):
+        asked: list[str] = []  # noqa: RUF012 - one page, one parser
+
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            self.asked += [f"{tag} {value}" for name, value in attrs if name in ("src", "href", "srcset", "action")]
+
+    Requests().feed(page)
+    assert Requests.asked == []
+    assert re.findall(r"@import|url\(|https?://", page) == []
+    assert "<script" not in page
+
+
+def test_every_picture_is_sound_markup(page: str) -> None:
+    pictures = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
+    assert len(pictures) == 5  # spend, policies, cover, two series
+    for picture in pictures:
+        assert list(ElementTree.fromstring(picture))  # noqa: S314 - our own page
+
+
+def test_names_are_text_and_never_markup(tmp_path: Path) -> None:
+    page = page_of(
+        tmp_path,
+        "update marts.dim_items set name = '<script>alert(1)</script>'",
+        "update marts.dim_suppliers set name = '<img src=x onerror=alert(1)>'",
+        "update decisions.exceptions set reason = '</table><script>'",
+    )
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_unknown_demand_is_a_gap_and_not_a_zero(tmp_path: Path) -> None:
+    censored = "update marts.fct_demand set quantity = null, is_censored = true where period_start between '2024-12-01' and '2024-12-05'"
+    lines = re.findall(r'<polyline points="[^"]+" class="past"/>', page_of(tmp_path, censored))
+    assert len(lines) == 4  # two series, each broken once
+
+
+def test_a_company_that_has_nothing_to_order_has_a_page_too(tmp_path: Path) -> None:
+    empty = [f"delete from decisions.{table}" for table in ("order_lines", "champions", "forecasts", "exceptions", "explanations")]
+    page = page_of(tmp_path, *empty)
+    assert "Nothing to order." in page
+    assert "every item was planned" in page
