@@ -52,7 +52,7 @@ class DemandModel:
 
     def expected(self, origins: pl.DataFrame, plans: pl.DataFrame | None = None) -> Floats:
         """Expected units, (N, H), rows as in `origins`; all origins of one date."""
-        base, planned = self._prepare(origins, plans)
+        base, planned = self.prepare(origins, plans)
         return self._expected(origins, base, planned)
 
     def predict(self, origins: pl.DataFrame, plans: pl.DataFrame | None = None, quantiles: tuple[float, ...] = QUANTILES) -> Forecast:
@@ -60,7 +60,7 @@ class DemandModel:
 
         Raises ValueError where origins are empty, of several dates, or name a series twice.
         """
-        base, planned = self._prepare(origins, plans)
+        base, planned = self.prepare(origins, plans)
         mean = self._expected(origins, base, planned)
         flat, horizon = mean.reshape(-1), self.spec.horizon
         values = np.empty((flat.size, len(quantiles)), np.float32)
@@ -75,7 +75,8 @@ class DemandModel:
             origins.select(SERIES), starts, quantiles, values.reshape(shape), mean, self.calibration.correlation, self.spec.whole_units
         )
 
-    def _prepare(self, origins: pl.DataFrame, plans: pl.DataFrame | None) -> tuple[Base, Plans]:
+    def prepare(self, origins: pl.DataFrame, plans: pl.DataFrame | None) -> tuple[Base, Plans]:
+        """The scaled features and plans of origins of one date; refuses none, several dates, and a series asked for twice."""
         if origins.is_empty():
             raise ValueError("no origins: there is no item and location to forecast")
         if origins["origin"].n_unique() > 1:

@@ -242,5 +242,5 @@ def test_quantiles_on_request(model):
     made = trained_model.predict(now(keys, demand, 190))
     assert made.quantiles == QUANTILES
     assert made.select((0.5, 0.975)).values.shape == (60, 7, 2)
-    with pytest.raises(ValueError, match="0.9 was not forecast"):
+    with pytest.raises(ValueError, match=r"0\.9 was not forecast"):
         made.at(0.9)

@@ -1,0 +1,108 @@
+"""Latent demand is recovered without bias; an attribution adds up to the forecast difference and names the planted cause."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from demand_features import label_frame, origin_frame
+from scipy.stats import nbinom
+
+from models.forecasting.attribution import attribute
+from models.forecasting.censoring import moments_above, recover
+from models.forecasting.inputs import Spec
+from models.forecasting.quantile import fit
+
+FIRST = date(2025, 1, 6)
+
+
+def demand(seed: int, series: int = 300, periods: int = 200) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    week = np.array([1, 1, 1, 1, 1.5, 2, 0.7])[np.arange(periods) % 7]
+    rate = np.exp(random.normal(1.5, 0.8, series))[:, None] * week
+    return random.negative_binomial(3, 3 / (3 + rate)).astype(float)
+
+
+def test_expected_demand_above_a_bound_is_that_of_the_negative_binomial():
+    mean, overdispersion = 4.0, 0.4
+    k = np.arange(2000)
+    p = nbinom.pmf(k, 1 / overdispersion, 1 / (1 + overdispersion * mean))
+    for least in (0, 1, 2, 3, 5, 12):
+        inside = k >= least
+        first, second = moments_above(np.array([mean]), overdispersion, np.array([float(least)]))
+        assert first[0] == pytest.approx((k * p)[inside].sum() / p[inside].sum(), rel=1e-6)
+        assert second[0] == pytest.approx((k**2 * p)[inside].sum() / p[inside].sum(), rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_planted_stock_outs_that_strike_when_demand_is_high_leave_under_one_percent_bias(seed: int):
+    true = demand(seed)
+    shelf = np.quantile(true, 0.87, axis=1, keepdims=True) + 1
+    empty = true > shelf
+    cut = np.minimum(true, shelf)
+    partly = np.random.default_rng(seed + 9).random(true.shape) < 0.05  # gone by noon, whatever the demand
+    sold, censored = np.where(partly, np.floor(cut / 2), cut), empty | partly
+    assert 0.10 < censored.mean() < 0.2
+    assert sold.sum() / true.sum() < 0.95
+    found = recover(sold, censored)
+    assert abs(found.demand.sum() / true.sum() - 1) < 0.01
+    assert (found.demand >= sold).all()
+    np.testing.assert_array_equal(found.demand[~censored], sold[~censored])
+
+
+def test_empty_shelves_at_random_are_filled_with_what_is_usual_and_no_record_stays_unknown():
+    true = demand(4)
+    random = np.random.default_rng(3)
+    gone = random.random(true.shape) < 0.12
+    sold = np.where(gone, 0.0, true)
+    sold[0, :50] = np.nan
+    found = recover(sold, gone)
+    assert np.isnan(found.demand[0, :50]).all()
+    assert abs(found.demand[1:].sum() / true[1:].sum() - 1) < 0.01
+
+
+@pytest.fixture(scope="module")
+def promoted():
+    """A world where promotions triple demand; the last horizon has one on its third day."""
+    random = np.random.default_rng(7)
+    series, cut = 60, 200
+    spec = Spec("day", 7, rows=30_000, rounds=60, threads=1)
+    promo = random.random((series, cut + 14)) < 0.08
+    promo[:, cut : cut + 7] = False
+    promo[:, cut + 2] = True
+    rate = np.exp(random.normal(1.5, 0.5, series))[:, None] * np.where(promo, 3.0, 1.0)
+    units = random.poisson(rate).astype(np.float32)
+    keys = pl.DataFrame({"item_id": [f"i{k}" for k in range(series)], "location_id": ["x"] * series, "category": ["c"] * series})
+    row, column = np.nonzero(promo)
+    plans = pl.DataFrame(
+        {
+            "item_id": keys["item_id"].gather(row),
+            "location_id": keys["location_id"].gather(row),
+            "target_on": [FIRST + timedelta(days=int(d)) for d in column],
+            "promotion_count": np.ones(len(row), np.float32),
+        }
+    )
+    origins = origin_frame(keys, units[:, :cut], FIRST, list(range(14, cut, 5)), spec)
+    model = fit(origins, label_frame(keys, units, FIRST, spec, cut), plans, spec)
+    return model, origin_frame(keys, units[:, :cut], FIRST, [cut], spec), plans, units[:, cut : cut + 7]
+
+
+def test_parts_add_up_to_the_difference_and_the_promotion_is_named(promoted):
+    model, here, plans, _ = promoted
+    parts = attribute(model, here, plans, here, None)
+    total = parts.group_by("item_id", "location_id", "ahead").agg(pl.col("units").sum()).sort("item_id", "ahead")["units"].to_numpy()
+    difference = (model.expected(here, plans) - model.expected(here, None)).astype(float)
+    order = here.with_row_index("r").sort("item_id")["r"].to_numpy()
+    np.testing.assert_allclose(total.reshape(-1, 7), difference[order], atol=1e-4)
+    third = parts.filter(pl.col("ahead") == 3).group_by("part").agg(pl.col("units").sum())
+    by_part = dict(third.iter_rows())
+    assert by_part["promotion"] > 0.9 * sum(by_part.values()) > 0
+
+
+def test_what_the_model_did_not_foresee_is_unexplained(promoted):
+    model, here, plans, came = promoted
+    surge = came + 50.0
+    parts = attribute(model, here, plans, here, plans, surge)
+    unexplained = parts.filter(pl.col("part") == "unexplained")["units"].to_numpy().reshape(came.shape)
+    np.testing.assert_allclose(unexplained, surge - model.expected(here, plans), atol=1e-4)
+    assert parts["units"].sum() == pytest.approx(float((surge - model.expected(here, plans)).sum()), rel=1e-5)
