@@ -25,6 +25,9 @@ FREED = frozenset({WITHDRAWN, REFUSED})
 #: Terms a plan, a person or a supplier may set; a re-plan that changes none of them changes nothing.
 TERMS = ("from_id", "quantity", "due_on", "unit_cost")
 
+#: What a supplier's answer says; control is its interchange's number, which tells the newer of two answers.
+ANSWER = ("code", "quantity", "unit_cost", "due_on", "control")
+
 
 class Event(NamedTuple):
     """One thing that happened to one document. known_at is the home's Now, recorded_at wall time; both ISO text, UTC."""
@@ -71,7 +74,9 @@ class Document:
     revision: int = 0  # 0 is the order itself, n its n-th change
     queued: int = -1  # the last revision handed to the outbox
     sent: int = -1  # the last revision the supplier's door took
-    sent_at: str = ""
+    sent_at: str = ""  # recorded_at of the first sending
+    sent_known_at: str = ""  # the home's Now at the last one, from which silence is counted
+    is_chased: bool = False
     ended: str = ""
     confirmed: float | None = None  # units the supplier promised; None before any acknowledgement
     acknowledgement: dict[str, Any] = field(default_factory=dict)  # the one in force
@@ -183,13 +188,14 @@ def _queued(document: Document, event: Event) -> None:
 def _sent(document: Document, event: Event) -> None:
     document.sent = max(document.sent, event.payload["revision"])
     document.sent_at = document.sent_at or event.recorded_at
+    document.sent_known_at, document.is_chased = event.known_at, False
 
 
 def _acknowledged(document: Document, event: Event) -> None:
     said = event.payload
     if said["control"] < document.acknowledgement.get("control", -1):
         return  # an older answer overtaken on the way
-    document.acknowledgement = dict(said)
+    document.acknowledgement = {name: said[name] for name in ANSWER}
     if document.ended in (CANCELLED, CLOSED):
         return
     document.confirmed = said["quantity"]
@@ -222,6 +228,11 @@ def _payment_proposed(document: Document, event: Event) -> None:
     document.invoices[event.payload["invoice_id"]] |= {"status": "payment_proposed", "amount_cents": event.payload["amount_cents"]}
 
 
+def _chased(document: Document, event: Event) -> None:
+    document.is_chased = True
+    document.exceptions += 1
+
+
 def _excepted(document: Document, event: Event) -> None:
     document.exceptions += 1
 
@@ -242,7 +253,8 @@ APPLY: dict[str, Callable[[Document, Event], None]] = {
     "approved": _approved, "rejected": _ends(REJECTED), "queued": _queued, "sent": _sent, "changed": _changed,
     "cancelled": _cancelled, "acknowledged": _acknowledged, "shipped": _shipped, "received": _received,
     "invoiced": _invoiced, "judged": _judged, "payment_proposed": _payment_proposed, "excepted": _excepted,
-    "closed": _ends(CLOSED), "stopped": _noted, "resumed": _noted, "limits_set": _noted, "undelivered": _excepted,
+    "closed": _ends(CLOSED), "stopped": _noted, "resumed": _noted, "limits_set": _noted, "undelivered": _excepted, "chased": _chased,
+    "taken": _noted, "heard": _noted, "revived": _noted,
 }  # fmt: skip
 
 
@@ -300,5 +312,6 @@ def is_repeat(document: Document, kind: str, payload: Payload) -> bool:
     if kind == "invoiced":
         return payload["invoice_id"] in document.invoices
     if kind == "acknowledged":
-        return {**document.acknowledgement, "control": 0} == {**payload, "control": 0}
+        before = document.acknowledgement if document.confirmed is not None else {}
+        return bool(before) and all(before[name] == payload[name] for name in ANSWER[:-1])
     return False

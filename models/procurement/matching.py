@@ -1,0 +1,90 @@
+"""The three-way match: what was ordered, what came and what was billed, many receipts and invoices to one order line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+Status = Literal["not_started", "matched", "check", "exception"]
+
+NOTHING_YET = "no receipt and no invoice yet"
+NOTHING_RECEIVED = "invoiced but nothing received"
+BILLED_TOO_MUCH = "billed for more than was received"
+OVER_DELIVERED = "received more than was ordered"
+SHORT = "short delivery against the order"
+PRICE_DIFFERS = "invoice price differs from the order price"
+VALUE_GAP = "value gap with matching quantities"
+ORPHAN = "receipt or invoice with no matching order line"
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What may differ without a person looking: units, hundredths of the currency, and price in percent.
+
+    A difference within twice the units and three times the money is worth a check; beyond it is an exception.
+    """
+
+    quantity: float = 0.0
+    value: float = 1.0
+    price_percent: float = 0.5
+
+
+@dataclass(frozen=True)
+class Match:
+    """The verdict on one order line; variances are billed less received, in units and money."""
+
+    status: Status
+    reason: str
+    quantity_variance: Decimal
+    value_variance: Decimal
+
+
+def match(
+    ordered: float | None,
+    unit_cost: float,
+    received: Sequence[float],
+    invoiced: Sequence[tuple[float, float]],
+    tolerance: Tolerance,
+) -> Match:
+    """Match the receipts and invoices of one order line.
+
+    ordered: units, None where no order is known. unit_cost: the ordered price. received: accepted units by receipt. invoiced:
+    (units, price) by invoice. The first reason that applies is given: nothing received, billed over received, received over
+    ordered, short, price, value; an orphan before all of them. Money and units are compared as exact decimals.
+    """
+    price = _exact(unit_cost)
+    came = sum((_exact(units) for units in received), Decimal(0))
+    billed = sum((_exact(units) for units, _ in invoiced), Decimal(0))
+    value = sum((_exact(units) * _exact(cost) for units, cost in invoiced), Decimal(0))
+    units_off = billed - came
+    if ordered is None:
+        return Match("exception", ORPHAN, units_off, value)
+    money_off = value - came * price
+    if not came and not billed:
+        return Match("not_started", NOTHING_YET, units_off, money_off)
+    status = _status(abs(units_off), abs(money_off), tolerance)
+    if status == "matched":
+        return Match(status, "", units_off, money_off)
+    wanted, billed_price = _exact(ordered), value / billed if billed else Decimal(0)
+    reasons = (
+        (not came, NOTHING_RECEIVED),
+        (billed > came, BILLED_TOO_MUCH),
+        (came > wanted, OVER_DELIVERED),
+        (came < wanted, SHORT),
+        (abs(billed_price - price) > price * _exact(tolerance.price_percent) / 100, PRICE_DIFFERS),
+    )
+    return Match(status, next((why for applies, why in reasons if applies), VALUE_GAP), units_off, money_off)
+
+
+def _status(units_off: Decimal, money_off: Decimal, tolerance: Tolerance) -> Status:
+    units, money = _exact(tolerance.quantity), _exact(tolerance.value)
+    if units_off <= units and money_off <= money:
+        return "matched"
+    return "check" if units_off <= 2 * units and money_off <= 3 * money else "exception"
+
+
+def _exact(value: float) -> Decimal:
+    """The decimal number that was written, not its nearest binary neighbour."""
+    return Decimal(repr(float(value)))

@@ -1,0 +1,117 @@
+"""What buyer and supplier say to each other, whatever the format: order, change, acknowledgement, ship notice, invoice, receipt of mail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+Action = Literal["order", "add", "change", "cancel"]
+
+
+class MessageError(ValueError):
+    """A message that cannot be written or read as it should: what is wrong, and where in it."""
+
+
+@dataclass(frozen=True)
+class OrderedLine:
+    """One line of an order or change: quantity in base units, unit_cost in the order's currency."""
+
+    line_id: str
+    item_id: str
+    quantity: float
+    unit_cost: float
+    due_on: date
+    action: Action = "order"
+
+
+@dataclass(frozen=True)
+class Order:
+    """A purchase order (revision 0) or its n-th change, as the supplier is to read it."""
+
+    order_id: str
+    supplier_id: str
+    location_id: str
+    ordered_on: date
+    currency: str
+    revision: int
+    lines: tuple[OrderedLine, ...]
+    is_whole: bool = True  # a cancellation of every line is the cancellation of the order
+
+
+@dataclass(frozen=True)
+class AcknowledgedLine:
+    """The supplier's answer to one line.
+
+    code: IA accepted, IQ quantity changed, IP price changed, IC changed, IB backordered, IR rejected, ID deleted, DR date changed,
+    IS substituted. quantity: units promised. unit_cost, due_on: the promised price and day, None where unsaid.
+    """
+
+    line_id: str
+    item_id: str
+    code: str
+    quantity: float
+    unit_cost: float | None
+    due_on: date | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    """The answer to an order (855) or to a change (865); status RD or RJ rejects it whole, anything else is said line by line."""
+
+    order_id: str
+    status: str
+    currency: str | None
+    lines: tuple[AcknowledgedLine, ...]
+    is_change: bool = False
+
+
+@dataclass(frozen=True)
+class ShippedLine:
+    order_id: str
+    line_id: str
+    item_id: str
+    quantity: float
+
+
+@dataclass(frozen=True)
+class ShipNotice:
+    """What left the supplier under one shipment id, and when it should be here (None where unsaid)."""
+
+    shipment_id: str
+    due_on: date | None
+    lines: tuple[ShippedLine, ...]
+
+
+@dataclass(frozen=True)
+class InvoicedLine:
+    line_id: str
+    item_id: str
+    quantity: float
+    unit_cost: float
+
+
+@dataclass(frozen=True)
+class Invoice:
+    """A bill for one order; total_cents in hundredths of its currency, charges_cents what it adds to its lines (freight, tax)."""
+
+    invoice_id: str
+    order_id: str
+    invoiced_on: date
+    currency: str | None
+    lines: tuple[InvoicedLine, ...]
+    charges_cents: int
+    total_cents: int
+
+
+@dataclass(frozen=True)
+class Received:
+    """The partner's translator took (or refused) what we sent: by group control number (997) or interchange (TA1)."""
+
+    control: int
+    is_accepted: bool
+    note: str
+
+
+Message = Acknowledgement | ShipNotice | Invoice | Received

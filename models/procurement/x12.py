@@ -1,0 +1,184 @@
+"""X12 on the wire: segments inside a transaction set, a group and an interchange, with every control number and count checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+
+from models.procurement.messages import MessageError
+
+ISA_LENGTH = 106
+#: An interchange larger than this is no answer to an order of ours.
+LARGEST = 8 * 1024 * 1024
+#: The usual separators, and control characters for values that contain one of them: X12 has no way to escape.
+SEPARATORS = (("*", ">", "~\n"), ("\x1d", "\x1f", "\x1c"))
+
+Segment = Sequence[str]
+
+
+@dataclass(frozen=True)
+class Party:
+    """An address on the envelope: an id of at most 15 characters under a qualifier (ZZ: mutually agreed)."""
+
+    id: str
+    qualifier: str = "ZZ"
+
+
+@dataclass(frozen=True)
+class TransactionSet:
+    code: str
+    group_control: int
+    segments: tuple[Segment, ...]  # between ST and SE
+
+
+@dataclass(frozen=True)
+class Interchange:
+    sender: Party
+    receiver: Party
+    control: int
+    is_test: bool
+    sets: tuple[TransactionSet, ...]
+    receipts: tuple[Segment, ...]  # TA1 segments
+
+
+def number(value: float) -> str:
+    """A number as X12 writes it: the shortest decimal text, never an exponent, at most 15 digits."""
+    text = format(Decimal(repr(float(value))), "f")
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    if len(text.replace("-", "").replace(".", "")) > 15:
+        raise MessageError(f"{value!r} has more than the 15 digits an X12 number may have")
+    return text
+
+
+def day(value: date) -> str:
+    return value.strftime("%Y%m%d")
+
+
+def write(
+    code: str, group: str, body: Iterable[Segment], sender: Party, receiver: Party, control: int, at: datetime, usage: str = "P"
+) -> str:
+    """One transaction set in one group in one interchange; the same control number stands in ISA13 and GS06.
+
+    code: 850 or 860. group: PO or PC. at: the time on the envelope. usage: P production, T test. Raises MessageError where a
+    value does not fit on the envelope, is empty where it must not be, or contains every separator there is.
+    """
+    segments = [list(segment) for segment in body]
+    if not 0 < control < 1_000_000_000:
+        raise MessageError(f"control number {control} does not fit in the nine digits of ISA13")
+    for party in (sender, receiver):
+        if not 0 < len(party.id) <= 15:
+            raise MessageError(f"'{party.id}' cannot stand on an X12 envelope: give the partner an id of 1 to 15 characters")
+    said = "".join(value for segment in segments for value in segment) + sender.id + receiver.id
+    element, component, terminator = next(
+        (s for s in SEPARATORS if not any(sign in said for signs in s for sign in signs)), (None, None, None)
+    )  # fmt: skip
+    if element is None or component is None or terminator is None:
+        raise MessageError("a value contains control characters that X12 uses itself; clean the item's id")
+    isa = [
+        "ISA", "00", " " * 10, "00", " " * 10, sender.qualifier, sender.id.ljust(15), receiver.qualifier, receiver.id.ljust(15),
+        at.strftime("%y%m%d"), at.strftime("%H%M"), "U", "00401", f"{control:09d}", "0", usage, component,
+    ]  # fmt: skip
+    gs = ["GS", group, sender.id, receiver.id, day(at), at.strftime("%H%M"), str(control), "X", "004010"]
+    tail = [["SE", str(len(segments) + 2), "0001"], ["GE", "1", str(control)], ["IEA", "1", f"{control:09d}"]]
+    trimmed = [element.join(segment).rstrip(element) for segment in (gs, ["ST", code, "0001"], *segments, *tail)]
+    return terminator.join([element.join(isa), *trimmed]) + terminator
+
+
+def read(body: bytes) -> Interchange:
+    """The one interchange in these bytes. Raises MessageError naming the segment where an envelope, count or control number is wrong."""
+    if len(body) > LARGEST:
+        raise MessageError(f"{len(body):,} bytes are more than the {LARGEST:,} an interchange may have")
+    try:
+        text = body.decode("utf-8").lstrip("\ufeff \r\n")
+    except UnicodeDecodeError as error:
+        raise MessageError(f"byte {error.start} is not UTF-8 text") from error
+    if not text.startswith("ISA") or len(text) < ISA_LENGTH:
+        raise MessageError("it does not begin with an ISA segment of 106 characters")
+    element, terminator = text[3], text[105]
+    if element.isalnum() or terminator.isalnum() or element == terminator:
+        raise MessageError("the ISA segment declares no usable separators")
+    segments = [part.strip("\r\n").split(element) for part in text.split(terminator) if part.strip("\r\n ")]
+    isa, last = segments[0], segments[-1]
+    if len(isa) != 17 or last[0] != "IEA":
+        raise MessageError("the interchange is cut off: ISA or IEA is incomplete")
+    control = integer(isa, 13)
+    groups = sum(1 for segment in segments if segment[0] == "GS")
+    expect("IEA02", value(last, 2), isa[13])
+    expect("IEA01", integer(last, 1), groups)
+    sets, receipts = _inside(segments[1:-1])
+    sender, receiver = Party(isa[6].strip(), isa[5]), Party(isa[8].strip(), isa[7])
+    return Interchange(sender, receiver, control, isa[15] == "T", tuple(sets), tuple(receipts))
+
+
+def _inside(segments: Sequence[Segment]) -> tuple[list[TransactionSet], list[Segment]]:
+    """Transaction sets and TA1 receipts of the segments between ISA and IEA."""
+    sets: list[TransactionSet] = []
+    receipts: list[Segment] = []
+    group: Segment | None = None
+    start: tuple[int, Segment] | None = None
+    in_group = 0
+    for index, segment in enumerate(segments):
+        tag = segment[0]
+        if tag == "TA1" and group is None:
+            receipts.append(segment)
+        elif tag == "GS" and group is None:
+            group, in_group = segment, 0
+        elif tag == "ST" and group is not None and start is None:
+            start = (index, segment)
+        elif tag == "SE" and start is not None and group is not None:
+            first, head = start
+            expect("SE01", integer(segment, 1), index - first + 1)
+            expect("SE02", value(segment, 2), value(head, 2))
+            sets.append(TransactionSet(value(head, 1), integer(group, 6), tuple(segments[first + 1 : index])))
+            start, in_group = None, in_group + 1
+        elif tag == "GE" and group is not None and start is None:
+            expect("GE01", integer(segment, 1), in_group)
+            expect("GE02", integer(segment, 2), integer(group, 6))
+            group = None
+        elif start is None:
+            raise MessageError(f"segment {index + 2} is {tag}, outside any transaction set")
+    if group is not None or start is not None:
+        raise MessageError("a group or transaction set is not closed")
+    return sets, receipts
+
+
+def value(segment: Segment, position: int, needed: bool = True) -> str:
+    """The element at a 1-based position. Raises MessageError where it is needed and absent."""
+    found = segment[position].strip() if position < len(segment) else ""
+    if needed and not found:
+        raise MessageError(f"{segment[0]}{position:02d} is missing")
+    return found
+
+
+def integer(segment: Segment, position: int) -> int:
+    found = value(segment, position)
+    if not found.isdecimal():
+        raise MessageError(f"{segment[0]}{position:02d} is '{found[:40]}', no whole number")
+    return int(found)
+
+
+def quantity(segment: Segment, position: int) -> float:
+    """A finite, non-negative number. Raises MessageError for anything else."""
+    found = value(segment, position)
+    try:
+        said = Decimal(found)
+    except InvalidOperation as error:
+        raise MessageError(f"{segment[0]}{position:02d} is '{found[:40]}', no number") from error
+    if not said.is_finite() or said < 0:
+        raise MessageError(f"{segment[0]}{position:02d} is {found[:40]}, below zero or endless")
+    return float(said)
+
+
+def on(segment: Segment, position: int) -> date:
+    found = value(segment, position)
+    try:
+        return datetime.strptime(found, "%Y%m%d").date()
+    except ValueError as error:
+        raise MessageError(f"{segment[0]}{position:02d} is '{found[:40]}', no day as YYYYMMDD") from error
+
+
+def expect(what: str, said: object, counted: object) -> None:
+    if said != counted:
+        raise MessageError(f"wrong control total: {what} says {said}, it should be {counted}")

@@ -1,0 +1,81 @@
+"""Goods at the door, answers that do not come, and how well the robot does: what keeps the cycle moving after the order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any
+
+from models.procurement.documents import Document
+from models.procurement.matching import Tolerance
+from orchestration.ledger.desk import MATRIX
+from orchestration.ledger.inbox import BUYER, settle
+from orchestration.ledger.schema import documents
+from orchestration.ledger.store import LedgerError, Unit
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Goods counted in: accepted and rejected units of one order line, under the receipt's own number; received_at naive UTC."""
+
+    receipt_id: str
+    order_id: str
+    line_id: str
+    quantity: float
+    received_at: datetime
+    rejected: float = 0.0
+
+
+def record(unit: Unit, receipts: Sequence[Receipt], by: str, tolerance: Tolerance) -> int:
+    """Book goods in and match waiting invoices; how many were news. A receipt known already is not booked again."""
+    lines = {(d.order_id, d.line_id): d for d in unit.read_in(documents.c.order_id, list({r.order_id for r in receipts}))}
+    booked = 0
+    for receipt in receipts:
+        document = lines.get((receipt.order_id, receipt.line_id))
+        if document is None or not document.is_approved:
+            raise LedgerError(f"receipt {receipt.receipt_id}: the ledger has no order {receipt.order_id} line {receipt.line_id}")
+        if not (0 <= receipt.quantity < float("inf") and 0 <= receipt.rejected < float("inf")):
+            raise LedgerError(f"receipt {receipt.receipt_id}: {receipt.quantity} accepted and {receipt.rejected} rejected are no units")
+        if receipt.receipt_id in document.receipts:
+            continue
+        said = {
+            "receipt_id": receipt.receipt_id, "quantity": float(receipt.quantity), "rejected": float(receipt.rejected),
+            "received_at": receipt.received_at.isoformat(),
+        }  # fmt: skip
+        unit.add(document, "received", by, said)
+        booked += 1
+        if document.received > document.quantity:
+            reason = f"{document.received:g} units came, {document.quantity:g} were ordered"
+            unit.add(document, "excepted", by, {"owner": BUYER, "reason": reason})
+        settle(unit, document, tolerance)
+    return booked
+
+
+def chase(unit: Unit, after: timedelta) -> list[str]:
+    """The lines whose supplier has been silent for longer than this: one exception each, once, by the home's Now."""
+    quiet = []
+    for document in unit.read(documents.c.stage == "sent"):
+        if document.kind == "purchase" and datetime.fromisoformat(document.sent_known_at) + after <= unit.now and not document.is_chased:
+            unit.add(document, "chased", "outbox", {"owner": BUYER, "reason": f"no answer since {document.sent_known_at[:10]}"})
+            quiet.append(document.document_id)
+    return quiet
+
+
+def measures(lines: Sequence[Document]) -> dict[str, Any]:
+    """How far the cycle runs by itself: counts by stage, the share of sent lines no person touched, seconds from decision to sent."""
+    stages: dict[str, int] = {}
+    for document in lines:
+        stages[document.stage] = stages.get(document.stage, 0) + 1
+    sent = [document for document in lines if document.sent_at]
+    waits = [datetime.fromisoformat(d.sent_at) - datetime.fromisoformat(d.proposed_at) for d in sent]
+    straight = sum(document.approver == MATRIX and not document.is_firm for document in sent)
+    return {
+        "stages": stages,
+        "sent_lines": len(sent),
+        "straight_through_share": straight / len(sent) if sent else None,
+        "median_decision_to_sent_seconds": median(wait.total_seconds() for wait in waits) if waits else None,
+        "lines_with_exceptions": sum(document.exceptions > 0 for document in lines),
+        "encumbered_cents": sum(document.encumbered for document in lines),
+    }

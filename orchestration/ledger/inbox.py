@@ -1,0 +1,296 @@
+"""What suppliers say, taken into the ledger: every original kept, every fact once, everything odd an exception with an owner."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from models.procurement import edi, x12
+from models.procurement.documents import CANCELLED, CLOSED, REFUSED, Document, cents, is_repeat
+from models.procurement.matching import Tolerance, match
+from models.procurement.messages import (
+    AcknowledgedLine,
+    Acknowledgement,
+    Invoice,
+    Message,
+    MessageError,
+    Received,
+    ShipNotice,
+)
+from orchestration.ledger.partners import Partner
+from orchestration.ledger.schema import documents, inbox, outbox
+from orchestration.ledger.store import LedgerError, Store, Unit
+
+BUYER, PAYABLES, EDI_DESK = "buyer", "accounts payable", "EDI desk"
+REJECTED_WHOLE = ("RD", "RJ")
+
+
+@dataclass(frozen=True)
+class Reception:
+    """What became of one delivery from a partner: taken, rejected (and why) or repeated; facts and exceptions it made."""
+
+    status: str
+    reason: str = ""
+    facts: int = 0
+    exceptions: int = 0
+
+
+class Listener:
+    """One delivery on its way into the ledger, inside one transaction."""
+
+    def __init__(self, unit: Unit, partner: Partner, digest: str, tolerance: Tolerance) -> None:
+        self.unit, self.partner, self.digest, self.tolerance = unit, partner, digest, tolerance
+        self.origin = unit.open(f"IN-{digest[:24]}")
+        self.control = 0
+        self.facts = self.exceptions = 0
+
+    def hear(self, body: bytes) -> Reception:
+        """Take everything a delivery says, or reject it whole."""
+        try:
+            interchange, messages = edi.read(body)
+            self._check_envelope(interchange)
+            status, reason, self.control = "taken", "", interchange.control
+        except MessageError as error:
+            status, reason, messages = "rejected", str(error), ()
+        said = {"sha256": self.digest, "partner_id": self.partner.partner_id, "status": status, "reason": reason}
+        self.unit.add(self.origin, "heard", self.partner.partner_id, said)
+        if status == "rejected":
+            self.object(self.origin, EDI_DESK, f"the delivery was rejected: {reason}")
+        for message in messages:
+            self._take(message)
+        return Reception(status, reason, self.facts, self.exceptions)
+
+    def _check_envelope(self, interchange: x12.Interchange) -> None:
+        partner = self.partner
+        if (interchange.sender, interchange.receiver) != (partner.their, partner.ours):
+            ends = f"{interchange.sender.id} to {interchange.receiver.id}"
+            raise MessageError(f"the envelope runs from {ends}, not from {partner.their.id} to {partner.ours.id}")
+        if interchange.is_test != (partner.usage == "T"):
+            raise MessageError(f"ISA15 says {'test' if interchange.is_test else 'production'}, agreed is {partner.usage}")
+
+    def object(self, document: Document, owner: str, reason: str) -> None:
+        """Raise an exception that a person owns."""
+        self.exceptions += 1
+        self.unit.add(document, "excepted", self.partner.partner_id, {"owner": owner, "reason": reason, "delivery": self.digest})
+
+    def note(self, document: Document, kind: str, payload: Mapping[str, Any]) -> bool:
+        """Record a fact once; False where the document has heard exactly this before."""
+        if is_repeat(document, kind, payload):
+            return False
+        self.facts += 1
+        self.unit.add(document, kind, self.partner.partner_id, {**payload, "delivery": self.digest})
+        return True
+
+    def lines(self, order_id: str) -> dict[str, Document]:
+        """The lines of an order with this partner by line id; empty, and an exception, where there is none."""
+        found = self.unit.read(documents.c.order_id == order_id, documents.c.from_id == self.partner.partner_id, documents.c.order_id != "")
+        if not found:
+            self.object(self.origin, BUYER, f"order {order_id} is unknown to {self.partner.partner_id}'s account")
+        return {document.line_id: document for document in found if document.is_approved}
+
+    def line(self, lines: Mapping[str, Document], order_id: str, line_id: str, item_id: str) -> Document | None:
+        """One line of an order; None, and an exception, where it is unknown or another item."""
+        document = lines.get(line_id)
+        if document is None:
+            self.object(self.origin, BUYER, f"order {order_id} has no line {line_id}")
+        elif item_id and item_id != document.item_id:
+            self.object(document, BUYER, f"line {line_id} of order {order_id} is {document.item_id}, the message says {item_id}")
+            return None
+        return document
+
+    def _take(self, message: Message) -> None:
+        if isinstance(message, Acknowledgement):
+            self._acknowledged(message)
+        elif isinstance(message, ShipNotice):
+            self._shipped(message)
+        elif isinstance(message, Invoice):
+            self._invoiced(message)
+        else:
+            self._receipted(message)
+
+    def _acknowledged(self, said: Acknowledgement) -> None:
+        lines = self.lines(said.order_id)
+        if not lines or not self._in_currency(said.currency, next(iter(lines.values())), said.order_id):
+            return
+        code = "IR" if said.status in REJECTED_WHOLE else "IA"
+        everyone = (AcknowledgedLine(d.line_id, d.item_id, code, d.quantity, None, None) for d in lines.values())
+        for answer in said.lines or tuple(everyone):
+            document = self.line(lines, said.order_id, answer.line_id, answer.item_id)
+            if document is None:
+                continue
+            if said.is_change:
+                self._change_answered(document, answer)
+            elif document.revision and answer.code not in edi.DENIED:  # it crossed our change in the mail: an 865 will answer that
+                self.note(document, "taken", {"control": self.control, "code": answer.code, "reason": answer.reason})
+            else:
+                self._answered(document, answer)
+
+    def _answered(self, document: Document, answer: AcknowledgedLine) -> None:
+        """The answer to a line as it stands: it counts unless overtaken, and what a buyer must know becomes an exception."""
+        promised = 0.0 if answer.code in edi.DENIED else document.quantity if answer.code == "IB" else answer.quantity
+        price = document.unit_cost if answer.unit_cost is None else answer.unit_cost
+        units, due_on = min(promised, document.quantity), answer.due_on.isoformat() if answer.due_on else ""
+        payload = {"code": answer.code, "quantity": units, "unit_cost": price, "due_on": due_on, "control": self.control}
+        before, was = document.acknowledgement, document.ended
+        if was == REFUSED and promised and self._stands_in(document):
+            self.object(document, BUYER, "the supplier accepts what it refused, and the need has been ordered again since")
+            return
+        if not self.note(document, "acknowledged", payload) or self.control < before.get("control", -1):
+            return
+        odd = (
+            (before and (before["code"], before["quantity"]) != (answer.code, units), "answered before with {before}, now with {now}"),
+            (promised and was in (CANCELLED, CLOSED), "{now} for a line that is {was}"),
+            (promised > document.quantity, "{promised:g} units are confirmed, {asked:g} were ordered"),
+            (price != document.unit_cost, "the supplier's price is {price:g}, ordered at {cost:g}"),
+            (answer.code == "IB" or promised < document.quantity, "{now} of {asked:g}. {why}"),
+        )
+        said = {
+            "before": f"{before.get('code')} {before.get('quantity')}", "now": f"{answer.code} {units:g}", "was": was,
+            "promised": promised, "asked": document.quantity, "price": price, "cost": document.unit_cost, "why": answer.reason,
+        }  # fmt: skip
+        for applies, reason in odd:
+            if applies:
+                self.object(document, BUYER, reason.format(**said).strip())
+
+    def _change_answered(self, document: Document, answer: AcknowledgedLine) -> None:
+        """An 865 line: the answer to our change or cancellation."""
+        denied = answer.code in edi.DENIED
+        if document.ended == CANCELLED:
+            if denied:
+                self.note(document, "taken", {"control": self.control, "code": answer.code, "reason": answer.reason})
+            else:
+                self.object(document, BUYER, f"the cancellation was not accepted ({answer.code} {answer.quantity:g}): {answer.reason}")
+        elif denied:
+            self.object(document, BUYER, f"the change was not accepted: {answer.reason or answer.code}")
+        else:
+            self._answered(document, answer)
+
+    def _stands_in(self, document: Document) -> bool:
+        """Whether another live document has taken over this one's need."""
+        return any(d.is_live for d in self.unit.read(documents.c.intent_key == document.intent_key) if d is not document)
+
+    def _shipped(self, said: ShipNotice) -> None:
+        for order_id in dict.fromkeys(line.order_id for line in said.lines):
+            lines = self.lines(order_id)
+            wanted = [line for line in said.lines if line.order_id == order_id] if lines else []
+            for line_id in dict.fromkeys(line.line_id for line in wanted):
+                parts = [line for line in wanted if line.line_id == line_id]
+                document = self.line(lines, order_id, line_id, parts[0].item_id)
+                if document is None:
+                    continue
+                units, due_on = sum(line.quantity for line in parts), said.due_on.isoformat() if said.due_on else ""
+                if not self.note(document, "shipped", {"shipment_id": said.shipment_id, "quantity": units, "due_on": due_on}):
+                    continue
+                total = sum(document.shipments.values())
+                if total > document.quantity:
+                    self.object(document, BUYER, f"{total:g} units are on the way, {document.quantity:g} were ordered")
+                if document.ended:
+                    self.object(document, BUYER, f"goods are on the way for a line that is {document.ended}")
+
+    def _invoiced(self, said: Invoice) -> None:
+        lines = self.lines(said.order_id)
+        if not lines or not self._in_currency(said.currency, next(iter(lines.values())), said.order_id):
+            return
+        if said.charges_cents:
+            reason = f"invoice {said.invoice_id} adds {said.charges_cents / 100:,.2f} in charges to its lines"
+            self.object(next(iter(lines.values())), PAYABLES, reason)
+        for line_id in dict.fromkeys(line.line_id for line in said.lines):
+            parts = [line for line in said.lines if line.line_id == line_id]
+            document = self.line(lines, said.order_id, line_id, parts[0].item_id)
+            if document is None:
+                continue
+            units = sum(line.quantity for line in parts)
+            cost = sum(line.quantity * line.unit_cost for line in parts) / units if len(parts) > 1 and units else parts[0].unit_cost
+            payload = {"invoice_id": said.invoice_id, "quantity": units, "unit_cost": cost, "invoiced_on": said.invoiced_on.isoformat()}
+            known = document.invoices.get(said.invoice_id)
+            if known and (known["quantity"], known["unit_cost"]) != (units, cost):
+                self.object(document, PAYABLES, f"invoice {said.invoice_id} came again with other figures; the first one stands")
+            elif self.note(document, "invoiced", payload):
+                settle(self.unit, document, self.tolerance)
+
+    def _receipted(self, said: Received) -> None:
+        """A 997 or TA1: the partner's translator took or refused one of our messages."""
+        query = sa.select(outbox.c.lines).where(outbox.c.partner_id == self.partner.partner_id, outbox.c.control == said.control)
+        carried = self.unit.connection.scalar(query)
+        if carried is None:
+            self.object(self.origin, EDI_DESK, f"control number {said.control} was never sent to {self.partner.partner_id}")
+            return
+        for document in self.unit.read_in(documents.c.document_id, list(json.loads(carried))):
+            if said.is_accepted:
+                self.note(document, "taken", {"control": said.control, "code": "A", "reason": said.note})
+            else:
+                self.object(document, EDI_DESK, f"the partner's translator refused message {said.control}: {said.note}")
+
+    def _in_currency(self, currency: str | None, document: Document, order_id: str) -> bool:
+        if currency in (None, self.partner.currency):
+            return True
+        self.object(document, BUYER, f"order {order_id} is in {self.partner.currency}, the message in {currency}; it was not taken")
+        return False
+
+
+def receive(unit: Unit, body: bytes, partner: Partner, tolerance: Tolerance) -> Reception:
+    """Take one delivery into the ledger; the same bytes again change nothing."""
+    digest = hashlib.sha256(body).hexdigest()
+    if unit.connection.scalar(sa.select(inbox.c.status).where(inbox.c.sha256 == digest)):
+        return Reception("repeated")
+    reception = Listener(unit, partner, digest, tolerance).hear(body)
+    row = {
+        "sha256": digest, "partner_id": partner.partner_id, "recorded_at": unit.recorded_at, "body": body,
+        "status": reception.status, "reason": reception.reason,
+    }  # fmt: skip
+    unit.connection.execute(sa.insert(inbox), [row])
+    return reception
+
+
+def settle(unit: Unit, document: Document, tolerance: Tolerance) -> None:
+    """Match a line's invoices against its receipts and order, and propose the payment of those that agree."""
+    open_invoices = [name for name, invoice in document.invoices.items() if invoice["status"] != "payment_proposed"]
+    if not open_invoices:
+        return
+    received = [accepted for accepted, _ in document.receipts.values()]
+    invoiced = [(invoice["quantity"], invoice["unit_cost"]) for invoice in document.invoices.values()]
+    verdict = match(document.quantity, document.unit_cost, received, invoiced, tolerance)
+    for name in open_invoices:
+        invoice = document.invoices[name]
+        if (invoice["status"], invoice.get("reason")) != (verdict.status, verdict.reason):
+            said = {"invoice_id": name, "status": verdict.status, "reason": verdict.reason, "value_variance": float(verdict.value_variance)}
+            unit.add(document, "judged", "three-way match", said)
+        if verdict.status == "matched":
+            propose_payment(unit, document, name, "three-way match")
+
+
+def propose_payment(unit: Unit, document: Document, invoice_id: str, by: str) -> None:
+    """Hand one invoice of a line to accounts payable. Raises LedgerError where there is none, or it was handed over before."""
+    invoice = document.invoices.get(invoice_id)
+    if invoice is None or invoice["status"] == "payment_proposed":
+        raise LedgerError(f"{document.document_id}: invoice {invoice_id} is {'paid for already' if invoice else 'unknown'}")
+    amount = cents(invoice["quantity"], invoice["unit_cost"])
+    unit.add(document, "payment_proposed", by, {"invoice_id": invoice_id, "amount_cents": amount})
+
+
+def collect(store: Store, partners: Mapping[str, Partner], now: datetime, tolerance: Tolerance) -> Iterator[tuple[Path, Reception]]:
+    """Take every file in the partners' `in` folders, oldest name first, and move it to `taken` beside it once it is kept."""
+    for partner in partners.values():
+        if partner.address.startswith(("http://", "https://")):
+            continue
+        folder = Path(partner.address) / "in"
+        for path in sorted(path for path in folder.glob("*") if path.is_file() and not path.name.startswith(".")):
+            with store.writing(now) as unit:
+                reception = receive(unit, _bytes(path), partner, tolerance)
+            done = folder.parent / "taken"
+            done.mkdir(exist_ok=True)
+            path.replace(done / path.name)
+            yield path, reception
+
+
+def _bytes(path: Path) -> bytes:
+    """A file's bytes, and of one that is too large only as many as show that it is."""
+    with path.open("rb") as file:
+        return file.read(x12.LARGEST + 1)

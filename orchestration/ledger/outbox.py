@@ -1,0 +1,214 @@
+"""The transactional outbox: a message is written in the transaction that decides it, and sent until it is known to have arrived."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from models.procurement.documents import CANCELLED, REFUSED, Document
+from models.procurement.messages import MessageError, Order, OrderedLine
+from orchestration.ledger import desk
+from orchestration.ledger.partners import Partner, render
+from orchestration.ledger.schema import documents, outbox
+from orchestration.ledger.store import LedgerError, Store, Unit, canonical, stamp
+from orchestration.ledger.transports import Envelope, TransportError, deliver
+
+#: The actor of everything the outbox does by itself.
+SENDER = "outbox"
+ATTEMPTS, FIRST_WAIT, LONGEST_WAIT = 8, timedelta(seconds=5), timedelta(hours=1)
+CLAIM = timedelta(seconds=60)
+
+Deliver = Callable[[Envelope, Partner], None]
+
+
+@dataclass(frozen=True)
+class SendReport:
+    """What a sending did. queued: new messages. sent: delivered now. waiting: to be tried again. dead: given up, a person must look.
+
+    unaddressed: suppliers that no partner is known for. unwritable: orders the partner's format cannot say, and why. is_stopped:
+    the kill switch held something back.
+    """
+
+    queued: int = 0
+    sent: int = 0
+    waiting: int = 0
+    dead: int = 0
+    unaddressed: tuple[str, ...] = ()
+    unwritable: tuple[str, ...] = ()
+    is_stopped: bool = False
+
+
+def to_order(lines: Sequence[Document], everyone: Sequence[Document], partner: Partner, revision: int, on: date) -> Order:
+    """The message that lines of one order make: the order itself, or its n-th change; everyone is every line of that order."""
+    return Order(
+        lines[0].order_id, partner.partner_id, lines[0].location_id, on, partner.currency, revision,
+        tuple(
+            OrderedLine(d.line_id, d.item_id, d.quantity, d.unit_cost, date.fromisoformat(d.due_on), _action(d, revision))
+            for d in sorted(lines, key=lambda d: int(d.line_id))
+        ),
+        is_whole=all(d.ended in (CANCELLED, REFUSED) for d in everyone if d.is_approved),
+    )  # fmt: skip
+
+
+def _action(document: Document, revision: int) -> Any:
+    if document.ended == CANCELLED:
+        return "cancel"
+    if document.queued < 0:
+        return "order" if revision == 0 else "add"
+    return "change"
+
+
+def queue(unit: Unit, partners: Mapping[str, Partner]) -> SendReport:
+    """Write a message for every order a supplier has still to hear of; an order that cannot be written waits and is reported."""
+    orders: dict[str, list[Document]] = {}
+    for document in unit.read(documents.c.awaits_sending):
+        orders.setdefault(document.order_id, []).append(document)
+    company: dict[str, list[Document]] = {}
+    for document in unit.read_in(documents.c.order_id, list(orders)):
+        company.setdefault(document.order_id, []).append(document)
+    numbers = _Numbers(unit.connection)
+    unaddressed: set[str] = set()
+    unwritable: list[str] = []
+    messages: list[dict[str, Any]] = []
+    for order_id, lines in orders.items():
+        partner = partners.get(lines[0].from_id)
+        if partner is None:
+            unaddressed.add(lines[0].from_id)
+            continue
+        revision, control, message_id = numbers.next(order_id, partner.partner_id)
+        order = to_order(lines, company[order_id], partner, revision, unit.now.date())
+        try:
+            body = render(order, partner, control, unit.now)
+        except MessageError as error:
+            unwritable.append(f"order {order_id} to {partner.partner_id} cannot be written: {error}")
+            continue
+        numbers.take(order_id, partner.partner_id)
+        kind = ("850" if revision == 0 else "860") if partner.form == "x12" else "email"
+        messages.append(_message(unit, message_id, control, kind, order, body, lines))
+    if messages:
+        unit.connection.execute(sa.insert(outbox), messages)
+    return SendReport(queued=len(messages), unaddressed=tuple(sorted(unaddressed)), unwritable=tuple(unwritable))
+
+
+def _message(unit: Unit, message_id: int, control: int, kind: str, order: Order, body: bytes, lines: Sequence[Document]) -> dict[str, Any]:
+    """The outbox row of a message, and the event of it on every line it carries."""
+    digest = hashlib.sha256(body).hexdigest()
+    said = {"message_id": message_id, "partner_id": order.supplier_id, "control": control, "document_type": kind, "sha256": digest}
+    for line in lines:
+        unit.add(line, "queued", SENDER, said | {"revision": line.revision, "order_revision": order.revision})
+    return {
+        **said, "order_id": order.order_id, "revision": order.revision, "body": body,
+        "lines": canonical({line.document_id: line.revision for line in lines}), "status": "pending", "attempts": 0,
+        "next_at": unit.recorded_at, "claimed_until": "", "last_error": "",
+    }  # fmt: skip
+
+
+class _Numbers:
+    """Order revisions and control numbers, each one more than the last one stored; the write lock makes them unique."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        by_order = sa.select(outbox.c.order_id, sa.func.max(outbox.c.revision)).group_by(outbox.c.order_id)
+        by_partner = sa.select(outbox.c.partner_id, sa.func.max(outbox.c.control)).group_by(outbox.c.partner_id)
+        self.revisions = {order_id: last for order_id, last in connection.execute(by_order)}
+        self.controls = {partner_id: last for partner_id, last in connection.execute(by_partner)}
+        self.message_id = connection.scalar(sa.select(sa.func.coalesce(sa.func.max(outbox.c.message_id), 0))) or 0
+
+    def next(self, order_id: str, partner_id: str) -> tuple[int, int, int]:
+        """The revision, control number and message id that come next; they stay free until taken."""
+        return self.revisions.get(order_id, -1) + 1, self.controls.get(partner_id, 0) + 1, self.message_id + 1
+
+    def take(self, order_id: str, partner_id: str) -> None:
+        self.revisions[order_id], self.controls[partner_id], self.message_id = self.next(order_id, partner_id)
+
+
+def dispatch(store: Store, partners: Mapping[str, Partner], now: datetime, hand_over: Deliver = deliver) -> SendReport:
+    """Send what is due, oldest first; a message waits for the earlier ones of its order, and the switch is read before each one.
+
+    A crash between sending and noting it down sends the same bytes under the same control number again, which a partner knows
+    for a repeat. Any number of workers may run: each message is claimed before it is sent.
+    """
+    sent = waiting = dead = 0
+    while (message := _claim(store, now)) is not None:
+        if isinstance(message, str):
+            return SendReport(sent=sent, waiting=waiting, dead=dead, is_stopped=True)
+        partner = partners.get(message.partner_id)
+        error: TransportError | None = None
+        try:
+            if partner is None:
+                raise TransportError(f"no address is known for {message.partner_id}")
+            hand_over(Envelope(message.control, message.document_type, message.order_id, bytes(message.body)), partner)
+        except TransportError as failure:
+            error = failure
+        outcome = _settle(store, now, message, error)
+        sent, waiting, dead = sent + (outcome == "sent"), waiting + (outcome == "pending"), dead + (outcome == "dead")
+    return SendReport(sent=sent, waiting=waiting, dead=dead)
+
+
+def _claim(store: Store, now: datetime) -> sa.Row[Any] | str | None:
+    """The next due message, claimed for this worker; 'stopped' where the switch holds one back; None where nothing is due."""
+    with store.writing(now) as unit:
+        wall, far = unit.recorded_at, stamp(datetime.fromisoformat(unit.recorded_at) + LONGEST_WAIT)
+        earlier = outbox.alias()
+        blocked = sa.exists().where(
+            earlier.c.order_id == outbox.c.order_id, earlier.c.revision < outbox.c.revision, earlier.c.status != "sent"
+        )  # fmt: skip
+        due = sa.or_(outbox.c.next_at <= wall, outbox.c.next_at > far)  # the clock was set back: do not wait for its old future
+        free = sa.or_(outbox.c.claimed_until <= wall, outbox.c.claimed_until > far)
+        query = sa.select(outbox).where(outbox.c.status == "pending", due, free, ~blocked).order_by(outbox.c.message_id).limit(1)
+        message = unit.connection.execute(query).first()
+        if message is None:
+            return None
+        if desk.is_stopped(unit.connection):
+            return "stopped"
+        until = stamp(datetime.fromisoformat(wall) + CLAIM)
+        unit.connection.execute(sa.update(outbox).where(outbox.c.message_id == message.message_id).values(claimed_until=until))
+        return message
+
+
+def _settle(store: Store, now: datetime, message: sa.Row[Any], error: TransportError | None) -> str:
+    """Note down how a sending ended: sent, to be tried again after a growing wait, or given up."""
+    with store.writing(now) as unit:
+        current = unit.connection.execute(sa.select(outbox).where(outbox.c.message_id == message.message_id)).one()
+        if current.status != "pending":
+            return str(current.status)  # another worker, or a resend after a crash, has been here
+        attempts, status = current.attempts + 1, "sent"
+        if error is not None:
+            status = "dead" if error.is_final or attempts >= ATTEMPTS else "pending"
+        if status != "pending":
+            _tell(unit, current, status, str(error or ""))
+        wait = min(FIRST_WAIT * 2 ** (attempts - 1), LONGEST_WAIT)
+        unit.connection.execute(
+            sa.update(outbox).where(outbox.c.message_id == message.message_id).values(
+                status=status, attempts=attempts, claimed_until="", last_error=str(error or "")[:500],
+                next_at=stamp(datetime.fromisoformat(unit.recorded_at) + wait) if error else current.next_at,
+            )
+        )  # fmt: skip
+        return status
+
+
+def _tell(unit: Unit, message: sa.Row[Any], status: str, why: str) -> None:
+    """The event of a sending on every line of the message."""
+    revisions = json.loads(message.lines)
+    for document in unit.read_in(documents.c.document_id, list(revisions)):
+        if status == "sent":
+            said = {"message_id": message.message_id, "revision": revisions[document.document_id], "attempts": message.attempts + 1}
+            unit.add(document, "sent", SENDER, said)
+        else:
+            unit.add(document, "undelivered", SENDER, {"message_id": message.message_id, "owner": "buyer", "reason": why})
+
+
+def revive(unit: Unit, message_id: int, by: str) -> None:
+    """Give a dead message another life, after a person looked: same bytes, same control number."""
+    message = unit.connection.execute(sa.select(outbox).where(outbox.c.message_id == message_id, outbox.c.status == "dead")).first()
+    if message is None:
+        raise LedgerError(f"message {message_id} is not in the dead letters")
+    for document in unit.read_in(documents.c.document_id, list(json.loads(message.lines))):
+        unit.add(document, "revived", by, {"message_id": message_id})
+    change = sa.update(outbox).where(outbox.c.message_id == message_id)
+    unit.connection.execute(change.values(status="pending", attempts=0, next_at=stamp(datetime.now(UTC)), claimed_until=""))

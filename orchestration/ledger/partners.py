@@ -1,0 +1,108 @@
+"""Whom we order from, and how they like to hear it: X12, or an e-mail with the order as CSV and PDF."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage
+from email.utils import format_datetime
+from typing import Literal
+
+from matplotlib.backends.backend_pdf import PdfPages
+from matplotlib.figure import Figure
+
+from models.procurement import edi
+from models.procurement.messages import Order, OrderedLine
+from models.procurement.x12 import Party, number
+
+COLUMNS = ("line", "action", "item", "quantity", "unit cost", "value", "due on")
+US = Party("STOCKHOUSE")
+PAGE = 40  # lines on one page of paper
+
+
+@dataclass(frozen=True)
+class Partner:
+    """A supplier, or a location that ships to others, as the sending station knows it.
+
+    address: a folder, where messages appear under `out` and answers are read from `in`, or an http(s) URL that takes a POST.
+    form: x12, or email for a partner that reads only mail. party and ours: both ends of an X12 envelope. mailbox: where mail
+    goes. usage: P for production, T for test; answers must say the same.
+    """
+
+    partner_id: str
+    address: str
+    currency: str
+    form: Literal["x12", "email"] = "x12"
+    party: Party | None = None
+    ours: Party = US
+    mailbox: str = ""
+    usage: Literal["P", "T"] = "P"
+
+    @property
+    def their(self) -> Party:
+        """The partner's end of the envelope: its own id where none was agreed."""
+        return self.party or Party(self.partner_id)
+
+    @property
+    def suffix(self) -> str:
+        """The file ending of what this partner is sent."""
+        return "edi" if self.form == "x12" else "eml"
+
+
+def render(order: Order, partner: Partner, control: int, at: datetime) -> bytes:
+    """The bytes a partner is sent, once and for all: a resend repeats them. Raises MessageError where X12 cannot say the order."""
+    if partner.form == "x12":
+        return edi.write(order, partner.ours, partner.their, control, at, partner.usage).encode()
+    return _mail(order, partner, control, at)
+
+
+def _mail(order: Order, partner: Partner, control: int, at: datetime) -> bytes:
+    title = f"Purchase order {order.order_id}" + (f", change {order.revision}" if order.revision else "")
+    mail = EmailMessage()
+    mail["Subject"], mail["To"] = title, partner.mailbox or partner.partner_id
+    mail["From"], mail["Date"] = partner.ours.id, format_datetime(at)
+    mail["Message-ID"] = f"<{order.order_id}.{control}@{partner.ours.id.lower()}>"
+    mail.set_content(f"{title}: {len(order.lines)} lines, {order.currency}. Please answer with this number and the line numbers.\n")
+    mail.add_attachment(table(order).encode(), maintype="text", subtype="csv", filename=f"{order.order_id}.csv")
+    mail.add_attachment(paper(order, title), maintype="application", subtype="pdf", filename=f"{order.order_id}.pdf")
+    mail.set_boundary(f"{order.order_id}-{control}")
+    return mail.as_bytes()
+
+
+def rows(lines: Sequence[OrderedLine]) -> Iterator[tuple[str, ...]]:
+    """The lines as people read them."""
+    for line in lines:
+        value = f"{line.quantity * line.unit_cost:.2f}"
+        yield (line.line_id, line.action, line.item_id, number(line.quantity), number(line.unit_cost), value, line.due_on.isoformat())
+
+
+def table(order: Order) -> str:
+    """The order as CSV, one line a row."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows(order.lines)])
+    return text.getvalue()
+
+
+def paper(order: Order, title: str) -> bytes:
+    """The order as a PDF, forty lines a page."""
+    shown, total = list(rows(order.lines)), sum(line.quantity * line.unit_cost for line in order.lines)
+    pages = [shown[start : start + PAGE] for start in range(0, len(shown), PAGE)]
+    file = io.BytesIO()
+    with PdfPages(file, metadata={"Title": title, "CreationDate": None}) as pdf:
+        for place, page in enumerate(pages, start=1):
+            figure = Figure(figsize=(8.27, 11.69))
+            figure.text(0.08, 0.95, title, size=15, weight="bold")
+            head = f"to {order.supplier_id}    deliver to {order.location_id}    {order.ordered_on}    page {place} of {len(pages)}"
+            figure.text(0.08, 0.925, head, size=9)
+            axes = figure.add_axes((0.08, 0.06, 0.84, 0.85))
+            axes.set_axis_off()
+            drawn = axes.table(cellText=page, colLabels=COLUMNS, loc="upper center", cellLoc="right", edges="horizontal")
+            drawn.auto_set_font_size(False)
+            drawn.set_fontsize(8)
+            if place == len(pages):
+                figure.text(0.92, 0.04, f"total {total:,.2f} {order.currency}", size=10, ha="right")
+            pdf.savefig(figure)
+    return file.getvalue()
