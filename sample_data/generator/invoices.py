@@ -123,7 +123,6 @@ class Flows:
     first_sale: dict[Pair, int] = field(default_factory=dict)
     prices: dict[str, dict[int, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     names: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    selling_days: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     open_days: set[int] = field(default_factory=set)
 
     @classmethod
@@ -147,7 +146,6 @@ class Flows:
             self.first_sale[pair] = min(index, self.first_sale.get(pair, index))
             self.prices[line.item][index].append(line.price)
             self.names[line.item][line.description.strip()] += 1
-            self.selling_days[line.item].add(index)
 
     @property
     def pairs(self) -> list[Pair]:

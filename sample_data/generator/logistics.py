@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import fsum
 from pathlib import Path
 
 from generator.calendar import LAST, LISTED, at, day
@@ -59,7 +60,7 @@ def _inbound(books: Books, lateness: Lateness) -> Iterator[Consignment]:
         if left <= LAST:
             yield Consignment(
                 supplier.supplier_id, "DC1", supplier.mode, left, first.due_on, index,
-                sum(line.item.weight_kg * units for line, units in lines), lateness.freight(supplier.mode, order, index),
+                fsum(line.item.weight_kg * units for line, units in lines), lateness.freight(supplier.mode, order, index),
                 tuple((order, line.line, line.item.item_id, units) for line, units in lines),
             )  # fmt: skip
 
@@ -70,7 +71,7 @@ def _outbound(books: Books, master: dict[str, Item], lateness: Lateness) -> Iter
     for sent in books.transfers:
         lorries[sent.location_id, sent.sent_on].append(sent)
     for (place, left), load in lorries.items():
-        weight = sum(master[sent.item_id].weight_kg * sent.quantity for sent in load)
+        weight = fsum(master[sent.item_id].weight_kg * sent.quantity for sent in load)
         yield Consignment("DC1", place, "Truck", left, load[0].due_on, load[0].arrived_on, weight, lateness.freight("Truck", place, left))
 
 
