@@ -132,13 +132,14 @@ def calibrate(
     upper = counts.cdf(units, mean, spread, whole_units)
     lower = counts.cdf(units - 1, mean, spread, whole_units) if whole_units else upper
     rest = ~first if booster is not None else np.ones(len(units), bool)
-    edges, curves = _curves(mean[rest], (lower + random.random(len(units)) * (upper - lower))[rest])
+    edges, curves = pit_curves(mean[rest], (lower + random.random(len(units)) * (upper - lower))[rest])
     correlation = _correlation(ndtri(np.clip((lower + upper) / 2, 1e-4, 1 - 1e-4)), path, offset, horizon)
     found = Calibration(whole_units, overall, booster, edges, curves, correlation, {})
     return Calibration(whole_units, overall, booster, edges, curves, correlation, _scores(found, mean, spread, units, rest))
 
 
-def _curves(mean: Floats, pit: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def pit_curves(mean: Floats, pit: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Conformal curves from probability integral transforms: per size of the mean, where each level of GRID truly lies."""
     classes = max(1, min(CLASSES, len(mean) // 200))
     edges = np.asarray(np.unique(np.quantile(mean, np.linspace(0, 1, classes + 1)[1:-1])) if classes > 1 else [], np.float64)
     kind = np.searchsorted(edges, mean)

@@ -178,7 +178,7 @@ class Design:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Design:
         spec = dict(data["spec"])
-        spec["levels"] = tuple(tuple(level) for level in spec["levels"])
+        spec |= {name: tuple(tuple(group) for group in spec[name]) for name in ("levels", "totals")}
         return cls(Spec(**spec), data["codes"], data["floor"], data["new_level"])
 
 

@@ -54,7 +54,8 @@ class Spec:
     """What to forecast and how much work to spend: the grain, how many periods ahead, whole units or not.
 
     levels: groups of series whose total a level model also forecasts, such as (("location_id", "category"),); the bottom
-    forecasts are aligned to it only as far as rolling origins say it helps. rows: training rows at most; rounds: trees;
+    forecasts are aligned to it only as far as rolling origins say it helps. totals: groups whose total gets a distribution of
+    its own, such as ((), ("category",)). rows: training rows at most; rounds: trees;
     half_life: periods after which a training row counts half.
     """
 
@@ -62,6 +63,7 @@ class Spec:
     horizon: int
     whole_units: bool = True
     levels: tuple[tuple[str, ...], ...] = (("location_id", "category"),)
+    totals: tuple[tuple[str, ...], ...] = ()
     rows: int = 500_000
     rounds: int = 200
     half_life: float | None = None

@@ -25,6 +25,7 @@ from models.forecasting.design import COLUMNS, Base, Design, Plans
 from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import LABEL, Floats, Panel, Spec, locate, panels, series_keys
 from models.forecasting.levels import STRENGTHS, Level, alignment, forecast_totals, train_level
+from models.forecasting.totals import TotalSpread, grouping, learn_spread
 
 #: Periods held out to learn how forecasts err: so many more than the horizon, and as a share of history at most.
 HOLDOUT = {"day": 28, "week": 20, "month": 8}
@@ -33,7 +34,7 @@ HOLDOUT_SHARE = 0.35
 EARLY_SHARE = 0.5
 #: Forecasts to learn the distribution from, at most.
 CALIBRATION_ROWS = 400_000
-ALIGNMENT_ROWS = 2_000_000
+ALIGNMENT_ROWS = 3_500_000
 #: A location that usually sells this many units and sold none was closed.
 BUSY = 20.0
 
@@ -47,6 +48,7 @@ class DemandModel:
     booster: xgb.Booster | None
     levels: tuple[Level, ...]
     calibration: Calibration
+    totals: tuple[TotalSpread, ...]
     closed: dict[str, list[str]]
     card: dict[str, Any]
 
@@ -74,6 +76,10 @@ class DemandModel:
         return Forecast(
             origins.select(SERIES), starts, quantiles, values.reshape(shape), mean, self.calibration.correlation, self.spec.whole_units
         )
+
+    def predict_totals(self, made: Forecast, origins: pl.DataFrame) -> dict[tuple[str, ...], Forecast]:
+        """The forecasts of the totals that spec.totals names, each with its own distribution; origins: the rows `made` came from."""
+        return {spread.columns: spread.forecast(made, origins) for spread in self.totals}
 
     def prepare(self, origins: pl.DataFrame, plans: pl.DataFrame | None) -> tuple[Base, Plans]:
         """The scaled features and plans of origins of one date; refuses none, several dates, and a series asked for twice."""
@@ -117,6 +123,7 @@ class DemandModel:
             "design": self.design.to_dict(),
             "levels": [{"columns": v.columns, "design": v.design.to_dict(), "strength": v.strength} for v in self.levels],
             "calibration": self.calibration.to_dict(),
+            "totals": [spread.to_dict() for spread in self.totals],
             "closed": self.closed,
             "card": self.card,
             "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in parts.items()},
@@ -147,7 +154,8 @@ class DemandModel:
             for i, v in enumerate(document["levels"])
         )
         calibration = Calibration.from_dict(document["calibration"], booster("dispersion"))
-        return cls(design.spec, design, booster("mean"), levels, calibration, document["closed"], document["card"])
+        totals = tuple(TotalSpread.from_dict(v) for v in document["totals"])
+        return cls(design.spec, design, booster("mean"), levels, calibration, totals, document["closed"], document["card"])
 
 
 def fit(origins: pl.DataFrame, labels: pl.DataFrame, plans: pl.DataFrame | None, spec: Spec) -> DemandModel:
@@ -172,7 +180,15 @@ def fit(origins: pl.DataFrame, labels: pl.DataFrame, plans: pl.DataFrame | None,
     early = _train(design, base, demand, planned, spec, since, EARLY_SHARE)
     held = _held_out(base, since, end, spec)
     levels = _align(origins, keys, demand, planned, design, base, early, held, since, end, spec)
-    calibration = _calibrate(origins, levels.early, demand, planned, design, base, early, held, spec)
+    honest = _honest(origins, levels.early, demand, planned, design, base, early, held, spec)
+    calibration = _calibrate(honest, design, spec)
+    totals = tuple(
+        learn_spread(
+            columns, [v.mean for v in honest], [v.came for v in honest], [grouping(v.origins, columns)[1] for v in honest],
+            spec.whole_units, spec.seed,
+        )
+        for columns in (spec.totals if honest else ())
+    )  # fmt: skip
     booster = _train(design, base, demand, planned, spec, end)
     last = labels["target_on"].max()
     card = {
@@ -184,7 +200,7 @@ def fit(origins: pl.DataFrame, labels: pl.DataFrame, plans: pl.DataFrame | None,
         "unseen": calibration.scores,
         "periods_unseen": end - since,
     }
-    return DemandModel(spec, design, booster, levels.final, calibration, _closed_days(demand, keys, spec), card)
+    return DemandModel(spec, design, booster, levels.final, calibration, totals, _closed_days(demand, keys, spec), card)
 
 
 @dataclass(frozen=True)
@@ -281,39 +297,50 @@ def _total_error(mean: Floats, observed: Floats, group: np.ndarray[Any, Any], gr
     return float(((error**2).sum(axis=1) / np.maximum(size, 1.0)).sum())
 
 
-def _calibrate(
+@dataclass(frozen=True)
+class _Honest:
+    """What the early model said at one origin it had not seen, and what came: (N, H) each."""
+
+    origins: pl.DataFrame
+    base: Base
+    plans: Plans
+    mean: Floats
+    came: Floats
+
+
+def _honest(
     origins: pl.DataFrame, levels: tuple[Level, ...], demand: Panel, plans: Plans, design: Design, base: Base,
     booster: xgb.Booster | None, held: list[int], spec: Spec,
-) -> Calibration:  # fmt: skip
-    random = np.random.default_rng(spec.seed + 1)
-    matrix, mean, units, path, offset = [], [], [], [], []
-    first = 0
+) -> list[_Honest]:  # fmt: skip
+    out = []
     for origin in held:
         rows = np.flatnonzero(base.origin == origin)
         here = origins[rows]
         one, local = _at(design, here, plans)
-        expected = _grid(booster, design, one, local, spec)
+        mean = _grid(booster, design, one, local, spec)
         for level in levels:
-            expected = expected * level.factors(here, local, expected)
-        observed = _observed(demand, base, rows, origin, spec)
-        most = max(1, CALIBRATION_ROWS // (len(held) * spec.horizon))
-        chosen = np.sort(random.permutation(len(rows))[:most])
+            mean = mean * level.factors(here, local, mean)
+        out.append(_Honest(here, one, local, mean, _observed(demand, base, rows, origin, spec)))
+    return out
+
+
+def _calibrate(honest: list[_Honest], design: Design, spec: Spec) -> Calibration:
+    if not honest:
+        return uncalibrated(spec.whole_units, spec.horizon)
+    random = np.random.default_rng(spec.seed + 1)
+    parts = []
+    first = 0
+    for v in honest:
+        most = max(1, CALIBRATION_ROWS // (len(honest) * spec.horizon))
+        chosen = np.sort(random.permutation(len(v.mean))[:most])
         pair = np.arange(len(chosen) * spec.horizon)
         row, step = chosen[pair // spec.horizon], pair % spec.horizon
-        known = ~np.isnan(observed[row, step])
+        known = ~np.isnan(v.came[row, step])
         row, step = row[known], step[known]
-        matrix.append(design.rows(one, row, step, local))
-        mean.append(expected[row, step])
-        units.append(observed[row, step])
-        path.append(first + row)
-        offset.append(step)
-        first += len(rows)
-    if not held:
-        return uncalibrated(spec.whole_units, spec.horizon)
-    return calibrate(
-        np.concatenate(matrix), np.concatenate(mean), np.concatenate(units), np.concatenate(path), np.concatenate(offset),
-        spec.horizon, spec.whole_units, spec.seed, spec.threads,
-    )  # fmt: skip
+        parts.append((design.rows(v.base, row, step, v.plans), v.mean[row, step], v.came[row, step], first + row, step))
+        first += len(v.mean)
+    matrix, mean, units, path, offset = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return calibrate(matrix, mean, units, path, offset, spec.horizon, spec.whole_units, spec.seed, spec.threads)
 
 
 def _closed_days(demand: Panel, keys: pl.DataFrame, spec: Spec) -> dict[str, list[str]]:

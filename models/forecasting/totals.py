@@ -1,0 +1,116 @@
+"""The distribution of a total: sums of series err together, so their spread is learned on totals and not added up from parts.
+
+Variance of a total = near x mean + far x mean²: the first part is what averages out over many series, the second what hits all alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from models.forecasting import counts
+from models.forecasting.calibration import GRID, pit_curves
+from models.forecasting.forecast import Forecast
+from models.forecasting.inputs import Indices
+from models.forecasting.levels import SEPARATOR, group_name
+
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class TotalSpread:
+    """How totals over the groups that `columns` name erred on unseen periods, and what each level must be set to."""
+
+    columns: tuple[str, ...]
+    near: float
+    far: float
+    edges: NDArray[np.float64]
+    curves: NDArray[np.float64]
+    whole_units: bool
+
+    def dispersion(self, mean: Floats) -> Floats:
+        return np.maximum(self.near + self.far * mean, 0.02)
+
+    def quantiles(self, mean: Floats, levels: tuple[float, ...]) -> Floats:
+        """Quantiles of totals, (n, Q) units."""
+        out = np.zeros((len(mean), len(levels)), np.float32)
+        kind = np.searchsorted(self.edges, mean)
+        for k in range(len(self.curves)):
+            rows = np.flatnonzero(kind == k)
+            adjusted = np.clip(np.interp(levels, GRID, self.curves[k]), 1e-6, 1 - 1e-6)
+            out[rows] = counts.quantiles(mean[rows], self.dispersion(mean[rows]), adjusted, self.whole_units)
+        return out
+
+    def forecast(self, made: Forecast, attributes: pl.DataFrame) -> Forecast:
+        """The forecast of every group's total; attributes: rows as made.keys, with the columns that name the groups."""
+        names, group = grouping(attributes, self.columns)
+        mean = sums(made.mean.astype(np.float64), group, len(names))
+        values = self.quantiles(mean.reshape(-1), made.quantiles).reshape(*mean.shape, len(made.quantiles))
+        location = [name.split(SEPARATOR)[self.columns.index("location_id")] if "location_id" in self.columns else "" for name in names]
+        keys = pl.DataFrame({"item_id": names, "location_id": location}, schema={"item_id": pl.String, "location_id": pl.String})
+        return Forecast(keys, made.period_starts, made.quantiles, values, mean.astype(np.float32), made.correlation, made.whole_units)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "columns": self.columns,
+            "near": self.near,
+            "far": self.far,
+            "edges": self.edges.tolist(),
+            "curves": self.curves.tolist(),
+            "whole_units": self.whole_units,
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> TotalSpread:
+        edges, curves = np.asarray(data["edges"], np.float64), np.asarray(data["curves"], np.float64)
+        return cls(tuple(data["columns"]), data["near"], data["far"], edges, curves, data["whole_units"])
+
+
+def grouping(frame: pl.DataFrame, columns: tuple[str, ...]) -> tuple[list[str], Indices]:
+    """The sorted names of the groups and the group of each row; no columns = one total of everything."""
+    if not columns:
+        return [""], np.zeros(len(frame), np.int64)
+    names = frame.select(group_name(columns, frame).alias("name"))["name"]
+    distinct = names.unique().sort()
+    return distinct.to_list(), distinct.search_sorted(names).cast(pl.Int64).to_numpy()
+
+
+def sums(values: Floats, group: Indices, groups: int) -> Floats:
+    out = np.zeros((groups, *values.shape[1:]))
+    np.add.at(out, group, values)
+    return out
+
+
+def learn_spread(
+    columns: tuple[str, ...], mean: list[Floats], actual: list[Floats], group: list[Indices], whole_units: bool, seed: int
+) -> TotalSpread:
+    """Learn from forecasts of unseen periods: per origin the series' mean and what came (N, H), and each series' group.
+
+    A period unknown for a series is left out of its group's mean and of its total alike.
+    """
+    expected, came = [], []
+    for m, a, g in zip(mean, actual, group, strict=True):
+        known = ~np.isnan(a)
+        groups = int(g.max()) + 1
+        expected.append(sums(np.where(known, m, 0.0), g, groups).reshape(-1))
+        came.append(sums(np.where(known, a, 0.0), g, groups).reshape(-1))
+    total, observed = np.concatenate(expected), np.concatenate(came)
+    kept = total > 1e-6
+    total, observed = total[kept], observed[kept]
+    if len(total) < 30:
+        return TotalSpread(columns, 2.0, 0.05, np.zeros(0), GRID[None, :].copy(), whole_units)
+    scatter = (observed - total) ** 2 / total
+    # each row counts by its own expected scatter, so neither the large nor the small totals decide alone
+    weight = 1 / (1 + 0.05 * total)
+    near, far = nnls(np.column_stack([weight, weight * total]), weight * scatter)[0]
+    spread = TotalSpread(columns, float(near), float(far), np.zeros(0), GRID[None, :].copy(), whole_units)
+    dispersion = spread.dispersion(total)
+    upper = counts.cdf(observed, total, dispersion, whole_units)
+    lower = counts.cdf(observed - 1, total, dispersion, whole_units) if whole_units else upper
+    edges, curves = pit_curves(total, lower + np.random.default_rng(seed).random(len(total)) * (upper - lower))
+    return TotalSpread(columns, float(near), float(far), edges, curves, whole_units)

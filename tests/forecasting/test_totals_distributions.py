@@ -1,0 +1,74 @@
+"""Counts have the quantiles they should; totals of series that err together are as uncertain as they are."""
+
+from datetime import date
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import nbinom
+
+from models.forecasting import counts
+from models.forecasting.forecast import PATH_LEVELS, Forecast
+from models.forecasting.inputs import Spec
+from models.forecasting.totals import TotalSpread, grouping, learn_spread
+
+LEVELS = np.array([0.005, 0.25, 0.5, 0.75, 0.975, 0.995])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0.01, 50), st.floats(1.05, 20))
+def test_count_quantiles_are_those_of_the_negative_binomial(mean: float, dispersion: float):
+    exact = nbinom.ppf(LEVELS, mean / (dispersion - 1), 1 / dispersion)
+    np.testing.assert_array_equal(counts.quantiles(np.array([mean]), np.array([dispersion]), LEVELS)[0], exact)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0.01, 500), st.floats(0.1, 20), st.booleans())
+def test_a_quantile_is_the_smallest_demand_that_reaches_its_level(mean: float, dispersion: float, whole: bool):
+    found = counts.quantiles(np.array([mean]), np.array([dispersion]), LEVELS, whole)[0].astype(float)
+    assert (np.diff(found) >= 0).all()
+    reach = counts.cdf(
+        found, np.full(6, mean), np.full(6, max(dispersion, counts.EQUAL) if whole and mean <= counts.LARGE else dispersion), whole
+    )
+    assert (reach >= LEVELS - 2e-3).all()
+
+
+def test_zero_mean_is_always_zero():
+    assert (counts.quantiles(np.zeros(2), np.ones(2), LEVELS) == 0).all()
+
+
+def totals_world(seed: int):
+    """Fifty series whose days rise and fall together by a fifth."""
+    random = np.random.default_rng(seed)
+    mean = [np.full((50, 28), 10.0) for _ in range(8)]
+    actual = [random.poisson(m * random.gamma(25, 1 / 25, (1, 28))).astype(np.float32) for m in mean]
+    return mean, actual
+
+
+def test_totals_that_move_together_are_covered_and_parts_added_up_would_not_be():
+    frame = pl.DataFrame({"item_id": [f"i{k}" for k in range(50)], "location_id": ["x"] * 50, "category": ["a", "b"] * 25})
+    mean, actual = totals_world(0)
+    names, group = grouping(frame, ("category",))
+    spread = learn_spread(("category",), mean, actual, [group] * 8, True, 0)
+    assert spread.far == pytest.approx(0.04, abs=0.02)
+    came = totals_world(1)[1]
+    made = Forecast(frame.select("item_id", "location_id"), Spec("day", 28).starts(date(2025, 1, 1)), PATH_LEVELS,
+                    np.repeat(mean[0][:, :, None], len(PATH_LEVELS), axis=2).astype(np.float32), mean[0].astype(np.float32))  # fmt: skip
+    totals = spread.forecast(made, frame)
+    assert totals.keys["item_id"].to_list() == names == ["a", "b"]
+    assert totals.mean == pytest.approx(np.full((2, 28), 250.0))
+    observed = np.stack([np.stack([c[group == g].sum(axis=0) for g in (0, 1)]) for c in came])
+    for level in (0.5, 0.75, 0.975):
+        assert (observed <= totals.at(level)[None]).mean() == pytest.approx(level, abs=0.08)
+    assert (observed <= 250 + 1.96 * np.sqrt(250)).mean() < 0.85
+    assert TotalSpread.from_dict(spread.to_dict()).forecast(made, frame).values == pytest.approx(totals.values)
+
+
+def test_unknown_periods_are_left_out_of_both_sides_of_a_total():
+    mean, actual = totals_world(2)
+    for a in actual:
+        a[:25, ::2] = np.nan
+    spread = learn_spread((), mean, actual, [np.zeros(50, np.int64)] * 8, True, 0)
+    assert spread.near + 500 * spread.far < 60
