@@ -1,3 +1,10 @@
+{# A CTE read more than once is spelled out each time: the engine would otherwise keep a copy of every row in memory. #}
+{% macro inlined() -%} {{ adapter.dispatch('inlined')() }} {%- endmacro %}
+
+{% macro default__inlined() %}{% endmacro %}
+
+{% macro duckdb__inlined() -%} not materialized {%- endmacro %}
+
 {#
   The versions of each fact: same row_key, other content, ordered by when it was known. Adds valid_until (when the next version
   became known) and is_current. Most keys have one version, so only corrected keys are sorted.

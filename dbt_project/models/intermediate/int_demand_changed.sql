@@ -27,7 +27,9 @@ news as (
   select item_id, location_id, event_at, known_at, sold, 0.0 as returned, revenue, lines, 0 as stock_outs from sale_news
   union all
   select item_id, location_id, event_at, known_at, 0.0, returned, -revenue, 0, stock_outs from other_news
-)
+),
+
+dated as (select *, {{ local_day('event_at') }} as day from news)
 
 select
   series.series_id,
@@ -38,9 +40,9 @@ select
   sum(news.revenue) as revenue,
   cast(sum(news.lines) as integer) as lines,
   cast(sum(news.stock_outs) as integer) as stock_outs
-from news
+from dated as news
 inner join {{ ref('int_series_started') }} as series
   on news.item_id = series.item_id and news.location_id = series.location_id
-inner join {{ ref('int_calendar_spined') }} as calendar on calendar.day = {{ local_day('news.event_at') }}
+inner join {{ ref('int_calendar_spined') }} as calendar on news.day = calendar.day
 inner join {{ ref('int_periods_closed') }} as period on calendar.period_start = period.period_start
 group by 1, 2, 3

@@ -1,34 +1,27 @@
 -- prices with ids resolved and every row dated: its own time, else the first day of its period
-with prices as (
+with prices as {{ inlined() }} (
   {{ identified(ref('stg_prices'), {'item_id': 'item', 'location_id': 'location'}) }}
 ),
 
-periods as (
-  select period_id, {{ midnight_of('min(day)') }} as event_at, min(known_at) as known_at
-  from {{ ref('stg_calendar') }}
-  where is_current
-  group by period_id
-),
-
-found as (
+found as {{ inlined() }} (
   select
-    prices.* exclude (event_at, known_at, valid_until, is_current),
+    prices.item_id, prices.location_id, prices.price, prices.list_price, prices.row_key, prices.row_hash, prices.handed_over_at,
     periods.event_at,
     greatest(
       coalesce(prices.known_at, periods.event_at + coalesce(prices.known_lag, interval 0 day)), prices.handed_over_at, periods.known_at
     ) as known_at
   from prices
-  inner join periods on prices.period_id = periods.period_id
+  inner join {{ ref('int_periods_named') }} as periods on prices.period_id = periods.period_id
   where prices.event_at is null
 ),
 
-known as (select * from found where known_at <= {{ now_at() }})
+known as {{ inlined() }} (select * from found where known_at <= {{ now_at() }})
 
-select item_id, location_id, price, list_price, event_at, row_key, known_at, is_current
+select item_id, location_id, price, list_price, event_at, known_at, is_current
 from prices
 where event_at is not null
 
 union all
 
-select item_id, location_id, price, list_price, event_at, row_key, known_at, is_current
+select item_id, location_id, price, list_price, event_at, known_at, is_current
 from ({{ versions('known') }}) as versioned

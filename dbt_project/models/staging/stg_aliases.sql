@@ -1,4 +1,4 @@
-with source as (
+with source as {{ inlined() }} (
   select * from {{ source('raw', 'aliases') }}
   where known_at <= {{ now_at() }} or known_at is null
 ),

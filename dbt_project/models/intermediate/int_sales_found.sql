@@ -1,0 +1,25 @@
+-- sales that say only their order or period: dated by it, known when it says, and versioned by that
+with sales as (
+  {{ identified(ref('stg_sales'), {'item_id': 'item', 'location_id': 'location'}) }}
+  where fact.event_at is null
+),
+
+orders as ({{ newest('stg_orders', ['order_id'], ['event_at', 'known_at']) }}),
+
+found as (
+  select
+    sales.item_id, sales.location_id, sales.quantity, sales.revenue, sales.order_id, sales.customer_id, sales.row_key, sales.row_hash,
+    sales.handed_over_at,
+    coalesce(orders.event_at, periods.event_at) as event_at,
+    greatest(
+      coalesce(sales.known_at, coalesce(orders.event_at, periods.event_at) + coalesce(sales.known_lag, interval 0 day)),
+      sales.handed_over_at, orders.known_at, periods.known_at
+    ) as known_at
+  from sales
+  left join orders on sales.order_id = orders.order_id
+  left join {{ ref('int_periods_named') }} as periods on sales.period_id = periods.period_id and orders.order_id is null
+),
+
+known as (select * from found where known_at <= {{ now_at() }})
+
+select * from ({{ versions('known') }}) as versioned
