@@ -12,6 +12,9 @@ from feast.repo_config import RegistryConfig
 
 from feature_repo.features import ENTITIES, SERVICES, VIEWS
 from feature_repo.offline_store import WarehouseOfflineStoreConfig
+from feature_repo.online import delete_entity, materialize_online, push
+
+__all__ = ["delete_entity", "materialize_online", "open_store", "push", "training_frame"]
 
 PROJECT = "stockhouse"
 NOW = "SELECT now_at FROM raw.world"
@@ -24,11 +27,14 @@ def open_store(warehouse: Path, features_dir: Path, online: dict[str, Any] | Non
     online store settings, such as {"type": "redis", "connection_string": "localhost:6379"}; None is SQLite in features_dir.
     """
     features_dir.mkdir(parents=True, exist_ok=True)
+    online = online or {"type": "sqlite", "path": str(features_dir / "online.db")}
+    if online["type"] == "redis":
+        online = {"skip_dedup": True} | online  # Feast would refuse a correction, which has the event time of what it corrects
     config = RepoConfig(
         project=PROJECT,
         provider="local",
         registry=RegistryConfig(path=str(features_dir / "registry.db")),
-        online_store=online or {"type": "sqlite", "path": str(features_dir / "online.db")},
+        online_store=online,
         offline_store=WarehouseOfflineStoreConfig(
             path=str(warehouse), now=NOW, memory_limit=memory_limit, spill=str(features_dir / "spill")
         ),

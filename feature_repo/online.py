@@ -1,0 +1,194 @@
+"""Keeps the online store equal to what is known now: late rows, corrections, pushes and deletions included.
+
+Beside the registry lies one Parquet file a view with the rows being served. A refresh compares everything known at Now with that file
+and writes the difference, so it goes by content, never by a high-water mark that a late row could slip under (feast#4133).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+from feast import FeatureStore, FeatureView
+from feast.infra.key_encoding_utils import serialize_entity_key
+from feast.infra.online_stores.helpers import _mmh3, compute_table_id
+from feast.utils import _convert_arrow_to_proto
+
+from feature_repo.asof import FeatureRows, quote
+from feature_repo.sources import relation, row_id
+from feature_repo.warehouse import open_warehouse
+
+BATCH = 10_000
+
+
+def materialize_online(store: FeatureStore, now: datetime) -> int:
+    """Bring every online view up to what was known at `now` (UTC), and return how many rows were written or deleted.
+
+    Views about a target day serve that day and later. Rows pushed since, with a later event or known time, keep serving. If it fails,
+    what was served before goes on serving, and the next call does the rest.
+    """
+    return sum(_refresh(store, view, now) for view in store.list_feature_views() if view.online)
+
+
+def push(store: FeatureStore, view_name: str, rows: pl.DataFrame) -> int:
+    """Serve rows of a view before the warehouse knows them, such as an event just received; returns how many were newer than the served.
+
+    rows: the view's join keys, all its features and its times (naive times are UTC). They serve until the warehouse knows as much.
+    """
+    view = _view(store, view_name)
+    with _open(store) as con:
+        con.execute(f"CREATE TEMP TABLE told AS {_rows(con, store, view).last(None, _literal(datetime(1, 1, 1)))}")
+        expected = [name for name, *_ in con.execute("DESCRIBE told").fetchall()]
+        if set(rows.columns) != set(expected):
+            raise LookupError(f"rows pushed to {view_name} need exactly the columns {expected}; they have {rows.columns}")
+        con.register("given", rows.to_arrow())
+        con.execute("INSERT INTO told BY NAME SELECT * FROM given")
+        _load_served(con, store, view)
+        con.execute(f"""
+            CREATE TEMP TABLE newer AS SELECT told.*, true AS is_pushed FROM told LEFT JOIN served USING ({_keys(view)})
+            WHERE served.is_pushed IS NULL OR {_version(view, "told")} > {_version(view, "served")}
+            QUALIFY row_number() OVER (PARTITION BY {_keys(view)} ORDER BY {_version(view, "told")} DESC) = 1""")
+        con.execute(f"CREATE TEMP TABLE next AS FROM newer UNION ALL BY NAME FROM served ANTI JOIN newer USING ({_keys(view)})")
+        return _serve(con, store, view)
+
+
+def delete_entity(store: FeatureStore, join_key: str, value: str) -> int:
+    """Stop serving everything about one entity, such as ('item_id', '85123A'), in every view keyed by it; returns the rows deleted.
+
+    A later refresh serves it again if the warehouse still knows it.
+    """
+    deleted = 0
+    for view in store.list_feature_views():
+        if view.online and join_key in view.join_keys:
+            with _open(store) as con:
+                _load_told(con, store, view, None)
+                _load_served(con, store, view)
+                con.execute(f"CREATE TEMP TABLE next AS FROM served WHERE CAST({quote(join_key)} AS VARCHAR) <> ?", [value])
+                deleted += _serve(con, store, view)
+    return deleted
+
+
+def _refresh(store: FeatureStore, view: FeatureView, now: datetime) -> int:
+    with _open(store) as con:
+        _load_told(con, store, view, now)
+        _load_served(con, store, view)
+        con.execute(f"""
+            CREATE TEMP TABLE kept AS SELECT served.* FROM served LEFT JOIN told USING ({_keys(view)})
+            WHERE served.is_pushed AND coalesce({_version(view, "served")} > {_version(view, "told")}, true)""")
+        con.execute(f"""
+            CREATE TEMP TABLE next AS FROM kept UNION ALL BY NAME
+            SELECT *, false AS is_pushed FROM told ANTI JOIN kept USING ({_keys(view)})""")
+        return _serve(con, store, view)
+
+
+def _serve(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: FeatureView) -> int:
+    """Write what differs between `served` and `next`, then remember `next` as served."""
+    provider = store._get_provider()
+    changed = _protos(con, view, "SELECT * EXCLUDE (is_pushed) FROM next EXCEPT SELECT * EXCLUDE (is_pushed) FROM served")
+    gone = _protos(con, view, f"SELECT * EXCLUDE (is_pushed) FROM served ANTI JOIN next USING ({_keys(view)})")
+    for start in range(0, len(changed), BATCH):
+        provider.online_write_batch(store.config, view, changed[start : start + BATCH], None)
+    if gone:
+        _delete(store, view, [key for key, *_ in gone])
+    path = _served_file(store, view)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".part")
+    con.execute(f"COPY next TO '{str(aside).replace(chr(39), chr(39) * 2)}' (FORMAT parquet)")
+    aside.replace(path)
+    return len(changed) + len(gone)
+
+
+def _load_told(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: FeatureView, now: datetime | None) -> None:
+    """Table `told`: each key's answer at Now, or no row at all without a Now."""
+    con.execute(f"CREATE TEMP TABLE told AS {_rows(con, store, view).last(None, _literal(now or datetime(1, 1, 1)))}")
+    if now and "target_on" in view.join_keys:
+        con.execute(f"DELETE FROM told WHERE target_on < CAST({_literal(now)} AS DATE)")
+
+
+def _load_served(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: FeatureView) -> None:
+    """Table `served`: the rows the online store holds, with the columns of `told`; a view whose columns changed starts anew."""
+    con.execute("CREATE TEMP TABLE served AS SELECT *, false AS is_pushed FROM told LIMIT 0")
+    path = str(_served_file(store, view)).replace("'", "''")
+    if Path(path).is_file():
+        columns = [name for name, *_ in con.execute(f"DESCRIBE FROM read_parquet('{path}')").fetchall()]
+        if columns == [name for name, *_ in con.execute("DESCRIBE served").fetchall()]:
+            con.execute(f"INSERT INTO served BY NAME FROM read_parquet('{path}')")
+
+
+def _protos(con: duckdb.DuckDBPyConnection, view: FeatureView, sql: str) -> list[tuple[Any, ...]]:
+    """The rows of a query as Feast's (entity key, values, event time, known time)."""
+    days = [f"timezone('UTC', CAST({key} AS TIMESTAMP)) AS {key}" for key in view.join_keys if key == "target_on"]
+    table: pa.Table = con.execute(f"SELECT * {f'REPLACE ({days[0]})' if days else ''} FROM ({sql})").to_arrow_table()
+    kinds = {entity.name: entity.dtype.to_value_type() for entity in view.entity_columns}
+    batches = [batch for batch in table.to_batches(BATCH) if batch.num_rows]
+    return [row for batch in batches for row in _convert_arrow_to_proto(batch, view, kinds)]
+
+
+def _delete(store: FeatureStore, view: FeatureView, keys: list[Any]) -> None:
+    """Remove keys of a view; Feast offers no such call, so each kind of store is told in its own language."""
+    config = store.config
+    online: Any = store._get_provider().online_store
+    serialized = [serialize_entity_key(key, config.entity_key_serialization_version) for key in keys]
+    table = compute_table_id(config.project, view, config.registry.enable_online_feature_view_versioning)
+    kind = type(online).__name__
+    if kind == "SqliteOnlineStore":
+        with online._get_conn(config) as connection:
+            connection.executemany(f"DELETE FROM {quote(table)} WHERE entity_key = ?", [(key,) for key in serialized])
+    elif kind == "PostgreSQLOnlineStore":
+        with online._get_conn(config) as connection, connection.cursor() as cursor:
+            cursor.executemany(f"DELETE FROM {quote(table)} WHERE entity_key = %s", [(key,) for key in serialized])
+            connection.commit()
+    elif kind == "RedisOnlineStore":
+        fields = [_mmh3(f"{view.name}:{feature.name}") for feature in view.features] + [f"_ts:{view.name}".encode()]
+        with online._get_client(config.online_store).pipeline(transaction=False) as pipe:
+            for key in serialized:
+                pipe.hdel(key + config.project.encode(), *fields)
+            pipe.execute()
+    else:
+        raise NotImplementedError(f"deleting from a {kind} is not known here; use sqlite, postgres or redis")
+
+
+def _rows(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: FeatureView) -> FeatureRows:
+    source = view.batch_source
+    if source is None:
+        raise LookupError(f"view {view.name} has no batch source, so there is nothing to serve")
+    keys, features = ({name: name for name in names} for names in (view.join_keys, [feature.name for feature in view.features]))
+    place = relation(source, str(store.repo_path))
+    known = source.created_timestamp_column or None
+    return FeatureRows(place, keys, features, source.timestamp_field, known, row_id=row_id(con, source))
+
+
+def _open(store: FeatureStore) -> Any:
+    settings = store.config.offline_store
+    return open_warehouse(settings.path, memory_limit=settings.memory_limit, spill=settings.spill)
+
+
+def _view(store: FeatureStore, name: str) -> FeatureView:
+    found = {view.name: view for view in store.list_feature_views() if view.online}
+    if name not in found:
+        raise LookupError(f"there is no online view {name}; there are {sorted(found)}")
+    return found[name]
+
+
+def _version(view: FeatureView, table: str) -> str:
+    """The (event, known) order of a row, as SQL; null where the row is missing."""
+    source = view.batch_source
+    times = [f"{table}.{quote(name)}" for name in (source.timestamp_field, source.created_timestamp_column) if name] if source else []
+    return f"CASE WHEN {times[0]} IS NOT NULL THEN row({', '.join(times)}) END"
+
+
+def _keys(view: FeatureView) -> str:
+    return ", ".join(map(quote, view.join_keys))
+
+
+def _literal(time: datetime) -> str:
+    utc = time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
+    return f"TIMESTAMP '{utc.isoformat(sep=' ')}'"
+
+
+def _served_file(store: FeatureStore, view: FeatureView) -> Path:
+    return Path(str(store.repo_path)) / "served" / f"{view.name}.parquet"
