@@ -110,13 +110,17 @@ def _load_told(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: Featur
 
 
 def _load_served(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: FeatureView) -> None:
-    """Table `served`: the rows the online store holds, with the columns of `told`; a view whose columns changed starts anew."""
+    """Table `served`: the rows the online store holds, with the columns of `told`; empty where the view's columns changed or the
+    store lost what it was given, so that everything is written anew."""
     con.execute("CREATE TEMP TABLE served AS SELECT *, false AS is_pushed FROM told LIMIT 0")
     path = str(_served_file(store, view)).replace("'", "''")
     if Path(path).is_file():
         columns = [name for name, *_ in con.execute(f"DESCRIBE FROM read_parquet('{path}')").fetchall()]
         if columns == [name for name, *_ in con.execute("DESCRIBE served").fetchall()]:
             con.execute(f"INSERT INTO served BY NAME FROM read_parquet('{path}')")
+    first = _protos(con, view, "SELECT * EXCLUDE (is_pushed) FROM served LIMIT 1")
+    if first and store._get_provider().online_read(store.config, view, [first[0][0]])[0][0] is None:
+        con.execute("DELETE FROM served")
 
 
 def _protos(con: duckdb.DuckDBPyConnection, view: FeatureView, sql: str) -> list[tuple[Any, ...]]:
@@ -157,7 +161,7 @@ def _rows(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: FeatureView
     if source is None:
         raise LookupError(f"view {view.name} has no batch source, so there is nothing to serve")
     keys, features = ({name: name for name in names} for names in (view.join_keys, [feature.name for feature in view.features]))
-    place = relation(source, str(store.repo_path))
+    place = relation(source, str(store.config.repo_path))
     known = source.created_timestamp_column or None
     return FeatureRows(place, keys, features, source.timestamp_field, known, row_id=row_id(con, source))
 
@@ -191,4 +195,4 @@ def _literal(time: datetime) -> str:
 
 
 def _served_file(store: FeatureStore, view: FeatureView) -> Path:
-    return Path(str(store.repo_path)) / "served" / f"{view.name}.parquet"
+    return Path(str(store.config.repo_path)) / "served" / f"{view.name}.parquet"
