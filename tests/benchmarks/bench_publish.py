@@ -36,9 +36,8 @@ def reader_drill(folder: Path, readers: int, publishes: int) -> None:
     failed, mixed = sum(len(reading.failed) for reading in met), sum(reading.mixed for reading in met)
     reads, slowest = sum(reading.reads for reading in met), min(reading.reads for reading in met)
     seconds = time.perf_counter() - started
-    print(
-        f"drill: {readers} readers, {publishes} publishes, {reads} reads (at least {slowest} each), {failed} failed, {mixed} mixed, {seconds:.0f} s"
-    )
+    print(f"drill: {readers} readers, {publishes} publishes, {seconds:.0f} s")
+    print(f"       {reads} reads (at least {slowest} each), {failed} failed, {mixed} mixed")
     if failed or mixed:
         sys.exit("the reader drill failed: " + next((error for reading in met for error in reading.failed), "mixed versions"))
 
