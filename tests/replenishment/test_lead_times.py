@@ -1,0 +1,55 @@
+"""Laws of lead times: open orders count, few orders borrow, samples keep the distribution."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.replenishment.lead_times import LeadTimes, mix, sample_periods, survival
+
+ages = st.lists(st.tuples(st.integers(0, 60), st.booleans()), min_size=1, max_size=40)
+
+
+def test_the_estimate_by_hand() -> None:
+    # Finished after 10, 20 and 30 days, one order still open after 15: of the two left at 20, one came.
+    found = survival(np.array([10.0, 20, 30, 15]), np.array([False, False, False, True]))
+    assert found.days.tolist() == [10, 20, 30]
+    assert found.probability == pytest.approx([0.25, 0.375, 0.375])
+    assert found.mean_days == pytest.approx(21.25)
+    assert found.quantile(0.5) == 20
+
+
+@given(ages)
+def test_probabilities_add_up_and_open_orders_never_make_a_supplier_look_faster(rows: list[tuple[int, bool]]) -> None:
+    days, is_open = np.array([float(a) for a, _ in rows]), np.array([b for _, b in rows])
+    found = survival(days, is_open)
+    assert found.probability.sum() == pytest.approx(1.0) and (found.probability >= 0).all()
+    assert (np.diff(found.days) > 0).all()
+    if not is_open.all():
+        assert found.mean_days >= days[~is_open].min() - 1e-9
+        blind = survival(days, np.zeros_like(is_open))
+        assert found.mean_days >= blind.mean_days - 1e-9
+
+
+def test_a_new_supplier_borrows_everybodys_lateness() -> None:
+    lateness = LeadTimes(np.array([1.0, 1.5]), np.array([0.5, 0.5]))
+    assert mix(None, 20.0, lateness, orders=0).mean_days == pytest.approx(25.0)
+    assert mix(None, 20.0, None, orders=0).mean_days == 20.0
+    own = survival(np.full(10, 40.0), np.zeros(10, dtype=bool))
+    assert mix(own, 20.0, lateness, orders=10).mean_days == pytest.approx((40 + 25) / 2)
+
+
+def test_samples_keep_the_distribution_and_the_seed_decides_their_order() -> None:
+    group = LeadTimes(np.array([7.0, 8.0, 21.0]), np.array([0.5, 0.25, 0.25]))
+    found = sample_periods([group], 7.0, 100, seed=1)
+    assert np.bincount(found[0], minlength=4).tolist() == [0, 50, 25, 25]
+    assert (sample_periods([group], 7.0, 100, seed=1) == found).all()
+    assert (sample_periods([group], 7.0, 100, seed=2) != found).any()
+
+
+def test_ages_that_are_no_days_are_refused() -> None:
+    for bad in (np.array([]), np.array([-1.0]), np.array([np.nan])):
+        with pytest.raises(ValueError, match="at least one order"):
+            survival(bad, np.zeros(bad.size, dtype=bool))
