@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import re
@@ -75,7 +76,7 @@ class Csv(Strict):
     @classmethod
     def _known_encoding(cls, name: str) -> str:
         try:
-            b"".decode(name)
+            codecs.lookup(name)
         except LookupError:
             raise ValueError(f"no encoding is called {name!r}") from None
         return name
@@ -262,7 +263,7 @@ class World(Strict):
 
 
 def _as_contract_error(error: ValidationError, file: str, lines: dict[tuple[str | int, ...], int]) -> ContractError:
-    first = error.errors()[0]
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")  # a misspelt word explains a missing one
     at = tuple(part for part in first["loc"])
     line = next((lines[at[:end]] for end in range(len(at), -1, -1) if at[:end] in lines), 0)
     dotted = ".".join(str(part) for part in at)

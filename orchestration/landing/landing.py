@@ -21,7 +21,7 @@ import polars as pl
 from orchestration.landing.canonical import CANONICAL
 from orchestration.landing.compile import CompiledSource, Compiler
 from orchestration.landing.contract import WEEKDAYS, Economics, World
-from orchestration.landing.drift import describe, meaningful
+from orchestration.landing.drift import describe, meaningful, mentions
 from orchestration.landing.errors import ContractError
 from orchestration.landing.expressions import parser, quote
 from orchestration.landing.failpoints import failpoint
@@ -213,6 +213,10 @@ def _next_seq(cur: duckdb.DuckDBPyConnection) -> int:
     return int(row[0]) if row else 1
 
 
+def _shape(delivery: Delivery) -> tuple[object, ...]:
+    return list(delivery.columns.items()), delivery.missing, delivery.refused
+
+
 def _batches(deliveries: list[Delivery], world: World, source_id: str) -> Iterator[list[Delivery]]:
     """Neighbours of equal shape, up to a size."""
     source = world.sources[source_id]
@@ -246,14 +250,16 @@ def _load_all(
     source = world.sources[source_id]
     for delivery in deliveries:
         look(cur, source, delivery, store.incoming)
-    _drift(cur, world, source_id, deliveries)
+    _drift(cur, world, source_id, deliveries, keep=keep)
     seq = _next_seq(cur)
     for batch in _batches(deliveries, world, source_id):
         try:
             rows = SourceRows(cur, world, source_id, batch)
             rows.read()
-            with parser() as side:
-                compiled = Compiler(side, world, source_id, rows.columns).source_sql()
+            compiled = CompiledSource(source_id, rows.columns, {}, [])
+            if not batch[0].refused:
+                with parser() as side:
+                    compiled = Compiler(side, world, source_id, rows.columns).source_sql()
             receipts = [Receipt(d.sha256, d.bytes, source_id, source.silo, d.path, seq + i) for i, d in enumerate(batch)]
             try:
                 _commit(cur, world, rows, compiled, store if keep else None, receipts, careful=False)
@@ -308,22 +314,31 @@ def _roll_back(cur: duckdb.DuckDBPyConnection) -> None:
             raise
 
 
-def _drift(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, deliveries: list[Delivery]) -> None:
-    """Compare each delivery's columns with those of the one before it and do what the contract says."""
+def _drift(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, deliveries: list[Delivery], *, keep: bool) -> None:
+    """Compare each delivery's columns with those of the one before it and do what the contract says (what was acknowledged stays)."""
     source = world.sources[source_id]
-    row = cur.execute(
-        "SELECT columns FROM raw.manifest WHERE source_id = ? AND columns IS NOT NULL ORDER BY landed_seq DESC LIMIT 1", [source_id]
-    ).fetchone()
-    before = dict(entry.rsplit(" ", 1) for entry in row[0]) if row else None
+    rows = cur.execute(
+        "SELECT columns FROM raw.manifest WHERE source_id = ? AND columns IS NOT NULL ORDER BY landed_seq", [source_id]
+    ).fetchall()
+    shapes = [dict(entry.rsplit(" ", 1) for entry in columns) for (columns,) in rows]
+    before = shapes[-1] if shapes else None
+    ever = {name: kind for shape in [*(delivery.columns for delivery in reversed(deliveries)), *shapes] for name, kind in shape.items()}
     for delivery in deliveries:
-        if before is not None:
-            delivery.drift = describe(before, delivery.columns)
-            if meaningful(source, before, delivery.columns) and source.drift == "stop":
-                raise ContractError(
-                    f"its columns changed: {delivery.drift}",
-                    where=delivery.path,
-                    mend=f"adapt {world.where('sources', source_id)}, or set `drift: evolve` (missing columns are empty) or `quarantine`",
-                )
+        changed = before is not None and meaningful(source, before, delivery.columns)
+        delivery.drift = describe(before, delivery.columns) if before is not None else ""
+        if changed and source.drift == "stop" and keep:
+            raise ContractError(
+                f"its columns changed: {delivery.drift}",
+                where=delivery.path,
+                mend=f"see {world.where('sources', source_id)}: `drift: evolve` reads missing columns as empty, `quarantine` sets the file aside",
+            )
+        if changed and source.drift == "quarantine":
+            delivery.refused = f"its columns changed: {delivery.drift}"
+            continue
+        if source.drift == "evolve" and not source.unpivot:
+            delivery.missing = {
+                name: kind for name, kind in ever.items() if name not in delivery.columns and name in mentions(source, ever)
+            }
         before = delivery.columns
 
 

@@ -36,6 +36,11 @@ class Loader:
         """Judge, quarantine, deduplicate and insert every row of the batch."""
         for delivery in self.deliveries:
             delivery.forget_counts()
+        if refused := self.deliveries[0].refused:
+            self.skip, self.claim = "CAST(NULL AS INTEGER)", "false"
+            self._count_fates()
+            self._quarantine_unclaimed(refused)
+            return
         self._count_fates()
         self._quarantine_unclaimed()
         for rule in self.compiled.rules:
@@ -77,12 +82,12 @@ class Loader:
             else:
                 delivery.counts["rows_claimed" if skip is None and claim else "rows_unclaimed"] += rows
 
-    def _quarantine_unclaimed(self) -> None:
+    def _quarantine_unclaimed(self, why: str = NO_RULE) -> None:
         """Rows that no rule takes, and pieces of the file that are no rows at all."""
         bad_skip = len(self.compiled.skip)
         if any(delivery.counts["rows_unclaimed"] for delivery in self.deliveries):
             raw = "to_json({" + ", ".join(f"{literal(name)}: {quote(name)}" for name in self.columns) + "})"
-            rule = f"CASE WHEN skip = {bad_skip} THEN {literal(BAD_SKIP)} ELSE {literal(NO_RULE)} END"
+            rule = f"CASE WHEN skip = {bad_skip} THEN {literal(BAD_SKIP)} ELSE {literal(why)} END"
             source = literal(self.source_id)
             self.con.execute(
                 f"""INSERT INTO raw.quarantine
@@ -142,7 +147,8 @@ class Loader:
                 delivery.counts["claims"] += rows
                 delivery.counts["rows_loaded"] += rows
             return None
-        kept = f"{target} t JOIN batch USING (delivery) WHERE source_id = {literal(self.source_id)} AND ends_with(t.part, {literal(rule.label)})"
+        mine = f"source_id = {literal(self.source_id)} AND ends_with(t.part, {literal(rule.label)})"
+        kept = f"{target} t JOIN batch USING (delivery) WHERE {mine}"
         for delivery, rows in self._each(f"SELECT _d, count(*) FROM {kept} GROUP BY _d"):
             delivery.counts["claims"] += rows
             delivery.counts["rows_loaded"] += rows
@@ -244,5 +250,6 @@ def manifest_row(world: World, source_id: str, delivery: Delivery, seq: int) -> 
         delivery.sha256, source_id, world.sources[source_id].silo, delivery.path, delivery.stem, delivery.bytes, seq,
         c["rows_in"], c["rows_skipped"], c["rows_unclaimed"], c["rows_claimed"], c["claims"], c["rows_loaded"], c["rows_quarantined"],
         c["rows_repeated"], json.dumps(delivery.skipped, sort_keys=True), delivery.handed_over_at,
-        [f"{name} {kind}" for name, kind in delivery.columns.items()], delivery.drift or None, world.fingerprint(source_id),
+        None if delivery.refused else [f"{name} {kind}" for name, kind in delivery.columns.items()], delivery.drift or None,
+        world.fingerprint(source_id),
     ]  # fmt: skip

@@ -44,7 +44,9 @@ class Delivery:
     table: pa.Table | None = None  # already parsed
     rejects: list[Reject] = field(default_factory=list)
     rewritten: Path | None = None
-    drift: str = ""
+    drift: str = ""  # what changed since the delivery before, in words
+    refused: str = ""  # why all of its rows go to quarantine
+    missing: dict[str, str] = field(default_factory=dict)  # columns the source once had, read as empty
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
     skipped: dict[str, int] = field(default_factory=dict)
     handed_over_at: datetime | None = None
@@ -94,11 +96,12 @@ class SourceRows:
         self.source = world.sources[source_id]
         self.form = self.source.format_of(deliveries[0].path)
         self.columns = dict(deliveries[0].columns)
+        self.missing = deliveries[0].missing
 
     def read(self, limit: int | None = None) -> None:
         """`src`: the batch's rows (the first `limit` of them) with _d, _file and _row, long if the contract unpivots."""
         con = self.con
-        for view in ("src", "src_wide", "src_all"):
+        for view in ("src", "src_wide", "src_all", "src_short"):
             con.execute(f"DROP VIEW IF EXISTS {view}")
         con.execute("DROP TABLE IF EXISTS src_rows; DROP TABLE IF EXISTS batch")
         con.execute("CREATE TEMP TABLE batch (_d INTEGER, _path VARCHAR, _file VARCHAR, delivery VARCHAR, path VARCHAR, part VARCHAR)")
@@ -111,6 +114,11 @@ class SourceRows:
             self._csv_rows(names)
         else:
             self._arrow_rows(names, {i: d.table for i, d in enumerate(self.deliveries) if d.table is not None})
+        if self.missing:
+            con.execute("ALTER VIEW src RENAME TO src_short")
+            empty = ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in self.missing.items())
+            con.execute(f"CREATE TEMP VIEW src AS SELECT *, {empty} FROM src_short")
+            self.columns |= self.missing
         if limit is not None:
             con.execute("ALTER VIEW src RENAME TO src_all")
             con.execute(f"CREATE TEMP VIEW src AS SELECT * FROM src_all LIMIT {limit}")
