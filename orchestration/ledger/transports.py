@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +55,8 @@ def put(envelope: Envelope, partner: Partner) -> None:
             os.fsync(file.fileno())
         unfinished.replace(folder / name)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()
         raise TransportError(f"{folder / name}: {error.strerror}") from error
 
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from models.domain import OrderLine
 from orchestration.ledger import Ledger
+from orchestration.ledger.schema import metadata
 from orchestration.ledger.store import make_engine
 
 NOW = datetime(2026, 1, 5)
@@ -38,21 +39,33 @@ def now() -> datetime:
     return NOW
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The URL of a database of our own on the PostgreSQL server, dropped at the end."""
+    url = os.environ.get("STOCKHOUSE_POSTGRES_URL")
+    if not url:
+        pytest.skip("STOCKHOUSE_POSTGRES_URL names no PostgreSQL server")
+    name = f"ledger_{uuid.uuid4().hex}"
+    engine = make_engine(url).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f'CREATE DATABASE "{name}"'))
+    yield sa.make_url(url).set(database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.execute(sa.text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    engine.dispose()
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'state' / 'ledger.sqlite'}"
         return
-    server = os.environ.get("STOCKHOUSE_POSTGRES_URL")
-    if not server:
-        pytest.skip("STOCKHOUSE_POSTGRES_URL names no PostgreSQL server")
-    name = f"ledger_{uuid.uuid4().hex}"
-    engine = make_engine(server).execution_options(isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(f'CREATE DATABASE "{name}"'))
-    yield sa.make_url(server).set(database=name).render_as_string(hide_password=False)
-    with engine.connect() as connection:
-        connection.execute(sa.text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    url = request.getfixturevalue("server")
+    yield url
+    engine = make_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+        connection.exec_driver_sql("TRUNCATE " + ", ".join(f'"{table}"' for table in metadata.tables))
     engine.dispose()
 
 
