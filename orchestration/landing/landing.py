@@ -330,7 +330,7 @@ def _drift(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, deliver
             raise ContractError(
                 f"its columns changed: {delivery.drift}",
                 where=delivery.path,
-                mend=f"see {world.where('sources', source_id)}: `drift: evolve` reads missing columns as empty, `quarantine` sets the file aside",
+                mend=f"at {world.where('sources', source_id)}, `drift: evolve` reads missing columns as empty, `quarantine` sets it aside",
             )
         if changed and source.drift == "quarantine":
             delivery.refused = f"its columns changed: {delivery.drift}"

@@ -64,13 +64,15 @@ def csv_header(path: Path, options: Csv, where: str) -> list[str]:
     if options.header is not None:
         return unique_names(options.header, where)
     try:
-        with path.open(encoding=_codec(options), newline=None if options.newline is None else "") as text:
+        newline = None if options.newline is None else ""
+        with path.open(encoding=_codec(options), errors="surrogateescape", newline=newline) as text:
             lines = _lines(text, options)
             for _ in range(options.skip_lines):
                 next(lines, None)
             row = next(_csv_rows(lines, options), None)
-    except UnicodeDecodeError as error:
-        raise _undecodable(where, options, error) from None
+            "".join(row or ()).encode("utf-8")  # a header that is not what was declared spoils every row
+    except UnicodeError:
+        raise _undecodable(where, options, "in its header") from None
     except csv.Error as error:
         raise ContractError(f"has an unreadable header: {error}", where=where) from None
     if not row:
@@ -83,10 +85,8 @@ def _codec(options: Csv) -> str:
     return "utf-8-sig" if name == "utf-8" else name
 
 
-def _undecodable(where: str, options: Csv, error: UnicodeDecodeError) -> ContractError:
-    return ContractError(
-        f"is not {options.encoding} at byte {error.start}", where=where, mend="declare it: `csv: {encoding: windows-1252}`"
-    )
+def _undecodable(where: str, options: Csv, place: str) -> ContractError:
+    return ContractError(f"is not {options.encoding} {place}", where=where, mend="declare it: `csv: {encoding: windows-1252}`")
 
 
 def _lines(text: io.TextIOBase, options: Csv) -> Iterator[str]:
@@ -125,9 +125,7 @@ def rewrite_csv(path: Path, target: Path, options: Csv, where: str) -> None:
                 sink.write(chunk)
     except UnicodeError as error:
         start = error.start if isinstance(error, UnicodeDecodeError) else 0
-        raise ContractError(
-            f"is not {options.encoding} at byte {start}", where=where, mend="declare it: `csv: {encoding: windows-1252}`"
-        ) from None
+        raise _undecodable(where, options, f"at byte {start}") from None
 
 
 def csv_select(paths: Sequence[Path], names: Sequence[str], options: Csv, nulls: Sequence[str]) -> str:
