@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from orchestration.expectations.docs import write_docs
 from orchestration.expectations.laws import Gate, Law, Severity
 
 #: How many broken rows an outcome names; Great Expectations counts them all.
@@ -71,9 +72,11 @@ def validate(
     from orchestration.expectations.great import validation  # noqa: PLC0415 - Great Expectations takes seconds to import
 
     found: dict[str, Any] = {}
-    with validation(warehouse, data_docs_dir / gate.name if data_docs_dir else None) as run:
+    with validation(warehouse) as run:
         for table in gate.tables:
             found |= run.of(table, {law.name: _of_run(law, gate, run_id) for law in gate.laws if law.table == table})
+        if data_docs_dir is not None:
+            write_docs(run.context, gate, found, data_docs_dir / gate.name)
     outcomes = [_outcome(law, found[law.name]) for law in gate.laws]
     if results_dir is not None:
         _keep(results_dir, gate, run_id, outcomes)

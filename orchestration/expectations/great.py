@@ -75,7 +75,7 @@ class ExpectNoRowToBreakTheLaw(UnexpectedRowsExpectation):
 
 
 @contextmanager
-def validation(warehouse: Path, data_docs: Path | None) -> Iterator[Validation]:
+def validation(warehouse: Path) -> Iterator[Validation]:
     """A validation run over a warehouse that nobody is writing to; every handle is closed on leaving, so that dbt gets the lock."""
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
@@ -87,8 +87,6 @@ def validation(warehouse: Path, data_docs: Path | None) -> Iterator[Validation]:
     )
     try:
         yield Validation(context, source)
-        if data_docs is not None:
-            _write_docs(context, data_docs)
     finally:
         source.get_execution_engine().close()
         source.get_engine().dispose()
@@ -98,7 +96,7 @@ class Validation:
     """One context and one data source, asked table by table."""
 
     def __init__(self, context: Any, source: DuckDBDatasource) -> None:
-        self._context, self._source = context, source
+        self.context, self._source = context, source
 
     def of(self, table: str, laws: Mapping[str, Law]) -> dict[str, Any]:
         """Validate one table; a result per law name. laws: the SQL to run per name, `{batch}` standing for the table."""
@@ -115,17 +113,6 @@ class Validation:
                 )
             )
         rows = asset.add_batch_definition_whole_table("all")
-        definition = gx.ValidationDefinition(name=table, data=rows, suite=self._context.suites.add(suite))
-        found = self._context.validation_definitions.add(definition).run(result_format="COMPLETE")
+        definition = gx.ValidationDefinition(name=table, data=rows, suite=self.context.suites.add(suite))
+        found = self.context.validation_definitions.add(definition).run(result_format="COMPLETE")
         return {result.expectation_config.meta["law"]: result for result in found.results}
-
-
-def _write_docs(context: Any, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    site = {
-        "class_name": "SiteBuilder",
-        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder)},
-    }
-    context.add_data_docs_site(site_name="data_docs", site_config=site)
-    context.build_data_docs(site_names=["data_docs"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,16 @@ def test_data_docs_show_the_law_and_the_row_that_breaks_it(warehouse: Path, tmp_
     pages = "".join(page.read_text(encoding="utf-8") for page in site.rglob("validations/**/*.html"))
     assert "Every quantity is a positive number." in pages
     assert "line-1" in pages
+    everything = pages + (site / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r"<script|<link|<img|@import", everything) == []  # a page opened offline asks nobody for anything
+
+
+def test_data_docs_show_the_newest_validation_alone(warehouse: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        validate(warehouse, ORDERS_OUT, "run-1", data_docs_dir=tmp_path / "data_docs")
+    site = tmp_path / "data_docs" / "orders_out"
+    assert len(list(site.glob("validations/**/*.html"))) == 1
+    assert f"{len(ORDERS_OUT.laws)} of {len(ORDERS_OUT.laws)} laws are kept" in (site / "index.html").read_text(encoding="utf-8")
 
 
 def test_every_law_is_one_asset_check_of_its_severity() -> None:
