@@ -6,7 +6,7 @@ Every policy turns a Situation into units to order, for all series at once; roun
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -125,8 +125,14 @@ class Smoothed:
         return np.round(self.weight * wanted + (1 - self.weight) * np.minimum(mean, wanted + mean * (wanted > 0)))
 
 
+class RegisteredPolicy(Policy, Protocol):
+    """A policy that says whether it is one of the rules companies run today."""
+
+    is_legacy: ClassVar[bool]
+
+
 #: Every policy by the name the command line, the scorecard and the decisions use.
-POLICIES: dict[str, Policy] = {
+POLICIES: dict[str, RegisteredPolicy] = {
     policy.name: policy
     for policy in (
         QuantileOrderUpTo(),
@@ -141,7 +147,7 @@ POLICIES: dict[str, Policy] = {
 }
 
 #: The baselines a company is likely to run today; always shown beside, never chosen silently.
-LEGACY: tuple[str, ...] = tuple(name for name, policy in POLICIES.items() if getattr(policy, "is_legacy", False))
+LEGACY: tuple[str, ...] = tuple(name for name, policy in POLICIES.items() if policy.is_legacy)
 
 __all__ = ["LEGACY", "POLICIES", "CappedBaseStock", "QuantileOrderUpTo", "ReorderPointOrderUpTo", "Smoothed", "rows_of"]
 
