@@ -218,13 +218,11 @@ def _feature_rows(
     kinds = column_types(connection, source, str(config.repo_path))
     origin = {feature: column for column, feature in source.field_mapping.items()}
     wanted = [ref.split(":", 1)[1] for ref in refs if ref.split(":", 1)[0] == name]
-    known = {feature.name for feature in view.features}
     features = {}
     for feature in wanted:
         column, answer = origin.get(feature, feature), f"{name}__{feature}" if full else feature
-        if feature not in known or column not in kinds:
-            missing = "the view does not offer it" if feature not in known else f"its source has no column {column}"
-            raise LookupError(f"feature {name}:{feature}: {missing}; it offers {sorted(known & set(kinds) | known & set(origin))}")
+        if column not in kinds:
+            raise LookupError(f"feature {name}:{feature}: its source {source.name} has no column {column}; it has {sorted(kinds)}")
         if answer in asked:
             raise ValueError(f"feature {name}:{feature} and an entity column are both called {answer}: rename the column")
         features[column] = answer

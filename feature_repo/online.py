@@ -119,7 +119,7 @@ def _load_served(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: Feat
         if columns == [name for name, *_ in con.execute("DESCRIBE served").fetchall()]:
             con.execute(f"INSERT INTO served BY NAME FROM read_parquet('{path}')")
     first = _protos(con, view, "SELECT * EXCLUDE (is_pushed) FROM served LIMIT 1")
-    if first and store._get_provider().online_read(store.config, view, [first[0][0]])[0][0] is None:
+    if first and store._get_provider().online_read(store.config, view, [first[0][0]], list(first[0][1]))[0][0] is None:
         con.execute("DELETE FROM served")
 
 

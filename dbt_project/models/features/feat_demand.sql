@@ -36,21 +36,21 @@ epochs as (
 ),
 
 bounded as (
-  select *, lead(starts_at) over (partition by item_id, location_id order by starts_at) as ends_at from epochs
+  select *, lead(starts_at, 1, 'infinity') over (partition by item_id, location_id order by starts_at) as ends_at from epochs
 ),
 
--- each epoch's whole past; is_told marks the periods that are new in the epoch or follow its correction
+-- each epoch's whole past, a period that is not known yet as unknown; told are the periods new in the epoch or touched by its correction
 snapshots as (
   select
-    item_id, location_id, period_start, event_at,
-    arg_max(changes.quantity, struct_pack(version := version)) as quantity,
-    greatest(min(changes.known_at), starts_at) as known_at,
-    starts_at as epoch,
-    min(changes.known_at) >= starts_at or period_start >= any_value(first_period) as is_told
+    item_id, location_id, period_start, event_at, starts_at as epoch,
+    arg_max_null(changes.quantity, changes.version) filter (where changes.known_at < bounded.ends_at) as quantity,
+    greatest(min(changes.known_at), bounded.starts_at) as known_at,
+    min(changes.known_at) < bounded.ends_at
+    and (min(changes.known_at) >= bounded.starts_at or period_start >= any_value(bounded.first_period)) as is_told
   from bounded
   inner join changes using (item_id, location_id)
-  where bounded.ends_at is null or changes.known_at < bounded.ends_at
-  group by item_id, location_id, period_start, event_at, starts_at
+  where changes.known_at < bounded.ends_at or (changes.version = 1 and changes.is_correction)
+  group by item_id, location_id, period_start, event_at, starts_at, ends_at
 ),
 
 series as (
