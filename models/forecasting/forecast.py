@@ -103,3 +103,14 @@ class Forecast:
                 "value": stacked.astype(np.float64),
             }
         )
+
+
+def blend(first: Forecast, second: Forecast, share: float = 0.5) -> Forecast:
+    """Two forecasts of the same series averaged level by level, `share` to the second; the spread stays a spread, not a mixture."""
+    if not first.keys.equals(second.keys) or first.period_starts != second.period_starts or first.quantiles != second.quantiles:
+        raise ValueError("only forecasts of the same series, periods and levels can be blended")
+    values = (1 - share) * first.values + share * second.values
+    mean = (1 - share) * first.mean + share * second.mean
+    correlation = first.correlation if first.correlation is not None else second.correlation
+    rounded = np.rint(values) if first.whole_units else values
+    return Forecast(first.keys, first.period_starts, first.quantiles, rounded, mean, correlation, first.whole_units)

@@ -22,7 +22,8 @@ import optax
 import polars as pl
 from jax.scipy.special import gammaln
 
-from models.domain import QUANTILES
+from models.domain import QUANTILES, SERIES
+from models.forecasting.backtest import Forecaster
 from models.forecasting.design import Plans, calendar
 from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import LABEL, Floats, Panel, Spec, panels, series_keys
@@ -99,6 +100,15 @@ class SensingModel:
             raise ValueError("the network's weights do not match their sha256; train it again")
         spec = document["spec"] | {name: tuple(tuple(g) for g in document["spec"][name]) for name in ("levels", "totals")}
         return cls(Spec(**spec), {name: jnp.asarray(value) for name, value in weights.items()}, document["card"])
+
+
+def sensed(spec: Spec, steps: int, quantiles: tuple[float, ...] = QUANTILES) -> Forecaster:
+    """The network as a forecaster for the backtest, trained anew at each origin."""
+
+    def forecaster(origins: pl.DataFrame, labels: pl.DataFrame, plans: pl.DataFrame | None, now: pl.DataFrame) -> Forecast:
+        return fit_sensing(labels, plans, spec, steps).predict(labels, now.select(SERIES), now["origin"][0], plans, quantiles)
+
+    return forecaster
 
 
 def fit_sensing(labels: pl.DataFrame, plans: pl.DataFrame | None, spec: Spec, steps: int = 600, width: int = 64) -> SensingModel:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import resource
 import sys
+import tarfile
 import time
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -25,10 +26,11 @@ from demand_features import label_frame, origin_frame  # noqa: E402
 
 from models.domain import QUANTILES  # noqa: E402
 from models.forecasting import backtest, baselines, metrics  # noqa: E402
-from models.forecasting.forecast import Forecast  # noqa: E402
+from models.forecasting.forecast import Forecast, blend  # noqa: E402
 from models.forecasting.inputs import Spec  # noqa: E402
 from models.forecasting.levels import group_name  # noqa: E402
 from models.forecasting.quantile import fit  # noqa: E402
+from models.forecasting.sensing import sensed  # noqa: E402
 
 SHARED = ROOT.parent / "shared" / "data"
 M5_FIRST = date(2015, 3, 3)  # d_1495, the first day here
@@ -228,22 +230,99 @@ def vn2() -> World:
     return World(keys, demand, date.fromisoformat(weeks[0]), None)
 
 
-def bench_vn2(spec: Spec, windows: int, every: int) -> pl.DataFrame:
-    """WAPE 1, 2 and 3 weeks ahead over rolling origins inside the 157 weeks, pooled over windows, beside the baselines."""
-    world = vn2()
+def rossmann() -> World:
+    """Rossmann's stores as one item each, daily takings; promotions, holidays and openings are known ahead. Closed days count as zero."""
+    frame = pl.read_parquet(SHARED / "rossmann" / "train_full.parquet").with_columns(pl.col("Date").cast(pl.Date))
+    first, days = frame["Date"].min(), frame["Date"].n_unique()
+    keys = frame.select(
+        pl.lit("takings").alias("item_id"), pl.col("Store").cast(pl.String).alias("location_id"),
+        pl.col("StoreType").cast(pl.String).alias("category"), pl.col("Assortment").cast(pl.String).alias("subcategory"),
+    ).unique(["location_id"]).sort("location_id")  # fmt: skip
+    row = frame.select(pl.col("Store").cast(pl.String).alias("location_id")).join(
+        keys.with_row_index("row"), on="location_id", how="left", maintain_order="left"
+    )["row"]
+    demand = np.full((len(keys), days), np.nan, np.float32)
+    demand[row.to_numpy(), (frame["Date"] - first).dt.total_days().to_numpy()] = frame["Sales"].to_numpy()
+    plans = frame.select(
+        pl.lit("takings").alias("item_id"), pl.col("Store").cast(pl.String).alias("location_id"), pl.col("Date").alias("target_on"),
+        pl.col("Promo").cast(pl.Float32).alias("promotion_count"),
+        ((pl.col("StateHoliday").cast(pl.String) != "0").cast(pl.Float32) + pl.col("SchoolHoliday").cast(pl.Float32)).alias("event_count"),
+        pl.col("Open").cast(pl.Float32).alias("is_open"),
+    )  # fmt: skip
+    return World(keys, demand, first, plans)
+
+
+def walmart() -> World:
+    """Walmart's store-departments by week, net takings; holiday weeks are events and markdowns promotions."""
+    frame = pl.read_parquet(SHARED / "walmart_weekly" / "train.parquet").with_columns(pl.col("Date").cast(pl.Date))
+    first, weeks = frame["Date"].min(), (frame["Date"].max() - frame["Date"].min()).days // 7 + 1
+    named = frame.select(pl.col("Dept").cast(pl.String).alias("item_id"), pl.col("Store").cast(pl.String).alias("location_id"))
+    keys = named.unique().sort("item_id", "location_id").with_columns(pl.col("item_id").alias("category"))
+    row = named.join(keys.with_row_index("row"), on=["item_id", "location_id"], how="left", maintain_order="left")["row"]
+    demand = np.full((len(keys), weeks), np.nan, np.float32)
+    demand[row.to_numpy(), ((frame["Date"] - first).dt.total_days() // 7).to_numpy()] = frame["Weekly_Sales"].to_numpy()
+    signals = pl.read_csv(SHARED / "walmart_weekly" / "features.csv", null_values="NA", try_parse_dates=True)
+    marked = pl.sum_horizontal([(pl.col(f"MarkDown{k}").fill_null(0) > 0) for k in range(1, 6)]).cast(pl.Float32)
+    ahead = signals.select(
+        pl.col("Store").cast(pl.String).alias("location_id"), pl.col("Date").alias("target_on"),
+        (pl.col("IsHoliday").cast(pl.String).str.to_lowercase() == "true").cast(pl.Float32).alias("event_count"),
+        marked.alias("promotion_count"),
+    )  # fmt: skip
+    return World(keys, demand, first, keys.select("item_id", "location_id").join(ahead, on="location_id"))
+
+
+def uci() -> World:
+    """UCI Online Retail by week: units sold per stock code, cancellations left out, codes sold in at least ten weeks."""
+    frames = []
+    with tarfile.open(SHARED / "uci_online_retail" / "by-day.tar.gz") as archive:
+        for member in archive:
+            file = archive.extractfile(member) if member.name.endswith(".csv") else None
+            if file is not None:
+                frames.append(pl.read_csv(file.read(), infer_schema=False, encoding="utf8-lossy"))
+    lines = pl.concat(frames, how="diagonal").with_columns(pl.col("Quantity").cast(pl.Float64), pl.col("InvoiceDate").str.slice(0, 10))
+    lines = lines.filter(~pl.col("InvoiceNo").str.starts_with("C") & (pl.col("Quantity") > 0) & (pl.col("Quantity") < 10_000))
+    lines = lines.with_columns(pl.col("InvoiceDate").str.to_date("%Y-%m-%d").dt.truncate("1w").alias("week"))
+    weekly = lines.group_by("StockCode", "week").agg(pl.col("Quantity").sum())
+    kept = weekly.group_by("StockCode").len().filter(pl.col("len") >= 10)["StockCode"].sort()
+    weekly = weekly.filter(pl.col("StockCode").is_in(kept.to_list()))
+    first, last = weekly["week"].min(), weekly["week"].max()
+    demand = np.zeros((len(kept), (last - first).days // 7), np.float32)  # the last week is cut short: left out
+    row, column = kept.search_sorted(weekly["StockCode"]).to_numpy(), ((weekly["week"] - first).dt.total_days() // 7).to_numpy()
+    inside = column < demand.shape[1]
+    demand[row[inside], column[inside]] = weekly["Quantity"].to_numpy()[inside]
+    demand[~np.maximum.accumulate(demand > 0, axis=1)] = np.nan
+    return World(pl.DataFrame({"item_id": kept, "location_id": ["UK"] * len(kept)}), demand, first, None)
+
+
+def bench(world: World, spec: Spec, windows: int, apart: int, between: int, first: int, steps: int) -> pl.DataFrame:
+    """Rolling origins `apart` periods apart up to the end of history; training origins `between` periods; steps of the LSTM."""
     last = world.demand.shape[1] - spec.horizon
-    at = list(range(last, last - windows * every, -every))[::-1]
-    origins = world.origins(list(range(13, last + 1)), spec)
-    labels = label_frame(world.keys, world.demand, world.first, spec)
+    at = list(range(last, last - windows * apart, -apart))[::-1]
+    columns = sorted({*range(first, last + 1, between), *at})
     starts = spec.starts(world.first, last + 1)
+    xgboost = backtest.boosted(spec)
     methods = {
         "naive": backtest.baseline(baselines.naive, spec),
         "seasonal naive": backtest.baseline(baselines.seasonal_naive, spec),
-        "13-week moving average": backtest.baseline(baselines.moving_average, spec),
-        "13-week seasonal moving average": backtest.baseline(baselines.seasonal_moving_average, spec),
-        "XGBoost": backtest.boosted(spec),
+        "13-period moving average": backtest.baseline(baselines.moving_average, spec),
+        "13-period seasonal moving average": backtest.baseline(baselines.seasonal_moving_average, spec),
+        "XGBoost": xgboost,
     }
-    return backtest.backtest(methods, origins, labels, world.plans, [starts[t] for t in at], spec)
+    if steps:
+        made: dict[str, Forecast] = {}
+        network = sensed(spec, steps)
+
+        def kept(name: str, forecaster: backtest.Forecaster) -> backtest.Forecaster:
+            def wrapped(*frames: pl.DataFrame) -> Forecast:
+                made[name] = forecaster(*frames)
+                return made[name]
+
+            return wrapped
+
+        methods |= {"XGBoost": kept("XGBoost", xgboost), "LSTM": kept("LSTM", network)}
+        methods["blend"] = lambda *frames: blend(made["XGBoost"], made["LSTM"])
+    labels = label_frame(world.keys, world.demand, world.first, spec)
+    return backtest.backtest(methods, world.origins(columns, spec), labels, world.plans, [starts[t] for t in at], spec)
 
 
 def table(scores: pl.DataFrame) -> str:
@@ -263,6 +342,7 @@ if __name__ == "__main__":
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=250)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--lstm", type=int, default=0, help="training steps of the LSTM; 0 leaves it out")
     parser.add_argument("--windows", type=int, default=6)
     options = parser.parse_args()
     if "m5" in options.worlds:
@@ -271,15 +351,21 @@ if __name__ == "__main__":
         bench_m5(
             Spec("day", 28, levels=levels, totals=totals, rows=options.rows, rounds=options.rounds, threads=options.threads), options.ends
         )
-    if "vn2" in options.worlds:
-        started = time.perf_counter()
-        print(
-            table(
-                bench_vn2(
-                    Spec("week", 3, levels=(("location_id",),), rows=options.rows, rounds=options.rounds, threads=options.threads),
-                    options.windows,
-                    4,
-                )
+    shared = {"rows": options.rows, "rounds": options.rounds, "threads": options.threads}
+    by_location = (("location_id",),)
+    others = {
+        # world, spec, origins apart, training origins between, first training origin
+        "vn2": (vn2, Spec("week", 3, levels=by_location, **shared), 4, 1, 13),
+        "rossmann": (rossmann, Spec("day", 42, whole_units=False, levels=(("category",),), **shared), 42, 7, 200),
+        "walmart": (walmart, Spec("week", 8, whole_units=False, levels=(("category",),), **shared), 8, 1, 13),
+        "uci": (uci, Spec("week", 4, levels=by_location, **shared), 4, 1, 6),
+    }
+    for name, (load, spec, apart, between, first) in others.items():
+        if name in options.worlds:
+            started = time.perf_counter()
+            scores = bench(load(), spec, options.windows, apart, between, first, options.lstm)
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+            print(
+                f"\n{name}: {options.windows} windows, {time.perf_counter() - started:.0f} s, {memory:.1f} GB\n\n{table(scores)}",
+                flush=True,
             )
-        )
-        print(f"{time.perf_counter() - started:.0f} s")
