@@ -20,6 +20,8 @@ Row = dict[str, Any]
 
 #: How many rows of each table are shown; every step also says how many there are.
 SHOWN = 5
+#: Said once at the top, or hashes that tell a person nothing; the JSON has them all.
+UNPRINTED = {"run_id", "as_of", "order_line_id", "intent_key", "row_key", "row_hash", "handed_over_at"}
 
 
 class TraceError(Exception):
@@ -65,11 +67,10 @@ class TraceReport:
             if step.link != link:
                 parts.append(f"\n{step.link}")
                 link = step.link
-            more = f" (showing {len(step.rows)} of {step.found})" if step.found > len(step.rows) else ""
+            shown = step.rows if step.link == "decision" else step.rows[:SHOWN]
+            more = f" (showing {len(shown)} of {step.found})" if step.found > len(shown) else ""
             parts.append(f"  {step.table}{more}")
-            parts += [
-                "    " + ", ".join(f"{name}={_short(value)}" for name, value in row.items() if value is not None) for row in step.rows
-            ]
+            parts += [f"    {_told(row)}" for row in shown]
         return "\n".join(parts)
 
 
@@ -125,8 +126,8 @@ class _Tracer:
         ).fetchall()
         return [location for (location,) in rows]
 
-    def _add(self, link: str, table: str, where: str, given: dict[str, Any], newest: str, shown: int = SHOWN) -> None:
-        rows, found = _select(self.con, table, where, given, newest, shown)
+    def _add(self, link: str, table: str, where: str, given: dict[str, Any], newest: str, shown: int = SHOWN, order: str = "desc") -> None:
+        rows, found = _select(self.con, table, where, given, newest, shown, order)
         if found:
             self.steps.append(Step(link, table, rows, found))
 
@@ -140,7 +141,7 @@ class _Tracer:
     def _forecast(self) -> None:
         given = {"run_id": self.line["run_id"], "item": self.item, "locations": self.shops}
         where = "run_id = $run_id and item_id = $item and list_contains($locations, location_id) and quantile is null"
-        self._add("forecast and model", "decisions.forecasts", where, given, "period_start", shown=28)
+        self._add("forecast and model", "decisions.forecasts", where, given, "period_start", shown=28, order="asc")
 
     def _features(self) -> None:
         keys = {"item_id": [self.item], "location_id": self.shops, "supplier_id": [self.line["from_id"]]}
@@ -203,13 +204,13 @@ class _Tracer:
 
 
 def _select(
-    con: duckdb.DuckDBPyConnection, table: str, where: str, given: dict[str, Any], newest: str, shown: int = SHOWN
+    con: duckdb.DuckDBPyConnection, table: str, where: str, given: dict[str, Any], newest: str, shown: int = SHOWN, order: str = "desc"
 ) -> tuple[list[Row], int]:
     """The newest rows of a table under a condition, as dicts, and how many there are."""
     schema, name = table.split(".")
     target = f'"{schema}"."{name}" where {where}'
     found = con.execute(f"select count(*) from {target}", given).fetchone()
-    cursor = con.execute(f'select * from {target} order by "{newest}" desc limit {int(shown)}', given)
+    cursor = con.execute(f'select * from {target} order by "{newest}" {order} limit {int(shown)}', given)
     names = [column[0] for column in cursor.description or []]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()], found[0] if found else 0
 
@@ -226,6 +227,10 @@ def _columns(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> set[str
 
 def _plain(row: Row) -> Row:
     return {name: value if isinstance(value, str | int | float | bool | list | None) else str(value) for name, value in row.items()}
+
+
+def _told(row: Row) -> str:
+    return ", ".join(f"{name}={_short(value)}" for name, value in row.items() if value is not None and name not in UNPRINTED)
 
 
 def _short(value: Any) -> str:
