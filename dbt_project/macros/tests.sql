@@ -1,0 +1,24 @@
+{# Data tests of our own; a hub of packages is not needed for these. #}
+
+{% test accepted_range(model, column_name, at_least=none, at_most=none) %}
+  select {{ column_name }} from {{ model }}
+  where false
+    {% if at_least is not none %}or {{ column_name }} < {{ at_least }}{% endif %}
+    {% if at_most is not none %}or {{ column_name }} > {{ at_most }}{% endif %}
+{% endtest %}
+
+{% test is_true(model, column_name) %}
+  select * from {{ model }} where is_current and {{ column_name }} is not true
+{% endtest %}
+
+{# A row that leans on another one for its date must find it: an orphan would vanish from demand. #}
+{% test found_in(model, column, to, field, unless) %}
+  select {{ column }} from {{ model }} as fact
+  where not ({{ unless }}) and {{ column }} is not null
+    and not exists (select 1 from {{ to }} as found where found.{{ field }} = fact.{{ column }})
+{% endtest %}
+
+{# opening + receipts - issues ± adjustments = closing, between any two counts #}
+{% test books_balance(model) %}
+  select * from {{ model }} where is_count and abs(difference) > 0.000001
+{% endtest %}

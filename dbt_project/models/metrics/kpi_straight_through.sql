@@ -1,0 +1,16 @@
+{{ config(tags=['decisions']) }}
+-- the share of proposed order lines that no exception holds for a person, by run
+with held as (
+  select distinct run_id, item_id, location_id from {{ source('decisions', 'exceptions') }}
+)
+
+select
+  lines.run_id,
+  lines.as_of,
+  count(*) as order_lines,
+  count(*) filter (where held.run_id is null) as straight_lines,
+  count(*) filter (where held.run_id is null) / cast(count(*) as double) as straight_through_share
+from {{ source('decisions', 'order_lines') }} as lines
+left join held
+  on lines.run_id = held.run_id and lines.item_id = held.item_id and lines.location_id = held.location_id
+group by 1, 2
