@@ -16,6 +16,7 @@ from orchestration.landing.drift import describe, meaningful, mentions
 from orchestration.landing.errors import ContractError
 from orchestration.landing.expressions import parser
 from orchestration.landing.files import discover
+from orchestration.landing.honesty import check_honesty
 from orchestration.landing.landing import session
 from orchestration.landing.loading import Loader
 from orchestration.landing.sourcing import BAD_DATA, Delivery, SourceRows, look
@@ -116,6 +117,7 @@ def _try_delivery(
     except BAD_DATA:
         delivery.forget_counts()
         Loader(rows, compiled, careful=True, is_first=False).load()
+    check_honesty(rows, world, compiled.rules)
     return compiled, delivery.counts
 
 

@@ -26,6 +26,7 @@ from orchestration.landing.errors import ContractError
 from orchestration.landing.expressions import parser, quote
 from orchestration.landing.failpoints import failpoint
 from orchestration.landing.files import Drop, discover
+from orchestration.landing.honesty import check_honesty
 from orchestration.landing.loading import Loader, manifest_row
 from orchestration.landing.records import load_records
 from orchestration.landing.sourcing import BAD_DATA, Delivery, SourceRows, look
@@ -265,6 +266,8 @@ def _load_all(
                 _commit(cur, world, rows, compiled, store if keep else None, receipts, careful=False)
             except BAD_DATA:
                 _commit(cur, world, rows, compiled, store if keep else None, receipts, careful=True)
+        except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException) as error:
+            raise OSError(f"{source_id} {batch[0].path}: {str(error).splitlines()[0]} (nothing acknowledged is lost: run again)") from error
         except duckdb.Error as error:
             raise ContractError(
                 f"cannot be loaded: {str(error).splitlines()[0]}",
@@ -293,6 +296,7 @@ def _commit(
     cur.execute("BEGIN")
     try:
         Loader(rows, compiled, careful=careful, is_first=row is None).load()
+        check_honesty(rows, world, compiled.rules)
         failpoint("rows staged")
         if store is not None:
             store.keep((delivery.file, receipt) for delivery, receipt in zip(rows.deliveries, receipts, strict=True))

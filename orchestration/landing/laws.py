@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -23,6 +24,11 @@ PERIOD_TOTALS = ("sales", "returns", "stock")
 def event_column(table: str) -> str | None:
     """The column that says when the event was, or none for undated master data."""
     return "event_at" if "event_at" in CANONICAL[table].columns else EVENT_COLUMN.get(table)
+
+
+def is_period_total(table: str, columns: Iterable[str]) -> bool:
+    """Facts that may describe a whole period: what was sold and returned in it, and whether it was in stock throughout."""
+    return table in PERIOD_TOTALS and (table != "stock" or "is_in_stock" in columns)
 
 
 def rules(source: Source) -> list[tuple[str, str, dict[str, Value]]]:
@@ -142,8 +148,7 @@ def _check_known(
             f"`{table}` has no event that known_after could count from", where=world.where(*at, table), mend="give known_at"
         )
     least = {"day": 0.0, "week": 7.0, "month": 31.0}[world.plan.grain]
-    is_total = table in PERIOD_TOTALS and (table != "stock" or "is_in_stock" in words)
-    if is_total and days < least:
+    if is_period_total(table, words) and days < least:
         raise ContractError(
             f"`{table}` of a {world.plan.grain} would be known {lag} after it began, before it has ended",
             where=world.where(*at, table),

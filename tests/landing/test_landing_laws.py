@@ -264,3 +264,45 @@ sources:
     report = land(company.con, company.world, company.data, company.archive, inbox=inbox)
     assert report.new_rows == 1
     assert company.rows("SELECT delta, known_at FROM raw.adjustments") == [(-2.0, datetime(2024, 3, 1, 10, 0, 5))]
+
+
+PATHS = """
+sources:
+  master: {silo: erp, path: items.csv, identity: row, known_at: date '2024-01-01',
+    into: [items: {item_id: item, levels: "[division, department]"}]}
+"""
+
+
+def test_two_paths_for_one_item_at_one_time_are_an_error(tmp_path: Path) -> None:
+    company = Company(tmp_path, PATHS)
+    company.write("items.csv", "item,division,department\na,Food,Fruit\na,Food,Dairy\n")
+    with pytest.raises(ContractError, match=r"items `a` has two paths known at 2024-01-01 00:00:00: Food > Dairy and Food > Fruit"):
+        company.land()
+    assert company.rows("SELECT count(*) FROM raw.items") == [(0,)]
+
+
+@pytest.mark.parametrize(("known_at", "is_honest"), [("week", False), ("week::date + 6", False), ("week::date + 7", True)])
+def test_weekly_totals_known_before_the_week_has_ended_are_an_error(tmp_path: Path, known_at: str, is_honest: bool) -> None:
+    sources = f"""
+sources:
+  weeks: {{silo: erp, path: weeks.csv, key: [item, week], known_at: "{known_at}",
+    into: [sales: {{item_id: item, location_id: "'n'", event_at: week, quantity: units}}]}}
+"""
+    company = Company(tmp_path, sources, grain="week", timezone="Europe/Berlin")
+    company.write("weeks.csv", "item,week,units\na,2024-03-18,1\na,2024-03-25,2\na,2024-04-01,3\n")
+    if is_honest:
+        assert company.land().new_rows == 3
+    else:
+        with pytest.raises(ContractError, match="known before the week has ended"):
+            company.land()
+
+
+def test_dated_lines_in_a_weekly_world_may_be_known_at_once(tmp_path: Path) -> None:
+    sources = """
+sources:
+  lines: {silo: erp, path: lines.csv, identity: row, known_at: day,
+    into: [sales: {item_id: item, location_id: "'n'", event_at: day, quantity: units}]}
+"""
+    company = Company(tmp_path, sources, grain="week")
+    company.write("lines.csv", "item,day,units\na,2024-03-18,1\na,2024-03-25,2\na,2024-04-01,3\na,2024-04-02,3\n")
+    assert company.land().new_rows == 4
