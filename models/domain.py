@@ -60,7 +60,8 @@ class Situation:
     t .. t + H - 1, or None for policies that need no forecast. lead_time: (N,) whole periods L. review: R, whole periods.
     backlog: (N,) units owed to customers (zero under lost sales). lead_time_paths: (N, S) sampled whole lead times, one a demand
     path; empty when the lead time is certain. phase: (T + H,) position in the year (week 1 .. 53, or day) of the history's and
-    then of the coming periods; empty when the caller knows no calendar.
+    then of the coming periods; empty when the caller knows no calendar. order_multiple: (N,) units orders come in and moq: (N,) the
+    least that is accepted; empty where any quantity will do.
     """
 
     on_hand: Floats
@@ -73,6 +74,8 @@ class Situation:
     backlog: Floats = field(default_factory=lambda: np.zeros(0))
     lead_time_paths: Integers = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
     phase: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    moq: Floats = field(default_factory=lambda: np.zeros(0))
+    order_multiple: Floats = field(default_factory=lambda: np.zeros(0))
 
     @property
     def position(self) -> Floats:

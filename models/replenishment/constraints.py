@@ -15,7 +15,7 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import csr_array, vstack
 
 from models.domain import Floats, Situation
-from models.replenishment.projection import CHUNK, rows_of, shortfalls
+from models.replenishment.projection import expected_cost, rows_of
 
 #: A ladder has at most so many blocks; long orders climb several multiples a block.
 BLOCKS = 24
@@ -52,24 +52,6 @@ class Fitted:
     @property
     def gap(self) -> float:
         return max(0.0, (self.bound - self.value) / self.bound) if self.bound > 0 else 0.0
-
-
-def expected_cost(situation: Situation, quantity: Floats) -> Floats:
-    """Expected holding and shortage cost of the periods an order acts on, if these quantities are ordered; (N, B) for (N, B)
-    quantities."""
-    answer = np.zeros(quantity.shape)
-    for start in range(0, quantity.shape[0], CHUNK):
-        rows = slice(start, min(start + CHUNK, quantity.shape[0]))
-        part = rows_of(situation, rows)
-        lacking = shortfalls(part)
-        h, p = part.economics.holding, part.economics.shortage
-        for b in range(quantity.shape[1]):
-            net = quantity[rows, b, None, None] - lacking
-            held = np.maximum(net, 0.0).sum(axis=2).mean(axis=1)
-            unmet = np.maximum(-net, 0.0)
-            missed = (unmet[:, :, -1] if part.economics.unmet == "lost" else unmet.sum(axis=2)).mean(axis=1)
-            answer[rows, b] = h * held + p * missed
-    return answer
 
 
 def fit(situation: Situation, wanted: Floats, smallest: Floats, multiple: Floats, limits: Sequence[Limit]) -> Fitted:

@@ -30,11 +30,15 @@ def recent_deviation(history: Floats, periods: int) -> Floats:
     return np.sqrt(squares / np.maximum(known.sum(axis=1) - 1, 1))
 
 
-def textbook_level(situation: Situation, service_level: float, window: int) -> Floats:
-    """mean x (L + R) + z x sigma x sqrt(L + R): the textbook's stock level for normal, independent demand; shape (N,)."""
+def textbook_level(situation: Situation, service_level: float | None, window: int) -> Floats:
+    """mean x (L + R) + z x sigma x sqrt(L + R): the textbook's stock level for normal, independent demand; shape (N,).
+
+    service_level: z's probability; None takes each series' critical fractile p / (p + h).
+    """
+    level = situation.economics.fractile if service_level is None else service_level
     span = situation.lead_time + situation.review
     mean, deviation = recent_mean(situation.history, window), recent_deviation(situation.history, window)
-    return mean * span + norm.ppf(service_level) * deviation * np.sqrt(span)
+    return mean * span + norm.ppf(level) * deviation * np.sqrt(span)
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class EoqReorderPoint:
     Source: Harris 1913; Wilson 1934.
     """
 
-    service_level: float = 0.95
+    service_level: float | None = 0.95
     window: int = 52
     name: str = "eoq_reorder_point"
     is_legacy: ClassVar[bool] = True
@@ -63,7 +67,7 @@ class EoqReorderPoint:
 class PeriodicReview:
     """Every review, order up to mean x (L + R) + z x sigma x sqrt(L + R)."""
 
-    service_level: float = 0.95
+    service_level: float | None = 0.95
     window: int = 26
     name: str = "periodic_review"
     is_legacy: ClassVar[bool] = True

@@ -95,6 +95,9 @@ def plan(
     supplied_from = _sources(rows)
     lead_time = rows["lead_time_periods"].to_numpy().astype(np.int64)
     on_order = rows["on_order"].fill_null(0.0).to_numpy().astype(np.float64)
+    lot = _Lots(
+        rows["moq"].fill_null(0.0).to_numpy().astype(np.float64), rows["order_multiple"].fill_null(1.0).to_numpy().astype(np.float64)
+    )
     situation = Situation(
         on_hand=rows["on_hand"].to_numpy().astype(np.float64),
         pipeline=on_order[:, None] if pipeline is None else pipeline[keep],
@@ -111,11 +114,10 @@ def plan(
         ),
         lead_time_paths=np.zeros((0, 0), dtype=np.int64) if lead_time_paths is None else lead_time_paths[keep],
         phase=np.zeros(0, dtype=np.int64) if phase is None else phase,
+        moq=lot.moq,
+        order_multiple=lot.multiple,
     )
     view = echelon_view(situation, supplied_from)
-    lot = _Lots(
-        rows["moq"].fill_null(0.0).to_numpy().astype(np.float64), rows["order_multiple"].fill_null(1.0).to_numpy().astype(np.float64)
-    )
     wanted = policy.order(view)
     packed = feasible(wanted, np.zeros_like(lot.moq), lot.multiple)
     minimum = feasible(wanted, lot.moq, lot.multiple)

@@ -12,7 +12,8 @@ import numpy as np
 
 from models.domain import Floats, Policy, Situation
 from models.replenishment.legacy import EoqReorderPoint, MinMax, MovingAverageCover, PeriodicReview, SpreadsheetRule
-from models.replenishment.projection import critical_order, rows_of, window_demand
+from models.replenishment.orders import smallest_order
+from models.replenishment.projection import critical_order, expected_cost, rows_of, window_demand
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,21 @@ class QuantileOrderUpTo:
 
     def order(self, situation: Situation) -> Floats:
         quantity = np.maximum(critical_order(situation, self.shortage(situation)), 0.0)
-        return np.round(quantity) if self.whole_units else quantity
+        return self._in_multiples(situation, np.round(quantity) if self.whole_units else quantity)
+
+    def _in_multiples(self, situation: Situation, quantity: Floats) -> Floats:
+        """Take the multiple below where it is expected to cost less than the one above; never below the smallest order."""
+        if not situation.order_multiple.size:
+            return quantity
+        multiple = np.where(situation.order_multiple > 0, situation.order_multiple, 1.0)
+        below = multiple * np.floor(quantity / multiple + 1e-9)
+        undecided = np.flatnonzero((below < quantity) & (below >= smallest_order(situation.moq, situation.order_multiple)))
+        rows = rows_of(situation, undecided)
+        rows = replace(rows, economics=replace(rows.economics, shortage=self.shortage(situation)[undecided]))
+        cost = expected_cost(rows, np.stack([below[undecided], below[undecided] + multiple[undecided]], axis=1))
+        chosen = quantity.copy()
+        chosen[undecided] = below[undecided] + multiple[undecided] * (cost[:, 1] < cost[:, 0])
+        return chosen
 
 
 @dataclass(frozen=True)

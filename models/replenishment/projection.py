@@ -67,6 +67,24 @@ def critical_order(situation: Situation, shortage: Floats) -> Floats:
     return answer
 
 
+def expected_cost(situation: Situation, quantity: Floats) -> Floats:
+    """Expected holding and shortage cost of the periods an order acts on, if these quantities are ordered; (N, B) for (N, B)
+    quantities."""
+    answer = np.zeros(quantity.shape)
+    for start in range(0, quantity.shape[0], CHUNK):
+        rows = slice(start, min(start + CHUNK, quantity.shape[0]))
+        part = rows_of(situation, rows)
+        lacking = shortfalls(part)
+        h, p = part.economics.holding, part.economics.shortage
+        for b in range(quantity.shape[1]):
+            net = quantity[rows, b, None, None] - lacking
+            held = np.maximum(net, 0.0).sum(axis=2).mean(axis=1)
+            unmet = np.maximum(-net, 0.0)
+            missed = (unmet[:, :, -1] if part.economics.unmet == "lost" else unmet.sum(axis=2)).mean(axis=1)
+            answer[rows, b] = h * held + p * missed
+    return answer
+
+
 def project(situation: Situation, periods: int) -> tuple[Floats, Floats]:
     """Let the stock run down on every path with no further order: end stock and unmet demand, (N, S, periods) each.
 
@@ -100,6 +118,8 @@ def rows_of(situation: Situation, rows: slice | Integers) -> Situation:
         lead_time=situation.lead_time[rows],
         backlog=situation.backlog[rows] if situation.backlog.size else situation.backlog,
         lead_time_paths=situation.lead_time_paths[rows] if situation.lead_time_paths.size else situation.lead_time_paths,
+        moq=situation.moq[rows] if situation.moq.size else situation.moq,
+        order_multiple=situation.order_multiple[rows] if situation.order_multiple.size else situation.order_multiple,
         economics=replace(
             economics,
             holding=economics.holding[rows],

@@ -147,6 +147,8 @@ def simulate(
                 backlog=owed,
                 lead_time_paths=lead_time_paths if lead_time_paths is not None else np.zeros((0, 0), dtype=np.int64),
                 phase=phase if phase is not None else np.zeros(0, dtype=np.int64),
+                moq=network.moq,
+                order_multiple=network.order_multiple,
             )
             wanted = policy.order(echelon_view(situation, sources))
             requested = feasible(wanted, network.moq, network.order_multiple)

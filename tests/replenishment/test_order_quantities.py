@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models.domain import Economics, Situation
-from models.replenishment.constraints import Limit, expected_cost, fit
+from models.replenishment.constraints import Limit, fit
 from models.replenishment.orders import allocate, feasible, smallest_order
+from models.replenishment.projection import expected_cost
 
 units = st.floats(0, 5000, allow_nan=False)
 

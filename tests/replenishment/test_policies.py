@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.domain import Economics, Situation
-from models.replenishment.constraints import expected_cost
 from models.replenishment.echelon import check_tree, echelon_view
 from models.replenishment.legacy import MovingAverageCover, seasonal_factors
+from models.replenishment.orders import smallest_order
 from models.replenishment.policies import LEGACY, POLICIES, CappedBaseStock, QuantileOrderUpTo, Smoothed
-from models.replenishment.projection import project, shortfalls, window_demand
+from models.replenishment.projection import expected_cost, project, shortfalls, window_demand
 from models.replenishment.targets import explain_target, implied_service_level, implied_shortage_cost
 
 
@@ -41,6 +41,24 @@ def test_the_quantile_order_is_the_cheapest_whole_quantity_on_the_paths(seed: in
     cost = expected_cost(now, np.tile(tried, (ordered.size, 1)))
     chosen = np.take_along_axis(cost, ordered.astype(int)[:, None], axis=1)[:, 0]
     assert chosen == pytest.approx(cost.min(axis=1), rel=1e-9, abs=1e-9)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 9999))
+def test_in_packs_the_cheaper_of_the_pack_below_and_the_pack_above_is_taken(seed: int) -> None:
+    packs, moq = np.array([6.0, 4, 3, 10, 1]), np.array([0.0, 8, 0, 0, 5])
+    now = situation(seed)
+    free = QuantileOrderUpTo().order(now)
+    packed = QuantileOrderUpTo().order(replace(now, moq=moq, order_multiple=packs))
+    smallest = smallest_order(moq, packs)
+    for row in range(5):
+        if free[row] <= smallest[row]:
+            assert packed[row] == free[row]  # whoever asks raises it to the minimum, no one saves a pack by not ordering
+            continue
+        tried = np.arange(smallest[row], free[row] + 2 * packs[row] + 1, packs[row])
+        cost = expected_cost(now, np.tile(tried, (5, 1)))[row]
+        assert packed[row] % packs[row] == 0
+        assert cost[list(tried).index(packed[row])] == pytest.approx(cost.min())
 
 
 def test_under_backlog_the_level_is_the_critical_fractile_of_the_windows_demand() -> None:
