@@ -71,7 +71,8 @@ def _laws_of(name: str, table: Table) -> Iterator[Law]:
             f"{name}_known_no_sooner_than_they_happen",
             target,
             f"select {_rows(table, 'event_at')} from {{batch}} where known_at < event_at",
-            f"Nothing in {name} is known before it happens: a model would see the future.",
+            f"Nothing in {name} is known before it happens; where a clerk's dates say so, readers wait for the later of the two.",
+            "warning",
         )
 
 
