@@ -68,9 +68,9 @@ def run_dbt(warehouse: Path, *arguments: str) -> subprocess.CompletedProcess[str
     )  # fmt: skip
 
 
-def build(warehouse: Path, select: str = "staging intermediate marts") -> None:
-    """Build and test the selected models; fail with dbt's own words."""
-    result = run_dbt(warehouse, "build", "--select", *select.split())
+def build(warehouse: Path, select: str, verb: str = "build") -> None:
+    """Build and test the selected models (or only `run` them); fail with dbt's own words."""
+    result = run_dbt(warehouse, verb, "--select", *select.split())
     assert result.returncode == 0, result.stdout + result.stderr
 
 

@@ -11,7 +11,7 @@ select
   series.item_id,
   series.location_id,
   period.period_start,
-  case when not is_censored then greatest(recorded_quantity, 0) end as quantity,
+  case when not is_censored and recorded_quantity is not null then greatest(recorded_quantity, 0) end as quantity,
   cast(recorded_quantity as double) as recorded_quantity,
   cast(versions.sold as double) as sold_quantity,
   cast(versions.returned as double) as returned_quantity,
