@@ -8,14 +8,14 @@ expression is wrapped in TRY, so that one bad cell spoils one row and not the qu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 
 from orchestration.landing.canonical import CANONICAL, DAY, FLAG, NUMBER, PATH, TIME
 from orchestration.landing.contract import RULE_WORDS, Value, World
 from orchestration.landing.errors import ContractError
-from orchestration.landing.expressions import Node, check_row_local, literal, parse, quote, replace_children, to_sql
+from orchestration.landing.expressions import Node, check_row_local, column_names, literal, parse, quote, replace_children, to_sql
 from orchestration.landing.functions import BUILT_IN, Function, constant, inline, read_functions
 from orchestration.landing.laws import event_column, rules
 from orchestration.landing.locales import Locale
@@ -57,6 +57,7 @@ class CompiledRule:
     is_keyed: bool
     key_missing: str | None
     locale: Locale
+    can_return: bool  # a keyed state whose time of knowing is not part of its key or content: A, B and A again are three versions
 
     def select(self, source_id: str, columns: Mapping[str, str], *, careful: bool, where: str, extra: str = "") -> str:
         """The rule's rows with their problem number (null = good), its value and the raw text; see Check for the numbers."""
@@ -204,6 +205,8 @@ class Compiler:
         skip = {reason: self._cell(text, ("skip", reason)).sql for reason, text in self.source.skip.items()}
         delivered = self._cell(self.source.delivered_at, ("delivered_at",)) if self.source.delivered_at else None
         compiled = [self._rule(i, label, table, words, delivered) for i, (label, table, words) in enumerate(rules(self.source))]
+        returning = {rule.table for rule in compiled if rule.can_return}
+        compiled = [replace(rule, can_return=rule.table in returning) for rule in compiled]
         return CompiledSource(self.source_id, dict(self.columns), skip, compiled)
 
     def _rule(self, index: int, label: str, table: str, words: dict[str, Value], delivered: Cell | None) -> CompiledRule:
@@ -227,7 +230,20 @@ class Compiler:
         return CompiledRule(
             label, table, when, cells, known, str(lag) if lag is not None else None, delivered, row_key,
             self.source.key is not None, f"({missing})" if missing else None, self.locale,
+            self._can_return(table, words),
         )  # fmt: skip
+
+    def _can_return(self, table: str, words: dict[str, Value]) -> bool:
+        if not CANONICAL[table].is_state or self.source.key is None:
+            return False
+        if self.source.delivered_at is not None:
+            return True
+        known_at = words.get("known_at", None if "known_after" in words else self.source.known_at)
+        if not isinstance(known_at, str):
+            return False
+        named = [known_at] if known_at.lower() in self.by_lower else column_names(parse(self.con, known_at))
+        keys = {name.lower() for name in self._key_columns()}
+        return any(name.lower() not in keys for name in named)
 
     def _key_columns(self) -> list[str]:
         if self.source.key is None:

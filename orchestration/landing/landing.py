@@ -29,6 +29,7 @@ from orchestration.landing.files import Drop, discover
 from orchestration.landing.honesty import check_honesty
 from orchestration.landing.loading import Loader, manifest_row
 from orchestration.landing.records import load_records
+from orchestration.landing.sightings import create_sightings
 from orchestration.landing.sourcing import BAD_DATA, Delivery, SourceRows, look
 from orchestration.landing.store import MANIFEST, Archive, Receipt, apply_discards, create_tables
 
@@ -115,6 +116,7 @@ def reland(
         cur.execute("BEGIN")
         for table in (*CANONICAL, "manifest", "quarantine"):
             cur.execute(f"DELETE FROM raw.{quote(table)}")
+        cur.execute("DELETE FROM landing.sightings")
         cur.execute("COMMIT")
         _replay(cur, world, store, store.receipts(), report, progress)
         apply_discards(cur, archive)
@@ -155,6 +157,7 @@ def session(con: duckdb.DuckDBPyConnection, world: World, archive: Path) -> Iter
         cur.execute("SET disabled_optimizers='common_subexpressions'")  # it hoists casts out of TRY(), and one bad cell kills the query
         cur.execute(f"SET TimeZone='{world.timezone}'")
         create_tables(cur)
+        create_sightings(cur)
         yield cur, store
     finally:
         cur.execute("SET disabled_optimizers=?", [before[0] if before else ""])
@@ -387,6 +390,7 @@ def _reland_source(cur: duckdb.DuckDBPyConnection, world: World, store: Archive,
     cur.execute("BEGIN")
     for table in (*CANONICAL, "manifest", "quarantine"):
         cur.execute(f"DELETE FROM raw.{quote(table)} WHERE source_id = ?", [source_id])
+    cur.execute("DELETE FROM landing.sightings WHERE source_id = ?", [source_id])
     cur.execute("COMMIT")
     _replay(cur, world, store, receipts, LandReport(), None)
     cur.execute(

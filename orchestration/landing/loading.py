@@ -12,6 +12,7 @@ from orchestration.landing.canonical import CANONICAL, LINEAGE
 from orchestration.landing.compile import CompiledRule, CompiledSource
 from orchestration.landing.contract import World
 from orchestration.landing.expressions import literal, quote
+from orchestration.landing.sightings import note_sightings, rewrite_state
 from orchestration.landing.sourcing import Delivery, SourceRows
 
 KEY_TWICE = "the same key twice in one delivery, with different content"
@@ -147,14 +148,16 @@ class Loader:
                 delivery.counts["claims"] += rows
                 delivery.counts["rows_loaded"] += rows
             return None
-        mine = f"source_id = {literal(self.source_id)} AND ends_with(t.part, {literal(rule.label)})"
-        kept = f"{target} t JOIN batch USING (delivery) WHERE {mine}"
+        kept = f"{target} t JOIN batch USING (delivery) WHERE {self._mine(rule)}"
         for delivery, rows in self._each(f"SELECT _d, count(*) FROM {kept} GROUP BY _d"):
             delivery.counts["claims"] += rows
             delivery.counts["rows_loaded"] += rows
         for index, handed in self.con.execute(f"SELECT _d, max(handed_over_at) FROM {kept} GROUP BY _d").fetchall():
             self.deliveries[index].was_handed_over(handed)
         return "problem IS NOT NULL OR row_key IN (SELECT k FROM twice)"
+
+    def _mine(self, rule: CompiledRule) -> str:
+        return f"source_id = {literal(self.source_id)} AND ends_with(t.part, {literal(rule.label)})"
 
     def _load_staged(self, rule: CompiledRule) -> None:
         """Send the bad rows of `staged` to quarantine and insert the versions that are not there yet."""
@@ -174,11 +177,16 @@ class Loader:
             delivery.counts["rows_quarantined"] += rows
         for delivery, rows in self._each("SELECT _d, count(*) FROM staged WHERE problem IS NULL GROUP BY _d"):
             delivery.counts["rows_repeated"] += rows
-        self._keep_fresh(rule)
-        for delivery, rows in self._each("SELECT _d, count(*) FROM staged GROUP BY _d"):
+        if rule.can_return and note_sightings(self.con, self.source_id, rule.table, _joined("s.part")):
+            rewrite_state(self.con, self.source_id, rule.table)
+            fresh = f"raw.{quote(rule.table)} t JOIN batch USING (delivery) WHERE {self._mine(rule)}"
+        else:
+            self._keep_fresh(rule)
+            self._insert(rule, "staged", "true")
+            fresh = "staged"
+        for delivery, rows in self._each(f"SELECT _d, count(*) FROM {fresh} GROUP BY _d"):
             delivery.counts["rows_loaded"] += rows
             delivery.counts["rows_repeated"] -= rows
-        self._insert(rule, "staged", "true")
 
     def _quarantine(self, rule: CompiledRule, checks: list[tuple[str, str]]) -> None:
         column = "CASE problem " + " ".join(f"WHEN {i} THEN {literal(name)}" for i, (name, _) in enumerate(checks)) + " END"

@@ -17,7 +17,9 @@ from orchestration.landing.expressions import check_row_local, parse, parser
 from tests.landing.company import FIRST_DAY, HEAD, SALES, Company
 
 BUDGET = settings(max_examples=25, deadline=None, derandomize=True)
-CELLS = st.sampled_from(["", '"', "a", "1", "-1", "1e400", "2024-01-01", "x\ny", "\x00", "é", "'", "NaN", " ", ",", '""', "99999999999999999999"])
+CELLS = st.sampled_from(
+    ["", '"', "a", "1", "-1", "1e400", "2024-01-01", "x\ny", "\x00", "é", "'", "NaN", " ", ",", '""', "99999999999999999999"]
+)
 TABLE = st.lists(st.lists(CELLS, min_size=1, max_size=9).map(",".join), max_size=8).map("\n".join)
 EDITS = st.lists(st.tuples(st.integers(0, len(FIRST_DAY)), st.binary(max_size=4)), min_size=1, max_size=4)
 

@@ -176,6 +176,24 @@ sources:
     ]
 
 
+def test_a_state_that_comes_back_is_known_again_whatever_the_order(tmp_path: Path) -> None:
+    contract = """
+sources:
+  master: {silo: erp, path: "*.csv", key: [item], known_at: "_file::date", into: [items: {item_id: item, name: name}]}
+"""
+    names = {"2024-01-01": "Apple", "2024-02-01": "Pear", "2024-03-01": "Apple", "2024-04-01": "Apple"}
+    expected = [("Apple", datetime(2024, 1, 1)), ("Pear", datetime(2024, 2, 1)), ("Apple", datetime(2024, 3, 1))]
+    for number, order in enumerate((sorted(names), sorted(names, reverse=True), ["2024-04-01", "2024-01-01", "2024-02-01", "2024-03-01"])):
+        company = Company(tmp_path / str(number), contract)
+        for day in order:
+            company.write(f"{day}.csv", f"item,name\na,{names[day]}\n")
+            company.land()
+        assert company.rows("SELECT name, known_at FROM raw.items ORDER BY known_at") == expected
+        hashes = table_hashes(company.con)
+        company.reland()
+        assert table_hashes(company.con) == hashes
+
+
 def test_rebuild_from_the_archive_gives_equal_hashes(company: Company) -> None:
     company.write("tills/1.csv", FIRST_DAY)
     company.land()

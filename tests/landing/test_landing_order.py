@@ -24,6 +24,14 @@ sources:
       - sales: {when: "qty::int >= 0", item_id: item, location_id: "'n'", event_at: day, quantity: qty}
       - returns: {when: "qty::int < 0", item_id: item, location_id: "'n'", event_at: day, quantity: "-qty::int"}
       - items: {item_id: item, name: name}
+  master:
+    silo: erp
+    path: master/**/*.csv
+    key: [id]
+    known_at: regexp_extract(_file, '^\\d{4}-\\d{2}-\\d{2}')::date
+    into:
+      - suppliers: {supplier_id: id, name: name}
+      - suppliers: {when: "qty::int = 5", supplier_id: item}
   keyless:
     silo: erp
     path: keyless/**/*.csv
@@ -45,7 +53,7 @@ drop = st.lists(line, min_size=1, max_size=6, unique_by=lambda text: text.split(
 class AnyOrder(RuleBasedStateMachine):
     """Two warehouses get the same drops: one in one go, as they are; the other piecemeal, shuffled, split and repeated."""
 
-    @initialize(drops=st.lists(st.tuples(st.sampled_from(["keyed", "keyless"]), drop), min_size=1, max_size=5))
+    @initialize(drops=st.lists(st.tuples(st.sampled_from(["keyed", "keyless", "master"]), drop), min_size=1, max_size=6))
     def begin(self, drops: list[tuple[str, list[str]]]) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="stockhouse-order-"))
         self.plain, self.messy = Company(self.folder / "plain", SOURCES), Company(self.folder / "messy", SOURCES)
@@ -53,7 +61,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.waiting = list(self.drops)
         self.files = 0
         for company in (self.plain, self.messy):  # every path must match something: a drop of headers alone
-            for source in ("keyed", "keyless"):
+            for source in ("keyed", "keyless", "master"):
                 company.write(f"{source}/2024-01-31.csv", HEADER)
         for source, day, rows in self.drops:
             self.plain.write(f"{source}/{day}.csv", HEADER + "".join(row + "\n" for row in rows))
