@@ -60,7 +60,8 @@ class Document:
     from_id: str = ""
     review_period: str = ""
     quantity: float = 0.0
-    due_on: str = ""
+    due_on: str = ""  # the day it should come, as last heard
+    asked_on: str = ""  # the day we asked for
     unit_cost: float = 0.0
     reason: str = ""
     run_id: str = ""
@@ -149,13 +150,13 @@ def _requested(document: Document, event: Event) -> None:
     said = event.payload
     for name in ("world", "kind", "intent_key", "item_id", "location_id", "review_period", "run_id", "reason", *TERMS):
         setattr(document, name, said[name])
-    document.proposer, document.proposed_at = event.actor, event.recorded_at
+    document.proposer, document.proposed_at, document.asked_on = event.actor, event.recorded_at, document.due_on
 
 
 def _revised(document: Document, event: Event) -> None:
     for name in (*TERMS, "reason", "run_id"):
         setattr(document, name, event.payload[name])
-    document.proposer, document.proposed_at = event.actor, event.recorded_at
+    document.proposer, document.proposed_at, document.asked_on = event.actor, event.recorded_at, document.due_on
 
 
 def _firmed(document: Document, event: Event) -> None:
@@ -171,7 +172,7 @@ def _approved(document: Document, event: Event) -> None:
 def _changed(document: Document, event: Event) -> None:
     for name in ("quantity", "due_on", "unit_cost"):
         setattr(document, name, event.payload[name])
-    document.revision += 1
+    document.revision, document.asked_on = document.revision + 1, document.due_on
     document.confirmed = None  # the supplier has to answer again
 
 
