@@ -7,14 +7,17 @@ greedy is the linear programme; several budgets or large minimums go to HiGHS, w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
+import polars as pl
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import csr_array, vstack
 
 from models.domain import Floats, Situation
+from models.replenishment.overrides import in_scope
 from models.replenishment.projection import expected_cost, rows_of
 
 #: A ladder has at most so many blocks; long orders climb several multiples a block.
@@ -34,6 +37,31 @@ class Limit:
     name: str
     use: Floats
     at_most: float
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A limit from the planner's workbook or the ledger, on what is ordered now.
+
+    resource: what the limit counts. value: purchase value of all purchases; units, weight_kg or volume_m3: of all that goes to a
+    place. scope: column -> value of the rows concerned, such as {"from_id": "SUP-1"} or {"location_id": "UK"}; empty for all.
+    """
+
+    name: str
+    at_most: float
+    resource: Literal["value", "units", "weight_kg", "volume_m3"] = "value"
+    scope: Mapping[str, str] = field(default_factory=dict)
+
+    def limit(self, rows: pl.DataFrame) -> Limit:
+        """The constraint in numbers for these rows; ValueError for a resource or scope the rows do not know."""
+        use: Floats = np.ones(rows.height)
+        if self.resource == "value":
+            use = rows["unit_cost"].to_numpy() * (rows["kind"] == "purchase").to_numpy()
+        elif self.resource != "units":
+            if self.resource not in rows.columns or rows[self.resource].null_count():
+                raise ValueError(f"constraint {self.name!r} counts {self.resource}, which is not known for every item")
+            use = rows[self.resource].to_numpy().astype(np.float64)
+        return Limit(self.name, use * in_scope(rows, self.scope, f"constraint {self.name!r}"), self.at_most)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,7 @@ _WORDS = {
     "surplus": "already beyond the target, nothing needed",
     "rounding": "rounding to whole packs",
     "minimum_order": "raised to the minimum order",
+    "override": "set by the planner",
     "distribution_centre": "not available at the shipping location",
     "constraints": "cut by limits",
 }
@@ -45,7 +47,7 @@ def exact_parts(parts: Mapping[str, float], quantity: float) -> dict[str, float]
     return ordered
 
 
-def in_words(parts: Mapping[str, float], quantity: float, last_period: date, due: date, facts: Mapping[str, float | date | None]) -> str:
+def in_words(parts: Mapping[str, float], quantity: float, last_period: date, due: date, facts: Mapping[str, Any]) -> str:
     """One sentence a planner can check with a pencil, and one about the risk."""
     tenths = {name: round(value * 10) for name, value in parts.items()}
     first = next(iter(tenths))
@@ -53,6 +55,8 @@ def in_words(parts: Mapping[str, float], quantity: float, last_period: date, due
     terms = [(("- " if value < 0 else "+ ") + f"{_number(abs(value) / 10)} {_words(name)}") for name, value in _signed(tenths)]
     sentence = " ".join(terms).removeprefix("+ ") + f" = {_number(quantity)}, covering the periods to that of {last_period.isoformat()}"
     sentence += f"; due {due.isoformat()}."
+    if facts.get("override_reason"):
+        sentence += f" Override: {facts['override_reason']}."
     risk = facts.get("stock_out_risk_without")
     if risk is None:
         return sentence

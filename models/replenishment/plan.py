@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
-from models.domain import Economics, Floats, Integers, OrderLine, Policy, Situation
-from models.replenishment.constraints import Limit, fit
+from models.domain import Floats, Integers, OrderLine, Policy, Situation
+from models.replenishment.constraints import Constraint, fit
 from models.replenishment.echelon import echelon_view
 from models.replenishment.exceptions import find_exceptions
 from models.replenishment.explain import exact_parts, in_words, risk
 from models.replenishment.orders import allocate, feasible, smallest_order
+from models.replenishment.overrides import Override, apply
 from models.replenishment.policies import POLICIES, QuantileOrderUpTo
 from models.replenishment.projection import window_demand
+from models.replenishment.situations import situation_of, sources_of
 from models.replenishment.targets import PARTS, explain_target
+
+__all__ = ["Constraint", "Override", "Plan", "plan"]
 
 #: The baselines shown beside every line.
 BESIDE = ("eoq_reorder_point", "min_max")
-
-
-@dataclass(frozen=True)
-class Constraint:
-    """A limit from the planner's workbook or the ledger, on what is bought now.
-
-    resource: what the limit counts. value: purchase value of all purchases; units, weight_kg or volume_m3: of all that goes to a
-    place. scope: column -> value of the rows concerned, such as {"from_id": "SUP-1"} or {"location_id": "UK"}; empty for all
-    purchases.
-    """
-
-    name: str
-    at_most: float
-    resource: Literal["value", "units", "weight_kg", "volume_m3"] = "value"
-    scope: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,6 +59,7 @@ def plan(
     lead_time_paths: Integers | None = None,
     censored_mean: Floats | None = None,
     constraints: Sequence[Constraint] = (),
+    overrides: Sequence[Override] = (),
     phase: Integers | None = None,
 ) -> Plan:
     """Plan every item and location at once: locations draw on their distribution centre, which buys for all of them.
@@ -78,8 +68,9 @@ def plan(
     demand of the rows, in their order, for the periods starting at period_starts (H dates; the first is the next one). pipeline:
     (N, K) what is on the way by period due, column 0 the second period; left out, on_order is taken to be due then. Goods due in
     the first period belong to on_hand. history: (N, T) past demand, NaN unknown; without it the legacy baselines are left empty.
-    lead_time_paths: (N, S). Rows with bad input go to the exception list and the rest is planned. Raises ValueError for shapes
-    that do not fit and for paths that do not cover lead time + review.
+    lead_time_paths: (N, S). overrides: in force on the first day planned; an explanation's parts are the system's own reasons, then
+    what the override adds or takes. Rows with bad input go to the exception list and the rest is planned. Raises ValueError for
+    shapes that do not fit and for paths that do not cover lead time + review.
     """
     for name, given in (("paths", paths), ("history", history), ("pipeline", pipeline), ("lead_time_paths", lead_time_paths)):
         if given is not None and len(given) != rows.height:
@@ -92,64 +83,52 @@ def plan(
     if rows.is_empty():
         return Plan([], exceptions, pl.DataFrame(schema={"item_id": pl.String, "location_id": pl.String}), {}, 0.0)
 
-    supplied_from = _sources(rows)
-    lead_time = rows["lead_time_periods"].to_numpy().astype(np.int64)
-    on_order = rows["on_order"].fill_null(0.0).to_numpy().astype(np.float64)
-    lot = _Lots(
-        rows["moq"].fill_null(0.0).to_numpy().astype(np.float64), rows["order_multiple"].fill_null(1.0).to_numpy().astype(np.float64)
-    )
-    situation = Situation(
-        on_hand=rows["on_hand"].to_numpy().astype(np.float64),
-        pipeline=on_order[:, None] if pipeline is None else pipeline[keep],
-        history=np.zeros((rows.height, 0)) if history is None else history[keep],
-        paths=paths[keep],
-        lead_time=lead_time,
-        review=review,
-        economics=Economics(
-            holding=rows["holding_cost"].to_numpy().astype(np.float64),
-            shortage=rows["shortage_cost"].to_numpy().astype(np.float64),
-            unit_cost=rows["unit_cost"].to_numpy().astype(np.float64),
-            order_cost=np.full(rows.height, float(order_cost)),
-            unmet=unmet,
-        ),
-        lead_time_paths=np.zeros((0, 0), dtype=np.int64) if lead_time_paths is None else lead_time_paths[keep],
-        phase=np.zeros(0, dtype=np.int64) if phase is None else phase,
-        moq=lot.moq,
-        order_multiple=lot.multiple,
-    )
-    view = echelon_view(situation, supplied_from)
-    wanted = policy.order(view)
-    packed = feasible(wanted, np.zeros_like(lot.moq), lot.multiple)
-    minimum = feasible(wanted, lot.moq, lot.multiple)
-    shipped = allocate(minimum, supplied_from, situation.on_hand, lot.multiple)
-    fitted = fit(view, shipped, smallest_order(lot.moq, lot.multiple), lot.multiple, [_limit(limit, rows) for limit in constraints])
-    quantity = fitted.quantity
+    def seen(rows: pl.DataFrame, paths: Floats) -> Situation:
+        situation = situation_of(
+            rows, paths, history=_of(history, keep), pipeline=_of(pipeline, keep), lead_time_paths=_of(lead_time_paths, keep), phase=phase,
+            review=review, unmet=unmet, order_cost=order_cost,
+        )  # fmt: skip
+        return echelon_view(situation, sources_of(rows))
 
-    parts = _reasons(view, policy, wanted, None if censored_mean is None else censored_mean[keep])
-    parts |= {"rounding": packed - sum(parts.values()), "minimum_order": minimum - packed, "distribution_centre": shipped - minimum}
-    parts["constraints"] = quantity - shipped
+    system = seen(rows, paths[keep])
+    wanted = policy.order(system)
+    packed = feasible(wanted, np.zeros_like(wanted), system.order_multiple)
+    minimum = feasible(wanted, system.moq, system.order_multiple)
+    parts = _reasons(system, policy, wanted, _of(censored_mean, keep))
+    parts |= {"rounding": packed - sum(parts.values()), "minimum_order": minimum - packed}
+
+    active = [override for override in overrides if override.is_active(period_starts[0])]
+    asked = apply(active, rows, paths[keep])
+    view = seen(asked.rows, asked.paths) if active else system
+    free = policy.order(view) if active else wanted
+    desired = feasible(np.where(np.isnan(asked.fixed), free, asked.fixed), view.moq, view.order_multiple)
+    shipped = allocate(desired, sources_of(rows), asked.rows["on_hand"].to_numpy(), view.order_multiple)
+    smallest = smallest_order(view.moq, view.order_multiple)
+    fitted = fit(view, shipped, smallest, view.order_multiple, [constraint.limit(asked.rows) for constraint in constraints])
+    quantity = fitted.quantity
+    parts |= {"override": desired - minimum, "distribution_centre": shipped - desired, "constraints": quantity - shipped}
+
     explanations = pl.concat(
         [
             rows.select("item_id", "location_id", "kind", "from_id"),
             pl.DataFrame({"window": view.lead_time + review, "position": view.position}),
             pl.DataFrame({name: values + 0.0 for name, values in parts.items()}),
             pl.DataFrame({"quantity": quantity, **risk(view, quantity, period_starts)}, schema_overrides={"stock_out_on": pl.Date}),
-            pl.DataFrame(_beside(view, lot), schema_overrides=dict.fromkeys((f"{name}_quantity" for name in BESIDE), pl.Float64)),
+            pl.DataFrame({"override_reason": asked.reasons}),
+            pl.DataFrame(_beside(system), schema_overrides=dict.fromkeys((f"{name}_quantity" for name in BESIDE), pl.Float64)),
         ],
         how="horizontal",
     )
-    facts = pl.concat([rows.drop("kind", "from_id", "item_id", "location_id"), explanations], how="horizontal")
+    facts = pl.concat([asked.rows.drop("kind", "from_id", "item_id", "location_id"), explanations], how="horizontal")
     lines = [_line(world, facts.row(int(i), named=True), tuple(parts), period_starts) for i in np.flatnonzero(quantity > 0)]
     return Plan(lines, exceptions, explanations, fitted.shadow_price, fitted.gap)
 
 
-@dataclass(frozen=True)
-class _Lots:
-    moq: Floats
-    multiple: Floats
+def _of(values: Any, keep: Integers) -> Any:
+    return None if values is None else values[keep]
 
 
-def _plannable(rows: pl.DataFrame, exceptions: pl.DataFrame) -> Floats:
+def _plannable(rows: pl.DataFrame, exceptions: pl.DataFrame) -> Integers:
     errors = exceptions.filter(pl.col("severity") == "error").select("item_id", "location_id").unique()
     marked = rows.select("item_id", "location_id").with_row_index("row").join(errors, on=["item_id", "location_id"], how="anti")
     return marked.sort("row")["row"].to_numpy().astype(np.int64)
@@ -163,30 +142,6 @@ def _unforecast(rows: pl.DataFrame, paths: Floats) -> pl.DataFrame:
         severity=pl.lit("error"),
         reason=pl.lit("its forecast is missing or negative: see the forecast station"),
     )
-
-
-def _sources(rows: pl.DataFrame) -> Integers:
-    index = rows.select("item_id", from_id="location_id").with_row_index("source")
-    kind_and_source = (
-        rows.select("item_id", "from_id", "kind").with_row_index("row").join(index, on=["item_id", "from_id"], how="left").sort("row")
-    )
-    is_transfer = pl.col("kind") == "transfer"
-    return kind_and_source.select(pl.when(is_transfer).then("source").fill_null(-1)).to_series().cast(pl.Int64).to_numpy()
-
-
-def _limit(constraint: Constraint, rows: pl.DataFrame) -> Limit:
-    use: Floats = np.ones(rows.height)
-    if constraint.resource == "value":
-        use = rows["unit_cost"].to_numpy() * (rows["kind"] == "purchase").to_numpy()
-    elif constraint.resource != "units":
-        if constraint.resource not in rows.columns or rows[constraint.resource].null_count():
-            raise ValueError(f"constraint {constraint.name!r} counts {constraint.resource}, which is not known for every item")
-        use = rows[constraint.resource].to_numpy().astype(np.float64)
-    for column, value in constraint.scope.items():
-        if column not in rows.columns:
-            raise ValueError(f"constraint {constraint.name!r} is scoped by {column!r}, which is no column of the plan")
-        use = use * (rows[column] == value).fill_null(False).to_numpy()
-    return Limit(constraint.name, use, constraint.at_most)
 
 
 def _reasons(view: Situation, policy: Policy, wanted: Floats, censored_mean: Floats | None) -> dict[str, Floats]:
@@ -206,10 +161,10 @@ def _level(policy: Policy, view: Situation) -> Floats:
     return view.position if target is None else target(view)
 
 
-def _beside(view: Situation, lot: _Lots) -> dict[str, Floats | list[None]]:
+def _beside(view: Situation) -> dict[str, Floats | list[None]]:
     if not view.history.shape[1]:
         return {f"{name}_quantity": [None] * view.on_hand.size for name in BESIDE}
-    return {f"{name}_quantity": feasible(POLICIES[name].order(view), lot.moq, lot.multiple) for name in BESIDE}
+    return {f"{name}_quantity": feasible(POLICIES[name].order(view), view.moq, view.order_multiple) for name in BESIDE}
 
 
 def _line(world: str, fact: Mapping[str, Any], names: Sequence[str], period_starts: Sequence[date]) -> OrderLine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.replenishment.plan import Constraint, Plan, plan
+from models.replenishment.plan import Constraint, Override, Plan, plan
 from models.replenishment.policies import POLICIES, QuantileOrderUpTo
 
 STARTS = [date(2024, 1, 1) + timedelta(weeks=k) for k in range(6)]
@@ -179,3 +180,56 @@ def test_calibration_is_named_in_the_explanation() -> None:
     tuned = plan(rows, paths, STARTS, QuantileOrderUpTo(scale=0.3), world="tea").explanations
     plain = plan(rows, paths, STARTS, QuantileOrderUpTo(), world="tea").explanations
     assert (tuned["calibration"] < 0).any() and (plain["calibration"] == 0).all()
+
+
+def quantities(result: Plan) -> dict[tuple[str, str], float]:
+    return {(row["item_id"], row["location_id"]): row["quantity"] for row in result.explanations.iter_rows(named=True)}
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        Override("demand_factor", 1.5, "fair in town", scope={"item_id": "item-2"}),
+        Override("quantity", 45.0, "last call", scope={"item_id": "item-2", "location_id": "DC"}),
+        Override("parameter", 9.0, "key account", scope={"item_id": "item-2"}, parameter="shortage_cost"),
+    ],
+)
+def test_an_override_changes_the_plan_by_exactly_what_its_part_says_and_reverts_when_it_expires(override: Override) -> None:
+    rows, paths, history = company(seed=4)
+    rows = rows.with_columns(on_hand=pl.when(pl.col("location_id") == "DC").then(60.0).otherwise("on_hand"))
+    plain = planned(rows, paths, history)
+    changed = planned(rows, paths, history, overrides=[override])
+    before, after = quantities(plain), quantities(changed)
+    moved = {key: after[key] - before[key] for key in before if after[key] != before[key]}
+    assert moved and {item for item, _ in moved} == {"item-2"}
+    for row in changed.explanations.iter_rows(named=True):
+        assert row["override"] == moved.get((row["item_id"], row["location_id"]), 0.0)
+    for line in changed.lines:
+        assert sum(line.parts.values()) == line.quantity
+        assert (override.reason in line.reason) == bool(
+            line.item_id == "item-2" and (override.kind != "quantity" or line.location_id == "DC")
+        )
+    assert planned(rows, paths, history, overrides=[replace(override, expires_on=STARTS[0])]).lines == changed.lines
+    assert planned(rows, paths, history, overrides=[replace(override, expires_on=STARTS[0] - timedelta(days=1))]).lines == plain.lines
+
+
+def test_a_constraint_comes_before_an_override() -> None:
+    rows, paths, history = company(seed=4)
+    much = Override("quantity", 3000.0, "buy it all", scope={"item_id": "item-1", "location_id": "DC"})
+    result = planned(rows, paths, history, overrides=[much], constraints=[Constraint("budget", 200.0)])
+    assert sum(line.value for line in result.lines if line.kind == "purchase") <= 200.0
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"kind": "demand_factor", "value": -1.0}, "must be a number, 0 or more"),
+        ({"kind": "parameter", "value": 1.0}, "name the parameter"),
+        ({"kind": "quantity", "value": 1.0, "scope": {"colour": "red"}}, "'colour', which is no column"),
+        ({"kind": "parameter", "value": 1.0, "parameter": "category"}, "'category' is no numeric column"),
+    ],
+)
+def test_an_override_that_makes_no_sense_is_refused(bad: dict[str, Any], message: str) -> None:
+    rows, paths, history = company(items=1)
+    with pytest.raises(ValueError, match=message):
+        planned(rows, paths, history, overrides=[Override(reason="why", **bad)])

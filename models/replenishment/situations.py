@@ -1,0 +1,58 @@
+"""From the planner's rows to what a policy may see: the one place where columns become arrays."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from models.domain import Economics, Floats, Integers, Situation
+
+
+def situation_of(
+    rows: pl.DataFrame,
+    paths: Floats,
+    *,
+    history: Floats | None,
+    pipeline: Floats | None,
+    lead_time_paths: Integers | None,
+    phase: Integers | None,
+    review: int,
+    unmet: Literal["lost", "backlog"],
+    order_cost: float,
+) -> Situation:
+    """The situation of rows with the columns of dim_item_locations + on_hand, on_order; a missing MOQ is 0, a missing multiple
+    1."""
+
+    def column(name: str, missing: float | None = None) -> Floats:
+        series = rows[name] if missing is None else rows[name].fill_null(missing)
+        return series.to_numpy().astype(np.float64)
+
+    return Situation(
+        on_hand=column("on_hand"),
+        pipeline=column("on_order", 0.0)[:, None] if pipeline is None else pipeline,
+        history=np.zeros((rows.height, 0)) if history is None else history,
+        paths=paths,
+        lead_time=rows["lead_time_periods"].to_numpy().astype(np.int64),
+        review=review,
+        economics=Economics(
+            holding=column("holding_cost"),
+            shortage=column("shortage_cost"),
+            unit_cost=column("unit_cost"),
+            order_cost=np.full(rows.height, float(order_cost)),
+            unmet=unmet,
+        ),
+        lead_time_paths=np.zeros((0, 0), dtype=np.int64) if lead_time_paths is None else lead_time_paths,
+        phase=np.zeros(0, dtype=np.int64) if phase is None else phase,
+        moq=column("moq", 0.0),
+        order_multiple=column("order_multiple", 1.0),
+    )
+
+
+def sources_of(rows: pl.DataFrame) -> Integers:
+    """The row each row's goods come from, (N,): the same item at its shipping location, -1 for a purchase."""
+    index = rows.select("item_id", from_id="location_id").with_row_index("source")
+    found = rows.select("item_id", "from_id", "kind").join(index, on=["item_id", "from_id"], how="left", maintain_order="left")
+    is_transfer = pl.col("kind") == "transfer"
+    return found.select(pl.when(is_transfer).then("source").fill_null(-1)).to_series().cast(pl.Int64).to_numpy()
