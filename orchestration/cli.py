@@ -165,7 +165,7 @@ def publish(world: WorldFolder = Path("sample_data"), home: HomeFolder = Path(DE
         place = Home.open(home, World.load(world).world)
         with place.writing():
             snapshot = snapshots.publish(place.warehouse, place.published, str(uuid.uuid4()), _now_of(place))
-        _emit(as_json, {"path": str(snapshot.path), "run_id": snapshot.run_id}, f"published {snapshot.path}")
+        _emit(as_json, {"path": str(snapshot.file), "run_id": snapshot.run_id}, f"published {snapshot.file}")
 
 
 @app.command()
@@ -214,8 +214,8 @@ def trace(
     """Follow an order line back: decision, forecast, features, marts, raw rows, file and line."""
     with _clear_errors():
         place = Home.open(home)
-        report = tracing.trace(place.warehouse, line)
-        _emit(as_json, report.as_dict(), report.render())
+        report = tracing.trace(place.warehouse, place.archive, line)
+        _emit(as_json, report.as_dict(), str(report))
 
 
 def _levels(text: str | None) -> tuple[float, ...]:

@@ -89,7 +89,7 @@ def run_line(
 
     with home.writing(), instance_of(home) as instance:
         instance.add_event_listener(run_id, listen)
-        job = defs().get_job_def("daily" if until == "publish" else f"until_{until}")
+        job = defs().resolve_job_def("daily" if until == "publish" else f"until_{until}")
         result = job.execute_in_process(
             instance=instance,
             run_id=run_id,

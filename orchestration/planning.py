@@ -183,7 +183,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         rows,
         paths_of(forecast, nodes, seed=0),
         forecast.period_starts,
-        POLICIES[policy](),
+        POLICIES[policy],
         world=timeline.world,
         history=past,
         pipeline=opening.due[:, 1:] if opening.due.shape[1] > 1 else np.zeros((len(rows), 1)),

@@ -199,7 +199,7 @@ def replay(
     for name in policies:
         tell(f"replaying {name}")
         results[name] = simulate(
-            network, POLICIES[name](), revealed.astype(np.float64), state.on_hand, pipeline=state.due, history=past,
+            network, POLICIES[name], revealed.astype(np.float64), state.on_hand, pipeline=state.due, history=past,
             forecaster=paths, phase=calendar, order_periods=last,
         )  # fmt: skip
     costs = {name: result.cost for name, result in results.items()}

@@ -1,13 +1,14 @@
 """When: the daily line as one job, cut short after any station if asked, and the schedule that starts it."""
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 #: The line, in the order data flows down it; each is a group of assets.
 STATIONS = ("land", "transform", "features", "forecast", "rehearse", "replenish", "publish")
 WRITER = {"dagster/concurrency_key": "warehouse_writer"}  # one process writes to DuckDB at a time
 
 
-def line_job(until: str) -> dg.UnresolvedAssetJobDefinition:
+def line_job(until: str) -> UnresolvedAssetJobDefinition:
     """Every station up to and including this one, with its gates."""
     stations = STATIONS[: STATIONS.index(until) + 1]
     return dg.define_asset_job(
@@ -19,13 +20,13 @@ def line_job(until: str) -> dg.UnresolvedAssetJobDefinition:
     )
 
 
-def facts_job() -> dg.UnresolvedAssetJobDefinition:
+def facts_job() -> UnresolvedAssetJobDefinition:
     """What a forecast or a replay reads: everything up to the feature rows, without serving them online."""
     facts = dg.AssetSelection.groups("land", "transform", "features") - dg.AssetSelection.assets(["features", "online_store"])
     return dg.define_asset_job(name="until_facts", selection=facts, executor_def=dg.in_process_executor, tags=WRITER)
 
 
-def rebuild_job() -> dg.UnresolvedAssetJobDefinition:
+def rebuild_job() -> UnresolvedAssetJobDefinition:
     """Everything under derived/ that follows from state/ alone; decisions are kept, not made again."""
     return dg.define_asset_job(
         name="until_rebuild",

@@ -6,32 +6,18 @@ import dagster as dg
 
 from orchestration.defs.resources import Lakehouse
 from orchestration.expectations import GATES, Gate, validate
-
-SEVERITY = {"error": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
+from orchestration.expectations.bridge import check_results, check_specs
 
 
 def gate_checks(gate: Gate, step: str) -> dg.AssetChecksDefinition:
     """All expectations of one gate as one step."""
 
-    @dg.multi_asset_check(
-        name=step,
-        specs=[
-            dg.AssetCheckSpec(law.name, asset=law.table.split("."), description=law.description, blocking=law.severity == "error")
-            for law in gate.laws
-        ],
-    )
+    @dg.multi_asset_check(name=step, specs=check_specs(gate))
     def check(context: dg.AssetCheckExecutionContext, lakehouse: Lakehouse) -> Iterator[dg.AssetCheckResult]:
         home = lakehouse.open_home()
-        outcomes = validate(home.warehouse, gate, context.run_id, data_docs_dir=home.data_docs, results_dir=home.gate_results)
-        for outcome in outcomes:
-            yield dg.AssetCheckResult(
-                passed=outcome.passed,
-                asset_key=outcome.table.split("."),
-                check_name=outcome.name,
-                severity=SEVERITY[outcome.severity],
-                description=outcome.summary,
-                metadata={"broken_rows": outcome.observed, "sample": dg.MetadataValue.json(outcome.failed_rows)},
-            )
+        yield from check_results(
+            validate(home.warehouse, gate, context.run.run_id, data_docs_dir=home.data_docs, results_dir=home.gate_results)
+        )
 
     return check
 

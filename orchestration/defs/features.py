@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from feature_repo.store import materialize_online, open_store
+from feature_repo.online import materialize_online
+from feature_repo.store import open_store
 from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.timeline import Timeline
 

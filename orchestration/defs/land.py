@@ -63,7 +63,10 @@ def land_ledger(con: duckdb.DuckDBPyConnection, home: Home, world: World, now: d
     """What procurement knows comes in like every other source: as rows with both times, through the same door."""
     ledger = Ledger.open(home.ledger_url)
     try:
-        documents = ledger.canonical_rows()
+        documents = {
+            table: frame.select(*(name for name in CANONICAL[table].columns if name in frame.columns), "known_at")
+            for table, frame in ledger.canonical_rows().items()
+        }
     finally:
         ledger.close()
     if now is not None:

@@ -7,6 +7,7 @@ import polars as pl
 
 from orchestration import decisions
 from orchestration.defs.resources import OWNERS, Lakehouse
+from orchestration.expectations import GATES, require_open
 from orchestration.ledger import Ledger
 from orchestration.planning import current_model, lines_of, open_demand, order_frames, plan_orders
 
@@ -61,8 +62,9 @@ def replenish(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterat
     ],
 )
 def propose(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
-    """Only what passed the gate reaches the ledger."""
+    """Only what passed the gate reaches the ledger, also when this step is run by itself."""
     home = lakehouse.open_home()
+    require_open(home.gate_results, GATES["orders_out"])
     frame = pl.read_parquet(home.decisions / "order_lines" / f"{context.run_id}.parquet")
     parts = pl.read_parquet(home.decisions / "explanations" / f"{context.run_id}.parquet")
     now = open_demand(home).timeline.now_at

@@ -140,5 +140,5 @@ def test_trace_leads_from_an_order_line_to_files_and_lines(sample_home: Path, co
         0
     ][0]
     found = json.loads(command("trace", line, "--home", sample_home, "--json").stdout)
-    assert found["order_line"]["order_line_id"] == line
-    assert any("erp/invoices/" in str(row) for row in found["raw_rows"])
+    assert found["order_line_id"] == line
+    assert any("erp/invoices/" in str(row) for step in found["steps"] for row in step["rows"])
