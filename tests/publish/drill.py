@@ -6,6 +6,7 @@ Run by itself (`python drill.py FILE STOP`) it is one reader: it reads FILE unti
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict, dataclass, field
@@ -73,4 +74,5 @@ def drill(folder: Path, readers: int, publishes: int, rows: int, keep: int = 2) 
 
 
 if __name__ == "__main__":
+    os.nice(15)  # sixteen readers without pause would otherwise leave the publisher, and everyone else, no processor
     sys.stdout.write(json.dumps(asdict(read(Path(sys.argv[1]), Path(sys.argv[2])))))
