@@ -17,6 +17,7 @@ from models.domain import OrderLine
 from models.procurement.approval import Evidence, Limits
 from models.procurement.documents import Document, Event
 from models.procurement.matching import Tolerance
+from models.procurement.scorecard import observe, scorecard
 from orchestration.ledger import audit, cycle, desk, inbox, outbox, preview, proposals, rows, transports
 from orchestration.ledger.cycle import Receipt
 from orchestration.ledger.desk import ApprovalReport
@@ -67,6 +68,14 @@ class Ledger:
         """Approve lines (document ids, intent keys or order ids) as a named person; all of them or none."""
         with self.store.writing(now) as unit:
             return desk.approve(unit, references, by, evidence or {})
+
+    def evidence(self, now: datetime) -> dict[str, Evidence]:
+        """What earlier orders say about the open requisitions: usual quantities and supplier risks, for the approval matrix."""
+        return cycle.evidence(self.lines(), now.date())
+
+    def scorecard(self, now: datetime, by: tuple[str, ...] = ("supplier_id",)) -> pl.DataFrame:
+        """How soon, how reliably and at what price suppliers delivered what this ledger ordered; see scorecard.scorecard."""
+        return scorecard(observe(self.lines(), now.date()), by)
 
     def reject(self, references: Sequence[str], by: str, now: datetime, reason: str) -> list[str]:
         """Say no to requisitions; their need is not proposed again in its review period."""

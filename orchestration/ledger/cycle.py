@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from statistics import median
 from typing import Any
 
+from models.procurement.approval import Evidence
 from models.procurement.documents import Document
 from models.procurement.matching import Tolerance
+from models.procurement.scorecard import observe, scorecard
 from orchestration.ledger.desk import MATRIX
 from orchestration.ledger.inbox import BUYER, settle
 from orchestration.ledger.schema import documents
@@ -51,6 +53,28 @@ def record(unit: Unit, receipts: Sequence[Receipt], by: str, tolerance: Toleranc
             unit.add(document, "excepted", by, {"owner": BUYER, "reason": reason})
         settle(unit, document, tolerance)
     return booked
+
+
+def evidence(lines: Sequence[Document], on: date) -> dict[str, Evidence]:
+    """What the ledger's own history says about every open requisition, by document id.
+
+    usual_quantity: median of the earlier approved orders of the same item and destination. supplier_risk: from the supplier's
+    scorecard, where it has one.
+    """
+    earlier: dict[tuple[str, str, str], list[float]] = {}
+    for document in lines:
+        if document.is_approved:
+            earlier.setdefault((document.kind, document.item_id, document.location_id), []).append(document.quantity)
+    cards = scorecard(observe(lines, on))
+    risks = dict(zip(cards["supplier_id"], cards["risk"], strict=True)) if cards.height else {}
+    return {
+        document.document_id: Evidence(
+            usual_quantity=median(usual) if (usual := earlier.get((document.kind, document.item_id, document.location_id))) else None,
+            supplier_risk=risks.get(document.from_id) if document.kind == "purchase" else None,
+        )
+        for document in lines
+        if document.stage == "requisition"
+    }
 
 
 def chase(unit: Unit, after: timedelta) -> list[str]:

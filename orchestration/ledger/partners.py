@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
@@ -50,6 +52,14 @@ class Partner:
     def suffix(self) -> str:
         """The file ending of what this partner is sent."""
         return "edi" if self.form == "x12" else "eml"
+
+
+def folder_partners(partner_ids: Iterable[str], folder: Path, currency: str) -> dict[str, Partner]:
+    """Partners nobody described, each with a folder of its own: X12 where the id fits on an envelope, e-mail otherwise."""
+    return {
+        name: Partner(name, str(folder / quote(name, safe=" ")), currency, "x12" if len(name) <= 15 else "email")
+        for name in sorted(set(partner_ids))
+    }
 
 
 def render(order: Order, partner: Partner, control: int, at: datetime) -> bytes:
