@@ -5,15 +5,20 @@ Every policy turns a Situation into units to order, for all series at once; roun
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 import numpy as np
 
 from models.domain import Floats, Policy, Situation
-from models.replenishment.legacy import EoqReorderPoint, MinMax, MovingAverageCover, PeriodicReview, SpreadsheetRule
+from models.replenishment.legacy import EoqReorderPoint, MinMax, MovingAverageCover, PeriodicReview, SpreadsheetRule, recent_mean
 from models.replenishment.orders import smallest_order
 from models.replenishment.projection import critical_order, expected_cost, rows_of, window_demand
+
+#: The scale to decide with before any replay could tune it. Under lost sales judging an order on one review interval alone orders
+#: too much: what is left over is still there when the next orders come. Replays of VN2, UCI and Favorita put the best scale at
+#: 0.5 to 0.7, with little between (tests/benchmarks/bench_replay.py).
+PRIOR_SCALE = {"lost": 0.7, "backlog": 1.0}
 
 
 @dataclass(frozen=True)
@@ -21,12 +26,11 @@ class QuantileOrderUpTo:
     """Order so much that one more unit would cost more to hold than it saves in lost sales, judged on sampled futures.
 
     Backlog: the order-up-to level is the fractile p / (p + h) of the window's demand. Lost sales: the same fractile of demand in
-    the last review interval beyond the stock each path has left by then. scale multiplies p: below 1 where a unit left over is
-    worth less than the one-period trade says, to be tuned by replay. service_level sets the fractile directly (p is then the cost
-    it implies).
+    the last review interval beyond the stock each path has left by then. scale multiplies p, to be tuned by replay
+    (twin.tuning); left out, PRIOR_SCALE. service_level sets the fractile directly (p is then the cost it implies).
     """
 
-    scale: float = 1.0
+    scale: float | None = None
     service_level: float | None = None
     whole_units: bool = True
     name: str = "quantile_order_up_to"
@@ -34,9 +38,10 @@ class QuantileOrderUpTo:
 
     def shortage(self, situation: Situation) -> Floats:
         """The p this policy decides with, shape (N,)."""
-        if self.service_level is None:
-            return situation.economics.shortage * self.scale
-        return situation.economics.holding * self.service_level / (1 - self.service_level)
+        if self.service_level is not None:
+            return situation.economics.holding * self.service_level / (1 - self.service_level)
+        scale = PRIOR_SCALE[situation.economics.unmet] if self.scale is None else self.scale
+        return situation.economics.shortage * scale
 
     def target(self, situation: Situation) -> Floats:
         """The order-up-to level as a stock position, shape (N,)."""
@@ -98,7 +103,7 @@ class ReorderPointOrderUpTo:
     s is the level of QuantileOrderUpTo, S = s + sqrt(2 K d / h) with d the mean demand of a period on the paths.
     """
 
-    scale: float = 1.0
+    scale: float | None = None
     name: str = "s_S"
     is_legacy: ClassVar[bool] = False
 
@@ -107,7 +112,7 @@ class ReorderPointOrderUpTo:
         return QuantileOrderUpTo(scale=self.scale).target(situation) + self._batch(situation)
 
     def order(self, situation: Situation) -> Floats:
-        lacking = critical_order(situation, situation.economics.shortage * self.scale)
+        lacking = critical_order(situation, QuantileOrderUpTo(scale=self.scale).shortage(situation))
         return np.where(lacking > 0, np.round(lacking + self._batch(situation)), 0.0)
 
     def _batch(self, situation: Situation) -> Floats:
@@ -120,7 +125,7 @@ class ReorderPointOrderUpTo:
 
 @dataclass(frozen=True)
 class Smoothed:
-    """Another policy with its orders damped: each order moves only a part of the way from the recent mean order to what is wanted.
+    """Another policy with its orders damped: an order goes only part of the way from usual demand to what is wanted.
 
     weight 1 is the policy itself, lower weights calm what the supplier sees (the bullwhip) and cost money downstream: replay
     prices it.
@@ -129,15 +134,13 @@ class Smoothed:
     policy: Policy
     weight: float = 0.5
     window: int = 13
-    name: str = field(default="smoothed")
+    name: str = "smoothed"
     is_legacy: ClassVar[bool] = False
 
     def order(self, situation: Situation) -> Floats:
         wanted = self.policy.order(situation)
-        recent = situation.history[:, -self.window :]
-        known = ~np.isnan(recent)
-        mean = np.where(known, recent, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1) * situation.review
-        return np.round(self.weight * wanted + (1 - self.weight) * np.minimum(mean, wanted + mean * (wanted > 0)))
+        usual = recent_mean(situation.history, self.window) * situation.review
+        return np.where(wanted > 0, np.round(self.weight * wanted + (1 - self.weight) * usual), 0.0)
 
 
 class RegisteredPolicy(Policy, Protocol):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from models.domain import Floats
+from models.domain import Floats, Policy
+from models.replenishment.policies import QuantileOrderUpTo
+from models.twin.simulator import SimulationResult
+
+#: Scales of the shortage cost worth trying; between neighbours the cost hardly moves.
+SCALES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.3)
 
 
 @dataclass(frozen=True)
@@ -38,3 +43,13 @@ def tune(
         return Tuned(candidates[costs.index(cheapest)], tuple(candidates), costs)
     best = min(near, key=lambda i: (abs(candidates[i] - cautious), costs[i]))
     return Tuned(candidates[best], tuple(candidates), costs)
+
+
+def tune_scale(
+    policy: QuantileOrderUpTo, replay: Callable[[Policy], SimulationResult], scales: Sequence[float] = SCALES
+) -> QuantileOrderUpTo:
+    """The same policy with the scale that would have cost least in a replay of periods before the decision.
+
+    replay: runs a policy over past demand with forecasts as they were made then, such as a partial of `simulate`.
+    """
+    return replace(policy, scale=tune(scales, lambda scale: replay(replace(policy, scale=scale)).cost).setting)

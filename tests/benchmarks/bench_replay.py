@@ -38,9 +38,11 @@ from models.twin.simulator import SimulationResult, simulate  # noqa: E402
 from models.twin.tuning import tune  # noqa: E402
 
 SHARED = ROOT.parent / "shared" / "data"
-SCALES = (0.5, 0.6, 0.7, 0.85, 1.0)
+SCALES = (0.4, 0.5, 0.6, 0.7, 0.85, 1.0)
 BLENDS = (0.0, 0.3, 0.5)
 OURS = "quantile_order_up_to"
+#: Ours without tuning and without a blended forecast: with the prior scale, and with the textbook's fractile.
+UNTUNED = {f"{OURS}, prior scale": QuantileOrderUpTo(), f"{OURS}, textbook fractile": QuantileOrderUpTo(scale=1.0)}
 #: The companies' rules as they are, and the textbook's two with the service level the costs ask for: a stronger opponent.
 RIVALS: dict[str, Policy] = {name: POLICIES[name] for name in LEGACY} | {
     "eoq_reorder_point, p/(p+h)": EoqReorderPoint(service_level=None),
@@ -137,14 +139,15 @@ def compare(world: World, windows: Sequence[int], tuning: Sequence[int], plot: P
             spent[setting, at] = float(world.cost(QuantileOrderUpTo(scale=setting[0]), at, setting[1]).sum())
         return spent[setting, at]
 
-    costs: dict[str, list[np.ndarray]] = {name: [] for name in (OURS, "untuned", *RIVALS)}
+    costs: dict[str, list[np.ndarray]] = {name: [] for name in (OURS, *UNTUNED, *RIVALS)}
     chosen = {}
     for at in windows:
         before = [w for w in (*tuning, *windows) if w + world.periods <= at]
         scale, blend = tune(settings, lambda setting, before=before: sum(replayed(setting, w) for w in before)).setting
         chosen[at] = (scale, blend)
         costs[OURS].append(world.cost(QuantileOrderUpTo(scale=scale), at, blend))
-        costs["untuned"].append(world.cost(QuantileOrderUpTo(), at))
+        for name, untuned in UNTUNED.items():
+            costs[name].append(world.cost(untuned, at))
         for name, rival in RIVALS.items():
             costs[name].append(world.cost(rival, at))
         print(f"{title}: window {at} done after {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)

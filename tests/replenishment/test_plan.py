@@ -178,7 +178,7 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
 def test_calibration_is_named_in_the_explanation() -> None:
     rows, paths, _ = company(seed=1)
     tuned = plan(rows, paths, STARTS, QuantileOrderUpTo(scale=0.3), world="tea").explanations
-    plain = plan(rows, paths, STARTS, QuantileOrderUpTo(), world="tea").explanations
+    plain = plan(rows, paths, STARTS, QuantileOrderUpTo(scale=1.0), world="tea").explanations
     assert (tuned["calibration"] < 0).any() and (plain["calibration"] == 0).all()
 
 

@@ -13,7 +13,7 @@ from models.domain import Economics, Situation
 from models.replenishment.echelon import check_tree, echelon_view
 from models.replenishment.legacy import MovingAverageCover, seasonal_factors
 from models.replenishment.orders import smallest_order
-from models.replenishment.policies import LEGACY, POLICIES, CappedBaseStock, QuantileOrderUpTo, Smoothed
+from models.replenishment.policies import LEGACY, POLICIES, PRIOR_SCALE, CappedBaseStock, QuantileOrderUpTo, Smoothed
 from models.replenishment.projection import expected_cost, project, shortfalls, window_demand
 from models.replenishment.targets import explain_target, implied_service_level, implied_shortage_cost
 
@@ -36,7 +36,7 @@ def situation(seed: int = 0, count: int = 5, lead: int = 2, review: int = 1, unm
 @given(st.integers(0, 9999), st.integers(0, 3), st.integers(1, 4), st.sampled_from(["lost", "backlog"]))
 def test_the_quantile_order_is_the_cheapest_whole_quantity_on_the_paths(seed: int, lead: int, review: int, unmet: str) -> None:
     now = situation(seed, lead=lead, review=review, unmet=unmet)
-    ordered = QuantileOrderUpTo().order(now)
+    ordered = QuantileOrderUpTo(scale=1.0).order(now)
     tried = np.arange(0, 160.0)
     cost = expected_cost(now, np.tile(tried, (ordered.size, 1)))
     chosen = np.take_along_axis(cost, ordered.astype(int)[:, None], axis=1)[:, 0]
@@ -48,8 +48,9 @@ def test_the_quantile_order_is_the_cheapest_whole_quantity_on_the_paths(seed: in
 def test_in_packs_the_cheaper_of_the_pack_below_and_the_pack_above_is_taken(seed: int) -> None:
     packs, moq = np.array([6.0, 4, 3, 10, 1]), np.array([0.0, 8, 0, 0, 5])
     now = situation(seed)
-    free = QuantileOrderUpTo().order(now)
-    packed = QuantileOrderUpTo().order(replace(now, moq=moq, order_multiple=packs))
+    policy = QuantileOrderUpTo(scale=1.0)
+    free = policy.order(now)
+    packed = policy.order(replace(now, moq=moq, order_multiple=packs))
     smallest = smallest_order(moq, packs)
     for row in range(5):
         if free[row] <= smallest[row]:
@@ -91,6 +92,12 @@ def test_a_policy_that_needs_a_forecast_says_so() -> None:
     with pytest.raises(ValueError, match="covers 1 periods"):
         now = situation()
         QuantileOrderUpTo().order(replace(now, paths=now.paths[:, :, :1] if now.paths is not None else None))
+
+
+def test_before_any_tuning_lost_sales_take_the_prior_scale_and_backlog_the_textbook() -> None:
+    lost, owed = situation(3), situation(3, unmet="backlog")
+    assert (QuantileOrderUpTo().order(lost) == QuantileOrderUpTo(scale=PRIOR_SCALE["lost"]).order(lost)).all()
+    assert (QuantileOrderUpTo().order(owed) == QuantileOrderUpTo(scale=1.0).order(owed)).all()
 
 
 def test_lost_sales_need_less_stock_than_backlog_after_the_shelf_ran_empty() -> None:

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from models.domain import Economics
-from models.replenishment.policies import POLICIES
+from models.domain import Economics, Policy
+from models.replenishment.policies import POLICIES, Smoothed
 from models.twin.network import Network
 from models.twin.scorecard import champion, paired_difference, scorecard
 from models.twin.simulator import SimulationResult, simulate
@@ -88,3 +88,20 @@ def test_orders_that_follow_demand_have_a_bullwhip_of_one() -> None:
     assert result.bullwhip(np.ones(20, dtype=bool)) > 1
     copied = SimulationResult(**{**result.__dict__, "requested": result.demand})
     assert copied.bullwhip(np.ones(20, dtype=bool)) == pytest.approx(1.0)
+
+
+def test_smoothing_calms_the_bullwhip_and_replay_prices_it() -> None:
+    random = np.random.default_rng(4)
+    demand, history = random.poisson(6, (40, 60)).astype(float), random.poisson(6, (40, 30)).astype(float)
+    network = Network(np.full(40, 3), Economics(np.full(40, 0.2), np.full(40, 2.0), np.ones(40), np.zeros(40)))
+
+    def run(policy: Policy) -> SimulationResult:
+        return simulate(network, policy, demand, np.full(40, 20.0), history=history)
+
+    nervous = POLICIES["moving_average_cover"]
+    plain, calm = run(nervous), run(Smoothed(nervous, weight=0.3))
+    everyone = np.ones(40, dtype=bool)
+    assert calm.bullwhip(everyone) < plain.bullwhip(everyone)
+    found = paired_difference("calm", "plain", calm.cost, plain.cost)
+    assert found.difference == pytest.approx(calm.cost.sum() - plain.cost.sum())
+    assert found.lower <= found.difference <= found.upper

@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.twin.tuning import tune
+from models.domain import Economics, Policy
+from models.replenishment.policies import QuantileOrderUpTo
+from models.twin.network import Network
+from models.twin.simulator import SimulationResult, simulate
+from models.twin.tuning import tune, tune_scale
 
 
 def test_the_cheapest_setting_is_chosen_with_its_evidence() -> None:
@@ -20,3 +24,18 @@ def test_a_difference_within_the_margin_keeps_the_cautious_setting() -> None:
     assert tune(list(costs), costs.__getitem__).setting == 0.4
     with pytest.raises(ValueError, match="no candidate"):
         tune([], costs.__getitem__)
+
+
+def test_a_scale_tuned_on_the_past_undoes_a_forecast_that_is_too_high() -> None:
+    random = np.random.default_rng(7)
+    network = Network(np.full(80, 1), Economics(np.full(80, 0.2), np.ones(80), np.ones(80), np.zeros(80)))
+    demand = random.poisson(4, (80, 40)).astype(float)
+
+    def replay(share: float, policy: Policy) -> SimulationResult:
+        paths = np.random.default_rng(1).poisson(4 * share, (80, 200, 2)).astype(float)
+        return simulate(network, policy, demand, np.full(80, 8.0), forecaster=lambda t: paths)
+
+    tuned = {share: tune_scale(QuantileOrderUpTo(), lambda policy, share=share: replay(share, policy)) for share in (1.0, 1.4)}
+    assert tuned[1.4].scale is not None and tuned[1.0].scale is not None
+    assert tuned[1.4].scale < tuned[1.0].scale <= 1.0
+    assert replay(1.4, tuned[1.4]).cost.sum() < replay(1.4, QuantileOrderUpTo(scale=1.0)).cost.sum()
