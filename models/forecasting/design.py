@@ -35,7 +35,7 @@ SCALED = (*LINEAR_FEATURES, *(name for name in SHAPE_FEATURES if name.startswith
 PLAIN = tuple(name for name in SHAPE_FEATURES if name not in SCALED)
 CODES = ("category", "subcategory", "location_id")
 PRICES = ("relative_price", "price_change")
-TARGET = ("offset", "same_phase_mean", "same_period_last_year", "day_of_week", "day_of_month", "week_of_year", "month")
+TARGET = ("offset", "same_phase_mean", "same_phase_last", "same_period_last_year", "day_of_week", "day_of_month", "week_of_year", "month")
 PLANNED = ("promotion_count", "event_count", "is_open", "planned_price_ratio", "event_count_before", "event_count_after")
 COLUMNS = (*SCALED, *PLAIN, *PRICES, "log_level", "log_price", *CODES, *TARGET, *PLANNED)
 
@@ -45,7 +45,7 @@ GROUPS = {
     **dict.fromkeys(PLAIN, "recent demand"),
     **dict.fromkeys(("log_level", *CODES, "offset"), "recent demand"),
     **dict.fromkeys((*PRICES, "log_price", "planned_price_ratio"), "price"),
-    **dict.fromkeys(("same_phase_mean", "same_period_last_year", *TARGET[3:], "is_open"), "season"),
+    **dict.fromkeys(("same_phase_mean", "same_phase_last", "same_period_last_year", *TARGET[4:], "is_open"), "season"),
     **dict.fromkeys(("promotion_count",), "promotion"),
     **dict.fromkeys(("event_count", "event_count_before", "event_count_after"), "event"),
 }
@@ -58,7 +58,7 @@ class Base:
     matrix: Floats
     level: Floats
     phase_means: Floats
-    last_year: dict[int, Floats]
+    lags: dict[int, Floats]
     price: Floats
     origin: Indices
     series: Indices
@@ -144,8 +144,8 @@ class Design:
                 matrix[:, j + 2 + k] = np.nan
         phases = np.stack([matrix[:, SCALED.index(f"demand_phase_mean_{k}")] for k in range(PHASES)], axis=1)
         series = np.arange(len(origins)) if keys is None else locate(origins, keys)
-        last_year = {k: matrix[:, SCALED.index(f"demand_lag_{k}")] for k in LAGS}
-        return Base(matrix, level, phases, last_year, price, self.spec.index(origins["origin"]), series)
+        lags = {k: matrix[:, SCALED.index(f"demand_lag_{k}")] for k in LAGS}
+        return Base(matrix, level, phases, lags, price, self.spec.index(origins["origin"]), series)
 
     def rows(self, base: Base, row: Indices, offset: Indices, plans: Plans) -> Floats:
         """The matrix of pairs (origin row, offset), offset 0 = the first period after the cutoff; shape (n, columns)."""
@@ -156,13 +156,13 @@ class Design:
         out[:, :fixed] = base.matrix[row]
         out[:, fixed] = offset
         out[:, fixed + 1] = base.phase_means[row, offset % PHASES]
-        out[:, fixed + 2] = np.nan
+        out[:, fixed + 2 : fixed + 4] = np.nan
         for k in np.unique(offset):
-            lag = self.spec.year - int(k)
-            if lag in base.last_year:
-                chosen = offset == k
-                out[chosen, fixed + 2] = base.last_year[lag][row[chosen]]
-        out[:, fixed + 3 : fixed + 7] = calendar(self.spec, target)
+            chosen = offset == k
+            for column, lag in ((fixed + 2, PHASES - int(k) % PHASES), (fixed + 3, self.spec.year - int(k))):
+                if lag in base.lags:
+                    out[chosen, column] = base.lags[lag][row[chosen]]
+        out[:, fixed + 4 : fixed + 8] = calendar(self.spec, target)
         j = fixed + len(TARGET)
         out[:, j] = plans.at("promotion_count", series, target, 0.0)
         out[:, j + 1] = plans.at("event_count", series, target, 0.0)

@@ -22,6 +22,8 @@ STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 #: A level never moves its parts by more than this factor.
 WIDEST = 2.0
 SEPARATOR = "|"
+#: Level models are small and their trees unsteady: so many are averaged, each from its own seed.
+BAGS = 3
 
 
 def group_name(columns: tuple[str, ...], frame: pl.DataFrame) -> pl.Expr:
@@ -56,14 +58,14 @@ class Level:
 
     columns: tuple[str, ...]
     design: Design
-    booster: xgb.Booster | None
+    boosters: tuple[xgb.Booster, ...]
     strength: float
 
     def factors(self, origins: pl.DataFrame, plans: Plans, mean: Floats) -> Floats:
         """What each series' mean, (N, H), is multiplied by so that groups meet their total; origins of one date, rows as in mean."""
-        if self.strength == 0.0 or self.booster is None:
+        if self.strength == 0.0 or not self.boosters:
             return np.ones_like(mean)
-        total, group = forecast_totals(self.columns, self.design, self.booster, origins, plans)
+        total, group = forecast_totals(self.columns, self.design, self.boosters, origins, plans)
         return alignment(total, group, mean) ** np.float32(self.strength)
 
 
@@ -101,7 +103,7 @@ def total_demand(demand: Panel, member: csr_matrix, keys: pl.DataFrame) -> Panel
 
 
 def forecast_totals(
-    columns: tuple[str, ...], design: Design, booster: xgb.Booster | None, origins: pl.DataFrame, plans: Plans
+    columns: tuple[str, ...], design: Design, boosters: tuple[xgb.Booster, ...], origins: pl.DataFrame, plans: Plans
 ) -> tuple[Floats, Indices]:
     """Totals (G, H) of the groups of one origin date, and the group of each row of `origins`, (N,)."""
     totals = total_origins(origins, columns)
@@ -110,7 +112,9 @@ def forecast_totals(
     base = design.base(totals, keys)
     horizon = design.spec.horizon
     pair = np.arange(len(totals) * horizon)
-    mean = expect(booster, design, base, total_plans(plans, membership(group, len(keys)), keys), pair // horizon, pair % horizon)
+    planned = total_plans(plans, membership(group, len(keys)), keys)
+    each = [expect(booster, design, base, planned, pair // horizon, pair % horizon) for booster in boosters or (None,)]
+    mean = np.mean(each, axis=0, dtype=np.float32)
     return mean.reshape(-1, horizon), group
 
 
@@ -124,7 +128,7 @@ def group_of(frame: pl.DataFrame, keys: pl.DataFrame, columns: tuple[str, ...]) 
 
 def train_level(
     columns: tuple[str, ...], origins: pl.DataFrame, keys: pl.DataFrame, demand: Panel, plans: Plans, spec: Spec, before: int
-) -> tuple[Design, xgb.Booster | None]:
+) -> tuple[Design, tuple[xgb.Booster, ...]]:
     """Train a level model on targets before period number `before`; `keys` carries the columns that name the groups."""
     totals = total_origins(origins, columns)
     level_keys = totals.select(SERIES).unique().sort(SERIES)
@@ -132,6 +136,11 @@ def train_level(
     member = membership(group, len(level_keys))
     design = Design.learn(totals, spec)
     base = design.base(totals, level_keys)
-    pairs = sample(base, total_demand(demand, member, level_keys), spec, spec.rows // 4, -(10**9), before, spec.seed)
+    observed, planned = total_demand(demand, member, level_keys), total_plans(plans, member, level_keys)
     rounds = min(300, max(50, spec.rounds))
-    return design, train(design, base, total_plans(plans, member, level_keys), pairs, TOTAL, rounds)
+    boosters = []
+    for seed in range(spec.seed, spec.seed + BAGS):
+        pairs = sample(base, observed, spec, max(spec.rows // 4, 1), -(10**9), before, seed)
+        booster = train(design, base, planned, pairs, {**TOTAL, "seed": seed}, rounds)
+        boosters += [booster] if booster is not None else []
+    return design, tuple(boosters)

@@ -115,13 +115,15 @@ class DemandModel:
 
     def to_bytes(self) -> bytes:
         """The model as one zip: XGBoost UBJ per part and model.json with the model card and each part's sha256; same model, same bytes."""
-        boosters = {"mean": self.booster, "dispersion": self.calibration.booster}
-        boosters |= {f"level_{i}": level.booster for i, level in enumerate(self.levels)}
+        boosters: dict[str, xgb.Booster | None] = {"mean": self.booster, "dispersion": self.calibration.booster}
+        boosters |= {f"level_{i}_{j}": b for i, level in enumerate(self.levels) for j, b in enumerate(level.boosters)}
         parts = {f"{name}.ubj": bytes(b.save_raw("ubj")) for name, b in boosters.items() if b is not None}
         document = {
             "spec": asdict(self.spec),
             "design": self.design.to_dict(),
-            "levels": [{"columns": v.columns, "design": v.design.to_dict(), "strength": v.strength} for v in self.levels],
+            "levels": [
+                {"columns": v.columns, "design": v.design.to_dict(), "strength": v.strength, "bags": len(v.boosters)} for v in self.levels
+            ],
             "calibration": self.calibration.to_dict(),
             "totals": [spread.to_dict() for spread in self.totals],
             "closed": self.closed,
@@ -150,7 +152,12 @@ class DemandModel:
 
         design = Design.from_dict(document["design"])
         levels = tuple(
-            Level(tuple(v["columns"]), Design.from_dict(v["design"]), booster(f"level_{i}"), v["strength"])
+            Level(
+                tuple(v["columns"]),
+                Design.from_dict(v["design"]),
+                tuple(xgb.Booster(model_file=bytearray(parts[f"level_{i}_{j}.ubj"])) for j in range(v["bags"])),
+                v["strength"],
+            )
             for i, v in enumerate(document["levels"])
         )
         calibration = Calibration.from_dict(document["calibration"], booster("dispersion"))
@@ -245,25 +252,25 @@ def _align(
     early: list[Level] = []
     final: list[Level] = []
     for columns in spec.levels:
-        level_design, early_booster = train_level(columns, origins, keys, demand, plans, spec, since)
+        level_design, early_boosters = train_level(columns, origins, keys, demand, plans, spec, since)
         loss = np.zeros(len(STRENGTHS))
-        for origin in held if early_booster is not None else []:
+        for origin in held if early_boosters else []:
             rows = np.flatnonzero(base.origin == origin)
             here = origins[rows]
             one, local = _at(design, here, plans)
             mean = _grid(booster, design, one, local, spec)
             for level in early:
                 mean = mean * level.factors(here, local, mean)
-            total, group = forecast_totals(columns, level_design, early_booster, here, local)
+            total, group = forecast_totals(columns, level_design, early_boosters, here, local)
             factor = alignment(total, group, mean)
             observed = _observed(demand, base, rows, origin, spec)
             loss += [_total_error(mean * factor ** np.float32(s), observed, group, len(total)) for s in STRENGTHS]
         strength = STRENGTHS[int(loss.argmin())] if loss.any() else 0.0
-        early.append(Level(columns, level_design, early_booster, strength))
-        final_design, final_booster = (
-            train_level(columns, origins, keys, demand, plans, spec, end) if strength else (level_design, early_booster)
+        early.append(Level(columns, level_design, early_boosters, strength))
+        final_design, final_boosters = (
+            train_level(columns, origins, keys, demand, plans, spec, end) if strength else (level_design, early_boosters)
         )
-        final.append(Level(columns, final_design, final_booster, strength))
+        final.append(Level(columns, final_design, final_boosters, strength))
     return _Levels(tuple(early), tuple(final))
 
 
