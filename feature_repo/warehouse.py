@@ -23,6 +23,8 @@ def open_warehouse(
     connection = duckdb.connect(":memory:", config={"python_enable_replacements": "false", "autoinstall_known_extensions": "false"})
     try:
         connection.execute("SET TimeZone = 'UTC'")
+        # DuckDB guesses the size of Arrow data as tiny and would loop over it instead of merging
+        connection.execute("SET asof_loop_join_threshold = 0")
         if memory_limit:
             connection.execute("SET memory_limit = ?", [memory_limit])
         if spill:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import duckdb
 import polars as pl
@@ -36,7 +37,7 @@ def online_settings(kind: str) -> dict[str, Any] | None:
         return {"type": "redis", "connection_string": f"{url.hostname}:{url.port or 6379},db={int(worker) % 16}"}
     return {
         "type": "postgres", "host": url.hostname, "port": url.port or 5432, "database": url.path.lstrip("/"), "user": url.username,
-        "password": url.password or "", "sslmode": "disable",
+        "password": url.password or "", "sslmode": "disable", "db_schema": f"features_{uuid4().hex}",
     }  # fmt: skip
 
 
