@@ -8,7 +8,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -148,12 +148,9 @@ def replay(
         first = date.fromisoformat(start)
         names = tuple(name.strip() for name in policies.split(",")) if policies else planning.REPLAYED
         planning.check_policies(names)
-        place, _ = _bring_up_to_date(world, data, home, str(first - timedelta(days=1)), "facts")
-        with place.connect(read_only=True) as con:
-            state = planning.read_state(con, place, first)
         place, _ = _bring_up_to_date(world, data, home, None, "facts")
         with place.writing(), show.status(err) as tell:
-            result = planning.replay_from(place, state, first, periods, orders=orders, policies=names, progress=tell)
+            result = planning.replay_world(place, first, periods, orders=orders, policies=names, progress=tell)
         reports.write_replay(result, out)
         _emit(as_json, result.scorecard(), show.scorecard(result.scorecard()))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -20,6 +20,8 @@ from orchestration.timeline import UTC, Timeline
 
 #: Training looks back this many origins at most (two years of weekly reviews); older demand says little about the next window.
 ORIGINS = 104
+#: Training rows a series: more takes longer and, on the sample's replay, costs no less.
+ROWS_A_SERIES = 250
 STAMP = "event_timestamp"  # Feast's name for "as known at"
 
 
@@ -60,7 +62,7 @@ class Demand:
 
     def train(self, cutoff: date) -> DemandModel:
         """Fit the pooled model on everything known at the midnight beginning `cutoff`."""
-        spec = self.timeline.spec(self.horizon)
+        spec = replace(self.timeline.spec(self.horizon), rows=max(50_000, min(ROWS_A_SERIES * len(self.series), 500_000)))
         possible = [day for day in self.timeline.origins(cutoff, ORIGINS + 1)[:-1] if day > self.first]
         targets = self._periods(self.first, cutoff)
         return fit(self.features_at(possible), self.labels(cutoff), self.plans(targets, cutoff), spec)
@@ -68,6 +70,18 @@ class Demand:
     def predict(self, model: DemandModel, origin: date, levels: tuple[float, ...] = PATH_LEVELS) -> Forecast:
         """Forecast the horizon from an origin with what is known at its midnight."""
         return model.predict(self.features_at([origin]), self.plans(self._ahead(origin), origin), levels)
+
+    def known_by(self, con: duckdb.DuckDBPyConnection, start: date) -> Demand:
+        """The same demand with only the series that had any history before `start`."""
+        seen = con.execute("select distinct item_id, location_id from marts.fct_demand where period_start < ?", [start]).pl()
+        series = self.series.join(seen, on=list(SERIES), how="semi", maintain_order="left")
+        if series.is_empty():
+            raise ValueError(f"no item had any demand before {start}; history starts on {self.first}")
+        return replace(self, series=series)
+
+    def items(self) -> pl.DataFrame:
+        """The items of the series, once each."""
+        return self.series.select("item_id").unique()
 
     def truth(self, con: duckdb.DuckDBPyConnection, start: date, periods: int) -> pl.DataFrame:
         """What history says was asked for in the replayed periods (item_id, location_id, target_on, demand), as it is known today.

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -27,7 +27,6 @@ from orchestration.home import Home
 from orchestration.replay import (
     CANDIDATES,
     INCUMBENT,
-    Opening,
     Replay,
     assumed_opening,
     network_of,
@@ -90,17 +89,11 @@ def rehearse(home: Home, demand: Demand, progress: Callable[[str], None] | None 
     timeline = demand.timeline
     periods = -(-WINDOWS * demand.horizon // timeline.review) * timeline.review
     with home.connect(read_only=True) as con:
-        nodes = read_nodes(con)
         history = con.execute("select max(period_start) from marts.fct_demand").fetchone()
-        unmet = con.execute("select unmet from raw.world").fetchone()
         start = timeline.shift(history[0], 1 - periods) if history else timeline.origin
-        truth = demand.truth(con, start, periods)
+    result = replay_world(home, start, periods, orders=None, policies=CANDIDATES, progress=progress)
     last = decisions.latest(home.decisions, "champions", timeline.now_at)
-    incumbent = INCUMBENT if last is None else last.filter("is_champion")["policy"].first()
-    return replay(
-        demand, nodes, truth, start, periods, unmet=unmet[0] if unmet else "lost", policies=CANDIDATES, incumbent=str(incumbent),
-        progress=progress,
-    )  # fmt: skip
+    return result.judged_against(INCUMBENT if last is None else str(last.filter("is_champion")["policy"].item()))
 
 
 def champions_frame(result: Replay, run_id: str, as_of: datetime) -> pl.DataFrame:
@@ -120,26 +113,8 @@ def champions_frame(result: Replay, run_id: str, as_of: datetime) -> pl.DataFram
     return pl.DataFrame(rows)
 
 
-@dataclass(frozen=True)
-class State:
-    """The real state a replay starts from: what was planned then, with its terms, and the stock and open orders known then."""
-
-    nodes: pl.DataFrame
-    opening: Opening | None
-    unmet: str
-
-
-def read_state(con: duckdb.DuckDBPyConnection, home: Home, start: date) -> State:
-    """Read the state from a warehouse whose Now is the midnight beginning `start`."""
-    nodes = read_nodes(con)
-    demand = Demand.open(con, home.warehouse, home.features)
-    unmet = con.execute("select unmet from raw.world").fetchone()
-    return State(nodes, read_opening(con, demand, nodes, start), unmet[0] if unmet and unmet[0] else "lost")
-
-
-def replay_from(
+def replay_world(
     home: Home,
-    state: State,
     start: date,
     periods: int,
     *,
@@ -147,16 +122,23 @@ def replay_from(
     policies: Sequence[str],
     progress: Callable[[str], None] | None = None,
 ) -> Replay:
-    """Replay from a state, on the demand that history has since revealed."""
-    stores = state.nodes.filter(pl.col("role") == "store")
+    """Replay from the real state at the midnight beginning `start`, on the demand that history has since revealed."""
     with home.connect(read_only=True) as con:
-        demand = replace(Demand.open(con, home.warehouse, home.features), series=stores.select(SERIES).sort(SERIES))
+        demand = Demand.open(con, home.warehouse, home.features).known_by(con, start)
+        nodes = read_nodes(con).join(demand.items(), on="item_id", how="semi", maintain_order="left")
+        nodes = nodes.filter((pl.col("role") != "store") | _is_in(demand.series))
+        opening = read_opening(con, demand, nodes, start)
         truth = demand.truth(con, start, periods)
+        unmet = con.execute("select unmet from raw.world").fetchone()
     incumbent = next((name for name in policies if POLICIES[name].is_legacy), policies[0])
     return replay(
-        demand, state.nodes, truth, start, periods, unmet=state.unmet, opening=state.opening, orders=orders, policies=policies,
-        incumbent=incumbent, progress=progress,
+        demand, nodes, truth, start, periods, unmet=unmet[0] if unmet and unmet[0] else "lost", opening=opening, orders=orders,
+        policies=policies, incumbent=incumbent, progress=progress,
     )  # fmt: skip
+
+
+def _is_in(series: pl.DataFrame) -> pl.Expr:
+    return pl.struct(SERIES).is_in(series.select(pl.struct(SERIES).alias("series"))["series"].implode())
 
 
 def check_policies(names: Sequence[str]) -> None:
@@ -199,7 +181,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
 def read_limits(con: duckdb.DuckDBPyConnection) -> list[Constraint]:
     """The planner's limits that hold now; a budget without a scope is for all purchases, one with a scope for that supplier."""
     rows = con.execute("select name, scope, value from marts.fct_constraints where is_current and name = 'budget' order by all").fetchall()
-    return [Constraint(name, value, "value", {"from_id": scope} if scope else {}) for name, scope, value in rows]
+    return [Constraint(name, value, "value", {} if scope in {None, "all"} else {"from_id": scope}) for name, scope, value in rows]
 
 
 def order_frames(made: Plan, run_id: str, as_of: datetime, policy: str, model: str) -> dict[str, pl.DataFrame]:

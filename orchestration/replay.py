@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -22,6 +22,8 @@ from models.twin.simulator import SimulationResult, reveal, simulate
 from orchestration.demand import Demand
 
 SAMPLES = 200
+#: The model is trained anew at every fourth decision of a replay, monthly for a weekly review.
+RETRAIN = 4
 #: What most companies run today: the policy to beat until a rehearsal says otherwise.
 INCUMBENT = "eoq_reorder_point"
 CANDIDATES = ("quantile_order_up_to", "eoq_reorder_point", "min_max")
@@ -47,6 +49,13 @@ class Replay:
     results: dict[str, SimulationResult]
     champion: str
     rivals: dict[str, PairedDifference]
+
+    def judged_against(self, incumbent: str) -> Replay:
+        """The same replay with the champion chosen against this incumbent, if it was replayed."""
+        if incumbent not in self.results:
+            return self
+        best, rivals = choose(self.results, incumbent, self.nodes)
+        return replace(self, champion=best, rivals=rivals)
 
     def scorecard(self) -> dict[str, Any]:
         """{champion, policies: {name: costs, service, by_period}} plus every rival's paired difference to the incumbent."""
@@ -79,24 +88,43 @@ def read_nodes(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     return con.execute("select * from marts.dim_item_locations order by role <> 'store', item_id, location_id").pl()
 
 
+#: Stock at an instant: the last count before it and everything that moved since. Item, location, units.
+STOCK_AT = """
+    with counts as (
+        select item_id, location_id, event_at, on_hand from marts.fct_stock
+        where is_current and on_hand is not null and event_at <= $at
+        qualify row_number() over (partition by item_id, location_id order by event_at desc, known_at desc) = 1
+    )
+    select counts.item_id, counts.location_id, any_value(counts.on_hand) + coalesce(sum(moves.delta), 0) as on_hand
+    from counts
+    left join intermediate.int_stock_moved as moves
+        on moves.item_id = counts.item_id and moves.location_id = counts.location_id
+        and moves.event_at >= counts.event_at and moves.event_at < $at
+    group by counts.item_id, counts.location_id
+"""
+#: Orders placed before an instant and not complete at it.
+OPEN_AT = """
+    select item_id, location_id, coalesce(due_at, received_at) as due_at, sum(quantity) as quantity
+    from intermediate.int_orders_received
+    where ordered_at < $at and (received_at is null or received_at >= $at)
+    group by all
+"""
+
+
 def read_opening(con: duckdb.DuckDBPyConnection, demand: Demand, nodes: pl.DataFrame, start: date) -> Opening | None:
-    """Stock and open orders as the warehouse knows them at its Now, or None where the world keeps no stock."""
-    stock = con.execute("select item_id, location_id, on_hand from marts.fct_stock_positions where on_hand is not null").pl()
+    """Stock and open orders at the midnight beginning `start`, or None where the world kept no stock by then."""
+    at = {"at": demand.timeline.cutoff(start).replace(tzinfo=None)}
+    stock = con.execute(STOCK_AT, at).pl()
     if stock.is_empty():
         return None
     on_hand = nodes.select(SERIES).join(stock, on=list(SERIES), how="left", maintain_order="left")["on_hand"].fill_null(0.0)
-    due = np.zeros((len(nodes), 1))
-    numbered = nodes.select(SERIES).with_row_index("node")
-    for item, location, due_at, quantity in con.execute(
-        "select item_id, location_id, due_at, quantity from marts.fct_open_orders"
-    ).fetchall():
-        node = numbered.filter((pl.col("item_id") == item) & (pl.col("location_id") == location))["node"]
-        if node.is_empty():
-            continue  # an order for something no longer planned brings stock to nobody who is replayed
+    orders = con.execute(OPEN_AT, at).pl()
+    node = locate(orders, nodes)  # an order for something no longer planned brings stock to nobody who is replayed
+    due = np.zeros((len(nodes), demand.horizon + 1))
+    for row, (due_at, quantity) in zip(node, orders.select("due_at", "quantity").iter_rows(), strict=True):
         column = max(0, demand.periods_between(start, due_at)) if due_at else 0
-        if column >= due.shape[1]:
-            due = np.pad(due, ((0, 0), (0, column + 1 - due.shape[1])))
-        due[node[0], column] += quantity
+        if row >= 0:
+            due[row, min(column, demand.horizon)] += quantity
     return Opening(on_hand.to_numpy().clip(0.0), due, is_assumed=False)
 
 
@@ -115,7 +143,10 @@ def assumed_opening(network: Network, history: Floats) -> Opening:
 
 
 def network_of(nodes: pl.DataFrame, review: int, unmet: str) -> Network:
-    """The twin's network from the planned items and locations."""
+    """The twin's network from the planned items and locations.
+
+    Freight a unit is left out: every policy pays it on every unit it sells, and the margin lost with a sale is net of it.
+    """
     numbered = nodes.select(SERIES).with_row_index("parent")
     parents = (
         nodes.select("item_id", pl.when(pl.col("kind") == "transfer").then("from_id").alias("location_id"))
@@ -141,7 +172,6 @@ def network_of(nodes: pl.DataFrame, review: int, unmet: str) -> Network:
         review=review,
         moq=column("moq", 0.0),
         order_multiple=column("order_multiple", 1.0),
-        freight_per_unit=column("freight_per_unit", 0.0),
     )
 
 
@@ -161,8 +191,8 @@ def replay(
 ) -> Replay:
     """Let every policy run the stock from `start` for so many periods, deciding at each review on what was known at that midnight.
 
-    truth: item_id, location_id, target_on, demand of the replayed periods. orders: how many reviews place orders. The model is
-    trained once, on what was known at the start, and forecasts anew at every decision, as in production between retrainings.
+    truth: item_id, location_id, target_on, demand of the replayed periods. orders: how many reviews place orders. The model
+    forecasts anew at every decision and is trained anew at every RETRAIN-th, each time on what was known by then.
     """
     tell = progress or (lambda _: None)
     timeline = demand.timeline
@@ -180,13 +210,14 @@ def replay(
     revealed = coming.at(series, np.tile(index, len(keys)), absent=0.0).reshape(len(keys), periods)
     revealed = reveal(revealed)
 
-    tell(f"training on what was known on {start}")
-    model = demand.train(start)
     last = periods if orders is None else min(periods, orders * timeline.review)
     decisions = [days[k] for k in range(0, last, timeline.review)]
     forecasts = {}
+    model = None
     for k, day in enumerate(decisions):
         tell(f"forecasting at decision {k + 1} of {len(decisions)}")
+        if model is None or k % RETRAIN == 0:
+            model = demand.train(day)
         forecasts[day] = demand.predict(model, day)
 
     @lru_cache(maxsize=2)
@@ -202,9 +233,14 @@ def replay(
             network, POLICIES[name], revealed.astype(np.float64), state.on_hand, pipeline=state.due, history=past,
             forecaster=paths, phase=calendar, order_periods=last,
         )  # fmt: skip
-    costs = {name: result.cost for name, result in results.items()}
-    best, rivals = champion(costs, incumbent if incumbent in costs else policies[0], blocks=nodes["item_id"].rank("dense").to_numpy())
+    best, rivals = choose(results, incumbent if incumbent in results else policies[0], nodes)
     return Replay(nodes, days, results, best, rivals)
+
+
+def choose(results: dict[str, SimulationResult], incumbent: str, nodes: pl.DataFrame) -> tuple[str, dict[str, PairedDifference]]:
+    """The champion rule, item by item: what happens to an item at one location and at another is not independent."""
+    costs = {name: result.cost for name, result in results.items()}
+    return champion(costs, incumbent, blocks=nodes["item_id"].rank("dense").to_numpy())
 
 
 def paths_of(forecast: Forecast, nodes: pl.DataFrame, seed: int) -> Floats:

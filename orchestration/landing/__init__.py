@@ -8,7 +8,8 @@ from orchestration.landing import quarantine
 from orchestration.landing.checking import Finding, check
 from orchestration.landing.contract import World
 from orchestration.landing.errors import ContractError
-from orchestration.landing.landing import LandReport, land, land_records, reland, table_hashes
+from orchestration.landing.landing import land, land_records, reland, table_hashes
+from orchestration.landing.report import LandReport
 from orchestration.landing.suggesting import suggest
 
 __all__ = [

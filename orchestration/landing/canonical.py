@@ -43,62 +43,31 @@ def _table(spec: dict[str, str], *, one_of: tuple[tuple[str, ...], ...] = (), ob
     return Table({name.rstrip("*"): kind for name, kind in spec.items()}, required, one_of, observed, state)
 
 
+# fmt: off
 CANONICAL: dict[str, Table] = {
     "sales": _table(
         {
-            "item_id*": ID,
-            "location_id*": ID,
-            "quantity*": NUMBER,
-            "event_at": TIME,
-            "period_id": ID,
-            "order_id": ID,
-            "line_id": ID,
-            "customer_id": ID,
-            "unit": TEXT,
-            "unit_price": NUMBER,
-            "revenue": NUMBER,
+            "item_id*": ID, "location_id*": ID, "quantity*": NUMBER, "event_at": TIME, "period_id": ID, "order_id": ID, "line_id": ID,
+            "customer_id": ID, "unit": TEXT, "unit_price": NUMBER, "revenue": NUMBER,
         },
         one_of=(("event_at", "period_id", "order_id"),),
     ),
     "returns": _table(
         {
-            "item_id*": ID,
-            "location_id*": ID,
-            "quantity*": NUMBER,
-            "event_at*": TIME,
-            "order_id": ID,
-            "line_id": ID,
-            "customer_id": ID,
-            "unit": TEXT,
-            "unit_price": NUMBER,
-            "revenue": NUMBER,
-            "reason": TEXT,
+            "item_id*": ID, "location_id*": ID, "quantity*": NUMBER, "event_at*": TIME, "order_id": ID, "line_id": ID,
+            "customer_id": ID, "unit": TEXT, "unit_price": NUMBER, "revenue": NUMBER, "reason": TEXT,
         }
     ),
     "orders": _table(
         {
-            "order_id*": ID,
-            "event_at*": TIME,
-            "customer_id": ID,
-            "status": TEXT,
-            "promised_at": TIME,
-            "shipped_at": TIME,
+            "order_id*": ID, "event_at*": TIME, "customer_id": ID, "status": TEXT, "promised_at": TIME, "shipped_at": TIME,
             "delivered_at": TIME,
         }
     ),
     "items": _table(
         {
-            "item_id*": ID,
-            "name": TEXT,
-            "levels": PATH,
-            "supplier_id": ID,
-            "pack_size": NUMBER,
-            "weight_kg": NUMBER,
-            "volume_m3": NUMBER,
-            "unit_cost": NUMBER,
-            "shelf_life_days": NUMBER,
-            "holding_cost": NUMBER,
-            "shortage_cost": NUMBER,
+            "item_id*": ID, "name": TEXT, "levels": PATH, "supplier_id": ID, "pack_size": NUMBER, "weight_kg": NUMBER, "volume_m3": NUMBER,
+            "unit_cost": NUMBER, "shelf_life_days": NUMBER, "holding_cost": NUMBER, "shortage_cost": NUMBER,
         },
         observed=False,
         state=True,
@@ -112,13 +81,8 @@ CANONICAL: dict[str, Table] = {
     "suppliers": _table({"supplier_id*": ID, "name": TEXT, "region_id": ID, "payment_days": NUMBER}, observed=False, state=True),
     "supplier_terms": _table(
         {
-            "item_id*": ID,
-            "supplier_id*": ID,
-            "lead_time_days": NUMBER,
-            "moq": NUMBER,
-            "order_multiple": NUMBER,
-            "from_quantity": NUMBER,
-            "unit_cost": NUMBER,
+            "item_id*": ID, "supplier_id*": ID, "lead_time_days": NUMBER, "moq": NUMBER, "order_multiple": NUMBER,
+            "from_quantity": NUMBER, "unit_cost": NUMBER,
         },
         observed=False,
         state=True,
@@ -129,68 +93,33 @@ CANONICAL: dict[str, Table] = {
     ),
     "purchase_orders": _table(
         {
-            "order_id*": ID,
-            "item_id*": ID,
-            "location_id*": ID,
-            "quantity*": NUMBER,
-            "event_at*": TIME,
-            "line_id": ID,
-            "due_at": TIME,
-            "supplier_id": ID,
-            "unit_cost": NUMBER,
+            "order_id*": ID, "item_id*": ID, "location_id*": ID, "quantity*": NUMBER, "event_at*": TIME, "line_id": ID,
+            "due_at": TIME, "supplier_id": ID, "unit_cost": NUMBER,
         }
     ),
     "receipts": _table(
         {
-            "item_id*": ID,
-            "location_id*": ID,
-            "quantity*": NUMBER,
-            "event_at*": TIME,
-            "order_id": ID,
-            "line_id": ID,
+            "item_id*": ID, "location_id*": ID, "quantity*": NUMBER, "event_at*": TIME, "order_id": ID, "line_id": ID,
             "supplier_id": ID,
         }
     ),
     "shipments": _table(
         {
-            "shipment_id*": ID,
-            "from_id*": ID,
-            "to_id*": ID,
-            "order_id": ID,
-            "line_id": ID,
-            "item_id": ID,
-            "quantity": NUMBER,
-            "weight_kg": NUMBER,
-            "mode": TEXT,
-            "event_at": TIME,
-            "shipped_at": TIME,
-            "promised_at": TIME,
-            "delivered_at": TIME,
-            "freight_cost": NUMBER,
-            "bills_with": ID,
+            "shipment_id*": ID, "from_id*": ID, "to_id*": ID, "order_id": ID, "line_id": ID, "item_id": ID, "quantity": NUMBER,
+            "weight_kg": NUMBER, "mode": TEXT, "event_at": TIME, "shipped_at": TIME, "promised_at": TIME, "delivered_at": TIME,
+            "freight_cost": NUMBER, "bills_with": ID,
         }
     ),
     "transfers": _table(
         {
-            "transfer_id*": ID,
-            "item_id*": ID,
-            "from_id*": ID,
-            "to_id*": ID,
-            "quantity*": NUMBER,
-            "event_at*": TIME,
-            "due_at": TIME,
+            "transfer_id*": ID, "item_id*": ID, "from_id*": ID, "to_id*": ID, "quantity*": NUMBER, "event_at*": TIME, "due_at": TIME,
             "received_at": TIME,
         }
     ),
     "adjustments": _table({"item_id*": ID, "location_id*": ID, "delta*": NUMBER, "event_at*": TIME, "reason": TEXT}),
     "lanes": _table(
         {
-            "from_id*": ID,
-            "to_id*": ID,
-            "item_id": ID,
-            "mode": TEXT,
-            "transit_days": NUMBER,
-            "freight_per_kg": NUMBER,
+            "from_id*": ID, "to_id*": ID, "item_id": ID, "mode": TEXT, "transit_days": NUMBER, "freight_per_kg": NUMBER,
             "fuel_share": NUMBER,
         },
         observed=False,
@@ -203,13 +132,7 @@ CANONICAL: dict[str, Table] = {
     ),
     "promotions": _table(
         {
-            "name*": TEXT,
-            "starts_at*": TIME,
-            "ends_at": TIME,
-            "kind": TEXT,
-            "value": NUMBER,
-            "item_id": ID,
-            "location_id": ID,
+            "name*": TEXT, "starts_at*": TIME, "ends_at": TIME, "kind": TEXT, "value": NUMBER, "item_id": ID, "location_id": ID,
             "region_id": ID,
         },
         observed=False,
@@ -228,22 +151,10 @@ CANONICAL: dict[str, Table] = {
 
 #: The world's own settings, one row in `raw.world`: dbt reads the grain, the calendar and Now from here and needs no variables.
 WORLD_COLUMNS: dict[str, str] = {
-    "world": TEXT,
-    "currency": TEXT,
-    "timezone": TEXT,
-    "grain": TEXT,
-    "week_starts_on": "INTEGER",  # ISO weekday, 1 = Monday
-    "review_days": "INTEGER",
-    "decide_on": "INTEGER",
-    "lead_time_days": NUMBER,
-    "lead_time_periods": "INTEGER",
-    "absent_sales": TEXT,
-    "is_whole_units": FLAG,
-    "holding_per_year": NUMBER,
-    "holding_per_unit_period": NUMBER,
-    "shortage_margin": NUMBER,
-    "shortage_per_unit": NUMBER,
-    "unmet": TEXT,
-    "has_assumed_economics": FLAG,
+    "world": TEXT, "currency": TEXT, "timezone": TEXT, "grain": TEXT, "week_starts_on": "INTEGER",  # ISO weekday, 1 = Monday
+    "review_days": "INTEGER", "decide_on": "INTEGER", "lead_time_days": NUMBER, "lead_time_periods": "INTEGER", "absent_sales": TEXT,
+    "is_whole_units": FLAG, "holding_per_year": NUMBER, "holding_per_unit_period": NUMBER, "shortage_margin": NUMBER,
+    "shortage_per_unit": NUMBER, "unmet": TEXT, "has_assumed_economics": FLAG,
     "now_at": TIME,  # UTC; rows known later are not read by any station of this run
 }
+# fmt: on

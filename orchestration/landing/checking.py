@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import duckdb
 
-from orchestration.landing.compile import CompiledSource, Compiler
+from orchestration.landing.compile import Compiler
 from orchestration.landing.contract import World
 from orchestration.landing.drift import describe, meaningful, mentions
 from orchestration.landing.errors import ContractError
@@ -19,6 +19,7 @@ from orchestration.landing.files import discover
 from orchestration.landing.honesty import check_honesty
 from orchestration.landing.landing import session
 from orchestration.landing.loading import Loader
+from orchestration.landing.rule_sql import CompiledSource
 from orchestration.landing.sourcing import BAD_DATA, Delivery, SourceRows, look
 from orchestration.landing.store import Archive
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from orchestration.landing.canonical import CANONICAL
-from orchestration.landing.compile import CompiledRule
 from orchestration.landing.contract import WEEKDAYS, World
 from orchestration.landing.errors import ContractError
 from orchestration.landing.expressions import literal, quote
 from orchestration.landing.laws import is_period_total
 from orchestration.landing.locales import Locale
+from orchestration.landing.rule_sql import CompiledRule
 from orchestration.landing.sourcing import SourceRows
 
 FEW = 3  # distinct period starts with nothing between them: these are totals and not dated lines

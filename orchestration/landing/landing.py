@@ -10,56 +10,27 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
+from itertools import groupby
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import duckdb
 import polars as pl
 
+from orchestration.landing.batches import BATCH_BYTES, load_deliveries, next_seq
 from orchestration.landing.canonical import CANONICAL
-from orchestration.landing.compile import CompiledSource, Compiler
-from orchestration.landing.contract import WEEKDAYS, Economics, World
-from orchestration.landing.drift import describe, meaningful, mentions
+from orchestration.landing.contract import World
 from orchestration.landing.errors import ContractError
-from orchestration.landing.expressions import parser, quote
-from orchestration.landing.failpoints import failpoint
+from orchestration.landing.expressions import quote
 from orchestration.landing.files import Drop, discover
-from orchestration.landing.honesty import check_honesty
-from orchestration.landing.loading import Loader, manifest_row
-from orchestration.landing.records import load_records
+from orchestration.landing.records import load_records, replay_records
+from orchestration.landing.report import LandReport
+from orchestration.landing.settings import find_now, write_world
 from orchestration.landing.sightings import create_sightings
-from orchestration.landing.sourcing import BAD_DATA, Delivery, SourceRows, look
-from orchestration.landing.store import MANIFEST, Archive, Receipt, apply_discards, create_tables
+from orchestration.landing.sourcing import Delivery
+from orchestration.landing.store import Archive, Receipt, apply_discards, create_tables
 
-BATCH_BYTES = 256 << 20  # deliveries of one source and one shape are loaded together up to this size
-BATCH_FILES = 512
 Progress = Callable[[str], None]
-
-
-@dataclass
-class LandReport:
-    """What one landing did; per source too. new_rows counts canonical rows, quarantined_rows rows and claims sent to quarantine."""
-
-    new_deliveries: int = 0
-    new_rows: int = 0
-    quarantined_rows: int = 0
-    now_at: datetime | None = None  # UTC, without zone
-    sources: dict[str, dict[str, int]] = field(default_factory=dict)
-    drift: list[str] = field(default_factory=list)
-
-    def add(self, source_id: str, delivery: Delivery) -> None:
-        counts = self.sources.setdefault(source_id, {"deliveries": 0, **dict.fromkeys(delivery.counts, 0)})
-        counts["deliveries"] += 1
-        for name, value in delivery.counts.items():
-            counts[name] += value
-        if delivery.drift:
-            self.drift.append(f"{delivery.path}: {delivery.drift}")
-        if source_id != "ledger":
-            self.new_deliveries += 1
-            self.new_rows += delivery.counts["rows_loaded"]
-            self.quarantined_rows += delivery.counts["rows_quarantined"] + delivery.counts["rows_unclaimed"]
 
 
 def land(
@@ -86,8 +57,8 @@ def land(
             fresh = _unseen(cur, world, source_id, drops, store)
             if progress and fresh:
                 progress(f"{source_id}: {len(fresh)} new of {len(drops)} deliveries")
-            _load_all(cur, world, source_id, fresh, store, report)
-        report.now_at = set_world(cur, world, as_of)
+            load_deliveries(cur, world, source_id, fresh, store, report)
+        report.now_at = write_world(cur, world, as_of)
     return report
 
 
@@ -100,10 +71,10 @@ def land_records(
     """
     report = LandReport()
     with session(con, world, archive) as (cur, store):
-        delivery = load_records(cur, source_id, tables, known_at, store, _next_seq(cur))
+        delivery = load_records(cur, source_id, tables, known_at, store, next_seq(cur))
         if delivery is not None:
             report.add(source_id, delivery)
-        report.now_at = _now(cur, world)
+        report.now_at = find_now(cur)
     return report
 
 
@@ -120,7 +91,7 @@ def reland(
         cur.execute("COMMIT")
         _replay(cur, world, store, store.receipts(), report, progress)
         apply_discards(cur, archive)
-        report.now_at = set_world(cur, world, as_of)
+        report.now_at = write_world(cur, world, as_of)
     return report
 
 
@@ -129,7 +100,7 @@ def reland_sources(con: duckdb.DuckDBPyConnection, world: World, archive: Path, 
     with session(con, world, archive) as (cur, store):
         for source_id in sources:
             _reland_source(cur, world, store, source_id)
-        set_world(cur, world)
+        write_world(cur, world)
 
 
 def table_hashes(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
@@ -212,161 +183,20 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _next_seq(cur: duckdb.DuckDBPyConnection) -> int:
-    row = cur.execute("SELECT coalesce(max(landed_seq), 0) + 1 FROM raw.manifest").fetchone()
-    return int(row[0]) if row else 1
-
-
-def _shape(delivery: Delivery) -> tuple[object, ...]:
-    return list(delivery.columns.items()), delivery.missing, delivery.refused
-
-
-def _batches(deliveries: list[Delivery], world: World, source_id: str) -> Iterator[list[Delivery]]:
-    """Neighbours of equal shape, up to a size."""
-    source = world.sources[source_id]
-    batch: list[Delivery] = []
-    size = 0
-    for delivery in deliveries:
-        same = (
-            batch and batch[0].columns == delivery.columns and source.format_of(batch[0].path).kind == source.format_of(delivery.path).kind
-        )
-        same = same and all(other.sha256 != delivery.sha256 for other in batch)  # equal bytes under two names are counted apart
-        if batch and (not same or size + delivery.bytes > BATCH_BYTES or len(batch) >= BATCH_FILES):
-            yield batch
-            batch, size = [], 0
-        batch.append(delivery)
-        size += delivery.bytes
-    if batch:
-        yield batch
-
-
-def _load_all(
-    cur: duckdb.DuckDBPyConnection,
-    world: World,
-    source_id: str,
-    deliveries: list[Delivery],
-    store: Archive,
-    report: LandReport,
-    *,
-    keep: bool = True,
-) -> None:
-    """Look at every delivery first, then load batch after batch, each with its archive and its manifest lines in one transaction."""
-    source = world.sources[source_id]
-    for delivery in deliveries:
-        look(cur, source, delivery, store.incoming)
-    _drift(cur, world, source_id, deliveries, keep=keep)
-    seq = _next_seq(cur)
-    for batch in _batches(deliveries, world, source_id):
-        try:
-            rows = SourceRows(cur, world, source_id, batch)
-            rows.read()
-            compiled = CompiledSource(source_id, rows.columns, {}, [])
-            if not batch[0].refused:
-                with parser() as side:
-                    compiled = Compiler(side, world, source_id, rows.columns).source_sql()
-            receipts = [Receipt(d.sha256, d.bytes, source_id, source.silo, d.path, seq + i) for i, d in enumerate(batch)]
-            try:
-                _commit(cur, world, rows, compiled, store if keep else None, receipts, careful=False)
-            except BAD_DATA:
-                _commit(cur, world, rows, compiled, store if keep else None, receipts, careful=True)
-        except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException) as error:
-            raise OSError(f"{source_id} {batch[0].path}: {str(error).splitlines()[0]} (nothing acknowledged is lost: run again)") from error
-        except duckdb.Error as error:
-            raise ContractError(
-                f"cannot be loaded: {str(error).splitlines()[0]}",
-                where=f"{source_id} {batch[0].path}",
-                mend="see `stockhouse check --show-sql`",
-            ) from error
-        failpoint("after commit")
-        seq += len(batch)
-        for delivery in batch:
-            report.add(source_id, delivery)
-            delivery.table = None
-
-
-def _commit(
-    cur: duckdb.DuckDBPyConnection,
-    world: World,
-    rows: SourceRows,
-    compiled: CompiledSource,
-    store: Archive | None,
-    receipts: list[Receipt],
-    *,
-    careful: bool,
-) -> None:
-    """Load one batch, archive its bytes and write its manifest lines: all of it or nothing."""
-    row = cur.execute("SELECT 1 FROM raw.manifest WHERE source_id = ? LIMIT 1", [rows.source_id]).fetchone()
-    cur.execute("BEGIN")
-    try:
-        Loader(rows, compiled, careful=careful, is_first=row is None).load()
-        check_honesty(rows, world, compiled.rules)
-        failpoint("rows staged")
-        if store is not None:
-            store.keep((delivery.file, receipt) for delivery, receipt in zip(rows.deliveries, receipts, strict=True))
-        failpoint("bytes archived")
-        lines = [manifest_row(world, rows.source_id, d, receipt.seq) for d, receipt in zip(rows.deliveries, receipts, strict=True)]
-        cur.executemany(f"INSERT INTO raw.manifest VALUES ({', '.join('?' for _ in MANIFEST)})", lines)
-        failpoint("before commit")
-        cur.execute("COMMIT")
-    except BaseException:
-        _roll_back(cur)
-        raise
-
-
-def _roll_back(cur: duckdb.DuckDBPyConnection) -> None:
-    try:
-        cur.execute("ROLLBACK")
-    except duckdb.Error as error:
-        if "no transaction" not in str(error):
-            raise
-
-
-def _drift(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, deliveries: list[Delivery], *, keep: bool) -> None:
-    """Compare each delivery's columns with those of the one before it and do what the contract says (what was acknowledged stays)."""
-    source = world.sources[source_id]
-    rows = cur.execute(
-        "SELECT columns FROM raw.manifest WHERE source_id = ? AND columns IS NOT NULL ORDER BY landed_seq", [source_id]
-    ).fetchall()
-    shapes = [dict(entry.rsplit(" ", 1) for entry in columns) for (columns,) in rows]
-    before = shapes[-1] if shapes else None
-    ever = {name: kind for shape in [*(delivery.columns for delivery in reversed(deliveries)), *shapes] for name, kind in shape.items()}
-    for delivery in deliveries:
-        changed = before is not None and meaningful(source, before, delivery.columns)
-        delivery.drift = describe(before, delivery.columns) if before is not None else ""
-        if changed and source.drift == "stop" and keep:
-            raise ContractError(
-                f"its columns changed: {delivery.drift}",
-                where=delivery.path,
-                mend=f"at {world.where('sources', source_id)}, `drift: evolve` reads missing columns as empty, `quarantine` sets it aside",
-            )
-        if changed and source.drift == "quarantine":
-            delivery.refused = f"its columns changed: {delivery.drift}"
-            continue
-        if source.drift == "evolve" and not source.unpivot:
-            delivery.missing = {
-                name: kind for name, kind in ever.items() if name not in delivery.columns and name in mentions(source, ever)
-            }
-        before = delivery.columns
-
-
 def _replay(
     cur: duckdb.DuckDBPyConnection, world: World, store: Archive, receipts: list[Receipt], report: LandReport, progress: Progress | None
 ) -> None:
     """Load archived deliveries again, neighbours of one source together."""
-    from itertools import groupby  # noqa: PLC0415
-
     for (source_id, kind), group in groupby(receipts, key=lambda receipt: (receipt.source_id, receipt.kind)):
         entries = list(group)
         if progress:
             progress(f"{source_id}: {len(entries)} deliveries from the archive")
         if kind == "records":
             for receipt in entries:
-                from orchestration.landing.records import replay_records  # noqa: PLC0415
-
                 report.add(source_id, replay_records(cur, receipt, store))
         elif source_id in world.sources:
             deliveries = [Delivery(r.sha256, r.bytes, r.path, Drop(r.path, r.bytes, _never).stem, store.path(r.sha256)) for r in entries]
-            _load_all(cur, world, source_id, deliveries, store, report, keep=False)
+            load_deliveries(cur, world, source_id, deliveries, store, report, keep=False)
 
 
 def _never():  # type: ignore[no-untyped-def]
@@ -398,48 +228,3 @@ def _reland_source(cur: duckdb.DuckDBPyConnection, world: World, store: Archive,
         WHERE quarantine_id NOT IN (SELECT quarantine_id FROM raw.quarantine WHERE quarantine_id IS NOT NULL)"""
     )
     apply_discards(cur, store.folder)
-
-
-def _now(cur: duckdb.DuckDBPyConnection, world: World) -> datetime | None:
-    """The newest known_at of sales, returns and stock; a sale found by its order or period is known its lag after that."""
-    row = cur.execute(
-        """SELECT max(known_at) FROM (
-            SELECT max(known_at) AS known_at FROM raw.sales
-            UNION ALL SELECT max(known_at) FROM raw.returns UNION ALL SELECT max(known_at) FROM raw.stock
-            UNION ALL SELECT max(greatest(o.event_at + s.known_lag, s.handed_over_at)) FROM raw.sales s JOIN raw.orders o USING (order_id)
-              WHERE s.known_at IS NULL
-            UNION ALL SELECT max(greatest(c.day::TIMESTAMP + s.known_lag, s.handed_over_at))
-              FROM raw.sales s JOIN raw.calendar c USING (period_id)
-              WHERE s.known_at IS NULL AND s.event_at IS NULL AND s.order_id IS NULL)"""
-    ).fetchone()
-    return row[0] if row else None
-
-
-def set_world(cur: duckdb.DuckDBPyConnection, world: World, as_of: date | None = None) -> datetime | None:
-    """Write raw.world, one row: the settings of the plan and Now (UTC), the local midnight that ends `as_of` where it is given."""
-    now = _now(cur, world)
-    if as_of is not None:
-        local = datetime.combine(as_of + timedelta(days=1), datetime.min.time(), ZoneInfo(world.timezone))
-        now = local.astimezone(ZoneInfo("UTC")).replace(tzinfo=None)
-    plan, told = world.plan, world.economics
-    economics = told or Economics()
-    holding_assumed = economics.holding_per_year is None and economics.holding_per_unit_period is None
-    shortage_assumed = economics.shortage_margin is None and economics.shortage_per_unit is None
-    row = {
-        "world": world.world, "currency": world.currency, "timezone": world.timezone, "grain": plan.grain,
-        "week_starts_on": WEEKDAYS.index(plan.week_starts_on) + 1, "review_days": plan.review_days,
-        "decide_on": WEEKDAYS.index(plan.decide_on) + 1 if plan.decide_on else None,
-        "lead_time_days": plan.lead_time_days, "lead_time_periods": plan.lead_time_periods,
-        "absent_sales": plan.absent_sales, "is_whole_units": plan.whole_units,
-        "holding_per_year": 0.25 if holding_assumed else economics.holding_per_year,
-        "holding_per_unit_period": economics.holding_per_unit_period,
-        "shortage_margin": 0.4 if shortage_assumed else economics.shortage_margin,
-        "shortage_per_unit": economics.shortage_per_unit, "unmet": economics.unmet,
-        "has_assumed_economics": holding_assumed or shortage_assumed, "now_at": now,
-    }  # fmt: skip
-    cur.execute("BEGIN")
-    cur.execute("DELETE FROM raw.world")
-    names = ", ".join(quote(name) for name in row)
-    cur.execute(f"INSERT INTO raw.world ({names}) VALUES ({', '.join('?' for _ in row)})", list(row.values()))
-    cur.execute("COMMIT")
-    return now

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 
 from orchestration.landing.canonical import CANONICAL, LINEAGE
-from orchestration.landing.compile import CompiledRule, CompiledSource
 from orchestration.landing.contract import World
 from orchestration.landing.expressions import literal, quote
+from orchestration.landing.rule_sql import CompiledRule, CompiledSource
 from orchestration.landing.sightings import note_sightings, rewrite_state
 from orchestration.landing.sourcing import Delivery, SourceRows
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime
+from pathlib import Path
 
 import duckdb
 import polars as pl
@@ -91,7 +92,7 @@ def _manifest(cur: duckdb.DuckDBPyConnection, receipt: Receipt, delivery: Delive
 
 def _load(cur: duckdb.DuckDBPyConnection, receipt: Receipt, text: str) -> Delivery:
     """Insert what is not there yet. A row's key is its ids; without a known_at of its own it keeps the earliest time it was seen."""
-    delivery = Delivery(receipt.sha256, receipt.bytes, receipt.path, receipt.source_id, store_path(receipt))
+    delivery = Delivery(receipt.sha256, receipt.bytes, receipt.path, receipt.source_id, Path(receipt.path))
     by_table: dict[str, list[tuple[int, str]]] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if line:
@@ -102,12 +103,6 @@ def _load(cur: duckdb.DuckDBPyConnection, receipt: Receipt, text: str) -> Delive
             delivery.counts[name] += count
         delivery.counts["rows_repeated"] += len(rows) - loaded
     return delivery
-
-
-def store_path(receipt: Receipt):  # type: ignore[no-untyped-def]
-    from pathlib import Path  # noqa: PLC0415
-
-    return Path(receipt.path)
 
 
 def _insert(cur: duckdb.DuckDBPyConnection, receipt: Receipt, table: str, rows: list[tuple[int, str]]) -> int:

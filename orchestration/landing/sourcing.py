@@ -10,20 +10,12 @@ import duckdb
 import pyarrow as pa
 
 from orchestration.landing.contract import Source, World, Xlsx
+from orchestration.landing.delimited import csv_header, csv_needs_rewriting, csv_select, patient_csv, rewrite_csv
 from orchestration.landing.errors import ContractError
 from orchestration.landing.expressions import literal, quote
-from orchestration.landing.readers import (
-    Reject,
-    csv_header,
-    csv_needs_rewriting,
-    csv_select,
-    json_table,
-    null_text,
-    parquet_columns,
-    patient_csv,
-    rewrite_csv,
-    workbook_table,
-)
+from orchestration.landing.json_document import json_table
+from orchestration.landing.rows import Reject
+from orchestration.landing.sheets import null_text, parquet_columns, workbook_table
 
 #: What DuckDB raises when one cell or one line is bad, as opposed to the disk or ourselves.
 BAD_DATA = (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException, duckdb.DataError)

@@ -12,7 +12,10 @@ from pathlib import Path
 import polars as pl
 
 from orchestration.landing.canonical import CANONICAL
+from orchestration.landing.contract import Source, Xlsx
 from orchestration.landing.errors import ContractError
+from orchestration.landing.json_document import json_table
+from orchestration.landing.sheets import workbook_table
 
 SAMPLE_BYTES = 1 << 20
 SAMPLE_ROWS = 2_000
@@ -112,17 +115,12 @@ def _look(path: Path) -> tuple[str, pl.DataFrame, list[str]]:
 
 
 def _json_sample(path: Path) -> pl.DataFrame:
-    from orchestration.landing.readers import json_table  # noqa: PLC0415 - only for JSON
-
     table, names, _ = json_table(path, None, [""], path.name)
     frame = pl.from_arrow(table.select(names).slice(0, SAMPLE_ROWS))
     return frame if isinstance(frame, pl.DataFrame) else frame.to_frame()
 
 
 def _look_at_workbook(path: Path) -> tuple[str, pl.DataFrame, list[str]]:
-    from orchestration.landing.contract import Source, Xlsx  # noqa: PLC0415 - only for workbooks
-    from orchestration.landing.readers import workbook_table  # noqa: PLC0415
-
     source = Source.model_validate({"silo": "x", "path": "x", "identity": "row", "into": [{"items": {}}]})
     best: tuple[int, int, pl.DataFrame] | None = None
     for row in range(1, 11):

@@ -54,10 +54,11 @@ class Ledger:
         now: datetime,
         by: str = PLANNER,
         scope: Collection[tuple[str, str]] | None = None,
+        review_period: date | None = None,
     ) -> ProposalReport:
         """Record a plan as requisitions: new needs open one, changed ones revise it, dropped ones withdraw it; see proposals.propose."""
         with self.store.writing(now) as unit:
-            return proposals.propose(unit, lines, run_id, by, scope)
+            return proposals.propose(unit, lines, run_id, by, scope, review_period)
 
     def approve_within_limits(self, now: datetime, evidence: Mapping[str, Evidence] | None = None) -> ApprovalReport:
         """Approve what the matrix lets through without a person; evidence by document id."""

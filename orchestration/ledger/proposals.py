@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from models.domain import OrderLine
@@ -62,12 +63,18 @@ def check(lines: Sequence[OrderLine]) -> None:
 
 
 def propose(
-    unit: Unit, lines: Sequence[OrderLine], run_id: str, by: str = PLANNER, scope: Collection[tuple[str, str]] | None = None
+    unit: Unit,
+    lines: Sequence[OrderLine],
+    run_id: str,
+    by: str = PLANNER,
+    scope: Collection[tuple[str, str]] | None = None,
+    review_period: date | None = None,
 ) -> ProposalReport:
     """Record a plan as requisitions under their intent keys.
 
     scope: the (item, location) pairs this plan speaks for; None when it speaks for the whole world, so that unfirmed requisitions
-    of its review period or an earlier one which it does not repeat are withdrawn.
+    of its review period or an earlier one which it does not repeat are withdrawn. review_period: the first day of the period a
+    plan is for, so that a plan without a line can withdraw too; by default the newest among its lines.
     """
     check(lines)
     standing = {d.intent_key: d for d in unit.read_in(documents.c.intent_key, [x.intent_key for x in lines], documents.c.is_live)}
@@ -88,22 +95,21 @@ def propose(
             unit.add(document, "revised", by, asked)
             counts["revised"] += 1
         document_ids[line.intent_key] = document.document_id
-    withdrawn = [d for d in _dropped(unit, lines, scope) if d.intent_key not in document_ids]
+    withdrawn = [d for d in _dropped(unit, lines, scope, review_period) if d.intent_key not in document_ids]
     for document in withdrawn:
         unit.add(document, "withdrawn", by, {"run_id": run_id, "reason": "the newer plan does not need it"})
     return ProposalReport(counts["new"], counts["revised"], counts["unchanged"], len(withdrawn), counts["kept"], document_ids)
 
 
-def _dropped(unit: Unit, lines: Sequence[OrderLine], scope: Collection[tuple[str, str]] | None) -> list[Document]:
+def _dropped(
+    unit: Unit, lines: Sequence[OrderLine], scope: Collection[tuple[str, str]] | None, review_period: date | None
+) -> list[Document]:
     """Stored unfirmed requisitions this plan speaks for: its world, its review period or an earlier one, its scope."""
-    if not lines:
+    periods = [line.review_period for line in lines] + ([review_period] if review_period else [])
+    if not periods:
         return []
-    newest = max(line.review_period for line in lines).isoformat()
-    worlds = {line.world for line in lines}
-    spoken = None if scope is None else set(scope)
-    asked = unit.read(documents.c.stage == "requisition", documents.c.review_period <= newest)
+    worlds, spoken = {line.world for line in lines}, None if scope is None else set(scope)
+    asked = unit.read(documents.c.stage == "requisition", documents.c.review_period <= max(periods).isoformat())
     return [
-        d
-        for d in asked
-        if not d.is_firm and d.world in worlds and (spoken is None or (d.item_id, d.location_id) in spoken)
-    ]  # fmt: skip
+        d for d in asked if not d.is_firm and (not worlds or d.world in worlds) and (spoken is None or (d.item_id, d.location_id) in spoken)
+    ]
