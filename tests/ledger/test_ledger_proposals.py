@@ -45,6 +45,13 @@ def test_a_plan_of_the_next_period_withdraws_stale_requisitions_but_no_later_one
     assert by_period == {"2026-01-05": "withdrawn", "2026-01-12": "requisition", "2026-01-19": "requisition"}
 
 
+def test_a_plan_without_a_line_withdraws_what_its_period_asked_for(ledger, line, now):
+    ledger.propose([line("mug"), line("cup", review_period=date(2026, 1, 12))], "run 1", now)
+    assert ledger.propose([], "run 2", now).withdrawn == 0
+    assert ledger.propose([], "run 3", now, review_period=date(2026, 1, 5)).withdrawn == 1
+    assert stages(ledger) == {"mug": "withdrawn", "cup": "requisition"}
+
+
 def test_a_plan_for_some_items_leaves_the_others_alone(ledger, line, now):
     ledger.propose([line("mug"), line("cup"), line("jar")], "run 1", now)
     ledger.propose([line("mug", 11)], "surge", now, scope=[("mug", "DC"), ("jar", "DC")])
