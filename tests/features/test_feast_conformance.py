@@ -46,7 +46,7 @@ def make_store(home: Path, stock: bool = False) -> FeatureStore:
     item = Entity(name="item", join_keys=["item_id"], value_type=ValueType.STRING)
     schema = [Field(name="item_id", dtype=String), Field(name="value", dtype=Float64)]
     file = FileSource(path=str(home / "rows.parquet"), **TIMES)
-    views = [FeatureView(name="file", entities=[item], schema=schema, source=file, ttl=timedelta(hours=30))]
+    views = [FeatureView(name="file", entities=[item], schema=schema, source=file, ttl=timedelta(days=1))]
     if not stock:
         views.append(FeatureView(name="table", entities=[item], schema=schema, source=WarehouseSource("f.rows", **TIMES)))
     store = FeatureStore(config=config)
