@@ -7,7 +7,7 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -63,7 +63,8 @@ def _emit(as_json: bool, data: dict[str, Any], table: Any) -> None:
 def _bring_up_to_date(world: Path, data: Path | None, home: Path, as_of: str | None, until: str) -> tuple[Home, dict[str, Any]]:
     contract = World.load(world)
     place = Home.open(home, contract.world)
-    with show.progress(err) as on_step:
+    # dbt talks on standard output, which belongs to the result; what it says is kept in the home.
+    with (place.derived / "run.log").open("w", encoding="utf-8") as log, redirect_stdout(log), show.progress(err) as on_step:
         report = run_line(place, settings(world, data, place.root, as_of), until, on_step=on_step)
     return place, report.as_dict()
 
@@ -162,7 +163,7 @@ def publish(world: WorldFolder = Path("sample_data"), home: HomeFolder = Path(DE
         place = Home.open(home, World.load(world).world)
         with place.writing():
             snapshot = snapshots.publish(place.warehouse, place.published, str(uuid.uuid4()), _now_of(place))
-        _emit(as_json, {"path": str(snapshot.file), "run_id": snapshot.run_id}, f"published {snapshot.file}")
+        _emit(as_json, {"path": str(snapshot.path), "run_id": snapshot.run_id}, f"published {snapshot.path}")
 
 
 @app.command()

@@ -22,8 +22,16 @@ INSTANCE = {
 }
 
 
+#: Errors whose message is about the input and says how to mend it.
+INPUT_ERRORS = ("ContractError", "HomeError")
+
+
 class LineStopped(Exception):
-    """A station or a gate stopped the run; the message is the reason a person can act on."""
+    """A station or a gate stopped the run; the message is the reason a person can act on. is_input: the input has to be mended."""
+
+    def __init__(self, reason: str, *, is_input: bool = False) -> None:
+        super().__init__(reason)
+        self.is_input = is_input
 
 
 @dataclass
@@ -65,7 +73,7 @@ def run_line(
     from orchestration.definitions import defs  # noqa: PLC0415 - loading the graph parses dbt; only a run needs it
 
     report, started, run_id = LineReport(), {}, str(uuid.uuid4())
-    failures: list[str] = []
+    failures: list[LineStopped] = []
 
     def listen(entry: dg.EventLogEntry) -> None:
         event = entry.dagster_event
@@ -101,18 +109,21 @@ def run_line(
         )
     report.dagster_run_id = run_id
     if not result.success:
-        raise LineStopped(failures[0] if failures else "the run failed before its first step; see the log above")
+        raise failures[0] if failures else LineStopped("the run failed before its first step; see the log above")
     for event in result.get_asset_materialization_events():
         _collect(report, event)
     return report
 
 
-def _reason(event: dg.DagsterEvent) -> str:
+def _reason(event: dg.DagsterEvent) -> LineStopped:
     """The innermost error of a failed step: what our own rooms said, without Dagster's wrapping."""
     error = event.step_failure_data.error
     while error is not None and error.cause is not None:
         error = error.cause
-    return error.message.strip() if error else "a step failed without saying why"
+    if error is None:
+        return LineStopped(f"{event.step_key} failed without saying why")
+    kind = (error.cls_name or "").rsplit(".", 1)[-1]
+    return LineStopped(error.message.strip().split(f"{kind}: ", 1)[-1], is_input=kind in INPUT_ERRORS)
 
 
 def _collect(report: LineReport, event: dg.DagsterEvent) -> None:

@@ -27,6 +27,8 @@ SCHEMAS = ("marts", "metrics", "decisions")
 FILE = "stockhouse.duckdb"
 #: The file format every DuckDB client from 1.2 on can open; newer defaults would shut out BI drivers.
 STORAGE_VERSION = "v1.2.0"
+#: DuckDB draws a progress bar on standard output, where `--json` prints its result alone.
+QUIET: dict[str, str | bool | int | float | list[str]] = {"enable_progress_bar": False}
 
 
 class PublishError(Exception):
@@ -54,7 +56,7 @@ class Snapshot:
     @contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Read this version; another may be published meanwhile, this connection keeps its own."""
-        with duckdb.connect(str(self.path), read_only=True) as con:
+        with duckdb.connect(str(self.path), read_only=True, config=QUIET) as con:
             yield con
 
 
@@ -121,7 +123,7 @@ def _write(warehouse: Path, aside: Path, version: int, run_id: str, moment: str,
     if not warehouse.exists():
         raise PublishError(f"There is no warehouse at {warehouse}. Run the line first.")
     source = _quote(warehouse.stem)  # dbt's views name the database by its file
-    with duckdb.connect() as con:
+    with duckdb.connect(config=QUIET) as con:
         con.execute(f"attach {_literal(str(warehouse))} as {source} (read_only)")
         con.execute(f"attach {_literal(str(aside / FILE))} as snapshot (storage_version '{STORAGE_VERSION}')")
         rows: dict[str, int] = {}

@@ -82,6 +82,7 @@ def trace(warehouse: Path, archive: Path, order_line_id: str, *, run_id: str | N
     Raises TraceError if no run proposed this line.
     """
     with duckdb.connect(str(warehouse), read_only=True) as con:
+        con.execute("set enable_progress_bar = false")  # it is drawn on standard output, where --json prints its result alone
         return _Tracer(con, archive, _order_line(con, order_line_id, run_id)).report()
 
 

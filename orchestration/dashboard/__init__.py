@@ -32,6 +32,7 @@ def write_dashboard(snapshot: Path, target: Path) -> Path:
     pages = Environment(loader=PackageLoader("orchestration.dashboard", "."), autoescape=select_autoescape(default=True))
     pages.filters["short"] = short
     with duckdb.connect(str(snapshot), read_only=True) as con:
+        con.execute("set enable_progress_bar = false")  # it is drawn on standard output, where --json prints its result alone
         page = pages.get_template("page.html.j2").render(_content(con))
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_suffix(".aside")

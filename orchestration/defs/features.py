@@ -9,7 +9,16 @@ from feature_repo.store import open_store
 from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.timeline import Timeline
 
-FEATURE_TABLES = ("feat_demand", "feat_demand_observed", "feat_items", "feat_plans", "feat_prices", "feat_signals", "feat_stock")
+FEATURE_TABLES = (
+    "feat_demand",
+    "feat_demand_observed",
+    "feat_items",
+    "feat_plans",
+    "feat_prices",
+    "feat_signals",
+    "feat_stock",
+    "feat_supplier_lead_times",
+)
 
 
 @dg.multi_asset(

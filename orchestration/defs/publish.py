@@ -48,6 +48,6 @@ def publish(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator
     with home.connect(read_only=True) as con:
         now = Timeline.read(con).now_at
     snapshot = publish_snapshot(home.warehouse, home.published, context.run_id, now)
-    yield dg.MaterializeResult(asset_key=["published", "snapshot"], metadata={"path": dg.MetadataValue.path(str(snapshot.file))})
-    page = write_dashboard(snapshot.file, home.published / "dashboard.html")
+    yield dg.MaterializeResult(asset_key=["published", "snapshot"], metadata={"path": dg.MetadataValue.path(str(snapshot.path))})
+    page = write_dashboard(snapshot.path, home.published / "dashboard.html")
     yield dg.MaterializeResult(asset_key=["published", "dashboard"], metadata={"path": dg.MetadataValue.path(str(page))})

@@ -83,7 +83,7 @@ def validation(warehouse: Path) -> Iterator[Validation]:
         "warehouse",
         connection_string=f"duckdb:///{warehouse}",
         create_temp_table=False,
-        kwargs={"connect_args": {"read_only": True}},
+        kwargs={"connect_args": {"read_only": True, "config": {"enable_progress_bar": False}}},  # it is drawn on standard output
     )
     try:
         yield Validation(context, source)
