@@ -38,6 +38,7 @@ def shortfalls(situation: Situation) -> Floats:
     stock = np.repeat((situation.on_hand - (situation.backlog if situation.backlog.size else 0.0))[:, None], samples, axis=1)
     lacking = np.zeros((count, samples, situation.review), dtype=np.float64)
     is_lost = situation.economics.unmet == "lost"
+    soonest, latest = int(lead.min(initial=needed)), int(lead.max(initial=0))
     for k in range(needed):
         if 1 <= k <= situation.pipeline.shape[1]:
             stock = stock + situation.pipeline[:, k - 1, None]
@@ -46,7 +47,7 @@ def shortfalls(situation: Situation) -> Floats:
         # Inside the interval the order's own size is still open, so nothing is cut at zero there.
         stock = np.where(is_before_arrival & is_lost, np.maximum(after, 0.0), after)
         within = np.broadcast_to(k - lead, (count, samples))
-        for r in range(situation.review):
+        for r in range(max(0, k - latest), min(situation.review - 1, k - soonest) + 1):
             lacking[:, :, r] = np.where(within == r, -stock, lacking[:, :, r])
     return lacking
 

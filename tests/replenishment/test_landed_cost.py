@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.domain import Economics, Situation
@@ -27,6 +27,7 @@ def test_a_unit_by_hand() -> None:
     assert found.total[0] == pytest.approx(14.84)
 
 
+@settings(deadline=None)
 @given(money, money, money, st.floats(0, 1), st.floats(0, 3))
 def test_parts_add_up_and_dearer_freight_never_lands_cheaper(price: float, weight: float, rate: float, share: float, index: float) -> None:
     def total(per_kg: float) -> float:
@@ -52,8 +53,8 @@ def test_a_negative_part_is_refused_by_row() -> None:
 
 def short_of_stock(shortage: float) -> Situation:
     return Situation(
-        on_hand=np.array([4.0]), pipeline=np.zeros((1, 0)), history=np.zeros((1, 0)), paths=np.full((1, 10, 6), 4.0), lead_time=np.array([4]),
-        review=1, economics=Economics(np.array([0.1]), np.array([shortage]), np.array([5.0]), np.zeros(1)),
+        on_hand=np.array([4.0]), pipeline=np.zeros((1, 0)), history=np.zeros((1, 0)), paths=np.full((1, 10, 6), 4.0),
+        lead_time=np.array([4]), review=1, economics=Economics(np.array([0.1]), np.array([shortage]), np.array([5.0]), np.zeros(1)),
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.replenishment.lead_times import LeadTimes, mix, sample_periods, survival
@@ -21,6 +21,7 @@ def test_the_estimate_by_hand() -> None:
     assert found.quantile(0.5) == 20
 
 
+@settings(deadline=None)
 @given(ages)
 def test_probabilities_add_up_and_open_orders_never_make_a_supplier_look_faster(rows: list[tuple[int, bool]]) -> None:
     days, is_open = np.array([float(a) for a, _ in rows]), np.array([b for _, b in rows])

@@ -33,6 +33,7 @@ def test_the_smallest_multiple_at_or_above_the_minimum_is_ordered(wanted: float,
     assert feasible(np.array([float(wanted)]), np.array([float(moq)]), np.array([float(multiple)]))[0] == ordered
 
 
+@settings(deadline=None)
 @given(units, st.integers(0, 300), st.integers(1, 48))
 def test_an_order_is_a_multiple_at_or_above_the_minimum_and_never_less_than_wanted(wanted: float, moq: int, multiple: int) -> None:
     ordered = float(feasible(np.array([wanted]), np.array([moq]), np.array([multiple]))[0])
@@ -47,6 +48,7 @@ def test_a_quantity_that_is_no_number_is_refused() -> None:
         feasible(np.array([1.0, np.nan]), np.zeros(2), np.ones(2))
 
 
+@settings(deadline=None)
 @given(arrays(np.int64, 6, elements=st.integers(0, 40)), st.integers(0, 100), st.integers(0, 100), st.integers(1, 6))
 def test_a_distribution_centre_never_ships_more_than_it_has_nor_more_than_asked(asked: np.ndarray, a: int, b: int, multiple: int) -> None:
     source = np.array([-1, -1, 0, 0, 1, 1])

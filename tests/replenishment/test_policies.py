@@ -151,6 +151,7 @@ def test_target_parts_add_up_to_what_is_wanted(seed: int, is_late: bool, scale: 
     assert target.order_up_to == pytest.approx(policy.target(now))
 
 
+@settings(deadline=None)
 @given(st.floats(0, 0.999), st.floats(0.01, 10))
 def test_service_level_and_shortage_cost_imply_each_other(level: float, holding: float) -> None:
     cost = implied_shortage_cost(level, np.array([holding]))
