@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -90,6 +91,8 @@ def run_line(
             _tell(step, "success" if event.is_step_success else "failure")
             if event.is_step_failure:
                 failures.append(_reason(event))
+                error = event.step_failure_data.error
+                sys.stdout.write(error.to_string() if error else "")  # the whole story, for the run's log
 
     def _tell(step: str, what: str) -> None:
         if on_step:
@@ -103,7 +106,7 @@ def run_line(
             run_id=run_id,
             run_config={
                 "resources": {"lakehouse": {"config": lakehouse | {"from_archive": until == "rebuild"}}},
-                "loggers": {"console": {"config": {"log_level": "ERROR"}}},
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
             raise_on_error=False,
         )

@@ -84,6 +84,14 @@ def champion_is_current(home: Home, demand: Demand) -> pl.DataFrame | None:
     return None if last is None or is_due(last["as_of"][0], demand) else last
 
 
+def current_policy(home: Home, demand: Demand) -> str:
+    """The champion that decides now. Raises ValueError before the first rehearsal."""
+    last = decisions.latest(home.decisions, "champions", demand.timeline.now_at)
+    if last is None:
+        raise ValueError("no policy has been rehearsed by now; run the line up to rehearse first")
+    return str(last.filter("is_champion")["policy"].item())
+
+
 def rehearse(home: Home, demand: Demand, progress: Callable[[str], None] | None = None) -> Replay:
     """Replay the candidates over the newest weeks whose outcome is known; the incumbent is the last champion."""
     timeline = demand.timeline
@@ -92,8 +100,8 @@ def rehearse(home: Home, demand: Demand, progress: Callable[[str], None] | None 
         history = con.execute("select max(period_start) from marts.fct_demand").fetchone()
         start = timeline.shift(history[0], 1 - periods) if history else timeline.origin
     result = replay_world(home, start, periods, orders=None, policies=CANDIDATES, progress=progress)
-    last = decisions.latest(home.decisions, "champions", timeline.now_at)
-    return result.judged_against(INCUMBENT if last is None else str(last.filter("is_champion")["policy"].item()))
+    is_first = decisions.latest(home.decisions, "champions", timeline.now_at) is None
+    return result.judged_against(INCUMBENT if is_first else current_policy(home, demand))
 
 
 def champions_frame(result: Replay, run_id: str, as_of: datetime) -> pl.DataFrame:

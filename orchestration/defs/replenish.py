@@ -9,7 +9,7 @@ from orchestration import decisions
 from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.expectations import GATES, require_open
 from orchestration.ledger import Ledger
-from orchestration.planning import current_model, lines_of, open_demand, order_frames, plan_orders
+from orchestration.planning import current_model, current_policy, lines_of, open_demand, order_frames, plan_orders
 
 TABLES = {
     "order_lines": "What to buy and what to move, each line with its reason, its due date and the legacy quantities beside.",
@@ -38,8 +38,7 @@ def replenish(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterat
     demand = open_demand(home)
     now = demand.timeline.now_at
     model, name = current_model(home, demand)
-    champion = decisions.latest(home.decisions, "champions", now)
-    policy = champion.filter("is_champion")["policy"].item()
+    policy = current_policy(home, demand)
     plan = plan_orders(home, demand, demand.predict(model, demand.timeline.origin), policy)
     for table, frame in order_frames(plan, context.run_id, now, policy, name).items():
         decisions.record(home.decisions, context.run_id, table, frame)

@@ -23,7 +23,7 @@ os.environ.setdefault("STOCKHOUSE_WAREHOUSE", str(ROOT / DEFAULT_HOME / "derived
 os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
 
 
-class Lakehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
+class Lakehouse(dg.ConfigurableResource):
     """One company and its home: which world to read, where its files are, where to keep it, and up to which day to look."""
 
     world: str = os.environ.get("STOCKHOUSE_WORLD", str(ROOT / "sample_data"))
