@@ -28,7 +28,7 @@ FILE = "stockhouse.duckdb"
 #: The file format every DuckDB client from 1.2 on can open; newer defaults would shut out BI drivers.
 STORAGE_VERSION = "v1.2.0"
 #: DuckDB draws a progress bar on standard output, where `--json` prints its result alone.
-QUIET: dict[str, str | bool | int | float | list[str]] = {"enable_progress_bar": False}
+QUIET = "set enable_progress_bar = false"
 
 
 class PublishError(Exception):
@@ -56,7 +56,8 @@ class Snapshot:
     @contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Read this version; another may be published meanwhile, this connection keeps its own."""
-        with duckdb.connect(str(self.path), read_only=True, config=QUIET) as con:
+        with duckdb.connect(str(self.path), read_only=True) as con:
+            con.execute(QUIET)
             yield con
 
 
@@ -123,7 +124,8 @@ def _write(warehouse: Path, aside: Path, version: int, run_id: str, moment: str,
     if not warehouse.exists():
         raise PublishError(f"There is no warehouse at {warehouse}. Run the line first.")
     source = _quote(warehouse.stem)  # dbt's views name the database by its file
-    with duckdb.connect(config=QUIET) as con:
+    with duckdb.connect() as con:
+        con.execute(QUIET)
         con.execute(f"attach {_literal(str(warehouse))} as {source} (read_only)")
         con.execute(f"attach {_literal(str(aside / FILE))} as snapshot (storage_version '{STORAGE_VERSION}')")
         rows: dict[str, int] = {}

@@ -39,6 +39,7 @@ class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
     def get_connection(self) -> Iterator[Any]:
         if self._connection is None:
             self._connection = self.engine.connect()
+            self._connection.exec_driver_sql("set enable_progress_bar = false")  # it is drawn on standard output
         yield self._connection
 
     def close(self) -> None:
@@ -83,7 +84,7 @@ def validation(warehouse: Path) -> Iterator[Validation]:
         "warehouse",
         connection_string=f"duckdb:///{warehouse}",
         create_temp_table=False,
-        kwargs={"connect_args": {"read_only": True, "config": {"enable_progress_bar": False}}},  # it is drawn on standard output
+        kwargs={"connect_args": {"read_only": True}},
     )
     try:
         yield Validation(context, source)
