@@ -134,10 +134,10 @@ class _Tracer:
 
     def _decision(self) -> None:
         self.steps.append(Step("order line", "decisions.order_lines", [self.line], 1))
-        run = {"run_id": self.line["run_id"]}
-        mine = run | {"id": self.line["order_line_id"]}
+        mine = {"run_id": self.line["run_id"], "id": self.line["order_line_id"]}
         self._add("decision", "decisions.explanations", "run_id = $run_id and order_line_id = $id", mine, "part", shown=100)
-        self._add("decision", "decisions.champions", "run_id = $run_id", run, "is_champion")
+        rehearsal = "run_id = (select max_by(run_id, as_of) from decisions.champions where as_of <= $as_of)"  # not every run rehearses
+        self._add("decision", "decisions.champions", rehearsal, {"as_of": self.as_of}, "is_champion")
 
     def _forecast(self) -> None:
         given = {"run_id": self.line["run_id"], "item": self.item, "locations": self.shops}

@@ -15,7 +15,7 @@ from orchestration.dashboard.pictures import Bar, bars, columns, fan, short
 
 Row = dict[str, Any]
 #: How many periods of demand stand before a forecast, and how many series and lines are shown.
-PAST, SERIES, LINES = 56, 6, 15
+PAST, SERIES, LINES = 56, 6, 10
 
 
 @dataclass(frozen=True)

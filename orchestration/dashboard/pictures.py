@@ -24,7 +24,7 @@ class Bar:
 def bars(rows: Sequence[Bar], width: int = 560, names: int = 170) -> Markup:
     """Horizontal stacked bars, longest scale shared; the number stands at the end of each bar."""
     longest = max((sum(size for _, size in row.parts) for row in rows), default=0) or 1
-    room, step = width - names - 110, 26
+    room, step = width - names - 140, 26
     drawn = []
     for i, row in enumerate(rows):
         y, x = i * step + 4, float(names)

@@ -116,13 +116,14 @@ ORDERS_OUT = Gate(
             TABLE,
             """
             select line.order_line_id, line.item_id, line.location_id, line.quantity, sum(demand.quantity) as demand_of_a_year
-            from {batch} as line join marts.fct_demand as demand
-              on demand.item_id = line.item_id and demand.location_id = line.location_id and demand.is_current
-             and demand.period_start >= line.as_of::date - 364 and demand.period_start < line.as_of::date
-            where line.quantity > 0
+            from {batch} as line
+            join marts.dim_item_locations as place on place.item_id = line.item_id and place.location_id = line.location_id
+            join marts.fct_demand as demand on demand.item_id = line.item_id and demand.is_current
+              and (place.role = 'distribution_centre' or demand.location_id = line.location_id)
+              and demand.period_start >= line.as_of::date - 364 and demand.period_start < line.as_of::date
             group by all having line.quantity > sum(demand.quantity)
             """,
-            "No line orders more than the item's whole last year of demand there.",
+            "No line orders more than the item's whole last year of demand, there or where a warehouse sends it.",
             "warning",
         ),
         Law(

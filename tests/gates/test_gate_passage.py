@@ -17,8 +17,7 @@ from tests.gates.tiny_company import found
 
 ORDERS_OUT = GATES["orders_out"]
 PLANT_ERROR = "update decisions.order_lines set quantity = -1 where order_line_id = 'line-1'"
-PLANT_WARNING = """insert into marts.fct_demand by name
-    select 'mug' as item_id, 'dc' as location_id, date '2024-12-01' as period_start, 0.0 as quantity, true as is_current"""
+PLANT_WARNING = "update marts.fct_demand set quantity = 0.01 where item_id = 'mug'"
 
 
 @pytest.fixture
