@@ -132,8 +132,12 @@ def calibrate(
     upper = counts.cdf(units, mean, spread, whole_units)
     lower = counts.cdf(units - 1, mean, spread, whole_units) if whole_units else upper
     rest = ~first if booster is not None else np.ones(len(units), bool)
-    edges, curves = pit_curves(mean[rest], (lower + random.random(len(units)) * (upper - lower))[rest])
-    correlation = _correlation(ndtri(np.clip((lower + upper) / 2, 1e-4, 1 - 1e-4)), path, offset, horizon)
+    pit = lower + random.random(len(units)) * (upper - lower)
+    edges, curves = pit_curves(mean[rest], pit[rest])
+    residual = np.clip((units - mean) / np.sqrt(spread * mean), -6, 6) * np.sqrt(np.minimum(mean, 1.0))
+    score = ndtri(np.clip(pit, 1e-4, 1 - 1e-4))
+    fidelity = float(np.corrcoef(residual, score)[0, 1]) if residual.std() > 0 else 1.0  # a world that sold nothing has no errors
+    correlation = _correlation(residual, fidelity, path, offset, horizon)
     found = Calibration(whole_units, overall, booster, edges, curves, correlation, {})
     return Calibration(whole_units, overall, booster, edges, curves, correlation, _scores(found, mean, spread, units, rest))
 
@@ -151,16 +155,22 @@ def pit_curves(mean: Floats, pit: Floats) -> tuple[NDArray[np.float64], NDArray[
     return edges, curves
 
 
-def _correlation(score: Floats, path: NDArray[np.int64], offset: NDArray[np.int64], horizon: int) -> NDArray[np.float64]:
-    """Correlation of normal scores between offsets, drawn towards its mean by distance in time where paths are few."""
+def _correlation(
+    residual: Floats, fidelity: float, path: NDArray[np.int64], offset: NDArray[np.int64], horizon: int
+) -> NDArray[np.float64]:
+    """Correlation of normal scores between offsets, drawn towards its mean by distance in time where paths are few.
+
+    Counts correlate less than the normal scores behind them; to first order by the square of their own correlation with those
+    scores (fidelity), so that the variance of a window's sum comes out right.
+    """
     table = np.full((int(path.max()) + 1, horizon), np.nan)
-    table[path, offset] = score
+    table[path, offset] = residual
     known = ~np.isnan(table)
     centred = np.where(known, table, 0.0)
     product = centred.T @ centred
     pairs = known.astype(float).T @ known.astype(float)
     deviation = np.sqrt(np.maximum(np.diag(product) / np.maximum(np.diag(pairs), 1), 1e-9))
-    raw = np.where(pairs > 0, product / np.maximum(pairs, 1), 0.0) / np.outer(deviation, deviation)
+    raw = np.where(pairs > 0, product / np.maximum(pairs, 1), 0.0) / np.outer(deviation, deviation) / max(fidelity, 0.5) ** 2
     distance = np.abs(np.subtract.outer(np.arange(horizon), np.arange(horizon)))
     smooth = np.empty_like(raw)
     for d in range(horizon):

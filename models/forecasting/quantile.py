@@ -11,7 +11,6 @@ import io
 import json
 import zipfile
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -19,24 +18,17 @@ import polars as pl
 import xgboost as xgb
 
 from models.domain import QUANTILES, SERIES
-from models.forecasting.boosting import BOTTOM, CHUNK, expect, sample, train
-from models.forecasting.calibration import Calibration, calibrate, uncalibrated
+from models.forecasting.boosting import CHUNK, expect
+from models.forecasting.calibration import Calibration
 from models.forecasting.design import COLUMNS, Base, Design, Plans
 from models.forecasting.forecast import Forecast
-from models.forecasting.inputs import LABEL, Floats, Panel, Spec, locate, panels, series_keys
-from models.forecasting.levels import STRENGTHS, Level, alignment, forecast_totals, train_level
-from models.forecasting.totals import TotalSpread, grouping, learn_spread
+from models.forecasting.inputs import Floats, Spec
+from models.forecasting.levels import Level
+from models.forecasting.rolling import Training, closed_days
+from models.forecasting.totals import TotalSpread
 
-#: Periods held out to learn how forecasts err: so many more than the horizon, and as a share of history at most.
-HOLDOUT = {"day": 28, "week": 20, "month": 8}
-HOLDOUT_SHARE = 0.35
 #: Training rows of the early model, as a share of the final one's.
 EARLY_SHARE = 0.5
-#: Forecasts to learn the distribution from, at most.
-CALIBRATION_ROWS = 400_000
-ALIGNMENT_ROWS = 3_500_000
-#: A location that usually sells this many units and sold none was closed.
-BUSY = 20.0
 
 
 @dataclass(frozen=True)
@@ -172,198 +164,21 @@ def fit(origins: pl.DataFrame, labels: pl.DataFrame, plans: pl.DataFrame | None,
     date together. labels: item_id, location_id, target_on, demand (null = unknown: never trained on; below zero counts as zero).
     plans: item_id, location_id, target_on and plan features, or None.
     """
-    if labels.is_empty():
-        raise ValueError("no labels: there is no demand to learn from")
-    groups = sorted({c for level in spec.levels for c in level if c not in SERIES})
-    described = _describe(origins, groups)
-    keys = series_keys(pl.concat([labels.select(SERIES), origins.select(SERIES)])).join(described, on=list(SERIES), how="left")
-    demand = panels(labels, keys, [LABEL], spec)[LABEL]
-    planned = Plans.of(plans, keys, spec)
-    design = Design.learn(origins, spec)
-    base = design.base(origins, keys)
-    end = demand.first + demand.values.shape[1]
-    since = _holdout(int(base.origin.min()), end, spec)
-
-    early = _train(design, base, demand, planned, spec, since, EARLY_SHARE)
-    held = _held_out(base, since, end, spec)
-    levels = _align(origins, keys, demand, planned, design, base, early, held, since, end, spec)
-    honest = _honest(origins, levels.early, demand, planned, design, base, early, held, spec)
-    calibration = _calibrate(honest, design, spec)
-    totals = tuple(
-        learn_spread(
-            columns, [v.mean for v in honest], [v.came for v in honest], [grouping(v.origins, columns)[1] for v in honest],
-            spec.whole_units, spec.seed,
-        )
-        for columns in (spec.totals if honest else ())
-    )  # fmt: skip
-    booster = _train(design, base, demand, planned, spec, end)
-    last = labels["target_on"].max()
+    past = Training.of(origins, labels, plans, spec)
+    early = past.bottom(past.since, EARLY_SHARE)
+    followed, levels = past.align(early)
+    honest = past.honest(early, followed)
+    calibration = past.calibrate(honest)
+    booster = past.bottom(past.end)
     card = {
         "method": "XGBoost, pooled, direct",
-        "data_until": str(last),
-        "series": len(keys),
+        "data_until": str(labels["target_on"].max()),
+        "series": len(past.keys),
         "features": list(COLUMNS),
-        "alignment": {" x ".join(v.columns): v.strength for v in levels.final},
+        "alignment": {" x ".join(level.columns): level.strength for level in levels},
         "unseen": calibration.scores,
-        "periods_unseen": end - since,
+        "periods_unseen": past.end - past.since,
     }
-    return DemandModel(spec, design, booster, levels.final, calibration, totals, _closed_days(demand, keys, spec), card)
-
-
-@dataclass(frozen=True)
-class _Levels:
-    early: tuple[Level, ...]
-    final: tuple[Level, ...]
-
-
-def _describe(origins: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
-    absent = [name for name in groups if name not in origins.columns]
-    frame = origins.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
-    return frame.sort("origin").group_by(SERIES).agg(pl.col(groups).last())
-
-
-def _holdout(start: int, end: int, spec: Spec) -> int:
-    """The first period kept from the early model: a horizon and some more, but never more than a share of the history."""
-    return end - max(1, min(spec.horizon + HOLDOUT[spec.grain], int((end - start) * HOLDOUT_SHARE)))
-
-
-def _train(design: Design, base: Base, demand: Panel, plans: Plans, spec: Spec, before: int, share: float = 1.0) -> xgb.Booster | None:
-    pairs = sample(base, demand, spec, int(spec.rows * share), -(10**9), before, spec.seed)
-    return train(design, base, plans, pairs, BOTTOM, spec.rounds)
-
-
-def _held_out(base: Base, since: int, end: int, spec: Spec) -> list[int]:
-    """Origins to forecast with the early model: complete horizons where there are any, spread evenly, as many as are affordable."""
-    possible = np.unique(base.origin[(base.origin >= since) & (base.origin < end)])
-    complete = possible[possible + spec.horizon <= end]
-    possible = complete if len(complete) else possible
-    if not len(possible):
-        return []
-    each = max(1, int((base.origin == possible[-1]).sum()) * spec.horizon)
-    count = int(np.clip(ALIGNMENT_ROWS // each, 1, min(12, len(possible))))
-    return [int(v) for v in possible[np.unique(np.linspace(0, len(possible) - 1, count).round().astype(int))]]
-
-
-def _align(
-    origins: pl.DataFrame, keys: pl.DataFrame, demand: Panel, plans: Plans, design: Design, base: Base,
-    booster: xgb.Booster | None, held: list[int], since: int, end: int, spec: Spec,
-) -> _Levels:  # fmt: skip
-    """Train each level model before the held-out periods, choose how far series follow it there, then train it on everything."""
-    early: list[Level] = []
-    final: list[Level] = []
-    for columns in spec.levels:
-        level_design, early_boosters = train_level(columns, origins, keys, demand, plans, spec, since)
-        loss = np.zeros(len(STRENGTHS))
-        for origin in held if early_boosters else []:
-            rows = np.flatnonzero(base.origin == origin)
-            here = origins[rows]
-            one, local = _at(design, here, plans)
-            mean = _grid(booster, design, one, local, spec)
-            for level in early:
-                mean = mean * level.factors(here, local, mean)
-            total, group = forecast_totals(columns, level_design, early_boosters, here, local)
-            factor = alignment(total, group, mean)
-            observed = _observed(demand, base, rows, origin, spec)
-            loss += [_total_error(mean * factor ** np.float32(s), observed, group, len(total)) for s in STRENGTHS]
-        strength = STRENGTHS[int(loss.argmin())] if loss.any() else 0.0
-        early.append(Level(columns, level_design, early_boosters, strength))
-        final_design, final_boosters = (
-            train_level(columns, origins, keys, demand, plans, spec, end) if strength else (level_design, early_boosters)
-        )
-        final.append(Level(columns, final_design, final_boosters, strength))
-    return _Levels(tuple(early), tuple(final))
-
-
-def _at(design: Design, here: pl.DataFrame, plans: Plans) -> tuple[Base, Plans]:
-    """The base of the rows of one origin, and the plans of exactly those series."""
-    local = here.select(SERIES)
-    if not plans.panels:
-        return design.base(here, local), Plans()
-    place = locate(here, next(iter(plans.panels.values())).keys)
-    return design.base(here, local), Plans({name: Panel(local, p.first, p.values[place]) for name, p in plans.panels.items()})
-
-
-def _grid(booster: xgb.Booster | None, design: Design, base: Base, plans: Plans, spec: Spec) -> Floats:
-    pair = np.arange(len(base.level) * spec.horizon)
-    return expect(booster, design, base, plans, pair // spec.horizon, pair % spec.horizon).reshape(-1, spec.horizon)
-
-
-def _observed(demand: Panel, base: Base, rows: np.ndarray[Any, Any], origin: int, spec: Spec) -> Floats:
-    pair = np.arange(len(rows) * spec.horizon)
-    found = demand.at(base.series[rows][pair // spec.horizon], origin + pair % spec.horizon).reshape(-1, spec.horizon)
-    return np.maximum(found, 0.0)
-
-
-def _total_error(mean: Floats, observed: Floats, group: np.ndarray[Any, Any], groups: int) -> float:
-    """Squared error of group totals over known cells, each group on its own scale."""
-    known = ~np.isnan(observed)
-    error = np.zeros((groups, mean.shape[1]))
-    size = np.zeros(groups)
-    np.add.at(error, group, np.where(known, mean - observed, 0.0))
-    np.add.at(size, group, np.where(known, observed, 0.0).sum(axis=1))
-    return float(((error**2).sum(axis=1) / np.maximum(size, 1.0)).sum())
-
-
-@dataclass(frozen=True)
-class _Honest:
-    """What the early model said at one origin it had not seen, and what came: (N, H) each."""
-
-    origins: pl.DataFrame
-    base: Base
-    plans: Plans
-    mean: Floats
-    came: Floats
-
-
-def _honest(
-    origins: pl.DataFrame, levels: tuple[Level, ...], demand: Panel, plans: Plans, design: Design, base: Base,
-    booster: xgb.Booster | None, held: list[int], spec: Spec,
-) -> list[_Honest]:  # fmt: skip
-    out = []
-    for origin in held:
-        rows = np.flatnonzero(base.origin == origin)
-        here = origins[rows]
-        one, local = _at(design, here, plans)
-        mean = _grid(booster, design, one, local, spec)
-        for level in levels:
-            mean = mean * level.factors(here, local, mean)
-        out.append(_Honest(here, one, local, mean, _observed(demand, base, rows, origin, spec)))
-    return out
-
-
-def _calibrate(honest: list[_Honest], design: Design, spec: Spec) -> Calibration:
-    if not honest:
-        return uncalibrated(spec.whole_units, spec.horizon)
-    random = np.random.default_rng(spec.seed + 1)
-    parts = []
-    first = 0
-    for v in honest:
-        most = max(1, CALIBRATION_ROWS // (len(honest) * spec.horizon))
-        chosen = np.sort(random.permutation(len(v.mean))[:most])
-        pair = np.arange(len(chosen) * spec.horizon)
-        row, step = chosen[pair // spec.horizon], pair % spec.horizon
-        known = ~np.isnan(v.came[row, step])
-        row, step = row[known], step[known]
-        parts.append((design.rows(v.base, row, step, v.plans), v.mean[row, step], v.came[row, step], first + row, step))
-        first += len(v.mean)
-    matrix, mean, units, path, offset = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return calibrate(matrix, mean, units, path, offset, spec.horizon, spec.whole_units, spec.seed, spec.threads)
-
-
-def _closed_days(demand: Panel, keys: pl.DataFrame, spec: Spec) -> dict[str, list[str]]:
-    """Days of the year ("12-25") on which a busy location sold nothing each time, unlike the same weekday around them."""
-    if spec.grain != "day":
-        return {}
-    out: dict[str, list[str]] = {}
-    values = np.where(np.isnan(demand.values), 0.0, demand.values)
-    location = keys["location_id"].to_numpy()
-    for name in sorted(set(location.tolist())):
-        total = values[location == name].sum(axis=0)
-        if not total.any() or np.median(total[total > 0]) < BUSY:
-            continue
-        empty = [t for t in range(7, len(total) - 7) if total[t] <= 0 and total[t - 7] > 0 and total[t + 7] > 0]
-        days = {(date(1970, 1, 1) + timedelta(days=demand.first + t)).strftime("%m-%d") for t in empty}
-        sold = {(date(1970, 1, 1) + timedelta(days=demand.first + t)).strftime("%m-%d") for t in np.flatnonzero(total > 0).tolist()}
-        if days - sold:
-            out[name] = sorted(days - sold)
-    return out
+    return DemandModel(
+        spec, past.design, booster, levels, calibration, past.totals(honest), closed_days(past.demand, past.keys, spec), card
+    )

@@ -1,0 +1,187 @@
+"""What training goes through: the past laid out, an early model that has not seen the latest periods, and its honest errors.
+
+The early model's forecasts of periods it never saw choose how far series follow the level models, and teach the spread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+import xgboost as xgb
+
+from models.domain import SERIES
+from models.forecasting.boosting import BOTTOM, expect, sample, train
+from models.forecasting.calibration import Calibration, calibrate, uncalibrated
+from models.forecasting.design import Base, Design, Plans
+from models.forecasting.inputs import LABEL, Floats, Indices, Panel, Spec, locate, panels, series_keys
+from models.forecasting.levels import STRENGTHS, Level, alignment, forecast_totals, train_level
+from models.forecasting.totals import TotalSpread, grouping, learn_spread
+
+#: Periods held out to learn how forecasts err: so many more than the horizon, and as a share of history at most.
+HOLDOUT = {"day": 28, "week": 20, "month": 8}
+HOLDOUT_SHARE = 0.35
+#: Forecasts to learn the distribution from, at most.
+CALIBRATION_ROWS = 400_000
+ALIGNMENT_ROWS = 3_500_000
+MOST_ORIGINS = 12
+#: A location that usually sells this many units and sold none was closed.
+BUSY = 20.0
+#: Earlier than any period.
+EVER = -(10**9)
+
+
+@dataclass(frozen=True)
+class Honest:
+    """What the early model said at one origin it had not seen, and what came (NaN = unknown): (N, H) each."""
+
+    origins: pl.DataFrame
+    base: Base
+    plans: Plans
+    mean: Floats
+    came: Floats
+
+
+@dataclass(frozen=True)
+class Training:
+    """The past as the models read it; periods from `since` on are kept from the early model, `end` is the first not observed."""
+
+    spec: Spec
+    origins: pl.DataFrame
+    keys: pl.DataFrame
+    demand: Panel
+    plans: Plans
+    design: Design
+    base: Base
+    since: int
+    end: int
+
+    @classmethod
+    def of(cls, origins: pl.DataFrame, labels: pl.DataFrame, plans: pl.DataFrame | None, spec: Spec) -> Training:
+        """Lay out origins, labels and plans over all series; raises ValueError where there is nothing to learn from."""
+        if labels.is_empty():
+            raise ValueError("no labels: there is no demand to learn from")
+        groups = sorted({c for level in spec.levels for c in level if c not in SERIES})
+        absent = [pl.lit(None, pl.String).alias(name) for name in groups if name not in origins.columns]
+        described = origins.with_columns(absent).sort("origin").group_by(SERIES).agg(pl.col(groups).last())
+        keys = series_keys(pl.concat([labels.select(SERIES), origins.select(SERIES)])).join(described, on=list(SERIES), how="left")
+        demand = panels(labels, keys, [LABEL], spec)[LABEL]
+        design = Design.learn(origins, spec)
+        base = design.base(origins, keys)
+        end = demand.first + demand.values.shape[1]
+        unseen = min(spec.horizon + HOLDOUT[spec.grain], int((end - int(base.origin.min())) * HOLDOUT_SHARE))
+        return cls(spec, origins, keys, demand, Plans.of(plans, keys, spec), design, base, end - max(1, unseen), end)
+
+    def bottom(self, before: int, share: float = 1.0) -> xgb.Booster | None:
+        """The model of single series, trained on targets before a period number, on a share of the rows."""
+        pairs = sample(self.base, self.demand, self.spec, int(self.spec.rows * share), EVER, before, self.spec.seed)
+        return train(self.design, self.base, self.plans, pairs, BOTTOM, self.spec.rounds)
+
+    def held_out(self) -> list[int]:
+        """Origins to forecast with the early model: complete horizons where there are any, evenly spread, as many as are affordable."""
+        possible = np.unique(self.base.origin[(self.base.origin >= self.since) & (self.base.origin < self.end)])
+        complete = possible[possible + self.spec.horizon <= self.end]
+        possible = complete if len(complete) else possible
+        if not len(possible):
+            return []
+        each = max(1, int((self.base.origin == possible[-1]).sum()) * self.spec.horizon)
+        count = int(np.clip(ALIGNMENT_ROWS // each, 1, min(MOST_ORIGINS, len(possible))))
+        return [int(v) for v in possible[np.unique(np.linspace(0, len(possible) - 1, count).round().astype(int))]]
+
+    def honest(self, booster: xgb.Booster | None, levels: tuple[Level, ...]) -> list[Honest]:
+        """The early model's forecasts at the held-out origins, aligned to `levels`, beside what came."""
+        return [self._at(origin, booster, levels) for origin in self.held_out()]
+
+    def align(self, booster: xgb.Booster | None) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
+        """Level models blind to the held-out periods, how far series should follow them there, and the same trained on everything."""
+        early: list[Level] = []
+        final: list[Level] = []
+        for columns in self.spec.levels:
+            design, boosters = self._level(columns, self.since)
+            loss = np.zeros(len(STRENGTHS))
+            for one in self.honest(booster, tuple(early)) if boosters else []:
+                total, group = forecast_totals(columns, design, boosters, one.origins, one.plans)
+                factor = alignment(total, group, one.mean)
+                loss += [_total_error(one.mean * factor ** np.float32(s), one.came, group, len(total)) for s in STRENGTHS]
+            strength = STRENGTHS[int(loss.argmin())] if loss.any() else 0.0
+            early.append(Level(columns, design, boosters, strength))
+            final.append(Level(columns, *(self._level(columns, self.end) if strength else (design, boosters)), strength))
+        return tuple(early), tuple(final)
+
+    def calibrate(self, honest: list[Honest]) -> Calibration:
+        """The distribution around the mean, from at most CALIBRATION_ROWS honest forecasts."""
+        spec = self.spec
+        if not honest:
+            return uncalibrated(spec.whole_units, spec.horizon)
+        random = np.random.default_rng(spec.seed + 1)
+        most = max(1, CALIBRATION_ROWS // (len(honest) * spec.horizon))
+        parts, first = [], 0
+        for one in honest:
+            chosen = np.sort(random.permutation(len(one.mean))[:most])
+            pair = np.arange(len(chosen) * spec.horizon)
+            row, step = chosen[pair // spec.horizon], pair % spec.horizon
+            known = ~np.isnan(one.came[row, step])
+            row, step = row[known], step[known]
+            parts.append((self.design.rows(one.base, row, step, one.plans), one.mean[row, step], one.came[row, step], first + row, step))
+            first += len(one.mean)
+        matrix, mean, units, path, offset = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return calibrate(matrix, mean, units, path, offset, spec.horizon, spec.whole_units, spec.seed, spec.threads)
+
+    def totals(self, honest: list[Honest]) -> tuple[TotalSpread, ...]:
+        """The spread of every total that spec.totals names."""
+        mean, came = [one.mean for one in honest], [one.came for one in honest]
+        return tuple(
+            learn_spread(columns, mean, came, [grouping(one.origins, columns)[1] for one in honest], self.spec.whole_units, self.spec.seed)
+            for columns in (self.spec.totals if honest else ())
+        )
+
+    def _level(self, columns: tuple[str, ...], before: int) -> tuple[Design, tuple[xgb.Booster, ...]]:
+        return train_level(columns, self.origins, self.keys, self.demand, self.plans, self.spec, before)
+
+    def _at(self, origin: int, booster: xgb.Booster | None, levels: tuple[Level, ...]) -> Honest:
+        """Forecast one origin from exactly its own rows, as predict does."""
+        rows = np.flatnonzero(self.base.origin == origin)
+        here = self.origins[rows]
+        local = here.select(SERIES)
+        place = locate(here, self.keys)
+        plans = Plans({name: Panel(local, p.first, p.values[place]) for name, p in self.plans.panels.items()})
+        base = self.design.base(here, local)
+        horizon = self.spec.horizon
+        pair = np.arange(len(rows) * horizon)
+        row, step = pair // horizon, pair % horizon
+        mean = expect(booster, self.design, base, plans, row, step).reshape(-1, horizon)
+        for level in levels:
+            mean = mean * level.factors(here, plans, mean)
+        came = self.demand.at(place[row], origin + step).reshape(-1, horizon)
+        return Honest(here, base, plans, mean, np.maximum(came, 0.0))
+
+
+def _total_error(mean: Floats, observed: Floats, group: Indices, groups: int) -> float:
+    """Squared error of group totals over known cells, each group on its own scale."""
+    known = ~np.isnan(observed)
+    error = np.zeros((groups, mean.shape[1]))
+    size = np.zeros(groups)
+    np.add.at(error, group, np.where(known, mean - observed, 0.0))
+    np.add.at(size, group, np.where(known, observed, 0.0).sum(axis=1))
+    return float(((error**2).sum(axis=1) / np.maximum(size, 1.0)).sum())
+
+
+def closed_days(demand: Panel, keys: pl.DataFrame, spec: Spec) -> dict[str, list[str]]:
+    """Days of the year ("12-25") on which a busy location sold nothing each time, unlike the same weekday around them."""
+    if spec.grain != "day":
+        return {}
+    out: dict[str, list[str]] = {}
+    values = np.where(np.isnan(demand.values), 0.0, demand.values)
+    location = keys["location_id"].to_numpy()
+    for name in sorted(set(location.tolist())):
+        total = values[location == name].sum(axis=0)
+        if not total.any() or np.median(total[total > 0]) < BUSY:
+            continue
+        empty = [t for t in range(7, len(total) - 7) if total[t] <= 0 and total[t - 7] > 0 and total[t + 7] > 0]
+        days = {(date(1970, 1, 1) + timedelta(days=demand.first + t)).strftime("%m-%d") for t in empty}
+        sold = {(date(1970, 1, 1) + timedelta(days=demand.first + t)).strftime("%m-%d") for t in np.flatnonzero(total > 0).tolist()}
+        if days - sold:
+            out[name] = sorted(days - sold)
+    return out
