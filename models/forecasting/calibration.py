@@ -136,7 +136,7 @@ def calibrate(
     edges, curves = pit_curves(mean[rest], pit[rest])
     residual = np.clip((units - mean) / np.sqrt(spread * mean), -6, 6) * np.sqrt(np.minimum(mean, 1.0))
     score = ndtri(np.clip(pit, 1e-4, 1 - 1e-4))
-    fidelity = float(np.corrcoef(residual, score)[0, 1]) if residual.std() > 0 else 1.0  # a world that sold nothing has no errors
+    fidelity = float(np.corrcoef(residual, score)[0, 1]) if residual.std() > 1e-4 else 1.0  # a world that sold nothing has no errors
     correlation = _correlation(residual, fidelity, path, offset, horizon)
     found = Calibration(whole_units, overall, booster, edges, curves, correlation, {})
     return Calibration(whole_units, overall, booster, edges, curves, correlation, _scores(found, mean, spread, units, rest))
