@@ -130,9 +130,7 @@ class WarehouseOfflineStore(OfflineStore):
         return WarehouseJob(config, f"SELECT {columns} FROM {relation(data_source, str(config.repo_path))} {where}")
 
     @staticmethod
-    def offline_write_batch(
-        config: RepoConfig, feature_view: FeatureView, table: pa.Table, progress: Callable[[int], Any] | None
-    ) -> None:
+    def offline_write_batch(config: RepoConfig, feature_view: FeatureView, table: pa.Table, progress: Callable[[int], Any] | None) -> None:
         """Appends rows to the view's source; a single Parquet file is rewritten aside and switched."""
         source = _source(feature_view)
         with _open(config, read_only=not isinstance(source, WarehouseSource)) as connection:

@@ -19,11 +19,14 @@ from rich.console import Console
 from models.domain import QUANTILES
 from orchestration import planning, reports, safekeeping, show, snapshots
 from orchestration import trace as tracing
+from orchestration.desk import bench, desk
 from orchestration.home import DEFAULT_HOME, Home, HomeError
 from orchestration.landing import ContractError, World
 from orchestration.landing import check as check_world
 from orchestration.line import LineStopped, run_line, settings
+from orchestration.snapshots import PublishError
 from orchestration.timeline import Timeline
+from orchestration.trace import TraceError
 
 app = typer.Typer(
     name="stockhouse",
@@ -31,6 +34,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(bench, name="quarantine")
+app.add_typer(desk)
 err = Console(stderr=True)
 
 WorldFolder = Annotated[Path, typer.Argument(help="Folder with a world.yml.")]
@@ -45,9 +50,12 @@ def _clear_errors() -> Iterator[None]:
     """Bad input gets one clear message and exit code 2; a stopped run the stopping reason and exit code 1."""
     try:
         yield
-    except (ContractError, HomeError, ValueError) as error:
+    except (ContractError, HomeError, PublishError, TraceError, ValueError) as error:
         err.print(f"[bold red]error[/] {error}", highlight=False)
         raise typer.Exit(2) from error
+    except OSError as error:
+        err.print(f"[bold red]the machine refused[/] {error}", highlight=False)
+        raise typer.Exit(1) from error
     except LineStopped as error:
         err.print(f"[bold red]stopped[/] {error}", highlight=False)
         raise typer.Exit(2 if error.is_input else 1) from error

@@ -117,6 +117,7 @@ class Home:
         con = duckdb.connect(str(self.warehouse), read_only=read_only)
         try:
             con.execute("set python_enable_replacements = false")  # a Python variable must never read as a table
+            con.execute("set enable_progress_bar = false")  # standard output belongs to the result
             yield con
         finally:
             con.close()

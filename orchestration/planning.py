@@ -41,6 +41,8 @@ from orchestration.replay import (
 WINDOWS = 3
 #: What `replay` compares by default: ours, and the rules most companies run.
 REPLAYED = ("quantile_order_up_to", "moving_average_cover", "eoq_reorder_point", "periodic_review", "min_max")
+#: How a planner writes that a budget is for everything.
+ALL_PURCHASES = (None, "all", "purchase", "purchases")
 #: The legacy quantities that stand beside every line.
 BESIDE = ("eoq_quantity", "min_max_quantity")
 
@@ -162,13 +164,14 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
     with home.connect(read_only=True) as con:
         nodes = read_nodes(con)
         opening = read_opening(con, demand, nodes, timeline.origin)
-        limits = read_limits(con)
         unmet = con.execute("select unmet from raw.world").fetchone()
     spec = timeline.spec(demand.horizon)
     past = panels(demand.labels(timeline.origin), nodes, ["demand"], spec)["demand"].values.astype(np.float64)
     if opening is None:  # a world without stock records plans from an assumed start, and says so as an exception
         opening = assumed_opening(network_of(nodes, timeline.review, "lost"), past)
     rows = nodes.with_columns(on_hand=pl.Series(opening.on_hand + opening.due[:, 0]), on_order=pl.Series(opening.due[:, 1:].sum(axis=1)))
+    with home.connect(read_only=True) as con:
+        limits = read_limits(con, rows)
     made = plan(
         rows,
         paths_of(forecast, nodes, seed=0),
@@ -186,10 +189,25 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
     return replace(made, lines=[replace(line, review_period=period) for line in made.lines])
 
 
-def read_limits(con: duckdb.DuckDBPyConnection) -> list[Constraint]:
-    """The planner's limits that hold now; a budget without a scope is for all purchases, one with a scope for that supplier."""
-    rows = con.execute("select name, scope, value from marts.fct_constraints where is_current and name = 'budget' order by all").fetchall()
-    return [Constraint(name, value, "value", {} if scope in {None, "all"} else {"from_id": scope}) for name, scope, value in rows]
+def read_limits(con: duckdb.DuckDBPyConnection, rows: pl.DataFrame) -> list[Constraint]:
+    """The planner's limits on what is ordered now.
+
+    budget: money for all purchases of a review, or for one supplier's. capacity: units a location can hold; what is there and on
+    the way has taken its part. truck_kg: what one delivery to a location may weigh. Service levels are not limits but targets.
+    """
+    found = con.execute("select name, scope, value from marts.fct_constraints where is_current order by all").fetchall()
+    held = dict(rows.group_by("location_id").agg(pl.col("on_hand", "on_order").sum().fill_null(0.0)).select(
+        "location_id", pl.col("on_hand") + pl.col("on_order")
+    ).iter_rows())  # fmt: skip
+    limits = []
+    for name, scope, value in found:
+        if name.startswith("budget"):
+            limits.append(Constraint(name, value, "value", {} if scope in ALL_PURCHASES else {"from_id": scope}))
+        elif name == "capacity":
+            limits.append(Constraint(f"capacity of {scope}", max(0.0, value - held.get(scope, 0.0)), "units", {"location_id": scope}))
+        elif name == "truck_kg":
+            limits.append(Constraint(f"truck to {scope}", value, "weight_kg", {"location_id": scope}))
+    return limits
 
 
 def order_frames(made: Plan, run_id: str, as_of: datetime, policy: str, model: str) -> dict[str, pl.DataFrame]:

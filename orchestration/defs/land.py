@@ -11,6 +11,7 @@ from orchestration.home import Home
 from orchestration.landing import World, land_records, reland
 from orchestration.landing import land as land_world
 from orchestration.landing.canonical import CANONICAL
+from orchestration.landing.records import OWN
 from orchestration.ledger import Ledger
 
 SILOS = {
@@ -64,7 +65,7 @@ def land_ledger(con: duckdb.DuckDBPyConnection, home: Home, world: World, now: d
     ledger = Ledger.open(home.ledger_url)
     try:
         documents = {
-            table: frame.select(*(name for name in CANONICAL[table].columns if name in frame.columns), "known_at")
+            table: frame.select(*(name for name in (*CANONICAL[table].columns, *OWN) if name in frame.columns))
             for table, frame in ledger.canonical_rows().items()
         }
     finally:

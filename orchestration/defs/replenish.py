@@ -66,14 +66,20 @@ def propose(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator
     require_open(home.gate_results, GATES["orders_out"])
     frame = pl.read_parquet(home.decisions / "order_lines" / f"{context.run_id}.parquet")
     parts = pl.read_parquet(home.decisions / "explanations" / f"{context.run_id}.parquet")
-    now = open_demand(home).timeline.now_at
-    report = Ledger.open(home.ledger_url).propose(lines_of(frame, parts), context.run_id, now)
+    timeline = open_demand(home).timeline
+    ledger = Ledger.open(home.ledger_url)
+    try:
+        period = timeline.review_period(timeline.origin)
+        report = ledger.propose(lines_of(frame, parts), context.run_id, timeline.now_at, review_period=period)
+    finally:
+        ledger.close()
     yield dg.MaterializeResult(
         asset_key=["ledger", "requisitions"],
         metadata={
             "new_orders": report.new_orders,
             "revised": report.revised,
             "unchanged": report.unchanged,
+            "withdrawn": report.withdrawn,
             "order_value": float(frame["value"].sum()),
         },
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,10 @@ def transform(context: dg.AssetExecutionContext, lakehouse: Lakehouse, dbt: DbtC
         is_built = was_built(con, asked)
     if is_built:
         context.log.info("nothing new has been landed and no SQL changed: the tables stand as they were built and tested")
-        yield from (dg.MaterializeResult(asset_key=key, metadata={"is_unchanged": True}) for key in context.selected_asset_keys)
+        in_order = TopologicalSorter(context.assets_def.asset_deps).static_order()
+        yield from (
+            dg.MaterializeResult(asset_key=key, metadata={"is_unchanged": True}) for key in in_order if key in context.selected_asset_keys
+        )
         return
     yield from dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context).stream()
     with home.connect() as con:

@@ -17,6 +17,9 @@ from orchestration.landing.failpoints import failpoint
 from orchestration.landing.sourcing import Delivery
 from orchestration.landing.store import MANIFEST, Archive, Receipt
 
+#: What the platform may say itself of a row's versions; left out, it follows from the ids, the content and the time of handing over.
+OWN = ("known_at", "handed_over_at", "row_key", "row_hash")
+
 
 def _document(source_id: str, tables: dict[str, pl.DataFrame]) -> bytes:
     """The rows as JSON lines in a fixed order: equal contents, equal bytes."""
@@ -25,7 +28,7 @@ def _document(source_id: str, tables: dict[str, pl.DataFrame]) -> bytes:
         if name not in CANONICAL:
             raise ContractError(f"there is no canonical table `{name}`", where=source_id)
         spec = CANONICAL[name]
-        extra = [column for column in tables[name].columns if column not in spec.columns and column != "known_at"]
+        extra = [column for column in tables[name].columns if column not in spec.columns and column not in OWN]
         missing = [column for column in spec.required if column not in tables[name].columns]
         if extra or missing:
             raise ContractError(f"`{name}` has no column {extra}" if extra else f"`{name}` needs {missing}", where=source_id)
@@ -120,9 +123,16 @@ def _insert(cur: duckdb.DuckDBPyConnection, receipt: Receipt, table: str, rows: 
     cur.execute(
         f"""CREATE OR REPLACE TEMP TABLE fresh AS
         SELECT *, coalesce(own_known_at, CAST(? AS TIMESTAMP)) AS known_at,
-          hash({literal(receipt.source_id + "/" + table)}, {", ".join(ids)}) AS row_key,
-          hash({source}, {names}) AS row_hash
-        FROM (SELECT row_no, {typed}, CAST(json_extract_string(line, '$.known_at') AS TIMESTAMP) AS own_known_at FROM handed)
+          coalesce(own_row_key, hash({literal(receipt.source_id + "/" + table)}, {", ".join(ids)})) AS row_key,
+          coalesce(own_row_hash, hash({source}, {names})) AS row_hash
+        FROM (
+          SELECT row_no, {typed},
+            CAST(json_extract_string(line, '$.known_at') AS TIMESTAMP) AS own_known_at,
+            CAST(json_extract_string(line, '$.handed_over_at') AS TIMESTAMP) AS handed_over_at,
+            CAST(json_extract_string(line, '$.row_key') AS UBIGINT) AS own_row_key,
+            CAST(json_extract_string(line, '$.row_hash') AS UBIGINT) AS own_row_hash
+          FROM handed
+        )
         QUALIFY row_number() OVER (PARTITION BY row_key, row_hash, own_known_at ORDER BY row_no) = 1""",
         [receipt.known_at],
     )
@@ -133,7 +143,7 @@ def _insert(cur: duckdb.DuckDBPyConnection, receipt: Receipt, table: str, rows: 
         f"""DELETE FROM fresh AS s USING {target} t WHERE t.source_id = {source} AND t.row_key = s.row_key AND t.row_hash = s.row_hash
         AND (s.own_known_at IS NULL OR s.own_known_at = t.known_at)"""
     )
-    lineage = [name for name in LINEAGE if name in ("known_at", "row_key", "row_hash", "row_no")]
+    lineage = [name for name in LINEAGE if name in (*OWN, "row_no")]
     cur.execute(
         f"""INSERT INTO {target} ({names}, {", ".join(lineage)}, source_id, delivery, part)
         SELECT {names}, {", ".join(lineage)}, {source}, {literal(receipt.sha256)}, {literal(table)} FROM fresh"""

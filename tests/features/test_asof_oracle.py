@@ -49,9 +49,7 @@ ASKED = st.lists(st.tuples(ITEMS, LOCATIONS, HOURS, HOURS), min_size=ASKED_A_HIS
 
 def view(name: str, keys: list[Entity], source: WarehouseSource | FileSource, ttl: timedelta | None = None) -> FeatureView:
     kinds = [Field(name=key.join_key, dtype=UnixTimestamp if key.join_key == "target_on" else String) for key in keys]
-    return FeatureView(
-        name=name, entities=keys, schema=[*kinds, Field(name=f"value_{name}", dtype=Float64)], source=source, ttl=ttl
-    )
+    return FeatureView(name=name, entities=keys, schema=[*kinds, Field(name=f"value_{name}", dtype=Float64)], source=source, ttl=ttl)
 
 
 TIMES = {"timestamp_field": "event_at", "created_timestamp_column": "known_at"}
@@ -88,9 +86,7 @@ def write(home: Path, rows: list[Row]) -> None:
     (home / "w.duckdb").unlink(missing_ok=True)
     with duckdb.connect(str(home / "w.duckdb")) as con:
         con.execute("CREATE SCHEMA f")
-        con.execute(
-            "CREATE TABLE f.rows (item_id VARCHAR, location_id VARCHAR, event_at TIMESTAMP, known_at TIMESTAMP, value_pair DOUBLE)"
-        )
+        con.execute("CREATE TABLE f.rows (item_id VARCHAR, location_id VARCHAR, event_at TIMESTAMP, known_at TIMESTAMP, value_pair DOUBLE)")
         if rows:
             values = [(r.item, r.location, at(r.event), at(r.known), r.value) for r in rows]
             con.executemany("INSERT INTO f.rows VALUES (?, ?, ?, ?, ?)", values)

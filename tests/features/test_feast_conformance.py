@@ -29,9 +29,7 @@ def history(rows: int, seed: int) -> pl.DataFrame:
     draw = np.random.default_rng(seed)
     hours = pl.Series(range(rows)).cast(pl.Int64)
     late = draw.choice([0, 0, 0, 5, 60], rows)
-    frame = pl.DataFrame(
-        {"item_id": draw.choice(["a", "b", "c"], rows), "event_at": [START + timedelta(hours=int(h)) for h in hours]}
-    )
+    frame = pl.DataFrame({"item_id": draw.choice(["a", "b", "c"], rows), "event_at": [START + timedelta(hours=int(h)) for h in hours]})
     known = [event + timedelta(hours=int(delay)) for event, delay in zip(frame["event_at"], late, strict=True)]
     return frame.with_columns(pl.Series("known_at", known), pl.Series("value", draw.normal(size=rows)))
 
@@ -75,9 +73,7 @@ def asked(rows: int = 500) -> pl.DataFrame:
 def test_answers_equal_feasts_stock_store_where_it_is_told_to_honour_both_times(home: Path) -> None:
     frame = asked()
     ours = pl.DataFrame(make_store(home).get_historical_features(frame.to_arrow(), ["file:value"]).to_arrow())
-    theirs = make_store(home, stock=True).get_historical_features(
-        frame.to_pandas(), ["file:value"], filter_by_created_timestamp=True
-    )
+    theirs = make_store(home, stock=True).get_historical_features(frame.to_pandas(), ["file:value"], filter_by_created_timestamp=True)
     order = ["item_id", "event_timestamp", "value"]
     same = pl.DataFrame(theirs.to_arrow()).select(order).with_columns(pl.col("event_timestamp").cast(pl.Datetime("us", "UTC")))
     assert ours.select(order).sort(order).equals(same.sort(order))
@@ -137,6 +133,4 @@ def test_written_rows_are_served(home: Path) -> None:
         WarehouseOfflineStore.offline_write_batch(store.config, store.get_feature_view(name), row.to_arrow(), None)
         assert store.get_historical_features(frame, [f"{name}:value"]).to_arrow()["value"].to_pylist() == [42.0]
         with pytest.raises(ValueError, match="its source has"):
-            WarehouseOfflineStore.offline_write_batch(
-                store.config, store.get_feature_view(name), row.drop("value").to_arrow(), None
-            )
+            WarehouseOfflineStore.offline_write_batch(store.config, store.get_feature_view(name), row.drop("value").to_arrow(), None)

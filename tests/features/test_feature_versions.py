@@ -113,9 +113,7 @@ def test_plans_tell_what_was_announced_and_forget_what_was_withdrawn(built: Path
 
         march, february, tenth = datetime(2026, 3, 1), datetime(2026, 2, 1), datetime(2026, 3, 10)
         assert told("2026-03-30") == [(FIRST, 0, 1, None, None), (march, 0, 1, None, 3.0)]
-        assert [row[:2] for row in told("2026-04-03")] == [(february, 1), (march, 1), (tenth, 0)], (
-            "the shortened deal no longer counts"
-        )
+        assert [row[:2] for row in told("2026-04-03")] == [(february, 1), (march, 1), (tenth, 0)], "the shortened deal no longer counts"
         assert told("2026-04-05")[0] == (FIRST, 0, 0, False, None)
         assert told("2026-03-14") == [], "no row where nothing is planned"
 
@@ -136,9 +134,7 @@ def test_an_open_order_counts_as_at_least_its_age(built: Path) -> None:
 def test_signals_and_stock_change_when_the_news_arrives_not_before(store: FeatureStore) -> None:
     asked = frame([45.0, 52.0]).with_columns(pl.lit("north").alias("region_id"), pl.lit("s").alias("supplier_id"))
     early, late = training_frame(store, asked, "replenishment_v1").rows(named=True)
-    assert (early["signal_fuel_price"], late["signal_fuel_price"]) == pytest.approx((1.4, 1.5)), (
-        "the corrected price, once corrected"
-    )
+    assert (early["signal_fuel_price"], late["signal_fuel_price"]) == pytest.approx((1.4, 1.5)), "the corrected price, once corrected"
     assert (early["signal_weather"], late["signal_weather"]) == (44.0, 51.0), "observed and published, never the forecast"
     assert early["on_hand"] == 8.0
     assert early["periods_since_stock_out"] == 20.0

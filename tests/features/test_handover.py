@@ -47,8 +47,7 @@ def test_every_feature_says_what_it_is_in_which_unit_and_whose() -> None:
 
 def test_services_offer_what_models_ask_for() -> None:
     offered = {
-        service.name: [f.name for projection in service.feature_view_projections for f in projection.features]
-        for service in SERVICES
+        service.name: [f.name for projection in service.feature_view_projections for f in projection.features] for service in SERVICES
     }
     assert set(offered["demand_v1"]) == {*inputs.DEMAND_FEATURES, *inputs.ITEM_FEATURES, *inputs.PRICE_FEATURES}
     assert set(offered["plans_v1"]) == set(inputs.PLAN_FEATURES)

@@ -32,9 +32,7 @@ def without_cutoff(store: FeatureStore, name: str, event: str, feature: str) -> 
     location = Entity(name="location", join_keys=["location_id"])
     source = WarehouseSource(view.batch_source.table, name=f"leaky_{name}", timestamp_field=event)
     kinds = [Field(name=key, dtype=KEY_TYPES.get(key, String)) for key in ("item_id", "location_id")]
-    leaky = FeatureView(
-        name=f"leaky_{name}", entities=[item, location], schema=[*kinds, Field(name=feature, dtype=Float32)], source=source
-    )
+    leaky = FeatureView(name=f"leaky_{name}", entities=[item, location], schema=[*kinds, Field(name=feature, dtype=Float32)], source=source)
     store.apply([item, location, leaky])
     return leaky
 
@@ -46,9 +44,7 @@ def test_a_late_correction_is_not_seen_before_it_was_known_and_would_be_without_
     assert honest == CORRECTED % 5 + 1
     without_cutoff(store, "demand_stats", "event_at", "demand_lag_1")
     leaked = store.get_historical_features(asked([day]).to_arrow(), ["leaky_demand_stats:demand_lag_1"]).to_arrow()
-    assert leaked["demand_lag_1"].to_pylist() == [50.0], (
-        "the canary: without the cutoff the correction leaks, so this test can fail"
-    )
+    assert leaked["demand_lag_1"].to_pylist() == [50.0], "the canary: without the cutoff the correction leaks, so this test can fail"
 
 
 def test_a_label_is_unknown_at_its_own_origin_and_would_be_known_without_the_cutoff(own: Path, tmp_path: Path) -> None:
@@ -68,9 +64,7 @@ def test_a_label_is_unknown_at_its_own_origin_and_would_be_known_without_the_cut
         [
             item,
             location,
-            FeatureView(
-                name="canary", entities=[item, location], schema=[*kinds, Field(name="demand", dtype=Float32)], source=source
-            ),
+            FeatureView(name="canary", entities=[item, location], schema=[*kinds, Field(name="demand", dtype=Float32)], source=source),
         ]
     )
     leaked = store.get_historical_features(asked([40.0]).to_arrow(), ["canary:demand"]).to_arrow()["demand"].to_pylist()

@@ -41,9 +41,7 @@ def online_settings(kind: str) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-@pytest.fixture(
-    params=["sqlite", pytest.param("redis", marks=pytest.mark.service), pytest.param("postgres", marks=pytest.mark.service)]
-)
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.service), pytest.param("postgres", marks=pytest.mark.service)])
 def store(request: pytest.FixtureRequest, own: Path, tmp_path: Path) -> Iterator[FeatureStore]:
     settings = online_settings(request.param)
     store = open_store(own, tmp_path / "features", settings)
@@ -57,9 +55,7 @@ def store(request: pytest.FixtureRequest, own: Path, tmp_path: Path) -> Iterator
 def online(store: FeatureStore, service: str, **keys: object) -> dict[str, Any]:
     row = {name: value for name, value in (KEYS | {"target_on": TARGET.replace(tzinfo=at(0).tzinfo)} | keys).items()}
     wanted = {
-        key
-        for view in store.get_feature_service(service).feature_view_projections
-        for key in store.get_feature_view(view.name).join_keys
+        key for view in store.get_feature_service(service).feature_view_projections for key in store.get_feature_view(view.name).join_keys
     }
     answer = store.get_online_features(store.get_feature_service(service), [{key: row[key] for key in wanted}]).to_dict()
     return {name: values[0] for name, values in answer.items() if name not in wanted}

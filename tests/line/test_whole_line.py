@@ -95,7 +95,9 @@ def test_snapshot_answers_a_plain_client_while_a_run_is_writing(sample_home: Pat
     def read() -> None:
         while not stop.is_set():
             try:
-                answers.append(query(sample_home / "derived/published/current/stockhouse.duckdb", "select count(*) from decisions.order_lines")[0][0])
+                answers.append(
+                    query(sample_home / "derived/published/current/stockhouse.duckdb", "select count(*) from decisions.order_lines")[0][0]
+                )
             except duckdb.Error as error:
                 failures.append(error)
 
