@@ -17,6 +17,8 @@ PATH_LEVELS = (
     0.005, 0.025, 0.05, 0.1, 0.165, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.835,
     0.87, 0.9, 0.925, 0.95, 0.975, 0.985, 0.995,
 )  # fmt: skip
+#: Straight lines between fewer levels than this overstate the mean of skewed demand.
+ENOUGH_LEVELS = 20
 BLOCK = 4096
 
 
@@ -57,6 +59,10 @@ class Forecast:
 
         The demand of a window is the sum along a path, so it is composed and not added up from quantiles.
         """
+        if len(self.quantiles) < ENOUGH_LEVELS:
+            raise ValueError(
+                f"paths from {len(self.quantiles)} levels would overstate skewed demand by a quarter; predict with quantiles=PATH_LEVELS"
+            )
         horizon = len(self.period_starts)
         correlation = np.eye(horizon) if self.correlation is None else self.correlation
         eigen, vectors = np.linalg.eigh(correlation)
@@ -73,8 +79,6 @@ class Forecast:
     def _invert(self, values: Floats, uniform: Floats) -> Floats:
         """Read the quantile function, (n, H, Q), at uniform (n, S, H): linear inside, to zero below, exponential tail above."""
         levels = np.asarray(self.quantiles)
-        if len(levels) == 1:
-            return np.repeat(values[:, None, :, 0], uniform.shape[1], axis=1)
         upper = np.clip(np.searchsorted(levels, uniform), 1, len(levels) - 1)
         by_level = np.moveaxis(values, 1, 0)  # (H, n, Q)
         position = np.moveaxis(upper, 2, 0)  # (H, n, S)

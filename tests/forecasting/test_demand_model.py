@@ -74,7 +74,9 @@ def test_saved_and_loaded_model_forecasts_the_same_and_the_same_training_gives_t
     again = DemandModel.from_bytes(content)
     here = now(keys, demand, 190)
     np.testing.assert_array_equal(again.predict(here).values, trained_model.predict(here).values)
-    np.testing.assert_array_equal(again.predict(here).paths(20, 3), trained_model.predict(here).paths(20, 3))
+    np.testing.assert_array_equal(
+        again.predict(here, None, PATH_LEVELS).paths(20, 3), trained_model.predict(here, None, PATH_LEVELS).paths(20, 3)
+    )
     assert again.to_bytes() == content
     assert trained(keys, demand, 190).to_bytes() == content
 
@@ -244,3 +246,5 @@ def test_quantiles_on_request(model):
     assert made.select((0.5, 0.975)).values.shape == (60, 7, 2)
     with pytest.raises(ValueError, match=r"0\.9 was not forecast"):
         made.at(0.9)
+    with pytest.raises(ValueError, match="PATH_LEVELS"):
+        made.paths(10)
