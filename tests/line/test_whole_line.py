@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import polars as pl
 import pytest
+
+from orchestration.safekeeping import table_hashes
 
 pytestmark = [pytest.mark.line, pytest.mark.xdist_group("line")]
 STATIONS = ["land", "transform", "features", "forecast", "rehearse", "replenish", "publish"]
@@ -62,55 +66,51 @@ def test_purchases_go_to_the_distribution_centre_and_transfers_leave_it(sample_r
     assert routes == [("purchase", True, False), ("transfer", False, True)]
 
 
-def test_second_run_with_nothing_new_lands_nothing_and_orders_nothing(sample_home: Path, command: Command) -> None:
-    def documents() -> Any:
-        with sqlite3.connect(sample_home / "state/ledger.sqlite") as ledger:
-            return ledger.execute("select count(*) from events").fetchone()
-
-    before = documents()
-    report = json.loads(command("run", "sample_data", "--home", sample_home, "--json").stdout)
-    assert (report["new_deliveries"], report["new_rows"], report["new_orders"]) == (0, 0, 0)
-    assert documents() == before
-
-
-def test_rebuild_from_state_gives_equal_table_hashes(sample_home: Path, command: Command) -> None:
-    result = json.loads(command("rebuild", "sample_data", "--home", sample_home, "--json").stdout)
-    assert result["changed"] == []
-    assert result["tables"] > 40
-
-
-def test_backup_and_restore_then_rebuild_give_the_same_tables(sample_home: Path, tmp_path: Path, command: Command) -> None:
-    command("backup", tmp_path / "state.tar.gz", "--home", sample_home)
-    command("restore", tmp_path / "state.tar.gz", "--home", tmp_path / "second")
-    first = json.loads(command("rebuild", "sample_data", "--home", sample_home, "--json").stdout)["hashes"]
-    second = json.loads(command("rebuild", "sample_data", "--home", tmp_path / "second", "--json").stdout)["hashes"]
-    assert first == second
-
-
-def test_snapshot_answers_a_plain_client_while_a_run_is_writing(sample_home: Path, command: Command) -> None:
+def test_second_run_with_nothing_new_changes_nothing_and_readers_never_notice_it(sample_home: Path, command: Command) -> None:
+    """Nothing is landed, nothing is ordered; meanwhile a plain client keeps reading the published snapshot."""
     failures: list[Exception] = []
     answers: list[int] = []
     stop = threading.Event()
 
+    def documents() -> Any:
+        with sqlite3.connect(sample_home / "state/ledger.sqlite") as ledger:
+            return ledger.execute("select count(*) from documents").fetchone()
+
     def read() -> None:
+        snapshot = sample_home / "derived/published/current/stockhouse.duckdb"
         while not stop.is_set():
             try:
-                answers.append(
-                    query(sample_home / "derived/published/current/stockhouse.duckdb", "select count(*) from decisions.order_lines")[0][0]
-                )
+                answers.append(query(snapshot, "select count(*) from decisions.order_lines")[0][0])
             except duckdb.Error as error:
                 failures.append(error)
+            time.sleep(0.05)
 
+    before = documents()
     reader = threading.Thread(target=read)
     reader.start()
     try:
-        command("run", "sample_data", "--home", sample_home, "--json")
+        report = json.loads(command("run", "sample_data", "--home", sample_home, "--json").stdout)
     finally:
         stop.set()
         reader.join()
+    assert (report["new_deliveries"], report["new_rows"], report["new_orders"]) == (0, 0, 0)
+    assert documents() == before
     assert not failures
     assert len(answers) > 10
     assert min(answers) > 0
+
+
+def test_a_backup_restored_elsewhere_rebuilds_to_equal_table_hashes(
+    sample_run: tuple[Path, dict[str, Any]], tmp_path: Path, command: Command
+) -> None:
+    home = sample_run[0]
+    command("backup", tmp_path / "state.tar.gz", "--home", home)
+    command("restore", tmp_path / "state.tar.gz", "--home", tmp_path / "second")
+    rebuilt = json.loads(command("rebuild", "sample_data", "--home", tmp_path / "second", "--json").stdout)
+    with duckdb.connect(str(home / "derived/warehouse.duckdb"), read_only=True) as con:
+        first = table_hashes(con)
+    assert len(first) > 40
+    assert {name for name in first if first[name] != rebuilt["hashes"].get(name)} == set()
 
 
 def test_a_home_belongs_to_one_world(sample_home: Path, tmp_path: Path, command: Command) -> None:
@@ -120,6 +120,20 @@ def test_a_home_belongs_to_one_world(sample_home: Path, tmp_path: Path, command:
     (other / "world.yml").write_text(text, encoding="utf-8")
     done = command("run", other, "--data", "sample_data", "--home", sample_home, code=2)
     assert "belongs to world 'sample'" in done.stderr
+
+
+def test_forecast_covers_every_series_period_and_level(sample_home: Path, tmp_path: Path, command: Command) -> None:
+    out = tmp_path / "forecast.parquet"
+    command(
+        "forecast", "sample_data", "--as-of", "2011-12-09", "--horizon", "7", "--quantiles", "0.1,0.5,0.9", "--home", sample_home,
+        "--out", out,
+    )  # fmt: skip
+    frame = pl.read_parquet(out)
+    assert frame.columns == ["item_id", "location_id", "period_start", "quantile", "value"]
+    assert frame["period_start"].unique().sort().to_list() == [date(2011, 12, 10) + timedelta(days=k) for k in range(7)]
+    series = query(sample_home / "derived/warehouse.duckdb", "select count(*) from marts.dim_item_locations where role = 'store'")[0][0]
+    assert len(frame) == series * 7 * 4
+    assert frame.select(pl.col("value").is_finite().all(), (pl.col("value") >= 0).all()).row(0) == (True, True)
 
 
 def test_replay_writes_the_scorecard_and_the_orders(sample_home: Path, tmp_path: Path, command: Command) -> None:
