@@ -1,0 +1,91 @@
+"""Deliveries that intake writes: JSON lines in `<inbox>/<source_id>/<name>.jsonl`, whole from the moment they appear."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+
+def write_delivery(inbox: Path, source_id: str, lines: Iterable[str | bytes], name: str | None = None) -> str | None:
+    """Write lines aside, fsync, rename; the path under the inbox, or None if there was no line or this very file is there already.
+
+    Without a name the file is called by the hash of its bytes, so the same rows handed over twice are one file.
+    """
+    folder = inbox / source_id
+    folder.mkdir(parents=True, exist_ok=True)
+    digest, count = hashlib.sha256(), 0
+    handle, aside = tempfile.mkstemp(prefix=".aside-", dir=folder)
+    try:
+        with os.fdopen(handle, "wb", buffering=1 << 20) as file:
+            for line in lines:
+                data = (line.encode() if isinstance(line, str) else line) + b"\n"
+                digest.update(data)
+                file.write(data)
+                count += 1
+            file.flush()
+            os.fsync(file.fileno())
+        target = folder / f"{name or 'rows-' + digest.hexdigest()[:24]}.jsonl"
+        if count == 0 or (name is None and target.exists()):
+            return None
+        os.replace(aside, target)
+        sync_folder(folder)
+        return target.relative_to(inbox).as_posix()
+    finally:
+        Path(aside).unlink(missing_ok=True)
+
+
+def write_small(path: Path, content: Mapping[str, Any]) -> None:
+    """Replace a small JSON file so that a crash leaves the old one or the new one, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.aside")
+    with aside.open("w", encoding="utf-8") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(aside, path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename inside a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def json_line(row: Mapping[Any, Any]) -> str:
+    """One row as one line: times in ISO form, decimals as the digits they have, bytes in hex; what JSON cannot say becomes text."""
+    return json.dumps({str(name): _plain(value) for name, value in row.items()}, ensure_ascii=False, default=_text)
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value).hex()
+    return str(value)
+
+
+def decode(body: bytes | str) -> Any:
+    """JSON whose decimal numbers are kept as the text they were written in; NaN and Infinity are refused (ValueError)."""
+    return json.loads(body, parse_float=str, parse_constant=_refuse)
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")

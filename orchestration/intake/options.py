@@ -1,0 +1,248 @@
+"""What a contract may say under `database:`, `url:` and `stream:`, checked before anything is asked of another system.
+
+A text may name environment variables as `${SHOP_TOKEN}`; secrets live there and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from orchestration.landing import ContractError, World
+from orchestration.landing.contract import Strict
+
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+SECRET_HEADERS = re.compile(r"authorization|cookie|api[-_]?key|token|secret|password", re.IGNORECASE)
+MIB = 1 << 20
+
+
+def _no_secret_in_url(url: str) -> str:
+    """A password stands in the environment, never in a contract; one bare word (a server without a scheme) is no URL."""
+    bare = VARIABLE.sub("x", url)
+    if VARIABLE.match(url) is None and "://" not in bare:
+        raise ValueError("is no URL")
+    password = re.search(r"://[^/@]*:([^/@]+)@", url)
+    if password and not VARIABLE.fullmatch(password[1]):
+        raise ValueError("has a password in it; name an environment variable instead: ${SHOP_URL}")
+    return url
+
+
+class Database(Strict):
+    """A table or a query of a SQL database; with `cursor`, only what is at or after the last value seen.
+
+    overlap: how far before the last value to read again (seconds for times, units for numbers), for rows that commit late.
+    """
+
+    url: str
+    table: str | None = None  # `orders` or `schema.orders`
+    query: str | None = None
+    cursor: str | None = None
+    overlap: float = Field(default=0, ge=0)
+    batch_rows: int = Field(default=50_000, ge=1, le=1_000_000)
+
+    _url = field_validator("url")(_no_secret_in_url)
+
+    @model_validator(mode="after")
+    def _one_relation(self) -> Database:
+        if (self.table is None) == (self.query is None):
+            raise ValueError("give table or query, exactly one")
+        return self
+
+
+class Page(Strict):
+    """How an API is paged: by `number` (the parameter's name), by `next` (dotted way to the next URL, or `link` for the Link header),
+    or by `cursor` (dotted way to the next value) sent back as `param`."""
+
+    number: str | None = None
+    first: int = 1
+    size: str | None = None
+    rows: int | None = Field(default=None, ge=1)
+    next: str | None = None
+    cursor: str | None = None
+    param: str | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Page:
+        if sum(way is not None for way in (self.number, self.next, self.cursor)) != 1:
+            raise ValueError("give number, next or cursor, exactly one")
+        if (self.cursor is None) != (self.param is None):
+            raise ValueError("cursor and param belong together")
+        if self.size is not None and self.rows is None:
+            raise ValueError("size names a parameter; rows says its value")
+        return self
+
+
+class Since(Strict):
+    """Ask only for what changed: send the largest `field` seen (ISO times or numbers) as parameter `param`."""
+
+    param: str
+    field: str
+
+
+class Rest(Strict):
+    """An HTTP API that answers GET with JSON; `records` is the dotted way to the list of rows in each answer."""
+
+    get: str
+    headers: dict[str, str] = Field(default={})
+    params: dict[str, str | int] = Field(default={})
+    records: str | None = None
+    page: Page | None = None
+    since: Since | None = None
+    per_second: float | None = Field(default=None, gt=0)
+    timeout_seconds: float = Field(default=30, gt=0, le=600)
+    attempts: int = Field(default=6, ge=1, le=20)
+    wait_seconds: float = Field(default=1, ge=0)  # before the second attempt; doubles
+    longest_wait_seconds: float = Field(default=300, gt=0)
+    most_bytes: int = Field(default=64 * MIB, ge=1)  # of one answer
+    most_pages: int = Field(default=10_000, ge=1)
+
+    _get = field_validator("get")(_no_secret_in_url)
+
+    @model_validator(mode="after")
+    def _secrets_are_named(self) -> Rest:
+        for name, value in self.headers.items():
+            if SECRET_HEADERS.search(name) and not VARIABLE.search(value):
+                raise ValueError(f"the header {name} is a secret; name an environment variable: ${{SHOP_TOKEN}}")
+        return self
+
+
+class Nats(Strict):
+    """A NATS JetStream stream read by a durable pull consumer."""
+
+    nats: str
+    stream: str
+    subject: str
+    durable: str = "stockhouse"
+    message_id: str | None = None  # a field of the body; else the Nats-Msg-Id header, else stream and sequence
+    ack_wait_seconds: float = Field(default=30, gt=0)
+    batch: int = Field(default=500, ge=1, le=10_000)
+
+    _nats = field_validator("nats")(_no_secret_in_url)
+
+
+class Mqtt(Strict):
+    """An MQTT topic filter read at QoS 1 in a session that the broker keeps while we are away."""
+
+    mqtt: str
+    topic: str
+    client_id: str = Field(min_length=1)
+    message_id: str  # a field of the body: MQTT itself has no lasting id
+    batch: int = Field(default=500, ge=1, le=10_000)
+
+    _mqtt = field_validator("mqtt")(_no_secret_in_url)
+
+
+class Webhook(Strict):
+    """Signed POST requests. The signature is HMAC-SHA256 of the body in hex, with or without `sha256=` before it."""
+
+    webhook: str  # ${VARIABLE} with the secret
+    message_id: str | None = None  # a field of the body, which is signed; else the body's own hash
+    signature: str = "X-Signature-256"
+    most_bytes: int = Field(default=MIB, ge=1)
+
+    @field_validator("webhook")
+    @classmethod
+    def _named_secret(cls, value: str) -> str:
+        if not VARIABLE.fullmatch(value):
+            raise ValueError("the secret stands in the environment: webhook: ${SHOP_WEBHOOK_SECRET}")
+        return value
+
+
+class Folder(Strict):
+    """A watched folder: `drop` inside the source's inbox, or the one an environment variable names."""
+
+    folder: str = "drop"
+    settle_seconds: float = Field(default=2, ge=0)  # untouched for so long: whoever writes it has finished
+
+    @field_validator("folder")
+    @classmethod
+    def _named_folder(cls, value: str) -> str:
+        if value != "drop" and not VARIABLE.fullmatch(value):
+            raise ValueError("is `drop`, or an environment variable: ${SHOP_DROPS}")
+        return value
+
+
+Stream = Nats | Mqtt | Webhook | Folder
+STREAMS: dict[str, type[Strict]] = {"nats": Nats, "mqtt": Mqtt, "webhook": Webhook, "folder": Folder}
+Options = TypeVar("Options", bound=Strict)
+
+
+def database_of(world: World, source_id: str) -> Database:
+    """The checked options of a `database:` source; a bare URL reads the table that is called as the source."""
+    said = world.sources[source_id].database
+    return _checked(world, source_id, "database", Database, {"url": said, "table": source_id} if isinstance(said, str) else said)
+
+
+def rest_of(world: World, source_id: str) -> Rest:
+    """The checked options of a `url:` source; a bare URL answers with all rows at once."""
+    said = world.sources[source_id].url
+    return _checked(world, source_id, "url", Rest, {"get": said} if isinstance(said, str) else said)
+
+
+def stream_of(world: World, source_id: str) -> Stream:
+    """The checked options of a `stream:` source; the bare word `folder` is the watched folder of the home."""
+    said = world.sources[source_id].stream
+    if said == "folder":
+        return Folder()
+    kinds = [kind for kind in STREAMS if isinstance(said, dict) and kind in said]
+    if len(kinds) != 1:
+        raise ContractError(
+            "a stream is `folder` or a mapping with one of nats, mqtt, webhook, folder", where=world.where("sources", source_id, "stream")
+        )
+    return _checked(world, source_id, "stream", STREAMS[kinds[0]], said)  # type: ignore[return-value]
+
+
+def check_intake(world: World) -> dict[str, Literal["database", "url", "stream"]]:
+    """Check the options of every source that is no file; which source came how. Raises ContractError; opens no connection."""
+    found: dict[str, Literal["database", "url", "stream"]] = {}
+    for source_id, source in world.sources.items():
+        if source.database is not None:
+            database_of(world, source_id)
+            found[source_id] = "database"
+        elif source.url is not None:
+            rest_of(world, source_id)
+            found[source_id] = "url"
+        elif source.stream is not None:
+            stream_of(world, source_id)
+            found[source_id] = "stream"
+        if found.get(source_id) in ("database", "url") and source.key is None:
+            raise ContractError(
+                "is pulled again and again, so its rows need a `key`",
+                where=world.where("sources", source_id),
+                mend="`identity: row` would count a row once per pull",
+            )
+    return found
+
+
+def resolve(text: str, where: str) -> str:
+    """The text with every `${VARIABLE}` replaced; ContractError where one is unset."""
+
+    def value(match: re.Match[str]) -> str:
+        found = os.environ.get(match[1])
+        if not found:
+            raise ContractError(f"the environment variable {match[1]} is not set", where=where, mend=f"export {match[1]}=…")
+        return found
+
+    return VARIABLE.sub(value, text)
+
+
+def host_of(url: str, default_port: int) -> tuple[str, int, str | None, str | None]:
+    """Host, port, user and password of a URL."""
+    parts = urlsplit(url)
+    return parts.hostname or "127.0.0.1", parts.port or default_port, parts.username, parts.password
+
+
+def _checked(world: World, source_id: str, word: str, model: type[Options], said: Any) -> Options:
+    try:
+        return model.model_validate(said)
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = re.sub(r"^Value error, ", "", first["msg"])
+        if first["type"] == "extra_forbidden":
+            what = f"`{first['loc'][-1]}` is no word of the grammar here"
+        known = ", ".join(sorted(model.model_fields))
+        raise ContractError(what, where=world.where("sources", source_id, word, *first["loc"]), mend=f"known words: {known}") from None
