@@ -1,0 +1,6 @@
+"""The only room that knows all the others: when, where, in which order."""
+
+import os
+
+# Read when XGBoost is first imported: its waiting threads otherwise spin, and a busy machine crawls.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

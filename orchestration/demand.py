@@ -109,7 +109,7 @@ class Demand:
         return int(then[0] - first[0])
 
     def _ahead(self, origin: date) -> list[date]:
-        return [self.timeline.shift(origin, k) for k in range(self.horizon)]
+        return [self.timeline.shift(origin, k) for k in range(-1, self.horizon + 1)]  # events act on the days beside them too
 
     def _periods(self, first: date, before: date) -> list[date]:
         days, day = [], self.timeline.first_period(first)
