@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_not_exception_type, wait_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential
 
 from orchestration.intake.inbox import Inbox, Message, field_of
 from orchestration.intake.options import Mqtt, Nats, host_of, resolve, stream_of
@@ -123,5 +123,6 @@ async def _patiently(consume: Any, source_id: str, options: Any, inbox: Inbox, w
         error = state.outcome.exception() if state.outcome else None
         log.warning("%s: %s; connecting again", source_id, error)
 
-    again = AsyncRetrying(retry=retry_if_not_exception_type(ContractError), wait=wait_exponential(0.5, max=30), after=say, reraise=True)
+    passing = retry_if_exception(lambda error: isinstance(error, Exception) and not isinstance(error, ContractError))  # cancelling is final
+    again = AsyncRetrying(retry=passing, wait=wait_exponential(0.5, max=30), after=say, reraise=True)
     await again(consume, source_id, options, inbox, where)
