@@ -17,15 +17,13 @@ import typer
 from rich.console import Console
 
 from models.domain import QUANTILES
-from orchestration import planning, reports, safekeeping, show, snapshots
+from orchestration import safekeeping, show, snapshots
 from orchestration import trace as tracing
 from orchestration.desk import bench, desk
 from orchestration.home import DEFAULT_HOME, Home, HomeError
 from orchestration.landing import ContractError, World
 from orchestration.landing import check as check_world
-from orchestration.line import LineStopped, run_line, settings
 from orchestration.snapshots import PublishError
-from orchestration.timeline import Timeline
 from orchestration.trace import TraceError
 
 app = typer.Typer(
@@ -56,9 +54,6 @@ def _clear_errors() -> Iterator[None]:
     except OSError as error:
         err.print(f"[bold red]the machine refused[/] {error}", highlight=False)
         raise typer.Exit(1) from error
-    except LineStopped as error:
-        err.print(f"[bold red]stopped[/] {error}", highlight=False)
-        raise typer.Exit(2 if error.is_input else 1) from error
 
 
 def _emit(as_json: bool, data: dict[str, Any], table: Any) -> None:
@@ -69,11 +64,17 @@ def _emit(as_json: bool, data: dict[str, Any], table: Any) -> None:
 
 
 def _bring_up_to_date(world: Path, data: Path | None, home: Path, as_of: str | None, until: str) -> tuple[Home, dict[str, Any]]:
+    from orchestration.line import LineStopped, run_line, settings
+
     contract = World.load(world)
     place = Home.open(home, contract.world)
     # dbt talks on standard output, which belongs to the result; what it says is kept in the home.
     with (place.derived / "run.log").open("w", encoding="utf-8") as log, redirect_stdout(log), show.progress(err) as on_step:
-        report = run_line(place, settings(world, data, place.root, as_of), until, on_step=on_step)
+        try:
+            report = run_line(place, settings(world, data, place.root, as_of), until, on_step=on_step)
+        except LineStopped as error:
+            err.print(f"[bold red]stopped[/] {error}", highlight=False)
+            raise typer.Exit(2 if error.is_input else 1) from error
     return place, report.as_dict()
 
 
@@ -105,7 +106,7 @@ def check(
     """Say what would be loaded from a world, what looks wrong, and how to mend it."""
     with _clear_errors():
         if suggest:
-            from orchestration.landing import suggest as draft  # noqa: PLC0415 - only this branch drafts
+            from orchestration.landing import suggest as draft
 
             sys.stdout.write(draft(suggest))
             return
@@ -128,6 +129,8 @@ def forecast(
     as_json: AsJson = False,
 ) -> None:
     """Forecast demand as a distribution for every item and location."""
+    from orchestration import planning
+
     with _clear_errors():
         levels = _levels(quantiles)
         place, _ = _bring_up_to_date(world, data, home, as_of, "facts")
@@ -153,6 +156,8 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Replay policies on history: what each would have ordered and cost, knowing only what was known."""
+    from orchestration import planning, reports
+
     with _clear_errors():
         first = date.fromisoformat(start)
         names = tuple(name.strip() for name in policies.split(",")) if policies else planning.REPLAYED
@@ -246,6 +251,8 @@ def _hashes(place: Home) -> dict[str, str]:
 
 
 def _now_of(place: Home) -> datetime:
+    from orchestration.timeline import Timeline
+
     with place.connect(read_only=True) as con:
         return Timeline.read(con).now_at
 

@@ -17,7 +17,6 @@ from orchestration.landing import World, quarantine
 from orchestration.ledger import Ledger, LedgerError
 from orchestration.ledger.audit import audit as audit_ledger
 from orchestration.ledger.partners import folder_partners
-from orchestration.timeline import Timeline
 
 HomeFolder = Annotated[Path, typer.Option("--home", envvar="STOCKHOUSE_HOME", help="Where this company's lakehouse lives.")]
 References = Annotated[list[str], typer.Argument(help="Documents: by id, intent key or order id.")]
@@ -31,6 +30,8 @@ bench = typer.Typer(no_args_is_help=True, help="Rows that could not be loaded: l
 @contextmanager
 def ledger_of(home: Path) -> Iterator[tuple[Ledger, datetime, Home]]:
     """The home's ledger and its Now; what the ledger refuses is told in one line, exit code 2."""
+    from orchestration.timeline import Timeline
+
     try:
         place = Home.open(home)
         with place.connect(read_only=True) as con:

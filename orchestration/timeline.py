@@ -65,7 +65,8 @@ class Timeline:
         return first if first == day else self.shift(first, -1)
 
     def spec(self, horizon: int) -> Spec:
-        return Spec(grain=self.grain, horizon=horizon, whole_units=self.is_whole_units)
+        rounds = 200 if self.grain == "day" else 100  # weeks and months have fewer rows, and deeper training costs more in replay
+        return Spec(grain=self.grain, horizon=horizon, whole_units=self.is_whole_units, rounds=rounds)
 
     def shift(self, start: date, periods: int) -> date:
         """The first day of the period that lies so many periods later (or earlier, if negative)."""

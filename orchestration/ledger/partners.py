@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from matplotlib.backends.backend_pdf import PdfPages
-from matplotlib.figure import Figure
-
 from models.procurement import edi
 from models.procurement.messages import Order, OrderedLine
 from models.procurement.x12 import Party, number
@@ -98,6 +95,9 @@ def table(order: Order) -> str:
 
 def paper(order: Order, title: str) -> bytes:
     """The order as a PDF, forty lines a page."""
+    from matplotlib.backends.backend_pdf import PdfPages  # noqa: PLC0415 - seconds to import, and few suppliers want paper
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
     shown, total = list(rows(order.lines)), sum(line.quantity * line.unit_cost for line in order.lines)
     pages = [shown[start : start + PAGE] for start in range(0, len(shown), PAGE)]
     file = io.BytesIO()
