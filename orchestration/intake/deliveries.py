@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import math
 import os
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -21,25 +22,29 @@ def write_delivery(inbox: Path, source_id: str, lines: Iterable[str | bytes], na
     """
     folder = inbox / source_id
     folder.mkdir(parents=True, exist_ok=True)
-    digest, count = hashlib.sha256(), 0
-    handle, aside = tempfile.mkstemp(prefix=".aside-", dir=folder)
-    try:
-        with os.fdopen(handle, "wb", buffering=1 << 20) as file:
-            for line in lines:
-                data = (line.encode() if isinstance(line, str) else line) + b"\n"
-                digest.update(data)
-                file.write(data)
-                count += 1
-            file.flush()
-            os.fsync(file.fileno())
+    aside, digest, count = folder / ".aside", hashlib.sha256(), 0
+    with _alone(folder), aside.open("wb", buffering=1 << 20) as file:
+        for line in lines:
+            data = (line.encode() if isinstance(line, str) else line) + b"\n"
+            digest.update(data)
+            file.write(data)
+            count += 1
         target = folder / f"{name or 'rows-' + digest.hexdigest()[:24]}.jsonl"
         if count == 0 or (name is None and target.exists()):
             return None
+        file.flush()
+        os.fsync(file.fileno())
         os.replace(aside, target)
         sync_folder(folder)
         return target.relative_to(inbox).as_posix()
-    finally:
-        Path(aside).unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One writer a source at a time, so that the file aside is never another's; a killed writer lets go, the next overwrites it."""
+    with (folder / ".writing").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def write_small(path: Path, content: Mapping[str, Any]) -> None:

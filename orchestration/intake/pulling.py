@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+
+import duckdb
 
 from orchestration.intake.database import pull_database
 from orchestration.intake.folder import sweep
@@ -47,3 +50,20 @@ def waiting(world: World, inbox: Path) -> dict[str, int]:
     """How many received messages of each stream have not been handed on yet."""
     with Inbox(inbox) as received:
         return {source_id: received.waiting(source_id) for source_id, came in check_intake(world).items() if came == "stream"}
+
+
+def forget_landed(con: duckdb.DuckDBPyConnection, world: World, inbox: Path) -> int:
+    """Remove deliveries that landing has committed, how many: their bytes are in the archive, and the inbox stays short.
+
+    A file goes only if the manifest has its source, its bytes and its name; a message or row that comes again is still known.
+    """
+    rows = con.execute("SELECT source_id, delivery, file FROM raw.manifest").fetchall()
+    committed, gone = set(rows), 0
+    for source_id, source in world.sources.items():
+        for path in sorted((inbox / source_id).glob("*.jsonl")) if source.is_inbox else ():
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if (source_id, digest, path.stem) in committed:
+                path.unlink()
+                gone += 1
+    return gone

@@ -27,6 +27,8 @@ BATCH = 500
 
 def main(events: int) -> None:
     bodies = [_sale(number) for number in range(events)]
+    print(f"{events:,} events, batches of {BATCH}; the goal is 5,000 a second end to end.\n")
+    print("| step | events/s | seconds |\n|---|---:|---:|")
     with tempfile.TemporaryDirectory() as folder:
         _parts(Path(folder), bodies)
     if os.environ.get("STOCKHOUSE_NATS_URL"):
@@ -76,7 +78,7 @@ def _parts(folder: Path, bodies: list[bytes]) -> None:
         ("land", landed),
         ("together", added + drained + landed),
     ):
-        print(f"{name:<28} {len(bodies) / seconds:>10,.0f} events/s {seconds:>8.2f} s")
+        _say(name, len(bodies), seconds)
 
 
 async def _through_nats(folder: Path, bodies: list[bytes]) -> None:
@@ -108,8 +110,12 @@ async def _through_nats(folder: Path, bodies: list[bytes]) -> None:
     if rows != len(bodies):
         raise SystemExit(f"{rows:,} of {len(bodies):,} events landed")
     total = received + drained + landed
-    print(f"{'NATS to inbox':<28} {len(bodies) / received:>10,.0f} events/s {received:>8.2f} s")
-    print(f"{'NATS to canonical rows':<28} {len(bodies) / total:>10,.0f} events/s {total:>8.2f} s")
+    _say("NATS to inbox, durable", len(bodies), received)
+    _say("NATS to canonical rows", len(bodies), total)
+
+
+def _say(step: str, events: int, seconds: float) -> None:
+    print(f"| {step} | {events / seconds:,.0f} | {seconds:.2f} |")
 
 
 if __name__ == "__main__":

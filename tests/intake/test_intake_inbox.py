@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestration.intake import Inbox, Message, drain, inbox, waiting
+from orchestration.intake import Inbox, Message, drain, forget_landed, inbox, waiting
 from orchestration.intake.inbox import message_lines
 
 
@@ -126,3 +126,18 @@ def test_a_dropped_file_appears_as_a_delivery_once_it_is_left_alone(shop: Any) -
     (drop / "again.jsonl").write_bytes(sale(1).body + b"\n" + sale(2).body)
     os.utime(drop / "again.jsonl", (time.time() - 60,) * 2)
     assert drain(world, shop.inbox) == []
+
+
+def test_what_landing_has_committed_leaves_the_inbox_and_comes_to_nothing_when_sent_again(shop: Any) -> None:
+    world = shop.world(stream={"webhook": "${X}"}, identity="row")
+    with Inbox(shop.inbox) as box:
+        box.add("sales", [sale(1), sale(2)])
+        drain(world, shop.inbox)
+        assert shop.landed(world) == (2, 2.0)
+        box.add("sales", [sale(2), sale(3)])
+        drain(world, shop.inbox)
+    assert forget_landed(shop.con, world, shop.inbox) == 1  # the second batch has not been landed yet
+    assert shop.landed(world) == (3, 3.0)
+    assert forget_landed(shop.con, world, shop.inbox) == 1
+    assert shop.lines() == []
+    assert shop.landed(world) == (3, 3.0)
