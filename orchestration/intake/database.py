@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from orchestration.intake.deliveries import json_line, write_delivery, write_small
+from orchestration.intake.deliveries import json_line, stamped, write_delivery, write_small
 from orchestration.intake.options import Database, resolve
 from orchestration.landing import ContractError
 
@@ -27,6 +27,7 @@ def pull_database(source_id: str, options: Database, inbox: Path, *, where: str 
     engine = _engine(resolve(options.url, where), where)
     kept = inbox / source_id / CURSOR_FILE
     written: list[str] = []
+    stamp = stamped(options.stamp)
     try:
         with engine.connect() as connection:
             _only_read(connection)
@@ -37,7 +38,7 @@ def pull_database(source_id: str, options: Database, inbox: Path, *, where: str 
             if options.cursor is not None and options.cursor not in names:
                 raise ContractError(f"the cursor `{options.cursor}` is no column of it", where=where, mend="columns: " + ", ".join(names))
             for rows in result.partitions(options.batch_rows):
-                name = write_delivery(inbox, source_id, (json_line(row._mapping) for row in rows))
+                name = write_delivery(inbox, source_id, (json_line({**row._mapping, **stamp}) for row in rows))
                 if name is not None:
                     written.append(name)
                 _advance(kept, options, rows)

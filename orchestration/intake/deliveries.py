@@ -9,10 +9,17 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+LANDED = ".landed"  # an empty file in the place of rows that have been landed and need not come again
+
+
+def stamped(wanted: bool) -> dict[str, str]:
+    """What a pull adds to every row: `_pulled_at`, if the contract asks for it."""
+    return {"_pulled_at": datetime.now(UTC).replace(tzinfo=None).isoformat(" ", timespec="microseconds")} if wanted else {}
 
 
 def write_delivery(inbox: Path, source_id: str, lines: Iterable[str | bytes], name: str | None = None) -> str | None:
@@ -30,7 +37,7 @@ def write_delivery(inbox: Path, source_id: str, lines: Iterable[str | bytes], na
             file.write(data)
             count += 1
         target = folder / f"{name or 'rows-' + digest.hexdigest()[:24]}.jsonl"
-        if count == 0 or (name is None and target.exists()):
+        if count == 0 or (name is None and (target.exists() or target.with_suffix(LANDED).exists())):
             return None
         file.flush()
         os.fsync(file.fileno())

@@ -35,6 +35,7 @@ class Database(Strict):
     """A table or a query of a SQL database; with `cursor`, only what is at or after the last value seen.
 
     overlap: how far before the last value to read again (seconds for times, units for numbers), for rows that commit late.
+    stamp: give every row `_pulled_at` (UTC), for tables that do not say when; then every pull is a delivery.
     """
 
     url: str
@@ -43,6 +44,7 @@ class Database(Strict):
     cursor: str | None = None
     overlap: float = Field(default=0, ge=0)
     batch_rows: int = Field(default=50_000, ge=1, le=1_000_000)
+    stamp: bool = False
 
     _url = field_validator("url")(_no_secret_in_url)
 
@@ -84,7 +86,10 @@ class Since(Strict):
 
 
 class Rest(Strict):
-    """An HTTP API that answers GET with JSON; `records` is the dotted way to the list of rows in each answer."""
+    """An HTTP API that answers GET with JSON; `records` is the dotted way to the list of rows in each answer.
+
+    stamp: give every row `_pulled_at` (UTC), for answers that do not say when; then every pull is a delivery.
+    """
 
     get: str
     headers: dict[str, str] = Field(default={})
@@ -92,6 +97,7 @@ class Rest(Strict):
     records: str | None = None
     page: Page | None = None
     since: Since | None = None
+    stamp: bool = False
     per_second: float | None = Field(default=None, gt=0)
     timeout_seconds: float = Field(default=30, gt=0, le=600)
     attempts: int = Field(default=6, ge=1, le=20)

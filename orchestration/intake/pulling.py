@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from orchestration.intake.database import pull_database
+from orchestration.intake.deliveries import LANDED
 from orchestration.intake.folder import sweep
 from orchestration.intake.inbox import Inbox
 from orchestration.intake.options import Folder, check_intake, database_of, rest_of, stream_of
@@ -64,6 +65,8 @@ def forget_landed(con: duckdb.DuckDBPyConnection, world: World, inbox: Path) -> 
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             if (source_id, digest, path.stem) in committed:
+                if path.stem.startswith("rows-"):
+                    path.with_suffix(LANDED).touch()
                 path.unlink()
                 gone += 1
     return gone

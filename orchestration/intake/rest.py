@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
-from orchestration.intake.deliveries import decode, json_line, write_delivery, write_small
+from orchestration.intake.deliveries import decode, json_line, stamped, write_delivery, write_small
 from orchestration.intake.options import Rest, resolve
 from orchestration.landing import ContractError
 
@@ -38,10 +38,10 @@ def pull_rest(source_id: str, options: Rest, inbox: Path, *, where: str = "") ->
     """
     kept = inbox / source_id / CURSOR_FILE
     mark = _read_mark(kept, options)
-    written, last = [], mark
+    written, last, stamp = [], mark, stamped(options.stamp)
     with _Client(options, where) as client:
         for rows in _pages(client, options, mark, where):
-            name = write_delivery(inbox, source_id, (json_line(row) for row in rows))
+            name = write_delivery(inbox, source_id, (json_line({**row, **stamp}) for row in rows))
             if name is not None:
                 written.append(name)
             if options.since is not None:

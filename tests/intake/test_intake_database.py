@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from orchestration.intake import database, pull
+from orchestration.intake import database, forget_landed, pull
 from orchestration.landing import ContractError
 
 POSTGRES = os.environ.get("STOCKHOUSE_POSTGRES_URL")
@@ -81,6 +81,24 @@ def test_a_quiet_database_makes_no_new_delivery(shop: Any, source: tuple[sa.Engi
     _fill(engine, table, range(3), datetime(2024, 3, 2, 8))
     assert len(pull(world, shop.inbox)) == 1
     assert pull(world, shop.inbox) == []
+    assert shop.landed(world)[0] == 3
+    assert forget_landed(shop.con, world, shop.inbox) == 1
+    assert pull(world, shop.inbox) == []
+
+
+def test_a_table_without_times_is_stamped_so_that_a_value_may_come_back(shop: Any, source: tuple[sa.Engine, sa.Table]) -> None:
+    engine, table = source
+    _fill(engine, table, range(2), datetime(2024, 3, 2, 8))
+    stamped = {"url": "${SHOP_DATABASE_URL}", "table": str(table.name), "stamp": True}
+    world = shop.world(database=stamped, known_after=None, known_at="_pulled_at")
+    for quantity in (5, 3, 5, 5):
+        with engine.begin() as connection:
+            connection.execute(table.update().where(table.c.id == 1).values(qty=quantity))
+        pull(world, shop.inbox)
+        shop.landed(world)
+    told = shop.con.execute("SELECT quantity FROM raw.sales WHERE quantity <> 1.5 ORDER BY known_at").fetchall()
+    assert [quantity for (quantity,) in told][:3] == [5, 3, 5]
+    assert {quantity for (quantity,) in told[3:]} <= {5}
 
 
 def test_a_pull_that_dies_before_its_cursor_moves_repeats_and_loses_nothing(
