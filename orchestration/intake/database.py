@@ -35,6 +35,10 @@ def pull_database(source_id: str, options: Database, inbox: Path, *, where: str 
                 _statement(options, _read_cursor(kept, options, where))
             )
             names = list(result.keys())
+            if len(set(names)) < len(names):
+                raise ContractError(
+                    "two columns have the same name", where=where, mend="name them in the query; it has " + ", ".join(names)
+                )
             if options.cursor is not None and options.cursor not in names:
                 raise ContractError(f"the cursor `{options.cursor}` is no column of it", where=where, mend="columns: " + ", ".join(names))
             for rows in result.partitions(options.batch_rows):
@@ -72,7 +76,8 @@ def _statement(options: Database, since: Any) -> sa.Select[Any]:
         schema, _, name = options.table.rpartition(".")
         rows: Any = sa.table(sa.sql.quoted_name(name, quote=True), schema=sa.sql.quoted_name(schema, quote=True) if schema else None)
     else:
-        rows = sa.text(f"({(options.query or '').strip().rstrip(';')}) AS pulled")
+        query = (options.query or "").strip().rstrip(";").replace(":", "\\:")  # a colon is a colon here, never a parameter
+        rows = sa.text(f"({query}) AS pulled")
     statement = sa.select(sa.text("*")).select_from(rows)
     if options.cursor is None:
         return statement

@@ -16,7 +16,7 @@ from orchestration.landing import ContractError, World
 from orchestration.landing.contract import Strict
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-SECRET_HEADERS = re.compile(r"authorization|cookie|api[-_]?key|token|secret|password", re.IGNORECASE)
+SECRETS = re.compile(r"authorization|cookie|api[-_]?key|token|secret|password", re.IGNORECASE)
 MIB = 1 << 20
 
 
@@ -110,9 +110,9 @@ class Rest(Strict):
 
     @model_validator(mode="after")
     def _secrets_are_named(self) -> Rest:
-        for name, value in self.headers.items():
-            if SECRET_HEADERS.search(name) and not VARIABLE.search(value):
-                raise ValueError(f"the header {name} is a secret; name an environment variable: ${{SHOP_TOKEN}}")
+        for name, value in [*self.headers.items(), *self.params.items()]:
+            if SECRETS.search(name) and not VARIABLE.search(str(value)):
+                raise ValueError(f"{name} is a secret; name an environment variable: ${{SHOP_TOKEN}}")
         return self
 
 

@@ -153,6 +153,20 @@ def test_decimals_and_days_arrive_as_they_are_written(shop: Any, source: tuple[s
     assert row["changed at"].startswith("2024-03-02 08:00:00")
 
 
+def test_a_query_is_taken_as_it_is_written(shop: Any, source: tuple[sa.Engine, sa.Table]) -> None:
+    engine, table = source
+    _fill(engine, table, range(3), datetime(2024, 3, 2, 8))
+    query = f"SELECT id, item, '12:30 100%:x' AS note FROM {table.name} WHERE item LIKE '%1' AND ':a' <> ':b';"
+    pull(shop.world(database={"url": "${SHOP_DATABASE_URL}", "query": query}), shop.inbox)
+    assert [json.loads(line) for line in shop.lines()] == [{"id": 1, "item": "i1", "note": "12:30 100%:x"}]
+
+
+@pytest.mark.parametrize("source", [pytest.param("postgresql", marks=pytest.mark.service)], indirect=True)  # SQLite renames the second
+def test_two_columns_of_one_name_are_refused(shop: Any, source: tuple[sa.Engine, sa.Table]) -> None:
+    with pytest.raises(ContractError, match="two columns have the same name"):
+        pull(shop.world(database={"url": "${SHOP_DATABASE_URL}", "query": "SELECT 1 AS id, 2 AS id"}), shop.inbox)
+
+
 def test_a_query_cannot_write_to_the_database_it_reads(shop: Any, source: tuple[sa.Engine, sa.Table]) -> None:
     engine, table = source
     _fill(engine, table, range(2), datetime(2024, 3, 2, 8))
@@ -185,6 +199,7 @@ def test_an_error_names_the_place_and_never_the_password(shop: Any, monkeypatch:
         ({"stream": {"kafka": "x"}}, "one of nats, mqtt, webhook, folder"),
         ({"stream": {"webhook": "hush"}}, "the secret stands in the environment"),
         ({"url": {"get": "https://api.shop.example", "headers": {"Authorization": "Bearer hush"}}}, "is a secret"),
+        ({"url": {"get": "https://api.shop.example", "params": {"api_key": "hush"}}}, "api_key is a secret"),
     ],
 )
 def test_a_wrong_option_says_what_and_where(shop: Any, fed: dict[str, Any], said: str) -> None:
