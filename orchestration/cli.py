@@ -118,6 +118,40 @@ def check(
 
 
 @app.command()
+def pull(world: WorldFolder = Path("sample_data"), home: HomeFolder = Path(DEFAULT_HOME)) -> None:
+    """Fetch what databases and APIs have new, and hand on what streams received; the next run lands it."""
+    from orchestration import intake
+
+    with _clear_errors():
+        contract = World.load(world)
+        inbox = Home.open(home, contract.world).inbox
+        names = intake.pull(contract, inbox) + intake.drain(contract, inbox)
+        Console().print("\n".join(names) or "nothing new")
+
+
+@app.command()
+def receive(
+    world: WorldFolder = Path("sample_data"),
+    home: HomeFolder = Path(DEFAULT_HOME),
+    port: Annotated[int, typer.Option(help="Port of the webhook receiver, on loopback.")] = 8340,
+) -> None:
+    """Listen until stopped: message streams and signed webhooks go into the durable inbox before they are acknowledged."""
+    import asyncio
+    import threading
+
+    from orchestration import intake
+
+    with _clear_errors():
+        contract = World.load(world)
+        inbox = Home.open(home, contract.world).inbox
+        kinds = intake.check_intake(contract)
+        if "stream" not in kinds.values():
+            raise ValueError(f"world '{contract.world}' declares no stream to listen to")
+        threading.Thread(target=intake.serve, args=(contract, inbox), kwargs={"port": port}, daemon=True).start()
+        asyncio.run(intake.receive(contract, inbox))
+
+
+@app.command()
 def forecast(
     world: WorldFolder,
     as_of: Annotated[str, typer.Option("--as-of", metavar="DATE", help="The last day that may be known.")],

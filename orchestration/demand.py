@@ -21,7 +21,7 @@ from orchestration.timeline import UTC, Timeline
 #: Training looks back this many origins at most (two years of weekly reviews); older demand says little about the next window.
 ORIGINS = 104
 #: Training rows a series: more takes longer and, on the sample's replay, costs no less.
-ROWS_A_SERIES = 250
+ROWS_A_SERIES = 200
 STAMP = "event_timestamp"  # Feast's name for "as known at"
 
 

@@ -22,8 +22,8 @@ from models.twin.simulator import SimulationResult, reveal, simulate
 from orchestration.demand import Demand
 
 SAMPLES = 200
-#: The model is trained anew at every fourth decision of a replay, monthly for a weekly review.
-RETRAIN = 4
+#: The model is trained anew at every fifth decision of a replay, about monthly for a weekly review.
+RETRAIN = 5
 #: What most companies run today: the policy to beat until a rehearsal says otherwise.
 INCUMBENT = "eoq_reorder_point"
 CANDIDATES = ("quantile_order_up_to", "eoq_reorder_point", "min_max")

@@ -31,13 +31,15 @@
   where newest = 1
 {% endmacro %}
 
-{% macro create_as_known_at() %}{{ adapter.dispatch('create_as_known_at')() }}{% endmacro %}
+{# results: dbt's own, of the run that ends; only the marts it built get their macro #}
+{% macro create_as_known_at(results) %}{{ adapter.dispatch('create_as_known_at')(results) }}{% endmacro %}
 
-{% macro default__create_as_known_at() %}{% endmacro %}
+{% macro default__create_as_known_at(results) %}{% endmacro %}
 
-{% macro duckdb__create_as_known_at() %}
+{% macro duckdb__create_as_known_at(results) %}
   {%- if execute -%}
-    {%- for mart, grain in grains().items() -%}
+    {%- set built = results | map(attribute='node.name') | list -%}
+    {%- for mart, grain in grains().items() if mart in built -%}
       {%- set relation = adapter.get_relation(database=target.database, schema='marts', identifier=mart) -%}
       {%- if relation is not none %}
         create or replace macro {{ relation.incorporate(path={'identifier': mart ~ '_as_known_at'}) }}(cutoff) as table

@@ -1,7 +1,12 @@
 """When: the daily line as one job, cut short after any station if asked, and the schedule that starts it."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from orchestration import intake
+from orchestration.defs.resources import Lakehouse
 
 #: The line, in the order data flows down it; each is a group of assets.
 STATIONS = ("land", "transform", "features", "forecast", "rehearse", "replenish", "publish")
@@ -36,6 +41,19 @@ def rebuild_job() -> UnresolvedAssetJobDefinition:
     )
 
 
+@dg.sensor(
+    name="deliveries",
+    job_name="until_land",
+    minimum_interval_seconds=60,
+    description="Asks databases and APIs, hands on what streams received, and lands whatever has come.",
+)
+def deliveries(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """A run where something new lies in the inbox; the names are the run key, so the same delivery asks once."""
+    home, world = lakehouse.open_home(), lakehouse.open_world()
+    names = sorted(intake.pull(world, home.inbox) + intake.drain(world, home.inbox))
+    yield dg.RunRequest(run_key="|".join(names)) if names else dg.SkipReason("nothing new has arrived")
+
+
 @dg.definitions
 def automation() -> dg.Definitions:
     jobs = [line_job(station) for station in STATIONS]
@@ -46,4 +64,4 @@ def automation() -> dg.Definitions:
         execution_timezone="UTC",
         description="The whole line once a day, after the night's extracts have arrived.",
     )
-    return dg.Definitions(jobs=[*jobs, facts_job(), rebuild_job()], schedules=[every_morning])
+    return dg.Definitions(jobs=[*jobs, facts_job(), rebuild_job()], schedules=[every_morning], sensors=[deliveries])

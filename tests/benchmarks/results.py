@@ -20,6 +20,7 @@ HEAD = "# Results\n\nMade by `make bench` (`python tests/benchmarks/results.py [
 BENCHMARKS = {
     "line": ("The whole line on the sample company", ["bench_line.py"]),
     "landing": ("The front door", ["bench_landing.py"]),
+    "intake": ("Stream intake", ["bench_intake.py"]),
     "transform": ("Marts", ["bench_transform.py", "tests/worlds/m5", "../shared/data/m5"]),
     "features": ("Point-in-time joins", ["bench_features.py"]),
     "m5": ("Forecasts: M5", ["bench_forecasting.py", "m5", "--ends", "1941", "1885", "1913", "--rows", "600000", "--rounds", "150"]),

@@ -158,3 +158,20 @@ def test_trace_leads_from_an_order_line_to_files_and_lines(sample_home: Path, co
     found = json.loads(command("trace", line, "--home", sample_home, "--json").stdout)
     assert found["order_line_id"] == line
     assert any("erp/invoices/" in str(row) for step in found["steps"] for row in step["rows"])
+
+
+def test_the_sample_s_orders_are_the_golden_ones(sample_run: tuple[Path, dict[str, Any]]) -> None:
+    """The legacy quantities are plain arithmetic and must be equal; ours come from trained trees and must be near.
+
+    After a deliberate change: copy the new lines from decisions.order_lines into golden_orders.csv and say why in the commit.
+    """
+    golden = pl.read_csv(Path(__file__).with_name("golden_orders.csv"), schema_overrides={"item_id": pl.String})
+    with duckdb.connect(str(sample_run[0] / "derived/warehouse.duckdb"), read_only=True) as con:
+        made = con.execute("select * from decisions.order_lines").pl()
+    keys = ["kind", "item_id", "location_id", "from_id"]
+    both = golden.join(made, on=keys, how="inner", suffix="_made")
+    assert len(both) > 0.95 * max(len(golden), len(made))
+    assert both["eoq_quantity"].to_list() == both["eoq_quantity_made"].to_list()
+    assert both["min_max_quantity"].to_list() == both["min_max_quantity_made"].to_list()
+    assert both["due_on"].to_list() == both["due_on_made"].cast(pl.String).to_list()
+    assert both["quantity_made"].sum() == pytest.approx(both["quantity"].sum(), rel=0.05)
