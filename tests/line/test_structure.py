@@ -68,7 +68,7 @@ def test_no_machine_path_and_no_index_host_is_in_the_repository() -> None:
         if not path.is_file() or path.suffix in {".xlsx", ".gz", ".parquet", ".png", ".csv"} or name.startswith("sample_data/erp"):
             continue
         text = path.read_text(encoding="utf-8", errors="replace")
-        assert "/work/main" not in text or name == "tests/line/test_structure.py", name
+        assert str(ROOT) not in text, name
         assert not any(host in text for host in hosts) or name == "tests/line/test_structure.py", name
 
 
