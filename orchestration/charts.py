@@ -88,10 +88,11 @@ def metadata(figure: Figure) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(png(figure)).decode()})")
 
 
-def markdown(frame: pl.DataFrame) -> str:
-    """A small frame as a Markdown table, numbers rounded to whole units of money."""
+def markdown(frame: pl.DataFrame, digits: int = 0) -> str:
+    """A small frame as a Markdown table, numbers rounded to so many digits (none: whole units of money)."""
     lines = ["| " + " | ".join(frame.columns) + " |", "|" + "---|" * frame.width]
     lines += [
-        "| " + " | ".join(f"{cell:,.0f}" if isinstance(cell, float) else str(cell) for cell in row) + " |" for row in frame.iter_rows()
+        "| " + " | ".join(f"{cell:,.{digits}f}" if isinstance(cell, float) else str(cell) for cell in row) + " |"
+        for row in frame.iter_rows()
     ]
     return "\n".join(lines)

@@ -13,8 +13,10 @@ import numpy as np
 import polars as pl
 
 from models.domain import SERIES, Economics, Floats
+from models.forecasting import baselines
+from models.forecasting.backtest import score
 from models.forecasting.forecast import Forecast
-from models.forecasting.inputs import locate, panels
+from models.forecasting.inputs import Spec, locate, panels
 from models.replenishment.policies import POLICIES
 from models.twin.network import Network
 from models.twin.scorecard import PairedDifference, champion, scorecard
@@ -27,6 +29,8 @@ RETRAIN = 5
 #: What most companies run today: the policy to beat until a rehearsal says otherwise.
 INCUMBENT = "eoq_reorder_point"
 CANDIDATES = ("quantile_order_up_to", "eoq_reorder_point", "min_max")
+#: What the forecasts are shown beside; one season is a week of days, a year of weeks or months.
+BASELINES: dict[str, baselines.Method] = {"seasonal_naive": baselines.seasonal_naive, "moving_average": baselines.moving_average}
 #: History that knows no stock starts every policy alike, with this many review intervals of mean demand on hand and a full pipeline.
 ASSUMED_COVER = 1.4
 
@@ -49,6 +53,7 @@ class Replay:
     results: dict[str, SimulationResult]
     champion: str
     rivals: dict[str, PairedDifference]
+    scores: pl.DataFrame
 
     def judged_against(self, incumbent: str) -> Replay:
         """The same replay with the champion chosen against this incumbent, if it was replayed."""
@@ -59,7 +64,7 @@ class Replay:
 
     def scorecard(self) -> dict[str, Any]:
         """{champion, policies: {name: costs, service, by_period}} plus every rival's paired difference to the incumbent."""
-        card = scorecard(self.results, self.champion)
+        card = scorecard(self.results, self.champion) | {"forecasts": self.scores.to_dicts()}
         for name, policy in card["policies"].items():
             for k, entry in enumerate(policy["by_period"]):
                 entry["period_start"] = self.periods[k].isoformat()
@@ -234,7 +239,32 @@ def replay(
             forecaster=paths, phase=calendar, order_periods=last,
         )  # fmt: skip
     best, rivals = choose(results, incumbent if incumbent in results else policies[0], nodes)
-    return Replay(nodes, days, results, best, rivals)
+    scores = score_forecasts(forecasts, days, past, revealed.astype(np.float64), nodes, spec)
+    return Replay(nodes, days, results, best, rivals, scores)
+
+
+def score_forecasts(
+    forecasts: dict[date, Forecast], days: list[date], past: Floats, revealed: Floats, nodes: pl.DataFrame, spec: Spec
+) -> pl.DataFrame:
+    """Rolling origins: every decision's forecast against what came, beside the baselines on the same origins and series.
+
+    Returns method, wape, bias and crps, averaged over the origins whose whole horizon lies inside the replay (none: no rows).
+    """
+    rows = []
+    for day, ours in forecasts.items():
+        first = days.index(day)
+        if first + spec.horizon > len(days):
+            continue
+        node = locate(ours.keys, nodes)
+        actual = revealed[node, first : first + spec.horizon]
+        history = np.concatenate([past[node], revealed[node, :first]], axis=1)
+        made = {"xgboost": ours} | {
+            name: baselines.forecast(method, ours.keys, history, day, spec, ours.quantiles) for name, method in BASELINES.items()
+        }
+        rows += [{"method": name, "origin": day, **score(forecast, actual)} for name, forecast in made.items()]
+    if not rows:
+        return pl.DataFrame(schema={"method": pl.String, "wape": pl.Float64, "bias": pl.Float64, "crps": pl.Float64})
+    return pl.DataFrame(rows).group_by("method").agg(pl.col("wape", "bias", "crps").mean()).sort("wape")
 
 
 def choose(results: dict[str, SimulationResult], incumbent: str, nodes: pl.DataFrame) -> tuple[str, dict[str, PairedDifference]]:

@@ -27,16 +27,18 @@ def rehearse(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterato
     """Rehearse again when a review interval has passed; until then the champion stands."""
     home = lakehouse.open_home()
     demand = open_demand(home)
-    champions = champion_is_current(home, demand)
+    champions, shown = champion_is_current(home, demand), {}
     if champions is None:
         result = rehearse_candidates(home, demand, progress=context.log.info)
         champions = champions_frame(result, context.run_id, demand.timeline.now_at)
         decisions.record(home.decisions, context.run_id, "champions", champions)
+        shown["forecasts_on_rolling_origins"] = dg.MetadataValue.md(charts.markdown(result.scores, digits=3))
     yield dg.MaterializeResult(
         asset_key=["decisions", "champions"],
         metadata={
             "champion": champions.filter("is_champion")["policy"].item(),
             "cost": dg.MetadataValue.md(charts.markdown(champions.select("policy", "holding_cost", "shortage_cost", "total_cost"))),
+            **shown,
             "costs": charts.metadata(charts.policy_costs(champions)),
         },
     )
