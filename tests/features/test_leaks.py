@@ -25,12 +25,17 @@ def asked(days: list[float], **keys: object) -> pl.DataFrame:
     return pl.DataFrame({"event_timestamp": stamps}).with_columns(**columns)
 
 
-def without_cutoff(store: FeatureStore, name: str, event: str, feature: str) -> FeatureView:
-    """The same view over the same table with its known-at column left out: what a naive store would serve."""
+def without_cutoff(store: FeatureStore, warehouse: Path, name: str, event: str, feature: str) -> FeatureView:
+    """The same view over the same rows with its known-at column left out: what a naive store would serve.
+
+    The rows are copied in the order they became known: where event times tie, the row stored last is served.
+    """
     view = next(view for view in VIEWS if view.name == name)
+    with duckdb.connect(str(warehouse)) as con:
+        con.execute(f"CREATE TABLE features.leaky_{name} AS SELECT * FROM {view.batch_source.table} ORDER BY {event}, known_at")
     item = Entity(name="item", join_keys=["item_id"])
     location = Entity(name="location", join_keys=["location_id"])
-    source = WarehouseSource(view.batch_source.table, name=f"leaky_{name}", timestamp_field=event)
+    source = WarehouseSource(f"features.leaky_{name}", name=f"leaky_{name}", timestamp_field=event)
     kinds = [Field(name=key, dtype=KEY_TYPES.get(key, String)) for key in ("item_id", "location_id")]
     leaky = FeatureView(name=f"leaky_{name}", entities=[item, location], schema=[*kinds, Field(name=feature, dtype=Float32)], source=source)
     store.apply([item, location, leaky])
@@ -42,7 +47,7 @@ def test_a_late_correction_is_not_seen_before_it_was_known_and_would_be_without_
     day = CORRECTED + 1.0  # the morning after the corrected day; the correction came nine days later
     honest = training_frame(store, asked([day]), "demand_v1")["demand_lag_1"].item()
     assert honest == CORRECTED % 5 + 1
-    without_cutoff(store, "demand_stats", "event_at", "demand_lag_1")
+    without_cutoff(store, own, "demand_stats", "event_at", "demand_lag_1")
     leaked = store.get_historical_features(asked([day]).to_arrow(), ["leaky_demand_stats:demand_lag_1"]).to_arrow()
     assert leaked["demand_lag_1"].to_pylist() == [50.0], "the canary: without the cutoff the correction leaks, so this test can fail"
 
