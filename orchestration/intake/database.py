@@ -55,6 +55,8 @@ def pull_database(source_id: str, options: Database, inbox: Path, *, where: str 
 
 
 def _engine(url: str, where: str) -> sa.Engine:
+    if url.startswith("postgresql://"):  # SQLAlchemy would ask for psycopg2; the driver we lock is its successor
+        url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     try:
         return sa.create_engine(url, poolclass=sa.pool.NullPool)
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError):

@@ -50,7 +50,7 @@ def source(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
         pytest.skip("STOCKHOUSE_POSTGRES_URL is not set")
     url = str(POSTGRES) if request.param == "postgresql" else f"sqlite:///{tmp_path / 'erp.sqlite'}"
     monkeypatch.setenv("SHOP_DATABASE_URL", url)
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
     table = _orders(engine, f"orders_{uuid.uuid4().hex[:8]}")
     yield engine, table
     table.drop(engine)
