@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 
 from models.domain import QUANTILES
-from orchestration import safekeeping, show, snapshots
+from orchestration import STATIONS, safekeeping, show, snapshots
 from orchestration import trace as tracing
 from orchestration.desk import bench, desk
 from orchestration.home import DEFAULT_HOME, Home, HomeError
@@ -91,6 +91,8 @@ def run(
 ) -> None:
     """Run the line: land what is new, rebuild the truth, forecast, rehearse, write the orders, publish."""
     with _clear_errors():
+        if until not in STATIONS:
+            raise ValueError(f"there is no station '{until}'; the line is {' → '.join(STATIONS)}")
         place, report = _bring_up_to_date(world, data, home, as_of, until)
         _emit(as_json, report, show.run_result(place, report, until))
 

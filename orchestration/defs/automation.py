@@ -5,11 +5,9 @@ from collections.abc import Iterator
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from orchestration import intake
+from orchestration import STATIONS, intake
 from orchestration.defs.resources import Lakehouse
 
-#: The line, in the order data flows down it; each is a group of assets.
-STATIONS = ("land", "transform", "features", "forecast", "rehearse", "replenish", "publish")
 WRITER = {"dagster/concurrency_key": "warehouse_writer"}  # one process writes to DuckDB at a time
 
 
