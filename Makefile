@@ -16,12 +16,12 @@ $(UV):
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 $(VENV)/.installed: requirements.lock pyproject.toml | $(UV)
-	$(UV) pip install --no-config --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install --no-config --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	$(UV) pip install --no-config --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
-	$(UV) pip install --no-config --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	$(UV) pip install --no-config --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	@touch $@
 
 install: $(VENV)/.installed ## set up the environment from the lock

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import polars as pl
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +16,8 @@ from orchestration import decisions
 from orchestration.home import Home
 
 ORDERS_SHOWN = 12
+#: From so many columns on there is room for the reasons inside the table of orders.
+WIDE = 150
 
 STEPS = {
     "land": "landing extracts",
@@ -82,7 +84,7 @@ def run_result(home: Home, report: dict[str, Any], until: str) -> Group:
     if until in ("replenish", "publish"):
         lines, champions = decisions.latest(home.decisions, "order_lines"), decisions.latest(home.decisions, "champions")
         if lines is not None:
-            parts.append(order_table(lines))
+            parts.append(OrderTable(lines))
         if champions is not None:
             parts.append(champion_table(champions))
     parts.append(Text(_summary(report)))
@@ -91,30 +93,41 @@ def run_result(home: Home, report: dict[str, Any], until: str) -> Group:
     return Group(*parts)
 
 
-def order_table(lines: pl.DataFrame) -> Table:
-    """The largest order lines by value, with the legacy quantities beside."""
-    shown = lines.sort("value", descending=True).head(ORDERS_SHOWN)
-    table = Table(title=f"Proposed orders: {len(lines)} lines, the {len(shown)} largest by value")
-    for name in ("kind", "item", "to", "from"):
-        table.add_column(name)
-    for name in ("quantity", "EOQ + ROP", "min-max", "value"):
-        table.add_column(name, justify="right")
-    table.add_column("due")
-    table.add_column("why", overflow="fold", ratio=1)
-    for row in shown.iter_rows(named=True):
-        table.add_row(
-            row["kind"], row["item_id"], row["location_id"], row["from_id"], f"{row['quantity']:,.0f}", f"{row['eoq_quantity']:,.0f}",
-            f"{row['min_max_quantity']:,.0f}", f"{row['value']:,.2f}", str(row["due_on"]), row["reason"],
-        )  # fmt: skip
-    return table
+class OrderTable:
+    """The largest order lines by value, with the legacy quantities beside; reasons stand in the table or, on a narrow screen, below."""
+
+    def __init__(self, lines: pl.DataFrame) -> None:
+        self.shown = lines.sort("value", descending=True).head(ORDERS_SHOWN)
+        self.title = f"Proposed orders: {len(lines)} lines, the {len(self.shown)} largest by value"
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        is_wide = options.max_width >= WIDE
+        table = Table(title=self.title, padding=(0, 1) if is_wide else 0)
+        for name in ("kind", "item", "to", "from"):
+            table.add_column(name)
+        for name in ("quantity", "EOQ + ROP" if is_wide else "EOQ", "min-max", "value"):
+            table.add_column(name, justify="right")
+        table.add_column("due")
+        if is_wide:
+            table.add_column("why", overflow="fold", ratio=1)
+        for row in self.shown.iter_rows(named=True):
+            cells = [
+                row["kind"], row["item_id"], row["location_id"], row["from_id"], f"{row['quantity']:,.0f}", f"{row['eoq_quantity']:,.0f}",
+                f"{row['min_max_quantity']:,.0f}", f"{row['value']:,.2f}", str(row["due_on"]),
+            ]  # fmt: skip
+            table.add_row(*cells, *([row["reason"]] if is_wide else []))
+        yield table
+        if not is_wide:
+            for row in self.shown.iter_rows(named=True):
+                yield Text.assemble((f"{row['item_id']} to {row['location_id']}: ", "bold"), row["reason"])
 
 
 def champion_table(champions: pl.DataFrame) -> Table:
     """What each policy would have cost over the replayed weeks, and how sure the difference is."""
-    table = Table(title="Rehearsed in the twin: cost over the replayed weeks")
-    table.add_column("policy")
-    for name in ("holding", "shortage", "total", "against the champion", "95 % interval"):
-        table.add_column(name, justify="right")
+    table = Table(title="Rehearsed in the twin: cost over the replayed weeks", padding=0)
+    table.add_column("policy", no_wrap=True)
+    for name in ("holding", "shortage", "total", "to champion", "95 % interval"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in champions.sort("total_cost").iter_rows(named=True):
         mark = " ★" if row["is_champion"] else ""
         difference = "" if row["is_champion"] else f"{row['mean_difference']:+,.0f}"
