@@ -5,12 +5,14 @@
       current.json                    the same, for those who cannot follow a link
       versions/000012/stockhouse.duckdb, snapshot.json, parquet/marts/fct_demand.parquet ...
 
-A version is written aside under another name and never changed afterwards; old ones are removed once `keep` newer exist.
+A version is written aside under another name and never changed afterwards; old ones are removed once `keep` newer exist. A Parquet
+copy whose table says what it said in the version before is that version's file under a second name.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -37,13 +39,14 @@ class PublishError(Exception):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One published version: its file, the run it shows, and how many rows each table has."""
+    """One published version: its file, the run it shows, how many rows each table has, and a fingerprint of what each says."""
 
     version: int
     run_id: str
     published_at: str
     folder: Path
     tables: dict[str, int]
+    fingerprints: dict[str, str]
 
     @property
     def path(self) -> Path:
@@ -86,8 +89,9 @@ def publish(
         version = max(_versions(target), default=0) + 1
         aside = target / "versions" / f"{version:06d}.aside"
         aside.mkdir()
-        tables = _write(warehouse, aside, version, run_id, moment, schemas)
-        snapshot = Snapshot(version, run_id, moment, target / "versions" / f"{version:06d}", tables)
+        before = current(target) if (target / "current").is_symlink() else None
+        tables, fingerprints = _write(warehouse, aside, version, run_id, moment, schemas, before)
+        snapshot = Snapshot(version, run_id, moment, target / "versions" / f"{version:06d}", tables, fingerprints)
         _describe(snapshot, aside / "snapshot.json")
         _seal(aside)
         os.rename(aside, snapshot.folder)
@@ -104,7 +108,7 @@ def current(target: Path) -> Snapshot:
         raise PublishError(f"Nothing is published in {target} yet. Run `stockhouse run` first.")
     folder = link.resolve()
     said = json.loads((folder / "snapshot.json").read_text(encoding="utf-8"))
-    return Snapshot(said["version"], said["run_id"], said["published_at"], folder, said["tables"])
+    return Snapshot(said["version"], said["run_id"], said["published_at"], folder, said["tables"], said.get("fingerprints", {}))
 
 
 def _versions(target: Path) -> list[int]:
@@ -119,8 +123,10 @@ def _literal(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _write(warehouse: Path, aside: Path, version: int, run_id: str, moment: str, schemas: tuple[str, ...]) -> dict[str, int]:
-    """Copy the schemas with their comments into a new file and to Parquet; returns the rows of each table."""
+def _write(
+    warehouse: Path, aside: Path, version: int, run_id: str, moment: str, schemas: tuple[str, ...], before: Snapshot | None
+) -> tuple[dict[str, int], dict[str, str]]:
+    """Copy the schemas with their comments into a new file and to Parquet; returns the rows and the fingerprint of each table."""
     if not warehouse.exists():
         raise PublishError(f"There is no warehouse at {warehouse}. Run the line first.")
     source = _quote(warehouse.stem)  # dbt's views name the database by its file
@@ -129,14 +135,19 @@ def _write(warehouse: Path, aside: Path, version: int, run_id: str, moment: str,
         con.execute(f"attach {_literal(str(warehouse))} as {source} (read_only)")
         con.execute(f"attach {_literal(str(aside / FILE))} as snapshot (storage_version '{STORAGE_VERSION}')")
         rows: dict[str, int] = {}
+        fingerprints: dict[str, str] = {}
         for schema, table in _listed(con, warehouse.stem, schemas):
             name = f"{_quote(schema)}.{_quote(table)}"
             con.execute(f"create schema if not exists snapshot.{_quote(schema)}")
             con.execute(f"create table snapshot.{name} as from {source}.{name}")
-            (rows[f"{schema}.{table}"],) = con.execute(f"select count(*) from snapshot.{name}").fetchone() or (0,)
-            (aside / "parquet" / schema).mkdir(parents=True, exist_ok=True)
-            file = _literal(str(aside / "parquet" / schema / f"{table}.parquet"))
-            con.execute(f"copy snapshot.{name} to {file} (format parquet, compression zstd)")
+            told = f"{schema}.{table}"
+            rows[told], fingerprints[told] = _fingerprint(con, name)
+            file = Path("parquet") / schema / f"{table}.parquet"
+            (aside / file).parent.mkdir(parents=True, exist_ok=True)
+            if before and before.fingerprints.get(told) == fingerprints[told] and (before.folder / file).exists():
+                _same_file(before.folder / file, aside / file)
+            else:
+                con.execute(f"copy snapshot.{name} to {_literal(str(aside / file))} (format parquet, compression zstd)")
         if not rows:
             raise PublishError(f"{warehouse} has nothing to publish in {', '.join(schemas)}. Run the line up to replenish first.")
         _copy_comments(con, warehouse.stem, schemas)
@@ -152,7 +163,23 @@ def _write(warehouse: Path, aside: Path, version: int, run_id: str, moment: str,
             con.execute(
                 "comment on table snapshot.published.world is 'The company, its currency, its calendar, and how far the data reach.'"
             )
-    return rows
+    return rows, fingerprints
+
+
+def _fingerprint(con: duckdb.DuckDBPyConnection, name: str) -> tuple[int, str]:
+    """How many rows a table of the snapshot has, and a number that says what is in it: its columns and its rows in any order."""
+    columns = con.execute(f"describe snapshot.{name}").fetchall()
+    rows, total = con.execute(f"select count(*), coalesce(sum(hash(line)::hugeint), 0) from snapshot.{name} as line").fetchone() or (0, 0)
+    said = repr((duckdb.__version__, [column[:2] for column in columns], rows, total))
+    return rows, hashlib.sha256(said.encode()).hexdigest()
+
+
+def _same_file(old: Path, new: Path) -> None:
+    """Give an unchanged, read-only file a second name, or a copy where the file system has no second names."""
+    try:
+        os.link(old, new)
+    except OSError:
+        shutil.copyfile(old, new)
 
 
 def _listed(con: duckdb.DuckDBPyConnection, database: str, schemas: tuple[str, ...]) -> list[tuple[str, str]]:

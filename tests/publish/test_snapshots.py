@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -71,6 +72,39 @@ def test_clients_from_duckdb_1_2_on_can_read_the_file(warehouse: Path, target: P
     storage_format = int.from_bytes(header[12:20], "little")  # 64 = every DuckDB from 0.9, 65 = 1.2, 66 = 1.3, 67 = 1.4
     assert header[8:12] == b"DUCK"
     assert storage_format <= 65
+
+
+@pytest.mark.parametrize("has_second_names", [True, False], ids=["hard links", "a file system without them"])
+def test_parquet_of_an_unchanged_table_is_the_file_of_the_version_before(
+    has_second_names: bool, warehouse: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Path) -> None:
+        raise OSError(errno.EPERM, "no hard links here")
+
+    if not has_second_names:
+        monkeypatch.setattr(os, "link", refuse)
+    first = publish(warehouse, target, "run-1", AT)
+    with duckdb.connect(str(warehouse)) as con:
+        con.execute("update decisions.order_lines set quantity = quantity + 12, value = (quantity + 12) * unit_cost")
+        con.execute("create or replace table marts.fct_demand as from marts.fct_demand order by known_at desc")  # the same, shuffled
+    second = publish(warehouse, target, "run-2", AT, keep=1)
+    assert not first.folder.exists()
+    files = {table: second.parquet / f"{table.replace('.', '/')}.parquet" for table in second.tables}
+    with duckdb.connect() as con, second.connect() as published:
+        for table, file in files.items():
+            assert con.execute(f"select count(*) from '{file}'").fetchone() == (second.tables[table],)
+            assert file.stat().st_mode & 0o222 == 0
+        changed = "select sum(quantity) from {}"
+        told = published.execute(changed.format("decisions.order_lines")).fetchone()
+        assert con.execute(changed.format(f"'{files['decisions.order_lines']}'")).fetchone() == told
+    unchanged = {table for table in second.tables if second.fingerprints[table] == first.fingerprints[table]}
+    assert unchanged == set(second.tables) - {"decisions.order_lines"}
+
+
+def test_unchanged_parquet_takes_no_second_room(warehouse: Path, target: Path) -> None:
+    first, second = publish(warehouse, target, "run-1", AT), publish(warehouse, target, "run-2", AT)
+    for file in first.parquet.rglob("*.parquet"):
+        assert file.samefile(second.parquet / file.relative_to(first.parquet))
 
 
 def test_a_snapshot_cannot_be_written(warehouse: Path, target: Path) -> None:
