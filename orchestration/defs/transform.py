@@ -58,13 +58,13 @@ def fingerprint(con: duckdb.DuckDBPyConnection, keys: Sequence[dg.AssetKey], pro
 
 def was_built(con: duckdb.DuckDBPyConnection, asked: str) -> bool:
     """Whether the last build that succeeded, tests and all, was of exactly this."""
-    con.execute("create table if not exists raw.built (fingerprint varchar)")
-    return con.execute("select 1 from raw.built where fingerprint = ?", [asked]).fetchone() is not None
+    con.execute("create schema if not exists transform; create table if not exists transform.builds (fingerprint varchar)")
+    return con.execute("select 1 from transform.builds where fingerprint = ?", [asked]).fetchone() is not None
 
 
 def mark_built(con: duckdb.DuckDBPyConnection, asked: str) -> None:
     """Remember a build that succeeded; older ones no longer describe the tables."""
     con.execute("begin")
-    con.execute("delete from raw.built")
-    con.execute("insert into raw.built values (?)", [asked])
+    con.execute("delete from transform.builds")
+    con.execute("insert into transform.builds values (?)", [asked])
     con.execute("commit")
