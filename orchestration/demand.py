@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -22,6 +23,8 @@ from orchestration.timeline import UTC, Timeline
 ORIGINS = 104
 #: Training rows a series: more takes longer and, on the sample's replay, costs no less.
 ROWS_A_SERIES = 200
+#: Feature rows are pulled for so many (series, origin, target) at a time: a pull costs its start, and memory sets the limit.
+PULLED_ROWS = 1_000_000
 STAMP = "event_timestamp"  # Feast's name for "as known at"
 
 
@@ -69,7 +72,19 @@ class Demand:
 
     def predict(self, model: DemandModel, origin: date, levels: tuple[float, ...] = PATH_LEVELS) -> Forecast:
         """Forecast the horizon from an origin with what is known at its midnight."""
-        return model.predict(self.features_at([origin]), self.plans(self._ahead(origin), origin), levels)
+        return model.predict(*next(self.outlooks([origin])), levels)
+
+    def outlooks(self, origins: list[date]) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+        """For each origin in turn the feature rows and the plans for its horizon, both as known at its midnight; few pulls for many."""
+        at_once = max(1, PULLED_ROWS // (len(self.series) * (self.horizon + 2)))
+        for some in (origins[k : k + at_once] for k in range(0, len(origins), at_once)):
+            features = self.features_at(some)
+            ahead = [(origin, target, self.timeline.cutoff(origin)) for origin in some for target in self._ahead(origin)]
+            asked = pl.DataFrame(ahead, schema=["origin", "target_on", STAMP], orient="row")
+            plans = training_frame(self.store, self.series.join(asked, how="cross"), "plans_v1")
+            for origin in some:
+                is_here = pl.col("origin") == origin
+                yield features.filter(is_here), plans.filter(is_here).drop("origin")
 
     def known_by(self, con: duckdb.DuckDBPyConnection, start: date) -> Demand:
         """The same demand with only the series that had any history before `start`."""

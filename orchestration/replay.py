@@ -15,7 +15,7 @@ import polars as pl
 from models.domain import SERIES, Economics, Floats
 from models.forecasting import baselines
 from models.forecasting.backtest import score
-from models.forecasting.forecast import Forecast
+from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.forecasting.inputs import Spec, locate, panels
 from models.replenishment.policies import POLICIES
 from models.twin.network import Network
@@ -219,11 +219,11 @@ def replay(
     decisions = [days[k] for k in range(0, last, timeline.review)]
     forecasts = {}
     model = None
-    for k, day in enumerate(decisions):
+    for k, (day, outlook) in enumerate(zip(decisions, demand.outlooks(decisions), strict=True)):
         tell(f"forecasting at decision {k + 1} of {len(decisions)}")
         if model is None or k % RETRAIN == 0:
             model = demand.train(day)
-        forecasts[day] = demand.predict(model, day)
+        forecasts[day] = model.predict(*outlook, PATH_LEVELS)
 
     @lru_cache(maxsize=2)
     def paths(t: int) -> Floats:
