@@ -68,7 +68,7 @@ def validate(
     data_docs_dir: where to write Great Expectations' Data Docs (a site a gate). results_dir: keeps one Parquet file a validation.
     Raises GateError if a table is missing or a law cannot be evaluated: what cannot be checked does not pass.
     """
-    _require(warehouse, gate)
+    deliveries = _require(warehouse, gate)
     from orchestration.expectations.great import validation  # noqa: PLC0415 - Great Expectations takes seconds to import
 
     found: dict[str, Any] = {}
@@ -79,18 +79,21 @@ def validate(
             write_docs(run.context, gate, found, data_docs_dir / gate.name)
     outcomes = [_outcome(law, found[law.name]) for law in gate.laws]
     if results_dir is not None:
-        _keep(results_dir, gate, run_id, outcomes)
+        _keep(results_dir, gate, run_id, deliveries, outcomes)
     return outcomes
 
 
-def _require(warehouse: Path, gate: Gate) -> None:
+def _require(warehouse: Path, gate: Gate) -> int | None:
+    """Refuse a warehouse that lacks a table under test; how many deliveries it has read, where it has a manifest."""
     if not warehouse.exists():
         raise GateError(f"Gate {gate.name}: there is no warehouse at {warehouse}. Run the line up to the station before it first.")
     with duckdb.connect(str(warehouse), read_only=True) as con:
         listed = con.execute("select table_schema || '.' || table_name from information_schema.tables").fetchall()
-    present = {name for (name,) in listed}
-    if missing := [table for table in gate.tables if table not in present]:
-        raise GateError(f"Gate {gate.name}: the warehouse has no table {', '.join(missing)}. Run the station that makes it first.")
+        present = {name for (name,) in listed}
+        if missing := [table for table in gate.tables if table not in present]:
+            raise GateError(f"Gate {gate.name}: the warehouse has no table {', '.join(missing)}. Run the station that makes it first.")
+        read = con.execute("select count(*) from raw.manifest").fetchone() if "raw.manifest" in present else None
+    return read[0] if read else None
 
 
 def _of_run(law: Law, gate: Gate, run_id: str) -> Law:
@@ -121,21 +124,24 @@ def require_open(results_dir: Path, gate: Gate) -> None:
 
 
 def history(results_dir: Path, gate: Gate) -> pl.DataFrame:
-    """Every kept outcome of a gate, oldest first: run_id, checked_at (UTC) and the fields of CheckOutcome; failed_rows as JSON."""
+    """Every kept outcome of a gate, oldest first: run_id, checked_at (UTC), how many deliveries had been read by then, and the fields
+    of CheckOutcome; failed_rows as JSON."""
     files = sorted(results_dir.glob(f"{gate.name}-*.parquet"))
-    return pl.concat([pl.read_parquet(file) for file in files]).sort("checked_at", "name") if files else pl.DataFrame(schema=_KEPT)
+    kept = [pl.DataFrame(schema=_KEPT), *(pl.read_parquet(file) for file in files)]
+    return pl.concat(kept, how="diagonal").sort("checked_at", "name")
 
 
 _KEPT: dict[str, Any] = {
-    "gate": pl.String, "run_id": pl.String, "checked_at": pl.Datetime("us"), "name": pl.String, "table": pl.String, "passed": pl.Boolean,
-    "severity": pl.String, "observed": pl.Int64, "failed_rows": pl.String, "description": pl.String, "summary": pl.String,
+    "gate": pl.String, "run_id": pl.String, "checked_at": pl.Datetime("us"), "deliveries": pl.Int64, "name": pl.String,
+    "table": pl.String, "passed": pl.Boolean, "severity": pl.String, "observed": pl.Int64, "failed_rows": pl.String,
+    "description": pl.String, "summary": pl.String,
 }  # fmt: skip
 
 
-def _keep(folder: Path, gate: Gate, run_id: str, outcomes: Sequence[CheckOutcome]) -> None:
+def _keep(folder: Path, gate: Gate, run_id: str, deliveries: int | None, outcomes: Sequence[CheckOutcome]) -> None:
     """One Parquet file a validation, whole or not at all: the history of what the gates found."""
     moment = datetime.now(UTC).replace(tzinfo=None)
-    said = {"gate": gate.name, "run_id": run_id, "checked_at": moment}
+    said = {"gate": gate.name, "run_id": run_id, "checked_at": moment, "deliveries": deliveries}
     rows = [
         {**said, **asdict(outcome), "failed_rows": json.dumps(outcome.failed_rows, default=str), "summary": outcome.summary}
         for outcome in outcomes

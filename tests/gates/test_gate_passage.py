@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -25,9 +26,9 @@ def warehouse(tmp_path: Path) -> Path:
     return found(tmp_path / "warehouse.duckdb")
 
 
-def plant(warehouse: Path, statement: str) -> None:
+def plant(warehouse: Path, statement: str) -> list[Any]:
     with duckdb.connect(str(warehouse)) as con:
-        con.execute(statement)
+        return con.execute(statement).fetchall()
 
 
 def test_the_warehouse_can_be_written_by_another_process_after_a_gate(warehouse: Path) -> None:
@@ -47,6 +48,7 @@ def test_an_error_closes_the_gate_and_a_mended_run_opens_it(warehouse: Path, tmp
     require_open(results, ORDERS_OUT)
     kept = history(results, ORDERS_OUT)
     assert kept.group_by("checked_at").len()["len"].to_list() == [len(ORDERS_OUT.laws)] * 2
+    assert kept["deliveries"].unique().to_list() == [len(plant(warehouse, "from raw.manifest"))]  # how far the archive had been read
 
 
 def test_a_broken_warning_leaves_the_gate_open(warehouse: Path, tmp_path: Path) -> None:
