@@ -6,17 +6,16 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from orchestration import procuring
 from orchestration.home import DEFAULT_HOME, Home, HomeError
 from orchestration.landing import World, quarantine
 from orchestration.ledger import Ledger, LedgerError
 from orchestration.ledger.audit import audit as audit_ledger
-from orchestration.ledger.partners import folder_partners
 
 HomeFolder = Annotated[Path, typer.Option("--home", envvar="STOCKHOUSE_HOME", help="Where this company's lakehouse lives.")]
 References = Annotated[list[str], typer.Argument(help="Documents: by id, intent key or order id.")]
@@ -28,19 +27,11 @@ bench = typer.Typer(no_args_is_help=True, help="Rows that could not be loaded: l
 
 
 @contextmanager
-def ledger_of(home: Path) -> Iterator[tuple[Ledger, datetime, Home]]:
-    """The home's ledger and its Now; what the ledger refuses is told in one line, exit code 2."""
-    from orchestration.timeline import Timeline
-
+def desk_of(home: Path) -> Iterator[procuring.Desk]:
+    """The home's ledger, its Now and its partners; what the ledger refuses is told in one line, exit code 2."""
     try:
-        place = Home.open(home)
-        with place.connect(read_only=True) as con:
-            now = Timeline.read(con).now_at
-        ledger = Ledger.open(place.ledger_url)
-        try:
-            yield ledger, now, place
-        finally:
-            ledger.close()
+        with procuring.open_desk(Home.open(home)) as opened:
+            yield opened
     except (LedgerError, HomeError, ValueError, LookupError) as error:
         say(f"error {error}", to=sys.stderr)
         raise typer.Exit(2) from error
@@ -54,29 +45,29 @@ def say(text: str, to: Any = None) -> None:
 @desk.command()
 def approve(references: References, by: By, home: HomeFolder = Path(DEFAULT_HOME)) -> None:
     """Approve requisitions; nobody approves what they proposed."""
-    with ledger_of(home) as (ledger, now, _):
-        say("\n".join(ledger.approve(references, by, now)))
+    with desk_of(home) as at:
+        say("\n".join(at.ledger.approve(references, by, at.now, procuring.evidence(at))))
 
 
 @desk.command()
 def reject(references: References, by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME)) -> None:
     """Reject requisitions; the robot does not propose the same need again in this review period."""
-    with ledger_of(home) as (ledger, now, _):
-        say("\n".join(ledger.reject(references, by, now, reason)))
+    with desk_of(home) as at:
+        say("\n".join(at.ledger.reject(references, by, at.now, reason)))
 
 
 @desk.command()
 def firm(references: References, by: By, home: HomeFolder = Path(DEFAULT_HOME)) -> None:
     """Firm requisitions: plans no longer change them, and they count in the stock position."""
-    with ledger_of(home) as (ledger, now, _):
-        say("\n".join(ledger.firm(references, by, now)))
+    with desk_of(home) as at:
+        say("\n".join(at.ledger.firm(references, by, at.now)))
 
 
 @desk.command()
 def cancel(references: References, by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME)) -> None:
     """Cancel orders and requisitions; the budget they held is released."""
-    with ledger_of(home) as (ledger, now, _):
-        say("\n".join(ledger.cancel(references, by, now, reason)))
+    with desk_of(home) as at:
+        say("\n".join(at.ledger.cancel(references, by, at.now, reason)))
 
 
 @desk.command()
@@ -84,39 +75,41 @@ def send(
     really: Annotated[bool, typer.Option("--send", help="Send; without it the documents are only written as a preview.")] = False,
     home: HomeFolder = Path(DEFAULT_HOME),
 ) -> None:
-    """Send approved orders to the suppliers' folders; a dry run unless --send is given."""
-    with ledger_of(home) as (ledger, now, place):
-        suppliers = sorted({str(document.from_id) for document in ledger.lines() if document.kind == "purchase"})
-        with place.connect(read_only=True) as con:
-            currency = con.execute("select currency from raw.world").fetchone()
-        partners = folder_partners(suppliers, place.state / "partners", currency[0] if currency else "EUR")
+    """Send approved orders to the suppliers; a dry run, with the requisitions in it, unless --send is given."""
+    with desk_of(home) as at:
         if really:
-            say(str(ledger.send(partners, now)))
+            say(str(at.ledger.send(at.partners, at.now)))
         else:
-            say("\n".join(str(path) for path in ledger.preview(partners, now)) or "nothing is approved and unsent")
+            say("\n".join(str(path) for path in procuring.dry_run(at)) or "nothing is proposed or approved and unsent")
 
 
 @desk.command()
 def stop(by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME)) -> None:
     """The kill switch: nothing is sent until `resume`, also after a restart."""
-    with ledger_of(home) as (ledger, now, _):
-        ledger.stop(by, now, reason)
+    with desk_of(home) as at:
+        at.ledger.stop(by, at.now, reason)
 
 
 @desk.command()
 def resume(by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME)) -> None:
     """Let orders be sent again."""
-    with ledger_of(home) as (ledger, now, _):
-        ledger.resume(by, now, reason)
+    with desk_of(home) as at:
+        at.ledger.resume(by, at.now, reason)
 
 
 @desk.command()
 def audit(home: HomeFolder = Path(DEFAULT_HOME)) -> None:
-    """Verify every chain and every balance of the ledger; exit code 1 if anything was altered."""
-    found = audit_ledger(Home.open(home).ledger_url)
+    """Verify every chain and every balance of the ledger, and say how far it runs by itself; exit code 1 if anything was altered."""
+    url = Home.open(home).ledger_url
+    found = audit_ledger(url)
     say("\n".join(found) or "every chain is intact and every balance adds up")
     if found:
         raise typer.Exit(1)
+    ledger = Ledger.open(url)
+    try:
+        say(json.dumps(ledger.measures(), indent=1))
+    finally:
+        ledger.close()
 
 
 @bench.command("list")

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from orchestration import STATIONS, intake
+from orchestration import STATIONS, intake, procuring, snapshots
+from orchestration.defs.procure import INBOX, INVOICES, OUTBOX
 from orchestration.defs.resources import Lakehouse
 
 WRITER = {"dagster/concurrency_key": "warehouse_writer"}  # one process writes to DuckDB at a time
@@ -39,6 +40,16 @@ def rebuild_job() -> UnresolvedAssetJobDefinition:
     )
 
 
+def procure_job() -> UnresolvedAssetJobDefinition:
+    """Hear suppliers, match goods and bills, send: reads the published snapshot and writes the ledger, so it may run beside the line."""
+    return dg.define_asset_job(
+        name="procure",
+        selection=dg.AssetSelection.groups("procure"),
+        description="From requisition to payment proposal; sends only where the run's config says `send: true`.",
+        executor_def=dg.in_process_executor,
+    )
+
+
 @dg.sensor(
     name="deliveries",
     job_name="until_land",
@@ -52,6 +63,55 @@ def deliveries(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
     yield dg.RunRequest(run_key="|".join(names)) if names else dg.SkipReason("nothing new has arrived")
 
 
+@dg.sensor(
+    name="supplier_messages",
+    job_name="procure",
+    minimum_interval_seconds=30,
+    description="Hears suppliers as soon as a message lies in one of their folders, and matches what it says.",
+)
+def supplier_messages(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """A run where a message waits; names and times are the run key, so the same mail asks once."""
+    with procuring.open_desk(lakehouse.open_home()) as desk:
+        waiting = [f"{path}@{path.stat().st_mtime_ns}" for path in desk.ledger.waiting_mail(desk.partners)]
+    if waiting:
+        yield dg.RunRequest(run_key="|".join(waiting), asset_selection=[INBOX, INVOICES])
+    else:
+        yield dg.SkipReason("no supplier has said anything new")
+
+
+@dg.sensor(
+    name="goods_and_bills",
+    job_name="procure",
+    minimum_interval_seconds=60,
+    description="Matches anew when a run has published what arrived.",
+)
+def goods_and_bills(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """A run for every published snapshot, once."""
+    try:
+        version = snapshots.current(lakehouse.open_home().published).version
+    except snapshots.PublishError:
+        yield dg.SkipReason("nothing has been published yet")
+    else:
+        yield dg.RunRequest(run_key=f"snapshot {version}", asset_selection=[INVOICES])
+
+
+@dg.sensor(
+    name="orders_to_send",
+    job_name="procure",
+    minimum_interval_seconds=60,
+    description="Approves within the limits and sends for real: who starts this sensor says yes to that. The kill switch stops it.",
+)
+def orders_to_send(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """A run where something may leave: a requisition, an approved line, or a message whose next attempt is due."""
+    with procuring.open_desk(lakehouse.open_home()) as desk:
+        due = desk.ledger.due()
+    if due is None:
+        yield dg.SkipReason("nothing is due, or the kill switch is on")
+    else:
+        config = {"ops": {"procure__send": {"config": {"send": True}}}}
+        yield dg.RunRequest(run_key=due, asset_selection=[OUTBOX], run_config=config)
+
+
 @dg.definitions
 def automation() -> dg.Definitions:
     jobs = [line_job(station) for station in STATIONS]
@@ -62,4 +122,8 @@ def automation() -> dg.Definitions:
         execution_timezone="UTC",
         description="The whole line once a day, after the night's extracts have arrived.",
     )
-    return dg.Definitions(jobs=[*jobs, facts_job(), rebuild_job()], schedules=[every_morning], sensors=[deliveries])
+    return dg.Definitions(
+        jobs=[*jobs, facts_job(), rebuild_job(), procure_job()],
+        schedules=[every_morning],
+        sensors=[deliveries, supplier_messages, goods_and_bills, orders_to_send],  # all of them off until somebody starts them
+    )

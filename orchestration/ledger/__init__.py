@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import sqlalchemy as sa
 
 from models.domain import OrderLine
 from models.procurement.approval import Evidence, Limits
@@ -25,6 +26,7 @@ from orchestration.ledger.inbox import Reception
 from orchestration.ledger.outbox import SendReport
 from orchestration.ledger.partners import Partner
 from orchestration.ledger.proposals import PLANNER, ProposalReport
+from orchestration.ledger.schema import events
 from orchestration.ledger.store import LedgerError, Store
 
 __all__ = ["ApprovalReport", "Ledger", "LedgerError", "Partner", "ProposalReport", "Receipt", "Reception", "SendReport"]
@@ -154,6 +156,15 @@ class Ledger:
         """Take every file waiting in the partners' `in` folders."""
         return dict(inbox.collect(self.store, partners, now, tolerance))
 
+    def waiting_mail(self, partners: Mapping[str, Partner]) -> list[Path]:
+        """The files that wait in the partners' `in` folders, in the order they will be taken."""
+        return [path for partner in partners.values() for path in inbox.waiting(partner)]
+
+    def due(self) -> str | None:
+        """What may leave now, as a text that changes with every event and attempt; None where nothing may, or the switch is on."""
+        with self.store.engine.connect() as connection:
+            return None if desk.is_stopped(connection) else outbox.due(connection)
+
     def record_receipts(self, receipts: Sequence[Receipt], by: str, now: datetime, tolerance: Tolerance = TOLERANCE) -> int:
         """Book goods in, purchases and transfers alike; returns how many receipts were news."""
         with self.store.writing(now) as unit:
@@ -182,6 +193,11 @@ class Ledger:
     def events(self) -> list[Event]:
         """Every event, in order of seq."""
         return [event for event, _ in self.store.chained()]
+
+    def last_known_at(self) -> datetime | None:
+        """The latest Now anything was recorded at, None while the ledger is empty."""
+        last = self.store.read(sa.select(sa.func.max(events.c.known_at)))[0][0]
+        return datetime.fromisoformat(last) if last else None
 
     def lines(self) -> list[Document]:
         """Every order line's present state, in order of document id."""

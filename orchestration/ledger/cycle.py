@@ -17,6 +17,9 @@ from orchestration.ledger.inbox import BUYER, settle
 from orchestration.ledger.schema import documents
 from orchestration.ledger.store import LedgerError, Unit
 
+#: How receipts begin that a company's own systems reported: they have landed already, and must not land again as the ledger's.
+FROM_ERP = "ERP-"
+
 
 @dataclass(frozen=True)
 class Receipt:

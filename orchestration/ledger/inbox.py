@@ -278,16 +278,20 @@ def propose_payment(unit: Unit, document: Document, invoice_id: str, by: str) ->
 def collect(store: Store, partners: Mapping[str, Partner], now: datetime, tolerance: Tolerance) -> Iterator[tuple[Path, Reception]]:
     """Take every file in the partners' `in` folders, oldest name first, and move it to `taken` beside it once it is kept."""
     for partner in partners.values():
-        if partner.address.startswith(("http://", "https://")):
-            continue
-        folder = Path(partner.address) / "in"
-        for path in sorted(path for path in folder.glob("*") if path.is_file() and not path.name.startswith(".")):
+        for path in waiting(partner):
             with store.writing(now) as unit:
                 reception = receive(unit, _bytes(path), partner, tolerance)
-            done = folder.parent / "taken"
+            done = path.parent.parent / "taken"
             done.mkdir(exist_ok=True)
             path.replace(done / path.name)
             yield path, reception
+
+
+def waiting(partner: Partner) -> list[Path]:
+    """The files in a partner's `in` folder, oldest name first; one whose name begins with a dot is still being written."""
+    if partner.address.startswith(("http://", "https://")):
+        return []
+    return sorted(path for path in (Path(partner.address) / "in").glob("[!.]*") if path.is_file())
 
 
 def _bytes(path: Path) -> bytes:

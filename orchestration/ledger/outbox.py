@@ -15,7 +15,7 @@ from models.procurement.documents import CANCELLED, REFUSED, Document
 from models.procurement.messages import MessageError, Order, OrderedLine
 from orchestration.ledger import desk
 from orchestration.ledger.partners import Partner, render
-from orchestration.ledger.schema import documents, outbox
+from orchestration.ledger.schema import documents, events, outbox
 from orchestration.ledger.store import LedgerError, Store, Unit, canonical, stamp
 from orchestration.ledger.transports import Envelope, TransportError, deliver
 
@@ -148,6 +148,17 @@ def dispatch(store: Store, partners: Mapping[str, Partner], now: datetime, hand_
         outcome = _settle(store, now, message, error)
         sent, waiting, dead = sent + (outcome == "sent"), waiting + (outcome == "pending"), dead + (outcome == "dead")
     return SendReport(sent=sent, waiting=waiting, dead=dead)
+
+
+def due(connection: sa.Connection) -> str | None:
+    """A text for the state in which a sending would find something to do: it changes with every event and attempt; None otherwise."""
+    lines = sa.select(sa.func.count()).where(sa.or_(documents.c.awaits_sending, documents.c.stage == "requisition"))
+    wall = stamp(datetime.now(UTC))
+    messages = sa.select(sa.func.count()).where(outbox.c.status == "pending", outbox.c.next_at <= wall)
+    if not (connection.scalar(lines) or connection.scalar(messages)):
+        return None
+    seq = connection.scalar(sa.select(sa.func.max(events.c.seq)))
+    return f"event {seq}, attempt {connection.scalar(sa.select(sa.func.sum(outbox.c.attempts))) or 0}"
 
 
 def _claim(store: Store, now: datetime) -> sa.Row[Any] | str | None:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote
+
+import yaml
 
 from models.procurement import edi
 from models.procurement.messages import Order, OrderedLine
 from models.procurement.x12 import Party, number
+from orchestration.ledger.store import LedgerError
 
 COLUMNS = ("line", "action", "item", "quantity", "unit cost", "value", "due on")
 US = Party("STOCKHOUSE")
 PAGE = 40  # lines on one page of paper
+#: Where a company says how its suppliers like to hear from it; a supplier it does not name gets a folder.
+FILE = "partners.yml"
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,43 @@ def folder_partners(partner_ids: Iterable[str], folder: Path, currency: str) -> 
         name: Partner(name, str(folder / quote(name, safe=" ")), currency, "x12" if len(name) <= 15 else "email")
         for name in sorted(set(partner_ids))
     }
+
+
+def read_partners(folder: Path, partner_ids: Iterable[str], currency: str) -> dict[str, Partner]:
+    """The partners a company described in `folder/partners.yml`, and a folder under it for every other one.
+
+    The file maps a partner's id to what differs: {S01: {address: "https://edi.example/in", party: {id: ACME, qualifier: ZZ}, usage: T}}.
+    Raises LedgerError naming the entry that cannot be read.
+    """
+    partners, file = folder_partners(partner_ids, folder, currency), folder / FILE
+    try:
+        said = yaml.safe_load(file.read_text(encoding="utf-8")) or {} if file.exists() else {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise LedgerError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(said, dict):
+        raise LedgerError(f"{file}: it must map partner ids to what differs for them")
+    for name, changes in said.items():
+        usual = folder_partners([str(name)], folder, currency)[str(name)]
+        partners[str(name)] = _described(usual, changes, f"{file}, partner {name}")
+    return partners
+
+
+def _described(usual: Partner, changes: Any, where: str) -> Partner:
+    """A partner with what its entry changes. Raises LedgerError for a word or value no partner has."""
+    words = [field.name for field in fields(Partner) if field.name != "partner_id"]
+    if not isinstance(changes, Mapping) or (unknown := [word for word in changes if word not in words]):
+        raise LedgerError(f"{where}: {unknown if isinstance(changes, Mapping) else changes!r} is not understood; words: {', '.join(words)}")
+    said = dict(changes)
+    for end in ("party", "ours"):
+        if end in said:
+            try:
+                said[end] = Party(**said[end])
+            except TypeError as error:
+                raise LedgerError(f"{where}: {end} is {{id: …, qualifier: …}}") from error
+    partner = replace(usual, **said)
+    if partner.form not in ("x12", "email") or partner.usage not in ("P", "T"):
+        raise LedgerError(f"{where}: form is x12 or email, usage P or T")
+    return partner
 
 
 def render(order: Order, partner: Partner, control: int, at: datetime) -> bytes:

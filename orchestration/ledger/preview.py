@@ -9,6 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from models.procurement.documents import Document
+from models.procurement.messages import MessageError
 from orchestration.ledger.outbox import to_order
 from orchestration.ledger.partners import Partner, render
 from orchestration.ledger.schema import documents
@@ -21,7 +22,7 @@ def preview(store: Store, partners: Mapping[str, Partner], now: datetime) -> lis
     """Write what a sending would send now if every requisition were approved: one file an order, in `dry_run` under the partner.
 
     Earlier dry runs are replaced. Control number and order number are given at the real sending; here the first is 1 and the
-    second is the partner's and destination's names. Raises MessageError where a partner's format cannot say an order.
+    second is the destination's name. An order the partner's format cannot say leaves the reason instead, in `.unwritable.txt`.
     """
     waiting = store.lines(sa.or_(documents.c.awaits_sending, documents.c.stage == "requisition"))
     orders: dict[tuple[str, str], list[Document]] = {}
@@ -39,6 +40,10 @@ def preview(store: Store, partners: Mapping[str, Partner], now: datetime) -> lis
             line.order_id, line.line_id = f"DRY-{location_id}"[:22], str(index)
         path = Path(partner.address) / DRY_RUN / f"{from_id}-{location_id}.{partner.suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(render(to_order(lines, lines, partner, 0, now.date()), partner, 1, now))
+        try:
+            body = render(to_order(lines, lines, partner, 0, now.date()), partner, 1, now)
+        except MessageError as error:  # the sending reports the same order as unwritable and goes on with the others
+            path, body = path.with_suffix(".unwritable.txt"), f"{error}\n".encode()
+        path.write_bytes(body)
         written.append(path)
     return written

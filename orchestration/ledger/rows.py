@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from models.procurement.documents import Document, Event, apply
+from orchestration.ledger.cycle import FROM_ERP
 from orchestration.ledger.store import canonical
 
 SOURCE = "ledger"
@@ -55,7 +56,8 @@ def canonical_rows(events: Iterable[tuple[Event, str]]) -> dict[str, pl.DataFram
         known_at = datetime.fromisoformat(event.known_at)
         ordered_at.setdefault(event.document_id, known_at)
         lineage = _lineage(event, head, known_at)
-        if document.kind == "purchase" and len(document.receipts) > receipts_before:
+        is_receipt = document.kind == "purchase" and len(document.receipts) > receipts_before
+        if is_receipt and not event.payload["receipt_id"].startswith(FROM_ERP):
             rows["receipts"].append(_receipt(document, event) | lineage("receipts", document, event.payload["receipt_id"]))
         table, facts = _order(document, ordered_at[event.document_id])
         if said.get(event.document_id) != (version := tuple(facts.values())):

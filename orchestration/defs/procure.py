@@ -1,0 +1,108 @@
+"""procure: what suppliers said is heard, goods and bills are matched, and approved orders leave; the daily line only shows them."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from orchestration import procuring
+from orchestration.defs.resources import OWNERS, Lakehouse
+
+#: The steps of the procure job, in the order they run: hear first, so that nobody chases a supplier who has answered.
+INBOX, INVOICES, OUTBOX = (dg.AssetKey(["ledger", name]) for name in ("inbox", "invoices", "outbox"))
+
+
+class Sending(dg.Config):
+    """send: hand the messages to the suppliers; otherwise they are only written as a dry run."""
+
+    send: bool = False
+
+
+@dg.multi_asset(
+    name="procure__poll",
+    specs=[
+        dg.AssetSpec(
+            INBOX,
+            group_name="procure",
+            description="What partners sent (855, 856, 810, 997), byte for byte; each is taken once, odd ones are exceptions.",
+            owners=OWNERS,
+            kinds={"sqlite"},
+        )
+    ],
+)
+def poll(lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
+    """Hear every partner out; a message that cannot be read is kept, rejected and owned by somebody."""
+    with procuring.open_desk(lakehouse.open_home()) as desk:
+        heard = procuring.poll(desk).values()
+    counts = {status: sum(reception.status == status for reception in heard) for status in ("taken", "rejected", "repeated")}
+    yield dg.MaterializeResult(asset_key=INBOX, metadata=counts | {"exceptions": sum(reception.exceptions for reception in heard)})
+
+
+@dg.multi_asset(
+    name="procure__match",
+    specs=[
+        dg.AssetSpec(
+            INVOICES,
+            group_name="procure",
+            deps=[INBOX],
+            description="Bills matched with order and receipt, three ways; those that agree are proposed for payment.",
+            owners=OWNERS,
+            kinds={"sqlite"},
+        )
+    ],
+)
+def match(lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
+    """Goods the company's systems report are booked against our orders, bills are matched, silent suppliers noticed."""
+    with procuring.open_desk(lakehouse.open_home()) as desk:
+        done = procuring.match(desk)
+        measures = desk.ledger.measures()
+    figures = {name: value for name, value in measures.items() if isinstance(value, (int, float))}
+    yield dg.MaterializeResult(asset_key=INVOICES, metadata={"receipts": done.receipts, "chased": done.chased, **figures})
+
+
+@dg.multi_asset(
+    name="procure__send",
+    specs=[
+        dg.AssetSpec(
+            OUTBOX,
+            group_name="procure",
+            deps=[INVOICES, ["ledger", "requisitions"]],
+            description="Messages to suppliers, each written with the decision that caused it and sent under one control number.",
+            owners=OWNERS,
+            kinds={"sqlite", "file"},
+        )
+    ],
+)
+def send(context: dg.AssetExecutionContext, config: Sending, lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
+    """Approve within the limits and send, where the run says so; the kill switch stops both, also in the middle."""
+    with procuring.open_desk(lakehouse.open_home()) as desk:
+        figures: dict[str, int | bool] = {"is_sending": config.send}
+        if config.send:
+            approved, sent = procuring.approve_and_send(desk)
+            for reason in sent.unwritable:
+                context.log.warning(reason)
+            figures |= {
+                "approved": len(approved.approved), "waiting_for_people": len(approved.waiting), "queued": sent.queued, "sent": sent.sent,
+                "waiting": sent.waiting, "dead": sent.dead, "unwritable": len(sent.unwritable), "is_stopped": sent.is_stopped,
+            }  # fmt: skip
+        figures["dry_run_files"] = len(procuring.dry_run(desk))
+    yield dg.MaterializeResult(asset_key=OUTBOX, metadata=figures)
+
+
+@dg.multi_asset(
+    name="publish__dry_run",
+    specs=[
+        dg.AssetSpec(
+            ["published", "dry_run"],
+            group_name="publish",
+            deps=[["published", "snapshot"], ["ledger", "requisitions"]],
+            description="The messages a sending would make now, one file an order in the supplier's dry_run folder; nothing is sent.",
+            owners=OWNERS,
+            kinds={"file"},
+        )
+    ],
+)
+def dry_run(lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
+    """The line ends with orders anybody can read; sending them is another, explicit step."""
+    with procuring.open_desk(lakehouse.open_home()) as desk:
+        files = procuring.dry_run(desk)
+    yield dg.MaterializeResult(asset_key=["published", "dry_run"], metadata={"dry_run_files": len(files)})

@@ -1,0 +1,206 @@
+"""The procure station: its jobs hear, match and send from the published snapshot, and nothing leaves unless a run says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+
+from models.domain import OrderLine
+from models.procurement import x12
+from orchestration import procuring, snapshots
+from orchestration.home import Home
+from orchestration.ledger import Ledger, LedgerError
+from orchestration.ledger.partners import FILE, read_partners
+
+NOW = datetime(2026, 1, 5)
+WORLD = """
+world: w
+currency: GBP
+plan: {grain: day, absent_sales: zero}
+sources:
+  till: {silo: erp, path: "*.csv", identity: row, known_after: 0 days, into: [sales: {item_id: i, location_id: l, event_at: d, quantity: q}]}
+"""
+
+
+def publish(home: Home, receipts: tuple[tuple[Any, ...], ...] = (), arrived: tuple[tuple[Any, ...], ...] = ()) -> None:
+    """What a run would have published of a company with one supplier that is always late."""
+    home.warehouse.unlink(missing_ok=True)
+    with duckdb.connect(str(home.warehouse)) as con:
+        con.execute("""
+            create schema raw; create schema marts; create schema metrics;
+            create table raw.world as
+            select 'w' as world, 'GBP' as currency, 'UTC' as timezone, 'day' as grain, timestamp '2026-01-05' as now_at;
+            create table marts.dim_items as select 'mug' as item_id, 'kitchen' as category, true as is_current;
+            create table marts.fct_receipts (
+                order_id varchar, line_id varchar, item_id varchar, quantity double, event_at timestamp, is_current boolean);
+            create table marts.fct_lead_times (order_id varchar, kind varchar, received_at timestamp, is_censored boolean);
+            create table metrics.kpi_supplier_performance as select 'S9' as supplier_id, 18 as due_lines, 0.0 as otif_share;
+        """)
+        for row in receipts:
+            con.execute("insert into marts.fct_receipts values (?, ?, ?, ?, ?, true)", row)
+        for row in arrived:
+            con.execute("insert into marts.fct_lead_times values (?, 'transfer', ?, false)", row)
+    snapshots.publish(home.warehouse, home.published, "run 1", NOW)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    place = Home.open(tmp_path / "home", "w")
+    publish(place)
+    return place
+
+
+@pytest.fixture
+def desk(home: Home) -> Iterator[procuring.Desk]:
+    with procuring.open_desk(home) as opened:
+        yield opened
+
+
+def out(home: Home, partner: str = "S1", kind: str = "out") -> list[Path]:
+    return sorted((home.state / "partners" / partner / kind).glob("*"))
+
+
+def test_a_batch_that_holds_the_warehouse_does_not_hold_the_desk(home: Home, line: Callable[..., OrderLine]) -> None:
+    with duckdb.connect(str(home.warehouse)), procuring.open_desk(home) as desk:
+        desk.ledger.propose([line("mug")], "run 1", desk.now)
+        assert (desk.now, procuring.approve_and_send(desk)[1].sent) == (NOW, 1)
+
+
+def test_the_desk_s_now_never_lies_before_what_it_recorded(desk: procuring.Desk, line: Callable[..., OrderLine]) -> None:
+    later = datetime(2026, 1, 9)
+    desk.ledger.propose([line("mug")], "run 2", later)
+    with procuring.open_desk(desk.home) as again:
+        assert again.now == later
+
+
+def test_goods_that_the_company_s_systems_report_are_booked_once_and_do_not_land_again(
+    desk: procuring.Desk, line: Callable[..., OrderLine]
+) -> None:
+    plan = [line("mug", 10), line("mug", 6, kind="transfer", location_id="UK", from_id="DC")]
+    desk.ledger.propose(plan, "run 1", NOW)
+    desk.ledger.approve_within_limits(NOW)
+    bought, moved = sorted(desk.ledger.lines(), key=lambda d: d.kind)
+    publish(
+        desk.home,
+        ((bought.order_id, "1", "mug", 4, datetime(2026, 1, 4)), ("OTHER", "1", "mug", 9, datetime(2026, 1, 4))),
+        ((f"{moved.order_id}/{moved.line_id}", datetime(2026, 1, 4)),),
+    )
+    assert procuring.match(desk).receipts == 2
+    assert procuring.match(desk).receipts == 0
+    bought, moved = sorted(desk.ledger.lines(), key=lambda d: d.kind)
+    assert (bought.received, bought.stage, moved.stage) == (4, "partially_received", "closed")
+    assert desk.ledger.canonical_rows()["receipts"].is_empty()
+    publish(desk.home, ((bought.order_id, "1", "mug", 10, datetime(2026, 1, 6)),))
+    assert procuring.match(desk).receipts == 1
+    assert sorted(d.received for d in desk.ledger.lines()) == [6, 10]
+    assert desk.ledger.audit() == []
+
+
+def test_a_supplier_known_to_fail_is_no_case_for_the_robot(desk: procuring.Desk, line: Callable[..., OrderLine]) -> None:
+    desk.ledger.propose([line("mug"), line("cup", from_id="S9")], "run 1", NOW)
+    approved, sent = procuring.approve_and_send(desk)
+    ((_, reasons),) = approved.waiting.values()
+    assert (len(approved.approved), sent.sent, sent.unaddressed) == (1, 1, ())
+    assert "the supplier fails with probability 95%" in reasons
+
+
+def test_the_switch_holds_approvals_and_messages(desk: procuring.Desk, line: Callable[..., OrderLine]) -> None:
+    desk.ledger.propose([line("mug")], "run 1", NOW)
+    assert desk.ledger.due() is not None
+    desk.ledger.stop("ann", NOW, "a strange plan")
+    assert desk.ledger.due() is None
+    assert procuring.approve_and_send(desk)[1].is_stopped
+    assert {d.stage for d in desk.ledger.lines()} == {"requisition"}
+    desk.ledger.resume("ann", NOW, "all is well")
+    assert procuring.approve_and_send(desk)[1].sent == 1
+    assert desk.ledger.due() is None
+
+
+def test_an_order_that_x12_cannot_say_leaves_the_reason_in_the_dry_run(desk: procuring.Desk, line: Callable[..., OrderLine]) -> None:
+    desk.ledger.propose([line("mug"), line("cup", 12_345_678.123456789, from_id="S2")], "run 1", NOW)
+    names = sorted(path.name for path in procuring.dry_run(desk))
+    assert names == ["S1-DC.edi", "S2-DC.unwritable.txt"]
+    assert "15 digits" in out(desk.home, "S2", "dry_run")[0].read_text()
+
+
+def test_partners_are_as_the_company_describes_them(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(
+        "S1: {address: 'https://edi.example/in', party: {id: ACME}, usage: T}\nS3: {form: email, mailbox: a@b.example}\n"
+    )
+    partners = read_partners(tmp_path, ["S1", "S2"], "GBP")
+    assert (partners["S1"].address, partners["S1"].their.id, partners["S1"].usage) == ("https://edi.example/in", "ACME", "T")
+    assert partners["S2"].address == str(tmp_path / "S2")
+    assert (partners["S3"].form, partners["S3"].mailbox) == ("email", "a@b.example")
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("S1: {adress: x}", r"partner S1: \['adress'\] is not understood"),
+        ("S1: nonsense", "partner S1: 'nonsense' is not understood"),
+        ("S1: {party: {name: ACME}}", "party is"),
+        ("S1: {form: fax}", "form is x12 or email"),
+        ("- S1", "must map partner ids"),
+        ("S1: {", "is no YAML"),
+    ],
+)
+def test_a_description_nobody_can_read_is_refused_with_its_place(tmp_path: Path, text: str, word: str) -> None:
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(LedgerError, match=word):
+        read_partners(tmp_path, ["S1"], "GBP")
+
+
+@pytest.fixture
+def station(home: Home, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Run the procure job's assets on the home, and read the figures they leave."""
+    from orchestration.defs import procure
+    from orchestration.defs.resources import Lakehouse
+
+    (tmp_path / "world.yml").write_text(WORLD)
+    lakehouse = Lakehouse(world=str(tmp_path), home=str(home.root))
+
+    def run(**config: Any) -> dict[str, Any]:
+        assets = [procure.poll, procure.match, procure.send, dg.AssetSpec(["ledger", "requisitions"])]
+        said = {"ops": {"procure__send": {"config": config}}}
+        done = dg.materialize(assets, resources={"lakehouse": lakehouse}, run_config=said)
+        return {name: value.value for e in done.get_asset_materialization_events() for name, value in e.materialization.metadata.items()}
+
+    return run
+
+
+def test_a_run_sends_only_where_it_says_so_and_hears_what_comes_back(
+    home: Home, station: Callable[..., dict[str, Any]], line: Callable[..., OrderLine]
+) -> None:
+    ledger = Ledger.open(home.ledger_url)
+    ledger.propose([line("mug")], "run 1", NOW)
+    shown = station()
+    assert (shown["is_sending"], shown["dry_run_files"], len(out(home)), len(out(home, kind="dry_run"))) == (False, 1, 0, 1)
+    assert {d.stage for d in ledger.lines()} == {"requisition"}
+    assert station(send=True)["sent"] == 1
+    assert (len(out(home)), out(home, kind="dry_run")) == (1, [])
+    (order,) = ledger.lines()
+    partner = read_partners(home.state / "partners", ["S1"], "GBP")["S1"]
+    said = [["BAK", "00", "AD", order.order_id, "20260105"], ["PO1", "1", "10", "EA", "2.5", "", "VP", "mug"], ["ACK", "IA", "10", "EA"]]
+    (home.state / "partners" / "S1" / "in").mkdir()
+    (home.state / "partners" / "S1" / "in" / "1.edi").write_text(x12.write("855", "PR", said, partner.their, partner.ours, 1, NOW))
+    (home.state / "partners" / "S1" / "in" / ".2.edi").write_text("still being written")
+    heard = station(send=True)
+    assert (heard["taken"], heard["rejected"], heard["sent"]) == (1, 0, 0)
+    assert heard["straight_through_share"] == 1.0
+    assert [d.stage for d in ledger.lines()] == ["acknowledged"]
+    assert ledger.audit() == []
+    ledger.close()
+
+
+def test_every_sensor_is_off_until_somebody_starts_it() -> None:
+    from orchestration.defs.automation import automation
+
+    sensors = {sensor.name: sensor.default_status for sensor in automation().sensors or []}
+    assert {"supplier_messages", "goods_and_bills", "orders_to_send"} <= sensors.keys()
+    assert set(sensors.values()) == {dg.DefaultSensorStatus.STOPPED}
