@@ -1,7 +1,7 @@
 """Gates: what must hold at both edges of the house. A broken error stops the line; a broken warning is shown and never blocks."""
 
 from orchestration.expectations.check import CheckOutcome, GateClosed, GateError, expectation_names, history, require_open, validate
-from orchestration.expectations.completeness import completeness
+from orchestration.expectations.completeness import completeness, incomplete
 from orchestration.expectations.laws import Gate, Law
 from orchestration.expectations.orders_out import ORDERS_OUT
 from orchestration.expectations.raw_in import RAW_IN
@@ -11,5 +11,5 @@ GATES: dict[str, Gate] = {gate.name: gate for gate in (RAW_IN, ORDERS_OUT)}
 
 __all__ = [
     "GATES", "CheckOutcome", "Gate", "GateClosed", "GateError", "Law",
-    "completeness", "expectation_names", "history", "require_open", "validate",
+    "completeness", "expectation_names", "history", "incomplete", "require_open", "validate",
 ]  # fmt: skip

@@ -60,3 +60,28 @@ def completeness(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """
     frame = con.execute(SCORES, {"history_days": HISTORY_DAYS, "stock_days": STOCK_DAYS}).pl()
     return frame.with_columns((pl.col("score") >= ENOUGH).alias("is_enough"))
+
+
+def incomplete(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """The planned items and locations of which too little is known, as exceptions for a person: they are planned, never approved
+    by themselves.
+
+    Returns item_id, location_id, kind (incomplete_data), severity (warning) and a reason that names every share.
+    """
+    short = completeness(con).filter(~pl.col("is_enough"))
+    parts = {
+        "demand": "demand_known_share", "half a year of history": "history_share", "a recent count": "stock_freshness",
+        "cost and lead time": "terms_known",
+    }  # fmt: skip
+    told = pl.concat_str(
+        [pl.format(f"{name} {{}} %", (pl.col(share) * 100).round(0).cast(pl.Int64)) for name, share in parts.items()], separator=", "
+    )
+    return short.select(
+        "item_id",
+        "location_id",
+        kind=pl.lit("incomplete_data"),
+        severity=pl.lit("warning"),
+        reason=pl.format(
+            "only {} % of what a decision needs is known ({}): a person decides", (pl.col("score") * 100).round(0).cast(pl.Int64), told
+        ),
+    )

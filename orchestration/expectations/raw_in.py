@@ -149,6 +149,14 @@ MANIFEST = (
         "As many rows of a source are in the raw tables as the manifest says were loaded.",
     ),
     Law(
+        "manifest_columns_stay",
+        "raw.manifest",
+        """select source_id, max_by(path, landed_seq) as path, max_by(drift, landed_seq) as drift from {batch}
+        group by source_id having max_by(drift, landed_seq) <> ''""",
+        "The newest delivery of each source has the columns of the one before.",
+        "warning",
+    ),
+    Law(
         "manifest_quarantine_is_small",
         "raw.manifest",
         """select source_id, path, rows_quarantined + rows_unclaimed as kept_out, rows_in from {batch}
@@ -168,15 +176,18 @@ WORLD = (
     ),
 )
 
+#: What each item sold in windows of 28 days, counted back from Now (age 0 is the newest).
+_WINDOWS = """
+        with windows as (
+            select item_id, date_diff('day', coalesce(event_at, known_at), world.now_at) // 28 as age, sum(quantity) as sold
+            from {batch} as sales join raw.world as world on coalesce(event_at, known_at) < world.now_at group by all
+        )"""
+
 ITEMS = (
     Law(
         "sales_of_each_item_are_usual",
         "raw.sales",
-        """
-        with windows as (
-            select item_id, date_diff('day', coalesce(event_at, known_at), world.now_at) // 28 as age, sum(quantity) as sold
-            from {batch} as sales, raw.world as world where coalesce(event_at, known_at) < world.now_at group by all
-        ),
+        f"""{_WINDOWS},
         spread as (
             select item_id, median(sold) as middle, mad(sold) as deviation, max(sold) as highest, count(*) as seen
             from windows where age > 0 group by item_id having count(*) >= 6
@@ -186,6 +197,34 @@ ITEMS = (
         where age = 0 and sold > 2 * highest and sold - middle > 8 * greatest(deviation, 1)
         """,
         "No item sold in the last 28 days more than twice its own record: a unit or a decimal may have changed.",
+        "warning",
+    ),
+    Law(
+        "sales_of_each_item_go_on",
+        "raw.sales",
+        f"""{_WINDOWS}
+        select item_id, median(sold) filter (age > 0) as usual, min(sold) filter (age > 0) as lowest_before
+        from windows where age <= 12 group by item_id
+        having count(*) filter (age between 1 and 12) = 12 and count(*) filter (age = 0) = 0
+        """,
+        "No item that sold in each of the twelve windows of 28 days before has sold nothing in the last one.",
+        "warning",
+    ),
+    Law(
+        "sales_prices_of_each_item_are_usual",
+        "raw.sales",
+        f"""
+        with sides as (
+            select item_id, coalesce(event_at, known_at) >= world.now_at - interval 28 day as is_new, median(unit_price) as price
+            from {{batch}} as sales, raw.world as world where unit_price > 0 and coalesce(event_at, known_at) < world.now_at
+            group by all having count(*) >= 5
+        )
+        select item_id, after.price as price_in_last_28_days, before.price as usual_price
+        from sides as after join sides as before using (item_id)
+        where after.is_new and not before.is_new
+          and greatest(after.price / before.price, before.price / after.price) > {UNUSUAL_VOLUME}
+        """,
+        f"No item's middle price moved by a factor of {UNUSUAL_VOLUME:g} in the last 28 days: a currency or a unit may have changed.",
         "warning",
     ),
 )
