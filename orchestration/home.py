@@ -17,6 +17,8 @@ from pathlib import Path
 import duckdb
 
 DEFAULT_HOME = ".lakehouse"
+#: A DuckDB file begins with three headers of 4,096 bytes; a shorter one was never finished.
+FOUNDED = 3 * 4096
 
 
 class HomeError(Exception):
@@ -114,7 +116,14 @@ class Home:
     @contextmanager
     def connect(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
         """The one way to open the warehouse. The handle is closed on leaving: dbt runs as another process and needs the lock."""
-        con = duckdb.connect(str(self.warehouse), read_only=read_only)
+        if not read_only and self.warehouse.exists() and self.warehouse.stat().st_size < FOUNDED:
+            self.warehouse.unlink()  # a kill or a full disk stopped DuckDB while it wrote its headers: nothing was ever committed
+        try:
+            con = duckdb.connect(str(self.warehouse), read_only=read_only)
+        except duckdb.IOException as error:
+            said = str(error).splitlines()[0]
+            mend = "close the other process; BI reads the published snapshot" if "lock" in said else "`stockhouse rebuild` makes it anew"
+            raise HomeError(f"the warehouse cannot be opened: {said}. Nothing in state/ is lost: {mend}.") from error
         try:
             con.execute("set python_enable_replacements = false")  # a Python variable must never read as a table
             con.execute("set enable_progress_bar = false")  # standard output belongs to the result

@@ -14,23 +14,27 @@ import duckdb
 
 from orchestration.home import Home, HomeError
 
-LEDGER = "ledger.sqlite"
+DATABASE = ".sqlite"
+#: What SQLite keeps beside a database that is open; a copy made through SQLite needs neither.
+BESIDE = ("-wal", "-shm")
 
 
 def backup(home: Home, target: Path) -> Path:
-    """Write state/ into one .tar.gz, the ledger as one consistent copy even while somebody writes to it."""
+    """Write state/ into one .tar.gz; ledger and inbox as one consistent copy each, even while somebody writes to them."""
     aside = target.with_name(target.name + ".writing")
     with home.writing(), tempfile.TemporaryDirectory() as scratch, tarfile.open(aside, "w:gz", compresslevel=1) as archive:
+        copy = Path(scratch) / "copy"
         for path in sorted(home.state.rglob("*")):
-            name = path.relative_to(home.state)
-            if path.is_file() and not name.name.startswith(LEDGER):
-                archive.add(path, arcname=str(name), recursive=False)
-        ledger = home.state / LEDGER
-        if ledger.exists():
-            copy = Path(scratch) / LEDGER
-            with closing(sqlite3.connect(ledger)) as live, closing(sqlite3.connect(copy)) as still:
-                live.backup(still)
-            archive.add(copy, arcname=LEDGER, recursive=False)
+            name = str(path.relative_to(home.state))
+            if not path.is_file() or name.endswith(tuple(DATABASE + end for end in BESIDE)):
+                continue
+            if path.suffix == DATABASE:
+                with closing(sqlite3.connect(path)) as live, closing(sqlite3.connect(copy)) as still:
+                    live.backup(still)
+                archive.add(copy, arcname=name, recursive=False)
+                copy.unlink()
+            else:
+                archive.add(path, arcname=name, recursive=False)
     os.replace(aside, target)
     return target
 

@@ -8,6 +8,7 @@ import duckdb
 
 from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.home import Home
+from orchestration.intake import forget_landed
 from orchestration.landing import World, land_records, reland
 from orchestration.landing import land as land_world
 from orchestration.landing.canonical import CANONICAL
@@ -51,6 +52,7 @@ def land(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg
             report = land_world(
                 con, world, lakehouse.data_root, home.archive, as_of=lakehouse.cutoff, inbox=home.inbox, progress=context.log.info
             )
+            forget_landed(con, world, home.inbox)  # the archive has their bytes
             land_ledger(con, home, world, report.now_at)
         for table in TABLES:
             rows = con.execute(f'select count(*) from raw."{table}"').fetchone()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 
-POINTS = ("rows staged", "bytes archived", "before commit", "after commit")
+POINTS = ("bytes copied", "rows staged", "bytes moved", "bytes archived", "before commit", "after commit")
 VARIABLE = "STOCKHOUSE_FAILPOINT"
 _passed: dict[str, int] = {}
 

@@ -22,6 +22,7 @@ from orchestration.landing.canonical import CANONICAL
 from orchestration.landing.contract import World
 from orchestration.landing.errors import ContractError
 from orchestration.landing.expressions import quote
+from orchestration.landing.failpoints import failpoint
 from orchestration.landing.files import Drop, discover
 from orchestration.landing.records import load_records, replay_records
 from orchestration.landing.report import LandReport
@@ -175,6 +176,7 @@ def _unseen(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, drops:
             continue
         seen.add(identity)
         fresh.append(Delivery(sha256, size, drop.name, drop.stem, copy))
+        failpoint("bytes copied")
     return fresh
 
 

@@ -15,6 +15,7 @@ import duckdb
 from orchestration.landing.canonical import CANONICAL, LINEAGE, WORLD_COLUMNS
 from orchestration.landing.errors import ContractError
 from orchestration.landing.expressions import quote
+from orchestration.landing.failpoints import failpoint
 
 MANIFEST: dict[str, str] = {
     "delivery": "VARCHAR",  # sha256 of the bytes
@@ -93,6 +94,7 @@ class Archive:
             if not target.exists():
                 _flush(file)
                 os.replace(file, target)
+            failpoint("bytes moved")
             sidecar = self.folder / f"{receipt.sha256}.json"
             known = [
                 r for r in _receipts(sidecar) if (r["source_id"], r["path"], r["kind"]) != (receipt.source_id, receipt.path, receipt.kind)

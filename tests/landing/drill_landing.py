@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-import duckdb
-
-from orchestration.landing import LandReport, World, land, reland, table_hashes
+from orchestration.home import Home, HomeError
+from orchestration.landing import ContractError, LandReport, World, land, reland, table_hashes
 from orchestration.landing.failpoints import POINTS, VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,37 +48,51 @@ def write_company(folder: Path) -> None:
     (folder / "data" / "items.csv").write_text("item,name\napple,Apple\npear,Pear\n")
 
 
-def land_in_child(folder: Path, point: str | None) -> int:
-    """Land `folder` in a process of its own; returns its exit status (-9 where it was killed)."""
+def land_in_child(folder: Path, point: str | None, room: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Land `folder` in a process of its own; its status is -9 where it was killed.
+
+    room: no file may grow beyond so many bytes, as on a full disk.
+    """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment.pop(VARIABLE, None)
     if point is not None:
         environment[VARIABLE] = point
-    return subprocess.run([sys.executable, __file__, "--land", str(folder)], env=environment, check=False, cwd=ROOT).returncode
+    bound = (lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))) if room else None
+    return subprocess.run(
+        [sys.executable, __file__, "--land", str(folder)],
+        env=environment,
+        check=False,
+        cwd=ROOT,
+        preexec_fn=bound,
+        capture_output=True,
+        text=True,
+    )
 
 
 def land_here(folder: Path) -> LandReport:
     """Land `folder` in this process."""
-    with duckdb.connect(str(folder / "warehouse.duckdb")) as con:
-        return land(con, World.load(folder / "data"), folder / "data", folder / "state" / "archive")
+    home = Home.open(folder / "home", "shop")
+    with home.connect() as con:
+        return land(con, World.load(folder / "data"), folder / "data", home.archive)
 
 
 def undisturbed(folder: Path) -> dict[str, str]:
     """The table hashes of a landing that nobody killed."""
     write_company(folder)
     land_here(folder)
-    with duckdb.connect(str(folder / "warehouse.duckdb")) as con:
+    with Home.open(folder / "home").connect() as con:
         return table_hashes(con)
 
 
 def check_survivor(folder: Path, expected: dict[str, str], said: str) -> None:
     """Nothing lost, nothing double: equal tables, each delivery once, nothing left to land, and a rebuild gives the same again."""
     assert land_here(folder).new_deliveries == 0, said
-    with duckdb.connect(str(folder / "warehouse.duckdb")) as con:
+    home = Home.open(folder / "home")
+    with home.connect() as con:
         assert table_hashes(con) == expected, f"{said}: tables differ"
         counted = con.execute("SELECT count(*), count(DISTINCT (source_id, delivery)) FROM raw.manifest").fetchone()
         assert counted == (DROPS + 1, DROPS + 1), f"{said}: the manifest has {counted}"
-        reland(con, World.load(folder / "data"), folder / "state" / "archive")
+        reland(con, World.load(folder / "data"), home.archive)
         assert table_hashes(con) == expected, f"{said}: a rebuild differs"
 
 
@@ -89,10 +103,10 @@ def round_of_kills(folder: Path, seed: int, expected: dict[str, str]) -> list[st
     kills: list[str] = []
     for _ in range(chance.randint(1, 3)):
         point = f"{chance.choice(POINTS)}:{chance.randint(1, 2)}"
-        if land_in_child(folder, point) == 0:
+        if land_in_child(folder, point).returncode == 0:
             break
         kills.append(point)
-    assert land_in_child(folder, None) == 0
+    assert land_in_child(folder, None).returncode == 0
     check_survivor(folder, expected, f"seed {seed} after {kills}")
     return kills
 
@@ -114,6 +128,9 @@ def drill(kills: int, seed: int) -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--land"]:
-        land_here(Path(sys.argv[2]))
+        try:
+            land_here(Path(sys.argv[2]))
+        except (ContractError, HomeError, OSError) as error:
+            sys.exit(str(error))
     else:
         drill(int(sys.argv[1]) if sys.argv[1:] else 200, int(sys.argv[2]) if sys.argv[2:] else 1)

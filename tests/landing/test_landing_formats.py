@@ -128,6 +128,50 @@ sources:
     ]
 
 
+def _ods(rows: list[list[str | float]]) -> str:
+    """The content of an open document spreadsheet, as office programs write it: no white space between the tags."""
+
+    def cell(value: str | float) -> str:
+        kind = 'float" office:value="' + str(value) if isinstance(value, float) else "string"
+        return f'<table:table-cell office:value-type="{kind}"><text:p>{value}</text:p></table:table-cell>'
+
+    body = "".join(f"<table:table-row>{''.join(cell(value) for value in row)}</table:table-row>" for row in rows)
+    urn = "urn:oasis:names:tc:opendocument:xmlns"
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?><office:document-content xmlns:office="{urn}:office:1.0" xmlns:table="{urn}:table:1.0"'
+        f' xmlns:text="{urn}:text:1.0" office:version="1.3"><office:body><office:spreadsheet><table:table table:name="Terms">{body}'
+        "</table:table></office:spreadsheet></office:body></office:document-content>"
+    )
+
+
+def test_an_open_document_spreadsheet(tmp_path: Path) -> None:
+    company = Company(
+        tmp_path,
+        """
+sources:
+  terms:
+    silo: sheets
+    path: terms.ods
+    format: ods
+    decimal: ","
+    key: [item]
+    known_at: date '2024-01-01'
+    into: [supplier_terms: {item_id: item, supplier_id: "'S'", moq: least}]
+""",
+    )
+    with zipfile.ZipFile(company.data / "terms.ods", "w") as book:
+        book.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        book.writestr(
+            "META-INF/manifest.xml",
+            """<?xml version="1.0"?><manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0">
+<manifest:file-entry manifest:full-path="/" manifest:media-type="application/vnd.oasis.opendocument.spreadsheet"/>
+<manifest:file-entry manifest:full-path="content.xml" manifest:media-type="text/xml"/></manifest:manifest>""",
+        )
+        book.writestr("content.xml", _ods([["item", "least"], ["apple", 12.0], ["pear", "2,5"]]))
+    assert company.land().quarantined_rows == 0
+    assert company.rows("SELECT item_id, moq FROM raw.supplier_terms ORDER BY ALL") == [("apple", 12.0), ("pear", 2.5)]
+
+
 JSON_ROWS = [
     {"till": "T1", "line": 1, "item": "apple", "store": "north", "day": "2024-03-01", "qty": 3, "price": 1.50},
     {"till": "T1", "line": 2, "item": "pear", "store": "north", "day": "2024-03-01", "qty": 2, "price": 2.25, "note": {"a": [1, None]}},
