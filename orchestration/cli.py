@@ -32,7 +32,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+wishes = typer.Typer(no_args_is_help=True, help="What a planner knows and the data do not: change the plan for a while, with a reason.")
 app.add_typer(bench, name="quarantine")
+app.add_typer(wishes, name="override")
 app.add_typer(desk)
 err = Console(stderr=True)
 
@@ -103,17 +105,25 @@ def check(
     data: DataFolder = None,
     show_sql: Annotated[bool, typer.Option("--show-sql", help="Print the SQL the contract compiles to.")] = False,
     suggest: Annotated[list[Path] | None, typer.Option("--suggest", help="Draft a contract for these files instead.")] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of world.yml, for editors, instead.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what would be loaded from a world, what looks wrong, and how to mend it."""
+    from orchestration import intake
+
     with _clear_errors():
+        if schema:
+            sys.stdout.write(json.dumps(World.model_json_schema(), indent=1, ensure_ascii=False) + "\n")
+            return
         if suggest:
             from orchestration.landing import suggest as draft
 
             sys.stdout.write(draft(suggest))
             return
         folder = world or Path("sample_data")
-        findings = check_world(World.load(folder), data or folder, show_sql=show_sql)
+        contract = World.load(folder)
+        intake.check_intake(contract)
+        findings = check_world(contract, data or folder, show_sql=show_sql)
         _emit(as_json, {"findings": [finding.as_dict() for finding in findings]}, show.findings(findings))
         if any(finding.is_error for finding in findings):
             raise typer.Exit(2)
@@ -263,6 +273,66 @@ def trace(
         place = Home.open(home)
         report = tracing.trace(place.warehouse, place.archive, line)
         _emit(as_json, report.as_dict(), str(report))
+
+
+Author = Annotated[str, typer.Option("--by", help="Who says so; the record keeps the name.")]
+Because = Annotated[str, typer.Option("--reason", help="Why; the explanation of every line it touches repeats it.")]
+
+
+@wishes.command("add")
+def add_override(
+    kind: Annotated[str, typer.Argument(help="demand_factor, quantity or parameter.")],
+    value: Annotated[float, typer.Argument(help="The factor, the units to order in each review period, or the parameter's value.")],
+    reason: Because,
+    by: Author,
+    scope: Annotated[list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="item_id=22086, category=Paper; several narrow.")] = None,
+    parameter: Annotated[str | None, typer.Option(help="What to set: holding_cost, shortage_cost, unit_cost, lead_time_periods.")] = None,
+    expires: Annotated[str | None, typer.Option(metavar="DATE", help="The last day it holds; without it, until `override expire`.")] = None,
+    home: HomeFolder = Path(DEFAULT_HOME),
+    as_json: AsJson = False,
+) -> None:
+    """Record an override; the next plan follows it, and keeps what it would have ordered by itself."""
+    from orchestration import overriding
+    from orchestration.timeline import Timeline
+
+    with _clear_errors():
+        place = Home.open(home)
+        wanted = overriding.parse(kind, value, reason, scope or [], expires, parameter)
+        with place.connect(read_only=True) as con:
+            timeline = Timeline.read(con)
+            planned = con.execute("select * from marts.dim_item_locations").pl()
+        entry, touched = overriding.add(place, planned, wanted, by, timeline.now_at, timeline.origin)
+        report = entry.as_dict() | {"touches": touched}
+        _emit(as_json, report, f"{entry.override_id} recorded: it touches {touched:,} items and locations from the next plan on")
+
+
+@wishes.command("list")
+def list_overrides(
+    everything: Annotated[bool, typer.Option("--all", help="Also those that have expired.")] = False,
+    home: HomeFolder = Path(DEFAULT_HOME),
+    as_json: AsJson = False,
+) -> None:
+    """The overrides the next plan follows, or with --all every one there ever was."""
+    from orchestration import overriding
+    from orchestration.timeline import Timeline
+
+    with _clear_errors():
+        place = Home.open(home)
+        with place.connect(read_only=True) as con:
+            timeline = Timeline.read(con)
+        found = [entry for entry in overriding.entries(place) if everything or entry.is_in_force(timeline.now_at, timeline.origin)]
+        _emit(as_json, {"overrides": [entry.as_dict() for entry in found]}, "\n".join(map(str, found)) or "no override is in force")
+
+
+@wishes.command("expire")
+def expire_override(override_id: str, reason: Because, by: Author, home: HomeFolder = Path(DEFAULT_HOME)) -> None:
+    """End an override: the next plan is the system's own again; the record stays."""
+    from orchestration import overriding
+
+    with _clear_errors():
+        place = Home.open(home)
+        overriding.expire(place, override_id, by, reason, _now_of(place))
+        Console().print(f"{override_id} has ended; the next plan no longer follows it")
 
 
 def _levels(text: str | None) -> tuple[float, ...]:

@@ -25,8 +25,13 @@ DECISIONS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
         "run_id": _TEXT, "as_of": _TIME, "order_line_id": _TEXT, "intent_key": _TEXT, "kind": _TEXT, "item_id": _TEXT,
         "location_id": _TEXT, "from_id": _TEXT, "quantity": _NUMBER, "review_period": _DAY, "due_on": _DAY, "unit_cost": _NUMBER,
         "value": _NUMBER, "reason": _TEXT, "policy": _TEXT, "model": _TEXT, "eoq_quantity": _NUMBER, "min_max_quantity": _NUMBER,
+        "system_quantity": _NUMBER,
     },
     "explanations": {"run_id": _TEXT, "as_of": _TIME, "order_line_id": _TEXT, "part": _TEXT, "quantity": _NUMBER},
+    "overrides": {
+        "run_id": _TEXT, "as_of": _TIME, "kind": _TEXT, "item_id": _TEXT, "location_id": _TEXT, "from_id": _TEXT,
+        "system_quantity": _NUMBER, "quantity": _NUMBER, "unit_cost": _NUMBER, "reason": _TEXT,
+    },
     "exceptions": {
         "run_id": _TEXT, "as_of": _TIME, "item_id": _TEXT, "location_id": _TEXT, "kind": _TEXT, "severity": _TEXT, "reason": _TEXT,
     },

@@ -21,7 +21,7 @@ from models.forecasting.quantile import DemandModel
 from models.replenishment.plan import Constraint, Plan, plan
 from models.replenishment.policies import POLICIES
 from models.twin.scorecard import paired_difference
-from orchestration import decisions
+from orchestration import decisions, overriding
 from orchestration.demand import Demand
 from orchestration.home import Home
 from orchestration.replay import (
@@ -43,8 +43,12 @@ WINDOWS = 3
 REPLAYED = ("quantile_order_up_to", "moving_average_cover", "eoq_reorder_point", "periodic_review", "min_max")
 #: How a planner writes that a budget is for everything.
 ALL_PURCHASES = (None, "all", "purchase", "purchases")
-#: The legacy quantities that stand beside every line.
-BESIDE = ("eoq_quantity", "min_max_quantity")
+#: The quantities that stand beside every line, and what the plan calls them.
+BESIDE = {
+    "eoq_quantity": "eoq_reorder_point_quantity", "min_max_quantity": "min_max_quantity", "system_quantity": "system_quantity",
+}  # fmt: skip
+#: Why an item no override names is ordered otherwise all the same.
+KNOCKED_ON = "another item's override took or left its share of a limit or of the shipping location's stock"
 
 
 def open_demand(home: Home, horizon: int | None = None) -> Demand:
@@ -183,6 +187,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         review=timeline.review,
         unmet="backlog" if unmet and unmet[0] == "backlog" else "lost",
         constraints=limits,
+        overrides=overriding.in_force(home, timeline.now_at, timeline.origin),
         phase=phases(demand, past.shape[1]),
     )
     period = timeline.review_period(timeline.origin)
@@ -211,11 +216,9 @@ def read_limits(con: duckdb.DuckDBPyConnection, rows: pl.DataFrame) -> list[Cons
 
 
 def order_frames(made: Plan, run_id: str, as_of: datetime, policy: str, model: str) -> dict[str, pl.DataFrame]:
-    """The plan as decisions: order lines with the legacy quantities beside, their parts, and what was left out and why."""
-    beside = made.explanations.select(
-        "item_id", "location_id", eoq_quantity="eoq_reorder_point_quantity", min_max_quantity="min_max_quantity"
-    ) if made.lines else None  # fmt: skip
+    """The plan as decisions: order lines with other rules' quantities beside, their parts, the overrides, and what was left out and why."""
     stamp = {"run_id": run_id, "as_of": as_of}
+    schema = decisions.DECISIONS
     lines = pl.DataFrame(
         [
             {
@@ -226,22 +229,27 @@ def order_frames(made: Plan, run_id: str, as_of: datetime, policy: str, model: s
             }
             for line in made.lines
         ],
-        schema={name: kind for name, kind in decisions.DECISIONS["order_lines"].items() if name not in BESIDE},
+        schema={name: kind for name, kind in schema["order_lines"].items() if name not in BESIDE},
     )  # fmt: skip
-    if beside is not None:
-        lines = lines.join(beside, on=["item_id", "location_id"], how="left", maintain_order="left")
-    else:
-        lines = lines.with_columns(eoq_quantity=pl.lit(None, pl.Float64), min_max_quantity=pl.lit(None, pl.Float64))
+    beside = made.explanations.select("item_id", "location_id", **BESIDE)
     parts = [
         {**stamp, "order_line_id": order_line_id(run_id, line), "part": part, "quantity": quantity}
         for line in made.lines
         for part, quantity in line.parts.items()
     ]
+    is_overridden = (pl.col("override_reason") != "") | (pl.col("quantity") != pl.col("system_quantity"))
+    reason = pl.when(pl.col("override_reason") == "").then(pl.lit(KNOCKED_ON)).otherwise("override_reason")
+    overridden = made.explanations.filter(is_overridden).with_columns(reason=reason)
     return {
-        "order_lines": lines,
-        "explanations": pl.DataFrame(parts, schema=decisions.DECISIONS["explanations"]),
-        "exceptions": made.exceptions.with_columns(pl.lit(value).alias(name) for name, value in stamp.items()),
+        "order_lines": lines.join(beside, on=["item_id", "location_id"], how="left", maintain_order="left"),
+        "explanations": pl.DataFrame(parts, schema=schema["explanations"]),
+        "overrides": _stamped(overridden, stamp),
+        "exceptions": _stamped(made.exceptions, stamp),
     }
+
+
+def _stamped(frame: pl.DataFrame, stamp: dict[str, object]) -> pl.DataFrame:
+    return frame.with_columns(pl.lit(value).alias(name) for name, value in stamp.items())
 
 
 def order_line_id(run_id: str, line: OrderLine) -> str:

@@ -16,6 +16,10 @@ import polars as pl
 
 from models.domain import Floats
 
+Kind = Literal["demand_factor", "quantity", "parameter"]
+#: What of a plan a planner may set: its economics and its lead time; the least quantity and the multiple are the supplier's word.
+PARAMETERS = ("holding_cost", "shortage_cost", "unit_cost", "lead_time_periods")
+
 
 @dataclass(frozen=True)
 class Override:
@@ -26,7 +30,7 @@ class Override:
     accepts; parameter sets the numeric column `parameter` to value. expires_on: the last day it holds; None for ever.
     """
 
-    kind: Literal["demand_factor", "quantity", "parameter"]
+    kind: Kind
     value: float
     reason: str
     scope: Mapping[str, str] = field(default_factory=dict)

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from models.domain import Floats, Integers, OrderLine, Policy, Situation
-from models.replenishment.constraints import Constraint, fit
+from models.replenishment.constraints import Constraint, Fitted, fit
 from models.replenishment.echelon import echelon_view
 from models.replenishment.exceptions import find_exceptions
 from models.replenishment.explain import exact_parts, in_words, risk
@@ -26,6 +26,11 @@ __all__ = ["Constraint", "Override", "Plan", "plan"]
 
 #: The baselines shown beside every line.
 BESIDE = ("eoq_reorder_point", "min_max")
+#: The explanations of a plan in which no row could be planned: the columns every plan has.
+NOTHING = {
+    **dict.fromkeys(("item_id", "location_id", "kind", "from_id", "override_reason"), pl.String),
+    **dict.fromkeys(("unit_cost", "quantity", "system_quantity", *(f"{name}_quantity" for name in BESIDE)), pl.Float64),
+}
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,9 @@ class Plan:
     """What to order now, what was left out, and what it is all built on.
 
     lines: the orders. exceptions: item_id, location_id, kind, severity, reason. explanations: one row a planned item and location,
-    ordered or not: targets, position, quantities of the legacy baselines, risks. shadow_prices: by constraint, money saved by one
-    more unit of it. gap: how far from the best possible the cut by constraints may be, as a share.
+    ordered or not: targets, position, quantities of the legacy baselines, risks, and system_quantity, what would have been ordered
+    without the planner's overrides. shadow_prices: by constraint, money saved by one more unit of it. gap: how far from the best
+    possible the cut by constraints may be, as a share.
     """
 
     lines: list[OrderLine]
@@ -81,7 +87,7 @@ def plan(
     keep = _plannable(rows, exceptions)
     rows = rows[keep]
     if rows.is_empty():
-        return Plan([], exceptions, pl.DataFrame(schema={"item_id": pl.String, "location_id": pl.String}), {}, 0.0)
+        return Plan([], exceptions, pl.DataFrame(schema=NOTHING), {}, 0.0)
 
     def seen(rows: pl.DataFrame, paths: Floats) -> Situation:
         situation = situation_of(
@@ -97,29 +103,33 @@ def plan(
     parts = _reasons(system, policy, wanted, _of(censored_mean, keep))
     parts |= {"rounding": packed - sum(parts.values()), "minimum_order": minimum - packed}
 
+    def ordered(view: Situation, rows: pl.DataFrame, wish: Floats) -> tuple[Floats, Floats, Fitted]:
+        desired = feasible(wish, view.moq, view.order_multiple)
+        shipped = allocate(desired, sources_of(rows), rows["on_hand"].to_numpy(), view.order_multiple)
+        smallest = smallest_order(view.moq, view.order_multiple)
+        return desired, shipped, fit(view, shipped, smallest, view.order_multiple, [constraint.limit(rows) for constraint in constraints])
+
     active = [override for override in overrides if override.is_active(period_starts[0])]
     asked = apply(active, rows, paths[keep])
     view = seen(asked.rows, asked.paths) if active else system
     free = policy.order(view) if active else wanted
-    desired = feasible(np.where(np.isnan(asked.fixed), free, asked.fixed), view.moq, view.order_multiple)
-    shipped = allocate(desired, sources_of(rows), asked.rows["on_hand"].to_numpy(), view.order_multiple)
-    smallest = smallest_order(view.moq, view.order_multiple)
-    fitted = fit(view, shipped, smallest, view.order_multiple, [constraint.limit(asked.rows) for constraint in constraints])
+    desired, shipped, fitted = ordered(view, asked.rows, np.where(np.isnan(asked.fixed), free, asked.fixed))
     quantity = fitted.quantity
+    unasked = ordered(system, rows, wanted)[2].quantity if active else quantity
     parts |= {"override": desired - minimum, "distribution_centre": shipped - desired, "constraints": quantity - shipped}
 
     explanations = pl.concat(
         [
-            rows.select("item_id", "location_id", "kind", "from_id"),
+            asked.rows.select("item_id", "location_id", "kind", "from_id", "unit_cost"),
             pl.DataFrame({"window": view.lead_time + review, "position": view.position}),
             pl.DataFrame({name: values + 0.0 for name, values in parts.items()}),
             pl.DataFrame({"quantity": quantity, **risk(view, quantity, period_starts)}, schema_overrides={"stock_out_on": pl.Date}),
-            pl.DataFrame({"override_reason": asked.reasons}),
+            pl.DataFrame({"override_reason": asked.reasons, "system_quantity": unasked}),
             pl.DataFrame(_beside(system), schema_overrides=dict.fromkeys((f"{name}_quantity" for name in BESIDE), pl.Float64)),
         ],
         how="horizontal",
     )
-    facts = pl.concat([asked.rows.drop("kind", "from_id", "item_id", "location_id"), explanations], how="horizontal")
+    facts = pl.concat([asked.rows.drop("kind", "from_id", "item_id", "location_id", "unit_cost"), explanations], how="horizontal")
     lines = [_line(world, facts.row(int(i), named=True), tuple(parts), period_starts) for i in np.flatnonzero(quantity > 0)]
     return Plan(lines, exceptions, explanations, fitted.shadow_price, fitted.gap)
 

@@ -167,6 +167,43 @@ def test_trace_leads_from_an_order_line_to_files_and_lines(sample_home: Path, co
     assert any("erp/invoices/" in str(row) for step in found["steps"] for row in step["rows"])
 
 
+def test_an_override_changes_the_next_plan_by_what_it_says_and_its_end_brings_the_system_s_own_back(
+    sample_home: Path,
+) -> None:
+    from typer.testing import CliRunner
+
+    from orchestration.cli import app
+    from orchestration.home import Home
+    from orchestration.planning import current_model, current_policy, open_demand, order_frames, plan_orders
+
+    home = Home.open(sample_home)
+    demand = open_demand(home)
+    ahead = demand.predict(current_model(home, demand)[0], demand.timeline.origin)
+
+    def planned() -> dict[str, pl.DataFrame]:
+        made = plan_orders(home, demand, ahead, current_policy(home, demand))
+        return order_frames(made, "test", demand.timeline.now_at, "policy", "model")
+
+    plain = planned()
+    line = plain["order_lines"].filter(pl.col("kind") == "purchase").sort("value").row(0, named=True)
+    mine = (pl.col("item_id") == line["item_id"]) & (pl.col("location_id") == line["location_id"])
+    scope = ("--scope", f"item_id={line['item_id']}", "--scope", f"location_id={line['location_id']}")
+    place = ("--home", str(sample_home))
+    words = ("override", "add", "quantity", "0", *scope, "--reason", "last year's colour", "--by", "jo", "--json", *place)
+    assert json.loads(CliRunner().invoke(app, words).stdout)["touches"] == 1
+    changed = planned()
+    assert changed["order_lines"].filter(mine).is_empty()
+    kept = changed["overrides"].filter(mine).row(0, named=True)
+    assert (kept["system_quantity"], kept["quantity"]) == (line["quantity"], 0.0)
+    assert kept["reason"] == "last year's colour (jo, override-1)"
+    before, after = (dict(frame["order_lines"].select("order_line_id", "quantity").iter_rows()) for frame in (plain, changed))
+    system = dict(changed["order_lines"].select("order_line_id", "system_quantity").iter_rows())
+    assert {name: before.get(name, 0.0) for name in after} == system
+    ended = CliRunner().invoke(app, ("override", "expire", "override-1", "--reason", "sold after all", "--by", "kim", *place))
+    assert ended.exit_code == 0, ended.output
+    assert planned()["order_lines"].equals(plain["order_lines"]) and planned()["overrides"].is_empty()
+
+
 def test_the_sample_s_orders_are_the_golden_ones(sample_run: tuple[Path, dict[str, Any]]) -> None:
     """The legacy quantities are plain arithmetic and must be equal; ours come from trained trees and must be near.
 

@@ -204,6 +204,7 @@ def test_an_override_changes_the_plan_by_exactly_what_its_part_says_and_reverts_
     assert moved and {item for item, _ in moved} == {"item-2"}
     for row in changed.explanations.iter_rows(named=True):
         assert row["override"] == moved.get((row["item_id"], row["location_id"]), 0.0)
+        assert row["system_quantity"] == before[row["item_id"], row["location_id"]]
     for line in changed.lines:
         assert sum(line.parts.values()) == line.quantity
         assert (override.reason in line.reason) == bool(
@@ -216,8 +217,12 @@ def test_an_override_changes_the_plan_by_exactly_what_its_part_says_and_reverts_
 def test_a_constraint_comes_before_an_override() -> None:
     rows, paths, history = company(seed=4)
     much = Override("quantity", 3000.0, "buy it all", scope={"item_id": "item-1", "location_id": "DC"})
-    result = planned(rows, paths, history, overrides=[much], constraints=[Constraint("budget", 200.0)])
+    budget = [Constraint("budget", 200.0)]
+    result = planned(rows, paths, history, overrides=[much], constraints=budget)
     assert sum(line.value for line in result.lines if line.kind == "purchase") <= 200.0
+    # What the system would have done is what it does: limits and short distribution centres included.
+    alone = planned(rows, paths, history, constraints=budget)
+    assert result.explanations["system_quantity"].to_list() == alone.explanations["quantity"].to_list()
 
 
 @pytest.mark.parametrize(
