@@ -38,10 +38,10 @@ def test_killed_at_any_moment_nothing_acknowledged_is_lost_and_nothing_is_double
             [sys.executable, "-c", WORKER, str(shop.inbox), str(max(0, acknowledged - 3))], cwd=ROOT, stdout=subprocess.PIPE, text=True
         )
         assert worker.stdout is not None
-        first = worker.stdout.readline()
+        first = [worker.stdout.readline() for _ in range(3)]
         time.sleep(chance.uniform(0, 0.1))
         worker.send_signal(signal.SIGKILL)
-        heard = [line for line in (first, *worker.stdout.read().splitlines(keepends=True)) if line.endswith("\n")]
+        heard = [line for line in (*first, *worker.stdout.read().splitlines(keepends=True)) if line.endswith("\n")]
         worker.wait()
         worker.stdout.close()
         acknowledged = max(acknowledged, int(heard[-1]))
