@@ -25,6 +25,7 @@ from orchestration import decisions, overriding
 from orchestration.demand import Demand
 from orchestration.home import Home
 from orchestration.replay import (
+    ASSUMED_COVER,
     CANDIDATES,
     INCUMBENT,
     Replay,
@@ -47,6 +48,21 @@ ALL_PURCHASES = (None, "all", "purchase", "purchases")
 BESIDE = {
     "eoq_quantity": "eoq_reorder_point_quantity", "min_max_quantity": "min_max_quantity", "system_quantity": "system_quantity",
 }  # fmt: skip
+#: What a location can hold: the planner's word before the location master's.
+ROOM = """
+    select location_id, coalesce(any_value(said.value), any_value(place.capacity)) as capacity
+    from marts.dim_locations as place
+    left join marts.fct_constraints as said on said.name = 'capacity' and said.is_current and said.scope = place.location_id
+    where place.is_current
+    group by location_id
+"""
+#: The exception of a world that keeps no stock records.
+ASSUMED_STOCK = pl.DataFrame(
+    {
+        "item_id": ["all"], "location_id": ["all"], "kind": ["assumed_stock"], "severity": ["warning"],
+        "reason": [f"no stock records: planned as if {ASSUMED_COVER} review intervals of demand were on hand; land stock counts"],
+    }
+)  # fmt: skip
 #: Why an item no override names is ordered otherwise all the same.
 KNOCKED_ON = "another item's override took or left its share of a limit or of the shipping location's stock"
 
@@ -173,8 +189,13 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
     past = panels(demand.labels(timeline.origin), nodes, ["demand"], spec)["demand"].values.astype(np.float64)
     if opening is None:  # a world without stock records plans from an assumed start, and says so as an exception
         opening = assumed_opening(network_of(nodes, timeline.review, "lost"), past)
-    rows = nodes.with_columns(on_hand=pl.Series(opening.on_hand + opening.due[:, 0]), on_order=pl.Series(opening.due[:, 1:].sum(axis=1)))
+    # What arrives today counts as stock, but cannot hide a record that contradicts itself.
+    on_hand = np.where(opening.on_hand >= 0, opening.on_hand + opening.due[:, 0], opening.on_hand)
+    rows = nodes.with_columns(
+        on_hand=pl.Series(on_hand).fill_nan(None), on_order=pl.Series(opening.due[:, 1:].sum(axis=1), dtype=pl.Float64)
+    )
     with home.connect(read_only=True) as con:
+        rows = rows.join(con.execute(ROOM).pl(), on="location_id", how="left", maintain_order="left")
         limits = read_limits(con, rows)
     made = plan(
         rows,
@@ -191,7 +212,8 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         phase=phases(demand, past.shape[1]),
     )
     period = timeline.review_period(timeline.origin)
-    return replace(made, lines=[replace(line, review_period=period) for line in made.lines])
+    exceptions = pl.concat([made.exceptions, ASSUMED_STOCK]) if opening.is_assumed else made.exceptions
+    return replace(made, exceptions=exceptions, lines=[replace(line, review_period=period) for line in made.lines])
 
 
 def read_limits(con: duckdb.DuckDBPyConnection, rows: pl.DataFrame) -> list[Constraint]:
@@ -201,9 +223,8 @@ def read_limits(con: duckdb.DuckDBPyConnection, rows: pl.DataFrame) -> list[Cons
     the way has taken its part. truck_kg: what one delivery to a location may weigh. Service levels are not limits but targets.
     """
     found = con.execute("select name, scope, value from marts.fct_constraints where is_current order by all").fetchall()
-    held = dict(rows.group_by("location_id").agg(pl.col("on_hand", "on_order").sum().fill_null(0.0)).select(
-        "location_id", pl.col("on_hand") + pl.col("on_order")
-    ).iter_rows())  # fmt: skip
+    there = (pl.col("on_hand").clip(0) + pl.col("on_order")).sum()
+    held = dict(rows.group_by("location_id").agg(there).iter_rows())
     limits = []
     for name, scope, value in found:
         if name.startswith("budget"):

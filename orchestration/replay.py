@@ -37,11 +37,18 @@ ASSUMED_COVER = 1.4
 
 @dataclass(frozen=True)
 class Opening:
-    """The state a replay starts from, rows as in `nodes`: units on hand (N,) and open orders (N, K), column k due at period k."""
+    """The state at a midnight, rows as in `nodes`: units on hand (N,) and open orders (N, K), column k due at period k.
+
+    on_hand is what the records say: below zero where they contradict themselves, NaN where goods moved but nobody ever counted.
+    """
 
     on_hand: Floats
     due: Floats
     is_assumed: bool
+
+    def on_the_shelf(self) -> Floats:
+        """The stock a twin can start from: what cannot be, or is not known, counts as an empty shelf."""
+        return np.nan_to_num(self.on_hand).clip(0.0)
 
 
 @dataclass(frozen=True)
@@ -107,9 +114,13 @@ STOCK_AT = """
         and moves.event_at >= counts.event_at and moves.event_at < $at
     group by counts.item_id, counts.location_id
 """
-#: Orders placed before an instant and not complete at it.
+#: What moved before an instant: where it did and nobody ever counted, the stock is unknown; where nothing did, there is none.
+MOVED_BY = "select distinct item_id, location_id from intermediate.int_stock_moved where event_at < $at"
+#: Orders placed before an instant and not complete at it; of one that is open to this day, what has not come in.
 OPEN_AT = """
-    select item_id, location_id, coalesce(due_at, received_at) as due_at, sum(quantity) as quantity
+    select
+        item_id, location_id, coalesce(due_at, received_at) as due_at,
+        sum(quantity - case when received_at is null then received_quantity else 0 end) as quantity
     from intermediate.int_orders_received
     where ordered_at < $at and (received_at is null or received_at >= $at)
     group by all
@@ -122,7 +133,10 @@ def read_opening(con: duckdb.DuckDBPyConnection, demand: Demand, nodes: pl.DataF
     stock = con.execute(STOCK_AT, at).pl()
     if stock.is_empty():
         return None
-    on_hand = nodes.select(SERIES).join(stock, on=list(SERIES), how="left", maintain_order="left")["on_hand"].fill_null(0.0)
+    moved = con.execute(MOVED_BY, at).pl().with_columns(untouched=pl.lit(float("nan")))
+    state = nodes.select(SERIES).join(stock, on=SERIES, how="left", maintain_order="left")
+    state = state.join(moved, on=SERIES, how="left", maintain_order="left")
+    on_hand = state.select(pl.coalesce("on_hand", "untouched", 0.0)).to_series()
     orders = con.execute(OPEN_AT, at).pl()
     node = locate(orders, nodes)  # an order for something no longer planned brings stock to nobody who is replayed
     due = np.zeros((len(nodes), demand.horizon + 1))
@@ -130,7 +144,7 @@ def read_opening(con: duckdb.DuckDBPyConnection, demand: Demand, nodes: pl.DataF
         column = max(0, demand.periods_between(start, due_at)) if due_at else 0
         if row >= 0:
             due[row, min(column, demand.horizon)] += quantity
-    return Opening(on_hand.to_numpy().clip(0.0), due, is_assumed=False)
+    return Opening(on_hand.to_numpy(), due, is_assumed=False)
 
 
 def assumed_opening(network: Network, history: Floats) -> Opening:
@@ -235,7 +249,7 @@ def replay(
     for name in policies:
         tell(f"replaying {name}")
         results[name] = simulate(
-            network, POLICIES[name], revealed.astype(np.float64), state.on_hand, pipeline=state.due, history=past,
+            network, POLICIES[name], revealed.astype(np.float64), state.on_the_shelf(), pipeline=state.due, history=past,
             forecaster=paths, phase=calendar, order_periods=last,
         )  # fmt: skip
     best, rivals = choose(results, incumbent if incumbent in results else policies[0], nodes)

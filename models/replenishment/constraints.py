@@ -17,6 +17,7 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import csr_array, vstack
 
 from models.domain import Floats, Situation
+from models.replenishment.exceptions import SCHEMA, exception_of
 from models.replenishment.overrides import in_scope
 from models.replenishment.projection import expected_cost, rows_of
 
@@ -54,14 +55,62 @@ class Constraint:
 
     def limit(self, rows: pl.DataFrame) -> Limit:
         """The constraint in numbers for these rows; ValueError for a resource or scope the rows do not know."""
+        inside = in_scope(rows, self.scope, f"constraint {self.name!r}")
         use: Floats = np.ones(rows.height)
         if self.resource == "value":
             use = rows["unit_cost"].to_numpy() * (rows["kind"] == "purchase").to_numpy()
         elif self.resource != "units":
-            if self.resource not in rows.columns or rows[self.resource].null_count():
+            if self.resource not in rows.columns or rows.filter(pl.Series(inside))[self.resource].null_count():
                 raise ValueError(f"constraint {self.name!r} counts {self.resource}, which is not known for every item")
-            use = rows[self.resource].to_numpy().astype(np.float64)
-        return Limit(self.name, use * in_scope(rows, self.scope, f"constraint {self.name!r}"), self.at_most)
+            use = rows[self.resource].fill_null(0.0).to_numpy().astype(np.float64)
+        return Limit(self.name, use * inside, self.at_most)
+
+
+def unkeepable(rows: pl.DataFrame, constraints: Sequence[Constraint]) -> tuple[list[Constraint], pl.DataFrame]:
+    """The constraints a plan can keep, and an error for every row of those that nobody can: exceptions as in `exceptions.SCHEMA`.
+
+    A limit below zero, or none at all, leaves nothing to order; an item without the weight or volume a limit counts cannot be fitted
+    into it.
+    """
+    found, kept = [], []
+    for constraint in constraints:
+        inside = pl.Series(in_scope(rows, constraint.scope, f"constraint {constraint.name!r}"))
+        if constraint.resource == "value":
+            inside &= rows["kind"] == "purchase"
+        if not constraint.at_most >= 0:
+            reason = pl.lit(f"{constraint.name} is {constraint.at_most:g}: nothing can be ordered; enter 0 or more")
+            found.append(exception_of(rows.filter(inside), "infeasible_limit", "error", reason))
+            continue
+        kept.append(constraint)
+        if constraint.resource in rows.columns:
+            reason = pl.lit(f"its {constraint.resource} is not known, but {constraint.name} counts it: enter it in the item master")
+            found.append(exception_of(rows.filter(inside & rows[constraint.resource].is_null()), "unknown_size", "error", reason))
+    return kept, pl.concat(found) if found else pl.DataFrame(schema=SCHEMA)
+
+
+def smallest_conflict(demands: Mapping[str, Floats], limits: Sequence[Limit]) -> list[str]:
+    """The smallest group of demands and limits that cannot all be kept, by name; empty where everything fits.
+
+    demands: by name, the least quantity of every row (N,), 0 where it asks nothing. A deletion filter: one after the other is left
+    out, and for good where the rest still conflicts, so that without any one of the group's the others could be kept.
+    """
+    bounds = {limit.name: limit for limit in limits}
+
+    def is_kept(names: Sequence[str]) -> bool:
+        asked = [demands[name] for name in names if name in demands]
+        if not asked:
+            return True
+        least = np.max(asked, axis=0)  # what uses least of every limit and still keeps every demand
+        return all(float(bounds[name].use @ least) <= bounds[name].at_most * (1 + 1e-12) + 1e-9 for name in names if name in bounds)
+
+    group = [*demands, *bounds]
+    if is_kept(group):
+        return []
+    for name in list(group):
+        without = [other for other in group if other != name]
+        if not is_kept(without):
+            group = without
+    return group
 
 
 @dataclass(frozen=True)

@@ -40,16 +40,17 @@ _DOUBTFUL: dict[str, tuple[pl.Expr, str | pl.Expr]] = {
 }
 
 
-def find_exceptions(rows: pl.DataFrame) -> pl.DataFrame:
+def find_exceptions(rows: pl.DataFrame, more: pl.DataFrame | None = None) -> pl.DataFrame:
     """Every row whose input cannot be planned on (severity error, one line a fault) or should be looked at (warning).
 
-    rows: the columns of dim_item_locations with on_hand; `capacity` (units) may be missing. A location whose shipping location is
-    itself an error, or does not stock the item, is an error too.
+    rows: the columns of dim_item_locations with on_hand; `capacity` (units) may be missing. more: exceptions found elsewhere. A
+    location whose shipping location is itself an error, or does not stock the item, is an error too.
     """
     if "capacity" not in rows.columns:
         rows = rows.with_columns(capacity=pl.lit(None, dtype=pl.Float64))
     found = [_where(rows, kind, "error", is_bad, why) for kind, (is_bad, why) in _BAD.items()]
     found += [_where(rows, kind, "warning", is_bad, why) for kind, (is_bad, why) in _DOUBTFUL.items()]
+    found += [] if more is None else [more]
     errors = pl.concat(found).filter(pl.col("severity") == "error").select("item_id", from_id="location_id").unique()
     shipped = rows.filter(pl.col("kind") == "transfer", pl.col("from_id").is_not_null())
     here = rows.select("item_id", from_id="location_id")
@@ -61,8 +62,12 @@ def find_exceptions(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(found).sort("item_id", "location_id", "kind")
 
 
-def _where(rows: pl.DataFrame, kind: str, severity: str, is_bad: pl.Expr, reason: str | pl.Expr) -> pl.DataFrame:
-    text = pl.lit(reason) if isinstance(reason, str) else reason
-    return rows.filter(is_bad).select(
-        pl.col("item_id", "location_id").cast(pl.String), kind=pl.lit(kind), severity=pl.lit(severity), reason=text.cast(pl.String)
+def exception_of(rows: pl.DataFrame, kind: str, severity: str, reason: pl.Expr) -> pl.DataFrame:
+    """One line of the exception list for each of these rows."""
+    return rows.select(
+        pl.col("item_id", "location_id").cast(pl.String), kind=pl.lit(kind), severity=pl.lit(severity), reason=reason.cast(pl.String)
     )
+
+
+def _where(rows: pl.DataFrame, kind: str, severity: str, is_bad: pl.Expr, reason: str | pl.Expr) -> pl.DataFrame:
+    return exception_of(rows.filter(is_bad), kind, severity, pl.lit(reason) if isinstance(reason, str) else reason)

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 
 from models.domain import Floats, Integers, OrderLine, Policy, Situation
-from models.replenishment.constraints import Constraint, Fitted, fit
+from models.replenishment.constraints import Constraint, Fitted, Limit, fit, smallest_conflict, unkeepable
 from models.replenishment.echelon import echelon_view
-from models.replenishment.exceptions import find_exceptions
+from models.replenishment.exceptions import exception_of, find_exceptions
 from models.replenishment.explain import exact_parts, in_words, risk
 from models.replenishment.orders import allocate, feasible, smallest_order
 from models.replenishment.overrides import Override, apply
@@ -83,7 +83,8 @@ def plan(
             raise ValueError(f"plan: {name} has {len(given)} rows for {rows.height} item-locations")
     if paths.shape[2] != len(period_starts):
         raise ValueError(f"plan: paths cover {paths.shape[2]} periods, {len(period_starts)} period starts are given")
-    exceptions = pl.concat([find_exceptions(rows), _unforecast(rows, paths)])
+    constraints, beyond = unkeepable(rows, constraints)
+    exceptions = pl.concat([find_exceptions(rows, beyond), _unforecast(rows, paths)])
     keep = _plannable(rows, exceptions)
     rows = rows[keep]
     if rows.is_empty():
@@ -116,6 +117,8 @@ def plan(
     desired, shipped, fitted = ordered(view, asked.rows, np.where(np.isnan(asked.fixed), free, asked.fixed))
     quantity = fitted.quantity
     unasked = ordered(system, rows, wanted)[2].quantity if active else quantity
+    smallest, limits = smallest_order(view.moq, view.order_multiple), [constraint.limit(asked.rows) for constraint in constraints]
+    exceptions = pl.concat([exceptions, _cut_away(rows, shipped, quantity, smallest, limits)])
     parts |= {"override": desired - minimum, "distribution_centre": shipped - desired, "constraints": quantity - shipped}
 
     explanations = pl.concat(
@@ -146,12 +149,21 @@ def _plannable(rows: pl.DataFrame, exceptions: pl.DataFrame) -> Integers:
 
 def _unforecast(rows: pl.DataFrame, paths: Floats) -> pl.DataFrame:
     bad = ~np.isfinite(paths).all(axis=(1, 2)) | (paths < 0).any(axis=(1, 2))
-    return rows.filter(pl.Series(bad)).select(
-        pl.col("item_id", "location_id").cast(pl.String),
-        kind=pl.lit("no_forecast"),
-        severity=pl.lit("error"),
-        reason=pl.lit("its forecast is missing or negative: see the forecast station"),
-    )
+    reason = pl.lit("its forecast is missing or negative: see the forecast station")
+    return exception_of(rows.filter(pl.Series(bad)), "no_forecast", "error", reason)
+
+
+def _cut_away(rows: pl.DataFrame, wanted: Floats, ordered: Floats, smallest: Floats, limits: Sequence[Limit]) -> pl.DataFrame:
+    """A line the limits left nothing of, with the limits whose room it would have needed."""
+    lost = np.flatnonzero((wanted > 0) & (ordered == 0))
+    reasons = []
+    for row in lost:
+        alone = np.where(np.arange(wanted.size) == row, smallest, 0.0)
+        group = smallest_conflict({f"the smallest order of {smallest[row]:g}": alone}, limits)
+        full = [limit.name for limit in limits if limit.use[row] > 0 and float(limit.use @ (ordered + alone)) > limit.at_most]
+        what = f"{' and '.join(group)} cannot all be kept" if group else f"{' and '.join(full)} went to orders that save more"
+        reasons.append(f"nothing of the {wanted[row]:g} wanted is ordered: {what}")
+    return exception_of(rows[lost].with_columns(why=pl.Series(reasons, dtype=pl.String)), "cut_by_limits", "warning", pl.col("why"))
 
 
 def _reasons(view: Situation, policy: Policy, wanted: Floats, censored_mean: Floats | None) -> dict[str, Floats]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models.domain import Economics, Situation
-from models.replenishment.constraints import Limit, fit
+from models.replenishment.constraints import Limit, fit, smallest_conflict
 from models.replenishment.orders import allocate, feasible, smallest_order
 from models.replenishment.projection import expected_cost
 
@@ -128,3 +128,19 @@ def test_the_shadow_price_is_what_one_more_unit_of_budget_saves() -> None:
     last_unit = _saved(situation, np.array([5.0])) - _saved(situation, np.array([4.0]))
     assert tight.quantity[0] == 5.0
     assert next_unit - 1e-9 <= tight.shadow_price["budget"] <= last_unit + 1e-9
+
+
+@settings(deadline=None, max_examples=60)
+@given(arrays(np.int64, (3, 4), elements=st.integers(0, 9)), arrays(np.int64, (2, 4), elements=st.integers(0, 3)), st.integers(0, 40))
+def test_the_conflict_named_is_the_smallest_one_each_of_its_members_is_needed(asked: np.ndarray, use: np.ndarray, room: int) -> None:
+    demands = {f"demand {i}": row.astype(float) for i, row in enumerate(asked)}
+    limits = [Limit(f"limit {i}", row.astype(float), float(room)) for i, row in enumerate(use)]
+
+    def conflict(names: list[str]) -> list[str]:
+        return smallest_conflict({n: q for n, q in demands.items() if n in names}, [x for x in limits if x.name in names])
+
+    group = conflict([*demands, *(limit.name for limit in limits)])
+    if not group:
+        assert all(float(limit.use @ asked.max(axis=0)) <= room for limit in limits)
+    for name in group:
+        assert conflict(group) == group and conflict([other for other in group if other != name]) == []

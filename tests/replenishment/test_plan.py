@@ -165,6 +165,33 @@ def test_a_binding_constraint_is_priced_and_its_scope_respected() -> None:
     assert spent <= 60 < sum(line.value for line in free.lines if line.from_id == "SUP-0")
 
 
+def test_a_limit_nobody_can_keep_stops_only_what_it_is_about() -> None:
+    rows, paths, history = company(seed=5)
+    free = planned(rows, paths, history)
+    broken = planned(rows, paths, history, constraints=[Constraint("budget of SUP-0", -1.0, scope={"from_id": "SUP-0"})])
+    errors = broken.exceptions.filter(pl.col("kind") == "infeasible_limit")
+    assert errors["item_id"].to_list() == ["item-0", "item-2"] and set(errors["location_id"]) == {"DC"}
+    assert broken.lines == [line for line in free.lines if line.item_id in ("item-1", "item-3")]
+
+
+def test_an_item_whose_weight_nobody_knows_cannot_be_loaded_and_is_listed() -> None:
+    rows, paths, history = company(seed=5)
+    light = rows.with_columns(weight_kg=pl.when(pl.col("item_id") == "item-1").then(None).otherwise("weight_kg"))
+    found = planned(light, paths, history, constraints=[Constraint("truck", 1e6, "weight_kg", {"location_id": "EAST"})]).exceptions
+    assert found.select("item_id", "location_id", "kind").rows() == [("item-1", "EAST", "unknown_size")]
+
+
+def test_a_line_the_limits_left_nothing_of_says_which_of_them_conflict() -> None:
+    rows, paths, history = company(items=1)
+    rows = rows.with_columns(on_hand=pl.when(pl.col("location_id") == "DC").then(0.0).otherwise("on_hand"))
+    limits = [Constraint("budget", 29.0), Constraint("dock", 1e6, "units", {"location_id": "DC"})]
+    result = planned(rows, paths, history, constraints=limits)  # the smallest order is 15 units at 2.00
+    assert result.lines == []
+    found = result.exceptions.row(0, named=True)
+    assert (found["kind"], found["severity"]) == ("cut_by_limits", "warning")
+    assert "the smallest order of 15 and budget cannot all be kept" in found["reason"] and "dock" not in found["reason"]
+
+
 def test_shapes_that_do_not_fit_are_refused() -> None:
     rows, paths, _ = company()
     with pytest.raises(ValueError, match="paths has 11 rows for 12"):
