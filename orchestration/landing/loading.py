@@ -208,8 +208,8 @@ class Loader:
         same = " AND ".join(f"t.{name} IS NOT DISTINCT FROM s.{name}" for name in identity)
         self.con.execute("DELETE FROM staged WHERE problem IS NOT NULL")
         self.con.execute(
-            f"""CREATE OR REPLACE TEMP TABLE fresh AS SELECT * FROM staged QUALIFY row_number() OVER (
-            PARTITION BY {", ".join(identity)} ORDER BY known_at, handed_over_at, _d, row_no, part) = 1"""
+            f"""CREATE OR REPLACE TEMP TABLE fresh AS SELECT * FROM staged WHERE rowid IN (
+            SELECT arg_min(rowid, (known_at, handed_over_at, _d, row_no, part)) FROM staged GROUP BY {", ".join(identity)})"""
         )
         if single:
             self.con.execute(
