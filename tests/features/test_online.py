@@ -18,13 +18,13 @@ import pytest
 from feast import FeatureStore
 from small_marts import NOW, at
 
-from feature_repo.store import delete_entity, materialize_online, open_store, push, training_frame
+from feature_repo.store import delete_entity, materialize_online, online_settings, open_store, push, training_frame
 
 KEYS = {"item_id": "a", "location_id": "x", "region_id": "north", "supplier_id": "s"}
 TARGET = datetime(2026, 4, 1)
 
 
-def online_settings(kind: str) -> dict[str, Any] | None:
+def settings_of(kind: str) -> dict[str, Any] | None:
     """Feast's settings of a store; skips where the service's URL is not set."""
     if kind == "sqlite":
         return None
@@ -33,17 +33,14 @@ def online_settings(kind: str) -> dict[str, Any] | None:
         pytest.skip(f"{variable} is not set, so no {kind} is talked to")
     url = urlsplit(os.environ[variable])
     if kind == "redis":
-        worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")  # tests side by side do not share a database
-        return {"type": "redis", "connection_string": f"{url.hostname}:{url.port or 6379},db={int(worker) % 16}"}
-    return {
-        "type": "postgres", "host": url.hostname, "port": url.port or 5432, "database": url.path.lstrip("/"), "user": url.username,
-        "password": url.password or "", "sslmode": "disable", "db_schema": f"features_{uuid4().hex}",
-    }  # fmt: skip
+        worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))  # tests side by side do not share a database
+        return online_settings(url._replace(path=f"/{worker % 16}").geturl())
+    return online_settings(url._replace(query=f"schema=features_{uuid4().hex}").geturl())
 
 
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.service), pytest.param("postgres", marks=pytest.mark.service)])
 def store(request: pytest.FixtureRequest, own: Path, tmp_path: Path) -> Iterator[FeatureStore]:
-    settings = online_settings(request.param)
+    settings = settings_of(request.param)
     store = open_store(own, tmp_path / "features", settings)
     yield store
     store.teardown()
