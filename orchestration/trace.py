@@ -180,7 +180,8 @@ class _Tracer:
             self._add("raw rows", f"raw.{name}", f"{where} and (known_at <= $as_of or known_at is null)", given, "known_at")
 
     def _names(self, kind: str, ids: list[str]) -> list[str]:
-        query = "select alias from marts.bridge_aliases where kind = $kind and list_contains($ids, id) and known_at <= $as_of"
+        query = """select alias from marts.bridge_aliases
+            where status = 'confirmed' and kind = $kind and list_contains($ids, id) and known_at <= $as_of"""
         found = self.con.execute(query, {"kind": kind, "ids": ids, "as_of": self.as_of}).fetchall()
         return sorted({*ids, *(alias for (alias,) in found)})
 

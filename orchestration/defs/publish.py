@@ -17,8 +17,8 @@ from orchestration.timeline import Timeline
 )
 def metrics(context: dg.AssetExecutionContext, lakehouse: Lakehouse, dbt: DbtCliResource) -> Iterator[Any]:
     """What needs this run's decisions is built after they exist."""
-    lakehouse.open_home()
-    yield from dbt.cli(["build"], context=context).stream()
+    home = lakehouse.open_home()
+    yield from dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context, target_path=home.derived / "dbt").stream()
 
 
 @dg.multi_asset(

@@ -26,7 +26,7 @@ def transform(context: dg.AssetExecutionContext, lakehouse: Lakehouse, dbt: DbtC
         context.log.info("nothing new has been landed and no SQL changed: the tables stand as they were built and tested")
         yield from unchanged(context)
         return
-    yield from dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context).stream()
+    yield from dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context, target_path=home.derived / "dbt").stream()
     with home.connect() as con:
         mark_built(con, asked)
 
@@ -50,9 +50,11 @@ def fingerprint(con: duckdb.DuckDBPyConnection, keys: Sequence[dg.AssetKey], pro
             (select coalesce(sum(hash(delivery, source_id, rows_loaded, rows_quarantined)::hugeint), 0) from raw.manifest)
     """).fetchone()
     digest = hashlib.sha256(repr((facts, [key.path for key in keys])).encode())
-    for folder in ("models", "macros", "tests"):
-        for path in sorted((project / folder).rglob("*.*")):
-            digest.update(path.read_bytes())
+    for path in (
+        project / "dbt_project.yml",
+        *(file for folder in ("models", "macros") for file in sorted((project / folder).rglob("*.*"))),
+    ):
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

@@ -20,7 +20,7 @@ def warehouse(tmp_path: Path) -> Path:
             """create schema features;
             create table features.feat_demand as
             select item_id, location_id, event_at, known_at, quantity as demand_lag_1 from marts.fct_demand;
-            create table marts.bridge_aliases (kind varchar, alias varchar, id varchar, known_at timestamp);
+            create table marts.bridge_aliases (kind varchar, alias varchar, id varchar, status varchar, known_at timestamp);
             create table marts.fct_open_orders as
             select 'po-1' as order_id, item_id, location_id, 12.0 as quantity, timestamp '2024-12-20' as ordered_at
             from marts.dim_item_locations where location_id = 'dc';"""
@@ -70,8 +70,12 @@ def test_nothing_known_after_the_decision_is_shown(warehouse: Path, tmp_path: Pa
 def test_rows_under_another_systems_name_are_found(warehouse: Path, tmp_path: Path) -> None:
     with duckdb.connect(str(warehouse)) as con:
         con.execute("update raw.sales set item_id = 'MUG-0815' where item_id = 'mug'")
-        con.execute("insert into marts.bridge_aliases values ('item', 'MUG-0815', 'mug', timestamp '2024-01-01')")
-    assert {row["item_id"] for row in rows(trace(warehouse, tmp_path, "line-3"), "raw rows", "raw.sales")} == {"MUG-0815"}
+        con.execute("insert into marts.bridge_aliases values ('item', 'MUG-0815', 'mug', 'confirmed', timestamp '2024-01-01')")
+        con.execute("update raw.sales set item_id = 'RED MUG' where row_no = 1")
+        con.execute("insert into marts.bridge_aliases values ('item', 'RED MUG', 'mug', 'candidate', timestamp '2024-01-01')")
+    report = trace(warehouse, tmp_path, "line-3")
+    assert {row["item_id"] for row in rows(report, "raw rows", "raw.sales")} == {"MUG-0815"}
+    assert [step.found for step in report.steps if (step.link, step.table) == ("raw rows", "raw.sales")] == [181]  # a look is no proof
 
 
 def test_a_report_prints_and_is_json(warehouse: Path, tmp_path: Path) -> None:

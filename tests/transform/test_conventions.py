@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from warehouses import PROJECT, WORLD, at, make_warehouse, run_dbt
+from warehouses import PROJECT, SCRATCH, WORLD, at, make_warehouse, run_dbt
 
 LAYERS = {
     "staging": ("stg_",),
@@ -38,7 +38,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     warehouse = make_warehouse(folder / "warehouse.duckdb", WORLD | {"now_at": at("2024-01-01")}, {})
     result = run_dbt(warehouse, "parse")
     assert result.returncode == 0, result.stdout
-    return json.loads((folder / "target" / "manifest.json").read_text())
+    return json.loads((SCRATCH / "target" / "manifest.json").read_text())
 
 
 def models(manifest: dict[str, Any]) -> list[dict[str, Any]]:
@@ -99,6 +99,16 @@ def test_every_key_of_a_dimension_and_every_metric_grain_is_tested(manifest: dic
     assert not [node["name"] for node in keyed if not tested.get(node["unique_id"], set()) & {"unique_grain", "unique"}]
     ids = [node for node in models(manifest) if layer(node) == "marts"]
     assert not [node["name"] for node in ids if "not_null" not in tested.get(node["unique_id"], set())]
+
+
+def test_every_metric_has_a_unit_test(manifest: dict[str, Any]) -> None:
+    tested = {unit["model"] for unit in manifest["unit_tests"].values()}
+    assert not [node["name"] for node in models(manifest) if layer(node) == "metrics" and node["name"] not in tested]
+
+
+def test_no_customer_is_named_where_reports_and_models_look(manifest: dict[str, Any]) -> None:
+    published = [node for node in models(manifest) if layer(node) in {"marts", "features", "metrics"}]
+    assert not [node["name"] for node in published if any("customer" in column for column in node["columns"])]
 
 
 #: SQL that only DuckDB speaks, outside the dispatched macros, and the models that still use it.

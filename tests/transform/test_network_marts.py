@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pytest
 from warehouses import Row, at, build, days, make_warehouse, query
+
+from orchestration import decisions
 
 
 def count(item: str, location: str, when: str, **more: object) -> Row:
@@ -71,7 +74,9 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "adjustments": [count("cup", "shop", "2024-01-08 10:00", delta=-1.0)],
     }  # fmt: skip
     warehouse = make_warehouse(tmp_path_factory.mktemp("network") / "warehouse.duckdb", {"now_at": at("2024-01-15")}, tables)
-    build(warehouse, "staging intermediate marts")
+    with duckdb.connect(str(warehouse)) as con:
+        decisions.load(con, warehouse.parent / "no decisions yet")
+    build(warehouse, "staging intermediate marts metrics")  # with every data test and unit test of theirs
     return warehouse
 
 

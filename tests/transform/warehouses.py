@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -54,16 +57,23 @@ def _insert(con: duckdb.DuckDBPyConnection, table: str, row: Row) -> None:
     con.execute(f"insert into raw.{table} ({names}) values ({', '.join('?' for _ in row)})", list(row.values()))
 
 
+#: Every warehouse is reached under one name, so that dbt parses the project once and not once a warehouse.
+SCRATCH = Path(tempfile.mkdtemp(prefix="stockhouse-dbt-"))
+atexit.register(shutil.rmtree, SCRATCH, ignore_errors=True)
+
+
 def run_dbt(warehouse: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run dbt as a subprocess against this warehouse; targets and logs stay beside it."""
-    scratch = warehouse.parent
+    """Run dbt as a subprocess against this warehouse; its target is SCRATCH/target, its log lies beside the warehouse."""
+    scratch, link = warehouse.parent, SCRATCH / "warehouse.duckdb"
+    link.unlink(missing_ok=True)
+    link.symlink_to(warehouse)
     return subprocess.run(
         [
             str(Path(sys.executable).with_name("dbt")), "--no-use-colors", *arguments,
             "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT),
-            "--target-path", str(scratch / "target"), "--log-path", str(scratch / "logs"),
+            "--target-path", str(SCRATCH / "target"), "--log-path", str(scratch / "logs"),
         ],
-        env=os.environ | {"STOCKHOUSE_WAREHOUSE": str(warehouse), "DO_NOT_TRACK": "1"},
+        env=os.environ | {"STOCKHOUSE_WAREHOUSE": str(link), "DO_NOT_TRACK": "1"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 

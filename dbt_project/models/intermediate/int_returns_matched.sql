@@ -2,8 +2,20 @@
 -- Each return beside the sale it takes back, so that it corrects the period of that sale. By the order it names, else the latest
 -- sale of the same quantity to the same customer (opened and closed like brackets: one return a sale), else a larger sale to that
 -- customer. Only sales known before the return count, and only their first version: a later correction moves no match.
-with returns as (
+with packs as ({{ packs() }}),
+
+stated as (
   {{ identified(ref('stg_returns'), {'item_id': 'item', 'location_id': 'location'}) }}
+),
+
+returns as (
+  select
+    stated.row_key, stated.item_id, stated.location_id, stated.order_id, stated.customer_id, stated.revenue, stated.event_at,
+    stated.quantity * coalesce(packs.pack_size, 1) as quantity,
+    greatest(stated.known_at, packs.known_at) as known_at,
+    stated.valid_until, stated.is_current
+  from stated
+  {{ join_packs('stated') }}
 ),
 
 first_returns as (

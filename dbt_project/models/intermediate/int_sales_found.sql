@@ -1,4 +1,4 @@
--- sales that say only their order or period: dated by it, known when it says, and versioned by that
+-- sales that say only their order or period: in base units, dated by it, known when it says, and versioned by that
 with sales as (
   {{ identified(ref('stg_sales'), {'item_id': 'item', 'location_id': 'location'}) }}
   where fact.event_at is null
@@ -6,18 +6,21 @@ with sales as (
 
 orders as ({{ newest('stg_orders', ['order_id'], ['event_at', 'known_at']) }}),
 
+packs as ({{ packs() }}),
+
 found as (
   select
-    sales.item_id, sales.location_id, sales.quantity, sales.revenue, sales.order_id, sales.customer_id, sales.row_key, sales.row_hash,
+    sales.item_id, sales.location_id, sales.quantity * coalesce(packs.pack_size, 1) as quantity, sales.revenue, sales.order_id, sales.customer_id, sales.row_key, sales.row_hash,
     sales.handed_over_at,
     coalesce(orders.event_at, periods.event_at) as event_at,
     greatest(
       coalesce(sales.known_at, coalesce(orders.event_at, periods.event_at) + coalesce(sales.known_lag, interval 0 day)),
-      sales.handed_over_at, orders.known_at, periods.known_at
+      sales.handed_over_at, orders.known_at, periods.known_at, packs.known_at
     ) as known_at
   from sales
   left join orders on sales.order_id = orders.order_id
   left join {{ ref('int_periods_named') }} as periods on sales.period_id = periods.period_id and orders.order_id is null
+  {{ join_packs('sales') }}
 ),
 
 known as (select * from found where known_at <= {{ now_at() }})

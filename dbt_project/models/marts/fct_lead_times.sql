@@ -1,7 +1,8 @@
--- how long each order line took, promised and real; a line still open is a lower bound. Receipts before their order are left out.
+-- How long each order line took, promised and real; a line still open is a lower bound. Refused lines (nothing is to come) and receipts
+-- before their order are left out.
 with lines as (
   select * from {{ ref('int_orders_received') }}
-  where not is_assumed and (received_at is null or received_at >= ordered_at)
+  where not is_assumed and quantity > 0 and (received_at is null or received_at >= ordered_at)
 )
 
 select

@@ -13,5 +13,6 @@ select
   {{ local_day('starts_at') }} as starts_on,
   {{ local_day('ends_at') }} as ends_on,
   known_at,
+  valid_until,
   is_current
 from promotions
