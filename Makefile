@@ -45,8 +45,11 @@ drill: install-dev ## the long fault drills
 	$(BIN)/python tests/landing/drill_landing.py
 	$(BIN)/python tests/ledger/drill_procurement.py
 
+docs: install ## what a home knows as pages: dashboard, dbt docs and gates, in LAKEHOUSE/derived/docs
+	$(BIN)/python -m orchestration.dashboard.site $(or $(LAKEHOUSE),.lakehouse)
+
 lock: $(UV) ## resolve the locks anew, without any index host in them
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate pyproject.toml -o requirements.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --extra dev pyproject.toml -c requirements.lock -o requirements-dev.lock
 
-.PHONY: help install install-dev run test bench drill lock
+.PHONY: help install install-dev run test bench drill docs lock

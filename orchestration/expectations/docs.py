@@ -17,6 +17,7 @@ body { font: 14px/1.45 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif;
 table { border-collapse: collapse; margin: 8px 0; }
 td, th { text-align: left; vertical-align: top; padding: 4px 14px 4px 0; border-bottom: 1px solid #8884; }
 th { font-weight: 600; } td table td, td table th { font-size: 12px; padding: 2px 12px 2px 0; } a { color: inherit; }
+h4, h5, h6 { font-size: 15px; margin: 18px 0 6px; }
 .text-success::before { content: "✓"; color: #2a9d5c; } .text-danger::before { content: "✗"; color: #d04545; font-weight: 700; }
 .text-warning::before { content: "!"; color: #c98a14; font-weight: 700; }
 .col-lg-2, .collapse, a[data-toggle="collapse"] { display: none; } ol, ul { list-style: none; padding: 0; } nav { height: auto !important; }
