@@ -8,6 +8,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from orchestration import STATIONS, intake, procuring, snapshots
 from orchestration.defs.procure import INBOX, INVOICES, OUTBOX
 from orchestration.defs.resources import Lakehouse
+from orchestration.reacting import unanswered
 
 WRITER = {"dagster/concurrency_key": "warehouse_writer"}  # one process writes to DuckDB at a time
 
@@ -112,6 +113,18 @@ def orders_to_send(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReas
         yield dg.RunRequest(run_key=due, asset_selection=[OUTBOX], run_config=config)
 
 
+@dg.sensor(
+    name="happenings",
+    job_name="reaction",
+    minimum_interval_seconds=10,
+    description="Re-plans at once what a late answer, a short shipment, a closed place or a surge concerns; it sends nothing.",
+)
+def happenings(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """A run where something happened that nobody has answered; asking again for the same state starts no second run."""
+    state = unanswered(lakehouse.open_home(), lakehouse.open_world())
+    yield dg.RunRequest(run_key=state) if state else dg.SkipReason("nothing has happened that was not answered")
+
+
 @dg.definitions
 def automation() -> dg.Definitions:
     jobs = [line_job(station) for station in STATIONS]
@@ -125,5 +138,5 @@ def automation() -> dg.Definitions:
     return dg.Definitions(
         jobs=[*jobs, facts_job(), rebuild_job(), procure_job()],
         schedules=[every_morning],
-        sensors=[deliveries, supplier_messages, goods_and_bills, orders_to_send],  # all of them off until somebody starts them
+        sensors=[deliveries, supplier_messages, goods_and_bills, orders_to_send, happenings],  # all of them off until somebody starts them
     )

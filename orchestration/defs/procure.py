@@ -6,6 +6,7 @@ import dagster as dg
 
 from orchestration import procuring
 from orchestration.defs.resources import OWNERS, Lakehouse
+from orchestration.reacting import react
 
 #: The steps of the procure job, in the order they run: hear first, so that nobody chases a supplier who has answered.
 INBOX, INVOICES, OUTBOX = (dg.AssetKey(["ledger", name]) for name in ("inbox", "invoices", "outbox"))
@@ -106,3 +107,21 @@ def dry_run(lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
     with procuring.open_desk(lakehouse.open_home()) as desk:
         files = procuring.dry_run(desk)
     yield dg.MaterializeResult(asset_key=["published", "dry_run"], metadata={"dry_run_files": len(files)})
+
+
+@dg.op
+def replan(context: dg.OpExecutionContext, lakehouse: Lakehouse) -> None:
+    """Weigh what happened since the last look and propose what should change; only the ledger is written."""
+    done = react(lakehouse.open_home(), lakehouse.open_world())
+    if done is None:
+        context.log.info("nothing has happened that was not answered")
+    else:
+        what = "; ".join(done.reasons) or "what happened is over, or was published anew"
+        context.log.info(
+            f"{what}: {done.items} items, {done.report}, {len(done.rescues)} faster ways, {done.seconds} s after hearing of it"
+        )
+
+
+@dg.job(description="Re-plan at once what an event concerns: a late answer, a short shipment, a closed place, a surge.")
+def reaction() -> None:
+    replan()

@@ -5,6 +5,7 @@ Every function here is one transaction: it happens, or it does not. `now` is the
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -32,6 +33,8 @@ from orchestration.ledger.store import LedgerError, Store
 __all__ = ["ApprovalReport", "Ledger", "LedgerError", "Partner", "ProposalReport", "Receipt", "Reception", "SendReport"]
 
 TOLERANCE = Tolerance()
+#: The desk's own document about what happened between runs and was answered.
+REACTIONS = "REACTIONS"
 
 
 class Ledger:
@@ -61,6 +64,33 @@ class Ledger:
         """Record a plan as requisitions: new needs open one, changed ones revise it, dropped ones withdraw it; see proposals.propose."""
         with self.store.writing(now) as unit:
             return proposals.propose(unit, lines, run_id, by, scope, review_period)
+
+    def react(
+        self,
+        lines: Sequence[OrderLine],
+        run_id: str,
+        now: datetime,
+        by: str,
+        scope: Collection[tuple[str, str]],
+        review_period: date,
+        said: Mapping[str, Any],
+    ) -> tuple[ProposalReport, datetime]:
+        """Record what was re-planned because of something that happened, and what that was, in one step; and when (naive UTC)."""
+        with self.store.writing(now) as unit:
+            report = proposals.propose(unit, lines, run_id, by, scope, review_period)
+            event = unit.add(unit.open(REACTIONS), "reacted", by, said)
+            return report, datetime.fromisoformat(event.recorded_at)
+
+    def last_reaction(self) -> dict[str, Any]:
+        """What the last reaction answered, empty before the first."""
+        with self.store.engine.connect() as connection:
+            said = desk.last(connection, REACTIONS)
+        return json.loads(said["payload"]) if said else {}
+
+    def heard_at(self) -> dict[str, str]:
+        """When the ledger last heard of a document from outside (recorded_at, ISO text), by document id."""
+        heard = sa.select(events.c.document_id, sa.func.max(events.c.recorded_at)).where(events.c.kind.in_(("acknowledged", "shipped")))
+        return {document_id: at for document_id, at in self.store.read(heard.group_by(events.c.document_id))}
 
     def approve_within_limits(self, now: datetime, evidence: Mapping[str, Evidence] | None = None) -> ApprovalReport:
         """Approve what the matrix lets through without a person; evidence by document id."""

@@ -24,7 +24,7 @@ world: w
 currency: GBP
 plan: {grain: day, absent_sales: zero}
 sources:
-  till: {silo: erp, path: "*.csv", identity: row, known_after: 0 days, into: [sales: {item_id: i, location_id: l, event_at: d, quantity: q}]}
+  till: {silo: erp, path: "*.csv", identity: row, known_after: 1 day, into: [sales: {item_id: i, location_id: l, event_at: d, quantity: q}]}
 """
 
 

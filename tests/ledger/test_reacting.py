@@ -1,0 +1,266 @@
+"""Between two runs: what happens re-plans what it concerns, at once, and nothing else; faster ways are weighed in money."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import polars as pl
+import pytest
+from scipy.stats import nbinom
+
+from models.domain import QUANTILES, OrderLine
+from models.procurement import x12
+from models.procurement.documents import Document
+from orchestration import procuring, snapshots
+from orchestration.home import Home
+from orchestration.intake.inbox import Inbox, Message
+from orchestration.landing import World
+from orchestration.reacting import Reaction, react, unanswered
+
+NOW, FIRST = datetime(2026, 1, 5), date(2026, 1, 5)
+HORIZON, DAILY = 24, 8
+WORLD = """
+world: w
+currency: GBP
+plan: {grain: day, review: weekly, absent_sales: zero, whole_units: true}
+sources: {till: {path: "*.csv", identity: row, known_after: 0 days, into: [sales: {item_id: i, location_id: l, event_at: d, quantity: q}]}}
+"""
+#: A centre that buys from S1 in ten days, and three shops it feeds in one to three; there are few mugs, and IE has far too many cups.
+LEAD = {"UK": 1, "IE": 2, "FR": 3, "DC": 10}
+STOCK = {"mug": {"UK": 60, "IE": 60, "FR": 60, "DC": 20}, "cup": {"UK": 60, "IE": 900, "FR": 60, "DC": 500}}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    (tmp_path / "world.yml").write_text(WORLD.replace("till: {", "till: {silo: erp, "))
+    return World.load(tmp_path)
+
+
+@pytest.fixture
+def home(published: Path, tmp_path: Path) -> Home:
+    return Home(Path(shutil.copytree(published, tmp_path / "home", symlinks=True)))
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A published run of two items, mug and cup, in the places above."""
+    place = Home.open(tmp_path_factory.mktemp("published") / "home", "w")
+    nodes, stock, ahead = [], [], []
+    days = [FIRST + timedelta(days=k) for k in range(HORIZON)]
+    for item in ("mug", "cup"):
+        for location, lead in LEAD.items():
+            centre = location == "DC"
+            nodes.append(
+                {
+                    "item_id": item, "location_id": location, "role": "distribution_centre" if centre else "store",
+                    "kind": "purchase" if centre else "transfer", "from_id": "S1" if centre else "DC", "lead_time_days": float(lead),
+                    "lead_time_periods": lead, "moq": 0.0, "order_multiple": 1.0, "unit_cost": 2.5, "price": 6.0, "holding_cost": 0.005,
+                    "shortage_cost": 3.5, "weight_kg": 0.4, "freight_per_unit": 0.1, "category": "kitchen", "is_assumed": False,
+                }
+            )  # fmt: skip
+            stock.append({"item_id": item, "location_id": location, "on_hand": float(STOCK[item][location]), "on_order": 0.0})
+            if not centre:
+                demand = nbinom(4, 4 / (4 + DAILY))
+                levels = [(level, float(demand.ppf(level))) for level in QUANTILES] + [(None, float(DAILY))]
+                ahead += [
+                    {"item_id": item, "location_id": location, "period_start": d, "quantile": q, "value": v}
+                    for d in days
+                    for q, v in levels
+                ]
+    orders = [{"order_id": "PO1", "line_id": "1", "kind": "purchase", "origin": "erp", "item_id": "cup", "location_id": "DC",
+               "from_id": "S1", "quantity": 100.0, "due_at": datetime(2026, 1, 8)}]  # fmt: skip
+    forecasts = pl.DataFrame(ahead, schema_overrides={"quantile": pl.Float64}).with_columns(run_id=pl.lit("run 1"), as_of=pl.lit(NOW))
+    tables = {
+        "marts.dim_item_locations": pl.DataFrame(nodes),
+        "marts.dim_items": pl.DataFrame({"item_id": ["mug", "cup"], "category": ["kitchen", "kitchen"], "is_current": [True, True]}),
+        "metrics.kpi_supplier_performance": pl.DataFrame({"supplier_id": ["S1"], "due_lines": [20], "otif_share": [0.9]}),
+        "marts.fct_stock_positions": pl.DataFrame(stock),
+        "marts.fct_open_orders": pl.DataFrame(orders), "decisions.forecasts": forecasts,
+        "decisions.champions": pl.DataFrame({"policy": ["quantile_order_up_to"], "is_champion": [True], "as_of": [NOW]}),
+        "raw.world": pl.DataFrame({"world": ["w"], "currency": ["GBP"], "timezone": ["UTC"], "grain": ["day"], "now_at": [NOW]}),
+    }  # fmt: skip
+    empty = {
+        "marts.fct_lead_times": "order_id varchar, kind varchar, received_at timestamp, is_censored boolean",
+        "marts.fct_receipts": "order_id varchar, line_id varchar, item_id varchar, quantity double, event_at timestamp, is_current boolean",
+        "marts.fct_constraints": "name varchar, scope varchar, value double, is_current boolean",
+        "marts.fct_demand": "item_id varchar, location_id varchar, period_start date, quantity double, is_current boolean",
+        "marts.dim_lanes": "from_id varchar, to_id varchar, item_id varchar, mode varchar, transit_days double, freight_per_kg double, "
+        "is_current boolean",
+        "marts.dim_supplier_terms": "item_id varchar, supplier_id varchar, from_quantity double, lead_time_days double, moq double, "
+        "order_multiple double, unit_cost double, is_current boolean",
+    }  # fmt: skip
+    with duckdb.connect(str(place.warehouse)) as con:
+        con.execute("create schema raw; create schema marts; create schema metrics; create schema decisions")
+        for name, frame in tables.items():
+            con.register("frame", frame)
+            con.execute(f"create table {name} as select * from frame")
+        for name, columns in empty.items():
+            con.execute(f"create table {name} ({columns})")
+        con.execute("insert into marts.dim_lanes values ('S1', 'DC', null, 'Truck', 8, 0.2, true), ('S1', 'DC', null, 'Air', 2, 1.0, true)")
+    snapshots.publish(place.warehouse, place.published, "run 1", NOW)
+    return place.root
+
+
+def happen(home: Home, name: str = "1", **said: Any) -> None:
+    with Inbox(home.inbox) as inbox:
+        inbox.add("events", [Message(name, json.dumps({"starts_on": "2026-01-05", "ends_on": "2026-01-25", **said}).encode())])
+
+
+def lines(home: Home) -> list[Document]:
+    with procuring.open_desk(home) as desk:
+        assert desk.ledger.audit() == []
+        return desk.ledger.lines()
+
+
+def answered(home: Home, world: World) -> Reaction:
+    assert unanswered(home, world) is not None
+    done = react(home, world)
+    assert done is not None
+    assert unanswered(home, world) is None
+    assert react(home, world) is None
+    return done
+
+
+def test_where_nothing_happened_nothing_is_done(home, world):
+    assert unanswered(home, world) is None
+    assert react(home, world) is None
+    assert lines(home) == []
+
+
+def test_a_surge_re_plans_the_items_it_concerns_and_no_other_while_a_batch_holds_the_warehouse(home, world):
+    happen(home, kind="demand_factor", scope={"item_id": "cup", "location_id": "UK"}, factor=3)
+    with duckdb.connect(str(home.warehouse)):
+        done = answered(home, world)
+    assert done.reasons == ("cup, UK: demand is 3 times the forecast from 2026-01-05 to 2026-01-25",)
+    assert done.seconds is not None
+    assert 0 <= done.seconds < 60
+    proposed = {(d.item_id, d.location_id, d.kind): d for d in lines(home)}
+    assert {item for item, _, _ in proposed} == {"cup"}
+    assert proposed["cup", "UK", "transfer"].quantity > 7 * DAILY * 1.5
+    assert {d.proposer for d in lines(home)} == {"reaction"}
+
+
+def test_the_same_event_on_newly_published_facts_is_weighed_again_and_repeats_nothing(home, world):
+    happen(home, kind="demand_factor", scope={"item_id": "mug"}, factor=2)
+    answered(home, world)
+    before = {d.intent_key: d.quantity for d in lines(home)}
+    snapshots.publish(home.warehouse, home.published, "run 2", NOW)
+    again = answered(home, world)
+    assert (again.report.new_orders, again.report.revised, again.report.withdrawn, again.seconds) == (0, 0, 0, None)
+    assert {d.intent_key: d.quantity for d in lines(home)} == before
+
+
+def test_a_closed_centre_is_passed_by_where_that_is_worth_its_money(home, world):
+    happen(home, kind="location_closed", scope={"location_id": "DC"}, ends_on="2026-01-18")
+    done = answered(home, world)
+    [print(d.item_id, d.kind, d.from_id, d.location_id, d.quantity, d.due_on, d.reason) for d in lines(home)]
+    extra = {d.location_id: d for d in lines(home) if d.intent_key.count("|") == 5 and d.item_id == "cup"}
+    assert {d.from_id for d in extra.values()} == {"IE"}  # the shop with more than it needs
+    assert set(extra) == {"UK", "FR"}
+    assert all(rescue.saving > 0 for rescue in done.rescues)
+    assert "from IE's surplus: costs" in extra["UK"].reason
+    regular = [d for d in lines(home) if d.kind == "transfer" and d.from_id == "DC"]
+    assert all(d.due_on > "2026-01-18" for d in regular)
+
+
+def ordered(home: Home, line: Callable[..., OrderLine], quantity: float = 600) -> Document:
+    """One line of mugs, ordered and sent, that the shops will live on."""
+    with procuring.open_desk(home) as desk:
+        said = {"quantity": quantity, "review_period": FIRST, "due_on": date(2026, 1, 15)}
+        desk.ledger.propose([line("mug", **said)], "run 1", NOW)
+        assert procuring.approve_and_send(desk)[1].sent == 1
+        (document,) = desk.ledger.lines()
+    return document
+
+
+def answer(home: Home, order: Document, code: str, units: float, day: str) -> None:
+    said = [
+        ["BAK", "00", "AD", order.order_id, "20260105"],
+        ["PO1", order.line_id, x12.number(order.quantity), "EA", "2.5", "", "VP", "mug"],
+        ["ACK", code, x12.number(units), "EA", "067", day],
+    ]
+    with procuring.open_desk(home) as desk:
+        partner = desk.partners["S1"]
+        body = x12.write("855", "PR", said, partner.their, partner.ours, 1, NOW).encode()
+        assert desk.ledger.receive(body, partner, NOW).status == "taken"
+
+
+def test_a_late_answer_buys_faster_only_what_is_worth_it_and_never_the_same_need_twice(home, world, line):
+    order = ordered(home, line)
+    assert unanswered(home, world) is None
+    answer(home, order, "IA", order.quantity, "20260128")
+    done = answered(home, world)
+    assert done.reasons == (f"mug of order {order.order_id} is late: due 2026-01-28, asked for 2026-01-15",)
+    assert done.seconds is not None
+    assert done.seconds < 60
+    documents = {d.document_id: d for d in lines(home)}
+    assert documents[order.document_id].stage == "acknowledged"
+    assert documents[order.document_id].quantity == order.quantity
+    more, faster = sorted((d for d in documents.values() if d.intent_key.startswith(order.intent_key + "|")), key=lambda d: d.intent_key)
+    assert (more.from_id, more.due_on, more.reason.endswith("units more than were ordered.")) == ("S1", "2026-01-15", True)
+    assert (faster.from_id, faster.due_on) == ("S1", "2026-01-09")  # by air: four days instead of ten
+    assert "by Air from S1: costs" in faster.reason
+    with procuring.open_desk(home) as desk:
+        procuring.approve_and_send(desk)
+        happen(home, kind="demand_factor", scope={"item_id": "cup"}, factor=1.1)
+        answered(home, world)
+        keys = [d.intent_key for d in desk.ledger.lines() if d.item_id == "mug" and d.kind == "purchase"]
+    assert sorted(keys) == sorted([order.intent_key, more.intent_key, faster.intent_key])
+
+
+def test_an_answer_in_time_and_in_full_is_no_event(home, world, line):
+    order = ordered(home, line)
+    answer(home, order, "IA", order.quantity, "20260114")
+    assert unanswered(home, world) is None
+
+
+@pytest.mark.parametrize(("code", "units", "word"), [("IQ", 150.0, "confirmed short: 150 of 600"), ("IR", 0.0, "was refused: 600 units")])
+def test_what_a_supplier_leaves_out_is_planned_anew(home, world, line, code, units, word):
+    order = ordered(home, line)
+    answer(home, order, code, units, "20260115")
+    done = answered(home, world)
+    assert word in done.reasons[0]
+    assert any(d.item_id == "mug" and d.document_id != order.document_id and d.stage == "requisition" for d in lines(home))
+
+
+def test_an_extra_that_is_no_longer_wanted_is_withdrawn(home, world):
+    happen(home, kind="location_closed", scope={"location_id": "DC"}, ends_on="2026-01-18")
+    answered(home, world)
+    assert any(d.intent_key.count("|") == 5 and d.stage == "requisition" for d in lines(home))
+    later = datetime(2026, 1, 20)
+    with duckdb.connect(str(home.warehouse)) as con:
+        con.execute("update raw.world set now_at = ?", [later])
+        con.execute("update decisions.forecasts set period_start = period_start + 15")
+    snapshots.publish(home.warehouse, home.published, "run 2", later)
+    answered(home, world)
+    assert not [d for d in lines(home) if d.intent_key.count("|") == 5 and d.stage == "requisition"]
+
+
+def test_an_event_that_cannot_be_meant_is_on_record_and_changes_no_order(home, world):
+    happen(home, kind="demand_factor", factor=-1)
+    done = answered(home, world)
+    assert done.reasons == ("message 1 of events cannot be acted on: factor is -1; it lies between 0 and 100",)
+    assert (done.items, lines(home)) == (0, [])
+
+
+def test_messages_of_other_kinds_are_no_events(home, world):
+    with Inbox(home.inbox) as inbox:
+        inbox.add("till", [Message("1", b'{"kind": "sale", "item": "mug"}'), Message("2", b'{"kind": '), Message("3", b'["kind"]')])
+    assert unanswered(home, world) is None
+
+
+def test_the_published_levels_are_spread_without_moving_their_mean(home, world):
+    from orchestration.reacting import published_forecast, timeline_of
+
+    with snapshots.current(home.published).connect() as con:
+        rows = con.execute("select * from marts.dim_item_locations").pl()
+        forecast = published_forecast(con, home, rows, timeline_of(world, NOW))
+    assert forecast.paths(400).mean() == pytest.approx(DAILY, rel=0.05)
+    assert np.all(np.diff(forecast.values, axis=2) >= 0)
