@@ -12,12 +12,14 @@ import xgboost as xgb
 from numpy.typing import NDArray
 
 from models.domain import SERIES
-from models.forecasting.design import CODES, COLUMNS, GROUPS
+from models.forecasting.design import GROUPS
 from models.forecasting.quantile import DemandModel
 
 Floats = NDArray[np.float64]
 
-PARTS = ("recent demand", "season", "promotion", "event", "price", "level model", "closed", "unexplained")
+#: Parts a model's columns belong to, then what stands beside the columns.
+COLUMN_PARTS = ("recent demand", "season", "promotion", "event", "price", "weather", "macro", "search", "competitor")
+PARTS = (*COLUMN_PARTS, "level model", "closed", "unexplained")
 
 
 def attribute(
@@ -58,17 +60,17 @@ def _factors(model: DemandModel, origins: pl.DataFrame, plans: pl.DataFrame | No
     shape = (len(origins), horizon)
     pair = np.arange(len(origins) * horizon)
     row, step = pair // horizon, pair % horizon
-    logs = {part: np.zeros(shape) for part in PARTS[:6]}
+    logs = {part: np.zeros(shape) for part in (*COLUMN_PARTS, "level model")}
     level = np.log(base.level[row].astype(np.float64))
     plain = np.exp(level)
     if model.booster is not None:
-        kinds = ["c" if name in CODES else "q" for name in COLUMNS]
+        names = model.design.columns
         matrix = xgb.DMatrix(
-            model.design.rows(base, row, step, planned), base_margin=level, feature_names=list(COLUMNS), feature_types=kinds
+            model.design.rows(base, row, step, planned), base_margin=level, feature_names=list(names), feature_types=model.design.kinds
         )
         shares = model.booster.predict(matrix, pred_contribs=True).astype(np.float64)
         plain = model.booster.predict(matrix).astype(np.float64)
-        for j, name in enumerate(COLUMNS):
+        for j, name in enumerate(names):
             logs[GROUPS[name]] += shares[:, j].reshape(shape)
         level = shares[:, -1]  # XGBoost's bias column carries the base margin
     logs["recent demand"] += level.reshape(shape)

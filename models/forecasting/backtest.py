@@ -61,7 +61,8 @@ def backtest(
 ) -> pl.DataFrame:
     """Score each forecaster at each origin date of `at`; one row per method, origin and periods ahead (null = all together).
 
-    Columns: method, origin, ahead, wape, bias, crps, pinball, below_x and at_most_x at 0.5, 0.75, 0.975, cells.
+    Columns: method, origin, ahead, wape, bias, crps, pinball, below_x, at_most_x and pit_x
+    (share of the randomised PIT at most x, x when honest) at 0.5, 0.75, 0.975, cells.
     """
     rows = []
     for origin in sorted(at):
@@ -99,10 +100,12 @@ def score(made: Forecast, actual: Floats) -> dict[str, float]:
         "crps": metrics.crps(actual, made.values, made.quantiles),
         "pinball": float(np.mean([np.nanmean(metrics.pinball(actual, made.at(q), q)) for q in made.quantiles])),
     }
+    pit = metrics.pit_of_quantiles(actual, made.values, made.quantiles)
     for level in (0.5, 0.75, 0.975):
         if level in made.quantiles:
             found = metrics.coverage(actual, made.at(level), level)
             out |= {f"below_{level}": found.below, f"at_most_{level}": found.at_most}
+            out[f"pit_{level}"] = float(np.nanmean(np.where(np.isnan(pit), np.nan, pit <= level)))
     return {**out, "cells": float(np.isfinite(actual).sum())}
 
 

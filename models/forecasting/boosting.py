@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xgboost as xgb
 
-from models.forecasting.design import CODES, COLUMNS, Base, Design, Plans
+from models.forecasting.design import Base, Design, Plans
 from models.forecasting.inputs import Floats, Indices, Panel, Spec
 
 HALF_LIFE = {"day": 200.0, "week": 78.0, "month": 36.0}
@@ -70,8 +70,8 @@ def train(design: Design, base: Base, plans: Plans, pairs: Sample, params: Param
         label=pairs.units,
         weight=0.5 ** (age / (spec.half_life or HALF_LIFE[spec.grain])),
         base_margin=np.log(base.level[pairs.row]),
-        feature_names=list(COLUMNS),
-        feature_types=["c" if name in CODES else "q" for name in COLUMNS],
+        feature_names=list(design.columns),
+        feature_types=design.kinds,
         max_bin=128,
         nthread=spec.threads,
     )

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from models.forecasting import counts
-from models.forecasting.design import COLUMNS
 
 Floats = NDArray[np.floating]
 
@@ -123,7 +122,6 @@ def calibrate(
             features(matrix[first], mean[first]),
             label=scatter[first],
             base_margin=np.full(int(first.sum()), np.log(overall)),
-            feature_names=[*COLUMNS, "log_mean"],
             max_bin=64,
             nthread=threads,
         )

@@ -22,6 +22,7 @@ from models.forecasting.inputs import (
     PHASES,
     PLAN_FEATURES,
     SHAPE_FEATURES,
+    SIGNAL_FEATURES,
     Floats,
     Indices,
     Panel,
@@ -48,18 +49,25 @@ GROUPS = {
     **dict.fromkeys(("same_phase_mean", "same_phase_last", "same_period_last_year", *TARGET[4:], "is_open"), "season"),
     **dict.fromkeys(("promotion_count",), "promotion"),
     **dict.fromkeys(("event_count", "event_count_before", "event_count_after"), "event"),
+    "signal_weather": "weather",
+    "signal_fuel_price": "macro",
+    "signal_consumer_confidence": "macro",
+    "signal_search_interest": "search",
+    "signal_competitor_price": "competitor",
 }
 
 
 @dataclass(frozen=True)
 class Base:
-    """The origin rows, ready to be paired with offsets: matrix (R, F), level (R,), origin period (R,), series row (R,)."""
+    """The origin rows, ready to be paired with offsets: matrix (R, F), level (R,), origin period (R,), series row (R,),
+    price (R,) in currency, signals (R, S) in their own units."""
 
     matrix: Floats
     level: Floats
     phase_means: Floats
     lags: dict[int, Floats]
     price: Floats
+    signals: Floats
     origin: Indices
     series: Indices
 
@@ -85,12 +93,23 @@ class Plans:
 
 @dataclass(frozen=True)
 class Design:
-    """How features become columns, learned from the training origins: the codes of categories and the floor of a level."""
+    """How features become columns, learned from the training origins: codes of categories, the floor of a level, the signals fed."""
 
     spec: Spec
     codes: dict[str, list[str]]
     floor: float
     new_level: dict[str, float]
+    signals: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of `rows`, in order."""
+        return (*COLUMNS, *self.signals)
+
+    @property
+    def kinds(self) -> list[str]:
+        """What XGBoost calls the type of each column: categorical or quantitative."""
+        return ["c" if name in CODES else "q" for name in self.columns]
 
     @classmethod
     def learn(cls, origins: pl.DataFrame, spec: Spec) -> Design:
@@ -107,7 +126,8 @@ class Design:
             )
             for category, value in by_category.group_by("category").agg(pl.col("level").median()).drop_nulls().sort("category").iter_rows():
                 new_level[category] = float(value)
-        return cls(spec, codes, max(0.02 * usual, 1e-6), new_level)
+        signals = tuple(name for name in SIGNAL_FEATURES if name in origins.columns and origins[name].is_not_null().any())
+        return cls(spec, codes, max(0.02 * usual, 1e-6), new_level, signals)
 
     def base(self, origins: pl.DataFrame, keys: pl.DataFrame | None = None) -> Base:
         """Scale the features of each origin row by its own level; a feature that is not there is unknown."""
@@ -145,14 +165,17 @@ class Design:
         phases = np.stack([matrix[:, SCALED.index(f"demand_phase_mean_{k}")] for k in range(PHASES)], axis=1)
         series = np.arange(len(origins)) if keys is None else locate(origins, keys)
         lags = {k: matrix[:, SCALED.index(f"demand_lag_{k}")] for k in LAGS}
-        return Base(matrix, level, phases, lags, price, self.spec.index(origins["origin"]), series)
+        signals = np.empty((len(origins), len(self.signals)), np.float32)
+        for k, name in enumerate(self.signals):
+            signals[:, k] = _column(origins, name)
+        return Base(matrix, level, phases, lags, price, signals, self.spec.index(origins["origin"]), series)
 
     def rows(self, base: Base, row: Indices, offset: Indices, plans: Plans) -> Floats:
         """The matrix of pairs (origin row, offset), offset 0 = the first period after the cutoff; shape (n, columns)."""
         target = base.origin[row] + offset
         series = base.series[row]
         fixed = base.matrix.shape[1]
-        out = np.empty((len(row), len(COLUMNS)), np.float32)
+        out = np.empty((len(row), len(self.columns)), np.float32)
         out[:, :fixed] = base.matrix[row]
         out[:, fixed] = offset
         out[:, fixed + 1] = base.phase_means[row, offset % PHASES]
@@ -170,6 +193,7 @@ class Design:
         out[:, j + 3] = plans.at("planned_price", series, target, np.nan) / base.price[row]
         out[:, j + 4] = plans.at("event_count", series, target - 1, 0.0)
         out[:, j + 5] = plans.at("event_count", series, target + 1, 0.0)
+        out[:, j + 6 :] = base.signals[row]
         return out
 
     def to_dict(self) -> dict[str, Any]:
@@ -179,7 +203,7 @@ class Design:
     def from_dict(cls, data: dict[str, Any]) -> Design:
         spec = dict(data["spec"])
         spec |= {name: tuple(tuple(group) for group in spec[name]) for name in ("levels", "totals")}
-        return cls(Spec(**spec), data["codes"], data["floor"], data["new_level"])
+        return cls(Spec(**spec), data["codes"], data["floor"], data["new_level"], tuple(data["signals"]))
 
 
 def calendar(spec: Spec, periods: Indices) -> Floats:

@@ -39,6 +39,14 @@ SHAPE_FEATURES = (
 DEMAND_FEATURES = LINEAR_FEATURES + SHAPE_FEATURES
 ITEM_FEATURES = ("category", "subcategory", "unit_cost", "weight_kg")
 PRICE_FEATURES = ("price", "relative_price", "price_change")
+#: The world outside, as last observed at the origin; columns of the model only where a world feeds them.
+SIGNAL_FEATURES = (
+    "signal_weather",
+    "signal_fuel_price",
+    "signal_consumer_confidence",
+    "signal_search_interest",
+    "signal_competitor_price",
+)
 #: Known in advance about a target period (service plans_v1); absence means nothing is planned.
 PLAN_FEATURES = ("promotion_count", "event_count", "is_open", "planned_price")
 #: The label (service labels_v1): demand of the target period, null where unknown.

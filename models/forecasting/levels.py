@@ -16,14 +16,26 @@ from scipy.sparse import csr_matrix
 from models.domain import SERIES
 from models.forecasting.boosting import TOTAL, expect, sample, train
 from models.forecasting.design import Design, Plans
-from models.forecasting.inputs import LAGS, LINEAR_FEATURES, Floats, Indices, Panel, Spec
+from models.forecasting.inputs import LAGS, LINEAR_FEATURES, SIGNAL_FEATURES, Floats, Indices, Panel, Spec
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 #: A level never moves its parts by more than this factor.
 WIDEST = 2.0
 SEPARATOR = "|"
+#: Series a group of a fine level must hold on average; smaller ones are as hard to forecast as their parts.
+STEADY = 100
 #: Level models are small and their trees unsteady: so many are averaged, each from its own seed.
 BAGS = 3
+
+
+def finest_level(origins: pl.DataFrame) -> tuple[tuple[str, ...], ...]:
+    """The level to align to: locations by the finest category whose groups hold enough series for a steady total."""
+    series = len(origins.select(SERIES).unique())
+    for name in ("subcategory", "category"):
+        is_known = name in origins.columns and origins[name].is_not_null().any()
+        if is_known and series / len(origins.select("location_id", name).unique()) >= STEADY:
+            return (("location_id", name),)
+    return (("location_id", "category"),)
 
 
 def group_name(columns: tuple[str, ...], frame: pl.DataFrame) -> pl.Expr:
@@ -33,7 +45,7 @@ def group_name(columns: tuple[str, ...], frame: pl.DataFrame) -> pl.Expr:
 
 
 def total_origins(origins: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFrame:
-    """Origins of the totals: features summed over the series of each group; an unknown lag inside a series' life counts its mean."""
+    """Origins of the totals: features summed over each group's series, signals averaged; an unknown lag in a series' life is its mean."""
     present = [name for name in LINEAR_FEATURES if name in origins.columns]
     age = pl.col("periods_since_first_sale") if "periods_since_first_sale" in origins.columns else pl.lit(None)
     usual = pl.coalesce(
@@ -46,6 +58,7 @@ def total_origins(origins: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFra
         if name in lag_of:
             column = pl.coalesce(column, pl.when(age >= lag_of[name] - 1).then(usual).otherwise(None))
         sums.append(pl.when(column.is_not_null().any()).then(column.sum()).otherwise(None).alias(name))
+    sums += [pl.col(name).mean() for name in SIGNAL_FEATURES if name in origins.columns]
     kept = [pl.col(name).first() for name in ("category", "subcategory") if name in columns and name in origins.columns]
     summed = origins.group_by([group_name(columns, origins).alias("item_id"), "origin"], maintain_order=True).agg(*sums, *kept)
     location = pl.col("item_id").str.split(SEPARATOR).list.get(columns.index("location_id")) if "location_id" in columns else pl.lit("")

@@ -89,6 +89,18 @@ def pit(actual: Floats, paths: Floats, seed: int = 0) -> Floats:
     return np.where(np.isnan(actual), np.nan, uniform)
 
 
+def pit_of_quantiles(actual: Floats, values: Floats, levels: tuple[float, ...], seed: int = 0) -> Floats:
+    """Randomised probability integral transform, (N, H), from quantiles (N, H, Q): uniform where they describe what came.
+
+    It is drawn between the last level below what came and the first above it (0 and 1 outside the levels).
+    """
+    edges = np.array([0.0, *levels, 1.0])
+    low = edges[(values < actual[:, :, None]).sum(axis=2)]
+    high = edges[(values <= actual[:, :, None]).sum(axis=2) + 1]
+    uniform = low + np.random.default_rng(seed).random(actual.shape) * (high - low)
+    return np.where(np.isnan(actual), np.nan, uniform)
+
+
 @dataclass(frozen=True)
 class Hierarchy:
     """Levels of aggregation over N series: per level the group of each series, groups numbered in sorted order of their names."""

@@ -20,7 +20,7 @@ import xgboost as xgb
 from models.domain import QUANTILES, SERIES
 from models.forecasting.boosting import CHUNK, expect
 from models.forecasting.calibration import Calibration
-from models.forecasting.design import COLUMNS, Base, Design, Plans
+from models.forecasting.design import Base, Design, Plans
 from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import Floats, Spec
 from models.forecasting.levels import Level
@@ -174,7 +174,7 @@ def fit(origins: pl.DataFrame, labels: pl.DataFrame, plans: pl.DataFrame | None,
         "method": "XGBoost, pooled, direct",
         "data_until": str(labels["target_on"].max()),
         "series": len(past.keys),
-        "features": list(COLUMNS),
+        "features": list(past.design.columns),
         "alignment": {" x ".join(level.columns): level.strength for level in levels},
         "unseen": calibration.scores,
         "periods_unseen": past.end - past.since,

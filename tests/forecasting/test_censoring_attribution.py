@@ -11,7 +11,7 @@ from scipy.stats import nbinom
 from models.forecasting.attribution import attribute
 from models.forecasting.censoring import moments_above, recover
 from models.forecasting.inputs import Spec
-from models.forecasting.quantile import fit
+from models.forecasting.quantile import DemandModel, fit
 
 FIRST = date(2025, 1, 6)
 
@@ -106,3 +106,30 @@ def test_what_the_model_did_not_foresee_is_unexplained(promoted):
     unexplained = parts.filter(pl.col("part") == "unexplained")["units"].to_numpy().reshape(came.shape)
     np.testing.assert_allclose(unexplained, surge - model.expected(here, plans), atol=1e-4)
     assert parts["units"].sum() == pytest.approx(float((surge - model.expected(here, plans)).sum()), rel=1e-5)
+
+
+def test_a_signal_a_world_feeds_is_a_column_and_is_named_as_the_cause_and_others_have_none(promoted):
+    random = np.random.default_rng(3)
+    series, cut = 60, 160
+    spec = Spec("day", 7, levels=(), rows=20_000, rounds=40, threads=1)
+    search = np.repeat(np.where(random.random((4, 24)) < 0.2, 60.0, 10.0), 7, axis=1)[np.arange(series) % 4]
+    search[:, cut - 8 : cut - 1], search[:, cut - 1 :] = 10.0, 60.0
+    rate = np.exp(random.normal(2.0, 0.4, series))[:, None] * np.where(search > 30, 2.0, 1.0)
+    units = random.poisson(np.roll(rate, 1, axis=1)).astype(np.float32)
+    keys = pl.DataFrame({"item_id": [f"i{k:02}" for k in range(series)], "location_id": ["x"] * series})
+    columns = sorted({*range(14, cut, 3), cut - 7, cut})
+    told = pl.concat(
+        keys.with_columns(origin=pl.lit(FIRST + timedelta(days=t)), signal_search_interest=pl.Series(search[:, t - 1])) for t in columns
+    )
+    origins = origin_frame(keys, units, FIRST, columns, spec).join(told, on=[*keys.columns, "origin"], how="left")
+    past, now, before = (
+        origins.filter(pl.col("origin").is_in([FIRST + timedelta(days=t) for t in at])) for at in (range(cut), [cut], [cut - 7])
+    )
+    model = fit(past, label_frame(keys, units, FIRST, spec, cut), None, spec)
+    assert model.design.columns[-1] == "signal_search_interest" == model.card["features"][-1]
+    np.testing.assert_array_equal(DemandModel.from_bytes(model.to_bytes()).expected(now), model.expected(now))
+    parts = dict(attribute(model, now, None, before, None).group_by("part").agg(pl.col("units").sum()).iter_rows())
+    assert parts["search"] > 0.6 * sum(parts.values()) > 0
+    assert not [name for name in promoted[0].design.columns if name.startswith("signal")]
+    # not told any more: unknown, not an error
+    assert np.isfinite(model.expected(now.drop("signal_search_interest"))).all()

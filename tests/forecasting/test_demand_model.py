@@ -11,6 +11,7 @@ from models.domain import QUANTILES
 from models.forecasting import backtest, baselines
 from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.forecasting.inputs import Spec
+from models.forecasting.levels import finest_level
 from models.forecasting.quantile import DemandModel, fit
 
 FIRST = date(2025, 1, 6)
@@ -152,6 +153,13 @@ def test_stock_outs_are_unknown_and_pull_nothing_down():
     masked[np.random.default_rng(0).random(demand.shape) < 0.15] = np.nan
     full, censored = (trained(keys, d, 190).predict(now(keys, d, 190)).mean.sum() for d in (demand, masked))
     assert censored == pytest.approx(full, rel=0.05)
+
+
+def test_series_are_aligned_to_the_finest_level_whose_groups_are_large_enough():
+    keys = pl.DataFrame({"item_id": [f"i{k}" for k in range(600)], "location_id": ["x", "y"] * 300})
+    few, many = (keys.with_columns(category=pl.lit("c"), subcategory=pl.int_range(600) % n // 2 + 0.0) for n in (4, 40))
+    assert finest_level(few) == (("location_id", "subcategory"),)
+    assert finest_level(many) == finest_level(keys) == (("location_id", "category"),)
 
 
 # ---- the poorest worlds

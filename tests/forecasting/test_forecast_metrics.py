@@ -80,6 +80,17 @@ def test_randomised_pit_of_the_true_distribution_is_uniform():
     assert np.abs(shares - 0.1).max() < 0.03
 
 
+def test_randomised_pit_of_honest_quantiles_is_uniform_and_that_of_wide_ones_is_not():
+    from scipy.stats import poisson
+
+    levels = tuple(np.linspace(0.05, 0.95, 19))
+    actual = np.random.default_rng(1).poisson(3.0, (400, 10)).astype(float)
+    honest, wide = (np.broadcast_to(poisson.ppf(levels, rate) + shift, (*actual.shape, 19)) for rate, shift in ((3.0, 0), (3.0, 1)))
+    for level in (0.5, 0.75, 0.95):
+        assert (metrics.pit_of_quantiles(actual, honest, levels) <= level).mean() == pytest.approx(level, abs=0.03)
+    assert (metrics.pit_of_quantiles(actual, wide, levels) <= 0.5).mean() > 0.6
+
+
 def test_crps_is_lower_for_the_sharper_of_two_honest_forecasts():
     random = np.random.default_rng(2)
     mean = random.gamma(2, 5, (300, 4))

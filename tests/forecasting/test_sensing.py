@@ -14,6 +14,7 @@ from models.forecasting.sensing import SensingModel, fit_sensing
 FIRST = date(2025, 1, 6)
 SPEC = Spec("day", 7)
 CUT = 150
+SAMPLES = 200  # one number for all: the network is compiled once for each
 ORIGIN = FIRST + timedelta(days=CUT)
 
 
@@ -32,7 +33,7 @@ def taught():
 
 def test_the_network_learns_the_week_and_beats_the_moving_average(taught):
     keys, demand, labels, model = taught
-    made = model.predict(labels, keys, ORIGIN, samples=200)
+    made = model.predict(labels, keys, ORIGIN, samples=SAMPLES)
     actual, flat = demand[:, CUT:], baselines.moving_average(demand[:, :CUT], SPEC)
     assert np.nansum(np.abs(made.mean - actual)) < 0.85 * np.nansum(np.abs(flat - actual))
     assert model.card["loss_first_to_last"][1] < model.card["loss_first_to_last"][0]
@@ -40,21 +41,21 @@ def test_the_network_learns_the_week_and_beats_the_moving_average(taught):
 
 def test_paths_are_whole_units_seeded_and_blind_to_the_future(taught):
     keys, _demand, labels, model = taught
-    paths = model.paths(labels, keys, ORIGIN, samples=50)
-    assert paths.shape == (40, 50, 7) and (paths == np.rint(paths)).all() and (paths >= 0).all()
+    paths = model.paths(labels, keys, ORIGIN, samples=SAMPLES)
+    assert paths.shape == (40, SAMPLES, 7) and (paths == np.rint(paths)).all() and (paths >= 0).all()
     spoiled = labels.with_columns(pl.when(pl.col("target_on") >= ORIGIN).then(999.0).otherwise(pl.col("demand")).alias("demand"))
-    np.testing.assert_array_equal(model.paths(spoiled, keys, ORIGIN, samples=50), paths)
+    np.testing.assert_array_equal(model.paths(spoiled, keys, ORIGIN, samples=SAMPLES), paths)
 
 
 def test_saved_and_loaded_network_draws_the_same(taught):
     keys, _demand, labels, model = taught
     again = SensingModel.from_bytes(model.to_bytes())
-    np.testing.assert_array_equal(again.paths(labels, keys, ORIGIN, samples=10), model.paths(labels, keys, ORIGIN, samples=10))
+    np.testing.assert_array_equal(again.paths(labels, keys, ORIGIN, samples=SAMPLES), model.paths(labels, keys, ORIGIN, samples=SAMPLES))
 
 
 def test_quantiles_rise_and_hold_about_what_they_say(taught):
     keys, demand, labels, model = taught
-    made = model.predict(labels, keys, ORIGIN, samples=300)
+    made = model.predict(labels, keys, ORIGIN, samples=SAMPLES)
     assert (np.diff(made.values, axis=2) >= 0).all()
     known = ~np.isnan(demand[:, CUT:])
     actual = demand[:, CUT:][known]
