@@ -16,6 +16,7 @@ from feature_repo.store import open_store, training_frame
 from models.domain import SERIES
 from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.forecasting.inputs import DEMAND_FEATURES, ITEM_FEATURES, PRICE_FEATURES
+from models.forecasting.levels import finest_level
 from models.forecasting.quantile import DemandModel, fit
 from orchestration.timeline import UTC, Timeline
 
@@ -65,10 +66,12 @@ class Demand:
 
     def train(self, cutoff: date) -> DemandModel:
         """Fit the pooled model on everything known at the midnight beginning `cutoff`."""
-        spec = replace(self.timeline.spec(self.horizon), rows=max(50_000, min(ROWS_A_SERIES * len(self.series), 500_000)))
         possible = [day for day in self.timeline.origins(cutoff, ORIGINS + 1)[:-1] if day > self.first]
+        past = self.features_at(possible)
+        rows = max(50_000, min(ROWS_A_SERIES * len(self.series), 500_000))
+        spec = replace(self.timeline.spec(self.horizon), rows=rows, levels=finest_level(past))
         targets = self._periods(self.first, cutoff)
-        return fit(self.features_at(possible), self.labels(cutoff), self.plans(targets, cutoff), spec)
+        return fit(past, self.labels(cutoff), self.plans(targets, cutoff), spec)
 
     def predict(self, model: DemandModel, origin: date, levels: tuple[float, ...] = PATH_LEVELS) -> Forecast:
         """Forecast the horizon from an origin with what is known at its midnight."""
