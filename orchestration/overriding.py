@@ -99,6 +99,9 @@ def add(home: Home, planned: pl.DataFrame, wanted: Override, author: str, now: d
     touched = int(wanted.touches(planned).sum())
     if not touched:
         raise ValueError(f"no planned item and location has {_words(wanted.scope)}: marts.dim_item_locations holds what is planned")
+    longest = max(planned["lead_time_periods"].to_list())
+    if wanted.parameter == "lead_time_periods" and wanted.value > longest:
+        raise ValueError(f"the forecast reaches lead times of up to {longest} periods, not {wanted.value:g}: set a quantity instead")
     if wanted.kind == "quantity" and wanted.value > 0 and touched > 1:
         raise ValueError(f"{wanted.value:g} units would be ordered for each of {touched} items and locations: name one, item and location")
     with _appending(home.state / FILE) as (known, append):

@@ -14,10 +14,11 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from models.domain import SERIES, OrderLine
+from models.domain import SERIES, Integers, OrderLine
 from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import panels
 from models.forecasting.quantile import DemandModel
+from models.replenishment.lead_times import believed, experienced
 from models.replenishment.plan import Constraint, Plan, plan
 from models.replenishment.policies import POLICIES
 from models.twin.scorecard import paired_difference
@@ -28,15 +29,18 @@ from orchestration.replay import (
     ASSUMED_COVER,
     CANDIDATES,
     INCUMBENT,
+    SAMPLES,
     Replay,
     assumed_opening,
     network_of,
     paths_of,
     phases,
+    read_lead_times,
     read_nodes,
     read_opening,
     replay,
 )
+from orchestration.timeline import DAYS_A_PERIOD
 
 #: A rehearsal covers at least this many decision windows (lead time + review), so that every order's effect is seen several times.
 WINDOWS = 3
@@ -159,12 +163,21 @@ def replay_world(
         nodes = nodes.filter((pl.col("role") != "store") | _is_in(demand.series))
         opening = read_opening(con, demand, nodes, start)
         truth = demand.truth(con, start, periods)
+        known = read_lead_times(con, demand.timeline, start)
+        revealed = read_lead_times(con, demand.timeline, demand.timeline.origin)
         unmet = con.execute("select unmet from raw.world").fetchone()
     incumbent = next((name for name in policies if POLICIES[name].is_legacy), policies[0])
+    days = [demand.timeline.shift(start, k) for k in range(periods)]
     return replay(
         demand, nodes, truth, start, periods, unmet=unmet[0] if unmet and unmet[0] else "lost", opening=opening, orders=orders,
-        policies=policies, incumbent=incumbent, progress=progress,
+        policies=policies, incumbent=incumbent, lead_time_paths=_believed(nodes, known, demand),
+        lead_times=experienced(nodes, revealed, days, DAYS_A_PERIOD[demand.timeline.grain]) if len(revealed) else None, progress=progress,
     )  # fmt: skip
+
+
+def _believed(nodes: pl.DataFrame, taken: pl.DataFrame, demand: Demand) -> Integers | None:
+    """Sampled lead times from the orders known so far; None, that is the promise, where none was ever placed."""
+    return believed(nodes, taken, DAYS_A_PERIOD[demand.timeline.grain], SAMPLES, seed=0) if len(taken) else None
 
 
 def _is_in(series: pl.DataFrame) -> pl.Expr:
@@ -197,6 +210,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
     with home.connect(read_only=True) as con:
         rows = rows.join(con.execute(ROOM).pl(), on="location_id", how="left", maintain_order="left")
         limits = read_limits(con, rows)
+        taken = read_lead_times(con, timeline, timeline.origin)
     made = plan(
         rows,
         paths_of(forecast, nodes, seed=0),
@@ -207,6 +221,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         pipeline=opening.due[:, 1:] if opening.due.shape[1] > 1 else np.zeros((len(rows), 1)),
         review=timeline.review,
         unmet="backlog" if unmet and unmet[0] == "backlog" else "lost",
+        lead_time_paths=_believed(rows, taken, demand),
         constraints=limits,
         overrides=overriding.in_force(home, timeline.now_at, timeline.origin),
         phase=phases(demand, past.shape[1]),

@@ -12,7 +12,7 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from models.domain import SERIES, Economics, Floats
+from models.domain import SERIES, Economics, Floats, Integers
 from models.forecasting import baselines
 from models.forecasting.backtest import score
 from models.forecasting.forecast import PATH_LEVELS, Forecast
@@ -22,6 +22,7 @@ from models.twin.network import Network
 from models.twin.scorecard import PairedDifference, champion, scorecard
 from models.twin.simulator import SimulationResult, reveal, simulate
 from orchestration.demand import Demand
+from orchestration.timeline import Timeline
 
 SAMPLES = 200
 #: The model is trained anew at every fifth decision of a replay, about monthly for a weekly review.
@@ -126,6 +127,20 @@ OPEN_AT = """
     group by all
 """
 
+#: How long orders took, as known at an instant: one still open then, or not yet reported, took at least so long.
+TOOK_BY = """
+    select
+        kind, from_id, location_id, promised_days, ordered_at,
+        ceil(date_diff('second', ordered_at, least(coalesce(received_at, $at), $at)) / 86400.0) as days,
+        received_at is null or received_at >= $at or known_at > $at as is_open
+    from marts.fct_lead_times where ordered_at < $at order by all
+"""
+
+
+def read_lead_times(con: duckdb.DuckDBPyConnection, timeline: Timeline, day: date) -> pl.DataFrame:
+    """Every past order's lead time in whole days, as known at the midnight beginning `day`: see `models.replenishment.lead_times`."""
+    return con.execute(TOOK_BY, {"at": timeline.cutoff(day).replace(tzinfo=None)}).pl()
+
 
 def read_opening(con: duckdb.DuckDBPyConnection, demand: Demand, nodes: pl.DataFrame, start: date) -> Opening | None:
     """Stock and open orders at the midnight beginning `start`, or None where the world kept no stock by then."""
@@ -206,12 +221,15 @@ def replay(
     orders: int | None = None,
     policies: Sequence[str] = CANDIDATES,
     incumbent: str = INCUMBENT,
+    lead_times: Integers | None = None,
+    lead_time_paths: Integers | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Replay:
     """Let every policy run the stock from `start` for so many periods, deciding at each review on what was known at that midnight.
 
     truth: item_id, location_id, target_on, demand of the replayed periods. orders: how many reviews place orders. The model
-    forecasts anew at every decision and is trained anew at every RETRAIN-th, each time on what was known by then.
+    forecasts anew at every decision and is trained anew at every RETRAIN-th, each time on what was known by then. lead_times: (N, T)
+    what an order of each period really takes; left out, what was promised. lead_time_paths: (N, S) what policies expect of it.
     """
     tell = progress or (lambda _: None)
     timeline = demand.timeline
@@ -250,7 +268,7 @@ def replay(
         tell(f"replaying {name}")
         results[name] = simulate(
             network, POLICIES[name], revealed.astype(np.float64), state.on_the_shelf(), pipeline=state.due, history=past,
-            forecaster=paths, phase=calendar, order_periods=last,
+            forecaster=paths, phase=calendar, order_periods=last, lead_times=lead_times, lead_time_paths=lead_time_paths,
         )  # fmt: skip
     best, rivals = choose(results, incumbent if incumbent in results else policies[0], nodes)
     scores = score_forecasts(forecasts, days, past, revealed.astype(np.float64), nodes, spec)

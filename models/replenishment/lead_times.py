@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
+import polars as pl
 
 from models.domain import Floats, Integers
 
@@ -80,3 +83,62 @@ def sample_periods(groups: list[LeadTimes], days_per_period: float, samples: int
         days = group.days[np.minimum(np.searchsorted(group.probability.cumsum(), levels), group.days.size - 1)]
         out[i] = random.permutation(np.ceil(days / days_per_period - 1e-9).astype(np.int64))
     return out
+
+
+def believed(rows: pl.DataFrame, past: pl.DataFrame, days_per_period: float, samples: int, seed: int) -> Integers:
+    """What a planner should expect of the next order of every row: sampled lead times in whole periods, (N, S).
+
+    rows: kind, from_id, location_id, lead_time_days (the promise; empty counts as one period). past: one line an order so far, kind,
+    from_id, location_id, promised_days, days, is_open, as known when the plan is made. Orders made on another promise than today's
+    say nothing of a row's own record, but count in everybody's lateness.
+    """
+    dated = past.filter(pl.col("promised_days") > 0)
+    lateness = None
+    if not dated.is_empty():
+        ratio = dated["days"].to_numpy() / np.maximum(np.ceil(dated["promised_days"].to_numpy()), 1.0)
+        lateness = survival(ratio, dated["is_open"].to_numpy())
+    groups: dict[tuple[str, str, str, float], LeadTimes] = {}
+    of_row = []
+    for kind, source, to, promise in _promises(rows, days_per_period):
+        key = (kind, source, to, promise)
+        if key not in groups:
+            own = _on_the_way(past, kind, source, to, promise)
+            record = survival(own["days"].to_numpy(), own["is_open"].to_numpy()) if len(own) else None
+            groups[key] = mix(record, promise, lateness, orders=len(own))
+        of_row.append(groups[key])
+    return sample_periods(of_row, days_per_period, samples, seed)
+
+
+def experienced(rows: pl.DataFrame, past: pl.DataFrame, periods: Sequence[date], days_per_period: float) -> Integers:
+    """How long an order of every row placed in each of these periods would really have taken, in whole periods, (N, T).
+
+    What the order history placed nearest in time took; the promise where none was ever completed. past: as in `believed`, with
+    ordered_at, looked back on from today.
+    """
+    instants = np.array(periods, dtype="datetime64[s]").astype(np.float64)
+    groups: dict[tuple[str, str, str, float], np.ndarray] = {}
+    out = np.empty((rows.height, len(periods)), dtype=np.int64)
+    for i, key in enumerate(_promises(rows, days_per_period)):
+        if key not in groups:
+            done = _on_the_way(past, *key).filter(~pl.col("is_open")).sort("ordered_at", "days")
+            days = np.full(instants.size, key[3])
+            if len(done):
+                placed = done["ordered_at"].to_numpy().astype("datetime64[s]").astype(np.float64)
+                after = np.clip(np.searchsorted(placed, instants), 0, placed.size - 1)
+                before = np.maximum(after - 1, 0)
+                is_before = np.abs(placed[before] - instants) <= np.abs(placed[after] - instants)
+                days = done["days"].to_numpy()[np.where(is_before, before, after)]
+            groups[key] = np.ceil(days / days_per_period - 1e-9).astype(np.int64)
+        out[i] = groups[key]
+    return out
+
+
+def _promises(rows: pl.DataFrame, days_per_period: float) -> list[tuple[str, str, str, float]]:
+    promise = pl.col("lead_time_days").fill_null(days_per_period)
+    return rows.select(pl.col("kind", "from_id", "location_id").fill_null(""), promise).rows()
+
+
+def _on_the_way(past: pl.DataFrame, kind: str, source: str, to: str, promise: float) -> pl.DataFrame:
+    """The past orders of one way, made on today's promise (to the day) or on none that was written down."""
+    is_same = (pl.col("promised_days") - promise).abs().fill_null(0.0) <= 1.0
+    return past.filter(pl.col("kind") == kind, pl.col("from_id") == source, pl.col("location_id") == to, is_same)

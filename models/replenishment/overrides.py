@@ -54,17 +54,21 @@ class Override:
 
 @dataclass(frozen=True)
 class Overridden:
-    """The inputs as the planner wants them: rows, paths (N, S, H), fixed quantities (N,) NaN where free, reasons by row."""
+    """The inputs as the planner wants them: rows, paths (N, S, H), fixed quantities (N,) NaN where free, reasons by row.
+
+    is_lead_time_set: (N,) True where the lead time is the planner's word and no longer the supplier's record.
+    """
 
     rows: pl.DataFrame
     paths: Floats
     fixed: Floats
+    is_lead_time_set: np.ndarray
     reasons: list[str]
 
 
 def apply(overrides: Sequence[Override], rows: pl.DataFrame, paths: Floats) -> Overridden:
     """Apply overrides in their order; of two that set the same thing the later wins, factors multiply."""
-    fixed = np.full(rows.height, np.nan)
+    fixed, is_lead_time_set = np.full(rows.height, np.nan), np.zeros(rows.height, dtype=bool)
     reasons: list[list[str]] = [[] for _ in range(rows.height)]
     for override in overrides:
         touched = override.touches(rows)
@@ -78,9 +82,10 @@ def apply(overrides: Sequence[Override], rows: pl.DataFrame, paths: Floats) -> O
             name = str(override.parameter)
             if name not in rows.columns or not rows.schema[name].is_numeric():
                 raise ValueError(f"override {override.reason!r}: {name!r} is no numeric column of the plan")
+            is_lead_time_set |= touched & (name == "lead_time_periods")
             value = pl.lit(override.value).cast(rows.schema[name])
             rows = rows.with_columns(pl.when(pl.Series(touched)).then(value).otherwise(name).alias(name))
-    return Overridden(rows, paths, fixed, ["; ".join(texts) for texts in reasons])
+    return Overridden(rows, paths, fixed, is_lead_time_set, ["; ".join(texts) for texts in reasons])
 
 
 def in_scope(rows: pl.DataFrame, scope: Mapping[str, str], whose: str) -> np.ndarray:

@@ -18,7 +18,7 @@ from models.replenishment.explain import exact_parts, in_words, risk
 from models.replenishment.orders import allocate, feasible, smallest_order
 from models.replenishment.overrides import Override, apply
 from models.replenishment.policies import POLICIES, QuantileOrderUpTo
-from models.replenishment.projection import window_demand
+from models.replenishment.projection import window_demand, within_reach
 from models.replenishment.situations import situation_of, sources_of
 from models.replenishment.targets import PARTS, explain_target
 
@@ -84,20 +84,23 @@ def plan(
     if paths.shape[2] != len(period_starts):
         raise ValueError(f"plan: paths cover {paths.shape[2]} periods, {len(period_starts)} period starts are given")
     constraints, beyond = unkeepable(rows, constraints)
-    exceptions = pl.concat([find_exceptions(rows, beyond), _unforecast(rows, paths)])
+    exceptions = pl.concat([find_exceptions(rows, beyond), _unforecast(rows, paths), _out_of_reach(rows, lead_time_paths, paths, review)])
     keep = _plannable(rows, exceptions)
     rows = rows[keep]
     if rows.is_empty():
         return Plan([], exceptions, pl.DataFrame(schema=NOTHING), {}, 0.0)
 
-    def seen(rows: pl.DataFrame, paths: Floats) -> Situation:
+    def seen(rows: pl.DataFrame, paths: Floats, is_certain: np.ndarray) -> Situation:
+        took = _of(lead_time_paths, keep)
+        if took is not None:  # a lead time the planner sets is taken at its word
+            took = np.where(is_certain[:, None], rows["lead_time_periods"].to_numpy()[:, None], took)
         situation = situation_of(
-            rows, paths, history=_of(history, keep), pipeline=_of(pipeline, keep), lead_time_paths=_of(lead_time_paths, keep), phase=phase,
-            review=review, unmet=unmet, order_cost=order_cost,
+            rows, paths, history=_of(history, keep), pipeline=_of(pipeline, keep), lead_time_paths=took, phase=phase, review=review,
+            unmet=unmet, order_cost=order_cost,
         )  # fmt: skip
-        return echelon_view(situation, sources_of(rows))
+        return within_reach(echelon_view(situation, sources_of(rows)))
 
-    system = seen(rows, paths[keep])
+    system = seen(rows, paths[keep], np.zeros(rows.height, dtype=bool))
     wanted = policy.order(system)
     packed = feasible(wanted, np.zeros_like(wanted), system.order_multiple)
     minimum = feasible(wanted, system.moq, system.order_multiple)
@@ -112,7 +115,7 @@ def plan(
 
     active = [override for override in overrides if override.is_active(period_starts[0])]
     asked = apply(active, rows, paths[keep])
-    view = seen(asked.rows, asked.paths) if active else system
+    view = seen(asked.rows, asked.paths, asked.is_lead_time_set) if active else system
     free = policy.order(view) if active else wanted
     desired, shipped, fitted = ordered(view, asked.rows, np.where(np.isnan(asked.fixed), free, asked.fixed))
     quantity = fitted.quantity
@@ -151,6 +154,14 @@ def _unforecast(rows: pl.DataFrame, paths: Floats) -> pl.DataFrame:
     bad = ~np.isfinite(paths).all(axis=(1, 2)) | (paths < 0).any(axis=(1, 2))
     reason = pl.lit("its forecast is missing or negative: see the forecast station")
     return exception_of(rows.filter(pl.Series(bad)), "no_forecast", "error", reason)
+
+
+def _out_of_reach(rows: pl.DataFrame, lead_time_paths: Integers | None, paths: Floats, review: int) -> pl.DataFrame:
+    reach = paths.shape[2] - review
+    share = np.zeros(rows.height) if lead_time_paths is None else (lead_time_paths > reach).mean(axis=1)
+    late = pl.Series("late", share * 100)
+    reason = pl.format("{} % of such orders take longer than the {} periods the forecast reaches: counted as {}", "late", reach, reach)
+    return exception_of(rows.with_columns(late.round(1)).filter(late > 0), "lead_time_beyond_forecast", "warning", reason)
 
 
 def _cut_away(rows: pl.DataFrame, wanted: Floats, ordered: Floats, smallest: Floats, limits: Sequence[Limit]) -> pl.DataFrame:

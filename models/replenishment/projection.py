@@ -23,6 +23,13 @@ def required_horizon(situation: Situation) -> int:
     return int(np.max(longest, initial=0)) + situation.review
 
 
+def within_reach(situation: Situation) -> Situation:
+    """The same situation with sampled lead times no longer than its forecast reaches, less a review interval."""
+    if situation.paths is None or not situation.lead_time_paths.size:
+        return situation
+    return replace(situation, lead_time_paths=np.minimum(situation.lead_time_paths, situation.paths.shape[2] - situation.review))
+
+
 def shortfalls(situation: Situation) -> Floats:
     """How much stock each sampled future would have lacked, at each period the order can still help: D_r - X, shape (N, S, R).
 

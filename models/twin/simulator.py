@@ -15,6 +15,7 @@ import numpy as np
 from models.domain import Floats, Integers, Policy, Situation
 from models.replenishment.echelon import echelon_view
 from models.replenishment.orders import allocate, feasible
+from models.replenishment.projection import within_reach
 from models.twin.network import Network
 from models.twin.pipeline import Pipeline
 
@@ -150,7 +151,7 @@ def simulate(
                 moq=network.moq,
                 order_multiple=network.order_multiple,
             )
-            wanted = policy.order(echelon_view(situation, sources))
+            wanted = policy.order(within_reach(echelon_view(situation, sources)))
             requested = feasible(wanted, network.moq, network.order_multiple)
             shipped = allocate(requested, sources, stock, network.order_multiple)
             np.subtract.at(stock, sources[children], shipped[children])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
+
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.replenishment.lead_times import LeadTimes, mix, sample_periods, survival
+from models.replenishment.lead_times import LeadTimes, believed, experienced, mix, sample_periods, survival
 
 ages = st.lists(st.tuples(st.integers(0, 60), st.booleans()), min_size=1, max_size=40)
 
@@ -54,3 +57,40 @@ def test_ages_that_are_no_days_are_refused() -> None:
     for bad in (np.array([]), np.array([-1.0]), np.array([np.nan])):
         with pytest.raises(ValueError, match="at least one order"):
             survival(bad, np.zeros(bad.size, dtype=bool))
+
+
+NEXT = pl.DataFrame(
+    {"kind": "purchase", "from_id": ["S1", "S1", "NEW"], "location_id": "DC", "lead_time_days": [10.0, 30.0, 20.0]}
+)  # fmt: skip
+
+
+def orders(*lines: tuple[str, float, float, bool, int]) -> pl.DataFrame:
+    """Past orders: supplier, promised days, days taken so far, whether still open, day of January it was placed."""
+    return pl.DataFrame(
+        [
+            {"kind": "purchase", "from_id": source, "location_id": "DC", "promised_days": promised, "days": days, "is_open": is_open,
+             "ordered_at": datetime(2024, 1, placed)}
+            for source, promised, days, is_open, placed in lines
+        ]
+    )  # fmt: skip
+
+
+def test_a_supplier_s_own_record_counts_for_the_promise_it_was_made_on_and_others_borrow() -> None:
+    past = orders(*[("S1", 10.0, 15.0, False, 1 + i % 28) for i in range(90)])
+    found = believed(NEXT, past, 1.0, 200, seed=0)
+    assert found.shape == (3, 200)
+    assert set(found[0]) == {15}  # own record and everybody's lateness agree
+    assert set(found[1]) == {45} and set(found[2]) == {30}  # no order on that promise: half as long again, as for everybody
+    assert believed(NEXT, past.clear(), 7.0, 5, seed=0).tolist() == [[2] * 5, [5] * 5, [3] * 5]
+
+
+def test_an_order_still_open_makes_the_next_one_look_no_faster() -> None:
+    done = [("S1", 10.0, float(9 + i % 4), False, 1 + i) for i in range(20)]
+    blind, seeing = (believed(NEXT, orders(*done, *late), 1.0, 200, seed=0) for late in ([], [("S1", 10.0, 28.0, True, 1)] * 5))
+    assert seeing[0].mean() > blind[0].mean() and seeing[0].max() >= 28
+
+
+def test_history_s_lead_times_are_those_of_the_nearest_order_that_came() -> None:
+    past = orders(("S1", 10.0, 9.0, False, 2), ("S1", 10.0, 12.0, False, 20), ("S1", 10.0, 40.0, True, 9))
+    found = experienced(NEXT, past, [date(2024, 1, 1), date(2024, 1, 10), date(2024, 1, 12), date(2024, 1, 31)], 1.0)
+    assert found.tolist() == [[9, 9, 12, 12], [30] * 4, [20] * 4]

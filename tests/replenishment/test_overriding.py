@@ -16,7 +16,7 @@ from orchestration.home import Home
 
 NOW, TOMORROW = datetime(2011, 12, 9, 23, 59), date(2011, 12, 10)
 PLANNED = pl.DataFrame(
-    {"item_id": ["A", "A", "B"], "location_id": ["UK", "IE", "UK"], "kind": "transfer", "from_id": "DC", "holding_cost": 0.1}
+    {"item_id": ["A", "A", "B"], "location_id": ["UK", "IE", "UK"], "kind": "transfer", "from_id": "DC", "lead_time_periods": 3}
 )
 
 
@@ -70,6 +70,7 @@ def test_expiring_ends_it_from_then_on_and_rewrites_nothing(home: Home) -> None:
         (wanted(scope={"item_id": "Z"}), "jo", "no planned item and location has item_id Z"),
         (wanted(scope={"colour": "red"}), "jo", "'colour', which is no column"),
         (wanted(5.0, "parameter", parameter="moq"), "jo", "'moq' is no parameter"),
+        (wanted(4.0, "parameter", parameter="lead_time_periods"), "jo", "up to 3 periods, not 4"),
         (wanted(45.0, "quantity"), "jo", "each of 2 items and locations"),
     ],
 )

@@ -192,6 +192,23 @@ def test_a_line_the_limits_left_nothing_of_says_which_of_them_conflict() -> None
     assert "the smallest order of 15 and budget cannot all be kept" in found["reason"] and "dock" not in found["reason"]
 
 
+def test_a_supplier_who_is_often_late_gets_a_buffer_of_its_own_and_one_beyond_the_forecast_is_listed() -> None:
+    rows, paths, history = company(seed=4)
+    promised = np.repeat(rows["lead_time_periods"].to_numpy()[:, None], 100, axis=1)
+    late = promised + (np.arange(100) % 2) * (rows["location_id"] == "DC").to_numpy()[:, None]
+    sure, unsure = (planned(rows, paths, history, lead_time_paths=lead) for lead in (promised, late))
+    assert (sure.explanations["lead_time_noise"] == 0).all()
+    at_dc = unsure.explanations.filter(pl.col("location_id") == "DC")
+    assert at_dc["lead_time_noise"].sum() > 0
+    assert sure.exceptions.is_empty() and unsure.exceptions.is_empty()
+    never = planned(rows, paths, history, lead_time_paths=late + 40 * (late > promised))
+    assert set(never.exceptions["kind"]) == {"lead_time_beyond_forecast"}
+    assert never.exceptions["reason"][0] == "50.0 % of such orders take longer than the 5 periods the forecast reaches: counted as 5"
+    word = Override("parameter", 2.0, "new contract", scope={"location_id": "DC"}, parameter="lead_time_periods")
+    at_its_word = planned(rows, paths, history, lead_time_paths=late, overrides=[word])
+    assert quantities(at_its_word) == quantities(sure)
+
+
 def test_shapes_that_do_not_fit_are_refused() -> None:
     rows, paths, _ = company()
     with pytest.raises(ValueError, match="paths has 11 rows for 12"):
