@@ -68,6 +68,9 @@ class Training:
         described = origins.with_columns(absent).sort("origin").group_by(SERIES).agg(pl.col(groups).last())
         keys = series_keys(pl.concat([labels.select(SERIES), origins.select(SERIES)])).join(described, on=list(SERIES), how="left")
         demand = panels(labels, keys, [LABEL], spec)[LABEL]
+        if np.isinf(demand.values).any():
+            item, location = keys.row(int(np.isinf(demand.values).any(axis=1).argmax()))[:2]
+            raise ValueError(f"item {item!r} at location {location!r} has an infinite demand; hand over a number or null")
         design = Design.learn(origins, spec)
         base = design.base(origins, keys)
         end = demand.first + demand.values.shape[1]

@@ -30,10 +30,12 @@ from public_worlds import M5_FIRST, World, m5, rossmann, uci, vn2, walmart  # no
 from models.domain import QUANTILES  # noqa: E402
 from models.forecasting import backtest, baselines, metrics  # noqa: E402
 from models.forecasting.attribution import attribute  # noqa: E402
+from models.forecasting.boosting import BOTTOM, expect, sample, train  # noqa: E402
 from models.forecasting.forecast import Forecast, blend  # noqa: E402
 from models.forecasting.inputs import Spec  # noqa: E402
 from models.forecasting.levels import group_name  # noqa: E402
 from models.forecasting.quantile import fit  # noqa: E402
+from models.forecasting.rolling import Training  # noqa: E402
 from models.forecasting.sensing import sensed  # noqa: E402
 from models.forecasting.statistical import statistical  # noqa: E402
 
@@ -124,6 +126,27 @@ def bench_m5(spec: Spec, ends: list[int], first_origin: int = 35) -> None:
             print(f"  coverage {level}: [{c.below:.3f}, {c.at_most:.3f}], randomised PIT {(pit <= level).mean():.3f}", flush=True)
         print("   WSPL", {name: round(value, 4) for name, value in pinball.items()})
         print("  ", model.card["alignment"], model.card["unseen"], flush=True)
+
+
+def score_file(file: Path, end: int) -> str:
+    """What `stockhouse forecast tests/worlds/m5 …` wrote, checked against its contract and scored on the window that ends on d_`end`."""
+    world, cut, horizon = m5(), end - 28 - 1494, 28
+    made = pl.read_parquet(file)
+    starts = [M5_FIRST + timedelta(days=cut + k) for k in range(horizon)]
+    rows = world.keys.select("item_id", "location_id").join(pl.DataFrame({"period_start": starts}), how="cross")
+    mean = made.filter(pl.col("quantile").is_null())
+    cells = rows.join(mean, on=rows.columns, how="left", maintain_order="left")
+    if len(cells) != len(rows) or len(mean) != len(rows) or cells["value"].null_count():
+        raise SystemExit(f"{file}: {len(mean):,} rows of the mean, {cells['value'].null_count():,} missing of {len(rows):,}")
+    hierarchy = m5_hierarchy(world.keys)
+    actual = np.nan_to_num(world.demand[:, cut : cut + horizon])
+    score = metrics.wrmsse(actual, cells["value"].to_numpy().reshape(actual.shape), hierarchy, *m5_weights(hierarchy))
+    lines = ["| level | WRMSSE |", "|---|--:|", *(f"| {name} | {value:.4f} |" for name, value in score.items())]
+    for level in sorted(made["quantile"].drop_nulls().unique()):
+        quantile = rows.join(made.filter(quantile=level), on=rows.columns, how="left", maintain_order="left")["value"].to_numpy()
+        found = metrics.coverage(actual, quantile.reshape(actual.shape), level)
+        lines.append(f"| P(Y < Q) and P(Y <= Q) at {level} | {found.below:.3f} … {found.at_most:.3f} |")
+    return "\n".join(lines)
 
 
 def rolling(world: World, spec: Spec, windows: int, apart: int, between: int, first: int) -> tuple[pl.DataFrame, pl.DataFrame, list[date]]:
@@ -222,6 +245,64 @@ def surges(spec: Spec, weeks: int = 8) -> str:
     return "\n".join(lines)
 
 
+def speed(spec: Spec, world: World, cut: int) -> str:
+    """Seconds and WAPE on one window beside LightGBM on the same matrix and beside mlforecast's own pipeline, one after the other."""
+    import lightgbm
+    from mlforecast import MLForecast
+    from mlforecast.lag_transforms import RollingMean
+
+    past = replace(world, demand=world.demand[:, :cut])
+    labels = label_frame(world.keys, world.demand, world.first, spec, cut)
+    here = past.origins([cut], spec)
+    actual = backtest.observed(
+        label_frame(world.keys, world.demand, world.first, spec), here.select("item_id", "location_id"), here["origin"][0], spec
+    )
+    lines = ["| method | gives | training rows | seconds | WAPE |", "|---|---|--:|--:|--:|"]
+
+    def row(name: str, gives: str, rows: int, started: float, mean: np.ndarray) -> None:
+        lines.append(f"| {name} | {gives} | {rows:,} | {time.perf_counter() - started:.1f} | {metrics.wape(actual, mean):.4f} |")
+
+    started = time.perf_counter()
+    origins = past.origins(list(range(28, cut - 6, 7)), spec)
+    featured = time.perf_counter() - started
+    model = fit(origins, labels, world.plans, spec)
+    row("ours, features to forecast", "mean and nine quantiles", spec.rows, started, model.predict(here, world.plans).mean)
+
+    laid = Training.of(origins, labels, world.plans, spec)
+    pairs = sample(laid.base, laid.demand, spec, spec.rows, -(10**9), laid.end, 0)
+    matrix = laid.design.rows(laid.base, pairs.row, pairs.offset, laid.plans)
+    base, planned = model.prepare(here, world.plans)
+    step = np.arange(len(here) * spec.horizon)
+    ahead = model.design.rows(base, step // spec.horizon, step % spec.horizon, planned)
+    started = time.perf_counter()
+    booster = train(laid.design, laid.base, laid.plans, pairs, BOTTOM, spec.rounds)
+    mean = expect(booster, laid.design, base, planned, step // spec.horizon, step % spec.horizon)
+    row("XGBoost, the mean model alone", "mean", len(matrix), started, mean.reshape(actual.shape))
+    started = time.perf_counter()
+    settings = {
+        "objective": "tweedie", "tweedie_variance_power": 1.2, "num_leaves": 255, "max_depth": 8, "learning_rate": 0.06, "max_bin": 127,
+        "feature_fraction": 0.5, "bagging_fraction": 0.8, "bagging_freq": 1, "verbose": -1, "seed": 0,
+    }  # fmt: skip
+    data = lightgbm.Dataset(matrix, pairs.units, init_score=np.log(laid.base.level[pairs.row]))
+    light = lightgbm.train(settings | {"num_threads": spec.threads}, data, spec.rounds)
+    mean = np.exp(light.predict(ahead, raw_score=True)) * base.level[step // spec.horizon]
+    row("LightGBM on the same matrix", "mean", len(matrix), started, mean.reshape(actual.shape))
+
+    long = labels.with_columns(unique_id=pl.concat_str("item_id", "location_id", separator="|")).rename({"target_on": "ds", "demand": "y"})
+    long = long.select("unique_id", "ds", pl.col("y").fill_null(0.0)).to_pandas()
+    started = time.perf_counter()
+    forecaster = MLForecast(
+        {"lgb": lightgbm.LGBMRegressor(n_estimators=spec.rounds, n_jobs=spec.threads, **settings)},
+        freq="D", lags=[*range(1, 9), 14, 21, 28], lag_transforms={1: [RollingMean(n, min_samples=1) for n in (7, 28, 91)]},
+        date_features=["dayofweek", "day", "week", "month"],
+    )  # fmt: skip
+    made = pl.from_pandas(forecaster.fit(long).predict(spec.horizon))
+    asked = here.select(unique_id=pl.concat_str("item_id", "location_id", separator="|"))
+    mean = asked.join(made, on="unique_id", how="left", maintain_order="left")["lgb"].to_numpy().reshape(actual.shape)
+    row("mlforecast + LightGBM, recursive", "mean", len(long), started, mean)
+    return "\n".join(lines) + f"\n\nOurs spends {featured:.1f} s of its time on features in numpy."
+
+
 def scored(load: Callable[[], World], spec: Spec, plan: tuple[int, ...]) -> str:
     """The stairs of one world as a table."""
     return table(stairs(load(), spec, *plan))
@@ -247,14 +328,17 @@ def report(title: str, made: Callable[[], str]) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("worlds", nargs="+", help="m5, vn2, rossmann, walmart, uci, ablation, surges")
+    parser.add_argument("worlds", nargs="*", help="m5, vn2, rossmann, walmart, uci, ablation, speed, surges")
     parser.add_argument("--ends", type=int, nargs="+", default=[1885, 1913, 1941])
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=250)
+    parser.add_argument("--file", type=Path, help="score this Parquet of `stockhouse forecast tests/worlds/m5` on the last of --ends")
+    parser.add_argument("--rows", type=int, default=500_000)  # what orchestration/demand.py gives a world of this size
+    parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--lstm", type=int, default=0, help="training steps of the LSTM; 0 leaves it out")
     parser.add_argument("--windows", type=int, default=6)
     options = parser.parse_args()
+    if options.file:
+        report(f"{options.file.name} on d_{options.ends[-1] - 27}-{options.ends[-1]}", partial(score_file, options.file, options.ends[-1]))
     if "m5" in options.worlds:
         levels = (("location_id", "subcategory"),)
         totals = tuple(columns for columns in M5_LEVELS.values() if columns != ("item_id", "location_id"))
@@ -300,5 +384,8 @@ if __name__ == "__main__":
                 options.windows, 8, 1, 13,
             ),
         )  # fmt: skip
+    if "speed" in options.worlds:
+        few = m5().sampled(2000)
+        report("Speed: M5, 2,000 series, d_1830-1857", lambda: speed(Spec("day", 28, levels=(), **shared), few, 335))
     if "surges" in options.worlds:
         report("Planted surges", lambda: surges(Spec("day", 7, levels=(), **shared)))

@@ -64,7 +64,8 @@ class World:
             return self
         row = np.sort(np.random.default_rng(seed).permutation(len(self.keys))[:series])
         keys = self.keys[row]
-        plans = None if self.plans is None else self.plans.join(keys, on=["item_id", "location_id"], how="semi")
+        named = pl.col("item_id", "location_id").cast(pl.String)
+        plans = None if self.plans is None else self.plans.with_columns(named).join(keys, on=["item_id", "location_id"], how="semi")
         prices = None if self.prices is None else self.prices[row]
         return World(keys, self.demand[row], self.first, plans, prices, {name: values[row] for name, values in self.signals.items()})
 

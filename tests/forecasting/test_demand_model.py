@@ -234,6 +234,9 @@ def test_bad_frames_are_named():
     labels = label_frame(keys, demand, FIRST, SPEC)
     with pytest.raises(ValueError, match="item 'item0' at location 'shop0' has two rows"):
         fit(origins, pl.concat([labels, labels.head(1)]), None, SPEC)
+    infinite = labels.with_columns(pl.when(pl.int_range(pl.len()) == 0).then(np.inf).otherwise(pl.col("demand")).alias("demand"))
+    with pytest.raises(ValueError, match="item 'item0' at location 'shop0' has an infinite demand"):
+        fit(origins, infinite, None, SPEC)
     with pytest.raises(ValueError, match="no labels"):
         fit(origins, labels.clear(), None, SPEC)
     with pytest.raises(ValueError, match="no demand feature"):
