@@ -309,12 +309,16 @@ def scored(load: Callable[[], World], spec: Spec, plan: tuple[int, ...]) -> str:
 
 
 def table(scores: pl.DataFrame) -> str:
-    """Mean scores per method and period ahead as Markdown."""
-    names = [c for c in scores.columns if c not in ("method", "origin", "ahead", "cells")]
-    mean = scores.group_by("method", "ahead", maintain_order=True).agg(pl.col(names).mean(), pl.len().alias("windows"))
-    lines = ["| " + " | ".join(mean.columns) + " |", "|" + "---|" * len(mean.columns)]
-    for row in mean.sort("ahead", nulls_last=True, maintain_order=True).iter_rows():
-        lines.append("| " + " | ".join(f"{v:.4f}" if isinstance(v, float) else "all" if v is None else str(v) for v in row) + " |")
+    """Mean scores per method and period ahead as Markdown; calibration as P(Y < Q) … P(Y <= Q) and, in brackets, the randomised PIT."""
+    kept = [c for c in scores.columns if c not in ("method", "origin", "ahead", "cells")]
+    mean = scores.group_by("method", "ahead", maintain_order=True).agg(pl.col(kept).mean(), pl.len().alias("windows"))
+    plain = ["wape", "bias", "crps", "pinball", "seconds"]
+    levels = (0.5, 0.75, 0.975)
+    lines = ["| method | ahead | windows | " + " | ".join([*plain, *(f"at {v}" for v in levels)]) + " |", "|---|---|" + "--:|" * 9]
+    for row in mean.sort("ahead", nulls_last=True, maintain_order=True).iter_rows(named=True):
+        cells = [row["method"], str(row["ahead"] or "all"), str(row["windows"]), *(f"{row[name]:.3f}" for name in plain)]
+        cells += [f"{row[f'below_{v}']:.3f} … {row[f'at_most_{v}']:.3f} ({row[f'pit_{v}']:.3f})" for v in levels]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
