@@ -13,9 +13,10 @@ import typer
 
 from orchestration import procuring
 from orchestration.home import DEFAULT_HOME, Home, HomeError
-from orchestration.landing import World, quarantine
+from orchestration.landing import ContractError, World, quarantine
 from orchestration.ledger import Ledger, LedgerError
 from orchestration.ledger.audit import audit as audit_ledger
+from orchestration.snapshots import PublishError
 
 HomeFolder = Annotated[Path, typer.Option("--home", envvar="STOCKHOUSE_HOME", help="Where this company's lakehouse lives.")]
 References = Annotated[list[str], typer.Argument(help="Documents: by id, intent key or order id.")]
@@ -81,6 +82,33 @@ def send(
             say(str(at.ledger.send(at.partners, at.now)))
         else:
             say("\n".join(str(path) for path in procuring.dry_run(at)) or "nothing is proposed or approved and unsent")
+
+
+@desk.command()
+def hear(home: HomeFolder = Path(DEFAULT_HOME)) -> None:
+    """Take what suppliers answered, book the goods the company's systems report, and match their bills."""
+    with desk_of(home) as at:
+        for path, reception in procuring.poll(at).items():
+            say(f"{path.name}: {reception.status}{': ' if reception.reason else ''}{reception.reason}")
+        say(str(procuring.match(at)))
+
+
+@desk.command()
+def react(world: Annotated[Path, typer.Argument(help="Folder with a world.yml.")], home: HomeFolder = Path(DEFAULT_HOME)) -> None:
+    """Re-plan at once what has happened since the last run concerns: late answers, short shipments, closed places, surges."""
+    from orchestration import reacting
+
+    try:
+        done = reacting.react(Home.open(home), World.load(world))
+    except (LedgerError, HomeError, PublishError, ContractError, ValueError) as error:
+        say(f"error {error}", to=sys.stderr)
+        raise typer.Exit(2) from error
+    if done is None:
+        say("nothing has happened that was not answered")
+        return
+    say("\n".join(done.reasons) or "what happened is over, or was published anew")
+    say("\n".join(rescue.reason for rescue in done.rescues))
+    say(str(done.report))
 
 
 @desk.command()

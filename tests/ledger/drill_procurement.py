@@ -347,5 +347,8 @@ if __name__ == "__main__":
         failed += len(violations)
         for word in violations:
             sys.stdout.write(f"seed {seed}: {word}\n")
+        if (seed - first) % 50 == 49:
+            sys.stdout.write(f"{seed - first + 1} runs, {failed} violations so far\n")
+            sys.stdout.flush()
     sys.stdout.write(f"{runs} runs, {failed} violations, {time.monotonic() - started:.0f} s; {dict(faults)}\n")
     sys.exit(bool(failed))

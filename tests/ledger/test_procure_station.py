@@ -10,10 +10,12 @@ from typing import Any
 import dagster as dg
 import duckdb
 import pytest
+from typer.testing import CliRunner
 
 from models.domain import OrderLine
 from models.procurement import x12
 from orchestration import procuring, snapshots
+from orchestration.desk import desk as shell
 from orchestration.home import Home
 from orchestration.ledger import Ledger, LedgerError
 from orchestration.ledger.partners import FILE, read_partners
@@ -154,6 +156,34 @@ def test_a_description_nobody_can_read_is_refused_with_its_place(tmp_path: Path,
     (tmp_path / FILE).write_text(text)
     with pytest.raises(LedgerError, match=word):
         read_partners(tmp_path, ["S1"], "GBP")
+
+
+def test_a_desk_in_the_shell_does_what_one_in_a_browser_does(home: Home, line: Callable[..., OrderLine]) -> None:
+    ledger = Ledger.open(home.ledger_url)
+    mug, cup = ledger.propose([line("mug"), line("cup", from_id="S9")], "run 1", NOW).document_ids.values()
+
+    def run(*words: str, code: int = 0) -> str:
+        done = CliRunner().invoke(shell, [*words, "--home", str(home.root)])
+        assert done.exit_code == code, done.output
+        return done.output
+
+    assert run("approve", mug, "--by", "ann").split() == [mug]
+    assert "R99 is no order line" in run("reject", "R99", "--by", "ann", "--reason", "no", code=2)
+    run("reject", cup, "--by", "ann", "--reason", "a supplier that fails")
+    assert "S1-DC.edi" in run("send")
+    run("stop", "--by", "ann", "--reason", "a strange plan")
+    assert "is_stopped=True" in run("send", "--send")
+    run("resume", "--by", "ann", "--reason", "all is well")
+    assert "sent=1" in run("send", "--send")
+    assert "receipts=0" in run("hear")
+    said = run("audit")
+    assert "every chain is intact" in said
+    assert '"straight_through_share": 0.0' in said  # a hand was needed
+    assert "median_decision_to_sent_seconds" in said
+    with ledger.store.locked() as connection:
+        connection.exec_driver_sql("UPDATE documents SET from_id = 'S2' WHERE document_id = ?", (mug,))
+    assert "is not what its events add up to" in run("audit", code=1)
+    ledger.close()
 
 
 @pytest.fixture
