@@ -61,7 +61,8 @@ class Situation:
     backlog: (N,) units owed to customers (zero under lost sales). lead_time_paths: (N, S) sampled whole lead times, one a demand
     path; empty when the lead time is certain. phase: (T + H,) position in the year (week 1 .. 53, or day) of the history's and
     then of the coming periods; empty when the caller knows no calendar. order_multiple: (N,) units orders come in and moq: (N,) the
-    least that is accepted; empty where any quantity will do.
+    least that is accepted; empty where any quantity will do. service_level: (N,) the least probability of covering the window that
+    somebody promised, 0 where nobody did; empty where nobody promised anything.
     """
 
     on_hand: Floats
@@ -76,6 +77,7 @@ class Situation:
     phase: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     moq: Floats = field(default_factory=lambda: np.zeros(0))
     order_multiple: Floats = field(default_factory=lambda: np.zeros(0))
+    service_level: Floats = field(default_factory=lambda: np.zeros(0))
 
     @property
     def position(self) -> Floats:

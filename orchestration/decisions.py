@@ -20,6 +20,7 @@ DECISIONS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
     "champions": {
         "run_id": _TEXT, "as_of": _TIME, "policy": _TEXT, "holding_cost": _NUMBER, "shortage_cost": _NUMBER,
         "total_cost": _NUMBER, "mean_difference": _NUMBER, "lower": _NUMBER, "upper": _NUMBER, "is_champion": pl.Boolean,
+        "scale": _NUMBER,
     },
     "order_lines": {
         "run_id": _TEXT, "as_of": _TIME, "order_line_id": _TEXT, "intent_key": _TEXT, "kind": _TEXT, "item_id": _TEXT,
@@ -28,6 +29,16 @@ DECISIONS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
         "system_quantity": _NUMBER,
     },
     "explanations": {"run_id": _TEXT, "as_of": _TIME, "order_line_id": _TEXT, "part": _TEXT, "quantity": _NUMBER},
+    "targets": {
+        "run_id": _TEXT, "as_of": _TIME, "item_id": _TEXT, "location_id": _TEXT, "kind": _TEXT, "from_id": _TEXT, "item_class": _TEXT,
+        "position": _NUMBER, "expected_demand": _NUMBER, "safety_stock": _NUMBER, "order_up_to": _NUMBER, "quantity": _NUMBER,
+        "stock_out_risk_without": _NUMBER, "stock_out_risk_with": _NUMBER, "stock_out_on": _DAY, "economic_service_level": _NUMBER,
+        "promised_service_level": _NUMBER, "implied_shortage_cost": _NUMBER,
+    },
+    "limits": {
+        "run_id": _TEXT, "as_of": _TIME, "name": _TEXT, "resource": _TEXT, "at_most": _NUMBER, "wanted": _NUMBER, "used": _NUMBER,
+        "shadow_price": _NUMBER,
+    },
     "overrides": {
         "run_id": _TEXT, "as_of": _TIME, "kind": _TEXT, "item_id": _TEXT, "location_id": _TEXT, "from_id": _TEXT,
         "system_quantity": _NUMBER, "quantity": _NUMBER, "unit_cost": _NUMBER, "reason": _TEXT,

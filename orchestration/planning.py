@@ -14,13 +14,13 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from models.domain import SERIES, Integers, OrderLine
+from models.domain import SERIES, Integers, OrderLine, Policy
 from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import panels
 from models.forecasting.quantile import DemandModel
 from models.replenishment.lead_times import believed, experienced
 from models.replenishment.plan import Constraint, Plan, plan
-from models.replenishment.policies import POLICIES
+from models.replenishment.policies import POLICIES, QuantileOrderUpTo
 from models.twin.scorecard import paired_difference
 from orchestration import decisions, overriding
 from orchestration.demand import Demand
@@ -44,6 +44,8 @@ from orchestration.timeline import DAYS_A_PERIOD
 
 #: A rehearsal covers at least this many decision windows (lead time + review), so that every order's effect is seen several times.
 WINDOWS = 3
+#: What a rehearsal tries beside the scale in use, for the decisions that come after it.
+SCALES = (0.4, 1.0)
 #: What `replay` compares by default: ours, and the rules most companies run.
 REPLAYED = ("quantile_order_up_to", "moving_average_cover", "eoq_reorder_point", "periodic_review", "min_max")
 #: How a planner writes that a budget is for everything.
@@ -118,14 +120,25 @@ def current_policy(home: Home, demand: Demand) -> str:
     return str(last.filter("is_champion")["policy"].item())
 
 
+def deciding(home: Home, demand: Demand, name: str) -> Policy:
+    """The policy of this name with the scale the last rehearsal tuned for the decisions after it, if it tuned one."""
+    last = decisions.latest(home.decisions, "champions", demand.timeline.now_at)
+    tuned = None if last is None or "scale" not in last.columns else last.filter(policy=name)["scale"].max()
+    policy = POLICIES[name]
+    return replace(policy, scale=tuned) if isinstance(policy, QuantileOrderUpTo) and isinstance(tuned, float) else policy
+
+
 def rehearse(home: Home, demand: Demand, progress: Callable[[str], None] | None = None) -> Replay:
-    """Replay the candidates over the newest weeks whose outcome is known; the incumbent is the last champion."""
+    """Replay the candidates over the newest weeks whose outcome is known; the incumbent is the last champion.
+
+    Ours is judged with its prior scale; the scale tuned on these weeks serves the plans that come after them.
+    """
     timeline = demand.timeline
     periods = -(-WINDOWS * demand.horizon // timeline.review) * timeline.review
     with home.connect(read_only=True) as con:
         history = con.execute("select max(period_start) from marts.fct_demand").fetchone()
         start = timeline.shift(history[0], 1 - periods) if history else timeline.origin
-    result = replay_world(home, start, periods, orders=None, policies=CANDIDATES, progress=progress)
+    result = replay_world(home, start, periods, orders=None, policies=CANDIDATES, scales=SCALES, progress=progress)
     is_first = decisions.latest(home.decisions, "champions", timeline.now_at) is None
     return result.judged_against(INCUMBENT if is_first else current_policy(home, demand))
 
@@ -141,7 +154,7 @@ def champions_frame(result: Replay, run_id: str, as_of: datetime) -> pl.DataFram
                 "run_id": run_id, "as_of": as_of, "policy": name, "holding_cost": float(simulated.holding.sum()),
                 "shortage_cost": float(simulated.shortage.sum()), "total_cost": float(simulated.cost.sum()),
                 "mean_difference": against.difference, "lower": against.lower, "upper": against.upper,
-                "is_champion": name == result.champion,
+                "is_champion": name == result.champion, "scale": result.scale if name == QuantileOrderUpTo.name else None,
             }
         )  # fmt: skip
     return pl.DataFrame(rows)
@@ -154,6 +167,7 @@ def replay_world(
     *,
     orders: int | None,
     policies: Sequence[str],
+    scales: Sequence[float] = (),
     progress: Callable[[str], None] | None = None,
 ) -> Replay:
     """Replay from the real state at the midnight beginning `start`, on the demand that history has since revealed."""
@@ -171,7 +185,8 @@ def replay_world(
     return replay(
         demand, nodes, truth, start, periods, unmet=unmet[0] if unmet and unmet[0] else "lost", opening=opening, orders=orders,
         policies=policies, incumbent=incumbent, lead_time_paths=_believed(nodes, known, demand),
-        lead_times=experienced(nodes, revealed, days, DAYS_A_PERIOD[demand.timeline.grain]) if len(revealed) else None, progress=progress,
+        lead_times=experienced(nodes, revealed, days, DAYS_A_PERIOD[demand.timeline.grain]) if len(revealed) else None, scales=scales,
+        progress=progress,
     )  # fmt: skip
 
 
@@ -209,13 +224,14 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
     )
     with home.connect(read_only=True) as con:
         rows = rows.join(con.execute(ROOM).pl(), on="location_id", how="left", maintain_order="left")
+        rows = rows.with_columns(service_level=read_service_levels(con, rows))
         limits = read_limits(con, rows)
         taken = read_lead_times(con, timeline, timeline.origin)
     made = plan(
         rows,
         paths_of(forecast, nodes, seed=0),
         forecast.period_starts,
-        POLICIES[policy],
+        deciding(home, demand, policy),
         world=timeline.world,
         history=past,
         pipeline=opening.due[:, 1:] if opening.due.shape[1] > 1 else np.zeros((len(rows), 1)),
@@ -229,6 +245,15 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
     period = timeline.review_period(timeline.origin)
     exceptions = pl.concat([made.exceptions, ASSUMED_STOCK]) if opening.is_assumed else made.exceptions
     return replace(made, exceptions=exceptions, lines=[replace(line, review_period=period) for line in made.lines])
+
+
+def read_service_levels(con: duckdb.DuckDBPyConnection, rows: pl.DataFrame) -> pl.Series:
+    """The service level promised for each row, empty where none is: the item's, else the location's, the category's, everybody's."""
+    said = dict(con.execute("select scope, value from marts.fct_constraints where is_current and name = 'service_level'").fetchall())
+    words = (rows["item_id"], rows["location_id"], rows["category"], pl.Series(["all"] * len(rows), dtype=pl.String))
+    return pl.select(
+        pl.coalesce(word.cast(pl.String).replace_strict(said, default=None, return_dtype=pl.Float64) for word in words)
+    ).to_series()
 
 
 def read_limits(con: duckdb.DuckDBPyConnection, rows: pl.DataFrame) -> list[Constraint]:
@@ -279,6 +304,8 @@ def order_frames(made: Plan, run_id: str, as_of: datetime, policy: str, model: s
     return {
         "order_lines": lines.join(beside, on=["item_id", "location_id"], how="left", maintain_order="left"),
         "explanations": pl.DataFrame(parts, schema=schema["explanations"]),
+        "targets": _stamped(made.explanations, stamp),
+        "limits": _stamped(made.limits, stamp),
         "overrides": _stamped(overridden, stamp),
         "exceptions": _stamped(made.exceptions, stamp),
     }

@@ -17,14 +17,17 @@ from models.forecasting import baselines
 from models.forecasting.backtest import score
 from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.forecasting.inputs import Spec, locate, panels
-from models.replenishment.policies import POLICIES
+from models.replenishment.policies import POLICIES, PRIOR_SCALE, QuantileOrderUpTo, RegisteredPolicy
 from models.twin.network import Network
 from models.twin.scorecard import PairedDifference, champion, scorecard
 from models.twin.simulator import SimulationResult, reveal, simulate
+from models.twin.tuning import tune_scale
 from orchestration.demand import Demand
 from orchestration.timeline import Timeline
 
 SAMPLES = 200
+#: Bytes of sample paths kept between the policies of a replay; what does not fit is drawn again, the same.
+PATHS_KEPT = 400_000_000
 #: The model is trained anew at every fifth decision of a replay, about monthly for a weekly review.
 RETRAIN = 5
 #: What most companies run today: the policy to beat until a rehearsal says otherwise.
@@ -62,6 +65,7 @@ class Replay:
     champion: str
     rivals: dict[str, PairedDifference]
     scores: pl.DataFrame
+    scale: float | None = None  # what tuning on these periods says of ours; for decisions after them, never for these
 
     def judged_against(self, incumbent: str) -> Replay:
         """The same replay with the champion chosen against this incumbent, if it was replayed."""
@@ -223,6 +227,7 @@ def replay(
     incumbent: str = INCUMBENT,
     lead_times: Integers | None = None,
     lead_time_paths: Integers | None = None,
+    scales: Sequence[float] = (),
     progress: Callable[[str], None] | None = None,
 ) -> Replay:
     """Let every policy run the stock from `start` for so many periods, deciding at each review on what was known at that midnight.
@@ -230,6 +235,7 @@ def replay(
     truth: item_id, location_id, target_on, demand of the replayed periods. orders: how many reviews place orders. The model
     forecasts anew at every decision and is trained anew at every RETRAIN-th, each time on what was known by then. lead_times: (N, T)
     what an order of each period really takes; left out, what was promised. lead_time_paths: (N, S) what policies expect of it.
+    scales: the settings of ours to try for the decisions that come after the replay.
     """
     tell = progress or (lambda _: None)
     timeline = demand.timeline
@@ -257,22 +263,39 @@ def replay(
             model = demand.train(day)
         forecasts[day] = model.predict(*outlook, PATH_LEVELS)
 
-    @lru_cache(maxsize=2)
+    @lru_cache(maxsize=max(2, PATHS_KEPT // (4 * len(nodes) * SAMPLES * demand.horizon)))
     def paths(t: int) -> Floats:
         return paths_of(forecasts[days[t]], nodes, seed=t)
 
     state = opening or assumed_opening(network, past)
     calendar = phases(demand, past.shape[1], start, periods)
+
+    def run(policy: RegisteredPolicy) -> SimulationResult:
+        return simulate(
+            network, policy, revealed.astype(np.float64), state.on_the_shelf(), pipeline=state.due, history=past, phase=calendar,
+            forecaster=None if policy.is_legacy else paths, order_periods=last, lead_times=lead_times, lead_time_paths=lead_time_paths,
+        )  # fmt: skip
+
     results = {}
     for name in policies:
         tell(f"replaying {name}")
-        results[name] = simulate(
-            network, POLICIES[name], revealed.astype(np.float64), state.on_the_shelf(), pipeline=state.due, history=past,
-            forecaster=paths, phase=calendar, order_periods=last, lead_times=lead_times, lead_time_paths=lead_time_paths,
-        )  # fmt: skip
+        results[name] = run(POLICIES[name])
+    scale = _tuned(run, results, network.economics.unmet, scales) if scales else None
     best, rivals = choose(results, incumbent if incumbent in results else policies[0], nodes)
     scores = score_forecasts(forecasts, days, past, revealed.astype(np.float64), nodes, spec)
-    return Replay(nodes, days, results, best, rivals, scores)
+    return Replay(nodes, days, results, best, rivals, scores, scale)
+
+
+def _tuned(
+    run: Callable[[QuantileOrderUpTo], SimulationResult], done: dict[str, SimulationResult], unmet: str, scales: Sequence[float]
+) -> float:
+    """The scale that would have cost least over the replay; the one in use, whose replay is done, unless another clearly saves."""
+    prior, ours = PRIOR_SCALE[unmet], QuantileOrderUpTo()
+
+    def replayed(policy: QuantileOrderUpTo) -> SimulationResult:
+        return done[ours.name] if policy.scale == prior and ours.name in done else run(policy)
+
+    return tune_scale(ours, replayed, sorted({prior, *scales}), prior=prior).scale or prior
 
 
 def score_forecasts(

@@ -32,6 +32,13 @@ _BAD: dict[str, tuple[pl.Expr, str | pl.Expr]] = {
         pl.format("the supplier's minimum of {} is above the room for {}", pl.max_horizontal("moq", "order_multiple"), "capacity"),
     ),
 }
+#: Checked only where somebody promised a service level.
+_PROMISED: dict[str, tuple[pl.Expr, str | pl.Expr]] = {
+    "impossible_service_level": (
+        ~pl.col("service_level").is_between(0, 1, closed="left"),
+        pl.format("its service level is {}: promise at least 0 and less than 1", "service_level"),
+    )
+}
 _DOUBTFUL: dict[str, tuple[pl.Expr, str | pl.Expr]] = {
     "zero_lead_time": (
         (pl.col("lead_time_days") == 0) & (pl.col("kind") == "purchase"),
@@ -48,7 +55,8 @@ def find_exceptions(rows: pl.DataFrame, more: pl.DataFrame | None = None) -> pl.
     """
     if "capacity" not in rows.columns:
         rows = rows.with_columns(capacity=pl.lit(None, dtype=pl.Float64))
-    found = [_where(rows, kind, "error", is_bad, why) for kind, (is_bad, why) in _BAD.items()]
+    faults = _BAD | (_PROMISED if "service_level" in rows.columns else {})
+    found = [_where(rows, kind, "error", is_bad, why) for kind, (is_bad, why) in faults.items()]
     found += [_where(rows, kind, "warning", is_bad, why) for kind, (is_bad, why) in _DOUBTFUL.items()]
     found += [] if more is None else [more]
     errors = pl.concat(found).filter(pl.col("severity") == "error").select("item_id", from_id="location_id").unique()

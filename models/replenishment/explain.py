@@ -23,6 +23,7 @@ _WORDS = {
     "demand_noise": "buffer for uncertain demand",
     "lead_time_noise": "buffer for an uncertain lead time",
     "calibration": "adjustment learned from replay",
+    "service_floor": "raised to the promised service level",
     "buffer": "buffer of the rule",
     "stock_position": "stock on hand and on the way",
     "surplus": "already beyond the target, nothing needed",

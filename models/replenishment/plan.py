@@ -19,6 +19,7 @@ from models.replenishment.orders import allocate, feasible, smallest_order
 from models.replenishment.overrides import Override, apply
 from models.replenishment.policies import POLICIES, QuantileOrderUpTo
 from models.replenishment.projection import window_demand, within_reach
+from models.replenishment.service import classes, implied_service_level, implied_shortage_cost
 from models.replenishment.situations import situation_of, sources_of
 from models.replenishment.targets import PARTS, explain_target
 
@@ -28,9 +29,15 @@ __all__ = ["Constraint", "Override", "Plan", "plan"]
 BESIDE = ("eoq_reorder_point", "min_max")
 #: The explanations of a plan in which no row could be planned: the columns every plan has.
 NOTHING = {
-    **dict.fromkeys(("item_id", "location_id", "kind", "from_id", "override_reason"), pl.String),
+    **dict.fromkeys(("item_id", "location_id", "kind", "from_id", "override_reason", "item_class"), pl.String),
     **dict.fromkeys(("unit_cost", "quantity", "system_quantity", *(f"{name}_quantity" for name in BESIDE)), pl.Float64),
+    **dict.fromkeys(("position", "expected_demand", "order_up_to", "safety_stock", "economic_service_level"), pl.Float64),
+    **dict.fromkeys(("promised_service_level", "implied_shortage_cost"), pl.Float64),
+    **dict.fromkeys(("stock_out_risk_without", "stock_out_risk_with"), pl.Float64),
+    "stock_out_on": pl.Date,
 }
+#: The columns of what a plan says of its limits.
+LIMITS = {"name": pl.String, "resource": pl.String} | dict.fromkeys(("at_most", "wanted", "used", "shadow_price"), pl.Float64)
 
 
 @dataclass(frozen=True)
@@ -39,15 +46,20 @@ class Plan:
 
     lines: the orders. exceptions: item_id, location_id, kind, severity, reason. explanations: one row a planned item and location,
     ordered or not: targets, position, quantities of the legacy baselines, risks, and system_quantity, what would have been ordered
-    without the planner's overrides. shadow_prices: by constraint, money saved by one more unit of it. gap: how far from the best
-    possible the cut by constraints may be, as a share.
+    without the planner's overrides. limits: name, resource, at_most, wanted and used of it, shadow_price (money saved by one more
+    unit of it, 0 where it does not bind). gap: how far from the best possible the cut by limits may be, as a share.
     """
 
     lines: list[OrderLine]
     exceptions: pl.DataFrame
     explanations: pl.DataFrame
-    shadow_prices: dict[str, float]
+    limits: pl.DataFrame
     gap: float
+
+    @property
+    def shadow_prices(self) -> dict[str, float]:
+        """Money saved by one more unit of each limit."""
+        return dict(self.limits.select("name", "shadow_price").iter_rows())
 
 
 def plan(
@@ -88,7 +100,7 @@ def plan(
     keep = _plannable(rows, exceptions)
     rows = rows[keep]
     if rows.is_empty():
-        return Plan([], exceptions, pl.DataFrame(schema=NOTHING), {}, 0.0)
+        return Plan([], exceptions, pl.DataFrame(schema=NOTHING), pl.DataFrame(schema=LIMITS), 0.0)
 
     def seen(rows: pl.DataFrame, paths: Floats, is_certain: np.ndarray) -> Situation:
         took = _of(lead_time_paths, keep)
@@ -130,6 +142,7 @@ def plan(
             pl.DataFrame({"window": view.lead_time + review, "position": view.position}),
             pl.DataFrame({name: values + 0.0 for name, values in parts.items()}),
             pl.DataFrame({"quantity": quantity, **risk(view, quantity, period_starts)}, schema_overrides={"stock_out_on": pl.Date}),
+            pl.DataFrame(_stock_targets(view, parts)),
             pl.DataFrame({"override_reason": asked.reasons, "system_quantity": unasked}),
             pl.DataFrame(_beside(system), schema_overrides=dict.fromkeys((f"{name}_quantity" for name in BESIDE), pl.Float64)),
         ],
@@ -137,7 +150,11 @@ def plan(
     )
     facts = pl.concat([asked.rows.drop("kind", "from_id", "item_id", "location_id", "unit_cost"), explanations], how="horizontal")
     lines = [_line(world, facts.row(int(i), named=True), tuple(parts), period_starts) for i in np.flatnonzero(quantity > 0)]
-    return Plan(lines, exceptions, explanations, fitted.shadow_price, fitted.gap)
+    told = [
+        (rule.name, rule.resource, rule.at_most, float(limit.use @ shipped), float(limit.use @ quantity), fitted.shadow_price[rule.name])
+        for rule, limit in zip(constraints, limits, strict=True)
+    ]
+    return Plan(lines, exceptions, explanations, pl.DataFrame(told, schema=LIMITS, orient="row"), fitted.gap)
 
 
 def _of(values: Any, keep: Integers) -> Any:
@@ -187,6 +204,24 @@ def _reasons(view: Situation, policy: Policy, wanted: Floats, censored_mean: Flo
         level = np.where(wanted > 0, view.position + wanted, np.minimum(_level(policy, view), view.position))
         parts = {"expected_demand": mean, "buffer": level - mean, "stock_position": -view.position}
     return parts | {"surplus": np.maximum(-sum(parts.values()), 0.0)}
+
+
+def _stock_targets(view: Situation, parts: Mapping[str, Floats]) -> dict[str, Any]:
+    """What stock each row should have and how well that serves: the level, the safety stock in it, class and service level."""
+    demand = parts["expected_demand"] + parts.get("censoring", 0.0)
+    buffers = ("demand_noise", "lead_time_noise", "calibration", "service_floor", "lost_before_arrival", "buffer")
+    level = demand + sum((parts[name] for name in buffers if name in parts), start=np.zeros_like(demand))
+    held = 1 if view.economics.unmet == "backlog" else view.review
+    promised = view.service_level if view.service_level.size else np.zeros_like(demand)
+    value = demand / (view.lead_time + view.review) * view.economics.unit_cost
+    return {
+        "order_up_to": level,
+        "safety_stock": level - demand,
+        "item_class": classes(value, view.history, view.review),
+        "economic_service_level": implied_service_level(view.economics.shortage, view.economics.holding, held),
+        "promised_service_level": promised,
+        "implied_shortage_cost": implied_shortage_cost(np.minimum(promised, 0.9999), view.economics.holding, held),
+    }
 
 
 def _level(policy: Policy, view: Situation) -> Floats:

@@ -14,6 +14,7 @@ from models.domain import Floats, Policy, Situation
 from models.replenishment.legacy import EoqReorderPoint, MinMax, MovingAverageCover, PeriodicReview, SpreadsheetRule, recent_mean
 from models.replenishment.orders import smallest_order
 from models.replenishment.projection import critical_order, expected_cost, rows_of, window_demand
+from models.replenishment.service import implied_shortage_cost
 
 #: The scale to decide with before any replay could tune it. Under lost sales judging an order on one review interval alone orders
 #: too much: what is left over is still there when the next orders come. Replays of VN2, UCI and Favorita put the best scale at
@@ -37,11 +38,14 @@ class QuantileOrderUpTo:
     is_legacy: ClassVar[bool] = False
 
     def shortage(self, situation: Situation) -> Floats:
-        """The p this policy decides with, shape (N,)."""
+        """The p this policy decides with, shape (N,): what a lost unit costs, or more where a promised service level asks for it."""
+        economics, held = situation.economics, 1 if situation.economics.unmet == "backlog" else situation.review
         if self.service_level is not None:
-            return situation.economics.holding * self.service_level / (1 - self.service_level)
-        scale = PRIOR_SCALE[situation.economics.unmet] if self.scale is None else self.scale
-        return situation.economics.shortage * scale
+            return implied_shortage_cost(self.service_level, economics.holding, held)
+        scale = PRIOR_SCALE[economics.unmet] if self.scale is None else self.scale
+        if not situation.service_level.size:
+            return economics.shortage * scale
+        return np.maximum(economics.shortage * scale, implied_shortage_cost(situation.service_level, economics.holding, held))
 
     def target(self, situation: Situation) -> Floats:
         """The order-up-to level as a stock position, shape (N,)."""

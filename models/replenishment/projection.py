@@ -128,6 +128,7 @@ def rows_of(situation: Situation, rows: slice | Integers) -> Situation:
         lead_time_paths=situation.lead_time_paths[rows] if situation.lead_time_paths.size else situation.lead_time_paths,
         moq=situation.moq[rows] if situation.moq.size else situation.moq,
         order_multiple=situation.order_multiple[rows] if situation.order_multiple.size else situation.order_multiple,
+        service_level=situation.service_level[rows] if situation.service_level.size else situation.service_level,
         economics=replace(
             economics,
             holding=economics.holding[rows],

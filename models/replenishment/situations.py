@@ -22,8 +22,10 @@ def situation_of(
     unmet: Literal["lost", "backlog"],
     order_cost: float,
 ) -> Situation:
-    """The situation of rows with the columns of dim_item_locations + on_hand, on_order; a missing MOQ is 0, a missing multiple
-    1."""
+    """The situation of rows with the columns of dim_item_locations + on_hand, on_order and, if promised, service_level.
+
+    A missing MOQ is 0, a missing multiple 1, a missing service level none.
+    """
 
     def column(name: str, missing: float | None = None) -> Floats:
         series = rows[name] if missing is None else rows[name].fill_null(missing)
@@ -47,6 +49,7 @@ def situation_of(
         phase=np.zeros(0, dtype=np.int64) if phase is None else phase,
         moq=column("moq", 0.0),
         order_multiple=column("order_multiple", 1.0),
+        service_level=column("service_level", 0.0) if "service_level" in rows.columns else np.zeros(0),
     )
 
 

@@ -13,13 +13,13 @@ from models.replenishment.projection import critical_order, shortfalls, window_d
 
 @dataclass(frozen=True)
 class Target:
-    """What the order is built from, per series in units, shape (N,) each; the seven add up to wanted.
+    """What the order is built from, per series in units, shape (N,) each; the eight add up to wanted.
 
     expected_demand: mean demand of the window. lost_before_arrival: demand expected to be lost before the order can come, which
     it need not cover (0 or less). demand_noise: buffer for demand being uncertain. lead_time_noise: for suppliers being early or
-    late. calibration: what tuning by replay adds or takes. censoring: the share of expected demand seen only because stock-outs
-    are not read as "nobody wanted it". stock_position: on hand, on the way and owed, negated. wanted: units before rounding,
-    negative in surplus.
+    late. calibration: what tuning by replay adds or takes. service_floor: what a promised service level adds. censoring: the share
+    of expected demand seen only because stock-outs are not read as "nobody wanted it". stock_position: on hand, on the way and
+    owed, negated. wanted: units before rounding, negative in surplus.
     """
 
     expected_demand: Floats
@@ -27,6 +27,7 @@ class Target:
     demand_noise: Floats
     lead_time_noise: Floats
     calibration: Floats
+    service_floor: Floats
     censoring: Floats
     stock_position: Floats
     wanted: Floats
@@ -42,12 +43,13 @@ class Target:
         return self.order_up_to - self.expected_demand - self.censoring
 
     def parts(self, row: int) -> dict[str, float]:
-        """The seven parts of one row, in the order a planner reads them."""
+        """The eight parts of one row, in the order a planner reads them."""
         return {name: float(getattr(self, name)[row]) for name in PARTS}
 
 
 PARTS = (
-    "expected_demand", "censoring", "lost_before_arrival", "demand_noise", "lead_time_noise", "calibration", "stock_position",
+    "expected_demand", "censoring", "lost_before_arrival", "demand_noise", "lead_time_noise", "calibration", "service_floor",
+    "stock_position",
 )  # fmt: skip
 
 
@@ -63,30 +65,18 @@ def explain_target(situation: Situation, policy: QuantileOrderUpTo, censored_mea
     net_need = shortfalls(certain)[:, :, -1].mean(axis=1)
     textbook = critical_order(certain, situation.economics.shortage)
     late = critical_order(situation, situation.economics.shortage) if situation.lead_time_paths.size else textbook
-    wanted = critical_order(situation, policy.shortage(situation))
+    freely = policy.shortage(replace(situation, service_level=np.zeros(0)))
+    tuned = critical_order(situation, freely)
+    wanted = critical_order(situation, policy.shortage(situation)) if situation.service_level.size else tuned
     seen = mean if censored_mean is None else censored_mean
     return Target(
         expected_demand=seen,
         lost_before_arrival=net_need - mean + situation.position,
         demand_noise=textbook - net_need,
         lead_time_noise=late - textbook,
-        calibration=wanted - late,
+        calibration=tuned - late,
+        service_floor=wanted - tuned,
         censoring=mean - seen,
         stock_position=-situation.position,
         wanted=wanted,
     )
-
-
-def implied_shortage_cost(service_level: float, holding: Floats) -> Floats:
-    """The cost of a lost unit that would make this service level the cheapest: h x level / (1 - level).
-
-    Raises ValueError for a level outside 0 .. 1: no finite cost justifies never running out.
-    """
-    if not 0 <= service_level < 1:
-        raise ValueError(f"a service level is at least 0 and below 1, not {service_level}")
-    return holding * service_level / (1 - service_level)
-
-
-def implied_service_level(shortage: Floats, holding: Floats) -> Floats:
-    """The service level these costs ask for: p / (p + h)."""
-    return shortage / (shortage + holding)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from models.domain import Floats, Policy
+from models.domain import Floats
 from models.replenishment.policies import QuantileOrderUpTo
 from models.twin.simulator import SimulationResult
 
@@ -46,10 +46,17 @@ def tune(
 
 
 def tune_scale(
-    policy: QuantileOrderUpTo, replay: Callable[[Policy], SimulationResult], scales: Sequence[float] = SCALES
+    policy: QuantileOrderUpTo,
+    replay: Callable[[QuantileOrderUpTo], SimulationResult],
+    scales: Sequence[float] = SCALES,
+    *,
+    prior: float | None = None,
+    margin: float = 0.02,
 ) -> QuantileOrderUpTo:
     """The same policy with the scale that would have cost least in a replay of periods before the decision.
 
-    replay: runs a policy over past demand with forecasts as they were made then, such as a partial of `simulate`.
+    replay: runs a policy over past demand with forecasts as they were made then, such as a partial of `simulate`. prior: the scale
+    to stay near where the difference is below `margin`, as replays of public data say that differences under 2 % are noise.
     """
-    return replace(policy, scale=tune(scales, lambda scale: replay(replace(policy, scale=scale)).cost).setting)
+    found = tune(scales, lambda scale: replay(replace(policy, scale=scale)).cost, cautious=prior, margin=margin)
+    return replace(policy, scale=found.setting)

@@ -14,6 +14,8 @@ from orchestration.planning import current_model, current_policy, lines_of, open
 TABLES = {
     "order_lines": "What to buy and what to move, each line with its reason, its due date and the legacy quantities beside.",
     "explanations": "The parts of every quantity; they add up to it exactly.",
+    "targets": "What stock each item and location should have and why, ordered or not: level, safety stock, class, service level, risk.",
+    "limits": "The planner's limits: what was wanted and used of each, and what one more unit of it would save.",
     "overrides": "Where planners overrode the plan, and what it would have ordered by itself: what an override was worth shows here later.",
     "exceptions": "Items that could not be planned, with the reason and what to mend.",
 }

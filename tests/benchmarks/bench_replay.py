@@ -139,26 +139,31 @@ def compare(world: World, windows: Sequence[int], tuning: Sequence[int], plot: P
             spent[setting, at] = float(world.cost(QuantileOrderUpTo(scale=setting[0]), at, setting[1]).sum())
         return spent[setting, at]
 
-    costs: dict[str, list[np.ndarray]] = {name: [] for name in (OURS, *UNTUNED, *RIVALS)}
+    results: dict[str, list[SimulationResult]] = {name: [] for name in (OURS, *UNTUNED, *RIVALS)}
     chosen = {}
     for at in windows:
         before = [w for w in (*tuning, *windows) if w + world.periods <= at]
         scale, blend = tune(settings, lambda setting, before=before: sum(replayed(setting, w) for w in before)).setting
         chosen[at] = (scale, blend)
-        costs[OURS].append(world.cost(QuantileOrderUpTo(scale=scale), at, blend))
-        for name, untuned in UNTUNED.items():
-            costs[name].append(world.cost(untuned, at))
-        for name, rival in RIVALS.items():
-            costs[name].append(world.cost(rival, at))
+        results[OURS].append(world.replay(QuantileOrderUpTo(scale=scale), at, blend))
+        for name, policy in (UNTUNED | RIVALS).items():
+            results[name].append(world.replay(policy, at))
         print(f"{title}: window {at} done after {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
     blocks = np.unique(world.keys["item_id"].to_numpy(), return_inverse=True)[1]
+    costs = {name: [result.cost[:, world.warm :] for result in runs] for name, runs in results.items()}
     pooled = {name: np.concatenate(parts, axis=1) for name, parts in costs.items()}
     best = min(RIVALS, key=lambda name: pooled[name].sum())
     print(f"\n## {title}: {len(windows)} windows, {world.orders} orders each, cost of the controllable periods\n")
-    print(f"| policy | cost | against {best} | 95 % interval |\n|---|---|---|---|")
+    print(f"| policy | cost | against {best} | 95 % interval | fill rate | mean stock | bullwhip |\n|---|---|---|---|---|---|---|")
     for name in sorted(pooled, key=lambda name: pooled[name].sum()):
         found = paired_difference(name, best, pooled[name], pooled[best], blocks=blocks)
-        print(f"| {name} | {pooled[name].sum():,.1f} | {found.ratio:.3f} | {found.ratio_lower:.3f} .. {found.ratio_upper:.3f} |")
+        runs = results[name]
+        service, stock = np.mean([run.fill_rate for run in runs]), np.mean([run.on_hand.sum(axis=0).mean() for run in runs])
+        bullwhip = np.mean([run.bullwhip(np.arange(len(world.keys))) for run in runs])
+        print(
+            f"| {name} | {pooled[name].sum():,.1f} | {found.ratio:.3f} | {found.ratio_lower:.3f} .. {found.ratio_upper:.3f} "
+            f"| {service:.1%} | {stock:,.0f} | {bullwhip:.2f} |"
+        )
     print(f"\n| window starts | scale, blend | {best} | {OURS} | ratio |\n|---|---|---|---|---|")
     for i, at in enumerate(windows):
         ours, theirs = costs[OURS][i].sum(), costs[best][i].sum()
@@ -166,17 +171,18 @@ def compare(world: World, windows: Sequence[int], tuning: Sequence[int], plot: P
         print(f"| {first} | {chosen[at][0]}, {chosen[at][1]} | {theirs:,.1f} | {ours:,.1f} | {ours / theirs:.3f} |")
     print(f"\n{time.perf_counter() - started:.0f} s, {len(world.keys)} series", flush=True)
     if plot:
-        draw(pooled, best, plot, title)
+        curve = {scale: sum(replayed((scale, 0.0), at) for at in windows) for scale in SCALES}
+        draw(pooled, curve, best, plot.with_stem(f"{plot.stem}_{title.partition(',')[0].lower().replace(' ', '_')}"), title)
 
 
-def draw(pooled: dict[str, np.ndarray], best: str, path: Path, title: str) -> None:
-    """Cumulated cost of every policy over the scored periods of all windows."""
+def draw(pooled: dict[str, np.ndarray], curve: dict[float, float], best: str, path: Path, title: str) -> None:
+    """Cumulated cost of every policy over the scored periods of all windows; and, after the fact, what each scale would have cost."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(9, 5), layout="constrained")
+    figure, (axes, after) = plt.subplots(1, 2, figsize=(13, 5), layout="constrained", width_ratios=(2, 1))
     for name, cost in sorted(pooled.items(), key=lambda pair: -pair[1].sum()):
         bold = name in (OURS, best)
         axes.plot(
@@ -184,6 +190,11 @@ def draw(pooled: dict[str, np.ndarray], best: str, path: Path, title: str) -> No
         )
     axes.set(xlabel="scored period, all windows in a row", ylabel="cumulated cost", title=title)
     axes.legend(frameon=False)
+    after.plot(list(curve), list(curve.values()), marker="o", label=f"{OURS}, unblended")
+    after.axhline(pooled[OURS].sum(), linestyle="--", label="tuned on earlier windows")
+    after.axhline(pooled[best].sum(), color="0.6", label=best)
+    after.set(xlabel="scale of the shortage cost it decides with", ylabel="cost of all windows", title="cost curve, seen afterwards")
+    after.legend(frameon=False)
     figure.savefig(path, dpi=120)
 
 

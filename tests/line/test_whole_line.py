@@ -185,6 +185,15 @@ def test_an_override_changes_the_next_plan_by_what_it_says_and_its_end_brings_th
         return order_frames(made, "test", demand.timeline.now_at, "policy", "model")
 
     plain = planned()
+    assert (plain["limits"]["used"] <= plain["limits"]["at_most"] * (1 + 1e-9)).all()
+    binding = plain["limits"].filter(pl.col("shadow_price") > 0)
+    assert (binding["wanted"] > binding["at_most"]).all()
+    served = plain["targets"].filter(pl.col("expected_demand") > 0)
+    assert (
+        len(served) > 300
+        and served["economic_service_level"].is_between(0.5, 1).all()
+        and served["item_class"].str.len_chars().is_between(1, 2).all()
+    )
     line = plain["order_lines"].filter(pl.col("kind") == "purchase").sort("value").row(0, named=True)
     mine = (pl.col("item_id") == line["item_id"]) & (pl.col("location_id") == line["location_id"])
     scope = ("--scope", f"item_id={line['item_id']}", "--scope", f"location_id={line['location_id']}")

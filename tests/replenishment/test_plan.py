@@ -112,13 +112,14 @@ BAD = {
     "no_supplier": {"from_id": None},
     "unknown_lead_time": {"lead_time_periods": None},
     "moq_above_capacity": {"capacity": 12.0},
+    "impossible_service_level": {"service_level": 1.0},
 }
 
 
 @pytest.mark.parametrize("kind", sorted(BAD))
 def test_bad_input_stops_one_item_and_the_plan_for_the_rest_stands(kind: str) -> None:
     rows, paths, history = company(seed=2)
-    rows = rows.with_columns(capacity=pl.lit(None, dtype=pl.Float64))
+    rows = rows.with_columns(capacity=pl.lit(None, dtype=pl.Float64), service_level=pl.lit(None, dtype=pl.Float64))
     spoilt = (pl.col("item_id") == "item-1") & (pl.col("location_id") == "DC")
     ((column, value),) = BAD[kind].items()
     broken = rows.with_columns(pl.when(spoilt).then(pl.lit(value, dtype=rows.schema[column])).otherwise(column).alias(column))
@@ -160,6 +161,8 @@ def test_a_binding_constraint_is_priced_and_its_scope_respected() -> None:
     limit = Constraint("budget of SUP-0", 60.0, scope={"from_id": "SUP-0"})
     free, bound = planned(rows, paths, history), planned(rows, paths, history, constraints=[limit])
     assert bound.shadow_prices["budget of SUP-0"] > 0
+    used = bound.limits.row(0, named=True)
+    assert (used["resource"], used["at_most"]) == ("value", 60.0) and used["used"] <= 60.0 < used["wanted"]
     assert [line for line in bound.lines if line.from_id == "SUP-1"] == [line for line in free.lines if line.from_id == "SUP-1"]
     spent = sum(line.value for line in bound.lines if line.from_id == "SUP-0")
     assert spent <= 60 < sum(line.value for line in free.lines if line.from_id == "SUP-0")
@@ -207,6 +210,17 @@ def test_a_supplier_who_is_often_late_gets_a_buffer_of_its_own_and_one_beyond_th
     word = Override("parameter", 2.0, "new contract", scope={"location_id": "DC"}, parameter="lead_time_periods")
     at_its_word = planned(rows, paths, history, lead_time_paths=late, overrides=[word])
     assert quantities(at_its_word) == quantities(sure)
+
+
+def test_every_row_has_its_target_and_a_promised_service_level_raises_it() -> None:
+    rows, paths, history = company(seed=4)
+    cheap = rows.with_columns(shortage_cost=pl.lit(0.2))
+    plain = planned(cheap, paths, history).explanations
+    kept = planned(cheap.with_columns(service_level=pl.lit(0.97)), paths, history).explanations
+    assert (kept["order_up_to"] >= plain["order_up_to"]).all() and (kept["service_floor"] > 0).any()
+    assert (kept["safety_stock"] - plain["safety_stock"] - kept["service_floor"]).abs().max() < 1e-6
+    assert (kept["implied_shortage_cost"] > 0.2).all() and (plain["promised_service_level"] == 0).all()
+    assert (kept["economic_service_level"] == plain["economic_service_level"]).all()
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:

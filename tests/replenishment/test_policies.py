@@ -15,7 +15,8 @@ from models.replenishment.legacy import MovingAverageCover, seasonal_factors
 from models.replenishment.orders import smallest_order
 from models.replenishment.policies import LEGACY, POLICIES, PRIOR_SCALE, CappedBaseStock, QuantileOrderUpTo, Smoothed
 from models.replenishment.projection import expected_cost, project, shortfalls, window_demand
-from models.replenishment.targets import explain_target, implied_service_level, implied_shortage_cost
+from models.replenishment.service import classes, implied_service_level, implied_shortage_cost
+from models.replenishment.targets import explain_target
 
 
 def situation(seed: int = 0, count: int = 5, lead: int = 2, review: int = 1, unmet: str = "lost", samples: int = 80) -> Situation:
@@ -152,10 +153,10 @@ def test_target_parts_add_up_to_what_is_wanted(seed: int, is_late: bool, scale: 
 
 
 @settings(deadline=None)
-@given(st.floats(0, 0.999), st.floats(0.01, 10))
-def test_service_level_and_shortage_cost_imply_each_other(level: float, holding: float) -> None:
-    cost = implied_shortage_cost(level, np.array([holding]))
-    assert implied_service_level(cost, np.array([holding]))[0] == pytest.approx(level)
+@given(st.floats(0, 0.999), st.floats(0.01, 10), st.integers(1, 9))
+def test_service_level_and_shortage_cost_imply_each_other(level: float, holding: float, periods: int) -> None:
+    cost = implied_shortage_cost(level, np.array([holding]), periods)
+    assert implied_service_level(cost, np.array([holding]), periods)[0] == pytest.approx(level)
     with pytest.raises(ValueError, match="below 1"):
         implied_shortage_cost(1.0, np.array([holding]))
 
@@ -200,3 +201,24 @@ def test_a_distribution_centre_sees_the_sum_of_its_locations_and_their_stock() -
 def test_three_levels_are_refused_by_naming_the_node() -> None:
     with pytest.raises(ValueError, match="node 2 is supplied by node 1"):
         check_tree(np.array([-1, 0, 1]))
+
+
+def test_a_promised_service_level_raises_the_order_until_it_is_kept_and_says_so() -> None:
+    now = replace(situation(3, lead=1), on_hand=np.zeros(5), pipeline=np.zeros((5, 1)))
+    cheap = replace(now, economics=replace(now.economics, shortage=np.full(5, 0.05)))
+    for level in (0.5, 0.8, 0.95):
+        promised = replace(cheap, service_level=np.array([0.0, level, level, level, level]))
+        quantity = QuantileOrderUpTo().order(promised)
+        covered = (shortfalls(promised)[:, :, -1] <= quantity[:, None]).mean(axis=1)
+        assert (covered[1:] >= level - 0.02).all()
+        target = explain_target(promised, QuantileOrderUpTo())
+        assert target.service_floor[0] == 0 and (target.service_floor[1:] > 0).all()
+    dear = replace(now, service_level=np.full(5, 0.1))
+    assert (QuantileOrderUpTo().order(dear) == QuantileOrderUpTo().order(now)).all()
+
+
+def test_classes_follow_the_value_and_the_steadiness_of_demand() -> None:
+    steady, erratic = np.full(40, 3.0), np.where(np.arange(40) % 8 == 0, 24.0, 0.0)
+    history = np.stack([steady, erratic, steady, np.full(40, np.nan)])
+    assert classes(np.array([80.0, 15.5, 3.5, 1.0]), history, review=4) == ["AX", "BY", "CX", "C"]
+    assert classes(np.array([1.0, 9.0]), np.zeros((2, 0)), review=4) == ["B", "A"]
