@@ -1,4 +1,4 @@
-"""X12 4010: orders (850) and changes (860) out; acknowledgements (855, 865), ship notices (856), invoices (810), receipts (997, TA1) in."""
+"""X12 4010: orders (850), changes (860) and receipts (997) out; answers (855, 865), ship notices, invoices and receipts in."""
 
 from __future__ import annotations
 
@@ -56,6 +56,18 @@ def _change(order: Order) -> Iterator[Segment]:
         if line.action != "cancel":
             yield ["DTM", "002", x12.day(line.due_on)]
     yield ["CTT", str(len(lines))]
+
+
+def receipts(interchange: Interchange, control: int, at: datetime, usage: str) -> Iterator[str]:
+    """What says that an interchange arrived and could be read: a 997 for each of its groups, from `control` on; a 997 gets none."""
+    groups: dict[int, list[TransactionSet]] = {}
+    for transaction in interchange.sets:
+        groups.setdefault(transaction.group_control, []).append(transaction)
+    answered = [(group, sets) for group, sets in groups.items() if sets[0].code != "997"]
+    for number, (group, sets) in enumerate(answered, start=control):
+        count = str(len(sets))
+        body = [["AK1", GROUPS[sets[0].code], str(group)], ["AK9", "A", count, count, count]]
+        yield x12.write("997", GROUPS["997"], body, interchange.receiver, interchange.sender, number, at, usage)
 
 
 def read(body: bytes) -> tuple[Interchange, tuple[Message, ...]]:
@@ -163,6 +175,10 @@ def _taken(segment: Segment) -> Received:
 READERS: dict[str, Callable[[TransactionSet], list[Message]]] = {
     "855": _acknowledgement, "865": _acknowledgement, "856": _ship_notice, "810": _invoice, "997": _functional,
 }  # fmt: skip
+
+
+#: The functional group each of them travels in.
+GROUPS = {"855": "PR", "865": "CA", "856": "SH", "810": "IN", "997": "FA"}
 
 
 def _begins(transaction: TransactionSet, tag: str) -> None:

@@ -98,6 +98,9 @@ class Fold:
             message = self.queued.setdefault(said["message_id"], {**said, "order_id": document.order_id, "lines": {}})
             message["lines"][event.document_id] = said["revision"]
             self.status[said["message_id"]] = "pending"
+        elif event.kind == "replied":
+            self.queued[said["message_id"]] = {**said, "order_id": event.document_id, "lines": {}}
+            self.status[said["message_id"]] = "pending"
         elif event.kind in ("sent", "undelivered", "revived"):
             self.status[said["message_id"]] = {"sent": "sent", "undelivered": "dead", "revived": "pending"}[event.kind]
         elif event.kind == "heard":

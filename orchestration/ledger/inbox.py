@@ -24,6 +24,7 @@ from models.procurement.messages import (
     Received,
     ShipNotice,
 )
+from orchestration.ledger.outbox import reply
 from orchestration.ledger.partners import Partner
 from orchestration.ledger.schema import documents, inbox, outbox
 from orchestration.ledger.store import LedgerError, Store, Unit
@@ -63,6 +64,8 @@ class Listener:
         self.unit.add(self.origin, "heard", self.partner.partner_id, said)
         if status == "rejected":
             self.object(self.origin, EDI_DESK, f"the delivery was rejected: {reason}")
+        elif self.partner.receipts:
+            reply(self.unit, self.origin, interchange, self.partner)
         for message in messages:
             self._take(message)
         return Reception(status, reason, self.facts, self.exceptions)

@@ -11,14 +11,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from models.procurement import edi
 from models.procurement.documents import CANCELLED, REFUSED, Document
 from models.procurement.messages import MessageError, Order, OrderedLine
+from models.procurement.x12 import Interchange
 from orchestration.ledger import desk
 from orchestration.ledger.partners import Partner, render
 from orchestration.ledger.schema import documents, events, outbox
 from orchestration.ledger.store import LedgerError, Store, Unit, canonical, stamp
 from orchestration.ledger.transports import Envelope, TransportError, deliver
 
+#: The document type of a receipt for what a partner sent.
+RECEIPT = "997"
 #: The actor of everything the outbox does by itself.
 SENDER = "outbox"
 ATTEMPTS, FIRST_WAIT, LONGEST_WAIT = 8, timedelta(seconds=5), timedelta(hours=1)
@@ -104,9 +108,31 @@ def _message(unit: Unit, message_id: int, control: int, kind: str, order: Order,
         unit.add(line, "queued", SENDER, said | {"revision": line.revision, "order_revision": order.revision})
     return {
         **said, "order_id": order.order_id, "revision": order.revision, "body": body,
-        "lines": canonical({line.document_id: line.revision for line in lines}), "status": "pending", "attempts": 0,
-        "next_at": unit.recorded_at, "claimed_until": "", "last_error": "",
+        "lines": canonical({line.document_id: line.revision for line in lines}), **_fresh(unit),
     }  # fmt: skip
+
+
+def reply(unit: Unit, origin: Document, interchange: Interchange, partner: Partner) -> None:
+    """Queue the receipts of what a partner sent, under the partner's next control numbers; origin: the document of the delivery."""
+    numbers = _Numbers(unit.connection)
+    _, control, message_id = numbers.next(origin.document_id, partner.partner_id)
+    rows = []
+    for place, text in enumerate(edi.receipts(interchange, control, unit.now, partner.usage)):
+        body = text.encode()
+        said = {
+            "message_id": message_id + place, "partner_id": partner.partner_id, "control": control + place, "document_type": RECEIPT,
+            "sha256": hashlib.sha256(body).hexdigest(),
+        }  # fmt: skip
+        unit.add(origin, "replied", SENDER, said | {"revision": place, "order_revision": place})
+        row = {**said, "order_id": origin.document_id, "revision": place, "body": body, "lines": canonical({})}
+        rows.append(row | _fresh(unit))
+    if rows:
+        unit.connection.execute(sa.insert(outbox), rows)
+
+
+def _fresh(unit: Unit) -> dict[str, Any]:
+    """The columns of a message that nobody has tried to send."""
+    return {"status": "pending", "attempts": 0, "next_at": unit.recorded_at, "claimed_until": "", "last_error": ""}
 
 
 class _Numbers:
@@ -204,8 +230,8 @@ def _settle(store: Store, now: datetime, message: sa.Row[Any], error: TransportE
 
 
 def _tell(unit: Unit, message: sa.Row[Any], status: str, why: str) -> None:
-    """The event of a sending on every line of the message."""
-    revisions = json.loads(message.lines)
+    """The event of a sending on every line of the message, or on the delivery it replies to."""
+    revisions = json.loads(message.lines) or {message.order_id: message.revision}
     for document in unit.read_in(documents.c.document_id, list(revisions)):
         if status == "sent":
             said = {"message_id": message.message_id, "revision": revisions[document.document_id], "attempts": message.attempts + 1}
@@ -219,7 +245,7 @@ def revive(unit: Unit, message_id: int, by: str) -> None:
     message = unit.connection.execute(sa.select(outbox).where(outbox.c.message_id == message_id, outbox.c.status == "dead")).first()
     if message is None:
         raise LedgerError(f"message {message_id} is not in the dead letters")
-    for document in unit.read_in(documents.c.document_id, list(json.loads(message.lines))):
+    for document in unit.read_in(documents.c.document_id, list(json.loads(message.lines)) or [message.order_id]):
         unit.add(document, "revived", by, {"message_id": message_id})
     change = sa.update(outbox).where(outbox.c.message_id == message_id)
     unit.connection.execute(change.values(status="pending", attempts=0, next_at=stamp(datetime.now(UTC)), claimed_until=""))

@@ -33,7 +33,7 @@ class Partner:
 
     address: a folder, where messages appear under `out` and answers are read from `in`, or an http(s) URL that takes a POST.
     form: x12, or email for a partner that reads only mail. party and ours: both ends of an X12 envelope. mailbox: where mail
-    goes. usage: P for production, T for test; answers must say the same.
+    goes. usage: P for production, T for test; answers must say the same. receipts: whether it wants a 997 for what it sends us.
     """
 
     partner_id: str
@@ -44,6 +44,7 @@ class Partner:
     ours: Party = US
     mailbox: str = ""
     usage: Literal["P", "T"] = "P"
+    receipts: bool = False
 
     @property
     def their(self) -> Party:
@@ -96,8 +97,8 @@ def _described(usual: Partner, changes: Any, where: str) -> Partner:
             except TypeError as error:
                 raise LedgerError(f"{where}: {end} is {{id: …, qualifier: …}}") from error
     partner = replace(usual, **said)
-    if partner.form not in ("x12", "email") or partner.usage not in ("P", "T"):
-        raise LedgerError(f"{where}: form is x12 or email, usage P or T")
+    if partner.form not in ("x12", "email") or partner.usage not in ("P", "T") or not isinstance(partner.receipts, bool):
+        raise LedgerError(f"{where}: form is x12 or email, usage P or T, receipts true or false")
     return partner
 
 

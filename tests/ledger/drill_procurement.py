@@ -44,6 +44,7 @@ class Supplier:
     orders: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     waiting: list[bytes] = field(default_factory=list)
+    receipted: list[int] = field(default_factory=list)
     control: int = 0
 
     def read_mail(self, dice: random.Random) -> None:
@@ -59,6 +60,9 @@ class Supplier:
                 self.take(transaction, dice)
 
     def take(self, transaction: x12.TransactionSet, dice: random.Random) -> None:
+        if transaction.code == "997":
+            self.receipted.append(int(transaction.segments[0][2]))
+            return
         head = transaction.segments[0]
         order_id = head[3]
         if transaction.code == "850":
@@ -117,7 +121,7 @@ class Run:
     def __init__(self, seed: int, home: Path) -> None:
         self.dice, self.home = random.Random(seed), home
         self.url = f"sqlite:///{home / 'ledger.sqlite'}"
-        self.partners = {name: Partner(name, str(home / name), "GBP") for name in SUPPLIERS}
+        self.partners = {name: Partner(name, str(home / name), "GBP", receipts=name == "S2") for name in SUPPLIERS}
         self.suppliers = [Supplier(partner) for partner in self.partners.values()]
         self.plan = [self.line(item) for item in ITEMS]
         self.now = NOW
@@ -219,6 +223,9 @@ class Run:
         for _ in range(2):
             self.hear()(ledger)
             self.book()(ledger)
+        ledger.send(self.partners, self.now)
+        for supplier in self.suppliers:
+            supplier.read_mail(self.dice)
         violations = self.judge(ledger)
         ledger.close()
         return violations
@@ -239,6 +246,10 @@ class Run:
             elif there and d.ended == "cancelled" and not there["cancelled"]:
                 violations.append(f"{d.document_id} is cancelled here and open there")
         violations += [f"{place} is at the supplier and not in the ledger" for place in placed]
+        for s in self.suppliers:
+            wanted = {x12.read(body).control for body in s.waiting} if s.partner.receipts else set()
+            if sorted(s.receipted) != sorted(wanted):
+                violations.append(f"{s.partner.partner_id} was sent receipts for {sorted(s.receipted)}, it had sent {sorted(wanted)}")
         keys = [d.intent_key for d in lines if d.is_live]
         violations += [f"{key} has two live orders" for key in set(keys) if keys.count(key) > 1]
         held = sum(row.amount_cents for row in ledger.store.read(sa.select(encumbrances.c.amount_cents)))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
+import sqlalchemy as sa
 from mockedi.testing import Mock
 
+from models.procurement import x12
 from models.procurement.x12 import Party
 from orchestration.ledger import Ledger, Partner, Receipt
-from orchestration.ledger.transports import TransportError, deliver
+from orchestration.ledger.schema import inbox
+from orchestration.ledger.transports import Envelope, TransportError, deliver
 
 ITEMS = {"WIDGET-001": 12.5, "BRKT-050": 4.15}
 
@@ -231,4 +235,24 @@ def test_a_resend_repeats_its_control_number_and_makes_no_second_order(ledger, l
     assert len(mock.get("/_mock/orders").body) == before + 1
     hear(ledger, mock, partners, now)
     assert {d.stage for d in ledger.lines()} == {"shipped"}
+    assert ledger.audit() == []
+
+
+def test_what_a_partner_sends_is_receipted_once_where_it_wants_that(ledger, line, now, mock, partners):
+    partners = {"S1": replace(partners["S1"], receipts=True)}
+    order(ledger, line, now)
+    ledger.send(partners, now)
+    statuses = hear(ledger, mock, partners, now)
+    assert set(hear(ledger, mock, partners, now)) <= {"repeated"}
+    posted: list[Envelope] = []
+    report = ledger.send(partners, now, lambda envelope, partner: posted.append(envelope) or deliver(envelope, partner))
+    assert (report.sent, report.waiting, report.dead) == (len(posted), 0, 0)
+    heard = [x12.read(bytes(row.body)) for row in ledger.store.read(sa.select(inbox.c.body))]
+    answered = [transaction for interchange in heard for transaction in interchange.sets if transaction.code != "997"]
+    receipts = [transaction for envelope in posted for transaction in x12.read(envelope.body).sets]
+    assert len(statuses) > len(receipts) == len({transaction.group_control for transaction in answered}) > 0
+    assert {transaction.code for transaction in receipts} == {"997"}
+    assert {int(t.segments[0][2]) for t in receipts} == {t.group_control for t in answered}
+    assert {t.segments[1][1] for t in receipts} == {"A"}
+    assert ledger.send(partners, now).sent == 0
     assert ledger.audit() == []
