@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 from collections import Counter
 from itertools import takewhile
@@ -27,18 +29,18 @@ def drill() -> ModuleType:
     return module
 
 
-def test_fifty_seeded_runs_lose_and_double_nothing(drill):
-    faults: Counter[str] = Counter()
-    for seed in range(RUNS):
-        violations, met = drill.run(seed)
-        assert violations == [], f"seed {seed}"
-        faults += met
+def test_fifty_seeded_runs_lose_and_double_nothing():
+    """In a process of its own: it forks hundreds of times, and a small process forks fast."""
+    command = [sys.executable, str(Path(__file__).with_name("drill_procurement.py")), str(RUNS)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    faults: Counter[str] = Counter(ast.literal_eval(done.stdout[done.stdout.rindex("{") :]))
     assert not [fault for fault in faults if "crashed" in fault]
     assert faults["kill: killed"] >= RUNS
     assert faults["full: refused"] >= 5
 
 
-@pytest.mark.parametrize(("step", "stride"), [("propose", 1), ("approve", 1), ("send", 2), ("hear", 5)])
+@pytest.mark.parametrize(("step", "stride"), [("propose", 1), ("approve", 1), ("send", 3), ("hear", 8)])
 def test_kill_all_along_a_step_loses_and_doubles_nothing(drill, step, stride):
     with drill.home() as ready:
         prepared = drill.Run(7, ready)
