@@ -181,10 +181,7 @@ def assumed_opening(network: Network, history: Floats) -> Opening:
 
 
 def network_of(nodes: pl.DataFrame, review: int, unmet: str) -> Network:
-    """The twin's network from the planned items and locations.
-
-    Freight a unit is left out: every policy pays it on every unit it sells, and the margin lost with a sale is net of it.
-    """
+    """The twin's network from the planned items and locations."""
     numbered = nodes.select(SERIES).with_row_index("parent")
     parents = (
         nodes.select("item_id", pl.when(pl.col("kind") == "transfer").then("from_id").alias("location_id"))
@@ -210,6 +207,7 @@ def network_of(nodes: pl.DataFrame, review: int, unmet: str) -> Network:
         review=review,
         moq=column("moq", 0.0),
         order_multiple=column("order_multiple", 1.0),
+        freight_per_unit=column("freight_per_unit", 0.0),
     )
 
 

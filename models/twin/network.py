@@ -17,7 +17,7 @@ class Network:
     supplied_from: (N,) index of the shipping node, -1 for a supplier; two levels. lead_time: (N,) planned whole periods from
     order (or transfer) to stock. economics: per node; order_cost is booked on every order line. review: periods between
     decisions. moq, order_multiple: (N,) units (multiple 1 = whole units, 0 = any quantity). freight_per_unit: (N,) money a unit
-    shipped to the node.
+    shipped to the node; shown, never part of what a policy is judged by.
     """
 
     lead_time: Integers

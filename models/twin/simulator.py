@@ -30,7 +30,8 @@ class SimulationResult:
     requested: feasible quantities the policy asked for. shipped: what was sent (less, where a distribution centre was short).
     received: arrivals. sold: demand met from stock. lost: demand not met in its period. on_hand: stock at the end of the period.
     on_order: units on the way at the end. owed: units owed to customers at the end (backlog). initial_stock: (N,) units on hand
-    and on the way before the first period. holding, shortage, ordering, freight: cost booked, in the world's currency.
+    and on the way before the first period. holding, shortage, ordering: cost booked, in the world's currency; freight: what moving
+    the goods cost, for information, as every policy pays it on every unit it sells and the margin lost with a sale is net of it.
     """
 
     network: Network
@@ -51,8 +52,8 @@ class SimulationResult:
 
     @property
     def cost(self) -> Floats:
-        """All costs booked, shape (N, T)."""
-        return self.holding + self.shortage + self.ordering + self.freight
+        """The costs a policy is judged by, shape (N, T): all but freight."""
+        return self.holding + self.shortage + self.ordering
 
     @property
     def fill_rate(self) -> float:

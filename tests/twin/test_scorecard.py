@@ -73,9 +73,7 @@ def test_the_card_holds_the_books_figures_and_can_be_written_as_json() -> None:
     for name, result in results.items():
         entry = card["policies"][name]
         assert entry["total_cost"] == pytest.approx(result.cost.sum())
-        assert entry["holding_cost"] + entry["shortage_cost"] + entry["ordering_cost"] + entry["freight_cost"] == pytest.approx(
-            entry["total_cost"]
-        )
+        assert entry["holding_cost"] + entry["shortage_cost"] + entry["ordering_cost"] == pytest.approx(entry["total_cost"])
         assert sum(period["total_cost"] for period in entry["by_period"]) == pytest.approx(entry["total_cost"])
         assert len(entry["by_period"]) == 12
         assert entry["fill_rate"] == pytest.approx(1 - result.lost.sum() / result.demand.sum())
@@ -105,3 +103,22 @@ def test_smoothing_calms_the_bullwhip_and_replay_prices_it() -> None:
     found = paired_difference("calm", "plain", calm.cost, plain.cost)
     assert found.difference == pytest.approx(calm.cost.sum() - plain.cost.sum())
     assert found.lower <= found.difference <= found.upper
+
+
+def test_freight_is_shown_and_decides_nothing() -> None:
+    random = np.random.default_rng(3)
+    demand = random.poisson(4, (6, 12)).astype(float)
+    economics = Economics(np.full(6, 0.2), np.ones(6), np.ones(6), np.zeros(6))
+    free, paid = (
+        simulate(
+            Network(np.full(6, 1), economics, freight_per_unit=np.full(6, rate)),
+            POLICIES["periodic_review"],
+            demand,
+            np.full(6, 8.0),
+            history=demand,
+        )
+        for rate in (0.0, 0.5)
+    )
+    card = scorecard({"free": free, "paid": paid}, "free")["policies"]
+    assert card["paid"]["freight_cost"] == pytest.approx(0.5 * card["paid"]["ordered_units"]) and card["free"]["freight_cost"] == 0
+    assert card["paid"]["total_cost"] == card["free"]["total_cost"]
