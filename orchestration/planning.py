@@ -62,6 +62,11 @@ ROOM = """
     where place.is_current
     group by location_id
 """
+#: What a unit costs from which quantity on, by supplier.
+PRICES = """
+    select item_id, supplier_id as from_id, from_quantity, unit_cost
+    from marts.dim_supplier_terms where is_current and unit_cost is not null order by all
+"""
 #: The exception of a world that keeps no stock records.
 ASSUMED_STOCK = pl.DataFrame(
     {
@@ -227,6 +232,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         rows = rows.with_columns(service_level=read_service_levels(con, rows))
         limits = read_limits(con, rows)
         taken = read_lead_times(con, timeline, timeline.origin)
+        breaks = con.execute(PRICES).pl()
     made = plan(
         rows,
         paths_of(forecast, nodes, seed=0),
@@ -239,6 +245,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         unmet="backlog" if unmet and unmet[0] == "backlog" else "lost",
         lead_time_paths=_believed(rows, taken, demand),
         constraints=limits,
+        price_breaks=breaks,
         overrides=overriding.in_force(home, timeline.now_at, timeline.origin),
         phase=phases(demand, past.shape[1]),
     )

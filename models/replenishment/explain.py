@@ -29,6 +29,7 @@ _WORDS = {
     "surplus": "already beyond the target, nothing needed",
     "rounding": "rounding to whole packs",
     "minimum_order": "raised to the minimum order",
+    "price_break": "raised to a lower price",
     "override": "set by the planner",
     "distribution_centre": "not available at the shipping location",
     "constraints": "cut by limits",

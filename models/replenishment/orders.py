@@ -28,6 +28,36 @@ def feasible(quantity: Floats, moq: Floats, multiple: Floats) -> Floats:
     return np.where(quantity > 1e-9, np.maximum(rounded, smallest_order(moq, multiple)), 0.0)
 
 
+def up_to_price_break(
+    quantity: Floats, starts: Floats, prices: Floats, *, moq: Floats, multiple: Floats, demand: Floats, holding: Floats, review: int
+) -> Floats:
+    """Raise an order to where the supplier's next price begins, if the lower price saves more than holding what comes too early costs.
+
+    starts, prices: (N, B) quantity from which a unit price holds, NaN where there is none. demand: (N,) mean a period, holding: money
+    a unit and period. The price is paid on all units; the E units too many wait a review interval and are then used up at the rate of
+    demand: E x h x (R + E / 2d). Source: the all-units discount, Hadley and Whitin 1963.
+    """
+    usual = price_at(quantity, starts, prices)
+    best, most = quantity.astype(np.float64), np.zeros(quantity.shape)
+    for tier in range(starts.shape[1]):
+        raised = feasible(np.nan_to_num(starts[:, tier]), moq, multiple)
+        early = raised - quantity
+        with np.errstate(divide="ignore", invalid="ignore"):
+            waiting = early * holding * (review + early / (2 * demand))
+            saved = (usual - price_at(raised, starts, prices)) * raised - waiting
+        is_better = (quantity > 0) & (early > 0) & (saved > most)
+        best, most = np.where(is_better, raised, best), np.where(is_better, saved, most)
+    return best
+
+
+def price_at(quantity: Floats, starts: Floats, prices: Floats) -> Floats:
+    """The unit price of an order of this size, (N,): that of the highest step it reaches, of the lowest where it reaches none."""
+    reached = np.where(np.isnan(starts) | (starts > quantity[:, None] + 1e-9), -np.inf, starts)
+    lowest = np.where(np.isnan(starts), np.inf, starts)
+    step = np.where(np.isfinite(reached).any(axis=1), reached.argmax(axis=1), lowest.argmin(axis=1))
+    return np.asarray(prices[np.arange(quantity.size), step])
+
+
 def allocate(requested: Floats, supplied_from: Integers, available: Floats, multiple: Floats) -> Floats:
     """Share out each shipping node's stock over what is asked of it: in full where it suffices, else in proportion, in whole
     multiples.

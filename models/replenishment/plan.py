@@ -15,12 +15,12 @@ from models.replenishment.constraints import Constraint, Fitted, Limit, fit, sma
 from models.replenishment.echelon import echelon_view
 from models.replenishment.exceptions import exception_of, find_exceptions
 from models.replenishment.explain import exact_parts, in_words, risk
-from models.replenishment.orders import allocate, feasible, smallest_order
+from models.replenishment.orders import allocate, feasible, price_at, smallest_order, up_to_price_break
 from models.replenishment.overrides import Override, apply
 from models.replenishment.policies import POLICIES, QuantileOrderUpTo
 from models.replenishment.projection import window_demand, within_reach
 from models.replenishment.service import classes, implied_service_level, implied_shortage_cost
-from models.replenishment.situations import situation_of, sources_of
+from models.replenishment.situations import price_steps, situation_of, sources_of
 from models.replenishment.targets import PARTS, explain_target
 
 __all__ = ["Constraint", "Override", "Plan", "plan"]
@@ -79,6 +79,7 @@ def plan(
     constraints: Sequence[Constraint] = (),
     overrides: Sequence[Override] = (),
     phase: Integers | None = None,
+    price_breaks: pl.DataFrame | None = None,
 ) -> Plan:
     """Plan every item and location at once: locations draw on their distribution centre, which buys for all of them.
 
@@ -86,9 +87,9 @@ def plan(
     demand of the rows, in their order, for the periods starting at period_starts (H dates; the first is the next one). pipeline:
     (N, K) what is on the way by period due, column 0 the second period; left out, on_order is taken to be due then. Goods due in
     the first period belong to on_hand. history: (N, T) past demand, NaN unknown; without it the legacy baselines are left empty.
-    lead_time_paths: (N, S). overrides: in force on the first day planned; an explanation's parts are the system's own reasons, then
-    what the override adds or takes. Rows with bad input go to the exception list and the rest is planned. Raises ValueError for
-    shapes that do not fit and for paths that do not cover lead time + review.
+    lead_time_paths: (N, S). price_breaks: item_id, from_id, from_quantity, unit_cost. overrides: in force on the first day planned; an
+    explanation's parts are the system's own reasons, then what the override adds or takes. Rows with bad input go to the exception
+    list and the rest is planned. Raises ValueError for shapes that do not fit and for paths that do not cover lead time + review.
     """
     for name, given in (("paths", paths), ("history", history), ("pipeline", pipeline), ("lead_time_paths", lead_time_paths)):
         if given is not None and len(given) != rows.height:
@@ -119,26 +120,51 @@ def plan(
     parts = _reasons(system, policy, wanted, _of(censored_mean, keep))
     parts |= {"rounding": packed - sum(parts.values()), "minimum_order": minimum - packed}
 
-    def ordered(view: Situation, rows: pl.DataFrame, wish: Floats) -> tuple[Floats, Floats, Fitted]:
-        desired = feasible(wish, view.moq, view.order_multiple)
+    starts, prices = price_steps(rows, price_breaks)
+
+    def enough(view: Situation, wish: Floats) -> Floats:
+        least = feasible(wish, view.moq, view.order_multiple)
+        demand = np.asarray(view.paths).mean(axis=(1, 2), dtype=np.float64)
+        return up_to_price_break(
+            least, starts, prices, moq=view.moq, multiple=view.order_multiple, demand=demand, holding=view.economics.holding, review=review
+        )  # fmt: skip
+
+    def bounds(rows: pl.DataFrame) -> list[Limit]:
+        # A limit counts the dearest step's price, so that a line cut below its step still fits.
+        dearest = rows.with_columns(unit_cost=pl.max_horizontal("unit_cost", pl.Series(np.nanmax(prices, axis=1))))
+        return [constraint.limit(dearest) for constraint in constraints]
+
+    def ordered(view: Situation, rows: pl.DataFrame, desired: Floats) -> tuple[Floats, Fitted]:
         shipped = allocate(desired, sources_of(rows), rows["on_hand"].to_numpy(), view.order_multiple)
         smallest = smallest_order(view.moq, view.order_multiple)
-        return desired, shipped, fit(view, shipped, smallest, view.order_multiple, [constraint.limit(rows) for constraint in constraints])
+        return shipped, fit(view, shipped, smallest, view.order_multiple, bounds(rows))
 
     active = [override for override in overrides if override.is_active(period_starts[0])]
     asked = apply(active, rows, paths[keep])
     view = seen(asked.rows, asked.paths, asked.is_lead_time_set) if active else system
-    free = policy.order(view) if active else wanted
-    desired, shipped, fitted = ordered(view, asked.rows, np.where(np.isnan(asked.fixed), free, asked.fixed))
+    raised = enough(system, wanted)
+    free = enough(view, policy.order(view)) if active else raised
+    fixed = feasible(np.nan_to_num(asked.fixed), view.moq, view.order_multiple)
+    desired = np.where(np.isnan(asked.fixed), free, fixed)
+    shipped, fitted = ordered(view, asked.rows, desired)
     quantity = fitted.quantity
-    unasked = ordered(system, rows, wanted)[2].quantity if active else quantity
-    smallest, limits = smallest_order(view.moq, view.order_multiple), [constraint.limit(asked.rows) for constraint in constraints]
+    unasked = ordered(system, rows, raised)[1].quantity if active else quantity
+    smallest, limits = smallest_order(view.moq, view.order_multiple), bounds(asked.rows)
     exceptions = pl.concat([exceptions, _cut_away(rows, shipped, quantity, smallest, limits)])
-    parts |= {"override": desired - minimum, "distribution_centre": shipped - desired, "constraints": quantity - shipped}
+    parts |= {
+        "price_break": raised - minimum,
+        "override": desired - raised,
+        "distribution_centre": shipped - desired,
+        "constraints": quantity - shipped,
+    }
+
+    # A price the planner sets is the planner's word.
+    is_usual = (asked.rows["unit_cost"] == rows["unit_cost"]).to_numpy()
+    paid = np.where(is_usual, price_at(quantity, starts, prices), asked.rows["unit_cost"].to_numpy())
 
     explanations = pl.concat(
         [
-            asked.rows.select("item_id", "location_id", "kind", "from_id", "unit_cost"),
+            asked.rows.select("item_id", "location_id", "kind", "from_id", unit_cost=pl.Series(paid)),
             pl.DataFrame({"window": view.lead_time + review, "position": view.position}),
             pl.DataFrame({name: values + 0.0 for name, values in parts.items()}),
             pl.DataFrame({"quantity": quantity, **risk(view, quantity, period_starts)}, schema_overrides={"stock_out_on": pl.Date}),

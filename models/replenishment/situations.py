@@ -59,3 +59,25 @@ def sources_of(rows: pl.DataFrame) -> Integers:
     found = rows.select("item_id", "from_id", "kind").join(index, on=["item_id", "from_id"], how="left", maintain_order="left")
     is_transfer = pl.col("kind") == "transfer"
     return found.select(pl.when(is_transfer).then("source").fill_null(-1)).to_series().cast(pl.Int64).to_numpy()
+
+
+def price_steps(rows: pl.DataFrame, price_breaks: pl.DataFrame | None) -> tuple[Floats, Floats]:
+    """What a unit costs from which quantity on: starts and prices (N, B), NaN beyond a row's last step.
+
+    price_breaks: item_id, from_id (the supplier), from_quantity, unit_cost. A row without any, and every transfer, has one step: its
+    own unit cost.
+    """
+    steps = rows.select("item_id", "from_id", "kind", own="unit_cost").with_row_index("row")
+    single = steps.select("row", start=pl.lit(0.0), price=pl.col("own").cast(pl.Float64))
+    if price_breaks is not None and not price_breaks.is_empty():
+        offered = price_breaks.select("item_id", "from_id", start="from_quantity", price="unit_cost").drop_nulls()
+        found = steps.filter(pl.col("kind") == "purchase").join(offered, on=["item_id", "from_id"]).select(
+            "row", pl.col("start", "price").cast(pl.Float64)
+        )  # fmt: skip
+        single = pl.concat([single.join(found, on="row", how="anti"), found])
+    ordered = single.sort("row", "start").with_columns(step=pl.int_range(pl.len()).over("row"))
+    shape = (rows.height, int(max(ordered["step"].to_list(), default=0)) + 1)
+    starts, prices = np.full(shape, np.nan), np.full(shape, np.nan)
+    at = (ordered["row"].to_numpy(), ordered["step"].to_numpy())
+    starts[at], prices[at] = ordered["start"].to_numpy(), ordered["price"].to_numpy()
+    return starts, prices

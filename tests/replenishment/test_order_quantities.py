@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from models.domain import Economics, Situation
 from models.replenishment.constraints import Limit, fit, smallest_conflict
-from models.replenishment.orders import allocate, feasible, smallest_order
+from models.replenishment.orders import allocate, feasible, price_at, smallest_order, up_to_price_break
 from models.replenishment.projection import expected_cost
 
 units = st.floats(0, 5000, allow_nan=False)
@@ -144,3 +144,32 @@ def test_the_conflict_named_is_the_smallest_one_each_of_its_members_is_needed(as
         assert all(float(limit.use @ asked.max(axis=0)) <= room for limit in limits)
     for name in group:
         assert conflict(group) == group and conflict([other for other in group if other != name]) == []
+
+
+STEPS = np.array([[12.0, 96.0, np.nan]] * 5), np.array([[1.0, 0.9, np.nan]] * 5)
+
+
+def test_the_price_is_that_of_the_highest_step_reached_and_of_the_lowest_below_all() -> None:
+    assert price_at(np.array([0.0, 12, 95, 96, 500]), *STEPS).tolist() == [1.0, 1.0, 1.0, 0.9, 0.9]
+
+
+def test_an_order_is_raised_to_a_lower_price_only_where_holding_the_rest_costs_less() -> None:
+    # 80 -> 96: saves 0.1 x 96 = 9.60; 16 units wait 1 + 16 / (2 x 10) = 1.8 periods at 0.01 = 0.29, at 0.5 = 14.40.
+    quantity, demand = np.array([80.0, 80.0, 80.0, 0.0, 120.0]), np.array([10.0, 10.0, 0.0, 10.0, 10.0])
+    holding = np.array([0.01, 0.5, 0.01, 0.01, 0.01])
+    lots = {"moq": np.full(5, 12.0), "multiple": np.full(5, 12.0)}
+    raised = up_to_price_break(quantity, *STEPS, **lots, demand=demand, holding=holding, review=1)
+    assert raised.tolist() == [96.0, 80.0, 80.0, 0.0, 120.0]
+
+
+@settings(deadline=None)
+@given(st.integers(1, 400), st.floats(0.1, 50), st.floats(0.001, 1), st.floats(0.5, 1.0), st.integers(1, 48))
+def test_raising_to_a_price_step_never_costs_more_than_it_saves(wanted: int, demand: float, holding: float, lower: float, lot: int) -> None:
+    least = feasible(np.array([float(wanted)]), np.zeros(1), np.array([float(lot)]))
+    starts, prices = np.array([[1.0, 200.0]]), np.array([[1.0, lower]])
+    lots = {"moq": np.zeros(1), "multiple": np.array([float(lot)])}
+    raised = up_to_price_break(least, starts, prices, **lots, demand=np.array([demand]), holding=np.array([holding]), review=2)
+    early = (raised - least)[0]
+    assert raised[0] % lot == 0 and early >= 0 and (early == 0 or raised[0] >= 200)
+    saved = (price_at(least, starts, prices) - price_at(raised, starts, prices))[0] * raised[0]
+    assert early == 0 or saved > early * holding * (2 + early / (2 * demand)) - 1e-9

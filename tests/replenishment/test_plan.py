@@ -223,6 +223,22 @@ def test_every_row_has_its_target_and_a_promised_service_level_raises_it() -> No
     assert (kept["economic_service_level"] == plain["economic_service_level"]).all()
 
 
+def test_a_lower_price_is_paid_where_it_is_reached_bought_up_to_where_it_saves_and_dropped_where_money_is_short() -> None:
+    rows, paths, history = company(seed=5)
+    rows = rows.with_columns(on_hand=pl.when(pl.col("location_id") == "DC").then(0.0).otherwise("on_hand"))
+    plain = planned(rows, paths, history)
+    usual = next(line for line in plain.lines if line.item_id == "item-1" and line.location_id == "DC")
+    steps = {"item_id": "item-1", "from_id": usual.from_id, "from_quantity": [10.0, usual.quantity + 15.0], "unit_cost": [3.0, 2.4]}
+    result = planned(rows, paths, history, price_breaks=pl.DataFrame(steps))
+    raised = next(line for line in result.lines if line.item_id == "item-1" and line.location_id == "DC")
+    assert (raised.quantity, raised.unit_cost, raised.parts["price_break"]) == (usual.quantity + 15.0, 2.4, 15.0)
+    assert "15 raised to a lower price" in raised.reason
+    assert [line for line in result.lines if line.item_id != "item-1"] == [line for line in plain.lines if line.item_id != "item-1"]
+    purse = Constraint("budget", 3.0 * usual.quantity, scope={"item_id": "item-1"})
+    tight = planned(rows, paths, history, price_breaks=pl.DataFrame(steps), constraints=[purse])
+    assert sum(line.value for line in tight.lines if line.item_id == "item-1" and line.kind == "purchase") <= purse.at_most
+
+
 def test_shapes_that_do_not_fit_are_refused() -> None:
     rows, paths, _ = company()
     with pytest.raises(ValueError, match="paths has 11 rows for 12"):
