@@ -372,11 +372,19 @@ def published_forecast(con: duckdb.DuckDBPyConnection, home: Home, rows: pl.Data
     levels = said["quantile"].unique().drop_nulls().sort().to_list()
     values = said["value"].to_numpy().reshape(len(keys), len(starts), len(levels) + 1)
     spread = _spread(values[:, :, :-1], levels)
-    kept = home.models / "demand.model"
-    correlation = DemandModel.from_bytes(kept.read_bytes()).calibration.correlation if kept.exists() else None
-    if correlation is not None and len(correlation) != len(starts):
-        correlation = None
+    correlation = _correlation(home.models / "demand.model", len(starts))
     return Forecast(keys, starts, PATH_LEVELS, spread, values[:, :, -1].astype(np.float32), correlation, timeline.is_whole_units)
+
+
+def _correlation(kept: Path, horizon: int) -> np.ndarray | None:
+    """How the errors of two periods go together, by the kept model; None before the first one, or where it looks less far ahead."""
+    if not kept.exists():
+        return None
+    try:
+        found = DemandModel.from_bytes(kept.read_bytes()).calibration.correlation
+    except KeyError as error:
+        raise ValueError(f"the model in {kept} was made by another version (it has no {error}); run the line first") from error
+    return None if found is None or len(found) != horizon else np.asarray(found)
 
 
 def _spread(values: Floats, levels: Sequence[float]) -> np.ndarray:
