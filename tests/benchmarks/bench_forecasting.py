@@ -219,7 +219,7 @@ def ablation(world: World, spec: Spec, families: dict[str, World], windows: int,
     return "\n".join(lines)
 
 
-def surges(spec: Spec, weeks: int = 8) -> str:
+def surges(spec: Spec, weeks: int = 14) -> str:
     """Planted surges of each kind, found by their size and told apart by the largest part; weeks with several causes are left out."""
     world, cause = plant(spec, weeks)
     columns = list(range(28, world.demand.shape[1] - spec.horizon + 1, 7))

@@ -16,7 +16,7 @@ KINDS = {
     "unexplained": "unexplained",
 }  # fmt: skip
 FIRST = date(2024, 1, 1)
-REGIONS, SHOPS, ITEMS, WEEKS = 12, 2, 8, 70
+REGIONS, SHOPS, ITEMS, WEEKS = 24, 1, 4, 70
 #: How many times usual demand is, in a week with each cause.
 LIFT = 1.8
 #: The share of weeks with each cause, and of days of the month in season (pay days: the first seven).
