@@ -19,6 +19,7 @@ from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import panels
 from models.forecasting.quantile import DemandModel
 from models.replenishment.lead_times import believed, experienced
+from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.plan import Constraint, Plan, plan
 from models.replenishment.policies import POLICIES, QuantileOrderUpTo
 from models.twin.scorecard import paired_difference
@@ -67,6 +68,8 @@ PRICES = """
     select item_id, supplier_id as from_id, from_quantity, unit_cost
     from marts.dim_supplier_terms where is_current and unit_cost is not null order by all
 """
+#: The least value of a review's purchases that a supplier takes, as the planner wrote it.
+MINIMUMS = "select scope, value from marts.fct_constraints where is_current and name = 'supplier_minimum' order by all"
 #: The exception of a world that keeps no stock records.
 ASSUMED_STOCK = pl.DataFrame(
     {
@@ -233,6 +236,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         limits = read_limits(con, rows)
         taken = read_lead_times(con, timeline, timeline.origin)
         breaks = con.execute(PRICES).pl()
+        least = con.execute(MINIMUMS).fetchall()
     made = plan(
         rows,
         paths_of(forecast, nodes, seed=0),
@@ -246,6 +250,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         lead_time_paths=_believed(rows, taken, demand),
         constraints=limits,
         price_breaks=breaks,
+        minimums=[SupplierMinimum(supplier, value) for supplier, value in least],
         overrides=overriding.in_force(home, timeline.now_at, timeline.origin),
         phase=phases(demand, past.shape[1]),
     )

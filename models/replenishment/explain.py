@@ -32,6 +32,7 @@ _WORDS = {
     "price_break": "raised to a lower price",
     "override": "set by the planner",
     "distribution_centre": "not available at the shipping location",
+    "supplier_minimum": "for the supplier's least order value",
     "constraints": "cut by limits",
 }
 

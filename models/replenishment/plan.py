@@ -15,6 +15,7 @@ from models.replenishment.constraints import Constraint, Fitted, Limit, fit, sma
 from models.replenishment.echelon import echelon_view
 from models.replenishment.exceptions import exception_of, find_exceptions
 from models.replenishment.explain import exact_parts, in_words, risk
+from models.replenishment.minimums import SupplierMinimum, give_up, keep_minimums
 from models.replenishment.orders import allocate, feasible, price_at, smallest_order, up_to_price_break
 from models.replenishment.overrides import Override, apply
 from models.replenishment.policies import POLICIES, QuantileOrderUpTo
@@ -80,6 +81,7 @@ def plan(
     overrides: Sequence[Override] = (),
     phase: Integers | None = None,
     price_breaks: pl.DataFrame | None = None,
+    minimums: Sequence[SupplierMinimum] = (),
 ) -> Plan:
     """Plan every item and location at once: locations draw on their distribution centre, which buys for all of them.
 
@@ -87,8 +89,9 @@ def plan(
     demand of the rows, in their order, for the periods starting at period_starts (H dates; the first is the next one). pipeline:
     (N, K) what is on the way by period due, column 0 the second period; left out, on_order is taken to be due then. Goods due in
     the first period belong to on_hand. history: (N, T) past demand, NaN unknown; without it the legacy baselines are left empty.
-    lead_time_paths: (N, S). price_breaks: item_id, from_id, from_quantity, unit_cost. overrides: in force on the first day planned; an
-    explanation's parts are the system's own reasons, then what the override adds or takes. Rows with bad input go to the exception
+    lead_time_paths: (N, S). price_breaks: item_id, from_id, from_quantity, unit_cost. minimums: what suppliers accept at
+    least. overrides: in force on the first day planned; an explanation's parts are the system's own reasons, then what the override
+    adds or takes. Rows with bad input go to the exception
     list and the rest is planned. Raises ValueError for shapes that do not fit and for paths that do not cover lead time + review.
     """
     for name, given in (("paths", paths), ("history", history), ("pipeline", pipeline), ("lead_time_paths", lead_time_paths)):
@@ -134,10 +137,15 @@ def plan(
         dearest = rows.with_columns(unit_cost=pl.max_horizontal("unit_cost", pl.Series(np.nanmax(prices, axis=1))))
         return [constraint.limit(dearest) for constraint in constraints]
 
-    def ordered(view: Situation, rows: pl.DataFrame, desired: Floats) -> tuple[Floats, Fitted]:
+    def price(quantity: Floats) -> Floats:
+        return price_at(quantity, starts, prices)
+
+    def ordered(view: Situation, rows: pl.DataFrame, desired: Floats, is_free: np.ndarray) -> tuple[Floats, Floats, Fitted, pl.DataFrame]:
         shipped = allocate(desired, sources_of(rows), rows["on_hand"].to_numpy(), view.order_multiple)
-        smallest = smallest_order(view.moq, view.order_multiple)
-        return shipped, fit(view, shipped, smallest, view.order_multiple, bounds(rows))
+        kept, waiting = keep_minimums(view, rows, shipped, price, minimums, is_free)
+        fitted = fit(view, kept, smallest_order(view.moq, view.order_multiple), view.order_multiple, bounds(rows))
+        quantity, given_up = give_up(rows, kept, fitted.quantity, price, minimums, bounds(rows))
+        return shipped, kept, replace(fitted, quantity=quantity), pl.concat([waiting, given_up])
 
     active = [override for override in overrides if override.is_active(period_starts[0])]
     asked = apply(active, rows, paths[keep])
@@ -145,22 +153,25 @@ def plan(
     raised = enough(system, wanted)
     free = enough(view, policy.order(view)) if active else raised
     fixed = feasible(np.nan_to_num(asked.fixed), view.moq, view.order_multiple)
-    desired = np.where(np.isnan(asked.fixed), free, fixed)
-    shipped, fitted = ordered(view, asked.rows, desired)
+    is_free = np.isnan(asked.fixed)
+    desired = np.where(is_free, free, fixed)
+    shipped, kept, fitted, beneath = ordered(view, asked.rows, desired, is_free)
     quantity = fitted.quantity
-    unasked = ordered(system, rows, raised)[1].quantity if active else quantity
+    unasked = ordered(system, rows, raised, np.ones_like(is_free))[2].quantity if active else quantity
     smallest, limits = smallest_order(view.moq, view.order_multiple), bounds(asked.rows)
-    exceptions = pl.concat([exceptions, _cut_away(rows, shipped, quantity, smallest, limits)])
+    cut = _cut_away(rows, kept, quantity, smallest, limits).join(beneath, on=["item_id", "location_id"], how="anti")
+    exceptions = pl.concat([exceptions, cut, beneath])
     parts |= {
         "price_break": raised - minimum,
         "override": desired - raised,
         "distribution_centre": shipped - desired,
-        "constraints": quantity - shipped,
+        "supplier_minimum": kept - shipped,
+        "constraints": quantity - kept,
     }
 
     # A price the planner sets is the planner's word.
     is_usual = (asked.rows["unit_cost"] == rows["unit_cost"]).to_numpy()
-    paid = np.where(is_usual, price_at(quantity, starts, prices), asked.rows["unit_cost"].to_numpy())
+    paid = np.where(is_usual, price(quantity), asked.rows["unit_cost"].to_numpy())
 
     explanations = pl.concat(
         [
@@ -177,7 +188,7 @@ def plan(
     facts = pl.concat([asked.rows.drop("kind", "from_id", "item_id", "location_id", "unit_cost"), explanations], how="horizontal")
     lines = [_line(world, facts.row(int(i), named=True), tuple(parts), period_starts) for i in np.flatnonzero(quantity > 0)]
     told = [
-        (rule.name, rule.resource, rule.at_most, float(limit.use @ shipped), float(limit.use @ quantity), fitted.shadow_price[rule.name])
+        (rule.name, rule.resource, rule.at_most, float(limit.use @ kept), float(limit.use @ quantity), fitted.shadow_price[rule.name])
         for rule, limit in zip(constraints, limits, strict=True)
     ]
     return Plan(lines, exceptions, explanations, pl.DataFrame(told, schema=LIMITS, orient="row"), fitted.gap)

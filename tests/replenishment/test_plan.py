@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.plan import Constraint, Override, Plan, plan
 from models.replenishment.policies import POLICIES, QuantileOrderUpTo
 
@@ -237,6 +238,39 @@ def test_a_lower_price_is_paid_where_it_is_reached_bought_up_to_where_it_saves_a
     purse = Constraint("budget", 3.0 * usual.quantity, scope={"item_id": "item-1"})
     tight = planned(rows, paths, history, price_breaks=pl.DataFrame(steps), constraints=[purse])
     assert sum(line.value for line in tight.lines if line.item_id == "item-1" and line.kind == "purchase") <= purse.at_most
+
+
+def bought(result: Plan, supplier: str) -> float:
+    return sum(line.value for line in result.lines if line.from_id == supplier)
+
+
+def test_below_a_supplier_s_minimum_more_is_bought_or_nothing_whichever_costs_less_and_the_other_supplier_is_left_alone() -> None:
+    rows, paths, history = company(seed=5)
+    rows = rows.with_columns(on_hand=pl.when(pl.col("location_id") == "DC").then(0.0).otherwise("on_hand"))
+    plain = planned(rows, paths, history)
+    wanted = bought(plain, "SUP-0")
+    reached = planned(rows, paths, history, minimums=[SupplierMinimum("SUP-0", wanted + 50)])
+    assert wanted + 50 <= bought(reached, "SUP-0") < wanted + 150 and reached.exceptions.is_empty()
+    assert any(line.parts.get("supplier_minimum", 0) > 0 for line in reached.lines)
+    dear = rows.with_columns(holding_cost=pl.lit(1.0))
+    waits = planned(dear, paths, history, minimums=[SupplierMinimum("SUP-0", 5000.0)])
+    assert bought(waits, "SUP-0") == 0 and set(waits.exceptions["kind"]) == {"below_supplier_minimum"}
+    assert "takes no order below 5000" in waits.exceptions["reason"][0]
+    for result, free in ((reached, plain), (waits, planned(dear, paths, history))):
+        assert [line for line in result.lines if line.from_id == "SUP-1"] == [line for line in free.lines if line.from_id == "SUP-1"]
+        for row in result.explanations.iter_rows(named=True):
+            assert row["quantity"] == int(row["quantity"])
+
+
+def test_a_minimum_and_a_budget_that_exclude_each_other_are_named_together() -> None:
+    rows, paths, history = company(seed=5)
+    rows = rows.with_columns(on_hand=pl.when(pl.col("location_id") == "DC").then(0.0).otherwise("on_hand"))
+    wanted = bought(planned(rows, paths, history), "SUP-0")
+    purse = Constraint("budget of SUP-0", wanted, scope={"from_id": "SUP-0"})
+    result = planned(rows, paths, history, minimums=[SupplierMinimum("SUP-0", wanted + 50)], constraints=[purse])
+    assert bought(result, "SUP-0") == 0 < bought(result, "SUP-1")
+    reason = result.exceptions.filter(pl.col("kind") == "below_supplier_minimum")["reason"][0]
+    assert "the least order of SUP-0" in reason and "budget of SUP-0" in reason
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
