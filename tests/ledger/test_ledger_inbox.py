@@ -202,6 +202,40 @@ def test_charges_beside_the_lines_go_to_accounts_payable(sent, partner, now):
     assert ("accounts payable", "invoice INV1 adds 7.50 in charges to its lines") in exceptions(sent)
 
 
+def test_a_bill_in_another_currency_is_not_taken(sent, partner, now):
+    sent.receive(delivery(partner, "810", invoice(sent, currency="USD")), partner, now)
+    ((owner, reason),) = exceptions(sent)
+    assert (owner, sent.lines()[0].invoices) == ("buyer", {})
+    assert "is in GBP, the message in USD" in reason
+
+
+@pytest.mark.parametrize("code", ["855", "810"])
+def test_a_negative_price_is_rejected_and_kept(sent, partner, now, code):
+    said = answer(sent, price="-2.5") if code == "855" else invoice(sent, price="-2.5")
+    reception = sent.receive(delivery(partner, code, said), partner, now)
+    assert (reception.status, sent.lines()[0].stage) == ("rejected", "sent")
+    assert "below zero" in reception.reason
+    assert len(sent.store.read(sa.select(inbox))) == 1
+
+
+def test_an_order_nobody_placed_is_no_fact(sent, partner, now):
+    said = [[part if part != sent.lines()[0].order_id else "SHP99999999" for part in segment] for segment in notice(sent)]
+    assert sent.receive(delivery(partner, "856", said), partner, now).facts == 0
+    assert exceptions(sent) == [("buyer", "order SHP99999999 is unknown to S1's account")]
+    assert sent.audit() == []
+
+
+def test_a_file_too_large_is_read_no_further_than_shows_it_and_the_rest_is_heard(sent, partner, now):
+    folder = Path(partner.address) / "in"
+    folder.mkdir(parents=True)
+    with (folder / "1.edi").open("wb") as file:
+        file.truncate(50 * x12.LARGEST)
+    (folder / "2.edi").write_bytes(delivery(partner, "855", answer(sent)))
+    assert [reception.status for reception in sent.collect({"S1": partner}, now).values()] == ["rejected", "taken"]
+    (largest,) = sent.store.read(sa.select(sa.func.max(sa.func.length(inbox.c.body))))
+    assert largest[0] == x12.LARGEST + 1
+
+
 def test_files_in_the_folder_are_taken_once_and_kept(sent, partner, now):
     folder = Path(partner.address) / "in"
     folder.mkdir(parents=True)
