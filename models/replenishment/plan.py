@@ -221,12 +221,16 @@ def _out_of_reach(rows: pl.DataFrame, lead_time_paths: Integers | None, paths: F
 def _cut_away(rows: pl.DataFrame, wanted: Floats, ordered: Floats, smallest: Floats, limits: Sequence[Limit]) -> pl.DataFrame:
     """A line the limits left nothing of, with the limits whose room it would have needed."""
     lost = np.flatnonzero((wanted > 0) & (ordered == 0))
+    used = [float(limit.use @ ordered) for limit in limits]
     reasons = []
     for row in lost:
-        alone = np.where(np.arange(wanted.size) == row, smallest, 0.0)
-        group = smallest_conflict({f"the smallest order of {smallest[row]:g}": alone}, limits)
-        full = [limit.name for limit in limits if limit.use[row] > 0 and float(limit.use @ (ordered + alone)) > limit.at_most]
-        what = f"{' and '.join(group)} cannot all be kept" if group else f"{' and '.join(full)} went to orders that save more"
+        least = smallest[row : row + 1]
+        own = [replace(limit, use=limit.use[row : row + 1]) for limit in limits if limit.use[row] > 0]
+        group = smallest_conflict({f"the smallest order of {least[0]:g}": least}, own)
+        full = [limit.name for limit, spent in zip(limits, used, strict=True) if 0 < limit.use[row] * least[0] > limit.at_most - spent]
+        what = (
+            f"{' and '.join(group)} cannot all be kept" if group else f"{' and '.join(full) or 'their room'} went to orders that save more"
+        )
         reasons.append(f"nothing of the {wanted[row]:g} wanted is ordered: {what}")
     return exception_of(rows[lost].with_columns(why=pl.Series(reasons, dtype=pl.String)), "cut_by_limits", "warning", pl.col("why"))
 
