@@ -1,5 +1,11 @@
 {# Data tests of our own; a hub of packages is not needed for these. #}
 
+{# Every row has all of these values: one question for all columns of a view, which is read anew each time it is asked. #}
+{% test complete(model, columns) %}
+  select {{ columns | join(', ') }} from {{ model }}
+  where {% for column in columns %}{{ column }} is null{{ ' or ' if not loop.last }}{% endfor %}
+{% endtest %}
+
 {% test accepted_range(model, column_name, at_least=none, at_most=none) %}
   select {{ column_name }} from {{ model }}
   where false

@@ -97,8 +97,9 @@ def test_every_key_of_a_dimension_and_every_metric_grain_is_tested(manifest: dic
             tested.setdefault(node["attached_node"] or "", set()).add(node["test_metadata"]["name"])
     keyed = [node for node in models(manifest) if node["name"].startswith(("dim_", "bridge_", "kpi_", "fct_demand", "fct_stock_positions"))]
     assert not [node["name"] for node in keyed if not tested.get(node["unique_id"], set()) & {"unique_grain", "unique"}]
-    ids = [node for node in models(manifest) if layer(node) == "marts"]
-    assert not [node["name"] for node in ids if "not_null" not in tested.get(node["unique_id"], set())]
+    promised = {node["unique_id"] for node in models(manifest) if any(column["constraints"] for column in node["columns"].values())}
+    assert not [n["name"] for n in models(manifest) if layer(n) in {"marts", "features", "metrics"} and n["unique_id"] not in promised]
+    assert not [n["name"] for n in models(manifest) if layer(n) == "staging" and "complete" not in tested[n["unique_id"]]]
 
 
 def test_every_metric_has_a_unit_test(manifest: dict[str, Any]) -> None:

@@ -88,6 +88,12 @@ def test_stock_is_the_last_count_and_all_that_moved_since(network: Path) -> None
     ]
 
 
+def test_what_a_contract_promises_the_table_itself_refuses_to_leave_empty(network: Path) -> None:
+    promised = """select distinct table_schema from information_schema.columns
+                  where is_nullable = 'NO' and column_name = 'item_id' and table_name in ('fct_demand', 'kpi_turns') order by 1"""
+    assert query(network, promised) == [("marts",), ("metrics",)]
+
+
 def test_books_balance_and_a_difference_is_named(network: Path) -> None:
     rows = query(network, "select location_id, difference from intermediate.int_stock_balanced where is_count and difference is not null")
     assert rows == [("dc", 114.0 - (100.0 + 24.0 + 10.0 - 20.0))]
