@@ -22,23 +22,26 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from models.domain import SERIES, Floats, OrderLine
+from models.domain import SERIES, Floats, OrderLine, Policy
 from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.forecasting.quantile import DemandModel
 from models.procurement.disruptions import Disruption, Kind, read
 from models.procurement.documents import CANCELLED, REFUSED, REJECTED, Document
 from models.procurement.messages import MessageError
 from models.replenishment.constraints import Constraint
-from orchestration import procuring, snapshots
+from models.replenishment.lead_times import believed
+from models.replenishment.minimums import SupplierMinimum
+from models.replenishment.policies import POLICIES, QuantileOrderUpTo
+from orchestration import overriding, procuring, snapshots
 from orchestration.home import Home
 from orchestration.intake.inbox import FILE
 from orchestration.landing import World
 from orchestration.landing.settings import WEEKDAYS
 from orchestration.ledger import ProposalReport
-from orchestration.planning import read_limits
+from orchestration.planning import MINIMUMS, PRICES, ROOM, read_limits, read_service_levels
 from orchestration.replanning import Planner, Rescue, State, ordered, rescued
-from orchestration.replay import paths_of
-from orchestration.timeline import UTC, Timeline
+from orchestration.replay import SAMPLES, paths_of, read_lead_times
+from orchestration.timeline import DAYS_A_PERIOD, UTC, Timeline
 
 #: Who proposes what a reaction finds.
 REACTION = "reaction"
@@ -231,13 +234,17 @@ class Picture:
             return None
         concerned = [line for line in lines if line.item_id in items]
         others = [line for line in lines if line.item_id not in items and line.stage == "requisition"]
-        champion = con.execute("select policy from decisions.champions where is_champion order by as_of desc limit 1").fetchone()
-        if champion is None:
-            raise ValueError("no policy has been rehearsed by now; run the line up to rehearse first")
         forecast = published_forecast(con, home, rows, timeline)
+        first = forecast.period_starts[0]
+        rows = rows.join(con.execute(ROOM).pl(), on="location_id", how="left", maintain_order="left")
+        rows = rows.with_columns(service_level=read_service_levels(con, rows))
+        past = read_lead_times(con, timeline, timeline.origin)
+        believes = believed(rows, past, DAYS_A_PERIOD[timeline.grain], SAMPLES, seed=0) if len(past) else None
         planner = Planner(
-            timeline, champion[0], world.economics.unmet if world.economics else "lost", forecast.period_starts,
-            _history(con, rows, timeline, forecast.period_starts[0]), [_left(x, others, nodes) for x in read_limits(con, nodes)],
+            timeline, _champion(con), world.economics.unmet if world.economics else "lost", forecast.period_starts,
+            _history(con, rows, timeline, first), believes, [_left(limit, others, nodes) for limit in read_limits(con, nodes)],
+            [_still_to_buy(name, value, others) for name, value in con.execute(MINIMUMS).fetchall()],
+            overriding.in_force(home, timeline.now_at, timeline.origin), con.execute(PRICES).pl(),
         )  # fmt: skip
         paths = paths_of(forecast, rows, seed=0)
         coming = Coming.read(con, concerned)
@@ -333,6 +340,21 @@ def _concerned(nodes: pl.DataFrame, happened: Sequence[Concern]) -> set[str]:
         if concern.disruption is not None:
             items |= set(nodes.filter(concern.disruption.rows(nodes))["item_id"])
     return items
+
+
+def _champion(con: duckdb.DuckDBPyConnection) -> Policy:
+    """The policy that decides now, with the scale its last rehearsal tuned. Raises ValueError before the first rehearsal."""
+    said = con.execute("select * from decisions.champions where is_champion order by as_of desc limit 1").pl()
+    if said.is_empty():
+        raise ValueError("no policy has been rehearsed by now; run the line up to rehearse first")
+    policy, scale = POLICIES[said["policy"][0]], said["scale"][0] if "scale" in said.columns else None
+    return replace(policy, scale=scale) if isinstance(policy, QuantileOrderUpTo) and scale is not None else policy
+
+
+def _still_to_buy(supplier: str, least: float, others: Sequence[Document]) -> SupplierMinimum:
+    """What the requisitions of the other items leave of a supplier's least order value."""
+    bought = sum(line.quantity * line.unit_cost for line in others if line.kind == "purchase" and line.from_id == supplier)
+    return SupplierMinimum(supplier, max(least - bought, 0.0))
 
 
 def _left(limit: Constraint, others: Sequence[Document], nodes: pl.DataFrame) -> Constraint:

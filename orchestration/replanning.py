@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from models.domain import SERIES, Floats, OrderLine, Situation
+from models.domain import SERIES, Floats, Integers, OrderLine, Policy, Situation
 from models.procurement.disruptions import Disruption
 from models.replenishment.constraints import Constraint
 from models.replenishment.echelon import echelon_view
 from models.replenishment.landed_cost import Alternative, compare_alternatives
+from models.replenishment.minimums import SupplierMinimum
+from models.replenishment.overrides import Override
 from models.replenishment.plan import Plan, plan
-from models.replenishment.policies import POLICIES
 from models.replenishment.projection import project, rows_of
 from models.replenishment.situations import situation_of, sources_of
 from orchestration.timeline import DAYS_A_PERIOD, Timeline
@@ -39,12 +40,13 @@ class State:
     """The concerned items at one moment: N rows of dim_item_locations with on_hand, paths (N, S, H), due (N, H + 1) by period.
 
     rows have lead_time_periods with every delay in it, supplier_periods without that of a closed destination, and opens_in: the first
-    period in which the place takes goods again.
+    period in which the place takes goods again. delay: (N,) periods that what happened adds to each row's lead time.
     """
 
     rows: pl.DataFrame
     paths: Floats
     due: Floats
+    delay: Integers
 
     @property
     def stocked(self) -> pl.DataFrame:
@@ -93,14 +95,21 @@ class Rescue:
 
 @dataclass(frozen=True)
 class Planner:
-    """What a plan of some items needs beside their state."""
+    """What a plan of some items needs beside their state; see models.replenishment.plan for each.
+
+    lead_times: (N, S) sampled lead times without what has happened since, None where the promise is all there is.
+    """
 
     timeline: Timeline
-    policy: str
+    policy: Policy
     unmet: str
     starts: Sequence[date]
     history: Floats
+    lead_times: Integers | None
     limits: Sequence[Constraint]
+    minimums: Sequence[SupplierMinimum]
+    overrides: Sequence[Override]
+    price_breaks: pl.DataFrame
 
     def situation(self, state: State) -> Situation:
         """The state as policies see it, a centre as its echelon."""
@@ -118,9 +127,10 @@ class Planner:
         weeks = [self.timeline.shift(first, k - past).isocalendar().week for k in range(past + horizon)]
         starts = [self.timeline.shift(first, k) for k in range(horizon)]
         return plan(
-            state.stocked, state.paths, starts, POLICIES[self.policy], world=self.timeline.world, history=self.history,
+            state.stocked, state.paths, starts, self.policy, world=self.timeline.world, history=self.history,
             pipeline=state.due[:, 1:], review=self.timeline.review, unmet="backlog" if self.unmet == "backlog" else "lost",
-            constraints=self.limits, phase=np.array(weeks, dtype=np.int64),
+            lead_time_paths=None if self.lead_times is None else self.lead_times + state.delay[:, None], constraints=self.limits,
+            minimums=self.minimums, overrides=self.overrides, price_breaks=self.price_breaks, phase=np.array(weeks, dtype=np.int64),
         )  # fmt: skip
 
     def periods_until(self, day: date) -> int:
@@ -134,24 +144,27 @@ class Planner:
 
         The futures are drawn out with their last review interval where delays make the window longer than the forecast.
         """
-        lead = rows["lead_time_periods"].to_numpy().astype(np.int64).copy()
-        supplier, opens, paths = lead.copy(), np.zeros_like(lead), paths.copy()
+        planned = rows["lead_time_periods"].to_numpy().astype(np.int64)
+        lead, supplier, opens, paths = planned.copy(), planned.copy(), np.zeros_like(planned), paths.copy()
         for event in happened:
-            concerned = event.rows(rows).to_numpy()
+            concerned, is_now = event.rows(rows).to_numpy(), event.starts_on <= self.starts[0] <= event.ends_on
             inside = np.array([event.starts_on <= day <= event.ends_on for day in self.starts])
             if event.kind == "demand_factor":
                 paths[np.ix_(concerned, np.ones(paths.shape[1], dtype=bool), inside)] *= event.size
             elif event.kind == "lead_time_delay":
-                late = concerned & (rows["kind"] == "purchase").to_numpy()
+                late = concerned & (rows["kind"] == "purchase").to_numpy() & is_now
                 for periods in (lead, supplier):
                     periods[late] += _up(event.size, DAYS_A_PERIOD[self.timeline.grain])
             else:
-                reopens, place = self.periods_until(event.ends_on + timedelta(days=1)), event.scope["location_id"]
-                there = (rows["location_id"] == place).to_numpy()
-                lead[there], opens[there] = np.maximum(lead[there], reopens), np.maximum(opens[there], reopens)
-                lead[concerned & ~there] += reopens
+                closes, reopens = self.periods_until(event.starts_on), self.periods_until(event.ends_on + timedelta(days=1))
+                there = (rows["location_id"] == event.scope["location_id"]).to_numpy()
+                lead[there & (lead >= closes)] = np.maximum(lead[there & (lead >= closes)], reopens)
+                if is_now:
+                    opens[there], lead[concerned & ~there] = reopens, lead[concerned & ~there] + reopens
                 paths[np.ix_(there, np.ones(paths.shape[1], dtype=bool), inside)] = 0.0
-        longest = int(lead.max(initial=0)) + int(lead[(rows["kind"] == "transfer").to_numpy()].max(initial=0)) + self.timeline.review
+        slowest = lead if self.lead_times is None else np.maximum(lead, self.lead_times.max(axis=1) + lead - planned)
+        is_transfer = (rows["kind"] == "transfer").to_numpy()
+        longest = int(slowest.max(initial=0)) + int(slowest[is_transfer].max(initial=0)) + self.timeline.review
         if (missing := longest - paths.shape[2]) > 0:
             tail = paths[:, :, -self.timeline.review :]
             paths = np.concatenate([paths, np.tile(tail, (1, 1, -(-missing // tail.shape[2])))[:, :, :missing]], axis=2)
@@ -161,20 +174,21 @@ class Planner:
             if (item, place) in at:
                 due[at[item, place], min(self.periods_until(_delayed(day, place, source, happened)), paths.shape[2])] += quantity
         delayed = {"lead_time_periods": lead, "supplier_periods": supplier, "opens_in": opens}
-        return State(rows.with_columns(pl.Series(name, periods) for name, periods in delayed.items()), paths, due)
+        return State(rows.with_columns(pl.Series(name, periods) for name, periods in delayed.items()), paths, due, lead - planned)
 
     def rescues(self, before: State, after: State, lanes: pl.DataFrame, terms: pl.DataFrame) -> list[Rescue]:
         """The faster ways worth their money, for rows that are shorter after than before; both states with their own plan ordered."""
         rows, where = after.rows, _index(after.rows)
         system, usual = self.situation(after), self.situation(before)
         shorter = np.flatnonzero(_shortage(system) > _shortage(usual) + 1e-9)
-        surplus, found = self._surplus(system), []
+        surplus = np.where(rows["opens_in"].to_numpy() > 0, 0.0, self._surplus(system))  # a closed place gives nothing
+        found = []
         for i in shorter:
             row = rows.row(int(i), named=True)
             ways = list(_ways(rows, int(i), where, surplus, lanes, terms, DAYS_A_PERIOD[self.timeline.grain]))
-            best = self._best(rows_of(system, np.array([i])), row, ways)
+            best = self._best(int(i), rows_of(system, np.array([i])), row, ways)
             if best is not None:
-                found.append(replace(best, row=int(i)))
+                found.append(best)
                 if best.way.kind == "transfer":
                     surplus[where[row["item_id"], best.way.from_id]] -= best.quantity
         return found
@@ -187,7 +201,7 @@ class Planner:
         left: Floats = np.quantile(stock[np.arange(len(end)), :, end], RISK, axis=1)
         return np.minimum(left, system.on_hand)
 
-    def _best(self, situation: Situation, row: Mapping[str, Any], ways: Sequence[Way]) -> Rescue | None:
+    def _best(self, i: int, situation: Situation, row: Mapping[str, Any], ways: Sequence[Way]) -> Rescue | None:
         """The way and size with the least expected cost for one row, None where waiting is cheapest."""
         latest = int(situation.lead_time[0])
         lane = latest - row["lead_time_periods"]  # an echelon's way down
@@ -211,7 +225,7 @@ class Planner:
         if name not in tried or costs["wait"] - costs[name] < LEAST_SAVING:
             return None
         way, size = tried[name]
-        return Rescue(0, replace(way, periods=max(way.periods, row["opens_in"])), size, extra[name], costs["wait"] - costs[name])
+        return Rescue(i, replace(way, periods=max(way.periods, row["opens_in"])), size, extra[name], costs["wait"] - costs[name])
 
 
 def _delayed(day: date, place: str, source: str, happened: Sequence[Disruption]) -> date:

@@ -87,7 +87,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "raw.world": pl.DataFrame({"world": ["w"], "currency": ["GBP"], "timezone": ["UTC"], "grain": ["day"], "now_at": [NOW]}),
     }  # fmt: skip
     empty = {
-        "marts.fct_lead_times": "order_id varchar, kind varchar, received_at timestamp, is_censored boolean",
+        "marts.dim_locations": "location_id varchar, capacity double, is_current boolean",
+        "marts.fct_lead_times": "order_id varchar, kind varchar, from_id varchar, location_id varchar, promised_days double, "
+        "ordered_at timestamp, received_at timestamp, is_censored boolean, known_at timestamp",
         "marts.fct_receipts": "order_id varchar, line_id varchar, item_id varchar, quantity double, event_at timestamp, is_current boolean",
         "marts.fct_constraints": "name varchar, scope varchar, value double, is_current boolean",
         "marts.fct_demand": "item_id varchar, location_id varchar, period_start date, quantity double, is_current boolean",
