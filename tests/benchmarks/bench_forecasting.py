@@ -85,7 +85,7 @@ def m5_wspl(world: World, cut: int, made: Forecast, totals: dict[tuple[str, ...]
     return metrics.wspl(hierarchy.aggregate(actual), values, QUANTILES, hierarchy.names, [np.nan_to_num(s) for s in scale], weight)
 
 
-def bench_m5(spec: Spec, ends: list[int], first_origin: int = 35) -> None:
+def bench_m5(spec: Spec, ends: list[int]) -> None:
     """WRMSSE of 28-day windows that end on the given days (d_ numbers), trained on weekly origins before each."""
     world = m5()
     hierarchy = m5_hierarchy(world.keys)
@@ -95,7 +95,7 @@ def bench_m5(spec: Spec, ends: list[int], first_origin: int = 35) -> None:
         cut = end - 28 - 1494
         actual = np.nan_to_num(world.demand[:, cut : cut + 28])
         started = time.perf_counter()
-        columns = [t for t in range(cut - 7, first_origin, -7)][::-1]
+        columns = [t for t in range(cut - 7, 0, -7)][::-1]
         past = replace(world, demand=world.demand[:, :cut])
         model = fit(past.origins(columns, spec), label_frame(world.keys, world.demand, world.first, spec, cut), world.plans, spec)
         trained = time.perf_counter()

@@ -81,7 +81,7 @@ def _price_features(prices: np.ndarray, t: int) -> dict[str, pl.Series]:
 
 
 def m5() -> World:
-    """M5's 30,490 series x 447 days with SNAP days as promotions, named days as events and weekly prices as planned prices."""
+    """M5's 30,490 series x 447 days as tests/worlds/m5 maps them: SNAP days are promotions, a price is known once in force."""
     ids = _m5_ids()
     daily = pl.read_parquet(SHARED / "m5" / "sales_daily_d1495_d1941.parquet")
     calendar = pl.read_csv(SHARED / "m5" / "calendar.csv", try_parse_dates=True).filter(pl.col("date") >= M5_FIRST)
@@ -101,9 +101,8 @@ def m5() -> World:
     events = calendar["event_name_1"].is_not_null().to_numpy().astype(np.float32) + calendar["event_name_2"].is_not_null().to_numpy()
     state = ids["state"].to_numpy()
     snap = np.stack([calendar[f"snap_{s}"].to_numpy() for s in ("CA", "TX", "WI")])[np.searchsorted(["CA", "TX", "WI"], state)]
-    food = (ids["category"] == "FOODS").to_numpy()
-    promotion = np.where(food[:, None], snap, 0).astype(np.float32)
-    plans = _plan_frame(ids, calendar["date"].to_list(), promotion, np.broadcast_to(events, promotion.shape), price)
+    promotion = snap.astype(np.float32)
+    plans = _plan_frame(ids, calendar["date"].to_list(), promotion, np.broadcast_to(events, promotion.shape))
     return World(ids.drop("id"), demand, M5_FIRST, plans, price[:, :447])
 
 
@@ -123,7 +122,7 @@ def _m5_ids() -> pl.DataFrame:
     )
 
 
-def _plan_frame(ids: pl.DataFrame, days: list[date], promotion: np.ndarray, events: np.ndarray, price: np.ndarray) -> pl.DataFrame:
+def _plan_frame(ids: pl.DataFrame, days: list[date], promotion: np.ndarray, events: np.ndarray) -> pl.DataFrame:
     row = np.repeat(np.arange(len(ids)), len(days))
     column = np.tile(np.arange(len(days)), len(ids))
     return pl.DataFrame(
@@ -133,7 +132,6 @@ def _plan_frame(ids: pl.DataFrame, days: list[date], promotion: np.ndarray, even
             "target_on": pl.Series(days, dtype=pl.Date).gather(column),
             "promotion_count": promotion.reshape(-1),
             "event_count": np.ascontiguousarray(events, np.float32).reshape(-1),
-            "planned_price": price.reshape(-1),
         }
     )
 
