@@ -15,12 +15,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import httpx
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import uvicorn
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig
 from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 from feast.types import Float32, String
@@ -29,7 +33,9 @@ from feast.value_type import ValueType
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from feature_repo.offline_store import WarehouseOfflineStoreConfig
+from feature_repo.online import materialize_online
 from feature_repo.sources import WarehouseSource
+from orchestration.serving import feature_server
 
 VIEWS, ITEMS, LOCATIONS, DAYS = 5, 300, 20, 100  # 600,000 rows a view
 TIMES = {"timestamp_field": "event_at", "created_timestamp_column": "known_at"}
@@ -60,10 +66,10 @@ def write_data(folder: Path, asked: int) -> None:
                   FROM range({asked})) TO '{folder}/asked.parquet'""")
 
 
-def feast_store(folder: Path, stock: bool) -> FeatureStore:
+def feast_store(folder: Path, stock: bool, online: dict[str, str] | None = None) -> FeatureStore:
     ours = WarehouseOfflineStoreConfig(path=str(folder / "warehouse.duckdb"), spill=str(folder))
     config = RepoConfig(
-        project="bench", provider="local", registry=str(folder / f"registry_{stock}.db"), online_store=None, repo_path=folder,
+        project="bench", provider="local", registry=str(folder / f"registry_{stock}.db"), online_store=online, repo_path=folder,
         offline_store={"type": "duckdb"} if stock else ours,
         coerce_tz_aware=False, entity_key_serialization_version=3,
     )  # fmt: skip
@@ -156,20 +162,29 @@ def measure(folder: Path, way: str, runs: int) -> dict[str, float]:
     return {"seconds": statistics.median(seconds), "cpu": statistics.median(cpu), "peak": peak, "digest": int(digest)}
 
 
-def in_own_process(folder: Path, way: str, runs: int) -> dict[str, float]:
+def in_own_process(folder: Path, way: str, runs: int, patience: float | None = None) -> dict[str, float] | None:
+    """What `measure` says of a way in a process of its own; None where it needs longer than `patience` seconds."""
     command = [sys.executable, __file__, "--child", way, "--folder", str(folder), "--runs", str(runs)]
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=patience)
+    except subprocess.TimeoutExpired:
+        return None
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def joins(folder: Path, rows: int, runs: int, ways: list[str]) -> None:
-    """The ways side by side on the same data; the hand-written query is the measure of the others."""
+def joins(folder: Path, rows: int, runs: int, ways: list[str], patience: float) -> None:
+    """The ways side by side on the same data; the hand-written query is the measure of the others, `patience` their limit in seconds."""
     write_data(folder, rows)
     print(f"{rows:,} entity rows x {VIEWS} views x {ITEMS * LOCATIONS * DAYS:,} rows, {len(REFERENCES)} features, both times honoured\n")
     print("| way | seconds | x hand-written | CPU seconds | x hand-written | peak GB | x hand-written | same answer |")
     print("|---|--:|--:|--:|--:|--:|--:|---|")
     base = in_own_process(folder, "expert", runs)
+    assert base
     for way in ways:
-        one = base if way == "expert" else in_own_process(folder, way, 1 if way in ("stock", "textbook") else runs)
+        one = base if way == "expert" else in_own_process(folder, way, 1 if way in ("stock", "textbook") else runs, patience)
+        if one is None:
+            print(f"| {LABELS[way]} | stopped after {patience:.0f} | > {patience / base['seconds']:.0f} | | | | | |", flush=True)
+            continue
         cells = [f"{one[name]:.2f} | {one[name] / base[name]:.2f}" for name in ("seconds", "cpu", "peak")]
         print(f"| {LABELS[way]} | {' | '.join(cells)} | {'yes' if one['digest'] == base['digest'] else 'no'} |", flush=True)
         assert way == "leaky" or one["digest"] == base["digest"], f"{way} disagrees with the hand-written query"
@@ -179,18 +194,81 @@ def large(folder: Path, rows: int) -> None:
     """A training set larger than memory should hold, written to Parquet without passing through Python."""
     write_data(folder, rows)
     one = in_own_process(folder, "to_parquet", 1)
+    assert one
     print(f"\n{rows:,} entity rows to Parquet: {one['seconds']:.1f} s ({one['cpu']:.1f} CPU s), peak {one['peak']:.2f} GB", flush=True)
+
+
+def serving(folder: Path, requests: dict[int, int]) -> None:
+    """Reading all features of so many keys by HTTP: our server and `feast serve` as it comes, over the same online rows in SQLite."""
+    write_data(folder, 1)
+    store = feast_store(folder, stock=False, online={"type": "sqlite", "path": str(folder / "online.db")})
+    materialize_online(store, datetime(2025, 5, 1))
+    keys = {"item_id": [f"item_{k % ITEMS}" for k in range(1000)], "location_id": [f"location_{k % LOCATIONS}" for k in range(1000)]}
+    print(f"\n{len(REFERENCES)} features of {VIEWS} views by HTTP, milliseconds\n\n| server | keys | p50 | p99 |\n|---|--:|--:|--:|")
+    ports = {"ours": 6571, "feast": 6572}
+    children = [
+        subprocess.Popen([sys.executable, __file__, "--serve", server, "--folder", str(folder), "--port", str(port)])
+        for server, port in ports.items()
+    ]
+    try:
+        clients = {server: httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) for server, port in ports.items()}
+        for client in clients.values():
+            _await(client)
+        for count, times in requests.items():
+            asked = {"features": REFERENCES, "entities": {name: values[:count] for name, values in keys.items()}}
+            took = {server: list[float]() for server in ports}
+            for _ in range(times + 3):  # by turns, so that what else the machine does befalls both
+                for server, client in clients.items():
+                    took[server].append(_milliseconds(client, asked))
+            for server, all_of_it in took.items():
+                steady = all_of_it[3:]  # the first three warm it up
+                print(f"| {server} | {count:,} | {statistics.median(steady):.1f} | {np.quantile(steady, 0.99):.1f} |", flush=True)
+    finally:
+        for child in children:
+            child.terminate()
+            child.wait()
+
+
+def _await(client: httpx.Client) -> None:
+    for _ in range(600):
+        try:
+            if client.get("/health").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise TimeoutError("the server did not start")
+
+
+def _milliseconds(client: httpx.Client, asked: dict[str, object]) -> float:
+    start = time.perf_counter()
+    answer = client.post("/get-online-features", json=asked)
+    answer.raise_for_status()
+    return (time.perf_counter() - start) * 1000
+
+
+def serve(folder: Path, server: str, port: int) -> None:
+    store = feast_store(folder, stock=False, online={"type": "sqlite", "path": str(folder / "online.db")})
+    if server == "ours":
+        uvicorn.run(feature_server(store), port=port, log_level="warning")
+    else:
+        store.serve(host="127.0.0.1", port=port, no_access_log=True, workers=1)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--patience", type=float, default=600, help="seconds after which a way is stopped")
     parser.add_argument("--ways", nargs="+", choices=LABELS, default=list(LABELS))
     parser.add_argument("--parts", nargs="+", choices=["joins", "large", "serving"], default=["joins", "large", "serving"])
     parser.add_argument("--child", choices=WAYS)
+    parser.add_argument("--serve", choices=["ours", "feast"])
+    parser.add_argument("--port", type=int)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
+    if options.serve:
+        serve(options.folder, options.serve, options.port)
+        return
     if options.child:
         print(json.dumps(measure(options.folder, options.child, options.runs)))
         return
@@ -198,9 +276,11 @@ def main() -> None:
         for part in options.parts:
             (folder := Path(name) / part).mkdir()
             if part == "joins":
-                joins(folder, options.rows, options.runs, options.ways)
+                joins(folder, options.rows, options.runs, options.ways, options.patience)
             elif part == "large":
                 large(folder, 10 * options.rows)
+            else:
+                serving(folder, {1: 200, 100: 50, 1000: 20})
 
 
 if __name__ == "__main__":

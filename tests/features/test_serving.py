@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterator
 from datetime import date, datetime
@@ -11,10 +12,12 @@ from typing import Any
 import polars as pl
 import pytest
 from feast import FeatureStore
+from feast.feature_server_utils import convert_response_to_dict
 from feast.ui_server import get_app as feast_ui
 from small_marts import NOW, at
 from starlette.testclient import TestClient
 
+from feature_repo.online_offer import OnlineOffer
 from feature_repo.store import materialize_online, online_frame, online_settings, open_store, training_frame
 from orchestration import serving
 from orchestration.home import Home, HomeError
@@ -62,6 +65,15 @@ def test_the_server_answers_what_the_store_serves(client: TestClient, store: Fea
     expected = online_frame(store, pl.DataFrame({"item_id": ["a", "b"], "location_id": ["x", "x"]}), "demand_v1")
     assert served == expected.to_dict(as_series=False)
     assert client.get("/health").status_code == 200
+
+
+def test_the_servers_json_is_feasts_own(store: FeatureStore) -> None:
+    rows = [KEYS | {"target_on": at(90.0)}, KEYS | {"item_id": "nobody", "target_on": at(90.0)}]
+    for service in ("demand_v1", "plans_v1", "replenishment_v1"):
+        keys = OnlineOffer.of(store).keys_of(service)
+        answer = store.get_online_features(store.get_feature_service(service), [{key: row[key] for key in keys} for row in rows])
+        answer.proto.results[-1].values[0].float_val = math.nan
+        assert serving.as_json(answer.proto) == convert_response_to_dict(answer.proto), service
 
 
 @pytest.mark.parametrize(
