@@ -23,6 +23,8 @@ INSTANCE = {
 }
 
 
+#: What has a job of its own name; every other station is the end of a line cut short after it. `procure` is the explicit sending.
+JOBS = {"publish": "daily", "procure": "procure"}
 #: Errors whose message is about the input and says how to mend it.
 INPUT_ERRORS = ("ContractError", "HomeError")
 
@@ -100,13 +102,14 @@ def run_line(
 
     with home.writing(), instance_of(home) as instance:
         instance.add_event_listener(run_id, listen)
-        job = defs().resolve_job_def("daily" if until == "publish" else f"until_{until}")
+        job = defs().resolve_job_def(JOBS.get(until, f"until_{until}"))
         result = job.execute_in_process(
             instance=instance,
             run_id=run_id,
             run_config={
                 "resources": {"lakehouse": {"config": lakehouse | {"from_archive": until == "rebuild"}}},
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                **({"ops": {"procure__send": {"config": {"send": True}}}} if until == "procure" else {}),
             },
             raise_on_error=False,
         )

@@ -31,6 +31,10 @@ STEPS = {
     "replenish__propose": "proposing requisitions",
     "publish__metrics": "computing metrics (dbt)",
     "publish": "publishing the snapshot",
+    "publish__dry_run": "writing the orders as a dry run",
+    "procure__poll": "hearing suppliers",
+    "procure__match": "matching goods and bills",
+    "procure__send": "sending orders",
 }
 
 
