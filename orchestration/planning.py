@@ -68,6 +68,8 @@ PRICES = """
     select item_id, supplier_id as from_id, from_quantity, unit_cost
     from marts.dim_supplier_terms where is_current and unit_cost is not null order by all
 """
+#: How long an item keeps.
+KEEPS = "select item_id, cast(shelf_life_days as double) as shelf_life_days from marts.dim_items where is_current"
 #: The least value of a review's purchases that a supplier takes, as the planner wrote it.
 MINIMUMS = "select scope, value from marts.fct_constraints where is_current and name = 'supplier_minimum' order by all"
 #: The exception of a world that keeps no stock records.
@@ -232,7 +234,10 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
     )
     with home.connect(read_only=True) as con:
         rows = rows.join(con.execute(ROOM).pl(), on="location_id", how="left", maintain_order="left")
-        rows = rows.with_columns(service_level=read_service_levels(con, rows))
+        rows = rows.join(con.execute(KEEPS).pl(), on="item_id", how="left", maintain_order="left").with_columns(
+            service_level=read_service_levels(con, rows),
+            shelf_life_periods=(pl.col("shelf_life_days") / DAYS_A_PERIOD[timeline.grain]).floor(),
+        )
         limits = read_limits(con, rows)
         taken = read_lead_times(con, timeline, timeline.origin)
         breaks = con.execute(PRICES).pl()

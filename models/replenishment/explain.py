@@ -30,6 +30,7 @@ _WORDS = {
     "rounding": "rounding to whole packs",
     "minimum_order": "raised to the minimum order",
     "price_break": "raised to a lower price",
+    "shelf_life": "would spoil before it is sold",
     "override": "set by the planner",
     "distribution_centre": "not available at the shipping location",
     "supplier_minimum": "for the supplier's least order value",

@@ -21,6 +21,7 @@ from models.replenishment.overrides import Override, apply
 from models.replenishment.policies import POLICIES, QuantileOrderUpTo
 from models.replenishment.projection import window_demand, within_reach
 from models.replenishment.service import classes, implied_service_level, implied_shortage_cost
+from models.replenishment.shelf_life import expected_waste, sellable
 from models.replenishment.situations import price_steps, situation_of, sources_of
 from models.replenishment.targets import PARTS, explain_target
 
@@ -33,7 +34,7 @@ NOTHING = {
     **dict.fromkeys(("item_id", "location_id", "kind", "from_id", "override_reason", "item_class"), pl.String),
     **dict.fromkeys(("unit_cost", "quantity", "system_quantity", *(f"{name}_quantity" for name in BESIDE)), pl.Float64),
     **dict.fromkeys(("position", "expected_demand", "order_up_to", "safety_stock", "economic_service_level"), pl.Float64),
-    **dict.fromkeys(("promised_service_level", "implied_shortage_cost"), pl.Float64),
+    **dict.fromkeys(("promised_service_level", "implied_shortage_cost", "expected_waste"), pl.Float64),
     **dict.fromkeys(("stock_out_risk_without", "stock_out_risk_with"), pl.Float64),
     "stock_out_on": pl.Date,
 }
@@ -85,7 +86,8 @@ def plan(
 ) -> Plan:
     """Plan every item and location at once: locations draw on their distribution centre, which buys for all of them.
 
-    rows: one row a planned item and location, columns of dim_item_locations + on_hand, on_order (units). paths: (N, S, H) sampled
+    rows: one row a planned item and location, columns of dim_item_locations + on_hand, on_order (units) and, where known, capacity,
+    service_level and shelf_life_periods. paths: (N, S, H) sampled
     demand of the rows, in their order, for the periods starting at period_starts (H dates; the first is the next one). pipeline:
     (N, K) what is on the way by period due, column 0 the second period; left out, on_order is taken to be due then. Goods due in
     the first period belong to on_hand. history: (N, T) past demand, NaN unknown; without it the legacy baselines are left empty.
@@ -125,7 +127,9 @@ def plan(
 
     starts, prices = price_steps(rows, price_breaks)
 
-    def enough(view: Situation, wish: Floats) -> Floats:
+    life = rows["shelf_life_periods"].fill_null(np.inf).to_numpy() if "shelf_life_periods" in rows.columns else np.full(len(wanted), np.inf)
+
+    def cheapest(view: Situation, wish: Floats) -> Floats:
         least = feasible(wish, view.moq, view.order_multiple)
         demand = np.asarray(view.paths).mean(axis=(1, 2), dtype=np.float64)
         return up_to_price_break(
@@ -150,20 +154,26 @@ def plan(
     active = [override for override in overrides if override.is_active(period_starts[0])]
     asked = apply(active, rows, paths[keep])
     view = seen(asked.rows, asked.paths, asked.is_lead_time_set) if active else system
-    raised = enough(system, wanted)
-    free = enough(view, policy.order(view)) if active else raised
+    raised = cheapest(system, wanted)
+    fresh = sellable(system, raised, life)
+    free = sellable(view, cheapest(view, policy.order(view)), life) if active else fresh
     fixed = feasible(np.nan_to_num(asked.fixed), view.moq, view.order_multiple)
     is_free = np.isnan(asked.fixed)
     desired = np.where(is_free, free, fixed)
     shipped, kept, fitted, beneath = ordered(view, asked.rows, desired, is_free)
     quantity = fitted.quantity
-    unasked = ordered(system, rows, raised, np.ones_like(is_free))[2].quantity if active else quantity
+    unasked = ordered(system, rows, fresh, np.ones_like(is_free))[2].quantity if active else quantity
     smallest, limits = smallest_order(view.moq, view.order_multiple), bounds(asked.rows)
     cut = _cut_away(rows, kept, quantity, smallest, limits).join(beneath, on=["item_id", "location_id"], how="anti")
-    exceptions = pl.concat([exceptions, cut, beneath])
+    spoils = exception_of(
+        rows.filter(pl.Series(is_free & (raised > 0) & (fresh == 0))), "outlives_shelf_life", "warning",
+        pl.lit("even its smallest order would spoil before it is sold: ask for smaller lots or delist it"),
+    )  # fmt: skip
+    exceptions = pl.concat([exceptions, cut, beneath, spoils])
     parts |= {
         "price_break": raised - minimum,
-        "override": desired - raised,
+        "shelf_life": fresh - raised,
+        "override": desired - fresh,
         "distribution_centre": shipped - desired,
         "supplier_minimum": kept - shipped,
         "constraints": quantity - kept,
@@ -179,7 +189,7 @@ def plan(
             pl.DataFrame({"window": view.lead_time + review, "position": view.position}),
             pl.DataFrame({name: values + 0.0 for name, values in parts.items()}),
             pl.DataFrame({"quantity": quantity, **risk(view, quantity, period_starts)}, schema_overrides={"stock_out_on": pl.Date}),
-            pl.DataFrame(_stock_targets(view, parts)),
+            pl.DataFrame(_stock_targets(view, parts) | {"expected_waste": expected_waste(view, quantity, life)}),
             pl.DataFrame({"override_reason": asked.reasons, "system_quantity": unasked}),
             pl.DataFrame(_beside(system), schema_overrides=dict.fromkeys((f"{name}_quantity" for name in BESIDE), pl.Float64)),
         ],

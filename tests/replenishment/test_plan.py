@@ -273,6 +273,23 @@ def test_a_minimum_and_a_budget_that_exclude_each_other_are_named_together() -> 
     assert "the least order of SUP-0" in reason and "budget of SUP-0" in reason
 
 
+def test_what_would_spoil_is_not_bought_and_what_keeps_is_left_alone() -> None:
+    rows, paths, history = company(seed=5)
+    rows = rows.with_columns(on_hand=pl.when(pl.col("location_id") == "DC").then(0.0).otherwise(0.0), holding_cost=pl.lit(0.001))
+    spoils = rows.with_columns(shelf_life_periods=pl.when(pl.col("item_id") == "item-1").then(1.0))
+    plain, fresh = planned(rows, paths, history), planned(spoils, paths, history)
+    assert [line for line in fresh.lines if line.item_id != "item-1"] == [line for line in plain.lines if line.item_id != "item-1"]
+    cut = fresh.explanations.filter(pl.col("item_id") == "item-1")
+    whole = plain.explanations.filter(pl.col("item_id") == "item-1")
+    assert (cut["shelf_life"] <= 0).all() and cut["shelf_life"].sum() < 0
+    assert (cut["quantity"] <= whole["quantity"]).all() and cut["expected_waste"].sum() > 0
+    assert plain.explanations["expected_waste"].sum() == 0
+    for line in fresh.lines:
+        assert sum(line.parts.values()) == line.quantity
+    never = planned(rows.with_columns(shelf_life_periods=pl.lit(0.0), moq=pl.lit(900.0)), paths, history)
+    assert never.lines == [] and set(never.exceptions["kind"]) == {"outlives_shelf_life"}
+
+
 def test_shapes_that_do_not_fit_are_refused() -> None:
     rows, paths, _ = company()
     with pytest.raises(ValueError, match="paths has 11 rows for 12"):
