@@ -24,6 +24,7 @@ STEPS = {
     "land__gate": "checking what came in",
     "transform": "building the source of truth (dbt)",
     "features__serve": "serving features (Feast)",
+    "features__watch": "comparing features with what was learnt",
     "forecast": "forecasting demand",
     "rehearse": "rehearsing policies in the twin",
     "replenish": "writing order lines",
