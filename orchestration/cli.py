@@ -89,13 +89,18 @@ def run(
     ] = "publish",
     data: DataFolder = None,
     home: HomeFolder = Path(DEFAULT_HOME),
+    send: Annotated[bool, typer.Option("--send", help="Approve and send within the limits; otherwise it ends with a dry run.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the line: land what is new, rebuild the truth, forecast, rehearse, write the orders, publish."""
     with _clear_errors():
         if until not in STATIONS:
             raise ValueError(f"there is no station '{until}'; the line is {' → '.join(STATIONS)}")
+        if send and until != STATIONS[-1]:
+            raise ValueError(f"--send follows the whole line; leave out --until {until}")
         place, report = _bring_up_to_date(world, data, home, as_of, until)
+        if send:
+            _bring_up_to_date(world, data, home, as_of, "procure")
         _emit(as_json, report, show.run_result(place, report, until))
 
 
@@ -266,13 +271,34 @@ def restore(source: Annotated[Path, typer.Argument(help="A file that `backup` wr
 def trace(
     line: Annotated[str, typer.Argument(help="An order line, as `run` prints it or decisions.order_lines has it.")],
     home: HomeFolder = Path(DEFAULT_HOME),
+    replay: Annotated[bool, typer.Option("--replay", help="Make its quantity anew from state/archive and compare.")] = False,
+    world: Annotated[Path, typer.Option("--world", help="The world whose contract --replay reads by.")] = Path("sample_data"),
     as_json: AsJson = False,
 ) -> None:
     """Follow an order line back: decision, forecast, features, marts, raw rows, file and line."""
     with _clear_errors():
         place = Home.open(home)
+        if replay:
+            from orchestration.recompute import recompute
+
+            (again,) = recompute(place, world, [line])
+            _emit(as_json, again.as_dict(), str(again))
+            raise typer.Exit(0 if again.is_same else 1)
         report = tracing.trace(place.warehouse, place.archive, line)
         _emit(as_json, report.as_dict(), str(report))
+
+
+@app.command("serve-features")
+def serve_features(
+    home: HomeFolder = Path(DEFAULT_HOME),
+    host: Annotated[str, typer.Option(help="Others can reach anything but loopback: that needs STOCKHOUSE_FEATURES_TOKEN.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the feature server.")] = 6566,
+) -> None:
+    """Serve the newest known feature values by HTTP: POST /get-online-features, until stopped."""
+    from orchestration.serving import serve
+
+    with _clear_errors():
+        serve(Home.open(home), host=host, port=port)
 
 
 Author = Annotated[str, typer.Option("--by", help="Who says so; the record keeps the name.")]

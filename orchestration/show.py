@@ -92,6 +92,9 @@ def run_result(home: Home, report: dict[str, Any], until: str) -> Group:
             parts.append(OrderTable(lines))
         if champions is not None:
             parts.append(champion_table(champions))
+        limits = decisions.latest(home.decisions, "limits")
+        if limits is not None and (limits["shadow_price"] > 0).any():
+            parts.append(limit_table(limits.filter(pl.col("shadow_price") > 0)))
     parts.append(Text(_summary(report)))
     if until == "publish":
         parts.append(Text(_next_steps(home)))
@@ -141,6 +144,17 @@ def champion_table(champions: pl.DataFrame) -> Table:
             row["policy"] + mark, f"{row['holding_cost']:,.0f}", f"{row['shortage_cost']:,.0f}", f"{row['total_cost']:,.0f}",
             difference, interval,
         )  # fmt: skip
+    return table
+
+
+def limit_table(limits: pl.DataFrame) -> Table:
+    """The limits that cut orders, and what one more unit of each would save."""
+    table = Table(title="Limits that cut orders", padding=0)
+    table.add_column("limit", no_wrap=True)
+    for name in ("wanted", "at most", "one more saves"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in limits.sort("shadow_price", descending=True).iter_rows(named=True):
+        table.add_row(row["name"], f"{row['wanted']:,.0f}", f"{row['at_most']:,.0f}", f"{row['shadow_price']:,.3f}")
     return table
 
 
