@@ -32,7 +32,7 @@ def test_every_asset_worth_opening_is_in_the_graph() -> None:
 def test_every_command_it_names_exists(command: Callable[..., Any]) -> None:
     listed = command("--help").stdout
     section = TEXT.split("## Commands")[1].split("##")[0].split(";")[0]
-    for name in re.findall(r"`([a-z]+)`", section):
+    for name in re.findall(r"`([a-z-]+)`", section):
         assert re.search(rf"\b{name}\b", listed), name
 
 
