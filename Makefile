@@ -44,6 +44,7 @@ bench: install-dev ## every benchmark, into tests/benchmarks/RESULTS.md
 drill: install-dev ## the long fault drills
 	$(BIN)/python tests/landing/drill_landing.py
 	$(BIN)/python tests/ledger/drill_procurement.py
+	$(BIN)/python tests/ledger/drill_eight_weeks.py S01,S02 8
 
 docs: install ## what a home knows as pages: dashboard, dbt docs and gates, in LAKEHOUSE/derived/docs
 	$(BIN)/python -m orchestration.dashboard.site $(or $(LAKEHOUSE),.lakehouse)

@@ -279,9 +279,13 @@ def trace(
     with _clear_errors():
         place = Home.open(home)
         if replay:
+            from orchestration.line import LineStopped
             from orchestration.recompute import recompute
 
-            (again,) = recompute(place, world, [line])
+            try:
+                (again,) = recompute(place, world, [line])
+            except LineStopped as error:
+                raise ValueError(f"the archive no longer makes the line: {error}") from error
             _emit(as_json, again.as_dict(), str(again))
             raise typer.Exit(0 if again.is_same else 1)
         report = tracing.trace(place.warehouse, place.archive, line)

@@ -1,6 +1,6 @@
 """A home: the folder where one company's lakehouse lives, what in it must never be lost, and the only door to its warehouse.
 
-state/ is what cannot be made again (delivered bytes, the ledger, the inbox, decisions) and no command deletes it.
+state/ is what cannot be made again (delivered bytes, the ledger, the inbox, decisions, what the gates said) and no command deletes it.
 derived/ is what `stockhouse rebuild` recreates from it: warehouse, features, models, published snapshots.
 """
 
@@ -100,7 +100,7 @@ class Home:
 
     @property
     def gate_results(self) -> Path:
-        return self.derived / "gate_results"
+        return self.state / "gate_results"
 
     @property
     def dagster(self) -> Path:

@@ -25,6 +25,7 @@ from models.replenishment.policies import POLICIES, QuantileOrderUpTo
 from models.twin.scorecard import paired_difference
 from orchestration import decisions, overriding
 from orchestration.demand import Demand
+from orchestration.expectations import incomplete
 from orchestration.home import Home
 from orchestration.replay import (
     ASSUMED_COVER,
@@ -242,6 +243,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         taken = read_lead_times(con, timeline, timeline.origin)
         breaks = con.execute(PRICES).pl()
         least = con.execute(MINIMUMS).fetchall()
+        lacking = incomplete(con)
     made = plan(
         rows,
         paths_of(forecast, nodes, seed=0),
@@ -260,7 +262,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         phase=phases(demand, past.shape[1]),
     )
     period = timeline.review_period(timeline.origin)
-    exceptions = pl.concat([made.exceptions, ASSUMED_STOCK]) if opening.is_assumed else made.exceptions
+    exceptions = pl.concat([made.exceptions, lacking, *([ASSUMED_STOCK] if opening.is_assumed else [])])
     return replace(made, exceptions=exceptions, lines=[replace(line, review_period=period) for line in made.lines])
 
 

@@ -16,6 +16,7 @@ import duckdb
 from models.procurement.approval import Evidence
 from models.procurement.documents import Document
 from orchestration import snapshots
+from orchestration.expectations import completeness
 from orchestration.home import Home
 from orchestration.ledger import ApprovalReport, Ledger, Partner, Receipt, Reception, SendReport
 from orchestration.ledger.cycle import FROM_ERP
@@ -151,6 +152,7 @@ def evidence(desk: Desk) -> dict[str, Evidence]:
         if con is None:
             return known
         categories = dict(con.execute("select item_id, category from marts.dim_items where is_current").fetchall())
+        complete = {(item, place): score for item, place, score in completeness(con).select("item_id", "location_id", "score").iter_rows()}
         risks = dict(
             con.execute("""
                 select supplier_id, (due_lines * (1 - coalesce(otif_share, 0)) + 1) / (due_lines + 2) from metrics.kpi_supplier_performance
@@ -160,6 +162,7 @@ def evidence(desk: Desk) -> dict[str, Evidence]:
         name: replace(
             said,
             category=categories.get(lines[name].item_id),
+            completeness=complete.get((lines[name].item_id, lines[name].location_id), said.completeness),
             supplier_risk=risks.get(lines[name].from_id, said.supplier_risk) if lines[name].kind == "purchase" else None,
         )
         for name, said in known.items()

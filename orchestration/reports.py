@@ -18,10 +18,13 @@ td,th{padding:.3rem .6rem;text-align:right;border-bottom:1px solid #e4e7eb}td:fi
 </style><h1>Replay {{ first }} to {{ last }}</h1>
 <p>Every policy started from the same state, decided on what was known at each review, and met the demand that history revealed.
 {% if champion %}Champion: <b>{{ champion }}</b>.{% endif %}</p>
-<table><tr><th>policy<th>holding<th>shortage<th>ordering<th>freight<th>total<th>fill rate<th>mean stock<th>order lines</tr>
+<table><tr><th>policy<th>holding<th>shortage<th>ordering<th>total<th>freight (not in total)<th>fill rate<th>mean stock<th>order lines
+<th>bullwhip, locations<th>bullwhip, centre<th>cash committed</tr>
 {% for name, p in policies %}<tr><td>{{ name }}<td>{{ "%.1f"|format(p.holding_cost) }}<td>{{ "%.1f"|format(p.shortage_cost) }}
-<td>{{ "%.1f"|format(p.ordering_cost) }}<td>{{ "%.1f"|format(p.freight_cost) }}<td><b>{{ "%.1f"|format(p.total_cost) }}</b>
-<td>{{ "%.1f"|format(100 * p.fill_rate) }} %<td>{{ "%.0f"|format(p.mean_stock) }}<td>{{ p.order_lines }}</tr>{% endfor %}</table>
+<td>{{ "%.1f"|format(p.ordering_cost) }}<td><b>{{ "%.1f"|format(p.total_cost) }}</b><td>{{ "%.1f"|format(p.freight_cost) }}
+<td>{{ "%.1f"|format(100 * p.fill_rate) }} %<td>{{ "%.0f"|format(p.mean_stock) }}<td>{{ p.order_lines }}
+{% for echelon in ("location", "distribution_centre") %}<td>{% if p.bullwhip[echelon] is not none %}{{ "%.2f"|format(p.bullwhip[echelon]) }}{% endif %}{% endfor %}
+<td>{{ "%.0f"|format(p.purchase_value) }}</tr>{% endfor %}</table>
 <img alt="cost of each policy over time" src="data:image/png;base64,{{ plot }}"></html>
 """
 

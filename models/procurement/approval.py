@@ -18,8 +18,8 @@ class Limits:
 
     maturity: what the policy may do alone: shadow records only, suggest asks for every line, auto approves within the matrix.
     auto_amount, buyer_amount, manager_amount: the largest line each level may approve. usual_factor: how many times its usual
-    quantity a line may be before a buyer must look. least_complete: share of known periods behind the forecast (0..1) below
-    which a buyer must look. worst_risk: supplier risk (0..1) above which a manager must look. asking_categories: categories
+    quantity a line may be before a buyer must look. least_complete: data completeness (0..1) below which
+    a buyer must look. worst_risk: supplier risk (0..1) above which a manager must look. asking_categories: categories
     that always go to a buyer. daily_cap: spend approved a day, by anyone. budget: open commitments at any time; None is no
     limit. approvers: level by name; empty means no roles are kept and any named person may approve.
     """
@@ -29,7 +29,7 @@ class Limits:
     buyer_amount: float = 25_000.0
     manager_amount: float = 100_000.0
     usual_factor: float = 3.0
-    least_complete: float = 0.5
+    least_complete: float = 0.6
     worst_risk: float = 0.5
     asking_categories: tuple[str, ...] = ()
     daily_cap: float | None = None
@@ -50,7 +50,7 @@ class Limits:
 class Evidence:
     """What is known about a line beside its terms; None where nobody knows, which never counts in its favour nor against it.
 
-    usual_quantity: median quantity of earlier orders of the need. completeness: share of known periods behind its forecast.
+    usual_quantity: median quantity of earlier orders of the need. completeness: share of what a decision needs that is known.
     supplier_risk: probability that the supplier is late or short. category: the item's category.
     """
 
@@ -87,7 +87,7 @@ def judge(kind: str, quantity: float, unit_cost: float, evidence: Evidence, limi
         rules.append((factor > limits.usual_factor, BUYER, f"quantity is {factor:.1f} times the usual {evidence.usual_quantity:g}"))
     if evidence.completeness is not None:
         known = evidence.completeness
-        rules.append((known < limits.least_complete, BUYER, f"only {known:.0%} of the demand behind it is known"))
+        rules.append((known < limits.least_complete, BUYER, f"only {known:.0%} of what a decision needs is known"))
     if evidence.supplier_risk is not None:
         risk = evidence.supplier_risk
         rules.append((risk > limits.worst_risk, MANAGER, f"the supplier fails with probability {risk:.0%}"))

@@ -23,10 +23,14 @@ BENCHMARKS = {
     "intake": ("Stream intake", ["bench_intake.py"]),
     "transform": ("Marts", ["bench_transform.py", "tests/worlds/m5", "../shared/data/m5"]),
     "features": ("Point-in-time joins", ["bench_features.py"]),
-    "m5": ("Forecasts: M5", ["bench_forecasting.py", "m5", "--ends", "1941", "1885", "1913", "--rows", "600000", "--rounds", "150"]),
+    "m5": ("Forecasts: M5", ["bench_forecasting.py", "m5", "--ends", "1941", "1885", "1913"]),
     "forecasts": (
         "Forecasts: VN2, Rossmann, Walmart, UCI",
-        ["bench_forecasting.py", "vn2", "rossmann", "walmart", "uci", "--rows", "150000"],
+        ["bench_forecasting.py", "vn2", "rossmann", "walmart", "uci", "--rows", "150000", "--lstm", "300"],
+    ),
+    "signals": (
+        "Signals, surges and speed",
+        ["bench_forecasting.py", "ablation", "surges", "speed", "--rows", "80000", "--rounds", "80"],
     ),
     "replay": ("Replay in money: VN2", ["bench_replay.py", "vn2"]),
     "replay-favorita": ("Replay in money: Favorita", ["bench_replay.py", "favorita"]),
