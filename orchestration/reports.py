@@ -23,7 +23,7 @@ td,th{padding:.3rem .6rem;text-align:right;border-bottom:1px solid #e4e7eb}td:fi
 {% for name, p in policies %}<tr><td>{{ name }}<td>{{ "%.1f"|format(p.holding_cost) }}<td>{{ "%.1f"|format(p.shortage_cost) }}
 <td>{{ "%.1f"|format(p.ordering_cost) }}<td><b>{{ "%.1f"|format(p.total_cost) }}</b><td>{{ "%.1f"|format(p.freight_cost) }}
 <td>{{ "%.1f"|format(100 * p.fill_rate) }} %<td>{{ "%.0f"|format(p.mean_stock) }}<td>{{ p.order_lines }}
-{% for echelon in ("location", "distribution_centre") %}<td>{% if p.bullwhip[echelon] is not none %}{{ "%.2f"|format(p.bullwhip[echelon]) }}{% endif %}{% endfor %}
+{% for ratio in (p.bullwhip.location, p.bullwhip.distribution_centre) %}<td>{{ "" if ratio is none else "%.2f"|format(ratio) }}{% endfor %}
 <td>{{ "%.0f"|format(p.purchase_value) }}</tr>{% endfor %}</table>
 <img alt="cost of each policy over time" src="data:image/png;base64,{{ plot }}"></html>
 """
