@@ -13,12 +13,16 @@ from typing import Any
 import dagster as dg
 import yaml
 
+from orchestration import WRITER_TAG
 from orchestration.home import Home
 
 #: Dagster's own settings for a home: nothing leaves the machine, a killed run frees the writer's slot.
 INSTANCE = {
     "telemetry": {"enabled": False},
-    "concurrency": {"pools": {"default_limit": 1}},
+    "concurrency": {
+        "pools": {"default_limit": 1},
+        "runs": {"tag_concurrency_limits": [{"key": WRITER_TAG, "limit": 1}]},  # a second line waits in the queue for the first
+    },
     "run_monitoring": {"enabled": True, "free_slots_after_run_end_seconds": 60},
 }
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from orchestration import STATIONS, intake, procuring, snapshots
+from orchestration import STATIONS, WRITER_TAG, intake, procuring, snapshots
 from orchestration.defs.procure import INBOX, INVOICES, OUTBOX
 from orchestration.defs.resources import Lakehouse
 from orchestration.reacting import unanswered
 
-WRITER = {"dagster/concurrency_key": "warehouse_writer"}  # one process writes to DuckDB at a time
+WRITER = {WRITER_TAG: "warehouse"}  # one process writes to DuckDB at a time
 
 
 def line_job(until: str) -> UnresolvedAssetJobDefinition:
