@@ -1,16 +1,18 @@
 {{ config(materialized='table') }}
--- stock at the end of every closed period since the first count
-with levels as (
+-- stock at the end of every closed period since the first count; days come first, or the join would try every pair of rows
+with dated as (select *, {{ local_day('event_at') }} as day from {{ ref('int_stock_balanced') }}),
+
+levels as (
   select
-    balance.item_id,
-    balance.location_id,
+    dated.item_id,
+    dated.location_id,
     calendar.period_start,
-    balance.on_hand,
+    dated.on_hand,
     row_number() over (
-      partition by balance.item_id, balance.location_id, calendar.period_start order by balance.event_at desc, balance.is_count
+      partition by dated.item_id, dated.location_id, calendar.period_start order by dated.event_at desc, dated.is_count
     ) as newest
-  from {{ ref('int_stock_balanced') }} as balance
-  inner join {{ ref('int_calendar_spined') }} as calendar on {{ local_day('balance.event_at') }} = calendar.day
+  from dated
+  inner join {{ ref('int_calendar_spined') }} as calendar on dated.day = calendar.day
 ),
 
 starts as (

@@ -1,7 +1,7 @@
 {{ config(tags=['decisions']) }}
 -- WAPE and bias of the forecasts that decisions were made on, by model, location and periods ahead; a re-run of one as-of counts once
 with forecasts as (
-  select *, dense_rank() over (partition by as_of, model order by run_id desc) as newest
+  select *, {{ local_day('as_of') }} as made_on, dense_rank() over (partition by as_of, model order by run_id desc) as newest
   from {{ source('decisions', 'forecasts') }}
   where quantile is null
 ),
@@ -17,7 +17,7 @@ compared as (
   inner join {{ ref('fct_demand') }} as demand
     on forecasts.item_id = demand.item_id and forecasts.location_id = demand.location_id and forecasts.period_start = demand.period_start
   inner join {{ ref('dim_calendar') }} as target on demand.period_start = target.day
-  inner join {{ ref('dim_calendar') }} as origin on {{ local_day('forecasts.as_of') }} = origin.day
+  inner join {{ ref('dim_calendar') }} as origin on forecasts.made_on = origin.day
   where forecasts.newest = 1 and demand.is_current and demand.quantity is not null
 )
 
