@@ -25,7 +25,7 @@ from models.replenishment.policies import POLICIES, QuantileOrderUpTo
 from models.twin.scorecard import paired_difference
 from orchestration import decisions, overriding
 from orchestration.demand import Demand
-from orchestration.expectations import incomplete
+from orchestration.expectations import completeness, incomplete
 from orchestration.home import Home
 from orchestration.replay import (
     ASSUMED_COVER,
@@ -243,7 +243,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         taken = read_lead_times(con, timeline, timeline.origin)
         breaks = con.execute(PRICES).pl()
         least = con.execute(MINIMUMS).fetchall()
-        lacking = incomplete(con)
+        lacking, known = incomplete(con), completeness(con)
     made = plan(
         rows,
         paths_of(forecast, nodes, seed=0),
@@ -263,7 +263,10 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
     )
     period = timeline.review_period(timeline.origin)
     exceptions = pl.concat([made.exceptions, lacking, *([ASSUMED_STOCK] if opening.is_assumed else [])])
-    return replace(made, exceptions=exceptions, lines=[replace(line, review_period=period) for line in made.lines])
+    scores = known.select(*SERIES, completeness="score")
+    explanations = made.explanations.join(scores, on=SERIES, how="left", maintain_order="left")
+    lines = [replace(line, review_period=period) for line in made.lines]
+    return replace(made, exceptions=exceptions, explanations=explanations, lines=lines)
 
 
 def read_service_levels(con: duckdb.DuckDBPyConnection, rows: pl.DataFrame) -> pl.Series:

@@ -15,8 +15,7 @@ import duckdb
 
 from models.procurement.approval import Evidence
 from models.procurement.documents import Document
-from orchestration import snapshots
-from orchestration.expectations import completeness
+from orchestration import decisions, snapshots
 from orchestration.home import Home
 from orchestration.ledger import ApprovalReport, Ledger, Partner, Receipt, Reception, SendReport
 from orchestration.ledger.cycle import FROM_ERP
@@ -147,12 +146,14 @@ def evidence(desk: Desk) -> dict[str, Evidence]:
     a record there by what the ledger alone knows. category is the item's.
     """
     known = desk.ledger.evidence(desk.now)
+    targets = decisions.latest(desk.home.decisions, "targets")
+    scored = [] if targets is None else targets.select("item_id", "location_id", "completeness").rows()
+    complete = {(item, place): score for item, place, score in scored}
     lines = {d.document_id: d for d in desk.ledger.lines() if d.document_id in known}
     with _snapshot(desk.home) as con:
         if con is None:
             return known
         categories = dict(con.execute("select item_id, category from marts.dim_items where is_current").fetchall())
-        complete = {(item, place): score for item, place, score in completeness(con).select("item_id", "location_id", "score").iter_rows()}
         risks = dict(
             con.execute("""
                 select supplier_id, (due_lines * (1 - coalesce(otif_share, 0)) + 1) / (due_lines + 2) from metrics.kpi_supplier_performance
