@@ -36,9 +36,8 @@ def unchanged(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResul
     for key in TopologicalSorter(context.assets_def.asset_deps).static_order():
         if key in context.selected_asset_keys:
             yield dg.MaterializeResult(asset_key=key, metadata={"is_unchanged": True})
-    specs = context.assets_def.check_specs_by_key
-    for check in sorted(context.selected_asset_check_keys):
-        if specs[check].blocking:
+    for check in context.assets_def.check_specs:
+        if check.blocking and check.key in context.selected_asset_check_keys:
             yield dg.AssetCheckResult(passed=True, asset_key=check.asset_key, check_name=check.name, metadata={"is_unchanged": True})
 
 

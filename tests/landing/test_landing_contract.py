@@ -124,8 +124,8 @@ def test_a_float_never_becomes_an_id(tmp_path: Path) -> None:
 
 
 def test_the_published_schema_for_editors_is_the_grammar() -> None:
-    published = json.loads((Path(__file__).parents[2] / "sample_data" / "world.schema.json").read_text(encoding="utf-8"))
-    assert published == World.model_json_schema(), "make it anew: `stockhouse check --schema > sample_data/world.schema.json`"
+    published = json.loads((Path(__file__).parents[2] / "orchestration" / "landing" / "world.schema.json").read_text(encoding="utf-8"))
+    assert published == World.model_json_schema(), "make it anew: `stockhouse check --schema > orchestration/landing/world.schema.json`"
     assert {"world", "currency", "plan", "sources"} <= set(published["properties"])
 
 

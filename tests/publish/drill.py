@@ -51,7 +51,7 @@ def stamp(warehouse: Path, run_id: str, rows: int) -> None:
             con.execute(f"create or replace table {schema}.stamp as select ? as run_id, i from range({rows}) t(i)", [run_id])
 
 
-def drill(folder: Path, readers: int, publishes: int, rows: int, keep: int = 2) -> list[Reading]:
+def drill(folder: Path, readers: int, publishes: int, rows: int, keep: int = 5) -> list[Reading]:
     """Publish `publishes` versions under the eyes of `readers` processes; returns what each of them met."""
     from orchestration.snapshots import FILE, publish  # a reader needs DuckDB alone
 
