@@ -18,6 +18,7 @@ $(UV):
 $(VENV)/.installed: requirements.lock pyproject.toml | $(UV)
 	$(UV) pip install --no-config --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	$(UV) pip install --no-config --quiet --python $(BIN)/python --no-deps --editable .
+	$(BIN)/python -c "from orchestration.definitions import defs; defs()" # parses the dbt project and compiles our modules, once
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed

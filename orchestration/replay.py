@@ -27,7 +27,7 @@ from orchestration.timeline import Timeline
 
 SAMPLES = 200
 #: Bytes of sample paths kept between the policies of a replay; what does not fit is drawn again, the same.
-PATHS_KEPT = 400_000_000
+PATHS_KEPT = 800_000_000
 #: The model is trained anew at every fifth decision of a replay, about monthly for a weekly review.
 RETRAIN = 5
 #: What most companies run today: the policy to beat until a rehearsal says otherwise.

@@ -152,7 +152,7 @@ def _weighted_quantile(lacking: Floats, holding: Floats, shortage: Floats, is_lo
     saves = np.ones(review) if not is_lost else np.eye(review)[-1]  # a lost unit is saved once, an owed one in every period
     weight = holding[:, None, None] + shortage[:, None, None] * saves[None, None, :]
     values = lacking.reshape(count, samples * review)
-    order = np.argsort(values, axis=1, kind="stable")
+    order = np.argsort(values, axis=1)
     spread = np.broadcast_to(weight, lacking.shape).reshape(count, samples * review)
     cumulated = np.take_along_axis(spread, order, axis=1).cumsum(axis=1)
     # 1e-9 below the threshold: p / (p + h) of the sample must not slip one rank through rounding.
