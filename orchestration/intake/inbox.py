@@ -50,7 +50,9 @@ class Inbox:
         self._connection.executescript(SCHEMA)
 
     def close(self) -> None:
-        self._connection.close()
+        """Wait for whoever is writing: SQLite crashes the process if its connection goes away under another thread."""
+        with self._lock:
+            self._connection.close()
 
     def __enter__(self) -> Inbox:
         return self

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -141,3 +143,24 @@ def test_what_landing_has_committed_leaves_the_inbox_and_comes_to_nothing_when_s
     assert forget_landed(shop.con, world, shop.inbox) == 1
     assert shop.lines() == []
     assert shop.landed(world) == (3, 3.0)
+
+
+def test_closing_waits_for_a_thread_that_is_still_taking_messages(tmp_path: Path) -> None:
+    for turn in range(20):
+        box = Inbox(tmp_path / str(turn))
+        taken: list[int] = []
+
+        def take(box: Inbox = box, taken: list[int] = taken) -> None:
+            try:
+                for first in range(0, 100_000, 50):
+                    taken.append(box.add("sales", [Message(str(n), b"{}") for n in range(first, first + 50)]))
+            except sqlite3.ProgrammingError:
+                return  # the inbox was closed between two batches: this one was never acknowledged
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        time.sleep(0.005)
+        box.close()
+        thread.join()
+        with Inbox(tmp_path / str(turn)) as again:
+            assert again.waiting("sales") == sum(taken)
