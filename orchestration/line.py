@@ -78,6 +78,7 @@ def run_line(
     lakehouse: the resource's settings (world, data, home, as_of). Raises LineStopped with the first failure's own words.
     """
     from orchestration.definitions import defs  # noqa: PLC0415 - loading the graph parses dbt; only a run needs it
+    from orchestration.defs.procure import SEND  # noqa: PLC0415
 
     report, started, run_id = LineReport(), {}, str(uuid.uuid4())
     failures: list[LineStopped] = []
@@ -113,7 +114,7 @@ def run_line(
             run_config={
                 "resources": {"lakehouse": {"config": lakehouse | {"from_archive": until == "rebuild"}}},
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                **({"ops": {"procure__send": {"config": {"send": True}}}} if until == "procure" else {}),
+                **(SEND if until == "procure" else {}),
             },
             raise_on_error=False,
         )

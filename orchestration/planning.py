@@ -134,9 +134,14 @@ def current_policy(home: Home, demand: Demand) -> str:
 def deciding(home: Home, demand: Demand, name: str) -> Policy:
     """The policy of this name with the scale the last rehearsal tuned for the decisions after it, if it tuned one."""
     last = decisions.latest(home.decisions, "champions", demand.timeline.now_at)
-    tuned = None if last is None or "scale" not in last.columns else last.filter(policy=name)["scale"].max()
+    return tuned(name, last.filter(policy=name) if last is not None else None)
+
+
+def tuned(name: str, judged: pl.DataFrame | None) -> Policy:
+    """A policy with the scale that its row of a rehearsal has; as it is where there is none, or no scale was tuned."""
+    scale = None if judged is None or "scale" not in judged.columns else judged["scale"].max()
     policy = POLICIES[name]
-    return replace(policy, scale=tuned) if isinstance(policy, QuantileOrderUpTo) and isinstance(tuned, float) else policy
+    return replace(policy, scale=scale) if isinstance(policy, QuantileOrderUpTo) and isinstance(scale, float) else policy
 
 
 def rehearse(home: Home, demand: Demand, progress: Callable[[str], None] | None = None) -> Replay:
@@ -243,7 +248,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         taken = read_lead_times(con, timeline, timeline.origin)
         breaks = con.execute(PRICES).pl()
         least = con.execute(MINIMUMS).fetchall()
-        lacking, known = incomplete(con), completeness(con)
+        known = completeness(con)
     made = plan(
         rows,
         paths_of(forecast, nodes, seed=0),
@@ -262,7 +267,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         phase=phases(demand, past.shape[1]),
     )
     period = timeline.review_period(timeline.origin)
-    exceptions = pl.concat([made.exceptions, lacking, *([ASSUMED_STOCK] if opening.is_assumed else [])])
+    exceptions = pl.concat([made.exceptions, incomplete(known), *([ASSUMED_STOCK] if opening.is_assumed else [])])
     scores = known.select(*SERIES, completeness="score")
     explanations = made.explanations.join(scores, on=SERIES, how="left", maintain_order="left")
     lines = [replace(line, review_period=period) for line in made.lines]

@@ -31,14 +31,13 @@ from models.procurement.messages import MessageError
 from models.replenishment.constraints import Constraint
 from models.replenishment.lead_times import believed
 from models.replenishment.minimums import SupplierMinimum
-from models.replenishment.policies import POLICIES, QuantileOrderUpTo
 from orchestration import overriding, procuring, snapshots
 from orchestration.home import Home
 from orchestration.intake.inbox import FILE
 from orchestration.landing import World
 from orchestration.landing.settings import WEEKDAYS
 from orchestration.ledger import ProposalReport
-from orchestration.planning import MINIMUMS, PRICES, ROOM, read_limits, read_service_levels
+from orchestration.planning import MINIMUMS, PRICES, ROOM, read_limits, read_service_levels, tuned
 from orchestration.replanning import Planner, Rescue, State, ordered, rescued
 from orchestration.replay import SAMPLES, paths_of, read_lead_times
 from orchestration.timeline import DAYS_A_PERIOD, UTC, Timeline
@@ -347,8 +346,7 @@ def _champion(con: duckdb.DuckDBPyConnection) -> Policy:
     said = con.execute("select * from decisions.champions where is_champion order by as_of desc limit 1").pl()
     if said.is_empty():
         raise ValueError("no policy has been rehearsed by now; run the line up to rehearse first")
-    policy, scale = POLICIES[said["policy"][0]], said["scale"][0] if "scale" in said.columns else None
-    return replace(policy, scale=scale) if isinstance(policy, QuantileOrderUpTo) and scale is not None else policy
+    return tuned(said["policy"][0], said)
 
 
 def _still_to_buy(supplier: str, least: float, others: Sequence[Document]) -> SupplierMinimum:

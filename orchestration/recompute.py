@@ -5,7 +5,6 @@ state/archive, as far as the run had read it -> a home of its own -> land, trans
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,7 @@ from orchestration import overriding, planning
 from orchestration.expectations import GATES, history
 from orchestration.home import Home
 from orchestration.landing import World
-from orchestration.landing.store import Archive, Receipt
+from orchestration.landing.store import Archive, read_receipts
 from orchestration.line import run_line, settings
 from orchestration.timeline import UTC
 from orchestration.trace import TraceError
@@ -148,11 +147,8 @@ def _rebuilt(home: Home, world: Path, run: Run) -> Iterator[Home]:
 
 def link_archive(source: Path, target: Path, deliveries: int) -> None:
     """Make an archive of the first so many deliveries of another one; bytes are linked, not copied."""
-    told = [json.loads(sidecar.read_text(encoding="utf-8")) for sidecar in source.glob("*.json")]
-    receipts = [Receipt(one["sha256"], one["bytes"], **entry) for one in told for entry in one["receipts"]]
-    receipts.sort(key=lambda receipt: (receipt.seq, receipt.source_id, receipt.path))
     archive = Archive(target)
-    for receipt in receipts[:deliveries]:
+    for receipt in read_receipts(source)[:deliveries]:
         link = archive.incoming / receipt.sha256
         link.symlink_to((source / receipt.sha256).resolve())
         archive.keep([(link, receipt)])

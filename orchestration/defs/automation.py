@@ -6,7 +6,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from orchestration import STATIONS, WRITER_TAG, intake, procuring, snapshots
-from orchestration.defs.procure import INBOX, INVOICES, OUTBOX
+from orchestration.defs.procure import INBOX, INVOICES, OUTBOX, SEND
 from orchestration.defs.resources import Lakehouse
 from orchestration.reacting import unanswered
 
@@ -109,8 +109,7 @@ def orders_to_send(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReas
     if due is None:
         yield dg.SkipReason("nothing is due, or the kill switch is on")
     else:
-        config = {"ops": {"procure__send": {"config": {"send": True}}}}
-        yield dg.RunRequest(run_key=due, asset_selection=[OUTBOX], run_config=config)
+        yield dg.RunRequest(run_key=due, asset_selection=[OUTBOX], run_config=SEND)
 
 
 @dg.sensor(

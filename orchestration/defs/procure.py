@@ -12,6 +12,10 @@ from orchestration.reacting import react
 INBOX, INVOICES, OUTBOX = (dg.AssetKey(["ledger", name]) for name in ("inbox", "invoices", "outbox"))
 
 
+#: The run config of a run that sends for real.
+SEND = {"ops": {"procure__send": {"config": {"send": True}}}}
+
+
 class Sending(dg.Config):
     """send: hand the messages to the suppliers; otherwise they are only written as a dry run."""
 

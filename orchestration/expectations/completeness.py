@@ -62,13 +62,14 @@ def completeness(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     return frame.with_columns((pl.col("score") >= ENOUGH).alias("is_enough"))
 
 
-def incomplete(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+def incomplete(scores: pl.DataFrame) -> pl.DataFrame:
     """The planned items and locations of which too little is known, as exceptions for a person: they are planned, never approved
     by themselves.
 
-    Returns item_id, location_id, kind (incomplete_data), severity (warning) and a reason that names every share.
+    scores: what `completeness` returns. Returns item_id, location_id, kind (incomplete_data), severity (warning) and a reason that
+    names every share.
     """
-    short = completeness(con).filter(~pl.col("is_enough"))
+    short = scores.filter(~pl.col("is_enough"))
     parts = {
         "demand": "demand_known_share", "half a year of history": "history_share", "a recent count": "stock_freshness",
         "cost and lead time": "terms_known",

@@ -108,15 +108,19 @@ class Archive:
         _flush(self.folder)
 
     def receipts(self) -> list[Receipt]:
-        """Everything ever handed over, in the order it came."""
-        found = []
-        for sidecar in sorted(self.folder.glob("*.json")):
-            content = json.loads(sidecar.read_text(encoding="utf-8"))
-            found += [Receipt(sha256=content["sha256"], bytes=content["bytes"], **entry) for entry in content["receipts"]]
+        """Everything ever handed over, in the order it came. Raises ContractError where bytes are gone."""
+        found = read_receipts(self.folder)
         for receipt in found:
             if not self.path(receipt.sha256).exists():
                 raise ContractError(f"the archive lacks {receipt.sha256}", where=receipt.path, mend="restore state/ from a backup")
-        return sorted(found, key=lambda receipt: (receipt.seq, receipt.source_id, receipt.path))
+        return found
+
+
+def read_receipts(folder: Path) -> list[Receipt]:
+    """What the sidecars of an archive say was handed over, in the order it came; the archive is only read."""
+    told = [json.loads(sidecar.read_text(encoding="utf-8")) for sidecar in folder.glob("*.json")]
+    found = [Receipt(sha256=one["sha256"], bytes=one["bytes"], **entry) for one in told for entry in one["receipts"]]
+    return sorted(found, key=lambda receipt: (receipt.seq, receipt.source_id, receipt.path))
 
 
 def _receipts(sidecar: Path) -> list[dict[str, Any]]:

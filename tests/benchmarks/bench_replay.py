@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tarfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "forecasting")]
 
 from demand_features import label_frame, origin_frame  # noqa: E402
+from public_worlds import uci_lines  # noqa: E402
 
 from models.domain import Economics, Policy  # noqa: E402
 from models.forecasting.baselines import seasonal_moving_average  # noqa: E402
@@ -272,13 +272,7 @@ def uci() -> None:
 
     Holding a quarter of unit cost a year, shortage 0.4 of the price, unit cost 0.6 of it.
     """
-    frames = []
-    with tarfile.open(SHARED / "uci_online_retail" / "by-day.tar.gz") as archive:
-        for member in archive:
-            file = archive.extractfile(member) if member.name.endswith(".csv") else None
-            if file is not None:
-                frames.append(pl.read_csv(file.read(), infer_schema=False, encoding="utf8-lossy"))
-    lines = pl.concat(frames, how="diagonal").with_columns(pl.col("Quantity", "UnitPrice").cast(pl.Float64))
+    lines = uci_lines().with_columns(pl.col("Quantity", "UnitPrice").cast(pl.Float64))
     lines = lines.filter(~pl.col("InvoiceNo").str.starts_with("C"), pl.col("Quantity").is_between(1, 9_999), pl.col("UnitPrice") > 0)
     week = pl.col("InvoiceDate").str.slice(0, 10).str.to_date("%Y-%m-%d").dt.truncate("1w")
     weekly = lines.group_by("StockCode", week=week).agg(pl.col("Quantity").sum(), pl.col("UnitPrice").median())

@@ -227,15 +227,20 @@ def walmart() -> World:
     return World(keys, demand, first, keys.select("item_id", "location_id").join(ahead, on="location_id"), signals=told)
 
 
-def uci() -> World:
-    """UCI Online Retail by week: units sold per stock code, cancellations left out, codes sold in at least ten weeks."""
+def uci_lines() -> pl.DataFrame:
+    """The invoice lines of UCI Online Retail, every column text, as the daily files have them."""
     frames = []
     with tarfile.open(SHARED / "uci_online_retail" / "by-day.tar.gz") as archive:
         for member in archive:
             file = archive.extractfile(member) if member.name.endswith(".csv") else None
             if file is not None:
                 frames.append(pl.read_csv(file.read(), infer_schema=False, encoding="utf8-lossy"))
-    lines = pl.concat(frames, how="diagonal").with_columns(pl.col("Quantity").cast(pl.Float64), pl.col("InvoiceDate").str.slice(0, 10))
+    return pl.concat(frames, how="diagonal")
+
+
+def uci() -> World:
+    """UCI Online Retail by week: units sold per stock code, cancellations left out, codes sold in at least ten weeks."""
+    lines = uci_lines().with_columns(pl.col("Quantity").cast(pl.Float64), pl.col("InvoiceDate").str.slice(0, 10))
     lines = lines.filter(~pl.col("InvoiceNo").str.starts_with("C") & (pl.col("Quantity") > 0) & (pl.col("Quantity") < 10_000))
     lines = lines.with_columns(pl.col("InvoiceDate").str.to_date("%Y-%m-%d").dt.truncate("1w").alias("week"))
     weekly = lines.group_by("StockCode", "week").agg(pl.col("Quantity").sum())

@@ -21,13 +21,13 @@ def test_what_is_known_and_recent_scores_near_one_and_needs_nobody(tmp_path: Pat
         scores = completeness(con)
         assert len(scores) == 4  # two items at the shop, and at the warehouse that feeds it
         assert scores["score"].min() > 0.95  # type: ignore[operator]
-        assert incomplete(con).is_empty()
+        assert incomplete(completeness(con)).is_empty()
 
 
 def test_an_item_of_which_too_little_is_known_is_an_exception_that_says_what_is_missing(tmp_path: Path) -> None:
     with duckdb.connect(str(found(tmp_path / "warehouse.duckdb"))) as con:
         con.execute(FORGET)
-        found_short = incomplete(con)
+        found_short = incomplete(completeness(con))
     assert found_short.select("item_id", "location_id").rows() == [("lamp", "dc"), ("lamp", "shop")]
     assert set(found_short["kind"]) == {"incomplete_data"}
     assert found_short["reason"][0] == (
