@@ -118,11 +118,13 @@ class OrderLine:
     unit_cost: float
     parts: dict[str, float]
     reason: str
+    occasion: str = ""  # why the need has an order beside its usual one: a second supplier, or something that happened
 
     @property
     def intent_key(self) -> str:
-        """world | kind | item | location | review period: the need itself, so a re-plan revises and never repeats it."""
-        return "|".join((self.world, self.kind, self.item_id, self.location_id, self.review_period.isoformat()))
+        """world | kind | item | location | review period (| occasion): the need itself, so a re-plan revises and never repeats it."""
+        need = (self.world, self.kind, self.item_id, self.location_id, self.review_period.isoformat())
+        return "|".join((*need, self.occasion) if self.occasion else need)
 
     @property
     def value(self) -> float:

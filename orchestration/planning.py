@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import numpy as np
@@ -42,6 +43,7 @@ from orchestration.replay import (
     read_opening,
     replay,
 )
+from orchestration.sourcing import Buyer, read_offers
 from orchestration.timeline import DAYS_A_PERIOD
 
 #: A rehearsal covers at least this many decision windows (lead time + review), so that every order's effect is seen several times.
@@ -248,7 +250,9 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         taken = read_lead_times(con, timeline, timeline.origin)
         breaks = con.execute(PRICES).pl()
         least = con.execute(MINIMUMS).fetchall()
+        offers = read_offers(con)
         known = completeness(con)
+    late_units: Literal["lost", "backlog"] = "backlog" if unmet and unmet[0] == "backlog" else "lost"
     made = plan(
         rows,
         paths_of(forecast, nodes, seed=0),
@@ -258,7 +262,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         history=past,
         pipeline=opening.due[:, 1:] if opening.due.shape[1] > 1 else np.zeros((len(rows), 1)),
         review=timeline.review,
-        unmet="backlog" if unmet and unmet[0] == "backlog" else "lost",
+        unmet=late_units,
         lead_time_paths=_believed(rows, taken, demand),
         constraints=limits,
         price_breaks=breaks,
@@ -270,7 +274,8 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
     exceptions = pl.concat([made.exceptions, incomplete(known), *([ASSUMED_STOCK] if opening.is_assumed else [])])
     scores = known.select(*SERIES, completeness="score")
     explanations = made.explanations.join(scores, on=SERIES, how="left", maintain_order="left")
-    lines = [replace(line, review_period=period) for line in made.lines]
+    buyer = Buyer(rows, taken, timeline, late_units, limits, {supplier for supplier, _ in least})
+    lines = [replace(line, review_period=period) for line in buyer.choose(made, offers)]
     return replace(made, exceptions=exceptions, explanations=explanations, lines=lines)
 
 
@@ -353,7 +358,9 @@ def lines_of(lines: pl.DataFrame, parts: pl.DataFrame) -> list[OrderLine]:
     for line_id, part, quantity in parts.select("order_line_id", "part", "quantity").iter_rows():
         by_line.setdefault(line_id, {})[part] = quantity
     names = ("kind", "item_id", "location_id", "from_id", "quantity", "review_period", "due_on", "unit_cost", "reason")
-    return [
-        OrderLine(world=row["intent_key"].split("|")[0], parts=by_line.get(row["order_line_id"], {}), **{name: row[name] for name in names})
-        for row in lines.iter_rows(named=True)
-    ]
+    found = []
+    for row in lines.iter_rows(named=True):
+        world, *_, occasion = [*row["intent_key"].split("|", 5), ""][:6]
+        reasons = by_line.get(row["order_line_id"], {})
+        found.append(OrderLine(world=world, parts=reasons, occasion=occasion, **{name: row[name] for name in names}))
+    return found

@@ -62,17 +62,6 @@ class Concern:
 
 
 @dataclass(frozen=True)
-class ExtraLine(OrderLine):
-    """An order beyond the plan's own for the same need: its intent key names the occasion, so that each is answered once."""
-
-    occasion: str = ""
-
-    @property
-    def intent_key(self) -> str:
-        return f"{super().intent_key}|{self.occasion}"
-
-
-@dataclass(frozen=True)
 class Reaction:
     """What was done about what happened. reasons: the news, in words. seconds: from hearing the newest of it to the new proposal."""
 
@@ -287,7 +276,7 @@ class Picture:
         """What this review's order for the need lacks, now that it has been placed already: an order of its own, the usual way."""
         cause = self._causes(line.item_id, line.location_id)
         quantity = line.quantity - (planned.quantity if planned else 0.0)
-        return ExtraLine(
+        return OrderLine(
             line.world, line.kind, line.item_id, line.location_id, line.from_id, quantity, self.review_period, line.due_on, line.unit_cost,
             {"more": quantity}, f"{cause.reason}. {quantity:g} units more than were ordered.", cause.occasion,
         )  # fmt: skip
@@ -296,7 +285,7 @@ class Picture:
         """A faster way as an order of its own, under the occasion it answers."""
         timeline, row, way = self.planner.timeline, self.after.rows.row(rescue.row, named=True), rescue.way
         cause = self._causes(row["item_id"], row["location_id"])
-        return ExtraLine(
+        return OrderLine(
             timeline.world, "purchase" if way.kind == "purchase" else "transfer", row["item_id"], row["location_id"], way.from_id,
             rescue.quantity, self.review_period, timeline.shift(timeline.origin, way.periods), way.unit_cost,
             {"rescue": rescue.quantity}, f"{cause.reason}. {rescue.reason}.", f"{cause.occasion} faster",

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 
@@ -40,17 +41,21 @@ class Offer:
         """The least quantity at or above this one that can be ordered: at least the MOQ, in whole multiples."""
         return math.ceil(round(max(quantity, self.moq) / self.multiple, 9)) * self.multiple
 
+    def price(self, quantity: float) -> float:
+        """What a unit costs when this many are ordered."""
+        return [cost for units, cost in self.breaks if units <= quantity][-1]
+
     def landed(self, quantity: float) -> float:
         """What this many units cost at the door: price at its break, freight and the order itself."""
-        price = [cost for units, cost in self.breaks if units <= quantity][-1]
-        return quantity * (price + self.freight_per_unit) + self.order_cost
+        return quantity * (self.price(quantity) + self.freight_per_unit) + self.order_cost
 
 
 @dataclass(frozen=True)
 class Need:
     """Units that will be missing: quantity, wanted at `daily` units a day from day `first_day` on (when the shelf is empty).
 
-    shortage_cost: money for one unit that is one day late. holding_cost: money for one unit that is one day early.
+    shortage_cost: money for one unit that is one day late, or, where buyers do not wait (unmet "lost"), for one unit not sold.
+    holding_cost: money for one unit that is one day early.
     """
 
     quantity: float
@@ -58,6 +63,7 @@ class Need:
     daily: float
     shortage_cost: float
     holding_cost: float
+    unmet: Literal["lost", "backlog"] = "backlog"
 
 
 @dataclass(frozen=True)
@@ -77,8 +83,8 @@ def waiting_cost(parts: Sequence[tuple[Offer, float]], need: Need) -> float:
     """Expected money for units that come late or early.
 
     Goods serve the need in order of arrival: the block that comes first covers the earliest days. A block that serves days s..e
-    and comes on day t is late by the integral of (t - u)+ and early by that of (u - t)+ over its days, times the daily rate.
-    Lead times of different offers are independent.
+    and comes on day t is early by the integral of (u - t)+ over its days, times the daily rate; late by that of (t - u)+ where
+    buyers wait, and by the part of s..e before t where they do not. Lead times of different offers are independent.
     """
     grids = np.meshgrid(*(offer.days for offer, _ in parts), indexing="ij")
     arrival = np.stack([grid.ravel() for grid in grids])  # (parts, outcomes)
@@ -89,7 +95,8 @@ def waiting_cost(parts: Sequence[tuple[Offer, float]], need: Need) -> float:
     arrival = np.take_along_axis(arrival, order, axis=0)
     end = need.first_day + np.cumsum(units, axis=0) / need.daily
     start = end - units / need.daily
-    late = (np.maximum(arrival - start, 0) ** 2 - np.maximum(arrival - end, 0) ** 2) / 2
+    waited = (np.maximum(arrival - start, 0) ** 2 - np.maximum(arrival - end, 0) ** 2) / 2
+    late = np.clip(arrival - start, 0, end - start) if need.unmet == "lost" else waited
     early = (np.maximum(end - arrival, 0) ** 2 - np.maximum(start - arrival, 0) ** 2) / 2
     cost = need.daily * (need.shortage_cost * late + need.holding_cost * early)
     return float(weight @ cost.sum(axis=0))

@@ -5,6 +5,16 @@ from __future__ import annotations
 from orchestration.expectations.laws import Gate, Law
 
 TABLE = "decisions.order_lines"
+#: In what lots an item reaches a place: as it usually does, or from another supplier with terms.
+TERMS = """
+    select item_id, location_id, from_id, moq, order_multiple from marts.dim_item_locations
+    union all
+    select place.item_id, place.location_id, other.supplier_id, coalesce(max(other.moq), 0),
+      coalesce(max(other.order_multiple), place.order_multiple)
+    from marts.dim_item_locations as place join marts.dim_supplier_terms as other
+      on other.item_id = place.item_id and other.is_current and other.supplier_id <> place.from_id
+    where place.kind = 'purchase' group by place.item_id, place.location_id, other.supplier_id, place.order_multiple
+"""
 LINE = "order_line_id, kind, item_id, location_id, from_id, quantity"
 
 
@@ -18,8 +28,9 @@ def _against_terms(name: str, condition: str, description: str) -> Law:
         TABLE,
         f"""
         select {", ".join(f"line.{column.strip()}" for column in LINE.split(","))}, terms.moq, terms.order_multiple
-        from {{batch}} as line left join marts.dim_item_locations as terms
+        from {{batch}} as line left join ({TERMS}) as terms
           on terms.item_id = line.item_id and terms.location_id = line.location_id
+          and terms.from_id = case when line.kind = 'purchase' then line.from_id else terms.from_id end
         where {condition}
         """,
         description,
@@ -50,7 +61,7 @@ ORDERS_OUT = Gate(
         _against_terms(
             "item_is_planned_there",
             "terms.item_id is null",
-            "Only an item that is planned at a location is ordered for it.",
+            "Only an item that is planned at a location is ordered for it, and bought only from whom we have terms.",
         ),
         _law(
             "supplier_is_known",

@@ -129,3 +129,17 @@ def test_a_planted_violation_breaks_its_law(gate: Gate, laws: list[Law], clean: 
         assert outcome.observed == len(outcome.failed_rows) > 0
         assert outcome.blocks == (law.severity == "error")
         assert outcome.failed_rows[0], "the row that breaks the law is named"
+
+
+@pytest.mark.parametrize(
+    ("quantity", "passes"), [(15, True), (24, False), (5, False)], ids=["his lots", "the usual lots", "below his minimum"]
+)
+def test_a_line_from_another_supplier_is_judged_by_his_own_lots(quantity: int, passes: bool, clean: Path, tmp_path: Path) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    shutil.copy(clean, warehouse)
+    with duckdb.connect(str(warehouse)) as con:
+        con.execute("insert into marts.dim_suppliers select 'bell', 'Bell', known_at, true from marts.dim_suppliers limit 1")
+        con.execute(f"{LINES} from_id = 'bell', quantity = {quantity}, value = {quantity} * unit_cost where order_line_id = 'line-1'")
+        con.execute("update decisions.explanations set quantity = 0 where order_line_id = 'line-1' and part = 'stock_position'")
+        con.execute(f"update decisions.explanations set quantity = {quantity} where order_line_id = 'line-1' and part = 'expected_demand'")
+    assert all(outcome.passed for outcome in validate(warehouse, GATES["orders_out"], "run-1")) == passes

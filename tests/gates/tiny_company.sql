@@ -50,6 +50,10 @@ select
     if(location_id = 'dc', 12, 1) as order_multiple, unit_cost, unit_cost * 2 as price, 0.01 as holding_cost, 1.0 as shortage_cost,
     'ware' as category, false as is_assumed
 from raw.items, (values ('dc'), ('shop')) l(location_id);
+create table marts.dim_supplier_terms as
+select 'mug' as item_id, col0 as supplier_id, 7.0 as lead_time_days, col1 as moq, col2 as order_multiple, 0.0 as from_quantity,
+    4.0 as unit_cost, true as is_current
+from (values ('acme', 24.0, 12.0), ('bell', 10.0, 5.0));
 create table marts.fct_demand as
 select
     item_id, location_id, event_at::date as period_start, quantity::double as quantity, quantity::double as recorded_quantity,

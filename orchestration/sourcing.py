@@ -1,0 +1,174 @@
+"""From whom to buy: where several suppliers sell an item, each purchase goes to the one, or is shared by the two, that cost least."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from models.domain import SERIES, Floats, OrderLine
+from models.procurement.sourcing import Choice, Need, Offer, source
+from models.replenishment.constraints import Constraint
+from models.replenishment.lead_times import believed
+from models.replenishment.plan import Plan
+from orchestration.timeline import DAYS_A_PERIOD, Timeline
+
+#: Two distributions are weighed outcome by outcome, so a few dozen draws of each say enough.
+DRAWS = 40
+#: Another supplier must save this share of what the line costs: nobody changes supplier for pennies.
+WORTH = 0.01
+#: Units a day that even an item nobody is expected to buy is thought to sell, so that its need has an end.
+LEAST_DEMAND = 1e-3
+TERMS = {
+    "kind": pl.String, "item_id": pl.String, "location_id": pl.String, "from_id": pl.String, "unit_cost": pl.Float64,
+    "quantity": pl.Float64,
+}  # fmt: skip
+#: What every supplier asks for an item that more than one of them sells, with the freight of the cheapest lane.
+OFFERS = """
+    with lanes as (
+        select from_id, to_id, item_id, min(freight_per_kg) as freight_per_kg from marts.dim_lanes where is_current group by all
+    ),
+    shared as (
+        select item_id from marts.dim_supplier_terms where is_current and unit_cost is not null
+        group by item_id having count(distinct supplier_id) > 1
+    )
+    select
+        place.item_id, place.location_id, terms.supplier_id as from_id, 'purchase' as kind,
+        cast(max(terms.lead_time_days) as double) as lead_time_days,
+        coalesce(max(terms.moq), 0) as moq,
+        coalesce(max(terms.order_multiple), place.order_multiple) as order_multiple,
+        coalesce(any_value(coalesce(own.freight_per_kg, lane.freight_per_kg)) * place.weight_kg, 0) as freight_per_unit,
+        list(struct_pack(units := terms.from_quantity, price := terms.unit_cost) order by terms.from_quantity) as breaks
+    from marts.dim_item_locations as place
+    inner join shared on place.item_id = shared.item_id
+    inner join marts.dim_supplier_terms as terms
+        on terms.item_id = place.item_id and terms.is_current and terms.unit_cost is not null
+    left join lanes as own on own.from_id = terms.supplier_id and own.to_id = place.location_id and own.item_id = place.item_id
+    left join lanes as lane on lane.from_id = terms.supplier_id and lane.to_id = place.location_id and lane.item_id is null
+    where place.kind = 'purchase'
+    group by place.item_id, place.location_id, terms.supplier_id, place.order_multiple, place.weight_kg
+    order by all
+"""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """One supplier's offer for an item at a place, and the whole periods it promises to take."""
+
+    offer: Offer
+    periods: int
+
+
+@dataclass(frozen=True)
+class Sourced:
+    """One purchase line and what takes its place: the same need at another supplier, or shared by two. saving: expected money."""
+
+    usual: OrderLine
+    lines: tuple[OrderLine, ...]
+    saving: float
+
+
+def read_offers(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """What every supplier asks for the items that more than one of them sells; one row an item, location and supplier."""
+    return con.execute(OFFERS).pl()
+
+
+@dataclass(frozen=True)
+class Buyer:
+    """What a choice of supplier needs beside the plan.
+
+    rows: the planned rows of dim_item_locations. past: one line an order so far, as models.replenishment.lead_times.believed asks.
+    limits: the planner's, which a change must keep. settled: suppliers with a least order value, which the plan has already met.
+    """
+
+    rows: pl.DataFrame
+    past: pl.DataFrame
+    timeline: Timeline
+    unmet: Literal["lost", "backlog"]
+    limits: Sequence[Constraint]
+    settled: Collection[str]
+
+    def choose(self, made: Plan, offers: pl.DataFrame) -> list[OrderLine]:
+        """The plan's lines, each purchase of an item with several suppliers given to those who cost least in expectation.
+
+        offers: see read_offers. A line stays as it is where the planner set its quantity, where no change is worth its while, where a
+        limit leaves no room for it, and where a supplier has a least order value.
+        """
+        facts = {(row["item_id"], row["location_id"]): row for row in made.explanations.iter_rows(named=True)}
+        economics = {(row["item_id"], row["location_id"]): row for row in self.rows.iter_rows(named=True)}
+        rivals = self._rivals(offers.filter(~pl.col("from_id").is_in(list(self.settled))))
+        found = []
+        for line in made.lines:
+            at = line.item_id, line.location_id
+            if line.kind == "purchase" and line.from_id in rivals.get(at, {}) and not facts[at]["override_reason"]:
+                found += list(self._better(line, self._need(line, facts[at], economics[at]), rivals[at]))
+        return self._within(made.lines, sorted(found, key=lambda one: -one.saving))
+
+    def _rivals(self, offers: pl.DataFrame) -> dict[tuple[str, str], dict[str, Rival]]:
+        """What can be had from whom, by item and location, then supplier."""
+        days = DAYS_A_PERIOD[self.timeline.grain]
+        took = believed(offers, self.past, days, DRAWS, seed=0)
+        found: dict[tuple[str, str], dict[str, Rival]] = {}
+        for row, periods in zip(offers.iter_rows(named=True), took, strict=True):
+            arrives, often = np.unique(periods, return_counts=True)
+            breaks = ((0.0, row["breaks"][0]["price"]), *((step["units"], step["price"]) for step in row["breaks"][1:]))
+            offer = Offer(
+                row["from_id"], arrives.astype(np.float64) * days, often / often.sum(), breaks, row["freight_per_unit"],
+                moq=row["moq"], multiple=row["order_multiple"],
+            )  # fmt: skip
+            promised = math.ceil((row["lead_time_days"] or days) / days - 1e-9)
+            found.setdefault((row["item_id"], row["location_id"]), {})[row["from_id"]] = Rival(offer, promised)
+        return found
+
+    def _need(self, line: OrderLine, fact: Mapping[str, Any], economics: Mapping[str, Any]) -> Need:
+        """When the shelf is empty without the line, how fast it sells, and what lateness and earliness cost."""
+        days = DAYS_A_PERIOD[self.timeline.grain]
+        daily = max(fact["expected_demand"] / (fact["window"] * days), LEAST_DEMAND)
+        late = economics["shortage_cost"] / (days if self.unmet == "backlog" else 1)
+        first_day = max(fact["position"], 0.0) / daily
+        return Need(line.quantity, first_day, daily, late, economics["holding_cost"] / days, self.unmet)
+
+    def _better(self, line: OrderLine, need: Need, rivals: Mapping[str, Rival]) -> Iterator[Sourced]:
+        """The cheapest way to meet the line's need, where it beats the usual supplier by enough."""
+        usual = source([rivals[line.from_id].offer], need)
+        best = source([rival.offer for rival in rivals.values()], need)
+        saving = usual.expected_cost - best.expected_cost
+        if saving > WORTH * line.value and {name for name, _ in best.parts} != {line.from_id}:
+            yield Sourced(line, tuple(self._lines(line, best, rivals, saving)), saving)
+
+    def _lines(self, line: OrderLine, choice: Choice, rivals: Mapping[str, Rival], saving: float) -> Iterator[OrderLine]:
+        """The choice as order lines: the first keeps the need's own intent key, a second one names its supplier in it."""
+        shares = " and ".join(f"{quantity:g} from {name}" for name, quantity in choice.parts)
+        why = f"{shares} instead of {line.quantity:g} from {line.from_id}: {saving:,.2f} less in expected cost of goods, waiting, holding."
+        for name, quantity in choice.parts:
+            rival, is_first = rivals[name], name == choice.parts[0][0]
+            parts = {**line.parts, "supplier_choice": quantity - line.quantity} if is_first else {"supplier_choice": quantity}
+            yield replace(
+                line, from_id=name, quantity=quantity, unit_cost=rival.offer.price(quantity), parts=parts,
+                reason=f"{line.reason} {why}", due_on=self.timeline.shift(self.timeline.origin, rival.periods),
+                occasion="" if is_first else f"also from {name}",
+            )  # fmt: skip
+
+    def _within(self, lines: Sequence[OrderLine], found: Sequence[Sourced]) -> list[OrderLine]:
+        """The lines with every change made that the limits leave room for, the most saving first."""
+        used = self._use(lines)
+        taken: dict[str, tuple[OrderLine, ...]] = {}
+        for one in found:
+            then = used - self._use([one.usual]) + self._use(one.lines)
+            most = np.maximum([limit.at_most for limit in self.limits], used)
+            if (then <= most * (1 + 1e-9)).all():
+                taken[one.usual.intent_key], used = one.lines, then
+        return [new for line in lines for new in taken.get(line.intent_key, (line,))]
+
+    def _use(self, lines: Sequence[OrderLine]) -> Floats:
+        """How much of every limit some lines use, (limits,)."""
+        columns = ("kind", "item_id", "location_id", "from_id", "unit_cost", "quantity")
+        said = pl.DataFrame([{name: getattr(line, name) for name in columns} for line in lines], schema=TERMS)
+        facts = self.rows.select(*SERIES, *(name for name in ("category", "weight_kg") if name in self.rows.columns))
+        rows = said.join(facts, on=list(SERIES), how="left", maintain_order="left")
+        return np.array([float(limit.limit(rows).use @ rows["quantity"].to_numpy()) for limit in self.limits])
