@@ -15,7 +15,9 @@ import duckdb
 import polars as pl
 import pytest
 
+from orchestration.home import Home
 from orchestration.safekeeping import table_hashes
+from orchestration.sourcing import read_offers
 
 pytestmark = [pytest.mark.line, pytest.mark.xdist_group("line")]
 STATIONS = ["land", "transform", "features", "forecast", "rehearse", "replenish", "publish"]
@@ -165,6 +167,26 @@ def test_trace_leads_from_an_order_line_to_files_and_lines(sample_home: Path, co
     found = json.loads(command("trace", line, "--home", sample_home, "--json").stdout)
     assert found["order_line_id"] == line
     assert any("erp/invoices/" in str(row) for step in found["steps"] for row in step["rows"])
+
+
+def test_a_second_supplier_s_offer_is_read_with_his_lots_prices_and_freight(sample_home: Path) -> None:
+    with Home(sample_home).connect() as con:
+        assert read_offers(con).is_empty(), "in the sample every item has one supplier"
+        con.execute("""
+            insert into marts.dim_supplier_terms by name
+            select terms.* replace ('S01' as supplier_id, 3 as moq, unit_cost / 2 as unit_cost, from_quantity + 1 as from_quantity)
+            from marts.dim_supplier_terms as terms
+            where is_current and item_id = (
+                select item_id from marts.dim_supplier_terms where is_current and supplier_id = 'S04'
+                group by item_id having count(*) = 2 limit 1
+            )
+        """)
+        offers = read_offers(con)
+    assert offers["from_id"].to_list() == ["S01", "S04"]
+    assert offers["location_id"].unique().to_list() == ["DC1"]
+    assert offers["moq"][0] == 3 and offers["freight_per_unit"].is_not_null().all()
+    his, usual = (breaks.to_list() for breaks in offers["breaks"])
+    assert [step["price"] * 2 for step in his] == pytest.approx([step["price"] for step in usual])
 
 
 def test_an_override_changes_the_next_plan_by_what_it_says_and_its_end_brings_the_system_s_own_back(
