@@ -292,9 +292,9 @@ def collect(store: Store, partners: Mapping[str, Partner], now: datetime, tolera
 
 def waiting(partner: Partner) -> list[Path]:
     """The files in a partner's `in` folder, oldest name first; one whose name begins with a dot is still being written."""
-    if partner.address.startswith(("http://", "https://")):
+    if partner.place is None:
         return []
-    return sorted(path for path in (Path(partner.address) / "in").glob("[!.]*") if path.is_file())
+    return sorted(path for path in (partner.place / "in").glob("[!.]*") if path.is_file())
 
 
 def _bytes(path: Path) -> bytes:

@@ -31,7 +31,8 @@ FILE = "partners.yml"
 class Partner:
     """A supplier, or a location that ships to others, as the sending station knows it.
 
-    address: a folder, where messages appear under `out` and answers are read from `in`, or an http(s) URL that takes a POST.
+    address: a folder, where messages appear under `out`, or an http(s) URL that takes a POST. folder: where its answers wait under
+    `in`, put there by the partner, its gateway, or by us when an answer came with the response to a POST; the address where it is one.
     form: x12, or email for a partner that reads only mail. party and ours: both ends of an X12 envelope. mailbox: where mail
     goes. usage: P for production, T for test; answers must say the same. receipts: whether it wants a 997 for what it sends us.
     """
@@ -45,6 +46,18 @@ class Partner:
     mailbox: str = ""
     usage: Literal["P", "T"] = "P"
     receipts: bool = False
+    folder: str = ""
+
+    @property
+    def is_online(self) -> bool:
+        """Whether messages leave by HTTP."""
+        return self.address.startswith(("http://", "https://"))
+
+    @property
+    def place(self) -> Path | None:
+        """The folder shared with the partner; None where there is none."""
+        shared = self.folder or ("" if self.is_online else self.address)
+        return Path(shared) if shared else None
 
     @property
     def their(self) -> Party:
@@ -59,10 +72,8 @@ class Partner:
 
 def folder_partners(partner_ids: Iterable[str], folder: Path, currency: str) -> dict[str, Partner]:
     """Partners nobody described, each with a folder of its own: X12 where the id fits on an envelope, e-mail otherwise."""
-    return {
-        name: Partner(name, str(folder / quote(name, safe=" ")), currency, "x12" if len(name) <= 15 else "email")
-        for name in sorted(set(partner_ids))
-    }
+    places = {name: str(folder / quote(name, safe=" ")) for name in sorted(set(partner_ids))}
+    return {name: Partner(name, place, currency, "x12" if len(name) <= 15 else "email", folder=place) for name, place in places.items()}
 
 
 def read_partners(folder: Path, partner_ids: Iterable[str], currency: str) -> dict[str, Partner]:

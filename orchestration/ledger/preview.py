@@ -28,17 +28,17 @@ def preview(store: Store, partners: Mapping[str, Partner], now: datetime) -> lis
     orders: dict[tuple[str, str], list[Document]] = {}
     for line in waiting:
         orders.setdefault((line.from_id, line.location_id), []).append(line)
-    folders = {Path(p.address) / DRY_RUN for p in partners.values() if not p.address.startswith(("http://", "https://"))}
-    for old in (path for folder in folders for path in folder.glob("*") if path.is_file()):
+    folders = {name: partner.place / DRY_RUN for name, partner in partners.items() if partner.place}
+    for old in (path for folder in folders.values() for path in folder.glob("*") if path.is_file()):
         old.unlink()
     written = []
     for (from_id, location_id), lines in sorted(orders.items()):
-        partner = partners.get(from_id)
-        if partner is None or Path(partner.address) / DRY_RUN not in folders:
+        if from_id not in folders:
             continue
+        partner = partners[from_id]
         for index, line in enumerate(sorted(lines, key=lambda d: d.document_id), start=1):
             line.order_id, line.line_id = f"DRY-{location_id}"[:22], str(index)
-        path = Path(partner.address) / DRY_RUN / f"{from_id}-{location_id}.{partner.suffix}"
+        path = folders[from_id] / f"{from_id}-{location_id}.{partner.suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             body = render(to_order(lines, lines, partner, 0, now.date()), partner, 1, now)

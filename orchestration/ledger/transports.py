@@ -10,9 +10,11 @@ from pathlib import Path
 
 import httpx
 
+from models.procurement.x12 import LARGEST
 from orchestration.ledger.partners import Partner
 
 TIMEOUT_SECONDS = 10.0
+X12 = "application/edi-x12"
 RETRY_STATUS = frozenset({408, 425, 429})
 
 
@@ -36,7 +38,7 @@ class Envelope:
 
 def deliver(envelope: Envelope, partner: Partner) -> None:
     """Hand the bytes over. Raises TransportError when it cannot be known that they arrived."""
-    if partner.address.startswith(("http://", "https://")):
+    if partner.is_online:
         post(envelope, partner)
     else:
         put(envelope, partner)
@@ -44,13 +46,17 @@ def deliver(envelope: Envelope, partner: Partner) -> None:
 
 def put(envelope: Envelope, partner: Partner) -> None:
     """Write the message into the partner's `out` folder, all of it or none; its name carries the control number."""
-    folder = Path(partner.address) / "out"
     name = f"{envelope.control:09d}-{envelope.document_type}-{envelope.order_id}.{partner.suffix}"
+    write(Path(partner.address) / "out", name, envelope.body)
+
+
+def write(folder: Path, name: str, body: bytes) -> None:
+    """Write a file into a folder others read, all of it or none. Raises TransportError where the disk refuses."""
     unfinished = folder / f".{name}.{uuid.uuid4().hex}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with unfinished.open("wb") as file:
-            file.write(envelope.body)
+            file.write(body)
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(folder / name)
@@ -61,13 +67,29 @@ def put(envelope: Envelope, partner: Partner) -> None:
 
 
 def post(envelope: Envelope, partner: Partner) -> None:
-    """POST the message; any 2xx is taken for arrived. A refusal for good (4xx) is final, everything else may be tried again."""
-    kind = "application/edi-x12" if partner.form == "x12" else "message/rfc822"
+    """POST the message; any 2xx is taken for arrived. A refusal for good (4xx) is final, everything else may be tried again.
+
+    An answer in X12 that comes with the response is put where the partner's answers wait, under the message's control number.
+    """
+    kind = X12 if partner.form == "x12" else "message/rfc822"
     headers = {"Content-Type": kind, "Idempotency-Key": f"{partner.ours.id}-{partner.partner_id}-{envelope.control}"}
     try:
-        answer = httpx.post(partner.address, content=envelope.body, headers=headers, timeout=TIMEOUT_SECONDS)
+        with httpx.stream("POST", partner.address, content=envelope.body, headers=headers, timeout=TIMEOUT_SECONDS) as answer:
+            said = _bounded(answer)
     except httpx.HTTPError as error:
         raise TransportError(f"{partner.address}: {error or type(error).__name__}") from error
     if answer.status_code >= 300:
         final = 300 <= answer.status_code < 500 and answer.status_code not in RETRY_STATUS
-        raise TransportError(f"{partner.address} answered {answer.status_code}: {answer.text[:200]}", final)
+        raise TransportError(f"{partner.address} answered {answer.status_code}: {said[:200].decode(errors='replace')}", final)
+    if said and partner.place and answer.headers.get("content-type", "").startswith(X12):
+        write(partner.place / "in", f"{envelope.control:09d}-answer.edi", said)
+
+
+def _bounded(answer: httpx.Response) -> bytes:
+    """What a partner says in its response, and of too much only as many bytes as show that it is."""
+    said = b""
+    for piece in answer.iter_bytes():
+        said += piece
+        if len(said) > LARGEST:
+            break
+    return said

@@ -7,6 +7,8 @@ import email
 import io
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +20,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from models.procurement.x12 import LARGEST
 from orchestration.ledger import Ledger, LedgerError, Partner
 from orchestration.ledger.outbox import ATTEMPTS
 from orchestration.ledger.schema import metadata, outbox
@@ -214,24 +217,50 @@ def test_a_supplier_with_e_mail_gets_csv_and_pdf(approved, now, tmp_path):
     assert mail["To"] == "orders@s1.example"
 
 
-@pytest.mark.parametrize(("status", "final"), [(503, False), (429, False), (404, True), (302, True)])
-def test_an_http_refusal_is_retried_only_where_that_can_help(status, final):
+@contextmanager
+def door(status: int, body: bytes = b"", kind: str = "text/plain") -> Iterator[str]:
+    """A partner's door that answers every POST alike; its URL."""
+
     class Door(BaseHTTPRequestHandler):
         def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(status)
+            self.send_header("Content-Type", kind)
             self.end_headers()
+            self.wfile.write(body)
 
         def log_message(self, *said):
             return
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    partner = Partner("S1", f"http://127.0.0.1:{server.server_port}/", "GBP")
-    with pytest.raises(TransportError, match=str(status)) as caught:
-        deliver(Envelope(1, "850", "SHP1", b"ISA"), partner)
+    yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
     server.server_close()
+
+
+@pytest.mark.parametrize(("status", "final"), [(503, False), (429, False), (404, True), (302, True)])
+def test_an_http_refusal_is_retried_only_where_that_can_help(status, final):
+    with door(status) as url, pytest.raises(TransportError, match=str(status)) as caught:
+        deliver(Envelope(1, "850", "SHP1", b"ISA"), Partner("S1", url, "GBP"))
     assert caught.value.is_final is final
+
+
+@pytest.mark.parametrize(("kind", "waiting"), [("application/edi-x12", 1), ("text/html", 0)])
+def test_an_answer_that_comes_with_the_response_waits_with_the_others_once(kind, waiting, tmp_path):
+    with door(200, b"ISA*answer", kind) as url:
+        partner = Partner("S1", url, "GBP", folder=str(tmp_path / "S1"))
+        for _ in range(2):  # a resend brings the same answer
+            deliver(Envelope(7, "850", "SHP1", b"ISA"), partner)
+    answers = list((tmp_path / "S1" / "in").glob("*"))
+    assert [path.read_bytes() for path in answers] == [b"ISA*answer"] * waiting
+
+
+def test_an_endless_answer_is_cut_where_it_is_too_large_to_be_read(tmp_path):
+    with door(200, b"x" * (LARGEST + 100_000), "application/edi-x12") as url:
+        deliver(Envelope(7, "850", "SHP1", b"ISA"), Partner("S1", url, "GBP", folder=str(tmp_path / "S1")))
+    (answer,) = (tmp_path / "S1" / "in").iterdir()
+    assert LARGEST < answer.stat().st_size < LARGEST + 100_000
 
 
 def test_a_door_that_is_shut_or_a_full_disk_is_no_crash(tmp_path):
