@@ -185,9 +185,10 @@ def forecast(
     with _clear_errors():
         levels = _levels(quantiles)
         place, _ = _bring_up_to_date(world, data, home, as_of, "facts")
-        with place.writing():
+        with place.writing(), show.status(err) as tell:
             demand = planning.open_demand(place, horizon)
-            model = demand.train(demand.timeline.origin)
+            model = demand.train(demand.timeline.origin, tell)
+            tell("predicting")
             ahead = demand.predict(model, demand.timeline.origin, levels).to_frame()
         _write_parquet(ahead, out)
         report = {"rows": len(ahead), "series": len(demand.series), "first_period": demand.timeline.origin, "out": str(out)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -64,14 +64,16 @@ class Demand:
         """What was planned for each target period (promotions, events, openings, prices) as known at a midnight."""
         return self._by_target("plans_v1", targets, known_by)
 
-    def train(self, cutoff: date) -> DemandModel:
-        """Fit the pooled model on everything known at the midnight beginning `cutoff`."""
+    def train(self, cutoff: date, progress: Callable[[str], None] | None = None) -> DemandModel:
+        """Fit the pooled model on everything known at the midnight beginning `cutoff`; progress is told what is being done."""
+        if progress is not None:
+            progress("pulling the features as they were known")
         possible = [day for day in self.timeline.origins(cutoff, ORIGINS + 1)[:-1] if day > self.first]
         past = self.features_at(possible)
         rows = max(50_000, min(ROWS_A_SERIES * len(self.series), 500_000))
         spec = replace(self.timeline.spec(self.horizon), rows=rows, levels=finest_level(past))
         targets = self._periods(self.first, cutoff)
-        return fit(past, self.labels(cutoff), self.plans(targets, cutoff), spec)
+        return fit(past, self.labels(cutoff), self.plans(targets, cutoff), spec, progress)
 
     def predict(self, model: DemandModel, origin: date, levels: tuple[float, ...] = PATH_LEVELS) -> Forecast:
         """Forecast the horizon from an origin with what is known at its midnight."""

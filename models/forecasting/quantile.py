@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -157,18 +158,30 @@ class DemandModel:
         return cls(design.spec, design, booster("mean"), levels, calibration, totals, document["closed"], document["card"])
 
 
-def fit(origins: pl.DataFrame, labels: pl.DataFrame, plans: pl.DataFrame | None, spec: Spec) -> DemandModel:
+def fit(
+    origins: pl.DataFrame,
+    labels: pl.DataFrame,
+    plans: pl.DataFrame | None,
+    spec: Spec,
+    progress: Callable[[str], None] | None = None,
+) -> DemandModel:
     """Train on past origins and what was then observed.
 
     origins: one row per item, location and origin (first period to be forecast) with demand_v1's features, every series of a
     date together. labels: item_id, location_id, target_on, demand (null = unknown: never trained on; below zero counts as zero).
-    plans: item_id, location_id, target_on and plan features, or None.
+    plans: item_id, location_id, target_on and plan features, or None. progress is told what is being done.
     """
+    tell = progress or (lambda _: None)
+    tell("scaling the history")
     past = Training.of(origins, labels, plans, spec)
+    tell("training on the older past")
     early = past.bottom(past.since, EARLY_SHARE)
+    tell("aligning with the totals")
     followed, levels = past.align(early)
+    tell("calibrating on the newer past")
     honest = past.honest(early, followed)
     calibration = past.calibrate(honest)
+    tell("training on everything known")
     booster = past.bottom(past.end)
     card = {
         "method": "XGBoost, pooled, direct",
