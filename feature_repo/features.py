@@ -115,6 +115,7 @@ SIGNALS = {
     "signal_weather": ("the signal's own unit", "last weather reading: mean temperature"),
     "signal_fuel_price": ("currency per litre or gallon", "last fuel price"),
     "signal_consumer_confidence": ("index points", "last consumer confidence or consumer price index"),
+    "signal_unemployment": ("percent", "last unemployment rate"),
     "signal_search_interest": ("index points", "last search interest"),
     "signal_competitor_price": ("currency per unit or ratio", "last competitor price"),
 }
@@ -122,6 +123,12 @@ SIGNALS = {
 region_signals = _view(
     "region_signals", "feat_signals", [region], "signals from outside, last observation by region; null where a world lacks one",
     {name: (Float32, unit, text) for name, (unit, text) in SIGNALS.items()},
+)  # fmt: skip
+
+location_signals = _view(
+    "location_signals", "feat_location_signals", [location],
+    "signals from outside about one location, last observation; null where a world lacks one",
+    {"competitor_distance_m": (Float32, "m", "how far away the competitor is that opened last")},
 )  # fmt: skip
 
 plan_at_target = _view(
@@ -147,7 +154,8 @@ demand_observed = _view(
 
 ENTITIES = [item, location, supplier, lane, region, target]
 VIEWS = [
-    demand_stats, item_attributes, price_now, stock_now, supplier_lead_times, region_signals, plan_at_target, demand_observed,
+    demand_stats, item_attributes, price_now, stock_now, supplier_lead_times, region_signals, location_signals, plan_at_target,
+    demand_observed,
 ]  # fmt: skip
 SERVICES = [
     FeatureService(name=name, features=[*views], description=description, owner=owner)
@@ -156,7 +164,7 @@ SERVICES = [
         ("plans_v1", [plan_at_target], "what is planned for a day in the horizon", PLANNING),
         ("labels_v1", [demand_observed], "what the demand model learns", PLANNING),
         (
-            "replenishment_v1", [stock_now, supplier_lead_times, region_signals],
+            "replenishment_v1", [stock_now, supplier_lead_times, region_signals, location_signals],
             "what a replenishment decision looks at besides the forecast", PURCHASING,
         ),
     )

@@ -6,6 +6,9 @@ and writes the difference, so it goes by content, never by a high-water mark tha
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,32 +19,37 @@ import pyarrow as pa
 from feast import FeatureStore, FeatureView
 from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.infra.online_stores.helpers import _mmh3, compute_table_id
+from feast.types import Bool, FeastType, Float32, Int64, String, UnixTimestamp
 from feast.utils import _convert_arrow_to_proto
 
 from feature_repo.asof import FeatureRows, quote
-from feature_repo.sources import relation, row_id
+from feature_repo.sources import column_types, relation, row_id
 from feature_repo.warehouse import open_warehouse
 
 BATCH = 10_000
+#: A Feast type as DuckDB keeps it among the served rows; a key that is a time is a day.
+KEPT: dict[FeastType, str] = {Float32: "FLOAT", Int64: "BIGINT", String: "VARCHAR", Bool: "BOOLEAN", UnixTimestamp: "DATE"}
 
 
-def materialize_online(store: FeatureStore, now: datetime) -> int:
+def materialize_online(store: FeatureStore, now: datetime, is_settled: Callable[[], bool] = lambda: False) -> int:
     """Bring every online view up to what was known at `now` (UTC), and return how many rows were written or deleted.
 
-    Views about a target day serve that day and later. Rows pushed since, with a later event or known time, keep serving. If it fails,
-    what was served before goes on serving, and the next call does the rest.
+    Views about a target day serve that day and later. Rows pushed since, with a later event or known time, keep serving; once
+    `is_settled` says that the warehouse has been told of every event, only those known after `now` do, and what it refused ends.
+    If it fails, what was served before goes on serving, and the next call does the rest. Raises LookupError for a missing table.
     """
-    return sum(_refresh(store, view, now) for view in store.list_feature_views() if view.online)
+    return sum(_refresh(store, view, now, is_settled) for view in store.list_feature_views() if view.online)
 
 
 def push(store: FeatureStore, view_name: str, rows: pl.DataFrame) -> int:
     """Serve rows of a view before the warehouse knows them, such as an event just received; returns how many were newer than the served.
 
     rows: the view's join keys, all its features and its times (naive times are UTC). They serve until the warehouse knows as much.
+    The warehouse is not opened, so a run that writes to it is neither waited for nor disturbed.
     """
     view = _view(store, view_name)
-    with _open(store) as con:
-        con.execute(f"CREATE TEMP TABLE told AS {_rows(con, store, view).last(None, _literal(datetime(1, 1, 1)))}")
+    with _alone(store) as con:
+        _create_told(con, view)
         expected = [name for name, *_ in con.execute("DESCRIBE told").fetchall()]
         if set(rows.columns) != set(expected):
             raise LookupError(f"rows pushed to {view_name} need exactly the columns {expected}; they have {rows.columns}")
@@ -64,21 +72,23 @@ def delete_entity(store: FeatureStore, join_key: str, value: str) -> int:
     deleted = 0
     for view in store.list_feature_views():
         if view.online and join_key in view.join_keys:
-            with _open(store) as con:
-                _load_told(con, store, view, None)
+            with _alone(store) as con:
+                _create_told(con, view)
                 _load_served(con, store, view)
                 con.execute(f"CREATE TEMP TABLE next AS FROM served WHERE CAST({quote(join_key)} AS VARCHAR) <> ?", [value])
                 deleted += _serve(con, store, view)
     return deleted
 
 
-def _refresh(store: FeatureStore, view: FeatureView, now: datetime) -> int:
-    with _open(store) as con:
+def _refresh(store: FeatureStore, view: FeatureView, now: datetime, is_settled: Callable[[], bool]) -> int:
+    with _alone(store, store.config.offline_store.path) as con:
         _load_told(con, store, view, now)
         _load_served(con, store, view)
         con.execute(f"""
             CREATE TEMP TABLE kept AS SELECT served.* FROM served LEFT JOIN told USING ({_keys(view)})
             WHERE served.is_pushed AND coalesce({_version(view, "served")} > {_version(view, "told")}, true)""")
+        if con.execute("SELECT 1 FROM kept LIMIT 1").fetchone() and is_settled():
+            con.execute(f"DELETE FROM kept WHERE {quote(_times(view)[-1])} <= {_literal(now)}")
         con.execute(f"""
             CREATE TEMP TABLE next AS FROM kept UNION ALL BY NAME
             SELECT *, false AS is_pushed FROM told ANTI JOIN kept USING ({_keys(view)})""")
@@ -95,17 +105,24 @@ def _serve(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: FeatureVie
     if gone:
         _delete(store, view, [key for key, *_ in gone])
     path = _served_file(store, view)
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".part")
     con.execute(f"COPY next TO '{str(aside).replace(chr(39), chr(39) * 2)}' (FORMAT parquet)")
     aside.replace(path)
     return len(changed) + len(gone)
 
 
-def _load_told(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: FeatureView, now: datetime | None) -> None:
-    """Table `told`: each key's answer at Now, or no row at all without a Now."""
-    con.execute(f"CREATE TEMP TABLE told AS {_rows(con, store, view).last(None, _literal(now or datetime(1, 1, 1)))}")
-    if now and "target_on" in view.join_keys:
+def _create_told(con: duckdb.DuckDBPyConnection, view: FeatureView) -> None:
+    """Table `told`, empty: the view's keys, features and times."""
+    columns = [f"{quote(field.name)} {KEPT[field.dtype]}" for field in (*view.entity_columns, *view.features)]
+    columns += [f"{quote(name)} TIMESTAMP WITH TIME ZONE" for name in _times(view)]
+    con.execute(f"CREATE TEMP TABLE told ({', '.join(columns)})")
+
+
+def _load_told(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: FeatureView, now: datetime) -> None:
+    """Table `told`: each key's answer at Now."""
+    _create_told(con, view)
+    con.execute(f"INSERT INTO told BY NAME {_rows(con, store, view).last(None, _literal(now))}")
+    if "target_on" in view.join_keys:
         con.execute(f"DELETE FROM told WHERE target_on < CAST({_literal(now)} AS DATE)")
 
 
@@ -161,14 +178,21 @@ def _rows(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: FeatureView
     if source is None:
         raise LookupError(f"view {view.name} has no batch source, so there is nothing to serve")
     keys, features = ({name: name for name in names} for names in (view.join_keys, [feature.name for feature in view.features]))
+    column_types(con, source, str(store.config.repo_path))  # says what to do where the table is missing
     place = relation(source, str(store.config.repo_path))
     known = source.created_timestamp_column or None
     return FeatureRows(place, keys, features, source.timestamp_field, known, row_id=row_id(con, source))
 
 
-def _open(store: FeatureStore) -> Any:
-    settings = store.config.offline_store
-    return open_warehouse(settings.path, memory_limit=settings.memory_limit, spill=settings.spill)
+@contextmanager
+def _alone(store: FeatureStore, warehouse: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to what is served (and to the warehouse, if given) while no other process changes it; a killed one lets go."""
+    settings, folder = store.config.offline_store, _served_folder(store)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".writing").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with open_warehouse(warehouse, memory_limit=settings.memory_limit, spill=settings.spill) as con:
+            yield con
 
 
 def _view(store: FeatureStore, name: str) -> FeatureView:
@@ -180,9 +204,14 @@ def _view(store: FeatureStore, name: str) -> FeatureView:
 
 def _version(view: FeatureView, table: str) -> str:
     """The (event, known) order of a row, as SQL; null where the row is missing."""
-    source = view.batch_source
-    times = [f"{table}.{quote(name)}" for name in (source.timestamp_field, source.created_timestamp_column) if name] if source else []
+    times = [f"{table}.{quote(name)}" for name in _times(view)]
     return f"CASE WHEN {times[0]} IS NOT NULL THEN row({', '.join(times)}) END"
+
+
+def _times(view: FeatureView) -> list[str]:
+    """The columns with a row's event time, and its known time where the view has one of its own."""
+    source = view.batch_source
+    return [name for name in (source.timestamp_field, source.created_timestamp_column) if name] if source else []
 
 
 def _keys(view: FeatureView) -> str:
@@ -194,5 +223,9 @@ def _literal(time: datetime) -> str:
     return f"TIMESTAMP '{utc.isoformat(sep=' ')}'"
 
 
+def _served_folder(store: FeatureStore) -> Path:
+    return Path(str(store.config.repo_path)) / "served"
+
+
 def _served_file(store: FeatureStore, view: FeatureView) -> Path:
-    return Path(str(store.config.repo_path)) / "served" / f"{view.name}.parquet"
+    return _served_folder(store) / f"{view.name}.parquet"

@@ -151,6 +151,7 @@ def receive(
     world: WorldFolder = Path("sample_data"),
     home: HomeFolder = Path(DEFAULT_HOME),
     port: Annotated[int, typer.Option(help="Port of the webhook receiver, on loopback.")] = 8340,
+    push: Annotated[bool, typer.Option("--push", help="Also serve stock counts online at once, as feature view stock_now.")] = False,
 ) -> None:
     """Listen until stopped: message streams and signed webhooks go into the durable inbox before they are acknowledged."""
     import asyncio
@@ -160,10 +161,16 @@ def receive(
 
     with _clear_errors():
         contract = World.load(world)
-        inbox = Home.open(home, contract.world).inbox
+        place = Home.open(home, contract.world)
+        inbox = place.inbox
         kinds = intake.check_intake(contract)
         if "stream" not in kinds.values():
             raise ValueError(f"world '{contract.world}' declares no stream to listen to")
+        if push:
+            from orchestration import pushing
+
+            pushing.check(contract)
+            threading.Thread(target=pushing.follow, args=(place, contract, threading.Event()), daemon=True).start()
         threading.Thread(target=intake.serve, args=(contract, inbox), kwargs={"port": port}, daemon=True).start()
         asyncio.run(intake.receive(contract, inbox))
 

@@ -4,6 +4,7 @@
     'signal_weather': '^(weather_)?(mean_)?temperature_?c?$',
     'signal_fuel_price': '^fuel_price',
     'signal_consumer_confidence': '^(consumer_confidence|cpi)$',
+    'signal_unemployment': '^unemployment',
     'signal_search_interest': '^search_interest',
     'signal_competitor_price': '^competitor_price',
   }) }}

@@ -6,6 +6,7 @@ import dagster as dg
 
 from feature_repo.online import materialize_online
 from feature_repo.store import open_store
+from orchestration import intake
 from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.timeline import Timeline
 
@@ -13,6 +14,7 @@ FEATURE_TABLES = (
     "feat_demand",
     "feat_demand_observed",
     "feat_items",
+    "feat_location_signals",
     "feat_plans",
     "feat_prices",
     "feat_signals",
@@ -39,5 +41,7 @@ def serve(lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
     home = lakehouse.open_home()
     with home.connect(read_only=True) as con:
         now = Timeline.read(con).now_at
-    rows = materialize_online(open_store(home.warehouse, home.features), now)
+    world = lakehouse.open_world()
+    store = open_store(home.warehouse, home.features)
+    rows = materialize_online(store, now, is_settled=lambda: intake.is_landed(world, home.inbox))
     yield dg.MaterializeResult(asset_key=["features", "online_store"], metadata={"dagster/row_count": rows})

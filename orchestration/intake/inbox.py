@@ -79,6 +79,19 @@ class Inbox:
             ).fetchone()
         return int(row[0])
 
+    def after(self, source: str, last_id: int, most: int = 20_000) -> list[tuple[int, str, str, bytes]]:
+        """The messages after one that was read before, to the end of their batch or all that wait (`most` at once).
+
+        Returns (id, message id, when received in UTC, body), in order. Nothing is taken out.
+        """
+        with self._lock:
+            rows = self._connection.execute(
+                """SELECT id, message_id, received_at, body FROM messages WHERE source = ?1 AND id > ?2
+                AND id <= coalesce((SELECT min(last_id) FROM batches WHERE source = ?1 AND last_id > ?2), id) ORDER BY id LIMIT ?3""",
+                [source, last_id, most],
+            ).fetchall()
+        return [(number, message_id, received_at, bytes(body)) for number, message_id, received_at, body in rows]
+
     def drain(self, source: str, *, batch_rows: int = 20_000) -> list[str]:
         """Hand on everything that waits as deliveries `batch-<first>-<last>.jsonl`, each message in exactly one; their names."""
         while self._cut(source, batch_rows):

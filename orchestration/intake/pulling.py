@@ -53,6 +53,12 @@ def waiting(world: World, inbox: Path) -> dict[str, int]:
         return {source_id: received.waiting(source_id) for source_id, came in check_intake(world).items() if came == "stream"}
 
 
+def is_landed(world: World, inbox: Path) -> bool:
+    """Whether landing has taken everything that was ever received: nothing waits, and no delivery lies in the inbox."""
+    lying = (path for source_id, source in world.sources.items() if source.is_inbox for path in (inbox / source_id).glob("*.jsonl"))
+    return next(lying, None) is None and not any(waiting(world, inbox).values())
+
+
 def forget_landed(con: duckdb.DuckDBPyConnection, world: World, inbox: Path) -> int:
     """Remove deliveries that landing has committed, how many: their bytes are in the archive, and the inbox stays short.
 

@@ -62,7 +62,10 @@ create table marts.fct_signals as
   union all
   select 'weather_forecast_temperature_c', 'north', null, null, timestamp '2026-03-01', date '2026-03-05', 99, timestamp '2026-03-01'
   union all select 'fuel_price', 'north', null, null, timestamp '2026-02-01', date '2026-02-01', 1.4, timestamp '2026-02-03'
-  union all select 'fuel_price', 'north', null, null, timestamp '2026-02-01', date '2026-02-01', 1.5, timestamp '2026-02-20';
+  union all select 'fuel_price', 'north', null, null, timestamp '2026-02-01', date '2026-02-01', 1.5, timestamp '2026-02-20'
+  union all select 'unemployment', null, 'x', null, timestamp '2026-02-01', date '2026-02-01', 5.5, timestamp '2026-03-05'
+  union all select 'competitor_distance_m', null, 'x', null, timestamp '2025-06-01', date '2025-06-01', 900, timestamp '2025-06-01'
+  union all select 'competitor_distance_m', null, 'x', null, timestamp '2026-02-18', date '2026-02-18', 300, timestamp '2026-02-18';
 create table marts.fct_lead_times as from (values
   ('purchase', 's', timestamp '2026-01-01', timestamp '2026-01-08', timestamp '2026-01-07', timestamp '2026-01-07'),
   ('purchase', 's', timestamp '2026-01-11', timestamp '2026-01-18', timestamp '2026-01-21', timestamp '2026-01-21'),

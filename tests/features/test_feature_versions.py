@@ -136,6 +136,8 @@ def test_signals_and_stock_change_when_the_news_arrives_not_before(store: Featur
     early, late = training_frame(store, asked, "replenishment_v1").rows(named=True)
     assert (early["signal_fuel_price"], late["signal_fuel_price"]) == pytest.approx((1.4, 1.5)), "the corrected price, once corrected"
     assert (early["signal_weather"], late["signal_weather"]) == (44.0, 51.0), "observed and published, never the forecast"
+    assert (early["competitor_distance_m"], late["competitor_distance_m"]) == (900.0, 300.0), "once the competitor had opened"
+    assert (early["signal_unemployment"], late["signal_unemployment"]) == (None, None), "not published yet"
     assert early["on_hand"] == 8.0
     assert early["periods_since_stock_out"] == 20.0
     at_thirty = asked.with_columns(pl.lit(at(30)).cast(pl.Datetime("us", "UTC")).alias("event_timestamp"))

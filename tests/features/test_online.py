@@ -136,7 +136,7 @@ def test_a_failed_refresh_leaves_the_previous_values_serving(own: Path, tmp_path
     materialize_online(store, at(55.0))
     before = online(store, "demand_v1")
     change(store, "ALTER TABLE features.feat_plans RENAME TO gone")
-    with pytest.raises(duckdb.CatalogException):
+    with pytest.raises(LookupError, match=r"features\.feat_plans does not exist: run `stockhouse run`"):
         materialize_online(store, at(55.0))
     provider = store._get_provider()
     with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
