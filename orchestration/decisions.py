@@ -40,6 +40,12 @@ DECISIONS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
         "run_id": _TEXT, "as_of": _TIME, "name": _TEXT, "resource": _TEXT, "at_most": _NUMBER, "wanted": _NUMBER, "used": _NUMBER,
         "shadow_price": _NUMBER,
     },
+    "alternatives": {
+        "run_id": _TEXT, "as_of": _TIME, "item_id": _TEXT, "location_id": _TEXT, "rank": pl.Int64, "way": _TEXT, "kind": _TEXT,
+        "from_id": _TEXT, "quantity": _NUMBER, "normal_quantity": _NUMBER, "landed_unit_cost": _NUMBER, "price": _NUMBER,
+        "freight": _NUMBER, "fuel": _NUMBER, "duty": _NUMBER, "holding_in_transit": _NUMBER, "arrives_on": _DAY,
+        "extra_purchase_cost": _NUMBER, "expected_cost": _NUMBER, "total_cost": _NUMBER, "is_cheapest": pl.Boolean,
+    },
     "overrides": {
         "run_id": _TEXT, "as_of": _TIME, "kind": _TEXT, "item_id": _TEXT, "location_id": _TEXT, "from_id": _TEXT,
         "system_quantity": _NUMBER, "quantity": _NUMBER, "unit_cost": _NUMBER, "reason": _TEXT,

@@ -23,6 +23,7 @@ from models.replenishment.lead_times import believed, experienced
 from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.plan import Constraint, Plan, plan
 from models.replenishment.policies import POLICIES, QuantileOrderUpTo
+from models.replenishment.ways import Logistics, Rise
 from models.twin.scorecard import paired_difference
 from orchestration import decisions, overriding
 from orchestration.demand import Demand
@@ -44,7 +45,7 @@ from orchestration.replay import (
     replay,
 )
 from orchestration.sourcing import Buyer, read_offers
-from orchestration.timeline import DAYS_A_PERIOD
+from orchestration.timeline import DAYS_A_PERIOD, Timeline
 
 #: A rehearsal covers at least this many decision windows (lead time + review), so that every order's effect is seen several times.
 WINDOWS = 3
@@ -75,6 +76,12 @@ PRICES = """
 KEEPS = "select item_id, cast(shelf_life_days as double) as shelf_life_days from marts.dim_items where is_current"
 #: The least value of a review's purchases that a supplier takes, as the planner wrote it.
 MINIMUMS = "select scope, value from marts.fct_constraints where is_current and name = 'supplier_minimum' order by all"
+#: Prices suppliers have announced for orders of the next review: that of the first step, for which everybody pays at most.
+RISES = """
+    select item_id, supplier_id, unit_cost, cast(valid_from as date) as starts_on from marts.dim_supplier_terms
+    where not is_current and unit_cost is not null and valid_from > $now
+    qualify row_number() over (partition by item_id, supplier_id order by valid_from, from_quantity) = 1 order by all
+"""
 #: The exception of a world that keeps no stock records.
 ASSUMED_STOCK = pl.DataFrame(
     {
@@ -251,6 +258,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         breaks = con.execute(PRICES).pl()
         least = con.execute(MINIMUMS).fetchall()
         offers = read_offers(con)
+        logistics = read_logistics(con, timeline)
         known = completeness(con)
     late_units: Literal["lost", "backlog"] = "backlog" if unmet and unmet[0] == "backlog" else "lost"
     made = plan(
@@ -267,6 +275,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         constraints=limits,
         price_breaks=breaks,
         minimums=[SupplierMinimum(supplier, value) for supplier, value in least],
+        logistics=logistics,
         overrides=overriding.in_force(home, timeline.now_at, timeline.origin),
         phase=phases(demand, past.shape[1]),
     )
@@ -308,8 +317,23 @@ def read_limits(con: duckdb.DuckDBPyConnection, rows: pl.DataFrame) -> list[Cons
     return limits
 
 
+def read_logistics(con: duckdb.DuckDBPyConnection, timeline: Timeline) -> Logistics:
+    """How goods can travel and be bought now: quoted lanes, suppliers' terms, prices announced, and the planner's duty_share.
+
+    duty_share: of price and freight, for one supplier or for all. A price rises within reach if no later review can still order at
+    the old one.
+    """
+    lanes = con.execute("select * from marts.dim_lanes where is_current order by all").pl()
+    terms = con.execute("select * from marts.dim_supplier_terms where is_current order by all").pl()
+    duty = con.execute("select scope, value from marts.fct_constraints where is_current and name = 'duty_share'").fetchall()
+    following = timeline.shift(timeline.origin, timeline.review)
+    announced = con.execute(RISES, {"now": timeline.now_at}).fetchall()
+    rises = {(item, supplier): Rise(cost, starts_on) for item, supplier, cost, starts_on in announced if starts_on <= following}
+    return Logistics.of(lanes, terms, DAYS_A_PERIOD[timeline.grain], dict(duty), rises)
+
+
 def order_frames(made: Plan, run_id: str, as_of: datetime, policy: str, model: str) -> dict[str, pl.DataFrame]:
-    """The plan as decisions: order lines with other rules' quantities beside, their parts, the overrides, and what was left out and why."""
+    """The plan as decisions: order lines with other rules' quantities beside, their parts, other ways, overrides, what was left out."""
     stamp = {"run_id": run_id, "as_of": as_of}
     schema = decisions.DECISIONS
     lines = pl.DataFrame(
@@ -338,6 +362,7 @@ def order_frames(made: Plan, run_id: str, as_of: datetime, policy: str, model: s
         "explanations": pl.DataFrame(parts, schema=schema["explanations"]),
         "targets": _stamped(made.explanations, stamp),
         "limits": _stamped(made.limits, stamp),
+        "alternatives": _stamped(made.alternatives, stamp),
         "overrides": _stamped(overridden, stamp),
         "exceptions": _stamped(made.exceptions, stamp),
     }

@@ -28,17 +28,19 @@ from models.forecasting.quantile import DemandModel
 from models.procurement.disruptions import Disruption, Kind, read
 from models.procurement.documents import CANCELLED, REFUSED, REJECTED, Document
 from models.procurement.messages import MessageError
+from models.replenishment.alternatives import Rescue, rescues
 from models.replenishment.constraints import Constraint
 from models.replenishment.lead_times import believed
 from models.replenishment.minimums import SupplierMinimum
+from models.replenishment.ways import Logistics
 from orchestration import overriding, procuring, snapshots
 from orchestration.home import Home
 from orchestration.intake.inbox import FILE
 from orchestration.landing import World
 from orchestration.landing.settings import WEEKDAYS
 from orchestration.ledger import ProposalReport
-from orchestration.planning import MINIMUMS, PRICES, ROOM, read_limits, read_service_levels, tuned
-from orchestration.replanning import Planner, Rescue, State, ordered, rescued
+from orchestration.planning import MINIMUMS, PRICES, ROOM, read_limits, read_logistics, read_service_levels, tuned
+from orchestration.replanning import Planner, State, ordered, rescued
 from orchestration.replay import SAMPLES, paths_of, read_lead_times
 from orchestration.timeline import DAYS_A_PERIOD, UTC, Timeline
 
@@ -86,18 +88,18 @@ def react(home: Home, world: World) -> Reaction | None:
             return None
         with snapshot.connect() as con:
             picture = Picture.read(con, home, world, timeline, lines, happened)
-        scope, orders, rescues = picture.answer() if picture else (set(), [], [])
+        scope, orders, found = picture.answer() if picture else (set(), [], [])
         items = len(picture.items) if picture else 0
         news = [concern for concern in happened if concern.occasion not in last.get("occasions", ())]
         heard = max((concern.heard_at for concern in news), default="")
         said = {
             "state": state, "occasions": sorted(concern.occasion for concern in happened), "reasons": [concern.reason for concern in news],
-            "items": items, "rescues": [rescue.reason for rescue in rescues], "heard_at": heard,
+            "items": items, "rescues": [rescue.reason for rescue in found], "heard_at": heard,
         }  # fmt: skip
         period = timeline.review_period(timeline.origin)
         report, recorded_at = desk.ledger.react(orders, f"{REACTION} {state[:12]}", desk.now, REACTION, scope, period, said)
     seconds = (recorded_at - datetime.fromisoformat(heard)).total_seconds() if heard else None
-    return Reaction(tuple(concern.reason for concern in news), items, report, tuple(rescues), seconds)
+    return Reaction(tuple(concern.reason for concern in news), items, report, tuple(found), seconds)
 
 
 def unanswered(home: Home, world: World) -> str | None:
@@ -192,8 +194,7 @@ class Picture:
     planner: Planner
     before: State
     after: State
-    lanes: pl.DataFrame
-    terms: pl.DataFrame
+    logistics: Logistics
     happened: Sequence[Concern]
     standing: frozenset[tuple[str, str]]  # pairs with a requisition of an earlier reaction
     placed: frozenset[tuple[str, str]]  # pairs whose need of this review is ordered already
@@ -240,8 +241,7 @@ class Picture:
         events = [concern.disruption for concern in happened if concern.disruption]
         return cls(
             planner, planner.state(stocked, paths, coming.as_planned), planner.state(stocked, paths, coming.as_it_is(nodes), events),
-            con.execute("select * from marts.dim_lanes where is_current").pl(),
-            con.execute("select * from marts.dim_supplier_terms where is_current").pl(), happened, standing, *_held(rows, lines, timeline),
+            read_logistics(con, timeline), happened, standing, *_held(rows, lines, timeline),
         )  # fmt: skip
 
     @property
@@ -252,16 +252,17 @@ class Picture:
         """The pairs that what happened changes, the lines they should have now, and the faster ways among these."""
         planned, now = (_by_pair(self.planner.plan(state).lines) for state in (self.before, self.after))
         now = {pair: line for pair, line in now.items() if pair not in self.refused}
-        rescues = self.planner.rescues(ordered(self.before, planned.values()), ordered(self.after, now.values()), self.lanes, self.terms)
-        if rescues:
-            again = _by_pair(self.planner.plan(rescued(self.after, rescues)).lines)
+        usual, short = ordered(self.before, planned.values()), ordered(self.after, now.values())
+        found = rescues(self.planner.situation(usual), self.planner.situation(short), short.rows, self.logistics)
+        if found:
+            again = _by_pair(self.planner.plan(rescued(self.after, found)).lines)
             now = {pair: line for pair, line in again.items() if pair not in self.refused}
         changed = {pair for pair in planned.keys() | now.keys() if _units(planned, pair) != _units(now, pair)}
         more = [pair for pair in changed & now.keys() & self.placed if now[pair].quantity > _units(planned, pair)[0]]
-        extra = [self._extra(rescue) for rescue in rescues] + [self._more(now[pair], planned.get(pair)) for pair in sorted(more)]
+        extra = [self._extra(rescue) for rescue in found] + [self._more(now[pair], planned.get(pair)) for pair in sorted(more)]
         scope = changed | set(self.standing) | {(line.item_id, line.location_id) for line in extra}
         regular = [replace(now[pair], review_period=self.review_period) for pair in sorted(scope & now.keys() - self.placed)]
-        return scope, [*regular, *extra], rescues
+        return scope, [*regular, *extra], found
 
     @property
     def review_period(self) -> date:

@@ -16,6 +16,7 @@ from orchestration import decisions
 from orchestration.home import Home
 
 ORDERS_SHOWN = 12
+WAYS_SHOWN = 5
 #: From so many columns on there is room for the reasons inside the table of orders.
 WIDE = 150
 
@@ -95,6 +96,9 @@ def run_result(home: Home, report: dict[str, Any], until: str) -> Group:
         limits = decisions.latest(home.decisions, "limits")
         if limits is not None and (limits["shadow_price"] > 0).any():
             parts.append(limit_table(limits.filter(pl.col("shadow_price") > 0)))
+        ways = decisions.latest(home.decisions, "alternatives")
+        if lines is not None and ways is not None and ways.filter(run_id=lines["run_id"][0], is_cheapest=True)["rank"].max():
+            parts.append(way_table(ways))
     parts.append(Text(_summary(report)))
     if until == "publish":
         parts.append(Text(_next_steps(home)))
@@ -155,6 +159,25 @@ def limit_table(limits: pl.DataFrame) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for row in limits.sort("shadow_price", descending=True).iter_rows(named=True):
         table.add_row(row["name"], f"{row['wanted']:,.0f}", f"{row['at_most']:,.0f}", f"{row['shadow_price']:,.3f}")
+    return table
+
+
+def way_table(ways: pl.DataFrame) -> Table:
+    """The other ways that would save most against the normal order; nothing is ordered by them unless a person does."""
+    series = ("item_id", "location_id")
+    normal = ways.filter(pl.col("rank") == 0).select(*series, normal_cost="total_cost")
+    cheaper = ways.filter(pl.col("is_cheapest") & (pl.col("rank") > 0)).join(normal, on=series)
+    cheaper = cheaper.with_columns(saves=pl.col("normal_cost") - pl.col("total_cost")).sort(-pl.col("saves"), *series)
+    table = Table(title=f"Other ways that would cost less: {len(cheaper)}, the {min(len(cheaper), WAYS_SHOWN)} that save most", padding=0)
+    for name in ("item", "to", "way"):
+        table.add_column(name)
+    for name in ("quantity", "arrives", "costs more", "saves in all"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in cheaper.head(WAYS_SHOWN).iter_rows(named=True):
+        table.add_row(
+            row["item_id"], row["location_id"], row["way"], f"{row['quantity']:,.0f}", str(row["arrives_on"]),
+            f"{row['extra_purchase_cost']:,.2f}", f"{row['saves']:,.2f}",
+        )  # fmt: skip
     return table
 
 

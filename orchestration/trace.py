@@ -138,6 +138,10 @@ class _Tracer:
         self._add("decision", "decisions.explanations", "run_id = $run_id and order_line_id = $id", mine, "part", shown=100)
         rehearsal = "run_id = (select max_by(run_id, as_of) from decisions.champions where as_of <= $as_of)"  # not every run rehearses
         self._add("decision", "decisions.champions", rehearsal, {"as_of": self.as_of}, "is_champion")
+        if "alternatives" in _tables(self.con, "decisions"):  # a warehouse of before there were any has none
+            here = {"run_id": self.line["run_id"], "item": self.item, "location": self.location}
+            at = "run_id = $run_id and item_id = $item and location_id = $location"
+            self._add("other ways", "decisions.alternatives", at, here, "rank", shown=100, order="asc")
 
     def _forecast(self) -> None:
         given = {"run_id": self.line["run_id"], "item": self.item, "locations": self.shops}

@@ -1,6 +1,7 @@
 {#
   What every fact and dimension said at a cutoff. Where the engine has table macros they live beside the marts:
-  `select * from marts.fct_demand_as_known_at(timestamp '2011-06-01')`. The grain is what stays the same from version to version.
+  `select * from marts.fct_demand_as_known_at(timestamp '2011-06-01')`. The grain is what stays the same from version to version; of a
+  dimension, what was announced but did not hold yet is left out.
 #}
 {% macro grains() %}
   {{ return({
@@ -21,12 +22,12 @@
   }) }}
 {% endmacro %}
 
-{% macro as_known_at(relation, grain, cutoff) %}
+{% macro as_known_at(relation, grain, cutoff, moment='known_at') %}
   select *
   from (
-    select *, row_number() over (partition by {{ grain | join(', ') }} order by known_at desc, is_current desc) as newest
+    select *, row_number() over (partition by {{ grain | join(', ') }} order by {{ moment }} desc, is_current desc) as newest
     from {{ relation }}
-    where known_at <= {{ cutoff }}
+    where known_at <= {{ cutoff }} and {{ moment }} <= {{ cutoff }}
   ) as known
   where newest = 1
 {% endmacro %}
@@ -43,7 +44,7 @@
       {%- set relation = adapter.get_relation(database=target.database, schema='marts', identifier=mart) -%}
       {%- if relation is not none %}
         create or replace macro {{ relation.incorporate(path={'identifier': mart ~ '_as_known_at'}) }}(cutoff) as table
-        {{ as_known_at(relation, grain, 'cutoff') }};
+        {{ as_known_at(relation, grain, 'cutoff', 'valid_from' if mart.startswith('dim_') else 'known_at') }};
       {%- endif -%}
     {%- endfor -%}
   {%- endif -%}

@@ -1,15 +1,12 @@
-"""What a unit really costs by the time it can be sold, and which way of getting it is cheapest in money."""
+"""What a unit really costs by the time it can be sold: its price and all it takes to bring it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
-import polars as pl
 
-from models.domain import Floats, Situation
-from models.replenishment.projection import project, required_horizon
+from models.domain import Floats
 
 
 @dataclass(frozen=True)
@@ -26,16 +23,20 @@ class LandedCost:
     def total(self) -> Floats:
         return self.price + self.freight + self.fuel + self.duty + self.holding_in_transit
 
+    def __add__(self, onward: LandedCost) -> LandedCost:
+        """The cost after one more lane, whose own price is zero."""
+        return LandedCost(*(getattr(self, part.name) + getattr(onward, part.name) for part in fields(self)))
+
 
 def landed_cost(
-    price: Floats,
+    price: Floats | float,
     *,
-    weight_kg: Floats,
-    freight_per_kg: Floats,
-    fuel_share: Floats,
-    fuel_index: float = 1.0,
-    volume_m3: Floats | None = None,
-    freight_per_m3: Floats | None = None,
+    weight_kg: Floats | float,
+    freight_per_kg: Floats | float,
+    fuel_share: Floats | float,
+    fuel_index: Floats | float = 1.0,
+    volume_m3: Floats | float | None = None,
+    freight_per_m3: Floats | float | None = None,
     duty_share: Floats | float = 0.0,
     transit_periods: Floats | float = 0.0,
     holding: Floats | float = 0.0,
@@ -46,63 +47,18 @@ def landed_cost(
     fuel_index: fuel's price now over its price when the rate was agreed. duty is paid on price and freight. holding: money a unit
     and period, transit_periods: how long it travels. All (N,) or numbers. Raises ValueError for a negative part.
     """
-    rate = weight_kg * freight_per_kg
+    paid = np.asarray(price, dtype=np.float64)
+    rate = np.asarray(weight_kg, dtype=np.float64) * freight_per_kg
     if volume_m3 is not None and freight_per_m3 is not None:
-        rate = np.maximum(rate, volume_m3 * freight_per_m3)
+        rate = np.maximum(rate, np.asarray(volume_m3, dtype=np.float64) * freight_per_m3)
     parts = LandedCost(
-        price=price,
+        price=paid,
         freight=rate,
-        fuel=rate * fuel_share * (fuel_index - 1.0),
-        duty=(price + rate) * duty_share,
-        holding_in_transit=np.broadcast_to(np.asarray(holding) * np.asarray(transit_periods), np.shape(price)).astype(np.float64),
+        fuel=rate * fuel_share * (np.asarray(fuel_index) - 1.0),
+        duty=(paid + rate) * duty_share,
+        holding_in_transit=np.broadcast_to(np.asarray(holding) * np.asarray(transit_periods), paid.shape).astype(np.float64),
     )
     for name in ("price", "freight", "duty", "holding_in_transit"):
-        if (getattr(parts, name) < 0).any():
+        if np.any(getattr(parts, name) < 0):
             raise ValueError(f"landed cost: {name} of row {int(np.argmin(getattr(parts, name)))} is negative")
     return parts
-
-
-@dataclass(frozen=True)
-class Alternative:
-    """One way to get an item: normal order, expedite, transfer from another location, substitute, buy ahead of a price rise.
-
-    quantity: (N,) units. unit_cost: (N,) landed, money a unit. lead_time: (N,) whole periods.
-    """
-
-    name: str
-    quantity: Floats
-    unit_cost: Floats
-    lead_time: np.ndarray
-
-
-def compare_alternatives(situation: Situation, alternatives: Sequence[Alternative], usual_unit_cost: Floats) -> pl.DataFrame:
-    """All ways in one list, in money: what each costs above the usual unit cost, and what it leaves of holding and shortage cost.
-
-    Every way is judged on the same periods: from now to the end of the slowest one's window, so an early arrival gets its due.
-    Returns row, alternative, quantity, extra_purchase_cost, expected_cost, total_cost, is_cheapest. Raises ValueError for an
-    empty list.
-    """
-    if not alternatives:
-        raise ValueError("no alternative was given to compare")
-    slowest = max(required_horizon(replace(situation, lead_time=way.lead_time)) for way in alternatives)
-    frames = []
-    for way in alternatives:
-        due = np.zeros((situation.on_hand.size, max(situation.pipeline.shape[1], int(way.lead_time.max()), 1)))
-        due[:, : situation.pipeline.shape[1]] = situation.pipeline
-        later = np.flatnonzero(way.lead_time > 0)
-        due[later, way.lead_time[later] - 1] += way.quantity[later]
-        stocked = situation.on_hand + np.where(way.lead_time == 0, way.quantity, 0.0)
-        stock, unmet = project(replace(situation, on_hand=stocked, pipeline=due), slowest)
-        economics = situation.economics
-        left = economics.holding * stock.sum(axis=2).mean(axis=1) + economics.shortage * unmet.sum(axis=2).mean(axis=1)
-        extra = way.quantity * (way.unit_cost - usual_unit_cost)
-        frames.append(
-            pl.DataFrame(
-                {
-                    "row": np.arange(stocked.size), "alternative": [way.name] * stocked.size, "quantity": way.quantity,
-                    "extra_purchase_cost": extra, "expected_cost": left, "total_cost": extra + left,
-                }
-            )
-        )  # fmt: skip
-    cheapest = pl.col("total_cost").rank("ordinal").over("row") == 1
-    return pl.concat(frames).sort("row", "total_cost", "alternative").with_columns(is_cheapest=cheapest)

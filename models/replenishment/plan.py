@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from models.domain import Floats, Integers, OrderLine, Policy, Situation
+from models.replenishment.alternatives import ALTERNATIVES, alternatives
 from models.replenishment.constraints import Constraint, Fitted, Limit, fit, smallest_conflict, unkeepable
 from models.replenishment.echelon import echelon_view
 from models.replenishment.exceptions import exception_of, find_exceptions
@@ -24,6 +25,7 @@ from models.replenishment.service import classes, implied_service_level, implied
 from models.replenishment.shelf_life import expected_waste, sellable
 from models.replenishment.situations import price_steps, situation_of, sources_of
 from models.replenishment.targets import PARTS, explain_target
+from models.replenishment.ways import Logistics
 
 __all__ = ["Constraint", "Override", "Plan", "plan"]
 
@@ -49,13 +51,15 @@ class Plan:
     lines: the orders. exceptions: item_id, location_id, kind, severity, reason. explanations: one row a planned item and location,
     ordered or not: targets, position, quantities of the legacy baselines, risks, and system_quantity, what would have been ordered
     without the planner's overrides. limits: name, resource, at_most, wanted and used of it, shadow_price (money saved by one more
-    unit of it, 0 where it does not bind). gap: how far from the best possible the cut by limits may be, as a share.
+    unit of it, 0 where it does not bind). alternatives: other ways to the same goods, see models.replenishment.alternatives. gap: how
+    far from the best possible the cut by limits may be, as a share.
     """
 
     lines: list[OrderLine]
     exceptions: pl.DataFrame
     explanations: pl.DataFrame
     limits: pl.DataFrame
+    alternatives: pl.DataFrame
     gap: float
 
     @property
@@ -83,6 +87,7 @@ def plan(
     phase: Integers | None = None,
     price_breaks: pl.DataFrame | None = None,
     minimums: Sequence[SupplierMinimum] = (),
+    logistics: Logistics | None = None,
 ) -> Plan:
     """Plan every item and location at once: locations draw on their distribution centre, which buys for all of them.
 
@@ -93,7 +98,7 @@ def plan(
     the first period belong to on_hand. history: (N, T) past demand, NaN unknown; without it the legacy baselines are left empty.
     lead_time_paths: (N, S). price_breaks: item_id, from_id, from_quantity, unit_cost. minimums: what suppliers accept at
     least. overrides: in force on the first day planned; an explanation's parts are the system's own reasons, then what the override
-    adds or takes. Rows with bad input go to the exception
+    adds or takes. logistics: how else goods can come, to list other ways beside the orders. Rows with bad input go to the exception
     list and the rest is planned. Raises ValueError for shapes that do not fit and for paths that do not cover lead time + review.
     """
     for name, given in (("paths", paths), ("history", history), ("pipeline", pipeline), ("lead_time_paths", lead_time_paths)):
@@ -106,7 +111,7 @@ def plan(
     keep = _plannable(rows, exceptions)
     rows = rows[keep]
     if rows.is_empty():
-        return Plan([], exceptions, pl.DataFrame(schema=NOTHING), pl.DataFrame(schema=LIMITS), 0.0)
+        return Plan([], exceptions, pl.DataFrame(schema=NOTHING), pl.DataFrame(schema=LIMITS), pl.DataFrame(schema=ALTERNATIVES), 0.0)
 
     def seen(rows: pl.DataFrame, paths: Floats, is_certain: np.ndarray) -> Situation:
         took = _of(lead_time_paths, keep)
@@ -201,7 +206,12 @@ def plan(
         (rule.name, rule.resource, rule.at_most, float(limit.use @ kept), float(limit.use @ quantity), fitted.shadow_price[rule.name])
         for rule, limit in zip(constraints, limits, strict=True)
     ]
-    return Plan(lines, exceptions, explanations, pl.DataFrame(told, schema=LIMITS, orient="row"), fitted.gap)
+    # What is ordered stays the normal order: a faster way costs a telephone call and a supplier's favour that no number here knows,
+    # so a person takes it from the list, or `react` when something has happened.
+    others = pl.DataFrame(schema=ALTERNATIVES)
+    if logistics is not None:
+        others = alternatives(view, asked.rows.with_columns(unit_cost=pl.Series(paid)), quantity, period_starts, logistics)
+    return Plan(lines, exceptions, explanations, pl.DataFrame(told, schema=LIMITS, orient="row"), others, fitted.gap)
 
 
 def _of(values: Any, keep: Integers) -> Any:

@@ -11,11 +11,15 @@ from orchestration.expectations import GATES, require_open
 from orchestration.ledger import Ledger
 from orchestration.planning import current_model, current_policy, lines_of, open_demand, order_frames, plan_orders
 
+READS = [["decisions", "champions"]] + [
+    ["marts", table] for table in ("fct_stock_positions", "fct_open_orders", "fct_constraints", "dim_lanes", "dim_supplier_terms")
+]
 TABLES = {
     "order_lines": "What to buy and what to move, each line with its reason, its due date and the legacy quantities beside.",
     "explanations": "The parts of every quantity; they add up to it exactly.",
     "targets": "What stock each item and location should have and why, ordered or not: level, safety stock, class, service level, risk.",
     "limits": "The planner's limits: what was wanted and used of each, and what one more unit of it would save.",
+    "alternatives": "Other ways to the same goods beside the normal order, each with its landed cost and what it leaves of other cost.",
     "overrides": "Where planners overrode the plan, and what it would have ordered by itself: what an override was worth shows here later.",
     "exceptions": "Items that could not be planned, with the reason and what to mend.",
 }
@@ -27,7 +31,7 @@ TABLES = {
         dg.AssetSpec(
             ["decisions", table],
             group_name="replenish",
-            deps=[["decisions", "champions"], ["marts", "fct_stock_positions"], ["marts", "fct_open_orders"], ["marts", "fct_constraints"]],
+            deps=READS,
             description=text,
             owners=OWNERS,
             kinds={"numpy"},

@@ -82,7 +82,7 @@ CANONICAL: dict[str, Table] = {
     "supplier_terms": _table(
         {
             "item_id*": ID, "supplier_id*": ID, "lead_time_days": NUMBER, "moq": NUMBER, "order_multiple": NUMBER,
-            "from_quantity": NUMBER, "unit_cost": NUMBER,
+            "from_quantity": NUMBER, "unit_cost": NUMBER, "starts_at": TIME,
         },
         observed=False,
         state=True,

@@ -94,9 +94,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "marts.fct_constraints": "name varchar, scope varchar, value double, is_current boolean",
         "marts.fct_demand": "item_id varchar, location_id varchar, period_start date, quantity double, is_current boolean",
         "marts.dim_lanes": "from_id varchar, to_id varchar, item_id varchar, mode varchar, transit_days double, freight_per_kg double, "
-        "is_current boolean",
+        "fuel_share double, fuel_index double, is_current boolean",
         "marts.dim_supplier_terms": "item_id varchar, supplier_id varchar, from_quantity double, lead_time_days double, moq double, "
-        "order_multiple double, unit_cost double, is_current boolean",
+        "order_multiple double, unit_cost double, valid_from timestamp, is_current boolean",
     }  # fmt: skip
     with duckdb.connect(str(place.warehouse)) as con:
         con.execute("create schema raw; create schema marts; create schema metrics; create schema decisions")
@@ -105,7 +105,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
             con.execute(f"create table {name} as select * from frame")
         for name, columns in empty.items():
             con.execute(f"create table {name} ({columns})")
-        con.execute("insert into marts.dim_lanes values ('S1', 'DC', null, 'Truck', 8, 0.2, true), ('S1', 'DC', null, 'Air', 2, 1.0, true)")
+        lanes = "('S1', 'DC', null, 'Truck', 8, 0.2, 0, 1, true), ('S1', 'DC', null, 'Air', 2, 1.0, 0, 1, true)"
+        con.execute(f"insert into marts.dim_lanes values {lanes}")
     snapshots.publish(place.warehouse, place.published, "run 1", NOW)
     return place.root
 

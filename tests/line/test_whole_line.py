@@ -189,6 +189,33 @@ def test_a_second_supplier_s_offer_is_read_with_his_lots_prices_and_freight(samp
     assert [step["price"] * 2 for step in his] == pytest.approx([step["price"] for step in usual])
 
 
+def test_other_ways_stand_beside_the_orders_and_trace_shows_them(sample_home: Path, command: Command) -> None:
+    ways = pl.DataFrame(
+        query(
+            sample_home / "derived/warehouse.duckdb",
+            """
+            select ways.item_id, ways.location_id, count(*), min(rank), count(*) filter (is_cheapest),
+                any_value(way) filter (rank = 0) = 'normal order',
+                any_value(ways.quantity) filter (rank = 0) = coalesce(any_value(lines.quantity), 0),
+                max(abs(total_cost - extra_purchase_cost - expected_cost)),
+                max(abs(landed_unit_cost - price - freight - fuel - duty - holding_in_transit)), any_value(order_line_id)
+            from decisions.alternatives as ways left join decisions.order_lines as lines using (run_id, item_id, location_id)
+            group by all order by 3 desc, 1, 2
+            """,
+        ),
+        orient="row",
+        schema=["item", "place", "ways", "first", "cheapest", "is_first_normal", "is_as_ordered", "off", "unit_off", "line"],
+    )
+    assert len(ways) > 0
+    assert ways.filter((pl.col("ways") < 2) | (pl.col("first") != 0) | (pl.col("cheapest") != 1)).is_empty()
+    assert ways["is_first_normal"].all() and ways["is_as_ordered"].all()
+    assert max(ways["off"].max(), ways["unit_off"].max()) < 1e-6  # type: ignore[type-var]
+    lines = ways["line"].drop_nulls()
+    found = json.loads(command("trace", lines[0], "--home", sample_home, "--json").stdout)
+    told = next(step for step in found["steps"] if step["link"] == "other ways")
+    assert told["rows"][0]["way"] == "normal order" and told["found"] >= 2
+
+
 def test_an_override_changes_the_next_plan_by_what_it_says_and_its_end_brings_the_system_s_own_back(
     sample_home: Path,
 ) -> None:

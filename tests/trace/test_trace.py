@@ -57,6 +57,23 @@ def test_a_warehouse_order_leads_to_the_sales_of_the_shops_it_feeds(warehouse: P
     assert rows(report, "raw rows", "raw.suppliers")[0]["supplier_id"] == "acme"
 
 
+def test_other_ways_to_the_same_goods_are_shown_the_normal_order_first(warehouse: Path, tmp_path: Path) -> None:
+    assert not rows(trace(warehouse, tmp_path, "line-3"), "other ways", "decisions.alternatives")
+    with duckdb.connect(str(warehouse)) as con:
+        con.execute(
+            """insert into decisions.alternatives by name
+            select run_id, as_of, item_id, location_id, rank, way, 17.0 as quantity, 40.0 - rank as total_cost, rank = 1 as is_cheapest
+            from decisions.order_lines, (values (1, 'from the other shop''s surplus'), (0, 'normal order')) as ways(rank, way)"""
+        )
+    report = trace(warehouse, tmp_path, "line-3")
+    shown = rows(report, "other ways", "decisions.alternatives")
+    assert [(row["way"], row["location_id"]) for row in shown] == [("normal order", "shop"), ("from the other shop's surplus", "shop")]
+    assert "way=from the other shop's surplus" in str(report)
+    with duckdb.connect(str(warehouse)) as con:
+        con.execute("drop table decisions.alternatives")  # as a home has it that ran last before there were any
+    assert trace(warehouse, tmp_path, "line-3").steps
+
+
 def test_nothing_known_after_the_decision_is_shown(warehouse: Path, tmp_path: Path) -> None:
     with duckdb.connect(str(warehouse)) as con:
         con.execute("update decisions.order_lines set as_of = timestamp '2024-10-01'")

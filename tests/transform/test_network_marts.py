@@ -10,6 +10,7 @@ import pytest
 from warehouses import Row, at, build, days, make_warehouse, query
 
 from orchestration import decisions
+from orchestration.planning import RISES
 
 
 def count(item: str, location: str, when: str, **more: object) -> Row:
@@ -137,3 +138,27 @@ def test_a_world_of_sales_alone_still_has_every_mart_and_assumed_economics(tmp_p
     assert query(warehouse, "select max(period_start), count(*) from marts.fct_demand") == [(date(2024, 1, 10), 10)]
     positions = "select on_hand, position, stock_known_at from marts.fct_stock_positions"
     assert query(warehouse, positions) == [(0.0, 0.0, None)]
+
+
+def test_an_announced_price_waits_for_its_day_and_is_no_price_of_before_it(tmp_path: Path) -> None:
+    terms = {"item_id": "cup", "supplier_id": "acme", "lead_time_days": 10.0, "row_key": 1}
+    tables: dict[str, list[Row]] = {
+        "items": [{"item_id": "cup", "known_at": at("2023-12-01")}],
+        "sales": [line("cup", "shop", 2.0, "2024-01-06 10:00")],
+        "supplier_terms": [
+            terms | {"unit_cost": 2.0, "known_at": at("2023-12-01"), "row_hash": 1},
+            terms | {"unit_cost": 3.0, "known_at": at("2024-01-05"), "starts_at": at("2024-01-20"), "row_hash": 2},
+        ],
+    }
+    warehouse = make_warehouse(tmp_path / "warehouse.duckdb", {"now_at": at("2024-01-15")}, tables)
+    build(warehouse, "staging intermediate marts", "run")
+    terms_now = "select unit_cost, known_at, valid_from from marts.dim_supplier_terms where is_current"
+    assert query(warehouse, terms_now) == [(2.0, at("2023-12-01"), at("2023-12-01"))]
+    assert query(warehouse, "select unit_cost from marts.dim_item_locations") == [(2.0,)]
+    then = "select unit_cost from marts.dim_supplier_terms_as_known_at(timestamp '{}')"
+    assert query(warehouse, then.format("2024-01-15")) == [(2.0,)]
+    assert query(warehouse, then.format("2024-01-21")) == [(3.0,)]
+    with duckdb.connect(str(warehouse), read_only=True) as con:
+        soon, late = (con.execute(RISES, {"now": day}).fetchall() for day in (at("2024-01-15"), at("2024-01-25")))
+    assert soon == [("cup", "acme", 3.0, date(2024, 1, 20))]
+    assert late == []

@@ -1,4 +1,5 @@
--- on what terms a supplier sells an item, by price break, with their history
+-- On what terms a supplier sells an item, by price break, with their history. Terms announced for a later day hold from that day on:
+-- until then they are known, and not yet current.
 with terms as (
   {{ identified(ref('stg_supplier_terms'), {'item_id': 'item', 'supplier_id': 'supplier'}) }}
 ),
@@ -6,12 +7,25 @@ with terms as (
 things as (
   select
     item_id, supplier_id, coalesce(from_quantity, 0) as from_quantity, lead_time_days, moq, order_multiple, unit_cost,
-    true as is_declared, known_at, handed_over_at, row_hash
+    true as is_declared, greatest(known_at, coalesce(starts_at, known_at)) as known_at, known_at as told_at,
+    -- two announcements for one day: the later one counts
+    case when starts_at > known_at then known_at else handed_over_at end as handed_over_at, row_hash
   from terms
+),
+
+told as (
+  select item_id, supplier_id, from_quantity, known_at as valid_from, max(told_at) as known_at
+  from things
+  group by item_id, supplier_id, from_quantity, known_at
 ),
 
 {{ history('things', ['item_id', 'supplier_id', 'from_quantity'], ['lead_time_days', 'moq', 'order_multiple', 'unit_cost']) }}
 
 select
-  item_id, supplier_id, lead_time_days, moq, order_multiple, from_quantity, unit_cost, known_at, valid_from, valid_to, is_current
+  history.item_id, history.supplier_id, lead_time_days, moq, order_multiple, history.from_quantity, unit_cost, told.known_at,
+  history.valid_from, history.valid_to,
+  history.valid_from <= {{ now_at() }} and (history.valid_to is null or history.valid_to > {{ now_at() }}) as is_current
 from history
+inner join told
+  on history.item_id = told.item_id and history.supplier_id = told.supplier_id and history.from_quantity = told.from_quantity
+    and history.valid_from = told.valid_from

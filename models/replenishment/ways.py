@@ -1,0 +1,220 @@
+"""By which ways goods can get to a place, and what a unit costs landed by each: quoted lanes, suppliers' terms, other places' surplus.
+
+Freight and transit of a way nobody quoted are composed of quoted lanes: goods that go from one place to another past the centre take
+as long and cost as much as over it; goods sent straight to a place take the supplier's time to the centre and the lane from there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Literal
+
+import polars as pl
+
+from models.domain import Floats
+from models.replenishment.landed_cost import LandedCost, landed_cost
+
+Record = Mapping[str, Any]
+
+#: What the duty on purchases is filed under where it is the same for every supplier.
+EVERY_SUPPLIER = "all"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to get goods to a row: from whom, as which kind of order, in how many periods, at what cost a unit.
+
+    unit_cost: what the order says; landed: with all it takes to bring it. most: units there are of it. saves: money every unit
+    beyond the normal order saves against buying it later, at a price that rises meanwhile.
+    """
+
+    name: str
+    kind: Literal["purchase", "transfer"]
+    from_id: str
+    periods: int
+    unit_cost: float
+    landed: LandedCost
+    moq: float
+    multiple: float
+    most: float = math.inf
+    saves: float = 0.0
+
+    @property
+    def cost(self) -> float:
+        """Landed cost of one unit."""
+        return float(self.landed.total)
+
+    def quantity(self, wanted: float) -> float:
+        """The least orderable quantity at or above what is wanted, or as much as there is."""
+        asked = math.ceil(round(max(wanted, self.moq) / self.multiple, 9)) * self.multiple
+        return asked if asked <= self.most else math.floor(self.most / self.multiple) * self.multiple
+
+
+@dataclass(frozen=True)
+class Rise:
+    """A dearer price a supplier has announced for an item, and the first day it is charged."""
+
+    unit_cost: float
+    starts_on: date
+
+
+@dataclass(frozen=True)
+class Logistics:
+    """How goods can travel and be bought, as the newest data has it.
+
+    lanes: by (from, to), the one in use first. terms: by item, one a supplier. rises: by (item, supplier), announced for orders of
+    the next review. duty_share: by supplier or EVERY_SUPPLIER, of price and freight. days_a_period: to count lead times.
+    """
+
+    lanes: Mapping[tuple[str, str], Sequence[Record]]
+    terms: Mapping[str, Sequence[Record]]
+    days_a_period: float
+    duty_share: Mapping[str, float] = field(default_factory=dict)
+    rises: Mapping[tuple[str, str], Rise] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        lanes: pl.DataFrame,
+        terms: pl.DataFrame,
+        days_a_period: float,
+        duty_share: Mapping[str, float] | None = None,
+        rises: Mapping[tuple[str, str], Rise] | None = None,
+    ) -> Logistics:
+        """From the current rows of dim_lanes and dim_supplier_terms."""
+        quoted = lanes.sort(pl.col("item_id").is_null(), "freight_per_kg", "transit_days", nulls_last=True, maintain_order=True)
+        offered = terms.filter(pl.col("lead_time_days").is_not_null()).sort("supplier_id", "from_quantity")
+        offered = offered.unique(["item_id", "supplier_id"], keep="first", maintain_order=True)
+        return cls(
+            _grouped(quoted, "from_id", "to_id"), {item: found for (item,), found in _grouped(offered, "item_id").items()}, days_a_period,
+            duty_share or {}, rises or {},
+        )  # fmt: skip
+
+    def between(self, from_id: str, to_id: str, item: str) -> list[Record]:
+        """The quoted lanes an item can take from one place to another, the one in use first."""
+        return [lane for lane in self.lanes.get((from_id, to_id), ()) if lane["item_id"] in (None, item)]
+
+    def offers(self, item: str, supplier: str, place: str) -> bool:
+        """Whether an item can be bought otherwise: by another lane, from another supplier, or before its price rises."""
+        others = (terms["supplier_id"] != supplier for terms in self.terms.get(item, ()))
+        return (item, supplier) in self.rises or any(others) or len(self.between(supplier, place, item)) > 1
+
+    def leg(self, row: Record, to_id: str, price: float, lane: Record | None = None, duty_share: float = 0.0) -> LandedCost:
+        """One lane's landed cost of a unit, from the place a row gets its goods from: by its usual lane, or by another one.
+
+        Where no tariff is quoted, the row's freight is what its freight has cost; what part of that follows fuel, nobody knows.
+        """
+        used = next(iter(self.between(row["from_id"], to_id, row["item_id"])), None) if lane is None else lane
+        days = row["lead_time_days"] if row["kind"] == "transfer" else 0.0
+        weight, tariff = row["weight_kg"], used["freight_per_kg"] if used else None
+        if used is None or weight is None or tariff is None:
+            weight, tariff = 1.0, row["freight_per_unit"] or 0.0
+            share, index = 0.0, 1.0
+        else:
+            share, index = used["fuel_share"] or 0.0, used["fuel_index"] or 1.0
+        return landed_cost(
+            price, weight_kg=weight, freight_per_kg=tariff, fuel_share=share, fuel_index=index, duty_share=duty_share,
+            transit_periods=((used or {}).get("transit_days") or days or 0.0) / self.days_a_period, holding=row["holding_cost"] or 0.0,
+        )  # fmt: skip
+
+    def duty(self, supplier: str) -> float:
+        """The duty on what a supplier sends, as a share of price and freight."""
+        return self.duty_share.get(supplier, self.duty_share.get(EVERY_SUPPLIER, 0.0))
+
+    def periods(self, days: float) -> int:
+        """Whole periods that so many days take."""
+        return math.ceil(days / self.days_a_period)
+
+
+@dataclass(frozen=True)
+class Network:
+    """The rows of some items with all the places of each, and how goods can get from one to the other.
+
+    rows: columns of dim_item_locations, each with the price its normal order is paid at, and where a place is closed
+    supplier_periods and opens_in. surplus: (N,) units each row can give away.
+    """
+
+    rows: Sequence[Record]
+    where: Mapping[tuple[str, str], int]
+    siblings: Mapping[tuple[str, str], Sequence[int]]
+    surplus: Floats
+    logistics: Logistics
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame, surplus: Floats, logistics: Logistics) -> Network:
+        records = rows.to_dicts()
+        siblings: dict[tuple[str, str], list[int]] = {}
+        for i, row in enumerate(records):
+            siblings.setdefault((row["item_id"], row["from_id"]), []).append(i)
+        return cls(records, {(row["item_id"], row["location_id"]): i for i, row in enumerate(records)}, siblings, surplus, logistics)
+
+    def normal(self, i: int) -> Way:
+        """The row's usual way."""
+        row = self.rows[i]
+        duty = self.logistics.duty(row["from_id"]) if row["kind"] == "purchase" else 0.0
+        landed = self.logistics.leg(row, row["location_id"], row["unit_cost"], duty_share=duty)
+        return Way(
+            "normal order", row["kind"], row["from_id"], row["lead_time_periods"], row["unit_cost"], landed, row["moq"] or 0.0,
+            row["order_multiple"] or 1.0,
+        )  # fmt: skip
+
+    def others(self, i: int) -> Iterator[Way]:
+        """Every way that is not the row's usual one: another place's surplus, straight from the supplier, a faster lane, another
+        supplier, the same order before its price rises."""
+        yield from self._transfers(i) if self.rows[i]["kind"] == "transfer" else self._purchases(i)
+
+    def _transfers(self, i: int) -> Iterator[Way]:
+        row, here = self.rows[i], self.normal(i)
+        for j in self.siblings[row["item_id"], row["from_id"]]:
+            other, most = self.rows[j], float(self.surplus[j])
+            if j != i and other["kind"] == "transfer" and most >= here.multiple:
+                days, place = (row["lead_time_days"] or 0) + (other["lead_time_days"] or 0), other["location_id"]
+                landed = here.landed + self.logistics.leg(other, place, 0.0)
+                yield Way(
+                    f"from {place}'s surplus", "transfer", place, self.logistics.periods(days), row["unit_cost"], landed, 0.0,
+                    here.multiple, most,
+                )  # fmt: skip
+        centre = self.where.get((row["item_id"], row["from_id"]))
+        if centre is not None and self.rows[centre]["kind"] == "purchase":
+            source, bought = self.rows[centre], self.normal(centre)
+            periods = source.get("supplier_periods", source["lead_time_periods"]) + self.logistics.periods(row["lead_time_days"] or 0)
+            landed = bought.landed + self.logistics.leg(row, row["location_id"], 0.0)
+            yield Way(
+                f"straight from {bought.from_id}", "purchase", bought.from_id, periods, bought.unit_cost, landed, bought.moq,
+                bought.multiple,
+            )  # fmt: skip
+
+    def _purchases(self, i: int) -> Iterator[Way]:
+        row, here, by = self.rows[i], self.normal(i), self.logistics
+        supplier, place, item, duty = row["from_id"], row["location_id"], row["item_id"], by.duty(row["from_id"])
+        quoted = by.between(supplier, place, item)
+        for fast in quoted[1:]:
+            saved = (quoted[0]["transit_days"] or 0) - (math.inf if fast["transit_days"] is None else fast["transit_days"])
+            if saved > 0 and row["weight_kg"] is not None and fast["freight_per_kg"] is not None:
+                periods, landed = by.periods(max(row["lead_time_days"] - saved, 0)), by.leg(row, place, here.unit_cost, fast, duty)
+                name = f"by {fast['mode']} from {supplier}"
+                yield Way(name, "purchase", supplier, periods, here.unit_cost, landed, here.moq, here.multiple)
+        for other in by.terms.get(item, ()):
+            if (theirs := other["supplier_id"]) != supplier:
+                cost = other["unit_cost"] or here.unit_cost
+                landed = by.leg({**row, "from_id": theirs}, place, cost, duty_share=by.duty(theirs))
+                yield Way(
+                    f"from {theirs} instead", "purchase", theirs, by.periods(other["lead_time_days"]), cost, landed, other["moq"] or 0.0,
+                    other["order_multiple"] or 1.0,
+                )  # fmt: skip
+        if (rise := by.rises.get((item, supplier))) is not None and rise.unit_cost > here.unit_cost:
+            dearer = by.leg(row, place, rise.unit_cost, duty_share=duty)
+            yield Way(
+                f"buy ahead of the price of {rise.starts_on}", "purchase", supplier, here.periods, here.unit_cost, here.landed, here.moq,
+                here.multiple, saves=float(dearer.total) - here.cost,
+            )  # fmt: skip
+
+
+def _grouped(frame: pl.DataFrame, *keys: str) -> dict[tuple[Any, ...], list[Record]]:
+    found: dict[tuple[Any, ...], list[Record]] = {}
+    for record in frame.iter_rows(named=True):
+        found.setdefault(tuple(record[key] for key in keys), []).append(record)
+    return found
