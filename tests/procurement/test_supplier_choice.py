@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -110,5 +111,5 @@ def test_a_choice_keeps_every_limit_the_plan_kept_and_explains_every_unit(
 def test_a_shared_line_is_kept_as_decisions_and_read_back_as_it_was() -> None:
     rows, made = bought()
     lines = buyer(rows).choose(made, offers(1, fast_price=6.0))
-    frames = order_frames(Plan(lines, made.exceptions, made.explanations, made.limits, made.gap), "run", NOW, "ours", "model")
+    frames = order_frames(replace(made, lines=lines), "run", NOW, "ours", "model")
     assert lines_of(frames["order_lines"], frames["explanations"]) == lines
