@@ -163,15 +163,20 @@ def receive(
         contract = World.load(world)
         place = Home.open(home, contract.world)
         inbox = place.inbox
-        kinds = intake.check_intake(contract)
-        if "stream" not in kinds.values():
+        intake.check_intake(contract)
+        webhooks, brokers = intake.webhooks(contract), intake.brokers(contract)
+        if not webhooks and not brokers:
             raise ValueError(f"world '{contract.world}' declares no stream to listen to")
         if push:
             from orchestration import pushing
 
             pushing.check(contract)
             threading.Thread(target=pushing.follow, args=(place, contract, threading.Event()), daemon=True).start()
-        threading.Thread(target=intake.serve, args=(contract, inbox), kwargs={"port": port}, daemon=True).start()
+        if not brokers:
+            intake.serve(contract, inbox, port=port)
+            return
+        if webhooks:
+            threading.Thread(target=intake.serve, args=(contract, inbox), kwargs={"port": port}, daemon=True).start()
         asyncio.run(intake.receive(contract, inbox))
 
 

@@ -9,12 +9,13 @@ from orchestration.intake.inbox import Inbox, Message
 from orchestration.intake.options import check_intake
 from orchestration.intake.pulling import drain, forget_landed, is_landed, pull, waiting
 from orchestration.intake.rest import pull_rest
-from orchestration.intake.streams import receive
-from orchestration.intake.webhook import receiver, serve
+from orchestration.intake.streams import brokers, receive
+from orchestration.intake.webhook import receiver, serve, webhooks
 
 __all__ = [
     "Inbox",
     "Message",
+    "brokers",
     "check_intake",
     "drain",
     "forget_landed",
@@ -27,4 +28,5 @@ __all__ = [
     "serve",
     "sweep",
     "waiting",
+    "webhooks",
 ]

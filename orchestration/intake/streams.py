@@ -26,6 +26,12 @@ log = logging.getLogger(__name__)
 FETCH_SECONDS = 1.0
 
 
+def brokers(world: World) -> dict[str, Nats | Mqtt]:
+    """The sources of a world that are fed by a message broker."""
+    found = {source_id: stream_of(world, source_id) for source_id, source in world.sources.items() if source.stream is not None}
+    return {source_id: options for source_id, options in found.items() if isinstance(options, (Nats, Mqtt))}
+
+
 async def receive(world: World, folder: Path) -> None:
     """Take in every NATS and MQTT source of the world until cancelled; a lost connection is tried again, a wrong contract stops.
 
@@ -33,14 +39,9 @@ async def receive(world: World, folder: Path) -> None:
     """
     with Inbox(folder) as inbox:
         tasks: list[Coroutine[Any, Any, None]] = []
-        for source_id, source in world.sources.items():
-            if source.stream is None:
-                continue
-            options, where = stream_of(world, source_id), world.where("sources", source_id, "stream")
-            if isinstance(options, Nats):
-                tasks.append(_patiently(consume_nats, source_id, options, inbox, where))
-            elif isinstance(options, Mqtt):
-                tasks.append(_patiently(consume_mqtt, source_id, options, inbox, where))
+        for source_id, options in brokers(world).items():
+            consume = consume_nats if isinstance(options, Nats) else consume_mqtt
+            tasks.append(_patiently(consume, source_id, options, inbox, world.where("sources", source_id, "stream")))
         if not tasks:
             raise ContractError("no source of this world is fed by NATS or MQTT", where=world.where("sources"))
         await asyncio.gather(*tasks)

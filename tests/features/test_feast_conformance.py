@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +17,7 @@ from feast.errors import SavedDatasetLocationAlreadyExists
 from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 from feast.types import Float64, String
 from feast.value_type import ValueType
+from pyarrow import pandas_compat
 
 from feature_repo.offline_store import WarehouseOfflineStore, WarehouseOfflineStoreConfig
 from feature_repo.sources import WarehouseSource
@@ -107,6 +109,23 @@ def test_a_training_set_is_saved_to_parquet_and_read_back(home: Path) -> None:
         job.persist(storage)
     job.persist(storage, allow_overwrite=True)
     assert store.get_saved_dataset("training").to_df().shape[0] == 500
+
+
+def test_no_answer_passes_through_pandas(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a data frame was made on the way")
+
+    store, end = make_store(home), START + timedelta(hours=200)
+    monkeypatch.setattr(pd.DataFrame, "__init__", refuse)
+    monkeypatch.setattr(pandas_compat, "table_to_dataframe", refuse)
+    with pytest.raises(AssertionError, match="on the way"):
+        pa.table({"a": [1]}).to_pandas()
+    job = store.get_historical_features(asked(), ["file:value", "table:value"], full_feature_names=True)
+    job.persist(SavedDatasetFileStorage(path=str(home / "training.parquet")))
+    assert pq.read_table(home / "training.parquet").equals(job.to_arrow())
+    source, columns = store.get_feature_view("table").batch_source, (["item_id"], ["value"], "event_at", "known_at")
+    for pull in (WarehouseOfflineStore.pull_latest_from_table_or_query, WarehouseOfflineStore.pull_all_from_table_or_query):
+        assert pull(store.config, source, *columns, START, end).to_arrow().num_rows
 
 
 def test_latest_and_all_rows_are_pulled_from_tables_and_files(home: Path) -> None:

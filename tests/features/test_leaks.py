@@ -12,6 +12,7 @@ from feast import Entity, FeatureStore, FeatureView, Field
 from feast.types import Float32, String
 from small_marts import CORRECTED, CORRECTED_AT, START, at
 
+from feature_repo.asof import FeatureRows, quote
 from feature_repo.features import KEY_TYPES, VIEWS
 from feature_repo.sources import WarehouseSource
 from feature_repo.store import open_store, training_frame
@@ -50,6 +51,13 @@ def test_a_late_correction_is_not_seen_before_it_was_known_and_would_be_without_
     without_cutoff(store, own, "demand_stats", "event_at", "demand_lag_1")
     leaked = store.get_historical_features(asked([day]).to_arrow(), ["leaky_demand_stats:demand_lag_1"]).to_arrow()
     assert leaked["demand_lag_1"].to_pylist() == [50.0], "the canary: without the cutoff the correction leaks, so this test can fail"
+
+
+def test_the_leak_is_found_when_the_cutoff_is_taken_out_of_the_join_itself(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = asked([CORRECTED + 1.0])
+    assert training_frame(store, frame, "demand_v1")["demand_lag_1"].item() == CORRECTED % 5 + 1
+    monkeypatch.setattr(FeatureRows, "available", property(lambda rows: f"CAST({quote(rows.event)} AS TIMESTAMP)"))
+    assert training_frame(store, frame, "demand_v1")["demand_lag_1"].item() == 50.0
 
 
 def test_a_label_is_unknown_at_its_own_origin_and_would_be_known_without_the_cutoff(own: Path, tmp_path: Path) -> None:
