@@ -55,12 +55,13 @@ class Forgotten:
 
 @dataclass
 class _Found:
-    """One delivery of one source that holds the customer: the cells that say so, by the columns they stand in."""
+    """One delivery of one source that holds the customer: the cells that say so, by the columns they stand in; and broken pieces."""
 
     source_id: str
     delivery: Delivery
     cells: dict[tuple[str, ...], set[Cells]] = field(default_factory=dict)
     rows: int = 0
+    is_in_pieces: bool = False  # of the file that are no rows
 
     def namings(self, who: StandIn) -> list[Naming]:
         return [Naming(columns, {old: who.in_cells(old) for old in found}) for columns, found in self.cells.items()]
@@ -126,7 +127,9 @@ def _search(
                 free[:] = [name for name in free if name not in {id_ for (id_,) in taken}]
                 close = cur.execute(f"SELECT DISTINCT {text} FROM src WHERE regexp_matches({text}, $1) LIMIT {SIMILAR}", [word]).fetchall()
                 similar.update(id_ for (id_,) in close)
-        yield from (one for one in found if one.cells)
+        for one in found:
+            one.is_in_pieces = any(StandIn(customer, "").in_words(reject.raw_text) != reject.raw_text for reject in one.delivery.rejects)
+        yield from (one for one in found if one.cells or one.is_in_pieces)
         for delivery in batch:
             delivery.table = None
 
