@@ -18,7 +18,7 @@ plan: {grain: day, review: weekly, lead_time_days: 7, absent_sales: zero}
 sources:
   till:
     silo: shop
-    stream: {webhook: {secret: $TILL_SECRET, message_id: line}}
+    stream: {webhook: '${TILL_SECRET}', message_id: line}
     key: [line]
     known_after: 1 day
     into: [sales: {item_id: item, location_id: store, event_at: day, quantity: qty, customer_id: who}]
@@ -48,4 +48,5 @@ def test_no_file_of_a_home_knows_who_was_forgotten(tmp_path: Path, command: Call
 def test_forgetting_needs_a_home_of_this_world(tmp_path: Path, command: Callable[..., Any]) -> None:
     (tmp_path / "world.yml").write_text(WORLD, encoding="utf-8")
     Home.open(tmp_path / "home", "other")
-    assert "belongs to world 'other'" in command("forget", tmp_path, ANN, "--home", tmp_path / "home", code=2).stderr
+    refused = command("forget", tmp_path, ANN, "--home", tmp_path / "home", code=2)
+    assert "world 'other', not 'shop'" in refused.stderr
