@@ -8,6 +8,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -278,6 +279,31 @@ def restore(source: Annotated[Path, typer.Argument(help="A file that `backup` wr
     with _clear_errors():
         place = safekeeping.restore(source, home)
         Console().print(f"restored world '{place.owner}' into {place.root}; next: stockhouse rebuild WORLD --home {home}")
+
+
+@app.command()
+def forget(
+    world: WorldFolder,
+    customer: Annotated[str, typer.Argument(help="The customer's id as the source writes it, such as 17850.")],
+    data: DataFolder = None,
+    home: HomeFolder = Path(DEFAULT_HOME),
+    as_json: AsJson = False,
+) -> None:
+    """Forget a customer: a random stand-in takes their place in state/, and no number of any plan changes.
+
+    What waits is landed first. Then every archived delivery that holds the customer is written anew, proved to land as the same rows
+    but for the stand-in, and landed again. A workbook cannot be written anew and is refused by name, with nothing changed. Killed, it
+    is finished by the next run. Other columns of those rows stay as they were delivered, such as a name the contract does not map.
+
+    Not within reach: the system that handed the customer over (delete them there first, else the next export brings them back), and
+    backups: make a new one and destroy the old. `stockhouse rebuild WORLD` writes derived/ anew, so that not even the hash is left.
+    """
+    from orchestration.forgetting import forget_customer
+
+    with _clear_errors():
+        contract = World.load(world)
+        found = forget_customer(Home.open(home, contract.world), contract, data or world, customer)
+        _emit(as_json, asdict(found), show.forgotten(found))
 
 
 @app.command()

@@ -20,7 +20,7 @@ import polars as pl
 from orchestration import overriding, planning
 from orchestration.expectations import GATES, history
 from orchestration.home import Home
-from orchestration.landing import World
+from orchestration.landing import World, privacy
 from orchestration.landing.store import Archive, read_receipts
 from orchestration.line import run_line, settings
 from orchestration.timeline import UTC
@@ -132,8 +132,9 @@ def _rebuilt(home: Home, world: Path, run: Run) -> Iterator[Home]:
     with tempfile.TemporaryDirectory(prefix="stockhouse-recompute-") as scratch:
         place = Home.open(Path(scratch), contract.world)
         link_archive(home.archive, place.archive, run.deliveries)
-        if (home.state / overriding.FILE).exists():
-            shutil.copyfile(home.state / overriding.FILE, place.state / overriding.FILE)
+        for name in (overriding.FILE, privacy.FILE):
+            if (home.state / name).exists():
+                shutil.copy(home.state / name, place.state / name)
         local = run.as_of.replace(tzinfo=UTC).astimezone(ZoneInfo(contract.timezone))
         is_midnight = (local.hour, local.minute, local.second, local.microsecond) == (0, 0, 0, 0)
         as_of = (local.date() - timedelta(days=1)).isoformat() if is_midnight else None  # else its Now came from the data

@@ -192,6 +192,17 @@ def findings(found: list[Any]) -> Table:
     return table
 
 
+def forgotten(found: Any) -> str:
+    """What a wish to be forgotten came to, in one paragraph."""
+    if found.deliveries:
+        said = f"forgotten: {found.rows:,} rows in {found.deliveries:,} deliveries of {', '.join(found.sources)} now name a stand-in."
+        said += " Make a new backup and destroy the old ones; `stockhouse rebuild` clears the last traces of the hash from derived/."
+    else:
+        said = "nothing to forget: no delivery holds this customer. Nobody of this id ever came, or was forgotten before."
+        said += f" Did you mean {' or '.join(found.similar)}?" if found.similar else ""
+    return said + (f" Not searched, world.yml no longer knows them: {', '.join(found.not_searched)}." if found.not_searched else "")
+
+
 def _summary(report: dict[str, Any]) -> str:
     stations = " · ".join(f"{name} {seconds:.1f} s" for name, seconds in report["stations"].items())
     return (

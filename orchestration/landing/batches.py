@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import duckdb
 
@@ -14,6 +14,7 @@ from orchestration.landing.expressions import parser
 from orchestration.landing.failpoints import failpoint
 from orchestration.landing.honesty import check_honesty
 from orchestration.landing.loading import Loader, manifest_row
+from orchestration.landing.privacy import key_in_use
 from orchestration.landing.report import LandReport
 from orchestration.landing.rule_sql import CompiledSource
 from orchestration.landing.sourcing import BAD_DATA, Delivery, SourceRows, look
@@ -28,11 +29,17 @@ def next_seq(cur: duckdb.DuckDBPyConnection) -> int:
     return int(row[0]) if row else 1
 
 
+def refused_source(world: World, source_id: str, columns: Mapping[str, str]) -> CompiledSource:
+    """Columns that changed can say anywhere who bought, so nothing of such rows is shown where the source names customers."""
+    personal = frozenset(columns) if world.names_customers(source_id) else frozenset[str]()
+    return CompiledSource(source_id, dict(columns), {}, [], personal)
+
+
 def _shape(delivery: Delivery) -> tuple[object, ...]:
     return list(delivery.columns.items()), delivery.missing, delivery.refused
 
 
-def _batches(deliveries: list[Delivery], world: World, source_id: str) -> Iterator[list[Delivery]]:
+def in_batches(deliveries: list[Delivery], world: World, source_id: str) -> Iterator[list[Delivery]]:
     """Neighbours of equal shape, up to a size."""
     source = world.sources[source_id]
     batch: list[Delivery] = []
@@ -65,16 +72,17 @@ def load_deliveries(
     source = world.sources[source_id]
     for delivery in deliveries:
         look(cur, source, delivery, store.incoming)
-    _drift(cur, world, source_id, deliveries, keep=keep)
+    settle_drift(cur, world, source_id, deliveries, keep=keep)
     seq = next_seq(cur)
-    for batch in _batches(deliveries, world, source_id):
+    for batch in in_batches(deliveries, world, source_id):
         try:
             rows = SourceRows(cur, world, source_id, batch)
             rows.read()
-            compiled = CompiledSource(source_id, rows.columns, {}, [])
+            compiled = refused_source(world, source_id, rows.columns)
             if not batch[0].refused:
                 with parser() as side:
                     compiled = Compiler(side, world, source_id, rows.columns).source_sql()
+                rows.hide(compiled.personal)
             receipts = [Receipt(d.sha256, d.bytes, source_id, source.silo, d.path, seq + i) for i, d in enumerate(batch)]
             try:
                 _commit(cur, world, rows, compiled, store if keep else None, receipts, careful=False)
@@ -106,7 +114,7 @@ def _commit(
     careful: bool,
 ) -> None:
     """Load one batch, archive its bytes and write its manifest lines: all of it or nothing."""
-    row = cur.execute("SELECT 1 FROM raw.manifest WHERE source_id = ? LIMIT 1", [rows.source_id]).fetchone()
+    row = cur.execute("SELECT 1 FROM raw.manifest WHERE source_id = ? AND delivery IS NOT NULL LIMIT 1", [rows.source_id]).fetchone()
     cur.execute("BEGIN")
     try:
         Loader(rows, compiled, careful=careful, is_first=row is None).load()
@@ -115,7 +123,8 @@ def _commit(
         if store is not None:
             store.keep((delivery.file, receipt) for delivery, receipt in zip(rows.deliveries, receipts, strict=True))
         failpoint("bytes archived")
-        lines = [manifest_row(world, rows.source_id, d, receipt.seq) for d, receipt in zip(rows.deliveries, receipts, strict=True)]
+        contract = world.fingerprint(rows.source_id, key_in_use(cur))
+        lines = [manifest_row(world, rows.source_id, d, r.seq, contract) for d, r in zip(rows.deliveries, receipts, strict=True)]
         cur.executemany(f"INSERT INTO raw.manifest VALUES ({', '.join('?' for _ in MANIFEST)})", lines)
         failpoint("before commit")
         cur.execute("COMMIT")
@@ -132,7 +141,7 @@ def _roll_back(cur: duckdb.DuckDBPyConnection) -> None:
             raise
 
 
-def _drift(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, deliveries: list[Delivery], *, keep: bool) -> None:
+def settle_drift(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, deliveries: list[Delivery], *, keep: bool) -> None:
     """Compare each delivery's columns with those of the one before it and do what the contract says (what was acknowledged stays)."""
     source = world.sources[source_id]
     rows = cur.execute(

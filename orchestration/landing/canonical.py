@@ -24,6 +24,10 @@ LINEAGE: dict[str, str] = {
 }
 
 
+#: Columns that name a person; they are stored as a keyed hash alone, see privacy.py.
+PERSONAL = frozenset({"customer_id"})
+
+
 @dataclass(frozen=True)
 class Table:
     """One canonical table: its columns with types, what must be there, and whether rows describe a state or an event."""

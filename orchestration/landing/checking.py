@@ -113,6 +113,7 @@ def _try_delivery(
     rows.read(ROWS)
     with parser() as side:
         compiled = Compiler(side, world, source_id, rows.columns).source_sql()
+    rows.hide(compiled.personal)
     try:
         Loader(rows, compiled, careful=False, is_first=False).load()
     except BAD_DATA:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import duckdb
 
-from orchestration.landing.canonical import CANONICAL, DAY, FLAG, NUMBER, TIME
+from orchestration.landing.canonical import CANONICAL, DAY, FLAG, NUMBER, PERSONAL, TIME
 from orchestration.landing.contract import RULE_WORDS, Value, World
 from orchestration.landing.errors import ContractError
 from orchestration.landing.expressions import Node, check_row_local, column_names, literal, parse, quote, replace_children, to_sql
@@ -30,6 +30,7 @@ class Compiler:
         self.by_lower = {name.lower(): name for name in self.columns}
         self.functions: dict[str, Function] = read_functions(con, world)
         self.locale = Locale(self.source, world.timezone)
+        self.personal: frozenset[str] = frozenset()
         self.missing: set[str] = set()  # columns the contract names and the delivery lacks (drift: evolve reads them as null)
         con.execute("DROP TABLE IF EXISTS proto")
         spec = ", ".join(f"{quote(name)} {kind}" for name, kind in self.columns.items())
@@ -39,10 +40,28 @@ class Compiler:
         """Compile everything; the first impossible thing raises ContractError with its place in world.yml."""
         skip = {reason: self._cell(text, ("skip", reason)).sql for reason, text in self.source.skip.items()}
         delivered = self._cell(self.source.delivered_at, ("delivered_at",)) if self.source.delivered_at else None
+        self.personal = self._personal()
         compiled = [self._rule(i, label, table, words, delivered) for i, (label, table, words) in enumerate(rules(self.source))]
         returning = {rule.table for rule in compiled if rule.can_return}
         compiled = [replace(rule, can_return=rule.table in returning) for rule in compiled]
-        return CompiledSource(self.source_id, dict(self.columns), skip, compiled)
+        return CompiledSource(self.source_id, dict(self.columns), skip, compiled, self.personal)
+
+    def _personal(self) -> frozenset[str]:
+        """The columns that say who bought; ContractError where that would also be a column's or a file's name."""
+        found: frozenset[str] = frozenset()
+        for index, (_, table, words) in enumerate(rules(self.source)):
+            for name in PERSONAL & words.keys():
+                at = ("into", index, table, name)
+                cell = self._cell(words[name], at)
+                headings = {self.source.unpivot.name} if self.source.unpivot else set[str]()
+                if cell.reads & {"_file", *headings}:
+                    raise ContractError(
+                        f"`{name}` is read from a name of a column or file, which is kept as it is",
+                        where=self._where(at),
+                        mend="hand it over as a cell of each row",
+                    )
+                found |= cell.reads
+        return found - ROW.keys()
 
     def _rule(self, index: int, label: str, table: str, words: dict[str, Value], delivered: Cell | None) -> CompiledRule:
         at = ("into", index, table)
@@ -64,7 +83,7 @@ class Compiler:
         row_key = f"hash({', '.join([tag, *(self._steady(name) for name in keys)])})"
         return CompiledRule(
             label, table, when, cells, known, str(lag) if lag is not None else None, delivered, row_key,
-            self.source.key is not None, f"({missing})" if missing else None, self.locale,
+            self.source.key is not None, f"({missing})" if missing else None, self.locale, self.personal,
             self._can_return(table, words),
         )  # fmt: skip
 
@@ -91,6 +110,8 @@ class Compiler:
     def _steady(self, name: str) -> str:
         """The column as the key hashes it: widths and precisions that may drift do not change who a row is."""
         kind, column = self.columns[name].upper(), quote(name)
+        if name in self.personal:
+            return quote("h:" + name)  # a hash without a key would tell, by trying, who bought
         if kind.endswith("INT") or kind == "INTEGER":
             return f"CAST({column} AS BIGINT)"
         if kind in ("FLOAT", "DOUBLE"):
@@ -117,10 +138,10 @@ class Compiler:
     def _cell(self, value: Value | None, at: tuple[str | int, ...], times: Mapping[str, str] | None = None) -> Cell:
         """A contract value as SQL: a column's name, a constant, or an expression with names resolved and functions written out."""
         if not isinstance(value, str):
-            sql = constant(value) if value is not None else "NULL"
+            sql, reads = constant(value) if value is not None else "NULL", frozenset[str]()
         elif value.lower() in self.by_lower:
             name = self.by_lower[value.lower()]
-            return Cell(quote(name), self.columns[name].upper())
+            return Cell(quote(name), self.columns[name].upper(), frozenset({name}))
         else:
             try:
                 node = parse(self.con, value)
@@ -133,8 +154,8 @@ class Compiler:
                 if "is no SQL expression" in error.what:
                     mend = f"no column of source `{self.source_id}` is called so either; it has {', '.join(list(self.columns)[:12])}"
                 raise ContractError(error.what, where=self._where(at), mend=mend) from None
-            sql = to_sql(self.con, node)
-        return Cell(sql, self._type(sql, at, times or {}))
+            sql, reads = to_sql(self.con, node), frozenset(column_names(node)) & self.columns.keys()
+        return Cell(sql, self._type(sql, at, times or {}), reads)
 
     def _type(self, sql: str, at: tuple[str | int, ...], times: Mapping[str, str]) -> str:
         local = "".join(f", CAST(NULL AS TIMESTAMP) AS {quote('v:' + name)}" for name in times)

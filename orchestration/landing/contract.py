@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
-from orchestration.landing.canonical import CANONICAL
+from orchestration.landing.canonical import CANONICAL, PERSONAL
 from orchestration.landing.errors import ContractError
 from orchestration.landing.yaml_document import read_yaml
 
@@ -253,12 +253,21 @@ class World(Strict):
     def name(self) -> str:
         return self.world
 
-    def fingerprint(self, source_id: str) -> str:
-        """A hash of all that decides which rows a source's bytes become; when it changes, landing reads the archive anew."""
+    def names_customers(self, source_id: str) -> bool:
+        """Whether any rule of the source says who bought."""
+        return any(PERSONAL & words.keys() for rule in self.sources[source_id].into for words in rule.values())
+
+    def fingerprint(self, source_id: str, key: str = "") -> str:
+        """A hash of all that decides which rows a source's bytes become; when it changes, landing reads the archive anew.
+
+        key: the fingerprint of the key that customers are hashed with; it counts where the source names customers.
+        """
         shape = self.sources[source_id].model_dump(
             mode="json", by_alias=True, exclude={"silo", "path", "url", "stream", "database", "drift"}
         )
-        rest = {"timezone": self.timezone, "functions": self.functions}
+        rest: dict[str, Any] = {"timezone": self.timezone, "functions": self.functions}
+        if self.names_customers(source_id):
+            rest["customers"] = key
         return hashlib.sha256(json.dumps([shape, rest], sort_keys=True).encode()).hexdigest()
 
 

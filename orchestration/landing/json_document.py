@@ -15,23 +15,24 @@ from orchestration.landing.rows import LONGEST_FIELD, Reject, text_table, unique
 DEEPEST_JSON = 64
 
 
-def _json_text(value: Any) -> str | None:
+def json_text(value: Any) -> str | None:
+    """A JSON value as the text of a cell; null stays null."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, _Number):
+    if isinstance(value, Number):
         return str(value)
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
-class _Number(str):
+class Number(str):
     """A JSON number exactly as it was written."""
 
     __slots__ = ()
 
 
-def _decode(text: str) -> Any:
+def decode_json(text: str) -> Any:
     """JSON whose numbers stay as written; NaN and Infinity are not JSON, and depth is bounded."""
     depth = deepest = 0
     if text.count("[") + text.count("{") > DEEPEST_JSON:
@@ -50,7 +51,7 @@ def _decode(text: str) -> Any:
                 depth -= 1
         if deepest > DEEPEST_JSON:
             raise ValueError(f"is nested more than {DEEPEST_JSON} deep")
-    return json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_refuse)
+    return json.loads(text, parse_float=Number, parse_int=Number, parse_constant=_refuse)
 
 
 def _refuse(word: str) -> Any:
@@ -68,7 +69,7 @@ def json_table(path: Path, records: str | None, nulls: Sequence[str], where: str
         text = raw.decode("utf-8", "surrogateescape")
     rejects: list[Reject] = []
     objects: list[tuple[int, dict[str, Any]]] = []
-    if records is not None or text.lstrip()[:1] == "[" or _is_one_document(text):
+    if records is not None or text.lstrip()[:1] == "[" or is_one_document(text):
         entries: Iterable[tuple[int, Any]] = enumerate(_document(text, records, where), start=1)
     else:
         entries = _json_lines(text, rejects)
@@ -85,13 +86,13 @@ def json_table(path: Path, records: str | None, nulls: Sequence[str], where: str
     empty = set(nulls)
 
     def cells(entry: dict[str, Any]) -> list[str | None]:
-        texts = (_json_text(entry.get(key)) for key in keys)
+        texts = (json_text(entry.get(key)) for key in keys)
         return [None if text is None or text in empty else str(text) for text in texts]
 
     return text_table(([*cells(entry), number] for number, entry in objects), [*columns, "_row"]), columns, rejects
 
 
-def _is_one_document(text: str) -> bool:
+def is_one_document(text: str) -> bool:
     """A pretty-printed single object: the first line alone is no JSON."""
     first = text.lstrip().partition("\n")[0].strip()
     return first in ("{", "")
@@ -99,7 +100,7 @@ def _is_one_document(text: str) -> bool:
 
 def _document(text: str, records: str | None, where: str) -> list[Any]:
     try:
-        found = _decode(text)
+        found = decode_json(text)
     except (ValueError, RecursionError) as error:
         raise ContractError(f"is no JSON document: {error}", where=where, mend="is it cut short? ask for the file again") from None
     for step in records.split(".") if records else ():
@@ -119,7 +120,7 @@ def _json_lines(text: str, rejects: list[Reject]) -> Iterator[tuple[int, Any]]:
             if len(line) > LONGEST_FIELD:
                 raise ValueError(f"has {len(line):,} characters")
             line.encode("utf-8")
-            yield number, _decode(line)
+            yield number, decode_json(line)
         except (ValueError, RecursionError) as error:
             why = "is not UTF-8" if isinstance(error, UnicodeEncodeError) else str(error)
             shown = line[:2000].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

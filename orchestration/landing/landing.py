@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from itertools import groupby
@@ -24,6 +24,7 @@ from orchestration.landing.errors import ContractError
 from orchestration.landing.expressions import quote
 from orchestration.landing.failpoints import failpoint
 from orchestration.landing.files import Drop, discover
+from orchestration.landing.privacy import PrivacyKey, key_in_use
 from orchestration.landing.records import load_records, replay_records
 from orchestration.landing.report import LandReport
 from orchestration.landing.settings import find_now, write_world
@@ -52,7 +53,7 @@ def land(
     """
     report = LandReport()
     with session(con, world, archive) as (cur, store):
-        _reland_changed(cur, world, store, progress)
+        reland_changed(cur, world, store, progress)
         for source_id in world.sources:
             drops = _drops(world, source_id, data_root, inbox, store)
             fresh = _unseen(cur, world, source_id, drops, store)
@@ -130,6 +131,8 @@ def session(con: duckdb.DuckDBPyConnection, world: World, archive: Path) -> Iter
         cur.execute(f"SET TimeZone='{world.timezone}'")
         create_tables(cur)
         create_sightings(cur)
+        if any(world.names_customers(source_id) for source_id in world.sources):
+            PrivacyKey.of(archive.parent).unlock(cur)  # beside the archive: state/privacy.key
         yield cur, store
     finally:
         cur.execute("SET disabled_optimizers=?", [before[0] if before else ""])
@@ -175,6 +178,9 @@ def _unseen(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, drops:
             copy.unlink()
             continue
         seen.add(identity)
+        if store.path(sha256).exists():  # known under another name: the archive's own, in which a customer may have been forgotten
+            copy.unlink()
+            copy = store.path(sha256)
         fresh.append(Delivery(sha256, size, drop.name, drop.stem, copy))
         failpoint("bytes copied")
     return fresh
@@ -197,36 +203,48 @@ def _replay(
             for receipt in entries:
                 report.add(source_id, replay_records(cur, receipt, store))
         elif source_id in world.sources:
-            deliveries = [Delivery(r.sha256, r.bytes, r.path, Drop(r.path, r.bytes, _never).stem, store.path(r.sha256)) for r in entries]
-            load_deliveries(cur, world, source_id, deliveries, store, report, keep=False)
+            load_deliveries(cur, world, source_id, archived(entries, store), store, report, keep=False)
+
+
+def archived(receipts: Iterable[Receipt], store: Archive) -> list[Delivery]:
+    """What was handed over, to be read from the archive."""
+    return [Delivery(r.sha256, r.bytes, r.path, Drop(r.path, r.bytes, _never).stem, store.path(r.sha256)) for r in receipts]
 
 
 def _never():  # type: ignore[no-untyped-def]
     raise AssertionError("archived bytes are read by path")
 
 
-def _reland_changed(cur: duckdb.DuckDBPyConnection, world: World, store: Archive, progress: Progress | None) -> None:
+def reland_changed(cur: duckdb.DuckDBPyConnection, world: World, store: Archive, progress: Progress | None) -> None:
     """A source whose contract changed since its rows were landed is read anew, so that raw always speaks the current contract."""
     rows = cur.execute("SELECT DISTINCT source_id, contract FROM raw.manifest WHERE contract IS NOT NULL").fetchall()
-    changed = {source_id for source_id, print_ in rows if source_id in world.sources and print_ != world.fingerprint(source_id)}
+    key = key_in_use(cur)
+    changed = {source_id for source_id, print_ in rows if source_id in world.sources and print_ != world.fingerprint(source_id, key)}
     for source_id in sorted(changed):
         if progress:
-            progress(f"{source_id}: the contract changed; reading its archive anew")
+            progress(f"{source_id}: the contract or the key of its customers changed; reading its archive anew")
         _reland_source(cur, world, store, source_id)
 
 
 def _reland_source(cur: duckdb.DuckDBPyConnection, world: World, store: Archive, source_id: str) -> None:
-    """Forget one source's rows and load them again from the archive; rows that leave the quarantine by it are marked as retried."""
+    """Forget one source's rows and load them again from the archive; rows that leave the quarantine by it are marked as retried.
+
+    Where the source names customers, such a row keeps its place but not its text: who is in it may be what has to be forgotten.
+    """
     receipts = [receipt for receipt in store.receipts() if receipt.source_id == source_id]
     cur.execute("CREATE OR REPLACE TEMP TABLE was_open AS SELECT * FROM raw.quarantine WHERE source_id = ?", [source_id])
     cur.execute("BEGIN")
     for table in (*CANONICAL, "manifest", "quarantine"):
         cur.execute(f"DELETE FROM raw.{quote(table)} WHERE source_id = ?", [source_id])
     cur.execute("DELETE FROM landing.sightings WHERE source_id = ?", [source_id])
+    cur.execute("INSERT INTO raw.manifest (source_id, contract) VALUES (?, '')", [source_id])  # killed before the end, it is done again
     cur.execute("COMMIT")
     _replay(cur, world, store, receipts, LandReport(), None)
+    cur.execute("DELETE FROM raw.manifest WHERE source_id = ? AND delivery IS NULL", [source_id])
+    text = ", NULL AS value, NULL AS raw_text" if world.names_customers(source_id) else ""
     cur.execute(
-        """INSERT INTO raw.quarantine SELECT * REPLACE ('retried' AS status) FROM was_open
-        WHERE quarantine_id NOT IN (SELECT quarantine_id FROM raw.quarantine WHERE quarantine_id IS NOT NULL)"""
+        f"""INSERT INTO raw.quarantine SELECT * REPLACE ('retried' AS status{text}) FROM was_open AS was
+        WHERE NOT EXISTS (SELECT 1 FROM raw.quarantine AS now WHERE now.source_id = was.source_id AND now.delivery = was.delivery
+          AND now.part IS NOT DISTINCT FROM was.part AND now.row_no IS NOT DISTINCT FROM was.row_no)"""
     )
     apply_discards(cur, store.folder)

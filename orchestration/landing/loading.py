@@ -11,7 +11,7 @@ import json
 from orchestration.landing.canonical import CANONICAL, LINEAGE
 from orchestration.landing.contract import World
 from orchestration.landing.expressions import literal, quote
-from orchestration.landing.rule_sql import CompiledRule, CompiledSource
+from orchestration.landing.rule_sql import CompiledRule, CompiledSource, row_text
 from orchestration.landing.sightings import note_sightings, rewrite_state
 from orchestration.landing.sourcing import Delivery, SourceRows
 
@@ -87,7 +87,6 @@ class Loader:
         """Rows that no rule takes, and pieces of the file that are no rows at all."""
         bad_skip = len(self.compiled.skip)
         if any(delivery.counts["rows_unclaimed"] for delivery in self.deliveries):
-            raw = "to_json({" + ", ".join(f"{literal(name)}: {quote(name)}" for name in self.columns) + "})"
             rule = f"CASE WHEN skip = {bad_skip} THEN {literal(BAD_SKIP)} ELSE {literal(why)} END"
             source = literal(self.source_id)
             self.con.execute(
@@ -95,7 +94,7 @@ class Loader:
                 SELECT left(md5(concat_ws('|', {source}, delivery, batch.part, u.part, _row)), 16), {source},
                   delivery, path, {_joined("u.part")}, _row, NULL, NULL, NULL, {rule}, raw_text, 'open'
                 FROM (SELECT _d, _row, {self._part(None)} AS part, {self.skip} AS skip, ({self.claim}) AS claim,
-                      left(CAST({raw} AS VARCHAR), 2000) AS raw_text FROM src) u JOIN batch USING (_d)
+                      {row_text(self.columns, self.compiled.personal)} AS raw_text FROM src) u JOIN batch USING (_d)
                 WHERE skip = {bad_skip} OR (skip IS NULL AND NOT claim)"""
             )
         for delivery in self.deliveries:
@@ -251,13 +250,13 @@ def check_counts(delivery: Delivery) -> None:
         raise AssertionError(f"{delivery.path}: claims do not add up: {c}")
 
 
-def manifest_row(world: World, source_id: str, delivery: Delivery, seq: int) -> list[object]:
-    """The delivery's line in raw.manifest, in the order of store.MANIFEST."""
+def manifest_row(world: World, source_id: str, delivery: Delivery, seq: int, contract: str) -> list[object]:
+    """The delivery's line in raw.manifest, in the order of store.MANIFEST; contract: the fingerprint it was read by."""
     c = delivery.counts
     return [
         delivery.sha256, source_id, world.sources[source_id].silo, delivery.path, delivery.stem, delivery.bytes, seq,
         c["rows_in"], c["rows_skipped"], c["rows_unclaimed"], c["rows_claimed"], c["claims"], c["rows_loaded"], c["rows_quarantined"],
         c["rows_repeated"], json.dumps(delivery.skipped, sort_keys=True), delivery.handed_over_at,
         None if delivery.refused else [f"{name} {kind}" for name, kind in delivery.columns.items()], delivery.drift or None,
-        world.fingerprint(source_id),
+        contract,
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from orchestration.landing.canonical import CANONICAL, ID, LINEAGE
+from orchestration.landing.canonical import CANONICAL, ID, LINEAGE, PERSONAL
 from orchestration.landing.errors import ContractError
 from orchestration.landing.expressions import literal, quote
 from orchestration.landing.failpoints import failpoint
@@ -28,6 +28,8 @@ def _document(source_id: str, tables: dict[str, pl.DataFrame]) -> bytes:
         if name not in CANONICAL:
             raise ContractError(f"there is no canonical table `{name}`", where=source_id)
         spec = CANONICAL[name]
+        if named := PERSONAL & set(tables[name].columns):
+            raise ContractError(f"the platform's own `{name}` name no customer, not even as {', '.join(named)}", where=source_id)
         extra = [column for column in tables[name].columns if column not in spec.columns and column not in OWN]
         missing = [column for column in spec.required if column not in tables[name].columns]
         if extra or missing:

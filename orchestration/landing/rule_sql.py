@@ -7,13 +7,14 @@ expression is wrapped in TRY, so that one bad cell spoils one row and not the qu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from orchestration.landing.canonical import CANONICAL, DAY, FLAG, NUMBER, PATH, TIME
+from orchestration.landing.canonical import CANONICAL, DAY, FLAG, NUMBER, PATH, PERSONAL, TIME
 from orchestration.landing.expressions import literal, quote
 from orchestration.landing.laws import event_column
 from orchestration.landing.locales import Locale
+from orchestration.landing.privacy import hidden
 
 NOT_NEGATIVE = frozenset({"quantity", "price", "list_price", "pack_size", "lead_time_days"})
 
@@ -24,6 +25,7 @@ class Cell:
 
     sql: str
     type: str
+    reads: frozenset[str] = frozenset()  # columns of the source
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class CompiledRule:
     is_keyed: bool
     key_missing: str | None
     locale: Locale
+    personal: frozenset[str]  # columns of the source that say who bought
     can_return: bool  # a keyed state whose time of knowing is not part of its key or content: A, B and A again are three versions
 
     def checks(self, careful: bool) -> list[Check]:
@@ -121,6 +124,9 @@ class CompiledRule:
                 typed += [
                     f"{sql} AS {quote(kind_ + name)}" for kind_, sql in zip(("v:", "u:"), self.locale.times(source, cell.type), strict=True)
                 ]
+            elif name in PERSONAL:
+                (column,) = cell.reads if cell.sql in map(quote, cell.reads) else (None,)
+                typed.append(f"{hidden(source) if column is None else quote('h:' + column)} AS {quote('v:' + name)}")
             else:
                 typed.append(f"{self.locale.cast(source, cell.type, kind)} AS {quote('v:' + name)}")
         if self.delivered:
@@ -134,7 +140,8 @@ class CompiledRule:
         kept = '("t:when" IS NULL OR "t:when".v)' if careful and self.when is not None else "true"
         checks = self.checks(careful)
         problem = "CASE " + " ".join(f"WHEN {check.sql} THEN {i}" for i, check in enumerate(checks)) + " END"
-        shown = {name: quote("x:" + name) for name in self._names()}
+        cells = self.cells | {name: cell for name, cell in (("known_at", self.known), ("delivered_at", self.delivered)) if cell}
+        shown = {name: hidden(x) if cells[name].reads & self.personal else x for name in self._names() for x in [quote("x:" + name)]}
         value = 'CASE "k:problem" ' + " ".join(
             f"WHEN {i} THEN CAST({shown[check.column]} AS VARCHAR)" for i, check in enumerate(checks) if check.column in shown
         )
@@ -146,7 +153,6 @@ class CompiledRule:
         handed = '"k:delivered"' if self.delivered else "CAST(NULL AS TIMESTAMP)"
         final = 'CASE WHEN "k:known" IS NOT NULL THEN greatest("k:known", "k:delivered") END' if self.delivered else '"k:known"'
         lag = f'CASE WHEN "k:known" IS NULL THEN INTERVAL {literal(self.lag)} END' if self.lag else "CAST(NULL AS INTERVAL)"
-        raw_text = "to_json({" + ", ".join(f"{literal(name)}: {quote(name)}" for name in columns) + "})"
         outputs = [f"{sql} AS {quote(name)}" for sql, name in zip(facts, spec.columns, strict=True)]
         return f"""
 WITH raw AS (SELECT *, {", ".join(raw)} FROM src WHERE {condition}),
@@ -158,7 +164,7 @@ judged AS (SELECT *, {problem} AS "k:problem" FROM dated)
 SELECT {", ".join(outputs)}, {final} AS known_at, {lag} AS known_lag, {handed} AS handed_over_at, "k:key" AS row_key,
   hash({literal(source_id)}, {content}) AS row_hash, _row AS row_no, _d, "k:problem" AS problem,
   {value + " END" if "WHEN" in value else "CAST(NULL AS VARCHAR)"} AS problem_value,
-  CASE WHEN "k:problem" IS NOT NULL THEN left(CAST({raw_text} AS VARCHAR), 2000) END AS raw_text{extra}
+  CASE WHEN "k:problem" IS NOT NULL THEN {row_text(columns, self.personal)} END AS raw_text{extra}
 FROM judged""".strip()
 
 
@@ -170,6 +176,13 @@ class CompiledSource:
     columns: dict[str, str]
     skip: dict[str, str]
     rules: list[CompiledRule]
+    personal: frozenset[str]  # columns that say who bought
+
+
+def row_text(columns: Iterable[str], personal: Collection[str]) -> str:
+    """The delivered row as JSON for people who mend it; whoever bought is shown as the keyed hash."""
+    cells = (f"{literal(name)}: {hidden(quote(name)) if name in personal else quote(name)}" for name in columns)
+    return f"left(CAST(to_json({{{', '.join(cells)}}}) AS VARCHAR), 2000)"
 
 
 def _noun(kind: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from orchestration.landing.delimited import csv_header, csv_needs_rewriting, csv
 from orchestration.landing.errors import ContractError
 from orchestration.landing.expressions import literal, quote
 from orchestration.landing.json_document import json_table
+from orchestration.landing.privacy import hidden
 from orchestration.landing.rows import Reject
 from orchestration.landing.sheets import null_text, parquet_columns, workbook_table
 
@@ -93,7 +95,7 @@ class SourceRows:
     def read(self, limit: int | None = None) -> None:
         """`src`: the batch's rows (the first `limit` of them) with _d, _file and _row, long if the contract unpivots."""
         con = self.con
-        for view in ("src", "src_wide", "src_all", "src_short"):
+        for view in ("src", "src_wide", "src_all", "src_short", "src_open"):
             con.execute(f"DROP VIEW IF EXISTS {view}")
         con.execute("DROP TABLE IF EXISTS src_rows; DROP TABLE IF EXISTS batch")
         con.execute("CREATE TEMP TABLE batch (_d INTEGER, _path VARCHAR, _file VARCHAR, delivery VARCHAR, path VARCHAR, part VARCHAR)")
@@ -116,6 +118,21 @@ class SourceRows:
             con.execute(f"CREATE TEMP VIEW src AS SELECT * FROM src_all LIMIT {limit}")
         if self.source.unpivot:
             self._unpivot()
+
+    def hide(self, personal: Collection[str]) -> None:
+        """Give `src`, beside each column that says who bought, its keyed hash as `h:column`: each customer is hashed once."""
+        hashes, joins = "", ""
+        for i, name in enumerate(sorted(personal)):
+            text = f"CAST({quote(name)} AS VARCHAR)"
+            self.con.execute(
+                f"""CREATE OR REPLACE TEMP TABLE customers_{i} AS
+                SELECT id, {hidden("id")} AS hash FROM (SELECT DISTINCT {text} AS id FROM src) WHERE id IS NOT NULL"""
+            )
+            hashes += f", customers_{i}.hash AS {quote('h:' + name)}"
+            joins += f" LEFT JOIN customers_{i} ON customers_{i}.id = CAST(src_open.{quote(name)} AS VARCHAR)"
+        if personal:
+            self.con.execute("ALTER VIEW src RENAME TO src_open")
+            self.con.execute(f"CREATE TEMP VIEW src AS SELECT src_open.*{hashes} FROM src_open{joins}")
 
     def _parquet_view(self) -> None:
         files = "[" + ", ".join(literal(str(d.file)) for d in self.deliveries) + "]"

@@ -35,6 +35,7 @@ QUARANTINE: dict[str, str] = {
     "table_name": "VARCHAR", "column_name": "VARCHAR", "value": "VARCHAR", "rule": "VARCHAR", "raw_text": "VARCHAR", "status": "VARCHAR",
 }  # fmt: skip
 INCOMING = ".incoming"
+REWRITTEN = ".rewritten"  # deliveries in which a customer was forgotten, complete, on their way to the place of the old ones
 DISCARDED = "discarded.jsonl"  # rows of the quarantine that a person gave up
 
 
@@ -80,6 +81,7 @@ class Archive:
         if self.incoming.exists():
             shutil.rmtree(self.incoming)  # left by a run that was killed; nothing in it was acknowledged
         self.incoming.mkdir(parents=True)
+        self._settle()  # of a replacement that was killed
 
     def path(self, sha256: str) -> Path:
         return self.folder / sha256
@@ -92,20 +94,35 @@ class Archive:
         for file, receipt in files:
             target = self.path(receipt.sha256)
             if not target.exists():
-                _flush(file)
+                flush(file)
                 os.replace(file, target)
             failpoint("bytes moved")
             sidecar = self.folder / f"{receipt.sha256}.json"
-            known = [
-                r for r in _receipts(sidecar) if (r["source_id"], r["path"], r["kind"]) != (receipt.source_id, receipt.path, receipt.kind)
-            ]
+            told = read_sidecar(sidecar) if sidecar.exists() else {"receipts": []}
+            mine = (receipt.source_id, receipt.path, receipt.kind)
+            known = [r for r in told["receipts"] if (r["source_id"], r["path"], r["kind"]) != mine]
             entry = {key: value for key, value in receipt.__dict__.items() if key not in ("sha256", "bytes")}
-            content = {"sha256": receipt.sha256, "bytes": receipt.bytes, "receipts": [*known, entry]}
+            content = {**told, "sha256": receipt.sha256, "bytes": receipt.bytes, "receipts": [*known, entry]}
             waiting = self.incoming / f"{receipt.sha256}.json"
-            waiting.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-            _flush(waiting)
+            write_sidecar(waiting, content)
             os.replace(waiting, sidecar)
-        _flush(self.folder)
+        flush(self.folder)
+
+    def replace(self, rewritten: Path) -> None:
+        """Put every file of the folder `rewritten` (bytes and sidecars, on disk) in the place of the old one: all of them, or none yet."""
+        os.replace(rewritten, self.folder / REWRITTEN)
+        flush(self.folder)
+        self._settle()
+
+    def _settle(self) -> None:
+        waiting = self.folder / REWRITTEN
+        if not waiting.exists():
+            return
+        for file in sorted(waiting.iterdir()):
+            failpoint("bytes replaced")
+            os.replace(file, self.folder / file.name)
+        flush(self.folder)
+        waiting.rmdir()
 
     def receipts(self) -> list[Receipt]:
         """Everything ever handed over, in the order it came. Raises ContractError where bytes are gone."""
@@ -118,19 +135,25 @@ class Archive:
 
 def read_receipts(folder: Path) -> list[Receipt]:
     """What the sidecars of an archive say was handed over, in the order it came; the archive is only read."""
-    told = [json.loads(sidecar.read_text(encoding="utf-8")) for sidecar in folder.glob("*.json")]
+    told = [read_sidecar(sidecar) for sidecar in folder.glob("*.json")]
     found = [Receipt(sha256=one["sha256"], bytes=one["bytes"], **entry) for one in told for entry in one["receipts"]]
     return sorted(found, key=lambda receipt: (receipt.seq, receipt.source_id, receipt.path))
 
 
-def _receipts(sidecar: Path) -> list[dict[str, Any]]:
-    if not sidecar.exists():
-        return []
-    found: list[dict[str, Any]] = json.loads(sidecar.read_text(encoding="utf-8"))["receipts"]
-    return found
+def read_sidecar(sidecar: Path) -> dict[str, Any]:
+    """What is known of archived bytes: sha256 and length as delivered, receipts, and `redacted` where a customer was forgotten."""
+    told: dict[str, Any] = json.loads(sidecar.read_text(encoding="utf-8"))
+    return told
 
 
-def _flush(path: Path) -> None:
+def write_sidecar(sidecar: Path, content: dict[str, Any]) -> None:
+    """Write it to disk, where nobody reads it yet."""
+    sidecar.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    flush(sidecar)
+
+
+def flush(path: Path) -> None:
+    """Make what was written to a file, or renamed in a folder, survive a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
