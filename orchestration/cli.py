@@ -296,7 +296,7 @@ def forget(
     is finished by the next run. Other columns of those rows stay as they were delivered, such as a name the contract does not map.
 
     Not within reach: the system that handed the customer over (delete them there first, else the next export brings them back), and
-    backups: make a new one and destroy the old. `stockhouse rebuild WORLD` writes derived/ anew, so that not even the hash is left.
+    backups: make a new one and destroy the old. The next `stockhouse run` makes the marts anew; no number in them changes.
     """
     from orchestration.forgetting import forget_customer
 

@@ -196,7 +196,7 @@ def forgotten(found: Any) -> str:
     """What a wish to be forgotten came to, in one paragraph."""
     if found.deliveries:
         said = f"forgotten: {found.rows:,} rows in {found.deliveries:,} deliveries of {', '.join(found.sources)} now name a stand-in."
-        said += " Make a new backup and destroy the old ones; `stockhouse rebuild` clears the last traces of the hash from derived/."
+        said += " Make a new backup and destroy the old ones."
     else:
         said = "nothing to forget: no delivery holds this customer. Nobody of this id ever came, or was forgotten before."
         said += f" Did you mean {' or '.join(found.similar)}?" if found.similar else ""
