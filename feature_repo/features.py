@@ -23,7 +23,7 @@ def _entity(name: str, key: str, description: str, kind: ValueType = ValueType.S
 item = _entity("item", "item_id", "what is sold and bought, in the world's own code")
 location = _entity("location", "location_id", "where stock is kept and demand happens: a store, warehouse or distribution centre")
 supplier = _entity("supplier", "supplier_id", "who delivers to us")
-lane = _entity("lane", "lane_id", "a way goods travel: shipping location > receiving location")
+lane = _entity("lane", "lane_id", "a way goods travel: shipping location>receiving location, such as DC>NORTH")
 region = _entity("region", "region_id", "the area whose weather, prices and mood a location shares")
 target = _entity("target", "target_on", "the day a plan or a label is about (UTC midnight)", ValueType.UNIX_TIMESTAMP)
 
@@ -67,6 +67,11 @@ demand_stats = _view(
         "known_share_28": (Float32, "share", "share of the last 28 periods whose demand is known"),
         "periods_since_sale": (Float32, "periods", "closed periods since the last one with demand, 0 = the last closed period"),
         "periods_since_first_sale": (Float32, "periods", "closed periods since the first one with demand: the age of the series"),
+        "demand_trend": (
+            Float32, "ratio",
+            "mean of the last 28 periods over the mean of the last 91, minus 1: above 0 demand grows; null where the longer mean is 0 or"
+            " unknown",
+        ),
     },
 )  # fmt: skip
 
@@ -95,6 +100,32 @@ stock_now = _view(
         "on_hand": (Float32, "units", "stock at the last count"),
         "is_in_stock": (Bool, "flag", "whether there was stock for the whole observed period"),
         "periods_since_stock_out": (Float32, "periods", "periods since stock was last seen empty; null where it never was"),
+    },
+    owner=PURCHASING,
+)  # fmt: skip
+
+stock_position_now = _view(
+    "stock_position_now", "feat_stock_positions", [item, location], "the stock position and how long it lasts",
+    {
+        "on_order": (Float32, "units", "units ordered and not yet received"),
+        "stock_position": (
+            Float32, "units",
+            "stock at the last count and units on order; null where never counted; what moved since the count is not in it",
+        ),
+        "cover_periods": (
+            Float32, "periods",
+            "stock position over the mean demand of the last 28 periods; null where either is unknown or demand is 0",
+        ),
+    },
+    owner=PURCHASING,
+)  # fmt: skip
+
+lane_terms = _view(
+    "lane_terms", "feat_lanes", [lane], "the terms by which goods travel",
+    {
+        "transit_days": (Float32, "days", "days on the way; null where nobody states them"),
+        "freight_per_kg": (Float32, "currency per kg", "freight of one kilogram by the cheapest way that serves all items"),
+        "fuel_index": (Float32, "ratio", "fuel price over its price when the freight was quoted; 1 where either is unknown"),
     },
     owner=PURCHASING,
 )  # fmt: skip
@@ -154,17 +185,21 @@ demand_observed = _view(
 
 ENTITIES = [item, location, supplier, lane, region, target]
 VIEWS = [
-    demand_stats, item_attributes, price_now, stock_now, supplier_lead_times, region_signals, location_signals, plan_at_target,
-    demand_observed,
+    demand_stats, item_attributes, price_now, stock_now, stock_position_now, supplier_lead_times, lane_terms, region_signals,
+    location_signals, plan_at_target, demand_observed,
 ]  # fmt: skip
+#: demand_v1 keeps the features its models learnt; the trend is for people and for the decision.
+TREND = ["demand_trend"]
+DEMAND_V1 = [feature.name for feature in demand_stats.features if feature.name not in TREND]
 SERVICES = [
     FeatureService(name=name, features=[*views], description=description, owner=owner)
     for name, views, description, owner in (
-        ("demand_v1", [demand_stats, item_attributes, price_now], "what the demand model knows at its cutoff", PLANNING),
+        ("demand_v1", [demand_stats[DEMAND_V1], item_attributes, price_now], "what the demand model knows at its cutoff", PLANNING),
         ("plans_v1", [plan_at_target], "what is planned for a day in the horizon", PLANNING),
         ("labels_v1", [demand_observed], "what the demand model learns", PLANNING),
         (
-            "replenishment_v1", [stock_now, supplier_lead_times, region_signals, location_signals],
+            "replenishment_v1",
+            [stock_now, stock_position_now, demand_stats[TREND], supplier_lead_times, lane_terms, region_signals, location_signals],
             "what a replenishment decision looks at besides the forecast", PURCHASING,
         ),
     )

@@ -14,11 +14,13 @@ FEATURE_TABLES = (
     "feat_demand",
     "feat_demand_observed",
     "feat_items",
+    "feat_lanes",
     "feat_location_signals",
     "feat_plans",
     "feat_prices",
     "feat_signals",
     "feat_stock",
+    "feat_stock_positions",
     "feat_supplier_lead_times",
 )
 

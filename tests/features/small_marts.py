@@ -71,6 +71,13 @@ create table marts.fct_lead_times as from (values
   ('purchase', 's', timestamp '2026-01-11', timestamp '2026-01-18', timestamp '2026-01-21', timestamp '2026-01-21'),
   ('purchase', 's', timestamp '2026-03-01', timestamp '2026-03-08', null, timestamp '2026-03-01'))
   as lines (kind, from_id, ordered_at, promised_at, received_at, known_at);
+create table intermediate.int_orders_changed as from (values
+  ('a', 'x', 6.0::double, timestamp '2026-01-20'), ('a', 'x', -2.0, timestamp '2026-02-20'))
+  as changes (item_id, location_id, on_order_change, known_at);
+create table marts.dim_lanes as from (values
+  ('s', 'x', null::varchar, 'road', 3.0::double, 0.5::double, timestamp '2026-02-10', timestamp '2026-03-01'),
+  ('s', 'x', null, 'road', 4.0, 0.75, timestamp '2026-03-01', null))
+  as lanes (from_id, to_id, item_id, mode, transit_days, freight_per_kg, valid_from, valid_to);
 """
 
 

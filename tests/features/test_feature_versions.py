@@ -55,6 +55,8 @@ def expected(known: dict[int, float | None], index: int) -> dict[str, float | No
         wanted = [7 * j - k for j in range(1, 9)]
         out[f"demand_phase_mean_{k}"] = of(np.array([values[n - 1] for n in wanted if n <= len(values)]), "mean")
     out["known_share_28"] = float((~np.isnan(values[:28])).sum() / len(values[:28]))
+    recent, longer = out["demand_mean_28"], out["demand_mean_91"]
+    out["demand_trend"] = recent / longer - 1 if recent is not None and longer else None
     sold = np.flatnonzero(values > 0)
     out["periods_since_sale"] = float(sold[0] + 1) if len(sold) else None
     out["periods_since_first_sale"] = float(sold[-1] + 1) if len(sold) else None
@@ -132,7 +134,7 @@ def test_an_open_order_counts_as_at_least_its_age(built: Path) -> None:
 
 
 def test_signals_and_stock_change_when_the_news_arrives_not_before(store: FeatureStore) -> None:
-    asked = frame([45.0, 52.0]).with_columns(pl.lit("north").alias("region_id"), pl.lit("s").alias("supplier_id"))
+    asked = frame([45.0, 52.0]).with_columns(pl.lit("north").alias("region_id"), pl.lit("s").alias("supplier_id"), lane_id=pl.lit("s>x"))
     early, late = training_frame(store, asked, "replenishment_v1").rows(named=True)
     assert (early["signal_fuel_price"], late["signal_fuel_price"]) == pytest.approx((1.4, 1.5)), "the corrected price, once corrected"
     assert (early["signal_weather"], late["signal_weather"]) == (44.0, 51.0), "observed and published, never the forecast"
@@ -143,3 +145,19 @@ def test_signals_and_stock_change_when_the_news_arrives_not_before(store: Featur
     at_thirty = asked.with_columns(pl.lit(at(30)).cast(pl.Datetime("us", "UTC")).alias("event_timestamp"))
     before = training_frame(store, at_thirty, "replenishment_v1")
     assert before["on_hand"].to_list() == [9.0, 9.0], "the count as first known"
+
+
+def test_the_position_its_cover_and_the_lane_are_as_known_then(store: FeatureStore) -> None:
+    asked = frame([45.0, 52.0]).with_columns(region_id=pl.lit("north"), supplier_id=pl.lit("s"), lane_id=pl.lit("s>x"))
+    early, late = training_frame(store, asked, "replenishment_v1").rows(named=True)
+    assert (early["on_order"], late["on_order"]) == (6.0, 4.0), "2 units came on day 50"
+    assert (early["stock_position"], late["stock_position"]) == (14.0, 12.0), "with the corrected count of 8"
+    means = training_frame(store, frame([45.0, 52.0]), "demand_v1")
+    cover = (pl.Series([14.0, 12.0]) / means["demand_mean_28"]).to_list()
+    assert [early["cover_periods"], late["cover_periods"]] == pytest.approx(cover)
+    trend = (means["demand_mean_28"] / means["demand_mean_91"] - 1).to_list()
+    assert [early["demand_trend"], late["demand_trend"]] == pytest.approx(trend, abs=1e-6)
+    assert 0.0 not in trend
+    assert (early["transit_days"], early["freight_per_kg"], early["fuel_index"]) == (3.0, 0.5, 1.0)
+    at_sixty = training_frame(store, asked.with_columns(event_timestamp=pl.lit(at(60)).cast(pl.Datetime("us", "UTC"))), "replenishment_v1")
+    assert at_sixty["freight_per_kg"].to_list() == [0.75, 0.75], "once the new tariff was known"

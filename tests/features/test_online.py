@@ -20,7 +20,7 @@ from small_marts import NOW, at
 
 from feature_repo.store import delete_entity, materialize_online, online_settings, open_store, push, training_frame
 
-KEYS = {"item_id": "a", "location_id": "x", "region_id": "north", "supplier_id": "s"}
+KEYS = {"item_id": "a", "location_id": "x", "region_id": "north", "supplier_id": "s", "lane_id": "s>x"}
 TARGET = datetime(2026, 4, 1)
 
 

@@ -120,7 +120,7 @@ def run(home: Home, built: Path, counts: list[dict[str, Any]]) -> dict[str, tupl
 def served(home: Home, store: FeatureStore | None = None) -> dict[str, tuple]:
     """What stock_now serves of each item."""
     store = store or open_store(home.warehouse, home.features)
-    keys = pl.DataFrame({"item_id": ["a", "b"], "location_id": "x", "region_id": "north", "supplier_id": "s"})
+    keys = pl.DataFrame({"item_id": ["a", "b"], "location_id": "x", "region_id": "north", "supplier_id": "s", "lane_id": "s>x"})
     told = online_frame(store, keys, "replenishment_v1")
     return {item: tuple(row) for item, *row in told.select("item_id", *VALUES).iter_rows()}
 

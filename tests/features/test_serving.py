@@ -23,7 +23,7 @@ from orchestration import serving
 from orchestration.home import Home, HomeError
 
 SECRET = "a secret of enough characters"  # noqa: S105 - opens nothing but the server in these tests
-KEYS = {"item_id": "a", "location_id": "x", "region_id": "north", "supplier_id": "s"}
+KEYS = {"item_id": "a", "location_id": "x", "region_id": "north", "supplier_id": "s", "lane_id": "s>x"}
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ sources:
     known_at: at
     into: [stock: {item_id: item, location_id: shop, event_at: at, on_hand: pieces}]
 """
-KEYS = pl.DataFrame({"item_id": ["apple", "pear"], "location_id": "north", "region_id": "r", "supplier_id": "s"})
+KEYS = pl.DataFrame({"item_id": ["apple", "pear"], "location_id": "north", "region_id": "r", "supplier_id": "s", "lane_id": "s>north"})
 
 
 @contextmanager

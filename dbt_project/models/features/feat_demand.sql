@@ -98,4 +98,6 @@ told as (
   window so_far as (partition by item_id, location_id, epoch order by period_start)
 )
 
-select * exclude (is_told) from told where is_told
+select * exclude (is_told), cast(demand_mean_28 / nullif(demand_mean_91, 0) - 1 as float) as demand_trend
+from told
+where is_told
