@@ -175,7 +175,7 @@ def in_own_process(folder: Path, way: str, runs: int, patience: float | None = N
 def joins(folder: Path, rows: int, runs: int, ways: list[str], patience: float) -> None:
     """The ways side by side on the same data; the hand-written query is the measure of the others, `patience` their limit in seconds."""
     write_data(folder, rows)
-    print(f"{rows:,} entity rows x {VIEWS} views x {ITEMS * LOCATIONS * DAYS:,} rows, {len(REFERENCES)} features, both times honoured\n")
+    print(f"\n### {rows:,} entity rows x {VIEWS} views x {ITEMS * LOCATIONS * DAYS:,} rows, {len(REFERENCES)} features, both times kept\n")
     print("| way | seconds | x hand-written | CPU seconds | x hand-written | peak GB | x hand-written | same answer |")
     print("|---|--:|--:|--:|--:|--:|--:|---|")
     base = in_own_process(folder, "expert", runs)
@@ -195,7 +195,8 @@ def large(folder: Path, rows: int) -> None:
     write_data(folder, rows)
     one = in_own_process(folder, "to_parquet", 1)
     assert one
-    print(f"\n{rows:,} entity rows to Parquet: {one['seconds']:.1f} s ({one['cpu']:.1f} CPU s), peak {one['peak']:.2f} GB", flush=True)
+    print(f"\n### {rows:,} entity rows to Parquet\n")
+    print(f"{one['seconds']:.1f} s ({one['cpu']:.1f} CPU s), peak {one['peak']:.2f} GB", flush=True)
 
 
 def serving(folder: Path, requests: dict[int, int]) -> None:
@@ -204,7 +205,7 @@ def serving(folder: Path, requests: dict[int, int]) -> None:
     store = feast_store(folder, stock=False, online={"type": "sqlite", "path": str(folder / "online.db")})
     materialize_online(store, datetime(2025, 5, 1))
     keys = {"item_id": [f"item_{k % ITEMS}" for k in range(1000)], "location_id": [f"location_{k % LOCATIONS}" for k in range(1000)]}
-    print(f"\n{len(REFERENCES)} features of {VIEWS} views by HTTP, milliseconds\n\n| server | keys | p50 | p99 |\n|---|--:|--:|--:|")
+    print(f"\n### {len(REFERENCES)} features of {VIEWS} views by HTTP, milliseconds\n\n| server | keys | p50 | p99 |\n|---|--:|--:|--:|")
     ports = {"ours": 6571, "feast": 6572}
     children = [
         subprocess.Popen([sys.executable, __file__, "--serve", server, "--folder", str(folder), "--port", str(port)])
@@ -276,7 +277,9 @@ def main() -> None:
         for part in options.parts:
             (folder := Path(name) / part).mkdir()
             if part == "joins":
-                joins(folder, options.rows, options.runs, options.ways, options.patience)
+                for rows in (options.rows // 10, options.rows):
+                    (sized := folder / str(rows)).mkdir()
+                    joins(sized, rows, options.runs, options.ways, options.patience)
             elif part == "large":
                 large(folder, 10 * options.rows)
             else:
