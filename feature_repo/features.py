@@ -199,8 +199,9 @@ SERVICES = [
         ("labels_v1", [demand_observed], "what the demand model learns", PLANNING),
         (
             "replenishment_v1",
-            [stock_now, stock_position_now, demand_stats[TREND], supplier_lead_times, lane_terms, region_signals, location_signals],
+            [stock_now, stock_position_now, demand_stats[TREND], supplier_lead_times, region_signals, location_signals],
             "what a replenishment decision looks at besides the forecast", PURCHASING,
         ),
+        ("lanes_v1", [lane_terms], "how long goods are on their way, and what that costs", PURCHASING),
     )
 ]  # fmt: skip

@@ -73,7 +73,7 @@ def change(store: FeatureStore, sql: str) -> None:
 def test_online_equals_offline_for_every_feature_of_every_service(store: FeatureStore) -> None:
     for days in (55.0, 80.0):
         assert materialize_online(store, at(days)) > 0
-        for service in ("demand_v1", "plans_v1", "replenishment_v1"):
+        for service in ("demand_v1", "plans_v1", "replenishment_v1", "lanes_v1"):
             served, known = online(store, service), offline(store, service, days)
             assert served == pytest.approx(known), service
             assert any(value is not None for value in known.values())
