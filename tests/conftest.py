@@ -14,6 +14,7 @@ SHARED = ROOT.parent / "shared" / "data"
 
 # Homes are compared by table hashes, and each home without this would hash its customers with a key of its own.
 os.environ.setdefault("STOCKHOUSE_PRIVACY_KEY", "the same customers in every home of the tests")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as orchestration/__init__.py has it, for tests that import models alone
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
 os.environ.setdefault("FEAST_USAGE", "False")
