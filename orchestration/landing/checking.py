@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import duckdb
 
+from orchestration.landing.canonical import PERSONAL
 from orchestration.landing.compile import Compiler
 from orchestration.landing.contract import World
 from orchestration.landing.drift import describe, meaningful, mentions
@@ -93,6 +94,7 @@ def _try_source(
             unread = [name for name in delivery.columns if name not in mentions(source, delivery.columns)]
             if unread and not source.unpivot:
                 yield Finding(source_id, "load", f"columns nobody reads: {', '.join(unread[:20])}")
+            yield from _shown_customers(source_id, compiled)
             if show_sql:
                 columns = {name: kind_ for name, kind_ in compiled.columns.items() if name not in ("_file", "_row")}
                 for rule in compiled.rules:
@@ -121,6 +123,15 @@ def _try_delivery(
         Loader(rows, compiled, careful=True, is_first=False).load()
     check_honesty(rows, world, compiled.rules)
     return compiled, delivery.counts
+
+
+def _shown_customers(source_id: str, compiled: CompiledSource) -> Iterator[Finding]:
+    """What says who bought is hashed as customer_id alone; wherever else the contract puts it, it stands as it is."""
+    for rule in compiled.rules:
+        for name, cell in rule.cells.items():
+            if name not in PERSONAL and (shown := cell.reads & compiled.personal):
+                said = f"{', '.join(sorted(shown))} says who bought, and {rule.table}.{name} stores it unhashed"
+                yield Finding(source_id, "warning", said)
 
 
 def _sentence(delivery: Delivery) -> str:

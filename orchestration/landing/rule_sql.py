@@ -39,7 +39,7 @@ class Check:
 
 @dataclass(frozen=True)
 class CompiledRule:
-    """One rule as SQL over the relation `src`."""
+    """One rule as SQL over the relation `src`, or `src_hashed` where the source names customers."""
 
     label: str
     table: str
@@ -155,7 +155,7 @@ class CompiledRule:
         lag = f'CASE WHEN "k:known" IS NULL THEN INTERVAL {literal(self.lag)} END' if self.lag else "CAST(NULL AS INTERVAL)"
         outputs = [f"{sql} AS {quote(name)}" for sql, name in zip(facts, spec.columns, strict=True)]
         return f"""
-WITH raw AS (SELECT *, {", ".join(raw)} FROM src WHERE {condition}),
+WITH raw AS (SELECT *, {", ".join(raw)} FROM {"src_hashed" if self.personal else "src"} WHERE {condition}),
 opened AS (SELECT *{opened(first)} FROM raw WHERE {kept}),
 typed AS (SELECT *, {", ".join(typed) or "NULL"} FROM opened),
 known AS (SELECT *, {", ".join(known)} FROM typed),

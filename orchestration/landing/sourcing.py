@@ -95,7 +95,7 @@ class SourceRows:
     def read(self, limit: int | None = None) -> None:
         """`src`: the batch's rows (the first `limit` of them) with _d, _file and _row, long if the contract unpivots."""
         con = self.con
-        for view in ("src", "src_wide", "src_all", "src_short", "src_open"):
+        for view in ("src", "src_wide", "src_all", "src_short"):
             con.execute(f"DROP VIEW IF EXISTS {view}")
         con.execute("DROP TABLE IF EXISTS src_rows; DROP TABLE IF EXISTS batch")
         con.execute("CREATE TEMP TABLE batch (_d INTEGER, _path VARCHAR, _file VARCHAR, delivery VARCHAR, path VARCHAR, part VARCHAR)")
@@ -120,7 +120,7 @@ class SourceRows:
             self._unpivot()
 
     def hide(self, personal: Collection[str]) -> None:
-        """Give `src`, beside each column that says who bought, its keyed hash as `h:column`: each customer is hashed once."""
+        """`src_hashed`: `src` and, beside each column that says who bought, its keyed hash `h:column`; each customer is hashed once."""
         hashes, joins = "", ""
         for i, name in enumerate(sorted(personal)):
             text = f"CAST({quote(name)} AS VARCHAR)"
@@ -129,10 +129,9 @@ class SourceRows:
                 SELECT id, {hidden("id")} AS hash FROM (SELECT DISTINCT {text} AS id FROM src) WHERE id IS NOT NULL"""
             )
             hashes += f", customers_{i}.hash AS {quote('h:' + name)}"
-            joins += f" LEFT JOIN customers_{i} ON customers_{i}.id = CAST(src_open.{quote(name)} AS VARCHAR)"
+            joins += f" LEFT JOIN customers_{i} ON customers_{i}.id = CAST(src.{quote(name)} AS VARCHAR)"
         if personal:
-            self.con.execute("ALTER VIEW src RENAME TO src_open")
-            self.con.execute(f"CREATE TEMP VIEW src AS SELECT src_open.*{hashes} FROM src_open{joins}")
+            self.con.execute(f"CREATE OR REPLACE TEMP VIEW src_hashed AS SELECT src.*{hashes} FROM src{joins}")
 
     def _parquet_view(self) -> None:
         files = "[" + ", ".join(literal(str(d.file)) for d in self.deliveries) + "]"

@@ -161,6 +161,13 @@ def test_check_shows_hashes_and_never_the_id_or_the_key(shop: Company) -> None:
     assert not [name for name in (ANN, BOB, KEY) if name in said]
 
 
+def test_check_warns_of_an_id_that_is_stored_elsewhere_too(shop: Company) -> None:
+    assert not [finding for finding in check(shop.world, shop.data) if "who bought" in finding.message]
+    shop.contract(SALES.replace("customer_id: who", "customer_id: who, order_id: who || day"))
+    said = [finding.message for finding in check(shop.world, shop.data) if "who bought" in finding.message]
+    assert said == ["who says who bought, and sales.order_id stores it unhashed"]
+
+
 @pytest.mark.parametrize(
     "sources",
     [
