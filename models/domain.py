@@ -99,6 +99,11 @@ class Policy(Protocol):
         ...
 
 
+def need_key(world: str, kind: str, item_id: str, location_id: str, review_period: str) -> str:
+    """world | kind | item | location | review period: the name of a need; review_period as an ISO date."""
+    return "|".join((world, kind, item_id, location_id, review_period))
+
+
 @dataclass(frozen=True)
 class OrderLine:
     """One proposed order line: a purchase (supplier to location) or a transfer (location to location), with its reason in numbers.
@@ -122,9 +127,9 @@ class OrderLine:
 
     @property
     def intent_key(self) -> str:
-        """world | kind | item | location | review period (| occasion): the need itself, so a re-plan revises and never repeats it."""
-        need = (self.world, self.kind, self.item_id, self.location_id, self.review_period.isoformat())
-        return "|".join((*need, self.occasion) if self.occasion else need)
+        """The need itself (and the occasion, where it has more than one order), so a re-plan revises and never repeats it."""
+        need = need_key(self.world, self.kind, self.item_id, self.location_id, self.review_period.isoformat())
+        return f"{need}|{self.occasion}" if self.occasion else need
 
     @property
     def value(self) -> float:

@@ -385,7 +385,7 @@ def lines_of(lines: pl.DataFrame, parts: pl.DataFrame) -> list[OrderLine]:
     names = ("kind", "item_id", "location_id", "from_id", "quantity", "review_period", "due_on", "unit_cost", "reason")
     found = []
     for row in lines.iter_rows(named=True):
-        world, *_, occasion = [*row["intent_key"].split("|", 5), ""][:6]
-        reasons = by_line.get(row["order_line_id"], {})
-        found.append(OrderLine(world=world, parts=reasons, occasion=occasion, **{name: row[name] for name in names}))
+        world, reasons = row["intent_key"].split("|")[0], by_line.get(row["order_line_id"], {})
+        usual = OrderLine(world=world, parts=reasons, **{name: row[name] for name in names})
+        found.append(replace(usual, occasion=row["intent_key"].removeprefix(usual.intent_key).removeprefix("|")))
     return found

@@ -22,7 +22,7 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from models.domain import SERIES, Floats, OrderLine, Policy
+from models.domain import SERIES, Floats, OrderLine, Policy, need_key
 from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.forecasting.quantile import DemandModel
 from models.procurement.disruptions import Disruption, Kind, read
@@ -46,8 +46,6 @@ from orchestration.timeline import DAYS_A_PERIOD, UTC, Timeline
 
 #: Who proposes what a reaction finds.
 REACTION = "reaction"
-#: World, kind, item, location and review period make the usual intent key.
-KEY_PARTS = 5
 #: Past demand a legacy policy may look at, in periods.
 HISTORY = 400
 
@@ -304,7 +302,8 @@ def _held(
     held = {
         (line.item_id, line.location_id): line.ended in (REJECTED, CANCELLED)
         for line in lines
-        if line.is_live and line.review_period == period and line.intent_key.count("|") == KEY_PARTS - 1
+        if line.is_live and line.review_period == period
+        and line.intent_key == need_key(line.world, line.kind, line.item_id, line.location_id, line.review_period)
         and kinds.get((line.item_id, line.location_id)) == line.kind and (line.stage != "requisition" or line.is_firm)
     }  # fmt: skip
     return frozenset(pair for pair, is_refused in held.items() if not is_refused), frozenset(pair for pair, no in held.items() if no)

@@ -108,8 +108,11 @@ def test_a_choice_keeps_every_limit_the_plan_kept_and_explains_every_unit(
         assert sum(line.quantity for line in lines if line.item_id == item) >= planned
 
 
-def test_a_shared_line_is_kept_as_decisions_and_read_back_as_it_was() -> None:
+@pytest.mark.parametrize("name", ["item-0", "a|b"])
+def test_a_shared_line_is_kept_as_decisions_and_read_back_as_it_was(name: str) -> None:
     rows, made = bought()
-    lines = buyer(rows).choose(made, offers(1, fast_price=6.0))
-    frames = order_frames(replace(made, lines=lines), "run", NOW, "ours", "model")
+    lines = [replace(line, item_id=name) for line in buyer(rows).choose(made, offers(1, fast_price=6.0))]
+    renamed = replace(made, lines=lines, explanations=made.explanations.with_columns(item_id=pl.lit(name)))
+    frames = order_frames(renamed, "run", NOW, "ours", "model")
     assert lines_of(frames["order_lines"], frames["explanations"]) == lines
+    assert not lines[0].occasion and lines[1].occasion.startswith("also from ")
