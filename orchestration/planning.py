@@ -23,6 +23,7 @@ from models.replenishment.lead_times import believed, experienced
 from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.plan import Constraint, Plan, plan
 from models.replenishment.policies import POLICIES, QuantileOrderUpTo
+from models.replenishment.supplier_choice import Buyer
 from models.replenishment.ways import Logistics, Rise
 from models.twin.scorecard import paired_difference
 from orchestration import decisions, overriding
@@ -44,7 +45,6 @@ from orchestration.replay import (
     read_opening,
     replay,
 )
-from orchestration.sourcing import Buyer, read_offers
 from orchestration.timeline import DAYS_A_PERIOD, Timeline
 
 #: A rehearsal covers at least this many decision windows (lead time + review), so that every order's effect is seen several times.
@@ -257,7 +257,6 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         taken = read_lead_times(con, timeline, timeline.origin)
         breaks = con.execute(PRICES).pl()
         least = con.execute(MINIMUMS).fetchall()
-        offers = read_offers(con)
         logistics = read_logistics(con, timeline)
         known = completeness(con)
     late_units: Literal["lost", "backlog"] = "backlog" if unmet and unmet[0] == "backlog" else "lost"
@@ -283,8 +282,9 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
     exceptions = pl.concat([made.exceptions, incomplete(known), *([ASSUMED_STOCK] if opening.is_assumed else [])])
     scores = known.select(*SERIES, completeness="score")
     explanations = made.explanations.join(scores, on=SERIES, how="left", maintain_order="left")
-    buyer = Buyer(rows, taken, timeline, late_units, limits, {supplier for supplier, _ in least})
-    lines = [replace(line, review_period=period) for line in buyer.choose(made, offers)]
+    settled = {supplier for supplier, _ in least}
+    buyer = Buyer(rows, logistics, breaks, taken, forecast.period_starts, late_units, limits, settled)
+    lines = [replace(line, review_period=period) for line in buyer.choose(made)]
     return replace(made, exceptions=exceptions, explanations=explanations, lines=lines)
 
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from models.forecasting.inputs import Grain, Spec
+from orchestration.landing.contract import WEEKDAYS, World
 
 UTC = ZoneInfo("UTC")
 DAYS_A_PERIOD = {"day": 1.0, "week": 7.0, "month": 365.25 / 12}
@@ -37,6 +38,14 @@ class Timeline:
             raise ValueError("the world has no sales, returns or stock yet, so there is no Now. Land some data first.")
         world, grain, timezone, week_starts_on, review_days, decide_on, whole, now_at = row
         return cls(world, grain, timezone or "UTC", week_starts_on or 1, review_days or 7, decide_on, bool(whole), now_at)
+
+    @classmethod
+    def of(cls, world: World, now: datetime) -> Timeline:
+        """The world's clock from its contract and a Now, without its warehouse."""
+        said = world.plan
+        decide_on = WEEKDAYS.index(said.decide_on) + 1 if said.decide_on else None
+        week = WEEKDAYS.index(said.week_starts_on) + 1
+        return cls(world.world, said.grain, world.timezone, week, said.review_days, decide_on, said.whole_units, now)
 
     @property
     def review(self) -> int:

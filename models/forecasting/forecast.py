@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 Floats = NDArray[np.float32]
 
@@ -118,3 +119,12 @@ def blend(first: Forecast, second: Forecast, share: float = 0.5) -> Forecast:
     correlation = first.correlation if first.correlation is not None else second.correlation
     rounded = np.rint(values) if first.whole_units else values
     return Forecast(first.keys, first.period_starts, first.quantiles, rounded, mean, correlation, first.whole_units)
+
+
+def spread(values: NDArray[np.floating], levels: Sequence[float]) -> Floats:
+    """Quantiles at PATH_LEVELS out of (N, H, Q) at fewer levels, linear in the normal score."""
+    known, wanted = ndtri(np.array(levels)), ndtri(np.array(PATH_LEVELS))
+    upper = np.clip(np.searchsorted(known, wanted), 1, len(known) - 1)
+    share = (wanted - known[upper - 1]) / (known[upper] - known[upper - 1])
+    low, high = values[:, :, upper - 1], values[:, :, upper]
+    return np.maximum(low + (high - low) * share, 0.0).astype(np.float32)

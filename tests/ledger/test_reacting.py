@@ -260,10 +260,11 @@ def test_messages_of_other_kinds_are_no_events(home, world):
 
 
 def test_the_published_levels_are_spread_without_moving_their_mean(home, world):
-    from orchestration.reacting import published_forecast, timeline_of
+    from orchestration.published import published_forecast
+    from orchestration.timeline import Timeline
 
     with snapshots.current(home.published).connect() as con:
         rows = con.execute("select * from marts.dim_item_locations").pl()
-        forecast = published_forecast(con, home, rows, timeline_of(world, NOW))
+        forecast = published_forecast(con, home, rows, Timeline.of(world, NOW))
     assert forecast.paths(400).mean() == pytest.approx(DAILY, rel=0.05)
     assert np.all(np.diff(forecast.values, axis=2) >= 0)

@@ -15,9 +15,12 @@ import duckdb
 import polars as pl
 import pytest
 
+from models.replenishment.supplier_choice import Buyer
 from orchestration.home import Home
+from orchestration.planning import PRICES, read_logistics
+from orchestration.replay import read_lead_times, read_nodes
 from orchestration.safekeeping import table_hashes
-from orchestration.sourcing import read_offers
+from orchestration.timeline import Timeline
 
 pytestmark = [pytest.mark.line, pytest.mark.xdist_group("line")]
 STATIONS = ["land", "transform", "features", "forecast", "rehearse", "replenish", "publish"]
@@ -170,8 +173,14 @@ def test_trace_leads_from_an_order_line_to_files_and_lines(sample_home: Path, co
 
 
 def test_a_second_supplier_s_offer_is_read_with_his_lots_prices_and_freight(sample_home: Path) -> None:
+    def rivals(con: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], Any]:
+        timeline = Timeline.read(con)
+        starts = [timeline.shift(timeline.origin, k) for k in range(60)]
+        past, prices = read_lead_times(con, timeline, timeline.origin), con.execute(PRICES).pl()
+        return Buyer(read_nodes(con), read_logistics(con, timeline), prices, past, starts, "lost", [], []).rivals()
+
     with Home(sample_home).connect() as con:
-        assert read_offers(con).is_empty(), "in the sample every item has one supplier"
+        assert rivals(con) == {}, "in the sample every item has one supplier"
         con.execute("""
             insert into marts.dim_supplier_terms by name
             select terms.* replace ('S01' as supplier_id, 3 as moq, unit_cost / 2 as unit_cost, from_quantity + 1 as from_quantity)
@@ -181,12 +190,11 @@ def test_a_second_supplier_s_offer_is_read_with_his_lots_prices_and_freight(samp
                 group by item_id having count(*) = 2 limit 1
             )
         """)
-        offers = read_offers(con)
-    assert offers["from_id"].to_list() == ["S01", "S04"]
-    assert offers["location_id"].unique().to_list() == ["DC1"]
-    assert offers["moq"][0] == 3 and offers["freight_per_unit"].is_not_null().all()
-    his, usual = (breaks.to_list() for breaks in offers["breaks"])
-    assert [step["price"] * 2 for step in his] == pytest.approx([step["price"] for step in usual])
+        ((at, found),) = rivals(con).items()
+    assert at[1] == "DC1" and sorted(found) == ["S01", "S04"]
+    his, usual = found["S01"].offer, found["S04"].offer
+    assert his.moq == 3 and his.freight_per_unit > 0 and usual.freight_per_unit > 0
+    assert [price * 2 for _, price in his.breaks] == pytest.approx([price for _, price in usual.breaks])
 
 
 def test_other_ways_stand_beside_the_orders_and_trace_shows_them(sample_home: Path, command: Command) -> None:

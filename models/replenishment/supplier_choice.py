@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, Literal
 
-import duckdb
 import numpy as np
 import polars as pl
 
 from models.domain import SERIES, Floats, OrderLine
-from models.procurement.sourcing import Choice, Need, Offer, source
 from models.replenishment.constraints import Constraint
 from models.replenishment.lead_times import believed
 from models.replenishment.plan import Plan
-from orchestration.timeline import DAYS_A_PERIOD, Timeline
+from models.replenishment.sourcing import Choice, Need, Offer, source
+from models.replenishment.ways import Logistics
 
 #: Two distributions are weighed outcome by outcome, so a few dozen draws of each say enough.
 DRAWS = 40
@@ -28,32 +27,7 @@ TERMS = {
     "kind": pl.String, "item_id": pl.String, "location_id": pl.String, "from_id": pl.String, "unit_cost": pl.Float64,
     "quantity": pl.Float64,
 }  # fmt: skip
-#: What every supplier asks for an item that more than one of them sells, with the freight of the cheapest lane.
-OFFERS = """
-    with lanes as (
-        select from_id, to_id, item_id, min(freight_per_kg) as freight_per_kg from marts.dim_lanes where is_current group by all
-    ),
-    shared as (
-        select item_id from marts.dim_supplier_terms where is_current and unit_cost is not null
-        group by item_id having count(distinct supplier_id) > 1
-    )
-    select
-        place.item_id, place.location_id, terms.supplier_id as from_id, 'purchase' as kind,
-        cast(max(terms.lead_time_days) as double) as lead_time_days,
-        coalesce(max(terms.moq), 0) as moq,
-        coalesce(max(terms.order_multiple), place.order_multiple) as order_multiple,
-        coalesce(any_value(coalesce(own.freight_per_kg, lane.freight_per_kg)) * place.weight_kg, 0) as freight_per_unit,
-        list(struct_pack(units := terms.from_quantity, price := terms.unit_cost) order by terms.from_quantity) as breaks
-    from marts.dim_item_locations as place
-    inner join shared on place.item_id = shared.item_id
-    inner join marts.dim_supplier_terms as terms
-        on terms.item_id = place.item_id and terms.is_current and terms.unit_cost is not null
-    left join lanes as own on own.from_id = terms.supplier_id and own.to_id = place.location_id and own.item_id = place.item_id
-    left join lanes as lane on lane.from_id = terms.supplier_id and lane.to_id = place.location_id and lane.item_id is null
-    where place.kind = 'purchase'
-    group by place.item_id, place.location_id, terms.supplier_id, place.order_multiple, place.weight_kg
-    order by all
-"""
+PROMISED = {"kind": pl.String, "location_id": pl.String, "from_id": pl.String, "lead_time_days": pl.Float64}
 
 
 @dataclass(frozen=True)
@@ -73,35 +47,33 @@ class Sourced:
     saving: float
 
 
-def read_offers(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """What every supplier asks for the items that more than one of them sells; one row an item, location and supplier."""
-    return con.execute(OFFERS).pl()
-
-
 @dataclass(frozen=True)
 class Buyer:
     """What a choice of supplier needs beside the plan.
 
-    rows: the planned rows of dim_item_locations. past: one line an order so far, as models.replenishment.lead_times.believed asks.
-    limits: the planner's, which a change must keep. settled: suppliers with a least order value, which the plan has already met.
+    rows: the planned rows of dim_item_locations. logistics, price_breaks, period_starts: as in models.replenishment.plan. past: one
+    line an order so far, as models.replenishment.lead_times.believed asks. limits: the planner's, which a change must keep. settled:
+    suppliers with a least order value, which the plan has already met.
     """
 
     rows: pl.DataFrame
+    logistics: Logistics
+    price_breaks: pl.DataFrame
     past: pl.DataFrame
-    timeline: Timeline
+    period_starts: Sequence[date]
     unmet: Literal["lost", "backlog"]
     limits: Sequence[Constraint]
     settled: Collection[str]
 
-    def choose(self, made: Plan, offers: pl.DataFrame) -> list[OrderLine]:
+    def choose(self, made: Plan) -> list[OrderLine]:
         """The plan's lines, each purchase of an item with several suppliers given to those who cost least in expectation.
 
-        offers: see read_offers. A line stays as it is where the planner set its quantity, where no change is worth its while, where a
-        limit leaves no room for it, and where a supplier has a least order value.
+        A line stays as it is where the planner set its quantity, where no change is worth its while, where a limit leaves no room for
+        it, and where a supplier has a least order value.
         """
         facts = {(row["item_id"], row["location_id"]): row for row in made.explanations.iter_rows(named=True)}
         economics = {(row["item_id"], row["location_id"]): row for row in self.rows.iter_rows(named=True)}
-        rivals = self._rivals(offers.filter(~pl.col("from_id").is_in(list(self.settled))))
+        rivals = self.rivals()
         found = []
         for line in made.lines:
             at = line.item_id, line.location_id
@@ -109,25 +81,42 @@ class Buyer:
                 found += list(self._better(line, self._need(line, facts[at], economics[at]), rivals[at]))
         return self._within(made.lines, sorted(found, key=lambda one: -one.saving))
 
-    def _rivals(self, offers: pl.DataFrame) -> dict[tuple[str, str], dict[str, Rival]]:
-        """What can be had from whom, by item and location, then supplier."""
-        days = DAYS_A_PERIOD[self.timeline.grain]
-        took = believed(offers, self.past, days, DRAWS, seed=0)
+    def rivals(self) -> dict[tuple[str, str], dict[str, Rival]]:
+        """What can be had from whom, by item and location, then supplier, where several sell it within the forecast's reach."""
+        several = self.price_breaks.filter(pl.col("from_id").n_unique().over("item_id") > 1)
+        prices: dict[tuple[str, str], list[tuple[float, float]]] = {}
+        for item, supplier, units, price in several.sort("from_quantity").select(
+            "item_id", "from_id", "from_quantity", "unit_cost"
+        ).iter_rows():  # fmt: skip
+            prices.setdefault((item, supplier), []).append((units, price))
+        bought = self.rows.filter(pl.col("kind") == "purchase").join(several, on="item_id", how="semi", maintain_order="left")
+        asked = [
+            {**row, "from_id": terms["supplier_id"], "lead_time_days": terms["lead_time_days"], "terms": terms}
+            for row in bought.iter_rows(named=True)
+            for terms in self.logistics.terms.get(row["item_id"], ())
+            if (row["item_id"], terms["supplier_id"]) in prices and terms["supplier_id"] not in self.settled
+        ]
+        if not asked:
+            return {}
+        days = self.logistics.days_a_period
+        promises = pl.DataFrame([{name: row[name] for name in PROMISED} for row in asked], schema=PROMISED)
         found: dict[tuple[str, str], dict[str, Rival]] = {}
-        for row, periods in zip(offers.iter_rows(named=True), took, strict=True):
-            arrives, often = np.unique(periods, return_counts=True)
-            breaks = ((0.0, row["breaks"][0]["price"]), *((step["units"], step["price"]) for step in row["breaks"][1:]))
+        for row, took in zip(asked, believed(promises, self.past, days, DRAWS, seed=0), strict=True):
+            supplier, terms, duty = row["from_id"], row["terms"], self.logistics.duty(row["from_id"])
+            (_, first), *rest = prices[row["item_id"], supplier]
+            arrives, often = np.unique(took, return_counts=True)
             offer = Offer(
-                row["from_id"], arrives.astype(np.float64) * days, often / often.sum(), breaks, row["freight_per_unit"],
-                moq=row["moq"], multiple=row["order_multiple"],
+                supplier, arrives.astype(np.float64) * days, often / often.sum(), ((0.0, first), *rest),
+                float(self.logistics.leg(row, row["location_id"], 0.0, duty_share=duty).total), duty, moq=terms["moq"] or 0.0,
+                multiple=terms["order_multiple"] or row["order_multiple"] or 1.0,
             )  # fmt: skip
-            promised = math.ceil((row["lead_time_days"] or days) / days - 1e-9)
-            found.setdefault((row["item_id"], row["location_id"]), {})[row["from_id"]] = Rival(offer, promised)
+            if (promised := self.logistics.periods(terms["lead_time_days"])) < len(self.period_starts):
+                found.setdefault((row["item_id"], row["location_id"]), {})[supplier] = Rival(offer, max(promised, 1))
         return found
 
     def _need(self, line: OrderLine, fact: Mapping[str, Any], economics: Mapping[str, Any]) -> Need:
         """When the shelf is empty without the line, how fast it sells, and what lateness and earliness cost."""
-        days = DAYS_A_PERIOD[self.timeline.grain]
+        days = self.logistics.days_a_period
         daily = max(fact["expected_demand"] / (fact["window"] * days), LEAST_DEMAND)
         late = economics["shortage_cost"] / (days if self.unmet == "backlog" else 1)
         first_day = max(fact["position"], 0.0) / daily
@@ -150,7 +139,7 @@ class Buyer:
             parts = {**line.parts, "supplier_choice": quantity - line.quantity} if is_first else {"supplier_choice": quantity}
             yield replace(
                 line, from_id=name, quantity=quantity, unit_cost=rival.offer.price(quantity), parts=parts,
-                reason=f"{line.reason} {why}", due_on=self.timeline.shift(self.timeline.origin, rival.periods),
+                reason=f"{line.reason} {why}", due_on=self.period_starts[rival.periods],
                 occasion="" if is_first else f"also from {name}",
             )  # fmt: skip
 

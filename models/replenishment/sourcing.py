@@ -18,7 +18,8 @@ class Offer:
     """One way to get goods: from a supplier, faster at a premium, or from another location.
 
     days, probability: (K,) the lead-time distribution in days; probabilities add up to one. breaks: (from units, price a unit),
-    the price of the highest break reached holds for all units. freight_per_unit, order_cost: money. moq, multiple, capacity: units.
+    the price of the highest break reached holds for all units. freight_per_unit: all it takes to bring one, in money; duty_share: of
+    the price. order_cost: money. moq, multiple, capacity: units.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Offer:
     probability: Floats
     breaks: tuple[tuple[float, float], ...]
     freight_per_unit: float = 0.0
+    duty_share: float = 0.0
     order_cost: float = 0.0
     moq: float = 0.0
     multiple: float = 1.0
@@ -46,8 +48,8 @@ class Offer:
         return [cost for units, cost in self.breaks if units <= quantity][-1]
 
     def landed(self, quantity: float) -> float:
-        """What this many units cost at the door: price at its break, freight and the order itself."""
-        return quantity * (self.price(quantity) + self.freight_per_unit) + self.order_cost
+        """What this many units cost at the door: price at its break with its duty, freight and the order itself."""
+        return quantity * (self.price(quantity) * (1.0 + self.duty_share) + self.freight_per_unit) + self.order_cost
 
 
 @dataclass(frozen=True)
