@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from models.domain import QUANTILES
 from orchestration import STATIONS, safekeeping, show, snapshots
@@ -52,11 +53,16 @@ def _clear_errors() -> Iterator[None]:
     try:
         yield
     except (ContractError, HomeError, PublishError, TraceError, ValueError) as error:
-        err.print(f"[bold red]error[/] {error}", highlight=False)
+        _complain("error", error)
         raise typer.Exit(2) from error
     except OSError as error:
-        err.print(f"[bold red]the machine refused[/] {error}", highlight=False)
+        _complain("the machine refused", error)
         raise typer.Exit(1) from error
+
+
+def _complain(what: str, error: Exception) -> None:
+    """One message on standard error, word for word: neither read as markup nor broken where a log is no terminal's width."""
+    err.print(f"[bold red]{what}[/] {escape(str(error))}", highlight=False, soft_wrap=True)
 
 
 def _emit(as_json: bool, data: dict[str, Any], table: Any) -> None:
@@ -76,7 +82,7 @@ def _bring_up_to_date(world: Path, data: Path | None, home: Path, as_of: str | N
         try:
             report = run_line(place, settings(world, data, place.root, as_of), until, on_step=on_step)
         except LineStopped as error:
-            err.print(f"[bold red]stopped[/] {error}", highlight=False)
+            _complain("stopped", error)
             raise typer.Exit(2 if error.is_input else 1) from error
     return place, report.as_dict()
 
@@ -216,6 +222,7 @@ def replay(
     out: Annotated[Path, typer.Option(help="Folder for scorecard.json, orders.parquet and replay.html.")],
     orders: Annotated[int | None, typer.Option(min=1, help="How many reviews place orders; by default all.")] = None,
     policies: Annotated[str | None, typer.Option(help="Policies separated by commas.")] = None,
+    challengers: Annotated[str | None, typer.Option(help="Forecasters to try beside XGBoost: lstm, blend.")] = None,
     data: DataFolder = None,
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
@@ -226,10 +233,11 @@ def replay(
     with _clear_errors():
         first = date.fromisoformat(start)
         names = tuple(name.strip() for name in policies.split(",")) if policies else planning.REPLAYED
-        planning.check_policies(names)
+        beside = tuple(name.strip() for name in challengers.split(",")) if challengers else ()
+        planning.check_policies(names, beside)
         place, _ = _bring_up_to_date(world, data, home, None, "facts")
         with place.writing(), show.status(err) as tell:
-            result = planning.replay_world(place, first, periods, orders=orders, policies=names, progress=tell)
+            result = planning.replay_world(place, first, periods, orders=orders, policies=names, challengers=beside, progress=tell)
         reports.write_replay(result, out)
         _emit(as_json, result.scorecard(), show.scorecard(result.scorecard()))
 

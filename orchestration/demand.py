@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -19,6 +20,9 @@ from models.forecasting.inputs import DEMAND_FEATURES, ITEM_FEATURES, PRICE_FEAT
 from models.forecasting.levels import finest_level
 from models.forecasting.quantile import DemandModel, fit
 from orchestration.timeline import UTC, Timeline
+
+if TYPE_CHECKING:
+    from models.forecasting.sensing import SensingModel
 
 #: Training looks back this many origins at most (two years of weekly reviews); older demand says little about the next window.
 ORIGINS = 104
@@ -78,6 +82,18 @@ class Demand:
     def predict(self, model: DemandModel, origin: date, levels: tuple[float, ...] = PATH_LEVELS) -> Forecast:
         """Forecast the horizon from an origin with what is known at its midnight."""
         return model.predict(*next(self.outlooks([origin])), levels)
+
+    def sense(self, cutoff: date, steps: int) -> SensingModel:
+        """Fit the challenger, a sequence model of all series, on everything known at the midnight beginning `cutoff`."""
+        from models.forecasting.sensing import fit_sensing  # noqa: PLC0415 - JAX takes seconds to load, and few commands sense
+
+        plans = self.plans(self._periods(self.first, cutoff), cutoff)
+        return fit_sensing(self.labels(cutoff), plans, self.timeline.spec(self.horizon), steps)
+
+    def sensed(self, model: SensingModel, keys: pl.DataFrame, origin: date, levels: tuple[float, ...] = PATH_LEVELS) -> Forecast:
+        """Forecast the series of `keys` over the horizon with the challenger, by what is known at the origin's midnight."""
+        targets = [*self._periods(self.first, origin)[-model.context :], *self._ahead(origin)[1:]]
+        return model.predict(self.labels(origin), keys, origin, self.plans(targets, origin), levels)
 
     def outlooks(self, origins: list[date]) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
         """For each origin in turn the feature rows and the plans for its horizon, both as known at its midnight; few pulls for many."""

@@ -33,6 +33,7 @@ from orchestration.home import Home
 from orchestration.replay import (
     ASSUMED_COVER,
     CANDIDATES,
+    CHALLENGERS,
     INCUMBENT,
     SAMPLES,
     Replay,
@@ -193,6 +194,7 @@ def replay_world(
     orders: int | None,
     policies: Sequence[str],
     scales: Sequence[float] = (),
+    challengers: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
 ) -> Replay:
     """Replay from the real state at the midnight beginning `start`, on the demand that history has since revealed."""
@@ -211,7 +213,7 @@ def replay_world(
         demand, nodes, truth, start, periods, unmet=unmet[0] if unmet and unmet[0] else "lost", opening=opening, orders=orders,
         policies=policies, incumbent=incumbent, lead_time_paths=_believed(nodes, known, demand),
         lead_times=experienced(nodes, revealed, days, DAYS_A_PERIOD[demand.timeline.grain]) if len(revealed) else None, scales=scales,
-        progress=progress,
+        challengers=challengers, progress=progress,
     )  # fmt: skip
 
 
@@ -224,11 +226,14 @@ def _is_in(series: pl.DataFrame) -> pl.Expr:
     return pl.struct(SERIES).is_in(series.select(pl.struct(SERIES).alias("series"))["series"].implode())
 
 
-def check_policies(names: Sequence[str]) -> None:
-    """Refuse a policy nobody has written, naming those there are."""
-    for name in names:
-        if name not in POLICIES:
-            raise ValueError(f"there is no policy '{name}'; there are {', '.join(sorted(POLICIES))}")
+def check_policies(names: Sequence[str], challengers: Sequence[str] = ()) -> None:
+    """Refuse a policy or a challenger nobody has written, naming those there are, and a challenger where our rule is not replayed."""
+    for kind, asked, there in (("policy", names, sorted(POLICIES)), ("challenger", challengers, CHALLENGERS)):
+        for name in asked:
+            if name not in there:
+                raise ValueError(f"there is no {kind} '{name}'; there are {', '.join(there)}")
+    if challengers and QuantileOrderUpTo.name not in names:
+        raise ValueError(f"a challenger's forecasts are decided on by {QuantileOrderUpTo.name}: name it among --policies too")
 
 
 def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> Plan:

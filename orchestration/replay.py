@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import duckdb
@@ -15,11 +15,11 @@ import polars as pl
 from models.domain import SERIES, Economics, Floats, Integers
 from models.forecasting import baselines
 from models.forecasting.backtest import score
-from models.forecasting.forecast import PATH_LEVELS, Forecast
+from models.forecasting.forecast import PATH_LEVELS, Forecast, blend
 from models.forecasting.inputs import Spec, locate, panels
 from models.replenishment.policies import POLICIES, PRIOR_SCALE, QuantileOrderUpTo, RegisteredPolicy
 from models.twin.network import Network
-from models.twin.scorecard import PairedDifference, champion, scorecard
+from models.twin.scorecard import PairedDifference, champion, paired_difference, scorecard
 from models.twin.simulator import SimulationResult, reveal, simulate
 from models.twin.tuning import tune_scale
 from orchestration.demand import Demand
@@ -33,6 +33,10 @@ RETRAIN = 5
 #: What most companies run today: the policy to beat until a rehearsal says otherwise.
 INCUMBENT = "eoq_reorder_point"
 CANDIDATES = ("quantile_order_up_to", "eoq_reorder_point", "min_max")
+#: Forecasters that can be replayed beside XGBoost, which decides: the sequence model, and the mean of the two. See `Replay.challenges`.
+CHALLENGERS = ("lstm", "blend")
+#: Training steps of the sequence model: under a minute on two cores.
+STEPS = 300
 #: What the forecasts are shown beside; one season is a week of days, a year of weeks or months.
 BASELINES: dict[str, baselines.Method] = {"seasonal_naive": baselines.seasonal_naive, "moving_average": baselines.moving_average}
 #: History that knows no stock starts every policy alike, with this many review intervals of mean demand on hand and a full pipeline.
@@ -65,6 +69,8 @@ class Replay:
     champion: str
     rivals: dict[str, PairedDifference]
     scores: pl.DataFrame
+    #: Our rule on each challenger's forecasts against the same rule on XGBoost's: worth promoting where all of the interval is below 0.
+    challenges: dict[str, PairedDifference] = field(default_factory=dict)
     scale: float | None = None  # what tuning on these periods says of ours; for decisions after them, never for these
 
     def judged_against(self, incumbent: str) -> Replay:
@@ -77,6 +83,10 @@ class Replay:
     def scorecard(self) -> dict[str, Any]:
         """{champion, policies: {name: costs, service, by_period}} plus every rival's paired difference to the incumbent."""
         card = scorecard(self.results, self.champion) | {"forecasts": self.scores.to_dicts()}
+        card["challengers"] = {
+            name: {"against": one.against, "mean": one.difference, "lower": one.lower, "upper": one.upper, "is_cheaper": one.is_better}
+            for name, one in self.challenges.items()
+        }
         for name, policy in card["policies"].items():
             for k, entry in enumerate(policy["by_period"]):
                 entry["period_start"] = self.periods[k].isoformat()
@@ -226,6 +236,7 @@ def replay(
     lead_times: Integers | None = None,
     lead_time_paths: Integers | None = None,
     scales: Sequence[float] = (),
+    challengers: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
 ) -> Replay:
     """Let every policy run the stock from `start` for so many periods, deciding at each review on what was known at that midnight.
@@ -233,7 +244,8 @@ def replay(
     truth: item_id, location_id, target_on, demand of the replayed periods. orders: how many reviews place orders. The model
     forecasts anew at every decision and is trained anew at every RETRAIN-th, each time on what was known by then. lead_times: (N, T)
     what an order of each period really takes; left out, what was promised. lead_time_paths: (N, S) what policies expect of it.
-    scales: the settings of ours to try for the decisions that come after the replay.
+    scales: the settings of ours to try for the decisions that come after the replay. challengers: other forecasters our rule is also
+    replayed on.
     """
     tell = progress or (lambda _: None)
     timeline = demand.timeline
@@ -253,25 +265,33 @@ def replay(
 
     last = periods if orders is None else min(periods, orders * timeline.review)
     decisions = [days[k] for k in range(0, last, timeline.review)]
-    forecasts = {}
-    model = None
+    forecasts: dict[str, dict[date, Forecast]] = {name: {} for name in ("xgboost", *challengers)}
+    model = network_model = None
     for k, (day, outlook) in enumerate(zip(decisions, demand.outlooks(decisions), strict=True)):
         tell(f"forecasting at decision {k + 1} of {len(decisions)}")
         if model is None or k % RETRAIN == 0:
             model = demand.train(day)
-        forecasts[day] = model.predict(*outlook, PATH_LEVELS)
+            network_model = demand.sense(day, STEPS) if challengers else None
+        ours = model.predict(*outlook, PATH_LEVELS)
+        forecasts["xgboost"][day] = ours
+        if network_model is not None:
+            sensed = demand.sensed(network_model, ours.keys, day)
+            made = {"lstm": sensed, "blend": blend(ours, sensed)}
+            for name in challengers:
+                forecasts[name][day] = made[name]
 
     @lru_cache(maxsize=max(2, PATHS_KEPT // (4 * len(nodes) * SAMPLES * demand.horizon)))
-    def paths(t: int) -> Floats:
-        return paths_of(forecasts[days[t]], nodes, seed=t)
+    def paths(name: str, t: int) -> Floats:
+        return paths_of(forecasts[name][days[t]], nodes, seed=t)
 
     state = opening or assumed_opening(network, past)
     calendar = phases(demand, past.shape[1], start, periods)
 
-    def run(policy: RegisteredPolicy) -> SimulationResult:
+    def run(policy: RegisteredPolicy, forecaster: str = "xgboost") -> SimulationResult:
         return simulate(
             network, policy, revealed.astype(np.float64), state.on_the_shelf(), pipeline=state.due, history=past, phase=calendar,
-            forecaster=None if policy.is_legacy else paths, order_periods=last, lead_times=lead_times, lead_time_paths=lead_time_paths,
+            forecaster=None if policy.is_legacy else partial(paths, forecaster), order_periods=last, lead_times=lead_times,
+            lead_time_paths=lead_time_paths,
         )  # fmt: skip
 
     results = {}
@@ -280,8 +300,19 @@ def replay(
         results[name] = run(POLICIES[name])
     scale = _tuned(run, results, network.economics.unmet, scales) if scales else None
     best, rivals = choose(results, incumbent if incumbent in results else policies[0], nodes)
+    challenges = {}
+    for name in challengers:
+        tell(f"replaying {QuantileOrderUpTo.name} on {name}")
+        results[f"{QuantileOrderUpTo.name} on {name}"] = run(POLICIES[QuantileOrderUpTo.name], name)
+        challenges[name] = _challenge(name, results, nodes)
     scores = score_forecasts(forecasts, days, past, revealed.astype(np.float64), nodes, spec)
-    return Replay(nodes, days, results, best, rivals, scores, scale)
+    return Replay(nodes, days, results, best, rivals, scores, challenges, scale)
+
+
+def _challenge(name: str, results: dict[str, SimulationResult], nodes: pl.DataFrame) -> PairedDifference:
+    """What our rule costs on a challenger's forecasts less what it costs on XGBoost's, item by item."""
+    ours, blocks = QuantileOrderUpTo.name, nodes["item_id"].rank("dense").to_numpy()
+    return paired_difference(f"{ours} on {name}", ours, results[f"{ours} on {name}"].cost, results[ours].cost, blocks=blocks)
 
 
 def _tuned(
@@ -297,21 +328,21 @@ def _tuned(
 
 
 def score_forecasts(
-    forecasts: dict[date, Forecast], days: list[date], past: Floats, revealed: Floats, nodes: pl.DataFrame, spec: Spec
+    forecasts: dict[str, dict[date, Forecast]], days: list[date], past: Floats, revealed: Floats, nodes: pl.DataFrame, spec: Spec
 ) -> pl.DataFrame:
-    """Rolling origins: every decision's forecast against what came, beside the baselines on the same origins and series.
+    """Rolling origins: every decision's forecasts against what came, beside the baselines on the same origins and series.
 
     Returns method, wape, bias and crps, averaged over the origins whose whole horizon lies inside the replay (none: no rows).
     """
     rows = []
-    for day, ours in forecasts.items():
+    for day, ours in forecasts["xgboost"].items():
         first = days.index(day)
         if first + spec.horizon > len(days):
             continue
         node = locate(ours.keys, nodes)
         actual = revealed[node, first : first + spec.horizon]
         history = np.concatenate([past[node], revealed[node, :first]], axis=1)
-        made = {"xgboost": ours} | {
+        made = {forecaster: by_day[day] for forecaster, by_day in forecasts.items()} | {
             name: baselines.forecast(method, ours.keys, history, day, spec, ours.quantiles) for name, method in BASELINES.items()
         }
         rows += [{"method": name, "origin": day, **score(forecast, actual)} for name, forecast in made.items()]

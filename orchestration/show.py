@@ -81,6 +81,12 @@ def scorecard(card: dict[str, Any]) -> Table:
             f"{policy['fill_rate']:.1%}",
             f"{rival['mean']:+,.0f} ({rival['lower']:+,.0f} … {rival['upper']:+,.0f})" if rival else "",
         )
+    verdicts = [
+        f"forecasts by {name} cost {one['mean']:+,.0f} ({one['lower']:+,.0f} … {one['upper']:+,.0f}) against XGBoost's: "
+        + ("cheaper beyond chance" if one["is_cheaper"] else "not promoted")
+        for name, one in card["challengers"].items()
+    ]
+    table.caption = "\n".join(verdicts) or None
     return table
 
 

@@ -48,6 +48,11 @@ class SensingModel:
     params: Params
     card: dict[str, Any]
 
+    @property
+    def context(self) -> int:
+        """Periods of the past it reads before it forecasts."""
+        return CONTEXT[self.spec.grain]
+
     def paths(
         self, labels: pl.DataFrame, keys: pl.DataFrame, origin: date, plans: pl.DataFrame | None = None, samples: int = 200
     ) -> Floats:
@@ -55,7 +60,7 @@ class SensingModel:
         past = panels(labels.filter(pl.col("target_on") < origin), keys, [LABEL], self.spec)[LABEL]
         end = int(self.spec.index(pl.Series([origin], dtype=pl.Date))[0])
         planned = Plans.of(plans, keys, self.spec)
-        length = CONTEXT[self.spec.grain]
+        length = self.context
         out = np.empty((len(keys), samples, self.spec.horizon), np.float32)
         for start in range(0, len(keys), SERIES_AT_ONCE):
             rows = np.arange(start, min(start + SERIES_AT_ONCE, len(keys)))
@@ -102,11 +107,12 @@ class SensingModel:
         return cls(Spec(**spec), {name: jnp.asarray(value) for name, value in weights.items()}, document["card"])
 
 
-def sensed(spec: Spec, steps: int, quantiles: tuple[float, ...] = QUANTILES) -> Forecaster:
+def sensed(spec: Spec, steps: int, quantiles: tuple[float, ...] = QUANTILES, samples: int = 200) -> Forecaster:
     """The network as a forecaster for the backtest, trained anew at each origin."""
 
     def forecaster(origins: pl.DataFrame, labels: pl.DataFrame, plans: pl.DataFrame | None, now: pl.DataFrame) -> Forecast:
-        return fit_sensing(labels, plans, spec, steps).predict(labels, now.select(SERIES), now["origin"][0], plans, quantiles)
+        model = fit_sensing(labels, plans, spec, steps)
+        return model.predict(labels, now.select(SERIES), now["origin"][0], plans, quantiles, samples)
 
     return forecaster
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from models.domain import Floats, Integers
@@ -26,6 +28,11 @@ def feasible(quantity: Floats, moq: Floats, multiple: Floats) -> Floats:
     step = np.where(multiple > 0, multiple, 1.0)
     rounded = np.where(multiple > 0, step * np.ceil(quantity / step - 1e-9), quantity)
     return np.where(quantity > 1e-9, np.maximum(rounded, smallest_order(moq, multiple)), 0.0)
+
+
+def orderable(wanted: float, moq: float, multiple: float) -> float:
+    """One line's least quantity at or above what is wanted that a supplier takes: at least the MOQ, in whole multiples (> 0)."""
+    return math.ceil(round(max(wanted, moq) / multiple, 9)) * multiple
 
 
 def up_to_price_break(

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from models.domain import Floats
+from models.replenishment.orders import orderable
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Offer:
 
     def orderable(self, quantity: float) -> float:
         """The least quantity at or above this one that can be ordered: at least the MOQ, in whole multiples."""
-        return math.ceil(round(max(quantity, self.moq) / self.multiple, 9)) * self.multiple
+        return orderable(quantity, self.moq, self.multiple)
 
     def price(self, quantity: float) -> float:
         """What a unit costs when this many are ordered."""

@@ -16,6 +16,7 @@ import polars as pl
 
 from models.domain import Floats
 from models.replenishment.landed_cost import LandedCost, landed_cost
+from models.replenishment.orders import orderable
 
 Record = Mapping[str, Any]
 
@@ -49,7 +50,7 @@ class Way:
 
     def quantity(self, wanted: float) -> float:
         """The least orderable quantity at or above what is wanted, or as much as there is."""
-        asked = math.ceil(round(max(wanted, self.moq) / self.multiple, 9)) * self.multiple
+        asked = orderable(wanted, self.moq, self.multiple)
         return asked if asked <= self.most else math.floor(self.most / self.multiple) * self.multiple
 
 

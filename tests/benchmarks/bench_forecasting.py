@@ -32,7 +32,7 @@ from models.forecasting import backtest, baselines, metrics  # noqa: E402
 from models.forecasting.attribution import attribute  # noqa: E402
 from models.forecasting.boosting import BOTTOM, expect, sample, train  # noqa: E402
 from models.forecasting.forecast import Forecast, blend  # noqa: E402
-from models.forecasting.inputs import Spec  # noqa: E402
+from models.forecasting.inputs import Spec, locate  # noqa: E402
 from models.forecasting.levels import group_name  # noqa: E402
 from models.forecasting.quantile import fit  # noqa: E402
 from models.forecasting.rolling import Training  # noqa: E402
@@ -47,6 +47,8 @@ M5_LEVELS = {
 }  # fmt: skip
 #: Trainings averaged before two sets of signals are compared.
 SEEDS = 3
+#: Futures the LSTM draws for each of M5's 30,490 series.
+SENSED_PATHS = 64
 #: What a surge must exceed, as a multiple of the forecast made before it, to be looked into.
 SURGE = 1.3
 
@@ -85,49 +87,72 @@ def m5_wspl(world: World, cut: int, made: Forecast, totals: dict[tuple[str, ...]
     return metrics.wspl(hierarchy.aggregate(actual), values, QUANTILES, hierarchy.names, [np.nan_to_num(s) for s in scale], weight)
 
 
-def bench_m5(spec: Spec, ends: list[int]) -> None:
-    """WRMSSE of 28-day windows that end on the given days (d_ numbers), trained on weekly origins before each."""
+def m5_methods(world: World, cut: int, spec: Spec, steps: int, wspl: dict[str, float]) -> dict[str, Callable[[], Forecast]]:
+    """How each forecaster makes the 28 days from column `cut` on, knowing what lies before it; XGBoost's WSPL is put into `wspl`."""
+    past, made = replace(world, demand=world.demand[:, :cut]), {}
+    labels, here = label_frame(world.keys, world.demand, world.first, spec, cut), past.origins([cut], spec)
+    start = spec.starts(M5_FIRST, cut + 1)[-1]
+    plans = world.plans.filter(pl.col("target_on") <= start + timedelta(days=28))
+
+    def boosted() -> Forecast:
+        model = fit(past.origins([t for t in range(cut - 7, 0, -7)][::-1], spec), labels, plans, spec)
+        made["XGBoost"] = forecast = model.predict(here, plans.filter(pl.col("target_on") >= start - timedelta(days=1)))
+        actual = np.nan_to_num(world.demand[:, cut : cut + 28])
+        wspl["XGBoost"] = m5_wspl(world, cut, forecast, model.predict_totals(forecast, here), actual)["mean"]
+        return forecast
+
+    def sequential() -> Forecast:
+        made["LSTM"] = forecast = sensed(spec, steps, samples=SENSED_PATHS)(here, labels, plans, here)
+        return forecast
+
+    def plain(method: baselines.Method) -> Callable[[], Forecast]:
+        return lambda: backtest.baseline(method, spec)(here, labels, None, here)
+
+    methods: dict[str, Callable[[], Forecast]] = {
+        "naive": plain(baselines.naive),
+        "seasonal naive": plain(baselines.seasonal_naive),
+        "28-day moving average": plain(partial(baselines.moving_average, window=28)),
+        "TSB": plain(statistical("tsb")),
+        "XGBoost": boosted,
+    }
+    return methods | ({"LSTM": sequential, "blend": lambda: blend(made["XGBoost"], made["LSTM"])} if steps else {})
+
+
+def bench_m5(spec: Spec, ends: list[int], steps: int) -> None:
+    """Every forecaster on 28-day windows that end on the given days (d_ numbers), trained on weekly origins before each.
+
+    WRMSSE by level, calibration as P(Y < Q) … P(Y <= Q) and, in brackets, the randomised PIT; WSPL only of the model that also gives
+    the totals' distributions. GB is the process's peak so far.
+    """
     world = m5()
     hierarchy = m5_hierarchy(world.keys)
     scale, weight = m5_weights(hierarchy)
-    print("| window | WRMSSE | 1 | 3 | 9 | 10 | 12 | WSPL | bias | WAPE | fit s | predict s | GB |\n|" + "---|" * 13)
+    levels = (0.5, 0.75, 0.975)
+    head = ["method", "WRMSSE", "1", "3", "9", "10", "12", "WSPL", "WAPE", "bias", *(f"at {v}" for v in levels), "seconds", "GB"]
     for end in ends:
         cut = end - 28 - 1494
-        actual = np.nan_to_num(world.demand[:, cut : cut + 28])
-        started = time.perf_counter()
-        columns = [t for t in range(cut - 7, 0, -7)][::-1]
-        past = replace(world, demand=world.demand[:, :cut])
-        model = fit(past.origins(columns, spec), label_frame(world.keys, world.demand, world.first, spec, cut), world.plans, spec)
-        trained = time.perf_counter()
-        start = spec.starts(M5_FIRST, cut + 1)[-1]
-        ahead = world.plans.filter(pl.col("target_on").is_between(start - timedelta(days=1), start + timedelta(days=28)))
-        here = past.origins([cut], spec)
-        forecast = model.predict(here, ahead)
-        totals = model.predict_totals(forecast, here)
-        done = time.perf_counter()
-        mean = np.zeros_like(actual)
-        index = (
-            world.keys.with_row_index("r")
-            .join(forecast.keys, on=["item_id", "location_id"], how="inner", maintain_order="right")["r"]
-            .to_numpy()
-        )
-        mean[index] = forecast.mean
-        pinball = m5_wspl(world, cut, forecast, totals, actual)
-        score = metrics.wrmsse(actual, mean, hierarchy, scale, weight)
-        levels = " | ".join(f"{score[f'level_{k}']:.3f}" for k in (1, 3, 9, 10, 12))
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        wape, bias = metrics.wape(actual, mean), metrics.bias(actual, mean)
-        print(
-            f"| d_{end - 27}-{end} | {score['mean']:.4f} | {levels} | {pinball['mean']:.4f} | {bias:+.3f} | {wape:.3f}"
-            f" | {trained - started:.0f} | {done - trained:.0f} | {memory:.1f} |",
-            flush=True,
-        )
-        pit = metrics.pit_of_quantiles(actual[index], forecast.values, forecast.quantiles)
-        for level in (0.5, 0.75, 0.975):
-            c = metrics.coverage(actual[index], forecast.at(level), level)
-            print(f"  coverage {level}: [{c.below:.3f}, {c.at_most:.3f}], randomised PIT {(pit <= level).mean():.3f}", flush=True)
-        print("   WSPL", {name: round(value, 4) for name, value in pinball.items()})
-        print("  ", model.card["alignment"], model.card["unseen"], flush=True)
+        actual, wspl = np.nan_to_num(world.demand[:, cut : cut + 28]), {}
+        print(f"\n### d_{end - 27}-{end}\n\n| {' | '.join(head)} |\n|---|" + "--:|" * (len(head) - 1))
+        for name, method in m5_methods(world, cut, spec, steps, wspl).items():
+            started = time.perf_counter()
+            forecast = method()
+            seconds = time.perf_counter() - started
+            index = locate(forecast.keys, world.keys)
+            mean = np.zeros_like(actual)
+            mean[index] = forecast.mean
+            score = metrics.wrmsse(actual, mean, hierarchy, scale, weight)
+            cells = [name, f"{score['mean']:.4f}", *(f"{score[f'level_{k}']:.3f}" for k in (1, 3, 9, 10, 12))]
+            cells += [
+                f"{wspl[name]:.4f}" if name in wspl else "",
+                f"{metrics.wape(actual, mean):.3f}",
+                f"{metrics.bias(actual, mean):+.3f}",
+            ]
+            pit = metrics.pit_of_quantiles(actual[index], forecast.values, forecast.quantiles)
+            for level in levels:
+                c = metrics.coverage(actual[index], forecast.at(level), level)
+                cells.append(f"{c.below:.3f} … {c.at_most:.3f} ({(pit <= level).mean():.3f})")
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+            print("| " + " | ".join([*cells, f"{seconds:.0f}", f"{memory:.1f}"]) + " |", flush=True)
 
 
 def score_file(file: Path, end: int) -> str:
@@ -358,8 +383,9 @@ if __name__ == "__main__":
         levels = (("location_id", "subcategory"),)
         totals = tuple(columns for columns in M5_LEVELS.values() if columns != ("item_id", "location_id"))
         bench_m5(
-            Spec("day", 28, levels=levels, totals=totals, rows=options.rows, rounds=options.rounds, threads=options.threads), options.ends
-        )
+            Spec("day", 28, levels=levels, totals=totals, rows=options.rows, rounds=options.rounds, threads=options.threads), options.ends,
+            options.lstm,
+        )  # fmt: skip
     shared = {"rows": options.rows, "rounds": options.rounds, "threads": options.threads}
     by_location, by_category = (("location_id",),), (("category",),)
     others = {

@@ -1,4 +1,4 @@
-"""What policies cost on public data, side by side: `python tests/benchmarks/bench_replay.py vn2 favorita uci speed`.
+"""What policies cost on public data, side by side: `python tests/benchmarks/bench_replay.py vn2 favorita uci challengers speed`.
 
 Reads ../shared/data and prints Markdown tables. A policy decides from what was known in its period; models are trained, and
 settings tuned, only on what lies before the window. Differences are paired, with a 95 % bootstrap over items. Forecast features
@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -26,8 +28,8 @@ from public_worlds import uci_lines  # noqa: E402
 
 from models.domain import Economics, Policy  # noqa: E402
 from models.forecasting.baselines import seasonal_moving_average  # noqa: E402
-from models.forecasting.forecast import PATH_LEVELS  # noqa: E402
-from models.forecasting.inputs import Spec  # noqa: E402
+from models.forecasting.forecast import PATH_LEVELS, Forecast, blend  # noqa: E402
+from models.forecasting.inputs import Spec, locate  # noqa: E402
 from models.forecasting.quantile import DemandModel, fit  # noqa: E402
 from models.replenishment.legacy import EoqReorderPoint, PeriodicReview, recent_mean  # noqa: E402
 from models.replenishment.plan import Constraint, plan  # noqa: E402
@@ -36,6 +38,9 @@ from models.twin.network import Network  # noqa: E402
 from models.twin.scorecard import paired_difference  # noqa: E402
 from models.twin.simulator import SimulationResult, simulate  # noqa: E402
 from models.twin.tuning import tune  # noqa: E402
+
+if TYPE_CHECKING:
+    from models.forecasting.sensing import SensingModel
 
 SHARED = ROOT.parent / "shared" / "data"
 SCALES = (0.4, 0.5, 0.6, 0.7, 0.85, 1.0)
@@ -82,6 +87,16 @@ class World:
             self.models[at] = fit(origins, label_frame(self.keys, past, self.first, self.spec, at), None, self.spec)
         return self.models[at]
 
+    def seen(self, at: int, t: int) -> np.ndarray:
+        """What is known of demand at period t of a window that starts at `at`."""
+        return np.concatenate([self.known[:, :at], self.recorded[:, at : at + t]], axis=1).astype(np.float32)
+
+    def made(self, at: int, t: int) -> Forecast:
+        """XGBoost's forecast at period t of a window."""
+        # One more column that no feature reads: origin_frame wants the origin's own column to exist.
+        padded = np.pad(self.seen(at, t), ((0, 0), (0, 1)), constant_values=np.nan)
+        return self.model(at).predict(origin_frame(self.keys, padded, self.first, [at + t], self.spec), None, PATH_LEVELS)
+
     def forecaster(self, at: int, blend: float) -> Callable[[int], np.ndarray]:
         """Sample paths by period of a window that starts at `at`: XGBoost, its mean blended with the seasonal moving average."""
 
@@ -99,17 +114,15 @@ class World:
     def _drawn(self, at: int, t: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The rows forecast, their paths, and what the seasonal moving average expects as a multiple of what XGBoost expects."""
         if (at, t) not in self.paths:
-            seen = np.concatenate([self.known[:, :at], self.recorded[:, at : at + t]], axis=1)
-            # One more column that no feature reads: origin_frame wants the origin's own column to exist.
-            padded = np.pad(seen, ((0, 0), (0, 1)), constant_values=np.nan).astype(np.float32)
-            made = self.model(at).predict(origin_frame(self.keys, padded, self.first, [at + t], self.spec), None, PATH_LEVELS)
-            order = self.keys.select("item_id", "location_id").with_row_index("row")
-            rows = made.keys.join(order, on=["item_id", "location_id"], how="left", maintain_order="left")["row"].to_numpy()
-            usual = seasonal_moving_average(seen, self.spec)[rows]
+            made = self.made(at, t)
+            rows = locate(made.keys, self.keys)
+            usual = seasonal_moving_average(self.seen(at, t), self.spec)[rows]
             self.paths[at, t] = rows, made.paths(self.samples, seed=t), (usual / np.maximum(made.mean, 1e-6)).astype(np.float32)
         return self.paths[at, t]
 
-    def replay(self, policy: Policy, at: int, blend: float = 0.0) -> SimulationResult:
+    def replay(
+        self, policy: Policy, at: int, blend: float = 0.0, forecaster: Callable[[int], np.ndarray] | None = None
+    ) -> SimulationResult:
         """One window: the policy starts from the declared stock, orders, and is scored."""
         on_hand, pipeline = self.start(self, at)
         return simulate(
@@ -119,7 +132,7 @@ class World:
             on_hand,
             pipeline=pipeline,
             history=self.known[:, :at],
-            forecaster=None if getattr(policy, "is_legacy", False) else self.forecaster(at, blend),
+            forecaster=None if getattr(policy, "is_legacy", False) else forecaster or self.forecaster(at, blend),
             phase=self.phase,
             order_periods=self.orders,
         )
@@ -172,7 +185,44 @@ def compare(world: World, windows: Sequence[int], tuning: Sequence[int], plot: P
     print(f"\n{time.perf_counter() - started:.0f} s, {len(world.keys)} series", flush=True)
     if plot:
         curve = {scale: sum(replayed((scale, 0.0), at) for at in windows) for scale in SCALES}
-        draw(pooled, curve, best, plot.with_stem(f"{plot.stem}_{title.partition(',')[0].lower().replace(' ', '_')}"), title)
+        file = plot.with_stem(f"{plot.stem}_{title.partition(',')[0].lower().replace(' ', '_')}")
+        draw(pooled, curve, best, file, title)
+        print(f"\n![cost by period and by scale]({file.name})", flush=True)
+
+
+def challenge(world: World, windows: Sequence[int], steps: int, title: str) -> None:
+    """Our rule with its prior scale on XGBoost's forecasts, the LSTM's and their blend: is a challenger's decision cheaper?"""
+    from models.forecasting.sensing import fit_sensing
+
+    started = time.perf_counter()
+    costs: dict[str, list[np.ndarray]] = {"xgboost": [], "lstm": [], "blend": []}
+    for at in windows:
+        past = world.seen(at, 0)
+        sensing = fit_sensing(label_frame(world.keys, past, world.first, world.spec), None, world.spec, steps)
+        made: dict[int, dict[str, Forecast]] = {}
+
+        def forecast(t: int, name: str, at: int = at, sensing: SensingModel = sensing, made: dict = made) -> np.ndarray:
+            if t not in made:
+                ours, origin = world.made(at, t), world.spec.starts(world.first, at + t + 1)[-1]
+                labels = label_frame(world.keys, world.seen(at, t), world.first, world.spec)
+                theirs = sensing.predict(labels, ours.keys, origin, None, PATH_LEVELS)
+                made[t] = {"xgboost": ours, "lstm": theirs, "blend": blend(ours, theirs)}
+            out = np.zeros((len(world.keys), world.samples, world.spec.horizon), np.float32)
+            out[locate(made[t][name].keys, world.keys)] = made[t][name].paths(world.samples, seed=t)
+            return out
+
+        for name, runs in costs.items():
+            runs.append(world.replay(QuantileOrderUpTo(), at, forecaster=partial(forecast, name=name)).cost[:, world.warm :])
+        print(f"{title}: window {at} done after {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+    blocks = np.unique(world.keys["item_id"].to_numpy(), return_inverse=True)[1]
+    pooled = {name: np.concatenate(parts, axis=1) for name, parts in costs.items()}
+    print(f"\n## {title}: {len(windows)} windows, {OURS} with its prior scale, decided on each forecaster\n")
+    print("| forecasts by | cost | against XGBoost's | 95 % interval | promoted |\n|---|---|---|---|---|")
+    for name, cost in pooled.items():
+        found = paired_difference(name, "xgboost", cost, pooled["xgboost"], blocks=blocks)
+        verdict = "" if name == "xgboost" else "yes" if found.is_better else "no"
+        print(f"| {name} | {cost.sum():,.1f} | {found.ratio:.3f} | {found.ratio_lower:.3f} .. {found.ratio_upper:.3f} | {verdict} |")
+    print(f"\n{time.perf_counter() - started:.0f} s, {steps} training steps a window", flush=True)
 
 
 def draw(pooled: dict[str, np.ndarray], curve: dict[float, float], best: str, path: Path, title: str) -> None:
@@ -198,7 +248,7 @@ def draw(pooled: dict[str, np.ndarray], curve: dict[float, float], best: str, pa
     figure.savefig(path, dpi=120)
 
 
-def vn2() -> None:
+def vn2_world() -> World:
     """VN2: weekly, 599 store-products, lead time 2, lost sales, holding 0.2, shortage 1; the sales are taken as recorded."""
     sales, flags, master = (pl.read_csv(SHARED / "vn2_history" / f"{name}.csv") for name in ("sales", "in_stock", "master"))
     weeks = sales.columns[2:]
@@ -213,7 +263,7 @@ def vn2() -> None:
         subcategory=pl.col("ProductGroup").cast(pl.String),
     )
     count = len(keys)
-    world = World(
+    return World(
         keys=keys,
         recorded=recorded,
         known=np.where(in_stock, recorded, np.nan),
@@ -225,8 +275,18 @@ def vn2() -> None:
         periods=8,
         start=recent_start,
     )
-    windows = [recorded.shape[1] - 8 * k for k in range(12, 0, -1)]
-    compare(world, windows, [37, 45, 53], OPTIONS.plot, "VN2")
+
+
+def vn2() -> None:
+    """Twelve windows in a row up to the end of history, settings tuned on what ended before each."""
+    world = vn2_world()
+    compare(world, [world.recorded.shape[1] - 8 * k for k in range(12, 0, -1)], [37, 45, 53], OPTIONS.plot, "VN2")
+
+
+def challengers() -> None:
+    """Every second of VN2's twelve windows, decided on each forecaster's distribution."""
+    world = vn2_world()
+    challenge(world, [world.recorded.shape[1] - 8 * k for k in range(12, 0, -2)], 600, "VN2, challengers")
 
 
 def recent_start(world: World, at: int) -> tuple[np.ndarray, np.ndarray]:
@@ -341,7 +401,7 @@ def speed() -> None:
         )
 
 
-WORLDS = {"vn2": vn2, "favorita": favorita, "uci": uci, "speed": speed}
+WORLDS = {"vn2": vn2, "challengers": challengers, "favorita": favorita, "uci": uci, "speed": speed}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)

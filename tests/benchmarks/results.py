@@ -23,7 +23,7 @@ BENCHMARKS = {
     "intake": ("Stream intake", ["bench_intake.py"]),
     "transform": ("Marts", ["bench_transform.py", "tests/worlds/m5", "../shared/data/m5"]),
     "features": ("Point-in-time joins", ["bench_features.py"]),
-    "m5": ("Forecasts: M5", ["bench_forecasting.py", "m5", "--ends", "1941", "1885", "1913"]),
+    "m5": ("Forecasts: M5", ["bench_forecasting.py", "m5", "--ends", "1885", "1913", "1941", "--lstm", "600"]),
     "forecasts": (
         "Forecasts: VN2, Rossmann, Walmart, UCI",
         ["bench_forecasting.py", "vn2", "rossmann", "walmart", "uci", "--rows", "150000", "--lstm", "300"],
@@ -32,9 +32,11 @@ BENCHMARKS = {
         "Signals, surges and speed",
         ["bench_forecasting.py", "ablation", "surges", "speed", "--rows", "80000", "--rounds", "80"],
     ),
-    "replay": ("Replay in money: VN2", ["bench_replay.py", "vn2"]),
-    "replay-favorita": ("Replay in money: Favorita", ["bench_replay.py", "favorita"]),
-    "replay-uci": ("Replay in money: UCI", ["bench_replay.py", "uci"]),
+    "replay": ("Replay in money: VN2", ["bench_replay.py", "vn2", "--plot", "tests/benchmarks/replay.png"]),
+    "replay-favorita": ("Replay in money: Favorita", ["bench_replay.py", "favorita", "--plot", "tests/benchmarks/replay.png"]),
+    "replay-uci": ("Replay in money: UCI", ["bench_replay.py", "uci", "--plot", "tests/benchmarks/replay.png"]),
+    "challengers": ("Challengers in money: VN2", ["bench_replay.py", "challengers"]),
+    "replay-speed": ("Speed of plan and replay", ["bench_replay.py", "speed"]),
     "procurement": ("Procurement", ["bench_procurement.py"]),
     "publish": ("Publish and readers", ["bench_publish.py", "--readers", "16", "--publishes", "100", "--rows", "100000"]),
 }

@@ -150,14 +150,20 @@ def test_forecast_covers_every_series_period_and_level(sample_home: Path, tmp_pa
 def test_replay_writes_the_scorecard_and_the_orders(sample_home: Path, tmp_path: Path, command: Command) -> None:
     command(
         "replay", "sample_data", "--start", "2011-10-15", "--periods", "56", "--orders", "2", "--policies",
-        "quantile_order_up_to,min_max", "--home", sample_home, "--out", tmp_path / "out", "--json",
+        "quantile_order_up_to,min_max", "--challengers", "lstm,blend", "--home", sample_home, "--out", tmp_path / "out", "--json",
     )  # fmt: skip
     card = json.loads((tmp_path / "out/scorecard.json").read_text(encoding="utf-8"))
-    assert set(card["policies"]) == {"quantile_order_up_to", "min_max"}
+    ours = "quantile_order_up_to"
+    assert set(card["policies"]) == {ours, "min_max", f"{ours} on lstm", f"{ours} on blend"}
+    assert card["champion"] in (ours, "min_max"), "a challenger's forecasts are judged beside, they do not decide"
+    for name, challenge in card["challengers"].items():
+        spent = {key: card["policies"][key]["total_cost"] for key in (ours, f"{ours} on {name}")}
+        assert challenge["mean"] == pytest.approx(spent[f"{ours} on {name}"] - spent[ours])
+        assert challenge["is_cheaper"] == (challenge["upper"] < 0)
     for policy in card["policies"].values():
         assert len(policy["by_period"]) == 56
         assert policy["total_cost"] == pytest.approx(sum(entry["total_cost"] for entry in policy["by_period"]))
-    assert {row["method"] for row in card["forecasts"]} == {"xgboost", "seasonal_naive", "moving_average"}
+    assert {row["method"] for row in card["forecasts"]} == {"xgboost", "lstm", "blend", "seasonal_naive", "moving_average"}
     orders = pl.read_parquet(tmp_path / "out/orders.parquet")
     assert orders.columns == ["policy", "period_start", "item_id", "location_id", "quantity"]
     assert orders["period_start"].n_unique() == 2
