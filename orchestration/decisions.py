@@ -17,6 +17,12 @@ DECISIONS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
         "run_id": _TEXT, "as_of": _TIME, "model": _TEXT, "item_id": _TEXT, "location_id": _TEXT,
         "period_start": _DAY, "quantile": _NUMBER, "value": _NUMBER,
     },
+    "models": {
+        "run_id": _TEXT, "as_of": _TIME, "model": _TEXT, "method": _TEXT, "trained_as_of": _TIME, "is_new": pl.Boolean, "reason": _TEXT,
+        "data_until": _TEXT, "series": pl.Int64, "features": pl.Int64, "sha256": _TEXT, "unseen_wape": _NUMBER, "unseen_bias": _NUMBER,
+        "unseen_under_tail": _NUMBER, "served_periods": pl.Int64, "served_wape": _NUMBER, "served_bias": _NUMBER,
+        "served_under_tail": _NUMBER,
+    },
     "champions": {
         "run_id": _TEXT, "as_of": _TIME, "policy": _TEXT, "holding_cost": _NUMBER, "shortage_cost": _NUMBER,
         "total_cost": _NUMBER, "mean_difference": _NUMBER, "lower": _NUMBER, "upper": _NUMBER, "is_champion": pl.Boolean,

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Literal
 
 import duckdb
@@ -18,7 +15,6 @@ import polars as pl
 from models.domain import SERIES, Integers, OrderLine, Policy
 from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import panels
-from models.forecasting.quantile import DemandModel
 from models.replenishment.lead_times import believed, experienced
 from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.plan import Constraint, Plan, plan
@@ -101,30 +97,8 @@ def open_demand(home: Home, horizon: int | None = None) -> Demand:
 
 
 def is_due(last: datetime, demand: Demand) -> bool:
-    """Whether a review interval has passed since, or time was turned back: models and champions are renewed less often than plans."""
+    """Whether a review interval has passed since, or time was turned back: champions are renewed less often than plans."""
     return not timedelta(0) <= demand.timeline.now_at - last < timedelta(days=demand.timeline.review_days)
-
-
-def current_model(home: Home, demand: Demand) -> tuple[DemandModel, str]:
-    """The model of this review period: the kept one while it is young enough, else a new one, kept with its card."""
-    kept, card = home.models / "demand.model", home.models / "demand.json"
-    if kept.exists() and card.exists():
-        facts = json.loads(card.read_text(encoding="utf-8"))
-        if facts["horizon"] == demand.horizon and not is_due(datetime.fromisoformat(facts["as_of"]), demand):
-            return DemandModel.from_bytes(kept.read_bytes()), facts["name"]
-    model = demand.train(demand.timeline.origin)
-    data = model.to_bytes()
-    name = f"xgboost-{demand.timeline.now_at:%Y%m%d}-{hashlib.sha256(data).hexdigest()[:8]}"
-    _write(kept, data)
-    facts = {"name": name, "as_of": demand.timeline.now_at.isoformat(), "horizon": demand.horizon, **model.card}
-    _write(card, json.dumps(facts, default=str, indent=1).encode())
-    return model, name
-
-
-def _write(target: Path, data: bytes) -> None:
-    aside = target.with_name(target.name + ".writing")
-    aside.write_bytes(data)
-    os.replace(aside, target)
 
 
 def champion_is_current(home: Home, demand: Demand) -> pl.DataFrame | None:

@@ -23,6 +23,7 @@ from orchestration.home import Home
 from orchestration.landing import World, privacy
 from orchestration.landing.store import Archive, read_receipts
 from orchestration.line import run_line, settings
+from orchestration.registry import current_model
 from orchestration.timeline import UTC
 from orchestration.trace import TraceError
 
@@ -104,15 +105,15 @@ def _plan_anew(home: Home, world: Path, run: Run) -> tuple[dict[str, float], str
     trained = _run(home, _first_run_with(home, run.model))
     with _rebuilt(home, world, run) as place:
         if trained.run_id == run.run_id:
-            planning.current_model(place, planning.open_demand(place))
-        else:  # a model is kept for a review interval: this one learned from what an earlier run knew
+            current_model(place, planning.open_demand(place))
+        else:  # a model is kept for some reviews: this one learned from what an earlier run knew
             with _rebuilt(home, world, trained) as earlier:
-                planning.current_model(earlier, planning.open_demand(earlier))
+                current_model(earlier, planning.open_demand(earlier))
                 shutil.copytree(earlier.models, place.models, dirs_exist_ok=True)
         demand = planning.open_demand(place)
-        model, name = planning.current_model(place, demand)
-        plan = planning.plan_orders(place, demand, demand.predict(model, demand.timeline.origin), run.policy)
-    return {line.intent_key: line.quantity for line in plan.lines}, name
+        registered = current_model(place, demand)
+        plan = planning.plan_orders(place, demand, demand.predict(registered.model, demand.timeline.origin), run.policy)
+    return {line.intent_key: line.quantity for line in plan.lines}, registered.name
 
 
 def _first_run_with(home: Home, model: str) -> str:

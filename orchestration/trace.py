@@ -147,6 +147,8 @@ class _Tracer:
         given = {"run_id": self.line["run_id"], "item": self.item, "locations": self.shops}
         where = "run_id = $run_id and item_id = $item and list_contains($locations, location_id) and quantile is null"
         self._add("forecast and model", "decisions.forecasts", where, given, "period_start", shown=28, order="asc")
+        if "models" in _tables(self.con, "decisions"):
+            self._add("forecast and model", "decisions.models", "run_id = $run_id", {"run_id": self.line["run_id"]}, "trained_as_of")
 
     def _features(self) -> None:
         keys = {"item_id": [self.item], "location_id": self.shops, "supplier_id": [self.line["from_id"]]}

@@ -8,7 +8,8 @@ import polars as pl
 from models.domain import QUANTILES
 from orchestration import charts, decisions
 from orchestration.defs.resources import OWNERS, Lakehouse
-from orchestration.planning import current_model, open_demand
+from orchestration.planning import open_demand
+from orchestration.registry import current_model
 
 
 @dg.multi_asset(
@@ -21,15 +22,25 @@ from orchestration.planning import current_model, open_demand
             description="Nine quantiles and the mean of demand, per item, location and period of the decision window.",
             owners=OWNERS,
             kinds={"xgboost", "feast"},
-        )
+        ),
+        dg.AssetSpec(
+            ["decisions", "models"],
+            group_name="forecast",
+            deps=[["features", "feat_demand"], ["features", "feat_demand_observed"]],
+            description="The model registry: which model each run forecast with, why it was trained, and how it has served since.",
+            owners=OWNERS,
+            kinds={"xgboost"},
+        ),
     ],
 )
 def forecast(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
-    """Train (when a review interval has passed) on what Feast says was known, forecast from Now, keep it as a decision."""
+    """Train (where the model in use is old or has drifted) on what Feast says was known, forecast from Now, keep it as a decision."""
     home = lakehouse.open_home()
     demand = open_demand(home)
-    model, name = current_model(home, demand)
-    ahead = demand.predict(model, demand.timeline.origin).select(QUANTILES)
+    registered = current_model(home, demand)
+    name, row = registered.name, registered.row(context.run_id, demand.timeline.now_at)
+    decisions.record(home.decisions, context.run_id, "models", row)
+    ahead = demand.predict(registered.model, demand.timeline.origin).select(QUANTILES)
     stamp = {"run_id": context.run_id, "as_of": demand.timeline.now_at, "model": name}
     frame = ahead.to_frame().with_columns(pl.lit(value).alias(column) for column, value in stamp.items())
     decisions.record(home.decisions, context.run_id, "forecasts", frame)
@@ -41,4 +52,7 @@ def forecast(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterato
             "series": len(demand.series),
             "forecast": charts.metadata(charts.forecast_fan(demand.labels(demand.timeline.origin), ahead)),
         },
+    )
+    yield dg.MaterializeResult(
+        asset_key=["decisions", "models"], metadata={"registry": dg.MetadataValue.md(charts.markdown(row, digits=3))}
     )

@@ -9,7 +9,8 @@ from orchestration import decisions
 from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.expectations import GATES, require_open
 from orchestration.ledger import Ledger
-from orchestration.planning import current_model, current_policy, lines_of, open_demand, order_frames, plan_orders
+from orchestration.planning import current_policy, lines_of, open_demand, order_frames, plan_orders
+from orchestration.registry import current_model
 
 READS = [["decisions", "champions"]] + [
     ["marts", table] for table in ("fct_stock_positions", "fct_open_orders", "fct_constraints", "dim_lanes", "dim_supplier_terms")
@@ -44,10 +45,10 @@ def replenish(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterat
     home = lakehouse.open_home()
     demand = open_demand(home)
     now = demand.timeline.now_at
-    model, name = current_model(home, demand)
+    registered = current_model(home, demand)
     policy = current_policy(home, demand)
-    plan = plan_orders(home, demand, demand.predict(model, demand.timeline.origin), policy)
-    for table, frame in order_frames(plan, context.run_id, now, policy, name).items():
+    plan = plan_orders(home, demand, demand.predict(registered.model, demand.timeline.origin), policy)
+    for table, frame in order_frames(plan, context.run_id, now, policy, registered.name).items():
         decisions.record(home.decisions, context.run_id, table, frame)
         yield dg.MaterializeResult(asset_key=["decisions", table], metadata={"dagster/row_count": len(frame)})
     with home.connect() as con:

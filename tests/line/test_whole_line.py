@@ -108,6 +108,9 @@ def test_second_run_with_nothing_new_changes_nothing_and_readers_never_notice_it
     assert not failures
     assert len(answers) > 10
     assert min(answers) > 0
+    used = "select model, is_new, reason from decisions.models order by is_new desc"
+    (first, again) = query(sample_home / "derived/warehouse.duckdb", used)
+    assert first == (*again[:1], True, "the first of this home") and not again[1], "the model is kept, and every run says which it used"
 
 
 def test_a_backup_restored_elsewhere_rebuilds_to_equal_table_hashes(
@@ -237,11 +240,12 @@ def test_an_override_changes_the_next_plan_by_what_it_says_and_its_end_brings_th
 
     from orchestration.cli import app
     from orchestration.home import Home
-    from orchestration.planning import current_model, current_policy, open_demand, order_frames, plan_orders
+    from orchestration.planning import current_policy, open_demand, order_frames, plan_orders
+    from orchestration.registry import current_model
 
     home = Home.open(sample_home)
     demand = open_demand(home)
-    ahead = demand.predict(current_model(home, demand)[0], demand.timeline.origin)
+    ahead = demand.predict(current_model(home, demand).model, demand.timeline.origin)
 
     def planned() -> dict[str, pl.DataFrame]:
         made = plan_orders(home, demand, ahead, current_policy(home, demand))
