@@ -24,10 +24,10 @@ BENCHMARKS = {
     "transform": ("Marts", ["bench_transform.py", "tests/worlds/m5", "../shared/data/m5"]),
     "features": ("Point-in-time joins", ["bench_features.py"]),
     "m5": ("Forecasts: M5", ["bench_forecasting.py", "m5", "--ends", "1885", "1913", "1941", "--lstm", "600"]),
-    "forecasts": (
-        "Forecasts: VN2, Rossmann, Walmart, UCI",
-        ["bench_forecasting.py", "vn2", "rossmann", "walmart", "uci", "--rows", "150000", "--lstm", "300"],
-    ),
+    **{
+        name: (f"Forecasts: {title}", ["bench_forecasting.py", name, "--rows", "150000", "--lstm", "300"])
+        for name, title in (("vn2", "VN2"), ("rossmann", "Rossmann"), ("walmart", "Walmart"), ("uci", "UCI"))
+    },
     "signals": (
         "Signals, surges and speed",
         ["bench_forecasting.py", "ablation", "surges", "speed", "--rows", "80000", "--rounds", "80"],
