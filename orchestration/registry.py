@@ -104,7 +104,7 @@ def current_model(home: Home, demand: Demand) -> Registered:
     A model lives for as many reviews as rehearsals and replays let it live (RETRAIN), shorter where drift is measured.
     """
     kept, card = home.models / "demand.model", home.models / "demand.json"
-    reason, drift = "the first of this home", None
+    reason, drift = "none was kept", None
     if kept.exists() and card.exists():
         facts = json.loads(card.read_text(encoding="utf-8"))
         drift = _drift(home, facts["name"], demand.timeline.now_at)

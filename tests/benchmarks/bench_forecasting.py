@@ -87,18 +87,23 @@ def m5_wspl(world: World, cut: int, made: Forecast, totals: dict[tuple[str, ...]
     return metrics.wspl(hierarchy.aggregate(actual), values, QUANTILES, hierarchy.names, [np.nan_to_num(s) for s in scale], weight)
 
 
-def m5_methods(world: World, cut: int, spec: Spec, steps: int, wspl: dict[str, float]) -> dict[str, Callable[[], Forecast]]:
-    """How each forecaster makes the 28 days from column `cut` on, knowing what lies before it; XGBoost's WSPL is put into `wspl`."""
+def m5_methods(world: World, cut: int, spec: Spec, steps: int, facts: dict[str, float]) -> dict[str, Callable[[], Forecast]]:
+    """How each forecaster makes the 28 days from column `cut` on, knowing what lies before it; XGBoost's WSPL and seconds go to `facts`."""
     past, made = replace(world, demand=world.demand[:, :cut]), {}
     labels, here = label_frame(world.keys, world.demand, world.first, spec, cut), past.origins([cut], spec)
     start = spec.starts(M5_FIRST, cut + 1)[-1]
     plans = world.plans.filter(pl.col("target_on") <= start + timedelta(days=28))
 
     def boosted() -> Forecast:
-        model = fit(past.origins([t for t in range(cut - 7, 0, -7)][::-1], spec), labels, plans, spec)
+        started = time.perf_counter()
+        origins = past.origins([t for t in range(cut - 7, 0, -7)][::-1], spec)
+        featured = time.perf_counter()
+        model = fit(origins, labels, plans, spec)
+        trained = time.perf_counter()
         made["XGBoost"] = forecast = model.predict(here, plans.filter(pl.col("target_on") >= start - timedelta(days=1)))
+        facts.update(features=featured - started, training=trained - featured, predicting=time.perf_counter() - trained)
         actual = np.nan_to_num(world.demand[:, cut : cut + 28])
-        wspl["XGBoost"] = m5_wspl(world, cut, forecast, model.predict_totals(forecast, here), actual)["mean"]
+        facts["WSPL"] = m5_wspl(world, cut, forecast, model.predict_totals(forecast, here), actual)["mean"]
         return forecast
 
     def sequential() -> Forecast:
@@ -131,9 +136,9 @@ def bench_m5(spec: Spec, ends: list[int], steps: int) -> None:
     head = ["method", "WRMSSE", "1", "3", "9", "10", "12", "WSPL", "WAPE", "bias", *(f"at {v}" for v in levels), "seconds", "GB"]
     for end in ends:
         cut = end - 28 - 1494
-        actual, wspl = np.nan_to_num(world.demand[:, cut : cut + 28]), {}
+        actual, facts = np.nan_to_num(world.demand[:, cut : cut + 28]), {}
         print(f"\n### d_{end - 27}-{end}\n\n| {' | '.join(head)} |\n|---|" + "--:|" * (len(head) - 1))
-        for name, method in m5_methods(world, cut, spec, steps, wspl).items():
+        for name, method in m5_methods(world, cut, spec, steps, facts).items():
             started = time.perf_counter()
             forecast = method()
             seconds = time.perf_counter() - started
@@ -153,6 +158,11 @@ def bench_m5(spec: Spec, ends: list[int], steps: int) -> None:
                 cells.append(f"{c.below:.3f} … {c.at_most:.3f} ({(pit <= level).mean():.3f})")
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
             print("| " + " | ".join([*cells, f"{seconds:.0f}", f"{memory:.1f}"]) + " |", flush=True)
+        print(
+            f"\nXGBoost: {facts['features']:.0f} s for features in numpy, {facts['training']:.0f} s to train, {facts['predicting']:.0f} s to"
+            f" predict {len(index):,} series x 28 days x {len(QUANTILES)} quantiles.",
+            flush=True,
+        )
 
 
 def score_file(file: Path, end: int) -> str:

@@ -110,7 +110,7 @@ def test_second_run_with_nothing_new_changes_nothing_and_readers_never_notice_it
     assert min(answers) > 0
     used = "select model, is_new, reason from decisions.models order by is_new desc"
     (first, again) = query(sample_home / "derived/warehouse.duckdb", used)
-    assert first == (*again[:1], True, "the first of this home") and not again[1], "the model is kept, and every run says which it used"
+    assert first == (*again[:1], True, "none was kept") and not again[1], "the model is kept, and every run says which it used"
 
 
 def test_a_backup_restored_elsewhere_rebuilds_to_equal_table_hashes(
