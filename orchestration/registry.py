@@ -69,11 +69,15 @@ class Drift:
 
 @dataclass(frozen=True)
 class Registered:
-    """The model in use with its card. facts: name, as_of it was trained, horizon, sha256, reason and the model's own card."""
+    """The model in use with its card. facts: name, as_of it was trained, horizon, sha256, reason and the model's own card.
+
+    drift: how it has served, where that is known. is_new: whether it has just been trained.
+    """
 
     model: DemandModel
     facts: dict[str, Any]
     drift: Drift | None
+    is_new: bool
 
     @property
     def name(self) -> str:
@@ -87,7 +91,7 @@ class Registered:
             [
                 {
                     "run_id": run_id, "as_of": now, "model": self.name, "method": self.facts["method"], "trained_as_of": trained,
-                    "is_new": trained == now, "reason": self.facts["reason"], "data_until": self.facts["data_until"],
+                    "is_new": self.is_new, "reason": self.facts["reason"], "data_until": self.facts["data_until"],
                     "series": self.facts["series"], "features": len(self.facts["features"]), "sha256": self.facts["sha256"],
                     "unseen_wape": unseen.get("wape"), "unseen_bias": unseen.get("bias"),
                     "unseen_under_tail": unseen.get(f"at_most_{TAIL}"), "served_periods": drift.served if drift else 0,
@@ -110,7 +114,7 @@ def current_model(home: Home, demand: Demand) -> Registered:
         drift = _drift(home, facts["name"], demand.timeline.now_at)
         why = _why_anew(facts, demand, drift)
         if why is None:
-            return Registered(DemandModel.from_bytes(kept.read_bytes()), facts, drift)
+            return Registered(DemandModel.from_bytes(kept.read_bytes()), facts, drift, is_new=False)
         reason = why
     model = demand.train(demand.timeline.origin)
     data = model.to_bytes()
@@ -122,7 +126,7 @@ def current_model(home: Home, demand: Demand) -> Registered:
     }  # fmt: skip
     _write(kept, data)
     _write(card, json.dumps(facts, default=str, indent=1).encode())
-    return Registered(model, facts, None)
+    return Registered(model, facts, None, is_new=True)
 
 
 def _why_anew(facts: dict[str, Any], demand: Demand, drift: Drift | None) -> str | None:
