@@ -17,6 +17,7 @@ from models.forecasting import baselines
 from models.forecasting.backtest import score
 from models.forecasting.forecast import PATH_LEVELS, Forecast, blend
 from models.forecasting.inputs import Spec, locate, panels
+from models.replenishment.legacy import recent_mean
 from models.replenishment.policies import POLICIES, PRIOR_SCALE, QuantileOrderUpTo, RegisteredPolicy
 from models.twin.network import Network
 from models.twin.scorecard import PairedDifference, champion, paired_difference, scorecard
@@ -179,8 +180,7 @@ def read_opening(con: duckdb.DuckDBPyConnection, demand: Demand, nodes: pl.DataF
 def assumed_opening(network: Network, history: Floats) -> Opening:
     """A start for worlds, or years, without stock records: the same cover for every policy, in proportion to recent demand."""
     span = max(8, 13 // network.review) * network.review
-    mean = np.nan_to_num(np.nanmean(np.concatenate([history[:, -span:], np.zeros((len(history), 1))], axis=1), axis=1))
-    mean *= (span + 1) / span
+    mean = recent_mean(history, span)
     below = mean.copy()
     children = np.flatnonzero(network.supplied_from >= 0)
     np.add.at(below, network.supplied_from[children], mean[children])
