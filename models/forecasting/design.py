@@ -201,9 +201,7 @@ class Design:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Design:
-        spec = dict(data["spec"])
-        spec |= {name: tuple(tuple(group) for group in spec[name]) for name in ("levels", "totals")}
-        return cls(Spec(**spec), data["codes"], data["floor"], data["new_level"], tuple(data["signals"]))
+        return cls(Spec.from_dict(data["spec"]), data["codes"], data["floor"], data["new_level"], tuple(data["signals"]))
 
 
 def calendar(spec: Spec, periods: Indices) -> Floats:

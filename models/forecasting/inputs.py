@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -83,6 +83,11 @@ class Spec:
             raise ValueError(f"horizon is {self.horizon}: forecast at least one period ahead")
         if self.grain not in ("day", "week", "month"):
             raise ValueError(f"grain is {self.grain!r}: use day, week or month")
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Spec:
+        """What dataclasses.asdict made of a Spec, also after JSON."""
+        return cls(**data | {name: tuple(tuple(group) for group in data[name]) for name in ("levels", "totals")})
 
     @property
     def year(self) -> int:

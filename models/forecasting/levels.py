@@ -17,6 +17,7 @@ from models.domain import SERIES
 from models.forecasting.boosting import TOTAL, expect, sample, train
 from models.forecasting.design import Design, Plans
 from models.forecasting.inputs import LAGS, LINEAR_FEATURES, SIGNAL_FEATURES, Floats, Indices, Panel, Spec
+from models.forecasting.seasonality import CalendarTotals
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 #: A level never moves its parts by more than this factor.
@@ -26,6 +27,10 @@ SEPARATOR = "|"
 STEADY = 100
 #: Level models are small and their trees unsteady: so many are averaged, each from its own seed.
 BAGS = 3
+#: A calendar is learned from so many days at least: four of each weekday.
+LEAST_DAYS = 28
+#: Earlier than any period.
+EVER = -(10**9)
 
 
 def finest_level(origins: pl.DataFrame) -> tuple[tuple[str, ...], ...]:
@@ -66,26 +71,40 @@ def total_origins(origins: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFra
 
 
 @dataclass(frozen=True)
+class TreeTotals:
+    """Totals by small boosted trees, for grains without weekdays; the mean of several trainings."""
+
+    design: Design
+    boosters: tuple[xgb.Booster, ...]
+
+    def forecast(self, totals: pl.DataFrame, planned: Plans) -> Floats:
+        base = self.design.base(totals, totals.select(SERIES))
+        pair = np.arange(len(totals) * self.design.spec.horizon)
+        row, step = pair // self.design.spec.horizon, pair % self.design.spec.horizon
+        each = [expect(booster, self.design, base, planned, row, step) for booster in self.boosters]
+        return np.mean(each, axis=0, dtype=np.float32).reshape(len(totals), -1)
+
+
+@dataclass(frozen=True)
 class Level:
     """One trained level model, and how far its series follow it."""
 
     columns: tuple[str, ...]
-    design: Design
-    boosters: tuple[xgb.Booster, ...]
+    model: CalendarTotals | TreeTotals
     strength: float
 
     def factors(self, origins: pl.DataFrame, plans: Plans, mean: Floats) -> Floats:
         """What each series' mean, (N, H), is multiplied by so that groups meet their total; origins of one date, rows as in mean."""
-        if self.strength == 0.0 or not self.boosters:
+        if self.strength == 0.0:
             return np.ones_like(mean)
-        total, group = forecast_totals(self.columns, self.design, self.boosters, origins, plans)
+        total, group = forecast_totals(self.columns, self.model, origins, plans)
         return alignment(total, group, mean) ** np.float32(self.strength)
 
 
 def alignment(total: Floats, group: Indices, mean: Floats) -> Floats:
     """Total over the sum of its parts, per series and period, within bounds."""
     parts = membership(group, len(total)) @ mean
-    factor = np.where(parts > 0, total / np.maximum(parts, 1e-9), 1.0)
+    factor = np.where((parts > 0) & np.isfinite(total), total / np.maximum(parts, 1e-9), 1.0)
     return np.clip(factor, 1 / WIDEST, WIDEST).astype(np.float32)[group]
 
 
@@ -116,19 +135,13 @@ def total_demand(demand: Panel, member: csr_matrix, keys: pl.DataFrame) -> Panel
 
 
 def forecast_totals(
-    columns: tuple[str, ...], design: Design, boosters: tuple[xgb.Booster, ...], origins: pl.DataFrame, plans: Plans
+    columns: tuple[str, ...], model: CalendarTotals | TreeTotals, origins: pl.DataFrame, plans: Plans
 ) -> tuple[Floats, Indices]:
     """Totals (G, H) of the groups of one origin date, and the group of each row of `origins`, (N,)."""
     totals = total_origins(origins, columns)
     keys = totals.select(SERIES)
     group = group_of(origins, keys, columns)
-    base = design.base(totals, keys)
-    horizon = design.spec.horizon
-    pair = np.arange(len(totals) * horizon)
-    planned = total_plans(plans, membership(group, len(keys)), keys)
-    each = [expect(booster, design, base, planned, pair // horizon, pair % horizon) for booster in boosters or (None,)]
-    mean = np.mean(each, axis=0, dtype=np.float32)
-    return mean.reshape(-1, horizon), group
+    return model.forecast(totals, total_plans(plans, membership(group, len(keys)), keys)), group
 
 
 def group_of(frame: pl.DataFrame, keys: pl.DataFrame, columns: tuple[str, ...]) -> Indices:
@@ -141,19 +154,23 @@ def group_of(frame: pl.DataFrame, keys: pl.DataFrame, columns: tuple[str, ...]) 
 
 def train_level(
     columns: tuple[str, ...], origins: pl.DataFrame, keys: pl.DataFrame, demand: Panel, plans: Plans, spec: Spec, before: int
-) -> tuple[Design, tuple[xgb.Booster, ...]]:
-    """Train a level model on targets before period number `before`; `keys` carries the columns that name the groups."""
+) -> CalendarTotals | TreeTotals | None:
+    """Train a level model on targets before period number `before`; `keys` carries the columns that name the groups.
+
+    Days have a calendar to learn, coarser periods have not; None where there is too little to learn from.
+    """
     totals = total_origins(origins, columns)
     level_keys = totals.select(SERIES).unique().sort(SERIES)
-    group = group_of(keys, level_keys, columns)
-    member = membership(group, len(level_keys))
+    member = membership(group_of(keys, level_keys, columns), len(level_keys))
+    observed, planned = total_demand(demand, member, level_keys), total_plans(plans, member, level_keys)
+    if spec.grain == "day":
+        return CalendarTotals.learn(observed, planned, spec, before) if before - observed.first >= LEAST_DAYS else None
     design = Design.learn(totals, spec)
     base = design.base(totals, level_keys)
-    observed, planned = total_demand(demand, member, level_keys), total_plans(plans, member, level_keys)
     rounds = min(300, max(50, spec.rounds))
     boosters = []
     for seed in range(spec.seed, spec.seed + BAGS):
-        pairs = sample(base, observed, spec, max(spec.rows // 4, 1), -(10**9), before, seed)
+        pairs = sample(base, observed, spec, max(spec.rows // 4, 1), EVER, before, seed)
         booster = train(design, base, planned, pairs, {**TOTAL, "seed": seed}, rounds)
         boosters += [booster] if booster is not None else []
-    return design, tuple(boosters)
+    return TreeTotals(design, tuple(boosters)) if boosters else None

@@ -24,8 +24,9 @@ from models.forecasting.calibration import Calibration
 from models.forecasting.design import Base, Design, Plans
 from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import Floats, Spec
-from models.forecasting.levels import Level
+from models.forecasting.levels import Level, TreeTotals
 from models.forecasting.rolling import Training, closed_days
+from models.forecasting.seasonality import CalendarTotals
 from models.forecasting.totals import TotalSpread
 
 #: Training rows of the early model, as a share of the final one's.
@@ -109,14 +110,13 @@ class DemandModel:
     def to_bytes(self) -> bytes:
         """The model as one zip: XGBoost UBJ per part and model.json with the model card and each part's sha256; same model, same bytes."""
         boosters: dict[str, xgb.Booster | None] = {"mean": self.booster, "dispersion": self.calibration.booster}
-        boosters |= {f"level_{i}_{j}": b for i, level in enumerate(self.levels) for j, b in enumerate(level.boosters)}
+        trees = {i: level.model for i, level in enumerate(self.levels) if isinstance(level.model, TreeTotals)}
+        boosters |= {f"level_{i}_{j}": b for i, model in trees.items() for j, b in enumerate(model.boosters)}
         parts = {f"{name}.ubj": bytes(b.save_raw("ubj")) for name, b in boosters.items() if b is not None}
         document = {
             "spec": asdict(self.spec),
             "design": self.design.to_dict(),
-            "levels": [
-                {"columns": v.columns, "design": v.design.to_dict(), "strength": v.strength, "bags": len(v.boosters)} for v in self.levels
-            ],
+            "levels": [{"columns": v.columns, "strength": v.strength, **_level_document(v.model)} for v in self.levels],
             "calibration": self.calibration.to_dict(),
             "totals": [spread.to_dict() for spread in self.totals],
             "closed": self.closed,
@@ -144,18 +144,23 @@ class DemandModel:
             return xgb.Booster(model_file=bytearray(parts[f"{name}.ubj"])) if f"{name}.ubj" in parts else None
 
         design = Design.from_dict(document["design"])
-        levels = tuple(
-            Level(
-                tuple(v["columns"]),
-                Design.from_dict(v["design"]),
-                tuple(xgb.Booster(model_file=bytearray(parts[f"level_{i}_{j}.ubj"])) for j in range(v["bags"])),
-                v["strength"],
-            )
-            for i, v in enumerate(document["levels"])
-        )
+
+        def level(i: int, v: dict[str, Any]) -> Level:
+            if "calendar" in v:
+                return Level(tuple(v["columns"]), CalendarTotals.from_dict(v["calendar"]), v["strength"])
+            boosters = tuple(xgb.Booster(model_file=bytearray(parts[f"level_{i}_{j}.ubj"])) for j in range(v["bags"]))
+            return Level(tuple(v["columns"]), TreeTotals(Design.from_dict(v["design"]), boosters), v["strength"])
+
+        levels = tuple(level(i, v) for i, v in enumerate(document["levels"]))
         calibration = Calibration.from_dict(document["calibration"], booster("dispersion"))
         totals = tuple(TotalSpread.from_dict(v) for v in document["totals"])
         return cls(design.spec, design, booster("mean"), levels, calibration, totals, document["closed"], document["card"])
+
+
+def _level_document(model: CalendarTotals | TreeTotals) -> dict[str, Any]:
+    if isinstance(model, CalendarTotals):
+        return {"calendar": model.to_dict()}
+    return {"design": model.design.to_dict(), "bags": len(model.boosters)}
 
 
 def fit(

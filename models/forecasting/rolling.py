@@ -17,7 +17,8 @@ from models.forecasting.boosting import BOTTOM, expect, sample, train
 from models.forecasting.calibration import Calibration, calibrate, uncalibrated
 from models.forecasting.design import Base, Design, Plans
 from models.forecasting.inputs import LABEL, Floats, Indices, Panel, Spec, locate, panels, series_keys
-from models.forecasting.levels import STRENGTHS, Level, alignment, forecast_totals, train_level
+from models.forecasting.levels import EVER, STRENGTHS, Level, TreeTotals, alignment, forecast_totals, train_level
+from models.forecasting.seasonality import CalendarTotals
 from models.forecasting.totals import TotalSpread, grouping, learn_spread
 
 #: Periods held out to learn how forecasts err: so many more than the horizon, and as a share of history at most.
@@ -29,8 +30,6 @@ ALIGNMENT_ROWS = 3_500_000
 MOST_ORIGINS = 12
 #: A location that usually sells this many units and sold none was closed.
 BUSY = 20.0
-#: Earlier than any period.
-EVER = -(10**9)
 
 
 @dataclass(frozen=True)
@@ -102,15 +101,17 @@ class Training:
         early: list[Level] = []
         final: list[Level] = []
         for columns in self.spec.levels:
-            design, boosters = self._level(columns, self.since)
+            model = self._level(columns, self.since)
+            if model is None:
+                continue
             loss = np.zeros(len(STRENGTHS))
-            for one in self.honest(booster, tuple(early)) if boosters else []:
-                total, group = forecast_totals(columns, design, boosters, one.origins, one.plans)
+            for one in self.honest(booster, tuple(early)):
+                total, group = forecast_totals(columns, model, one.origins, one.plans)
                 factor = alignment(total, group, one.mean)
                 loss += [_total_error(one.mean * factor ** np.float32(s), one.came, group, len(total)) for s in STRENGTHS]
             strength = STRENGTHS[int(loss.argmin())] if loss.any() else 0.0
-            early.append(Level(columns, design, boosters, strength))
-            final.append(Level(columns, *(self._level(columns, self.end) if strength else (design, boosters)), strength))
+            early.append(Level(columns, model, strength))
+            final.append(Level(columns, (self._level(columns, self.end) if strength else None) or model, strength))
         return tuple(early), tuple(final)
 
     def calibrate(self, honest: list[Honest]) -> Calibration:
@@ -140,7 +141,7 @@ class Training:
             for columns in (self.spec.totals if honest else ())
         )
 
-    def _level(self, columns: tuple[str, ...], before: int) -> tuple[Design, tuple[xgb.Booster, ...]]:
+    def _level(self, columns: tuple[str, ...], before: int) -> CalendarTotals | TreeTotals | None:
         return train_level(columns, self.origins, self.keys, self.demand, self.plans, self.spec, before)
 
     def _at(self, origin: int, booster: xgb.Booster | None, levels: tuple[Level, ...]) -> Honest:
