@@ -36,6 +36,7 @@ def make_daily(folder: Path, steady: list[Row]) -> Path:
             sale("empty", 3.0, "2024-01-02 10:00"),
             sale("empty", 1.0, "2024-01-04 10:00"),
             sale("night", 2.0, "2024-01-02 23:30"),
+            sale("shelved", 3.0, "2024-01-06 10:00"),
             sale("future", 9.0, "2024-01-02 10:00", known_at=at("2024-03-01 00:00")),
         ],
         "returns": [
@@ -43,7 +44,11 @@ def make_daily(folder: Path, steady: list[Row]) -> Path:
             sale("netted", 2.0, "2024-01-09 10:00", customer_id="bob"),
             sale("netted", 5.0, "2024-01-10 10:00", customer_id="eve"),
         ],
-        "stock": [{"item_id": "empty", "location_id": "shop", "event_at": at("2024-01-04 18:00"), "is_in_stock": False}],
+        "stock": [
+            {"item_id": "empty", "location_id": "shop", "event_at": at("2024-01-04 18:00"), "is_in_stock": False},
+            {"item_id": "shelved", "location_id": "shop", "event_at": at("2024-01-03 18:00"), "on_hand": 9.0},
+            {"item_id": "steady", "location_id": "shop", "event_at": at("2023-12-20 18:00"), "on_hand": 9.0},
+        ],
     }
     warehouse = make_warehouse(folder / "warehouse.duckdb", {"now_at": at("2024-02-10")}, tables)
     build(warehouse, "+fct_demand", "run")
@@ -90,6 +95,14 @@ def test_demand_is_unknown_where_the_shelf_was_empty(daily: Path) -> None:
     rows = {row[0]: row for row in query(daily, DEMAND.format("marts.fct_demand"), ["empty"])}
     assert rows[date(2024, 1, 3)][1] == 0.0
     assert rows[date(2024, 1, 4)][1:3] == (None, 1.0)
+
+
+def test_what_lay_on_the_shelf_and_did_not_sell_was_not_wanted_but_before_the_first_sale_of_all_nothing_is_known(daily: Path) -> None:
+    told = query(daily, DEMAND.format("marts.fct_demand"), ["shelved"])
+    assert [(row[0], row[1]) for row in told][:4] == [
+        (date(2024, 1, 3), 0.0), (date(2024, 1, 4), 0.0), (date(2024, 1, 5), 0.0), (date(2024, 1, 6), 3.0),
+    ]  # fmt: skip
+    assert query(daily, DEMAND.format("marts.fct_demand"), ["steady"])[0][0] == date(2024, 1, 1)
 
 
 def test_no_series_has_a_gap_and_each_reaches_the_last_closed_period(daily: Path) -> None:

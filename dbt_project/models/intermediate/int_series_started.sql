@@ -1,6 +1,19 @@
 {{ config(materialized='table') }}
--- every item and location that sold or is declared in the assortment, numbered, with the days its demand covers
-with sold as (
+-- Every item and location that sold or is declared in the assortment, numbered, with the days its demand covers: from the first sale, the
+-- declared day or the first time it was seen on the shelf on, whichever was first: what lay there and did not sell was not wanted. Before
+-- anything was sold anywhere, the books had not begun.
+with stock as (
+  {{ identified(ref('stg_stock'), {'item_id': 'item', 'location_id': 'location'}) }}
+),
+
+shelved as (
+  select item_id, location_id, greatest(min(event_at), (select min(event_at) from {{ ref('int_sales_dated') }})) as starts_at
+  from stock
+  where valid_until is null and (is_in_stock or (is_in_stock is null and on_hand > 0))
+  group by item_id, location_id
+),
+
+sold as (
   select
     item_id,
     location_id,
@@ -30,13 +43,14 @@ series as (
   select
     item_id,
     location_id,
-    least(sold.starts_at, declared.starts_at) as starts_at,
+    least(sold.starts_at, declared.starts_at, shelved.starts_at) as starts_at,
     declared.ends_at,
     least(sold.known_at, declared.known_at) as known_at,
     sold.item_id is not null as is_sold,
     declared.item_id is not null as is_declared
   from sold
   full join declared using (item_id, location_id)
+  left join shelved using (item_id, location_id)
 )
 
 select
