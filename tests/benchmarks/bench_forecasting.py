@@ -373,7 +373,7 @@ def report(title: str, made: Callable[[], str]) -> None:
     started = time.perf_counter()
     body = made()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"\n{title}, {time.perf_counter() - started:.0f} s, {memory:.1f} GB\n\n{body}", flush=True)
+    print(f"\n### {title}, {time.perf_counter() - started:.0f} s, {memory:.1f} GB\n\n{body}", flush=True)
 
 
 if __name__ == "__main__":
