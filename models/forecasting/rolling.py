@@ -111,7 +111,8 @@ class Training:
                 loss += [_total_error(one.mean * factor ** np.float32(s), one.came, group, len(total)) for s in STRENGTHS]
             strength = STRENGTHS[int(loss.argmin())] if loss.any() else 0.0
             early.append(Level(columns, model, strength))
-            final.append(Level(columns, (self._level(columns, self.end) if strength else None) or model, strength))
+            latest = self._level(columns, self.end) if strength else None  # one that no series follows is not worth a training
+            final.append(Level(columns, latest or model, strength))
         return tuple(early), tuple(final)
 
     def calibrate(self, honest: list[Honest]) -> Calibration:
