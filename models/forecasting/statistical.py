@@ -25,13 +25,13 @@ METHODS: dict[str, Callable[[int], Any]] = {
 
 
 def statistical(name: str) -> Method:
-    """One of METHODS as a baseline method; unknown periods count as the series' mean, a series never sold is zero."""
+    """One of METHODS as a baseline method; unknown periods count as the series' mean, net returns and a series never sold as zero."""
     if name not in METHODS:
         raise ValueError(f"no method {name!r}; there are {', '.join(METHODS)}")
 
     def method(history: Floats, spec: Spec) -> Floats:
         seasonal = spec.season <= LONGEST_SEASON and history.shape[1] > 2 * spec.season
-        filled = np.where(np.isnan(history), known_mean(history)[:, None], history)
+        filled = np.maximum(np.where(np.isnan(history), known_mean(history)[:, None], history), 0.0)
         out = np.zeros((len(history), spec.horizon))
         for i, row in enumerate(filled):
             sold = np.flatnonzero(row)

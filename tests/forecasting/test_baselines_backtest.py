@@ -48,6 +48,14 @@ def test_statistical_methods_find_a_level_and_are_silent_about_nothing(name: str
         statistical("magic")
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_statistical_methods_take_net_returns_for_no_demand(name: str):
+    history = np.tile([-2.0, 0.0, -1.0, np.nan], (2, 16))
+    history[1, 40] = 3.0
+    made = statistical(name)(history, WEEK)
+    assert (made[0] == 0).all() and np.isfinite(made).all() and (made >= 0).all()
+
+
 def test_every_baseline_is_a_distribution():
     random = np.random.default_rng(1)
     keys = pl.DataFrame({"item_id": ["a", "b"], "location_id": ["x", "x"]})
