@@ -18,7 +18,7 @@ import polars as pl
 from models.domain import SERIES, OrderLine, need_key
 from models.procurement.documents import CANCELLED, REJECTED, Document
 from models.replenishment.alternatives import Rescue, rescues
-from models.replenishment.constraints import Constraint
+from models.replenishment.constraints import Constraint, used
 from models.replenishment.lead_times import believed
 from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.ways import Logistics
@@ -140,7 +140,7 @@ class Picture:
         believes = believed(rows, past, DAYS_A_PERIOD[timeline.grain], SAMPLES, seed=0) if len(past) else None
         planner = Planner(
             timeline, champion(con), world.economics.unmet if world.economics else "lost", forecast.period_starts,
-            history(con, rows, timeline, first), believes, [_left(limit, others, nodes) for limit in read_limits(con, nodes)],
+            history(con, rows, timeline, first), believes, _left(read_limits(con, nodes), others, nodes),
             [_still_to_buy(name, value, others) for name, value in con.execute(MINIMUMS).fetchall()],
             overriding.in_force(home, timeline.now_at, timeline.origin), con.execute(PRICES).pl(),
         )  # fmt: skip
@@ -235,14 +235,7 @@ def _still_to_buy(supplier: str, least: float, others: Sequence[Document]) -> Su
     return SupplierMinimum(supplier, max(least - bought, 0.0))
 
 
-def _left(limit: Constraint, others: Sequence[Document], nodes: pl.DataFrame) -> Constraint:
-    """What the requisitions of the other items leave of a limit."""
-    terms = pl.DataFrame(
-        [{"kind": d.kind, "item_id": d.item_id, "location_id": d.location_id, "from_id": d.from_id, "unit_cost": d.unit_cost,
-          "quantity": d.quantity} for d in others],
-        schema={"kind": pl.String, "item_id": pl.String, "location_id": pl.String, "from_id": pl.String, "unit_cost": pl.Float64,
-                "quantity": pl.Float64},
-    ).join(nodes.select(*SERIES, "weight_kg", "category"), on=list(SERIES), how="left", maintain_order="left")  # fmt: skip
-    terms = terms.with_columns(pl.col("weight_kg").fill_null(0.0))
-    used = float(limit.limit(terms).use @ terms["quantity"].to_numpy()) if len(terms) else 0.0
-    return replace(limit, at_most=max(0.0, limit.at_most - used))
+def _left(limits: Sequence[Constraint], others: Sequence[Document], nodes: pl.DataFrame) -> list[Constraint]:
+    """What the requisitions of the other items leave of the limits."""
+    spent = used(limits, others, nodes)
+    return [replace(limit, at_most=max(0.0, limit.at_most - taken)) for limit, taken in zip(limits, spent.tolist(), strict=True)]

@@ -11,24 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
 import polars as pl
 
-from models.forecasting import metrics
+from models.forecasting.drift import TAIL, Drift
 from models.forecasting.quantile import DemandModel
 from orchestration.demand import Demand
 from orchestration.home import Home
 from orchestration.replay import RETRAIN
+from orchestration.timeline import Timeline
 
-#: A model has drifted where its WAPE is this multiple of what it promised on periods it had not seen …
-LOST_ACCURACY = 1.25
-#: … where its bias, as a share of demand, is so much further from zero …
-NEW_BIAS = 0.15
-#: … or where so much less of demand than promised stays under its 97.5 % quantile.
-MISSED_TAIL = 0.04
-#: Fewer closed periods than this, over all series, say nothing yet.
-LEAST_SERVED = 200
-TAIL = 0.975
 #: What a model forecast for periods that have closed since, and what came; one row a series and period, from its newest run before it.
 SERVED = """
     with promised as (
@@ -43,28 +34,6 @@ SERVED = """
     from promised inner join marts.fct_demand as demand using (item_id, location_id, period_start)
     where demand.is_current and demand.quantity is not null
 """
-
-
-@dataclass(frozen=True)
-class Drift:
-    """How a model served since it was trained: closed series-periods, and WAPE, bias and P(Y <= Q) at 97.5 % over them."""
-
-    served: int
-    wape: float
-    bias: float
-    under_tail: float
-
-    def reason(self, unseen: dict[str, float]) -> str | None:
-        """Why the model should be trained anew, in words; None where it serves as promised on periods it had not seen, or nobody knows."""
-        if self.served < LEAST_SERVED or not unseen:
-            return None
-        if self.wape > LOST_ACCURACY * unseen["wape"]:
-            return f"drift: WAPE {self.wape:.2f} on {self.served:,} served periods, {unseen['wape']:.2f} promised"
-        if abs(self.bias) > abs(unseen["bias"]) + NEW_BIAS:
-            return f"drift: bias {self.bias:+.2f} on {self.served:,} served periods, {unseen['bias']:+.2f} promised"
-        if self.under_tail < unseen[f"at_most_{TAIL}"] - MISSED_TAIL:
-            return f"drift: {self.under_tail:.1%} of {self.served:,} served periods under the {TAIL:.1%} quantile"
-        return None
 
 
 @dataclass(frozen=True)
@@ -112,7 +81,7 @@ def current_model(home: Home, demand: Demand) -> Registered:
     if kept.exists() and card.exists():
         facts = json.loads(card.read_text(encoding="utf-8"))
         drift = _drift(home, facts["name"], demand.timeline.now_at)
-        why = _why_anew(facts, demand, drift)
+        why = why_anew(facts, demand.horizon, demand.timeline, drift)
         if why is None:
             return Registered(DemandModel.from_bytes(kept.read_bytes()), facts, drift, is_new=False)
         reason = why
@@ -129,16 +98,16 @@ def current_model(home: Home, demand: Demand) -> Registered:
     return Registered(model, facts, None, is_new=True)
 
 
-def _why_anew(facts: dict[str, Any], demand: Demand, drift: Drift | None) -> str | None:
+def why_anew(facts: dict[str, Any], horizon: int, timeline: Timeline, drift: Drift | None) -> str | None:
     """Why the kept model cannot be used any longer, in words; None where it can."""
-    age = demand.timeline.now_at - datetime.fromisoformat(facts["as_of"])
-    if facts["horizon"] != demand.horizon:
-        return f"the horizon is {demand.horizon} periods now"
+    age = timeline.now_at - datetime.fromisoformat(facts["as_of"])
+    if facts["horizon"] != horizon:
+        return f"the horizon is {horizon} periods now"
     if "sha256" not in facts:
         return "the kept model was made by another version"
     if age < timedelta(0):
         return "the kept model knows a later time"
-    if age >= timedelta(days=RETRAIN * demand.timeline.review_days):
+    if age >= timedelta(days=RETRAIN * timeline.review_days):
         return f"the last is {RETRAIN} reviews old"
     return drift.reason(facts.get("unseen") or {}) if drift else None
 
@@ -155,10 +124,7 @@ def _drift(home: Home, name: str, now: datetime) -> Drift | None:
 def served(con: duckdb.DuckDBPyConnection, files: list[str], name: str, now: datetime) -> Drift | None:
     """Compare what one model promised in these files with the demand of the warehouse; None where nothing closed, or nothing was sold."""
     found = con.execute(SERVED, {"files": files, "model": name, "now": now, "tail": TAIL}).pl()
-    if not found["came"].sum():
-        return None
-    mean, high, came = (found[column].cast(pl.Float64).to_numpy() for column in ("mean", "high", "came"))
-    return Drift(len(found), metrics.wape(came, mean), metrics.bias(came, mean), float(np.mean(came <= high)))
+    return Drift.of(*(found[column].cast(pl.Float64).to_numpy() for column in ("came", "mean", "high")))
 
 
 def _write(target: Path, data: bytes) -> None:

@@ -7,16 +7,16 @@ greedy is the linear programme; several budgets or large minimums go to HiGHS, w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import polars as pl
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import csr_array, vstack
 
-from models.domain import Floats, Situation
+from models.domain import SERIES, Floats, Situation
 from models.replenishment.exceptions import SCHEMA, exception_of
 from models.replenishment.overrides import in_scope
 from models.replenishment.projection import expected_cost, rows_of
@@ -64,6 +64,39 @@ class Constraint:
                 raise ValueError(f"constraint {self.name!r} counts {self.resource}, which is not known for every item")
             use = rows[self.resource].fill_null(0.0).to_numpy().astype(np.float64)
         return Limit(self.name, use * inside, self.at_most)
+
+
+class Ordered(Protocol):
+    """What a limit asks of a line that is proposed or ordered."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def item_id(self) -> str: ...
+    @property
+    def location_id(self) -> str: ...
+    @property
+    def from_id(self) -> str: ...
+    @property
+    def unit_cost(self) -> float: ...
+    @property
+    def quantity(self) -> float: ...
+
+
+#: The columns of lines in a frame.
+ORDERED = {
+    "kind": pl.String, "item_id": pl.String, "location_id": pl.String, "from_id": pl.String, "unit_cost": pl.Float64,
+    "quantity": pl.Float64,
+}  # fmt: skip
+
+
+def used(constraints: Sequence[Constraint], lines: Iterable[Ordered], rows: pl.DataFrame) -> Floats:
+    """How much of every limit some lines use, (constraints,); rows: the planned items and locations, with what a limit may count."""
+    said = pl.DataFrame([{name: getattr(line, name) for name in ORDERED} for line in lines], schema=ORDERED)
+    facts = rows.select(*SERIES, *(name for name in ("category", "weight_kg", "volume_m3") if name in rows.columns))
+    known = said.join(facts, on=list(SERIES), how="left", maintain_order="left")
+    known = known.with_columns(pl.col(name).fill_null(0.0) for name in ("weight_kg", "volume_m3") if name in known.columns)
+    return np.array([float(constraint.limit(known).use @ known["quantity"].to_numpy()) for constraint in constraints])
 
 
 def unkeepable(rows: pl.DataFrame, constraints: Sequence[Constraint]) -> tuple[list[Constraint], pl.DataFrame]:

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from models.domain import SERIES, Floats, OrderLine
-from models.replenishment.constraints import Constraint
+from models.domain import OrderLine
+from models.replenishment.constraints import Constraint, used
 from models.replenishment.lead_times import believed
 from models.replenishment.plan import Plan
 from models.replenishment.sourcing import Choice, Need, Offer, source
@@ -23,10 +23,6 @@ DRAWS = 40
 WORTH = 0.01
 #: Units a day that even an item nobody is expected to buy is thought to sell, so that its need has an end.
 LEAST_DEMAND = 1e-3
-TERMS = {
-    "kind": pl.String, "item_id": pl.String, "location_id": pl.String, "from_id": pl.String, "unit_cost": pl.Float64,
-    "quantity": pl.Float64,
-}  # fmt: skip
 PROMISED = {"kind": pl.String, "location_id": pl.String, "from_id": pl.String, "lead_time_days": pl.Float64}
 
 
@@ -145,19 +141,11 @@ class Buyer:
 
     def _within(self, lines: Sequence[OrderLine], found: Sequence[Sourced]) -> list[OrderLine]:
         """The lines with every change made that the limits leave room for, the most saving first."""
-        used = self._use(lines)
+        spent = used(self.limits, lines, self.rows)
         taken: dict[str, tuple[OrderLine, ...]] = {}
         for one in found:
-            then = used - self._use([one.usual]) + self._use(one.lines)
-            most = np.maximum([limit.at_most for limit in self.limits], used)
+            then = spent - used(self.limits, [one.usual], self.rows) + used(self.limits, one.lines, self.rows)
+            most = np.maximum([limit.at_most for limit in self.limits], spent)
             if (then <= most * (1 + 1e-9)).all():
-                taken[one.usual.intent_key], used = one.lines, then
+                taken[one.usual.intent_key], spent = one.lines, then
         return [new for line in lines for new in taken.get(line.intent_key, (line,))]
-
-    def _use(self, lines: Sequence[OrderLine]) -> Floats:
-        """How much of every limit some lines use, (limits,)."""
-        columns = ("kind", "item_id", "location_id", "from_id", "unit_cost", "quantity")
-        said = pl.DataFrame([{name: getattr(line, name) for name in columns} for line in lines], schema=TERMS)
-        facts = self.rows.select(*SERIES, *(name for name in ("category", "weight_kg") if name in self.rows.columns))
-        rows = said.join(facts, on=list(SERIES), how="left", maintain_order="left")
-        return np.array([float(limit.limit(rows).use @ rows["quantity"].to_numpy()) for limit in self.limits])

@@ -11,7 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration.registry import LEAST_SERVED, Drift, served
+from models.forecasting.drift import LEAST_SERVED, Drift
+from orchestration.registry import served, why_anew
+from orchestration.replay import RETRAIN
+from orchestration.timeline import Timeline
 
 NOW = datetime(2024, 2, 1)
 PROMISE = {"wape": 0.5, "bias": 0.02, "at_most_0.975": 0.97}
@@ -70,3 +73,22 @@ def test_a_model_that_serves_as_promised_stays_and_each_way_to_drift_is_named() 
 def test_too_little_has_closed_or_nothing_was_promised_and_nobody_speaks_of_drift(wape: float, bias: float, tail: float) -> None:
     assert Drift(LEAST_SERVED - 1, wape, bias, tail).reason(PROMISE) is None
     assert Drift(10_000, wape, bias, tail).reason({}) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "now", "drift", "why"),
+    [
+        ({}, NOW, None, None),
+        ({}, NOW + timedelta(days=7 * RETRAIN - 1), Drift(1000, 0.5, 0.0, 0.98), None),
+        ({}, NOW + timedelta(days=7 * RETRAIN), None, "reviews old"),
+        ({}, NOW - timedelta(days=1), None, "knows a later time"),
+        ({"horizon": 9}, NOW, None, "horizon is 7"),
+        ({}, NOW + timedelta(days=7), Drift(1000, 0.9, 0.0, 0.98), "drift: WAPE"),
+    ],
+)
+def test_a_kept_model_serves_until_it_is_old_drifts_or_no_longer_fits(
+    change: dict[str, int], now: datetime, drift: Drift | None, why: str | None
+) -> None:
+    facts = {"as_of": NOW.isoformat(), "horizon": 7, "sha256": "x", "unseen": PROMISE} | change
+    found = why_anew(facts, 7, Timeline("tea", "day", "UTC", 1, 7, None, True, now), drift)
+    assert found is None if why is None else why in (found or "")
