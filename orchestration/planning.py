@@ -12,13 +12,13 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from models.domain import SERIES, Integers, OrderLine, Policy
+from models.domain import SERIES, Integers, OrderLine
 from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import panels
 from models.replenishment.lead_times import believed, experienced
 from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.plan import Constraint, Plan, plan
-from models.replenishment.policies import POLICIES, QuantileOrderUpTo
+from models.replenishment.policies import DEFAULT, POLICIES, RegisteredPolicy
 from models.replenishment.supplier_choice import Buyer
 from models.replenishment.ways import Logistics, Rise
 from models.twin.scorecard import paired_difference
@@ -46,10 +46,8 @@ from orchestration.timeline import DAYS_A_PERIOD, Timeline
 
 #: A rehearsal covers at least this many decision windows (lead time + review), so that every order's effect is seen several times.
 WINDOWS = 3
-#: What a rehearsal tries beside the scale in use, for the decisions that come after it.
-SCALES = (0.4, 1.0)
 #: What `replay` compares by default: ours, and the rules most companies run.
-REPLAYED = ("quantile_order_up_to", "moving_average_cover", "eoq_reorder_point", "periodic_review", "min_max")
+REPLAYED = (DEFAULT, "moving_average_cover", "eoq_reorder_point", "periodic_review", "min_max")
 #: How a planner writes that a budget is for everything.
 ALL_PURCHASES = (None, "all", "purchase", "purchases")
 #: The quantities that stand beside every line, and what the plan calls them.
@@ -115,17 +113,17 @@ def current_policy(home: Home, demand: Demand) -> str:
     return str(last.filter("is_champion")["policy"].item())
 
 
-def deciding(home: Home, demand: Demand, name: str) -> Policy:
+def deciding(home: Home, demand: Demand, name: str) -> RegisteredPolicy:
     """The policy of this name with the scale the last rehearsal tuned for the decisions after it, if it tuned one."""
     last = decisions.latest(home.decisions, "champions", demand.timeline.now_at)
     return tuned(name, last.filter(policy=name) if last is not None else None)
 
 
-def tuned(name: str, judged: pl.DataFrame | None) -> Policy:
+def tuned(name: str, judged: pl.DataFrame | None) -> RegisteredPolicy:
     """A policy with the scale that its row of a rehearsal has; as it is where there is none, or no scale was tuned."""
     scale = None if judged is None or "scale" not in judged.columns else judged["scale"].max()
     policy = POLICIES[name]
-    return replace(policy, scale=scale) if isinstance(policy, QuantileOrderUpTo) and isinstance(scale, float) else policy
+    return policy.with_setting(scale) if policy.settings and isinstance(scale, float) else policy
 
 
 def rehearse(home: Home, demand: Demand, progress: Callable[[str], None] | None = None) -> Replay:
@@ -138,7 +136,7 @@ def rehearse(home: Home, demand: Demand, progress: Callable[[str], None] | None 
     with home.connect(read_only=True) as con:
         history = con.execute("select max(period_start) from marts.fct_demand").fetchone()
         start = timeline.shift(history[0], 1 - periods) if history else timeline.origin
-    result = replay_world(home, start, periods, orders=None, policies=CANDIDATES, scales=SCALES, progress=progress)
+    result = replay_world(home, start, periods, orders=None, policies=CANDIDATES, is_tuned=True, progress=progress)
     is_first = decisions.latest(home.decisions, "champions", timeline.now_at) is None
     return result.judged_against(INCUMBENT if is_first else current_policy(home, demand))
 
@@ -154,7 +152,7 @@ def champions_frame(result: Replay, run_id: str, as_of: datetime) -> pl.DataFram
                 "run_id": run_id, "as_of": as_of, "policy": name, "holding_cost": float(simulated.holding.sum()),
                 "shortage_cost": float(simulated.shortage.sum()), "total_cost": float(simulated.cost.sum()),
                 "mean_difference": against.difference, "lower": against.lower, "upper": against.upper,
-                "is_champion": name == result.champion, "scale": result.scale if name == QuantileOrderUpTo.name else None,
+                "is_champion": name == result.champion, "scale": result.settings.get(name),
             }
         )  # fmt: skip
     return pl.DataFrame(rows)
@@ -167,7 +165,7 @@ def replay_world(
     *,
     orders: int | None,
     policies: Sequence[str],
-    scales: Sequence[float] = (),
+    is_tuned: bool = False,
     challengers: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
 ) -> Replay:
@@ -186,7 +184,7 @@ def replay_world(
     return replay(
         demand, nodes, truth, start, periods, unmet=unmet[0] if unmet and unmet[0] else "lost", opening=opening, orders=orders,
         policies=policies, incumbent=incumbent, lead_time_paths=_believed(nodes, known, demand),
-        lead_times=experienced(nodes, revealed, days, DAYS_A_PERIOD[demand.timeline.grain]) if len(revealed) else None, scales=scales,
+        lead_times=experienced(nodes, revealed, days, DAYS_A_PERIOD[demand.timeline.grain]) if len(revealed) else None, is_tuned=is_tuned,
         challengers=challengers, progress=progress,
     )  # fmt: skip
 
@@ -206,8 +204,8 @@ def check_policies(names: Sequence[str], challengers: Sequence[str] = ()) -> Non
         for name in asked:
             if name not in there:
                 raise ValueError(f"there is no {kind} '{name}'; there are {', '.join(there)}")
-    if challengers and QuantileOrderUpTo.name not in names:
-        raise ValueError(f"a challenger's forecasts are decided on by {QuantileOrderUpTo.name}: name it among --policies too")
+    if challengers and DEFAULT not in names:
+        raise ValueError(f"a challenger's forecasts are decided on by {DEFAULT}: name it among --policies too")
 
 
 def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> Plan:
@@ -232,7 +230,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
             service_level=read_service_levels(con, rows),
             shelf_life_periods=(pl.col("shelf_life_days") / DAYS_A_PERIOD[timeline.grain]).floor(),
         )
-        limits = read_limits(con, rows)
+        limits = read_limits(con)
         taken = read_lead_times(con, timeline, timeline.origin)
         breaks = con.execute(PRICES).pl()
         least = con.execute(MINIMUMS).fetchall()
@@ -276,23 +274,24 @@ def read_service_levels(con: duckdb.DuckDBPyConnection, rows: pl.DataFrame) -> p
     ).to_series()
 
 
-def read_limits(con: duckdb.DuckDBPyConnection, rows: pl.DataFrame) -> list[Constraint]:
+def read_limits(con: duckdb.DuckDBPyConnection) -> list[Constraint]:
     """The planner's limits on what is ordered now.
 
     budget: money for all purchases of a review, or for one supplier's. capacity: units a location can hold; what is there and on
     the way has taken its part. truck_kg: what one delivery to a location may weigh. Service levels are not limits but targets.
     """
     found = con.execute("select name, scope, value from marts.fct_constraints where is_current order by all").fetchall()
-    there = (pl.col("on_hand").clip(0) + pl.col("on_order")).sum()
-    held = dict(rows.group_by("location_id").agg(there).iter_rows())
     limits = []
     for name, scope, value in found:
+        place = {"location_id": scope}
         if name.startswith("budget"):
-            limits.append(Constraint(name, value, "value", {} if scope in ALL_PURCHASES else {"from_id": scope}))
+            is_all = scope in ALL_PURCHASES
+            whose = name if is_all else f"{name} of {scope}"
+            limits.append(Constraint(whose, value, "value", {} if is_all else {"from_id": scope}))
         elif name == "capacity":
-            limits.append(Constraint(f"capacity of {scope}", max(0.0, value - held.get(scope, 0.0)), "units", {"location_id": scope}))
+            limits.append(Constraint(f"capacity of {scope}", value, "units", place, counts_stock=True))
         elif name == "truck_kg":
-            limits.append(Constraint(f"truck to {scope}", value, "weight_kg", {"location_id": scope}))
+            limits.append(Constraint(f"truck to {scope}", value, "weight_kg", place))
     return limits
 
 

@@ -11,10 +11,11 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from models.domain import SERIES, Floats, Policy
+from models.domain import SERIES, Floats
 from models.forecasting.forecast import PATH_LEVELS, Forecast, spread
 from models.forecasting.quantile import DemandModel
 from models.procurement.documents import REFUSED, Document
+from models.replenishment.policies import RegisteredPolicy
 from orchestration.home import Home
 from orchestration.planning import tuned
 from orchestration.timeline import Timeline
@@ -23,7 +24,7 @@ from orchestration.timeline import Timeline
 HISTORY = 400
 
 
-def champion(con: duckdb.DuckDBPyConnection) -> Policy:
+def champion(con: duckdb.DuckDBPyConnection) -> RegisteredPolicy:
     """The policy that decides now, with the scale its last rehearsal tuned. Raises ValueError before the first rehearsal."""
     said = con.execute("select * from decisions.champions where is_champion order by as_of desc limit 1").pl()
     if said.is_empty():

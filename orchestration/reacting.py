@@ -18,7 +18,7 @@ import polars as pl
 from models.domain import SERIES, OrderLine, need_key
 from models.procurement.documents import CANCELLED, REJECTED, Document
 from models.replenishment.alternatives import Rescue, rescues
-from models.replenishment.constraints import Constraint, used
+from models.replenishment.constraints import Constraint, less_stock, used
 from models.replenishment.lead_times import believed
 from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.ways import Logistics
@@ -138,9 +138,11 @@ class Picture:
         rows = rows.with_columns(service_level=read_service_levels(con, rows))
         past = read_lead_times(con, timeline, timeline.origin)
         believes = believed(rows, past, DAYS_A_PERIOD[timeline.grain], SAMPLES, seed=0) if len(past) else None
+        elsewhere = nodes.filter(~pl.col("item_id").is_in(items))
+        limits = _left(less_stock(read_limits(con), elsewhere), others, nodes)
         planner = Planner(
             timeline, champion(con), world.economics.unmet if world.economics else "lost", forecast.period_starts,
-            history(con, rows, timeline, first), believes, _left(read_limits(con, nodes), others, nodes),
+            history(con, rows, timeline, first), believes, limits,
             [_still_to_buy(name, value, others) for name, value in con.execute(MINIMUMS).fetchall()],
             overriding.in_force(home, timeline.now_at, timeline.origin), con.execute(PRICES).pl(),
         )  # fmt: skip

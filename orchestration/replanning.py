@@ -10,7 +10,7 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 
-from models.domain import SERIES, Floats, Integers, OrderLine, Policy, Situation
+from models.domain import SERIES, Floats, Integers, OrderLine, Situation
 from models.procurement.disruptions import Disruption
 from models.replenishment.alternatives import Rescue
 from models.replenishment.constraints import Constraint
@@ -18,6 +18,7 @@ from models.replenishment.echelon import echelon_view
 from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.overrides import Override
 from models.replenishment.plan import Plan, plan
+from models.replenishment.policies import RegisteredPolicy
 from models.replenishment.situations import situation_of, sources_of
 from orchestration.timeline import DAYS_A_PERIOD, Timeline
 
@@ -51,7 +52,7 @@ class Planner:
     """
 
     timeline: Timeline
-    policy: Policy
+    policy: RegisteredPolicy
     unmet: str
     starts: Sequence[date]
     history: Floats

@@ -17,12 +17,13 @@ from models.forecasting import baselines
 from models.forecasting.backtest import score
 from models.forecasting.forecast import PATH_LEVELS, Forecast, blend
 from models.forecasting.inputs import Spec, locate, panels
+from models.replenishment.base_policy import Unmet
 from models.replenishment.legacy import recent_mean
-from models.replenishment.policies import POLICIES, PRIOR_SCALE, QuantileOrderUpTo, RegisteredPolicy
+from models.replenishment.policies import DEFAULT, POLICIES, RegisteredPolicy
 from models.twin.network import Network
 from models.twin.scorecard import PairedDifference, champion, paired_difference, scorecard
 from models.twin.simulator import SimulationResult, reveal, simulate
-from models.twin.tuning import tune_scale
+from models.twin.tuning import tune_policy
 from orchestration.demand import Demand
 from orchestration.timeline import Timeline
 
@@ -33,7 +34,7 @@ PATHS_KEPT = 800_000_000
 RETRAIN = 5
 #: What most companies run today: the policy to beat until a rehearsal says otherwise.
 INCUMBENT = "eoq_reorder_point"
-CANDIDATES = ("quantile_order_up_to", "eoq_reorder_point", "min_max")
+CANDIDATES = (DEFAULT, INCUMBENT, "min_max")
 #: Forecasters that can be replayed beside XGBoost, which decides: the sequence model, and the mean of the two. See `Replay.challenges`.
 CHALLENGERS = ("lstm", "blend")
 #: Training steps of the sequence model: under a minute on two cores.
@@ -72,7 +73,8 @@ class Replay:
     scores: pl.DataFrame
     #: Our rule on each challenger's forecasts against the same rule on XGBoost's: worth promoting where all of the interval is below 0.
     challenges: dict[str, PairedDifference] = field(default_factory=dict)
-    scale: float | None = None  # what tuning on these periods says of ours; for decisions after them, never for these
+    #: By policy, what tuning on these periods says of its setting: for decisions after them, never for these.
+    settings: dict[str, float] = field(default_factory=dict)
 
     def judged_against(self, incumbent: str) -> Replay:
         """The same replay with the champion chosen against this incumbent, if it was replayed."""
@@ -235,7 +237,7 @@ def replay(
     incumbent: str = INCUMBENT,
     lead_times: Integers | None = None,
     lead_time_paths: Integers | None = None,
-    scales: Sequence[float] = (),
+    is_tuned: bool = False,
     challengers: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
 ) -> Replay:
@@ -244,8 +246,8 @@ def replay(
     truth: item_id, location_id, target_on, demand of the replayed periods. orders: how many reviews place orders. The model
     forecasts anew at every decision and is trained anew at every RETRAIN-th, each time on what was known by then. lead_times: (N, T)
     what an order of each period really takes; left out, what was promised. lead_time_paths: (N, S) what policies expect of it.
-    scales: the settings of ours to try for the decisions that come after the replay. challengers: other forecasters our rule is also
-    replayed on.
+    is_tuned: whether to try each policy's settings for the decisions that come after the replay. challengers: other forecasters
+    that our rule is also replayed on.
     """
     tell = progress or (lambda _: None)
     timeline = demand.timeline
@@ -298,33 +300,42 @@ def replay(
     for name in policies:
         tell(f"replaying {name}")
         results[name] = run(POLICIES[name])
-    scale = _tuned(run, results, network.economics.unmet, scales) if scales else None
+    settings = _tuned(run, results, network.economics.unmet) if is_tuned else {}
     best, rivals = choose(results, incumbent if incumbent in results else policies[0], nodes)
     challenges = {}
     for name in challengers:
-        tell(f"replaying {QuantileOrderUpTo.name} on {name}")
-        results[f"{QuantileOrderUpTo.name} on {name}"] = run(POLICIES[QuantileOrderUpTo.name], name)
+        tell(f"replaying {DEFAULT} on {name}")
+        results[f"{DEFAULT} on {name}"] = run(POLICIES[DEFAULT], name)
         challenges[name] = _challenge(name, results, nodes)
     scores = score_forecasts(forecasts, days, past, revealed.astype(np.float64), nodes, spec)
-    return Replay(nodes, days, results, best, rivals, scores, challenges, scale)
+    return Replay(nodes, days, results, best, rivals, scores, challenges, settings)
 
 
 def _challenge(name: str, results: dict[str, SimulationResult], nodes: pl.DataFrame) -> PairedDifference:
     """What our rule costs on a challenger's forecasts less what it costs on XGBoost's, item by item."""
-    ours, blocks = QuantileOrderUpTo.name, nodes["item_id"].rank("dense").to_numpy()
+    ours, blocks = DEFAULT, nodes["item_id"].rank("dense").to_numpy()
     return paired_difference(f"{ours} on {name}", ours, results[f"{ours} on {name}"].cost, results[ours].cost, blocks=blocks)
 
 
 def _tuned(
-    run: Callable[[QuantileOrderUpTo], SimulationResult], done: dict[str, SimulationResult], unmet: str, scales: Sequence[float]
-) -> float:
-    """The scale that would have cost least over the replay; the one in use, whose replay is done, unless another clearly saves."""
-    prior, ours = PRIOR_SCALE[unmet], QuantileOrderUpTo()
+    run: Callable[[RegisteredPolicy], SimulationResult],
+    done: dict[str, SimulationResult],
+    unmet: Unmet,
+) -> dict[str, float]:
+    """By policy, the setting that would have cost least over the replay: the one in use unless another clearly saves."""
+    found = {}
+    for name, judged in done.items():
+        policy = POLICIES.get(name)
+        prior = policy.setting(unmet) if policy else None
+        if policy is None or prior is None:
+            continue
+        replays = {prior: judged} | {setting: run(policy.with_setting(setting)) for setting in policy.settings if setting != prior}
 
-    def replayed(policy: QuantileOrderUpTo) -> SimulationResult:
-        return done[ours.name] if policy.scale == prior and ours.name in done else run(policy)
+        def replayed(tried: RegisteredPolicy, replays: dict[float, SimulationResult] = replays) -> SimulationResult:
+            return replays[tried.setting(unmet) or 0.0]
 
-    return tune_scale(ours, replayed, sorted({prior, *scales}), prior=prior).scale or prior
+        found[name] = tune_policy(policy, replayed, sorted(replays), prior=prior).setting(unmet) or prior
+    return found
 
 
 def score_forecasts(

@@ -8,7 +8,7 @@ greedy is the linear programme; several budgets or large minimums go to HiGHS, w
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -33,11 +33,20 @@ class Limit:
     """A scarce resource: the rows' use of it a unit (0 where it does not concern them) must add up to at most `at_most`.
 
     name: as the planner wrote it, such as "budget" or "capacity of DC". use: (N,) per unit ordered, in the limit's own unit.
+    counts_stock: whether what is there and on the way takes its part of the room first.
     """
 
     name: str
     use: Floats
     at_most: float
+    counts_stock: bool = False
+
+    def less(self, on_hand: Floats, pipeline: Floats) -> Limit:
+        """The room left now for orders: the limit less stock (N,) and what is on the way (N, K), if it counts them."""
+        if not self.counts_stock:
+            return self
+        held = float(self.use @ (np.maximum(on_hand, 0.0) + pipeline.sum(axis=1)))
+        return replace(self, at_most=max(0.0, self.at_most - held), counts_stock=False)
 
 
 @dataclass(frozen=True)
@@ -46,12 +55,14 @@ class Constraint:
 
     resource: what the limit counts. value: purchase value of all purchases; units, weight_kg or volume_m3: of all that goes to a
     place. scope: column -> value of the rows concerned, such as {"from_id": "SUP-1"} or {"location_id": "UK"}; empty for all.
+    counts_stock: at_most is what a place can hold, so what is there and on the way has taken its part.
     """
 
     name: str
     at_most: float
     resource: Literal["value", "units", "weight_kg", "volume_m3"] = "value"
     scope: Mapping[str, str] = field(default_factory=dict)
+    counts_stock: bool = False
 
     def limit(self, rows: pl.DataFrame) -> Limit:
         """The constraint in numbers for these rows; ValueError for a resource or scope the rows do not know."""
@@ -63,7 +74,7 @@ class Constraint:
             if self.resource not in rows.columns or rows.filter(pl.Series(inside))[self.resource].null_count():
                 raise ValueError(f"constraint {self.name!r} counts {self.resource}, which is not known for every item")
             use = rows[self.resource].fill_null(0.0).to_numpy().astype(np.float64)
-        return Limit(self.name, use * inside, self.at_most)
+        return Limit(self.name, use * inside, self.at_most, self.counts_stock)
 
 
 class Ordered(Protocol):
@@ -97,6 +108,17 @@ def used(constraints: Sequence[Constraint], lines: Iterable[Ordered], rows: pl.D
     known = said.join(facts, on=list(SERIES), how="left", maintain_order="left")
     known = known.with_columns(pl.col(name).fill_null(0.0) for name in ("weight_kg", "volume_m3") if name in known.columns)
     return np.array([float(constraint.limit(known).use @ known["quantity"].to_numpy()) for constraint in constraints])
+
+
+def less_stock(constraints: Sequence[Constraint], rows: pl.DataFrame) -> list[Constraint]:
+    """The constraints with the room that the stock of other rows takes; rows: with on_hand, on_order and what a limit counts."""
+    if rows.is_empty():
+        return list(constraints)
+    on_hand = rows["on_hand"].fill_null(0.0).fill_nan(0.0).to_numpy().astype(np.float64)
+    on_order = rows["on_order"].fill_null(0.0).to_numpy().astype(np.float64)[:, None]
+    counting = [one for one in constraints if one.counts_stock]
+    left = {one.name: one.limit(rows).less(on_hand, on_order).at_most for one in counting}
+    return [replace(one, at_most=left[one.name]) if one.counts_stock else one for one in constraints]
 
 
 def unkeepable(rows: pl.DataFrame, constraints: Sequence[Constraint]) -> tuple[list[Constraint], pl.DataFrame]:

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.stats import norm
 
 from models.domain import Floats, Integers, Situation
+from models.replenishment.base_policy import BasePolicy
 
 
 def recent_mean(history: Floats, periods: int) -> Floats:
@@ -42,7 +43,7 @@ def textbook_level(situation: Situation, service_level: float | None, window: in
 
 
 @dataclass(frozen=True)
-class EoqReorderPoint:
+class EoqReorderPoint(BasePolicy):
     """When the position falls to the reorder point, order the economic order quantity sqrt(2 K d / h), or whole multiples of it.
 
     The reorder point is the textbook level. Where an order line costs nothing (K = 0) the quantity is one review interval's demand.
@@ -64,7 +65,7 @@ class EoqReorderPoint:
 
 
 @dataclass(frozen=True)
-class PeriodicReview:
+class PeriodicReview(BasePolicy):
     """Every review, order up to mean x (L + R) + z x sigma x sqrt(L + R)."""
 
     service_level: float | None = 0.95
@@ -81,7 +82,7 @@ class PeriodicReview:
 
 
 @dataclass(frozen=True)
-class MinMax:
+class MinMax(BasePolicy):
     """When the position falls below min, order up to max; min and max are so many times the mean demand of the window L + R."""
 
     low: float = 1.5
@@ -97,7 +98,7 @@ class MinMax:
 
 
 @dataclass(frozen=True)
-class MovingAverageCover:
+class MovingAverageCover(BasePolicy):
     """Order up to so many periods of a 13-period moving average, seasonally adjusted: the benchmark of the VN2 challenge.
 
     cover: periods of forecast to order up to; left out, the window L + R and a third more (4 weeks for L = 2, R = 1). Seasonal
@@ -123,7 +124,7 @@ class MovingAverageCover:
 
 
 @dataclass(frozen=True)
-class SpreadsheetRule:
+class SpreadsheetRule(BasePolicy):
     """The average of the last four periods, empty cells as zero, times the window, plus a fifth for safety: what a spreadsheet
     does."""
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from models.domain import Floats, Integers, Situation
 from models.replenishment.constraints import Limit, smallest_conflict
-from models.replenishment.exceptions import SCHEMA, exception_of
+from models.replenishment.notes import Note
 from models.replenishment.orders import feasible
 from models.replenishment.projection import expected_cost, rows_of
 
@@ -29,70 +29,77 @@ class SupplierMinimum:
         """The rows bought from the supplier."""
         return np.flatnonzero(((rows["from_id"] == self.from_id) & (rows["kind"] == "purchase")).fill_null(False).to_numpy())
 
-    def is_missed(self, quantity: Floats, mine: Integers, prices: Prices) -> bool:
+
+@dataclass(frozen=True)
+class Floor:
+    """A supplier's least order value, and the rows bought from that supplier."""
+
+    from_id: str
+    value: float
+    rows: Integers
+
+    def is_missed(self, quantity: Floats, prices: Prices) -> bool:
         """Whether something is ordered, but for less than the supplier takes."""
-        return 0 < float((quantity * prices(quantity))[mine].sum()) < self.value - 1e-9
+        return 0 < float((quantity * prices(quantity))[self.rows].sum()) < self.value - 1e-9
 
 
 def keep_minimums(
-    view: Situation, rows: pl.DataFrame, quantity: Floats, prices: Prices, minimums: Sequence[SupplierMinimum], is_free: np.ndarray
-) -> tuple[Floats, pl.DataFrame]:
-    """Raise a supplier's lines until its minimum is kept, or take them all back, and list those that wait as exceptions.
+    view: Situation, quantity: Floats, prices: Prices, floors: Sequence[Floor], is_free: np.ndarray
+) -> tuple[Floats, list[Note]]:
+    """Raise a supplier's lines until its minimum is kept, or take them all back, and note those that wait.
 
-    quantity: (N,) units. is_free: (N,) True where the quantity may be raised. More is bought of whatever runs out first, one lot
-    after the other; the E units too many of a row wait for its next order: E x h x (R + E / 2d). Waiting costs what the lines were
-    to save.
+    quantity: (N,) units. is_free: (N,) True where the quantity may be raised. More is bought of whatever runs out first, one
+    lot after the other; the E units too many of a row wait for its next order: E x h x (R + E / 2d). Waiting costs what the
+    lines were to save.
     """
     kept: Floats = quantity.copy()
-    told = []
-    for least in minimums:
-        mine = least.rows(rows)
-        if not least.is_missed(kept, mine, prices):
+    notes = []
+    for least in floors:
+        mine = least.rows
+        if not least.is_missed(kept, prices):
             continue
-        raised, more = _raised(view, mine, kept, prices, least, is_free)
-        part = expected_cost(rows_of(view, mine), np.stack([np.zeros(mine.size), kept[mine]], axis=1))
-        waiting = float((part[:, 0] - part[:, 1]).sum())
+        raised, more = _raised(view, kept, prices, least, is_free)
+        costs = expected_cost(rows_of(view, mine), np.stack([np.zeros(mine.size), kept[mine]], axis=1))
+        waiting = float((costs[:, 0] - costs[:, 1]).sum())
         if more <= waiting:
             kept = raised
             continue
         why = f"{least.from_id} takes no order below {least.value:g}: buying more would cost {more:,.2f}, waiting {waiting:,.2f}"
-        told.append(exception_of(rows[mine[kept[mine] > 0]], "below_supplier_minimum", "warning", pl.lit(why)))
+        notes.append(Note("below_supplier_minimum", "warning", mine[kept[mine] > 0], why))
         kept[mine] = 0.0
-    return kept, pl.concat(told) if told else pl.DataFrame(schema=SCHEMA)
+    return kept, notes
 
 
-def give_up(
-    rows: pl.DataFrame, kept: Floats, fitted: Floats, prices: Prices, minimums: Sequence[SupplierMinimum], limits: Sequence[Limit]
-) -> tuple[Floats, pl.DataFrame]:
+def give_up(kept: Floats, fitted: Floats, prices: Prices, floors: Sequence[Floor], limits: Sequence[Limit]) -> tuple[Floats, list[Note]]:
     """Take back what limits cut below a supplier's minimum, and name the smallest group that cannot be kept together.
 
     kept: (N,) units before the limits, fitted: after them.
     """
-    left, told = fitted.copy(), []
-    for least in minimums:
-        mine = least.rows(rows)
-        if not least.is_missed(left, mine, prices):
+    left, notes = fitted.copy(), []
+    for least in floors:
+        mine = least.rows
+        if not least.is_missed(left, prices):
             continue
         alone = np.zeros(kept.size)
         alone[mine] = kept[mine]
-        group = smallest_conflict({f"the least order of {least.from_id} ({least.value:g})": alone}, limits)
+        least_order = {f"the least order of {least.from_id} ({least.value:g})": alone}
+        group = smallest_conflict(least_order, limits)
         why = (
             f"{' and '.join(group)} cannot all be kept"
             if group
             else f"other orders left less room than the {least.value:g} it takes at least"
         )
-        told.append(exception_of(rows[mine[left[mine] > 0]], "below_supplier_minimum", "warning", pl.lit(why)))
+        notes.append(Note("below_supplier_minimum", "warning", mine[left[mine] > 0], why))
         left[mine] = 0.0
-    return left, pl.concat(told) if told else pl.DataFrame(schema=SCHEMA)
+    return left, notes
 
 
-def _raised(
-    view: Situation, mine: Integers, quantity: Floats, prices: Prices, least: SupplierMinimum, is_free: np.ndarray
-) -> tuple[Floats, float]:
+def _raised(view: Situation, quantity: Floats, prices: Prices, least: Floor, is_free: np.ndarray) -> tuple[Floats, float]:
     """The quantities that keep the minimum, and what holding the rest costs: infinite where nothing can be raised."""
+    mine = least.rows
     demand = np.asarray(view.paths)[mine].mean(axis=(1, 2), dtype=np.float64)
     raised, open_ = quantity.copy(), np.flatnonzero(is_free[mine] & (demand > 0))
-    while least.is_missed(raised, mine, prices):
+    while least.is_missed(raised, prices):
         if not open_.size:
             return raised, float("inf")
         cover = (view.position[mine] + raised[mine])[open_] / demand[open_]

@@ -10,21 +10,27 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from models.domain import Floats, Integers, OrderLine, Policy, Situation
+from models.domain import Floats, Integers, OrderLine, Situation
 from models.replenishment.alternatives import ALTERNATIVES, alternatives
-from models.replenishment.constraints import Constraint, Fitted, Limit, fit, smallest_conflict, unkeepable
-from models.replenishment.echelon import echelon_view
+from models.replenishment.base_policy import RegisteredPolicy
+from models.replenishment.constraints import (
+    Constraint,
+    Limit,
+    less_stock,
+    smallest_conflict,
+    unkeepable,
+)
+from models.replenishment.decision import Decision, Terms, decide
 from models.replenishment.exceptions import exception_of, find_exceptions
 from models.replenishment.explain import exact_parts, in_words, risk
-from models.replenishment.minimums import SupplierMinimum, give_up, keep_minimums
-from models.replenishment.orders import allocate, feasible, price_at, smallest_order, up_to_price_break
-from models.replenishment.overrides import Override, apply
-from models.replenishment.policies import POLICIES, QuantileOrderUpTo
-from models.replenishment.projection import window_demand, within_reach
+from models.replenishment.minimums import SupplierMinimum
+from models.replenishment.notes import exceptions_of
+from models.replenishment.orders import feasible, smallest_order
+from models.replenishment.overrides import Overridden, Override, apply
+from models.replenishment.policies import POLICIES
 from models.replenishment.service import classes, implied_service_level, implied_shortage_cost
-from models.replenishment.shelf_life import expected_waste, sellable
-from models.replenishment.situations import price_steps, situation_of, sources_of
-from models.replenishment.targets import PARTS, explain_target
+from models.replenishment.shelf_life import expected_waste
+from models.replenishment.situations import situation_of
 from models.replenishment.ways import Logistics
 
 __all__ = ["Constraint", "Override", "Plan", "plan"]
@@ -72,7 +78,7 @@ def plan(
     rows: pl.DataFrame,
     paths: Floats,
     period_starts: Sequence[date],
-    policy: Policy,
+    policy: RegisteredPolicy,
     *,
     world: str,
     history: Floats | None = None,
@@ -101,117 +107,166 @@ def plan(
     adds or takes. logistics: how else goods can come, to list other ways beside the orders. Rows with bad input go to the exception
     list and the rest is planned. Raises ValueError for shapes that do not fit and for paths that do not cover lead time + review.
     """
-    for name, given in (("paths", paths), ("history", history), ("pipeline", pipeline), ("lead_time_paths", lead_time_paths)):
-        if given is not None and len(given) != rows.height:
-            raise ValueError(f"plan: {name} has {len(given)} rows for {rows.height} item-locations")
-    if paths.shape[2] != len(period_starts):
-        raise ValueError(f"plan: paths cover {paths.shape[2]} periods, {len(period_starts)} period starts are given")
+    _check_shapes(
+        rows,
+        period_starts,
+        paths=paths,
+        history=history,
+        pipeline=pipeline,
+        lead_time_paths=lead_time_paths,
+    )
     constraints, beyond = unkeepable(rows, constraints)
-    exceptions = pl.concat([find_exceptions(rows, beyond), _unforecast(rows, paths), _out_of_reach(rows, lead_time_paths, paths, review)])
+    late = _out_of_reach(rows, lead_time_paths, paths, review)
+    exceptions = pl.concat([find_exceptions(rows, beyond), _unforecast(rows, paths), late])
     keep = _plannable(rows, exceptions)
+    if not keep.size:
+        return _empty(exceptions)
+    left_out = rows[np.setdiff1d(np.arange(rows.height), keep)]
+    constraints = less_stock(constraints, left_out)
     rows = rows[keep]
-    if rows.is_empty():
-        return Plan([], exceptions, pl.DataFrame(schema=NOTHING), pl.DataFrame(schema=LIMITS), pl.DataFrame(schema=ALTERNATIVES), 0.0)
+    took = _of(lead_time_paths, keep)
 
-    def seen(rows: pl.DataFrame, paths: Floats, is_certain: np.ndarray) -> Situation:
-        took = _of(lead_time_paths, keep)
-        if took is not None:  # a lead time the planner sets is taken at its word
-            took = np.where(is_certain[:, None], rows["lead_time_periods"].to_numpy()[:, None], took)
-        situation = situation_of(
-            rows, paths, history=_of(history, keep), pipeline=_of(pipeline, keep), lead_time_paths=took, phase=phase, review=review,
-            unmet=unmet, order_cost=order_cost,
-        )  # fmt: skip
-        return within_reach(echelon_view(situation, sources_of(rows)))
+    def situation(asked: pl.DataFrame, paths: Floats, is_certain: np.ndarray) -> Situation:
+        lead = asked["lead_time_periods"].to_numpy()[:, None]
+        return situation_of(
+            asked,
+            paths,
+            history=_of(history, keep),
+            pipeline=_of(pipeline, keep),
+            # A lead time the planner sets is taken at its word.
+            lead_time_paths=None if took is None else np.where(is_certain[:, None], lead, took),
+            phase=phase,
+            review=review,
+            unmet=unmet,
+            order_cost=order_cost,
+        )
 
-    system = seen(rows, paths[keep], np.zeros(rows.height, dtype=bool))
-    wanted = policy.order(system)
-    packed = feasible(wanted, np.zeros_like(wanted), system.order_multiple)
-    minimum = feasible(wanted, system.moq, system.order_multiple)
-    parts = _reasons(system, policy, wanted, _of(censored_mean, keep))
-    parts |= {"rounding": packed - sum(parts.values()), "minimum_order": minimum - packed}
+    def terms(asked: pl.DataFrame, fixed: Floats | None = None) -> Terms:
+        own = Terms.of(asked, price_breaks=price_breaks, minimums=minimums, constraints=constraints, fixed=fixed)
+        usual = Terms.of(rows, price_breaks=price_breaks)  # a supplier's prices are his own word
+        return replace(own, starts=usual.starts, prices=usual.prices)
 
-    starts, prices = price_steps(rows, price_breaks)
-
-    life = rows["shelf_life_periods"].fill_null(np.inf).to_numpy() if "shelf_life_periods" in rows.columns else np.full(len(wanted), np.inf)
-
-    def cheapest(view: Situation, wish: Floats) -> Floats:
-        least = feasible(wish, view.moq, view.order_multiple)
-        demand = np.asarray(view.paths).mean(axis=(1, 2), dtype=np.float64)
-        return up_to_price_break(
-            least, starts, prices, moq=view.moq, multiple=view.order_multiple, demand=demand, holding=view.economics.holding, review=review
-        )  # fmt: skip
-
-    def bounds(rows: pl.DataFrame) -> list[Limit]:
-        # A limit counts the dearest step's price, so that a line cut below its step still fits.
-        dearest = rows.with_columns(unit_cost=pl.max_horizontal("unit_cost", pl.Series(np.nanmax(prices, axis=1))))
-        return [constraint.limit(dearest) for constraint in constraints]
-
-    def price(quantity: Floats) -> Floats:
-        return price_at(quantity, starts, prices)
-
-    def ordered(view: Situation, rows: pl.DataFrame, desired: Floats, is_free: np.ndarray) -> tuple[Floats, Floats, Fitted, pl.DataFrame]:
-        shipped = allocate(desired, sources_of(rows), rows["on_hand"].to_numpy(), view.order_multiple)
-        kept, waiting = keep_minimums(view, rows, shipped, price, minimums, is_free)
-        fitted = fit(view, kept, smallest_order(view.moq, view.order_multiple), view.order_multiple, bounds(rows))
-        quantity, given_up = give_up(rows, kept, fitted.quantity, price, minimums, bounds(rows))
-        return shipped, kept, replace(fitted, quantity=quantity), pl.concat([waiting, given_up])
-
+    unset = np.zeros(rows.height, dtype=bool)
+    system = decide(situation(rows, paths[keep], unset), policy, terms(rows))
     active = [override for override in overrides if override.is_active(period_starts[0])]
     asked = apply(active, rows, paths[keep])
-    view = seen(asked.rows, asked.paths, asked.is_lead_time_set) if active else system
-    raised = cheapest(system, wanted)
-    fresh = sellable(system, raised, life)
-    free = sellable(view, cheapest(view, policy.order(view)), life) if active else fresh
-    fixed = feasible(np.nan_to_num(asked.fixed), view.moq, view.order_multiple)
-    is_free = np.isnan(asked.fixed)
-    desired = np.where(is_free, free, fixed)
-    shipped, kept, fitted, beneath = ordered(view, asked.rows, desired, is_free)
-    quantity = fitted.quantity
-    unasked = ordered(system, rows, fresh, np.ones_like(is_free))[2].quantity if active else quantity
-    smallest, limits = smallest_order(view.moq, view.order_multiple), bounds(asked.rows)
-    cut = _cut_away(rows, kept, quantity, smallest, limits).join(beneath, on=["item_id", "location_id"], how="anti")
-    spoils = exception_of(
-        rows.filter(pl.Series(is_free & (raised > 0) & (fresh == 0))), "outlives_shelf_life", "warning",
-        pl.lit("even its smallest order would spoil before it is sold: ask for smaller lots or delist it"),
-    )  # fmt: skip
-    exceptions = pl.concat([exceptions, cut, beneath, spoils])
-    parts |= {
-        "price_break": raised - minimum,
-        "shelf_life": fresh - raised,
-        "override": desired - fresh,
-        "distribution_centre": shipped - desired,
-        "supplier_minimum": kept - shipped,
-        "constraints": quantity - kept,
-    }
-
-    # A price the planner sets is the planner's word.
-    is_usual = (asked.rows["unit_cost"] == rows["unit_cost"]).to_numpy()
-    paid = np.where(is_usual, price(quantity), asked.rows["unit_cost"].to_numpy())
-
+    made, agreed = system, terms(rows)
+    if active:
+        agreed = terms(asked.rows, asked.fixed)
+        made = decide(situation(asked.rows, asked.paths, asked.is_lead_time_set), policy, agreed)
+    parts = _parts(system, made, policy, _of(censored_mean, keep))
+    paid = _paid(rows, asked, agreed, made.quantity)
     explanations = pl.concat(
         [
-            asked.rows.select("item_id", "location_id", "kind", "from_id", unit_cost=pl.Series(paid)),
-            pl.DataFrame({"window": view.lead_time + review, "position": view.position}),
-            pl.DataFrame({name: values + 0.0 for name, values in parts.items()}),
-            pl.DataFrame({"quantity": quantity, **risk(view, quantity, period_starts)}, schema_overrides={"stock_out_on": pl.Date}),
-            pl.DataFrame(_stock_targets(view, parts) | {"expected_waste": expected_waste(view, quantity, life)}),
-            pl.DataFrame({"override_reason": asked.reasons, "system_quantity": unasked}),
-            pl.DataFrame(_beside(system), schema_overrides=dict.fromkeys((f"{name}_quantity" for name in BESIDE), pl.Float64)),
+            asked.rows.select("item_id", "location_id", "kind", "from_id", unit_cost=paid),
+            _explained(made, system, parts, agreed, period_starts),
+            pl.DataFrame({"override_reason": asked.reasons, "system_quantity": system.quantity}),
+            _beside(system.view),
         ],
         how="horizontal",
     )
-    facts = pl.concat([asked.rows.drop("kind", "from_id", "item_id", "location_id", "unit_cost"), explanations], how="horizontal")
-    lines = [_line(world, facts.row(int(i), named=True), tuple(parts), period_starts) for i in np.flatnonzero(quantity > 0)]
-    told = [
-        (rule.name, rule.resource, rule.at_most, float(limit.use @ kept), float(limit.use @ quantity), fitted.shadow_price[rule.name])
-        for rule, limit in zip(constraints, limits, strict=True)
-    ]
-    # What is ordered stays the normal order: a faster way costs a telephone call and a supplier's favour that no number here knows,
-    # so a person takes it from the list, or `react` when something has happened.
+    named = ("kind", "from_id", "item_id", "location_id", "unit_cost")
+    facts = pl.concat([asked.rows.drop(named), explanations], how="horizontal")
+    # What is ordered stays the normal order: a faster way costs a telephone call and a supplier's favour that no number here
+    # knows, so a person takes it from the list, or an event replan when something has happened.
     others = pl.DataFrame(schema=ALTERNATIVES)
     if logistics is not None:
-        others = alternatives(view, asked.rows.with_columns(unit_cost=pl.Series(paid)), quantity, period_starts, logistics)
-    return Plan(lines, exceptions, explanations, pl.DataFrame(told, schema=LIMITS, orient="row"), others, fitted.gap)
+        priced = asked.rows.with_columns(unit_cost=paid)
+        others = alternatives(made.view, priced, made.quantity, period_starts, logistics)
+    return Plan(
+        lines=[_line(world, facts.row(int(row), named=True), tuple(parts), period_starts) for row in np.flatnonzero(made.quantity > 0)],
+        exceptions=pl.concat([exceptions, *_left_out(rows, made, agreed)]),
+        explanations=explanations,
+        limits=_limits(constraints, made),
+        alternatives=others,
+        gap=made.fitted.gap,
+    )
+
+
+def _check_shapes(rows: pl.DataFrame, period_starts: Sequence[date], **given: Floats | Integers | None) -> None:
+    for name, values in given.items():
+        if values is not None and len(values) != rows.height:
+            raise ValueError(f"plan: {name} has {len(values)} rows for {rows.height} item-locations")
+    paths = given["paths"]
+    if paths is not None and paths.shape[2] != len(period_starts):
+        count = len(period_starts)
+        raise ValueError(f"plan: paths cover {paths.shape[2]} periods, {count} period starts are given")
+
+
+def _empty(exceptions: pl.DataFrame) -> Plan:
+    """The plan of no row at all, with the columns every plan has."""
+    nothing, limits, others = (pl.DataFrame(schema=one) for one in (NOTHING, LIMITS, ALTERNATIVES))
+    return Plan([], exceptions, nothing, limits, others, 0.0)
+
+
+def _parts(system: Decision, made: Decision, policy: RegisteredPolicy, censored_mean: Floats | None) -> dict[str, Floats]:
+    """What every step added or took, (N,) units each, adding up to the quantity.
+
+    The system's own reasons come first, then what the planner's overrides add or take, then what holds for both.
+    """
+    wanted = system.after("need")
+    parts = policy.explain(system.view, wanted, censored_mean)
+    parts |= {"surplus": np.maximum(-sum(parts.values()), 0.0)}
+    parts |= {"rounding": system.after("rounding") - sum(parts.values())}
+    parts |= {step: system.change(step) for step in ("minimum_order", "price_break", "shelf_life")}
+    parts |= {"override": made.after("override") - system.after("shelf_life")}
+    last = ("distribution_centre", "supplier_minimum", "constraints")
+    return parts | {step: made.change(step) for step in last}
+
+
+def _paid(rows: pl.DataFrame, asked: Overridden, terms: Terms, quantity: Floats) -> pl.Series:
+    """The unit price of every line; one that the planner sets is the planner's word."""
+    is_usual = (asked.rows["unit_cost"] == rows["unit_cost"]).to_numpy()
+    return pl.Series(np.where(is_usual, terms.price(quantity), asked.rows["unit_cost"].to_numpy()))
+
+
+def _explained(
+    made: Decision,
+    system: Decision,
+    parts: Mapping[str, Floats],
+    terms: Terms,
+    period_starts: Sequence[date],
+) -> pl.DataFrame:
+    """Position, parts, quantity, risk and target stock of every row."""
+    view, quantity = made.view, made.quantity
+    columns: dict[str, Any] = {"window": view.lead_time + view.review, "position": view.position}
+    columns |= {name: values + 0.0 for name, values in parts.items()}
+    columns |= {"quantity": quantity, **risk(view, quantity, period_starts)}
+    columns |= _stock_targets(view, parts)
+    columns |= {"expected_waste": expected_waste(view, quantity, terms.life)}
+    return pl.DataFrame(columns, schema_overrides={"stock_out_on": pl.Date})
+
+
+def _left_out(rows: pl.DataFrame, made: Decision, terms: Terms) -> list[pl.DataFrame]:
+    """Rows whose order waits, was cut away by limits or would spoil, as lines of the exception list."""
+    beneath = exceptions_of(made.notes, rows)
+    smallest = smallest_order(made.view.moq, made.view.order_multiple)
+    kept = made.after("supplier_minimum")
+    cut = _cut_away(rows, kept, made.quantity, smallest, made.limits)
+    raised, fresh = made.after("price_break"), made.after("shelf_life")
+    spoils = exception_of(
+        rows.filter(pl.Series(terms.is_free & (raised > 0) & (fresh == 0))),
+        "outlives_shelf_life",
+        "warning",
+        pl.lit("even its smallest order would spoil before it is sold: ask for smaller lots or delist it"),
+    )
+    return [cut.join(beneath, on=["item_id", "location_id"], how="anti"), beneath, spoils]
+
+
+def _limits(constraints: Sequence[Constraint], made: Decision) -> pl.DataFrame:
+    kept, prices = made.after("supplier_minimum"), made.fitted.shadow_price
+    told = [
+        (
+            rule.name,
+            rule.resource,
+            limit.at_most,
+            float(limit.use @ kept),
+            float(limit.use @ made.quantity),
+            prices[rule.name],
+        )
+        for rule, limit in zip(constraints, made.limits, strict=True)
+    ]
+    return pl.DataFrame(told, schema=LIMITS, orient="row")
 
 
 def _of(values: Any, keep: Integers) -> Any:
@@ -255,18 +310,6 @@ def _cut_away(rows: pl.DataFrame, wanted: Floats, ordered: Floats, smallest: Flo
     return exception_of(rows[lost].with_columns(why=pl.Series(reasons, dtype=pl.String)), "cut_by_limits", "warning", pl.col("why"))
 
 
-def _reasons(view: Situation, policy: Policy, wanted: Floats, censored_mean: Floats | None) -> dict[str, Floats]:
-    if isinstance(policy, QuantileOrderUpTo):
-        target = explain_target(view, policy, censored_mean)
-        parts = {name: getattr(target, name) for name in PARTS}
-    else:
-        mean = window_demand(replace(view, lead_time_paths=np.zeros((0, 0), dtype=np.int64))).mean(axis=1)
-        # A rule that waits, or caps its orders, has no level to show beyond what it orders.
-        level = np.where(wanted > 0, view.position + wanted, np.minimum(_level(policy, view), view.position))
-        parts = {"expected_demand": mean, "buffer": level - mean, "stock_position": -view.position}
-    return parts | {"surplus": np.maximum(-sum(parts.values()), 0.0)}
-
-
 def _stock_targets(view: Situation, parts: Mapping[str, Floats]) -> dict[str, Any]:
     """What stock each row should have and how well that serves: the level, the safety stock in it, class and service level."""
     demand = parts["expected_demand"] + parts.get("censoring", 0.0)
@@ -285,15 +328,14 @@ def _stock_targets(view: Situation, parts: Mapping[str, Floats]) -> dict[str, An
     }
 
 
-def _level(policy: Policy, view: Situation) -> Floats:
-    target = getattr(policy, "target", None)
-    return view.position if target is None else target(view)
-
-
-def _beside(view: Situation) -> dict[str, Floats | list[None]]:
+def _beside(view: Situation) -> pl.DataFrame:
+    """What the rules most companies run would order; empty without history."""
+    names = [f"{name}_quantity" for name in BESIDE]
     if not view.history.shape[1]:
-        return {f"{name}_quantity": [None] * view.on_hand.size for name in BESIDE}
-    return {f"{name}_quantity": feasible(POLICIES[name].order(view), view.moq, view.order_multiple) for name in BESIDE}
+        return pl.DataFrame(dict.fromkeys(names, [None] * view.on_hand.size), dict.fromkeys(names, pl.Float64))
+    return pl.DataFrame(
+        {column: feasible(POLICIES[name].order(view), view.moq, view.order_multiple) for name, column in zip(BESIDE, names, strict=True)}
+    )
 
 
 def _line(world: str, fact: Mapping[str, Any], names: Sequence[str], period_starts: Sequence[date]) -> OrderLine:

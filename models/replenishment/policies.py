@@ -6,15 +6,17 @@ Every policy turns a Situation into units to order, for all series at once; roun
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Protocol
+from typing import ClassVar, Self
 
 import numpy as np
 
 from models.domain import Floats, Policy, Situation
+from models.replenishment.base_policy import BasePolicy, RegisteredPolicy, Unmet
 from models.replenishment.legacy import EoqReorderPoint, MinMax, MovingAverageCover, PeriodicReview, SpreadsheetRule, recent_mean
 from models.replenishment.orders import smallest_order
 from models.replenishment.projection import critical_order, expected_cost, rows_of, window_demand
 from models.replenishment.service import implied_shortage_cost
+from models.replenishment.targets import PARTS, Target, explain_target
 
 #: The scale to decide with before any replay could tune it. Under lost sales judging an order on one review interval alone orders
 #: too much: what is left over is still there when the next orders come. Replays of VN2, UCI and Favorita put the best scale at
@@ -23,7 +25,7 @@ PRIOR_SCALE = {"lost": 0.7, "backlog": 1.0}
 
 
 @dataclass(frozen=True)
-class QuantileOrderUpTo:
+class QuantileOrderUpTo(BasePolicy):
     """Order so much that one more unit would cost more to hold than it saves in lost sales, judged on sampled futures.
 
     Backlog: the order-up-to level is the fractile p / (p + h) of the window's demand. Lost sales: the same fractile of demand in
@@ -35,14 +37,37 @@ class QuantileOrderUpTo:
     service_level: float | None = None
     whole_units: bool = True
     name: str = "quantile_order_up_to"
-    is_legacy: ClassVar[bool] = False
+    #: Tried beside the prior: neighbours closer than these cost the same but for noise.
+    settings: ClassVar[tuple[float, ...]] = (0.4, 1.0)
+
+    def setting(self, unmet: Unmet) -> float:
+        """The scale it decides with: its own, else the prior."""
+        return PRIOR_SCALE[unmet] if self.scale is None else self.scale
+
+    def with_setting(self, setting: float) -> Self:
+        """The same policy with another scale."""
+        return replace(self, scale=setting)
+
+    def split(self, situation: Situation, censored_mean: Floats | None = None) -> Target:
+        """What it wants, split into its reasons: see targets.explain_target."""
+        return explain_target(
+            situation,
+            tuned=self.shortage(replace(situation, service_level=np.zeros(0))),
+            promised=self.shortage(situation),
+            censored_mean=censored_mean,
+        )
+
+    def explain(self, situation: Situation, wanted: Floats, censored_mean: Floats | None = None) -> dict[str, Floats]:
+        """The order-up-to level's parts, (N,) units each: see targets.Target."""
+        target = self.split(situation, censored_mean)
+        return {name: getattr(target, name) for name in PARTS}
 
     def shortage(self, situation: Situation) -> Floats:
         """The p this policy decides with, shape (N,): what a lost unit costs, or more where a promised service level asks for it."""
         economics, held = situation.economics, 1 if situation.economics.unmet == "backlog" else situation.review
         if self.service_level is not None:
             return implied_shortage_cost(self.service_level, economics.holding, held)
-        scale = PRIOR_SCALE[economics.unmet] if self.scale is None else self.scale
+        scale = self.setting(economics.unmet)
         if not situation.service_level.size:
             return economics.shortage * scale
         return np.maximum(economics.shortage * scale, implied_shortage_cost(situation.service_level, economics.holding, held))
@@ -71,7 +96,7 @@ class QuantileOrderUpTo:
 
 
 @dataclass(frozen=True)
-class CappedBaseStock:
+class CappedBaseStock(BasePolicy):
     """Order up to a level, but never more than a cap at once: for long lead times and lost sales nearly as good as the optimum.
 
     level and cap: (N,) arrays or numbers. Left out, level is the fractile p / (p + h) of the window's demand and cap that of one
@@ -81,7 +106,6 @@ class CappedBaseStock:
     level: Floats | float | None = None
     cap: Floats | float | None = None
     name: str = "capped_base_stock"
-    is_legacy: ClassVar[bool] = False
 
     def target(self, situation: Situation) -> Floats:
         """The base-stock level as a stock position, shape (N,)."""
@@ -101,7 +125,7 @@ class CappedBaseStock:
 
 
 @dataclass(frozen=True)
-class ReorderPointOrderUpTo:
+class ReorderPointOrderUpTo(BasePolicy):
     """(s, S): wait until the position falls below s, then order up to S; right where every order line costs money of its own.
 
     s is the level of QuantileOrderUpTo, S = s + sqrt(2 K d / h) with d the mean demand of a period on the paths.
@@ -109,7 +133,6 @@ class ReorderPointOrderUpTo:
 
     scale: float | None = None
     name: str = "s_S"
-    is_legacy: ClassVar[bool] = False
 
     def target(self, situation: Situation) -> Floats:
         """The upper level S as a stock position, shape (N,)."""
@@ -128,7 +151,7 @@ class ReorderPointOrderUpTo:
 
 
 @dataclass(frozen=True)
-class Smoothed:
+class Smoothed(BasePolicy):
     """Another policy with its orders damped: an order goes only part of the way from usual demand to what is wanted.
 
     weight 1 is the policy itself, lower weights calm what the supplier sees (the bullwhip) and cost money downstream: replay
@@ -139,18 +162,11 @@ class Smoothed:
     weight: float = 0.5
     window: int = 13
     name: str = "smoothed"
-    is_legacy: ClassVar[bool] = False
 
     def order(self, situation: Situation) -> Floats:
         wanted = self.policy.order(situation)
         usual = recent_mean(situation.history, self.window) * situation.review
         return np.where(wanted > 0, np.round(self.weight * wanted + (1 - self.weight) * usual), 0.0)
-
-
-class RegisteredPolicy(Policy, Protocol):
-    """A policy that says whether it is one of the rules companies run today."""
-
-    is_legacy: ClassVar[bool]
 
 
 #: Every policy by the name the command line, the scorecard and the decisions use.
@@ -168,10 +184,21 @@ POLICIES: dict[str, RegisteredPolicy] = {
     )
 }
 
+#: The rule that decides until a rehearsal says otherwise, and the one forecasters are compared on.
+DEFAULT = QuantileOrderUpTo.name
 #: The baselines a company is likely to run today; always shown beside, never chosen silently.
 LEGACY: tuple[str, ...] = tuple(name for name, policy in POLICIES.items() if policy.is_legacy)
 
-__all__ = ["LEGACY", "POLICIES", "CappedBaseStock", "QuantileOrderUpTo", "ReorderPointOrderUpTo", "Smoothed", "rows_of"]
+__all__ = [
+    "DEFAULT",
+    "LEGACY",
+    "POLICIES",
+    "CappedBaseStock",
+    "QuantileOrderUpTo",
+    "RegisteredPolicy",
+    "ReorderPointOrderUpTo",
+    "Smoothed",
+]
 
 
 def _quantile(values: Floats, level: Floats) -> Floats:

@@ -75,7 +75,9 @@ class Buyer:
             at = line.item_id, line.location_id
             if line.kind == "purchase" and line.from_id in rivals.get(at, {}) and not facts[at]["override_reason"]:
                 found += list(self._better(line, self._need(line, facts[at], economics[at]), rivals[at]))
-        return self._within(made.lines, sorted(found, key=lambda one: -one.saving))
+        room = dict(made.limits.select("name", "at_most").iter_rows())
+        limits = [replace(limit, at_most=room[limit.name]) for limit in self.limits if limit.name in room]
+        return self._within(made.lines, sorted(found, key=lambda one: -one.saving), limits)
 
     def rivals(self) -> dict[tuple[str, str], dict[str, Rival]]:
         """What can be had from whom, by item and location, then supplier, where several sell it within the forecast's reach."""
@@ -139,13 +141,13 @@ class Buyer:
                 occasion="" if is_first else f"also from {name}",
             )  # fmt: skip
 
-    def _within(self, lines: Sequence[OrderLine], found: Sequence[Sourced]) -> list[OrderLine]:
+    def _within(self, lines: Sequence[OrderLine], found: Sequence[Sourced], limits: Sequence[Constraint]) -> list[OrderLine]:
         """The lines with every change made that the limits leave room for, the most saving first."""
-        spent = used(self.limits, lines, self.rows)
+        spent = used(limits, lines, self.rows)
         taken: dict[str, tuple[OrderLine, ...]] = {}
         for one in found:
-            then = spent - used(self.limits, [one.usual], self.rows) + used(self.limits, one.lines, self.rows)
-            most = np.maximum([limit.at_most for limit in self.limits], spent)
+            then = spent - used(limits, [one.usual], self.rows) + used(limits, one.lines, self.rows)
+            most = np.maximum([limit.at_most for limit in limits], spent)
             if (then <= most * (1 + 1e-9)).all():
                 taken[one.usual.intent_key], spent = one.lines, then
         return [new for line in lines for new in taken.get(line.intent_key, (line,))]

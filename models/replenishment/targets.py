@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.domain import Floats, Situation
-from models.replenishment.policies import QuantileOrderUpTo
 from models.replenishment.projection import critical_order, shortfalls, window_demand
 
 
@@ -53,29 +52,30 @@ PARTS = (
 )  # fmt: skip
 
 
-def explain_target(situation: Situation, policy: QuantileOrderUpTo, censored_mean: Floats | None = None) -> Target:
+def explain_target(situation: Situation, *, tuned: Floats, promised: Floats, censored_mean: Floats | None = None) -> Target:
     """Split what a quantile policy wants into its reasons, by taking them away one after the other.
 
-    First the textbook fractile at the planned lead time, then the lead time's spread, then the policy's own tuning.
-    censored_mean: (N,) the window's mean demand had stock-out periods been taken at what was sold; left out, nothing is put down
-    to censoring.
+    First the textbook fractile at the planned lead time, then the lead time's spread, then the policy's own tuning. tuned: (N,)
+    the cost of a lost unit it decides with where nobody promised a service level; promised: (N,) where somebody did.
+    censored_mean: (N,) the window's mean demand had stock-out periods been taken at what was sold; left out, nothing is put
+    down to censoring.
     """
     certain = replace(situation, lead_time_paths=np.zeros((0, 0), dtype=np.int64))
+    costs = situation.economics.shortage
     mean = window_demand(certain).mean(axis=1)
     net_need = shortfalls(certain)[:, :, -1].mean(axis=1)
-    textbook = critical_order(certain, situation.economics.shortage)
-    late = critical_order(situation, situation.economics.shortage) if situation.lead_time_paths.size else textbook
-    freely = policy.shortage(replace(situation, service_level=np.zeros(0)))
-    tuned = critical_order(situation, freely)
-    wanted = critical_order(situation, policy.shortage(situation)) if situation.service_level.size else tuned
+    textbook = critical_order(certain, costs)
+    late = critical_order(situation, costs) if situation.lead_time_paths.size else textbook
+    freely = critical_order(situation, tuned)
+    wanted = critical_order(situation, promised) if situation.service_level.size else freely
     seen = mean if censored_mean is None else censored_mean
     return Target(
         expected_demand=seen,
         lost_before_arrival=net_need - mean + situation.position,
         demand_noise=textbook - net_need,
         lead_time_noise=late - textbook,
-        calibration=tuned - late,
-        service_floor=wanted - tuned,
+        calibration=freely - late,
+        service_floor=wanted - freely,
         censoring=mean - seen,
         stock_position=-situation.position,
         wanted=wanted,

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from models.domain import Floats
-from models.replenishment.policies import QuantileOrderUpTo
+from models.replenishment.policies import RegisteredPolicy
 from models.twin.simulator import SimulationResult
-
-#: Scales of the shortage cost worth trying; between neighbours the cost hardly moves.
-SCALES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.3)
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ def tune(
 ) -> Tuned:
     """Replay every candidate setting and take the cheapest; of those within `margin` of it, the one nearest to `cautious`.
 
-    candidates: numbers or any settings, such as values of QuantileOrderUpTo's scale. replay: setting -> cost (any shape, summed) on
+    candidates: numbers or any settings. replay: setting -> cost (any shape, summed) on
     periods before the decision. cautious: the setting to keep where the difference is noise (numbers only); left out, cheapest
     wins. Raises ValueError without candidates.
     """
@@ -45,18 +42,24 @@ def tune(
     return Tuned(candidates[best], tuple(candidates), costs)
 
 
-def tune_scale(
-    policy: QuantileOrderUpTo,
-    replay: Callable[[QuantileOrderUpTo], SimulationResult],
-    scales: Sequence[float] = SCALES,
+def tune_policy(
+    policy: RegisteredPolicy,
+    replay: Callable[[RegisteredPolicy], SimulationResult],
+    settings: Sequence[float],
     *,
     prior: float | None = None,
     margin: float = 0.02,
-) -> QuantileOrderUpTo:
-    """The same policy with the scale that would have cost least in a replay of periods before the decision.
+) -> RegisteredPolicy:
+    """The same policy with the setting that would have cost least in a replay of periods before the decision.
 
-    replay: runs a policy over past demand with forecasts as they were made then, such as a partial of `simulate`. prior: the scale
-    to stay near where the difference is below `margin`, as replays of public data say that differences under 2 % are noise.
+    replay: runs a policy over past demand with forecasts as they were made then, such as a partial of `simulate`. prior: the
+    setting to stay near where the difference is below `margin`, as replays of public data say that differences under 2 % are
+    noise.
     """
-    found = tune(scales, lambda scale: replay(replace(policy, scale=scale)).cost, cautious=prior, margin=margin)
-    return replace(policy, scale=found.setting)
+    found = tune(
+        settings,
+        lambda setting: replay(policy.with_setting(setting)).cost,
+        cautious=prior,
+        margin=margin,
+    )
+    return policy.with_setting(found.setting)

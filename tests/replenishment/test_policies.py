@@ -16,7 +16,6 @@ from models.replenishment.orders import smallest_order
 from models.replenishment.policies import LEGACY, POLICIES, PRIOR_SCALE, CappedBaseStock, QuantileOrderUpTo, Smoothed
 from models.replenishment.projection import expected_cost, project, shortfalls, window_demand
 from models.replenishment.service import classes, implied_service_level, implied_shortage_cost
-from models.replenishment.targets import explain_target
 
 
 def situation(seed: int = 0, count: int = 5, lead: int = 2, review: int = 1, unmet: str = "lost", samples: int = 80) -> Situation:
@@ -145,7 +144,7 @@ def test_target_parts_add_up_to_what_is_wanted(seed: int, is_late: bool, scale: 
         longer = np.random.default_rng(seed).poisson(4, (5, 80, 4)).astype(float)
         now = replace(now, paths=longer, lead_time_paths=np.random.default_rng(seed).integers(0, 4, (5, 80)))
     policy = QuantileOrderUpTo(scale=scale)
-    target = explain_target(now, policy, censored_mean=np.ones(5))
+    target = policy.split(now, censored_mean=np.ones(5))
     for row in range(5):
         assert sum(target.parts(row).values()) == pytest.approx(target.wanted[row])
     assert np.maximum(target.wanted, 0) == pytest.approx(policy.order(now))
@@ -211,7 +210,7 @@ def test_a_promised_service_level_raises_the_order_until_it_is_kept_and_says_so(
         quantity = QuantileOrderUpTo().order(promised)
         covered = (shortfalls(promised)[:, :, -1] <= quantity[:, None]).mean(axis=1)
         assert (covered[1:] >= level - 0.02).all()
-        target = explain_target(promised, QuantileOrderUpTo())
+        target = QuantileOrderUpTo().split(promised)
         assert target.service_floor[0] == 0 and (target.service_floor[1:] > 0).all()
     dear = replace(now, service_level=np.full(5, 0.1))
     assert (QuantileOrderUpTo().order(dear) == QuantileOrderUpTo().order(now)).all()

@@ -9,7 +9,7 @@ from models.domain import Economics, Policy
 from models.replenishment.policies import QuantileOrderUpTo
 from models.twin.network import Network
 from models.twin.simulator import SimulationResult, simulate
-from models.twin.tuning import tune, tune_scale
+from models.twin.tuning import tune, tune_policy
 
 
 def test_the_cheapest_setting_is_chosen_with_its_evidence() -> None:
@@ -36,8 +36,8 @@ def test_a_scale_stays_near_the_prior_where_the_difference_is_noise() -> None:
 
     cost = {scale: replay(QuantileOrderUpTo(scale=scale)).cost.sum() for scale in (0.02, 0.65, 0.7)}
     assert abs(cost[0.65] / cost[0.7] - 1) < 0.02 < cost[0.02] / cost[0.7] - 1
-    assert tune_scale(QuantileOrderUpTo(), replay, (0.02, 0.65, 0.7), prior=0.7).scale == 0.7
-    assert tune_scale(QuantileOrderUpTo(), replay, (0.02, 0.65), prior=0.02).scale == 0.65
+    assert tune_policy(QuantileOrderUpTo(), replay, (0.02, 0.65, 0.7), prior=0.7).setting("lost") == 0.7
+    assert tune_policy(QuantileOrderUpTo(), replay, (0.02, 0.65), prior=0.02).setting("lost") == 0.65
 
 
 def test_a_scale_tuned_on_the_past_undoes_a_forecast_that_is_too_high() -> None:
@@ -49,7 +49,8 @@ def test_a_scale_tuned_on_the_past_undoes_a_forecast_that_is_too_high() -> None:
         paths = np.random.default_rng(1).poisson(4 * share, (80, 200, 2)).astype(float)
         return simulate(network, policy, demand, np.full(80, 8.0), forecaster=lambda t: paths)
 
-    tuned = {share: tune_scale(QuantileOrderUpTo(), lambda policy, share=share: replay(share, policy)) for share in (1.0, 1.4)}
-    assert tuned[1.4].scale is not None and tuned[1.0].scale is not None
-    assert tuned[1.4].scale < tuned[1.0].scale <= 1.0
-    assert replay(1.4, tuned[1.4]).cost.sum() < replay(1.4, QuantileOrderUpTo(scale=1.0)).cost.sum()
+    scales, ours = (0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.3), QuantileOrderUpTo()
+    usual = tune_policy(ours, lambda policy: replay(1.0, policy), scales)
+    wary = tune_policy(ours, lambda policy: replay(1.4, policy), scales)
+    assert 0 < (wary.setting("lost") or 0) < (usual.setting("lost") or 0) <= 1.0
+    assert replay(1.4, wary).cost.sum() < replay(1.4, QuantileOrderUpTo(scale=1.0)).cost.sum()

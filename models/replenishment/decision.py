@@ -1,0 +1,252 @@
+"""One decision, from what a policy wants to what is ordered: the steps that plan, twin and event replan all take.
+
+Each step turns quantities into quantities, so the difference it makes *is* its part of the explanation:
+
+    need → rounding → minimum_order → price_break → shelf_life → override
+         → distribution_centre → supplier_minimum → constraints
+
+A planner's quantity replaces what the system wants (override); the stock of the shipping place, suppliers' minimums and
+limits hold for both (precedence constraint > override > model).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import polars as pl
+
+from models.domain import Floats, Integers, Policy, Situation
+from models.replenishment.constraints import Constraint, Fitted, Limit, fit
+from models.replenishment.echelon import echelon_view
+from models.replenishment.minimums import Floor, SupplierMinimum, give_up, keep_minimums
+from models.replenishment.notes import Note
+from models.replenishment.orders import (
+    allocate,
+    feasible,
+    price_at,
+    smallest_order,
+    up_to_price_break,
+)
+from models.replenishment.projection import within_reach
+from models.replenishment.shelf_life import sellable
+from models.replenishment.situations import price_steps, sources_of
+
+__all__ = ["STEPS", "Decision", "Terms", "decide"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What orders have to obey beside each row's own minimum and multiple; N rows, as in the situation.
+
+    sources: (N,) the row that ships, -1 a supplier. starts, prices: (N, B) quantity from which a unit price holds, NaN where
+    there is no further step. life: (N,) whole periods goods keep, infinite where they keep. floors: suppliers' least order
+    values. limits: scarce resources. fixed: (N,) quantities the planner has set, NaN where the policy decides.
+    """
+
+    sources: Integers
+    starts: Floats
+    prices: Floats
+    life: Floats
+    floors: Sequence[Floor] = ()
+    limits: Sequence[Limit] = ()
+    fixed: Floats = field(default_factory=lambda: np.zeros(0))
+
+    @classmethod
+    def of(
+        cls,
+        rows: pl.DataFrame,
+        *,
+        price_breaks: pl.DataFrame | None = None,
+        minimums: Sequence[SupplierMinimum] = (),
+        constraints: Sequence[Constraint] = (),
+        fixed: Floats | None = None,
+    ) -> Terms:
+        """The terms of rows with the columns of dim_item_locations and, where known, shelf_life_periods.
+
+        Raises ValueError for a constraint that counts what the rows do not know.
+        """
+        starts, prices = price_steps(rows, price_breaks)
+        life = np.full(rows.height, np.inf)
+        if "shelf_life_periods" in rows.columns:
+            life = rows["shelf_life_periods"].cast(pl.Float64).fill_null(np.inf).to_numpy()
+        # A limit counts the dearest step's price, so that a line cut below its step still fits.
+        dearest = pl.max_horizontal("unit_cost", pl.Series(np.nanmax(prices, axis=1, initial=0)))
+        priced = rows.with_columns(unit_cost=dearest)
+        return cls(
+            sources=sources_of(rows),
+            starts=starts,
+            prices=prices,
+            life=life,
+            floors=[Floor(least.from_id, least.value, least.rows(rows)) for least in minimums],
+            limits=[constraint.limit(priced) for constraint in constraints],
+            fixed=np.full(rows.height, np.nan) if fixed is None else fixed,
+        )
+
+    @classmethod
+    def plain(cls, sources: Integers, unit_cost: Floats) -> Terms:
+        """Terms of a network without price breaks, shelf lives, supplier minimums and limits."""
+        count = sources.size
+        return cls(
+            sources=sources,
+            starts=np.zeros((count, 1)),
+            prices=unit_cost[:, None].astype(np.float64),
+            life=np.full(count, np.inf),
+        )
+
+    def price(self, quantity: Floats) -> Floats:
+        """The unit price each row pays for an order of this size, (N,)."""
+        return price_at(quantity, self.starts, self.prices)
+
+    @property
+    def is_free(self) -> np.ndarray:
+        """True where the policy and not the planner decides, (N,)."""
+        return np.isnan(self.fixed) if self.fixed.size else np.ones(self.sources.size, dtype=bool)
+
+    @property
+    def needs_paths(self) -> bool:
+        """Whether keeping these terms takes sampled demand, whatever the policy itself works from."""
+        has_steps = self.prices.shape[1] > 1 or bool(np.isfinite(self.life).any())
+        return has_steps or bool(self.floors) or bool(self.limits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What was decided and how it came about.
+
+    quantities: by step, in order, the units (N,) after it. view: the situation as the policy saw it, a centre as its echelon.
+    fitted: what the limits cost. notes: rows that wait or were given up, and why.
+    """
+
+    quantities: dict[str, Floats]
+    view: Situation
+    limits: Sequence[Limit]
+    fitted: Fitted
+    notes: Sequence[Note] = ()
+
+    @property
+    def quantity(self) -> Floats:
+        """Units ordered, (N,)."""
+        return self.quantities[LAST]
+
+    def after(self, step: str) -> Floats:
+        """Units after a step, (N,)."""
+        return self.quantities[step]
+
+    def change(self, step: str) -> Floats:
+        """Units a step added or took, (N,); not defined for the first, which is the need itself."""
+        names = list(self.quantities)
+        return self.quantities[step] - self.quantities[names[names.index(step) - 1]]
+
+
+@dataclass(kw_only=True)
+class _Case:
+    """One decision in the making. own: the rows as they are; view: centres as echelons."""
+
+    own: Situation
+    view: Situation
+    policy: Policy
+    terms: Terms
+    limits: Sequence[Limit] = ()
+    fitted: Fitted = field(default_factory=lambda: Fitted(np.zeros(0), 0.0, 0.0, {}))
+    notes: list[Note] = field(default_factory=list)
+
+
+def _need(case: _Case, _: Floats) -> Floats:
+    return case.policy.order(case.view)
+
+
+def _rounding(case: _Case, quantity: Floats) -> Floats:
+    return feasible(quantity, np.zeros_like(quantity), case.view.order_multiple)
+
+
+def _minimum_order(case: _Case, quantity: Floats) -> Floats:
+    return feasible(quantity, case.view.moq, case.view.order_multiple)
+
+
+def _price_break(case: _Case, quantity: Floats) -> Floats:
+    view, terms = case.view, case.terms
+    if terms.prices.shape[1] == 1:
+        return quantity
+    demand = np.asarray(view.paths).mean(axis=(1, 2), dtype=np.float64)
+    return up_to_price_break(
+        quantity,
+        terms.starts,
+        terms.prices,
+        moq=view.moq,
+        multiple=view.order_multiple,
+        demand=demand,
+        holding=view.economics.holding,
+        review=view.review,
+    )
+
+
+def _shelf_life(case: _Case, quantity: Floats) -> Floats:
+    if not np.isfinite(case.terms.life).any():
+        return quantity
+    return sellable(case.view, quantity, case.terms.life)
+
+
+def _override(case: _Case, quantity: Floats) -> Floats:
+    if case.terms.is_free.all():
+        return quantity
+    fixed = feasible(np.nan_to_num(case.terms.fixed), case.view.moq, case.view.order_multiple)
+    return np.where(case.terms.is_free, quantity, fixed)
+
+
+def _distribution_centre(case: _Case, quantity: Floats) -> Floats:
+    return allocate(quantity, case.terms.sources, case.own.on_hand, case.view.order_multiple)
+
+
+def _supplier_minimum(case: _Case, quantity: Floats) -> Floats:
+    terms = case.terms
+    kept, waiting = keep_minimums(case.view, quantity, terms.price, terms.floors, terms.is_free)
+    case.notes += waiting
+    return kept
+
+
+def _constraints(case: _Case, quantity: Floats) -> Floats:
+    smallest = smallest_order(case.view.moq, case.view.order_multiple)
+    case.fitted = fit(case.view, quantity, smallest, case.view.order_multiple, case.limits)
+    left, given_up = give_up(quantity, case.fitted.quantity, case.terms.price, case.terms.floors, case.limits)
+    case.notes += given_up
+    return left
+
+
+#: The steps by the name their part of the explanation has, in the order they are taken.
+STEPS: dict[str, Callable[[_Case, Floats], Floats]] = {
+    "need": _need,
+    "rounding": _rounding,
+    "minimum_order": _minimum_order,
+    "price_break": _price_break,
+    "shelf_life": _shelf_life,
+    "override": _override,
+    "distribution_centre": _distribution_centre,
+    "supplier_minimum": _supplier_minimum,
+    "constraints": _constraints,
+}
+LAST = next(reversed(STEPS))
+
+
+def decide(situation: Situation, policy: Policy, terms: Terms) -> Decision:
+    """Take every step of a decision for all rows at once.
+
+    situation: the rows' own state (units on hand, on the way); a centre's row is lifted to its echelon here. Raises ValueError
+    where the terms need sampled demand and the situation has none, and for a limit below zero.
+    """
+    if terms.needs_paths and situation.paths is None:
+        raise ValueError("price breaks, shelf lives, minimums and limits need sampled demand: pass a forecast")
+    view = within_reach(echelon_view(situation, terms.sources))
+    case = _Case(
+        own=situation,
+        view=view,
+        policy=policy,
+        terms=terms,
+        limits=[limit.less(situation.on_hand, situation.pipeline) for limit in terms.limits],
+    )
+    quantity, quantities = np.zeros_like(situation.on_hand), {}
+    for name, step in STEPS.items():
+        quantity = quantities[name] = step(case, quantity)
+    fitted = replace(case.fitted, quantity=quantity)
+    return Decision(quantities=quantities, view=view, limits=case.limits, fitted=fitted, notes=case.notes)
