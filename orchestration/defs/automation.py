@@ -5,10 +5,12 @@ from collections.abc import Iterator
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from orchestration import STATIONS, WRITER_TAG, intake, procuring, snapshots
+from orchestration import STATIONS, WRITER_TAG, intake
+from orchestration.app import procurement as procuring
+from orchestration.app.event_replan import unanswered
 from orchestration.defs.procure import INBOX, INVOICES, OUTBOX, SEND
 from orchestration.defs.resources import Lakehouse
-from orchestration.reacting import unanswered
+from orchestration.facts import snapshots
 
 WRITER = {WRITER_TAG: "warehouse"}  # one process writes to DuckDB at a time
 

@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 from feature_repo.features import VIEWS
 from feature_repo.watch import drift, freshness
 from models.domain import SERIES
-from orchestration import charts
 from orchestration.defs.resources import Lakehouse
-from orchestration.demand import ORIGINS, Demand
+from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
-from orchestration.timeline import Timeline
+from orchestration.planning.demand import ORIGINS, Demand
+from orchestration.reports import charts
 
 SERVED = dg.AssetKey(["features", "online_store"])
 #: A training set is watched by a sample: enough rows that deciles are sharp, few enough that the watch costs seconds.

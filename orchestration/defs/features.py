@@ -8,7 +8,7 @@ from feature_repo.online import materialize_online
 from feature_repo.store import open_store
 from orchestration import intake
 from orchestration.defs.resources import OWNERS, Lakehouse
-from orchestration.timeline import Timeline
+from orchestration.facts.timeline import Timeline
 
 FEATURE_TABLES = (
     "feat_demand",

@@ -6,10 +6,11 @@ import dagster as dg
 import polars as pl
 
 from models.domain import QUANTILES
-from orchestration import charts, decisions
 from orchestration.defs.resources import OWNERS, Lakehouse
-from orchestration.planning import open_demand
-from orchestration.registry import current_model
+from orchestration.facts import decisions
+from orchestration.planning.plan import open_demand
+from orchestration.planning.registry import current_model
+from orchestration.reports import charts
 
 
 @dg.multi_asset(

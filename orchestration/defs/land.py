@@ -11,8 +11,8 @@ from orchestration.home import Home
 from orchestration.intake import forget_landed
 from orchestration.landing import World, land_records, reland
 from orchestration.landing import land as land_world
-from orchestration.landing.canonical import CANONICAL
-from orchestration.landing.records import OWN
+from orchestration.landing.contract.canonical import CANONICAL
+from orchestration.landing.load.records import OWN
 from orchestration.ledger import Ledger
 
 SILOS = {

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from orchestration import procuring
+from orchestration.app import procurement as procuring
+from orchestration.app.event_replan import react
 from orchestration.defs.resources import OWNERS, Lakehouse
-from orchestration.reacting import react
 
 #: The steps of the procure job, in the order they run: hear first, so that nobody chases a supplier who has answered.
 INBOX, INVOICES, OUTBOX = (dg.AssetKey(["ledger", name]) for name in ("inbox", "invoices", "outbox"))

@@ -6,10 +6,10 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
 
-from orchestration.dashboard import write_dashboard
 from orchestration.defs.resources import OWNERS, PROJECT, TRANSLATOR, Lakehouse
-from orchestration.snapshots import publish as publish_snapshot
-from orchestration.timeline import Timeline
+from orchestration.facts.snapshots import publish as publish_snapshot
+from orchestration.facts.timeline import Timeline
+from orchestration.reports.dashboard import write_dashboard
 
 
 @dbt_assets(

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from orchestration import charts, decisions
 from orchestration.defs.resources import OWNERS, Lakehouse
-from orchestration.planning import champion_is_current, champions_frame, open_demand
-from orchestration.planning import rehearse as rehearse_candidates
+from orchestration.facts import decisions
+from orchestration.planning.plan import champion_is_current, champions_frame, open_demand
+from orchestration.planning.plan import rehearse as rehearse_candidates
+from orchestration.reports import charts
 
 
 @dg.multi_asset(

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import dagster as dg
 import polars as pl
 
-from orchestration import decisions
 from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.expectations import GATES, require_open
+from orchestration.facts import decisions
 from orchestration.ledger import Ledger
-from orchestration.planning import current_policy, lines_of, open_demand, order_frames, plan_orders
-from orchestration.registry import current_model
+from orchestration.planning.plan import current_policy, lines_of, open_demand, order_frames, plan_orders
+from orchestration.planning.registry import current_model
 
 READS = [["decisions", "champions"]] + [
     ["marts", table] for table in ("fct_stock_positions", "fct_open_orders", "fct_constraints", "dim_lanes", "dim_supplier_terms")

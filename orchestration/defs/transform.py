@@ -10,8 +10,8 @@ import dagster as dg
 import duckdb
 from dagster_dbt import DbtCliResource, dbt_assets
 
-from orchestration import decisions
 from orchestration.defs.resources import DBT, PROJECT, TRANSLATOR, Lakehouse
+from orchestration.facts import decisions
 
 
 @dbt_assets(manifest=PROJECT.manifest_path, project=PROJECT, dagster_dbt_translator=TRANSLATOR, exclude="tag:decisions", name="transform")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestration.expectations.laws import Gate, Law
-from orchestration.landing.canonical import CANONICAL, LINEAGE, NUMBER, Table
-from orchestration.landing.rule_sql import NOT_NEGATIVE
+from orchestration.landing.contract.canonical import CANONICAL, LINEAGE, NUMBER, Table
+from orchestration.landing.load.rule_sql import NOT_NEGATIVE
 
 #: Differences and readings may be negative; the door refuses NOT_NEGATIVE ones; any other amount below zero deserves a look.
 SIGNED = {("adjustments", "delta"), ("signals", "value"), ("constraints", "value"), ("promotions", "value")}

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from orchestration.landing import ContractError, World
-from orchestration.landing.contract import Strict
+from orchestration.landing.contract.world import Strict
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 SECRETS = re.compile(r"authorization|cookie|api[-_]?key|token|secret|password", re.IGNORECASE)

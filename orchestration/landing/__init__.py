@@ -4,14 +4,14 @@ world = World.load(folder)
 report = land(con, world, data_root, archive)
 """
 
-from orchestration.landing import quarantine
-from orchestration.landing.checking import Finding, check
-from orchestration.landing.contract import World
-from orchestration.landing.errors import ContractError
-from orchestration.landing.forgetting import Forgotten, forget
-from orchestration.landing.landing import land, land_records, reland, table_hashes
-from orchestration.landing.report import LandReport
-from orchestration.landing.suggesting import suggest
+from orchestration.landing.contract.errors import ContractError
+from orchestration.landing.contract.world import World
+from orchestration.landing.erase.forgetting import Forgotten, forget
+from orchestration.landing.load import quarantine
+from orchestration.landing.load.checking import Finding, check
+from orchestration.landing.load.landing import land, land_records, reland, table_hashes
+from orchestration.landing.load.report import LandReport
+from orchestration.landing.readers.suggesting import suggest
 
 __all__ = [
     "ContractError",

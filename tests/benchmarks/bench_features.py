@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from feature_repo.offline_store import WarehouseOfflineStoreConfig
 from feature_repo.online import materialize_online
 from feature_repo.sources import WarehouseSource
-from orchestration.serving import feature_server
+from orchestration.serving.serving import feature_server
 
 VIEWS, ITEMS, LOCATIONS, DAYS = 5, 300, 20, 100  # 600,000 rows a view
 TIMES = {"timestamp_field": "event_at", "created_timestamp_column": "known_at"}

@@ -381,7 +381,7 @@ if __name__ == "__main__":
     parser.add_argument("worlds", nargs="*", help="m5, vn2, rossmann, walmart, uci, ablation, speed, surges")
     parser.add_argument("--ends", type=int, nargs="+", default=[1885, 1913, 1941])
     parser.add_argument("--file", type=Path, help="score this Parquet of `stockhouse forecast tests/worlds/m5` on the last of --ends")
-    parser.add_argument("--rows", type=int, default=500_000)  # what orchestration/demand.py gives a world of this size
+    parser.add_argument("--rows", type=int, default=500_000)  # what orchestration/planning/demand.py gives a world of this size
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--lstm", type=int, default=0, help="training steps of the LSTM; 0 leaves it out")

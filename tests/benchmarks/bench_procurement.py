@@ -102,10 +102,10 @@ def sample_home(home: Path) -> Path:
 
 def event_to_proposal(home: Path, said: dict[str, object]) -> tuple[float, int, int]:
     """Seconds from receiving an event to its new proposal in the ledger, the items it concerns, and the faster ways it found."""
+    from orchestration.app.event_replan import react
     from orchestration.home import Home
     from orchestration.intake.inbox import Inbox, Message
     from orchestration.landing import World
-    from orchestration.reacting import react
 
     with tempfile.TemporaryDirectory() as folder:
         place = Home(Path(shutil.copytree(home, Path(folder) / "home", symlinks=True)))

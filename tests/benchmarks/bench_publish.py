@@ -22,9 +22,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "publish"), str(ROOT / "tests" /
 from drill import drill  # noqa: E402 - the drill and the tiny company live beside the tests that use them
 from tiny_company import found  # noqa: E402
 
-from orchestration.dashboard import write_dashboard  # noqa: E402
 from orchestration.expectations import GATES, validate  # noqa: E402
-from orchestration.snapshots import publish  # noqa: E402
+from orchestration.facts.snapshots import publish  # noqa: E402
+from orchestration.reports.dashboard import write_dashboard  # noqa: E402
 
 DAYS = 182
 

@@ -23,8 +23,8 @@ import duckdb
 REPOSITORY = Path(__file__).parents[2]
 sys.path.insert(0, str(REPOSITORY))
 
-from orchestration import decisions, snapshots  # noqa: E402  (the checkout is on the path only now)
 from orchestration.expectations import GATES, validate  # noqa: E402
+from orchestration.facts import decisions, snapshots  # noqa: E402  (the checkout is on the path only now)
 from orchestration.landing import World, land  # noqa: E402
 
 MARTS = ["--select", "staging", "intermediate", "marts"]

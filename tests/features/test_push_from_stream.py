@@ -23,10 +23,12 @@ from small_marts import NOW, compiled
 from starlette.testclient import TestClient
 
 from feature_repo.store import materialize_online, online_frame, open_store
-from orchestration import intake, pushing, snapshots
+from orchestration import intake
+from orchestration.facts import snapshots
 from orchestration.home import Home
 from orchestration.intake import Inbox, Message
 from orchestration.landing import ContractError, World
+from orchestration.serving import pushing
 
 SECRET = "told to nobody"  # noqa: S105 - signs nothing but these tests' counts
 CONTRACT = """

@@ -19,8 +19,8 @@ from starlette.testclient import TestClient
 
 from feature_repo.online_offer import OnlineOffer
 from feature_repo.store import materialize_online, online_frame, online_settings, open_store, training_frame
-from orchestration import serving
 from orchestration.home import Home, HomeError
+from orchestration.serving import serving
 
 SECRET = "a secret of enough characters"  # noqa: S105 - opens nothing but the server in these tests
 KEYS = {"item_id": "a", "location_id": "x", "region_id": "north", "supplier_id": "s", "lane_id": "s>x"}

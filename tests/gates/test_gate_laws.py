@@ -10,7 +10,7 @@ import pytest
 
 from orchestration.expectations import GATES, Gate, Law, expectation_names, validate
 from orchestration.expectations.raw_in import FLOWS
-from orchestration.landing.canonical import CANONICAL, Table
+from orchestration.landing.contract.canonical import CANONICAL, Table
 from tests.gates.tiny_company import found
 
 RAW_IN, ORDERS_OUT = GATES["raw_in"], GATES["orders_out"]

@@ -11,7 +11,7 @@ import dagster as dg
 import duckdb
 
 from orchestration.home import Home
-from orchestration.line import instance_of, run_line, settings
+from orchestration.runs.line import instance_of, run_line, settings
 
 WORLD = """
 world: tiny

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration import decisions
-from orchestration.landing.store import create_tables
+from orchestration.facts import decisions
+from orchestration.landing.load.store import create_tables
 
 
 def found(path: Path) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from orchestration.landing import LandReport, World, land, reland
-from orchestration.landing.canonical import CANONICAL
+from orchestration.landing.contract.canonical import CANONICAL
 
 HEAD = """
 world: shop

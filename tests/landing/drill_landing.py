@@ -16,7 +16,7 @@ from pathlib import Path
 
 from orchestration.home import Home, HomeError
 from orchestration.landing import ContractError, LandReport, World, land, reland, table_hashes
-from orchestration.landing.failpoints import POINTS, VARIABLE
+from orchestration.landing.load.failpoints import POINTS, VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 DROPS = 4

@@ -16,12 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration.landing import ContractError, forget, quarantine
-from orchestration.landing.contract import Csv
-from orchestration.landing.failpoints import FORGETTING
-from orchestration.landing.failpoints import VARIABLE as FAILPOINT
-from orchestration.landing.redaction import Naming, StandIn, candidates, rewrite_delimited
-from orchestration.landing.store import read_sidecar
+from orchestration.landing import ContractError, forget
+from orchestration.landing.contract.world import Csv
+from orchestration.landing.erase.redaction import Naming, StandIn, candidates, rewrite_delimited
+from orchestration.landing.load import quarantine
+from orchestration.landing.load.failpoints import FORGETTING
+from orchestration.landing.load.failpoints import VARIABLE as FAILPOINT
+from orchestration.landing.load.store import read_sidecar
 from tests.landing.company import Company
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration.landing import ContractError, World
-from orchestration.landing.expressions import check_row_local, parse, parser
+from orchestration.landing.contract.expressions import check_row_local, parse, parser
 from tests.landing.company import FIRST_DAY, HEAD, SALES, Company
 
 BUDGET = settings(max_examples=25, deadline=None, derandomize=True)

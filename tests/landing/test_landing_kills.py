@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.landing.failpoints import POINTS
+from orchestration.landing.load.failpoints import POINTS
 from tests.landing.drill_landing import check_survivor, land_here, land_in_child, undisturbed, write_company
 
 

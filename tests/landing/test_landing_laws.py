@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from orchestration.landing import ContractError, land, land_records, table_hashes
-from orchestration.landing.canonical import CANONICAL
+from orchestration.landing.contract.canonical import CANONICAL
 from tests.landing.company import FIRST_DAY, Company
 
 

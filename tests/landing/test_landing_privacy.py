@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration.landing import ContractError, check, land_records, quarantine
-from orchestration.landing.privacy import FILE, VARIABLE, PrivacyKey
+from orchestration.landing import ContractError, check, land_records
+from orchestration.landing.contract.privacy import FILE, VARIABLE, PrivacyKey
+from orchestration.landing.load import quarantine
 from tests.landing.company import Company
 
 KEY = "a key of the tests, long enough"

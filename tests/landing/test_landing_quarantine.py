@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestration.landing import ContractError, quarantine
+from orchestration.landing import ContractError
+from orchestration.landing.load import quarantine
 from tests.landing.company import FIRST_DAY, SALES, Company
 
 BAD = FIRST_DAY + 'T1,3,plum,north,2024-03-01,"1,5",2\n'

@@ -26,7 +26,8 @@ import yaml
 
 from models.procurement import x12
 from models.procurement.approval import Limits
-from orchestration import procuring, snapshots
+from orchestration.app import procurement as procuring
+from orchestration.facts import snapshots
 from orchestration.home import Home
 from orchestration.ledger import Ledger
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from models.procurement import x12
-from orchestration import procuring, snapshots
+from orchestration.app import procurement as procuring
 from orchestration.defs.land import land_ledger
+from orchestration.facts import snapshots
 from orchestration.home import Home
 from orchestration.landing import World
 from orchestration.ledger import Receipt

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from models.domain import OrderLine
 from models.procurement import x12
-from orchestration import procuring, snapshots
-from orchestration.desk import desk as shell
+from orchestration.app import procurement as procuring
+from orchestration.cli.orders import desk as shell
+from orchestration.facts import snapshots
 from orchestration.home import Home
 from orchestration.ledger import Ledger, LedgerError
 from orchestration.ledger.partners import FILE, read_partners

@@ -18,11 +18,12 @@ from scipy.stats import nbinom
 from models.domain import QUANTILES, OrderLine
 from models.procurement import x12
 from models.procurement.documents import Document
-from orchestration import procuring, snapshots
+from orchestration.app import procurement as procuring
+from orchestration.app.event_replan import Reaction, react, unanswered
+from orchestration.facts import snapshots
 from orchestration.home import Home
 from orchestration.intake.inbox import Inbox, Message
 from orchestration.landing import World
-from orchestration.reacting import Reaction, react, unanswered
 
 NOW, FIRST = datetime(2026, 1, 5), date(2026, 1, 5)
 HORIZON, DAILY = 24, 8
@@ -260,8 +261,8 @@ def test_messages_of_other_kinds_are_no_events(home, world):
 
 
 def test_the_published_levels_are_spread_without_moving_their_mean(home, world):
-    from orchestration.published import published_forecast
-    from orchestration.timeline import Timeline
+    from orchestration.facts.published import published_forecast
+    from orchestration.facts.timeline import Timeline
 
     with snapshots.current(home.published).connect() as con:
         rows = con.execute("select * from marts.dim_item_locations").pl()

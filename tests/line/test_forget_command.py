@@ -9,7 +9,8 @@ from typing import Any
 
 from orchestration.home import Home
 from orchestration.intake import Inbox, Message
-from orchestration.landing import World, quarantine
+from orchestration.landing import World
+from orchestration.landing.load import quarantine
 
 WORLD = """
 world: shop

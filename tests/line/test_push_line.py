@@ -21,7 +21,7 @@ import polars as pl
 import pytest
 
 from feature_repo.store import online_frame, open_store, training_frame
-from orchestration import snapshots
+from orchestration.facts import snapshots
 from orchestration.home import Home
 
 SECRET = "told to nobody"  # noqa: S105 - signs nothing but this test's counts

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.forecasting.drift import LEAST_SERVED, Drift
-from orchestration.registry import served, why_anew
-from orchestration.replay import RETRAIN
-from orchestration.timeline import Timeline
+from orchestration.facts.timeline import Timeline
+from orchestration.planning.registry import served, why_anew
+from orchestration.planning.replay import RETRAIN
 
 NOW = datetime(2024, 2, 1)
 PROMISE = {"wape": 0.5, "bias": 0.02, "at_most_0.975": 0.97}

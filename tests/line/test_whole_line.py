@@ -16,11 +16,11 @@ import polars as pl
 import pytest
 
 from models.replenishment.supplier_choice import Buyer
+from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
-from orchestration.planning import PRICES, read_logistics
-from orchestration.replay import read_lead_times, read_nodes
-from orchestration.safekeeping import table_hashes
-from orchestration.timeline import Timeline
+from orchestration.home.backup import table_hashes
+from orchestration.planning.plan import PRICES, read_logistics
+from orchestration.planning.replay import read_lead_times, read_nodes
 
 pytestmark = [pytest.mark.line, pytest.mark.xdist_group("line")]
 STATIONS = ["land", "transform", "features", "forecast", "rehearse", "replenish", "publish"]
@@ -238,10 +238,10 @@ def test_an_override_changes_the_next_plan_by_what_it_says_and_its_end_brings_th
 ) -> None:
     from typer.testing import CliRunner
 
-    from orchestration.cli import app
+    from orchestration.cli.main import app
     from orchestration.home import Home
-    from orchestration.planning import current_policy, open_demand, order_frames, plan_orders
-    from orchestration.registry import current_model
+    from orchestration.planning.plan import current_policy, open_demand, order_frames, plan_orders
+    from orchestration.planning.registry import current_model
 
     home = Home.open(sample_home)
     demand = open_demand(home)

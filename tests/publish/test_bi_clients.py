@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import sqlalchemy
 
-from orchestration.snapshots import FILE, publish
+from orchestration.facts.snapshots import FILE, publish
 from tests.gates.tiny_company import found
 
 sqlalchemy.dialects.registry.register("duckdb.duckdb_engine", "duckdb_engine", "Dialect")  # both drivers call themselves duckdb

@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import duckdb
 import pytest
 
-from orchestration.dashboard import write_dashboard
-from orchestration.snapshots import publish
+from orchestration.facts.snapshots import publish
+from orchestration.reports.dashboard import write_dashboard
 from tests.gates.tiny_company import found
 
 

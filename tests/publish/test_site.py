@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.dashboard.site import write_site
 from orchestration.expectations import GATES, validate
+from orchestration.facts.snapshots import PublishError, publish
 from orchestration.home import Home
-from orchestration.snapshots import PublishError, publish
+from orchestration.reports.dashboard.site import write_site
 from tests.gates.tiny_company import found
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration import snapshots
-from orchestration.snapshots import PublishError, current, publish
+from orchestration.facts import snapshots
+from orchestration.facts.snapshots import PublishError, current, publish
 from tests.gates.tiny_company import found
 from tests.publish.drill import drill
 

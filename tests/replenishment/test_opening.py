@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from orchestration.demand import Demand
-from orchestration.replay import read_opening
-from orchestration.timeline import Timeline
+from orchestration.facts.timeline import Timeline
+from orchestration.planning.demand import Demand
+from orchestration.planning.replay import read_opening
 
 START = date(2024, 1, 8)
 NODES = pl.DataFrame({"item_id": ["counted", "below", "moved", "new"], "location_id": "A"})

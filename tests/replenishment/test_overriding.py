@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from models.replenishment.overrides import Override
-from orchestration import overriding
 from orchestration.home import Home
+from orchestration.planning import overrides as overriding
 
 NOW, TOMORROW = datetime(2011, 12, 9, 23, 59), date(2011, 12, 10)
 PLANNED = pl.DataFrame(

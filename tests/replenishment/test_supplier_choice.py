@@ -17,7 +17,7 @@ from models.replenishment.plan import Override, Plan, plan
 from models.replenishment.policies import POLICIES
 from models.replenishment.supplier_choice import Buyer
 from models.replenishment.ways import Logistics
-from orchestration.planning import lines_of, order_frames
+from orchestration.planning.plan import lines_of, order_frames
 
 NOW = datetime(2024, 1, 1)
 STARTS = [date(2024, 1, 1) + timedelta(weeks=k) for k in range(7)]

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from orchestration.landing import LandReport, World, land
-from orchestration.landing.canonical import CANONICAL
+from orchestration.landing.contract.canonical import CANONICAL
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
 UNFED = {"orders", "calendar", "aliases"}

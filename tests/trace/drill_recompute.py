@@ -15,7 +15,7 @@ import duckdb
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from orchestration.home import Home
-from orchestration.recompute import recompute
+from orchestration.runs.recompute import recompute
 
 NEWEST = "select order_line_id from decisions.order_lines where run_id = (select max_by(run_id, as_of) from decisions.order_lines)"
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from orchestration import decisions
+from orchestration.facts import decisions
+from orchestration.facts.trace import TraceError
 from orchestration.home import Home
-from orchestration.landing.store import Archive, Receipt
-from orchestration.recompute import Recomputed, link_archive, recompute
-from orchestration.trace import TraceError
+from orchestration.landing.load.store import Archive, Receipt
+from orchestration.runs.recompute import Recomputed, link_archive, recompute
 
 NOW = datetime(2024, 12, 30)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration.trace import TraceError, TraceReport, trace
+from orchestration.facts.trace import TraceError, TraceReport, trace
 from tests.gates.tiny_company import found
 
 

@@ -11,8 +11,8 @@ import yaml
 from warehouses import REPOSITORY, build
 
 from orchestration.landing import World, forget, land
-from orchestration.landing.landing import session
-from orchestration.landing.privacy import hidden
+from orchestration.landing.contract.privacy import hidden
+from orchestration.landing.load.landing import session
 
 SAMPLE = REPOSITORY / "sample_data"
 #: Sums of money depend in their last bits on the order in which DuckDB adds, which is not ours.

@@ -9,8 +9,8 @@ import duckdb
 import pytest
 from warehouses import Row, at, build, days, make_warehouse, query
 
-from orchestration import decisions
-from orchestration.planning import RISES
+from orchestration.facts import decisions
+from orchestration.planning.plan import RISES
 
 
 def count(item: str, location: str, when: str, **more: object) -> Row:

@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from orchestration.landing.canonical import CANONICAL, LINEAGE, WORLD_COLUMNS
+from orchestration.landing.contract.canonical import CANONICAL, LINEAGE, WORLD_COLUMNS
 
 REPOSITORY = Path(__file__).parents[2]
 PROJECT = REPOSITORY / "dbt_project"

@@ -1,0 +1,40 @@
+"""A person's wish to be forgotten, through all of a home: what waits is landed first, so that there is one place to look, the archive."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from orchestration import intake
+from orchestration.home import Home
+from orchestration.landing import Forgotten, World, forget, land
+from orchestration.landing.contract.expressions import literal, quote
+
+
+def forget_customer(home: Home, world: World, data_root: Path, customer: str) -> Forgotten:
+    """Replace a customer by a random stand-in in state/ and in schema raw, so that no number changes and nothing leads to the person.
+
+    Raises ContractError, with nothing replaced, where a delivery cannot be rewritten; HomeError while a run is writing.
+    """
+    with home.writing():
+        with home.connect() as con:
+            intake.drain(world, home.inbox)
+            land(con, world, data_root, home.archive, inbox=home.inbox)
+            intake.forget_landed(con, world, home.inbox)
+            found = forget(con, world, home.archive, customer)
+        with intake.Inbox(home.inbox) as received:
+            for source_id in filter(world.names_customers, world.sources):
+                received.empty_drained(source_id)  # the archive has them, and there the customer is forgotten
+        _write_warehouse_anew(home)
+    return found
+
+
+def _write_warehouse_anew(home: Home) -> None:
+    """What was deleted stays readable in free pages of DuckDB's file until something else is written there; a new file has none."""
+    aside = home.warehouse.with_name(home.warehouse.name + ".anew")
+    aside.unlink(missing_ok=True)
+    with home.connect() as con:
+        con.execute(f"ATTACH {literal(str(aside))} AS anew")
+        con.execute(f"COPY FROM DATABASE {quote(home.warehouse.stem)} TO anew")
+        con.execute("DETACH anew")
+    os.replace(aside, home.warehouse)

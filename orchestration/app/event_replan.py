@@ -1,0 +1,245 @@
+"""React: what happens between two runs re-plans what it concerns at once; published facts, ledger and inbox in, only the ledger out.
+
+A late answer, a short shipment or a refusal stands in the ledger; a surge, a late supplier or a closed place comes over the stream, as
+a JSON object in the words of the twin's scenarios (models/procurement/disruptions.py). The items are planned twice on the same sampled
+futures, as published and as it is now, so that only what the event changes is changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+import duckdb
+import polars as pl
+
+from models.domain import SERIES, OrderLine, need_key
+from models.procurement.documents import CANCELLED, REJECTED, Document
+from models.replenishment.alternatives import Rescue, rescues
+from models.replenishment.constraints import Constraint, less_stock, used
+from models.replenishment.lead_times import believed
+from models.replenishment.minimums import SupplierMinimum
+from models.replenishment.ways import Logistics
+from orchestration.app import procurement as procuring
+from orchestration.app.replanning import Planner, State, ordered, rescued
+from orchestration.app.supply_exceptions import Concern, concerned, concerns, moves
+from orchestration.facts import snapshots
+from orchestration.facts.published import Coming, champion, history, published_forecast
+from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
+from orchestration.home import Home
+from orchestration.landing import World
+from orchestration.ledger import ProposalReport
+from orchestration.planning import overrides as overriding
+from orchestration.planning.plan import MINIMUMS, PRICES, ROOM, read_limits, read_logistics, read_service_levels
+from orchestration.planning.replay import SAMPLES, paths_of, read_lead_times
+
+#: Who proposes what a reaction finds.
+REACTION = "reaction"
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """What was done about what happened. reasons: the news, in words. seconds: from hearing the newest of it to the new proposal."""
+
+    reasons: tuple[str, ...]
+    items: int
+    report: ProposalReport
+    rescues: tuple[Rescue, ...]
+    seconds: float | None
+
+
+def react(home: Home, world: World) -> Reaction | None:
+    """Re-plan what has happened concerns; None where exactly this has been answered on exactly these published facts.
+
+    Raises PublishError before the first published run.
+    """
+    snapshot = snapshots.current(home.published)
+    with procuring.open_desk(home) as desk:
+        timeline, lines, last = Timeline.of(world, desk.now), desk.ledger.lines(), desk.ledger.last_reaction()
+        happened = concerns(home, timeline, lines, desk.ledger.heard_at())
+        state = _state(snapshot, happened)
+        if not _is_news(state, happened, last):
+            return None
+        with snapshot.connect() as con:
+            picture = Picture.read(con, home, world, timeline, lines, happened)
+        scope, orders, found = picture.answer() if picture else (set(), [], [])
+        items = len(picture.items) if picture else 0
+        news = [concern for concern in happened if concern.occasion not in last.get("occasions", ())]
+        heard = max((concern.heard_at for concern in news), default="")
+        said = {
+            "state": state, "occasions": sorted(concern.occasion for concern in happened), "reasons": [concern.reason for concern in news],
+            "items": items, "rescues": [rescue.reason for rescue in found], "heard_at": heard,
+        }  # fmt: skip
+        period = timeline.review_period(timeline.origin)
+        report, recorded_at = desk.ledger.react(orders, f"{REACTION} {state[:12]}", desk.now, REACTION, scope, period, said)
+    seconds = (recorded_at - datetime.fromisoformat(heard)).total_seconds() if heard else None
+    return Reaction(tuple(concern.reason for concern in news), items, report, tuple(found), seconds)
+
+
+def unanswered(home: Home, world: World) -> str | None:
+    """The name of a state of things that no reaction has answered; None where there is none, or nothing is published yet."""
+    try:
+        snapshot = snapshots.current(home.published)
+    except snapshots.PublishError:
+        return None
+    with procuring.open_desk(home) as desk:
+        happened = concerns(home, Timeline.of(world, desk.now), desk.ledger.lines(), {})
+        state = _state(snapshot, happened)
+        return state if _is_news(state, happened, desk.ledger.last_reaction()) else None
+
+
+def _state(snapshot: snapshots.Snapshot, happened: Sequence[Concern]) -> str:
+    return hashlib.sha256(repr([snapshot.version, *sorted(concern.occasion for concern in happened)]).encode()).hexdigest()
+
+
+def _is_news(state: str, happened: Sequence[Concern], last: Mapping[str, object]) -> bool:
+    return state != last.get("state") and bool(happened or last.get("occasions"))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a hurried planner sees of the concerned items: as published, and as the ledger and the stream have it now."""
+
+    planner: Planner
+    before: State
+    after: State
+    logistics: Logistics
+    happened: Sequence[Concern]
+    standing: frozenset[tuple[str, str]]  # pairs with a requisition of an earlier reaction
+    placed: frozenset[tuple[str, str]]  # pairs whose need of this review is ordered already
+    refused: frozenset[tuple[str, str]]  # pairs whose need of this review a person has refused
+
+    @classmethod
+    def read(
+        cls,
+        con: duckdb.DuckDBPyConnection,
+        home: Home,
+        world: World,
+        timeline: Timeline,
+        lines: Sequence[Document],
+        happened: Sequence[Concern],
+    ) -> Picture | None:
+        """Read what is published of the concerned items and lay the ledger's present lines over it; None where none is planned."""
+        nodes = con.execute("""
+            select planned.*, coalesce(stock.on_hand, 0.0) as on_hand, coalesce(stock.on_order, 0.0) as on_order
+            from marts.dim_item_locations as planned left join marts.fct_stock_positions as stock using (item_id, location_id)
+            order by role <> 'store', item_id, location_id
+        """).pl()
+        standing = frozenset((x.item_id, x.location_id) for x in lines if x.stage == "requisition" and x.proposer == REACTION)
+        items = concerned(nodes, happened) | {item for item, _ in standing}
+        rows = nodes.filter(pl.col("item_id").is_in(items))
+        if rows.is_empty():
+            return None
+        theirs = [line for line in lines if line.item_id in items]
+        others = [line for line in lines if line.item_id not in items and line.stage == "requisition"]
+        forecast = published_forecast(con, home, rows, timeline)
+        first = forecast.period_starts[0]
+        rows = rows.join(con.execute(ROOM).pl(), on="location_id", how="left", maintain_order="left")
+        rows = rows.with_columns(service_level=read_service_levels(con, rows))
+        past = read_lead_times(con, timeline, timeline.origin)
+        believes = believed(rows, past, DAYS_A_PERIOD[timeline.grain], SAMPLES, seed=0) if len(past) else None
+        elsewhere = nodes.filter(~pl.col("item_id").is_in(items))
+        limits = _left(less_stock(read_limits(con), elsewhere), others, nodes)
+        planner = Planner(
+            timeline, champion(con), world.economics.unmet if world.economics else "lost", forecast.period_starts,
+            history(con, rows, timeline, first), believes, limits,
+            [_still_to_buy(name, value, others) for name, value in con.execute(MINIMUMS).fetchall()],
+            overriding.in_force(home, timeline.now_at, timeline.origin), con.execute(PRICES).pl(),
+        )  # fmt: skip
+        paths = paths_of(forecast, rows, seed=0)
+        coming = Coming.read(con, theirs)
+        stocked = rows.with_columns(on_hand=pl.Series(rows["on_hand"].to_numpy().clip(0.0) + coming.moved(rows)))
+        events = [concern.disruption for concern in happened if concern.disruption]
+        return cls(
+            planner, planner.state(stocked, paths, coming.as_planned), planner.state(stocked, paths, coming.as_it_is(nodes), events),
+            read_logistics(con, timeline), happened, standing, *_held(rows, lines, timeline),
+        )  # fmt: skip
+
+    @property
+    def items(self) -> list[str]:
+        return self.after.rows["item_id"].unique().sort().to_list()
+
+    def answer(self) -> tuple[set[tuple[str, str]], list[OrderLine], list[Rescue]]:
+        """The pairs that what happened changes, the lines they should have now, and the faster ways among these."""
+        planned, now = (_by_pair(self.planner.plan(state).lines) for state in (self.before, self.after))
+        now = {pair: line for pair, line in now.items() if pair not in self.refused}
+        usual, short = ordered(self.before, planned.values()), ordered(self.after, now.values())
+        found = rescues(self.planner.situation(usual), self.planner.situation(short), short.rows, self.logistics)
+        if found:
+            again = _by_pair(self.planner.plan(rescued(self.after, found)).lines)
+            now = {pair: line for pair, line in again.items() if pair not in self.refused}
+        changed = {pair for pair in planned.keys() | now.keys() if _units(planned, pair) != _units(now, pair)}
+        more = [pair for pair in changed & now.keys() & self.placed if now[pair].quantity > _units(planned, pair)[0]]
+        extra = [self._extra(rescue) for rescue in found] + [self._more(now[pair], planned.get(pair)) for pair in sorted(more)]
+        scope = changed | set(self.standing) | {(line.item_id, line.location_id) for line in extra}
+        regular = [replace(now[pair], review_period=self.review_period) for pair in sorted(scope & now.keys() - self.placed)]
+        return scope, [*regular, *extra], found
+
+    @property
+    def review_period(self) -> date:
+        return self.planner.timeline.review_period(self.planner.timeline.origin)
+
+    def _causes(self, item: str, place: str) -> Concern:
+        """What moved this item and place first."""
+        rows = self.after.rows.filter((pl.col("item_id") == item) & (pl.col("location_id") == place))
+        return next((concern for concern in self.happened if moves(concern, rows, item)), self.happened[0])
+
+    def _more(self, line: OrderLine, planned: OrderLine | None) -> OrderLine:
+        """What this review's order for the need lacks, now that it has been placed already: an order of its own, the usual way."""
+        cause = self._causes(line.item_id, line.location_id)
+        quantity = line.quantity - (planned.quantity if planned else 0.0)
+        return OrderLine(
+            line.world, line.kind, line.item_id, line.location_id, line.from_id, quantity, self.review_period, line.due_on, line.unit_cost,
+            {"more": quantity}, f"{cause.reason}. {quantity:g} units more than were ordered.", cause.occasion,
+        )  # fmt: skip
+
+    def _extra(self, rescue: Rescue) -> OrderLine:
+        """A faster way as an order of its own, under the occasion it answers."""
+        timeline, row, way = self.planner.timeline, self.after.rows.row(rescue.row, named=True), rescue.way
+        cause = self._causes(row["item_id"], row["location_id"])
+        return OrderLine(
+            timeline.world, "purchase" if way.kind == "purchase" else "transfer", row["item_id"], row["location_id"], way.from_id,
+            rescue.quantity, self.review_period, timeline.shift(timeline.origin, way.periods), way.unit_cost,
+            {"rescue": rescue.quantity}, f"{cause.reason}. {rescue.reason}.", f"{cause.occasion} faster",
+        )  # fmt: skip
+
+
+def _held(
+    rows: pl.DataFrame, lines: Iterable[Document], timeline: Timeline
+) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
+    """The pairs whose usual intent key of this review is held by an order, and by a person's refusal."""
+    period, kinds = (
+        timeline.review_period(timeline.origin).isoformat(),
+        dict(zip(rows.select(SERIES).iter_rows(), rows["kind"], strict=True)),
+    )
+    held = {
+        (line.item_id, line.location_id): line.ended in (REJECTED, CANCELLED)
+        for line in lines
+        if line.is_live and line.review_period == period
+        and line.intent_key == need_key(line.world, line.kind, line.item_id, line.location_id, line.review_period)
+        and kinds.get((line.item_id, line.location_id)) == line.kind and (line.stage != "requisition" or line.is_firm)
+    }  # fmt: skip
+    return frozenset(pair for pair, is_refused in held.items() if not is_refused), frozenset(pair for pair, no in held.items() if no)
+
+
+def _by_pair(lines: Iterable[OrderLine]) -> dict[tuple[str, str], OrderLine]:
+    return {(line.item_id, line.location_id): line for line in lines}
+
+
+def _units(lines: Mapping[tuple[str, str], OrderLine], pair: tuple[str, str]) -> tuple[float, date | None]:
+    line = lines.get(pair)
+    return (line.quantity, line.due_on) if line else (0.0, None)
+
+
+def _still_to_buy(supplier: str, least: float, others: Sequence[Document]) -> SupplierMinimum:
+    """What the requisitions of the other items leave of a supplier's least order value."""
+    bought = sum(line.quantity * line.unit_cost for line in others if line.kind == "purchase" and line.from_id == supplier)
+    return SupplierMinimum(supplier, max(least - bought, 0.0))
+
+
+def _left(limits: Sequence[Constraint], others: Sequence[Document], nodes: pl.DataFrame) -> list[Constraint]:
+    """What the requisitions of the other items leave of the limits."""
+    spent = used(limits, others, nodes)
+    return [replace(limit, at_most=max(0.0, limit.at_most - taken)) for limit, taken in zip(limits, spent.tolist(), strict=True)]

@@ -1,0 +1,182 @@
+"""What the procure station does with a home's ledger: hear suppliers, book goods, approve and send; it writes nothing but the ledger.
+
+Now, currency and facts come from the published snapshot, so that a running batch, which holds the warehouse, never blocks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from models.procurement.approval import Evidence
+from models.procurement.documents import Document
+from orchestration.facts import decisions, snapshots
+from orchestration.home import Home
+from orchestration.ledger import ApprovalReport, Ledger, Partner, Receipt, Reception, SendReport
+from orchestration.ledger.cycle import FROM_ERP
+from orchestration.ledger.partners import read_partners
+
+#: Who books what the company's own systems report.
+ERP = "erp"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A home's ledger with what its every step needs: the home's Now (naive UTC) and the partners by id."""
+
+    home: Home
+    ledger: Ledger
+    now: datetime
+    currency: str
+
+    @property
+    def partners(self) -> dict[str, Partner]:
+        """Suppliers, and locations that ship to others, as state/partners/partners.yml describes them, or with a folder there."""
+        named = {str(document.from_id) for document in self.ledger.lines()}
+        return read_partners(self.home.state / "partners", named, self.currency)
+
+
+@contextmanager
+def open_desk(home: Home) -> Iterator[Desk]:
+    """Open a home's ledger at the home's Now, which never lies before what the ledger has recorded already."""
+    ledger = Ledger.open(home.ledger_url)
+    try:
+        now, currency = now_and_currency(home)
+        yield Desk(home, ledger, max(now, ledger.last_known_at() or now), currency)
+    finally:
+        ledger.close()
+
+
+def now_and_currency(home: Home) -> tuple[datetime, str]:
+    """From the published snapshot, or before the first one from the warehouse. Raises ValueError where there is no Now to be had."""
+    with _snapshot(home) as con:
+        row = con.execute("select now_at, currency from published.world").fetchone() if con else None
+    if row is None:
+        try:
+            with home.connect(read_only=True) as con:
+                row = con.execute("select now_at, currency from raw.world").fetchone()
+        except duckdb.Error as error:
+            raise ValueError(f"{home.root} has nothing published and its warehouse cannot be read: {error}. Run the line first.") from error
+    if row is None or row[0] is None:
+        raise ValueError("the world has no sales, returns or stock yet, so there is no Now. Land some data first.")
+    return row[0], row[1]
+
+
+def poll(desk: Desk) -> dict[Path, Reception]:
+    """Take every message that waits in the partners' `in` folders; the originals are kept, odd ones become exceptions."""
+    return desk.ledger.collect(desk.partners, desk.now)
+
+
+@dataclass(frozen=True)
+class Matched:
+    """What matching did: goods booked from the company's systems, and lines whose silent supplier was raised as an exception."""
+
+    receipts: int
+    chased: int
+
+
+def match(desk: Desk) -> Matched:
+    """Book the goods the company's systems report against our orders, match waiting invoices, and notice silence."""
+    receipts = reported_receipts(desk)
+    booked = desk.ledger.record_receipts(receipts, ERP, desk.now)
+    return Matched(booked, len(desk.ledger.chase(desk.now)))
+
+
+def reported_receipts(desk: Desk) -> list[Receipt]:
+    """What the published snapshot knows to have arrived for our orders and the ledger does not: one receipt a line, of the difference.
+
+    The ledger's own receipts land too, so only what goes beyond them is news.
+    """
+    lines = {(d.order_id, d.line_id): d for d in desk.ledger.lines() if d.order_id and d.is_approved}
+    if not lines:
+        return []
+    with _snapshot(desk.home) as con:
+        if con is None:
+            return []
+        orders = sorted({order_id for order_id, _ in lines})
+        arrived = con.execute(
+            """
+            select order_id, coalesce(line_id, '1'), sum(quantity), max(event_at) from marts.fct_receipts
+            where is_current and list_contains($orders, order_id) group by all
+            union all
+            select split_part(order_id, '/', 1), split_part(order_id, '/', 2), null, max(received_at) from marts.fct_lead_times
+            where kind = 'transfer' and not is_censored and list_contains($orders, split_part(order_id, '/', 1)) group by all
+            """,
+            {"orders": orders},
+        ).fetchall()
+    return [
+        _difference(lines[order_id, line_id], quantity, received_at)
+        for order_id, line_id, quantity, received_at in arrived
+        if (order_id, line_id) in lines and _is_news(lines[order_id, line_id], quantity)
+    ]
+
+
+def _is_news(line: Document, quantity: float | None) -> bool:
+    return (line.ordered if quantity is None else quantity) > line.received
+
+
+def _difference(line: Document, quantity: float | None, received_at: datetime) -> Receipt:
+    came = line.ordered if quantity is None else quantity  # a transfer arrives whole
+    name = f"{FROM_ERP}{line.order_id}-{line.line_id}-{came:g}"
+    return Receipt(name, line.order_id, line.line_id, came - line.received, received_at)
+
+
+def approve_and_send(desk: Desk) -> tuple[ApprovalReport, SendReport]:
+    """Approve what the matrix lets through by itself, and send whatever is approved and unsent; the kill switch holds both back."""
+    if desk.ledger.is_stopped():
+        return ApprovalReport((), {}), SendReport(is_stopped=True)
+    approved = desk.ledger.approve_within_limits(desk.now, evidence(desk))
+    return approved, desk.ledger.send(desk.partners, desk.now)
+
+
+def dry_run(desk: Desk) -> list[Path]:
+    """Write the messages a sending would make as files in the partners' `dry_run` folders, and send none of them."""
+    return desk.ledger.preview(desk.partners, desk.now)
+
+
+def evidence(desk: Desk) -> dict[str, Evidence]:
+    """What the approval matrix is told of each requisition: the ledger's own history, and the facts published about item and supplier.
+
+    A supplier is judged by its record in the company's systems, which has the ledger's own orders of earlier runs in it; one without
+    a record there by what the ledger alone knows. category is the item's.
+    """
+    known = desk.ledger.evidence(desk.now)
+    targets = decisions.latest(desk.home.decisions, "targets")
+    scored = [] if targets is None else targets.select("item_id", "location_id", "completeness").rows()
+    complete = {(item, place): score for item, place, score in scored}
+    lines = {d.document_id: d for d in desk.ledger.lines() if d.document_id in known}
+    with _snapshot(desk.home) as con:
+        if con is None:
+            return known
+        categories = dict(con.execute("select item_id, category from marts.dim_items where is_current").fetchall())
+        risks = dict(
+            con.execute("""
+                select supplier_id, (due_lines * (1 - coalesce(otif_share, 0)) + 1) / (due_lines + 2) from metrics.kpi_supplier_performance
+            """).fetchall()
+        )
+    return {
+        name: replace(
+            said,
+            category=categories.get(lines[name].item_id),
+            completeness=complete.get((lines[name].item_id, lines[name].location_id), said.completeness),
+            supplier_risk=risks.get(lines[name].from_id, said.supplier_risk) if lines[name].kind == "purchase" else None,
+        )
+        for name, said in known.items()
+    }
+
+
+@contextmanager
+def _snapshot(home: Home) -> Iterator[duckdb.DuckDBPyConnection | None]:
+    """The published facts, None before the first publication."""
+    try:
+        current = snapshots.current(home.published)
+    except snapshots.PublishError:
+        yield None
+        return
+    with current.connect() as con:
+        yield con

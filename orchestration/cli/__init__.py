@@ -1,0 +1,5 @@
+"""The command line: parse, call a use case, print."""
+
+from orchestration.cli.main import app
+
+__all__ = ["app"]

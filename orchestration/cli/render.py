@@ -1,0 +1,226 @@
+"""What a person sees in the terminal: progress while the line runs, and tables of what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import polars as pl
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from orchestration.facts import decisions
+from orchestration.home import Home
+
+ORDERS_SHOWN = 12
+WAYS_SHOWN = 5
+#: From so many columns on there is room for the reasons inside the table of orders.
+WIDE = 150
+
+STEPS = {
+    "land": "landing extracts",
+    "land__gate": "checking what came in",
+    "transform": "building the source of truth (dbt)",
+    "features__serve": "serving features (Feast)",
+    "features__watch": "comparing features with what was learnt",
+    "forecast": "forecasting demand",
+    "rehearse": "rehearsing policies in the twin",
+    "replenish": "writing order lines",
+    "replenish__gate": "checking what goes out",
+    "replenish__propose": "proposing requisitions",
+    "publish__metrics": "computing metrics (dbt)",
+    "publish": "publishing the snapshot",
+    "publish__dry_run": "writing the orders as a dry run",
+    "procure__poll": "hearing suppliers",
+    "procure__match": "matching goods and bills",
+    "procure__send": "sending orders",
+}
+
+
+@contextmanager
+def progress(console: Console) -> Iterator[Callable[[str, str], None]]:
+    """A live line a step: what is being done, and for how long."""
+    columns = (SpinnerColumn(finished_text="[green]✓"), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        tasks: dict[str, Any] = {}
+
+        def on_step(step: str, what: str) -> None:
+            if what == "start":
+                tasks[step] = bar.add_task(STEPS.get(step, step), total=1)
+            elif step in tasks:
+                if what == "failure":
+                    bar.update(tasks[step], description=f"[red]{STEPS.get(step, step)} failed[/]")
+                bar.update(tasks[step], completed=1)
+
+        yield on_step
+
+
+@contextmanager
+def status(console: Console) -> Iterator[Callable[[str], None]]:
+    """One live line that says what is being done."""
+    with console.status("starting") as line:
+        yield line.update
+
+
+def scorecard(card: dict[str, Any]) -> Table:
+    """What each policy cost in a replay, cheapest first."""
+    table = Table(title="Replay")
+    table.add_column("policy")
+    for name in ("holding", "shortage", "total", "fill rate", "against the incumbent"):
+        table.add_column(name, justify="right")
+    for name, policy in sorted(card["policies"].items(), key=lambda pair: pair[1]["total_cost"]):
+        rival = policy.get("difference")
+        table.add_row(
+            name + (" ★" if name == card["champion"] else ""),
+            f"{policy['holding_cost']:,.1f}",
+            f"{policy['shortage_cost']:,.1f}",
+            f"{policy['total_cost']:,.1f}",
+            f"{policy['fill_rate']:.1%}",
+            f"{rival['mean']:+,.0f} ({rival['lower']:+,.0f} … {rival['upper']:+,.0f})" if rival else "",
+        )
+    verdicts = [
+        f"forecasts by {name} cost {one['mean']:+,.0f} ({one['lower']:+,.0f} … {one['upper']:+,.0f}) against XGBoost's: "
+        + ("cheaper beyond chance" if one["is_cheaper"] else "not promoted")
+        for name, one in card["challengers"].items()
+    ]
+    table.caption = "\n".join(verdicts) or None
+    return table
+
+
+def run_result(home: Home, report: dict[str, Any], until: str) -> Group:
+    """The result of a run: its orders beside what the legacy rules would have ordered, and what each rule would have cost."""
+    parts: list[Any] = []
+    if until in ("replenish", "publish"):
+        lines, champions = decisions.latest(home.decisions, "order_lines"), decisions.latest(home.decisions, "champions")
+        if lines is not None:
+            parts.append(OrderTable(lines))
+        if champions is not None:
+            parts.append(champion_table(champions))
+        limits = decisions.latest(home.decisions, "limits")
+        if limits is not None and (limits["shadow_price"] > 0).any():
+            parts.append(limit_table(limits.filter(pl.col("shadow_price") > 0)))
+        ways = decisions.latest(home.decisions, "alternatives")
+        if lines is not None and ways is not None and ways.filter(run_id=lines["run_id"][0], is_cheapest=True)["rank"].max():
+            parts.append(way_table(ways))
+    parts.append(Text(_summary(report)))
+    if until == "publish":
+        parts.append(Text(_next_steps(home)))
+    return Group(*parts)
+
+
+class OrderTable:
+    """The largest order lines by value, with the legacy quantities beside; reasons stand in the table or, on a narrow screen, below."""
+
+    def __init__(self, lines: pl.DataFrame) -> None:
+        self.shown = lines.sort("value", descending=True).head(ORDERS_SHOWN)
+        self.title = f"Proposed orders: {len(lines)} lines, the {len(self.shown)} largest by value"
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        is_wide = options.max_width >= WIDE
+        table = Table(title=self.title, padding=(0, 1) if is_wide else 0)
+        for name in ("kind", "item", "to", "from"):
+            table.add_column(name)
+        for name in ("quantity", "EOQ + ROP" if is_wide else "EOQ", "min-max", "value"):
+            table.add_column(name, justify="right")
+        table.add_column("due")
+        if is_wide:
+            table.add_column("why", overflow="fold", ratio=1)
+        for row in self.shown.iter_rows(named=True):
+            cells = [
+                row["kind"], row["item_id"], row["location_id"], row["from_id"], f"{row['quantity']:,.0f}", f"{row['eoq_quantity']:,.0f}",
+                f"{row['min_max_quantity']:,.0f}", f"{row['value']:,.2f}", str(row["due_on"]),
+            ]  # fmt: skip
+            table.add_row(*cells, *([row["reason"]] if is_wide else []))
+        yield table
+        if not is_wide:
+            for row in self.shown.iter_rows(named=True):
+                yield Text.assemble((f"{row['item_id']} to {row['location_id']}: ", "bold"), row["reason"])
+
+
+def champion_table(champions: pl.DataFrame) -> Table:
+    """What each policy would have cost over the replayed weeks, and how sure the difference is."""
+    table = Table(title="Rehearsed in the twin: cost over the replayed weeks", padding=0)
+    table.add_column("policy", no_wrap=True)
+    for name in ("holding", "shortage", "total", "to champion", "95 % interval"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in champions.sort("total_cost").iter_rows(named=True):
+        mark = " ★" if row["is_champion"] else ""
+        difference = "" if row["is_champion"] else f"{row['mean_difference']:+,.0f}"
+        interval = "" if row["is_champion"] else f"{row['lower']:+,.0f} … {row['upper']:+,.0f}"
+        table.add_row(
+            row["policy"] + mark, f"{row['holding_cost']:,.0f}", f"{row['shortage_cost']:,.0f}", f"{row['total_cost']:,.0f}",
+            difference, interval,
+        )  # fmt: skip
+    return table
+
+
+def limit_table(limits: pl.DataFrame) -> Table:
+    """The limits that cut orders, and what one more unit of each would save."""
+    table = Table(title="Limits that cut orders", padding=0)
+    table.add_column("limit", no_wrap=True)
+    for name in ("wanted", "at most", "one more saves"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in limits.sort("shadow_price", descending=True).iter_rows(named=True):
+        table.add_row(row["name"], f"{row['wanted']:,.0f}", f"{row['at_most']:,.0f}", f"{row['shadow_price']:,.3f}")
+    return table
+
+
+def way_table(ways: pl.DataFrame) -> Table:
+    """The other ways that would save most against the normal order; nothing is ordered by them unless a person does."""
+    series = ("item_id", "location_id")
+    normal = ways.filter(pl.col("rank") == 0).select(*series, normal_cost="total_cost")
+    cheaper = ways.filter(pl.col("is_cheapest") & (pl.col("rank") > 0)).join(normal, on=series)
+    cheaper = cheaper.with_columns(saves=pl.col("normal_cost") - pl.col("total_cost")).sort(-pl.col("saves"), *series)
+    table = Table(title=f"Other ways that would cost less: {len(cheaper)}, the {min(len(cheaper), WAYS_SHOWN)} that save most", padding=0)
+    for name in ("item", "to", "way"):
+        table.add_column(name)
+    for name in ("quantity", "arrives", "costs more", "saves in all"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in cheaper.head(WAYS_SHOWN).iter_rows(named=True):
+        table.add_row(
+            row["item_id"], row["location_id"], row["way"], f"{row['quantity']:,.0f}", str(row["arrives_on"]),
+            f"{row['extra_purchase_cost']:,.2f}", f"{row['saves']:,.2f}",
+        )  # fmt: skip
+    return table
+
+
+def findings(found: list[Any]) -> Table:
+    """What `stockhouse check` found, one row a finding."""
+    table = Table(title="What would be loaded, and what looks wrong")
+    for name in ("source", "kind", "message"):
+        table.add_column(name, overflow="fold")
+    for finding in found:
+        row = finding.as_dict()
+        table.add_row(*(str(row.get(name, "")) for name in ("source", "kind", "message")))
+    return table
+
+
+def forgotten(found: Any) -> str:
+    """What a wish to be forgotten came to, in one paragraph."""
+    if found.deliveries:
+        said = f"forgotten: {found.rows:,} rows in {found.deliveries:,} deliveries of {', '.join(found.sources)} now name a stand-in."
+        said += " Make a new backup and destroy the old ones."
+    else:
+        said = "nothing to forget: no delivery holds this customer. Nobody of this id ever came, or was forgotten before."
+        said += f" Did you mean {' or '.join(found.similar)}?" if found.similar else ""
+    return said + (f" Not searched, world.yml no longer knows them: {', '.join(found.not_searched)}." if found.not_searched else "")
+
+
+def _summary(report: dict[str, Any]) -> str:
+    stations = " · ".join(f"{name} {seconds:.1f} s" for name, seconds in report["stations"].items())
+    return (
+        f"\n{report['new_deliveries']} new deliveries, {report['new_rows']:,} new rows, {report['quarantined_rows']} in quarantine; "
+        f"{report['new_orders']} new orders worth {report['order_value']:,.2f}.\n{stations}"
+    )
+
+
+def _next_steps(home: Home) -> str:
+    return (
+        "\nWhere to look next\n"
+        f"  BI:     duckdb {home.published}/current/stockhouse.duckdb    (read-only; open it any time, also while a run is writing)\n"
+        f"  Graph:  DAGSTER_HOME={home.dagster} dg dev\n"
+        "  More:   stockhouse --help\n"
+    )

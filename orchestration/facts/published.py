@@ -1,0 +1,164 @@
+"""What the last run published, as a hurried planner needs it: its forecast, champion and history, and what is on its way since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from models.domain import SERIES, Floats
+from models.forecasting.forecast import PATH_LEVELS, Forecast, spread
+from models.forecasting.quantile import DemandModel
+from models.procurement.documents import REFUSED, Document
+from models.replenishment.policies import RegisteredPolicy
+from orchestration.facts.timeline import Timeline
+from orchestration.home import Home
+from orchestration.planning.plan import tuned
+
+#: Past demand a legacy policy may look at, in periods.
+HISTORY = 400
+
+
+def champion(con: duckdb.DuckDBPyConnection) -> RegisteredPolicy:
+    """The policy that decides now, with the scale its last rehearsal tuned. Raises ValueError before the first rehearsal."""
+    said = con.execute("select * from decisions.champions where is_champion order by as_of desc limit 1").pl()
+    if said.is_empty():
+        raise ValueError("no policy has been rehearsed by now; run the line up to rehearse first")
+    return tuned(said["policy"][0], said)
+
+
+def published_forecast(con: duckdb.DuckDBPyConnection, home: Home, rows: pl.DataFrame, timeline: Timeline) -> Forecast:
+    """The newest published forecast of these rows, its nine levels spread over the levels that sample paths need.
+
+    Between levels the values follow a straight line over normal scores; how the errors of two periods go together is kept beside the
+    model. A row that no forecast speaks for (a centre) is left to its paths of zero.
+    """
+    con.register("asked_rows", rows.select(SERIES))
+    said = con.execute("""
+        select forecasts.* from decisions.forecasts as forecasts
+        inner join asked_rows using (item_id, location_id)
+        where run_id = (
+            select run_id from decisions.forecasts
+            order by as_of desc, run_id = (select run_id from published.snapshot) desc limit 1
+        )
+        order by item_id, location_id, period_start, quantile nulls last
+    """).pl()
+    con.unregister("asked_rows")
+    if said.is_empty():
+        raise ValueError("no forecast of the items concerned is published; run the line first")
+    keys = said.select(SERIES).unique(maintain_order=True)
+    starts = said["period_start"].unique().sort().to_list()
+    levels = said["quantile"].unique().drop_nulls().sort().to_list()
+    values = said["value"].to_numpy().reshape(len(keys), len(starts), len(levels) + 1)
+    dense = spread(values[:, :, :-1], levels)
+    correlation = _correlation(home.models / "demand.model", len(starts))
+    return Forecast(keys, starts, PATH_LEVELS, dense, values[:, :, -1].astype(np.float32), correlation, timeline.is_whole_units)
+
+
+def _correlation(kept: Path, horizon: int) -> np.ndarray | None:
+    """How the errors of two periods go together, by the kept model; None before the first one, or where it looks less far ahead."""
+    if not kept.exists():
+        return None
+    try:
+        found = DemandModel.from_bytes(kept.read_bytes()).calibration.correlation
+    except KeyError as error:
+        raise ValueError(f"the model in {kept} was made by another version (it has no {error}); run the line first") from error
+    return None if found is None or len(found) != horizon else np.asarray(found)
+
+
+def history(con: duckdb.DuckDBPyConnection, rows: pl.DataFrame, timeline: Timeline, first: date) -> Floats:
+    """(N, T) net demand before the first period planned, NaN where unknown: what a legacy policy works from."""
+    oldest = timeline.shift(first, -HISTORY)
+    said = con.execute(
+        "select item_id, location_id, period_start, quantity from marts.fct_demand where is_current and period_start >= ?", [oldest]
+    ).pl()  # fmt: skip
+    spec, at = timeline.spec(1), {key: row for row, key in enumerate(rows.select(SERIES).iter_rows())}
+    past: Floats = np.full((rows.height, HISTORY), np.nan)
+    offset = int(spec.index(pl.Series([oldest]))[0])
+    columns: Sequence[int] = (spec.index(said["period_start"]) - offset).tolist() if len(said) else []
+    for item, place, quantity, column in zip(said["item_id"], said["location_id"], said["quantity"], columns, strict=True):
+        if (item, place) in at and 0 <= column < HISTORY and quantity is not None:
+            past[at[item, place], int(column)] = quantity
+    return past
+
+
+@dataclass(frozen=True)
+class Coming:
+    """Deliveries on their way: as published, as the ledger's lines stand now, and stock the ledger moved since.
+
+    as_planned: item_id, location_id, from_id, quantity, due_on, as the last plan saw them. others: those of the company's systems, on
+    the day the ledger last heard. lines: the ledger's own that these systems do not show. shifts: units by item and location.
+    """
+
+    as_planned: pl.DataFrame
+    others: pl.DataFrame
+    lines: Sequence[Document]
+    shifts: Mapping[tuple[str, str], float]
+
+    @classmethod
+    def read(cls, con: duckdb.DuckDBPyConnection, lines: Sequence[Document]) -> Coming:
+        """The published open orders of the lines' items; a line the company's systems show counts there, once."""
+        published = con.execute("""
+            select order_id, coalesce(line_id, '') as line_id, origin, item_id, location_id, from_id, quantity,
+                cast(due_at as date) as due_on from marts.fct_open_orders
+        """).pl().with_columns(due_on=pl.col("due_on").fill_null(date.min))  # fmt: skip
+        known = set(con.execute("select distinct order_id from marts.fct_lead_times").pl()["order_id"])
+        received = dict(
+            con.execute(
+                "select order_id || '/' || coalesce(line_id, ''), sum(quantity) from marts.fct_receipts where is_current group by 1"
+            ).fetchall()
+        )
+        theirs = set(published.filter(pl.col("origin") == "erp")["order_id"])
+        heard = {
+            (_name(d), d.item_id, d.location_id): date.fromisoformat(d.due_on[:10]) for d in lines if _name(d) in theirs and d.order_id
+        }
+        own = [d for d in lines if _name(d) not in theirs and d.open_quantity > 0]
+        shifts: dict[tuple[str, str], float] = {}
+        for d in lines:
+            if not d.order_id:
+                continue
+            if d.kind == "transfer" and d.is_approved and not d.ended and _name(d) not in known:
+                shifts[d.item_id, d.from_id] = shifts.get((d.item_id, d.from_id), 0.0) - d.quantity
+            news = d.received - received.get(f"{d.order_id}/{d.line_id}", 0.0) if d.kind == "purchase" else 0.0
+            if news > 0:
+                shifts[d.item_id, d.location_id] = shifts.get((d.item_id, d.location_id), 0.0) + news
+        asked = [d for d in lines if d.is_approved and d.ended in ("", REFUSED) and d.received < d.quantity and _name(d) not in known]
+        unseen = pl.DataFrame([_delivery(d, d.quantity - d.received, d.asked_on) for d in asked], schema=_DELIVERY, orient="row")
+        others = published.filter(pl.col("origin") == "erp")
+        days = [heard.get(tuple(key), day) for *key, day in others.select("order_id", "item_id", "location_id", "due_on").iter_rows()]
+        others = others.with_columns(due_on=pl.Series(days, dtype=pl.Date))
+        return cls(pl.concat([published.select(list(_DELIVERY)), unseen]), others.select(list(_DELIVERY)), own, shifts)
+
+    def moved(self, rows: pl.DataFrame) -> Floats:
+        """(N,) units by which the ledger has moved the rows' stock since it was published: goods booked in, transfers sent off."""
+        return np.array([self.shifts.get(key, 0.0) for key in rows.select(SERIES).iter_rows()])
+
+    def as_it_is(self, nodes: pl.DataFrame) -> pl.DataFrame:
+        """Deliveries as suppliers last said: what a ship notice leaves out comes one more lead time later."""
+        lead = dict(zip(nodes.select(SERIES).iter_rows(), nodes["lead_time_days"], strict=True))
+        found = []
+        for d in self.lines:
+            shipped = sum(d.shipments.values())
+            rest = max(d.ordered - max(shipped, d.received), 0.0) if shipped else 0.0
+            later = date.fromisoformat(d.due_on[:10]).toordinal() + round(lead.get((d.item_id, d.location_id)) or 0)
+            found.append(_delivery(d, d.open_quantity - rest, d.due_on))
+            if rest:
+                found.append(_delivery(d, rest, date.fromordinal(later).isoformat()))
+        return pl.concat([self.others, pl.DataFrame(found, schema=_DELIVERY, orient="row")])
+
+
+_DELIVERY = {"item_id": pl.String, "location_id": pl.String, "from_id": pl.String, "quantity": pl.Float64, "due_on": pl.Date}
+
+
+def _name(line: Document) -> str:
+    """A line's order as the marts know it."""
+    return line.order_id if line.kind == "purchase" else f"{line.order_id}/{line.line_id}"
+
+
+def _delivery(line: Document, quantity: float, day: str) -> tuple[str, str, str, float, date]:
+    return line.item_id, line.location_id, line.from_id, quantity, date.fromisoformat(day[:10])

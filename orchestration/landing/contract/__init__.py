@@ -1,0 +1,1 @@
+"""What a world says about its sources, and the laws it keeps."""

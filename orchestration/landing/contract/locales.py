@@ -1,0 +1,82 @@
+"""Text to numbers, times and flags in the source's declared locale: never guessed, null where it does not say what it should."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from orchestration.landing.contract.canonical import DAY, FLAG, NUMBER, PATH
+from orchestration.landing.contract.expressions import literal
+from orchestration.landing.contract.world import Source
+
+
+@dataclass(frozen=True)
+class Locale:
+    """How one source writes numbers and dates, and in which timezone its clocks run."""
+
+    source: Source
+    timezone: str
+
+    @property
+    def is_utc(self) -> bool:
+        return self.timezone in ("UTC", "Etc/UTC")
+
+    def cast(self, sql: str, kind: str, target: str) -> str:
+        """A value of DuckDB type `kind` as the canonical type `target`; unreadable text becomes null."""
+        if target == NUMBER:
+            return self.number(sql) if kind == "VARCHAR" else f"CAST({sql} AS DOUBLE)"
+        if target == DAY:
+            return f"CAST({self.times(sql, kind)[0]} AS DATE)"
+        if target == FLAG:
+            return f"TRY_CAST({sql} AS BOOLEAN)"
+        if target == PATH:
+            return f"CAST({sql} AS VARCHAR[])" if kind.endswith("]") else f"CASE WHEN {sql} IS NOT NULL THEN [CAST({sql} AS VARCHAR)] END"
+        return sql if kind == "VARCHAR" else f"CAST({sql} AS VARCHAR)"
+
+    def number(self, sql: str) -> str:
+        decimal, thousands = self.source.decimal, self.source.thousands
+        if decimal == "." and thousands is None:
+            return f"CASE WHEN NOT contains({sql}, '_') THEN TRY_CAST({sql} AS DOUBLE) END"
+        whole = rf"(\d+|\d{{1,3}}({re.escape(thousands)}\d{{3}})+)" if thousands else r"\d+"
+        shape = literal(rf"\s*[-+]?{whole}({re.escape(decimal)}\d*)?([eE][-+]?\d+)?\s*")
+        plain = f"replace({sql}, {literal(thousands)}, '')" if thousands else sql
+        plain = plain if decimal == "." else f"replace({plain}, {literal(decimal)}, '.')"
+        return f"CASE WHEN regexp_full_match({sql}, {shape}) THEN TRY_CAST({plain} AS DOUBLE) END"
+
+    def to_utc(self, local: str) -> str:
+        return local if self.is_utc else f"timezone('UTC', timezone({literal(self.timezone)}, {local}))"
+
+    def to_local(self, utc: str) -> str:
+        return utc if self.is_utc else f"timezone({literal(self.timezone)}, timezone('UTC', {utc}))"
+
+    def times(self, sql: str, kind: str) -> tuple[str, str]:
+        """(local, UTC) timestamps without zone. Text with an offset keeps its instant; text without one is local."""
+        if "ZONE" in kind:
+            utc = f"timezone('UTC', {sql})"
+            return self.to_local(utc), utc
+        if kind != "VARCHAR":
+            local = f"CAST({sql} AS TIMESTAMP)"
+            return local, self.to_utc(local)
+        if self.source.dates:
+            local = f"CAST(try_strptime({sql}, {self._formats()}) AS TIMESTAMP)"
+            return local, self.to_utc(local)
+        if self.is_utc:
+            return (f"TRY_CAST({sql} AS TIMESTAMP)",) * 2
+        utc = f"timezone('UTC', TRY_CAST({sql} AS TIMESTAMPTZ))"
+        return self.to_local(utc), utc
+
+    def _formats(self) -> str:
+        return "[" + ", ".join(literal(form) for form in self.source.dates) + "]"
+
+    def built_in(self, name: str, parts: list[str], types: list[str]) -> str:
+        """day(x): the local day. number(x): text as a number. isoweek(year, week): that week's Monday."""
+        if name == "isoweek":
+            year, week = (f"CAST({part} AS INTEGER)" for part in parts)
+            return f"date_trunc('week', make_date({year}, 1, 4)) + to_days(7 * ({week} - 1))"
+        if name == "number":
+            return self.number(parts[0]) if types[0] == "VARCHAR" else f"CAST({parts[0]} AS DOUBLE)"
+        if types[0] == "VARCHAR" and self.source.dates:
+            return f"CAST(strptime({parts[0]}, {self._formats()}) AS DATE)"
+        if types[0] == "VARCHAR":
+            return f"CAST(CAST({parts[0]} AS TIMESTAMP) AS DATE)"
+        return f"CAST({self.times(parts[0], types[0])[0]} AS DATE)"

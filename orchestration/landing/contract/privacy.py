@@ -1,0 +1,88 @@
+"""Customers at the door: whoever bought is stored as a keyed hash, which is the same for the same customer and tells nobody who it is.
+
+The hash is HMAC-SHA256, computed in SQL and cut to 32 hex characters. The key comes from STOCKHOUSE_PRIVACY_KEY or, where that is unset,
+from a file beside the archive that is made once. SQL, logs and the manifest never hold it: a session knows it as two variables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from orchestration.landing.contract.errors import ContractError
+from orchestration.landing.load.store import flush
+
+VARIABLE = "STOCKHOUSE_PRIVACY_KEY"
+FILE = "privacy.key"
+SHORTEST = 16  # characters; customer ids are few enough to be tried one by one, so the key must not be
+BLOCK = 64  # bytes of SHA-256's block
+DIGITS = 32  # of the hash that are kept
+#: What the fingerprint is a hash of; no delivered id begins with a zero byte.
+OWN_MARK = b"\0stockhouse customer key"
+
+
+@dataclass(frozen=True)
+class PrivacyKey:
+    """The secret that customers are hashed with; it is never printed."""
+
+    secret: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, state: Path) -> PrivacyKey:
+        """The key of a home: from the environment, else from state/privacy.key, made once. Raises ContractError where it is too short."""
+        given = os.environ.get(VARIABLE)
+        file = state / FILE
+        if not given and not file.exists():
+            _make(file)
+        text = given or file.read_text(encoding="utf-8").strip()
+        if len(text) < SHORTEST:
+            place, mend = (VARIABLE, "openssl rand -hex 32 makes one") if given else (str(file), "restore state/ from a backup")
+            raise ContractError(f"the key is shorter than {SHORTEST} characters", where=place, mend=mend)
+        return cls(text.encode())
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells one key from another and tells nothing about it."""
+        return hmac.new(self.secret, OWN_MARK, hashlib.sha256).hexdigest()[:DIGITS]
+
+    def unlock(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Give this connection, and no other, the macro `keyed_hash(text)`: HMAC-SHA256(key, text), null for null."""
+        block = (self.secret if len(self.secret) <= BLOCK else hashlib.sha256(self.secret).digest()).ljust(BLOCK, b"\0")
+        con.execute("SET VARIABLE customer_inner = ?", [bytes(byte ^ 0x36 for byte in block)])
+        con.execute("SET VARIABLE customer_outer = ?", [bytes(byte ^ 0x5C for byte in block)])
+        con.execute("SET VARIABLE customer_key = ?", [self.fingerprint])
+        inner = "sha256(getvariable('customer_inner') || encode(text))"
+        con.execute(
+            f"""CREATE OR REPLACE TEMP MACRO keyed_hash(text) AS
+            left(sha256(getvariable('customer_outer') || unhex({inner})), {DIGITS})"""
+        )
+
+
+def key_in_use(con: duckdb.DuckDBPyConnection) -> str:
+    """The fingerprint of the key that a session hashes with; empty where its world names no customer."""
+    row = con.execute("SELECT coalesce(getvariable('customer_key'), '')").fetchone()
+    return str(row[0]) if row else ""
+
+
+def hidden(sql: str) -> str:
+    """The keyed hash of a value of any type, as SQL for a session."""
+    return f"keyed_hash(CAST({sql} AS VARCHAR))"
+
+
+def _make(file: Path) -> None:
+    """A new random key, readable by its owner alone, whole from the moment it appears."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_name(f".{file.name}.aside")
+    aside.unlink(missing_ok=True)
+    with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as sink:
+        sink.write(secrets.token_hex(32) + "\n")
+        sink.flush()
+        os.fsync(sink.fileno())
+    os.replace(aside, file)
+    flush(file.parent)

@@ -1,0 +1,1 @@
+"""A customer forgotten in bytes and rows."""

@@ -1,0 +1,1 @@
+"""From rows to canonical tables: everything lands once or is quarantined."""

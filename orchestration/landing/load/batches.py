@@ -1,0 +1,169 @@
+"""Deliveries of one source in batches: looked at, compared with what came before, loaded, archived and recorded, each batch whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import duckdb
+
+from orchestration.landing.contract.errors import ContractError
+from orchestration.landing.contract.expressions import parser
+from orchestration.landing.contract.privacy import key_in_use
+from orchestration.landing.contract.world import World
+from orchestration.landing.load.compile import Compiler
+from orchestration.landing.load.drift import describe, meaningful, mentions
+from orchestration.landing.load.failpoints import failpoint
+from orchestration.landing.load.honesty import check_honesty
+from orchestration.landing.load.loading import Loader, manifest_row
+from orchestration.landing.load.report import LandReport
+from orchestration.landing.load.rule_sql import CompiledSource
+from orchestration.landing.load.store import MANIFEST, Archive, Receipt
+from orchestration.landing.readers.sourcing import BAD_DATA, Delivery, SourceRows, look
+
+BATCH_BYTES = 256 << 20  # deliveries of one source and one shape are loaded together up to this size
+BATCH_FILES = 512
+
+
+def next_seq(cur: duckdb.DuckDBPyConnection) -> int:
+    row = cur.execute("SELECT coalesce(max(landed_seq), 0) + 1 FROM raw.manifest").fetchone()
+    return int(row[0]) if row else 1
+
+
+def refused_source(world: World, source_id: str, columns: Mapping[str, str]) -> CompiledSource:
+    """Columns that changed can say anywhere who bought, so nothing of such rows is shown where the source names customers."""
+    personal = frozenset(columns) if world.names_customers(source_id) else frozenset[str]()
+    return CompiledSource(source_id, dict(columns), {}, [], personal)
+
+
+def _shape(delivery: Delivery) -> tuple[object, ...]:
+    return list(delivery.columns.items()), delivery.missing, delivery.refused
+
+
+def in_batches(deliveries: list[Delivery], world: World, source_id: str) -> Iterator[list[Delivery]]:
+    """Neighbours of equal shape, up to a size."""
+    source = world.sources[source_id]
+    batch: list[Delivery] = []
+    size = 0
+    for delivery in deliveries:
+        same = (
+            batch and batch[0].columns == delivery.columns and source.format_of(batch[0].path).kind == source.format_of(delivery.path).kind
+        )
+        same = same and all(other.sha256 != delivery.sha256 for other in batch)  # equal bytes under two names are counted apart
+        if batch and (not same or size + delivery.bytes > BATCH_BYTES or len(batch) >= BATCH_FILES):
+            yield batch
+            batch, size = [], 0
+        batch.append(delivery)
+        size += delivery.bytes
+    if batch:
+        yield batch
+
+
+def load_deliveries(
+    cur: duckdb.DuckDBPyConnection,
+    world: World,
+    source_id: str,
+    deliveries: list[Delivery],
+    store: Archive,
+    report: LandReport,
+    *,
+    keep: bool = True,
+) -> None:
+    """Look at every delivery first, then load batch after batch, each with its archive and its manifest lines in one transaction."""
+    source = world.sources[source_id]
+    for delivery in deliveries:
+        look(cur, source, delivery, store.incoming)
+    settle_drift(cur, world, source_id, deliveries, keep=keep)
+    seq = next_seq(cur)
+    for batch in in_batches(deliveries, world, source_id):
+        try:
+            rows = SourceRows(cur, world, source_id, batch)
+            rows.read()
+            compiled = refused_source(world, source_id, rows.columns)
+            if not batch[0].refused:
+                with parser() as side:
+                    compiled = Compiler(side, world, source_id, rows.columns).source_sql()
+                rows.hide(compiled.personal)
+            receipts = [Receipt(d.sha256, d.bytes, source_id, source.silo, d.path, seq + i) for i, d in enumerate(batch)]
+            try:
+                _commit(cur, world, rows, compiled, store if keep else None, receipts, careful=False)
+            except BAD_DATA:
+                _commit(cur, world, rows, compiled, store if keep else None, receipts, careful=True)
+        except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException) as error:
+            raise OSError(f"{source_id} {batch[0].path}: {str(error).splitlines()[0]} (nothing acknowledged is lost: run again)") from error
+        except duckdb.Error as error:
+            raise ContractError(
+                f"cannot be loaded: {str(error).splitlines()[0]}",
+                where=f"{source_id} {batch[0].path}",
+                mend="see `stockhouse check --show-sql`",
+            ) from error
+        failpoint("after commit")
+        seq += len(batch)
+        for delivery in batch:
+            report.add(source_id, delivery)
+            delivery.table = None
+
+
+def _commit(
+    cur: duckdb.DuckDBPyConnection,
+    world: World,
+    rows: SourceRows,
+    compiled: CompiledSource,
+    store: Archive | None,
+    receipts: list[Receipt],
+    *,
+    careful: bool,
+) -> None:
+    """Load one batch, archive its bytes and write its manifest lines: all of it or nothing."""
+    row = cur.execute("SELECT 1 FROM raw.manifest WHERE source_id = ? AND delivery IS NOT NULL LIMIT 1", [rows.source_id]).fetchone()
+    cur.execute("BEGIN")
+    try:
+        Loader(rows, compiled, careful=careful, is_first=row is None).load()
+        check_honesty(rows, world, compiled.rules)
+        failpoint("rows staged")
+        if store is not None:
+            store.keep((delivery.file, receipt) for delivery, receipt in zip(rows.deliveries, receipts, strict=True))
+        failpoint("bytes archived")
+        contract = world.fingerprint(rows.source_id, key_in_use(cur))
+        lines = [manifest_row(world, rows.source_id, d, r.seq, contract) for d, r in zip(rows.deliveries, receipts, strict=True)]
+        cur.executemany(f"INSERT INTO raw.manifest VALUES ({', '.join('?' for _ in MANIFEST)})", lines)
+        failpoint("before commit")
+        cur.execute("COMMIT")
+    except BaseException:
+        _roll_back(cur)
+        raise
+
+
+def _roll_back(cur: duckdb.DuckDBPyConnection) -> None:
+    try:
+        cur.execute("ROLLBACK")
+    except duckdb.Error as error:
+        if "no transaction" not in str(error):
+            raise
+
+
+def settle_drift(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, deliveries: list[Delivery], *, keep: bool) -> None:
+    """Compare each delivery's columns with those of the one before it and do what the contract says (what was acknowledged stays)."""
+    source = world.sources[source_id]
+    rows = cur.execute(
+        "SELECT columns FROM raw.manifest WHERE source_id = ? AND columns IS NOT NULL ORDER BY landed_seq", [source_id]
+    ).fetchall()
+    shapes = [dict(entry.rsplit(" ", 1) for entry in columns) for (columns,) in rows]
+    before = shapes[-1] if shapes else None
+    ever = {name: kind for shape in [*(delivery.columns for delivery in reversed(deliveries)), *shapes] for name, kind in shape.items()}
+    for delivery in deliveries:
+        changed = before is not None and meaningful(source, before, delivery.columns)
+        delivery.drift = describe(before, delivery.columns) if before is not None else ""
+        if changed and source.drift == "stop" and keep:
+            raise ContractError(
+                f"its columns changed: {delivery.drift}",
+                where=delivery.path,
+                mend=f"at {world.where('sources', source_id)}, `drift: evolve` reads missing columns as empty, `quarantine` sets it aside",
+            )
+        if changed and source.drift == "quarantine":
+            delivery.refused = f"its columns changed: {delivery.drift}"
+            continue
+        if source.drift == "evolve" and not source.unpivot:
+            delivery.missing = {
+                name: kind for name, kind in ever.items() if name not in delivery.columns and name in mentions(source, ever)
+            }
+        before = delivery.columns

@@ -1,0 +1,156 @@
+"""What a contract would load, what looks wrong and how to mend it, without touching any home: the contract's own test drive."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+
+from orchestration.landing.contract.canonical import PERSONAL
+from orchestration.landing.contract.errors import ContractError
+from orchestration.landing.contract.expressions import parser
+from orchestration.landing.contract.world import World
+from orchestration.landing.load.compile import Compiler
+from orchestration.landing.load.drift import describe, meaningful, mentions
+from orchestration.landing.load.honesty import check_honesty
+from orchestration.landing.load.landing import session
+from orchestration.landing.load.loading import Loader
+from orchestration.landing.load.rule_sql import CompiledSource
+from orchestration.landing.load.store import Archive
+from orchestration.landing.readers.files import discover
+from orchestration.landing.readers.sourcing import BAD_DATA, Delivery, SourceRows, look
+
+ROWS = 200_000  # of each delivery that is tried
+TRIED = 3  # deliveries of each source: the first, the middle and the last
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence about one source. error: it would not land; warning: look at it; load: what would be loaded; sql: what is compiled."""
+
+    source: str
+    kind: Literal["error", "warning", "load", "sql"]
+    message: str
+
+    @property
+    def is_error(self) -> bool:
+        return self.kind == "error"
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def check(world: World, data_root: Path, show_sql: bool = False) -> list[Finding]:
+    """Try the first rows of a few deliveries of every source in memory and say what happened; nothing is kept."""
+    found: list[Finding] = []
+    with tempfile.TemporaryDirectory(prefix="stockhouse-check-") as scratch, duckdb.connect(":memory:") as con:
+        con.execute("SET threads=2")
+        with session(con, world, Path(scratch) / "archive") as (cur, store):
+            for source_id, source in world.sources.items():
+                if source.is_inbox:
+                    found.append(Finding(source_id, "load", "is handed over by a receiver through the inbox"))
+                    continue
+                try:
+                    found += _try_source(cur, world, source_id, data_root, store, show_sql)
+                except ContractError as error:
+                    found.append(Finding(source_id, "error", str(error)))
+    if world.economics is None:
+        found.append(
+            Finding("", "warning", "no economics: holding 0.25 of unit cost a year and a shortage margin of 0.4 of price are assumed")
+        )
+    if world.plan.lead_time_days is None and world.plan.lead_time_periods is None:
+        feeds = {table for source in world.sources.values() for rule in source.into for table in rule}
+        if "supplier_terms" not in feeds:
+            found.append(Finding("", "warning", "no lead time: give plan.lead_time_days, or feed supplier_terms"))
+    return found
+
+
+def _try_source(
+    cur: duckdb.DuckDBPyConnection, world: World, source_id: str, root: Path, store: Archive, show_sql: bool
+) -> Iterator[Finding]:
+    source = world.sources[source_id]
+    drops = discover(source.path or "", root, store.incoming)
+    chosen = sorted({0, len(drops) // 2, len(drops) - 1})[:TRIED]
+    before: Delivery | None = None
+    rows = 0
+    for index in chosen:
+        drop = drops[index]
+        copy = store.incoming / f"check-{source_id}-{index}"
+        sha256, size = drop.copy_to(copy)
+        delivery = Delivery(sha256, size, drop.name, drop.stem, copy)
+        look(cur, source, delivery, store.incoming)
+        if before is not None and (changed := describe(before.columns, delivery.columns)):
+            grave = meaningful(source, before.columns, delivery.columns)
+            kind: Literal["error", "warning"] = "error" if grave and source.drift == "stop" else "warning"
+            yield Finding(source_id, kind, f"{drop.name}: {changed} since {before.path} (drift: {source.drift})")
+        compiled, counts = _try_delivery(cur, world, source_id, delivery)
+        rows += counts["rows_loaded"]
+        yield Finding(source_id, "load", _sentence(delivery))
+        if before is None:
+            unread = [name for name in delivery.columns if name not in mentions(source, delivery.columns)]
+            if unread and not source.unpivot:
+                yield Finding(source_id, "load", f"columns nobody reads: {', '.join(unread[:20])}")
+            yield from _shown_customers(source_id, compiled)
+            if show_sql:
+                columns = {name: kind_ for name, kind_ in compiled.columns.items() if name not in ("_file", "_row")}
+                for rule in compiled.rules:
+                    yield Finding(source_id, "sql", f"-- {rule.label}\n{rule.select(source_id, columns, careful=False, where='true')}")
+        before = delivery
+        copy.unlink(missing_ok=True)
+    yield from _quarantined(cur, source_id)
+    if not rows:
+        yield Finding(source_id, "warning", "nothing of it would be loaded")
+    if len(drops) > len(chosen):
+        yield Finding(source_id, "load", f"{len(drops)} deliveries match; {len(chosen)} were tried")
+
+
+def _try_delivery(
+    cur: duckdb.DuckDBPyConnection, world: World, source_id: str, delivery: Delivery
+) -> tuple[CompiledSource, dict[str, int]]:
+    rows = SourceRows(cur, world, source_id, [delivery])
+    rows.read(ROWS)
+    with parser() as side:
+        compiled = Compiler(side, world, source_id, rows.columns).source_sql()
+    rows.hide(compiled.personal)
+    try:
+        Loader(rows, compiled, careful=False, is_first=False).load()
+    except BAD_DATA:
+        delivery.forget_counts()
+        Loader(rows, compiled, careful=True, is_first=False).load()
+    check_honesty(rows, world, compiled.rules)
+    return compiled, delivery.counts
+
+
+def _shown_customers(source_id: str, compiled: CompiledSource) -> Iterator[Finding]:
+    """What says who bought is hashed as customer_id alone; wherever else the contract puts it, it stands as it is."""
+    for rule in compiled.rules:
+        for name, cell in rule.cells.items():
+            if name not in PERSONAL and (shown := cell.reads & compiled.personal):
+                said = f"{', '.join(sorted(shown))} says who bought, and {rule.table}.{name} stores it unhashed"
+                yield Finding(source_id, "warning", said)
+
+
+def _sentence(delivery: Delivery) -> str:
+    c = delivery.counts
+    skipped = ", ".join(f"{rows:,} {reason}" for reason, rows in sorted(delivery.skipped.items()))
+    return (
+        f"{delivery.path}: of {c['rows_in']:,} rows {c['rows_claimed']:,} are claimed, {c['rows_skipped']:,} skipped"
+        + (f" ({skipped})" if skipped else "")
+        + f", {c['rows_unclaimed']:,} nobody's; {c['rows_loaded']:,} canonical rows, {c['rows_quarantined']:,} quarantined,"
+        f" {c['rows_repeated']:,} repeats"
+    )
+
+
+def _quarantined(cur: duckdb.DuckDBPyConnection, source_id: str) -> Iterator[Finding]:
+    for table, column, rule, rows, value, path, row_no in cur.execute(
+        """SELECT table_name, column_name, rule, count(*), any_value(value), any_value(path), min(row_no) FROM raw.quarantine
+        WHERE source_id = ? GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3 LIMIT 20""",
+        [source_id],
+    ).fetchall():
+        what = f"{table}.{column} " if table else ""
+        example = f", such as `{value}`" if value is not None else ""
+        yield Finding(source_id, "warning", f"{rows:,} rows to quarantine: {what}{rule}{example} ({path} row {row_no})")

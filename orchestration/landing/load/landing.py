@@ -1,0 +1,250 @@
+"""The front door: new deliveries in, canonical rows with lineage and both times out, nothing lost and nothing twice.
+
+At-least-once delivery, exactly-once effect: bytes are archived before their rows are committed, and the manifest, committed with
+the rows, says what has been seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from itertools import groupby
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from orchestration.landing.contract.canonical import CANONICAL
+from orchestration.landing.contract.errors import ContractError
+from orchestration.landing.contract.expressions import quote
+from orchestration.landing.contract.privacy import PrivacyKey, key_in_use
+from orchestration.landing.contract.world import World
+from orchestration.landing.load.batches import BATCH_BYTES, load_deliveries, next_seq
+from orchestration.landing.load.failpoints import failpoint
+from orchestration.landing.load.records import load_records, replay_records
+from orchestration.landing.load.report import LandReport
+from orchestration.landing.load.settings import find_now, write_world
+from orchestration.landing.load.sightings import create_sightings
+from orchestration.landing.load.store import Archive, Receipt, apply_discards, create_tables
+from orchestration.landing.readers.files import Drop, discover
+from orchestration.landing.readers.sourcing import Delivery
+
+Progress = Callable[[str], None]
+
+
+def land(
+    con: duckdb.DuckDBPyConnection,
+    world: World,
+    data_root: Path,
+    archive: Path,
+    *,
+    inbox: Path | None = None,
+    as_of: date | None = None,
+    progress: Progress | None = None,
+) -> LandReport:
+    """Land every delivery that has not been seen, one transaction each (small ones of a source together), and set Now.
+
+    Same bytes again change nothing. A source whose contract changed is read anew from the archive. Raises ContractError, with nothing
+    of that delivery loaded, where a path matches nothing or a file cannot be read. `inbox` holds what receivers took in for sources
+    with url, stream or database: inbox/<source>/*.jsonl.
+    """
+    report = LandReport()
+    with session(con, world, archive) as (cur, store):
+        reland_changed(cur, world, store, progress)
+        for source_id in world.sources:
+            drops = _drops(world, source_id, data_root, inbox, store)
+            fresh = _unseen(cur, world, source_id, drops, store)
+            if progress and fresh:
+                progress(f"{source_id}: {len(fresh)} new of {len(drops)} deliveries")
+            load_deliveries(cur, world, source_id, fresh, store, report)
+        report.now_at = write_world(cur, world, as_of)
+    return report
+
+
+def land_records(
+    con: duckdb.DuckDBPyConnection, world: World, source_id: str, tables: dict[str, pl.DataFrame], *, known_at: datetime, archive: Path
+) -> LandReport:
+    """Land canonical rows that the platform itself hands over (source `ledger`): idempotent by content.
+
+    known_at: naive UTC, for rows without a `known_at` column of their own; such rows keep the earliest time at which they were seen.
+    """
+    report = LandReport()
+    with session(con, world, archive) as (cur, store):
+        delivery = load_records(cur, source_id, tables, known_at, store, next_seq(cur))
+        if delivery is not None:
+            report.add(source_id, delivery)
+        report.now_at = find_now(cur)
+    return report
+
+
+def reland(
+    con: duckdb.DuckDBPyConnection, world: World, archive: Path, *, as_of: date | None = None, progress: Progress | None = None
+) -> LandReport:
+    """Rebuild schema raw from the archive alone, in the order things came: equal business columns, table by table."""
+    report = LandReport()
+    with session(con, world, archive) as (cur, store):
+        cur.execute("BEGIN")
+        for table in (*CANONICAL, "manifest", "quarantine"):
+            cur.execute(f"DELETE FROM raw.{quote(table)}")
+        cur.execute("DELETE FROM landing.sightings")
+        cur.execute("COMMIT")
+        _replay(cur, world, store, store.receipts(), report, progress)
+        apply_discards(cur, archive)
+        report.now_at = write_world(cur, world, as_of)
+    return report
+
+
+def reland_sources(con: duckdb.DuckDBPyConnection, world: World, archive: Path, sources: list[str]) -> None:
+    """Read the archive of some sources anew with the contract as it is now."""
+    with session(con, world, archive) as (cur, store):
+        for source_id in sources:
+            _reland_source(cur, world, store, source_id)
+        write_world(cur, world)
+
+
+def table_hashes(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """One hash a canonical table over its business columns and both times, whatever the row order: equal contents, equal hashes."""
+    found = {}
+    for name, table in CANONICAL.items():
+        columns = ", ".join(quote(column) for column in (*table.columns, "known_at", "known_lag", "handed_over_at", "source_id"))
+        row = con.execute(f"SELECT count(*), coalesce(sum(hash({columns})::HUGEINT), 0) FROM raw.{quote(name)}").fetchone()
+        found[name] = f"{row[0]}:{row[1]:x}" if row else ""
+    return found
+
+
+# --- inside -----------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def session(con: duckdb.DuckDBPyConnection, world: World, archive: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, Archive]]:
+    """A cursor with the settings that landing needs, the tables in place, and the archive open for this one writer."""
+    store = Archive(archive)
+    cur = con.cursor()
+    before = cur.execute("SELECT current_setting('disabled_optimizers')").fetchone()
+    try:
+        cur.execute("SET python_enable_replacements=false")
+        cur.execute("SET preserve_insertion_order=true")
+        cur.execute("SET disabled_optimizers='common_subexpressions'")  # it hoists casts out of TRY(), and one bad cell kills the query
+        cur.execute(f"SET TimeZone='{world.timezone}'")
+        create_tables(cur)
+        create_sightings(cur)
+        if any(world.names_customers(source_id) for source_id in world.sources):
+            PrivacyKey.of(archive.parent).unlock(cur)  # beside the archive: state/privacy.key
+        yield cur, store
+    finally:
+        cur.execute("SET disabled_optimizers=?", [before[0] if before else ""])
+        cur.close()
+        store.close()
+
+
+def _drops(world: World, source_id: str, data_root: Path, inbox: Path | None, store: Archive) -> list[Drop]:
+    source = world.sources[source_id]
+    if source.path is not None:
+        try:
+            return discover(source.path, data_root, store.incoming)
+        except ContractError as error:
+            where = error.where or world.where("sources", source_id, "path")
+            raise ContractError(error.what, where=where, mend=error.mend) from None
+    folder = inbox / source_id if inbox else None
+    if folder is None or not any(folder.glob("*.jsonl")):
+        return []
+    return discover(f"{source_id}/*.jsonl", folder.parent, store.incoming)
+
+
+def _uses_file(world: World, source_id: str) -> bool:
+    return "_file" in json.dumps(world.sources[source_id].model_dump(mode="json"))
+
+
+def _unseen(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, drops: list[Drop], store: Archive) -> list[Delivery]:
+    """Hash every drop and keep those whose bytes (and name, where the contract reads it) this source has not handed over before."""
+    by_name = _uses_file(world, source_id)
+    rows = cur.execute("SELECT delivery, file FROM raw.manifest WHERE source_id = ?", [source_id]).fetchall()
+    seen = {(sha, file if by_name else None) for sha, file in rows}
+    fresh = []
+    for i, drop in enumerate(drops):
+        if (
+            drop.stored_bytes > BATCH_BYTES // 8
+            and drop.plain is not None
+            and (_digest(drop.plain), drop.stem if by_name else None) in seen
+        ):
+            continue
+        copy = store.incoming / f"{source_id}-{i}"
+        sha256, size = drop.copy_to(copy)
+        identity = (sha256, drop.stem if by_name else None)
+        if identity in seen:
+            copy.unlink()
+            continue
+        seen.add(identity)
+        if store.path(sha256).exists():  # known under another name: the archive's own, in which a customer may have been forgotten
+            copy.unlink()
+            copy = store.path(sha256)
+        fresh.append(Delivery(sha256, size, drop.name, drop.stem, copy))
+        failpoint("bytes copied")
+    return fresh
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _replay(
+    cur: duckdb.DuckDBPyConnection, world: World, store: Archive, receipts: list[Receipt], report: LandReport, progress: Progress | None
+) -> None:
+    """Load archived deliveries again, neighbours of one source together."""
+    for (source_id, kind), group in groupby(receipts, key=lambda receipt: (receipt.source_id, receipt.kind)):
+        entries = list(group)
+        if progress:
+            progress(f"{source_id}: {len(entries)} deliveries from the archive")
+        if kind == "records":
+            for receipt in entries:
+                report.add(source_id, replay_records(cur, receipt, store))
+        elif source_id in world.sources:
+            load_deliveries(cur, world, source_id, archived(entries, store), store, report, keep=False)
+
+
+def archived(receipts: Iterable[Receipt], store: Archive) -> list[Delivery]:
+    """What was handed over, to be read from the archive."""
+    return [Delivery(r.sha256, r.bytes, r.path, Drop(r.path, r.bytes, _never).stem, store.path(r.sha256)) for r in receipts]
+
+
+def _never():  # type: ignore[no-untyped-def]
+    raise AssertionError("archived bytes are read by path")
+
+
+def reland_changed(cur: duckdb.DuckDBPyConnection, world: World, store: Archive, progress: Progress | None) -> None:
+    """A source whose contract changed since its rows were landed is read anew, so that raw always speaks the current contract."""
+    rows = cur.execute("SELECT DISTINCT source_id, contract FROM raw.manifest WHERE contract IS NOT NULL").fetchall()
+    key = key_in_use(cur)
+    changed = {source_id for source_id, print_ in rows if source_id in world.sources and print_ != world.fingerprint(source_id, key)}
+    for source_id in sorted(changed):
+        if progress:
+            progress(f"{source_id}: the contract or the key of its customers changed; reading its archive anew")
+        _reland_source(cur, world, store, source_id)
+
+
+def _reland_source(cur: duckdb.DuckDBPyConnection, world: World, store: Archive, source_id: str) -> None:
+    """Forget one source's rows and load them again from the archive; rows that leave the quarantine by it are marked as retried.
+
+    Where the source names customers, such a row keeps its place but not its text: who is in it may be what has to be forgotten.
+    """
+    receipts = [receipt for receipt in store.receipts() if receipt.source_id == source_id]
+    cur.execute("CREATE OR REPLACE TEMP TABLE was_open AS SELECT * FROM raw.quarantine WHERE source_id = ?", [source_id])
+    cur.execute("BEGIN")
+    for table in (*CANONICAL, "manifest", "quarantine"):
+        cur.execute(f"DELETE FROM raw.{quote(table)} WHERE source_id = ?", [source_id])
+    cur.execute("DELETE FROM landing.sightings WHERE source_id = ?", [source_id])
+    cur.execute("INSERT INTO raw.manifest (source_id, contract) VALUES (?, '')", [source_id])  # killed before the end, it is done again
+    cur.execute("COMMIT")
+    _replay(cur, world, store, receipts, LandReport(), None)
+    cur.execute("DELETE FROM raw.manifest WHERE source_id = ? AND delivery IS NULL", [source_id])
+    text = ", NULL AS value, NULL AS raw_text" if world.names_customers(source_id) else ""
+    cur.execute(
+        f"""INSERT INTO raw.quarantine SELECT * REPLACE ('retried' AS status{text}) FROM was_open AS was
+        WHERE NOT EXISTS (SELECT 1 FROM raw.quarantine AS now WHERE now.source_id = was.source_id AND now.delivery = was.delivery
+          AND now.part IS NOT DISTINCT FROM was.part AND now.row_no IS NOT DISTINCT FROM was.row_no)"""
+    )
+    apply_discards(cur, store.folder)

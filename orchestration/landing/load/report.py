@@ -1,0 +1,32 @@
+"""What one landing did, in figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from orchestration.landing.readers.sourcing import Delivery
+
+
+@dataclass
+class LandReport:
+    """What one landing did; per source too. new_rows counts canonical rows, quarantined_rows rows and claims sent to quarantine."""
+
+    new_deliveries: int = 0
+    new_rows: int = 0
+    quarantined_rows: int = 0
+    now_at: datetime | None = None  # UTC, without zone
+    sources: dict[str, dict[str, int]] = field(default_factory=dict)
+    drift: list[str] = field(default_factory=list)
+
+    def add(self, source_id: str, delivery: Delivery) -> None:
+        counts = self.sources.setdefault(source_id, {"deliveries": 0, **dict.fromkeys(delivery.counts, 0)})
+        counts["deliveries"] += 1
+        for name, value in delivery.counts.items():
+            counts[name] += value
+        if delivery.drift:
+            self.drift.append(f"{delivery.path}: {delivery.drift}")
+        if source_id != "ledger":
+            self.new_deliveries += 1
+            self.new_rows += delivery.counts["rows_loaded"]
+            self.quarantined_rows += delivery.counts["rows_quarantined"] + delivery.counts["rows_unclaimed"]

@@ -1,0 +1,173 @@
+"""Where landed rows and bytes are kept: schema raw in the warehouse, and the archive of everything ever handed over."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from orchestration.landing.contract.canonical import CANONICAL, LINEAGE, WORLD_COLUMNS
+from orchestration.landing.contract.errors import ContractError
+from orchestration.landing.contract.expressions import quote
+from orchestration.landing.load.failpoints import failpoint
+
+MANIFEST: dict[str, str] = {
+    "delivery": "VARCHAR",  # sha256 of the bytes
+    "source_id": "VARCHAR", "silo": "VARCHAR", "path": "VARCHAR", "file": "VARCHAR", "bytes": "BIGINT", "landed_seq": "BIGINT",
+    "rows_in": "BIGINT",  # = rows_claimed + rows_skipped + rows_unclaimed
+    "rows_skipped": "BIGINT", "rows_unclaimed": "BIGINT", "rows_claimed": "BIGINT",
+    "claims": "BIGINT",  # (row, rule) pairs = rows_loaded + rows_quarantined + rows_repeated
+    "rows_loaded": "BIGINT", "rows_quarantined": "BIGINT", "rows_repeated": "BIGINT",
+    "skipped": "VARCHAR",  # JSON: reason -> rows
+    "handed_over_at": "TIMESTAMP",
+    "columns": "VARCHAR[]",  # `name type`, as delivered: what drift is measured against
+    "drift": "VARCHAR",  # what changed since the delivery before, in words
+    "contract": "VARCHAR",  # fingerprint of the contract that read it
+}  # fmt: skip
+QUARANTINE: dict[str, str] = {
+    "quarantine_id": "VARCHAR", "source_id": "VARCHAR", "delivery": "VARCHAR", "path": "VARCHAR", "part": "VARCHAR", "row_no": "BIGINT",
+    "table_name": "VARCHAR", "column_name": "VARCHAR", "value": "VARCHAR", "rule": "VARCHAR", "raw_text": "VARCHAR", "status": "VARCHAR",
+}  # fmt: skip
+INCOMING = ".incoming"
+REWRITTEN = ".rewritten"  # deliveries in which a customer was forgotten, complete, on their way to the place of the old ones
+DISCARDED = "discarded.jsonl"  # rows of the quarantine that a person gave up
+
+
+def create_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Every canonical table, the world, the manifest and the quarantine: empty if unfed, so that dbt never changes."""
+    con.execute("CREATE SCHEMA IF NOT EXISTS raw")
+    tables = {name: {**table.columns, **LINEAGE} for name, table in CANONICAL.items()}
+    tables |= {"world": WORLD_COLUMNS, "manifest": MANIFEST, "quarantine": QUARANTINE}
+    have = {
+        (str(table), str(column))
+        for table, column in con.execute("SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'raw'").fetchall()
+    }
+    known = {table for table, _ in have}
+    for name, columns in tables.items():
+        if name not in known:
+            con.execute(f"CREATE TABLE raw.{quote(name)} ({', '.join(f'{quote(column)} {kind}' for column, kind in columns.items())})")
+            continue
+        for column, kind in columns.items():
+            if (name, column) not in have:
+                con.execute(f"ALTER TABLE raw.{quote(name)} ADD COLUMN {quote(column)} {kind}")
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """One hand-over as the archive remembers it: which source handed over these bytes, under which name, as the how-manieth."""
+
+    sha256: str
+    bytes: int
+    source_id: str
+    silo: str
+    path: str
+    seq: int
+    kind: str = "file"  # or `records`, handed over by the platform itself
+    known_at: str | None = None
+
+
+class Archive:
+    """The bytes of every delivery, by their hash, each with a sidecar that says what they were: enough to rebuild the rest."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.incoming = folder / INCOMING
+        if self.incoming.exists():
+            shutil.rmtree(self.incoming)  # left by a run that was killed; nothing in it was acknowledged
+        self.incoming.mkdir(parents=True)
+        self._settle()  # of a replacement that was killed
+
+    def path(self, sha256: str) -> Path:
+        return self.folder / sha256
+
+    def close(self) -> None:
+        shutil.rmtree(self.incoming, ignore_errors=True)
+
+    def keep(self, files: Iterable[tuple[Path, Receipt]]) -> None:
+        """Move bytes in and write their sidecars, on disk before the caller commits; the same bytes again add a receipt."""
+        for file, receipt in files:
+            target = self.path(receipt.sha256)
+            if not target.exists():
+                flush(file)
+                os.replace(file, target)
+            failpoint("bytes moved")
+            sidecar = self.folder / f"{receipt.sha256}.json"
+            told = read_sidecar(sidecar) if sidecar.exists() else {"receipts": []}
+            mine = (receipt.source_id, receipt.path, receipt.kind)
+            known = [r for r in told["receipts"] if (r["source_id"], r["path"], r["kind"]) != mine]
+            entry = {key: value for key, value in receipt.__dict__.items() if key not in ("sha256", "bytes")}
+            content = {**told, "sha256": receipt.sha256, "bytes": receipt.bytes, "receipts": [*known, entry]}
+            waiting = self.incoming / f"{receipt.sha256}.json"
+            write_sidecar(waiting, content)
+            os.replace(waiting, sidecar)
+        flush(self.folder)
+
+    def replace(self, rewritten: Path) -> None:
+        """Put every file of the folder `rewritten` (bytes and sidecars, on disk) in the place of the old one: all of them, or none yet."""
+        os.replace(rewritten, self.folder / REWRITTEN)
+        flush(self.folder)
+        self._settle()
+
+    def _settle(self) -> None:
+        waiting = self.folder / REWRITTEN
+        if not waiting.exists():
+            return
+        for file in sorted(waiting.iterdir()):
+            failpoint("bytes replaced")
+            os.replace(file, self.folder / file.name)
+        flush(self.folder)
+        waiting.rmdir()
+
+    def receipts(self) -> list[Receipt]:
+        """Everything ever handed over, in the order it came. Raises ContractError where bytes are gone."""
+        found = read_receipts(self.folder)
+        for receipt in found:
+            if not self.path(receipt.sha256).exists():
+                raise ContractError(f"the archive lacks {receipt.sha256}", where=receipt.path, mend="restore state/ from a backup")
+        return found
+
+
+def read_receipts(folder: Path) -> list[Receipt]:
+    """What the sidecars of an archive say was handed over, in the order it came; the archive is only read."""
+    told = [read_sidecar(sidecar) for sidecar in folder.glob("*.json")]
+    found = [Receipt(sha256=one["sha256"], bytes=one["bytes"], **entry) for one in told for entry in one["receipts"]]
+    return sorted(found, key=lambda receipt: (receipt.seq, receipt.source_id, receipt.path))
+
+
+def read_sidecar(sidecar: Path) -> dict[str, Any]:
+    """What is known of archived bytes: sha256 and length as delivered, receipts, and `redacted` where a customer was forgotten."""
+    told: dict[str, Any] = json.loads(sidecar.read_text(encoding="utf-8"))
+    return told
+
+
+def write_sidecar(sidecar: Path, content: dict[str, Any]) -> None:
+    """Write it to disk, where nobody reads it yet."""
+    sidecar.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    flush(sidecar)
+
+
+def flush(path: Path) -> None:
+    """Make what was written to a file, or renamed in a folder, survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def apply_discards(con: duckdb.DuckDBPyConnection, archive: Path) -> int:
+    """Mark what was discarded; returns how many rows of the quarantine changed."""
+    file = archive / DISCARDED
+    if not file.exists():
+        return 0
+    ids = [json.loads(line)["quarantine_id"] for line in file.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+    row = con.execute(
+        "UPDATE raw.quarantine SET status = 'discarded' WHERE status = 'open' AND list_contains(?::VARCHAR[], quarantine_id)", [ids]
+    ).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,127 @@
+"""JSON documents and JSON lines as rows of text: numbers stay as they were written, depth is bounded, NaN is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from orchestration.landing.contract.errors import ContractError
+from orchestration.landing.readers.rows import LONGEST_FIELD, Reject, text_table, unique_names
+
+DEEPEST_JSON = 64
+
+
+def json_text(value: Any) -> str | None:
+    """A JSON value as the text of a cell; null stays null."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Number):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+
+
+class Number(str):
+    """A JSON number exactly as it was written."""
+
+    __slots__ = ()
+
+
+def decode_json(text: str) -> Any:
+    """JSON whose numbers stay as written; NaN and Infinity are not JSON, and depth is bounded."""
+    depth = deepest = 0
+    if text.count("[") + text.count("{") > DEEPEST_JSON:
+        inside = escaped = False
+        for letter in text:
+            if escaped:
+                escaped = False
+            elif letter == "\\":
+                escaped = inside
+            elif letter == '"':
+                inside = not inside
+            elif not inside and letter in "[{":
+                depth += 1
+                deepest = max(deepest, depth)
+            elif not inside and letter in "]}":
+                depth -= 1
+        if deepest > DEEPEST_JSON:
+            raise ValueError(f"is nested more than {DEEPEST_JSON} deep")
+    return json.loads(text, parse_float=Number, parse_int=Number, parse_constant=_refuse)
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")
+
+
+def json_table(path: Path, records: str | None, nulls: Sequence[str], where: str) -> tuple[pa.Table, list[str], list[Reject]]:
+    """Objects as rows of text: a whole document with a list, or one object a line; nested values stay JSON text."""
+    raw = path.read_bytes()
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if records is not None or raw.lstrip()[:1] == b"[":
+            raise ContractError(f"is not UTF-8 at byte {error.start}", where=where) from None
+        text = raw.decode("utf-8", "surrogateescape")
+    rejects: list[Reject] = []
+    objects: list[tuple[int, dict[str, Any]]] = []
+    if records is not None or text.lstrip()[:1] == "[" or is_one_document(text):
+        entries: Iterable[tuple[int, Any]] = enumerate(_document(text, records, where), start=1)
+    else:
+        entries = _json_lines(text, rejects)
+    for number, entry in entries:
+        if isinstance(entry, dict):
+            objects.append((number, entry))
+        else:
+            rejects.append(Reject(number, json.dumps(entry, default=str)[:2000], "is no object"))
+    names: dict[str, None] = {}
+    for _, entry in objects:
+        names.update(dict.fromkeys(entry))
+    keys = list(names)
+    columns = unique_names(keys, where)
+    empty = set(nulls)
+
+    def cells(entry: dict[str, Any]) -> list[str | None]:
+        texts = (json_text(entry.get(key)) for key in keys)
+        return [None if text is None or text in empty else str(text) for text in texts]
+
+    return text_table(([*cells(entry), number] for number, entry in objects), [*columns, "_row"]), columns, rejects
+
+
+def is_one_document(text: str) -> bool:
+    """A pretty-printed single object: the first line alone is no JSON."""
+    first = text.lstrip().partition("\n")[0].strip()
+    return first in ("{", "")
+
+
+def _document(text: str, records: str | None, where: str) -> list[Any]:
+    try:
+        found = decode_json(text)
+    except (ValueError, RecursionError) as error:
+        raise ContractError(f"is no JSON document: {error}", where=where, mend="is it cut short? ask for the file again") from None
+    for step in records.split(".") if records else ():
+        if not isinstance(found, dict) or step not in found:
+            raise ContractError(f"has no `{records}`", where=where, mend="`records` is the dotted way to the list of rows")
+        found = found[step]
+    return found if isinstance(found, list) else [found]
+
+
+def _json_lines(text: str, rejects: list[Reject]) -> Iterator[tuple[int, Any]]:
+    number = 0
+    for line in text.split("\n"):
+        if not line.strip():
+            continue
+        number += 1
+        try:
+            if len(line) > LONGEST_FIELD:
+                raise ValueError(f"has {len(line):,} characters")
+            line.encode("utf-8")
+            yield number, decode_json(line)
+        except (ValueError, RecursionError) as error:
+            why = "is not UTF-8" if isinstance(error, UnicodeEncodeError) else str(error)
+            shown = line[:2000].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            rejects.append(Reject(number, shown, f"is no JSON object: {why}"))

@@ -1,0 +1,76 @@
+"""Workbooks, parsed in a child process, and Parquet files, which DuckDB reads itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from orchestration.landing.contract.errors import ContractError
+from orchestration.landing.contract.expressions import literal, quote
+from orchestration.landing.contract.world import Source, Xlsx
+from orchestration.landing.readers.files import check_inflated
+from orchestration.landing.readers.rows import text_table, unique_names
+
+
+def workbook_table(path: Path, options: Xlsx, source: Source, where: str) -> tuple[pa.Table, list[str]]:
+    """One sheet as text, parsed in a child process with bounded memory and time."""
+    place = f"{where} sheet {options.sheet}"
+    try:
+        with zipfile.ZipFile(path) as book:
+            infos = book.infolist()
+            check_inflated(where, sum(info.file_size for info in infos), path.stat().st_size, len(infos))
+    except (zipfile.BadZipFile, OSError) as error:
+        raise ContractError(f"is no readable workbook: {error}", where=place, mend="is it cut short? ask for the file again") from None
+    heads = options.header_row if isinstance(options.header_row, list) else [options.header_row]
+    locale = {"decimal": source.decimal, "date_format": source.dates[0] if source.dates else None}
+    arguments = [str(path), str(options.sheet), json.dumps(heads), json.dumps(options.until), json.dumps(locale)]
+    child = Path(__file__).with_name("workbook.py")
+    try:
+        done = subprocess.run([sys.executable, "-I", str(child), *arguments], capture_output=True, timeout=180, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        raise ContractError("takes too long to read", where=place, mend="hand it over as CSV") from None
+    if done.returncode != 0:
+        said = done.stderr.decode("utf-8", "replace").strip() or f"the reader ended with {done.returncode}"
+        raise ContractError(f"cannot be read: {said}", where=place, mend="check the sheet's name and that the file is whole")
+    lines = done.stdout.decode("utf-8").splitlines()
+    if not lines:
+        raise ContractError(f"has no header in row {heads[-1]}", where=place)
+    heads_found = json.loads(lines[0])
+    body = [json.loads(line) for line in lines[1:]]
+    widest = max((len(cells) for _, cells in body), default=0)
+    names = unique_names([*heads_found, *([""] * (widest - len(heads_found)))], place)
+    empty = set(source.nulls)
+
+    def rows() -> Iterator[list[Any]]:
+        for number, cells in body:
+            padded = [*cells, *([None] * len(names))][: len(names)]
+            yield [*(None if cell in empty else cell for cell in padded), number]
+
+    return text_table(rows(), [*names, "_row"]), names
+
+
+def parquet_columns(con: duckdb.DuckDBPyConnection, path: Path, where: str) -> dict[str, str]:
+    """Columns and types of a Parquet file; ContractError where it is none."""
+    try:
+        rows = con.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
+    except duckdb.Error as error:
+        raise ContractError(
+            f"is no readable Parquet file: {str(error).splitlines()[0]}", where=where, mend="ask for the file again"
+        ) from None
+    return {str(name): str(kind) for name, kind, *_ in rows}
+
+
+def null_text(name: str, kind: str, nulls: Sequence[str]) -> str:
+    """A column of a typed file, its declared null words made null."""
+    column = quote(name)
+    if kind != "VARCHAR" or not nulls:
+        return column
+    return f"CASE WHEN {column} NOT IN ({', '.join(literal(text) for text in nulls)}) THEN {column} END AS {column}"

@@ -1,0 +1,200 @@
+"""Deliveries on disk to `src`: one relation of source rows with _d (which delivery), _file and _row, long if the contract unpivots."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from orchestration.landing.contract.errors import ContractError
+from orchestration.landing.contract.expressions import literal, quote
+from orchestration.landing.contract.privacy import hidden
+from orchestration.landing.contract.world import Source, World, Xlsx
+from orchestration.landing.readers.delimited import csv_header, csv_needs_rewriting, csv_select, patient_csv, rewrite_csv
+from orchestration.landing.readers.json_document import json_table
+from orchestration.landing.readers.rows import Reject
+from orchestration.landing.readers.sheets import null_text, parquet_columns, workbook_table
+
+#: What DuckDB raises when one cell or one line is bad, as opposed to the disk or ourselves.
+BAD_DATA = (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException, duckdb.DataError)
+#: What is counted for every delivery; see store.MANIFEST for the laws between them.
+COUNTS = ("rows_in", "rows_skipped", "rows_unclaimed", "rows_claimed", "claims", "rows_loaded", "rows_quarantined", "rows_repeated")
+
+
+@dataclass
+class Delivery:
+    """Bytes on disk that wait to be loaded, and what is counted while they are."""
+
+    sha256: str
+    bytes: int
+    path: str  # display name
+    stem: str
+    file: Path
+    columns: dict[str, str] = field(default_factory=dict)  # as delivered
+    table: pa.Table | None = None  # already parsed
+    rejects: list[Reject] = field(default_factory=list)
+    rewritten: Path | None = None
+    drift: str = ""  # what changed since the delivery before, in words
+    refused: str = ""  # why all of its rows go to quarantine
+    missing: dict[str, str] = field(default_factory=dict)  # columns the source once had, read as empty
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
+    skipped: dict[str, int] = field(default_factory=dict)
+    handed_over_at: datetime | None = None
+
+    @property
+    def part(self) -> str:
+        """The file inside an archive."""
+        return self.path.partition("!")[2]
+
+    def forget_counts(self) -> None:
+        """Before a second attempt."""
+        self.counts, self.skipped, self.handed_over_at = dict.fromkeys(COUNTS, 0), {}, None
+
+    def was_handed_over(self, at: datetime | None) -> None:
+        """Keep the latest."""
+        if at is not None and (self.handed_over_at is None or at > self.handed_over_at):
+            self.handed_over_at = at
+
+
+def look(con: duckdb.DuckDBPyConnection, source: Source, delivery: Delivery, scratch: Path) -> None:
+    """Find the columns of one delivery, parsing what cannot be parsed by DuckDB itself; ContractError where it is unreadable."""
+    form = source.format_of(delivery.path)
+    if form.kind == "csv":
+        options = form.csv_options
+        names = csv_header(delivery.file, options, delivery.path)
+        if csv_needs_rewriting(delivery.file, options):
+            delivery.rewritten = scratch / f"{delivery.sha256}.csv"
+            rewrite_csv(delivery.file, delivery.rewritten, options, delivery.path)
+        delivery.columns = dict.fromkeys(names, "VARCHAR")
+    elif form.kind == "parquet":
+        delivery.columns = parquet_columns(con, delivery.file, delivery.path)
+    elif form.kind == "xlsx":
+        delivery.table, names = workbook_table(delivery.file, form.xlsx or form.ods or Xlsx(), source, delivery.path)
+        delivery.columns = dict.fromkeys(names, "VARCHAR")
+    else:
+        options_json = form.json_ or form.jsonl
+        records = options_json.records if options_json else None
+        delivery.table, names, delivery.rejects = json_table(delivery.file, records, source.nulls, delivery.path)
+        delivery.columns = dict.fromkeys(names, "VARCHAR")
+
+
+class SourceRows:
+    """The rows of deliveries of one source with equal columns, as the relation `src` of this connection."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, world: World, source_id: str, deliveries: list[Delivery]) -> None:
+        self.con, self.world, self.source_id, self.deliveries = con, world, source_id, deliveries
+        self.source = world.sources[source_id]
+        self.form = self.source.format_of(deliveries[0].path)
+        self.columns = dict(deliveries[0].columns)
+        self.missing = deliveries[0].missing
+
+    def read(self, limit: int | None = None) -> None:
+        """`src`: the batch's rows (the first `limit` of them) with _d, _file and _row, long if the contract unpivots."""
+        con = self.con
+        for view in ("src", "src_wide", "src_all", "src_short"):
+            con.execute(f"DROP VIEW IF EXISTS {view}")
+        con.execute("DROP TABLE IF EXISTS src_rows; DROP TABLE IF EXISTS batch")
+        con.execute("CREATE TEMP TABLE batch (_d INTEGER, _path VARCHAR, _file VARCHAR, delivery VARCHAR, path VARCHAR, part VARCHAR)")
+        rows = [(i, str(d.rewritten or d.file), d.stem, d.sha256, d.path, d.part) for i, d in enumerate(self.deliveries)]
+        con.executemany("INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?)", rows)
+        names = ", ".join(quote(name) for name in self.columns)
+        if self.form.kind == "parquet":
+            self._parquet_view()
+        elif self.form.kind == "csv":
+            self._csv_rows(names)
+        else:
+            self._arrow_rows(names, {i: d.table for i, d in enumerate(self.deliveries) if d.table is not None})
+        if self.missing:
+            con.execute("ALTER VIEW src RENAME TO src_short")
+            empty = ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in self.missing.items())
+            con.execute(f"CREATE TEMP VIEW src AS SELECT *, {empty} FROM src_short")
+            self.columns |= self.missing
+        if limit is not None:
+            con.execute("ALTER VIEW src RENAME TO src_all")
+            con.execute(f"CREATE TEMP VIEW src AS SELECT * FROM src_all LIMIT {limit}")
+        if self.source.unpivot:
+            self._unpivot()
+
+    def hide(self, personal: Collection[str]) -> None:
+        """`src_hashed`: `src` and, beside each column that says who bought, its keyed hash `h:column`; each customer is hashed once."""
+        hashes, joins = "", ""
+        for i, name in enumerate(sorted(personal)):
+            text = f"CAST({quote(name)} AS VARCHAR)"
+            self.con.execute(
+                f"""CREATE OR REPLACE TEMP TABLE customers_{i} AS
+                SELECT id, {hidden("id")} AS hash FROM (SELECT DISTINCT {text} AS id FROM src) WHERE id IS NOT NULL"""
+            )
+            hashes += f", customers_{i}.hash AS {quote('h:' + name)}"
+            joins += f" LEFT JOIN customers_{i} ON customers_{i}.id = CAST(src.{quote(name)} AS VARCHAR)"
+        if personal:
+            self.con.execute(f"CREATE OR REPLACE TEMP VIEW src_hashed AS SELECT src.*{hashes} FROM src{joins}")
+
+    def _parquet_view(self) -> None:
+        files = "[" + ", ".join(literal(str(d.file)) for d in self.deliveries) + "]"
+        columns = ", ".join(null_text(name, kind, self.source.nulls) for name, kind in self.columns.items())
+        reader = f"read_parquet({files}, filename='_path', file_row_number=true)"
+        if len(self.deliveries) == 1:
+            only = self.deliveries[0]
+            rows = f"SELECT {columns}, 0 AS _d, {literal(only.stem)} AS _file, file_row_number + 1 AS _row FROM {reader}"
+        else:
+            rows = f"SELECT {columns}, _d, _file, file_row_number + 1 AS _row FROM {reader} JOIN batch USING (_path)"
+        self.con.execute(f"CREATE TEMP VIEW src AS {rows}")
+
+    def _csv_rows(self, names: str) -> None:
+        options = self.form.csv_options
+        files = [d.rewritten or d.file for d in self.deliveries]
+        try:
+            self.con.execute(f"CREATE TEMP TABLE src_rows AS {csv_select(files, list(self.columns), options, self.source.nulls)}")
+        except BAD_DATA:
+            tables = {}
+            for i, delivery in enumerate(self.deliveries):
+                tables[i], delivery.rejects = patient_csv(files[i], list(self.columns), options, self.source.nulls)
+            self._arrow_rows(names, tables)
+            return
+        if len(self.deliveries) == 1:
+            only = self.deliveries[0]
+            self.con.execute(f"CREATE TEMP VIEW src AS SELECT {names}, 0 AS _d, {literal(only.stem)} AS _file, _n AS _row FROM src_rows")
+        else:
+            self.con.execute(
+                f"""CREATE TEMP VIEW src AS SELECT {names}, _d, _file, _n - _first + 1 AS _row
+                FROM src_rows JOIN batch USING (_path) JOIN (SELECT _path, min(_n) AS _first FROM src_rows GROUP BY _path) USING (_path)"""
+            )
+
+    def _arrow_rows(self, names: str, tables: dict[int, pa.Table]) -> None:
+        columns = ", ".join(f"{quote(name)} VARCHAR" for name in self.columns)
+        self.con.execute(f"CREATE TEMP TABLE src_rows ({columns}, _row BIGINT, _d INTEGER)")
+        for i, table in tables.items():
+            self.con.register("arrow_rows", table)
+            self.con.execute(f"INSERT INTO src_rows BY NAME SELECT *, {i} AS _d FROM arrow_rows")
+            self.con.unregister("arrow_rows")
+        self.con.execute(f"CREATE TEMP VIEW src AS SELECT {names}, _d, _file, _row FROM src_rows JOIN batch USING (_d)")
+
+    def _unpivot(self) -> None:
+        unpivot = self.source.unpivot
+        if unpivot is None:
+            return
+        by_lower = {name.lower(): name for name in self.columns}
+        for name in unpivot.keep:
+            if name.lower() not in by_lower:
+                raise ContractError(
+                    f"`{name}` is no column of source `{self.source_id}`", where=self.world.where("sources", self.source_id, "unpivot")
+                )
+        kept = [by_lower[name.lower()] for name in unpivot.keep]
+        wide = [name for name in self.columns if name not in kept]
+        if not wide:
+            raise ContractError("nothing is left to unpivot", where=self.world.where("sources", self.source_id, "unpivot"))
+        kinds = {self.columns[name] for name in wide}
+        kind = kinds.pop() if len(kinds) == 1 else "VARCHAR"
+        casts = ", ".join(f"CAST({quote(name)} AS {kind}) AS {quote(name)}" for name in wide)
+        keeps = ", ".join(quote(name) for name in kept)
+        listed = ", ".join(quote(name) for name in wide)
+        self.con.execute("ALTER VIEW src RENAME TO src_wide")
+        self.con.execute(
+            f"CREATE TEMP VIEW src AS SELECT * FROM (SELECT {keeps}, _d, _file, _row, {casts} FROM src_wide)"
+            f" UNPIVOT INCLUDE NULLS ({quote(unpivot.value)} FOR {quote(unpivot.name)} IN ({listed}))"
+        )
+        self.columns = {**{name: self.columns[name] for name in kept}, unpivot.name: "VARCHAR", unpivot.value: kind}

@@ -1,0 +1,1 @@
+"""From facts to orders: demand, models, rehearsal, plan and what people overrode."""

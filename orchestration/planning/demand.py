@@ -1,0 +1,170 @@
+"""What forecasting is given: feature rows, labels and plans, each pulled from Feast as known at its cutoff and from nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import duckdb
+import polars as pl
+from feast import FeatureStore
+
+from feature_repo.store import open_store, training_frame
+from models.domain import SERIES
+from models.forecasting.forecast import PATH_LEVELS, Forecast
+from models.forecasting.inputs import DEMAND_FEATURES, ITEM_FEATURES, PRICE_FEATURES
+from models.forecasting.levels import finest_level
+from models.forecasting.quantile import DemandModel, fit
+from orchestration.facts.timeline import UTC, Timeline
+
+if TYPE_CHECKING:
+    from models.forecasting.sensing import SensingModel
+
+#: Training looks back this many origins at most (two years of weekly reviews); older demand says little about the next window.
+ORIGINS = 104
+#: Training rows a series: more takes longer and, on the sample's replay, costs no less.
+ROWS_A_SERIES = 200
+#: Feature rows are pulled for so many (series, origin, target) at a time: a pull costs its start, and memory sets the limit.
+PULLED_ROWS = 1_000_000
+STAMP = "event_timestamp"  # Feast's name for "as known at"
+
+
+@dataclass(frozen=True)
+class Demand:
+    """One world's demand as models may see it: the store, the clock and the series to forecast (item_id, location_id)."""
+
+    store: FeatureStore
+    timeline: Timeline
+    series: pl.DataFrame
+    first: date  # the oldest period with demand
+    horizon: int
+
+    @classmethod
+    def open(cls, con: duckdb.DuckDBPyConnection, warehouse: Path, features: Path, horizon: int | None = None) -> Demand:
+        """Read the series and the clock, then let go of the warehouse; the horizon covers the longest lead time plus a review."""
+        timeline = Timeline.read(con)
+        series = con.execute("select item_id, location_id from marts.dim_item_locations where role = 'store' order by all").pl()
+        oldest = con.execute("select min(period_start) from marts.fct_demand").fetchone()
+        if oldest is None or oldest[0] is None or series.is_empty():
+            raise ValueError("no demand has been landed, so there is nothing to forecast")
+        longest = horizon or (longest_window(con) + timeline.review)
+        return cls(open_store(warehouse, features), timeline, series, oldest[0], longest)
+
+    def features_at(self, origins: list[date]) -> pl.DataFrame:
+        """One row per series and origin (the first period to be forecast), features as known at that midnight."""
+        stamps = pl.DataFrame({"origin": origins, STAMP: [self.timeline.cutoff(day) for day in origins]})
+        rows = training_frame(self.store, self.series.join(stamps, how="cross"), "demand_v1")
+        return rows.select(*SERIES, "origin", *DEMAND_FEATURES, *ITEM_FEATURES, *PRICE_FEATURES)
+
+    def labels(self, cutoff: date) -> pl.DataFrame:
+        """Demand of every closed period before the cutoff, as known at that midnight; null where it is unknown."""
+        return self._by_target("labels_v1", self._periods(self.first, cutoff), cutoff)
+
+    def plans(self, targets: list[date], known_by: date) -> pl.DataFrame:
+        """What was planned for each target period (promotions, events, openings, prices) as known at a midnight."""
+        return self._by_target("plans_v1", targets, known_by)
+
+    def train(self, cutoff: date, progress: Callable[[str], None] | None = None) -> DemandModel:
+        """Fit the pooled model on everything known at the midnight beginning `cutoff`; progress is told what is being done."""
+        if progress is not None:
+            progress("pulling the features as they were known")
+        possible = [day for day in self.timeline.origins(cutoff, ORIGINS + 1)[:-1] if day > self.first]
+        past = self.features_at(possible)
+        rows = max(50_000, min(ROWS_A_SERIES * len(self.series), 500_000))
+        spec = replace(self.timeline.spec(self.horizon), rows=rows, levels=finest_level(past))
+        targets = self._periods(self.first, cutoff)
+        return fit(past, self.labels(cutoff), self.plans(targets, cutoff), spec, progress)
+
+    def predict(self, model: DemandModel, origin: date, levels: tuple[float, ...] = PATH_LEVELS) -> Forecast:
+        """Forecast the horizon from an origin with what is known at its midnight."""
+        return model.predict(*next(self.outlooks([origin])), levels)
+
+    def sense(self, cutoff: date, steps: int) -> SensingModel:
+        """Fit the challenger, a sequence model of all series, on everything known at the midnight beginning `cutoff`."""
+        from models.forecasting.sensing import fit_sensing  # noqa: PLC0415 - JAX takes seconds to load, and few commands sense
+
+        plans = self.plans(self._periods(self.first, cutoff), cutoff)
+        return fit_sensing(self.labels(cutoff), plans, self.timeline.spec(self.horizon), steps)
+
+    def sensed(self, model: SensingModel, keys: pl.DataFrame, origin: date, levels: tuple[float, ...] = PATH_LEVELS) -> Forecast:
+        """Forecast the series of `keys` over the horizon with the challenger, by what is known at the origin's midnight."""
+        targets = [*self._periods(self.first, origin)[-model.context :], *self._ahead(origin)[1:]]
+        return model.predict(self.labels(origin), keys, origin, self.plans(targets, origin), levels)
+
+    def outlooks(self, origins: list[date]) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+        """For each origin in turn the feature rows and the plans for its horizon, both as known at its midnight; few pulls for many."""
+        at_once = max(1, PULLED_ROWS // (len(self.series) * (self.horizon + 2)))
+        for some in (origins[k : k + at_once] for k in range(0, len(origins), at_once)):
+            features = self.features_at(some)
+            ahead = [(origin, target, self.timeline.cutoff(origin)) for origin in some for target in self._ahead(origin)]
+            asked = pl.DataFrame(ahead, schema=["origin", "target_on", STAMP], orient="row")
+            plans = training_frame(self.store, self.series.join(asked, how="cross"), "plans_v1")
+            for origin in some:
+                is_here = pl.col("origin") == origin
+                yield features.filter(is_here), plans.filter(is_here).drop("origin")
+
+    def known_by(self, con: duckdb.DuckDBPyConnection, start: date) -> Demand:
+        """The same demand with only the series that had any history before `start`."""
+        seen = con.execute("select distinct item_id, location_id from marts.fct_demand where period_start < ?", [start]).pl()
+        series = self.series.join(seen, on=list(SERIES), how="semi", maintain_order="left")
+        if series.is_empty():
+            raise ValueError(f"no item had any demand before {start}; history starts on {self.first}")
+        return replace(self, series=series)
+
+    def items(self) -> pl.DataFrame:
+        """The items of the series, once each."""
+        return self.series.select("item_id").unique()
+
+    def truth(self, con: duckdb.DuckDBPyConnection, start: date, periods: int) -> pl.DataFrame:
+        """What history says was asked for in the replayed periods (item_id, location_id, target_on, demand), as it is known today.
+
+        Where demand is unknown the recorded sales stand in. Raises ValueError where history ends before the replay does.
+        """
+        end = self.timeline.shift(start, periods)
+        closed = con.execute("select max(period_start) from marts.fct_demand").fetchone()
+        if closed is None or closed[0] is None or closed[0] < self.timeline.shift(end, -1):
+            reaches = closed[0] if closed else None
+            raise ValueError(f"a replay of {periods} periods from {start} needs demand until {end}, but history's last period is {reaches}")
+        return con.execute(
+            """
+            select item_id, location_id, period_start as target_on, coalesce(quantity, recorded_quantity, 0.0) as demand
+            from marts.fct_demand where is_current and period_start >= ? and period_start < ?
+            """,
+            [start, end],
+        ).pl()
+
+    def periods_between(self, start: date, moment: datetime) -> int:
+        """How many whole periods after `start` a moment falls, negative before it."""
+        local = moment.replace(tzinfo=UTC).astimezone(ZoneInfo(self.timeline.timezone)).date()
+        spec = self.timeline.spec(1)
+        first, then = spec.index(pl.Series([start])), spec.index(pl.Series([self.timeline.period_of(local)]))
+        return int(then[0] - first[0])
+
+    def _ahead(self, origin: date) -> list[date]:
+        return [self.timeline.shift(origin, k) for k in range(-1, self.horizon + 1)]  # events act on the days beside them too
+
+    def _periods(self, first: date, before: date) -> list[date]:
+        days, day = [], self.timeline.first_period(first)
+        while day < before:
+            days.append(day)
+            day = self.timeline.shift(day, 1)
+        return days
+
+    def _by_target(self, service: str, targets: list[date], known_by: date) -> pl.DataFrame:
+        rows = self.series.join(pl.DataFrame({"target_on": targets}), how="cross")
+        return training_frame(self.store, rows.with_columns(pl.lit(self.timeline.cutoff(known_by)).alias(STAMP)), service)
+
+
+def longest_window(con: duckdb.DuckDBPyConnection) -> int:
+    """The longest time from deciding at a supplier to the last location's shelf, in periods."""
+    row = con.execute(
+        """
+        select max(lead_time_periods) filter (kind = 'purchase') + coalesce(max(lead_time_periods) filter (kind = 'transfer'), 0)
+        from marts.dim_item_locations
+        """
+    ).fetchone()
+    return int(row[0] or 1) if row else 1

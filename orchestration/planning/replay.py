@@ -1,0 +1,384 @@
+"""Counterfactual replay: from the real state at the start, each policy decides on what was known then, and history says what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import lru_cache, partial
+from typing import Any
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from models.domain import SERIES, Economics, Floats, Integers
+from models.forecasting import baselines
+from models.forecasting.backtest import score
+from models.forecasting.forecast import PATH_LEVELS, Forecast, blend
+from models.forecasting.inputs import Spec, locate, panels
+from models.replenishment.base_policy import Unmet
+from models.replenishment.legacy import recent_mean
+from models.replenishment.policies import DEFAULT, POLICIES, RegisteredPolicy
+from models.twin.network import Network
+from models.twin.scorecard import PairedDifference, champion, paired_difference, scorecard
+from models.twin.simulator import SimulationResult, reveal, simulate
+from models.twin.tuning import tune_policy
+from orchestration.facts.timeline import Timeline
+from orchestration.planning.demand import Demand
+
+SAMPLES = 200
+#: Bytes of sample paths kept between the policies of a replay; what does not fit is drawn again, the same.
+PATHS_KEPT = 800_000_000
+#: The model is trained anew at every fifth decision of a replay, about monthly for a weekly review.
+RETRAIN = 5
+#: What most companies run today: the policy to beat until a rehearsal says otherwise.
+INCUMBENT = "eoq_reorder_point"
+CANDIDATES = (DEFAULT, INCUMBENT, "min_max")
+#: Forecasters that can be replayed beside XGBoost, which decides: the sequence model, and the mean of the two. See `Replay.challenges`.
+CHALLENGERS = ("lstm", "blend")
+#: Training steps of the sequence model: under a minute on two cores.
+STEPS = 300
+#: What the forecasts are shown beside; one season is a week of days, a year of weeks or months.
+BASELINES: dict[str, baselines.Method] = {"seasonal_naive": baselines.seasonal_naive, "moving_average": baselines.moving_average}
+#: History that knows no stock starts every policy alike, with this many review intervals of mean demand on hand and a full pipeline.
+ASSUMED_COVER = 1.4
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The state at a midnight, rows as in `nodes`: units on hand (N,) and open orders (N, K), column k due at period k.
+
+    on_hand is what the records say: below zero where they contradict themselves, NaN where goods moved but nobody ever counted.
+    """
+
+    on_hand: Floats
+    due: Floats
+    is_assumed: bool
+
+    def on_the_shelf(self) -> Floats:
+        """The stock a twin can start from: what cannot be, or is not known, counts as an empty shelf."""
+        return np.nan_to_num(self.on_hand).clip(0.0)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What each policy did and cost, on the same demand."""
+
+    nodes: pl.DataFrame
+    periods: list[date]
+    results: dict[str, SimulationResult]
+    champion: str
+    rivals: dict[str, PairedDifference]
+    scores: pl.DataFrame
+    #: Our rule on each challenger's forecasts against the same rule on XGBoost's: worth promoting where all of the interval is below 0.
+    challenges: dict[str, PairedDifference] = field(default_factory=dict)
+    #: By policy, what tuning on these periods says of its setting: for decisions after them, never for these.
+    settings: dict[str, float] = field(default_factory=dict)
+
+    def judged_against(self, incumbent: str) -> Replay:
+        """The same replay with the champion chosen against this incumbent, if it was replayed."""
+        if incumbent not in self.results:
+            return self
+        best, rivals = choose(self.results, incumbent, self.nodes)
+        return replace(self, champion=best, rivals=rivals)
+
+    def scorecard(self) -> dict[str, Any]:
+        """{champion, policies: {name: costs, service, by_period}} plus every rival's paired difference to the incumbent."""
+        card = scorecard(self.results, self.champion) | {"forecasts": self.scores.to_dicts()}
+        card["challengers"] = {
+            name: {"against": one.against, "mean": one.difference, "lower": one.lower, "upper": one.upper, "is_cheaper": one.is_better}
+            for name, one in self.challenges.items()
+        }
+        for name, policy in card["policies"].items():
+            for k, entry in enumerate(policy["by_period"]):
+                entry["period_start"] = self.periods[k].isoformat()
+            if name in self.rivals:
+                rival = self.rivals[name]
+                policy["difference"] = {"against": rival.against, "mean": rival.difference, "lower": rival.lower, "upper": rival.upper}
+        return card
+
+    def orders(self) -> pl.DataFrame:
+        """policy, period_start (first day of the period before which the order is placed), item_id, location_id, quantity."""
+        frames = []
+        for name, result in self.results.items():
+            node, period = np.nonzero(result.shipped > 0)
+            frames.append(
+                self.nodes.select(SERIES)[node].with_columns(
+                    policy=pl.lit(name),
+                    period_start=pl.Series([self.periods[k] for k in period], dtype=pl.Date),
+                    quantity=pl.Series(result.shipped[node, period], dtype=pl.Float64),
+                )
+            )
+        return pl.concat(frames).select("policy", "period_start", *SERIES, "quantity").sort("policy", "period_start", *SERIES)
+
+
+def read_nodes(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Every planned item and location with its terms and costs, the locations that sell first, then the distribution centres."""
+    return con.execute("select * from marts.dim_item_locations order by role <> 'store', item_id, location_id").pl()
+
+
+#: Stock at an instant: the last count before it and everything that moved since. Item, location, units.
+STOCK_AT = """
+    with counts as (
+        select item_id, location_id, event_at, on_hand from marts.fct_stock
+        where is_current and on_hand is not null and event_at <= $at
+        qualify row_number() over (partition by item_id, location_id order by event_at desc, known_at desc) = 1
+    )
+    select counts.item_id, counts.location_id, any_value(counts.on_hand) + coalesce(sum(moves.delta), 0) as on_hand
+    from counts
+    left join intermediate.int_stock_moved as moves
+        on moves.item_id = counts.item_id and moves.location_id = counts.location_id
+        and moves.event_at >= counts.event_at and moves.event_at < $at
+    group by counts.item_id, counts.location_id
+"""
+#: What moved before an instant: where it did and nobody ever counted, the stock is unknown; where nothing did, there is none.
+MOVED_BY = "select distinct item_id, location_id from intermediate.int_stock_moved where event_at < $at"
+#: Orders placed before an instant and not complete at it; of one that is open to this day, what has not come in.
+OPEN_AT = """
+    select
+        item_id, location_id, coalesce(due_at, received_at) as due_at,
+        sum(quantity - case when received_at is null then received_quantity else 0 end) as quantity
+    from intermediate.int_orders_received
+    where ordered_at < $at and (received_at is null or received_at >= $at)
+    group by all
+"""
+
+#: How long orders took, as known at an instant: one still open then, or not yet reported, took at least so long.
+TOOK_BY = """
+    select
+        kind, from_id, location_id, promised_days, ordered_at,
+        ceil(date_diff('second', ordered_at, least(coalesce(received_at, $at), $at)) / 86400.0) as days,
+        received_at is null or received_at >= $at or known_at > $at as is_open
+    from marts.fct_lead_times where ordered_at < $at order by all
+"""
+
+
+def read_lead_times(con: duckdb.DuckDBPyConnection, timeline: Timeline, day: date) -> pl.DataFrame:
+    """Every past order's lead time in whole days, as known at the midnight beginning `day`: see `models.replenishment.lead_times`."""
+    return con.execute(TOOK_BY, {"at": timeline.cutoff(day).replace(tzinfo=None)}).pl()
+
+
+def read_opening(con: duckdb.DuckDBPyConnection, demand: Demand, nodes: pl.DataFrame, start: date) -> Opening | None:
+    """Stock and open orders at the midnight beginning `start`, or None where the world kept no stock by then."""
+    at = {"at": demand.timeline.cutoff(start).replace(tzinfo=None)}
+    stock = con.execute(STOCK_AT, at).pl()
+    if stock.is_empty():
+        return None
+    moved = con.execute(MOVED_BY, at).pl().with_columns(untouched=pl.lit(float("nan")))
+    state = nodes.select(SERIES).join(stock, on=SERIES, how="left", maintain_order="left")
+    state = state.join(moved, on=SERIES, how="left", maintain_order="left")
+    on_hand = state.select(pl.coalesce("on_hand", "untouched", 0.0)).to_series()
+    orders = con.execute(OPEN_AT, at).pl()
+    node = locate(orders, nodes)  # an order for something no longer planned brings stock to nobody who is replayed
+    due = np.zeros((len(nodes), demand.horizon + 1))
+    for row, (due_at, quantity) in zip(node, orders.select("due_at", "quantity").iter_rows(), strict=True):
+        column = max(0, demand.periods_between(start, due_at)) if due_at else 0
+        if row >= 0:
+            due[row, min(column, demand.horizon)] += quantity
+    return Opening(on_hand.to_numpy(), due, is_assumed=False)
+
+
+def assumed_opening(network: Network, history: Floats) -> Opening:
+    """A start for worlds, or years, without stock records: the same cover for every policy, in proportion to recent demand."""
+    span = max(8, 13 // network.review) * network.review
+    mean = recent_mean(history, span)
+    below = mean.copy()
+    children = np.flatnonzero(network.supplied_from >= 0)
+    np.add.at(below, network.supplied_from[children], mean[children])
+    due = np.zeros((network.size, int(network.lead_time.max(initial=1))))
+    for k in range(0, due.shape[1], network.review):
+        due[:, k] = np.where(k < network.lead_time, np.round(below * network.review), 0.0)
+    return Opening(np.round(below * network.review * ASSUMED_COVER), due, is_assumed=True)
+
+
+def network_of(nodes: pl.DataFrame, review: int, unmet: str) -> Network:
+    """The twin's network from the planned items and locations."""
+    numbered = nodes.select(SERIES).with_row_index("parent")
+    parents = (
+        nodes.select("item_id", pl.when(pl.col("kind") == "transfer").then("from_id").alias("location_id"))
+        .join(numbered, on=list(SERIES), how="left", maintain_order="left")["parent"]
+        .cast(pl.Int64)
+        .fill_null(-1)
+        .to_numpy()
+    )
+
+    def column(name: str, default: float) -> Floats:
+        return nodes[name].cast(pl.Float64).fill_null(default).fill_nan(default).to_numpy()
+
+    return Network(
+        lead_time=nodes["lead_time_periods"].cast(pl.Int64).fill_null(1).to_numpy(),
+        economics=Economics(
+            holding=column("holding_cost", 0.0),
+            shortage=column("shortage_cost", 0.0),
+            unit_cost=column("unit_cost", 0.0),
+            order_cost=np.zeros(len(nodes)),
+            unmet="backlog" if unmet == "backlog" else "lost",
+        ),
+        supplied_from=parents,
+        review=review,
+        moq=column("moq", 0.0),
+        order_multiple=column("order_multiple", 1.0),
+        freight_per_unit=column("freight_per_unit", 0.0),
+    )
+
+
+def replay(
+    demand: Demand,
+    nodes: pl.DataFrame,
+    truth: pl.DataFrame,
+    start: date,
+    periods: int,
+    *,
+    unmet: str = "lost",
+    opening: Opening | None = None,
+    orders: int | None = None,
+    policies: Sequence[str] = CANDIDATES,
+    incumbent: str = INCUMBENT,
+    lead_times: Integers | None = None,
+    lead_time_paths: Integers | None = None,
+    is_tuned: bool = False,
+    challengers: Sequence[str] = (),
+    progress: Callable[[str], None] | None = None,
+) -> Replay:
+    """Let every policy run the stock from `start` for so many periods, deciding at each review on what was known at that midnight.
+
+    truth: item_id, location_id, target_on, demand of the replayed periods. orders: how many reviews place orders. The model
+    forecasts anew at every decision and is trained anew at every RETRAIN-th, each time on what was known by then. lead_times: (N, T)
+    what an order of each period really takes; left out, what was promised. lead_time_paths: (N, S) what policies expect of it.
+    is_tuned: whether to try each policy's settings for the decisions that come after the replay. challengers: other forecasters
+    that our rule is also replayed on.
+    """
+    tell = progress or (lambda _: None)
+    timeline = demand.timeline
+    network = network_of(nodes, timeline.review, unmet)
+    days = [timeline.shift(start, k) for k in range(periods)]
+    keys, stores = nodes.select(SERIES), int((nodes["role"] == "store").sum())
+    spec = timeline.spec(demand.horizon)
+
+    labels = demand.labels(start)
+    past = panels(labels, keys, ["demand"], spec)["demand"].values.astype(np.float64)
+    past[stores:] = 0.0
+    coming = panels(truth, keys, ["demand"], spec)["demand"]
+    index = spec.index(pl.Series(days))
+    series = np.repeat(np.arange(len(keys)), periods)
+    revealed = coming.at(series, np.tile(index, len(keys)), absent=0.0).reshape(len(keys), periods)
+    revealed = reveal(revealed)
+
+    last = periods if orders is None else min(periods, orders * timeline.review)
+    decisions = [days[k] for k in range(0, last, timeline.review)]
+    forecasts: dict[str, dict[date, Forecast]] = {name: {} for name in ("xgboost", *challengers)}
+    model = network_model = None
+    for k, (day, outlook) in enumerate(zip(decisions, demand.outlooks(decisions), strict=True)):
+        tell(f"forecasting at decision {k + 1} of {len(decisions)}")
+        if model is None or k % RETRAIN == 0:
+            model = demand.train(day)
+            network_model = demand.sense(day, STEPS) if challengers else None
+        ours = model.predict(*outlook, PATH_LEVELS)
+        forecasts["xgboost"][day] = ours
+        if network_model is not None:
+            sensed = demand.sensed(network_model, ours.keys, day)
+            made = {"lstm": sensed, "blend": blend(ours, sensed)}
+            for name in challengers:
+                forecasts[name][day] = made[name]
+
+    @lru_cache(maxsize=max(2, PATHS_KEPT // (4 * len(nodes) * SAMPLES * demand.horizon)))
+    def paths(name: str, t: int) -> Floats:
+        return paths_of(forecasts[name][days[t]], nodes, seed=t)
+
+    state = opening or assumed_opening(network, past)
+    calendar = phases(demand, past.shape[1], start, periods)
+
+    def run(policy: RegisteredPolicy, forecaster: str = "xgboost") -> SimulationResult:
+        return simulate(
+            network, policy, revealed.astype(np.float64), state.on_the_shelf(), pipeline=state.due, history=past, phase=calendar,
+            forecaster=None if policy.is_legacy else partial(paths, forecaster), order_periods=last, lead_times=lead_times,
+            lead_time_paths=lead_time_paths,
+        )  # fmt: skip
+
+    results = {}
+    for name in policies:
+        tell(f"replaying {name}")
+        results[name] = run(POLICIES[name])
+    settings = _tuned(run, results, network.economics.unmet) if is_tuned else {}
+    best, rivals = choose(results, incumbent if incumbent in results else policies[0], nodes)
+    challenges = {}
+    for name in challengers:
+        tell(f"replaying {DEFAULT} on {name}")
+        results[f"{DEFAULT} on {name}"] = run(POLICIES[DEFAULT], name)
+        challenges[name] = _challenge(name, results, nodes)
+    scores = score_forecasts(forecasts, days, past, revealed.astype(np.float64), nodes, spec)
+    return Replay(nodes, days, results, best, rivals, scores, challenges, settings)
+
+
+def _challenge(name: str, results: dict[str, SimulationResult], nodes: pl.DataFrame) -> PairedDifference:
+    """What our rule costs on a challenger's forecasts less what it costs on XGBoost's, item by item."""
+    ours, blocks = DEFAULT, nodes["item_id"].rank("dense").to_numpy()
+    return paired_difference(f"{ours} on {name}", ours, results[f"{ours} on {name}"].cost, results[ours].cost, blocks=blocks)
+
+
+def _tuned(
+    run: Callable[[RegisteredPolicy], SimulationResult],
+    done: dict[str, SimulationResult],
+    unmet: Unmet,
+) -> dict[str, float]:
+    """By policy, the setting that would have cost least over the replay: the one in use unless another clearly saves."""
+    found = {}
+    for name, judged in done.items():
+        policy = POLICIES.get(name)
+        prior = policy.setting(unmet) if policy else None
+        if policy is None or prior is None:
+            continue
+        replays = {prior: judged} | {setting: run(policy.with_setting(setting)) for setting in policy.settings if setting != prior}
+
+        def replayed(tried: RegisteredPolicy, replays: dict[float, SimulationResult] = replays) -> SimulationResult:
+            return replays[tried.setting(unmet) or 0.0]
+
+        found[name] = tune_policy(policy, replayed, sorted(replays), prior=prior).setting(unmet) or prior
+    return found
+
+
+def score_forecasts(
+    forecasts: dict[str, dict[date, Forecast]], days: list[date], past: Floats, revealed: Floats, nodes: pl.DataFrame, spec: Spec
+) -> pl.DataFrame:
+    """Rolling origins: every decision's forecasts against what came, beside the baselines on the same origins and series.
+
+    Returns method, wape, bias and crps, averaged over the origins whose whole horizon lies inside the replay (none: no rows).
+    """
+    rows = []
+    for day, ours in forecasts["xgboost"].items():
+        first = days.index(day)
+        if first + spec.horizon > len(days):
+            continue
+        node = locate(ours.keys, nodes)
+        actual = revealed[node, first : first + spec.horizon]
+        history = np.concatenate([past[node], revealed[node, :first]], axis=1)
+        made = {forecaster: by_day[day] for forecaster, by_day in forecasts.items()} | {
+            name: baselines.forecast(method, ours.keys, history, day, spec, ours.quantiles) for name, method in BASELINES.items()
+        }
+        rows += [{"method": name, "origin": day, **score(forecast, actual)} for name, forecast in made.items()]
+    if not rows:
+        return pl.DataFrame(schema={"method": pl.String, "wape": pl.Float64, "bias": pl.Float64, "crps": pl.Float64})
+    return pl.DataFrame(rows).group_by("method").agg(pl.col("wape", "bias", "crps").mean()).sort("wape")
+
+
+def choose(results: dict[str, SimulationResult], incumbent: str, nodes: pl.DataFrame) -> tuple[str, dict[str, PairedDifference]]:
+    """The champion rule, item by item: what happens to an item at one location and at another is not independent."""
+    costs = {name: result.cost for name, result in results.items()}
+    return champion(costs, incumbent, blocks=nodes["item_id"].rank("dense").to_numpy())
+
+
+def paths_of(forecast: Forecast, nodes: pl.DataFrame, seed: int) -> Floats:
+    """Sample paths in the order of `nodes`; a distribution centre has no demand of its own."""
+    drawn = forecast.paths(SAMPLES, seed)
+    row = locate(nodes, forecast.keys)
+    out = np.zeros((len(nodes), *drawn.shape[1:]), np.float32)
+    out[row >= 0] = drawn[row[row >= 0]]
+    return out
+
+
+def phases(demand: Demand, past: int, start: date | None = None, periods: int = 0) -> np.ndarray:
+    """The ISO week of every period from the first of history to the end of the horizon: where a seasonal rule finds its factor."""
+    origin = start or demand.timeline.origin
+    count = past + periods + demand.horizon
+    return np.array([demand.timeline.shift(origin, k - past).isocalendar().week for k in range(count)], dtype=np.int64)

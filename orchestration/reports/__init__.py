@@ -1,0 +1,1 @@
+"""What a home knows, drawn: dashboard, charts and the report of a replay."""

@@ -1,0 +1,1 @@
+"""The line in one call, and a past order computed again."""

@@ -1,0 +1,1 @@
+"""Features by HTTP, and rows pushed as they arrive."""
