@@ -33,7 +33,7 @@ import os, signal, sys
 from pathlib import Path
 import dagster as dg
 from orchestration.home import Home
-from orchestration.line import instance_of
+from orchestration.runs.line import instance_of
 
 @dg.op(pool="warehouse_writer")
 def write():

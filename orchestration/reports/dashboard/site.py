@@ -16,7 +16,7 @@ from orchestration.facts.snapshots import PublishError, current
 from orchestration.home import Home, HomeError
 from orchestration.reports.dashboard import write_dashboard
 
-DBT = Path(__file__).resolve().parents[2] / "dbt_project"
+DBT = Path(__file__).resolve().parents[3] / "dbt_project"
 STYLE = """
 :root { color-scheme: light dark; }
 body { font: 15px/1.5 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; max-width: 720px; margin: 48px auto; padding: 0 24px; }
