@@ -186,6 +186,14 @@ POLICIES: dict[str, RegisteredPolicy] = {
 
 #: The rule that decides until a rehearsal says otherwise, and the one forecasters are compared on.
 DEFAULT = QuantileOrderUpTo.name
+
+
+def configured(name: str, setting: object = None) -> RegisteredPolicy:
+    """A policy by its name, with the setting that a rehearsal tuned; as it is where none was, or it has none."""
+    policy = POLICIES[name]
+    return policy.with_setting(setting) if policy.settings and isinstance(setting, float) else policy
+
+
 #: The baselines a company is likely to run today; always shown beside, never chosen silently.
 LEGACY: tuple[str, ...] = tuple(name for name, policy in POLICIES.items() if policy.is_legacy)
 
@@ -198,6 +206,7 @@ __all__ = [
     "RegisteredPolicy",
     "ReorderPointOrderUpTo",
     "Smoothed",
+    "configured",
 ]
 
 

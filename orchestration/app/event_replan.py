@@ -8,33 +8,36 @@ futures, as published and as it is now, so that only what the event changes is c
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import duckdb
 import polars as pl
 
-from models.domain import SERIES, OrderLine, need_key
+from models.domain import SERIES, Floats, OrderLine, need_key
 from models.procurement.documents import CANCELLED, REJECTED, Document
 from models.replenishment.alternatives import Rescue, rescues
-from models.replenishment.constraints import Constraint, less_stock, used
-from models.replenishment.lead_times import believed
+from models.replenishment.constraints import Constraint, used
 from models.replenishment.minimums import SupplierMinimum
-from models.replenishment.ways import Logistics
+from models.replenishment.overrides import Override
+from models.replenishment.plan import Plan
+from models.replenishment.policies import RegisteredPolicy
 from orchestration.app import procurement as procuring
-from orchestration.app.replanning import Planner, State, ordered, rescued
+from orchestration.app.replanning import State, state_of
 from orchestration.app.supply_exceptions import Concern, concerned, concerns, moves
 from orchestration.facts import snapshots
-from orchestration.facts.published import Coming, champion, history, published_forecast
-from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
+from orchestration.facts.planning_inputs import PlanningInputs, read_nodes, read_planning_inputs
+from orchestration.facts.published import Coming, champion, published_forecast
+from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.landing import World
 from orchestration.ledger import ProposalReport
 from orchestration.planning import overrides as overriding
-from orchestration.planning.plan import MINIMUMS, PRICES, ROOM, read_limits, read_logistics, read_service_levels
-from orchestration.planning.replay import SAMPLES, paths_of, read_lead_times
+from orchestration.planning.replay import paths_of
 
+#: An item at a place.
+Pair = tuple[str, str]
 #: Who proposes what a reaction finds.
 REACTION = "reaction"
 
@@ -98,18 +101,69 @@ def _is_news(state: str, happened: Sequence[Concern], last: Mapping[str, object]
     return state != last.get("state") and bool(happened or last.get("occasions"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What the last run planned from, and its forecast drawn as the same sampled futures (N, S, H)."""
+
+    inputs: PlanningInputs
+    paths: Floats
+    policy: RegisteredPolicy
+    overrides: Sequence[Override]
+
+    @classmethod
+    def read(cls, con: duckdb.DuckDBPyConnection, home: Home, world: World, timeline: Timeline) -> Published:
+        """Read the published facts of every planned item and location, as the line reads its warehouse."""
+        forecast = published_forecast(con, home, read_nodes(con), timeline)
+        if forecast.period_starts[0] != timeline.origin:
+            raise ValueError(
+                f"the published forecast begins on {forecast.period_starts[0]}, but the next period "
+                f"is that of {timeline.origin}: run the line first"
+            )
+        horizon = len(forecast.period_starts)
+        unmet = world.economics.unmet if world.economics else "lost"
+        inputs = read_planning_inputs(con, timeline, horizon=horizon, unmet=unmet)
+        return cls(
+            inputs=inputs,
+            paths=paths_of(forecast, inputs.rows, seed=0),
+            policy=champion(con),
+            overrides=overriding.in_force(home, timeline.now_at, timeline.origin),
+        )
+
+    def plan(self) -> Plan:
+        """The plan of everything as it was published: the line's own, to the unit."""
+        return State(inputs=self.inputs, paths=self.paths).plan(self.policy, self.overrides)
+
+    def of_items(self, items: Collection[str], lines: Sequence[Document]) -> Published | None:
+        """What is published of some items, with the room that the others' stock and requisitions leave; None where none is planned.
+
+        lines: the ledger's.
+        """
+        inside = self.inputs.rows["item_id"].is_in(list(items))
+        if not inside.any():
+            return None
+        others = [line for line in lines if line.item_id not in items and line.stage == "requisition"]
+        inputs = self.inputs.of_items(items)
+        minimums = [_still_to_buy(least, others) for least in inputs.minimums]
+        limits = _left(inputs.limits, others, self.inputs.rows)
+        return replace(
+            self,
+            inputs=replace(inputs, limits=limits, minimums=minimums),
+            paths=self.paths[inside.arg_true().to_numpy()],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Picture:
     """What a hurried planner sees of the concerned items: as published, and as the ledger and the stream have it now."""
 
-    planner: Planner
+    policy: RegisteredPolicy
+    overrides: Sequence[Override]
     before: State
     after: State
-    logistics: Logistics
     happened: Sequence[Concern]
-    standing: frozenset[tuple[str, str]]  # pairs with a requisition of an earlier reaction
-    placed: frozenset[tuple[str, str]]  # pairs whose need of this review is ordered already
-    refused: frozenset[tuple[str, str]]  # pairs whose need of this review a person has refused
+    standing: frozenset[Pair]  # pairs with a requisition of an earlier reaction
+    placed: frozenset[Pair]  # pairs whose need of this review is ordered already
+    refused: frozenset[Pair]  # pairs whose need of this review a person has refused
 
     @classmethod
     def read(
@@ -122,53 +176,47 @@ class Picture:
         happened: Sequence[Concern],
     ) -> Picture | None:
         """Read what is published of the concerned items and lay the ledger's present lines over it; None where none is planned."""
-        nodes = con.execute("""
-            select planned.*, coalesce(stock.on_hand, 0.0) as on_hand, coalesce(stock.on_order, 0.0) as on_order
-            from marts.dim_item_locations as planned left join marts.fct_stock_positions as stock using (item_id, location_id)
-            order by role <> 'store', item_id, location_id
-        """).pl()
-        standing = frozenset((x.item_id, x.location_id) for x in lines if x.stage == "requisition" and x.proposer == REACTION)
+        nodes = read_nodes(con)
+        standing = frozenset(
+            (line.item_id, line.location_id) for line in lines if line.stage == "requisition" and line.proposer == REACTION
+        )
         items = concerned(nodes, happened) | {item for item, _ in standing}
-        rows = nodes.filter(pl.col("item_id").is_in(items))
-        if rows.is_empty():
+        asked = Published.read(con, home, world, timeline).of_items(items, lines)
+        if asked is None:
             return None
-        theirs = [line for line in lines if line.item_id in items]
-        others = [line for line in lines if line.item_id not in items and line.stage == "requisition"]
-        forecast = published_forecast(con, home, rows, timeline)
-        first = forecast.period_starts[0]
-        rows = rows.join(con.execute(ROOM).pl(), on="location_id", how="left", maintain_order="left")
-        rows = rows.with_columns(service_level=read_service_levels(con, rows))
-        past = read_lead_times(con, timeline, timeline.origin)
-        believes = believed(rows, past, DAYS_A_PERIOD[timeline.grain], SAMPLES, seed=0) if len(past) else None
-        elsewhere = nodes.filter(~pl.col("item_id").is_in(items))
-        limits = _left(less_stock(read_limits(con), elsewhere), others, nodes)
-        planner = Planner(
-            timeline, champion(con), world.economics.unmet if world.economics else "lost", forecast.period_starts,
-            history(con, rows, timeline, first), believes, limits,
-            [_still_to_buy(name, value, others) for name, value in con.execute(MINIMUMS).fetchall()],
-            overriding.in_force(home, timeline.now_at, timeline.origin), con.execute(PRICES).pl(),
-        )  # fmt: skip
-        paths = paths_of(forecast, rows, seed=0)
-        coming = Coming.read(con, theirs)
-        stocked = rows.with_columns(on_hand=pl.Series(rows["on_hand"].to_numpy().clip(0.0) + coming.moved(rows)))
+        rows = asked.inputs.rows
+        coming = Coming.read(con, [line for line in lines if line.item_id in items], timeline)
+        stock = pl.col("stock") + pl.Series(coming.moved(rows))
+        moved = asked.inputs.with_state(rows.with_columns(stock=stock), asked.inputs.due)
         events = [concern.disruption for concern in happened if concern.disruption]
+        placed, refused = _held(rows, lines, timeline)
         return cls(
-            planner, planner.state(stocked, paths, coming.as_planned), planner.state(stocked, paths, coming.as_it_is(nodes), events),
-            read_logistics(con, timeline), happened, standing, *_held(rows, lines, timeline),
-        )  # fmt: skip
+            policy=asked.policy,
+            overrides=asked.overrides,
+            before=state_of(moved, asked.paths, coming.as_planned),
+            after=state_of(moved, asked.paths, coming.as_it_is(nodes), events),
+            happened=happened,
+            standing=standing,
+            placed=placed,
+            refused=refused,
+        )
 
     @property
     def items(self) -> list[str]:
         return self.after.rows["item_id"].unique().sort().to_list()
 
-    def answer(self) -> tuple[set[tuple[str, str]], list[OrderLine], list[Rescue]]:
+    def planned(self, state: State) -> dict[Pair, OrderLine]:
+        """The orders of a state by item and place."""
+        return _by_pair(state.plan(self.policy, self.overrides).lines)
+
+    def answer(self) -> tuple[set[Pair], list[OrderLine], list[Rescue]]:
         """The pairs that what happened changes, the lines they should have now, and the faster ways among these."""
-        planned, now = (_by_pair(self.planner.plan(state).lines) for state in (self.before, self.after))
+        planned, now = (self.planned(state) for state in (self.before, self.after))
         now = {pair: line for pair, line in now.items() if pair not in self.refused}
-        usual, short = ordered(self.before, planned.values()), ordered(self.after, now.values())
-        found = rescues(self.planner.situation(usual), self.planner.situation(short), short.rows, self.logistics)
+        usual, short = self.before.ordered(planned.values()), self.after.ordered(now.values())
+        found = rescues(usual.situation(), short.situation(), short.rows, short.inputs.logistics)
         if found:
-            again = _by_pair(self.planner.plan(rescued(self.after, found)).lines)
+            again = self.planned(self.after.rescued(found))
             now = {pair: line for pair, line in again.items() if pair not in self.refused}
         changed = {pair for pair in planned.keys() | now.keys() if _units(planned, pair) != _units(now, pair)}
         more = [pair for pair in changed & now.keys() & self.placed if now[pair].quantity > _units(planned, pair)[0]]
@@ -179,7 +227,8 @@ class Picture:
 
     @property
     def review_period(self) -> date:
-        return self.planner.timeline.review_period(self.planner.timeline.origin)
+        timeline = self.after.inputs.timeline
+        return timeline.review_period(timeline.origin)
 
     def _causes(self, item: str, place: str) -> Concern:
         """What moved this item and place first."""
@@ -197,7 +246,7 @@ class Picture:
 
     def _extra(self, rescue: Rescue) -> OrderLine:
         """A faster way as an order of its own, under the occasion it answers."""
-        timeline, row, way = self.planner.timeline, self.after.rows.row(rescue.row, named=True), rescue.way
+        timeline, row, way = self.after.inputs.timeline, self.after.rows.row(rescue.row, named=True), rescue.way
         cause = self._causes(row["item_id"], row["location_id"])
         return OrderLine(
             timeline.world, "purchase" if way.kind == "purchase" else "transfer", row["item_id"], row["location_id"], way.from_id,
@@ -206,9 +255,7 @@ class Picture:
         )  # fmt: skip
 
 
-def _held(
-    rows: pl.DataFrame, lines: Iterable[Document], timeline: Timeline
-) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
+def _held(rows: pl.DataFrame, lines: Iterable[Document], timeline: Timeline) -> tuple[frozenset[Pair], frozenset[Pair]]:
     """The pairs whose usual intent key of this review is held by an order, and by a person's refusal."""
     period, kinds = (
         timeline.review_period(timeline.origin).isoformat(),
@@ -224,22 +271,22 @@ def _held(
     return frozenset(pair for pair, is_refused in held.items() if not is_refused), frozenset(pair for pair, no in held.items() if no)
 
 
-def _by_pair(lines: Iterable[OrderLine]) -> dict[tuple[str, str], OrderLine]:
+def _by_pair(lines: Iterable[OrderLine]) -> dict[Pair, OrderLine]:
     return {(line.item_id, line.location_id): line for line in lines}
 
 
-def _units(lines: Mapping[tuple[str, str], OrderLine], pair: tuple[str, str]) -> tuple[float, date | None]:
+def _units(lines: Mapping[Pair, OrderLine], pair: Pair) -> tuple[float, date | None]:
     line = lines.get(pair)
     return (line.quantity, line.due_on) if line else (0.0, None)
 
 
-def _still_to_buy(supplier: str, least: float, others: Sequence[Document]) -> SupplierMinimum:
+def _still_to_buy(least: SupplierMinimum, others: Sequence[Document]) -> SupplierMinimum:
     """What the requisitions of the other items leave of a supplier's least order value."""
-    bought = sum(line.quantity * line.unit_cost for line in others if line.kind == "purchase" and line.from_id == supplier)
-    return SupplierMinimum(supplier, max(least - bought, 0.0))
+    bought = sum(line.quantity * line.unit_cost for line in others if line.kind == "purchase" and line.from_id == least.from_id)
+    return replace(least, value=max(least.value - bought, 0.0))
 
 
 def _left(limits: Sequence[Constraint], others: Sequence[Document], nodes: pl.DataFrame) -> list[Constraint]:
     """What the requisitions of the other items leave of the limits."""
-    spent = used(limits, others, nodes)
-    return [replace(limit, at_most=max(0.0, limit.at_most - taken)) for limit, taken in zip(limits, spent.tolist(), strict=True)]
+    spent = used(limits, others, nodes).tolist()
+    return [replace(limit, at_most=max(0.0, limit.at_most - taken)) for limit, taken in zip(limits, spent, strict=True)]

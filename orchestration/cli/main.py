@@ -202,13 +202,13 @@ def forecast(
     as_json: AsJson = False,
 ) -> None:
     """Forecast demand as a distribution for every item and location."""
-    from orchestration.planning import plan as planning
+    from orchestration.planning.demand import open_demand
 
     with _clear_errors():
         levels = _levels(quantiles)
         place, _ = _bring_up_to_date(world, data, home, as_of, "facts")
         with place.writing(), show.status(err) as tell:
-            demand = planning.open_demand(place, horizon)
+            demand = open_demand(place, horizon)
             model = demand.train(demand.timeline.origin, tell)
             tell("predicting")
             ahead = demand.predict(model, demand.timeline.origin, levels).to_frame()
@@ -231,17 +231,17 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Replay policies on history: what each would have ordered and cost, knowing only what was known."""
-    from orchestration.planning import plan as planning
+    from orchestration.planning import rehearsal
     from orchestration.reports import replay_report as reports
 
     with _clear_errors():
         first = date.fromisoformat(start)
-        names = tuple(name.strip() for name in policies.split(",")) if policies else planning.REPLAYED
+        names = tuple(name.strip() for name in policies.split(",")) if policies else rehearsal.REPLAYED
         beside = tuple(name.strip() for name in challengers.split(",")) if challengers else ()
-        planning.check_policies(names, beside)
+        rehearsal.check_policies(names, beside)
         place, _ = _bring_up_to_date(world, data, home, None, "facts")
         with place.writing(), show.status(err) as tell:
-            result = planning.replay_world(place, first, periods, orders=orders, policies=names, challengers=beside, progress=tell)
+            result = rehearsal.replay_world(place, first, periods, orders=orders, policies=names, challengers=beside, progress=tell)
         reports.write_replay(result, out)
         _emit(as_json, result.scorecard(), show.scorecard(result.scorecard()))
 

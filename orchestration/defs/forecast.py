@@ -8,7 +8,7 @@ import polars as pl
 from models.domain import QUANTILES
 from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.facts import decisions
-from orchestration.planning.plan import open_demand
+from orchestration.planning.demand import open_demand
 from orchestration.planning.registry import current_model
 from orchestration.reports import charts
 

@@ -6,8 +6,9 @@ import dagster as dg
 
 from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.facts import decisions
-from orchestration.planning.plan import champion_is_current, champions_frame, open_demand
-from orchestration.planning.plan import rehearse as rehearse_candidates
+from orchestration.planning.demand import open_demand
+from orchestration.planning.rehearsal import champion_is_current, champions_frame
+from orchestration.planning.rehearsal import rehearse as rehearse_candidates
 from orchestration.reports import charts
 
 

@@ -9,8 +9,10 @@ from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.expectations import GATES, require_open
 from orchestration.facts import decisions
 from orchestration.ledger import Ledger
-from orchestration.planning.plan import current_policy, lines_of, open_demand, order_frames, plan_orders
+from orchestration.planning.demand import open_demand
+from orchestration.planning.plan import lines_of, order_frames, plan_orders
 from orchestration.planning.registry import current_model
+from orchestration.planning.rehearsal import current_policy
 
 READS = [["decisions", "champions"]] + [
     ["marts", table] for table in ("fct_stock_positions", "fct_open_orders", "fct_constraints", "dim_lanes", "dim_supplier_terms")

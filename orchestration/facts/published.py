@@ -15,13 +15,9 @@ from models.domain import SERIES, Floats
 from models.forecasting.forecast import PATH_LEVELS, Forecast, spread
 from models.forecasting.quantile import DemandModel
 from models.procurement.documents import REFUSED, Document
-from models.replenishment.policies import RegisteredPolicy
+from models.replenishment.policies import RegisteredPolicy, configured
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
-from orchestration.planning.plan import tuned
-
-#: Past demand a legacy policy may look at, in periods.
-HISTORY = 400
 
 
 def champion(con: duckdb.DuckDBPyConnection) -> RegisteredPolicy:
@@ -29,7 +25,7 @@ def champion(con: duckdb.DuckDBPyConnection) -> RegisteredPolicy:
     said = con.execute("select * from decisions.champions where is_champion order by as_of desc limit 1").pl()
     if said.is_empty():
         raise ValueError("no policy has been rehearsed by now; run the line up to rehearse first")
-    return tuned(said["policy"][0], said)
+    return configured(said["policy"][0], said["scale"][0] if "scale" in said.columns else None)
 
 
 def published_forecast(con: duckdb.DuckDBPyConnection, home: Home, rows: pl.DataFrame, timeline: Timeline) -> Forecast:
@@ -71,22 +67,6 @@ def _correlation(kept: Path, horizon: int) -> np.ndarray | None:
     return None if found is None or len(found) != horizon else np.asarray(found)
 
 
-def history(con: duckdb.DuckDBPyConnection, rows: pl.DataFrame, timeline: Timeline, first: date) -> Floats:
-    """(N, T) net demand before the first period planned, NaN where unknown: what a legacy policy works from."""
-    oldest = timeline.shift(first, -HISTORY)
-    said = con.execute(
-        "select item_id, location_id, period_start, quantity from marts.fct_demand where is_current and period_start >= ?", [oldest]
-    ).pl()  # fmt: skip
-    spec, at = timeline.spec(1), {key: row for row, key in enumerate(rows.select(SERIES).iter_rows())}
-    past: Floats = np.full((rows.height, HISTORY), np.nan)
-    offset = int(spec.index(pl.Series([oldest]))[0])
-    columns: Sequence[int] = (spec.index(said["period_start"]) - offset).tolist() if len(said) else []
-    for item, place, quantity, column in zip(said["item_id"], said["location_id"], said["quantity"], columns, strict=True):
-        if (item, place) in at and 0 <= column < HISTORY and quantity is not None:
-            past[at[item, place], int(column)] = quantity
-    return past
-
-
 @dataclass(frozen=True)
 class Coming:
     """Deliveries on their way: as published, as the ledger's lines stand now, and stock the ledger moved since.
@@ -101,12 +81,17 @@ class Coming:
     shifts: Mapping[tuple[str, str], float]
 
     @classmethod
-    def read(cls, con: duckdb.DuckDBPyConnection, lines: Sequence[Document]) -> Coming:
-        """The published open orders of the lines' items; a line the company's systems show counts there, once."""
-        published = con.execute("""
-            select order_id, coalesce(line_id, '') as line_id, origin, item_id, location_id, from_id, quantity,
-                cast(due_at as date) as due_on from marts.fct_open_orders
-        """).pl().with_columns(due_on=pl.col("due_on").fill_null(date.min))  # fmt: skip
+    def read(cls, con: duckdb.DuckDBPyConnection, lines: Sequence[Document], timeline: Timeline) -> Coming:
+        """The published open orders; a line the company's systems show counts there, once."""
+        published = con.execute(
+            """
+            select order_id, coalesce(line_id, '') as line_id, origin, item_id, location_id,
+                from_id, quantity, due_at
+            from marts.fct_open_orders
+            """
+        ).pl()
+        due_on = timeline.local_days(published["due_at"].cast(pl.Datetime)).fill_null(timeline.origin)
+        published = published.with_columns(due_on=due_on)
         known = set(con.execute("select distinct order_id from marts.fct_lead_times").pl()["order_id"])
         received = dict(
             con.execute(

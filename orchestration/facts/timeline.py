@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import duckdb
+import polars as pl
 
 from models.forecasting.inputs import Grain, Spec
 from orchestration.landing.contract.world import WEEKDAYS, World
@@ -83,6 +84,16 @@ class Timeline:
             month = start.year * 12 + start.month - 1 + periods
             return date(month // 12, month % 12 + 1, 1)
         return start + timedelta(days=periods * int(DAYS_A_PERIOD[self.grain]))
+
+    def periods_from(self, start: date, day: date) -> int:
+        """How many whole periods after the one starting at `start` a local day falls, negative before it."""
+        spec = self.spec(1)
+        first, then = spec.index(pl.Series([start, self.period_of(day)]))
+        return int(then - first)
+
+    def local_days(self, moments: pl.Series) -> pl.Series:
+        """The company's business day of every UTC moment, empty where there is none."""
+        return moments.dt.replace_time_zone("UTC").dt.convert_time_zone(self.timezone).dt.date()
 
     def instant(self, day: date) -> datetime:
         """Local midnight at the beginning of a day, in UTC: the cutoff of a decision made there."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import duckdb
 import polars as pl
@@ -19,7 +18,8 @@ from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.forecasting.inputs import DEMAND_FEATURES, ITEM_FEATURES, PRICE_FEATURES
 from models.forecasting.levels import finest_level
 from models.forecasting.quantile import DemandModel, fit
-from orchestration.facts.timeline import UTC, Timeline
+from orchestration.facts.timeline import Timeline
+from orchestration.home import Home
 
 if TYPE_CHECKING:
     from models.forecasting.sensing import SensingModel
@@ -137,13 +137,6 @@ class Demand:
             [start, end],
         ).pl()
 
-    def periods_between(self, start: date, moment: datetime) -> int:
-        """How many whole periods after `start` a moment falls, negative before it."""
-        local = moment.replace(tzinfo=UTC).astimezone(ZoneInfo(self.timeline.timezone)).date()
-        spec = self.timeline.spec(1)
-        first, then = spec.index(pl.Series([start])), spec.index(pl.Series([self.timeline.period_of(local)]))
-        return int(then[0] - first[0])
-
     def _ahead(self, origin: date) -> list[date]:
         return [self.timeline.shift(origin, k) for k in range(-1, self.horizon + 1)]  # events act on the days beside them too
 
@@ -168,3 +161,9 @@ def longest_window(con: duckdb.DuckDBPyConnection) -> int:
         """
     ).fetchone()
     return int(row[0] or 1) if row else 1
+
+
+def open_demand(home: Home, horizon: int | None = None) -> Demand:
+    """The world's demand, read from the home's warehouse, which is closed again on return."""
+    with home.connect(read_only=True) as con:
+        return Demand.open(con, home.warehouse, home.features, horizon)

@@ -8,7 +8,6 @@ from datetime import date
 from functools import lru_cache, partial
 from typing import Any
 
-import duckdb
 import numpy as np
 import polars as pl
 
@@ -18,16 +17,15 @@ from models.forecasting.backtest import score
 from models.forecasting.forecast import PATH_LEVELS, Forecast, blend
 from models.forecasting.inputs import Spec, locate, panels
 from models.replenishment.base_policy import Unmet
-from models.replenishment.legacy import recent_mean
+from models.replenishment.opening import Opening, assumed_opening
 from models.replenishment.policies import DEFAULT, POLICIES, RegisteredPolicy
 from models.twin.network import Network
 from models.twin.scorecard import PairedDifference, champion, paired_difference, scorecard
 from models.twin.simulator import SimulationResult, reveal, simulate
 from models.twin.tuning import tune_policy
-from orchestration.facts.timeline import Timeline
+from orchestration.facts.planning_inputs import SAMPLES, weeks
 from orchestration.planning.demand import Demand
 
-SAMPLES = 200
 #: Bytes of sample paths kept between the policies of a replay; what does not fit is drawn again, the same.
 PATHS_KEPT = 800_000_000
 #: The model is trained anew at every fifth decision of a replay, about monthly for a weekly review.
@@ -41,24 +39,6 @@ CHALLENGERS = ("lstm", "blend")
 STEPS = 300
 #: What the forecasts are shown beside; one season is a week of days, a year of weeks or months.
 BASELINES: dict[str, baselines.Method] = {"seasonal_naive": baselines.seasonal_naive, "moving_average": baselines.moving_average}
-#: History that knows no stock starts every policy alike, with this many review intervals of mean demand on hand and a full pipeline.
-ASSUMED_COVER = 1.4
-
-
-@dataclass(frozen=True)
-class Opening:
-    """The state at a midnight, rows as in `nodes`: units on hand (N,) and open orders (N, K), column k due at period k.
-
-    on_hand is what the records say: below zero where they contradict themselves, NaN where goods moved but nobody ever counted.
-    """
-
-    on_hand: Floats
-    due: Floats
-    is_assumed: bool
-
-    def on_the_shelf(self) -> Floats:
-        """The stock a twin can start from: what cannot be, or is not known, counts as an empty shelf."""
-        return np.nan_to_num(self.on_hand).clip(0.0)
 
 
 @dataclass(frozen=True)
@@ -111,85 +91,6 @@ class Replay:
                 )
             )
         return pl.concat(frames).select("policy", "period_start", *SERIES, "quantity").sort("policy", "period_start", *SERIES)
-
-
-def read_nodes(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """Every planned item and location with its terms and costs, the locations that sell first, then the distribution centres."""
-    return con.execute("select * from marts.dim_item_locations order by role <> 'store', item_id, location_id").pl()
-
-
-#: Stock at an instant: the last count before it and everything that moved since. Item, location, units.
-STOCK_AT = """
-    with counts as (
-        select item_id, location_id, event_at, on_hand from marts.fct_stock
-        where is_current and on_hand is not null and event_at <= $at
-        qualify row_number() over (partition by item_id, location_id order by event_at desc, known_at desc) = 1
-    )
-    select counts.item_id, counts.location_id, any_value(counts.on_hand) + coalesce(sum(moves.delta), 0) as on_hand
-    from counts
-    left join intermediate.int_stock_moved as moves
-        on moves.item_id = counts.item_id and moves.location_id = counts.location_id
-        and moves.event_at >= counts.event_at and moves.event_at < $at
-    group by counts.item_id, counts.location_id
-"""
-#: What moved before an instant: where it did and nobody ever counted, the stock is unknown; where nothing did, there is none.
-MOVED_BY = "select distinct item_id, location_id from intermediate.int_stock_moved where event_at < $at"
-#: Orders placed before an instant and not complete at it; of one that is open to this day, what has not come in.
-OPEN_AT = """
-    select
-        item_id, location_id, coalesce(due_at, received_at) as due_at,
-        sum(quantity - case when received_at is null then received_quantity else 0 end) as quantity
-    from intermediate.int_orders_received
-    where ordered_at < $at and (received_at is null or received_at >= $at)
-    group by all
-"""
-
-#: How long orders took, as known at an instant: one still open then, or not yet reported, took at least so long.
-TOOK_BY = """
-    select
-        kind, from_id, location_id, promised_days, ordered_at,
-        ceil(date_diff('second', ordered_at, least(coalesce(received_at, $at), $at)) / 86400.0) as days,
-        received_at is null or received_at >= $at or known_at > $at as is_open
-    from marts.fct_lead_times where ordered_at < $at order by all
-"""
-
-
-def read_lead_times(con: duckdb.DuckDBPyConnection, timeline: Timeline, day: date) -> pl.DataFrame:
-    """Every past order's lead time in whole days, as known at the midnight beginning `day`: see `models.replenishment.lead_times`."""
-    return con.execute(TOOK_BY, {"at": timeline.cutoff(day).replace(tzinfo=None)}).pl()
-
-
-def read_opening(con: duckdb.DuckDBPyConnection, demand: Demand, nodes: pl.DataFrame, start: date) -> Opening | None:
-    """Stock and open orders at the midnight beginning `start`, or None where the world kept no stock by then."""
-    at = {"at": demand.timeline.cutoff(start).replace(tzinfo=None)}
-    stock = con.execute(STOCK_AT, at).pl()
-    if stock.is_empty():
-        return None
-    moved = con.execute(MOVED_BY, at).pl().with_columns(untouched=pl.lit(float("nan")))
-    state = nodes.select(SERIES).join(stock, on=SERIES, how="left", maintain_order="left")
-    state = state.join(moved, on=SERIES, how="left", maintain_order="left")
-    on_hand = state.select(pl.coalesce("on_hand", "untouched", 0.0)).to_series()
-    orders = con.execute(OPEN_AT, at).pl()
-    node = locate(orders, nodes)  # an order for something no longer planned brings stock to nobody who is replayed
-    due = np.zeros((len(nodes), demand.horizon + 1))
-    for row, (due_at, quantity) in zip(node, orders.select("due_at", "quantity").iter_rows(), strict=True):
-        column = max(0, demand.periods_between(start, due_at)) if due_at else 0
-        if row >= 0:
-            due[row, min(column, demand.horizon)] += quantity
-    return Opening(on_hand.to_numpy(), due, is_assumed=False)
-
-
-def assumed_opening(network: Network, history: Floats) -> Opening:
-    """A start for worlds, or years, without stock records: the same cover for every policy, in proportion to recent demand."""
-    span = max(8, 13 // network.review) * network.review
-    mean = recent_mean(history, span)
-    below = mean.copy()
-    children = np.flatnonzero(network.supplied_from >= 0)
-    np.add.at(below, network.supplied_from[children], mean[children])
-    due = np.zeros((network.size, int(network.lead_time.max(initial=1))))
-    for k in range(0, due.shape[1], network.review):
-        due[:, k] = np.where(k < network.lead_time, np.round(below * network.review), 0.0)
-    return Opening(np.round(below * network.review * ASSUMED_COVER), due, is_assumed=True)
 
 
 def network_of(nodes: pl.DataFrame, review: int, unmet: str) -> Network:
@@ -286,8 +187,8 @@ def replay(
     def paths(name: str, t: int) -> Floats:
         return paths_of(forecasts[name][days[t]], nodes, seed=t)
 
-    state = opening or assumed_opening(network, past)
-    calendar = phases(demand, past.shape[1], start, periods)
+    state = opening or assumed_opening(past, sources=network.supplied_from, lead_time=network.lead_time, review=network.review)
+    calendar = weeks(timeline, start, past.shape[1], periods + demand.horizon)
 
     def run(policy: RegisteredPolicy, forecaster: str = "xgboost") -> SimulationResult:
         return simulate(
@@ -375,10 +276,3 @@ def paths_of(forecast: Forecast, nodes: pl.DataFrame, seed: int) -> Floats:
     out = np.zeros((len(nodes), *drawn.shape[1:]), np.float32)
     out[row >= 0] = drawn[row[row >= 0]]
     return out
-
-
-def phases(demand: Demand, past: int, start: date | None = None, periods: int = 0) -> np.ndarray:
-    """The ISO week of every period from the first of history to the end of the horizon: where a seasonal rule finds its factor."""
-    origin = start or demand.timeline.origin
-    count = past + periods + demand.horizon
-    return np.array([demand.timeline.shift(origin, k - past).isocalendar().week for k in range(count)], dtype=np.int64)

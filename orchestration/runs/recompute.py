@@ -25,7 +25,8 @@ from orchestration.landing import World
 from orchestration.landing.contract import privacy
 from orchestration.landing.load.store import Archive, read_receipts
 from orchestration.planning import overrides as overriding
-from orchestration.planning import plan as planning
+from orchestration.planning.demand import open_demand
+from orchestration.planning.plan import plan_orders
 from orchestration.planning.registry import current_model
 from orchestration.runs.line import run_line, settings
 
@@ -107,14 +108,14 @@ def _plan_anew(home: Home, world: Path, run: Run) -> tuple[dict[str, float], str
     trained = _run(home, _first_run_with(home, run.model))
     with _rebuilt(home, world, run) as place:
         if trained.run_id == run.run_id:
-            current_model(place, planning.open_demand(place))
+            current_model(place, open_demand(place))
         else:  # a model is kept for some reviews: this one learned from what an earlier run knew
             with _rebuilt(home, world, trained) as earlier:
-                current_model(earlier, planning.open_demand(earlier))
+                current_model(earlier, open_demand(earlier))
                 shutil.copytree(earlier.models, place.models, dirs_exist_ok=True)
-        demand = planning.open_demand(place)
+        demand = open_demand(place)
         registered = current_model(place, demand)
-        plan = planning.plan_orders(place, demand, demand.predict(registered.model, demand.timeline.origin), run.policy)
+        plan = plan_orders(place, demand, demand.predict(registered.model, demand.timeline.origin), run.policy)
     return {line.intent_key: line.quantity for line in plan.lines}, registered.name
 
 
@@ -143,7 +144,7 @@ def _rebuilt(home: Home, world: Path, run: Run) -> Iterator[Home]:
         as_of = (local.date() - timedelta(days=1)).isoformat() if is_midnight else None  # else its Now came from the data
         with (place.derived / "run.log").open("w", encoding="utf-8") as log, redirect_stdout(log):
             run_line(place, settings(world, None, place.root, as_of), "rebuild")
-        now = planning.open_demand(place).timeline.now_at
+        now = open_demand(place).timeline.now_at
         if now != run.as_of:
             raise TraceError(f"The archive as run {run.run_id} read it ends at {now}, but it decided as of {run.as_of}.")
         yield place

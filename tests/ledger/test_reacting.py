@@ -66,7 +66,16 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     "shortage_cost": 3.5, "weight_kg": 0.4, "freight_per_unit": 0.1, "category": "kitchen", "is_assumed": False,
                 }
             )  # fmt: skip
-            stock.append({"item_id": item, "location_id": location, "on_hand": float(STOCK[item][location]), "on_order": 0.0})
+            stock.append(
+                {
+                    "item_id": item,
+                    "location_id": location,
+                    "on_hand": float(STOCK[item][location]),
+                    "on_order": 0.0,
+                    "stock_known_at": NOW,
+                    "is_unknown": False,
+                }
+            )
             if not centre:
                 demand = nbinom(4, 4 / (4 + DAILY))
                 levels = [(level, float(demand.ppf(level))) for level in QUANTILES] + [(None, float(DAILY))]
@@ -80,7 +89,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     forecasts = pl.DataFrame(ahead, schema_overrides={"quantile": pl.Float64}).with_columns(run_id=pl.lit("run 1"), as_of=pl.lit(NOW))
     tables = {
         "marts.dim_item_locations": pl.DataFrame(nodes),
-        "marts.dim_items": pl.DataFrame({"item_id": ["mug", "cup"], "category": ["kitchen", "kitchen"], "is_current": [True, True]}),
+        "marts.dim_items": pl.DataFrame({"item_id": ["mug", "cup"], "category": ["kitchen", "kitchen"], "shelf_life_days": [None, None], "is_current": [True, True]}),
         "metrics.kpi_supplier_performance": pl.DataFrame({"supplier_id": ["S1"], "due_lines": [20], "otif_share": [0.9]}),
         "marts.fct_stock_positions": pl.DataFrame(stock),
         "marts.fct_open_orders": pl.DataFrame(orders), "decisions.forecasts": forecasts,

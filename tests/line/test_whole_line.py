@@ -16,11 +16,10 @@ import polars as pl
 import pytest
 
 from models.replenishment.supplier_choice import Buyer
+from orchestration.facts.planning_inputs import PRICES, read_lead_times, read_logistics, read_nodes
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.home.backup import table_hashes
-from orchestration.planning.plan import PRICES, read_logistics
-from orchestration.planning.replay import read_lead_times, read_nodes
 
 pytestmark = [pytest.mark.line, pytest.mark.xdist_group("line")]
 STATIONS = ["land", "transform", "features", "forecast", "rehearse", "replenish", "publish"]
@@ -240,8 +239,10 @@ def test_an_override_changes_the_next_plan_by_what_it_says_and_its_end_brings_th
 
     from orchestration.cli.main import app
     from orchestration.home import Home
-    from orchestration.planning.plan import current_policy, open_demand, order_frames, plan_orders
+    from orchestration.planning.demand import open_demand
+    from orchestration.planning.plan import order_frames, plan_orders
     from orchestration.planning.registry import current_model
+    from orchestration.planning.rehearsal import current_policy
 
     home = Home.open(sample_home)
     demand = open_demand(home)

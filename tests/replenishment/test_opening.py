@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime
-from typing import Any
 
 import duckdb
 import numpy as np
 import polars as pl
 import pytest
 
+from orchestration.facts.planning_inputs import read_past_opening
 from orchestration.facts.timeline import Timeline
-from orchestration.planning.demand import Demand
-from orchestration.planning.replay import read_opening
 
 START = date(2024, 1, 8)
 NODES = pl.DataFrame({"item_id": ["counted", "below", "moved", "new"], "location_id": "A"})
 
 
-def demand() -> Demand:
-    clock = Timeline("tea", "day", "UTC", 1, 7, None, True, datetime(2024, 1, 8))
-    store: Any = None  # nothing is forecast here
-    return Demand(store, clock, NODES, date(2024, 1, 1), horizon=10)
+CLOCK = Timeline("tea", "day", "UTC", 1, 7, None, True, datetime(2024, 1, 8))
 
 
 @pytest.fixture
@@ -44,7 +39,7 @@ def books() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def test_negative_stock_stays_negative_and_what_nobody_ever_counted_is_unknown(books: duckdb.DuckDBPyConnection) -> None:
-    found = read_opening(books, demand(), NODES, START)
+    found = read_past_opening(books, NODES, CLOCK, start=START, horizon=10)
     assert found is not None
     assert found.on_hand[:2].tolist() == [15.0, -4.0]
     assert np.isnan(found.on_hand[2])  # it was sold, so something was there
@@ -53,11 +48,11 @@ def test_negative_stock_stays_negative_and_what_nobody_ever_counted_is_unknown(b
 
 
 def test_of_an_order_in_two_parts_only_the_second_is_on_the_way(books: duckdb.DuckDBPyConnection) -> None:
-    found = read_opening(books, demand(), NODES, START)
+    found = read_past_opening(books, NODES, CLOCK, start=START, horizon=10)
     assert found is not None
     assert found.due.sum() == found.due[0, 2] == 6.0
 
 
 def test_a_world_without_counts_has_no_opening(books: duckdb.DuckDBPyConnection) -> None:
     books.execute("delete from marts.fct_stock")
-    assert read_opening(books, demand(), NODES, START) is None
+    assert read_past_opening(books, NODES, CLOCK, start=START, horizon=10) is None

@@ -10,7 +10,7 @@ import pytest
 from warehouses import Row, at, build, days, make_warehouse, query
 
 from orchestration.facts import decisions
-from orchestration.planning.plan import RISES
+from orchestration.facts.planning_inputs import RISES
 
 
 def count(item: str, location: str, when: str, **more: object) -> Row:

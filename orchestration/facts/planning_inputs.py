@@ -1,0 +1,355 @@
+"""All that a plan is made from, read from the marts: from the warehouse by the line, from the published snapshot between runs.
+
+The same reading in both places is what makes an event replan of unchanged facts the line's own plan, to the unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from models.domain import SERIES, Floats, Integers
+from models.forecasting.inputs import locate
+from models.replenishment.base_policy import Unmet
+from models.replenishment.constraints import Constraint, less_stock
+from models.replenishment.lead_times import believed
+from models.replenishment.minimums import SupplierMinimum
+from models.replenishment.opening import Opening, assumed_opening
+from models.replenishment.situations import sources_of
+from models.replenishment.ways import Logistics, Rise
+from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
+
+#: Sampled futures of every item and location, of demand and of lead times alike.
+SAMPLES = 200
+#: How a planner writes that a budget is for everything.
+ALL_PURCHASES = (None, "all", "purchase", "purchases")
+#: Every planned item and location with its terms and costs, those that sell first, then the distribution centres.
+NODES = "select * from marts.dim_item_locations order by role <> 'store', item_id, location_id"
+#: What a location can hold: the planner's word before the location master's.
+ROOM = """
+    select location_id, coalesce(any_value(said.value), any_value(place.capacity)) as capacity
+    from marts.dim_locations as place
+    left join marts.fct_constraints as said
+        on said.name = 'capacity' and said.is_current and said.scope = place.location_id
+    where place.is_current
+    group by location_id
+"""
+#: What a unit costs from which quantity on, by supplier.
+PRICES = """
+    select item_id, supplier_id as from_id, from_quantity, unit_cost
+    from marts.dim_supplier_terms where is_current and unit_cost is not null order by all
+"""
+#: How long an item keeps.
+KEEPS = """
+    select item_id, cast(shelf_life_days as double) as shelf_life_days
+    from marts.dim_items where is_current
+"""
+#: The least value of a review's purchases that a supplier takes, as the planner wrote it.
+MINIMUMS = """
+    select scope, value from marts.fct_constraints
+    where is_current and name = 'supplier_minimum' order by all
+"""
+#: Prices suppliers have announced for orders of the next review: that of the first step, for which everybody pays at most.
+RISES = """
+    select item_id, supplier_id, unit_cost, cast(valid_from as date) as starts_on
+    from marts.dim_supplier_terms
+    where not is_current and unit_cost is not null and valid_from > $now
+    qualify row_number() over (partition by item_id, supplier_id order by valid_from, from_quantity) = 1
+    order by all
+"""
+#: What is on its way at Now, by the day it is due.
+ON_THE_WAY = "select item_id, location_id, due_at, quantity from marts.fct_open_orders"
+#: Stock at Now; not known where goods moved but nobody ever counted.
+STOCK = "select item_id, location_id, on_hand, stock_known_at, is_unknown from marts.fct_stock_positions"
+#: Stock at an instant: the last count before it and everything that moved since. Item, location, units.
+STOCK_AT = """
+    with counts as (
+        select item_id, location_id, event_at, on_hand from marts.fct_stock
+        where is_current and on_hand is not null and event_at <= $at
+        qualify row_number() over (partition by item_id, location_id order by event_at desc, known_at desc) = 1
+    )
+    select counts.item_id, counts.location_id, any_value(counts.on_hand) + coalesce(sum(moves.delta), 0) as on_hand
+    from counts
+    left join intermediate.int_stock_moved as moves
+        on moves.item_id = counts.item_id and moves.location_id = counts.location_id
+        and moves.event_at >= counts.event_at and moves.event_at < $at
+    group by counts.item_id, counts.location_id
+"""
+#: What moved before an instant: where it did and nobody ever counted, the stock is unknown; where nothing did, there is none.
+MOVED_BY = "select distinct item_id, location_id from intermediate.int_stock_moved where event_at < $at"
+#: Orders placed before an instant and not complete at it; of one that is open to this day, what has not come in.
+OPEN_AT = """
+    select
+        item_id, location_id, coalesce(due_at, received_at) as due_at,
+        sum(quantity - case when received_at is null then received_quantity else 0 end) as quantity
+    from intermediate.int_orders_received
+    where ordered_at < $at and (received_at is null or received_at >= $at)
+    group by all
+"""
+#: How long orders took, as known at an instant: one still open then, or not yet reported, took at least so long.
+TOOK_BY = """
+    select
+        kind, from_id, location_id, promised_days, ordered_at,
+        ceil(date_diff('second', ordered_at, least(coalesce(received_at, $at), $at)) / 86400.0) as days,
+        received_at is null or received_at >= $at or known_at > $at as is_open
+    from marts.fct_lead_times where ordered_at < $at order by all
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanningInputs:
+    """What a plan of one moment is made from, but for the forecast, the policy and the planner's overrides.
+
+    rows: N planned items and locations with terms, costs, on_hand, on_order, capacity, shelf life and promised service level.
+    due: (N, K) units on the way by period due, column 0 the first period planned, whose goods count as on hand. history: (N, T)
+    past demand, NaN unknown. lead_time_paths: (N, S) sampled lead times, None where no order was ever placed; past_lead_times:
+    one row an order so far. phase: (T + H,) ISO week of every period from the first of history on.
+    """
+
+    timeline: Timeline
+    unmet: Unmet
+    rows: pl.DataFrame
+    due: Floats
+    history: Floats
+    lead_time_paths: Integers | None
+    past_lead_times: pl.DataFrame
+    phase: Integers
+    limits: Sequence[Constraint]
+    minimums: Sequence[SupplierMinimum]
+    price_breaks: pl.DataFrame
+    logistics: Logistics
+    is_stock_assumed: bool
+
+    def of_items(self, items: Collection[str]) -> PlanningInputs:
+        """The inputs of some items; the room that the others' stock takes is taken."""
+        inside = self.rows["item_id"].is_in(list(items))
+        keep = inside.arg_true().to_numpy()
+        lead_time_paths = None if self.lead_time_paths is None else self.lead_time_paths[keep]
+        return replace(
+            self,
+            rows=self.rows[keep],
+            due=self.due[keep],
+            history=self.history[keep],
+            lead_time_paths=lead_time_paths,
+            limits=less_stock(self.limits, self.rows.filter(~inside)),
+        )
+
+    def with_state(self, rows: pl.DataFrame, due: Floats) -> PlanningInputs:
+        """The same inputs with other stock, terms or deliveries; what is due in the first period is on hand."""
+        return replace(self, rows=_stocked(rows, due), due=due)
+
+
+def read_planning_inputs(con: duckdb.DuckDBPyConnection, timeline: Timeline, *, horizon: int, unmet: Unmet) -> PlanningInputs:
+    """Read what the next plan is made from, at Now. horizon: periods the forecast covers, at least one."""
+    nodes = read_nodes(con)
+    history = read_history(con, nodes, timeline)
+    opening = read_current_opening(con, nodes, timeline, horizon)
+    if opening is None:  # a world without stock records plans from an assumed start, and says so
+        opening = assumed_opening(
+            history,
+            sources=sources_of(nodes),
+            lead_time=nodes["lead_time_periods"].cast(pl.Int64).fill_null(1).to_numpy(),
+            review=timeline.review,
+        )
+    past = read_lead_times(con, timeline, timeline.origin)
+    rows = _with_promises(con, nodes, timeline).with_columns(stock=pl.Series(opening.on_hand))
+    return PlanningInputs(
+        timeline=timeline,
+        unmet=unmet,
+        rows=_stocked(rows, opening.due),
+        due=opening.due,
+        history=history,
+        lead_time_paths=expected_lead_times(nodes, past, timeline),
+        past_lead_times=past,
+        phase=weeks(timeline, timeline.origin, history.shape[1], horizon),
+        limits=read_limits(con),
+        minimums=[SupplierMinimum(*least) for least in con.execute(MINIMUMS).fetchall()],
+        price_breaks=con.execute(PRICES).pl(),
+        logistics=read_logistics(con, timeline),
+        is_stock_assumed=opening.is_assumed,
+    )
+
+
+def read_nodes(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Every planned item and location with its terms and costs, the locations that sell first, then the distribution centres."""
+    return con.execute(NODES).pl()
+
+
+def read_history(con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: Timeline) -> Floats:
+    """(N, T) net demand of every closed period before the first one planned, NaN where unknown."""
+    first = timeline.origin
+    demand = con.execute(
+        """
+        select item_id, location_id, period_start, quantity from marts.fct_demand
+        where is_current and period_start < ?
+        """,
+        [first],
+    ).pl()
+    if demand.is_empty():
+        return np.zeros((nodes.height, 0))
+    spec = timeline.spec(1)
+    index = spec.index(demand["period_start"])
+    oldest, end = int(index.min()), int(spec.index(pl.Series([first]))[0])
+    past: Floats = np.full((nodes.height, end - oldest), np.nan)
+    row = locate(demand.select(SERIES), nodes)
+    values = demand["quantity"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    known = row >= 0
+    past[row[known], index[known] - oldest] = values[known]
+    return past
+
+
+def read_current_opening(con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: Timeline, horizon: int) -> Opening | None:
+    """Stock and open orders at Now, or None where the world keeps no stock records."""
+    stock = nodes.select(SERIES).join(con.execute(STOCK).pl(), on=SERIES, how="left", maintain_order="left")
+    if stock["stock_known_at"].null_count() == len(stock):
+        return None
+    unknown = pl.when(pl.col("is_unknown")).then(float("nan")).otherwise("on_hand")
+    on_hand = stock.select(unknown.fill_null(0.0)).to_series().to_numpy()
+    coming = con.execute(ON_THE_WAY).pl()
+    due = due_by_period(coming, nodes, timeline, start=timeline.origin, horizon=horizon)
+    return Opening(on_hand, due, is_assumed=False)
+
+
+def read_past_opening(
+    con: duckdb.DuckDBPyConnection,
+    nodes: pl.DataFrame,
+    timeline: Timeline,
+    *,
+    start: date,
+    horizon: int,
+) -> Opening | None:
+    """Stock and open orders at the midnight beginning a past day, or None where the world kept no stock by then.
+
+    A replay starts from it; at Now it says the same as read_current_opening.
+    """
+    at = {"at": timeline.cutoff(start).replace(tzinfo=None)}
+    stock = con.execute(STOCK_AT, at).pl()
+    if stock.is_empty():
+        return None
+    moved = con.execute(MOVED_BY, at).pl().with_columns(untouched=pl.lit(float("nan")))
+    state = nodes.select(SERIES).join(stock, on=SERIES, how="left", maintain_order="left")
+    state = state.join(moved, on=SERIES, how="left", maintain_order="left")
+    on_hand = state.select(pl.coalesce("on_hand", "untouched", 0.0)).to_series()
+    coming = con.execute(OPEN_AT, at).pl()
+    due = due_by_period(coming, nodes, timeline, start=start, horizon=horizon)
+    return Opening(on_hand.to_numpy(), due, is_assumed=False)
+
+
+def due_by_period(orders: pl.DataFrame, nodes: pl.DataFrame, timeline: Timeline, *, start: date, horizon: int) -> Floats:
+    """(N, horizon + 1) units on the way by the period they are due in; what is overdue or undated comes in the first.
+
+    orders: item_id, location_id, quantity and due_at (UTC moments) or due_on (local days). An order for something no longer
+    planned brings stock to nobody here.
+    """
+    if "due_on" not in orders.columns:
+        moments = orders["due_at"].cast(pl.Datetime)
+        orders = orders.with_columns(due_on=timeline.local_days(moments))
+    due = np.zeros((len(nodes), horizon + 1))
+    rows = locate(orders, nodes)
+    for row, day, quantity in zip(rows, orders["due_on"], orders["quantity"], strict=True):
+        column = max(0, timeline.periods_from(start, day)) if day else 0
+        if row >= 0:
+            due[row, min(column, horizon)] += quantity
+    return due
+
+
+def read_lead_times(con: duckdb.DuckDBPyConnection, timeline: Timeline, day: date) -> pl.DataFrame:
+    """Every past order's lead time in whole days, as known at the midnight beginning `day`: see models.replenishment.lead_times."""
+    return con.execute(TOOK_BY, {"at": timeline.cutoff(day).replace(tzinfo=None)}).pl()
+
+
+def expected_lead_times(nodes: pl.DataFrame, past: pl.DataFrame, timeline: Timeline) -> Integers | None:
+    """(N, S) sampled lead times from the orders known so far; None, that is the promise, where none was ever placed."""
+    days = DAYS_A_PERIOD[timeline.grain]
+    return believed(nodes, past, days, SAMPLES, seed=0) if len(past) else None
+
+
+def read_limits(con: duckdb.DuckDBPyConnection) -> list[Constraint]:
+    """The planner's limits on what is ordered now.
+
+    budget: money for all purchases of a review, or for one supplier's. capacity: units a location can hold, of which what is
+    there and on the way takes its part. truck_kg: what one delivery to a location may weigh. Service levels are not limits but
+    targets.
+    """
+    found = con.execute("select name, scope, value from marts.fct_constraints where is_current order by all").fetchall()
+    limits = []
+    for name, scope, value in found:
+        place = {"location_id": scope}
+        if name.startswith("budget"):
+            is_all = scope in ALL_PURCHASES
+            whose = name if is_all else f"{name} of {scope}"
+            limits.append(Constraint(whose, value, "value", {} if is_all else {"from_id": scope}))
+        elif name == "capacity":
+            limits.append(Constraint(f"capacity of {scope}", value, "units", place, counts_stock=True))
+        elif name == "truck_kg":
+            limits.append(Constraint(f"truck to {scope}", value, "weight_kg", place))
+    return limits
+
+
+def read_service_levels(con: duckdb.DuckDBPyConnection, rows: pl.DataFrame) -> pl.Series:
+    """The service level promised for each row, empty where none is: the item's, else the location's, the category's, everybody's."""
+    said: dict[Any, Any] = dict(
+        con.execute(
+            """
+            select scope, value from marts.fct_constraints
+            where is_current and name = 'service_level'
+            """
+        ).fetchall()
+    )
+    everybody = pl.Series(["all"] * len(rows), dtype=pl.String)
+    words = (rows["item_id"], rows["location_id"], rows["category"], everybody)
+    return pl.select(
+        pl.coalesce(word.cast(pl.String).replace_strict(said, default=None, return_dtype=pl.Float64) for word in words)
+    ).to_series()
+
+
+def read_logistics(con: duckdb.DuckDBPyConnection, timeline: Timeline) -> Logistics:
+    """How goods can travel and be bought now: quoted lanes, suppliers' terms, prices announced, and the planner's duty_share.
+
+    duty_share: of price and freight, for one supplier or for all. A price rises within reach if no later review can still order
+    at the old one.
+    """
+    lanes = con.execute("select * from marts.dim_lanes where is_current order by all").pl()
+    terms = con.execute("select * from marts.dim_supplier_terms where is_current order by all").pl()
+    duty = con.execute(
+        """
+        select scope, value from marts.fct_constraints where is_current and name = 'duty_share'
+        """
+    ).fetchall()
+    following = timeline.shift(timeline.origin, timeline.review)
+    announced = con.execute(RISES, {"now": timeline.now_at}).fetchall()
+    rises = {(item, supplier): Rise(cost, starts_on) for item, supplier, cost, starts_on in announced if starts_on <= following}
+    return Logistics.of(lanes, terms, DAYS_A_PERIOD[timeline.grain], dict(duty), rises)
+
+
+def weeks(timeline: Timeline, first: date, past: int, ahead: int) -> Integers:
+    """The ISO week of every period from `past` before the first planned to `ahead` after: where a seasonal rule finds its factor."""
+    days = (timeline.shift(first, k - past) for k in range(past + ahead))
+    return np.array([day.isocalendar().week for day in days], dtype=np.int64)
+
+
+def _with_promises(con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
+    """The rows with what a place can hold, how long goods keep there, and the service level promised."""
+    rows = nodes.join(con.execute(ROOM).pl(), on="location_id", how="left", maintain_order="left")
+    rows = rows.join(con.execute(KEEPS).pl(), on="item_id", how="left", maintain_order="left")
+    periods = (pl.col("shelf_life_days") / DAYS_A_PERIOD[timeline.grain]).floor()
+    return rows.with_columns(service_level=read_service_levels(con, rows), shelf_life_periods=periods)
+
+
+def _stocked(rows: pl.DataFrame, due: Floats) -> pl.DataFrame:
+    """The rows with what arrives in the first period on hand and the rest on order; `stock` is what the records say.
+
+    What arrives today counts as stock, but cannot hide a record that contradicts itself.
+    """
+    stock = rows["stock"].fill_null(np.nan).to_numpy()
+    on_hand = np.where(stock >= 0, stock + due[:, 0], stock)
+    return rows.with_columns(
+        on_hand=pl.Series(on_hand).fill_nan(None),
+        on_order=pl.Series(due[:, 1:].sum(axis=1), dtype=pl.Float64),
+    )

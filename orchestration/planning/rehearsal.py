@@ -1,0 +1,127 @@
+"""Which policy decides now: the candidates are replayed over the newest weeks whose outcome is known, and one is champion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
+
+import polars as pl
+
+from models.domain import SERIES
+from models.replenishment.lead_times import experienced
+from models.replenishment.policies import DEFAULT, POLICIES, RegisteredPolicy, configured
+from models.twin.scorecard import paired_difference
+from orchestration.facts import decisions
+from orchestration.facts.planning_inputs import expected_lead_times, read_lead_times, read_nodes, read_past_opening
+from orchestration.facts.timeline import DAYS_A_PERIOD
+from orchestration.home import Home
+from orchestration.planning.demand import Demand
+from orchestration.planning.replay import CANDIDATES, CHALLENGERS, INCUMBENT, Replay, replay
+
+#: A rehearsal covers at least this many decision windows (lead time + review), so that every order's effect is seen several times.
+WINDOWS = 3
+#: What `replay` compares by default: ours, and the rules most companies run.
+REPLAYED = (DEFAULT, "moving_average_cover", "eoq_reorder_point", "periodic_review", "min_max")
+
+
+def deciding(home: Home, demand: Demand, name: str) -> RegisteredPolicy:
+    """The policy of this name with the setting the last rehearsal tuned for the decisions after it, if it tuned one."""
+    last = decisions.latest(home.decisions, "champions", demand.timeline.now_at)
+    judged = None if last is None or "scale" not in last.columns else last.filter(policy=name)
+    return configured(name, None if judged is None else judged["scale"].max())
+
+
+def is_due(last: datetime, demand: Demand) -> bool:
+    """Whether a review interval has passed since, or time was turned back: champions are renewed less often than plans."""
+    return not timedelta(0) <= demand.timeline.now_at - last < timedelta(days=demand.timeline.review_days)
+
+
+def champion_is_current(home: Home, demand: Demand) -> pl.DataFrame | None:
+    """The last rehearsal, if it is of this review period; None when it is time to rehearse again."""
+    last = decisions.latest(home.decisions, "champions", demand.timeline.now_at)
+    return None if last is None or is_due(last["as_of"][0], demand) else last
+
+
+def current_policy(home: Home, demand: Demand) -> str:
+    """The champion that decides now. Raises ValueError before the first rehearsal."""
+    last = decisions.latest(home.decisions, "champions", demand.timeline.now_at)
+    if last is None:
+        raise ValueError("no policy has been rehearsed by now; run the line up to rehearse first")
+    return str(last.filter("is_champion")["policy"].item())
+
+
+def rehearse(home: Home, demand: Demand, progress: Callable[[str], None] | None = None) -> Replay:
+    """Replay the candidates over the newest weeks whose outcome is known; the incumbent is the last champion.
+
+    Ours is judged with its prior scale; the scale tuned on these weeks serves the plans that come after them.
+    """
+    timeline = demand.timeline
+    periods = -(-WINDOWS * demand.horizon // timeline.review) * timeline.review
+    with home.connect(read_only=True) as con:
+        history = con.execute("select max(period_start) from marts.fct_demand").fetchone()
+        start = timeline.shift(history[0], 1 - periods) if history else timeline.origin
+    result = replay_world(home, start, periods, orders=None, policies=CANDIDATES, is_tuned=True, progress=progress)
+    is_first = decisions.latest(home.decisions, "champions", timeline.now_at) is None
+    return result.judged_against(INCUMBENT if is_first else current_policy(home, demand))
+
+
+def champions_frame(result: Replay, run_id: str, as_of: datetime) -> pl.DataFrame:
+    """The rehearsal as decisions: every policy's cost, its paired difference to the champion, and which one decides now."""
+    blocks = result.nodes["item_id"].rank("dense").to_numpy()
+    rows = []
+    for name, simulated in result.results.items():
+        against = paired_difference(name, result.champion, simulated.cost, result.results[result.champion].cost, blocks=blocks)
+        rows.append(
+            {
+                "run_id": run_id, "as_of": as_of, "policy": name, "holding_cost": float(simulated.holding.sum()),
+                "shortage_cost": float(simulated.shortage.sum()), "total_cost": float(simulated.cost.sum()),
+                "mean_difference": against.difference, "lower": against.lower, "upper": against.upper,
+                "is_champion": name == result.champion, "scale": result.settings.get(name),
+            }
+        )  # fmt: skip
+    return pl.DataFrame(rows)
+
+
+def replay_world(
+    home: Home,
+    start: date,
+    periods: int,
+    *,
+    orders: int | None,
+    policies: Sequence[str],
+    is_tuned: bool = False,
+    challengers: Sequence[str] = (),
+    progress: Callable[[str], None] | None = None,
+) -> Replay:
+    """Replay from the real state at the midnight beginning `start`, on the demand that history has since revealed."""
+    with home.connect(read_only=True) as con:
+        demand = Demand.open(con, home.warehouse, home.features).known_by(con, start)
+        nodes = read_nodes(con).join(demand.items(), on="item_id", how="semi", maintain_order="left")
+        nodes = nodes.filter((pl.col("role") != "store") | _is_in(demand.series))
+        opening = read_past_opening(con, nodes, demand.timeline, start=start, horizon=demand.horizon)
+        truth = demand.truth(con, start, periods)
+        known = read_lead_times(con, demand.timeline, start)
+        revealed = read_lead_times(con, demand.timeline, demand.timeline.origin)
+        unmet = con.execute("select unmet from raw.world").fetchone()
+    incumbent = next((name for name in policies if POLICIES[name].is_legacy), policies[0])
+    days = [demand.timeline.shift(start, k) for k in range(periods)]
+    return replay(
+        demand, nodes, truth, start, periods, unmet=unmet[0] if unmet and unmet[0] else "lost", opening=opening, orders=orders,
+        policies=policies, incumbent=incumbent, lead_time_paths=expected_lead_times(nodes, known, demand.timeline),
+        lead_times=experienced(nodes, revealed, days, DAYS_A_PERIOD[demand.timeline.grain]) if len(revealed) else None, is_tuned=is_tuned,
+        challengers=challengers, progress=progress,
+    )  # fmt: skip
+
+
+def _is_in(series: pl.DataFrame) -> pl.Expr:
+    return pl.struct(SERIES).is_in(series.select(pl.struct(SERIES).alias("series"))["series"].implode())
+
+
+def check_policies(names: Sequence[str], challengers: Sequence[str] = ()) -> None:
+    """Refuse a policy or a challenger nobody has written, naming those there are, and a challenger where our rule is not replayed."""
+    for kind, asked, there in (("policy", names, sorted(POLICIES)), ("challenger", challengers, CHALLENGERS)):
+        for name in asked:
+            if name not in there:
+                raise ValueError(f"there is no {kind} '{name}'; there are {', '.join(there)}")
+    if challengers and DEFAULT not in names:
+        raise ValueError(f"a challenger's forecasts are decided on by {DEFAULT}: name it among --policies too")
