@@ -89,7 +89,14 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     forecasts = pl.DataFrame(ahead, schema_overrides={"quantile": pl.Float64}).with_columns(run_id=pl.lit("run 1"), as_of=pl.lit(NOW))
     tables = {
         "marts.dim_item_locations": pl.DataFrame(nodes),
-        "marts.dim_items": pl.DataFrame({"item_id": ["mug", "cup"], "category": ["kitchen", "kitchen"], "shelf_life_days": [None, None], "is_current": [True, True]}),
+        "marts.dim_items": pl.DataFrame(
+            {
+                "item_id": ["mug", "cup"],
+                "category": ["kitchen", "kitchen"],
+                "shelf_life_days": [None, None],
+                "is_current": [True, True],
+            }
+        ),
         "metrics.kpi_supplier_performance": pl.DataFrame({"supplier_id": ["S1"], "due_lines": [20], "otif_share": [0.9]}),
         "marts.fct_stock_positions": pl.DataFrame(stock),
         "marts.fct_open_orders": pl.DataFrame(orders), "decisions.forecasts": forecasts,
