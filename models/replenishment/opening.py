@@ -29,9 +29,7 @@ class Opening:
         return np.nan_to_num(self.on_hand).clip(0.0)
 
 
-def assumed_opening(
-    history: Floats, *, sources: Integers, lead_time: Integers, review: int
-) -> Opening:
+def assumed_opening(history: Floats, *, sources: Integers, lead_time: Integers, review: int) -> Opening:
     """A start for worlds, or years, without stock records: the same cover for every row, in proportion to recent demand.
 
     history: (N, T) demand, NaN unknown. sources: (N,) the row that ships, -1 a supplier; a centre covers what it feeds.
