@@ -1,58 +1,164 @@
-"""The network the twin simulates: items at locations, who supplies whom, how long it takes and what it costs."""
+"""The network the twin simulates: nodes that hold stock, lanes that bring it, what both cost."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from models.domain import Economics, Floats, Integers
-from models.replenishment.echelon import check_tree
+from models.replenishment.echelon import Echelons
+
+
+def _none() -> Floats:
+    return np.zeros(0)
+
+
+def _nowhere() -> Integers:
+    return np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class Network:
-    """Items at locations as nodes 0 .. N-1, each supplied by another node or by a supplier who never runs out.
+    """Items at locations as nodes 0 .. N-1 and the lanes 0 .. E-1 that supply them, any number of
+    levels deep.
 
-    supplied_from: (N,) index of the shipping node, -1 for a supplier; two levels. lead_time: (N,) planned whole periods from
-    order (or transfer) to stock. economics: per node; order_cost is booked on every order line. review: periods between
-    decisions. moq, order_multiple: (N,) units (multiple 1 = whole units, 0 = any quantity). freight_per_unit: (N,) money a unit
-    shipped to the node; shown, never part of what a policy is judged by.
+    By lane, (E,): supplied_from, the shipping node, -1 for a supplier who never runs out; to, the
+    node it leads to (left out, lane i leads to node i: a tree); share, the part of a node's need
+    that comes this way (left out where each node has one lane; sums to 1 at every node); lead_time,
+    planned whole periods from order to stock; moq, order_multiple: units (multiple 1 = whole units,
+    0 = any quantity); freight_per_unit: money a unit shipped, shown and never part of what a policy
+    is judged by. By node, (N,): economics; its order_cost is booked on every order line. review:
+    periods between decisions. Raises ValueError for sizes that do not fit, for nodes without a lane
+    and for nodes that supply themselves in a circle.
     """
 
     lead_time: Integers
     economics: Economics
-    supplied_from: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    supplied_from: Integers = field(default_factory=_nowhere)
     review: int = 1
-    moq: Floats = field(default_factory=lambda: np.zeros(0))
-    order_multiple: Floats = field(default_factory=lambda: np.zeros(0))
-    freight_per_unit: Floats = field(default_factory=lambda: np.zeros(0))
+    moq: Floats = field(default_factory=_none)
+    order_multiple: Floats = field(default_factory=_none)
+    freight_per_unit: Floats = field(default_factory=_none)
+    to: Integers = field(default_factory=_nowhere)
+    share: Floats = field(default_factory=_none)
 
     def __post_init__(self) -> None:
-        count = self.lead_time.size
-        for name, default in (("supplied_from", -1), ("moq", 0.0), ("order_multiple", 1.0), ("freight_per_unit", 0.0)):
+        self._check_economics()
+        defaults = {"supplied_from": -1, "moq": 0.0, "order_multiple": 1.0, "freight_per_unit": 0.0}
+        lanes = self.lead_time.size
+        if self.to.size == 0:
+            if lanes != self.size:
+                raise ValueError(
+                    f"network: lead_time has {lanes} entries for {self.size} nodes of"
+                    " economics.holding; say where each lane leads with `to`"
+                )
+            object.__setattr__(self, "to", np.arange(lanes))
+        for name, default in (defaults | {"share": 1.0, "to": 0}).items():
             given = getattr(self, name)
             if given.size == 0:
-                object.__setattr__(self, name, np.full(count, default))
-            elif given.size != count:
-                raise ValueError(f"network: {name} has {given.size} entries for {count} nodes")
+                object.__setattr__(self, name, np.full(lanes, default))
+            elif given.size != lanes:
+                raise ValueError(f"network: {name} has {given.size} entries for {lanes} lanes")
+        if self.review < 1 or (lanes and self.lead_time.min() < 0):
+            raise ValueError("network: review must be at least one period and no lead time negative")
+        self._check_lanes()
+        _ = self.echelons  # refuses a circle
+
+    def _check_economics(self) -> None:
+        count = self.size
         for name in ("holding", "shortage", "unit_cost", "order_cost"):
             values = getattr(self.economics, name)
             if values.shape != (count,):
                 raise ValueError(f"network: economics.{name} has shape {values.shape} for {count} nodes")
             if not (np.isfinite(values) & (values >= 0)).all():
                 raise ValueError(f"network: economics.{name} must be a finite number, 0 or more, at every node")
-        if self.review < 1 or (count and self.lead_time.min() < 0):
-            raise ValueError("network: review must be at least one period and no lead time negative")
-        check_tree(self.supplied_from)
+
+    def _check_lanes(self) -> None:
+        if self.to.size and not (self.to.min() >= 0 and self.to.max() < self.size):
+            raise ValueError(f"network: a lane leads to node {self.to.max()}, of only {self.size} nodes")
+        if not (np.isfinite(self.share) & (self.share >= 0)).all():
+            raise ValueError("network: share must be a finite number, 0 or more, on every lane")
+        total = np.bincount(self.to, weights=self.share, minlength=self.size)
+        odd = np.flatnonzero(np.abs(total - 1.0) > 1e-9)
+        if odd.size and not (self.to == odd[0]).any():
+            raise ValueError(f"network: no lane leads to node {odd[0]}")
+        if odd.size:
+            raise ValueError(f"network: the shares of the lanes to node {odd[0]} add up to {total[odd[0]]:g}")
 
     @property
     def size(self) -> int:
-        return int(self.lead_time.size)
+        """The number of nodes, N."""
+        return int(self.economics.holding.size)
 
-    @property
+    @cached_property
+    def is_tree(self) -> bool:
+        """True where lane i leads to node i: one source a node."""
+        return bool(self.to.size == self.size and (self.to == np.arange(self.size)).all())
+
+    @cached_property
     def is_parent(self) -> np.ndarray:
         """True at nodes that ship to other nodes, shape (N,)."""
         flags = np.zeros(self.size, dtype=bool)
         flags[self.supplied_from[self.supplied_from >= 0]] = True
         return flags
+
+    @cached_property
+    def echelons(self) -> Echelons:
+        """Who is downstream of whom, by share."""
+        return Echelons(self.supplied_from, self.to, self.share, nodes=self.size)
+
+    @cached_property
+    def turns(self) -> list[tuple[Integers, Integers]]:
+        """The lanes in turns, with the nodes they lead to: no node twice in one turn, so that
+        indexed sums need no ufunc.at.
+        """
+        order = np.argsort(self.to, kind="stable")
+        starts = np.flatnonzero(np.r_[True, np.diff(self.to[order]) != 0])
+        turn = np.arange(order.size) - np.repeat(starts, np.diff(np.r_[starts, order.size]))
+        lanes = [np.sort(order[turn == k]) for k in range(int(turn.max(initial=-1)) + 1)]
+        return [(lane, self.to[lane]) for lane in lanes]
+
+    def by_node(self, values: Floats) -> Floats:
+        """Values of lanes, (E, ...) added up by the node they lead to, (N, ...)."""
+        if self.is_tree:
+            return values
+        lanes = np.arange(self.to.size)
+        return csr_array((np.ones(lanes.size), (self.to, lanes)), shape=(self.size, lanes.size)) @ values
+
+    def longest_by_node(self, values: Integers) -> Integers:
+        """The greatest of a node's lanes that have a share, (N, ...) of (E, ...): what its last
+        goods wait for.
+        """
+        if self.is_tree:
+            return values
+        longest = np.zeros((self.size, *values.shape[1:]), dtype=values.dtype)
+        for lanes, nodes in self.turns:
+            used = self.share[lanes] > 0
+            longest[nodes[used]] = np.maximum(longest[nodes[used]], values[lanes[used]])
+        return longest
+
+    def where_single(self, values: Floats) -> Floats:
+        """Values of lanes as a node's policy sees them, (N,): its lane's, or 0 where it has several
+        and each is rounded alone.
+        """
+        if self.is_tree:
+            return values
+        single = np.bincount(self.to, minlength=self.size) == 1
+        return np.where(single, self.by_node(values), 0.0)
+
+    @cached_property
+    def shares_by_turn(self) -> list[tuple[Integers, Integers, Floats]]:
+        """By turn its lanes, their nodes and the share of the node's need that lanes up to and with
+        this one bring.
+        """
+        given = np.zeros(self.size)
+        remaining = np.bincount(self.to, minlength=self.size)
+        parts = []
+        for lanes, nodes in self.turns:
+            given[nodes] += self.share[lanes]
+            remaining[nodes] -= 1
+            parts.append((lanes, nodes, np.where(remaining[nodes] == 0, 1.0, given[nodes])))
+        return parts

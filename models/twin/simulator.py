@@ -1,84 +1,172 @@
-"""The one physics of the house: what stock, orders and costs become of a policy when demand is revealed period by period.
+"""The one physics of the house: what stock, orders and costs become of a policy when demand is
+revealed period by period.
 
-Planning's rehearsal, replay of history, scenarios and learning all step through this loop, in the order of the clock contract
-(models/domain.py): receive, decide, sell, book. Nothing here is random; chance enters as arrays (demand, lead times), so two
-policies given the same arrays meet the same luck.
+Planning's rehearsal, replay of history, scenarios and learning all step through this loop, in the
+order of the clock contract (models/domain.py): receive, decide, sell, book. Nothing here is random;
+chance enters as arrays (demand, lead times), so two policies given the same arrays meet the same
+luck. State is kept time-major, (T, N), one contiguous row a period; what callers see are its
+transposes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from models.domain import Floats, Integers, Policy, Situation
-from models.replenishment.echelon import echelon_view
-from models.replenishment.orders import allocate, feasible
+from models.domain import Economics, Floats, Integers, Policy, Situation
+from models.replenishment.orders import Lots, Sharing
 from models.replenishment.projection import within_reach
 from models.twin.network import Network
 from models.twin.pipeline import Pipeline
 
-#: Makes the forecast for the decision of period t: sample paths (N, S, H) of t .. t + H - 1 from what is known by then, or None.
+#: Makes the forecast for the decision of period t from what is known by then: sample paths (N, S, H)
+#: of t .. t + H - 1, or None.
 Forecaster = Callable[[int], Floats | None]
+#: What can be recorded period by period.
+BOOKS = ("requested", "shipped", "received", "lost", "on_hand", "on_order", "owed")
+#: What is always added up over the periods, as costs follow from it; lines are orders with units.
+SUMS = ("shipped", "lines", "lost", "on_hand", "owed")
 
 
 @dataclass(frozen=True)
 class SimulationResult:
-    """What happened: units and money by node and period, each of shape (N, T).
+    """What happened: units and money by node and period, each of shape (N, T); requested, shipped
+    and freight by lane, (E, T).
 
-    requested: feasible quantities the policy asked for. shipped: what was sent (less, where a distribution centre was short).
-    received: arrivals. sold: demand met from stock. lost: demand not met in its period. on_hand: stock at the end of the period.
-    on_order: units on the way at the end. owed: units owed to customers at the end (backlog). initial_stock: (N,) units on hand
-    and on the way before the first period. holding, shortage, ordering: cost booked, in the world's currency; freight: what moving
-    the goods cost, for information, as every policy pays it on every unit it sells and the margin lost with a sale is net of it.
+    requested: feasible quantities the policy asked for. shipped: what was sent (less, where a
+    shipping node was short). received: arrivals. sold: demand met from stock. lost: demand not met
+    in its period. on_hand: stock at the end of the period. on_order: units on the way at the end.
+    owed: units owed to customers at the end (backlog). initial_stock: (N,) units on hand and on the
+    way before the first period. holding, shortage, ordering: cost booked, in the world's currency;
+    freight: what moving the goods cost, for information, as every policy pays it on every unit it
+    sells and the margin lost with a sale is net of it.
+
+    books: the recorded ones, (T, N) or (T, E). sums: over all periods, (N,) or (E,), recorded or
+    not. Asking for a book that was not recorded raises ValueError.
     """
 
     network: Network
     demand: Floats
-    requested: Floats
-    shipped: Floats
-    received: Floats
-    sold: Floats
-    lost: Floats
-    on_hand: Floats
-    on_order: Floats
-    owed: Floats
     initial_stock: Floats
-    holding: Floats
-    shortage: Floats
-    ordering: Floats
-    freight: Floats
+    books: Mapping[str, Floats]
+    sums: Mapping[str, Floats]
+
+    def _book(self, name: str) -> Floats:
+        if name not in self.books:
+            raise ValueError(f"{name} was not recorded: name it in simulate(record=...)")
+        return self.books[name].T
 
     @property
+    def requested(self) -> Floats:
+        """Units asked for by lane, (E, T)."""
+        return self._book("requested")
+
+    @property
+    def shipped(self) -> Floats:
+        """Units sent by lane, (E, T)."""
+        return self._book("shipped")
+
+    @property
+    def received(self) -> Floats:
+        """Units that arrived, (N, T)."""
+        return self._book("received")
+
+    @property
+    def lost(self) -> Floats:
+        """Units of demand not met in their period, (N, T)."""
+        return self._book("lost")
+
+    @property
+    def on_hand(self) -> Floats:
+        """Units in stock at the end of the period, (N, T)."""
+        return self._book("on_hand")
+
+    @property
+    def on_order(self) -> Floats:
+        """Units on the way at the end of the period, (N, T)."""
+        return self._book("on_order")
+
+    @property
+    def owed(self) -> Floats:
+        """Units owed to customers at the end of the period, (N, T)."""
+        return self._book("owed")
+
+    @cached_property
+    def sold(self) -> Floats:
+        """Units of demand met from stock in their own period, (N, T)."""
+        return self.demand - self.lost
+
+    @cached_property
+    def holding(self) -> Floats:
+        """Cost of the stock left at the end of each period, (N, T)."""
+        return self.network.economics.holding[:, None] * self.on_hand
+
+    @cached_property
+    def shortage(self) -> Floats:
+        """Cost of the units lost, or owed at the end of each period, (N, T)."""
+        return self.network.economics.shortage[:, None] * self._book(self._unmet)
+
+    @cached_property
+    def ordering(self) -> Floats:
+        """Fixed cost of the order lines of each period, (N, T)."""
+        lines = self.network.by_node((self.shipped > 0).astype(np.float64))
+        return self.network.economics.order_cost[:, None] * lines
+
+    @cached_property
+    def freight(self) -> Floats:
+        """Money paid for moving the goods, by lane, (E, T)."""
+        return self.network.freight_per_unit[:, None] * self.shipped
+
+    @cached_property
     def cost(self) -> Floats:
         """The costs a policy is judged by, shape (N, T): all but freight."""
         return self.holding + self.shortage + self.ordering
 
     @property
+    def total_cost(self) -> Floats:
+        """The costs a policy is judged by over all periods, (N,); known whatever was recorded."""
+        economics = self.network.economics
+        return (
+            economics.holding * self.sums["on_hand"]
+            + economics.shortage * self.sums[self._unmet]
+            + economics.order_cost * self.network.by_node(self.sums["lines"])
+        )
+
+    @property
+    def _unmet(self) -> str:
+        return "owed" if self.network.economics.unmet == "backlog" else "lost"
+
+    @property
     def fill_rate(self) -> float:
         """The share of demand met from stock in its own period; 1 where there was no demand."""
         asked = float(self.demand.sum())
-        return float(self.sold.sum()) / asked if asked > 0 else 1.0
+        return (asked - float(self.sums["lost"].sum())) / asked if asked > 0 else 1.0
 
     @property
     def purchase_value(self) -> Floats:
-        """Cash committed to suppliers by period, shape (T,): units bought times unit cost; transfers cost no cash."""
-        bought = np.where((self.network.supplied_from < 0)[:, None], self.shipped, 0.0)
-        return (bought * self.network.economics.unit_cost[:, None]).sum(axis=0)
+        """Cash committed to suppliers by period, shape (T,): units bought times unit cost;
+        transfers cost no cash.
+        """
+        network = self.network
+        bought = np.where((network.supplied_from < 0)[:, None], self.shipped, 0.0)
+        return (bought * network.economics.unit_cost[network.to][:, None]).sum(axis=0)
 
     def bullwhip(self, nodes: Integers | np.ndarray) -> float:
-        """How much more orders vary than the demand they serve: variance of orders over variance of demand, summed over nodes.
+        """How much more orders vary than the demand they serve: variance of orders over variance of
+        demand, summed over nodes.
 
-        A distribution centre's demand is its locations'. Both are added up by review interval first; nan where demand is constant.
+        A shipping node's demand is that of all below it. Both are added up by review interval
+        first; nan where demand is constant.
         """
-        below = self.demand.copy()
-        children = np.flatnonzero(self.network.supplied_from >= 0)
-        np.add.at(below, self.network.supplied_from[children], self.demand[children])
+        below = self.network.echelons.demand(self.demand)
         review = self.network.review
         whole = below.shape[1] // review * review
         orders, served = (
-            part[nodes, :whole].reshape(-1, whole // review, review).sum(axis=2).var(axis=1).sum() for part in (self.requested, below)
+            part[nodes, :whole].reshape(-1, whole // review, review).sum(axis=2).var(axis=1).sum()
+            for part in (self.network.by_node(self.requested), below)
         )
         return float(orders / served) if served > 0 else float("nan")
 
@@ -96,102 +184,257 @@ def simulate(
     lead_time_paths: Integers | None = None,
     phase: Integers | None = None,
     order_periods: int | None = None,
+    record: Collection[str] = BOOKS,
 ) -> SimulationResult:
     """Let a policy run the stock through known demand and book what it costs.
 
-    demand: (N, T) units, no NaN (`reveal` says how unknown periods are to be read). on_hand: (N,) before period 0's receipts.
-    pipeline: (N, K) open orders, column k due at the start of period k. history: (N, T0) demand before period 0, NaN where
-    unknown. forecaster: sample paths by period; a distribution centre's own row is its direct demand, its locations' is added
-    here. lead_times: (N, T) the lead time an order of period t really takes; left out, the planned one. lead_time_paths: (N, S)
-    what the policy believes about them. phase: (T0 + T + H,) position in the year of every period from the first of history on.
-    order_periods: decisions are made in the first so many periods only. Raises ValueError for NaN or negative demand and for
-    shapes that do not fit.
+    demand: (N, T) units, no NaN (`reveal` says how unknown periods are to be read); the transpose
+    of a contiguous (T, N) array is not copied. on_hand: (N,) before period 0's receipts. pipeline:
+    (E, K) open orders by lane, column k due at the start of period k. history: (N, T0) demand
+    before period 0, NaN where unknown. forecaster: sample paths by period; a shipping node's own
+    row is its direct demand, what is asked downstream is added here. lead_times: (E, T) the lead
+    time an order of period t really takes; left out, the planned one. lead_time_paths: (E, S) what
+    the policy believes about them. phase: (T0 + T + H,) position in the year of every period from
+    the first of history on. order_periods: decisions are made in the first so many periods only.
+    record: the books to keep by period (BOOKS); sums and costs over all periods are always kept.
+    Raises ValueError for NaN or negative demand, for shapes that do not fit and for books that do
+    not exist.
     """
-    count, periods = demand.shape
-    _check(network, demand, on_hand, pipeline=pipeline, history=history, lead_times=lead_times)
-    past = np.zeros((count, 0)) if history is None else history
-    seen_demand = np.concatenate([past, demand], axis=1)
-    first = past.shape[1]
-    actual = np.repeat(network.lead_time[:, None], periods, axis=1) if lead_times is None else lead_times
-    open_columns = 0 if pipeline is None else pipeline.shape[1]
-    on_way = Pipeline(
-        count,
-        max(int(actual.max(initial=0)), open_columns),
-        max(int(network.lead_time.max(initial=0)), open_columns),
-        is_certain=lead_times is None,
+    _check(
+        network,
+        demand,
+        on_hand,
+        by_lane={"pipeline": pipeline, "lead_times": lead_times},
+        history=history,
+        record=record,
     )
-    if pipeline is not None:
-        on_way.load(pipeline)
-    stock, owed = on_hand.astype(np.float64), np.zeros(count)
-    initial_stock = stock + on_way.total()
-    book = {name: np.zeros((count, periods)) for name in _BOOKS}
-    sources = network.supplied_from
-    children = np.flatnonzero(sources >= 0)
-    economics = network.economics
-    is_backlog = economics.unmet == "backlog"
-
+    run = _Run(network, demand, on_hand, pipeline, lead_times, record)
+    sight = _Sight(network, run.demand, history, forecaster, lead_time_paths, phase)
+    periods = demand.shape[1]
+    last = periods if order_periods is None else min(periods, order_periods)
     for t in range(periods):
-        # 1 receive what is due
-        arrived = on_way.advance()
-        stock += arrived
-        book["received"][:, t] = arrived
+        run.receive(t)
+        if t < last and t % network.review == 0:
+            view = sight.view(t, run.stock, run.on_way.seen(), run.owed)
+            run.order(t, *_decide(network, policy, view, run.stock, run.lots, run.sharing))
+        run.sell(t)
+        run.book(t)
+    return SimulationResult(network, demand, run.initial_stock, run.kept, run.totals())
 
-        # 2 observe and decide
-        if t % network.review == 0 and (order_periods is None or t < order_periods):
-            situation = Situation(
+
+def _decide(
+    network: Network,
+    policy: Policy,
+    view: Situation,
+    stock: Floats,
+    lots: list[Lots],
+    sharing: Sharing,
+) -> tuple[Floats, Floats]:
+    """Step 2: what is asked of each lane and what is sent on it, (E,) each.
+
+    view: what the policy sees, a shipping node as its echelon. stock: (N,) units each node can
+    ship. lots: by turn of the network's lanes. A node's need is split over its lanes by share, each
+    lane rounded up to what it can bring, so that a later lane only brings what the lanes before it
+    left open.
+    """
+    wanted = policy.order(view)
+    if network.is_tree:
+        requested = lots[0].round_up(wanted)
+    else:
+        requested, given = np.zeros(network.to.size), np.zeros(network.size)
+        for lot, (lanes, nodes, share) in zip(lots, network.shares_by_turn, strict=True):
+            requested[lanes] = lot.round_up(np.maximum(wanted[nodes] * share - given[nodes], 0.0))
+            given[nodes] += requested[lanes]
+    return requested, sharing.share_out(requested, stock)
+
+
+class _Run:
+    """The state of one simulation and the four steps of a period; receive, order, sell and book
+    change it in place.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        demand: Floats,
+        on_hand: Floats,
+        pipeline: Floats | None,
+        lead_times: Integers | None,
+        record: Collection[str],
+    ) -> None:
+        count, periods = network.size, demand.shape[1]
+        self.network, self.demand = network, np.ascontiguousarray(demand.T)
+        self.stock, self.owed = on_hand.astype(np.float64), np.zeros(count)
+        self.is_backlog = network.economics.unmet == "backlog"
+        self.has_fixed_cost = bool(network.economics.order_cost.any())
+        self.sharing = Sharing(network.supplied_from, network.order_multiple)
+        self.lots = [Lots(network.moq[lanes], network.order_multiple[lanes]) for lanes, _ in network.turns]
+        actual = None if lead_times is None else np.ascontiguousarray(lead_times.T)
+        due = np.zeros((count, 0)) if pipeline is None else network.by_node(pipeline)
+        longest = network.lead_time if actual is None else actual
+        self.on_way = Pipeline(network, max(int(longest.max(initial=0)), due.shape[1]), actual)
+        self.on_way.load(due)
+        self.initial_stock = self.stock + due.sum(axis=1)
+        lanes = network.to.size
+        size = {"requested": lanes, "shipped": lanes, "lines": lanes}
+        self.kept = {name: np.zeros((periods, size.get(name, count))) for name in BOOKS if name in record}
+        self.sums = {name: np.zeros(size.get(name, count)) for name in SUMS if name not in self.kept}
+        self._sold, self._lost = np.empty(count), np.empty(count)
+
+    def receive(self, t: int) -> None:
+        """Step 1: what is due comes in."""
+        arrived = self.on_way.advance()
+        self.stock += arrived
+        if "received" in self.kept:
+            self.kept["received"][t] = arrived
+
+    def order(self, t: int, requested: Floats, shipped: Floats) -> None:
+        """The end of step 2: goods leave their sources and start on their lanes."""
+        if self.sharing.sources.size:
+            self.stock[self.sharing.sources] -= self.sharing.leaving(shipped)
+        at_once = self.on_way.send(shipped)
+        if at_once is not None:
+            here = self.network.by_node(at_once)
+            self.stock += here
+            if "received" in self.kept:
+                self.kept["received"][t] += here
+        if "requested" in self.kept:
+            self.kept["requested"][t] = requested
+        self._note("shipped", t, shipped)
+        if self.has_fixed_cost:
+            self.sums["lines"] += shipped > 0
+
+    def sell(self, t: int) -> None:
+        """Step 3: demand happens; under backlog what is owed is served first."""
+        if self.is_backlog:
+            served = np.minimum(self.stock, self.owed)
+            self.stock -= served
+            self.owed -= served
+        np.minimum(self.stock, self.demand[t], out=self._sold)
+        np.subtract(self.demand[t], self._sold, out=self._lost)
+        self.stock -= self._sold
+        if self.is_backlog:
+            self.owed += self._lost
+
+    def book(self, t: int) -> None:
+        """Step 4: the end stock and what was lost or is owed, from which costs follow."""
+        self._note("lost", t, self._lost)
+        self._note("on_hand", t, self.stock)
+        if self.is_backlog:
+            self._note("owed", t, self.owed)
+        if "on_order" in self.kept:
+            self.kept["on_order"][t] = self.on_way.total()
+
+    def totals(self) -> dict[str, Floats]:
+        """All sums over the periods, by name."""
+        added = {name: book.sum(axis=0) for name, book in self.kept.items() if name in SUMS}
+        return self.sums | added
+
+    def _note(self, name: str, t: int, values: Floats) -> None:
+        if name in self.kept:
+            self.kept[name][t] = values
+        else:
+            self.sums[name] += values
+
+
+class _Sight:
+    """What policies see: all that does not change is worked out once, with every shipping node
+    lifted to its echelon.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        demand: Floats,
+        history: Floats | None,
+        forecaster: Forecaster | None,
+        lead_time_paths: Integers | None,
+        phase: Integers | None,
+    ) -> None:
+        self.echelons, self.forecaster = network.echelons, forecaster
+        self.has_parents = bool(self.echelons.parents.size)
+        past = np.zeros((0, network.size)) if history is None else history.T
+        self.first = self.lifted = len(past)
+        self.own = np.concatenate([past, demand]) if self.first else demand
+        # What usual demand stands for an unknown one changes with time: then history is lifted anew
+        # at every decision.
+        self.lifts_anew = bool(self.has_parents and np.isnan(past).any())
+        self.seen = self.own
+        if self.has_parents and not self.lifts_anew:
+            self.seen = np.empty(self.own.shape)
+            self.seen[: self.first] = self.echelons.history(past.T).T
+        nothing = np.zeros((0, 0), dtype=np.int64)
+        # Where all below a parent cost the same, so does their mean, whatever they sell.
+        self.economics: Economics | None = network.economics
+        if self.has_parents:
+            shortage = self.echelons.equal_shortage(network.economics.shortage)
+            self.economics = None if shortage is None else replace(network.economics, shortage=shortage)
+        self.usual = Situation(
+            on_hand=np.zeros(network.size),
+            pipeline=np.zeros((network.size, 0)),
+            history=self.own[:0].T,
+            paths=None,
+            lead_time=self._to_shelves(network, network.lead_time),
+            review=network.review,
+            economics=network.economics,
+            lead_time_paths=nothing if lead_time_paths is None else self._to_shelves(network, lead_time_paths),
+            phase=np.zeros(0, dtype=np.int64) if phase is None else phase,
+            moq=network.where_single(network.moq),
+            order_multiple=network.where_single(network.order_multiple),
+        )
+
+    def _to_shelves(self, network: Network, lead_time: Integers) -> Integers:
+        return network.longest_by_node(lead_time) + self.echelons.way_down(lead_time)
+
+    def view(self, t: int, stock: Floats, pipeline: Floats, owed: Floats) -> Situation:
+        """The situation at step 2 of period t; its arrays are the simulator's own and hold until
+        the policy has answered.
+        """
+        until = self.first + t
+        paths = self.forecaster(t) if self.forecaster else None
+        economics = self.economics or self._economics(until, paths)
+        history = self.own[:until].T
+        if self.has_parents:
+            history = self._history(until)
+            stock = self.echelons.stock(stock, stock + pipeline.sum(axis=1) - owed)
+            paths = None if paths is None else self.echelons.paths(paths)
+        return within_reach(
+            replace(
+                self.usual,
                 on_hand=stock,
-                pipeline=on_way.seen(),
-                history=seen_demand[:, : first + t],
-                paths=forecaster(t) if forecaster else None,
-                lead_time=network.lead_time,
-                review=network.review,
-                economics=economics,
+                pipeline=pipeline,
+                history=history,
+                paths=paths,
                 backlog=owed,
-                lead_time_paths=lead_time_paths if lead_time_paths is not None else np.zeros((0, 0), dtype=np.int64),
-                phase=phase if phase is not None else np.zeros(0, dtype=np.int64),
-                moq=network.moq,
-                order_multiple=network.order_multiple,
+                economics=economics,
             )
-            wanted = policy.order(within_reach(echelon_view(situation, sources)))
-            requested = feasible(wanted, network.moq, network.order_multiple)
-            shipped = allocate(requested, sources, stock, network.order_multiple)
-            np.subtract.at(stock, sources[children], shipped[children])
-            at_once = actual[:, t] == 0
-            stock += np.where(at_once, shipped, 0.0)
-            book["received"][:, t] += np.where(at_once, shipped, 0.0)
-            on_way.add(np.where(at_once, 0.0, shipped), actual[:, t], network.lead_time)
-            book["requested"][:, t], book["shipped"][:, t] = requested, shipped
-            book["ordering"][:, t] = economics.order_cost * (shipped > 0)
-            book["freight"][:, t] = network.freight_per_unit * shipped
+        )
 
-        # 3 demand happens; under backlog what is owed is served first
-        served = np.minimum(stock, owed)
-        stock, owed = stock - served, owed - served
-        sold = np.minimum(stock, demand[:, t])
-        lost = demand[:, t] - sold
-        stock = stock - sold
-        if is_backlog:
-            owed = owed + lost
+    def _economics(self, until: int, paths: Floats | None) -> Economics:
+        economics = self.usual.economics
+        shortage = self.echelons.shortage(economics.shortage, self.own[:until].T, paths)
+        return replace(economics, shortage=shortage)
 
-        # 4 cost is booked on the end stock and on lost or late units
-        book["sold"][:, t], book["lost"][:, t] = sold, lost
-        book["on_hand"][:, t], book["on_order"][:, t], book["owed"][:, t] = stock, on_way.total(), owed
-        book["holding"][:, t] = economics.holding * stock
-        book["shortage"][:, t] = economics.shortage * (owed if is_backlog else lost)
-    return SimulationResult(network=network, demand=demand, initial_stock=initial_stock, **book)
-
-
-_BOOKS = (
-    "requested", "shipped", "received", "sold", "lost", "on_hand", "on_order", "owed", "holding", "shortage", "ordering", "freight",
-)  # fmt: skip
+    def _history(self, until: int) -> Floats:
+        """Demand of all periods before `until`, (N, until), parents' with all that was sold below
+        them.
+        """
+        if self.lifts_anew:
+            return self.echelons.history(self.own[:until].T)
+        for period in range(self.lifted, until):
+            self.seen[period] = self.echelons.demand(self.own[period])
+        self.lifted = until
+        return self.seen[:until].T
 
 
 def reveal(recorded: Floats, *, unknown: str = "recorded", latent: Floats | None = None) -> Floats:
-    """Read history's unknown periods openly before a replay: as what was sold, or as what is believed to have been asked for.
+    """Read history's unknown periods openly before a replay: as what was sold, or as what is
+    believed to have been asked for.
 
-    recorded: (N, T) units sold, NaN where even that is missing (counted as 0). unknown: "recorded" takes sales as demand, which
-    is too kind to policies that stock little; "latent" takes `latent` (N, T) wherever it is above the recorded figure. Raises
-    ValueError for another word, or "latent" without an estimate.
+    recorded: (N, T) units sold, NaN where even that is missing (counted as 0). unknown: "recorded"
+    takes sales as demand, which is too kind to policies that stock little; "latent" takes `latent`
+    (N, T) wherever it is above the recorded figure. Raises ValueError for another word, or "latent"
+    without an estimate.
     """
     sold = np.nan_to_num(recorded, nan=0.0)
     if unknown == "recorded":
@@ -201,15 +444,30 @@ def reveal(recorded: Floats, *, unknown: str = "recorded", latent: Floats | None
     raise ValueError(f"unknown demand can be read as 'recorded' or as 'latent' with an estimate, not as {unknown!r}")
 
 
-def _check(network: Network, demand: Floats, on_hand: Floats, **optional: Floats | Integers | None) -> None:
-    for name, given in {"demand": demand, "on_hand": on_hand, **optional}.items():
+def _check(
+    network: Network,
+    demand: Floats,
+    on_hand: Floats,
+    *,
+    by_lane: Mapping[str, Floats | Integers | None],
+    history: Floats | None,
+    record: Collection[str],
+) -> None:
+    unknown = sorted(set(record) - set(BOOKS))
+    if unknown:
+        raise ValueError(f"simulate: no book is called {', '.join(unknown)}; there are {', '.join(BOOKS)}")
+    for name, given in {"demand": demand, "on_hand": on_hand, "history": history}.items():
         if given is not None and given.shape[0] != network.size:
             raise ValueError(f"simulate: {name} has {given.shape[0]} rows for {network.size} nodes")
-    lead_times = optional.get("lead_times")
+    for name, values in by_lane.items():
+        if values is not None and values.shape[0] != network.to.size:
+            raise ValueError(f"simulate: {name} has {values.shape[0]} rows for {network.to.size} lanes")
+    lead_times = by_lane["lead_times"]
     if lead_times is not None and lead_times.shape[1] != demand.shape[1]:
         raise ValueError(f"simulate: lead_times covers {lead_times.shape[1]} periods, demand {demand.shape[1]}")
-    if np.isnan(demand).any():
+    lowest = demand.min(initial=0)  # NaN where any is
+    if np.isnan(lowest):
         row, period = np.argwhere(np.isnan(demand))[0]
         raise ValueError(f"simulate: demand of node {row} in period {period} is unknown; say with reveal() how to read it")
-    if (demand < 0).any() or (on_hand < 0).any():
+    if lowest < 0 or (on_hand < 0).any():
         raise ValueError("simulate: demand and stock on hand must not be negative")

@@ -37,6 +37,7 @@ BENCHMARKS = {
     "replay-uci": ("Replay in money: UCI", ["bench_replay.py", "uci", "--plot", "tests/benchmarks/replay.png"]),
     "challengers": ("Challengers in money: VN2", ["bench_replay.py", "challengers"]),
     "replay-speed": ("Speed of plan and replay", ["bench_replay.py", "speed"]),
+    "simulator": ("Speed of the simulator beside a plain loop", ["bench_simulator.py"]),
     "procurement": ("Procurement", ["bench_procurement.py"]),
     "publish": ("Publish and readers", ["bench_publish.py", "--readers", "16", "--publishes", "100", "--rows", "100000"]),
 }

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.domain import Economics, Situation
-from models.replenishment.echelon import check_tree, echelon_view
+from models.replenishment.echelon import Echelons, echelon_view
 from models.replenishment.legacy import MovingAverageCover, seasonal_factors
 from models.replenishment.orders import smallest_order
 from models.replenishment.policies import LEGACY, POLICIES, PRIOR_SCALE, CappedBaseStock, QuantileOrderUpTo, Smoothed
@@ -197,9 +197,31 @@ def test_a_distribution_centre_sees_the_sum_of_its_locations_and_their_stock() -
     assert now.on_hand[0] != view.on_hand[0] and (view.on_hand[1:] == now.on_hand[1:]).all()
 
 
-def test_three_levels_are_refused_by_naming_the_node() -> None:
-    with pytest.raises(ValueError, match="node 2 is supplied by node 1"):
-        check_tree(np.array([-1, 0, 1]))
+def test_goods_that_go_round_in_a_circle_are_refused_by_naming_the_nodes() -> None:
+    with pytest.raises(ValueError, match=r"circle: node\(s\) 1, 2 supply themselves"):
+        Echelons(np.array([-1, 2, 1, 0]))
+    with pytest.raises(ValueError, match=r"circle: node\(s\) 1 supply"):
+        Echelons(np.array([-1, 1]))
+    with pytest.raises(ValueError, match="points at node 7"):
+        Echelons(np.array([-1, 7]))
+
+
+def test_an_echelon_of_three_levels_counts_every_unit_below_once() -> None:
+    now = replace(situation(1, count=4, lead=1), lead_time=np.array([5, 3, 1, 2]), paths=np.ones((4, 80, 12)))
+    view = echelon_view(now, np.array([-1, 0, 1, 1]))
+    assert view.lead_time.tolist() == [5 + 3 + 2, 3 + 2, 1, 2]
+    position = now.position
+    assert view.on_hand[0] == now.on_hand[0] + position[1:].sum()
+    assert view.on_hand[1] == now.on_hand[1] + position[2:].sum()
+    assert view.paths is not None and view.paths[:, 0, 0].tolist() == [4, 3, 1, 1]
+    assert view.history[1] == pytest.approx(now.history[1:].sum(axis=0))
+
+
+def test_a_node_with_two_sources_burdens_each_with_its_share() -> None:
+    # Two plants (0, 1) supply a shop (2) in the ratio 3 to 1.
+    echelons = Echelons(np.array([-1, -1, 0, 1]), np.array([0, 1, 2, 2]), np.array([1, 1, 0.75, 0.25]), nodes=3)
+    assert echelons.stock(np.zeros(3), np.array([0.0, 0.0, 8.0])).tolist() == [6.0, 2.0, 0.0]
+    assert echelons.way_down(np.array([9, 9, 4, 2])).tolist() == [4, 2, 0]
 
 
 def test_a_promised_service_level_raises_the_order_until_it_is_kept_and_says_so() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -84,7 +85,7 @@ def test_the_card_holds_the_books_figures_and_can_be_written_as_json() -> None:
 def test_orders_that_follow_demand_have_a_bullwhip_of_one() -> None:
     result = replayed()["min_max"]
     assert result.bullwhip(np.ones(20, dtype=bool)) > 1
-    copied = SimulationResult(**{**result.__dict__, "requested": result.demand})
+    copied = replace(result, books={**result.books, "requested": result.demand.T})
     assert copied.bullwhip(np.ones(20, dtype=bool)) == pytest.approx(1.0)
 
 

@@ -199,9 +199,13 @@ def test_unknown_demand_is_refused_until_it_is_said_how_to_read_it() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"moq": np.zeros(2)}, "moq has 2 entries for 1 nodes"),
+        ({"moq": np.zeros(2)}, "moq has 2 entries for 1 lanes"),
         ({"review": 0}, "review must be at least one period"),
-        ({"economics": economics(2)}, "economics.holding has shape"),
+        ({"economics": economics(2)}, "no lane leads to node 1"),
+        ({"to": np.array([1])}, "a lane leads to node 1, of only 1 nodes"),
+        ({"to": np.array([0, 0])}, "to has 2 entries for 1 lanes"),
+        ({"share": np.array([0.4])}, r"shares of the lanes to node 0 add up to 0\.4"),
+        ({"supplied_from": np.array([0])}, "circle"),
         ({"economics": economics(1, h=-1.0)}, "economics.holding must be a finite number"),
         ({"supplied_from": np.array([4])}, "only 1 nodes"),
     ],
