@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from feast import Entity, FeatureService, FeatureView, Field, ValueType
+from feast import Entity, FeatureService, FeatureView, Field, Project, ValueType
 from feast.types import Bool, FeastType, Float32, Int64, String, UnixTimestamp
 
 from feature_repo.sources import WarehouseSource
 
 PLANNING, PURCHASING = "demand-planning", "purchasing"
+
+project = Project(name="stockhouse", description="what Stockhouse's models may know, and as of when")
 
 
 def _entity(name: str, key: str, description: str, kind: ValueType = ValueType.STRING) -> Entity:
@@ -191,17 +193,21 @@ VIEWS = [
 #: demand_v1 keeps the features its models learnt; the trend is for people and for the decision.
 TREND = ["demand_trend"]
 DEMAND_V1 = [feature.name for feature in demand_stats.features if feature.name not in TREND]
-SERVICES = [
-    FeatureService(name=name, features=[*views], description=description, owner=owner)
-    for name, views, description, owner in (
-        ("demand_v1", [demand_stats[DEMAND_V1], item_attributes, price_now], "what the demand model knows at its cutoff", PLANNING),
-        ("plans_v1", [plan_at_target], "what is planned for a day in the horizon", PLANNING),
-        ("labels_v1", [demand_observed], "what the demand model learns", PLANNING),
-        (
-            "replenishment_v1",
-            [stock_now, stock_position_now, demand_stats[TREND], supplier_lead_times, region_signals, location_signals],
-            "what a replenishment decision looks at besides the forecast", PURCHASING,
-        ),
-        ("lanes_v1", [lane_terms], "how long goods are on their way, and what that costs", PURCHASING),
-    )
-]  # fmt: skip
+
+
+def _service(name: str, views: list[FeatureView], description: str, owner: str = PLANNING) -> FeatureService:
+    return FeatureService(name=name, features=[*views], description=description, owner=owner)
+
+
+# Feast's own command line reads module-level names alone: a service without one would be deleted by `feast apply`.
+demand_v1 = _service("demand_v1", [demand_stats[DEMAND_V1], item_attributes, price_now], "what the demand model knows at its cutoff")
+plans_v1 = _service("plans_v1", [plan_at_target], "what is planned for a day in the horizon")
+labels_v1 = _service("labels_v1", [demand_observed], "what the demand model learns")
+replenishment_v1 = _service(
+    "replenishment_v1",
+    [stock_now, stock_position_now, demand_stats[TREND], supplier_lead_times, region_signals, location_signals],
+    "what a replenishment decision looks at besides the forecast",
+    PURCHASING,
+)
+lanes_v1 = _service("lanes_v1", [lane_terms], "how long goods are on their way, and what that costs", PURCHASING)
+SERVICES = [demand_v1, plans_v1, labels_v1, replenishment_v1, lanes_v1]

@@ -8,19 +8,18 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import polars as pl
-from feast import FeatureStore, Project, RepoConfig
+from feast import FeatureStore, RepoConfig
 from feast.errors import FeatureServiceNotFoundException
 from feast.repo_config import RegistryConfig
 from feast.types import Bool, FeastType, Float32, Int64, String
 
-from feature_repo.features import ENTITIES, SERVICES, VIEWS
+from feature_repo.features import ENTITIES, SERVICES, VIEWS, project
 from feature_repo.offline_store import WarehouseOfflineStoreConfig
 from feature_repo.online import delete_entity, materialize_online, push
 from feature_repo.online_offer import OnlineOffer, check_keys
 
 __all__ = ["delete_entity", "materialize_online", "online_frame", "online_settings", "open_store", "push", "training_frame"]
 
-PROJECT = "stockhouse"
 NOW = "SELECT now_at FROM raw.world"
 POLARS: dict[FeastType, type[pl.DataType]] = {Float32: pl.Float32, Int64: pl.Int64, String: pl.String, Bool: pl.Boolean}
 
@@ -32,6 +31,7 @@ def open_store(warehouse: Path, features_dir: Path, online: dict[str, Any] | Non
     online store settings, such as {"type": "redis", "connection_string": "localhost:6379"}; None is what the environment's
     STOCKHOUSE_ONLINE_URL says (see `online_settings`), or else SQLite in features_dir.
     """
+    warehouse, features_dir = warehouse.resolve(), features_dir.resolve()  # Feast would put a relative path under itself
     features_dir.mkdir(parents=True, exist_ok=True)
     online = (
         online or online_settings(os.environ.get("STOCKHOUSE_ONLINE_URL")) or {"type": "sqlite", "path": str(features_dir / "online.db")}
@@ -39,7 +39,7 @@ def open_store(warehouse: Path, features_dir: Path, online: dict[str, Any] | Non
     if online["type"] == "redis":
         online = {"skip_dedup": True} | online  # Feast would refuse a correction, which has the event time of what it corrects
     config = RepoConfig(
-        project=PROJECT,
+        project=project.name,
         provider="local",
         registry=RegistryConfig(path=str(features_dir / "registry.db")),
         online_store=online,
@@ -51,7 +51,7 @@ def open_store(warehouse: Path, features_dir: Path, online: dict[str, Any] | Non
         repo_path=features_dir,
     )
     store = FeatureStore(config=config)
-    store.apply([Project(name=PROJECT, description="what Stockhouse's models may know, and as of when"), *ENTITIES, *VIEWS, *SERVICES])
+    store.apply([project, *ENTITIES, *VIEWS, *SERVICES])
     return store
 
 
