@@ -83,6 +83,21 @@
   (case {{ world('grain') }} when 'day' then 1.0 when 'week' then 7.0 when 'month' then 365.0 / 12 end)
 {%- endmacro %}
 
+{# Whole days from one local day to a later one. #}
+{% macro days_apart(earlier, later) -%} {{ adapter.dispatch('days_apart')(earlier, later) }} {%- endmacro %}
+
+{% macro default__days_apart(earlier, later) -%} datediff({{ later }}, {{ earlier }}) {%- endmacro %}
+
+{% macro duckdb__days_apart(earlier, later) -%} date_diff('day', {{ earlier }}, {{ later }}) {%- endmacro %}
+
+{#
+  Whether something happened within so many whole local days before the day of Now. Counted in days and not in hours: a row dated
+  to its day stands at a local midnight, and summer time moves midnights.
+#}
+{% macro in_last_days(column, days) -%}
+  {{ column }} >= {{ midnight_of(local_day(now_at()) ~ ' - ' ~ days) }} and {{ column }} < {{ midnight_of(local_day(now_at())) }}
+{%- endmacro %}
+
 {# Days from one time to another, with their fraction. #}
 {% macro days_from(earlier, later) -%} {{ adapter.dispatch('days_from')(earlier, later) }} {%- endmacro %}
 

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import get_args
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from models.procurement.disruptions import Disruption, Kind, read
 from models.procurement.documents import REFUSED, Document
 from models.procurement.messages import MessageError
-from orchestration.facts.timeline import UTC, Timeline
+from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.intake.inbox import FILE
 
@@ -44,8 +43,7 @@ def concerns(home: Home, timeline: Timeline, lines: Iterable[Document], heard_at
         if why := trouble(line):
             occasion = hashlib.sha256(f"{line.document_id} {why}".encode()).hexdigest()[:12]
             found.append(Concern(occasion, why, heard_at.get(line.document_id, ""), frozenset({line.item_id})))
-    today = timeline.now_at.replace(tzinfo=UTC).astimezone(ZoneInfo(timeline.timezone)).date()
-    return found + disruptions(home.inbox, today)
+    return found + disruptions(home.inbox, timeline.local_day(timeline.now_at))
 
 
 def trouble(line: Document) -> str | None:

@@ -68,7 +68,7 @@ def land_ledger(con: duckdb.DuckDBPyConnection, home: Home, world: World, now: d
     try:
         documents = {
             table: frame.select(*(name for name in (*CANONICAL[table].columns, *OWN) if name in frame.columns))
-            for table, frame in ledger.canonical_rows().items()
+            for table, frame in ledger.canonical_rows(world.timezone).items()
         }
     finally:
         ledger.close()

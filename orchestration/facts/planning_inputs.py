@@ -57,7 +57,7 @@ MINIMUMS = """
 """
 #: Prices suppliers have announced for orders of the next review: that of the first step, for which everybody pays at most.
 RISES = """
-    select item_id, supplier_id, unit_cost, cast(valid_from as date) as starts_on
+    select item_id, supplier_id, unit_cost, valid_from as starts_at
     from marts.dim_supplier_terms
     where not is_current and unit_cost is not null and valid_from > $now
     qualify row_number() over (partition by item_id, supplier_id order by valid_from, from_quantity) = 1
@@ -92,11 +92,13 @@ OPEN_AT = """
     where ordered_at < $at and (received_at is null or received_at >= $at)
     group by all
 """
-#: How long orders took, as known at an instant: one still open then, or not yet reported, took at least so long.
+#: How long orders took in local days, at least one, as known at the midnight that begins a day:
+#: one still open then, or not yet reported, took at least so long.
 TOOK_BY = """
     select
         kind, from_id, location_id, promised_days, ordered_at,
-        ceil(date_diff('second', ordered_at, least(coalesce(received_at, $at), $at)) / 86400.0) as days,
+        greatest(date_diff('day', ordered_on, least(coalesce(received_on, $day), $day)), 1)::double
+            as days,
         received_at is null or received_at >= $at or known_at > $at as is_open
     from marts.fct_lead_times where ordered_at < $at order by all
 """
@@ -261,7 +263,7 @@ def due_by_period(orders: pl.DataFrame, nodes: pl.DataFrame, timeline: Timeline,
 
 def read_lead_times(con: duckdb.DuckDBPyConnection, timeline: Timeline, day: date) -> pl.DataFrame:
     """Every past order's lead time in whole days, as known at the midnight beginning `day`: see models.replenishment.lead_times."""
-    return con.execute(TOOK_BY, {"at": timeline.cutoff(day).replace(tzinfo=None)}).pl()
+    return con.execute(TOOK_BY, {"at": timeline.cutoff(day).replace(tzinfo=None), "day": day}).pl()
 
 
 def expected_lead_times(nodes: pl.DataFrame, past: pl.DataFrame, timeline: Timeline) -> Integers | None:
@@ -324,7 +326,8 @@ def read_logistics(con: duckdb.DuckDBPyConnection, timeline: Timeline) -> Logist
     ).fetchall()
     following = timeline.shift(timeline.origin, timeline.review)
     announced = con.execute(RISES, {"now": timeline.now_at}).fetchall()
-    rises = {(item, supplier): Rise(cost, starts_on) for item, supplier, cost, starts_on in announced if starts_on <= following}
+    dated = [(key, cost, timeline.local_day(at)) for *key, cost, at in announced]
+    rises = {(item, supplier): Rise(cost, day) for (item, supplier), cost, day in dated if day <= following}
     return Logistics.of(lanes, terms, DAYS_A_PERIOD[timeline.grain], dict(duty), rises)
 
 

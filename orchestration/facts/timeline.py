@@ -95,6 +95,10 @@ class Timeline:
         """The company's business day of every UTC moment, empty where there is none."""
         return moments.dt.replace_time_zone("UTC").dt.convert_time_zone(self.timezone).dt.date()
 
+    def local_day(self, moment: datetime) -> date:
+        """The company's business day that a moment (naive UTC) falls in."""
+        return moment.replace(tzinfo=UTC).astimezone(ZoneInfo(self.timezone)).date()
+
     def instant(self, day: date) -> datetime:
         """Local midnight at the beginning of a day, in UTC: the cutoff of a decision made there."""
         return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(self.timezone)).astimezone(UTC)

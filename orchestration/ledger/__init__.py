@@ -233,6 +233,6 @@ class Ledger:
         """Every order line's present state, in order of document id."""
         return self.store.lines()
 
-    def canonical_rows(self) -> dict[str, pl.DataFrame]:
+    def canonical_rows(self, timezone: str = "UTC") -> dict[str, pl.DataFrame]:
         """Orders and receipts as canonical rows of source `ledger`, from firming or approval onward; see rows.canonical_rows."""
-        return rows.canonical_rows(self.store.chained())
+        return rows.canonical_rows(self.store.chained(), timezone)

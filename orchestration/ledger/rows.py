@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -35,10 +36,11 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def canonical_rows(events: Iterable[tuple[Event, str]]) -> dict[str, pl.DataFrame]:
+def canonical_rows(events: Iterable[tuple[Event, str]], timezone: str = "UTC") -> dict[str, pl.DataFrame]:
     """The canonical rows of a ledger, from firming or approval onward: {purchase_orders, transfers, receipts}.
 
-    events: (event, its hash) in order of seq. A new version of an order appears whenever its open quantity, day or price changed;
+    events: (event, its hash) in order of seq. timezone: of the business days that orders are due on; due_at is the UTC time of such a
+    day's midnight, as for every other source. A new version of an order appears whenever its open quantity, day or price changed;
     one that was called off has the quantity that came, so nothing of it stays open. known_at is the home's Now when it was
     recorded; versions known at the same Now are told apart by handed_over_at, where the sequence number stands as microseconds.
     delivery is the event's hash, row_no its sequence number, part its kind.
@@ -59,15 +61,15 @@ def canonical_rows(events: Iterable[tuple[Event, str]]) -> dict[str, pl.DataFram
         is_receipt = document.kind == "purchase" and len(document.receipts) > receipts_before
         if is_receipt and not event.payload["receipt_id"].startswith(FROM_ERP):
             rows["receipts"].append(_receipt(document, event) | lineage("receipts", document, event.payload["receipt_id"]))
-        table, facts = _order(document, ordered_at[event.document_id])
+        table, facts = _order(document, ordered_at[event.document_id], ZoneInfo(timezone))
         if said.get(event.document_id) != (version := tuple(facts.values())):
             said[event.document_id] = version
             rows[table].append(facts | lineage(table, document, ""))
     return {name: pl.DataFrame(rows[name], schema=schema | _LINEAGE, orient="row") for name, schema in SCHEMAS.items()}
 
 
-def _order(document: Document, ordered_at: datetime) -> tuple[str, dict[str, Any]]:
-    due_at = datetime.fromisoformat(document.due_on)
+def _order(document: Document, ordered_at: datetime, zone: ZoneInfo) -> tuple[str, dict[str, Any]]:
+    due_at = datetime.fromisoformat(document.due_on[:10]).replace(tzinfo=zone).astimezone(UTC).replace(tzinfo=None)
     quantity = document.received if document.ended else document.ordered
     if document.kind == "purchase":
         return "purchase_orders", {

@@ -71,6 +71,11 @@ create table marts.fct_lead_times as from (values
   ('purchase', 's', timestamp '2026-01-11', timestamp '2026-01-18', timestamp '2026-01-21', timestamp '2026-01-21'),
   ('purchase', 's', timestamp '2026-03-01', timestamp '2026-03-08', null, timestamp '2026-03-01'))
   as lines (kind, from_id, ordered_at, promised_at, received_at, known_at);
+alter table marts.fct_lead_times add column ordered_on date;
+alter table marts.fct_lead_times add column promised_on date;
+alter table marts.fct_lead_times add column received_on date;
+update marts.fct_lead_times
+  set ordered_on = cast(ordered_at as date), promised_on = cast(promised_at as date), received_on = cast(received_at as date);
 create table intermediate.int_orders_changed as from (values
   ('a', 'x', 6.0::double, timestamp '2026-01-20'), ('a', 'x', -2.0, timestamp '2026-02-20'))
   as changes (item_id, location_id, on_order_change, known_at);

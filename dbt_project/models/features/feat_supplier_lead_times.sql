@@ -1,30 +1,35 @@
 -- how long a supplier took over the last year, told anew each day something changed; an open line counts as at least its age
 -- (Kaplan-Meier: the chance of still waiting after d days is the product of 1 - arrivals / lines still waiting, day by day)
 with lines as (
-  select from_id as supplier_id, ordered_at, promised_at, received_at, known_at as received_known_at
+  select
+    from_id as supplier_id, ordered_at, ordered_on, promised_at, promised_on, received_at, received_on, known_at as received_known_at
   from {{ ref('fct_lead_times') }}
   where kind = 'purchase'
 ),
 
 told as (
-  select distinct supplier_id, {{ midnight_of(local_day('changed_at') ~ ' + 1') }} as told_at
+  select supplier_id, told_on, {{ midnight_of('told_on') }} as told_at
   from (
-    select supplier_id, ordered_at as changed_at from lines
-    union all select supplier_id, promised_at from lines
-    union all select supplier_id, greatest(received_at, received_known_at) from lines
-  )
-  where changed_at is not null
+    select distinct supplier_id, {{ local_day('changed_at') }} + 1 as told_on
+    from (
+      select supplier_id, ordered_at as changed_at from lines
+      union all select supplier_id, promised_at from lines
+      union all select supplier_id, greatest(received_at, received_known_at) from lines
+    ) as changes
+    where changed_at is not null
+  ) as told
 ),
 
 waiting as (
   select
-    told.supplier_id, told_at, lines.promised_at,
+    told.supplier_id, told_at,
     coalesce(lines.received_at <= told_at and lines.received_known_at <= told_at, false) as is_received,
-    case when is_received then lines.received_at else told_at end as waited_until,
-    {{ days_from('lines.ordered_at', 'waited_until') }} as days
+    -- on time is by the end of the promised local day, as metrics.kpi_supplier_performance has it
+    case when lines.promised_on < told.told_on then coalesce(is_received and lines.received_on <= lines.promised_on, false) end as is_on_time,
+    {{ days_apart('lines.ordered_on', 'case when is_received then lines.received_on else told.told_on end') }} as days
   from told
   inner join lines
-    on told.supplier_id = lines.supplier_id and lines.ordered_at < told_at and lines.ordered_at >= told_at - interval 364 day
+    on told.supplier_id = lines.supplier_id and lines.ordered_on < told.told_on and lines.ordered_on >= told.told_on - 364
   where told_at <= {{ now_at() }}
 ),
 
@@ -56,7 +61,7 @@ spread as (
 counted as (
   select
     supplier_id, told_at,
-    avg(cast(waited_until > promised_at as integer)) filter (where promised_at < told_at) as late_share,
+    avg(cast(not is_on_time as integer)) as late_share,
     count(*) filter (where not is_received) as open_order_count
   from waiting
   group by supplier_id, told_at

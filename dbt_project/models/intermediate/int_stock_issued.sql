@@ -1,8 +1,11 @@
--- what left each location in the year before Now, and what lay there on average: the two sides of turns and margin on stock
+-- what lay at each location in the closed periods of the year before Now, and what left it in the same periods: the two sides of turns
+-- and margin on stock
 with held as (
-  select item_id, location_id, avg(on_hand) as mean_on_hand, count(*) as periods
+  select
+    item_id, location_id, avg(on_hand) as mean_on_hand, count(*) as periods,
+    {{ midnight_of('min(period_start)') }} as starts_at, max(period_ends_at) as ends_at
   from {{ ref('int_stock_closed') }}
-  where period_ends_at > {{ now_at() }} - interval 365 day
+  where period_start >= {{ local_day(now_at()) }} - 365
   group by item_id, location_id
 ),
 
@@ -10,7 +13,7 @@ issued as (
   select moves.item_id, moves.location_id, -sum(moves.delta) as issued_quantity
   from {{ ref('int_stock_moved') }} as moves
   inner join held on moves.item_id = held.item_id and moves.location_id = held.location_id
-  where moves.kind in ('sale', 'departure', 'return') and moves.event_at > {{ now_at() }} - interval 365 day
+  where moves.kind in ('sale', 'departure', 'return') and moves.event_at >= held.starts_at and moves.event_at < held.ends_at
   group by moves.item_id, moves.location_id
 )
 

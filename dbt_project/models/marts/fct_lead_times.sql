@@ -1,7 +1,13 @@
--- How long each order line took, promised and real; a line still open is a lower bound. Refused lines (nothing is to come) and receipts
+-- How long each order line took, promised and real, in local days: a promise is for a day and holds to its end. A line still open is a
+-- lower bound. Refused lines (nothing is to come) and receipts
 -- before their order are left out.
 with lines as (
-  select * from {{ ref('int_orders_received') }}
+  select
+    *,
+    {{ local_day('ordered_at') }} as ordered_on,
+    {{ local_day('due_at') }} as promised_on,
+    {{ local_day('received_at') }} as received_on
+  from {{ ref('int_orders_received') }}
   where not is_assumed and quantity > 0 and (received_at is null or received_at >= ordered_at)
 )
 
@@ -15,8 +21,11 @@ select
   ordered_at,
   due_at as promised_at,
   received_at,
-  {{ days_from('ordered_at', 'due_at') }} as promised_days,
-  {{ days_from('ordered_at', 'coalesce(received_at, ' ~ now_at() ~ ')') }} as actual_days,
+  ordered_on,
+  promised_on,
+  received_on,
+  cast({{ days_apart('ordered_on', 'promised_on') }} as double) as promised_days,
+  cast({{ days_apart('ordered_on', 'coalesce(received_on, ' ~ local_day(now_at()) ~ ')') }} as double) as actual_days,
   received_at is null as is_censored,
   known_at
 from lines

@@ -9,6 +9,7 @@ select
   quantity - received_quantity as quantity,
   ordered_at,
   due_at,
+  {{ local_day('due_at') }} as due_on,
   unit_cost,
   origin,
   known_at

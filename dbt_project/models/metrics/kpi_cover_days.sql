@@ -2,7 +2,7 @@
 with issued as (
   select item_id, location_id, -sum(delta) / 28.0 as daily_issues
   from {{ ref('int_stock_moved') }}
-  where kind in ('sale', 'departure', 'return') and event_at > {{ now_at() }} - interval 28 day
+  where kind in ('sale', 'departure', 'return') and {{ in_last_days('event_at', 28) }}
   group by item_id, location_id
 )
 

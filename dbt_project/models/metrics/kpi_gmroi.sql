@@ -4,7 +4,7 @@ with margins as (
   from {{ ref('fct_demand') }} as demand
   inner join {{ ref('dim_item_locations') }} as planned
     on demand.item_id = planned.item_id and demand.location_id = planned.location_id
-  where demand.is_current and demand.event_at > {{ now_at() }} - interval 365 day
+  where demand.is_current and demand.period_start >= {{ local_day(now_at()) }} - 365
   group by demand.item_id
 ),
 

@@ -1,13 +1,13 @@
--- OTIF and lead time by supplier: lines due by Now that were complete by the end of the day they were promised for
+-- OTIF and lead time by supplier: lines whose promised local day is over, and which of them were complete by its end
 with lines as (
   select
-    orders.*,
-    due_at is not null and due_at <= {{ now_at() }} as is_due,
+    from_id,
+    coalesce(promised_on < {{ local_day(now_at()) }}, false) as is_due,
     received_at is not null as is_in_full,
-    {{ local_day('received_at') }} <= {{ local_day('due_at') }} as is_on_time,
-    {{ days_from('ordered_at', 'received_at') }} as lead_days
-  from {{ ref('int_orders_received') }} as orders
-  where kind = 'purchase' and not is_assumed and from_id is not null and (received_at is null or received_at >= ordered_at)
+    received_on <= promised_on as is_on_time,
+    case when not is_censored then actual_days end as lead_days
+  from {{ ref('fct_lead_times') }}
+  where kind = 'purchase' and from_id is not null
 )
 
 select

@@ -3,7 +3,7 @@ with payables as (
   select receipts.item_id, receipts.location_id, sum(receipts.quantity) as unpaid_quantity
   from {{ ref('fct_receipts') }} as receipts
   inner join {{ ref('dim_suppliers') }} as suppliers on receipts.supplier_id = suppliers.supplier_id and suppliers.is_current
-  where receipts.is_current and {{ days_from('receipts.event_at', now_at()) }} < suppliers.payment_days
+  where receipts.is_current and {{ days_apart(local_day('receipts.event_at'), local_day(now_at())) }} < suppliers.payment_days
   group by receipts.item_id, receipts.location_id
 )
 
