@@ -4,6 +4,9 @@
 {# Now: nothing known later passes staging. #}
 {% macro now_at() -%} {{ world('now_at') }} {%- endmacro %}
 
+{# Facts from before the books began are a wrong year: landing says when, where any are. #}
+{% macro is_believed() -%} coalesce(event_at >= {{ world('begins_at') }}, true) {%- endmacro %}
+
 {# The local business day of a UTC time. The only place where UTC becomes local. #}
 {% macro local_day(column) -%} {{ adapter.dispatch('local_day')(column) }} {%- endmacro %}
 

@@ -43,28 +43,37 @@ class Desk:
 
 @contextmanager
 def open_desk(home: Home) -> Iterator[Desk]:
-    """Open a home's ledger at the home's Now, which never lies before what the ledger has recorded already."""
+    """Open a home's ledger at the home's Now, which never lies before what the ledger has recorded already; see Ledger.clock."""
     ledger = Ledger.open(home.ledger_url)
     try:
-        now, currency = now_and_currency(home)
-        yield Desk(home, ledger, max(now, ledger.last_known_at() or now), currency)
+        now, newest, currency = read_clock(home)
+        yield Desk(home, ledger, ledger.clock(now, newest), currency)
     finally:
         ledger.close()
 
 
-def now_and_currency(home: Home) -> tuple[datetime, str]:
-    """From the published snapshot, or before the first one from the warehouse. Raises ValueError where there is no Now to be had."""
+def read_clock(home: Home) -> tuple[datetime, datetime | None, str]:
+    """The home's Now, how far its facts reach, and its currency; from the published snapshot, or before the first one from the warehouse.
+
+    Raises ValueError where there is no Now to be had.
+    """
     with _snapshot(home) as con:
-        row = con.execute("select now_at, currency from published.world").fetchone() if con else None
+        row = con.execute(f"select {_clock_columns(con)} from published.world").fetchone() if con else None
     if row is None:
         try:
             with home.connect(read_only=True) as con:
-                row = con.execute("select now_at, currency from raw.world").fetchone()
+                row = con.execute("select now_at, newest_at, currency from raw.world").fetchone()
         except duckdb.Error as error:
             raise ValueError(f"{home.root} has nothing published and its warehouse cannot be read: {error}. Run the line first.") from error
     if row is None or row[0] is None:
         raise ValueError("the world has no sales, returns or stock yet, so there is no Now. Land some data first.")
-    return row[0], row[1]
+    return row[0], row[1], row[2]
+
+
+def _clock_columns(con: duckdb.DuckDBPyConnection) -> str:
+    """Snapshots published before worlds said how far their facts reach say only their Now."""
+    has = con.execute("select 1 from duckdb_columns() where table_name = 'world' and column_name = 'newest_at'").fetchone()
+    return f"now_at, {'newest_at' if has else 'null'}, currency"
 
 
 def poll(desk: Desk) -> dict[Path, Reception]:

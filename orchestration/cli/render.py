@@ -15,6 +15,8 @@ from rich.text import Text
 from orchestration.facts import decisions
 from orchestration.home import Home
 
+#: How many of the gates' warnings a run prints.
+WARNINGS_SHOWN = 12
 ORDERS_SHOWN = 12
 WAYS_SHOWN = 5
 #: From so many columns on there is room for the reasons inside the table of orders.
@@ -105,6 +107,9 @@ def run_result(home: Home, report: dict[str, Any], until: str) -> Group:
         ways = decisions.latest(home.decisions, "alternatives")
         if lines is not None and ways is not None and ways.filter(run_id=lines["run_id"][0], is_cheapest=True)["rank"].max():
             parts.append(way_table(ways))
+    parts += [Text(f"warning {said}", style="yellow") for said in report["warnings"][:WARNINGS_SHOWN]]
+    if len(report["warnings"]) > WARNINGS_SHOWN:
+        parts.append(Text(f"and {len(report['warnings']) - WARNINGS_SHOWN} more warnings, see `run --json` or state/gate_results"))
     parts.append(Text(_summary(report)))
     if until == "publish":
         parts.append(Text(_next_steps(home)))

@@ -64,11 +64,13 @@ def land(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg
 
 def land_ledger(con: duckdb.DuckDBPyConnection, home: Home, world: World, now: datetime | None) -> None:
     """What procurement knows comes in like every other source: as rows with both times, through the same door."""
+    believed = con.execute("select newest_at from raw.world").fetchone()
+    newest = believed[0] if believed else None
     ledger = Ledger.open(home.ledger_url)
     try:
         documents = {
             table: frame.select(*(name for name in (*CANONICAL[table].columns, *OWN) if name in frame.columns))
-            for table, frame in ledger.canonical_rows(world.timezone).items()
+            for table, frame in ledger.canonical_rows(world.timezone, newest).items()
         }
     finally:
         ledger.close()

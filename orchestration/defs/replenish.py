@@ -80,7 +80,8 @@ def propose(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator
     ledger = Ledger.open(home.ledger_url)
     try:
         period = timeline.review_period(timeline.origin)
-        report = ledger.propose(lines_of(frame, parts), context.run_id, timeline.now_at, review_period=period)
+        now = ledger.clock(timeline.now_at, timeline.newest_at)
+        report = ledger.propose(lines_of(frame, parts), context.run_id, now, review_period=period)
     finally:
         ledger.close()
     yield dg.MaterializeResult(

@@ -13,6 +13,9 @@ SIGNED = {("adjustments", "delta"), ("signals", "value"), ("constraints", "value
 #: Tables that should keep arriving, and so have a rhythm and a volume of their own.
 FLOWS = ("sales", "returns", "stock", "purchase_orders", "receipts", "shipments", "transfers")
 
+#: Tables by which a company's Now is read.
+CLOCKED = ("sales", "returns", "stock")
+
 #: `volume` flags a window of 28 days that is this many times below or above the middle of the windows before it.
 UNUSUAL_VOLUME = 3.0
 #: `fresh` flags a source that has been silent for this many times its own usual pause (and at least a week).
@@ -76,6 +79,22 @@ def _laws_of(name: str, table: Table) -> Iterator[Law]:
         )
 
 
+def _of_the_clock(name: str) -> Law:
+    """Rows by whose time Now would jump, or history begin, without anything beside them."""
+    return Law(
+        f"{name}_are_of_this_time",
+        f"raw.{name}",
+        f"""
+        select {_rows(CANONICAL[name], "event_at")}, world.newest_at as believed_until, world.begins_at as believed_from
+        from {{batch}}, (select now_at, newest_at, begins_at from raw.world) as world
+        where known_at > greatest(newest_at, now_at) or event_at < begins_at
+        """,
+        f"No row of {name} lies years or a long pause from all others: such rows are held, and Now does not follow them. Mend the file, or "
+        "say `--as-of DATE` if the pause is real.",
+        "warning",
+    )
+
+
 def _usual(name: str) -> Iterator[Law]:
     """Volume and freshness against the table's own history; both need a history to speak, so a young source is never flagged."""
     moment = "coalesce(event_at, known_at)" if "event_at" in CANONICAL[name].columns else "known_at"
@@ -105,7 +124,7 @@ def _usual(name: str) -> Iterator[Law]:
         usual as (select source_id, max(day) as newest, median(pause) as usual_pause from pauses group by source_id)
         select source_id, newest, usual_pause, world.now_at::date - newest as days_silent
         from usual, raw.world as world
-        where world.now_at::date - newest > greatest(7, usual_pause * {UNUSUAL_PAUSE})
+        where usual_pause is not null and world.now_at::date - newest > greatest(7, usual_pause * {UNUSUAL_PAUSE})
         """,
         f"No source of {name} has been silent for more than {UNUSUAL_PAUSE:g} of its usual pauses, measured against Now.",
         "warning",
@@ -233,6 +252,7 @@ RAW_IN = Gate(
     "raw_in",
     (
         *(law for name, table in CANONICAL.items() for law in _laws_of(name, table)),
+        *(_of_the_clock(name) for name in CLOCKED),
         *(law for name in FLOWS for law in _usual(name)),
         *ITEMS,
         *MANIFEST,

@@ -26,6 +26,8 @@ import duckdb
 
 #: What people and BI tools read; staging and raw stay in the warehouse.
 SCHEMAS = ("marts", "metrics", "decisions")
+#: What a snapshot says of its world.
+WORLD = ("world", "currency", "timezone", "grain", "now_at", "newest_at")
 FILE = "stockhouse.duckdb"
 #: The file format every DuckDB client from 1.2 on can open; newer defaults would shut out BI drivers.
 STORAGE_VERSION = "v1.2.0"
@@ -159,7 +161,7 @@ def _write(
         )
         con.execute("comment on table snapshot.published.snapshot is 'Which run these tables show, and since when they are published.'")
         if _listed(con, warehouse.stem, ("raw",)):
-            con.execute(f"create table snapshot.published.world as select world, currency, timezone, grain, now_at from {source}.raw.world")
+            con.execute(f"create table snapshot.published.world as select columns(name -> name in {WORLD}) from {source}.raw.world")
             con.execute(
                 "comment on table snapshot.published.world is 'The company, its currency, its calendar, and how far the data reach.'"
             )

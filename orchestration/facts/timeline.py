@@ -29,16 +29,17 @@ class Timeline:
     decide_on: int | None  # ISO weekday on whose evening orders are decided
     is_whole_units: bool
     now_at: datetime
+    newest_at: datetime | None = None  # how far the facts themselves reach, where Now is a day somebody asked for
 
     @classmethod
     def read(cls, con: duckdb.DuckDBPyConnection) -> Timeline:
         row = con.execute(
-            "select world, grain, timezone, week_starts_on, review_days, decide_on, is_whole_units, now_at from raw.world"
+            "select world, grain, timezone, week_starts_on, review_days, decide_on, is_whole_units, newest_at, now_at from raw.world"
         ).fetchone()
         if row is None or row[-1] is None:
             raise ValueError("the world has no sales, returns or stock yet, so there is no Now. Land some data first.")
-        world, grain, timezone, week_starts_on, review_days, decide_on, whole, now_at = row
-        return cls(world, grain, timezone or "UTC", week_starts_on or 1, review_days or 7, decide_on, bool(whole), now_at)
+        world, grain, timezone, week_starts_on, review_days, decide_on, whole, newest_at, now_at = row
+        return cls(world, grain, timezone or "UTC", week_starts_on or 1, review_days or 7, decide_on, bool(whole), now_at, newest_at)
 
     @classmethod
     def of(cls, world: World, now: datetime) -> Timeline:

@@ -224,15 +224,19 @@ class Ledger:
         """Every event, in order of seq."""
         return [event for event, _ in self.store.chained()]
 
-    def last_known_at(self) -> datetime | None:
-        """The latest Now anything was recorded at, None while the ledger is empty."""
+    def clock(self, now: datetime, newest: datetime | None) -> datetime:
+        """The time to record at: the home's Now, and not before what was recorded already, as far as that is believed.
+
+        newest: how far the home's own facts reach; a time beyond it was once told by a wrong year, and is over with it.
+        """
         last = self.store.read(sa.select(sa.func.max(events.c.known_at)))[0][0]
-        return datetime.fromisoformat(last) if last else None
+        recorded = datetime.fromisoformat(last) if last else now
+        return max(now, min(recorded, newest) if newest else recorded)
 
     def lines(self) -> list[Document]:
         """Every order line's present state, in order of document id."""
         return self.store.lines()
 
-    def canonical_rows(self, timezone: str = "UTC") -> dict[str, pl.DataFrame]:
+    def canonical_rows(self, timezone: str = "UTC", newest: datetime | None = None) -> dict[str, pl.DataFrame]:
         """Orders and receipts as canonical rows of source `ledger`, from firming or approval onward; see rows.canonical_rows."""
-        return rows.canonical_rows(self.store.chained(), timezone)
+        return rows.canonical_rows(self.store.chained(), timezone, newest)

@@ -36,26 +36,28 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def canonical_rows(events: Iterable[tuple[Event, str]], timezone: str = "UTC") -> dict[str, pl.DataFrame]:
+def canonical_rows(
+    events: Iterable[tuple[Event, str]], timezone: str = "UTC", newest: datetime | None = None
+) -> dict[str, pl.DataFrame]:
     """The canonical rows of a ledger, from firming or approval onward: {purchase_orders, transfers, receipts}.
 
     events: (event, its hash) in order of seq. timezone: of the business days that orders are due on; due_at is the UTC time of such a
-    day's midnight, as for every other source. A new version of an order appears whenever its open quantity, day or price changed;
-    one that was called off has the quantity that came, so nothing of it stays open. known_at is the home's Now when it was
-    recorded; versions known at the same Now are told apart by handed_over_at, where the sequence number stands as microseconds.
-    delivery is the event's hash, row_no its sequence number, part its kind.
+    day's midnight, as for every other source. newest: how far the home's facts are believed; nothing was recorded later than that,
+    nor later than what was recorded after it, whatever a wrong year once made of Now. A new version of an order appears whenever
+    its open quantity, day or price changed; one that was called off has the quantity that came, so nothing of it stays open. known_at
+    is the home's Now when it was recorded; versions known at the same Now are told apart by handed_over_at, where the sequence number
+    stands as microseconds. delivery is the event's hash, row_no its sequence number, part its kind.
     """
     documents: dict[str, Document] = {}
     said: dict[str, tuple[Any, ...]] = {}
     ordered_at: dict[str, datetime] = {}
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in SCHEMAS}
-    for event, head in events:
+    for (event, head), known_at in _timed(events, newest):
         document = documents.setdefault(event.document_id, Document(event.document_id))
         receipts_before = len(document.receipts)
         apply(document, event)
         if not document.order_id:
             continue
-        known_at = datetime.fromisoformat(event.known_at)
         ordered_at.setdefault(event.document_id, known_at)
         lineage = _lineage(event, head, known_at)
         is_receipt = document.kind == "purchase" and len(document.receipts) > receipts_before
@@ -68,8 +70,17 @@ def canonical_rows(events: Iterable[tuple[Event, str]], timezone: str = "UTC") -
     return {name: pl.DataFrame(rows[name], schema=schema | _LINEAGE, orient="row") for name, schema in SCHEMAS.items()}
 
 
-def _order(document: Document, ordered_at: datetime, zone: ZoneInfo) -> tuple[str, dict[str, Any]]:
-    due_at = datetime.fromisoformat(document.due_on[:10]).replace(tzinfo=zone).astimezone(UTC).replace(tzinfo=None)
+def canonical_rows(
+    events: Iterable[tuple[Event, str]], timezone: str = "UTC", newest: datetime | None = None
+) -> dict[str, pl.DataFrame]:
+    """The canonical rows of a ledger, from firming or approval onward: {purchase_orders, transfers, receipts}.
+
+    events: (event, its hash) in order of seq. timezone: of the business days that orders are due on; due_at is the UTC time of such a
+    day's midnight, as for every other source. newest: how far the home's facts are believed; nothing was recorded later than that,
+    nor later than what was recorded after it, whatever a wrong year once made of Now. A new version of an order appears whenever
+    its open quantity, day or price changed; one that was called off has the quantity that came, so nothing of it stays open. known_at
+    is the home's Now when it was recorded; versions known at the same Now are told apart by handed_over_at, where the sequence number
+    stands as microseconds. delivery is the event's hash, row_no its sequence number, part its kind.
     quantity = document.received if document.ended else document.ordered
     if document.kind == "purchase":
         return "purchase_orders", {

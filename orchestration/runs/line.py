@@ -53,6 +53,7 @@ class LineReport:
     order_value: float = 0.0
     dagster_run_id: str = ""
     stations: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -121,9 +122,14 @@ def run_line(
     report.dagster_run_id = run_id
     if not result.success:
         raise failures[0] if failures else LineStopped("the run failed before its first step; see the log above")
+    report.warnings = [check.description or check.check_name for check in result.get_asset_check_evaluations() if _is_warning(check)]
     for event in result.get_asset_materialization_events():
         _collect(report, event)
     return report
+
+
+def _is_warning(check: dg.AssetCheckEvaluation) -> bool:
+    return not check.passed and check.severity == dg.AssetCheckSeverity.WARN
 
 
 def _reason(event: dg.DagsterEvent) -> LineStopped:

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from orchestration.expectations import GATES, Gate, Law, expectation_names, validate
-from orchestration.expectations.raw_in import FLOWS
+from orchestration.expectations.raw_in import CLOCKED, FLOWS
 from orchestration.landing.contract.canonical import CANONICAL, Table
 from tests.gates.tiny_company import found
 
@@ -49,6 +49,8 @@ def _table_violations() -> dict[str, str]:
         days = row(name, known_at="timestamp '2024-12-29' - to_days(d::int)", event_at="timestamp '2024-12-29' - to_days(d::int)")
         planted[f"{name}_volume_is_usual"] = f"{days} from range(28, 200) t(d)"
         planted[f"{name}_are_fresh"] = f"delete from raw.{name}; {days} from range(20, 60) t(d)"
+    for name in CLOCKED:
+        planted[f"{name}_are_of_this_time"] = row(name, known_at="timestamp '2042-12-29'", event_at="timestamp '2042-12-28'")
     return planted
 
 

@@ -114,3 +114,22 @@ def test_a_firmed_requisition_counts_in_the_position(ledger, line, now):
     made = ledger.propose([line()], "run 1", now)
     ledger.firm(list(made.document_ids.values()), "ann", now)
     assert ledger.canonical_rows()["purchase_orders"]["quantity"].to_list() == [10]
+
+
+def test_orders_recorded_in_a_wrong_year_are_known_and_open_once_now_is_mended(ledger, line, now):
+    """The clock of a wrong year is over with it: what was ordered then counts as ordered, and is not ordered twice."""
+    wrong = now.replace(year=now.year + 18)
+    ledger.propose([line("mug")], "run 1", wrong)
+    ledger.approve_within_limits(wrong)
+    (order,) = ledger.canonical_rows(newest=now)["purchase_orders"].to_dicts()
+    assert (order["known_at"], order["event_at"]) == (now, now)
+    assert ledger.clock(now, now) == now
+    later = now + timedelta(days=3)
+    ledger.propose([line("cup")], "run 2", ledger.clock(later, later))
+    (order,) = ledger.canonical_rows(newest=later + timedelta(days=9))["purchase_orders"].to_dicts()
+    assert order["known_at"] == later, "known no later than what was recorded after it"
+
+
+def test_an_earlier_day_asked_for_does_not_turn_the_ledger_s_clock_back(ledger, line, now):
+    ledger.propose([line("mug")], "run 1", now)
+    assert ledger.clock(now - timedelta(days=30), now) == now

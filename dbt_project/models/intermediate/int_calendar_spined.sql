@@ -1,5 +1,5 @@
 {{ config(materialized='table') }}
--- every local day from the first fact to two years after Now, and the planning period it belongs to
+-- every local day from the first day of the period of the first fact to two years after Now, and the planning period it belongs to
 with facts as (
   select min(event_at) as first_at from {{ ref('int_sales_dated') }}
   union all select min(event_at) from {{ ref('stg_returns') }}
@@ -11,10 +11,8 @@ with facts as (
 ),
 
 covered as (
-  select
-    {{ local_day('min(first_at)') }} as first_day,
-    {{ local_day(now_at()) }} + 731 as last_day
-  from facts
+  select {{ period_start('day') }} as first_day, {{ local_day(now_at()) }} + 731 as last_day
+  from (select {{ local_day('min(first_at)') }} as day from facts) as first_fact
 ),
 
 days as ({{ days_between('(select first_day from covered)', '(select last_day from covered)') }}),

@@ -1,6 +1,6 @@
 with source as {{ inlined() }} (
   select * from {{ source('raw', 'sales') }}
-  where known_at <= {{ now_at() }} or known_at is null
+  where (known_at <= {{ now_at() }} or known_at is null) and {{ is_believed() }}
 ),
 
 versions as ({{ versions('source') }}),

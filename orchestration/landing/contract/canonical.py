@@ -160,5 +160,7 @@ WORLD_COLUMNS: dict[str, str] = {
     "is_whole_units": FLAG, "holding_per_year": NUMBER, "holding_per_unit_period": NUMBER, "shortage_margin": NUMBER,
     "shortage_per_unit": NUMBER, "unmet": TEXT, "has_assumed_economics": FLAG,
     "now_at": TIME,  # UTC; rows known later are not read by any station of this run
+    "newest_at": TIME,  # UTC; how far the facts themselves are believed: Now where nobody asked for a day
+    "begins_at": TIME,  # UTC; sales, returns and stock from before it are not believed, see now.py; null where all are
 }
 # fmt: on

@@ -24,9 +24,10 @@ from orchestration.landing.contract.privacy import PrivacyKey, key_in_use
 from orchestration.landing.contract.world import World
 from orchestration.landing.load.batches import BATCH_BYTES, load_deliveries, next_seq
 from orchestration.landing.load.failpoints import failpoint
+from orchestration.landing.load.now import read_clock
 from orchestration.landing.load.records import load_records, replay_records
 from orchestration.landing.load.report import LandReport
-from orchestration.landing.load.settings import find_now, write_world
+from orchestration.landing.load.settings import write_world
 from orchestration.landing.load.sightings import create_sightings
 from orchestration.landing.load.store import Archive, Receipt, apply_discards, create_tables
 from orchestration.landing.readers.files import Drop, discover
@@ -76,7 +77,7 @@ def land_records(
         delivery = load_records(cur, source_id, tables, known_at, store, next_seq(cur))
         if delivery is not None:
             report.add(source_id, delivery)
-        report.now_at = find_now(cur)
+        report.now_at = read_clock(cur).now_at
     return report
 
 

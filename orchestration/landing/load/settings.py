@@ -9,26 +9,13 @@ import duckdb
 
 from orchestration.landing.contract.expressions import quote
 from orchestration.landing.contract.world import WEEKDAYS, Economics, World
-
-
-def find_now(cur: duckdb.DuckDBPyConnection) -> datetime | None:
-    """The newest known_at of sales, returns and stock; a sale found by its order or period is known its lag after that."""
-    row = cur.execute(
-        """SELECT max(known_at) FROM (
-            SELECT max(known_at) AS known_at FROM raw.sales
-            UNION ALL SELECT max(known_at) FROM raw.returns UNION ALL SELECT max(known_at) FROM raw.stock
-            UNION ALL SELECT max(greatest(o.event_at + s.known_lag, s.handed_over_at)) FROM raw.sales s JOIN raw.orders o USING (order_id)
-              WHERE s.known_at IS NULL
-            UNION ALL SELECT max(greatest(c.day::TIMESTAMP + s.known_lag, s.handed_over_at))
-              FROM raw.sales s JOIN raw.calendar c USING (period_id)
-              WHERE s.known_at IS NULL AND s.event_at IS NULL AND s.order_id IS NULL)"""
-    ).fetchone()
-    return row[0] if row else None
+from orchestration.landing.load.now import read_clock
 
 
 def write_world(cur: duckdb.DuckDBPyConnection, world: World, as_of: date | None = None) -> datetime | None:
     """Write raw.world, one row: the settings of the plan and Now (UTC), the local midnight that ends `as_of` where it is given."""
-    now = find_now(cur)
+    clock = read_clock(cur)
+    now = clock.now_at
     if as_of is not None:
         local = datetime.combine(as_of + timedelta(days=1), datetime.min.time(), ZoneInfo(world.timezone))
         now = local.astimezone(ZoneInfo("UTC")).replace(tzinfo=None)
@@ -47,6 +34,7 @@ def write_world(cur: duckdb.DuckDBPyConnection, world: World, as_of: date | None
         "shortage_margin": 0.4 if shortage_assumed else economics.shortage_margin,
         "shortage_per_unit": economics.shortage_per_unit, "unmet": economics.unmet,
         "has_assumed_economics": holding_assumed or shortage_assumed, "now_at": now,
+        "newest_at": clock.now_at, "begins_at": clock.begins_at,
     }  # fmt: skip
     cur.execute("BEGIN")
     cur.execute("DELETE FROM raw.world")

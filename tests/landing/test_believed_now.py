@@ -1,0 +1,90 @@
+"""Now follows the mass of the facts: one wrong year moves neither Now nor the books, and a real pause is believed."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestration.landing.load.now import News, first_believed, last_believed
+from tests.landing.company import Company
+
+FIRST = date(2024, 1, 1)
+CASES = Path("/work/shared/cases")
+HEAD = "till,line,item,store,day,qty,price\n"
+
+
+def _every(step: int, count: int, *, rows: int = 2, source: str = "tills/sales", start: date = FIRST) -> list[News]:
+    return [News(start + timedelta(days=step * k), source, rows) for k in range(count)]
+
+
+@given(
+    step=st.sampled_from([1, 2, 7, 30]),
+    count=st.integers(8, 60),
+    rows=st.integers(1, 50),
+    years=st.lists(st.integers(2, 500), min_size=1, max_size=2, unique=True),
+)
+@settings(max_examples=200, deadline=None)
+def test_rows_of_wrong_years_move_now_at_no_grain_and_no_volume(step: int, count: int, rows: int, years: list[int]) -> None:
+    told = _every(step, count, rows=rows)
+    odd = [News(told[-1].day + timedelta(days=366 * year), "tills/sales", 1) for year in years]
+    assert last_believed(told + odd) == told[-1].day
+
+
+@given(step=st.sampled_from([1, 7, 30]), count=st.integers(2, 60), rows=st.integers(1, 9))
+def test_without_a_pause_the_newest_day_is_now(step: int, count: int, rows: int) -> None:
+    told = _every(step, count, rows=rows)
+    assert last_believed(told) == told[-1].day
+    assert first_believed(told) is None
+
+
+@pytest.mark.parametrize("months", [1, 3, 10])
+def test_one_row_of_a_wrong_month_is_held(months: int) -> None:
+    told = _every(1, 60)
+    assert last_believed([*told, News(told[-1].day + timedelta(days=30 * months), "tills/sales", 1)]) == told[-1].day
+
+
+def test_a_pause_is_over_after_a_busy_day_or_three_days_in_a_row() -> None:
+    told = _every(1, 200, rows=40)
+    again = told[-1].day + timedelta(days=60)
+    assert last_believed([*told, News(again, "tills/sales", 25)]) == again
+    few = [News(again + timedelta(days=k), "tills/sales", 1) for k in range(3)]
+    assert last_believed([*told, *few[:2]]) == told[-1].day
+    assert last_believed([*told, *few]) == few[-1].day
+
+
+def test_a_count_exported_months_after_the_last_sale_is_now() -> None:
+    told = _every(1, 60)
+    counted = told[-1].day + timedelta(days=100)
+    assert last_believed([*told, News(counted, "wms/stock", 2)]) == counted
+    assert last_believed([*told, News(date(2042, 1, 1), "wms/stock", 2)]) == told[-1].day
+
+
+def test_history_does_not_begin_with_a_wrong_century_and_a_gap_is_no_wrong_century() -> None:
+    told = _every(1, 60)
+    assert first_believed([News(date(1924, 1, 1), "tills/sales", 1), *told]) == FIRST
+    assert first_believed([News(date(2022, 1, 1), "tills/sales", 1), *told]) is None
+
+
+def _tills(days: list[str]) -> str:
+    return HEAD + "".join(f"T,{k},apple,north,{day},1,1.5\n" for k, day in enumerate(days))
+
+
+@pytest.mark.parametrize("wrong", ["2204-03-31", "2042-01-05", "2025-03-30"])
+def test_a_wrong_year_in_a_file_leaves_now_where_it_was_and_the_mended_file_too(tmp_path: Path, wrong: str) -> None:
+    company = Company(tmp_path)
+    days = [f"2024-03-{day:02d}" for day in range(1, 31)]
+    company.write("tills/1.csv", _tills([*days, wrong]))
+    assert company.land().now_at == datetime(2024, 3, 31)
+    company.write("tills/2.csv", _tills([*days, "2024-03-31"]))
+    assert company.land().now_at == datetime(2024, 4, 1)
+
+
+def test_a_day_somebody_asks_for_is_now_whatever_the_facts_say(tmp_path: Path) -> None:
+    company = Company(tmp_path)
+    company.write("tills/1.csv", _tills([f"2024-03-{day:02d}" for day in range(1, 31)] + ["2042-01-05"]))
+    assert company.land(as_of=date(2024, 3, 10)).now_at == datetime(2024, 3, 11)
+    assert company.rows("select newest_at from raw.world") == [(datetime(2024, 3, 31),)]
