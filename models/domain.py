@@ -100,8 +100,12 @@ class Policy(Protocol):
 
 
 def need_key(world: str, kind: str, item_id: str, location_id: str, review_period: str) -> str:
-    """world | kind | item | location | review period: the name of a need; review_period as an ISO date."""
-    return "|".join((world, kind, item_id, location_id, review_period))
+    """world | kind | item | location | review period: the name of a need; review_period as an ISO date.
+
+    A `|` or `\\` inside an id has a `\\` before it, so that two needs never share a name.
+    """
+    said = (world, kind, item_id, location_id, review_period)
+    return "|".join(part.replace("\\", "\\\\").replace("|", "\\|") for part in said)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 
+from models.names import LONGEST, name_of
 from models.procurement import x12
 from models.procurement.messages import (
     AcknowledgedLine,
@@ -37,7 +38,10 @@ def _order(order: Order) -> Iterator[Segment]:
     yield ["BEG", "00", "SA", order.order_id, "", x12.day(order.ordered_on)]
     yield ["CUR", "BY", order.currency]
     yield ["DTM", "002", x12.day(min(line.due_on for line in order.lines))]
-    yield ["N1", "ST", order.location_id[:60], "92", order.location_id]
+    place = order.location_id
+    if not x12.is_plain(place) or len(place) > LONGEST:
+        place = name_of(place)
+    yield ["N1", "ST", place[:60], "92", place]
     for line in order.lines:
         yield ["PO1", line.line_id, x12.number(line.quantity), "EA", x12.number(line.unit_cost), "", "VP", line.item_id]
         yield ["DTM", "002", x12.day(line.due_on)]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 
+from models.names import legible
 from models.procurement.messages import MessageError
 
 ISA_LENGTH = 106
@@ -14,6 +17,12 @@ ISA_LENGTH = 106
 LARGEST = 8 * 1024 * 1024
 #: The usual separators, and control characters for values that contain one of them: X12 has no way to escape.
 SEPARATORS = (("*", ">", "~\n"), ("\x1d", "\x1f", "\x1c"))
+
+#: What may stand between interchanges and means nothing: line ends, blanks, a byte order mark, the end signs of old systems.
+FILLER = b"\xef\xbb\xbf \t\r\n\x00\x1a"
+
+#: Unicode's categories of signs that stand in no element: controls, line and paragraph ends, lone surrogates.
+UNSAYABLE = frozenset({"Cc", "Zl", "Zp", "Cs"})
 
 Segment = Sequence[str]
 
@@ -53,7 +62,17 @@ def number(value: float) -> str:
 
 
 def day(value: date) -> str:
-    return value.strftime("%Y%m%d")
+    return f"{value:%Y%m%d}"
+
+
+def is_plain(text: str) -> bool:
+    """Whether every sign of it is in X12's own character set, as the envelope's must be."""
+    return text.isascii() and text.isprintable()
+
+
+def fits_envelope(party_id: str) -> bool:
+    """Whether an id can stand on an envelope, where it is filled up with blanks to 15 characters."""
+    return 0 < len(party_id) <= 15 and is_plain(party_id) and party_id == party_id.strip()
 
 
 def write(
@@ -68,14 +87,17 @@ def write(
     if not 0 < control < 1_000_000_000:
         raise MessageError(f"control number {control} does not fit in the nine digits of ISA13")
     for party in (sender, receiver):
-        if not 0 < len(party.id) <= 15:
-            raise MessageError(f"'{party.id}' cannot stand on an X12 envelope: give the partner an id of 1 to 15 characters")
+        if not fits_envelope(party.id):
+            raise MessageError(f"'{party.id}' cannot stand on an X12 envelope: give the partner an id of 1 to 15 characters of plain ASCII")
+    for text in (text for segment in segments for text in segment):
+        if UNSAYABLE.intersection(map(unicodedata.category, text)):
+            raise MessageError(f"'{legible(text, 60)}' has a control character in it, which X12 uses itself; clean the id")
     said = "".join(value for segment in segments for value in segment) + sender.id + receiver.id
     element, component, terminator = next(
         (s for s in SEPARATORS if not any(sign in said for signs in s for sign in signs)), (None, None, None)
     )  # fmt: skip
     if element is None or component is None or terminator is None:
-        raise MessageError("a value contains control characters that X12 uses itself; clean the item's id")
+        raise MessageError("the values use up every separator there is; clean the ids")
     isa = [
         "ISA", "00", " " * 10, "00", " " * 10, sender.qualifier, sender.id.ljust(15), receiver.qualifier, receiver.id.ljust(15),
         at.strftime("%y%m%d"), at.strftime("%H%M"), "U", "00401", f"{control:09d}", "0", usage, component,
@@ -84,6 +106,36 @@ def write(
     tail = [["SE", str(len(segments) + 2), "0001"], ["GE", "1", str(control)], ["IEA", "1", f"{control:09d}"]]
     trimmed = [element.join(segment).rstrip(element) for segment in (gs, ["ST", code, "0001"], *segments, *tail)]
     return terminator.join([element.join(isa), *trimmed]) + terminator
+
+
+def split(body: bytes) -> list[bytes]:
+    """The interchanges in these bytes, in order; nothing of them is lost: put together again they are the body.
+
+    Each begins at its ISA and ends behind its IEA, or where the next ISA begins; what is no interchange is a piece of its own.
+    """
+    pieces, start = [], 0
+    while start < len(body) and (end := _end(body, start)) < len(body):
+        rest = body[end:]
+        if not rest.strip(FILLER):
+            break
+        pieces.append(body[start:end])
+        start = end
+    return [*pieces, body[start:]]
+
+
+def _end(body: bytes, start: int) -> int:
+    """Where the interchange that begins here ends."""
+    begin = start + len(body[start:]) - len(body[start:].lstrip(FILLER))
+    head = body[begin : begin + ISA_LENGTH]
+    if len(head) < ISA_LENGTH or not head.startswith(b"ISA"):
+        found = re.search(rb"[\r\n]ISA[^A-Za-z0-9]", body[begin:])
+        return begin + found.start() + 1 if found else len(body)
+    element, terminator = re.escape(head[3:4]), re.escape(head[105:106])
+    last = re.compile(terminator + rb"[\r\n]*(?:(?P<isa>ISA" + element + rb")|IEA" + element + rb"[^\r\n]*?" + terminator + rb")")
+    found = last.search(body, begin + ISA_LENGTH - 1)
+    if found is None:
+        return len(body)
+    return found.start("isa") if found["isa"] else found.end()
 
 
 def read(body: bytes) -> Interchange:

@@ -72,7 +72,7 @@ def _emit(as_json: bool, data: dict[str, Any], table: Any) -> None:
     if as_json:
         sys.stdout.write(json.dumps(data, default=str) + "\n")
     else:
-        Console().print(table)
+        Console(markup=False).print(table)
 
 
 def _bring_up_to_date(world: Path, data: Path | None, home: Path, as_of: str | None, until: str) -> tuple[Home, dict[str, Any]]:
@@ -153,7 +153,7 @@ def pull(world: WorldFolder = Path("sample_data"), home: HomeFolder = Path(DEFAU
         contract = World.load(world)
         inbox = Home.open(home, contract.world).inbox
         names = intake.pull(contract, inbox) + intake.drain(contract, inbox)
-        Console().print("\n".join(names) or "nothing new")
+        Console(markup=False).print("\n".join(names) or "nothing new")
 
 
 @app.command()
@@ -282,7 +282,7 @@ def rebuild(
 def backup(out: Annotated[Path, typer.Argument(help="File to write (.tar.gz).")], home: HomeFolder = Path(DEFAULT_HOME)) -> None:
     """Copy state/ (delivered bytes, ledger, inbox, decisions) into one file."""
     with _clear_errors():
-        Console().print(f"backup written to {safekeeping.backup(Home.open(home), out)}")
+        Console(markup=False).print(f"backup written to {safekeeping.backup(Home.open(home), out)}")
 
 
 @app.command()
@@ -290,7 +290,7 @@ def restore(source: Annotated[Path, typer.Argument(help="A file that `backup` wr
     """Bring a backup into an empty home; then `stockhouse rebuild WORLD` recreates the rest."""
     with _clear_errors():
         place = safekeeping.restore(source, home)
-        Console().print(f"restored world '{place.owner}' into {place.root}; next: stockhouse rebuild WORLD --home {home}")
+        Console(markup=False).print(f"restored world '{place.owner}' into {place.root}; next: stockhouse rebuild WORLD --home {home}")
 
 
 @app.command()
@@ -413,7 +413,7 @@ def expire_override(override_id: str, reason: Because, by: Author, home: HomeFol
     with _clear_errors():
         place = Home.open(home)
         overriding.expire(place, override_id, by, reason, _now_of(place))
-        Console().print(f"{override_id} has ended; the next plan no longer follows it")
+        Console(markup=False).print(f"{override_id} has ended; the next plan no longer follows it")
 
 
 def _levels(text: str | None) -> tuple[float, ...]:

@@ -178,9 +178,8 @@ class Ledger:
             outbox.revive(unit, message_id, by)
 
     def receive(self, body: bytes, partner: Partner, now: datetime, tolerance: Tolerance = TOLERANCE) -> Reception:
-        """Take one X12 delivery from a partner: kept, then taken or rejected; the same bytes again change nothing."""
-        with self.store.writing(now) as unit:
-            return inbox.receive(unit, body, partner, tolerance)
+        """Take what a partner sent, in X12: kept, then taken or rejected; the same bytes again change nothing."""
+        return inbox.hear(self.store, body, partner, now, tolerance)
 
     def collect(self, partners: Mapping[str, Partner], now: datetime, tolerance: Tolerance = TOLERANCE) -> dict[Path, Reception]:
         """Take every file waiting in the partners' `in` folders."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from models.names import legible
 from models.procurement import edi, x12
 from models.procurement.documents import CANCELLED, CLOSED, REFUSED, Document, cents, is_repeat
 from models.procurement.matching import Tolerance, match
@@ -24,6 +25,7 @@ from models.procurement.messages import (
     Received,
     ShipNotice,
 )
+from orchestration.ledger import desk, folders
 from orchestration.ledger.outbox import reply
 from orchestration.ledger.partners import Partner
 from orchestration.ledger.schema import documents, inbox, outbox
@@ -49,26 +51,37 @@ class Listener:
     def __init__(self, unit: Unit, partner: Partner, digest: str, tolerance: Tolerance) -> None:
         self.unit, self.partner, self.digest, self.tolerance = unit, partner, digest, tolerance
         self.origin = unit.open(f"IN-{digest[:24]}")
-        self.control = 0
+        self.interchange: x12.Interchange
         self.facts = self.exceptions = 0
 
-    def hear(self, body: bytes) -> Reception:
-        """Take everything a delivery says, or reject it whole."""
+    def read(self, body: bytes) -> tuple[tuple[Message, ...], str]:
+        """What a delivery says, or why it cannot be taken; nothing is recorded yet."""
         try:
             interchange, messages = edi.read(body)
             self._check_envelope(interchange)
-            status, reason, self.control = "taken", "", interchange.control
         except MessageError as error:
-            status, reason, messages = "rejected", str(error), ()
-        said = {"sha256": self.digest, "partner_id": self.partner.partner_id, "status": status, "reason": reason}
-        self.unit.add(self.origin, "heard", self.partner.partner_id, said)
-        if status == "rejected":
-            self.object(self.origin, EDI_DESK, f"the delivery was rejected: {reason}")
-        elif self.partner.receipts:
-            reply(self.unit, self.origin, interchange, self.partner)
+            return (), legible(str(error))
+        self.interchange = interchange
+        return messages, ""
+
+    def reject(self, reason: str) -> Reception:
+        """Keep a delivery that nobody can take, and have a person look at it."""
+        self._heard("rejected", reason)
+        self.object(self.origin, EDI_DESK, f"the delivery was rejected: {reason}")
+        return Reception("rejected", reason, 0, self.exceptions)
+
+    def hear(self, messages: Sequence[Message]) -> Reception:
+        """Take everything a delivery says."""
+        self._heard("taken", "")
+        if self.partner.receipts:
+            reply(self.unit, self.origin, self.interchange, self.partner)
         for message in messages:
             self._take(message)
-        return Reception(status, reason, self.facts, self.exceptions)
+        return Reception("taken", "", self.facts, self.exceptions)
+
+    def _heard(self, status: str, reason: str) -> None:
+        said = {"sha256": self.digest, "partner_id": self.partner.partner_id, "status": status, "reason": reason}
+        self.unit.add(self.origin, "heard", self.partner.partner_id, said)
 
     def _check_envelope(self, interchange: x12.Interchange) -> None:
         partner = self.partner
@@ -131,7 +144,7 @@ class Listener:
             if said.is_change:
                 self._change_answered(document, answer)
             elif document.revision and answer.code not in edi.DENIED:  # it crossed our change in the mail: an 865 will answer that
-                self.note(document, "taken", {"control": self.control, "code": answer.code, "reason": answer.reason})
+                self.note(document, "taken", {"control": self.interchange.control, "code": answer.code, "reason": answer.reason})
             else:
                 self._answered(document, answer)
 
@@ -140,12 +153,12 @@ class Listener:
         promised = 0.0 if answer.code in edi.DENIED else document.quantity if answer.code == "IB" else answer.quantity
         price = document.unit_cost if answer.unit_cost is None else answer.unit_cost
         units, due_on = min(promised, document.quantity), answer.due_on.isoformat() if answer.due_on else ""
-        payload = {"code": answer.code, "quantity": units, "unit_cost": price, "due_on": due_on, "control": self.control}
+        payload = {"code": answer.code, "quantity": units, "unit_cost": price, "due_on": due_on, "control": self.interchange.control}
         before, was = document.acknowledgement, document.ended
         if was == REFUSED and promised and self._stands_in(document):
             self.object(document, BUYER, "the supplier accepts what it refused, and the need has been ordered again since")
             return
-        if not self.note(document, "acknowledged", payload) or self.control < before.get("control", -1):
+        if not self.note(document, "acknowledged", payload) or self.interchange.control < before.get("control", -1):
             return
         odd = (
             (before and (before["code"], before["quantity"]) != (answer.code, units), "answered before with {before}, now with {now}"),
@@ -167,7 +180,7 @@ class Listener:
         denied = answer.code in edi.DENIED
         if document.ended == CANCELLED:
             if denied:
-                self.note(document, "taken", {"control": self.control, "code": answer.code, "reason": answer.reason})
+                self.note(document, "taken", {"control": self.interchange.control, "code": answer.code, "reason": answer.reason})
             else:
                 self.object(document, BUYER, f"the cancellation was not accepted ({answer.code} {answer.quantity:g}): {answer.reason}")
         elif denied:
@@ -238,17 +251,62 @@ class Listener:
         return False
 
 
-def receive(unit: Unit, body: bytes, partner: Partner, tolerance: Tolerance) -> Reception:
-    """Take one delivery into the ledger; the same bytes again change nothing."""
+def hear(store: Store, body: bytes, partner: Partner, now: datetime, tolerance: Tolerance) -> Reception:
+    """Take what lay in one file, each interchange in it as a delivery of its own, and a transaction of its own.
+
+    What is wrong with one of them, foreseen or not, rejects that one: it is kept with the reason, and nothing waits for it. A
+    rejected delivery may be offered again, when what was wrong is mended on our side. Raises LedgerError where the ledger itself
+    cannot be written: then nothing has been said about the delivery.
+    """
+    return _together([_hear(store, piece, partner, now, tolerance) for piece in x12.split(body)])
+
+
+def _hear(store: Store, body: bytes, partner: Partner, now: datetime, tolerance: Tolerance) -> Reception:
+    try:
+        with store.writing(now) as unit:
+            return receive(unit, body, partner, tolerance)
+    except (LedgerError, OSError, sa.exc.OperationalError, sa.exc.InterfaceError):
+        raise
+    except Exception as error:  # whatever poison it is, it must not stand in the way of what lies behind it
+        why = f"it could not be taken: {type(error).__name__}: {legible(str(error), 200)}"
+        with store.writing(now) as unit:
+            return receive(unit, body, partner, tolerance, why)
+
+
+def _together(receptions: Sequence[Reception]) -> Reception:
+    """What became of a whole file: taken where anything in it was, rejected where nothing was news and something was wrong."""
+    if len(receptions) == 1:
+        return receptions[0]
+    known = {reception.status for reception in receptions}
+    status = next(status for status in ("taken", "rejected", "repeated") if status in known)
+    wrong = [(place, r.reason) for place, r in enumerate(receptions, start=1) if r.reason]
+    reason = "; ".join(f"interchange {place} of {len(receptions)}: {why}" for place, why in wrong)
+    facts, exceptions = sum(r.facts for r in receptions), sum(r.exceptions for r in receptions)
+    return Reception(status, reason, facts, exceptions)
+
+
+def receive(unit: Unit, body: bytes, partner: Partner, tolerance: Tolerance, why: str = "") -> Reception:
+    """Take one delivery into the ledger, or reject it at once where `why` says so.
+
+    The same bytes again change nothing, unless they were rejected and are not any more, or for another reason.
+    """
     digest = hashlib.sha256(body).hexdigest()
-    if unit.connection.scalar(sa.select(inbox.c.status).where(inbox.c.sha256 == digest)):
+    known = unit.connection.execute(sa.select(inbox).where(inbox.c.sha256 == digest)).first()
+    if known is not None and known.status != "rejected":
         return Reception("repeated")
-    reception = Listener(unit, partner, digest, tolerance).hear(body)
+    listener = Listener(unit, partner, digest, tolerance)
+    messages, why = listener.read(body) if not why else ((), why)
+    if known is not None and (known.partner_id, known.reason) == (partner.partner_id, why):
+        return Reception("repeated", why)
+    reception = listener.reject(why) if why else listener.hear(messages)
     row = {
         "sha256": digest, "partner_id": partner.partner_id, "recorded_at": unit.recorded_at, "body": body,
         "status": reception.status, "reason": reception.reason,
     }  # fmt: skip
-    unit.connection.execute(sa.insert(inbox), [row])
+    if known is None:
+        unit.connection.execute(sa.insert(inbox), [row])
+    else:
+        unit.connection.execute(sa.update(inbox).where(inbox.c.sha256 == digest).values(row))
     return reception
 
 
@@ -279,25 +337,58 @@ def propose_payment(unit: Unit, document: Document, invoice_id: str, by: str) ->
 
 
 def collect(store: Store, partners: Mapping[str, Partner], now: datetime, tolerance: Tolerance) -> Iterator[tuple[Path, Reception]]:
-    """Take every file in the partners' `in` folders, oldest name first, and move it to `taken` beside it once it is kept."""
+    """Take every file in the partners' `in` folders, oldest name first; what was kept moves to `taken` beside it.
+
+    A file that cannot be read, or is a link, stays where it is and is an exception of the EDI desk, once; so is a folder that
+    cannot be looked into. Neither keeps another file or another partner waiting.
+    """
     for partner in partners.values():
-        for path in waiting(partner):
-            with store.writing(now) as unit:
-                reception = receive(unit, _bytes(path), partner, tolerance)
-            done = path.parent.parent / "taken"
-            done.mkdir(exist_ok=True)
-            path.replace(done / path.name)
-            yield path, reception
+        if partner.place is None:
+            continue
+        try:
+            waiting_names = folders.names(partner.place, folders.IN)
+            if not waiting_names:
+                continue
+            with folders.opened(partner.place, folders.IN) as handle:
+                for name in waiting_names:
+                    path = partner.place / folders.IN / name
+                    yield path, _collect_one(store, partner, partner.place, handle, name, now=now, tolerance=tolerance)
+        except OSError as error:
+            where = partner.place / folders.IN
+            yield where, _unread(store, partner, str(where), error, now)
+
+
+def _collect_one(store: Store, partner: Partner, place: Path, handle: int, name: str, *, now: datetime, tolerance: Tolerance) -> Reception:
+    try:
+        body = folders.read(handle, name, x12.LARGEST + 1)
+    except OSError as error:
+        return _unread(store, partner, name, error, now)
+    reception = hear(store, body, partner, now, tolerance)
+    try:
+        folders.keep(place, handle, name)
+    except OSError as error:  # it is kept in the ledger; hearing it again changes nothing
+        _unread(store, partner, f"{folders.TAKEN} (for {name})", error, now)
+    return reception
+
+
+def _unread(store: Store, partner: Partner, name: str, error: OSError, now: datetime) -> Reception:
+    """The exception about what cannot be read in a partner's folder: raised once, however often we look."""
+    reason = legible(f"{name} cannot be read: {error.strerror or error}")
+    digest = hashlib.sha256(f"{partner.partner_id}/{name}".encode("utf-8", "surrogatepass")).hexdigest()
+    with store.writing(now) as unit:
+        document = f"F{digest[:16]}"
+        before = desk.last(unit.connection, document)
+        if before is None or json.loads(before["payload"]).get("reason") != reason:
+            said = {"owner": EDI_DESK, "reason": reason}
+            unit.add(unit.open(document), "excepted", partner.partner_id, said)
+    return Reception("unread", reason, exceptions=1)
 
 
 def waiting(partner: Partner) -> list[Path]:
-    """The files in a partner's `in` folder, oldest name first; one whose name begins with a dot is still being written."""
+    """The files in a partner's `in` folder, oldest name first; none where it cannot be looked into, which hearing it tells."""
     if partner.place is None:
         return []
-    return sorted(path for path in (partner.place / "in").glob("[!.]*") if path.is_file())
-
-
-def _bytes(path: Path) -> bytes:
-    """A file's bytes, and of one that is too large only as many as show that it is."""
-    with path.open("rb") as file:
-        return file.read(x12.LARGEST + 1)
+    try:
+        return [partner.place / folders.IN / name for name in folders.names(partner.place, folders.IN)]
+    except OSError:
+        return [partner.place / folders.IN]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from email.message import EmailMessage
@@ -15,14 +15,17 @@ from urllib.parse import quote
 
 import yaml
 
+from models.names import LONGEST, legible, name_of
 from models.procurement import edi
-from models.procurement.messages import Order, OrderedLine
-from models.procurement.x12 import Party, number
+from models.procurement.messages import MessageError, Order, OrderedLine
+from models.procurement.x12 import Party, fits_envelope, number
 from orchestration.ledger.store import LedgerError
 
 COLUMNS = ("line", "action", "item", "quantity", "unit cost", "value", "due on")
 US = Party("STOCKHOUSE")
 PAGE = 40  # lines on one page of paper
+#: How a text begins that a spreadsheet does not show but reckon.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 #: Where a company says how its suppliers like to hear from it; a supplier it does not name gets a folder.
 FILE = "partners.yml"
 
@@ -35,6 +38,7 @@ class Partner:
     `in`, put there by the partner, its gateway, or by us when an answer came with the response to a POST; the address where it is one.
     form: x12, or email for a partner that reads only mail. party and ours: both ends of an X12 envelope. mailbox: where mail
     goes. usage: P for production, T for test; answers must say the same. receipts: whether it wants a 997 for what it sends us.
+    costs_in: the money the ledger's costs are in, where that may be another than the partner's currency.
     """
 
     partner_id: str
@@ -47,6 +51,7 @@ class Partner:
     usage: Literal["P", "T"] = "P"
     receipts: bool = False
     folder: str = ""
+    costs_in: str = ""
 
     @property
     def is_online(self) -> bool:
@@ -72,8 +77,20 @@ class Partner:
 
 def folder_partners(partner_ids: Iterable[str], folder: Path, currency: str) -> dict[str, Partner]:
     """Partners nobody described, each with a folder of its own: X12 where the id fits on an envelope, e-mail otherwise."""
-    places = {name: str(folder / quote(name, safe=" ")) for name in sorted(set(partner_ids))}
-    return {name: Partner(name, place, currency, "x12" if len(name) <= 15 else "email", folder=place) for name, place in places.items()}
+    standing = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    found = {}
+    for name in sorted(set(partner_ids)):
+        place = str(folder / _folder_name(name, standing))
+        form: Literal["x12", "email"] = "x12" if fits_envelope(name) else "email"
+        found[name] = Partner(name, place, currency, form, folder=place, costs_in=currency)
+    return found
+
+
+def _folder_name(partner_id: str, standing: Collection[str]) -> str:
+    """The partner's name, or the spelling that its folder had before names were given, where such a folder stands."""
+    before = quote(partner_id, safe=" ", errors="replace")
+    is_usable = before in standing and before.strip(".") and len(before) <= LONGEST
+    return before if is_usable and before != FILE else name_of(partner_id)
 
 
 def read_partners(folder: Path, partner_ids: Iterable[str], currency: str) -> dict[str, Partner]:
@@ -97,7 +114,7 @@ def read_partners(folder: Path, partner_ids: Iterable[str], currency: str) -> di
 
 def _described(usual: Partner, changes: Any, where: str) -> Partner:
     """A partner with what its entry changes. Raises LedgerError for a word or value no partner has."""
-    words = [field.name for field in fields(Partner) if field.name != "partner_id"]
+    words = [f.name for f in fields(Partner) if f.name not in ("partner_id", "costs_in")]
     if not isinstance(changes, Mapping) or (unknown := [word for word in changes if word not in words]):
         raise LedgerError(f"{where}: {unknown if isinstance(changes, Mapping) else changes!r} is not understood; words: {', '.join(words)}")
     said = dict(changes)
@@ -110,22 +127,37 @@ def _described(usual: Partner, changes: Any, where: str) -> Partner:
     partner = replace(usual, **said)
     if partner.form not in ("x12", "email") or partner.usage not in ("P", "T") or not isinstance(partner.receipts, bool):
         raise LedgerError(f"{where}: form is x12 or email, usage P or T, receipts true or false")
+    texts = [partner.address, partner.currency, partner.mailbox, partner.folder]
+    texts += [text for party in (partner.their, partner.ours) for text in (party.id, party.qualifier)]
+    if odd := [text for text in texts if not isinstance(text, str) or not text.isprintable()]:
+        raise LedgerError(f"{where}: {odd[0]!r} is no line of text; write it in quotes, on one line")
     return partner
 
 
 def render(order: Order, partner: Partner, control: int, at: datetime) -> bytes:
-    """The bytes a partner is sent, once and for all: a resend repeats them. Raises MessageError where X12 cannot say the order."""
-    if partner.form == "x12":
-        return edi.write(order, partner.ours, partner.their, control, at, partner.usage).encode()
-    return _mail(order, partner, control, at)
+    """The bytes a partner is sent, once and for all: a resend repeats them.
+
+    Raises MessageError where the partner's format cannot say the order, or its money is not the one the order was reckoned in.
+    """
+    if partner.costs_in not in ("", partner.currency):
+        raise MessageError(
+            f"its costs are in {partner.costs_in} and {legible(partner.partner_id)} is paid in "
+            f"{partner.currency}, and no rate between them is known"
+        )
+    try:
+        if partner.form == "x12":
+            return edi.write(order, partner.ours, partner.their, control, at, partner.usage).encode()
+        return _mail(order, partner, control, at)
+    except UnicodeEncodeError as error:
+        raise MessageError("an id in it is no text that can be written (a lone surrogate)") from error
 
 
 def _mail(order: Order, partner: Partner, control: int, at: datetime) -> bytes:
     title = f"Purchase order {order.order_id}" + (f", change {order.revision}" if order.revision else "")
     mail = EmailMessage()
-    mail["Subject"], mail["To"] = title, partner.mailbox or partner.partner_id
+    mail["Subject"], mail["To"] = title, partner.mailbox or name_of(partner.partner_id)
     mail["From"], mail["Date"] = partner.ours.id, format_datetime(at)
-    mail["Message-ID"] = f"<{order.order_id}.{control}@{partner.ours.id.lower()}>"
+    mail["Message-ID"] = f"<{order.order_id}.{control}@{name_of(partner.ours.id).lower()}>"
     mail.set_content(f"{title}: {len(order.lines)} lines, {order.currency}. Please answer with this number and the line numbers.\n")
     mail.add_attachment(table(order).encode(), maintype="text", subtype="csv", filename=f"{order.order_id}.csv")
     mail.add_attachment(paper(order, title), maintype="application", subtype="pdf", filename=f"{order.order_id}.pdf")
@@ -141,9 +173,10 @@ def rows(lines: Sequence[OrderedLine]) -> Iterator[tuple[str, ...]]:
 
 
 def table(order: Order) -> str:
-    """The order as CSV, one line a row."""
+    """The order as CSV, one line a row; a text that a spreadsheet would reckon as a formula begins with an apostrophe."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows(order.lines)])
+    shown = ([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in row] for row in rows(order.lines))
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *shown])
     return text.getvalue()
 
 
@@ -152,20 +185,24 @@ def paper(order: Order, title: str) -> bytes:
     from matplotlib.backends.backend_pdf import PdfPages  # noqa: PLC0415 - seconds to import, and few suppliers want paper
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    shown, total = list(rows(order.lines)), sum(line.quantity * line.unit_cost for line in order.lines)
+    shown = [[legible(cell, 40) for cell in row] for row in rows(order.lines)]
+    total = sum(line.quantity * line.unit_cost for line in order.lines)
+    whom, where = legible(order.supplier_id, 40), legible(order.location_id, 40)
     pages = [shown[start : start + PAGE] for start in range(0, len(shown), PAGE)]
     file = io.BytesIO()
     with PdfPages(file, metadata={"Title": title, "CreationDate": None}) as pdf:
         for place, page in enumerate(pages, start=1):
             figure = Figure(figsize=(8.27, 11.69))
             figure.text(0.08, 0.95, title, size=15, weight="bold")
-            head = f"to {order.supplier_id}    deliver to {order.location_id}    {order.ordered_on}    page {place} of {len(pages)}"
-            figure.text(0.08, 0.925, head, size=9)
+            head = f"to {whom}    deliver to {where}    {order.ordered_on}    page {place} of {len(pages)}"
+            figure.text(0.08, 0.925, head, size=9, parse_math=False)
             axes = figure.add_axes((0.08, 0.06, 0.84, 0.85))
             axes.set_axis_off()
             drawn = axes.table(cellText=page, colLabels=COLUMNS, loc="upper center", cellLoc="right", edges="horizontal")
             drawn.auto_set_font_size(False)
             drawn.set_fontsize(8)
+            for cell in drawn.get_celld().values():
+                cell.get_text().set_parse_math(False)  # an id may have dollar signs
             if place == len(pages):
                 figure.text(0.92, 0.04, f"total {total:,.2f} {order.currency}", size=10, ha="right")
             pdf.savefig(figure)

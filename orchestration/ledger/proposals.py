@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from models.domain import OrderLine
+from models.names import legible
 from models.procurement.documents import TERMS, Document
 from orchestration.ledger.schema import documents
 from orchestration.ledger.store import LedgerError, Unit
 
 PLANNER = "planner"
+#: The largest quantity, and the largest value, of one line: sums of many such still fit the ledger's balances.
+MOST = 1e12
+#: NUL, and halves of characters: what no database keeps as text.
+UNKEPT = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,12 @@ def check(lines: Sequence[OrderLine]) -> None:
         if not 0 < line.quantity < float("inf") or not 0 <= line.unit_cost < float("inf"):
             asked = f"{line.quantity} at {line.unit_cost}"
             raise LedgerError(f"{line.intent_key}: {asked} cannot be ordered; the plan is not recorded")
+        if line.quantity > MOST or line.quantity * line.unit_cost > MOST:
+            asked = f"{line.quantity:g} at {line.unit_cost:g}"
+            raise LedgerError(f"{line.intent_key}: {asked} is more than anybody orders; mend the data")
+        if odd := [text for text in (line.intent_key, line.from_id) if UNKEPT.search(text)]:
+            said = legible(odd[0], 200)
+            raise LedgerError(f"{said}: an id in it has a sign no ledger keeps (NUL, half a character)")
         if line.intent_key in seen:
             raise LedgerError(f"{line.intent_key}: the plan asks twice for one need; the plan is not recorded")
         seen.add(line.intent_key)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import uuid
-from contextlib import suppress
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
+from models.names import name_of
 from models.procurement.x12 import LARGEST
+from orchestration.ledger import folders
 from orchestration.ledger.partners import Partner
 
+#: One exchange with a partner has this long, from the first byte to the last.
 TIMEOUT_SECONDS = 10.0
 X12 = "application/edi-x12"
 RETRY_STATUS = frozenset({408, 425, 429})
@@ -46,49 +47,56 @@ def deliver(envelope: Envelope, partner: Partner) -> None:
 
 def put(envelope: Envelope, partner: Partner) -> None:
     """Write the message into the partner's `out` folder, all of it or none; its name carries the control number."""
-    name = f"{envelope.control:09d}-{envelope.document_type}-{envelope.order_id}.{partner.suffix}"
-    write(Path(partner.address) / "out", name, envelope.body)
+    order = f"{envelope.document_type}-{name_of(envelope.order_id)}"
+    name = f"{envelope.control:09d}-{order}.{partner.suffix}"
+    _write(Path(partner.address), folders.OUT, name, envelope.body)
 
 
-def write(folder: Path, name: str, body: bytes) -> None:
-    """Write a file into a folder others read, all of it or none. Raises TransportError where the disk refuses."""
-    unfinished = folder / f".{name}.{uuid.uuid4().hex}"
+def _write(place: Path, kind: str, name: str, body: bytes) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(folder / name)
+        folders.write(place, kind, name, body)
     except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink()
-        raise TransportError(f"{folder / name}: {error.strerror}") from error
+        raise TransportError(f"{place / kind / name}: {error.strerror or error}") from error
 
 
 def post(envelope: Envelope, partner: Partner) -> None:
     """POST the message; any 2xx is taken for arrived. A refusal for good (4xx) is final, everything else may be tried again.
 
-    An answer in X12 that comes with the response is put where the partner's answers wait, under the message's control number.
+    The whole exchange has TIMEOUT_SECONDS, however slowly the partner reads or drips. An answer in X12 that comes with the response
+    is put where the partner's answers wait, under the message's control number.
     """
-    kind = X12 if partner.form == "x12" else "message/rfc822"
-    headers = {"Content-Type": kind, "Idempotency-Key": f"{partner.ours.id}-{partner.partner_id}-{envelope.control}"}
     try:
-        with httpx.stream("POST", partner.address, content=envelope.body, headers=headers, timeout=TIMEOUT_SECONDS) as answer:
-            said = _bounded(answer)
-    except httpx.HTTPError as error:
+        answer, said = asyncio.run(_exchange(envelope, partner))
+    except TimeoutError as error:
+        raise TransportError(f"{partner.address}: not done within {TIMEOUT_SECONDS:g} s") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise TransportError(f"{partner.address}: {error or type(error).__name__}") from error
     if answer.status_code >= 300:
         final = 300 <= answer.status_code < 500 and answer.status_code not in RETRY_STATUS
-        raise TransportError(f"{partner.address} answered {answer.status_code}: {said[:200].decode(errors='replace')}", final)
+        why = f"answered {answer.status_code}: {said[:200].decode(errors='replace')}"
+        raise TransportError(f"{partner.address} {why}", final)
     if said and partner.place and answer.headers.get("content-type", "").startswith(X12):
-        write(partner.place / "in", f"{envelope.control:09d}-answer.edi", said)
+        _write(partner.place, folders.IN, f"{envelope.control:09d}-answer.edi", said)
 
 
-def _bounded(answer: httpx.Response) -> bytes:
+async def _exchange(envelope: Envelope, partner: Partner) -> tuple[httpx.Response, bytes]:
+    """The response to a message and what it says. Raises TimeoutError when its time is over."""
+    headers = {
+        "Content-Type": X12 if partner.form == "x12" else "message/rfc822",
+        "Idempotency-Key": f"{name_of(partner.ours.id, partner.partner_id)}-{envelope.control}",
+    }
+    async with (
+        asyncio.timeout(TIMEOUT_SECONDS),
+        httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client,
+        client.stream("POST", partner.address, content=envelope.body, headers=headers) as answer,
+    ):
+        return answer, await _bounded(answer)
+
+
+async def _bounded(answer: httpx.Response) -> bytes:
     """What a partner says in its response, and of too much only as many bytes as show that it is."""
     said = b""
-    for piece in answer.iter_bytes():
+    async for piece in answer.aiter_bytes():
         said += piece
         if len(said) > LARGEST:
             break

@@ -38,7 +38,7 @@ def forecast_fan(history: pl.DataFrame, ahead: Forecast, shown: int = 6) -> Figu
         axis.fill_between(days, ahead.at(0.025)[row], ahead.at(0.975)[row], color=SOFT, alpha=0.5, linewidth=0)
         axis.fill_between(days, ahead.at(0.25)[row], ahead.at(0.75)[row], color=SOFT, linewidth=0)
         axis.plot(days, ahead.at(0.5)[row], color=ACCENT, linewidth=1.4)
-        axis.set_title(f"{key['item_id']} at {key['location_id']}", fontsize=9, loc="left")
+        axis.set_title(f"{key['item_id']} at {key['location_id']}", fontsize=9, loc="left", parse_math=False)
         axis.tick_params(labelsize=7)
         axis.spines[["top", "right"]].set_visible(False)
     for axis in list(axes.flat)[len(largest) :]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 from mockedi.testing import Mock
 
+from models.names import name_of
 from models.procurement.approval import Limits
 from models.procurement.x12 import Party
 from orchestration.ledger import Ledger, Partner, Receipt
@@ -84,4 +86,12 @@ def test_evidence_speaks_of_usual_quantities_and_known_suppliers(ledger, line, n
 def test_partners_nobody_described_get_a_folder_and_a_form_they_can_read(tmp_path):
     partners = folder_partners(["S/1", "a supplier with a long name"], tmp_path, "GBP")
     assert {name: partner.form for name, partner in partners.items()} == {"S/1": "x12", "a supplier with a long name": "email"}
-    assert partners["S/1"].address == str(tmp_path / "S%2F1")
+    assert partners["S/1"].address == str(tmp_path / name_of("S/1"))
+
+
+def test_a_partner_keeps_the_folder_it_had_before_names_were_given(tmp_path):
+    for folder in ("S%2F1", "acme"):
+        (tmp_path / folder).mkdir()
+    partners = folder_partners(["S/1", "acme", "ACME"], tmp_path, "GBP")
+    places = {name: Path(partner.address).name for name, partner in partners.items()}
+    assert places == {"S/1": "S%2F1", "acme": "acme", "ACME": "ACME"}
