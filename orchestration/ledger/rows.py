@@ -36,9 +36,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def canonical_rows(
-    events: Iterable[tuple[Event, str]], timezone: str = "UTC", newest: datetime | None = None
-) -> dict[str, pl.DataFrame]:
+def canonical_rows(events: Iterable[tuple[Event, str]], timezone: str = "UTC", newest: datetime | None = None) -> dict[str, pl.DataFrame]:
     """The canonical rows of a ledger, from firming or approval onward: {purchase_orders, transfers, receipts}.
 
     events: (event, its hash) in order of seq. timezone: of the business days that orders are due on; due_at is the UTC time of such a
@@ -70,17 +68,19 @@ def canonical_rows(
     return {name: pl.DataFrame(rows[name], schema=schema | _LINEAGE, orient="row") for name, schema in SCHEMAS.items()}
 
 
-def canonical_rows(
-    events: Iterable[tuple[Event, str]], timezone: str = "UTC", newest: datetime | None = None
-) -> dict[str, pl.DataFrame]:
-    """The canonical rows of a ledger, from firming or approval onward: {purchase_orders, transfers, receipts}.
+def _timed(events: Iterable[tuple[Event, str]], newest: datetime | None) -> list[tuple[tuple[Event, str], datetime]]:
+    """Each event with the time it is believed to have been recorded at, which never goes back."""
+    found: list[tuple[tuple[Event, str], datetime]] = []
+    after = newest
+    for entry in reversed([*events]):
+        recorded = datetime.fromisoformat(entry[0].known_at)
+        after = min(after, recorded) if after else recorded
+        found.append((entry, after))
+    return found[::-1]
 
-    events: (event, its hash) in order of seq. timezone: of the business days that orders are due on; due_at is the UTC time of such a
-    day's midnight, as for every other source. newest: how far the home's facts are believed; nothing was recorded later than that,
-    nor later than what was recorded after it, whatever a wrong year once made of Now. A new version of an order appears whenever
-    its open quantity, day or price changed; one that was called off has the quantity that came, so nothing of it stays open. known_at
-    is the home's Now when it was recorded; versions known at the same Now are told apart by handed_over_at, where the sequence number
-    stands as microseconds. delivery is the event's hash, row_no its sequence number, part its kind.
+
+def _order(document: Document, ordered_at: datetime, zone: ZoneInfo) -> tuple[str, dict[str, Any]]:
+    due_at = datetime.fromisoformat(document.due_on[:10]).replace(tzinfo=zone).astimezone(UTC).replace(tzinfo=None)
     quantity = document.received if document.ended else document.ordered
     if document.kind == "purchase":
         return "purchase_orders", {
