@@ -82,8 +82,10 @@ class Situation:
     @property
     def position(self) -> Floats:
         """The stock position: on hand + on the way - owed, shape (N,)."""
-        owed = self.backlog if self.backlog.size else 0.0
-        return self.on_hand + self.pipeline.sum(axis=1) - owed
+        position: Floats = self.on_hand + self.pipeline.sum(axis=1)
+        if self.backlog.size and self.economics.unmet == "backlog":
+            position = position - self.backlog
+        return position
 
 
 class Policy(Protocol):

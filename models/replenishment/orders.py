@@ -131,6 +131,8 @@ class Sharing:
 
     def share_out(self, requested: Floats, available: Floats) -> Floats:
         """What is sent of what is asked, (E,), from the stock of each node, (N,)."""
+        if not self.sources.size:
+            return requested
         total = self.leaving(requested)
         stock = available[self.sources]
         is_short = total > stock

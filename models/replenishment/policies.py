@@ -110,7 +110,7 @@ class CappedBaseStock(BasePolicy):
     def target(self, situation: Situation) -> Floats:
         """The base-stock level as a stock position, shape (N,)."""
         if self.level is not None:
-            return np.broadcast_to(self.level, situation.on_hand.shape).astype(np.float64)
+            return np.broadcast_to(self.level, situation.on_hand.shape).astype(np.float64, copy=False)
         return _quantile(window_demand(situation), situation.economics.fractile)
 
     def order(self, situation: Situation) -> Floats:

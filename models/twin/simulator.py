@@ -28,7 +28,7 @@ Forecaster = Callable[[int], Floats | None]
 #: What can be recorded period by period.
 BOOKS = ("requested", "shipped", "received", "lost", "on_hand", "on_order", "owed")
 #: What is always added up over the periods, as costs follow from it; lines are orders with units.
-SUMS = ("shipped", "lines", "lost", "on_hand", "owed")
+SUMS = ("lines", "lost", "on_hand", "owed")
 
 
 @dataclass(frozen=True)
@@ -300,7 +300,8 @@ class _Run:
                 self.kept["received"][t] += here
         if "requested" in self.kept:
             self.kept["requested"][t] = requested
-        self._note("shipped", t, shipped)
+        if "shipped" in self.kept:
+            self.kept["shipped"][t] = shipped
         if self.has_fixed_cost:
             self.sums["lines"] += shipped > 0
 
