@@ -252,7 +252,7 @@ def publish(world: WorldFolder = Path("sample_data"), home: HomeFolder = Path(DE
     with _clear_errors():
         place = Home.open(home, World.load(world).world)
         with place.writing():
-            snapshot = snapshots.publish(place.warehouse, place.published, str(uuid.uuid4()), _now_of(place))
+            snapshot = snapshots.publish(place.warehouse, place.published, str(uuid.uuid4()))
         _emit(as_json, {"path": str(snapshot.path), "run_id": snapshot.run_id}, f"published {snapshot.path}")
 
 

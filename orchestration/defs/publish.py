@@ -8,7 +8,6 @@ from dagster_dbt import DbtCliResource, dbt_assets
 
 from orchestration.defs.resources import OWNERS, PROJECT, TRANSLATOR, Lakehouse
 from orchestration.facts.snapshots import publish as publish_snapshot
-from orchestration.facts.timeline import Timeline
 from orchestration.reports.dashboard import write_dashboard
 
 
@@ -45,9 +44,7 @@ def metrics(context: dg.AssetExecutionContext, lakehouse: Lakehouse, dbt: DbtCli
 def publish(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
     """Written aside, then switched in one step; readers of the old version keep it until they open anew."""
     home = lakehouse.open_home()
-    with home.connect(read_only=True) as con:
-        now = Timeline.read(con).now_at
-    snapshot = publish_snapshot(home.warehouse, home.published, context.run_id, now)
+    snapshot = publish_snapshot(home.warehouse, home.published, context.run_id)
     yield dg.MaterializeResult(asset_key=["published", "snapshot"], metadata={"path": dg.MetadataValue.path(str(snapshot.path))})
     page = write_dashboard(snapshot.path, home.published / "dashboard.html")
     yield dg.MaterializeResult(asset_key=["published", "dashboard"], metadata={"path": dg.MetadataValue.path(str(page))})

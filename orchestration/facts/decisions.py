@@ -74,10 +74,13 @@ def record(folder: Path, run_id: str, table: str, frame: pl.DataFrame) -> Path:
 
 
 def load(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Make schema `decisions` say exactly what state/decisions says; tables no run has written yet are there and empty."""
+    """Make schema `decisions` say exactly what state/decisions says; tables no run has written yet are there and empty.
+
+    Rows stand in the order in which the runs decided: of two runs with one Now, the later comes after.
+    """
     con.execute("create schema if not exists decisions")
     for table, schema in DECISIONS.items():
-        files = sorted(str(path) for path in (folder / table).glob("*.parquet"))
+        files = [str(path) for path in _oldest_first(folder / table)]
         con.register("empty_decisions", pl.DataFrame(schema=schema).to_arrow())
         con.execute(f"create or replace table decisions.{table} as select * from empty_decisions")
         con.unregister("empty_decisions")
@@ -87,6 +90,10 @@ def load(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
 
 def latest(folder: Path, table: str, now: datetime | None = None) -> pl.DataFrame | None:
     """The newest decisions of one kind, by the Now they were made at (not later than `now`), or None before the first."""
-    found = [pl.read_parquet(path) for path in sorted((folder / table).glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)]
+    found = [pl.read_parquet(path) for path in _oldest_first(folder / table)]
     known = [frame for frame in found if not frame.is_empty() and (now is None or frame["as_of"][0] <= now)]
     return max(reversed(known), key=lambda frame: frame["as_of"][0], default=None)
+
+
+def _oldest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)

@@ -5,6 +5,7 @@
       current.json                    the same, for those who cannot follow a link
       versions/000012/stockhouse.duckdb, snapshot.json, parquet/marts/fct_demand.parquet ...
 
+Schema `decisions` holds what is decided now, so that a sum counts every order line once; `decisions_history` has every run.
 A version is written aside under another name and never changed afterwards; old ones are removed once `keep` newer exist. A Parquet
 copy whose table says what it said in the version before is that version's file under a second name.
 """
@@ -19,7 +20,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -28,6 +29,9 @@ import duckdb
 SCHEMAS = ("marts", "metrics", "decisions")
 #: What a snapshot says of its world.
 WORLD = ("world", "currency", "timezone", "grain", "now_at", "newest_at")
+DECISIONS, HISTORY = "decisions", "decisions_history"
+#: What every plan writes anew, though it may have nothing to say; the other decisions stand until they are renewed.
+PLANNED = ("order_lines", "explanations", "targets", "limits", "alternatives", "overrides", "exceptions")
 FILE = "stockhouse.duckdb"
 #: The file format every DuckDB client from 1.2 on can open; newer defaults would shut out BI drivers.
 STORAGE_VERSION = "v1.2.0"
@@ -41,7 +45,7 @@ class PublishError(Exception):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One published version: its file, the run it shows, how many rows each table has, and a fingerprint of what each says."""
+    """One published version: its file, the run whose plan it shows, how many rows each table has, and a fingerprint of what each says."""
 
     version: int
     run_id: str
@@ -70,7 +74,7 @@ def publish(
     warehouse: Path,
     target: Path,
     run_id: str,
-    published_at: datetime | str,
+    published_at: datetime | str | None = None,
     *,
     keep: int = 5,
     schemas: tuple[str, ...] = SCHEMAS,
@@ -78,10 +82,13 @@ def publish(
     """Write the next version from the warehouse and make it current; readers of older versions are not disturbed.
 
     warehouse: a DuckDB file that nobody writes to meanwhile (and this process holds no handle on). target: the folder of versions.
-    keep: how many versions stay. Raises PublishError if the warehouse has none of the schemas, or keep < 1.
+    run_id: the run that publishes; where it planned nothing itself, the snapshot shows and names the newest run that did.
+    published_at: UTC, by default this moment. keep: how many versions stay. Raises PublishError if the warehouse has none of the
+    schemas, or keep < 1.
     """
     if keep < 1:
         raise PublishError(f"keep = {keep}: at least the current version must be kept.")
+    published_at = published_at or datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     moment = published_at if isinstance(published_at, str) else published_at.isoformat(sep=" ")
     (target / "versions").mkdir(parents=True, exist_ok=True)
     with (target / "publish.lock").open("w") as lock:
@@ -92,7 +99,7 @@ def publish(
         aside = target / "versions" / f"{version:06d}.aside"
         aside.mkdir()
         before = current(target) if (target / "current").is_symlink() else None
-        tables, fingerprints = _write(warehouse, aside, version, run_id, moment, schemas, before)
+        run_id, tables, fingerprints = _write(warehouse, aside, version, run_id, moment, schemas, before)
         snapshot = Snapshot(version, run_id, moment, target / "versions" / f"{version:06d}", tables, fingerprints)
         _describe(snapshot, aside / "snapshot.json")
         _seal(aside)
@@ -127,8 +134,8 @@ def _literal(value: str) -> str:
 
 def _write(
     warehouse: Path, aside: Path, version: int, run_id: str, moment: str, schemas: tuple[str, ...], before: Snapshot | None
-) -> tuple[dict[str, int], dict[str, str]]:
-    """Copy the schemas with their comments into a new file and to Parquet; returns the rows and the fingerprint of each table."""
+) -> tuple[str, dict[str, int], dict[str, str]]:
+    """Copy the schemas with their comments into a new file and to Parquet; returns the run shown, and each table's rows and fingerprint."""
     if not warehouse.exists():
         raise PublishError(f"There is no warehouse at {warehouse}. Run the line first.")
     source = _quote(warehouse.stem)  # dbt's views name the database by its file
@@ -136,36 +143,71 @@ def _write(
         con.execute(QUIET)
         con.execute(f"attach {_literal(str(warehouse))} as {source} (read_only)")
         con.execute(f"attach {_literal(str(aside / FILE))} as snapshot (storage_version '{STORAGE_VERSION}')")
+        listed = _listed(con, warehouse.stem, schemas)
+        planned = [table for schema, table in listed if schema == DECISIONS and table in PLANNED]
+        shown = _planned_by(con, source, planned, run_id)
         rows: dict[str, int] = {}
         fingerprints: dict[str, str] = {}
-        for schema, table in _listed(con, warehouse.stem, schemas):
-            name = f"{_quote(schema)}.{_quote(table)}"
+        for schema, table, content in _contents(con, source, listed, shown):
+            name, told = f"{_quote(schema)}.{_quote(table)}", f"{schema}.{table}"
             con.execute(f"create schema if not exists snapshot.{_quote(schema)}")
-            con.execute(f"create table snapshot.{name} as from {source}.{name}")
-            told = f"{schema}.{table}"
+            con.execute(f"create table snapshot.{name} as {content}", {"run": shown} if "$run" in content else None)
             rows[told], fingerprints[told] = _fingerprint(con, name)
-            file = Path("parquet") / schema / f"{table}.parquet"
-            (aside / file).parent.mkdir(parents=True, exist_ok=True)
-            if before and before.fingerprints.get(told) == fingerprints[told] and (before.folder / file).exists():
-                _same_file(before.folder / file, aside / file)
-            else:
-                con.execute(f"copy snapshot.{name} to {_literal(str(aside / file))} (format parquet, compression zstd)")
+            _copy_parquet(con, aside, schema, table, before if before and before.fingerprints.get(told) == fingerprints[told] else None)
         if not rows:
             raise PublishError(f"{warehouse} has nothing to publish in {', '.join(schemas)}. Run the line up to replenish first.")
         _copy_comments(con, warehouse.stem, schemas)
-        con.execute("create schema snapshot.published")
-        con.execute(
-            """create table snapshot.published.snapshot as
-            select $version::integer as version, $run_id::varchar as run_id, $moment::timestamp as published_at""",
-            {"version": version, "run_id": run_id, "moment": moment},
-        )
-        con.execute("comment on table snapshot.published.snapshot is 'Which run these tables show, and since when they are published.'")
-        if _listed(con, warehouse.stem, ("raw",)):
-            con.execute(f"create table snapshot.published.world as select columns(name -> name in {WORLD}) from {source}.raw.world")
-            con.execute(
-                "comment on table snapshot.published.world is 'The company, its currency, its calendar, and how far the data reach.'"
-            )
-    return rows, fingerprints
+        _sign(con, source, warehouse.stem, version=version, run_id=shown, moment=moment)
+    return shown, rows, fingerprints
+
+
+def _planned_by(con: duckdb.DuckDBPyConnection, source: str, planned: list[str], run_id: str) -> str:
+    """The run whose plan is current: the given one if it planned, else the newest that did; the given one where none ever did."""
+    runs = " union all ".join(f"select run_id, as_of, rowid as place from {source}.{DECISIONS}.{_quote(table)}" for table in planned)
+    if not runs:
+        return run_id
+    newest = con.execute(
+        f"select run_id from ({runs}) group by run_id order by run_id = ? desc, max(as_of) desc, max(place) desc limit 1", [run_id]
+    ).fetchone()
+    return str(newest[0]) if newest else run_id
+
+
+def _contents(con: duckdb.DuckDBPyConnection, source: str, listed: list[tuple[str, str]], shown: str) -> Iterator[tuple[str, str, str]]:
+    """(schema, table, query) of every table of the snapshot: decisions as they stand, with every run's beside in its history."""
+    for schema, table in listed:
+        whole = f"from {source}.{_quote(schema)}.{_quote(table)}"
+        columns = {row[0] for row in con.execute(f"describe {whole}").fetchall()}
+        if schema != DECISIONS or not {"run_id", "as_of"} <= columns:
+            yield schema, table, whole
+            continue
+        standing = f"(select run_id {whole} order by run_id = $run desc, as_of desc, run_id desc limit 1)"
+        yield schema, table, f"{whole} where run_id = {'$run' if table in PLANNED else standing}"
+        yield HISTORY, table, whole
+
+
+def _copy_parquet(con: duckdb.DuckDBPyConnection, aside: Path, schema: str, table: str, same: Snapshot | None) -> None:
+    """Write a table of the snapshot as Parquet too; where the version before says the same, its file gets a second name."""
+    file = Path("parquet") / schema / f"{table}.parquet"
+    (aside / file).parent.mkdir(parents=True, exist_ok=True)
+    if same and (same.folder / file).exists():
+        _same_file(same.folder / file, aside / file)
+    else:
+        name = f"snapshot.{_quote(schema)}.{_quote(table)}"
+        con.execute(f"copy {name} to {_literal(str(aside / file))} (format parquet, compression zstd)")
+
+
+def _sign(con: duckdb.DuckDBPyConnection, source: str, database: str, *, version: int, run_id: str, moment: str) -> None:
+    """Say in the snapshot itself which run and company it shows, and since when."""
+    con.execute("create schema snapshot.published")
+    con.execute(
+        """create table snapshot.published.snapshot as
+        select $version::integer as version, $run_id::varchar as run_id, $moment::timestamp as published_at""",
+        {"version": version, "run_id": run_id, "moment": moment},
+    )
+    con.execute("comment on table snapshot.published.snapshot is 'Whose plan these tables show, and when they were published (UTC).'")
+    if _listed(con, database, ("raw",)):
+        con.execute(f"create table snapshot.published.world as select columns(name -> name in {WORLD}) from {source}.raw.world")
+        con.execute("comment on table snapshot.published.world is 'The company, its currency, its calendar, and how far the data reach.'")
 
 
 def _fingerprint(con: duckdb.DuckDBPyConnection, name: str) -> tuple[int, str]:

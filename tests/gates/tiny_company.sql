@@ -95,3 +95,11 @@ insert into decisions.exceptions by name
 select
     'run-1' as run_id, timestamp '2024-12-30' as as_of, 'lamp' as item_id, 'shop' as location_id, 'stock_out' as kind, 'warning' as severity,
     'The shop will be out of lamps before the next delivery.' as reason;
+
+create schema metrics;
+create table metrics.kpi_cover_days as
+select item_id, location_id, on_hand, 4.0 as daily_issues, on_hand / 4.0 as cover_days
+from marts.fct_stock_positions where stock_known_at is not null;
+create table metrics.kpi_working_capital as
+select item_id, location_id, on_hand * unit_cost as stock_value
+from marts.fct_stock_positions inner join marts.dim_item_locations using (item_id, location_id) where stock_known_at is not null;

@@ -80,3 +80,18 @@ def test_a_company_that_has_nothing_to_order_has_a_page_too(tmp_path: Path) -> N
     page = page_of(tmp_path, *empty)
     assert "Nothing to order." in page
     assert "every item was planned" in page
+
+
+def test_what_nobody_counted_is_unknown_and_never_zero(tmp_path: Path) -> None:
+    page = page_of(tmp_path, "delete from metrics.kpi_cover_days", "delete from metrics.kpi_working_capital")
+    tiles = re.findall(r'<div class="card tile"><span>(.*?)</span><b>(.*?)</b><span>(.*?)</span>', page)
+    said = {what: (number, small) for what, number, small in tiles}
+    for what in ("stock", "cover", "empty shelves"):
+        assert said[what] == ("–", "no stock was ever counted")
+    assert "Unknown: no stock was counted" in page
+
+
+def test_its_figures_are_those_of_the_metrics(tmp_path: Path) -> None:
+    page = page_of(tmp_path, "update metrics.kpi_cover_days set cover_days = 17, on_hand = if(location_id = 'dc', 0, on_hand)")
+    assert "<b>17 days</b>" in page
+    assert "<b>50.0%</b>" in page

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -35,9 +37,50 @@ def test_a_snapshot_holds_the_truth_and_says_which_run_it_shows(warehouse: Path,
         schemas = con.execute("select distinct schema_name from duckdb_tables() order by 1").fetchall()
         rows = con.execute("select count(*) from marts.fct_demand").fetchone()
     assert said == [(1, "run-1", AT)]
-    assert [name for (name,) in schemas] == ["decisions", "marts", "published"]
+    assert [name for (name,) in schemas] == ["decisions", "decisions_history", "marts", "metrics", "published"]
     assert rows == (364,)
     assert snapshot.tables["marts.fct_demand"] == 364
+
+
+def test_a_second_run_adds_nothing_to_any_sum_and_stands_in_the_history(warehouse: Path, target: Path) -> None:
+    def sums() -> dict[str, Any]:
+        with current(target).connect() as con:
+            tables = con.execute("select table_name from duckdb_tables() where schema_name = 'decisions'").fetchall()
+            return {table: con.execute(f"select count(*) from decisions.{table}").fetchone() for (table,) in tables} | {
+                "value": con.execute("select sum(value), min(run_id) from decisions.order_lines").fetchone()
+            }
+
+    publish(warehouse, target, "run-1", AT)
+    before = sums()
+    with duckdb.connect(str(warehouse)) as con:
+        for (table,) in con.execute("select table_name from duckdb_tables() where schema_name = 'decisions'").fetchall():
+            if table != "champions":  # a run between two reviews does not rehearse: the champions stand
+                con.execute(f"insert into decisions.{table} select * replace ('run-2' as run_id) from decisions.{table}")
+    publish(warehouse, target, "run-2", AT)
+    assert sums() == before | {"value": (before["value"][0], "run-2")}
+    with current(target).connect() as con:
+        kept = con.execute("select count(distinct run_id), sum(value) from decisions_history.order_lines").fetchone()
+        assert con.execute("select count(*) from decisions.champions").fetchone() == (3,)
+    assert kept == (2, 2 * before["value"][0])
+
+
+def test_a_plain_publish_names_a_run_that_planned_and_the_moment_it_was_made(warehouse: Path, target: Path) -> None:
+    before = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    snapshot = publish(warehouse, target, "no run of the line")
+    assert snapshot.run_id == "run-1"
+    with snapshot.connect() as con:
+        said = con.execute("select run_id, published_at from published.snapshot").fetchone()
+        assert said is not None
+        assert con.execute("select count(*) from decisions.order_lines where run_id = ?", [said[0]]).fetchone() == (3,)
+    assert before <= said[1] <= datetime.now(UTC).replace(tzinfo=None)
+
+
+def test_a_run_with_nothing_to_order_shows_nothing_of_the_run_before(warehouse: Path, target: Path) -> None:
+    with duckdb.connect(str(warehouse)) as con:
+        con.execute("insert into decisions.exceptions select * replace ('run-2' as run_id) from decisions.exceptions")
+    with publish(warehouse, target, "run-2", AT).connect() as con:
+        assert con.execute("select count(*) from decisions.order_lines").fetchone() == (0,)
+        assert con.execute("select count(*) from decisions_history.order_lines").fetchone() == (3,)
 
 
 def test_the_words_travel_with_the_numbers(warehouse: Path, target: Path) -> None:
@@ -61,7 +104,7 @@ def test_parquet_copies_say_the_same(warehouse: Path, target: Path) -> None:
 
 def test_views_are_published_as_what_they_show(warehouse: Path, target: Path) -> None:
     with duckdb.connect(str(warehouse)) as con:  # as dbt writes them: qualified with the database's name
-        con.execute('create schema metrics; create view metrics.kpi_sold as select sum(quantity) as sold from "warehouse".marts.fct_demand')
+        con.execute('create view metrics.kpi_sold as select sum(quantity) as sold from "warehouse".marts.fct_demand')
     with publish(warehouse, target, "run-1", AT).connect() as con:
         assert con.execute("select sold from metrics.kpi_sold").fetchone() == (2002.0,)
 
@@ -98,7 +141,7 @@ def test_parquet_of_an_unchanged_table_is_the_file_of_the_version_before(
         told = published.execute(changed.format("decisions.order_lines")).fetchone()
         assert con.execute(changed.format(f"'{files['decisions.order_lines']}'")).fetchone() == told
     unchanged = {table for table in second.tables if second.fingerprints[table] == first.fingerprints[table]}
-    assert unchanged == set(second.tables) - {"decisions.order_lines"}
+    assert unchanged == set(second.tables) - {"decisions.order_lines", "decisions_history.order_lines"}
 
 
 def test_unchanged_parquet_takes_no_second_room(warehouse: Path, target: Path) -> None:
@@ -118,7 +161,7 @@ def test_old_versions_go_and_current_stays(warehouse: Path, target: Path) -> Non
     for run in range(1, 6):
         publish(warehouse, target, f"run-{run}", AT, keep=2)
     assert sorted(folder.name for folder in (target / "versions").iterdir()) == ["000004", "000005"]
-    assert current(target).run_id == "run-5"
+    assert current(target).version == 5
     assert os.readlink(target / "current") == "versions/000005"
     assert json.loads((target / "current.json").read_text(encoding="utf-8"))["folder"] == "versions/000005"
 
@@ -147,7 +190,7 @@ def test_a_failed_publish_changes_nothing_and_leaves_nothing(warehouse: Path, ta
     with pytest.raises(OSError, match="power cut"):
         publish(warehouse, target, "run-2", AT)
     monkeypatch.undo()
-    assert current(target).run_id == "run-1"
+    assert current(target).version == 1
     assert publish(warehouse, target, "run-3", AT).version == 2
     assert sorted(folder.name for folder in (target / "versions").iterdir()) == ["000001", "000002"]
 

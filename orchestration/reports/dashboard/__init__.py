@@ -16,6 +16,8 @@ from orchestration.reports.dashboard.pictures import Bar, bars, columns, fan, sh
 Row = dict[str, Any]
 #: How many periods of demand stand before a forecast, and how many series and lines are shown.
 PAST, SERIES, LINES = 56, 6, 10
+#: What nobody knows is drawn so, and never as zero.
+UNKNOWN = "–"
 
 
 @dataclass(frozen=True)
@@ -43,18 +45,15 @@ def write_dashboard(snapshot: Path, target: Path) -> Path:
 
 def _content(con: duckdb.DuckDBPyConnection) -> Row:
     about = _rows(con, "select snapshot.*, world.* from published.snapshot as snapshot, published.world as world")[0]
-    run = {"run": _value(con, "select max_by(run_id, as_of) from decisions.order_lines") or about["run_id"]}
-    if _value(con, "select count(*) from decisions.order_lines where run_id = ?", [about["run_id"]]):
-        run = {"run": about["run_id"]}
     money = about["currency"]
     return {
         "about": about,
-        "tiles": _tiles(con, run, money),
-        "panels": [_spend(con, run, money), _policies(con, run, money), _cover(con)],
-        "series": _series(con, run),
-        "lines": _rows(con, f"{_LINES} limit {LINES}", run),
-        "line_count": _value(con, "select count(*) from decisions.order_lines where run_id = $run", run),
-        "exceptions": _rows(con, _EXCEPTIONS, run),
+        "tiles": _tiles(con, money),
+        "panels": [_spend(con, money), _policies(con, money), _cover(con)],
+        "series": _series(con),
+        "lines": _rows(con, f"{_LINES} limit {LINES}"),
+        "line_count": _value(con, "select count(*) from decisions.order_lines"),
+        "exceptions": _rows(con, _EXCEPTIONS),
         "money": money,
     }
 
@@ -63,73 +62,68 @@ _LINES = """
 select line.*, coalesce(item.name, line.item_id) as item_name
 from decisions.order_lines as line
 left join marts.dim_items as item on item.item_id = line.item_id and item.is_current
-where line.run_id = $run order by line.value desc, line.order_line_id
+order by line.value desc, line.order_line_id
 """
 _EXCEPTIONS = """
 select
     kind, severity, count(*) as cases, min(item_id) as item_id,
     min_by(location_id, item_id) as location_id, min_by(reason, item_id) as reason
-from decisions.exceptions where run_id = $run
+from decisions.exceptions
 group by kind, severity order by severity, cases desc
 """
-_COVER = """
-with speed as (
-    select item_id, location_id, sum(quantity) / (date_diff('day', min(period_start), max(period_start)) + 1) as per_day
-    from marts.fct_demand where is_current and period_start > (select max(period_start) from marts.fct_demand) - 91
-    group by all
-)
-select stock.item_id, stock.location_id, stock.on_hand, stock.on_hand / nullif(speed.per_day, 0) as cover_days
-from marts.fct_stock_positions as stock join speed using (item_id, location_id)
-"""
 
 
-def _tiles(con: duckdb.DuckDBPyConnection, run: Row, money: str) -> list[tuple[str, str, str]]:
-    """(what, number, small print) of the figures a planner looks at first."""
+def _tiles(con: duckdb.DuckDBPyConnection, money: str) -> list[tuple[str, str, str]]:
+    """(what, number, small print) of the figures a planner looks at first, each as its metric has it; what is unknown is a dash."""
     orders = _rows(
         con,
         """select count(*) filter (kind = 'purchase') as bought, count(*) filter (kind = 'transfer') as moved,
-        coalesce(sum(value) filter (kind = 'purchase'), 0) as spend from decisions.order_lines where run_id = $run""",
-        run,
+        coalesce(sum(value) filter (kind = 'purchase'), 0) as spend from decisions.order_lines""",
     )[0]
-    stock = _rows(
+    stock = _rows(con, "select sum(stock_value) as value, count(*) as places from metrics.kpi_working_capital")[0]
+    shelves = _rows(
         con,
-        """select sum(stock.on_hand * item.unit_cost) as value, count(*) filter (stock.on_hand <= 0) as empty, count(*) as places
-        from marts.fct_stock_positions as stock join marts.dim_item_locations as item using (item_id, location_id)""",
+        """select median(cover_days) as cover, count(*) filter (on_hand <= 0) as empty, count(*) as counted
+        from metrics.kpi_cover_days""",
     )[0]
-    cover = _value(con, f"select median(cover_days) from ({_COVER})")
-    exceptions = _value(con, "select count(*) from decisions.exceptions where run_id = $run", run)
+    exceptions = _value(con, "select count(*) from decisions.exceptions")
+    never, empty = "no stock was ever counted", shelves["empty"] / max(shelves["counted"], 1)
     return [
         ("to buy", f"{short(orders['spend'])} {money}", f"{orders['bought']:,} purchase lines"),
         ("to move", f"{orders['moved']:,}", "transfer lines"),
-        ("stock", f"{short(stock['value'] or 0)} {money}", f"{stock['places']:,} item-locations, at cost"),
-        ("cover", "–" if cover is None else f"{cover:,.0f} days", "median, at the demand of the last 13 weeks"),
-        ("empty shelves", f"{stock['empty'] / max(stock['places'], 1):.1%}", f"{stock['empty']:,} item-locations"),
+        (
+            ("stock", f"{short(stock['value'])} {money}", f"{stock['places']:,} item-locations, at cost")
+            if stock["places"]
+            else ("stock", UNKNOWN, never)
+        ),
+        (
+            ("cover", f"{shelves['cover']:,.0f} days", "median, at the issues of the last 28 days")
+            if shelves["cover"] is not None
+            else ("cover", UNKNOWN, "nothing left in the last 28 days" if shelves["counted"] else never)
+        ),
+        (
+            ("empty shelves", f"{empty:.1%}", f"{shelves['empty']:,} of {shelves['counted']:,} item-locations")
+            if shelves["counted"]
+            else ("empty shelves", UNKNOWN, never)
+        ),
         ("exceptions", f"{exceptions:,}", "need a person"),
     ]
 
 
-def _spend(con: duckdb.DuckDBPyConnection, run: Row, money: str) -> Panel:
+def _spend(con: duckdb.DuckDBPyConnection, money: str) -> Panel:
     rows = _rows(
         con,
         """select coalesce(any_value(supplier.name), line.from_id) as name, sum(line.value) as value, count(*) as lines
         from decisions.order_lines as line left join marts.dim_suppliers as supplier
           on supplier.supplier_id = line.from_id and supplier.is_current
-        where line.run_id = $run and line.kind = 'purchase' group by line.from_id order by value desc limit 12""",
-        run,
+        where line.kind = 'purchase' group by line.from_id order by value desc limit 12""",
     )
     found = [Bar(row["name"], [("s1", row["value"])], f"{short(row['value'])} {money} · {row['lines']} lines") for row in rows]
     return Panel("What to buy, by supplier", bars(found), f"Value of the proposed purchase lines, {money}.")
 
 
-def _policies(con: duckdb.DuckDBPyConnection, run: Row, money: str) -> Panel:
-    rows = _rows(
-        con,
-        """select * from decisions.champions where run_id = (
-            select max_by(run_id, as_of) from decisions.champions
-            where as_of <= (select max(as_of) from decisions.order_lines where run_id = $run))
-        order by total_cost""",
-        run,
-    )
+def _policies(con: duckdb.DuckDBPyConnection, money: str) -> Panel:
+    rows = _rows(con, "select * from decisions.champions order by total_cost")
     found = []
     for row in rows:
         name = row["policy"].replace("_", " ") + (" ★" if row["is_champion"] else "")
@@ -142,31 +136,33 @@ def _policies(con: duckdb.DuckDBPyConnection, run: Row, money: str) -> Panel:
 
 
 def _cover(con: duckdb.DuckDBPyConnection) -> Panel:
+    title = "How long the stock lasts"
     edges = [("out", 0.0), ("< 1 week", 7.0), ("1–2", 14.0), ("2–4", 28.0), ("4–8", 56.0), ("8–26", 182.0), ("> 26 weeks", float("inf"))]
-    covers = [row["cover_days"] for row in _rows(con, _COVER) if row["cover_days"] is not None]
+    covers = [row["cover_days"] for row in _rows(con, "select cover_days from metrics.kpi_cover_days where cover_days is not null")]
+    if not covers:
+        return Panel(title, Markup(""), "Unknown: no stock was counted, or nothing left it in the last 28 days.")
     rows, below = [], float("-inf")
     for label, edge in edges:
         kind = "bad" if edge <= 0 else "warn" if edge <= 7 or below >= 182 else "s1"
         rows.append((label, sum(below < days <= edge for days in covers), kind))
         below = edge
     return Panel(
-        "How long the stock lasts",
+        title,
         columns(rows),
-        "Item-locations with demand, by weeks of cover; red is out of stock, amber is short or slow.",
+        "Counted item-locations with issues, by weeks of cover; red is out of stock, amber is short or slow.",
     )
 
 
-def _series(con: duckdb.DuckDBPyConnection, run: Row) -> list[Panel]:
+def _series(con: duckdb.DuckDBPyConnection) -> list[Panel]:
     """Forecast against demand for the series with the most revenue."""
     largest = _rows(
         con,
         f"""select item_id, location_id, coalesce(any_value(item.name), item_id) as name from (
-            select distinct item_id, location_id from decisions.forecasts where run_id = $run
+            select distinct item_id, location_id from decisions.forecasts
         ) join marts.fct_demand as demand using (item_id, location_id)
         left join marts.dim_items as item using (item_id)
         where demand.is_current and coalesce(item.is_current, true)
         group by item_id, location_id order by sum(demand.revenue) desc nulls last, item_id, location_id limit {SERIES}""",
-        run,
     )
     panels = []
     for key in largest:
@@ -178,8 +174,8 @@ def _series(con: duckdb.DuckDBPyConnection, run: Row) -> list[Panel]:
         ).fetchall()[::-1]
         ahead = con.execute(
             """select quantile, list((period_start, value) order by period_start) from decisions.forecasts
-            where run_id = $run and item_id = $item and location_id = $place group by quantile""",
-            given | run,
+            where item_id = $item and location_id = $place group by quantile""",
+            given,
         ).fetchall()
         by_level = dict(ahead)
         levels = sorted(level for level in by_level if level is not None)

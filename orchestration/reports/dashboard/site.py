@@ -49,7 +49,7 @@ def write_site(home: Home) -> Path:
     world = escape(home.owner or "")
     (aside / "index.html").write_text(
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{world} · Stockhouse</title><style>{STYLE}</style></head>'
-        f"<body><h1>{world}</h1><p>Snapshot {snapshot.version}, as of {escape(snapshot.published_at)} UTC</p>{cards}</body></html>",
+        f"<body><h1>{world}</h1><p>Snapshot {snapshot.version}, published {escape(snapshot.published_at)} UTC</p>{cards}</body></html>",
         encoding="utf-8",
     )
     shutil.rmtree(site, ignore_errors=True)
