@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
 Floats = NDArray[np.float32]
 
@@ -110,6 +111,60 @@ class Forecast:
         )
 
 
+#: What a table of a whole forecast says beside its rows.
+_KEPT = b"stockhouse.forecast"
+
+
+def to_table(forecast: Forecast) -> pa.Table:
+    """A forecast as one table that says all of it: item_id, location_id, period_start, mean and the levels' values.
+
+    Levels and the correlation of errors are the table's metadata, so that `from_table` draws the same paths, bit by bit.
+    """
+    count, horizon, width = forecast.values.shape
+    row = np.arange(count * horizon)
+    keys = forecast.keys.select("item_id", "location_id")[row // horizon].to_arrow()
+    values = pa.FixedSizeListArray.from_arrays(pa.array(forecast.values.reshape(-1)), width)
+    starts = pa.array(forecast.period_starts, pa.date32()).take(pa.array(row % horizon))
+    correlation = None if forecast.correlation is None else forecast.correlation.tolist()
+    said = {
+        "quantiles": forecast.quantiles,
+        "correlation": correlation,
+        "whole_units": forecast.whole_units,
+    }
+    table = pa.table(
+        {
+            "item_id": keys["item_id"],
+            "location_id": keys["location_id"],
+            "period_start": starts,
+            "mean": pa.array(forecast.mean.reshape(-1)),
+            "values": values,
+        }
+    )
+    return table.replace_schema_metadata({_KEPT: json.dumps(said).encode()})
+
+
+def from_table(table: pa.Table) -> Forecast:
+    """The forecast that `to_table` wrote. Raises ValueError for a table that is none."""
+    metadata = table.schema.metadata or {}
+    if _KEPT not in metadata:
+        raise ValueError("this table does not say the levels of a forecast: it was not kept as one")
+    said = json.loads(metadata[_KEPT])
+    starts = table["period_start"].unique().to_pylist()
+    rows = pl.DataFrame(table.select(["item_id", "location_id"]))[:: len(starts)]
+    values = table["values"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    shape = (len(rows), len(starts))
+    correlation = said["correlation"]
+    return Forecast(
+        keys=rows,
+        period_starts=starts,
+        quantiles=tuple(said["quantiles"]),
+        values=values.reshape(*shape, len(said["quantiles"])).astype(np.float32),
+        mean=table["mean"].to_numpy().reshape(shape).astype(np.float32),
+        correlation=None if correlation is None else np.asarray(correlation),
+        whole_units=said["whole_units"],
+    )
+
+
 def blend(first: Forecast, second: Forecast, share: float = 0.5) -> Forecast:
     """Two forecasts of the same series averaged level by level, `share` to the second; the spread stays a spread, not a mixture."""
     if not first.keys.equals(second.keys) or first.period_starts != second.period_starts or first.quantiles != second.quantiles:
@@ -119,12 +174,3 @@ def blend(first: Forecast, second: Forecast, share: float = 0.5) -> Forecast:
     correlation = first.correlation if first.correlation is not None else second.correlation
     rounded = np.rint(values) if first.whole_units else values
     return Forecast(first.keys, first.period_starts, first.quantiles, rounded, mean, correlation, first.whole_units)
-
-
-def spread(values: NDArray[np.floating], levels: Sequence[float]) -> Floats:
-    """Quantiles at PATH_LEVELS out of (N, H, Q) at fewer levels, linear in the normal score."""
-    known, wanted = ndtri(np.array(levels)), ndtri(np.array(PATH_LEVELS))
-    upper = np.clip(np.searchsorted(known, wanted), 1, len(known) - 1)
-    share = (wanted - known[upper - 1]) / (known[upper] - known[upper - 1])
-    low, high = values[:, :, upper - 1], values[:, :, upper]
-    return np.maximum(low + (high - low) * share, 0.0).astype(np.float32)

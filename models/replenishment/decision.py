@@ -33,7 +33,7 @@ from models.replenishment.projection import within_reach
 from models.replenishment.shelf_life import sellable
 from models.replenishment.situations import price_steps, sources_of
 
-__all__ = ["STEPS", "Decision", "Terms", "decide"]
+__all__ = ["STEPS", "Decision", "Terms", "decide", "take_steps"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,9 +142,9 @@ class Decision:
 
 @dataclass(kw_only=True)
 class _Case:
-    """One decision in the making. own: the rows as they are; view: centres as echelons."""
+    """One decision in the making. on_hand: what each row itself has, (N,); view: centres as echelons."""
 
-    own: Situation
+    on_hand: Floats
     view: Situation
     policy: Policy
     terms: Terms
@@ -196,7 +196,7 @@ def _override(case: _Case, quantity: Floats) -> Floats:
 
 
 def _distribution_centre(case: _Case, quantity: Floats) -> Floats:
-    return allocate(quantity, case.terms.sources, case.own.on_hand, case.view.order_multiple)
+    return allocate(quantity, case.terms.sources, case.on_hand, case.view.order_multiple)
 
 
 def _supplier_minimum(case: _Case, quantity: Floats) -> Floats:
@@ -235,18 +235,26 @@ def decide(situation: Situation, policy: Policy, terms: Terms) -> Decision:
     situation: the rows' own state (units on hand, on the way); a centre's row is lifted to its echelon here. Raises ValueError
     where the terms need sampled demand and the situation has none, and for a limit below zero.
     """
-    if terms.needs_paths and situation.paths is None:
-        raise ValueError("price breaks, shelf lives, minimums and limits need sampled demand: pass a forecast")
     view = within_reach(echelon_view(situation, terms.sources))
-    case = _Case(
-        own=situation,
-        view=view,
-        policy=policy,
-        terms=terms,
-        limits=[limit.less(situation.on_hand, situation.pipeline) for limit in terms.limits],
-    )
-    quantity, quantities = np.zeros_like(situation.on_hand), {}
+    return take_steps(view, policy, terms, on_hand=situation.on_hand, pipeline=situation.pipeline)
+
+
+def take_steps(view: Situation, policy: Policy, terms: Terms, *, on_hand: Floats, pipeline: Floats) -> Decision:
+    """As `decide`, where the view that lifts centres to their echelons is there already.
+
+    on_hand: (N,) and pipeline: (N, K) units of the rows themselves.
+    """
+    if terms.needs_paths and view.paths is None:
+        raise ValueError("price breaks, shelf lives, minimums and limits need sampled demand: pass a forecast")
+    limits = [limit.less(on_hand, pipeline) for limit in terms.limits]
+    case = _Case(on_hand=on_hand, view=view, policy=policy, terms=terms, limits=limits)
+    quantity, quantities = np.zeros_like(on_hand), {}
     for name, step in STEPS.items():
         quantity = quantities[name] = step(case, quantity)
-    fitted = replace(case.fitted, quantity=quantity)
-    return Decision(quantities=quantities, view=view, limits=case.limits, fitted=fitted, notes=case.notes)
+    return Decision(
+        quantities=quantities,
+        view=view,
+        limits=limits,
+        fitted=replace(case.fitted, quantity=quantity),
+        notes=case.notes,
+    )

@@ -17,6 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from models.domain import Economics, Floats, Integers, Policy, Situation
+from models.replenishment.decision import Terms, take_steps
 from models.replenishment.orders import Lots, Sharing
 from models.replenishment.projection import within_reach
 from models.twin.network import Network
@@ -25,6 +26,8 @@ from models.twin.pipeline import Pipeline
 #: Makes the forecast for the decision of period t from what is known by then: sample paths (N, S, H)
 #: of t .. t + H - 1, or None.
 Forecaster = Callable[[int], Floats | None]
+#: The step after which an order is what the node asks for; the rest is what others leave of it.
+ASKED = "override"
 #: What can be recorded period by period.
 BOOKS = ("requested", "shipped", "received", "lost", "on_hand", "on_order", "owed")
 #: What is always added up over the periods, as costs follow from it; lines are orders with units.
@@ -184,6 +187,8 @@ def simulate(
     lead_time_paths: Integers | None = None,
     phase: Integers | None = None,
     order_periods: int | None = None,
+    terms: Terms | None = None,
+    service_level: Floats | None = None,
     record: Collection[str] = BOOKS,
 ) -> SimulationResult:
     """Let a policy run the stock through known demand and book what it costs.
@@ -196,10 +201,14 @@ def simulate(
     time an order of period t really takes; left out, the planned one. lead_time_paths: (E, S) what
     the policy believes about them. phase: (T0 + T + H,) position in the year of every period from
     the first of history on. order_periods: decisions are made in the first so many periods only.
-    record: the books to keep by period (BOOKS); sums and costs over all periods are always kept.
-    Raises ValueError for NaN or negative demand, for shapes that do not fit and for books that do
+    terms: what orders have to obey beside minimum and multiple, so that what is judged is what
+    would be ordered; left out, nothing. service_level: (N,) what somebody promised, 0 where nobody
+    did. record: the books to keep by period (BOOKS); sums and costs over all periods are always
+    kept. Raises ValueError for NaN or negative demand, for shapes that do not fit and for books that do
     not exist.
     """
+    if terms is not None and not network.is_tree:
+        raise ValueError("simulate: terms hold for networks whose nodes have one lane each")
     _check(
         network,
         demand,
@@ -209,14 +218,19 @@ def simulate(
         record=record,
     )
     run = _Run(network, demand, on_hand, pipeline, lead_times, record)
-    sight = _Sight(network, run.demand, history, forecaster, lead_time_paths, phase)
+    sight = _Sight(network, run.demand, history, forecaster, lead_time_paths, phase, service_level)
     periods = demand.shape[1]
     last = periods if order_periods is None else min(periods, order_periods)
     for t in range(periods):
         run.receive(t)
         if t < last and t % network.review == 0:
-            view = sight.view(t, run.stock, run.on_way.seen(), run.owed)
-            run.order(t, *_decide(network, policy, view, run.stock, run.lots, run.sharing))
+            coming = run.on_way.seen()
+            view = sight.view(t, run.stock, coming, run.owed)
+            if terms is None:
+                run.order(t, *_decide(network, policy, view, run.stock, run.lots, run.sharing))
+            else:
+                made = take_steps(view, policy, terms, on_hand=run.stock, pipeline=coming)
+                run.order(t, made.after(ASKED), made.quantity)
         run.sell(t)
         run.book(t)
     return SimulationResult(network, demand, run.initial_stock, run.kept, run.totals())
@@ -230,7 +244,10 @@ def _decide(
     lots: list[Lots],
     sharing: Sharing,
 ) -> tuple[Floats, Floats]:
-    """Step 2: what is asked of each lane and what is sent on it, (E,) each.
+    """Step 2 without terms: what is asked of each lane and what is sent on it, (E,) each.
+
+    The same as the steps of models.replenishment.decision where nothing but lots and stock stands
+    in the way, for nodes that may have several lanes, at the speed that learning needs.
 
     view: what the policy sees, a shipping node as its echelon. stock: (N,) units each node can
     ship. lots: by turn of the network's lanes. A node's need is split over its lanes by share, each
@@ -351,6 +368,7 @@ class _Sight:
         forecaster: Forecaster | None,
         lead_time_paths: Integers | None,
         phase: Integers | None,
+        service_level: Floats | None,
     ) -> None:
         self.echelons, self.forecaster = network.echelons, forecaster
         self.has_parents = bool(self.echelons.parents.size)
@@ -382,6 +400,7 @@ class _Sight:
             phase=np.zeros(0, dtype=np.int64) if phase is None else phase,
             moq=network.where_single(network.moq),
             order_multiple=network.where_single(network.order_multiple),
+            service_level=np.zeros(0) if service_level is None else service_level,
         )
 
     def _to_shelves(self, network: Network, lead_time: Integers) -> Integers:

@@ -21,7 +21,6 @@ from models.replenishment.alternatives import Rescue, rescues
 from models.replenishment.constraints import Constraint, used
 from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.overrides import Override
-from models.replenishment.plan import Plan
 from models.replenishment.policies import RegisteredPolicy
 from orchestration.app import procurement as procuring
 from orchestration.app.replanning import State, state_of
@@ -113,7 +112,7 @@ class Published:
     @classmethod
     def read(cls, con: duckdb.DuckDBPyConnection, home: Home, world: World, timeline: Timeline) -> Published:
         """Read the published facts of every planned item and location, as the line reads its warehouse."""
-        forecast = published_forecast(con, home, read_nodes(con), timeline)
+        forecast = published_forecast(con, home)
         if forecast.period_starts[0] != timeline.origin:
             raise ValueError(
                 f"the published forecast begins on {forecast.period_starts[0]}, but the next period "
@@ -128,10 +127,6 @@ class Published:
             policy=champion(con),
             overrides=overriding.in_force(home, timeline.now_at, timeline.origin),
         )
-
-    def plan(self) -> Plan:
-        """The plan of everything as it was published: the line's own, to the unit."""
-        return State(inputs=self.inputs, paths=self.paths).plan(self.policy, self.overrides)
 
     def of_items(self, items: Collection[str], lines: Sequence[Document]) -> Published | None:
         """What is published of some items, with the room that the others' stock and requisitions leave; None where none is planned.

@@ -8,6 +8,7 @@ import polars as pl
 from models.domain import QUANTILES
 from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.facts import decisions
+from orchestration.facts.kept_forecasts import keep_forecast
 from orchestration.planning.demand import open_demand
 from orchestration.planning.registry import current_model
 from orchestration.reports import charts
@@ -41,7 +42,9 @@ def forecast(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterato
     registered = current_model(home, demand)
     name, row = registered.name, registered.row(context.run_id, demand.timeline.now_at)
     decisions.record(home.decisions, context.run_id, "models", row)
-    ahead = demand.predict(registered.model, demand.timeline.origin).select(QUANTILES)
+    whole = demand.predict(registered.model, demand.timeline.origin)
+    keep_forecast(home, context.run_id, whole)
+    ahead = whole.select(QUANTILES)
     stamp = {"run_id": context.run_id, "as_of": demand.timeline.now_at, "model": name}
     frame = ahead.to_frame().with_columns(pl.lit(value).alias(column) for column, value in stamp.items())
     decisions.record(home.decisions, context.run_id, "forecasts", frame)

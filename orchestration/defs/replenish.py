@@ -8,10 +8,10 @@ import polars as pl
 from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.expectations import GATES, require_open
 from orchestration.facts import decisions
+from orchestration.facts.kept_forecasts import newest_forecast
 from orchestration.ledger import Ledger
 from orchestration.planning.demand import open_demand
 from orchestration.planning.plan import lines_of, order_frames, plan_orders
-from orchestration.planning.registry import current_model
 from orchestration.planning.rehearsal import current_policy
 
 READS = [["decisions", "champions"]] + [
@@ -47,10 +47,10 @@ def replenish(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterat
     home = lakehouse.open_home()
     demand = open_demand(home)
     now = demand.timeline.now_at
-    registered = current_model(home, demand)
     policy = current_policy(home, demand)
-    plan = plan_orders(home, demand, demand.predict(registered.model, demand.timeline.origin), policy)
-    for table, frame in order_frames(plan, context.run_id, now, policy, registered.name).items():
+    forecast, model = newest_forecast(home, now)
+    plan = plan_orders(home, demand, forecast, policy)
+    for table, frame in order_frames(plan, context.run_id, now, policy, model).items():
         decisions.record(home.decisions, context.run_id, table, frame)
         yield dg.MaterializeResult(asset_key=["decisions", table], metadata={"dagster/row_count": len(frame)})
     with home.connect() as con:

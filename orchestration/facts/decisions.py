@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -97,3 +98,11 @@ def latest(folder: Path, table: str, now: datetime | None = None) -> pl.DataFram
 
 def _oldest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)
+
+
+def newest_row(folder: Path, table: str, now: datetime) -> dict[str, Any] | None:
+    """The first row of the newest decisions of one kind, not later than `now`: which run made them, when and by which model."""
+    paths = _oldest_first(folder / table)
+    rows = [row for path in paths for row in pl.read_parquet(path, n_rows=1).iter_rows(named=True)]
+    known = [row for row in rows if row["as_of"] <= now]
+    return max(reversed(known), key=lambda row: row["as_of"], default=None)

@@ -17,7 +17,8 @@ import polars as pl
 from models.domain import SERIES, Floats, Integers
 from models.forecasting.inputs import locate
 from models.replenishment.base_policy import Unmet
-from models.replenishment.constraints import Constraint, less_stock
+from models.replenishment.constraints import Constraint, less_stock, unkeepable
+from models.replenishment.decision import Terms
 from models.replenishment.lead_times import believed
 from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.opening import Opening, assumed_opening
@@ -329,6 +330,22 @@ def read_logistics(con: duckdb.DuckDBPyConnection, timeline: Timeline) -> Logist
     dated = [(key, cost, timeline.local_day(at)) for *key, cost, at in announced]
     rises = {(item, supplier): Rise(cost, day) for (item, supplier), cost, day in dated if day <= following}
     return Logistics.of(lanes, terms, DAYS_A_PERIOD[timeline.grain], dict(duty), rises)
+
+
+def read_terms(con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: Timeline) -> tuple[Terms, Floats]:
+    """What orders of these rows have to obey today, and the service level promised for each (0 where none is).
+
+    A rehearsal and a replay keep them, so that what is judged is what would be ordered. A limit that nobody can keep stops rows
+    in the plan and is told there; here it is left out. A size that is not known takes no room.
+    """
+    rows = _with_promises(con, nodes, timeline)
+    sizes = [name for name in ("weight_kg", "volume_m3") if name in rows.columns]
+    rows = rows.with_columns(pl.col(*sizes).fill_null(0.0)) if sizes else rows
+    constraints, _ = unkeepable(rows, read_limits(con))
+    minimums = [SupplierMinimum(*least) for least in con.execute(MINIMUMS).fetchall()]
+    breaks = con.execute(PRICES).pl()
+    terms = Terms.of(rows, price_breaks=breaks, minimums=minimums, constraints=constraints)
+    return terms, rows["service_level"].fill_null(0.0).to_numpy()
 
 
 def weeks(timeline: Timeline, first: date, past: int, ahead: int) -> Integers:

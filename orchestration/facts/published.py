@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 import duckdb
 import numpy as np
 import polars as pl
 
 from models.domain import SERIES, Floats
-from models.forecasting.forecast import PATH_LEVELS, Forecast, spread
-from models.forecasting.quantile import DemandModel
+from models.forecasting.forecast import Forecast
 from models.procurement.documents import REFUSED, Document
 from models.replenishment.policies import RegisteredPolicy, configured
+from orchestration.facts.kept_forecasts import kept_forecast
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 
@@ -28,43 +27,17 @@ def champion(con: duckdb.DuckDBPyConnection) -> RegisteredPolicy:
     return configured(said["policy"][0], said["scale"][0] if "scale" in said.columns else None)
 
 
-def published_forecast(con: duckdb.DuckDBPyConnection, home: Home, rows: pl.DataFrame, timeline: Timeline) -> Forecast:
-    """The newest published forecast of these rows, its nine levels spread over the levels that sample paths need.
-
-    Between levels the values follow a straight line over normal scores; how the errors of two periods go together is kept beside the
-    model. A row that no forecast speaks for (a centre) is left to its paths of zero.
-    """
-    con.register("asked_rows", rows.select(SERIES))
-    said = con.execute("""
-        select forecasts.* from decisions.forecasts as forecasts
-        inner join asked_rows using (item_id, location_id)
-        where run_id = (
-            select run_id from decisions.forecasts
-            order by as_of desc, run_id = (select run_id from published.snapshot) desc limit 1
-        )
-        order by item_id, location_id, period_start, quantile nulls last
-    """).pl()
-    con.unregister("asked_rows")
-    if said.is_empty():
-        raise ValueError("no forecast of the items concerned is published; run the line first")
-    keys = said.select(SERIES).unique(maintain_order=True)
-    starts = said["period_start"].unique().sort().to_list()
-    levels = said["quantile"].unique().drop_nulls().sort().to_list()
-    values = said["value"].to_numpy().reshape(len(keys), len(starts), len(levels) + 1)
-    dense = spread(values[:, :, :-1], levels)
-    correlation = _correlation(home.models / "demand.model", len(starts))
-    return Forecast(keys, starts, PATH_LEVELS, dense, values[:, :, -1].astype(np.float32), correlation, timeline.is_whole_units)
-
-
-def _correlation(kept: Path, horizon: int) -> np.ndarray | None:
-    """How the errors of two periods go together, by the kept model; None before the first one, or where it looks less far ahead."""
-    if not kept.exists():
-        return None
-    try:
-        found = DemandModel.from_bytes(kept.read_bytes()).calibration.correlation
-    except KeyError as error:
-        raise ValueError(f"the model in {kept} was made by another version (it has no {error}); run the line first") from error
-    return None if found is None or len(found) != horizon else np.asarray(found)
+def published_forecast(con: duckdb.DuckDBPyConnection, home: Home) -> Forecast:
+    """The forecast that the newest published decisions were made on, whole. Raises ValueError where none is kept."""
+    newest = con.execute(
+        """
+        select run_id from decisions.forecasts
+        order by as_of desc, run_id = (select run_id from published.snapshot) desc limit 1
+        """
+    ).fetchone()
+    if newest is None:
+        raise ValueError("no forecast is published: run the line first")
+    return kept_forecast(home, newest[0])
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from models.replenishment.lead_times import experienced
 from models.replenishment.policies import DEFAULT, POLICIES, RegisteredPolicy, configured
 from models.twin.scorecard import paired_difference
 from orchestration.facts import decisions
-from orchestration.facts.planning_inputs import expected_lead_times, read_lead_times, read_nodes, read_past_opening
+from orchestration.facts.planning_inputs import expected_lead_times, read_lead_times, read_nodes, read_past_opening, read_terms
 from orchestration.facts.timeline import DAYS_A_PERIOD
 from orchestration.home import Home
 from orchestration.planning.demand import Demand
@@ -103,13 +103,14 @@ def replay_world(
         known = read_lead_times(con, demand.timeline, start)
         revealed = read_lead_times(con, demand.timeline, demand.timeline.origin)
         unmet = con.execute("select unmet from raw.world").fetchone()
+        terms, service_level = read_terms(con, nodes, demand.timeline)
     incumbent = next((name for name in policies if POLICIES[name].is_legacy), policies[0])
     days = [demand.timeline.shift(start, k) for k in range(periods)]
     return replay(
         demand, nodes, truth, start, periods, unmet=unmet[0] if unmet and unmet[0] else "lost", opening=opening, orders=orders,
         policies=policies, incumbent=incumbent, lead_time_paths=expected_lead_times(nodes, known, demand.timeline),
         lead_times=experienced(nodes, revealed, days, DAYS_A_PERIOD[demand.timeline.grain]) if len(revealed) else None, is_tuned=is_tuned,
-        challengers=challengers, progress=progress,
+        challengers=challengers, progress=progress, terms=terms, service_level=service_level,
     )  # fmt: skip
 
 

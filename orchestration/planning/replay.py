@@ -17,6 +17,7 @@ from models.forecasting.backtest import score
 from models.forecasting.forecast import PATH_LEVELS, Forecast, blend
 from models.forecasting.inputs import Spec, locate, panels
 from models.replenishment.base_policy import Unmet
+from models.replenishment.decision import Terms
 from models.replenishment.opening import Opening, assumed_opening
 from models.replenishment.policies import DEFAULT, POLICIES, RegisteredPolicy
 from models.twin.network import Network
@@ -138,6 +139,8 @@ def replay(
     incumbent: str = INCUMBENT,
     lead_times: Integers | None = None,
     lead_time_paths: Integers | None = None,
+    terms: Terms | None = None,
+    service_level: Floats | None = None,
     is_tuned: bool = False,
     challengers: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
@@ -145,10 +148,11 @@ def replay(
     """Let every policy run the stock from `start` for so many periods, deciding at each review on what was known at that midnight.
 
     truth: item_id, location_id, target_on, demand of the replayed periods. orders: how many reviews place orders. The model
-    forecasts anew at every decision and is trained anew at every RETRAIN-th, each time on what was known by then. lead_times: (N, T)
-    what an order of each period really takes; left out, what was promised. lead_time_paths: (N, S) what policies expect of it.
-    is_tuned: whether to try each policy's settings for the decisions that come after the replay. challengers: other forecasters
-    that our rule is also replayed on.
+    forecasts anew at every decision and is trained anew at every RETRAIN-th, each time on what was known by then. lead_times:
+    (N, T) what an order of each period really takes; left out, what was promised. lead_time_paths: (N, S) what policies expect
+    of it. terms, service_level: what orders have to obey and what was promised, as in `simulate`. is_tuned: whether to try each
+    policy's settings for the decisions that come after the replay. challengers: other forecasters that our rule is also
+    replayed on.
     """
     tell = progress or (lambda _: None)
     timeline = demand.timeline
@@ -190,11 +194,13 @@ def replay(
     state = opening or assumed_opening(past, sources=network.supplied_from, lead_time=network.lead_time, review=network.review)
     calendar = weeks(timeline, start, past.shape[1], periods + demand.horizon)
 
+    weighs = terms is not None and terms.needs_paths  # limits weigh lines by what they save, whatever rule asked for them
+
     def run(policy: RegisteredPolicy, forecaster: str = "xgboost") -> SimulationResult:
         return simulate(
             network, policy, revealed.astype(np.float64), state.on_the_shelf(), pipeline=state.due, history=past, phase=calendar,
-            forecaster=None if policy.is_legacy else partial(paths, forecaster), order_periods=last, lead_times=lead_times,
-            lead_time_paths=lead_time_paths,
+            forecaster=partial(paths, forecaster) if not policy.is_legacy or weighs else None, order_periods=last,
+            lead_times=lead_times, lead_time_paths=lead_time_paths, terms=terms, service_level=service_level,
         )  # fmt: skip
 
     results = {}

@@ -14,6 +14,7 @@ import pytest
 from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(Path(__file__).parent))  # slices, beside the tests that run the line on them
 
 
 def stockhouse(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
