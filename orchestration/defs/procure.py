@@ -83,11 +83,12 @@ def send(context: dg.AssetExecutionContext, config: Sending, lakehouse: Lakehous
         figures: dict[str, int | bool] = {"is_sending": config.send}
         if config.send:
             approved, sent = procuring.approve_and_send(desk)
-            for reason in sent.unwritable:
+            for reason in (*sent.altered, *sent.unwritable):
                 context.log.warning(reason)
             figures |= {
                 "approved": len(approved.approved), "waiting_for_people": len(approved.waiting), "queued": sent.queued, "sent": sent.sent,
-                "waiting": sent.waiting, "dead": sent.dead, "unwritable": len(sent.unwritable), "is_stopped": sent.is_stopped,
+                "waiting": sent.waiting, "dead": sent.dead, "unwritable": len(sent.unwritable),
+                "altered": len(sent.altered), "is_stopped": sent.is_stopped,
             }  # fmt: skip
         figures["dry_run_files"] = len(procuring.dry_run(desk))
     yield dg.MaterializeResult(asset_key=OUTBOX, metadata=figures)

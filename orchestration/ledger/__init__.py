@@ -161,7 +161,10 @@ class Ledger:
         """Write a message for every order its supplier has still to hear of, and send what is due; partners by supplier id."""
         queued = self.queue(partners, now)
         sent = outbox.dispatch(self.store, partners, now, hand_over)
-        return replace(sent, queued=queued.queued, unaddressed=queued.unaddressed, unwritable=queued.unwritable)
+        return replace(
+            sent, queued=queued.queued, unaddressed=queued.unaddressed, unwritable=queued.unwritable,
+            altered=queued.altered + sent.altered,
+        )  # fmt: skip
 
     def queue(self, partners: Mapping[str, Partner], now: datetime) -> SendReport:
         """Write the messages and send none: what is decided is in the outbox, under its control numbers."""

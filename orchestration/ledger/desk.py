@@ -10,8 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from models.procurement.approval import BUYER, Evidence, Limits, judge
+from models.procurement.approval import BUYER, DIRECTOR, Evidence, Limits, judge
 from models.procurement.documents import Document, cents
+from orchestration.ledger import proof
 from orchestration.ledger.schema import documents, encumbrances, events
 from orchestration.ledger.store import LedgerError, Unit
 
@@ -124,6 +125,8 @@ def _each(unit: Unit, line: Document, kind: str, by: str, payload: dict[str, Any
 def approve(unit: Unit, references: Sequence[str], by: str, evidence: Mapping[str, Evidence]) -> list[str]:
     """Approve requisitions as a named person, within that person's level, the daily cap and the budget, all or none of them."""
     lines = find(unit, references)
+    for name, why in proof.doubts(unit.connection, [line.document_id for line in lines]).items():
+        raise LedgerError(f"{name} cannot be approved: {why}; see `stockhouse audit`")
     limits = limits_in_force(unit.connection)
     level = limits.approvers.get(by, BUYER - 1 if limits.approvers else 99)
     room = _room(unit, limits)
@@ -146,9 +149,12 @@ def approve_within_limits(unit: Unit, evidence: Mapping[str, Evidence]) -> Appro
     room = _room(unit, limits)
     automatic: list[Document] = []
     waiting: dict[str, tuple[int, tuple[str, ...]]] = {}
+    doubtful = proof.doubts(unit.connection, [line.document_id for line in requisitions])
     for line in sorted(requisitions, key=lambda d: (_spend(d), d.document_id)):
         verdict = judge(line.kind, line.quantity, line.unit_cost, evidence.get(line.document_id, Evidence()), limits)
-        if not verdict.is_automatic:
+        if why := doubtful.get(line.document_id):
+            waiting[line.document_id] = (DIRECTOR, (why,))
+        elif not verdict.is_automatic:
             waiting[line.document_id] = (verdict.level, verdict.reasons)
         elif _spend(line) > room:
             waiting[line.document_id] = (BUYER, ("the daily cap or the budget is used up",))

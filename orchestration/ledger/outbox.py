@@ -7,15 +7,17 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from time import monotonic
 from typing import Any
 
 import sqlalchemy as sa
 
+from models.names import legible
 from models.procurement import edi
 from models.procurement.documents import CANCELLED, REFUSED, Document
 from models.procurement.messages import MessageError, Order, OrderedLine
 from models.procurement.x12 import Interchange
-from orchestration.ledger import desk
+from orchestration.ledger import desk, proof
 from orchestration.ledger.partners import Partner, render
 from orchestration.ledger.schema import documents, events, outbox
 from orchestration.ledger.store import LedgerError, Store, Unit, canonical, stamp
@@ -27,6 +29,8 @@ RECEIPT = "997"
 SENDER = "outbox"
 ATTEMPTS, FIRST_WAIT, LONGEST_WAIT = 8, timedelta(seconds=5), timedelta(hours=1)
 CLAIM = timedelta(seconds=60)
+#: Seconds of one sending that one partner may take; the rest of its messages waits for the next.
+PATIENCE = 10.0
 
 Deliver = Callable[[Envelope, Partner], None]
 
@@ -35,8 +39,8 @@ Deliver = Callable[[Envelope, Partner], None]
 class SendReport:
     """What a sending did. queued: new messages. sent: delivered now. waiting: to be tried again. dead: given up, a person must look.
 
-    unaddressed: suppliers that no partner is known for. unwritable: orders the partner's format cannot say, and why. is_stopped:
-    the kill switch held something back.
+    unaddressed: suppliers that no partner is known for. unwritable: orders the partner's format cannot say, and why. altered:
+    documents and messages whose record was altered, and how; they stay here. is_stopped: the kill switch held something back.
     """
 
     queued: int = 0
@@ -45,6 +49,7 @@ class SendReport:
     dead: int = 0
     unaddressed: tuple[str, ...] = ()
     unwritable: tuple[str, ...] = ()
+    altered: tuple[str, ...] = ()
     is_stopped: bool = False
 
 
@@ -69,10 +74,11 @@ def _action(document: Document, revision: int) -> Any:
 
 
 def queue(unit: Unit, partners: Mapping[str, Partner]) -> SendReport:
-    """Write a message for every order a supplier has still to hear of; an order that cannot be written waits and is reported."""
-    orders: dict[str, list[Document]] = {}
-    for document in unit.read(documents.c.awaits_sending):
-        orders.setdefault(document.order_id, []).append(document)
+    """Write a message for every order a supplier has still to hear of; an order that cannot be written waits and is reported.
+
+    A line whose record is not what its events say is left out, and is an exception of internal control.
+    """
+    orders, altered = _proved(unit)
     company: dict[str, list[Document]] = {}
     for document in unit.read_in(documents.c.order_id, list(orders)):
         company.setdefault(document.order_id, []).append(document)
@@ -90,14 +96,30 @@ def queue(unit: Unit, partners: Mapping[str, Partner]) -> SendReport:
         try:
             body = render(order, partner, control, unit.now)
         except MessageError as error:
-            unwritable.append(f"order {order_id} to {partner.partner_id} cannot be written: {error}")
+            whom = legible(partner.partner_id, 60)
+            unwritable.append(f"order {order_id} to {whom} cannot be written: {error}")
             continue
         numbers.take(order_id, partner.partner_id)
         kind = ("850" if revision == 0 else "860") if partner.form == "x12" else "email"
         messages.append(_message(unit, message_id, control, kind, order, body, lines))
     if messages:
         unit.connection.execute(sa.insert(outbox), messages)
-    return SendReport(queued=len(messages), unaddressed=tuple(sorted(unaddressed)), unwritable=tuple(unwritable))
+    return SendReport(
+        queued=len(messages), unaddressed=tuple(sorted(unaddressed)), unwritable=tuple(unwritable), altered=tuple(altered)
+    )  # fmt: skip
+
+
+def _proved(unit: Unit) -> tuple[dict[str, list[Document]], list[str]]:
+    """The lines that wait for a message and are what their events say, by order; and what is wrong with the others."""
+    waiting = unit.read(documents.c.awaits_sending)
+    doubtful = proof.doubts(unit.connection, [document.document_id for document in waiting])
+    orders: dict[str, list[Document]] = {}
+    for document in waiting:
+        if why := doubtful.get(document.document_id):
+            proof.accuse(unit, "excepted", {"document_id": document.document_id, "reason": why})
+        else:
+            orders.setdefault(document.order_id, []).append(document)
+    return orders, [f"document {name}: {why}" for name, why in doubtful.items()]
 
 
 def _message(unit: Unit, message_id: int, control: int, kind: str, order: Order, body: bytes, lines: Sequence[Document]) -> dict[str, Any]:
@@ -156,24 +178,58 @@ class _Numbers:
 def dispatch(store: Store, partners: Mapping[str, Partner], now: datetime, hand_over: Deliver = deliver) -> SendReport:
     """Send what is due, oldest first; a message waits for the earlier ones of its order, and the switch is read before each one.
 
-    A crash between sending and noting it down sends the same bytes under the same control number again, which a partner knows
-    for a repeat. Any number of workers may run: each message is claimed before it is sent.
+    Each message is proved against the events that queued it. A crash between sending and noting it down sends the same bytes under
+    the same control number again, which a partner knows for a repeat. Any number of workers may run: each message is claimed before
+    it is sent. A partner that does not answer, or takes longer than PATIENCE in all, rests until the next sending: no partner keeps
+    another waiting for long.
     """
-    sent = waiting = dead = 0
-    while (message := _claim(store, now)) is not None:
+    ended = dict.fromkeys(("sent", "pending", "dead"), 0)
+    altered: list[str] = []
+    spent: dict[str, float] = {}
+    while (message := _claim(store, now, [name for name, s in spent.items() if s > PATIENCE])) is not None:
         if isinstance(message, str):
-            return SendReport(sent=sent, waiting=waiting, dead=dead, is_stopped=True)
-        partner = partners.get(message.partner_id)
-        error: TransportError | None = None
-        try:
-            if partner is None:
-                raise TransportError(f"no address is known for {message.partner_id}")
-            hand_over(Envelope(message.control, message.document_type, message.order_id, bytes(message.body)), partner)
-        except TransportError as failure:
-            error = failure
-        outcome = _settle(store, now, message, error)
-        sent, waiting, dead = sent + (outcome == "sent"), waiting + (outcome == "pending"), dead + (outcome == "dead")
-    return SendReport(sent=sent, waiting=waiting, dead=dead)
+            return _report(ended, altered, is_stopped=True)
+        began = monotonic()
+        error = _hand_over(store, message, partners.get(message.partner_id), hand_over)
+        took = PATIENCE + 1 if error and not error.is_final else monotonic() - began
+        spent[message.partner_id] = spent.get(message.partner_id, 0.0) + took
+        if isinstance(error, AlteredError):
+            altered.append(str(error))
+        ended[_settle(store, now, message, error)] += 1
+    ended["pending"] += _resting(store, [name for name, s in spent.items() if s > PATIENCE])
+    return _report(ended, altered)
+
+
+def _report(ended: Mapping[str, int], altered: Sequence[str], is_stopped: bool = False) -> SendReport:
+    return SendReport(
+        sent=ended["sent"], waiting=ended["pending"], dead=ended["dead"], altered=tuple(altered), is_stopped=is_stopped
+    )  # fmt: skip
+
+
+class AlteredError(TransportError):
+    """The message is not the one that was decided; it is never sent by itself."""
+
+
+def _hand_over(store: Store, message: sa.Row[Any], partner: Partner | None, hand_over: Deliver) -> TransportError | None:
+    """Prove a message and hand it over; what kept it from arriving, None where it arrived."""
+    try:
+        with store.engine.connect() as connection:
+            if why := proof.doubt_about(connection, message):
+                raise AlteredError(f"message {message.message_id}: {why}", is_final=True)
+        if partner is None:
+            raise TransportError(f"no address is known for {legible(message.partner_id, 60)}")
+        body = bytes(message.body)
+        hand_over(Envelope(message.control, message.document_type, message.order_id, body), partner)
+    except TransportError as error:
+        return error
+    return None
+
+
+def _resting(store: Store, names: Sequence[str]) -> int:
+    """How many messages were not tried because their partner rests."""
+    wall = stamp(datetime.now(UTC))
+    due = (outbox.c.status == "pending", outbox.c.next_at <= wall, outbox.c.partner_id.in_(names))
+    return int(store.read(sa.select(sa.func.count()).where(*due))[0][0])
 
 
 def due(connection: sa.Connection) -> str | None:
@@ -187,8 +243,11 @@ def due(connection: sa.Connection) -> str | None:
     return f"event {seq}, attempt {connection.scalar(sa.select(sa.func.sum(outbox.c.attempts))) or 0}"
 
 
-def _claim(store: Store, now: datetime) -> sa.Row[Any] | str | None:
-    """The next due message, claimed for this worker; 'stopped' where the switch holds one back; None where nothing is due."""
+def _claim(store: Store, now: datetime, resting: Sequence[str]) -> sa.Row[Any] | str | None:
+    """The next due message, claimed for this worker; 'stopped' where the switch holds one back; None where nothing is due.
+
+    resting: partners whose messages wait for the next sending.
+    """
     with store.writing(now) as unit:
         wall, far = unit.recorded_at, stamp(datetime.fromisoformat(unit.recorded_at) + LONGEST_WAIT)
         earlier = outbox.alias()
@@ -197,7 +256,8 @@ def _claim(store: Store, now: datetime) -> sa.Row[Any] | str | None:
         )  # fmt: skip
         due = sa.or_(outbox.c.next_at <= wall, outbox.c.next_at > far)  # the clock was set back: do not wait for its old future
         free = sa.or_(outbox.c.claimed_until <= wall, outbox.c.claimed_until > far)
-        query = sa.select(outbox).where(outbox.c.status == "pending", due, free, ~blocked).order_by(outbox.c.message_id).limit(1)
+        awake = outbox.c.partner_id.not_in(resting)
+        query = sa.select(outbox).where(outbox.c.status == "pending", awake, due, free, ~blocked).order_by(outbox.c.message_id).limit(1)
         message = unit.connection.execute(query).first()
         if message is None:
             return None
@@ -218,26 +278,30 @@ def _settle(store: Store, now: datetime, message: sa.Row[Any], error: TransportE
         if error is not None:
             status = "dead" if error.is_final or attempts >= ATTEMPTS else "pending"
         if status != "pending":
-            _tell(unit, current, status, str(error or ""))
+            _tell(unit, current, status, error)
         wait = min(FIRST_WAIT * 2 ** (attempts - 1), LONGEST_WAIT)
         unit.connection.execute(
             sa.update(outbox).where(outbox.c.message_id == message.message_id).values(
-                status=status, attempts=attempts, claimed_until="", last_error=str(error or "")[:500],
+                status=status, attempts=attempts, claimed_until="", last_error=legible(str(error or ""), 500),
                 next_at=stamp(datetime.fromisoformat(unit.recorded_at) + wait) if error else current.next_at,
             )
         )  # fmt: skip
         return status
 
 
-def _tell(unit: Unit, message: sa.Row[Any], status: str, why: str) -> None:
+def _tell(unit: Unit, message: sa.Row[Any], status: str, error: TransportError | None) -> None:
     """The event of a sending on every line of the message, or on the delivery it replies to."""
+    failed = {"message_id": message.message_id, "owner": "buyer", "reason": legible(str(error))}
+    if isinstance(error, AlteredError):
+        proof.accuse(unit, "undelivered", failed)
+        return
     revisions = json.loads(message.lines) or {message.order_id: message.revision}
     for document in unit.read_in(documents.c.document_id, list(revisions)):
         if status == "sent":
             said = {"message_id": message.message_id, "revision": revisions[document.document_id], "attempts": message.attempts + 1}
             unit.add(document, "sent", SENDER, said)
         else:
-            unit.add(document, "undelivered", SENDER, {"message_id": message.message_id, "owner": "buyer", "reason": why})
+            unit.add(document, "undelivered", SENDER, failed)
 
 
 def revive(unit: Unit, message_id: int, by: str) -> None:
