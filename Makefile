@@ -48,7 +48,7 @@ drill: install-dev ## the long fault drills
 	$(BIN)/python tests/ledger/drill_eight_weeks.py S01,S02 8
 
 docs: install ## what a home knows as pages: dashboard, dbt docs and gates, in LAKEHOUSE/derived/docs
-	$(BIN)/python -m orchestration.reports.dashboard.site $(or $(LAKEHOUSE),.lakehouse)
+	$(BIN)/stockhouse docs --home $(or $(LAKEHOUSE),.lakehouse)
 
 lock: $(UV) ## resolve the locks anew, without any index host in them
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate pyproject.toml -o requirements.lock

@@ -16,6 +16,11 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def literal(text: str) -> str:
+    """A text as a SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 @dataclass(frozen=True)
 class FeatureRows:
     """The rows of one feature view: a relation, its keys and features, and the two times that decide what may be served.

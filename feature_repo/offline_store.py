@@ -30,7 +30,7 @@ from feast.saved_dataset import SavedDatasetStorage
 from feature_repo.asof import FeatureRows, as_of, quote
 from feature_repo.entity_rows import check_times, time_column, to_arrow
 from feature_repo.sources import WarehouseSource, column_types, relation, row_id
-from feature_repo.warehouse import open_warehouse
+from feature_repo.warehouse import open_warehouse, write_parquet
 
 #: Types that compare with one another; a key of another family is the wrong entity.
 FAMILIES = {
@@ -186,7 +186,7 @@ class WarehouseJob(RetrievalJob):
         if os.path.exists(path) and not allow_overwrite:
             raise SavedDatasetLocationAlreadyExists(location=path)
         with self._run() as connection:
-            _copy(connection, self._sql, Path(path))
+            write_parquet(connection, self._sql, Path(path))
 
     @property
     def full_feature_names(self) -> bool:
@@ -277,14 +277,6 @@ def _path(config: RepoConfig, source: DataSource) -> str:
 
 def _append_parquet(connection: duckdb.DuckDBPyConnection, rows: str, place: str, path: Path) -> None:
     if path.suffix == ".parquet":
-        _copy(connection, f"SELECT * FROM {place} UNION ALL {rows}", path)
+        write_parquet(connection, f"SELECT * FROM {place} UNION ALL {rows}", path)
     else:
-        _copy(connection, rows, path / f"part-{len(list(path.glob('*.parquet'))):06d}.parquet")
-
-
-def _copy(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) -> None:
-    """Writes a query to a Parquet file, aside and then switched, so a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.part")
-    connection.execute(f"COPY ({sql}) TO '{str(aside).replace(chr(39), chr(39) * 2)}' (FORMAT parquet)")
-    aside.replace(path)
+        write_parquet(connection, rows, path / f"part-{len(list(path.glob('*.parquet'))):06d}.parquet")

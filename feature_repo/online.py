@@ -22,9 +22,9 @@ from feast.infra.online_stores.helpers import _mmh3, compute_table_id
 from feast.types import Bool, FeastType, Float32, Int64, String, UnixTimestamp
 from feast.utils import _convert_arrow_to_proto
 
-from feature_repo.asof import FeatureRows, quote
+from feature_repo.asof import FeatureRows, literal, quote
 from feature_repo.sources import column_types, relation, row_id
-from feature_repo.warehouse import open_warehouse
+from feature_repo.warehouse import open_warehouse, write_parquet
 
 BATCH = 10_000
 #: A Feast type as DuckDB keeps it among the served rows; a key that is a time is a day.
@@ -104,10 +104,7 @@ def _serve(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: FeatureVie
         provider.online_write_batch(store.config, view, changed[start : start + BATCH], None)
     if gone:
         _delete(store, view, [key for key, *_ in gone])
-    path = _served_file(store, view)
-    aside = path.with_suffix(".part")
-    con.execute(f"COPY next TO '{str(aside).replace(chr(39), chr(39) * 2)}' (FORMAT parquet)")
-    aside.replace(path)
+    write_parquet(con, "FROM next", _served_file(store, view))
     return len(changed) + len(gone)
 
 
@@ -130,11 +127,12 @@ def _load_served(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: Feat
     """Table `served`: the rows the online store holds, with the columns of `told`; empty where the view's columns changed or the
     store lost what it was given, so that everything is written anew."""
     con.execute("CREATE TEMP TABLE served AS SELECT *, false AS is_pushed FROM told LIMIT 0")
-    path = str(_served_file(store, view)).replace("'", "''")
-    if Path(path).is_file():
-        columns = [name for name, *_ in con.execute(f"DESCRIBE FROM read_parquet('{path}')").fetchall()]
+    file = _served_file(store, view)
+    if file.is_file():
+        served = f"read_parquet({literal(str(file))})"
+        columns = [name for name, *_ in con.execute(f"DESCRIBE FROM {served}").fetchall()]
         if columns == [name for name, *_ in con.execute("DESCRIBE served").fetchall()]:
-            con.execute(f"INSERT INTO served BY NAME FROM read_parquet('{path}')")
+            con.execute(f"INSERT INTO served BY NAME FROM {served}")
     first = _protos(con, view, "SELECT * EXCLUDE (is_pushed) FROM served LIMIT 1")
     if first and store._get_provider().online_read(store.config, view, [first[0][0]], list(first[0][1]))[0][0] is None:
         con.execute("DELETE FROM served")

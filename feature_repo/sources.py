@@ -11,7 +11,7 @@ from feast import FileSource, RepoConfig, ValueType
 from feast.data_source import DataSource
 from feast.protos.feast.core.DataSource_pb2 import DataSource as DataSourceProto
 
-from feature_repo.asof import quote
+from feature_repo.asof import literal, quote
 from feature_repo.warehouse import open_warehouse
 
 #: A DuckDB type's value type in Feast; a DATE is served as the instant of its midnight, UTC.
@@ -90,7 +90,7 @@ def relation(source: DataSource, repo_path: str) -> str:
     if isinstance(source, FileSource):
         path = FileSource.get_uri_for_file_path(repo_path=repo_path, uri=source.path)
         pattern = path if path.endswith(".parquet") else f"{path.rstrip('/')}/*.parquet"
-        return f"read_parquet('{pattern.replace(chr(39), chr(39) * 2)}')"
+        return f"read_parquet({literal(pattern)})"
     raise TypeError(f"source {source.name!r} is a {type(source).__name__}; this store reads WarehouseSource and Parquet FileSource")
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+
+from feature_repo.asof import literal
 
 
 @contextmanager
@@ -37,9 +41,29 @@ def open_warehouse(
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, path: str, read_only: bool) -> None:
-    literal = "'" + path.replace("'", "''") + "'"
     try:
-        connection.execute(f"ATTACH {literal} AS warehouse ({'READ_ONLY' if read_only else 'READ_WRITE'})")
+        connection.execute(f"ATTACH {literal(path)} AS warehouse ({'READ_ONLY' if read_only else 'READ_WRITE'})")
     except (duckdb.IOException, duckdb.BinderException) as error:
         raise RuntimeError(f"the warehouse {path} is held by a writer; wait for it, or close it in this process ({error})") from error
     connection.execute("USE warehouse")
+
+
+def write_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) -> None:
+    """Write a query to a Parquet file: a reader, or a crash, sees the old file or the new one, whole and on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.aside")
+    try:
+        connection.execute(f"COPY ({sql}) TO {literal(str(aside))} (FORMAT parquet)")
+        _flush(aside)
+        aside.replace(path)
+        _flush(path.parent)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from orchestration import intake
-from orchestration.home import Home
+from orchestration.home import Home, files
+from orchestration.home.sql import literal, quote
 from orchestration.landing import Forgotten, World, forget, land
-from orchestration.landing.contract.expressions import literal, quote
 
 
 def forget_customer(home: Home, world: World, data_root: Path, customer: str) -> Forgotten:
@@ -31,10 +30,8 @@ def forget_customer(home: Home, world: World, data_root: Path, customer: str) ->
 
 def _write_warehouse_anew(home: Home) -> None:
     """What was deleted stays readable in free pages of DuckDB's file until something else is written there; a new file has none."""
-    aside = home.warehouse.with_name(home.warehouse.name + ".anew")
-    aside.unlink(missing_ok=True)
-    with home.connect() as con:
+    files.sweep(home.warehouse.parent)
+    with files.replacing(home.warehouse) as aside, home.connect() as con:
         con.execute(f"ATTACH {literal(str(aside))} AS anew")
         con.execute(f"COPY FROM DATABASE {quote(home.warehouse.stem)} TO anew")
         con.execute("DETACH anew")
-    os.replace(aside, home.warehouse)

@@ -44,7 +44,7 @@ class Lakehouse(dg.ConfigurableResource):
         return date.fromisoformat(self.as_of) if self.as_of else None
 
     def open_home(self) -> Home:
-        home = Home.open(Path(self.home), self.open_world().world)
+        home = Home.found(Path(self.home), self.open_world().world)
         os.environ["STOCKHOUSE_WAREHOUSE"] = str(home.warehouse)  # read by profiles.yml when dbt starts as its own process
         return home
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -13,19 +12,28 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from orchestration.errors import REFUSED, StockhouseError
 from orchestration.expectations.docs import write_docs
 from orchestration.expectations.laws import Gate, Law, Severity
+from orchestration.home import files
+from orchestration.home.sql import literal
 
 #: How many broken rows an outcome names; Great Expectations counts them all.
 SAMPLE = 20
 
 
-class GateClosed(Exception):
+class GateClosed(StockhouseError):
     """A law was broken at a gate, so nothing behind it may run; the message names the laws and the first row that breaks each."""
 
+    exit_code = REFUSED
+    label = "stopped"
 
-class GateError(Exception):
+
+class GateError(StockhouseError):
     """A gate could not be checked, so nothing may pass it; the message says which table or law and why."""
+
+    exit_code = REFUSED
+    label = "stopped"
 
 
 @dataclass(frozen=True)
@@ -100,8 +108,8 @@ def _of_run(law: Law, gate: Gate, run_id: str) -> Law:
     """The law over the rows of one run only, where the gate judges a run and the table keeps them all."""
     if law.table not in gate.run_only:
         return law
-    literal = run_id.replace("'", "''").replace("{", "{{").replace("}", "}}")
-    return replace(law, broken_by=law.broken_by.replace("{batch}", f"(select * from {{batch}} where run_id = '{literal}')"))
+    this = literal(run_id).replace("{", "{{").replace("}", "}}")
+    return replace(law, broken_by=law.broken_by.replace("{batch}", f"(select * from {{batch}} where run_id = {this})"))
 
 
 def _outcome(law: Law, result: Any) -> CheckOutcome:
@@ -146,8 +154,5 @@ def _keep(folder: Path, gate: Gate, run_id: str, deliveries: int | None, outcome
         {**said, **asdict(outcome), "failed_rows": json.dumps(outcome.failed_rows, default=str), "summary": outcome.summary}
         for outcome in outcomes
     ]
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{gate.name}-{moment:%Y%m%dT%H%M%S%f}-{run_id}.parquet"
-    written = target.with_suffix(".writing")
-    pl.DataFrame(rows, schema=_KEPT).write_parquet(written)
-    os.replace(written, target)
+    with files.replacing(folder / f"{gate.name}-{moment:%Y%m%dT%H%M%S%f}-{run_id}.parquet") as aside:
+        pl.DataFrame(rows, schema=_KEPT).write_parquet(aside)

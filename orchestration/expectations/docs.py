@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from html import escape
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.expectations.laws import Gate
+from orchestration.home import files
 
 STYLE = """<style>
 :root { color-scheme: light dark; }
@@ -30,8 +30,11 @@ FOREIGN = re.compile(
 
 def write_docs(context: Any, gate: Gate, results: dict[str, Any], folder: Path) -> None:
     """Render the newest validation of a gate into folder, replaced whole: an index of the laws, and a page a table."""
-    aside = folder.with_name(f"{folder.name}.aside")
-    shutil.rmtree(aside, ignore_errors=True)
+    with files.replacing(folder) as aside:
+        _write_site(context, gate, results, aside)
+
+
+def _write_site(context: Any, gate: Gate, results: dict[str, Any], aside: Path) -> None:
     site = {
         "class_name": "SiteBuilder",
         "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
@@ -43,9 +46,6 @@ def write_docs(context: Any, gate: Gate, results: dict[str, Any], folder: Path) 
     for page in aside.rglob("*.html"):
         page.write_text(FOREIGN.sub("", page.read_text(encoding="utf-8")).replace("</head>", f"{STYLE}</head>"), encoding="utf-8")
     (aside / "index.html").write_text(_index(gate, results, aside), encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    os.rename(aside, folder)
 
 
 def _index(gate: Gate, results: dict[str, Any], site: Path) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import polars as pl
+
+from orchestration.home import files
 
 _TEXT, _NUMBER, _TIME, _DAY = pl.String, pl.Float64, pl.Datetime("us"), pl.Date
 
@@ -67,10 +68,8 @@ def record(folder: Path, run_id: str, table: str, frame: pl.DataFrame) -> Path:
     """Keep one run's decisions of one kind; a retried run replaces its own file whole, never half."""
     schema = DECISIONS[table]
     target = folder / table / f"{run_id}.parquet"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    written = target.with_suffix(".writing")
-    frame.select([pl.col(name).cast(kind) for name, kind in schema.items()]).write_parquet(written)
-    os.replace(written, target)
+    with files.replacing(target) as aside:
+        frame.select([pl.col(name).cast(kind) for name, kind in schema.items()]).write_parquet(aside)
     return target
 
 

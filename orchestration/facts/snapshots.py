@@ -25,6 +25,10 @@ from pathlib import Path
 
 import duckdb
 
+from orchestration.errors import StockhouseError
+from orchestration.home import files
+from orchestration.home.sql import literal, quote, table_hash
+
 #: What people and BI tools read; staging and raw stay in the warehouse.
 SCHEMAS = ("marts", "metrics", "decisions")
 #: What a snapshot says of its world.
@@ -39,7 +43,7 @@ STORAGE_VERSION = "v1.2.0"
 QUIET = "set enable_progress_bar = false"
 
 
-class PublishError(Exception):
+class PublishError(StockhouseError):
     """The snapshot could not be made or found; what readers see is unchanged."""
 
 
@@ -93,17 +97,16 @@ def publish(
     (target / "versions").mkdir(parents=True, exist_ok=True)
     with (target / "publish.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # one publisher at a time; readers take no lock
-        for leftover in (target / "versions").glob("*.aside"):
-            shutil.rmtree(leftover)
         version = max(_versions(target), default=0) + 1
-        aside = target / "versions" / f"{version:06d}.aside"
-        aside.mkdir()
+        folder = target / "versions" / f"{version:06d}"
+        files.sweep(folder.parent)
         before = current(target) if (target / "current").is_symlink() else None
-        run_id, tables, fingerprints = _write(warehouse, aside, version, run_id, moment, schemas, before)
-        snapshot = Snapshot(version, run_id, moment, target / "versions" / f"{version:06d}", tables, fingerprints)
-        _describe(snapshot, aside / "snapshot.json")
-        _seal(aside)
-        os.rename(aside, snapshot.folder)
+        with files.replacing(folder) as aside:
+            aside.mkdir()
+            run_id, tables, fingerprints = _write(warehouse, aside, version, run_id, moment, schemas, before)
+            snapshot = Snapshot(version, run_id, moment, folder, tables, fingerprints)
+            (aside / "snapshot.json").write_text(_description(snapshot), encoding="utf-8")
+            _seal(aside)
         _switch(target, snapshot)
         for old in sorted(_versions(target))[:-keep]:
             shutil.rmtree(target / "versions" / f"{old:06d}")
@@ -124,33 +127,25 @@ def _versions(target: Path) -> list[int]:
     return [int(folder.name) for folder in (target / "versions").iterdir() if folder.name.isdigit()]
 
 
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
 def _write(
     warehouse: Path, aside: Path, version: int, run_id: str, moment: str, schemas: tuple[str, ...], before: Snapshot | None
 ) -> tuple[str, dict[str, int], dict[str, str]]:
     """Copy the schemas with their comments into a new file and to Parquet; returns the run shown, and each table's rows and fingerprint."""
     if not warehouse.exists():
         raise PublishError(f"There is no warehouse at {warehouse}. Run the line first.")
-    source = _quote(warehouse.stem)  # dbt's views name the database by its file
+    source = quote(warehouse.stem)  # dbt's views name the database by its file
     with duckdb.connect() as con:
         con.execute(QUIET)
-        con.execute(f"attach {_literal(str(warehouse))} as {source} (read_only)")
-        con.execute(f"attach {_literal(str(aside / FILE))} as snapshot (storage_version '{STORAGE_VERSION}')")
+        con.execute(f"attach {literal(str(warehouse))} as {source} (read_only)")
+        con.execute(f"attach {literal(str(aside / FILE))} as snapshot (storage_version '{STORAGE_VERSION}')")
         listed = _listed(con, warehouse.stem, schemas)
         planned = [table for schema, table in listed if schema == DECISIONS and table in PLANNED]
         shown = _planned_by(con, source, planned, run_id)
         rows: dict[str, int] = {}
         fingerprints: dict[str, str] = {}
         for schema, table, content in _contents(con, source, listed, shown):
-            name, told = f"{_quote(schema)}.{_quote(table)}", f"{schema}.{table}"
-            con.execute(f"create schema if not exists snapshot.{_quote(schema)}")
+            name, told = f"{quote(schema)}.{quote(table)}", f"{schema}.{table}"
+            con.execute(f"create schema if not exists snapshot.{quote(schema)}")
             con.execute(f"create table snapshot.{name} as {content}", {"run": shown} if "$run" in content else None)
             rows[told], fingerprints[told] = _fingerprint(con, name)
             _copy_parquet(con, aside, schema, table, before if before and before.fingerprints.get(told) == fingerprints[told] else None)
@@ -163,7 +158,7 @@ def _write(
 
 def _planned_by(con: duckdb.DuckDBPyConnection, source: str, planned: list[str], run_id: str) -> str:
     """The run whose plan is current: the given one if it planned, else the newest that did; the given one where none ever did."""
-    runs = " union all ".join(f"select run_id, as_of, rowid as place from {source}.{DECISIONS}.{_quote(table)}" for table in planned)
+    runs = " union all ".join(f"select run_id, as_of, rowid as place from {source}.{DECISIONS}.{quote(table)}" for table in planned)
     if not runs:
         return run_id
     newest = con.execute(
@@ -175,7 +170,7 @@ def _planned_by(con: duckdb.DuckDBPyConnection, source: str, planned: list[str],
 def _contents(con: duckdb.DuckDBPyConnection, source: str, listed: list[tuple[str, str]], shown: str) -> Iterator[tuple[str, str, str]]:
     """(schema, table, query) of every table of the snapshot: decisions as they stand, with every run's beside in its history."""
     for schema, table in listed:
-        whole = f"from {source}.{_quote(schema)}.{_quote(table)}"
+        whole = f"from {source}.{quote(schema)}.{quote(table)}"
         columns = {row[0] for row in con.execute(f"describe {whole}").fetchall()}
         if schema != DECISIONS or not {"run_id", "as_of"} <= columns:
             yield schema, table, whole
@@ -192,8 +187,8 @@ def _copy_parquet(con: duckdb.DuckDBPyConnection, aside: Path, schema: str, tabl
     if same and (same.folder / file).exists():
         _same_file(same.folder / file, aside / file)
     else:
-        name = f"snapshot.{_quote(schema)}.{_quote(table)}"
-        con.execute(f"copy {name} to {_literal(str(aside / file))} (format parquet, compression zstd)")
+        name = f"snapshot.{quote(schema)}.{quote(table)}"
+        con.execute(f"copy {name} to {literal(str(aside / file))} (format parquet, compression zstd)")
 
 
 def _sign(con: duckdb.DuckDBPyConnection, source: str, database: str, *, version: int, run_id: str, moment: str) -> None:
@@ -213,7 +208,7 @@ def _sign(con: duckdb.DuckDBPyConnection, source: str, database: str, *, version
 def _fingerprint(con: duckdb.DuckDBPyConnection, name: str) -> tuple[int, str]:
     """How many rows a table of the snapshot has, and a number that says what is in it: its columns and its rows in any order."""
     columns = con.execute(f"describe snapshot.{name}").fetchall()
-    rows, total = con.execute(f"select count(*), coalesce(sum(hash(line)::hugeint), 0) from snapshot.{name} as line").fetchone() or (0, 0)
+    rows, total = table_hash(con, f"snapshot.{name}")
     said = repr((duckdb.__version__, [column[:2] for column in columns], rows, total))
     return rows, hashlib.sha256(said.encode()).hexdigest()
 
@@ -241,31 +236,26 @@ def _copy_comments(con: duckdb.DuckDBPyConnection, database: str, schemas: tuple
     where = "where comment is not null and list_contains($schemas, schema_name)"
     given = {"database": database, "schemas": list(schemas)}
     for schema, table, comment in con.execute(f"select * from ({tables}) {where}", given).fetchall():
-        con.execute(f"comment on table snapshot.{_quote(schema)}.{_quote(table)} is {_literal(comment)}")
+        con.execute(f"comment on table snapshot.{quote(schema)}.{quote(table)} is {literal(comment)}")
     columns = "select schema_name, table_name, column_name, comment from duckdb_columns()"
     for schema, table, column, comment in con.execute(f"{columns} {where} and database_name = $database", given).fetchall():
-        con.execute(f"comment on column snapshot.{_quote(schema)}.{_quote(table)}.{_quote(column)} is {_literal(comment)}")
+        con.execute(f"comment on column snapshot.{quote(schema)}.{quote(table)}.{quote(column)} is {literal(comment)}")
 
 
-def _describe(snapshot: Snapshot, path: Path) -> None:
+def _description(snapshot: Snapshot) -> str:
     said = {name: value for name, value in asdict(snapshot).items() if name != "folder"}
-    path.write_text(json.dumps(said | {"folder": f"versions/{snapshot.folder.name}"}, indent=1), encoding="utf-8")
+    return json.dumps(said | {"folder": f"versions/{snapshot.folder.name}"}, indent=1)
 
 
 def _seal(folder: Path) -> None:
-    """Make every byte durable and read-only before anyone is pointed at it."""
+    """Make every file read-only before anyone is pointed at it."""
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             path.chmod(0o444)
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
 
 
 def _switch(target: Path, snapshot: Snapshot) -> None:
     """Point `current` at the new version: each pointer is replaced by one rename, so a reader sees the old or the new."""
-    link = target / "current.aside"
-    link.unlink(missing_ok=True)
-    link.symlink_to(Path("versions") / snapshot.folder.name)
-    os.replace(link, target / "current")
-    _describe(snapshot, target / "current.json.aside")
-    os.replace(target / "current.json.aside", target / "current.json")
+    with files.replacing(target / "current") as link:
+        link.symlink_to(Path("versions") / snapshot.folder.name)
+    files.write(target / "current.json", _description(snapshot))

@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 
+from orchestration.errors import StockhouseError
 from orchestration.landing.contract.canonical import CANONICAL
 
 Row = dict[str, Any]
@@ -24,7 +25,7 @@ SHOWN = 5
 UNPRINTED = {"run_id", "as_of", "order_line_id", "intent_key", "row_key", "row_hash", "handed_over_at"}
 
 
-class TraceError(Exception):
+class TraceError(StockhouseError):
     """The order line cannot be traced; the message says what is missing."""
 
 
@@ -74,16 +75,14 @@ class TraceReport:
         return "\n".join(parts)
 
 
-def trace(warehouse: Path, archive: Path, order_line_id: str, *, run_id: str | None = None) -> TraceReport:
+def trace(con: duckdb.DuckDBPyConnection, archive: Path, order_line_id: str, *, run_id: str | None = None) -> TraceReport:
     """Follow one order line back to the files it came from.
 
-    warehouse: the home's DuckDB file. archive: state/archive, to tell whether the delivered bytes are still there.
+    con: the home's warehouse. archive: state/archive, to tell whether the delivered bytes are still there.
     run_id: needed only where several runs share the line's id; by default the newest decision is traced.
     Raises TraceError if no run proposed this line.
     """
-    with duckdb.connect(str(warehouse), read_only=True) as con:
-        con.execute("set enable_progress_bar = false")  # it is drawn on standard output, where --json prints its result alone
-        return _Tracer(con, archive, _order_line(con, order_line_id, run_id)).report()
+    return _Tracer(con, archive, _order_line(con, order_line_id, run_id)).report()
 
 
 def _order_line(con: duckdb.DuckDBPyConnection, order_line_id: str, run_id: str | None) -> Row:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sqlite3
 import tarfile
 import tempfile
@@ -12,7 +10,8 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration.home import Home, HomeError
+from orchestration.home import Home, HomeError, files
+from orchestration.home.sql import quote, table_hash
 
 DATABASE = ".sqlite"
 #: What SQLite keeps beside a database that is open; a copy made through SQLite needs neither.
@@ -21,8 +20,12 @@ BESIDE = ("-wal", "-shm")
 
 def backup(home: Home, target: Path) -> Path:
     """Write state/ into one .tar.gz; ledger and inbox as one consistent copy each, even while somebody writes to them."""
-    aside = target.with_name(target.name + ".writing")
-    with home.writing(), tempfile.TemporaryDirectory() as scratch, tarfile.open(aside, "w:gz", compresslevel=1) as archive:
+    with (
+        home.writing(),
+        files.replacing(target) as aside,
+        tempfile.TemporaryDirectory() as scratch,
+        tarfile.open(aside, "w:gz", compresslevel=1) as archive,
+    ):
         copy = Path(scratch) / "copy"
         for path in sorted(home.state.rglob("*")):
             name = str(path.relative_to(home.state))
@@ -35,7 +38,6 @@ def backup(home: Home, target: Path) -> Path:
                 copy.unlink()
             else:
                 archive.add(path, arcname=name, recursive=False)
-    os.replace(aside, target)
     return target
 
 
@@ -45,16 +47,14 @@ def restore(source: Path, root: Path) -> Home:
         raise HomeError(f"there is no backup at {source}")
     if (root / "state").exists():
         raise HomeError(f"{root} already has a state folder. Restore into an empty home, so that nothing is overwritten.")
-    root.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix="restoring-", dir=root))
     try:
-        with tarfile.open(source, "r:gz") as archive:
+        with tarfile.open(source, "r:gz") as archive, files.replacing(root / "state") as aside:
             archive.extractall(aside, filter="data")  # refuses paths outside, links and devices
-        os.replace(aside, root / "state")
+            if not (aside / "world").is_file():
+                raise HomeError(f"{source} cannot be restored: it is no backup of a home. Nothing was changed.")
     except (tarfile.TarError, EOFError, OSError) as error:
-        shutil.rmtree(aside, ignore_errors=True)
         raise HomeError(f"{source} cannot be restored: {error}. Nothing was changed.") from error
-    return Home.open(root, (root / "state" / "world").read_text(encoding="utf-8").strip())
+    return Home.open(root)
 
 
 def table_hashes(con: duckdb.DuckDBPyConnection, schemas: tuple[str, ...] = ("raw", "marts", "features")) -> dict[str, str]:
@@ -66,8 +66,8 @@ def table_hashes(con: duckdb.DuckDBPyConnection, schemas: tuple[str, ...] = ("ra
     ).fetchall():
         if schema not in schemas:
             continue
-        columns = [row[0] for row in con.execute(f'describe "{schema}"."{table}"').fetchall() if row[0] not in bookkeeping]
-        listed = ", ".join(f'"{column}"' for column in columns)
-        row = con.execute(f'select count(*), coalesce(sum(hash({listed})::hugeint), 0) from "{schema}"."{table}"').fetchone()
-        hashes[f"{schema}.{table}"] = f"{row[0]}:{row[1] % 2**64:016x}" if row else ""
+        name = f"{quote(schema)}.{quote(table)}"
+        columns = [row[0] for row in con.execute(f"describe {name}").fetchall() if row[0] not in bookkeeping]
+        rows, total = table_hash(con, name, columns)
+        hashes[f"{schema}.{table}"] = f"{rows}:{total % 2**64:016x}"
     return hashes

@@ -16,12 +16,15 @@ from pathlib import Path
 
 import duckdb
 
+from orchestration.errors import StockhouseError
+from orchestration.home import files
+
 DEFAULT_HOME = ".lakehouse"
 #: A DuckDB file begins with three headers of 4,096 bytes; a shorter one was never finished.
 FOUNDED = 3 * 4096
 
 
-class HomeError(Exception):
+class HomeError(StockhouseError):
     """The home cannot be used as asked; the message says why and how to mend it."""
 
 
@@ -33,25 +36,47 @@ class Home:
 
     @classmethod
     def open(cls, root: Path, world: str | None = None) -> Home:
-        """Open or found the home of a world; a home that belongs to another world is refused."""
+        """Open a home that was founded before, if a world is given the home of that world; otherwise it is refused, and nothing made."""
         home = cls(root.resolve())
-        for folder in (home.archive, home.inbox, home.decisions, home.features, home.models, home.dagster):
-            folder.mkdir(parents=True, exist_ok=True)
         owner = home.owner
-        if world is None:
-            if owner is None:
-                raise HomeError(f"{root} belongs to no world yet. Run `stockhouse run WORLD --home {root}` first.")
-        elif owner is None:
-            (home.state / "world").write_text(world + "\n", encoding="utf-8")
-        elif owner != world:
+        if owner is None:
+            raise HomeError(f"{root} belongs to no world yet. Run `stockhouse run WORLD --home {root}` first.")
+        if world not in (None, owner):
             raise HomeError(f"{root} belongs to world '{owner}', not '{world}'. Give this world a home of its own with --home.")
+        home._furnish()
         return home
+
+    @classmethod
+    def found(cls, root: Path, world: str) -> Home:
+        """Open the home of a world, or found it where there is none; a home that belongs to another world is refused."""
+        home = cls(root.resolve())
+        if home.owner is None:
+            home._furnish()
+            files.write(home.marker, world + "\n")
+        return cls.open(root, world)
+
+    def _furnish(self) -> None:
+        for folder in (self.archive, self.inbox, self.decisions, self.features, self.models, self.dagster):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def marker(self) -> Path:
+        """The file that says whose home this is."""
+        return self.state / "world"
 
     @property
     def owner(self) -> str | None:
-        """The world this home belongs to, or None while it is empty."""
-        marker = self.state / "world"
-        return marker.read_text(encoding="utf-8").strip() if marker.exists() else None
+        """The world this home belongs to, or None where there is no home yet. Raises HomeError where the marker says nothing."""
+        try:
+            owner = self.marker.read_text(encoding="utf-8").strip()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not owner:
+            raise HomeError(
+                f"{self.marker}, which says whose home this is, is empty, as a power cut may leave it. Nothing else is lost: "
+                f"write the world's name (`world:` in its world.yml) into it, such as `echo NAME > {self.marker}`."
+            )
+        return owner
 
     @property
     def state(self) -> Path:
@@ -77,6 +102,11 @@ class Home:
     def ledger_url(self) -> str:
         """Where orders are kept: PostgreSQL if STOCKHOUSE_LEDGER_URL says so, else SQLite in the home."""
         return os.environ.get("STOCKHOUSE_LEDGER_URL") or f"sqlite:///{self.state / 'ledger.sqlite'}"
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether anything can ever have been proposed; a PostgreSQL ledger is asked itself."""
+        return not self.ledger_url.startswith("sqlite") or (self.state / "ledger.sqlite").exists()
 
     @property
     def warehouse(self) -> Path:
@@ -128,6 +158,9 @@ class Home:
             con.execute("set python_enable_replacements = false")  # a Python variable must never read as a table
             con.execute("set enable_progress_bar = false")  # standard output belongs to the result
             yield con
+        except duckdb.CatalogException as error:
+            said = str(error).splitlines()[0]
+            raise HomeError(f"the warehouse of {self.root} lacks what was asked ({said}). Run the line up to where it is made.") from error
         finally:
             con.close()
 

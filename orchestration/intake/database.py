@@ -11,7 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from orchestration.intake.deliveries import json_line, stamped, write_delivery, write_small
+from orchestration.home import files
+from orchestration.intake.deliveries import json_line, stamped, write_delivery
 from orchestration.intake.options import Database, resolve
 from orchestration.landing import ContractError
 
@@ -129,4 +130,4 @@ def _advance(kept: Path, options: Database, rows: Any) -> None:
         text = last.isoformat() if isinstance(last, date) else str(last)
     except InvalidOperation as error:
         raise ContractError(f"the cursor `{options.cursor}` holds {last!r}", mend=str(error)) from None
-    write_small(kept, {"reads": _reads(options), "kind": kind, "value": text})
+    files.write(kept, json.dumps({"reads": _reads(options), "kind": kind, "value": text}))

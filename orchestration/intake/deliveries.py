@@ -14,6 +14,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from orchestration.home.files import flush
+
 LANDED = ".landed"  # an empty file in the place of rows that have been landed and need not come again
 
 
@@ -42,7 +44,7 @@ def write_delivery(inbox: Path, source_id: str, lines: Iterable[str | bytes], na
         file.flush()
         os.fsync(file.fileno())
         os.replace(aside, target)
-        sync_folder(folder)
+        flush(folder)
         return target.relative_to(inbox).as_posix()
 
 
@@ -52,27 +54,6 @@ def _alone(folder: Path) -> Iterator[None]:
     with (folder / ".writing").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def write_small(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace a small JSON file so that a crash leaves the old one or the new one, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.aside")
-    with aside.open("w", encoding="utf-8") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename inside a folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def json_line(row: Mapping[Any, Any]) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
-from orchestration.intake.deliveries import decode, json_line, stamped, write_delivery, write_small
+from orchestration.home import files
+from orchestration.intake.deliveries import decode, json_line, stamped, write_delivery
 from orchestration.intake.options import Rest, resolve
 from orchestration.landing import ContractError
 
@@ -47,7 +48,7 @@ def pull_rest(source_id: str, options: Rest, inbox: Path, *, where: str = "") ->
             if options.since is not None:
                 last = _later(last, rows, options.since.field, where)
     if options.since is not None and last is not None and last != mark:
-        write_small(kept, {"reads": [options.get, options.since.field], "value": last})
+        files.write(kept, json.dumps({"reads": [options.get, options.since.field], "value": last}))
     return written
 
 

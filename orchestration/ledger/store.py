@@ -19,6 +19,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from models.procurement.documents import CANCELLED, Document, Event, apply, refusal
+from orchestration.errors import StockhouseError
 from orchestration.ledger.schema import documents, encumbrances, events
 
 GENESIS = "0" * 64
@@ -26,7 +27,7 @@ CHUNK = 500  # bound values a statement
 FIELDS = tuple(f.name for f in fields(Document))
 
 
-class LedgerError(ValueError):
+class LedgerError(StockhouseError):
     """The ledger refuses: what, where and how to mend it, in one message."""
 
 

@@ -10,6 +10,7 @@ import httpx
 
 from models.names import name_of
 from models.procurement.x12 import LARGEST
+from orchestration.errors import REFUSED, StockhouseError
 from orchestration.ledger import folders
 from orchestration.ledger.partners import Partner
 
@@ -19,8 +20,11 @@ X12 = "application/edi-x12"
 RETRY_STATUS = frozenset({408, 425, 429})
 
 
-class TransportError(Exception):
+class TransportError(StockhouseError):
     """The message did not arrive, or nobody can tell; is_final says that trying again is of no use."""
+
+    exit_code = REFUSED
+    label = "the partner was not reached"
 
     def __init__(self, why: str, is_final: bool = False) -> None:
         super().__init__(why)

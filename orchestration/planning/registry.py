@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -16,7 +14,7 @@ import polars as pl
 from models.forecasting.drift import TAIL, Drift
 from models.forecasting.quantile import DemandModel
 from orchestration.facts.timeline import Timeline
-from orchestration.home import Home
+from orchestration.home import Home, files
 from orchestration.planning.demand import Demand
 from orchestration.planning.replay import RETRAIN
 
@@ -93,8 +91,8 @@ def current_model(home: Home, demand: Demand) -> Registered:
         "name": f"xgboost-{now:%Y%m%d}-{digest[:8]}", "as_of": now.isoformat(), "horizon": demand.horizon, "sha256": digest,
         "reason": reason, **model.card,
     }  # fmt: skip
-    _write(kept, data)
-    _write(card, json.dumps(facts, default=str, indent=1).encode())
+    files.write(kept, data)
+    files.write(card, json.dumps(facts, default=str, indent=1))
     return Registered(model, facts, None, is_new=True)
 
 
@@ -125,9 +123,3 @@ def served(con: duckdb.DuckDBPyConnection, files: list[str], name: str, now: dat
     """Compare what one model promised in these files with the demand of the warehouse; None where nothing closed, or nothing was sold."""
     found = con.execute(SERVED, {"files": files, "model": name, "now": now, "tail": TAIL}).pl()
     return Drift.of(*(found[column].cast(pl.Float64).to_numpy() for column in ("came", "mean", "high")))
-
-
-def _write(target: Path, data: bytes) -> None:
-    aside = target.with_name(target.name + ".writing")
-    aside.write_bytes(data)
-    os.replace(aside, target)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 from jinja2 import Environment
 
-from orchestration.planning.replay import Replay
+from orchestration.home import files
 from orchestration.reports import charts
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Replay</title>
@@ -29,27 +30,22 @@ td,th{padding:.3rem .6rem;text-align:right;border-bottom:1px solid #e4e7eb}td:fi
 """
 
 
-def write_replay(result: Replay, out: Path) -> None:
-    """Write scorecard.json, orders.parquet and replay.html; each file whole or not at all."""
-    out.mkdir(parents=True, exist_ok=True)
-    card = result.scorecard()
+def write_replay(card: dict[str, Any], orders: pl.DataFrame, out: Path) -> None:
+    """Write scorecard.json, orders.parquet and replay.html; each file whole or not at all.
+
+    card: what each policy cost, as `Replay.scorecard` has it. orders: what each would have ordered, one row an order line.
+    """
+    periods = next(iter(card["policies"].values()))["by_period"]
     plot = charts.png(charts.cost_by_period(card))
     page = Environment(autoescape=True).from_string(PAGE).render(
-        first=result.periods[0],
-        last=result.periods[-1],
+        first=periods[0]["period_start"],
+        last=periods[-1]["period_start"],
         champion=card["champion"],
         policies=sorted(card["policies"].items(), key=lambda pair: pair[1]["total_cost"]),
         plot=base64.b64encode(plot).decode(),
     )  # fmt: skip
-    _put(out / "scorecard.json", json.dumps(card, indent=1).encode())
-    _put(out / "replay.html", page.encode())
-    _put(out / "cost.png", plot)
-    aside = out / "orders.parquet.writing"
-    result.orders().write_parquet(aside)
-    os.replace(aside, out / "orders.parquet")
-
-
-def _put(target: Path, content: bytes) -> None:
-    aside = target.with_name(target.name + ".writing")
-    aside.write_bytes(content)
-    os.replace(aside, target)
+    files.write(out / "scorecard.json", json.dumps(card, indent=1))
+    files.write(out / "replay.html", page)
+    files.write(out / "cost.png", plot)
+    with files.replacing(out / "orders.parquet") as aside:
+        orders.write_parquet(aside)

@@ -14,6 +14,7 @@ import dagster as dg
 import yaml
 
 from orchestration import WRITER_TAG
+from orchestration.errors import REFUSED, StockhouseError, translate
 from orchestration.home import Home
 
 #: Dagster's own settings for a home: nothing leaves the machine, a killed run frees the writer's slot.
@@ -29,16 +30,16 @@ INSTANCE = {
 
 #: What has a job of its own name; every other station is the end of a line cut short after it. `procure` is the explicit sending.
 JOBS = {"publish": "daily", "procure": "procure"}
-#: Errors whose message is about the input and says how to mend it.
-INPUT_ERRORS = ("ContractError", "HomeError")
 
 
-class LineStopped(Exception):
-    """A station or a gate stopped the run; the message is the reason a person can act on. is_input: the input has to be mended."""
+class LineStopped(StockhouseError):
+    """A station or a gate stopped the run; the message is the reason a person can act on, the exit code that of its error."""
 
-    def __init__(self, reason: str, *, is_input: bool = False) -> None:
+    label = "stopped"
+
+    def __init__(self, reason: str, exit_code: int = REFUSED) -> None:
         super().__init__(reason)
-        self.is_input = is_input
+        self.exit_code = exit_code
 
 
 @dataclass
@@ -82,7 +83,7 @@ def run_line(
     from orchestration.defs.procure import SEND  # noqa: PLC0415
 
     report, started, run_id = LineReport(), {}, str(uuid.uuid4())
-    failures: list[LineStopped] = []
+    failures: dict[str, LineStopped] = {}  # by step, the first first
 
     def listen(entry: dg.EventLogEntry) -> None:
         event = entry.dagster_event
@@ -98,17 +99,23 @@ def run_line(
             report.stations[station] = round(report.stations.get(station, 0.0) + seconds, 2)
             _tell(step, "success" if event.is_step_success else "failure")
             if event.is_step_failure:
-                failures.append(_reason(event))
                 error = event.step_failure_data.error
+                failures.setdefault(step, LineStopped(error.message.strip() if error else f"{step} failed without saying why"))
                 sys.stdout.write(error.to_string() if error else "")  # the whole story, for the run's log
 
     def _tell(step: str, what: str) -> None:
         if on_step:
             on_step(step, what)
 
+    @dg.failure_hook
+    def keep(context: dg.HookContext) -> None:
+        """Dagster tells of an error as text; a hook alone is given the error itself."""
+        if context.op_exception is not None:
+            failures[context.step_key] = _stopped(context.op_exception)
+
     with home.writing(), instance_of(home) as instance:
         instance.add_event_listener(run_id, listen)
-        job = defs().resolve_job_def(JOBS.get(until, f"until_{until}"))
+        job = defs().resolve_job_def(JOBS.get(until, f"until_{until}")).with_hooks({keep})
         result = job.execute_in_process(
             instance=instance,
             run_id=run_id,
@@ -121,7 +128,7 @@ def run_line(
         )
     report.dagster_run_id = run_id
     if not result.success:
-        raise failures[0] if failures else LineStopped("the run failed before its first step; see the log above")
+        raise next(iter(failures.values())) if failures else LineStopped("the run failed before its first step; see the log above")
     report.warnings = [check.description or check.check_name for check in result.get_asset_check_evaluations() if _is_warning(check)]
     for event in result.get_asset_materialization_events():
         _collect(report, event)
@@ -132,15 +139,10 @@ def _is_warning(check: dg.AssetCheckEvaluation) -> bool:
     return not check.passed and check.severity == dg.AssetCheckSeverity.WARN
 
 
-def _reason(event: dg.DagsterEvent) -> LineStopped:
-    """The innermost error of a failed step: what our own rooms said, without Dagster's wrapping."""
-    error = event.step_failure_data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    if error is None:
-        return LineStopped(f"{event.step_key} failed without saying why")
-    kind = (error.cls_name or "").rsplit(".", 1)[-1]
-    return LineStopped(error.message.strip().split(f"{kind}: ", 1)[-1], is_input=kind in INPUT_ERRORS)
+def _stopped(error: BaseException) -> LineStopped:
+    """What a step's error stops the line with: a message of ours and its exit code, or the bare words of a tool's."""
+    told = translate(error)
+    return LineStopped(told.message, told.exit_code) if told else LineStopped(str(error).strip())
 
 
 def _collect(report: LineReport, event: dg.DagsterEvent) -> None:

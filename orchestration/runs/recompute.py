@@ -134,7 +134,7 @@ def _rebuilt(home: Home, world: Path, run: Run) -> Iterator[Home]:
     """A home of its own with only what a run knew, rebuilt from the archive and gone on leaving; the real one is only read."""
     contract = World.load(world)
     with tempfile.TemporaryDirectory(prefix="stockhouse-recompute-") as scratch:
-        place = Home.open(Path(scratch), contract.world)
+        place = Home.found(Path(scratch), contract.world)
         link_archive(home.archive, place.archive, run.deliveries)
         for name in (overriding.FILE, privacy.FILE):
             if (home.state / name).exists():

@@ -60,7 +60,7 @@ VALUES = ["on_hand", "is_in_stock", "periods_since_stock_out"]
 
 def prepared(built: Path, folder: Path) -> Home:
     """A home of the small company whose marts know of no count yet."""
-    home = Home.open(folder, "small")
+    home = Home.found(folder, "small")
     shutil.copy(built, home.warehouse)
     with home.connect() as con:
         con.execute(PREPARED)

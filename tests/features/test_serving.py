@@ -29,7 +29,7 @@ KEYS = {"item_id": "a", "location_id": "x", "region_id": "north", "supplier_id":
 @pytest.fixture(scope="module")
 def home(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home whose features are served; read only."""
-    home = Home.open(tmp_path_factory.mktemp("home"), "small")
+    home = Home.found(tmp_path_factory.mktemp("home"), "small")
     shutil.copy(built, home.warehouse)
     materialize_online(open_store(home.warehouse, home.features), NOW)
     return home
@@ -143,7 +143,7 @@ def test_an_address_others_can_reach_needs_a_token(home: Home, tmp_path: Path, m
         serving.serve(home)
     monkeypatch.delenv(serving.TOKEN)
     with pytest.raises(HomeError, match="serves no features yet: run `stockhouse run WORLD --until features"):
-        serving.serve(Home.open(tmp_path / "new", "small"))
+        serving.serve(Home.found(tmp_path / "new", "small"))
     for host in ("127.0.0.1", "localhost", "::1"):
         serving.check_address(host, None)
     serving.check_address("0.0.0.0", SECRET)  # noqa: S104

@@ -94,7 +94,7 @@ def lakehouse(own: Path, tmp_path: Path) -> Lakehouse:
     with duckdb.connect(str(own)) as con:
         con.execute(CLOCK)
     world = Path(__file__).parents[2] / "sample_data"  # whose name the home carries; the rows are the small company's
-    home = Home.open(tmp_path / "home", World.load(world).world)
+    home = Home.found(tmp_path / "home", World.load(world).world)
     shutil.copy(own, home.warehouse)
     return Lakehouse(world=str(world), home=str(home.root))
 

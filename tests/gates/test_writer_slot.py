@@ -43,7 +43,7 @@ def write():
 def killed():
     write()
 
-home = Home.open(Path(sys.argv[1]), "tiny")
+home = Home.found(Path(sys.argv[1]), "tiny")
 with home.writing(), instance_of(home) as instance:
     killed.execute_in_process(instance=instance)
 """
@@ -58,7 +58,7 @@ def test_the_next_run_starts_by_itself_after_a_kill_that_leaked_the_writer_s_slo
     killed = subprocess.run([sys.executable, str(script), str(root)], capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
 
-    home = Home.open(root, "tiny")
+    home = Home.found(root, "tiny")
     with instance_of(home) as instance:
         (left,) = instance.get_runs()
         assert left.status is dg.DagsterRunStatus.STARTED  # it had no time to say that it ended

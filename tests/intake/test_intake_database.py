@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from orchestration.intake import database, forget_landed, pull
+from orchestration.home import files
+from orchestration.intake import forget_landed, pull
 from orchestration.landing import ContractError
 
 POSTGRES = os.environ.get("STOCKHOUSE_POSTGRES_URL")
@@ -111,7 +112,7 @@ def test_a_pull_that_dies_before_its_cursor_moves_repeats_and_loses_nothing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
-        broken.setattr(database, "write_small", die)
+        broken.setattr(files, "write", die)
         pull(world, shop.inbox)
     assert shop.landed(world) == (4, 6.0)
     _fill(engine, table, range(6, 9), datetime(2024, 3, 2, 9))

@@ -71,7 +71,7 @@ def land_in_child(folder: Path, point: str | None, room: int | None = None) -> s
 
 def land_here(folder: Path) -> LandReport:
     """Land `folder` in this process."""
-    home = Home.open(folder / "home", "shop")
+    home = Home.found(folder / "home", "shop")
     with home.connect() as con:
         return land(con, World.load(folder / "data"), folder / "data", home.archive)
 

@@ -48,7 +48,7 @@ def warehouse(home: Home, now: datetime) -> None:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    place = Home.open(tmp_path / "home", "w")
+    place = Home.found(tmp_path / "home", "w")
     (tmp_path / "world.yml").write_text(WORLD)
     return place
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from models.domain import OrderLine
 from models.procurement import x12
 from orchestration.app import procurement as procuring
-from orchestration.cli.orders import desk as shell
+from orchestration.cli import app as shell
 from orchestration.facts import snapshots
 from orchestration.home import Home
 from orchestration.ledger import Ledger, LedgerError
@@ -54,7 +54,7 @@ def publish(home: Home, receipts: tuple[tuple[Any, ...], ...] = (), arrived: tup
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    place = Home.open(tmp_path / "home", "w")
+    place = Home.found(tmp_path / "home", "w")
     publish(place)
     return place
 
@@ -176,7 +176,7 @@ def test_a_desk_in_the_shell_does_what_one_in_a_browser_does(home: Home, line: C
     assert "is_stopped=True" in run("send", "--send")
     run("resume", "--by", "ann", "--reason", "all is well")
     assert "sent=1" in run("send", "--send")
-    assert "receipts=0" in run("hear")
+    assert "receipts=0" in run("supplier", "receive")
     said = run("audit")
     assert "every chain is intact" in said
     assert '"straight_through_share": 0.0' in said  # a hand was needed

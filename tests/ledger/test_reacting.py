@@ -54,7 +54,7 @@ def home(published: Path, tmp_path: Path) -> Home:
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A published run of two items, mug and cup, in the places above."""
-    place = Home.open(tmp_path_factory.mktemp("published") / "home", "w")
+    place = Home.found(tmp_path_factory.mktemp("published") / "home", "w")
     nodes, stock, ahead = [], [], []
     days = [FIRST + timedelta(days=k) for k in range(HORIZON)]
     for item in ("mug", "cup"):

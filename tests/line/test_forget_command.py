@@ -29,7 +29,7 @@ ANN = "ANN-90210-north"
 
 def test_no_file_of_a_home_knows_who_was_forgotten(tmp_path: Path, command: Callable[..., Any]) -> None:
     (tmp_path / "world.yml").write_text(WORLD, encoding="utf-8")
-    home = Home.open(tmp_path / "home", "shop")
+    home = Home.found(tmp_path / "home", "shop")
     rows = [
         {"line": n, "item": "apple", "store": "north", "day": "2024-03-01", "qty": qty, "who": ANN} for n, qty in enumerate((1, "many", 3))
     ]
@@ -48,6 +48,6 @@ def test_no_file_of_a_home_knows_who_was_forgotten(tmp_path: Path, command: Call
 
 def test_forgetting_needs_a_home_of_this_world(tmp_path: Path, command: Callable[..., Any]) -> None:
     (tmp_path / "world.yml").write_text(WORLD, encoding="utf-8")
-    Home.open(tmp_path / "home", "other")
+    Home.found(tmp_path / "home", "other")
     refused = command("forget", tmp_path, ANN, "--home", tmp_path / "home", code=2)
     assert "world 'other', not 'shop'" in refused.stderr

@@ -15,7 +15,7 @@ from tests.gates.tiny_company import found
 
 
 def test_a_home_s_pages_are_one_folder_that_opens_from_disk(tmp_path: Path) -> None:
-    home = Home.open(tmp_path / "home", "tiny")
+    home = Home.found(tmp_path / "home", "tiny")
     with pytest.raises(PublishError, match="Nothing is published"):
         write_site(home)
     found(home.warehouse)

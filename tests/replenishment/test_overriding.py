@@ -22,7 +22,7 @@ PLANNED = pl.DataFrame(
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    return Home.open(tmp_path / "home", "tea")
+    return Home.found(tmp_path / "home", "tea")
 
 
 def wanted(value: float = 1.5, kind: Any = "demand_factor", **more: Any) -> Override:

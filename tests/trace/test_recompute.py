@@ -49,7 +49,7 @@ def test_a_line_recomputes_to_the_same_quantity_or_says_that_it_does_not() -> No
 
 
 def test_a_line_nobody_decided_or_whose_run_left_no_trace_is_refused(tmp_path: Path) -> None:
-    home = Home.open(tmp_path / "home", "tiny")
+    home = Home.found(tmp_path / "home", "tiny")
     with pytest.raises(TraceError, match="No run proposed an order line 'line-9'"):
         recompute(home, tmp_path, ["line-9"])
     line = {"run_id": "run-1", "as_of": NOW, "order_line_id": "line-1", "intent_key": "need", "quantity": 36.0}

@@ -28,6 +28,11 @@ def warehouse(tmp_path: Path) -> Path:
     return path
 
 
+def traced(warehouse: Path, archive: Path, line: str) -> TraceReport:
+    with duckdb.connect(str(warehouse), read_only=True) as con:
+        return trace(con, archive, line)
+
+
 def rows(report: TraceReport, link: str, table: str) -> list[dict[str, object]]:
     return [row for step in report.steps if (step.link, step.table) == (link, table) for row in step.rows]
 
@@ -36,7 +41,7 @@ def test_an_order_line_leads_back_to_the_lines_of_its_files(warehouse: Path, tmp
     archive = tmp_path / "archive"
     archive.mkdir()
     (archive / "d-sales").write_bytes(b"the bytes as delivered")
-    report = trace(warehouse, archive, "line-3")
+    report = traced(warehouse, archive, "line-3")
     assert list(dict.fromkeys(step.link for step in report.steps)) == [
         "order line", "decision", "forecast and model", "feature rows", "mart rows", "raw rows", "file, sheet, line",
     ]  # fmt: skip
@@ -51,33 +56,33 @@ def test_an_order_line_leads_back_to_the_lines_of_its_files(warehouse: Path, tmp
 
 
 def test_a_warehouse_order_leads_to_the_sales_of_the_shops_it_feeds(warehouse: Path, tmp_path: Path) -> None:
-    report = trace(warehouse, tmp_path, "line-1")
+    report = traced(warehouse, tmp_path, "line-1")
     assert report.line["location_id"] == "dc"
     assert {row["location_id"] for row in rows(report, "raw rows", "raw.sales")} == {"shop"}
     assert rows(report, "raw rows", "raw.suppliers")[0]["supplier_id"] == "acme"
 
 
 def test_other_ways_to_the_same_goods_are_shown_the_normal_order_first(warehouse: Path, tmp_path: Path) -> None:
-    assert not rows(trace(warehouse, tmp_path, "line-3"), "other ways", "decisions.alternatives")
+    assert not rows(traced(warehouse, tmp_path, "line-3"), "other ways", "decisions.alternatives")
     with duckdb.connect(str(warehouse)) as con:
         con.execute(
             """insert into decisions.alternatives by name
             select run_id, as_of, item_id, location_id, rank, way, 17.0 as quantity, 40.0 - rank as total_cost, rank = 1 as is_cheapest
             from decisions.order_lines, (values (1, 'from the other shop''s surplus'), (0, 'normal order')) as ways(rank, way)"""
         )
-    report = trace(warehouse, tmp_path, "line-3")
+    report = traced(warehouse, tmp_path, "line-3")
     shown = rows(report, "other ways", "decisions.alternatives")
     assert [(row["way"], row["location_id"]) for row in shown] == [("normal order", "shop"), ("from the other shop's surplus", "shop")]
     assert "way=from the other shop's surplus" in str(report)
     with duckdb.connect(str(warehouse)) as con:
         con.execute("drop table decisions.alternatives")  # as a home has it that ran last before there were any
-    assert trace(warehouse, tmp_path, "line-3").steps
+    assert traced(warehouse, tmp_path, "line-3").steps
 
 
 def test_nothing_known_after_the_decision_is_shown(warehouse: Path, tmp_path: Path) -> None:
     with duckdb.connect(str(warehouse)) as con:
         con.execute("update decisions.order_lines set as_of = timestamp '2024-10-01'")
-    report = trace(warehouse, tmp_path, "line-3")
+    report = traced(warehouse, tmp_path, "line-3")
     times = [row["known_at"] for step in report.steps for row in step.rows if row.get("known_at")]
     assert times
     assert max(times) <= report.as_of
@@ -90,13 +95,13 @@ def test_rows_under_another_systems_name_are_found(warehouse: Path, tmp_path: Pa
         con.execute("insert into marts.bridge_aliases values ('item', 'MUG-0815', 'mug', 'confirmed', timestamp '2024-01-01')")
         con.execute("update raw.sales set item_id = 'RED MUG' where row_no = 1")
         con.execute("insert into marts.bridge_aliases values ('item', 'RED MUG', 'mug', 'candidate', timestamp '2024-01-01')")
-    report = trace(warehouse, tmp_path, "line-3")
+    report = traced(warehouse, tmp_path, "line-3")
     assert {row["item_id"] for row in rows(report, "raw rows", "raw.sales")} == {"MUG-0815"}
     assert [step.found for step in report.steps if (step.link, step.table) == ("raw rows", "raw.sales")] == [181]  # a look is no proof
 
 
 def test_a_report_prints_and_is_json(warehouse: Path, tmp_path: Path) -> None:
-    report = trace(warehouse, tmp_path, "line-3")
+    report = traced(warehouse, tmp_path, "line-3")
     told = json.loads(json.dumps(report.as_dict()))
     assert told["line"]["quantity"] == 17.0
     assert [step["table"] for step in told["steps"]] == [step.table for step in report.steps]
@@ -106,4 +111,4 @@ def test_a_report_prints_and_is_json(warehouse: Path, tmp_path: Path) -> None:
 
 def test_an_unknown_line_is_said(warehouse: Path, tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="No run proposed an order line 'line-9'"):
-        trace(warehouse, tmp_path, "line-9")
+        traced(warehouse, tmp_path, "line-9")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from orchestration.errors import StockhouseError
 
-class ContractError(Exception):
+
+class ContractError(StockhouseError):
     """The world's contract, or a file it names, cannot be read as declared; nothing of the delivery was loaded (exit code 2)."""
 
     def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:

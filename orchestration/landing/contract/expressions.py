@@ -60,16 +60,6 @@ def parser() -> duckdb.DuckDBPyConnection:
     return con
 
 
-def quote(name: str) -> str:
-    """A name as a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A text as a SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def children(node: Node) -> Iterator[Node]:
     for value in node.values():
         if isinstance(value, dict):

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import duckdb
 
+from orchestration.home.sql import literal
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.contract.expressions import Node, check_row_local, column_names, literal, parse, replace_children, substitute
+from orchestration.landing.contract.expressions import Node, check_row_local, column_names, parse, replace_children, substitute
 from orchestration.landing.contract.world import Value, World
 
 SIGNATURE = re.compile(r"^\s*([A-Za-z_][A-Za-z0-9_]*)\s*(?:\(\s*([A-Za-z_][\w\s,]*)?\s*\))?\s*$")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from orchestration.home.sql import literal
 from orchestration.landing.contract.canonical import DAY, FLAG, NUMBER, PATH
-from orchestration.landing.contract.expressions import literal
 from orchestration.landing.contract.world import Source
 
 

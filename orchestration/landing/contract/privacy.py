@@ -15,8 +15,8 @@ from pathlib import Path
 
 import duckdb
 
+from orchestration.home import files
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.load.store import flush
 
 VARIABLE = "STOCKHOUSE_PRIVACY_KEY"
 FILE = "privacy.key"
@@ -77,12 +77,4 @@ def hidden(sql: str) -> str:
 
 def _make(file: Path) -> None:
     """A new random key, readable by its owner alone, whole from the moment it appears."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(f".{file.name}.aside")
-    aside.unlink(missing_ok=True)
-    with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as sink:
-        sink.write(secrets.token_hex(32) + "\n")
-        sink.flush()
-        os.fsync(sink.fileno())
-    os.replace(aside, file)
-    flush(file.parent)
+    files.write(file, secrets.token_hex(32) + "\n", mode=0o600)

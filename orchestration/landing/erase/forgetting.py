@@ -15,9 +15,11 @@ from pathlib import Path
 
 import duckdb
 
+from orchestration.home.files import flush, replacing
+from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.canonical import CANONICAL, PERSONAL
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.contract.expressions import literal, parser, quote
+from orchestration.landing.contract.expressions import parser
 from orchestration.landing.contract.privacy import hidden
 from orchestration.landing.contract.world import World
 from orchestration.landing.erase.redaction import (
@@ -36,7 +38,7 @@ from orchestration.landing.load.failpoints import failpoint
 from orchestration.landing.load.landing import archived, reland_changed, session
 from orchestration.landing.load.loading import Loader
 from orchestration.landing.load.rule_sql import CompiledSource
-from orchestration.landing.load.store import Archive, flush, read_sidecar, write_sidecar
+from orchestration.landing.load.store import Archive, read_sidecar, write_sidecar
 from orchestration.landing.readers.sourcing import Delivery, SourceRows, look
 
 SIMILAR = 5  # ids that are shown
@@ -203,8 +205,8 @@ def _rewrite(cur: duckdb.DuckDBPyConnection, world: World, one: _Found, aside: P
     form, namings = source.format_of(delivery.path), one.namings(who)
     old = target if target.exists() else delivery.file  # another source may have handed over the same bytes
     if form.kind == "parquet":
-        rewrite_parquet(cur, old, target.with_suffix(".new"), delivery.columns, namings)
-        target.with_suffix(".new").replace(target)
+        with replacing(target) as new:
+            rewrite_parquet(cur, old, new, delivery.columns, namings)
     elif form.kind == "csv":
         target.write_bytes(rewrite_delimited(old.read_bytes(), form.csv_options, list(delivery.columns), namings, source.nulls, who))
     else:

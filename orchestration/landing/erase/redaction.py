@@ -17,8 +17,8 @@ from typing import Any
 
 import duckdb
 
+from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.contract.expressions import literal, quote
 from orchestration.landing.contract.world import Csv
 from orchestration.landing.readers.json_document import Number, decode_json, is_one_document, json_text
 from orchestration.landing.readers.rows import unique_names

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import duckdb
 
+from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.canonical import CANONICAL, DAY, FLAG, NUMBER, PERSONAL, TIME
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.contract.expressions import Node, check_row_local, column_names, literal, parse, quote, replace_children, to_sql
+from orchestration.landing.contract.expressions import Node, check_row_local, column_names, parse, replace_children, to_sql
 from orchestration.landing.contract.functions import BUILT_IN, Function, constant, inline, read_functions
 from orchestration.landing.contract.laws import rules
 from orchestration.landing.contract.locales import Locale

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.canonical import CANONICAL
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.contract.expressions import literal, quote
 from orchestration.landing.contract.laws import is_period_total
 from orchestration.landing.contract.locales import Locale
 from orchestration.landing.contract.world import WEEKDAYS, World

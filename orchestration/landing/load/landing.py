@@ -17,9 +17,9 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from orchestration.home.sql import quote, table_hash
 from orchestration.landing.contract.canonical import CANONICAL
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.contract.expressions import quote
 from orchestration.landing.contract.privacy import PrivacyKey, key_in_use
 from orchestration.landing.contract.world import World
 from orchestration.landing.load.batches import BATCH_BYTES, load_deliveries, next_seq
@@ -110,9 +110,8 @@ def table_hashes(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """One hash a canonical table over its business columns and both times, whatever the row order: equal contents, equal hashes."""
     found = {}
     for name, table in CANONICAL.items():
-        columns = ", ".join(quote(column) for column in (*table.columns, "known_at", "known_lag", "handed_over_at", "source_id"))
-        row = con.execute(f"SELECT count(*), coalesce(sum(hash({columns})::HUGEINT), 0) FROM raw.{quote(name)}").fetchone()
-        found[name] = f"{row[0]}:{row[1]:x}" if row else ""
+        rows, total = table_hash(con, f"raw.{quote(name)}", (*table.columns, "known_at", "known_lag", "handed_over_at", "source_id"))
+        found[name] = f"{rows}:{total:x}"
     return found
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 
+from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.canonical import CANONICAL, LINEAGE
-from orchestration.landing.contract.expressions import literal, quote
 from orchestration.landing.contract.world import World
 from orchestration.landing.load.rule_sql import CompiledRule, CompiledSource, row_text
 from orchestration.landing.load.sightings import note_sightings, rewrite_state

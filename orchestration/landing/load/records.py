@@ -10,9 +10,9 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.canonical import CANONICAL, ID, LINEAGE, PERSONAL
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.contract.expressions import literal, quote
 from orchestration.landing.load.failpoints import failpoint
 from orchestration.landing.load.store import MANIFEST, Archive, Receipt
 from orchestration.landing.readers.sourcing import Delivery

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.canonical import CANONICAL, DAY, FLAG, NUMBER, PATH, PERSONAL, TIME
-from orchestration.landing.contract.expressions import literal, quote
 from orchestration.landing.contract.laws import event_column
 from orchestration.landing.contract.locales import Locale
 from orchestration.landing.contract.privacy import hidden

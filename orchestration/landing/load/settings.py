@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
-from orchestration.landing.contract.expressions import quote
+from orchestration.home.sql import quote
 from orchestration.landing.contract.world import WEEKDAYS, Economics, World
 from orchestration.landing.load.now import read_clock
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import duckdb
 
+from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.canonical import CANONICAL, LINEAGE
-from orchestration.landing.contract.expressions import literal, quote
 
 COLUMNS = "source_id, table_name, row_key, row_hash, known_at, handed_over_at, delivery, row_no, part"
 ORDER = "known_at, coalesce(handed_over_at, TIMESTAMP 'epoch'), row_hash"

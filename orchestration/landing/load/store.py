@@ -12,9 +12,10 @@ from typing import Any
 
 import duckdb
 
+from orchestration.home.files import flush
+from orchestration.home.sql import quote
 from orchestration.landing.contract.canonical import CANONICAL, LINEAGE, WORLD_COLUMNS
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.contract.expressions import quote
 from orchestration.landing.load.failpoints import failpoint
 
 MANIFEST: dict[str, str] = {
@@ -150,15 +151,6 @@ def write_sidecar(sidecar: Path, content: dict[str, Any]) -> None:
     """Write it to disk, where nobody reads it yet."""
     sidecar.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     flush(sidecar)
-
-
-def flush(path: Path) -> None:
-    """Make what was written to a file, or renamed in a folder, survive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def apply_discards(con: duckdb.DuckDBPyConnection, archive: Path) -> int:

@@ -14,8 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from orchestration.home.sql import literal
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.contract.expressions import literal
 from orchestration.landing.contract.world import Csv
 from orchestration.landing.readers.rows import LONGEST_FIELD, Reject, text_table, unique_names
 

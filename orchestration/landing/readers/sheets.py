@@ -13,8 +13,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.contract.expressions import literal, quote
 from orchestration.landing.contract.world import Source, Xlsx
 from orchestration.landing.readers.files import check_inflated
 from orchestration.landing.readers.rows import text_table, unique_names

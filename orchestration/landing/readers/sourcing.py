@@ -10,8 +10,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.contract.expressions import literal, quote
 from orchestration.landing.contract.privacy import hidden
 from orchestration.landing.contract.world import Source, World, Xlsx
 from orchestration.landing.readers.delimited import csv_header, csv_needs_rewriting, csv_select, patient_csv, rewrite_csv

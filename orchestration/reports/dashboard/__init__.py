@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import duckdb
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
+from orchestration.home import files
 from orchestration.reports.dashboard.pictures import Bar, bars, columns, fan, short
 
 Row = dict[str, Any]
@@ -36,10 +36,7 @@ def write_dashboard(snapshot: Path, target: Path) -> Path:
     with duckdb.connect(str(snapshot), read_only=True) as con:
         con.execute("set enable_progress_bar = false")  # it is drawn on standard output, where --json prints its result alone
         page = pages.get_template("page.html.j2").render(_content(con))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_suffix(".aside")
-    aside.write_text(page, encoding="utf-8")
-    os.replace(aside, target)
+    files.write(target, page)
     return target
 
 

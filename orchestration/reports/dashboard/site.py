@@ -1,4 +1,4 @@
-"""Everything a home can show, in one folder that opens from disk: `python -m orchestration.reports.dashboard.site HOME`.
+"""Everything a home can show, in one folder that opens from disk: `stockhouse docs`.
 
 HOME/derived/docs/index.html, dashboard.html, dbt.html (every table and column, with its lineage), gates/ (every law and who breaks it)
 """
@@ -12,8 +12,8 @@ import sys
 from html import escape
 from pathlib import Path
 
-from orchestration.facts.snapshots import PublishError, current
-from orchestration.home import Home, HomeError
+from orchestration.facts.snapshots import Snapshot, current
+from orchestration.home import Home, HomeError, files
 from orchestration.reports.dashboard import write_dashboard
 
 DBT = Path(__file__).resolve().parents[3] / "dbt_project"
@@ -33,9 +33,14 @@ def write_site(home: Home) -> Path:
     Raises PublishError before the first snapshot, and HomeError with dbt's own words where its pages cannot be made.
     """
     snapshot = current(home.published)
-    site, aside = home.derived / "docs", home.derived / "docs.aside"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
+    site = home.derived / "docs"
+    with files.replacing(site) as aside:
+        aside.mkdir()
+        _write_pages(home, snapshot, aside)
+    return site / "index.html"
+
+
+def _write_pages(home: Home, snapshot: Snapshot, aside: Path) -> None:
     write_dashboard(snapshot.path, aside / "dashboard.html")
     _write_dbt_docs(home, aside / "dbt.html")
     gates = sorted(folder.name for folder in home.data_docs.iterdir() if (folder / "index.html").exists())
@@ -52,9 +57,6 @@ def write_site(home: Home) -> Path:
         f"<body><h1>{world}</h1><p>Snapshot {snapshot.version}, published {escape(snapshot.published_at)} UTC</p>{cards}</body></html>",
         encoding="utf-8",
     )
-    shutil.rmtree(site, ignore_errors=True)
-    os.rename(aside, site)
-    return site / "index.html"
 
 
 def _write_dbt_docs(home: Home, target: Path) -> None:
@@ -69,16 +71,3 @@ def _write_dbt_docs(home: Home, target: Path) -> None:
     if done.returncode != 0:
         raise HomeError(f"dbt cannot describe {home.warehouse}: {done.stdout.strip()[-1500:]}")
     shutil.copyfile(scratch / "static_index.html", target)
-
-
-def main(root: Path) -> int:
-    try:
-        sys.stdout.write(f"{write_site(Home.open(root))}\n")
-    except (HomeError, PublishError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))

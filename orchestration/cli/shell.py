@@ -1,0 +1,55 @@
+"""What every command shares: its options, one way to say a result, and one way to say what went wrong."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from typer.core import TyperGroup
+
+from orchestration.errors import Told, translate
+
+err = Console(stderr=True)
+
+WorldFolder = Annotated[Path, typer.Argument(help="Folder with a world.yml.")]
+HomeFolder = Annotated[Path, typer.Option("--home", envvar="STOCKHOUSE_HOME", help="Where this company's lakehouse lives.")]
+DataFolder = Annotated[Path | None, typer.Option("--data", help="Root of the world's paths; by default the world's own folder.")]
+AsOf = Annotated[str | None, typer.Option("--as-of", metavar="DATE", help="Look no further than the end of this day.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result alone, as JSON, on standard output.")]
+By = Annotated[str, typer.Option("--by", help="Who does this; the record keeps the name.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; the record keeps it.")]
+
+
+class Guarded(TyperGroup):
+    """A group of commands of which none ends in a traceback for what a person can mend."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; an error that has a translation becomes one message on standard error and its exit code."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            told = translate(error)
+            if told is None:
+                raise
+            complain(told)
+            raise typer.Exit(told.exit_code) from error
+
+
+def complain(told: Told) -> None:
+    """One message on standard error, word for word: neither read as markup nor broken where a log is no terminal's width."""
+    err.print(f"[bold red]{told.label}[/] {escape(told.message)}", highlight=False, soft_wrap=True)
+
+
+def emit(data: Any, shown: Any, *, as_json: bool) -> None:
+    """Print a result: as JSON for a machine, for a person as lines of text, word for word, or as what Rich draws."""
+    if as_json:
+        sys.stdout.write(json.dumps(data, default=str) + "\n")
+    elif isinstance(shown, str):
+        sys.stdout.write(shown + "\n")
+    else:
+        Console(markup=False).print(shown)
