@@ -112,7 +112,7 @@ def test_a_link_that_a_partner_put_in_the_place_of_our_folder_is_not_followed(ki
     ledger.propose([line("mug"), line("cup", from_id="S2")], "run 1", now)
     partners = read_partners(tmp_path, {"S1", "S2"}, "GBP")
     if kind == "dry_run":
-        with pytest.raises(ValueError, match="S1/dry_run"):
+        with pytest.raises(LedgerError, match="S1/dry_run"):
             ledger.preview(partners, now)
     else:
         ledger.approve_within_limits(now)
