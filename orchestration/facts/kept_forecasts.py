@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pyarrow.parquet as pq
 
 from models.forecasting.forecast import Forecast, from_table, to_table
 from orchestration.facts import decisions
-from orchestration.home import Home
+from orchestration.home import Home, files
 
 #: As many runs as published versions are kept: a replan reads that of the newest one.
 KEPT = 6
@@ -22,10 +21,8 @@ KEPT = 6
 def keep_forecast(home: Home, run_id: str, forecast: Forecast) -> Path:
     """Keep a run's forecast whole; forecasts of older runs go."""
     target = _path(home, run_id)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    written = target.with_suffix(".writing")
-    pq.write_table(to_table(forecast), written, compression="zstd")
-    os.replace(written, target)
+    with files.replacing(target) as aside:
+        pq.write_table(to_table(forecast), aside, compression="zstd")
     newest = sorted(target.parent.glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)
     for path in newest[:-KEPT]:
         path.unlink()
