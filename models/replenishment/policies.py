@@ -178,6 +178,9 @@ POLICIES: dict[str, RegisteredPolicy] = {
         ReorderPointOrderUpTo(),
         EoqReorderPoint(),
         PeriodicReview(),
+        # The textbook's two with the service level that the costs ask for: stronger opponents.
+        EoqReorderPoint(service_level=None, name="eoq_reorder_point_fractile"),
+        PeriodicReview(service_level=None, name="periodic_review_fractile"),
         MinMax(),
         MovingAverageCover(),
         SpreadsheetRule(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 import polars as pl
@@ -89,11 +89,15 @@ def replay_world(
     *,
     orders: int | None,
     policies: Sequence[str],
+    settings: Mapping[str, float] | None = None,
     is_tuned: bool = False,
     challengers: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
 ) -> Replay:
-    """Replay from the real state at the midnight beginning `start`, on the demand that history has since revealed."""
+    """Replay from the real state at the midnight beginning `start`, on the demand that history has since revealed.
+
+    settings: by policy, what an earlier rehearsal tuned for the decisions after it; see `replay` for the rest.
+    """
     with home.connect(read_only=True) as con:
         demand = Demand.open(con, home.warehouse, home.features).known_by(con, start)
         nodes = read_nodes(con).join(demand.items(), on="item_id", how="semi", maintain_order="left")
@@ -106,12 +110,27 @@ def replay_world(
         terms, service_level = read_terms(con, nodes, demand.timeline)
     incumbent = next((name for name in policies if POLICIES[name].is_legacy), policies[0])
     days = [demand.timeline.shift(start, k) for k in range(periods)]
+    days_a_period = DAYS_A_PERIOD[demand.timeline.grain]
     return replay(
-        demand, nodes, truth, start, periods, unmet=unmet[0] if unmet and unmet[0] else "lost", opening=opening, orders=orders,
-        policies=policies, incumbent=incumbent, lead_time_paths=expected_lead_times(nodes, known, demand.timeline),
-        lead_times=experienced(nodes, revealed, days, DAYS_A_PERIOD[demand.timeline.grain]) if len(revealed) else None, is_tuned=is_tuned,
-        challengers=challengers, progress=progress, terms=terms, service_level=service_level,
-    )  # fmt: skip
+        demand,
+        nodes,
+        truth,
+        start,
+        periods,
+        unmet=unmet[0] if unmet and unmet[0] else "lost",
+        opening=opening,
+        orders=orders,
+        policies=policies,
+        incumbent=incumbent,
+        lead_time_paths=expected_lead_times(nodes, known, demand.timeline),
+        lead_times=experienced(nodes, revealed, days, days_a_period) if len(revealed) else None,
+        terms=terms,
+        service_level=service_level,
+        settings=settings,
+        is_tuned=is_tuned,
+        challengers=challengers,
+        progress=progress,
+    )
 
 
 def _is_in(series: pl.DataFrame) -> pl.Expr:

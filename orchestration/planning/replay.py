@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache, partial
@@ -19,7 +19,7 @@ from models.forecasting.inputs import Spec, locate, panels
 from models.replenishment.base_policy import Unmet
 from models.replenishment.decision import Terms
 from models.replenishment.opening import Opening, assumed_opening
-from models.replenishment.policies import DEFAULT, POLICIES, RegisteredPolicy
+from models.replenishment.policies import DEFAULT, POLICIES, RegisteredPolicy, configured
 from models.twin.network import Network
 from models.twin.scorecard import PairedDifference, champion, paired_difference, scorecard
 from models.twin.simulator import SimulationResult, reveal, simulate
@@ -141,6 +141,7 @@ def replay(
     lead_time_paths: Integers | None = None,
     terms: Terms | None = None,
     service_level: Floats | None = None,
+    settings: Mapping[str, float] | None = None,
     is_tuned: bool = False,
     challengers: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
@@ -150,7 +151,8 @@ def replay(
     truth: item_id, location_id, target_on, demand of the replayed periods. orders: how many reviews place orders. The model
     forecasts anew at every decision and is trained anew at every RETRAIN-th, each time on what was known by then. lead_times:
     (N, T) what an order of each period really takes; left out, what was promised. lead_time_paths: (N, S) what policies expect
-    of it. terms, service_level: what orders have to obey and what was promised, as in `simulate`. is_tuned: whether to try each
+    of it. terms, service_level: what orders have to obey and what was promised, as in `simulate`. settings: by policy, what an
+    earlier replay tuned. is_tuned: whether to try each
     policy's settings for the decisions that come after the replay. challengers: other forecasters that our rule is also
     replayed on.
     """
@@ -203,19 +205,19 @@ def replay(
             lead_times=lead_times, lead_time_paths=lead_time_paths, terms=terms, service_level=service_level,
         )  # fmt: skip
 
-    results = {}
+    results, used = {}, settings or {}
     for name in policies:
         tell(f"replaying {name}")
-        results[name] = run(POLICIES[name])
-    settings = _tuned(run, results, network.economics.unmet) if is_tuned else {}
+        results[name] = run(configured(name, used.get(name)))
+    tuned = _tuned(run, results, used, network.economics.unmet) if is_tuned else {}
     best, rivals = choose(results, incumbent if incumbent in results else policies[0], nodes)
     challenges = {}
     for name in challengers:
         tell(f"replaying {DEFAULT} on {name}")
-        results[f"{DEFAULT} on {name}"] = run(POLICIES[DEFAULT], name)
+        results[f"{DEFAULT} on {name}"] = run(configured(DEFAULT, used.get(DEFAULT)), name)
         challenges[name] = _challenge(name, results, nodes)
     scores = score_forecasts(forecasts, days, past, revealed.astype(np.float64), nodes, spec)
-    return Replay(nodes, days, results, best, rivals, scores, challenges, settings)
+    return Replay(nodes, days, results, best, rivals, scores, challenges, tuned)
 
 
 def _challenge(name: str, results: dict[str, SimulationResult], nodes: pl.DataFrame) -> PairedDifference:
@@ -227,21 +229,28 @@ def _challenge(name: str, results: dict[str, SimulationResult], nodes: pl.DataFr
 def _tuned(
     run: Callable[[RegisteredPolicy], SimulationResult],
     done: dict[str, SimulationResult],
+    used: Mapping[str, float],
     unmet: Unmet,
 ) -> dict[str, float]:
-    """By policy, the setting that would have cost least over the replay: the one in use unless another clearly saves."""
+    """By policy, the setting that would have cost least over the replay: its prior unless another clearly saves.
+
+    done: results by policy, decided with the settings `used`, or the prior.
+    """
     found = {}
     for name, judged in done.items():
         policy = POLICIES.get(name)
         prior = policy.setting(unmet) if policy else None
         if policy is None or prior is None:
             continue
-        replays = {prior: judged} | {setting: run(policy.with_setting(setting)) for setting in policy.settings if setting != prior}
+        replays = {used.get(name, prior): judged}
+        others = sorted({prior, *policy.settings} - replays.keys())
+        replays |= {setting: run(policy.with_setting(setting)) for setting in others}
 
         def replayed(tried: RegisteredPolicy, replays: dict[float, SimulationResult] = replays) -> SimulationResult:
             return replays[tried.setting(unmet) or 0.0]
 
-        found[name] = tune_policy(policy, replayed, sorted(replays), prior=prior).setting(unmet) or prior
+        best = tune_policy(policy, replayed, sorted(replays), prior=prior)
+        found[name] = best.setting(unmet) or prior
     return found
 
 

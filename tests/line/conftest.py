@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -33,7 +34,9 @@ def command() -> Callable[..., subprocess.CompletedProcess[str]]:
 @pytest.fixture(scope="session")
 def sample_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """The home of a finished first run, and what it reported; made once, whichever worker asks first."""
-    shared = tmp_path_factory.getbasetemp().parent
+    base = tmp_path_factory.getbasetemp()
+    # Workers share the folder above their own; a run without workers must not find what another run left there.
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
     home, report = shared / "sample-home", shared / "sample-report.json"
     with FileLock(str(shared / "sample-home.lock")):
         if not report.exists():
