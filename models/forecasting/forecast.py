@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from datetime import date
@@ -10,23 +11,30 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
+
+from models.domain import SERIES
 
 Floats = NDArray[np.float32]
 
 #: Levels dense enough to draw sample paths from; the nine of the M5 uncertainty competition are among them.
 PATH_LEVELS = (
     0.005, 0.025, 0.05, 0.1, 0.165, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.835,
-    0.87, 0.9, 0.925, 0.95, 0.975, 0.985, 0.995,
+    0.87, 0.9, 0.925, 0.95, 0.975, 0.985, 0.995, 0.999,
 )  # fmt: skip
-#: Straight lines between fewer levels than this overstate the mean of skewed demand.
-ENOUGH_LEVELS = 20
-BLOCK = 4096
+#: How much of the step from one level to the next its stretch of levels keeps on average: a straight line keeps a half, a stair that
+#: rises at once or at the end all or nothing. Within these bounds the steps are bent before the tail is, within the wider ones after.
+USUAL_BEND, WIDEST_BEND = (0.25, 0.75), (0.005, 0.995)
+#: Series whose paths are drawn at a time.
+BLOCK = 2048
 
 
 @dataclass(frozen=True)
 class Forecast:
     """Demand to come, per series and period: what is expected, and how far off it may be.
+
+    This is the one place where mean, quantiles and paths meet: paths have these quantiles at these levels, and between and above
+    the levels they are bent so that their mean is the mean. Whoever makes a forecast hands over quantiles that allow it (`agreeing`).
 
     keys: item_id, location_id of N series. period_starts: H dates. quantiles: Q levels. values: (N, H, Q) units, not
     decreasing along Q. mean: (N, H) units. correlation: (H, H) of the normal scores of two periods' errors, None = independent.
@@ -57,42 +65,36 @@ class Forecast:
         return Forecast(self.keys, self.period_starts, levels, values, self.mean, self.correlation, self.whole_units)
 
     def paths(self, samples: int, seed: int = 0) -> Floats:
-        """Draw demand paths, (N, samples, H) units: a Gaussian copula over the periods with these quantiles as margins.
+        """Draw demand paths, (N, samples, H) units: a Gaussian copula over the periods with these quantiles and this mean as margins.
 
-        The demand of a window is the sum along a path, so it is composed and not added up from quantiles.
+        The demand of a window is the sum along a path, so it is composed and not added up from quantiles. A series is drawn by its
+        name, so its paths are the same whichever others are forecast beside it; each normal draw is used with both signs.
         """
-        if len(self.quantiles) < ENOUGH_LEVELS:
-            raise ValueError(
-                f"paths from {len(self.quantiles)} levels would overstate skewed demand by a quarter; predict with quantiles=PATH_LEVELS"
-            )
-        horizon = len(self.period_starts)
-        correlation = np.eye(horizon) if self.correlation is None else self.correlation
+        root = self._root().T.astype(np.float32)
+        out = np.empty((len(self.keys), samples, len(self.period_starts)), np.float32)
+        half = (samples + 1) // 2
+        names = ["\x1f".join(map(str, key)) for key in self.keys.select(SERIES).iter_rows()]
+        for start in range(0, len(names), BLOCK):
+            stop = min(start + BLOCK, len(names))
+            drawn = np.stack([_of_series(name, seed).random((2, half, len(root)), np.float32) for name in names[start:stop]])
+            normal = ndtri(np.clip(drawn[:, 0], 1e-7, 1 - 1e-7)) @ root
+            uniform = ndtr(np.concatenate([normal, -normal], axis=1)[:, :samples])
+            units = self._margins(slice(start, stop)).at(uniform)
+            if self.whole_units:  # up or down by chance, so that the mean stays; at a level that was forecast there is nothing to round
+                rounding = np.concatenate([drawn[:, 1], 1 - drawn[:, 1]], axis=1)[:, :samples]
+                units = np.floor(units + np.clip(rounding, 0.0, 1 - 1e-6))
+            out[start:stop] = units
+        return out
+
+    def _root(self) -> NDArray[np.float64]:
+        """A square root of the correlation, (H, H), rows of length one."""
+        correlation = np.eye(len(self.period_starts)) if self.correlation is None else self.correlation
         eigen, vectors = np.linalg.eigh(correlation)
         root = vectors * np.sqrt(np.clip(eigen, 0.0, None))
-        root /= np.sqrt((root**2).sum(axis=1, keepdims=True))
-        out = np.empty((len(self.keys), samples, horizon), np.float32)
-        for start in range(0, len(self.keys), BLOCK):
-            block = self.values[start : start + BLOCK]
-            random = np.random.default_rng([seed, start])
-            normal = random.standard_normal((len(block), samples, horizon), dtype=np.float32) @ root.T.astype(np.float32)
-            out[start : start + BLOCK] = self._invert(block, ndtr(normal))
-        return np.rint(out) if self.whole_units else out
+        return np.asarray(root / np.sqrt((root**2).sum(axis=1, keepdims=True)))
 
-    def _invert(self, values: Floats, uniform: Floats) -> Floats:
-        """Read the quantile function, (n, H, Q), at uniform (n, S, H): linear inside, to zero below, exponential tail above."""
-        levels = np.asarray(self.quantiles)
-        upper = np.clip(np.searchsorted(levels, uniform), 1, len(levels) - 1)
-        by_level = np.moveaxis(values, 1, 0)  # (H, n, Q)
-        position = np.moveaxis(upper, 2, 0)  # (H, n, S)
-        high = np.moveaxis(np.take_along_axis(by_level, position, axis=2), 0, 2)
-        low = np.moveaxis(np.take_along_axis(by_level, position - 1, axis=2), 0, 2)
-        share = (uniform - levels[upper - 1]) / (levels[upper] - levels[upper - 1])
-        out = low + (high - low) * np.clip(share, 0.0, 1.0)
-        below = uniform < levels[0]
-        out = np.where(below, low * uniform / levels[0], out)
-        decay = np.log((1 - levels[-2]) / (1 - levels[-1]))
-        beyond = np.log((1 - levels[-1]) / np.clip(1 - uniform, 1e-9, None)) / decay
-        return np.where(beyond > 0, high + (high - low) * beyond, out).astype(np.float32)
+    def _margins(self, rows: slice) -> _Margins:
+        return _Margins.of(self.values[rows], self.mean[rows], self.quantiles)
 
     def to_frame(self) -> pl.DataFrame:
         """One row per item, location, period and quantile (null for the mean), with its value in units."""
@@ -174,3 +176,66 @@ def blend(first: Forecast, second: Forecast, share: float = 0.5) -> Forecast:
     correlation = first.correlation if first.correlation is not None else second.correlation
     rounded = np.rint(values) if first.whole_units else values
     return Forecast(first.keys, first.period_starts, first.quantiles, rounded, mean, correlation, first.whole_units)
+
+
+@dataclass(frozen=True)
+class _Margins:
+    """The quantile functions of n series and H periods: levels and values with zero before them, how steps are bent, and the tail.
+
+    levels: (Q + 1,). values: (n, H, Q + 1) units. bend: (n, H), the power of the way from one level to the next. tail: (n, H), what
+    is expected beyond the last level. scale: (n, H), one unless the quantiles allow no such mean.
+    """
+
+    levels: NDArray[np.float64]
+    values: NDArray[np.float64]
+    bend: NDArray[np.float64]
+    tail: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, values: Floats, mean: Floats, quantiles: tuple[float, ...]) -> _Margins:
+        levels = np.concatenate([[0.0], quantiles])
+        steps = np.concatenate([np.zeros((*mean.shape, 1)), values], axis=2, dtype=np.float64)
+        width, beyond = np.diff(levels), 1 - levels[-1]
+        least = steps[:, :, :-1] @ width + beyond * steps[:, :, -1]  # the mean if every step came at the end of its stretch
+        rise, wanted = np.diff(steps, axis=2) @ width, mean.astype(np.float64)
+        tail = (steps[:, :, -1] - steps[:, :, -2]) / np.log((1 - levels[-2]) / beyond) if len(levels) > 2 else np.zeros_like(wanted)
+
+        def kept(tail: NDArray[np.float64], bounds: tuple[float, float]) -> NDArray[np.float64]:
+            return np.clip((wanted - least - beyond * tail) / np.where(rise > 0, rise, 1.0), *bounds)
+
+        share = kept(tail, USUAL_BEND)
+        tail = np.maximum((wanted - least - share * rise) / beyond, 0.0)
+        share = kept(tail, WIDEST_BEND)
+        area = least + share * rise + beyond * tail
+        return cls(levels, steps, 1 / share - 1, tail, np.where(area > 0, wanted / np.where(area > 0, area, 1.0), 1.0))
+
+    def at(self, uniform: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Demand (n, S, H) units at uniform (n, S, H)."""
+        series, horizon, width = self.values.shape
+        step = np.clip(np.searchsorted(self.levels, uniform) - 1, 0, width - 2)
+        cell = (np.arange(series)[:, None] * horizon + np.arange(horizon)) * width
+        low = self.values.reshape(-1)[cell[:, None, :] + step]
+        rise = self.values.reshape(-1)[cell[:, None, :] + step + 1] - low
+        share = np.clip((uniform - self.levels[step]) / np.diff(self.levels)[step], 0.0, 1.0)
+        units = low + rise * share ** self.bend[:, None, :]
+        above = uniform > self.levels[-1]
+        far = np.log((1 - self.levels[-1]) / np.maximum(1 - uniform, 1e-9))
+        units += np.where(above, far * self.tail[:, None, :], 0.0)
+        return np.asarray(units * self.scale[:, None, :])
+
+
+def agreeing(values: Floats, mean: Floats, quantiles: tuple[float, ...], whole_units: bool) -> Floats:
+    """Quantiles (N, H, Q) that a distribution with this mean, (N, H), can have: those too high for it are taken down in proportion."""
+    levels = np.asarray(quantiles)
+    weight = np.append(np.diff(levels), 1 - levels[-1])
+    least = values.astype(np.float64) @ weight
+    factor = np.where(least > mean, mean / np.where(least > 0, least, 1.0), 1.0)[:, :, None]
+    lowered = values * factor
+    return np.where(factor < 1, np.floor(lowered) if whole_units else lowered, values).astype(np.float32)
+
+
+def _of_series(name: str, seed: int) -> np.random.Generator:
+    """The random numbers of a series, by its name and the seed alone."""
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence([seed, int.from_bytes(digest, "little")])))

@@ -22,7 +22,7 @@ from models.domain import QUANTILES, SERIES
 from models.forecasting.boosting import CHUNK, expect
 from models.forecasting.calibration import Calibration
 from models.forecasting.design import Base, Design, Plans
-from models.forecasting.forecast import Forecast
+from models.forecasting.forecast import Forecast, agreeing
 from models.forecasting.inputs import Floats, Spec
 from models.forecasting.levels import Level, TreeTotals
 from models.forecasting.rolling import Training, closed_days
@@ -67,9 +67,8 @@ class DemandModel:
             values[pair] = self.calibration.quantiles(flat[pair], spread, quantiles)
         starts = self.spec.starts(origins["origin"][0])
         shape = (len(origins), horizon, len(quantiles))
-        return Forecast(
-            origins.select(SERIES), starts, quantiles, values.reshape(shape), mean, self.calibration.correlation, self.spec.whole_units
-        )
+        agreed = agreeing(values.reshape(shape), mean, quantiles, self.spec.whole_units)
+        return Forecast(origins.select(SERIES), starts, quantiles, agreed, mean, self.calibration.correlation, self.spec.whole_units)
 
     def predict_totals(self, made: Forecast, origins: pl.DataFrame) -> dict[tuple[str, ...], Forecast]:
         """The forecasts of the totals that spec.totals names, each with its own distribution; origins: the rows `made` came from."""
@@ -93,6 +92,7 @@ class DemandModel:
         mean = expect(self.booster, self.design, base, planned, pair // horizon, pair % horizon).reshape(-1, horizon)
         for level in self.levels:
             mean = mean * level.factors(origins, planned, mean)
+        mean = self.calibration.levelled(mean)
         return np.where(self._is_closed(origins, base, planned), np.float32(0.0), mean)
 
     def _is_closed(self, origins: pl.DataFrame, base: Base, planned: Plans) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -198,5 +198,5 @@ def fit(
         "periods_unseen": past.end - past.since,
     }
     return DemandModel(
-        spec, past.design, booster, levels, calibration, past.totals(honest), closed_days(past.demand, past.keys, spec), card
+        spec, past.design, booster, levels, calibration, past.totals(honest, calibration), closed_days(past.demand, past.keys, spec), card
     )

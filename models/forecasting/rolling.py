@@ -134,9 +134,9 @@ class Training:
         matrix, mean, units, path, offset = (np.concatenate(part) for part in zip(*parts, strict=True))
         return calibrate(matrix, mean, units, path, offset, spec.horizon, spec.whole_units, spec.seed, spec.threads)
 
-    def totals(self, honest: list[Honest]) -> tuple[TotalSpread, ...]:
+    def totals(self, honest: list[Honest], calibration: Calibration) -> tuple[TotalSpread, ...]:
         """The spread of every total that spec.totals names."""
-        mean, came = [one.mean for one in honest], [one.came for one in honest]
+        mean, came = [calibration.levelled(one.mean) for one in honest], [one.came for one in honest]
         return tuple(
             learn_spread(columns, mean, came, [grouping(one.origins, columns)[1] for one in honest], self.spec.whole_units, self.spec.seed)
             for columns in (self.spec.totals if honest else ())

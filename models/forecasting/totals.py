@@ -13,38 +13,32 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from models.forecasting import counts
-from models.forecasting.calibration import GRID, pit_curves
+from models.forecasting import scatter
 from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import Indices
 from models.forecasting.levels import SEPARATOR, group_name
+from models.forecasting.scatter import Scatter
 
 Floats = NDArray[np.floating]
+
+NARROWEST = 0.02  # of variance / mean
 
 
 @dataclass(frozen=True)
 class TotalSpread:
-    """How totals over the groups that `columns` name erred on unseen periods, and what each level must be set to."""
+    """How totals over the groups that `columns` name erred on unseen periods: how widely, and by what law."""
 
     columns: tuple[str, ...]
     near: float
     far: float
-    edges: NDArray[np.float64]
-    curves: NDArray[np.float64]
-    whole_units: bool
+    law: Scatter
 
     def dispersion(self, mean: Floats) -> Floats:
-        return np.maximum(self.near + self.far * mean, 0.02)
+        return np.maximum(self.near + self.far * mean, NARROWEST)
 
     def quantiles(self, mean: Floats, levels: tuple[float, ...]) -> Floats:
         """Quantiles of totals, (n, Q) units."""
-        out = np.zeros((len(mean), len(levels)), np.float32)
-        kind = np.searchsorted(self.edges, mean)
-        for k in range(len(self.curves)):
-            rows = np.flatnonzero(kind == k)
-            adjusted = np.clip(np.interp(levels, GRID, self.curves[k]), 1e-6, 1 - 1e-6)
-            out[rows] = counts.quantiles(mean[rows], self.dispersion(mean[rows]), adjusted, self.whole_units)
-        return out
+        return self.law.quantiles(mean, self.dispersion(mean), levels)
 
     def forecast(self, made: Forecast, attributes: pl.DataFrame) -> Forecast:
         """The forecast of every group's total; attributes: rows as made.keys, with the columns that name the groups."""
@@ -56,19 +50,11 @@ class TotalSpread:
         return Forecast(keys, made.period_starts, made.quantiles, values, mean.astype(np.float32), made.correlation, made.whole_units)
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "columns": self.columns,
-            "near": self.near,
-            "far": self.far,
-            "edges": self.edges.tolist(),
-            "curves": self.curves.tolist(),
-            "whole_units": self.whole_units,
-        }
+        return {"columns": self.columns, "near": self.near, "far": self.far, "law": self.law.to_dict()}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> TotalSpread:
-        edges, curves = np.asarray(data["edges"], np.float64), np.asarray(data["curves"], np.float64)
-        return cls(tuple(data["columns"]), data["near"], data["far"], edges, curves, data["whole_units"])
+        return cls(tuple(data["columns"]), data["near"], data["far"], Scatter.from_dict(data["law"]))
 
 
 def grouping(frame: pl.DataFrame, columns: tuple[str, ...]) -> tuple[list[str], Indices]:
@@ -103,14 +89,10 @@ def learn_spread(
     kept = total > 1e-6
     total, observed = total[kept], observed[kept]
     if len(total) < 30:
-        return TotalSpread(columns, 2.0, 0.05, np.zeros(0), GRID[None, :].copy(), whole_units)
-    scatter = (observed - total) ** 2 / total
+        return TotalSpread(columns, 2.0, 0.05, scatter.believed(whole_units))
+    squares = (observed - total) ** 2 / total
     # each row counts by its own expected scatter, so neither the large nor the small totals decide alone
     weight = 1 / (1 + 0.05 * total)
-    near, far = nnls(np.column_stack([weight, weight * total]), weight * scatter)[0]
-    spread = TotalSpread(columns, float(near), float(far), np.zeros(0), GRID[None, :].copy(), whole_units)
-    dispersion = spread.dispersion(total)
-    upper = counts.cdf(observed, total, dispersion, whole_units)
-    lower = counts.cdf(observed - 1, total, dispersion, whole_units) if whole_units else upper
-    edges, curves = pit_curves(total, lower + np.random.default_rng(seed).random(len(total)) * (upper - lower))
-    return TotalSpread(columns, float(near), float(far), edges, curves, whole_units)
+    near, far = nnls(np.column_stack([weight, weight * total]), weight * squares)[0]
+    law = scatter.learn(total, np.maximum(near + far * total, NARROWEST), observed, whole_units, seed)
+    return TotalSpread(columns, float(near), float(far), law)
