@@ -31,6 +31,8 @@ from models.forecasting.totals import TotalSpread
 
 #: Training rows of the early model, as a share of the final one's.
 EARLY_SHARE = 0.5
+#: What a kept model's parts are; another one cannot be read and is trained anew.
+FORM = 2
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,7 @@ def fit(
     booster = past.bottom(past.end)
     card = {
         "method": "XGBoost, pooled, direct",
+        "form": FORM,
         "data_until": str(labels["target_on"].max()),
         "series": len(past.keys),
         "features": list(past.design.columns),

@@ -12,7 +12,7 @@ import duckdb
 import polars as pl
 
 from models.forecasting.drift import TAIL, Drift
-from models.forecasting.quantile import DemandModel
+from models.forecasting.quantile import FORM, DemandModel
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home, files
 from orchestration.planning.demand import Demand
@@ -101,7 +101,7 @@ def why_anew(facts: dict[str, Any], horizon: int, timeline: Timeline, drift: Dri
     age = timeline.now_at - datetime.fromisoformat(facts["as_of"])
     if facts["horizon"] != horizon:
         return f"the horizon is {horizon} periods now"
-    if "sha256" not in facts:
+    if facts.get("form") != FORM:
         return "the kept model was made by another version"
     if age < timedelta(0):
         return "the kept model knows a later time"
