@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.forecasting.drift import LEAST_SERVED, Drift
+from models.forecasting.quantile import FORM
 from orchestration.facts.timeline import Timeline
 from orchestration.planning.registry import served, why_anew
 from orchestration.planning.replay import RETRAIN
@@ -83,12 +84,13 @@ def test_too_little_has_closed_or_nothing_was_promised_and_nobody_speaks_of_drif
         ({}, NOW + timedelta(days=7 * RETRAIN), None, "reviews old"),
         ({}, NOW - timedelta(days=1), None, "knows a later time"),
         ({"horizon": 9}, NOW, None, "horizon is 7"),
+        ({"form": FORM - 1}, NOW, None, "another version"),
         ({}, NOW + timedelta(days=7), Drift(1000, 0.9, 0.0, 0.98), "drift: WAPE"),
     ],
 )
 def test_a_kept_model_serves_until_it_is_old_drifts_or_no_longer_fits(
     change: dict[str, int], now: datetime, drift: Drift | None, why: str | None
 ) -> None:
-    facts = {"as_of": NOW.isoformat(), "horizon": 7, "sha256": "x", "unseen": PROMISE} | change
+    facts = {"as_of": NOW.isoformat(), "horizon": 7, "form": FORM, "unseen": PROMISE} | change
     found = why_anew(facts, 7, Timeline("tea", "day", "UTC", 1, 7, None, True, now), drift)
     assert found is None if why is None else why in (found or "")
