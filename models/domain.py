@@ -14,6 +14,7 @@ periods t .. t + L + R - 1, L + R periods long, where R is the review interval.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal, Protocol
@@ -108,6 +109,11 @@ def need_key(world: str, kind: str, item_id: str, location_id: str, review_perio
     """
     said = (world, kind, item_id, location_id, review_period)
     return "|".join(part.replace("\\", "\\\\").replace("|", "\\|") for part in said)
+
+
+def need_id(intent_key: str) -> str:
+    """The short name of a need, to be typed after `trace` or `approve`: ten hexadecimal digits of its intent key's SHA-256."""
+    return hashlib.sha256(intent_key.encode()).hexdigest()[:10]
 
 
 @dataclass(frozen=True)

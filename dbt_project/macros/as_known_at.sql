@@ -41,7 +41,7 @@
   {%- if execute -%}
     {%- set built = results | map(attribute='node.name') | list -%}
     {%- for mart, grain in grains().items() if mart in built -%}
-      {%- set relation = adapter.get_relation(database=target.database, schema='marts', identifier=mart) -%}
+      {%- set relation = adapter.get_relation(database=target.database, schema=generate_schema_name('marts', none), identifier=mart) -%}
       {%- if relation is not none %}
         create or replace macro {{ relation.incorporate(path={'identifier': mart ~ '_as_known_at'}) }}(cutoff) as table
         {{ as_known_at(relation, grain, 'cutoff', 'valid_from' if mart.startswith('dim_') else 'known_at') }};

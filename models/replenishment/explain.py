@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.domain import Floats, Situation
 from models.replenishment.projection import CHUNK, project, rows_of
@@ -61,35 +62,56 @@ def in_words(parts: Mapping[str, float], quantity: float, last_period: date, due
     sentence += f"; due {due.isoformat()}."
     if facts.get("override_reason"):
         sentence += f" Override: {facts['override_reason']}."
-    risk = facts.get("stock_out_risk_without")
-    if risk is None:
-        return sentence
-    out_on = facts.get("stock_out_on")
+    return sentence if facts.get("stock_out_risk_without") is None else f"{sentence} {_risk_in_words(facts, due)}"
+
+
+def _risk_in_words(facts: Mapping[str, Any], due: date) -> str:
+    """What the order changes, from the day it arrives, and apart from it what it comes too late for."""
+    before, out_on = facts.get("stock_out_risk_before") or 0.0, facts.get("stock_out_on")
     when = f", most likely from {out_on}" if out_on else ""
-    return f"{sentence} Risk of running out {risk:.0%} without this order{when}, {facts['stock_out_risk_with']:.0%} with it."
+    is_late = out_on is not None and out_on < due
+    said = f"Risk of running out {facts['stock_out_risk_without']:.0%} without this order{'' if is_late else when}, "
+    said += f"{facts['stock_out_risk_with']:.0%} with it."
+    if is_late:
+        return f"{said} It comes too late for the days before {due}: risk of running out {before:.0%}{when}."
+    return f"{said} Risk of running out before it can arrive {before:.0%}." if round(100 * before) else said
 
 
 def risk(situation: Situation, quantity: Floats, period_starts: Sequence[date]) -> dict[str, list[float] | list[date | None]]:
-    """The probability of running out in the periods the order acts on, without it and with it, and the first period more likely
-    out than not.
+    """The probability of running out while the order acts, without it and with it; that of running out before it can arrive; and the
+    first period by which it is more likely out than not: one before the arrival where the order comes too late for it.
 
-    quantity: (N,) units ordered now, judged at the planned lead time. Lists of length N.
+    quantity: (N,) units ordered now, judged at the planned lead time. Lists of length N. A day at or after the arrival is only ever
+    given with a risk without the order of at least one half, a day before it with such a risk before the arrival.
     """
     count = quantity.size
-    without, with_order = np.zeros(count), np.zeros(count)
+    before, without, with_order = np.zeros(count), np.zeros(count), np.zeros(count)
     first_out: list[date | None] = []
     for start in range(0, count, CHUNK):
         rows = np.arange(start, min(start + CHUNK, count))
         part = rows_of(situation, rows)
         periods = int(part.lead_time.max(initial=0)) + part.review
-        unmet = project(part, periods)[1]
+        is_out = project(part, periods)[1] > 0
         within = np.arange(periods)[None, :] - part.lead_time[:, None]
-        acts_on = ((within >= 0) & (within < part.review))[:, None, :]
-        without[rows] = ((unmet * acts_on) > 0).any(axis=2).mean(axis=1)
-        with_order[rows] = ((_with_order(part, quantity[rows], periods) * acts_on) > 0).any(axis=2).mean(axis=1)
-        likely = (np.maximum.accumulate(unmet > 0, axis=2)).mean(axis=1) >= 0.5
-        first_out += [period_starts[int(row.argmax())] if row.any() else None for row in likely]
-    return {"stock_out_risk_without": without.tolist(), "stock_out_risk_with": with_order.tolist(), "stock_out_on": first_out}
+        waits, acts_on = (within < 0)[:, None, :], ((within >= 0) & (within < part.review))[:, None, :]
+        before[rows] = (is_out & waits).any(axis=2).mean(axis=1)
+        without[rows] = (is_out & acts_on).any(axis=2).mean(axis=1)
+        with_order[rows] = ((_with_order(part, quantity[rows], periods) > 0) & acts_on).any(axis=2).mean(axis=1)
+        too_late, in_time = _first_likely(is_out & waits), _first_likely(is_out & acts_on)
+        first = np.where(too_late >= 0, too_late, in_time)
+        first_out += [period_starts[int(period)] if period >= 0 else None for period in first]
+    return {
+        "stock_out_risk_before": before.tolist(),
+        "stock_out_risk_without": without.tolist(),
+        "stock_out_risk_with": with_order.tolist(),
+        "stock_out_on": first_out,
+    }
+
+
+def _first_likely(is_out: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(N,) the first period by which half of the sample paths (N, S, T) have run out, -1 where none is."""
+    likely = np.maximum.accumulate(is_out, axis=2).mean(axis=1) >= 0.5
+    return np.where(likely.any(axis=1), likely.argmax(axis=1), -1)
 
 
 def _with_order(situation: Situation, quantity: Floats, periods: int) -> Floats:

@@ -43,7 +43,7 @@ NOTHING = {
     **dict.fromkeys(("unit_cost", "quantity", "system_quantity", *(f"{name}_quantity" for name in BESIDE)), pl.Float64),
     **dict.fromkeys(("position", "expected_demand", "order_up_to", "safety_stock", "economic_service_level"), pl.Float64),
     **dict.fromkeys(("promised_service_level", "implied_shortage_cost", "expected_waste"), pl.Float64),
-    **dict.fromkeys(("stock_out_risk_without", "stock_out_risk_with"), pl.Float64),
+    **dict.fromkeys(("stock_out_risk_before", "stock_out_risk_without", "stock_out_risk_with"), pl.Float64),
     "stock_out_on": pl.Date,
 }
 #: The columns of what a plan says of its limits.

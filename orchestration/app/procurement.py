@@ -12,7 +12,9 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import polars as pl
 
+from models.domain import need_id
 from models.procurement.approval import Evidence
 from models.procurement.documents import Document
 from orchestration.facts import decisions, snapshots
@@ -189,3 +191,30 @@ def _snapshot(home: Home) -> Iterator[duckdb.DuckDBPyConnection | None]:
         return
     with current.connect() as con:
         yield con
+
+
+def published_facts(home: Home, query: str) -> pl.DataFrame:
+    """What the published snapshot answers to a query; before the first one, the warehouse."""
+    with _snapshot(home) as con:
+        if con is not None:
+            return con.execute(query).pl()
+    with home.connect(read_only=True) as warehouse:
+        return warehouse.execute(query).pl()
+
+
+def line_named(home: Home, reference: str) -> str:
+    """The need's id (see models.domain.need_id) of the one line a document id, an order id or its line means; else the text itself.
+
+    Raises ValueError where an order has several lines, naming them.
+    """
+    if not home.has_ledger:
+        return reference
+    ledger = Ledger.open(home.ledger_url)
+    try:
+        meant = [d for d in ledger.lines() if reference in (d.document_id, d.intent_key, d.order_id, f"{d.order_id}/{d.line_id}")]
+    finally:
+        ledger.close()
+    needs = sorted({need_id(d.intent_key) for d in meant})
+    if len(needs) > 1:
+        raise ValueError(f"{reference} has {len(needs)} lines; name one of them: {', '.join(needs)}")
+    return needs[0] if needs else reference

@@ -134,14 +134,17 @@ def rebuild(
 
 @commands.command()
 def trace(
-    line: Annotated[str, typer.Argument(help="An order line, as `run` prints it or decisions.order_lines has it.")],
+    line: Annotated[str, typer.Argument(help="An order line: its id as `run` and `orders` print it, its document or its order.")],
     home: HomeFolder = Path(DEFAULT_HOME),
     replay: Annotated[bool, typer.Option("--replay", help="Make its quantity anew from state/archive and compare.")] = False,
     world: Annotated[Path, typer.Option("--world", help="The world whose contract --replay reads by.")] = Path("sample_data"),
     as_json: AsJson = False,
 ) -> None:
     """Follow an order line back: decision, forecast, features, marts, raw rows, file and line."""
+    from orchestration.app.procurement import line_named
+
     place = Home.open(home)
+    line = line_named(place, line)
     if replay:
         from orchestration.runs.line import LineStopped
         from orchestration.runs.recompute import recompute

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Annotated
 import typer
 
 from orchestration.app import procurement
+from orchestration.cli import render
 from orchestration.cli.shell import AsJson, By, HomeFolder, Reason, WorldFolder, emit
 from orchestration.home import DEFAULT_HOME, Home
 from orchestration.landing import World
@@ -19,7 +21,31 @@ from orchestration.ledger.audit import audit as audit_ledger
 
 commands = typer.Typer()
 suppliers = typer.Typer(no_args_is_help=True, help="What suppliers say: take their answers.")
-References = Annotated[list[str], typer.Argument(help="Documents: by id, intent key or order id.")]
+References = Annotated[list[str], typer.Argument(help="Lines: by the id `run` and `orders` print, document, intent key or order.")]
+
+
+@commands.command("orders")
+def list_orders(
+    exceptions: Annotated[bool, typer.Option("--exceptions", help="What needs a person instead, with the money at stake.")] = False,
+    status: Annotated[list[str] | None, typer.Option(help="Only lines this far: requisition, approved, sent, …; may be repeated.")] = None,
+    home: HomeFolder = Path(DEFAULT_HOME),
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the list alone, as CSV, on standard output.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List what is proposed and under way, by the id that `trace` and `approve` take."""
+    from orchestration.app import order_book
+
+    if exceptions and status:
+        raise ValueError("--exceptions lists the plan's own; leave out --status")
+    if as_csv and as_json:
+        raise ValueError("--csv and --json cannot both be printed")
+    with procurement.open_desk(Home.open(home)) as desk:
+        found = order_book.open_cases(desk) if exceptions else order_book.order_book(desk, status or ())
+    if as_csv:
+        sys.stdout.write(found.write_csv())
+    else:
+        title = f"{len(found)} {'cases for a person' if exceptions else 'order lines'}"
+        emit({"exceptions" if exceptions else "orders": found.to_dicts()}, render.listing(found, title), as_json=as_json)
 
 
 @commands.command()
@@ -98,6 +124,7 @@ def stop(by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME)) -> None:
     """The kill switch: nothing is sent until `resume`, also after a restart."""
     with procurement.open_desk(Home.open(home)) as desk:
         desk.ledger.stop(by, desk.now, reason)
+    emit({"stopped": True, "by": by}, f"stopped by {by}: nothing is sent until `stockhouse resume`", as_json=False)
 
 
 @commands.command()
@@ -105,6 +132,7 @@ def resume(by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME)) -> Non
     """Let orders be sent again."""
     with procurement.open_desk(Home.open(home)) as desk:
         desk.ledger.resume(by, desk.now, reason)
+    emit({"stopped": False, "by": by}, f"resumed by {by}: approved orders may be sent again", as_json=False)
 
 
 @commands.command()

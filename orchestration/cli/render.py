@@ -12,6 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from models.domain import need_id
 from orchestration.facts import decisions
 from orchestration.home import Home
 
@@ -98,7 +99,7 @@ def run_result(home: Home, report: dict[str, Any], until: str) -> Group:
     if until in ("replenish", "publish"):
         lines, champions = decisions.latest(home.decisions, "order_lines"), decisions.latest(home.decisions, "champions")
         if lines is not None:
-            parts.append(OrderTable(lines))
+            parts.append(OrderTable(lines, *_names_and_currency(home)))
         if champions is not None:
             parts.append(champion_table(champions))
         limits = decisions.latest(home.decisions, "limits")
@@ -116,33 +117,68 @@ def run_result(home: Home, report: dict[str, Any], until: str) -> Group:
     return Group(*parts)
 
 
-class OrderTable:
-    """The largest order lines by value, with the legacy quantities beside; reasons stand in the table or, on a narrow screen, below."""
+def _names_and_currency(home: Home) -> tuple[dict[str, str], str]:
+    with home.connect(read_only=True) as con:
+        names = con.execute("select item_id, name from marts.dim_items where is_current and name is not null").fetchall()
+        world = con.execute("select currency from raw.world").fetchone()
+    return dict(names), str(world[0]) if world and world[0] else ""
 
-    def __init__(self, lines: pl.DataFrame) -> None:
+
+class OrderTable:
+    """The largest order lines by value, with the legacy quantities beside; names and reasons stand in the table or, where that is too
+    narrow, below. Each line's id is what `trace` and `approve` take.
+    """
+
+    def __init__(self, lines: pl.DataFrame, names: dict[str, str], currency: str) -> None:
         self.shown = lines.sort("value", descending=True).head(ORDERS_SHOWN)
         self.title = f"Proposed orders: {len(lines)} lines, the {len(self.shown)} largest by value"
+        self.names, self.currency = names, currency
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         is_wide = options.max_width >= WIDE
         table = Table(title=self.title, padding=(0, 1) if is_wide else 0)
-        for name in ("kind", "item", "to", "from"):
-            table.add_column(name)
-        for name in ("quantity", "EOQ + ROP" if is_wide else "EOQ", "min-max", "value"):
+        for name in ("id", "item", "to", "from"):
+            table.add_column(name, overflow="fold")
+        for name in ("quantity", "EOQ + ROP" if is_wide else "EOQ", "min-max", f"value {self.currency}"):
             table.add_column(name, justify="right")
-        table.add_column("due")
+        table.add_column("due", no_wrap=True)
         if is_wide:
             table.add_column("why", overflow="fold", ratio=1)
         for row in self.shown.iter_rows(named=True):
+            named = f"{row['item_id']} {self.names.get(row['item_id'], '')}".strip()
             cells = [
-                row["kind"], row["item_id"], row["location_id"], row["from_id"], f"{row['quantity']:,.0f}", f"{row['eoq_quantity']:,.0f}",
-                f"{row['min_max_quantity']:,.0f}", f"{row['value']:,.2f}", str(row["due_on"]),
+                need_id(row["intent_key"]), named if is_wide else row["item_id"], row["location_id"],
+                row["from_id"], f"{row['quantity']:,.0f}", f"{row['eoq_quantity']:,.0f}", f"{row['min_max_quantity']:,.0f}",
+                f"{row['value']:,.2f}", str(row["due_on"]),
             ]  # fmt: skip
             table.add_row(*cells, *([row["reason"]] if is_wide else []))
         yield table
         if not is_wide:
             for row in self.shown.iter_rows(named=True):
-                yield Text.assemble((f"{row['item_id']} to {row['location_id']}: ", "bold"), row["reason"])
+                item = f"{need_id(row['intent_key'])} {self.names.get(row['item_id'], row['item_id'])}: "
+                yield Text.assemble((item, "bold"), row["reason"])
+
+
+def listing(frame: pl.DataFrame, title: str) -> Table:
+    """Any short list of decisions as a table; what is unknown is a dash, numbers have two decimals at most, nothing is cut."""
+    table = Table(title=title, padding=0)
+    shown = [name for name in frame.columns if name not in ("reason", "document_id", "currency") and not frame[name].is_null().all()]
+    for name in shown:
+        is_number = frame[name].dtype.is_numeric()
+        table.add_column(name.removesuffix("_id").replace("_", " "), justify="right" if is_number else "left", overflow="fold")
+    for row in frame.select(shown).iter_rows():
+        table.add_row(
+            *("–" if cell is None else f"{cell:,.2f}".removesuffix(".00") if isinstance(cell, float) else str(cell) for cell in row)
+        )
+    currencies = frame["currency"].unique().drop_nulls().to_list() if "currency" in frame.columns else []
+    table.caption = f"money in {currencies[0]}" if currencies else None
+    return table
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.2f}".removesuffix(".00") if isinstance(value, float) else str(value)
 
 
 def champion_table(champions: pl.DataFrame) -> Table:

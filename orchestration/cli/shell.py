@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from typer.core import TyperGroup
 from orchestration.errors import Told, translate
 
 err = Console(stderr=True)
+PIPE_WIDTH = 180
 
 WorldFolder = Annotated[Path, typer.Argument(help="Folder with a world.yml.")]
 HomeFolder = Annotated[Path, typer.Option("--home", envvar="STOCKHOUSE_HOME", help="Where this company's lakehouse lives.")]
@@ -52,4 +54,5 @@ def emit(data: Any, shown: Any, *, as_json: bool) -> None:
     elif isinstance(shown, str):
         sys.stdout.write(shown + "\n")
     else:
-        Console(markup=False).print(shown)
+        # a file or a pipe has no width: tables are drawn wide enough that no cell is cut
+        Console(markup=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH).print(shown)

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject
 
-from orchestration.home import DEFAULT_HOME, Home
+from orchestration.home import DEFAULT_HOME, Home, HomeError
 from orchestration.landing import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,30 +23,65 @@ os.environ.setdefault("STOCKHOUSE_WAREHOUSE", str(ROOT / DEFAULT_HOME / "derived
 os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
 
 
-class Lakehouse(dg.ConfigurableResource):
-    """One company and its home: which world to read, where its files are, where to keep it, and up to which day to look."""
+def home_of_the_graph() -> Path:
+    """The home a graph speaks of: the one whose run history DAGSTER_HOME names, else STOCKHOUSE_HOME, else the default one.
 
-    world: str = os.environ.get("STOCKHOUSE_WORLD", str(ROOT / "sample_data"))
-    data: str | None = os.environ.get("STOCKHOUSE_DATA")
-    home: str = os.environ.get("STOCKHOUSE_HOME", str(ROOT / DEFAULT_HOME))
+    Raises HomeError where both name a home and mean two, so that no button of one company's graph moves another's goods.
+    """
+    told, shown = os.environ.get("STOCKHOUSE_HOME"), Path(os.environ.get("DAGSTER_HOME", "")).resolve()
+    if (shown.parent.name, shown.name) != ("derived", "dagster"):
+        return Path(told or ROOT / DEFAULT_HOME)
+    home = shown.parents[1]
+    if told and Path(told).resolve() != home:
+        raise HomeError(f"DAGSTER_HOME shows the runs of {home}, STOCKHOUSE_HOME says {told}: unset one of them.")
+    return home
+
+
+class Lakehouse(dg.ConfigurableResource):
+    """One company and its home: where to keep it, which world to read, where its files are, and up to which day to look.
+
+    What is left out follows from the home (see `home_of_the_graph`): it knows its world since its first run.
+    """
+
+    world: str | None = None
+    data: str | None = None
+    home: str | None = None
     as_of: str | None = None
     from_archive: bool = False  # rebuild: read state/archive instead of the world's files
 
     def open_world(self) -> World:
-        return World.load(Path(self.world))
+        return World.load(self._origin()[0])
 
     @property
     def data_root(self) -> Path:
-        return Path(self.data or self.world)
+        return self._origin()[1]
 
     @property
     def cutoff(self) -> date | None:
         return date.fromisoformat(self.as_of) if self.as_of else None
 
     def open_home(self) -> Home:
-        home = Home.found(Path(self.home), self.open_world().world)
+        home = Home.found(self._root(), self.open_world().world)
         os.environ["STOCKHOUSE_WAREHOUSE"] = str(home.warehouse)  # read by profiles.yml when dbt starts as its own process
         return home
+
+    def _root(self) -> Path:
+        return Path(self.home) if self.home else home_of_the_graph()
+
+    def _origin(self) -> tuple[Path, Path]:
+        """The world's folder and its data's root. Raises HomeError where nobody says and the home does not know."""
+        world = self.world or os.environ.get("STOCKHOUSE_WORLD")
+        if world:
+            return Path(world), Path(self.data or os.environ.get("STOCKHOUSE_DATA") or world)
+        root = self._root()
+        known = Home(root.resolve()).origin
+        if known is None:
+            raise HomeError(f"{root} does not know its world yet. Run `stockhouse run WORLD --home {root}` once, or set STOCKHOUSE_WORLD.")
+        if not known[0].exists():
+            raise HomeError(
+                f"the world of {root} was at {known[0]}, which is gone. Run `stockhouse run WORLD --home {root}` with its new place."
+            )
+        return known[0], Path(self.data) if self.data else known[1]
 
 
 class StationTranslator(DagsterDbtTranslator):

@@ -38,7 +38,13 @@ def unchanged(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResul
             yield dg.MaterializeResult(asset_key=key, metadata={"is_unchanged": True})
     for check in context.assets_def.check_specs:
         if check.blocking and check.key in context.selected_asset_check_keys:
-            yield dg.AssetCheckResult(passed=True, asset_key=check.asset_key, check_name=check.name, metadata={"is_unchanged": True})
+            yield dg.AssetCheckResult(
+                passed=True,
+                asset_key=check.asset_key,
+                check_name=check.name,
+                description="not run again: neither the facts nor the SQL changed since it passed",
+                metadata={"is_unchanged": True},
+            )
 
 
 def fingerprint(con: duckdb.DuckDBPyConnection, keys: Sequence[dg.AssetKey], project: Path) -> str:

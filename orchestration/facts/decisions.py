@@ -40,6 +40,7 @@ DECISIONS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
     "targets": {
         "run_id": _TEXT, "as_of": _TIME, "item_id": _TEXT, "location_id": _TEXT, "kind": _TEXT, "from_id": _TEXT, "item_class": _TEXT,
         "position": _NUMBER, "expected_demand": _NUMBER, "safety_stock": _NUMBER, "order_up_to": _NUMBER, "quantity": _NUMBER,
+        "stock_out_risk_before": _NUMBER,
         "stock_out_risk_without": _NUMBER, "stock_out_risk_with": _NUMBER, "stock_out_on": _DAY, "economic_service_level": _NUMBER,
         "promised_service_level": _NUMBER, "implied_shortage_cost": _NUMBER, "expected_waste": _NUMBER,
         "completeness": _NUMBER,

@@ -89,7 +89,7 @@ def _order_line(con: duckdb.DuckDBPyConnection, order_line_id: str, run_id: str 
     rows, _ = _select(
         con,
         "decisions.order_lines",
-        "order_line_id = $id and ($run_id is null or run_id = $run_id)",
+        "(order_line_id = $id or ends_with(order_line_id, '-' || $id)) and ($run_id is null or run_id = $run_id)",
         {"id": order_line_id, "run_id": run_id},
         newest="as_of",
     )

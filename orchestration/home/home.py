@@ -7,6 +7,7 @@ derived/ is what `stockhouse rebuild` recreates from it: warehouse, features, mo
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -77,6 +78,23 @@ class Home:
                 f"write the world's name (`world:` in its world.yml) into it, such as `echo NAME > {self.marker}`."
             )
         return owner
+
+    @property
+    def origin(self) -> tuple[Path, Path] | None:
+        """The folder (or file) of the world's contract and the root of its data, as the last run read them; None before the first."""
+        if not self._origin.exists():
+            return None
+        said = json.loads(self._origin.read_text(encoding="utf-8"))
+        return Path(said["world"]), Path(said["data"])
+
+    def remember(self, world: Path, data: Path | None) -> None:
+        """Keep where this home's world lies, so that whatever is started from the home later works on the same company."""
+        said = {"world": str(world.resolve()), "data": str((data or world).resolve())}
+        files.write(self._origin, json.dumps(said))
+
+    @property
+    def _origin(self) -> Path:
+        return self.state / "origin.json"
 
     @property
     def state(self) -> Path:

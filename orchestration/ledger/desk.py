@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -10,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from models.domain import need_id
 from models.procurement.approval import BUYER, DIRECTOR, Evidence, Limits, judge
 from models.procurement.documents import Document, cents
 from orchestration.ledger import proof
@@ -18,6 +20,8 @@ from orchestration.ledger.store import LedgerError, Unit
 
 #: The actor of approvals that no person had to give.
 MATRIX = "approval matrix"
+#: The id of a plan's line: its need's, with or without the run before it.
+NEED = re.compile(r"(?:[0-9a-f]{8}-)?(?P<need>[0-9a-f]{10})")
 SWITCH, LIMITS = "SWITCH", "LIMITS"
 
 
@@ -30,7 +34,7 @@ class ApprovalReport:
 
 
 def find(unit: Unit, references: Sequence[str]) -> list[Document]:
-    """The lines meant by document ids, intent keys or order ids. Raises LedgerError for one that means nothing."""
+    """The lines meant by document ids, intent keys, order ids or the ids of plan lines. Raises LedgerError for what means nothing."""
     found: dict[str, Document] = {}
     for reference in references:
         meant = unit.read(
@@ -41,8 +45,11 @@ def find(unit: Unit, references: Sequence[str]) -> list[Document]:
             ),
             documents.c.intent_key != "",
         )
+        if not meant and (named := NEED.fullmatch(reference)):
+            live = unit.read(documents.c.is_live, documents.c.intent_key != "")
+            meant = [document for document in live if need_id(document.intent_key) == named["need"]]
         if not meant:
-            raise LedgerError(f"{reference} is no order line, order or live intent key of this ledger")
+            raise LedgerError(f"{reference} is no order line, order or live intent key of this ledger; `stockhouse orders` lists them")
         found |= {document.document_id: document for document in meant}
     return list(found.values())
 

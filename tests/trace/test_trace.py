@@ -55,6 +55,12 @@ def test_an_order_line_leads_back_to_the_lines_of_its_files(warehouse: Path, tmp
     assert {row["model"] for row in rows(report, "forecast and model", "decisions.forecasts")} == {"pooled_quantile"}
 
 
+def test_a_line_is_found_by_its_need_s_id_without_the_run(warehouse: Path, tmp_path: Path) -> None:
+    with duckdb.connect(str(warehouse)) as con:
+        con.execute("update decisions.order_lines set order_line_id = '01234567-' || order_line_id")
+    assert traced(warehouse, tmp_path, "line-3").order_line_id == "01234567-line-3"
+
+
 def test_a_warehouse_order_leads_to_the_sales_of_the_shops_it_feeds(warehouse: Path, tmp_path: Path) -> None:
     report = traced(warehouse, tmp_path, "line-1")
     assert report.line["location_id"] == "dc"

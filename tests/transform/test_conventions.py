@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from warehouses import PROJECT, SCRATCH, WORLD, at, make_warehouse, run_dbt
 
@@ -56,6 +57,15 @@ def test_the_marts_are_exactly_the_agreed_ones(manifest: dict[str, Any]) -> None
 def test_every_model_is_named_by_its_layer_and_lives_in_the_schema_of_its_folder(manifest: dict[str, Any]) -> None:
     wrong = [node["name"] for node in models(manifest) if not node["name"].startswith(LAYERS[layer(node)]) or node["schema"] != layer(node)]
     assert not wrong
+
+
+def test_a_trial_target_stands_beside_the_truth_and_changes_none_of_it(tmp_path: Path) -> None:
+    duckdb.connect(str(tmp_path / "warehouse.duckdb")).close()
+    listed = run_dbt(tmp_path / "warehouse.duckdb", "--quiet", "ls", "--target", "dev", "--resource-type", "model", "--output", "json",
+                     "--output-keys", "name schema")  # fmt: skip
+    assert listed.returncode == 0, listed.stdout
+    schemas = {json.loads(line)["schema"] for line in listed.stdout.splitlines() if line.startswith("{")}
+    assert schemas == {f"dev_{name}" for name in ("staging", "intermediate", "marts", "features", "metrics")}
 
 
 def test_no_layer_reads_what_it_may_not(manifest: dict[str, Any]) -> None:
