@@ -42,21 +42,20 @@ def shortfalls(situation: Situation) -> Floats:
     if horizon < needed:
         raise ValueError(f"the forecast covers {horizon} periods, but lead time + review need {needed}: forecast with a longer horizon")
     lead = situation.lead_time_paths if situation.lead_time_paths.size else situation.lead_time[:, None]
-    stock = np.repeat((situation.on_hand - (situation.backlog if situation.backlog.size else 0.0))[:, None], samples, axis=1)
-    lacking = np.zeros((count, samples, situation.review), dtype=np.float64)
+    owed = situation.backlog if situation.backlog.size else 0.0
+    stock = np.repeat((situation.on_hand - owed)[:, None], samples, axis=1)
     is_lost = situation.economics.unmet == "lost"
-    soonest, latest = int(lead.min(initial=needed)), int(lead.max(initial=0))
+    demand = np.ascontiguousarray(np.moveaxis(paths[:, :, :needed], 2, 0))
+    left = np.empty((needed, count, samples))
     for k in range(needed):
         if 1 <= k <= situation.pipeline.shape[1]:
             stock = stock + situation.pipeline[:, k - 1, None]
-        after = stock - paths[:, :, k]
-        is_before_arrival = k < lead
+        np.subtract(stock, demand[k], out=left[k])
         # Inside the interval the order's own size is still open, so nothing is cut at zero there.
-        stock = np.where(is_before_arrival & is_lost, np.maximum(after, 0.0), after)
-        within = np.broadcast_to(k - lead, (count, samples))
-        for r in range(max(0, k - latest), min(situation.review - 1, k - soonest) + 1):
-            lacking[:, :, r] = np.where(within == r, -stock, lacking[:, :, r])
-    return lacking
+        stock = np.where(k < lead, np.maximum(left[k], 0.0), left[k]) if is_lost else left[k]
+        left[k] = stock
+    within = np.broadcast_to(lead, (count, samples)) + np.arange(situation.review)[:, None, None]
+    return -np.moveaxis(np.take_along_axis(left, within, axis=0), 0, 2)
 
 
 def critical_order(situation: Situation, shortage: Floats) -> Floats:
