@@ -25,8 +25,8 @@ FREED = frozenset({WITHDRAWN, REFUSED})
 #: Terms a plan, a person or a supplier may set; a re-plan that changes none of them changes nothing.
 TERMS = ("from_id", "quantity", "due_on", "unit_cost")
 
-#: What a supplier's answer says; control is its interchange's number, which tells the newer of two answers.
-ANSWER = ("code", "quantity", "unit_cost", "due_on", "control")
+#: What a supplier's answer says, and when: its interchange's number, and the envelope's own time where it has one.
+ANSWER, WHEN = ("code", "quantity", "unit_cost", "due_on"), ("control", "written_at")
 
 
 class Event(NamedTuple):
@@ -192,11 +192,30 @@ def _sent(document: Document, event: Event) -> None:
     document.sent_known_at, document.is_chased = event.known_at, False
 
 
+def is_overtaken(before: Payload, said: Payload) -> bool:
+    """Whether an answer is older than the one in force: written earlier or, where time tells nothing, under a smaller number."""
+    then, now = before.get("written_at", ""), said.get("written_at", "")
+    if then and now and then != now:
+        return bool(now < then)
+    return bool(said["control"] < before.get("control", -1))
+
+
+def is_order_doubtful(before: Payload, said: Payload) -> bool:
+    """Whether nobody can tell which of two answers is the newer: the smaller number is not the one written earlier."""
+    if not before or said["control"] == before["control"]:
+        return False
+    then, now = before.get("written_at", ""), said.get("written_at", "")
+    has_smaller_number = said["control"] < before["control"]
+    if then and now and then != now:
+        return bool(now < then) and not has_smaller_number
+    return bool(has_smaller_number)
+
+
 def _acknowledged(document: Document, event: Event) -> None:
     said = event.payload
-    if said["control"] < document.acknowledgement.get("control", -1):
-        return  # an older answer overtaken on the way
-    document.acknowledgement = {name: said[name] for name in ANSWER}
+    if is_overtaken(document.acknowledgement, said):
+        return
+    document.acknowledgement = {name: said[name] for name in ANSWER + WHEN if name in said}
     if document.ended in (CANCELLED, CLOSED):
         return
     document.confirmed = said["quantity"]
@@ -314,5 +333,5 @@ def is_repeat(document: Document, kind: str, payload: Payload) -> bool:
         return payload["invoice_id"] in document.invoices
     if kind == "acknowledged":
         before = document.acknowledgement if document.confirmed is not None else {}
-        return bool(before) and all(before[name] == payload[name] for name in ANSWER[:-1])
+        return bool(before) and all(before[name] == payload[name] for name in ANSWER)
     return False

@@ -13,6 +13,20 @@ class MessageError(ValueError):
     """A message that cannot be written or read as it should: what is wrong, and where in it."""
 
 
+class OddLineError(MessageError):
+    """A line that is understood, and that only a person can answer."""
+
+
+@dataclass(frozen=True)
+class Odd:
+    """What of a message cannot be taken by itself: of which order and line (empty where unsaid), why, and who looks at it."""
+
+    order_id: str
+    line_id: str
+    reason: str
+    owner: str
+
+
 @dataclass(frozen=True)
 class OrderedLine:
     """One line of an order or change: quantity in base units, unit_cost in the order's currency."""
@@ -58,13 +72,19 @@ class AcknowledgedLine:
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """The answer to an order (855) or to a change (865); status RD or RJ rejects it whole, anything else is said line by line."""
+    """The answer to an order (855) or to a change (865), line by line.
+
+    rest: the code that every line not in `named` (the lines the answer speaks of) is answered with; empty where nothing is said
+    of them. due_on: the day promised for them.
+    """
 
     order_id: str
-    status: str
     currency: str | None
     lines: tuple[AcknowledgedLine, ...]
     is_change: bool = False
+    rest: str = ""
+    named: tuple[str, ...] = ()
+    due_on: date | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +114,10 @@ class InvoicedLine:
 
 @dataclass(frozen=True)
 class Invoice:
-    """A bill for one order; total_cents in hundredths of its currency, charges_cents what it adds to its lines (freight, tax)."""
+    """A bill for one order, in hundredths of its currency.
+
+    charges_cents: what it adds to its lines (freight, tax). rounding_cents: what its total is more than its lines rounded each.
+    """
 
     invoice_id: str
     order_id: str
@@ -102,7 +125,7 @@ class Invoice:
     currency: str | None
     lines: tuple[InvoicedLine, ...]
     charges_cents: int
-    total_cents: int
+    rounding_cents: int = 0
 
 
 @dataclass(frozen=True)
@@ -114,4 +137,4 @@ class Received:
     note: str
 
 
-Message = Acknowledgement | ShipNotice | Invoice | Received
+Message = Acknowledgement | ShipNotice | Invoice | Received | Odd

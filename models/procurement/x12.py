@@ -15,6 +15,8 @@ from models.procurement.messages import MessageError
 ISA_LENGTH = 106
 #: An interchange larger than this is no answer to an order of ours.
 LARGEST = 8 * 1024 * 1024
+#: What a number in a message may be at most, and how many signs it may have.
+LARGEST_NUMBER, LONGEST_NUMBER = Decimal(10) ** 12, 40
 #: The usual separators, and control characters for values that contain one of them: X12 has no way to escape.
 SEPARATORS = (("*", ">", "~\n"), ("\x1d", "\x1f", "\x1c"))
 
@@ -23,6 +25,9 @@ FILLER = b"\xef\xbb\xbf \t\r\n\x00\x1a"
 
 #: Unicode's categories of signs that stand in no element: controls, line and paragraph ends, lone surrogates.
 UNSAYABLE = frozenset({"Cc", "Zl", "Zp", "Cs"})
+
+#: Where another interchange begins, whatever stands before it.
+NEXT_ISA = re.compile(rb"[\r\n]ISA[^A-Za-z0-9]")
 
 Segment = Sequence[str]
 
@@ -37,9 +42,13 @@ class Party:
 
 @dataclass(frozen=True)
 class TransactionSet:
+    """One document of a group: its segments between ST and SE; fault says what is wrong with its count or number."""
+
     code: str
     group_control: int
-    segments: tuple[Segment, ...]  # between ST and SE
+    segments: tuple[Segment, ...]
+    control: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,7 @@ class Interchange:
     receiver: Party
     control: int
     is_test: bool
+    written_at: str  # the envelope's own time as ISO text, to the minute; empty where it is none
     sets: tuple[TransactionSet, ...]
     receipts: tuple[Segment, ...]  # TA1 segments
 
@@ -127,11 +137,14 @@ def _end(body: bytes, start: int) -> int:
     """Where the interchange that begins here ends."""
     begin = start + len(body[start:]) - len(body[start:].lstrip(FILLER))
     head = body[begin : begin + ISA_LENGTH]
-    if len(head) < ISA_LENGTH or not head.startswith(b"ISA"):
-        found = re.search(rb"[\r\n]ISA[^A-Za-z0-9]", body[begin:])
-        return begin + found.start() + 1 if found else len(body)
+    is_whole = len(head) == ISA_LENGTH and not NEXT_ISA.search(head)
+    if not (is_whole and head.startswith(b"ISA")):
+        found = NEXT_ISA.search(body, begin)
+        return found.start() + 1 if found else len(body)
     element, terminator = re.escape(head[3:4]), re.escape(head[105:106])
-    last = re.compile(terminator + rb"[\r\n]*(?:(?P<isa>ISA" + element + rb")|IEA" + element + rb"[^\r\n]*?" + terminator + rb")")
+    border = rb"(?:" + terminator + rb"[\r\n]*|[\r\n]+)"
+    end = rb"IEA" + element + rb"[^\r\n]*?" + terminator
+    last = re.compile(border + rb"(?:(?P<isa>ISA" + element + rb")|" + end + rb")")
     found = last.search(body, begin + ISA_LENGTH - 1)
     if found is None:
         return len(body)
@@ -143,9 +156,11 @@ def read(body: bytes) -> Interchange:
     if len(body) > LARGEST:
         raise MessageError(f"{len(body):,} bytes are more than the {LARGEST:,} an interchange may have")
     try:
-        text = body.decode("utf-8").lstrip("\ufeff \r\n")
+        text = body.strip(FILLER).decode("utf-8")
     except UnicodeDecodeError as error:
         raise MessageError(f"byte {error.start} is not UTF-8 text") from error
+    if "\x00" in text:
+        raise MessageError(f"byte {body.index(0)} is NUL, which no text has")
     if not text.startswith("ISA") or len(text) < ISA_LENGTH:
         raise MessageError("it does not begin with an ISA segment of 106 characters")
     element, terminator = text[3], text[105]
@@ -155,13 +170,21 @@ def read(body: bytes) -> Interchange:
     isa, last = segments[0], segments[-1]
     if len(isa) != 17 or last[0] != "IEA":
         raise MessageError("the interchange is cut off: ISA or IEA is incomplete")
-    control = integer(isa, 13)
+    control = integer(isa, 13, 9)
     groups = sum(1 for segment in segments if segment[0] == "GS")
     expect("IEA02", value(last, 2), isa[13])
     expect("IEA01", integer(last, 1), groups)
     sets, receipts = _inside(segments[1:-1])
     sender, receiver = Party(isa[6].strip(), isa[5]), Party(isa[8].strip(), isa[7])
-    return Interchange(sender, receiver, control, isa[15] == "T", tuple(sets), tuple(receipts))
+    is_test = isa[15] == "T"
+    return Interchange(sender, receiver, control, is_test, _written_at(isa), tuple(sets), tuple(receipts))
+
+
+def _written_at(isa: Segment) -> str:
+    try:
+        return datetime.strptime(isa[9] + isa[10], "%y%m%d%H%M").isoformat(timespec="minutes")
+    except ValueError:
+        return ""
 
 
 def _inside(segments: Sequence[Segment]) -> tuple[list[TransactionSet], list[Segment]]:
@@ -181,9 +204,14 @@ def _inside(segments: Sequence[Segment]) -> tuple[list[TransactionSet], list[Seg
             start = (index, segment)
         elif tag == "SE" and start is not None and group is not None:
             first, head = start
-            expect("SE01", integer(segment, 1), index - first + 1)
-            expect("SE02", value(segment, 2), value(head, 2))
-            sets.append(TransactionSet(value(head, 1), integer(group, 6), tuple(segments[first + 1 : index])))
+            fault = ""
+            try:
+                expect("SE01", integer(segment, 1), index - first + 1)
+                expect("SE02", value(segment, 2), value(head, 2))
+            except MessageError as error:
+                fault = str(error)
+            inside = tuple(segments[first + 1 : index])
+            sets.append(TransactionSet(value(head, 1), integer(group, 6, 9), inside, value(head, 2), fault))
             start, in_group = None, in_group + 1
         elif tag == "GE" and group is not None and start is None:
             expect("GE01", integer(segment, 1), in_group)
@@ -204,23 +232,33 @@ def value(segment: Segment, position: int, needed: bool = True) -> str:
     return found
 
 
-def integer(segment: Segment, position: int) -> int:
+def integer(segment: Segment, position: int, digits: int = 15) -> int:
+    """A whole number of at most so many digits. Raises MessageError for anything else."""
     found = value(segment, position)
-    if not found.isdecimal():
+    if not (found.isascii() and found.isdecimal()):
         raise MessageError(f"{segment[0]}{position:02d} is '{found[:40]}', no whole number")
+    if len(found.lstrip("0")) > digits:
+        raise MessageError(f"{segment[0]}{position:02d} has {len(found):,} digits, more than {digits}")
     return int(found)
 
 
-def quantity(segment: Segment, position: int) -> float:
-    """A finite, non-negative number. Raises MessageError for anything else."""
+def exact(segment: Segment, position: int) -> Decimal:
+    """A decimal number as written, neither negative nor beyond what anybody orders. Raises MessageError for anything else."""
     found = value(segment, position)
     try:
-        said = Decimal(found)
+        said = Decimal(found) if len(found) <= LONGEST_NUMBER else Decimal("Infinity")
     except InvalidOperation as error:
         raise MessageError(f"{segment[0]}{position:02d} is '{found[:40]}', no number") from error
     if not said.is_finite() or said < 0:
         raise MessageError(f"{segment[0]}{position:02d} is {found[:40]}, below zero or endless")
-    return float(said)
+    if said > LARGEST_NUMBER or (said and said.adjusted() < -LONGEST_NUMBER):
+        raise MessageError(f"{segment[0]}{position:02d} is {found[:40]}, beyond any quantity or price")
+    return said
+
+
+def quantity(segment: Segment, position: int) -> float:
+    """A number as `exact` reads it, for reckoning."""
+    return float(exact(segment, position))
 
 
 def on(segment: Segment, position: int) -> date:

@@ -13,8 +13,19 @@ from typing import Any
 import sqlalchemy as sa
 
 from models.names import legible
-from models.procurement import edi, x12
-from models.procurement.documents import CANCELLED, CLOSED, REFUSED, Document, cents, is_repeat
+from models.procurement import edi, incoming, x12
+from models.procurement.documents import (
+    ANSWER,
+    CANCELLED,
+    CLOSED,
+    REFUSED,
+    Document,
+    cents,
+    is_order_doubtful,
+    is_overtaken,
+    is_repeat,
+)
+from models.procurement.incoming import BUYER, EDI_DESK, PAYABLES
 from models.procurement.matching import Tolerance, match
 from models.procurement.messages import (
     AcknowledgedLine,
@@ -22,6 +33,7 @@ from models.procurement.messages import (
     Invoice,
     Message,
     MessageError,
+    Odd,
     Received,
     ShipNotice,
 )
@@ -30,9 +42,6 @@ from orchestration.ledger.outbox import reply
 from orchestration.ledger.partners import Partner
 from orchestration.ledger.schema import documents, inbox, outbox
 from orchestration.ledger.store import LedgerError, Store, Unit
-
-BUYER, PAYABLES, EDI_DESK = "buyer", "accounts payable", "EDI desk"
-REJECTED_WHOLE = ("RD", "RJ")
 
 
 @dataclass(frozen=True)
@@ -108,16 +117,20 @@ class Listener:
         """The lines of an order with this partner by line id; empty, and an exception, where there is none."""
         found = self.unit.read(documents.c.order_id == order_id, documents.c.from_id == self.partner.partner_id, documents.c.order_id != "")
         if not found:
-            self.object(self.origin, BUYER, f"order {order_id} is unknown to {self.partner.partner_id}'s account")
+            self.object(self.origin, BUYER, legible(f"order {order_id} is unknown to {self.partner.partner_id}'s account"))
         return {document.line_id: document for document in found if document.is_approved}
 
     def line(self, lines: Mapping[str, Document], order_id: str, line_id: str, item_id: str) -> Document | None:
         """One line of an order; None, and an exception, where it is unknown or another item."""
         document = lines.get(line_id)
+        if document is None and not line_id and item_id:  # the line is not numbered: its item tells it, if it is one
+            of_item = [d for d in lines.values() if d.item_id == item_id]
+            document = of_item[0] if len(of_item) == 1 else None
         if document is None:
-            self.object(self.origin, BUYER, f"order {order_id} has no line {line_id}")
+            self.object(self.origin, BUYER, legible(f"order {order_id} has no line {line_id or item_id}"))
         elif item_id and item_id != document.item_id:
-            self.object(document, BUYER, f"line {line_id} of order {order_id} is {document.item_id}, the message says {item_id}")
+            what = f"line {line_id} of order {order_id} is {document.item_id}, the message says {item_id}"
+            self.object(document, BUYER, legible(what))
             return None
         return document
 
@@ -128,37 +141,52 @@ class Listener:
             self._shipped(message)
         elif isinstance(message, Invoice):
             self._invoiced(message)
+        elif isinstance(message, Odd):
+            self._left_to_people(message)
         else:
             self._receipted(message)
+
+    def _left_to_people(self, said: Odd) -> None:
+        """What nobody here can take: an exception on the line it is about, else on the delivery."""
+        mine = (documents.c.order_id == said.order_id, documents.c.from_id == self.partner.partner_id)
+        lines = {d.line_id: d for d in self.unit.read(*mine) if d.is_approved} if said.order_id else {}
+        about = lines.get(said.line_id)
+        where = f"order {said.order_id}, " if said.order_id and about is None else ""
+        self.object(about or self.origin, said.owner, legible(where + said.reason, 600))
 
     def _acknowledged(self, said: Acknowledgement) -> None:
         lines = self.lines(said.order_id)
         if not lines or not self._in_currency(said.currency, next(iter(lines.values())), said.order_id):
             return
-        code = "IR" if said.status in REJECTED_WHOLE else "IA"
-        everyone = (AcknowledgedLine(d.line_id, d.item_id, code, d.quantity, None, None) for d in lines.values())
-        for answer in said.lines or tuple(everyone):
+        rest = (d for d in lines.values() if said.rest and d.line_id not in said.named)
+        others = (AcknowledgedLine(d.line_id, d.item_id, said.rest, d.quantity, None, said.due_on) for d in rest)
+        for answer in (*said.lines, *others):
             document = self.line(lines, said.order_id, answer.line_id, answer.item_id)
             if document is None:
                 continue
             if said.is_change:
                 self._change_answered(document, answer)
-            elif document.revision and answer.code not in edi.DENIED:  # it crossed our change in the mail: an 865 will answer that
+            elif document.revision and answer.code not in incoming.DENIED:  # it crossed our change in the mail: an 865 will answer that
                 self.note(document, "taken", {"control": self.interchange.control, "code": answer.code, "reason": answer.reason})
             else:
                 self._answered(document, answer)
 
     def _answered(self, document: Document, answer: AcknowledgedLine) -> None:
         """The answer to a line as it stands: it counts unless overtaken, and what a buyer must know becomes an exception."""
-        promised = 0.0 if answer.code in edi.DENIED else document.quantity if answer.code == "IB" else answer.quantity
+        promised = 0.0 if answer.code in incoming.DENIED else document.quantity if answer.code == "IB" else answer.quantity
         price = document.unit_cost if answer.unit_cost is None else answer.unit_cost
         units, due_on = min(promised, document.quantity), answer.due_on.isoformat() if answer.due_on else ""
-        payload = {"code": answer.code, "quantity": units, "unit_cost": price, "due_on": due_on, "control": self.interchange.control}
+        payload = {"code": answer.code, "quantity": units, "unit_cost": price, "due_on": due_on} | self._when()
         before, was = document.acknowledgement, document.ended
         if was == REFUSED and promised and self._stands_in(document):
             self.object(document, BUYER, "the supplier accepts what it refused, and the need has been ordered again since")
             return
-        if not self.note(document, "acknowledged", payload) or self.interchange.control < before.get("control", -1):
+        is_late, is_unclear = is_overtaken(before, payload), is_order_doubtful(before, payload)
+        if not self.note(document, "acknowledged", payload):
+            return
+        if is_late and is_unclear and any(before[name] != payload[name] for name in ANSWER):
+            self.object(document, BUYER, self._which_counts(before, payload))
+        if is_late:
             return
         odd = (
             (before and (before["code"], before["quantity"]) != (answer.code, units), "answered before with {before}, now with {now}"),
@@ -175,9 +203,20 @@ class Listener:
             if applies:
                 self.object(document, BUYER, reason.format(**said).strip())
 
+    def _when(self) -> dict[str, Any]:
+        """What tells the newer of two answers."""
+        return {"control": self.interchange.control, "written_at": self.interchange.written_at}
+
+    def _which_counts(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+        first, second = (
+            f"{said['code']} {said['quantity']:g} (number {said['control']}, {said.get('written_at') or 'no time'})"
+            for said in (before, now)
+        )
+        return f"answered {first}, and now {second}: which one is newer cannot be told, the first one stands"
+
     def _change_answered(self, document: Document, answer: AcknowledgedLine) -> None:
         """An 865 line: the answer to our change or cancellation."""
-        denied = answer.code in edi.DENIED
+        denied = answer.code in incoming.DENIED
         if document.ended == CANCELLED:
             if denied:
                 self.note(document, "taken", {"control": self.interchange.control, "code": answer.code, "reason": answer.reason})
@@ -202,6 +241,10 @@ class Listener:
                 if document is None:
                     continue
                 units, due_on = sum(line.quantity for line in parts), said.due_on.isoformat() if said.due_on else ""
+                known = document.shipments.get(said.shipment_id)
+                if known is not None and known != units:
+                    reason = f"shipment {said.shipment_id} came again with {units:g} units, {known:g} before; the first stands"
+                    self.object(document, BUYER, legible(reason))
                 if not self.note(document, "shipped", {"shipment_id": said.shipment_id, "quantity": units, "due_on": due_on}):
                     continue
                 total = sum(document.shipments.values())
@@ -214,6 +257,9 @@ class Listener:
         lines = self.lines(said.order_id)
         if not lines or not self._in_currency(said.currency, next(iter(lines.values())), said.order_id):
             return
+        if abs(said.rounding_cents) > self.tolerance.value:
+            reason = f"invoice {said.invoice_id}: its total is {said.rounding_cents / 100:+,.2f} beside its lines"
+            self.object(next(iter(lines.values())), PAYABLES, legible(reason))
         if said.charges_cents:
             reason = f"invoice {said.invoice_id} adds {said.charges_cents / 100:,.2f} in charges to its lines"
             self.object(next(iter(lines.values())), PAYABLES, reason)
@@ -225,6 +271,8 @@ class Listener:
             units = sum(line.quantity for line in parts)
             cost = sum(line.quantity * line.unit_cost for line in parts) / units if len(parts) > 1 and units else parts[0].unit_cost
             payload = {"invoice_id": said.invoice_id, "quantity": units, "unit_cost": cost, "invoiced_on": said.invoiced_on.isoformat()}
+            if said.rounding_cents:
+                payload["rounding_cents"] = said.rounding_cents
             known = document.invoices.get(said.invoice_id)
             if known and (known["quantity"], known["unit_cost"]) != (units, cost):
                 self.object(document, PAYABLES, f"invoice {said.invoice_id} came again with other figures; the first one stands")
@@ -245,9 +293,10 @@ class Listener:
                 self.object(document, EDI_DESK, f"the partner's translator refused message {said.control}: {said.note}")
 
     def _in_currency(self, currency: str | None, document: Document, order_id: str) -> bool:
-        if currency in (None, self.partner.currency):
+        ours = self.partner.costs_in or self.partner.currency
+        if currency is None or currency == ours:
             return True
-        self.object(document, BUYER, f"order {order_id} is in {self.partner.currency}, the message in {currency}; it was not taken")
+        self.object(document, BUYER, f"order {order_id} is in {ours}, the message in {legible(currency, 9)}; it was not taken")
         return False
 
 

@@ -95,17 +95,13 @@ def test_an_answer_in_pieces_is_one_answer_with_the_gravest_code():
 @pytest.mark.parametrize(
     ("code", "segments", "why"),
     [
-        ("810", changed(INVOICE, "TDS", 1, "25505"), "TDS01 says 25505, it should be 25506"),
+        ("810", changed(INVOICE, "TDS", 1, "25504"), "TDS01 says 25504, it should be 25506"),
         ("810", changed(INVOICE, "CTT", 1, "3"), "CTT01 says 3, it should be 2"),
         ("810", changed(INVOICE, "IT1", 4, "-2.5"), "IT104 is -2.5, below zero"),
         ("810", changed(INVOICE, "IT1", 2, "NaN"), "IT102 is NaN"),
         ("810", changed(INVOICE, "IT1", 2, "many"), "IT102 is 'many', no number"),
-        ("810", changed(INVOICE, "IT1", 3, "CA"), "orders are in EA"),
         ("810", changed(INVOICE, "BIG", 1, "20261301"), "no day as YYYYMMDD"),
         ("810", [s for s in INVOICE if s[0] != "TDS"], "0 TDS segments"),
-        ("855", changed(ANSWER, "ACK", 1, "XX"), "no answer this house knows"),
-        ("855", changed(ANSWER, "ACK", 3, "CT"), "the line is in EA"),
-        ("855", [s for s in ANSWER if s[0] != "ACK"], "line 1 has no ACK segment"),
         ("855", ANSWER[1:], "a 855 begins with BAK"),
         ("832", ANSWER, "transaction set 832 is none of"),
         ("997", [["AK1", "PO", "1"]], "AK9 is missing"),
