@@ -18,7 +18,7 @@ from models.replenishment.landed_cost import LandedCost
 from models.replenishment.projection import CHUNK, project, rows_of
 from models.replenishment.shelf_life import sellable
 from models.replenishment.situations import sources_of
-from models.replenishment.ways import Logistics, Network, Way
+from models.replenishment.supply_options import Logistics, SupplyOption, SupplyOptions
 
 #: A faster way is tried in these sizes: so much of the shortage it could prevent, as quantiles over the sampled futures.
 SIZES = (0.5, 0.8, 0.95)
@@ -28,9 +28,9 @@ AHEAD = (0.25, 0.5, 1.0)
 RISK = 0.05
 #: Expected money below which nobody would lift a telephone.
 LEAST_SAVING = 1.0
-#: At most so many rows of a plan are listed with other ways, those with most money at stake: more than a planner reads in a week.
+#: At most so many rows of a plan are listed with other ways, those with most value at risk: more than a planner reads in a week.
 MOST_ROWS = 500
-#: Every so-manieth future is enough to see which rows have money at stake.
+#: Every so-manieth future is enough to see which rows have value at risk.
 SIEVE = 4
 
 #: The columns of a plan's list of ways.
@@ -52,7 +52,7 @@ class Alternative:
     on. extra_cost: money paid above the normal order's landed cost of as many units. expected_cost: holding and shortage that is left.
     """
 
-    way: Way
+    way: SupplyOption
     quantity: float
     normal_quantity: float
     arrives: int
@@ -69,7 +69,7 @@ class Rescue:
     """A faster way that is worth its money for one row: units, extra money paid, and expected money saved all told."""
 
     row: int
-    way: Way
+    way: SupplyOption
     quantity: float
     extra_cost: float
     saving: float
@@ -83,9 +83,9 @@ class Rescue:
 
 def weigh(
     situation: Situation,
-    normal: Way,
+    normal: SupplyOption,
     ordered: float,
-    others: Iterable[Way],
+    others: Iterable[SupplyOption],
     *,
     is_dry: bool = False,
     down: int = 0,
@@ -136,47 +136,47 @@ def rescues(before: Situation, after: Situation, rows: pl.DataFrame, logistics: 
     and gives nothing.
     """
     opens = rows["opens_in"].to_numpy()
-    network = Network.of(rows, np.where(opens > 0, 0.0, surplus(after)), logistics)
+    options = SupplyOptions.of(rows, np.where(opens > 0, 0.0, surplus(after)), logistics)
     found = []
     for i in np.flatnonzero(shortage(after) > shortage(before) + 1e-9).tolist():
-        ways = [replace(way, periods=max(way.periods, int(opens[i]))) for way in network.others(i) if not way.saves]
-        down = int(after.lead_time[i]) - network.rows[i]["lead_time_periods"]
-        waiting, *others = weigh(rows_of(after, np.array([i])), network.normal(i), 0.0, ways, down=down)
+        ways = [replace(way, periods=max(way.periods, int(opens[i]))) for way in options.others(i) if not way.saves]
+        down = int(after.lead_time[i]) - options.rows[i]["lead_time_periods"]
+        waiting, *others = weigh(rows_of(after, np.array([i])), options.normal(i), 0.0, ways, down=down)
         if others and (saving := waiting.total_cost - others[0].total_cost) >= LEAST_SAVING:
             found.append(Rescue(i, others[0].way, others[0].quantity, others[0].extra_cost, saving))
-            _take(network, i, others[0])
+            _take(options, i, others[0])
     return found
 
 
 def alternatives(view: Situation, rows: pl.DataFrame, ordered: Floats, period_starts: Sequence[date], logistics: Logistics) -> pl.DataFrame:
     """The ways to the goods of a plan's rows, as `ALTERNATIVES`: the normal order first, each other way in its best size.
 
-    view, rows, ordered: (N,) as planned, each row at the price its order is paid at. Listed are rows with another way and money at
-    stake: shortage a faster one could prevent, or an order that another one buys cheaper. Each way is judged by itself and within no
-    limit of the planner's; of a giver's surplus, the rows with most at stake are offered first, and only what is left after them.
+    view, rows, ordered: (N,) as planned, each row at the price its order is paid at. Listed are rows with another way and value
+    at risk: shortage a faster one could prevent, or an order that another one buys cheaper. Each way is judged by itself and within
+    no limit of the planner's; of a giver's surplus, the rows with most at risk are offered first, and only what is left after them.
     """
     view = replace(view, lead_time_paths=np.zeros((0, 0), dtype=np.int64))
-    stake = _stake(view, rows, ordered, logistics)
-    if not stake.size:
+    at_risk = _at_risk(view, rows, ordered, logistics)
+    if not at_risk.size:
         return pl.DataFrame(schema=ALTERNATIVES)
-    concerned = np.flatnonzero(rows["item_id"].is_in(rows["item_id"].gather(stake).unique().implode()).to_numpy())
+    concerned = np.flatnonzero(rows["item_id"].is_in(rows["item_id"].gather(at_risk).unique().implode()).to_numpy())
     at_hand = _delivered(rows_of(view, concerned), ordered[concerned, None], view.lead_time[concerned, None])
-    network = Network.of(rows[concerned], surplus(at_hand), logistics)
+    options = SupplyOptions.of(rows[concerned], surplus(at_hand), logistics)
     is_dry = _dry(rows, ordered)
     place = {int(row): i for i, row in enumerate(concerned)}
     life = rows["shelf_life_periods"].fill_null(np.inf).to_numpy() if "shelf_life_periods" in rows.columns else np.full(len(rows), np.inf)
     found = []
-    for row in stake.tolist():
+    for row in at_risk.tolist():
         i, situation = place[row], rows_of(view, np.array([row]))
-        down = int(view.lead_time[row]) - network.rows[i]["lead_time_periods"]
+        down = int(view.lead_time[row]) - options.rows[i]["lead_time_periods"]
         listed = weigh(
-            situation, network.normal(i), float(ordered[row]), network.others(i), is_dry=bool(is_dry[row]), down=down, life=float(life[row])
+            situation, options.normal(i), float(ordered[row]), options.others(i), is_dry=bool(is_dry[row]), down=down, life=float(life[row])
         )
         if len(listed) == 1:
             continue
         best = min(range(len(listed)), key=lambda k: listed[k].total_cost)
-        _take(network, i, listed[best])
-        found += [_told(network, i, one, k, down, k == best, period_starts) for k, one in enumerate(listed)]
+        _take(options, i, listed[best])
+        found += [_told(options, i, one, k, down, k == best, period_starts) for k, one in enumerate(listed)]
     return pl.DataFrame(found, schema=ALTERNATIVES, orient="row")
 
 
@@ -204,8 +204,8 @@ def surplus(situation: Situation) -> Floats:
     return np.maximum(spare, 0.0)
 
 
-def _stake(view: Situation, rows: pl.DataFrame, ordered: Floats, logistics: Logistics) -> Integers:
-    """The rows with other ways and at least LEAST_SAVING at stake, most money first, (M,)."""
+def _at_risk(view: Situation, rows: pl.DataFrame, ordered: Floats, logistics: Logistics) -> Integers:
+    """The rows with other ways and at least LEAST_SAVING at risk, most money first, (M,)."""
     beside = (pl.col("kind") == "transfer") & (pl.len().over("item_id", "from_id") > 1)
     is_spread = rows.select(beside.fill_null(False)).to_series().to_numpy()
     bought = rows.select("item_id", "from_id", "location_id", "kind").iter_rows()
@@ -215,7 +215,7 @@ def _stake(view: Situation, rows: pl.DataFrame, ordered: Floats, logistics: Logi
         return possible
     sieved = rows_of(view if view.paths is None else replace(view, paths=view.paths[:, ::SIEVE]), possible)
     short = shortage(_delivered(sieved, ordered[possible, None], view.lead_time[possible, None]))
-    # An order that could be bought elsewhere, or before its price rises, is at stake with all its value.
+    # An order that could be bought elsewhere, or before its price rises, is at risk with all its value.
     value = ordered * view.economics.unit_cost + LEAST_SAVING
     money = short * view.economics.shortage[possible] + np.where(is_offered, value, 0.0)[possible]
     most = np.argsort(-money, kind="stable")[:MOST_ROWS]
@@ -231,14 +231,16 @@ def _dry(rows: pl.DataFrame, ordered: Floats) -> np.ndarray:
     return fed & (left[source] < rows["order_multiple"].fill_null(1.0).to_numpy())
 
 
-def _ahead(situation: Situation, way: Way) -> list[float]:
+def _ahead(situation: Situation, way: SupplyOption) -> list[float]:
     """Units bought ahead of a rise, in the sizes tried: the last unit waits at most until holding it costs what it saves."""
     demand, holding = float(np.mean(np.asarray(situation.paths))), float(situation.economics.holding[0])
     most = demand * way.saves / holding if holding > 0 else 0.0
     return [size for share in AHEAD if (size := share * most) > 0]
 
 
-def _weighed(situation: Situation, normal: Way, ordered: float, tried: Sequence[tuple[Way, float, float, int]]) -> list[Alternative]:
+def _weighed(
+    situation: Situation, normal: SupplyOption, ordered: float, tried: Sequence[tuple[SupplyOption, float, float, int]]
+) -> list[Alternative]:
     """Every way tried, (way, quantity, normal quantity, periods), with what it costs until the next review's order comes in."""
     size, rest, arrives = (np.array([one[k] for one in tried], dtype=np.float64) for k in (1, 2, 3))
     due = int(situation.lead_time[0])
@@ -270,17 +272,17 @@ def _repeated(situation: Situation, count: int) -> Situation:
     return rows_of(situation, np.zeros(count, dtype=np.int64))
 
 
-def _take(network: Network, i: int, chosen: Alternative) -> None:
+def _take(options: SupplyOptions, i: int, chosen: Alternative) -> None:
     """What one row is given is no other row's any more."""
-    giver = network.where.get((network.rows[i]["item_id"], chosen.way.from_id))
+    giver = options.where.get((options.rows[i]["item_id"], chosen.way.from_id))
     if chosen.way.kind == "transfer" and giver is not None and chosen.way.most < np.inf:
-        network.surplus[giver] -= chosen.quantity
+        options.surplus[giver] -= chosen.quantity
 
 
 def _told(
-    network: Network, i: int, one: Alternative, rank: int, down: int, is_cheapest: bool, period_starts: Sequence[date]
+    options: SupplyOptions, i: int, one: Alternative, rank: int, down: int, is_cheapest: bool, period_starts: Sequence[date]
 ) -> tuple[object, ...]:
-    row, way = network.rows[i], one.way
+    row, way = options.rows[i], one.way
     parts = [float(getattr(way.landed, part.name)) for part in fields(LandedCost)]
     return (
         row["item_id"], row["location_id"], way.name, way.kind, way.from_id, rank, one.quantity, one.normal_quantity, way.cost, *parts,

@@ -85,7 +85,7 @@ def sample_periods(groups: list[LeadTimes], days_per_period: float, samples: int
     return out
 
 
-def believed(rows: pl.DataFrame, past: pl.DataFrame, days_per_period: float, samples: int, seed: int) -> Integers:
+def expected(rows: pl.DataFrame, past: pl.DataFrame, days_per_period: float, samples: int, seed: int) -> Integers:
     """What a planner should expect of the next order of every row: sampled lead times in whole periods, (N, S).
 
     rows: kind, from_id, location_id, lead_time_days (the promise; empty counts as one period). past: one line an order so far, kind,
@@ -109,7 +109,7 @@ def believed(rows: pl.DataFrame, past: pl.DataFrame, days_per_period: float, sam
     return sample_periods(of_row, days_per_period, samples, seed)
 
 
-def experienced(rows: pl.DataFrame, past: pl.DataFrame, periods: Sequence[date], days_per_period: float) -> Integers:
+def realized(rows: pl.DataFrame, past: pl.DataFrame, periods: Sequence[date], days_per_period: float) -> Integers:
     """How long an order of every row placed in each of these periods would really have taken, in whole periods, (N, T).
 
     What the order history placed nearest in time took; the promise where none was ever completed. past: as in `believed`, with

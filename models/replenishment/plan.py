@@ -31,7 +31,7 @@ from models.replenishment.policies import POLICIES
 from models.replenishment.service import classes, implied_service_level, implied_shortage_cost
 from models.replenishment.shelf_life import expected_waste
 from models.replenishment.situations import situation_of
-from models.replenishment.ways import Logistics
+from models.replenishment.supply_options import Logistics
 
 __all__ = ["Constraint", "Override", "Plan", "plan"]
 

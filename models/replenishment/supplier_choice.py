@@ -12,10 +12,10 @@ import polars as pl
 
 from models.domain import OrderLine
 from models.replenishment.constraints import Constraint, used
-from models.replenishment.lead_times import believed
+from models.replenishment.lead_times import expected
 from models.replenishment.plan import Plan
 from models.replenishment.sourcing import Choice, Need, Offer, source
-from models.replenishment.ways import Logistics
+from models.replenishment.supply_options import Logistics
 
 #: Two distributions are weighed outcome by outcome, so a few dozen draws of each say enough.
 DRAWS = 40
@@ -99,7 +99,7 @@ class Buyer:
         days = self.logistics.days_a_period
         promises = pl.DataFrame([{name: row[name] for name in PROMISED} for row in asked], schema=PROMISED)
         found: dict[tuple[str, str], dict[str, Rival]] = {}
-        for row, took in zip(asked, believed(promises, self.past, days, DRAWS, seed=0), strict=True):
+        for row, took in zip(asked, expected(promises, self.past, days, DRAWS, seed=0), strict=True):
             supplier, terms, duty = row["from_id"], row["terms"], self.logistics.duty(row["from_id"])
             (_, first), *rest = prices[row["item_id"], supplier]
             arrives, often = np.unique(took, return_counts=True)

@@ -1,4 +1,4 @@
-"""React: what happens between two runs re-plans what it concerns at once; published facts, ledger and inbox in, only the ledger out.
+"""Event replan: what happens between two runs re-plans what it concerns at once; published facts, ledger and inbox in, only the ledger out.
 
 A late answer, a short shipment or a refusal stands in the ledger; a surge, a late supplier or a closed place comes over the stream, as
 a JSON object in the words of the twin's scenarios (models/procurement/disruptions.py). The items are planned twice on the same sampled
@@ -22,9 +22,9 @@ from models.replenishment.constraints import Constraint, used
 from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.overrides import Override
 from models.replenishment.policies import RegisteredPolicy
-from orchestration.app import procurement as procuring
+from orchestration.app import procurement
 from orchestration.app.replanning import State, state_of
-from orchestration.app.supply_exceptions import Concern, concerned, concerns, moves
+from orchestration.app.supply_exceptions import SupplyException, affected, moves, supply_exceptions
 from orchestration.facts import snapshots
 from orchestration.facts.planning_inputs import PlanningInputs, read_nodes, read_planning_inputs
 from orchestration.facts.published import Coming, champion, published_forecast
@@ -32,7 +32,7 @@ from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.landing import World
 from orchestration.ledger import ProposalReport
-from orchestration.planning import overrides as overriding
+from orchestration.planning import overrides
 from orchestration.planning.replay import paths_of
 
 #: An item at a place.
@@ -42,7 +42,7 @@ REACTION = "reaction"
 
 
 @dataclass(frozen=True)
-class Reaction:
+class Replanned:
     """What was done about what happened. reasons: the news, in words. seconds: from hearing the newest of it to the new proposal."""
 
     reasons: tuple[str, ...]
@@ -52,15 +52,15 @@ class Reaction:
     seconds: float | None
 
 
-def react(home: Home, world: World) -> Reaction | None:
+def replan(home: Home, world: World) -> Replanned | None:
     """Re-plan what has happened concerns; None where exactly this has been answered on exactly these published facts.
 
     Raises PublishError before the first published run.
     """
     snapshot = snapshots.current(home.published)
-    with procuring.open_desk(home) as desk:
-        timeline, lines, last = Timeline.of(world, desk.now), desk.ledger.lines(), desk.ledger.last_reaction()
-        happened = concerns(home, timeline, lines, desk.ledger.heard_at())
+    with procurement.open_desk(home) as desk:
+        timeline, lines, last = Timeline.of(world, desk.now), desk.ledger.lines(), desk.ledger.last_replan()
+        happened = supply_exceptions(home, timeline, lines, desk.ledger.heard_at())
         state = _state(snapshot, happened)
         if not _is_news(state, happened, last):
             return None
@@ -68,16 +68,20 @@ def react(home: Home, world: World) -> Reaction | None:
             picture = Picture.read(con, home, world, timeline, lines, happened)
         scope, orders, found = picture.answer() if picture else (set(), [], [])
         items = len(picture.items) if picture else 0
-        news = [concern for concern in happened if concern.occasion not in last.get("occasions", ())]
-        heard = max((concern.heard_at for concern in news), default="")
+        news = [exception for exception in happened if exception.occasion not in last.get("occasions", ())]
+        heard = max((exception.heard_at for exception in news), default="")
         said = {
-            "state": state, "occasions": sorted(concern.occasion for concern in happened), "reasons": [concern.reason for concern in news],
-            "items": items, "rescues": [rescue.reason for rescue in found], "heard_at": heard,
-        }  # fmt: skip
+            "state": state,
+            "occasions": sorted(exception.occasion for exception in happened),
+            "reasons": [exception.reason for exception in news],
+            "items": items,
+            "rescues": [rescue.reason for rescue in found],
+            "heard_at": heard,
+        }
         period = timeline.review_period(timeline.origin)
-        report, recorded_at = desk.ledger.react(orders, f"{REACTION} {state[:12]}", desk.now, REACTION, scope, period, said)
+        report, recorded_at = desk.ledger.replan(orders, f"{REACTION} {state[:12]}", desk.now, REACTION, scope, period, said)
     seconds = (recorded_at - datetime.fromisoformat(heard)).total_seconds() if heard else None
-    return Reaction(tuple(concern.reason for concern in news), items, report, tuple(found), seconds)
+    return Replanned(tuple(exception.reason for exception in news), items, report, tuple(found), seconds)
 
 
 def unanswered(home: Home, world: World) -> str | None:
@@ -86,17 +90,17 @@ def unanswered(home: Home, world: World) -> str | None:
         snapshot = snapshots.current(home.published)
     except snapshots.PublishError:
         return None
-    with procuring.open_desk(home) as desk:
-        happened = concerns(home, Timeline.of(world, desk.now), desk.ledger.lines(), {})
+    with procurement.open_desk(home) as desk:
+        happened = supply_exceptions(home, Timeline.of(world, desk.now), desk.ledger.lines(), {})
         state = _state(snapshot, happened)
-        return state if _is_news(state, happened, desk.ledger.last_reaction()) else None
+        return state if _is_news(state, happened, desk.ledger.last_replan()) else None
 
 
-def _state(snapshot: snapshots.Snapshot, happened: Sequence[Concern]) -> str:
-    return hashlib.sha256(repr([snapshot.version, *sorted(concern.occasion for concern in happened)]).encode()).hexdigest()
+def _state(snapshot: snapshots.Snapshot, happened: Sequence[SupplyException]) -> str:
+    return hashlib.sha256(repr([snapshot.version, *sorted(exception.occasion for exception in happened)]).encode()).hexdigest()
 
 
-def _is_news(state: str, happened: Sequence[Concern], last: Mapping[str, object]) -> bool:
+def _is_news(state: str, happened: Sequence[SupplyException], last: Mapping[str, object]) -> bool:
     return state != last.get("state") and bool(happened or last.get("occasions"))
 
 
@@ -125,7 +129,7 @@ class Published:
             inputs=inputs,
             paths=paths_of(forecast, inputs.rows, seed=0),
             policy=champion(con),
-            overrides=overriding.in_force(home, timeline.now_at, timeline.origin),
+            overrides=overrides.in_force(home, timeline.now_at, timeline.origin),
         )
 
     def of_items(self, items: Collection[str], lines: Sequence[Document]) -> Published | None:
@@ -155,7 +159,7 @@ class Picture:
     overrides: Sequence[Override]
     before: State
     after: State
-    happened: Sequence[Concern]
+    happened: Sequence[SupplyException]
     standing: frozenset[Pair]  # pairs with a requisition of an earlier reaction
     placed: frozenset[Pair]  # pairs whose need of this review is ordered already
     refused: frozenset[Pair]  # pairs whose need of this review a person has refused
@@ -168,14 +172,14 @@ class Picture:
         world: World,
         timeline: Timeline,
         lines: Sequence[Document],
-        happened: Sequence[Concern],
+        happened: Sequence[SupplyException],
     ) -> Picture | None:
         """Read what is published of the concerned items and lay the ledger's present lines over it; None where none is planned."""
         nodes = read_nodes(con)
         standing = frozenset(
             (line.item_id, line.location_id) for line in lines if line.stage == "requisition" and line.proposer == REACTION
         )
-        items = concerned(nodes, happened) | {item for item, _ in standing}
+        items = affected(nodes, happened) | {item for item, _ in standing}
         asked = Published.read(con, home, world, timeline).of_items(items, lines)
         if asked is None:
             return None
@@ -183,7 +187,7 @@ class Picture:
         coming = Coming.read(con, [line for line in lines if line.item_id in items], timeline)
         stock = pl.col("stock") + pl.Series(coming.moved(rows))
         moved = asked.inputs.with_state(rows.with_columns(stock=stock), asked.inputs.due)
-        events = [concern.disruption for concern in happened if concern.disruption]
+        events = [exception.disruption for exception in happened if exception.disruption]
         placed, refused = _held(rows, lines, timeline)
         return cls(
             policy=asked.policy,
@@ -225,10 +229,10 @@ class Picture:
         timeline = self.after.inputs.timeline
         return timeline.review_period(timeline.origin)
 
-    def _causes(self, item: str, place: str) -> Concern:
+    def _causes(self, item: str, place: str) -> SupplyException:
         """What moved this item and place first."""
         rows = self.after.rows.filter((pl.col("item_id") == item) & (pl.col("location_id") == place))
-        return next((concern for concern in self.happened if moves(concern, rows, item)), self.happened[0])
+        return next((exception for exception in self.happened if moves(exception, rows, item)), self.happened[0])
 
     def _more(self, line: OrderLine, planned: OrderLine | None) -> OrderLine:
         """What this review's order for the need lacks, now that it has been placed already: an order of its own, the usual way."""

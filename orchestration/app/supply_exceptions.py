@@ -23,7 +23,7 @@ from orchestration.intake.inbox import FILE
 
 
 @dataclass(frozen=True)
-class Concern:
+class SupplyException:
     """One thing that happened and is not over: since when it is known (UTC), in words, and whose demand or supply it moves."""
 
     occasion: str
@@ -33,7 +33,7 @@ class Concern:
     disruption: Disruption | None = None
 
 
-def concerns(home: Home, timeline: Timeline, lines: Iterable[Document], heard_at: Mapping[str, str]) -> list[Concern]:
+def supply_exceptions(home: Home, timeline: Timeline, lines: Iterable[Document], heard_at: Mapping[str, str]) -> list[SupplyException]:
     """Everything that happened and is not over: lines late, short or refused, and what the stream brought.
 
     heard_at: when the ledger last heard of a document from outside, by document id.
@@ -42,7 +42,7 @@ def concerns(home: Home, timeline: Timeline, lines: Iterable[Document], heard_at
     for line in lines:
         if why := trouble(line):
             occasion = hashlib.sha256(f"{line.document_id} {why}".encode()).hexdigest()[:12]
-            found.append(Concern(occasion, why, heard_at.get(line.document_id, ""), frozenset({line.item_id})))
+            found.append(SupplyException(occasion, why, heard_at.get(line.document_id, ""), frozenset({line.item_id})))
     return found + disruptions(home.inbox, timeline.local_day(timeline.now_at))
 
 
@@ -63,8 +63,8 @@ def trouble(line: Document) -> str | None:
     return f"{name} is late: due {line.due_on}, asked for {line.asked_on}" if line.due_on > line.asked_on else None
 
 
-def disruptions(inbox: Path, today: date) -> list[Concern]:
-    """What any stream has brought in the words of a disruption and is not over; one that cannot be read is a concern without a reach."""
+def disruptions(inbox: Path, today: date) -> list[SupplyException]:
+    """What any stream has brought in the words of a disruption and is not over; one that cannot be read is an exception without a reach."""
     if not (inbox / FILE).exists():
         return []
     with closing(sqlite3.connect(f"file:{inbox / FILE}?mode=ro", uri=True, timeout=30)) as connection:
@@ -83,21 +83,21 @@ def disruptions(inbox: Path, today: date) -> list[Concern]:
         try:
             event = read(said, name)
         except MessageError as error:
-            found.append(Concern(name, f"message {message_id} of {source} cannot be acted on: {error}", heard_at))
+            found.append(SupplyException(name, f"message {message_id} of {source} cannot be acted on: {error}", heard_at))
         else:
-            found += [Concern(name, event.reason, heard_at, disruption=event)] if event.ends_on >= today else []
+            found += [SupplyException(name, event.reason, heard_at, disruption=event)] if event.ends_on >= today else []
     return found
 
 
-def moves(concern: Concern, row: pl.DataFrame, item: str) -> bool:
+def moves(exception: SupplyException, row: pl.DataFrame, item: str) -> bool:
     """Whether it moves the demand or supply of this row, an item at a place."""
-    return item in concern.items if concern.disruption is None else bool(concern.disruption.rows(row).any())
+    return item in exception.items if exception.disruption is None else bool(exception.disruption.rows(row).any())
 
 
-def concerned(nodes: pl.DataFrame, happened: Sequence[Concern]) -> set[str]:
+def affected(nodes: pl.DataFrame, happened: Sequence[SupplyException]) -> set[str]:
     """The items that what happened concerns."""
-    items = {item for concern in happened for item in concern.items}
-    for concern in happened:
-        if concern.disruption is not None:
-            items |= set(nodes.filter(concern.disruption.rows(nodes))["item_id"])
+    items = {item for exception in happened for item in exception.items}
+    for exception in happened:
+        if exception.disruption is not None:
+            items |= set(nodes.filter(exception.disruption.rows(nodes))["item_id"])
     return items

@@ -110,7 +110,7 @@ def replan(world: WorldFolder, home: HomeFolder = Path(DEFAULT_HOME), as_json: A
     place = Home.open(home, contract.world)
     from orchestration.app import event_replan
 
-    done = event_replan.react(place, contract)
+    done = event_replan.replan(place, contract)
     if done is None:
         emit({"news": False}, "nothing has happened that was not answered", as_json=as_json)
         return

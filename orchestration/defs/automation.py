@@ -6,7 +6,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from orchestration import STATIONS, WRITER_TAG, intake
-from orchestration.app import procurement as procuring
+from orchestration.app import procurement
 from orchestration.app.event_replan import unanswered
 from orchestration.defs.procure import INBOX, INVOICES, OUTBOX, SEND
 from orchestration.defs.resources import Lakehouse
@@ -74,7 +74,7 @@ def deliveries(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
 )
 def supplier_messages(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """A run where a message waits; names and times are the run key, so the same mail asks once."""
-    with procuring.open_desk(lakehouse.open_home()) as desk:
+    with procurement.open_desk(lakehouse.open_home()) as desk:
         waiting = [f"{path}@{path.stat().st_mtime_ns}" for path in desk.ledger.waiting_mail(desk.partners)]
     if waiting:
         yield dg.RunRequest(run_key="|".join(waiting), asset_selection=[INBOX, INVOICES])
@@ -106,7 +106,7 @@ def goods_and_bills(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipRea
 )
 def orders_to_send(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """A run where something may leave: a requisition, an approved line, or a message whose next attempt is due."""
-    with procuring.open_desk(lakehouse.open_home()) as desk:
+    with procurement.open_desk(lakehouse.open_home()) as desk:
         due = desk.ledger.due()
     if due is None:
         yield dg.SkipReason("nothing is due, or the kill switch is on")
@@ -116,7 +116,7 @@ def orders_to_send(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReas
 
 @dg.sensor(
     name="happenings",
-    job_name="reaction",
+    job_name="event_replan",
     minimum_interval_seconds=10,
     description="Re-plans at once what a late answer, a short shipment, a closed place or a surge concerns; it sends nothing.",
 )

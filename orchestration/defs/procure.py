@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from orchestration.app import procurement as procuring
-from orchestration.app.event_replan import react
+from orchestration.app import procurement
+from orchestration.app.event_replan import replan as replan_events
 from orchestration.defs.resources import OWNERS, Lakehouse
 
 #: The steps of the procure job, in the order they run: hear first, so that nobody chases a supplier who has answered.
@@ -36,8 +36,8 @@ class Sending(dg.Config):
 )
 def poll(lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
     """Hear every partner out; a message that cannot be read is kept, rejected and owned by somebody."""
-    with procuring.open_desk(lakehouse.open_home()) as desk:
-        heard = procuring.poll(desk).values()
+    with procurement.open_desk(lakehouse.open_home()) as desk:
+        heard = procurement.poll(desk).values()
     counts = {status: sum(reception.status == status for reception in heard) for status in ("taken", "rejected", "repeated")}
     yield dg.MaterializeResult(asset_key=INBOX, metadata=counts | {"exceptions": sum(reception.exceptions for reception in heard)})
 
@@ -57,8 +57,8 @@ def poll(lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
 )
 def match(lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
     """Goods the company's systems report are booked against our orders, bills are matched, silent suppliers noticed."""
-    with procuring.open_desk(lakehouse.open_home()) as desk:
-        done = procuring.match(desk)
+    with procurement.open_desk(lakehouse.open_home()) as desk:
+        done = procurement.match(desk)
         measures = desk.ledger.measures()
     figures = {name: value for name, value in measures.items() if isinstance(value, (int, float))}
     yield dg.MaterializeResult(asset_key=INVOICES, metadata={"receipts": done.receipts, "chased": done.chased, **figures})
@@ -79,10 +79,10 @@ def match(lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
 )
 def send(context: dg.AssetExecutionContext, config: Sending, lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
     """Approve within the limits and send, where the run says so; the kill switch stops both, also in the middle."""
-    with procuring.open_desk(lakehouse.open_home()) as desk:
+    with procurement.open_desk(lakehouse.open_home()) as desk:
         figures: dict[str, int | bool] = {"is_sending": config.send}
         if config.send:
-            approved, sent = procuring.approve_and_send(desk)
+            approved, sent = procurement.approve_and_send(desk)
             for reason in (*sent.altered, *sent.unwritable):
                 context.log.warning(reason)
             figures |= {
@@ -90,7 +90,7 @@ def send(context: dg.AssetExecutionContext, config: Sending, lakehouse: Lakehous
                 "waiting": sent.waiting, "dead": sent.dead, "unwritable": len(sent.unwritable),
                 "altered": len(sent.altered), "is_stopped": sent.is_stopped,
             }  # fmt: skip
-        figures["dry_run_files"] = len(procuring.dry_run(desk))
+        figures["dry_run_files"] = len(procurement.dry_run(desk))
     yield dg.MaterializeResult(asset_key=OUTBOX, metadata=figures)
 
 
@@ -109,15 +109,15 @@ def send(context: dg.AssetExecutionContext, config: Sending, lakehouse: Lakehous
 )
 def dry_run(lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
     """The line ends with orders anybody can read; sending them is another, explicit step."""
-    with procuring.open_desk(lakehouse.open_home()) as desk:
-        files = procuring.dry_run(desk)
+    with procurement.open_desk(lakehouse.open_home()) as desk:
+        files = procurement.dry_run(desk)
     yield dg.MaterializeResult(asset_key=["published", "dry_run"], metadata={"dry_run_files": len(files)})
 
 
 @dg.op
 def replan(context: dg.OpExecutionContext, lakehouse: Lakehouse) -> None:
     """Weigh what happened since the last look and propose what should change; only the ledger is written."""
-    done = react(lakehouse.open_home(), lakehouse.open_world())
+    done = replan_events(lakehouse.open_home(), lakehouse.open_world())
     if done is None:
         context.log.info("nothing has happened that was not answered")
     else:
@@ -128,5 +128,5 @@ def replan(context: dg.OpExecutionContext, lakehouse: Lakehouse) -> None:
 
 
 @dg.job(description="Re-plan at once what an event concerns: a late answer, a short shipment, a closed place, a surge.")
-def reaction() -> None:
+def event_replan() -> None:
     replan()

@@ -19,11 +19,11 @@ from models.forecasting.inputs import locate
 from models.replenishment.base_policy import Unmet
 from models.replenishment.constraints import Constraint, less_stock, unkeepable
 from models.replenishment.decision import Terms
-from models.replenishment.lead_times import believed
+from models.replenishment.lead_times import expected
 from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.opening import Opening, assumed_opening
 from models.replenishment.situations import sources_of
-from models.replenishment.ways import Logistics, Rise
+from models.replenishment.supply_options import Logistics, PriceIncrease
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 
 #: Sampled futures of every item and location, of demand and of lead times alike.
@@ -270,7 +270,7 @@ def read_lead_times(con: duckdb.DuckDBPyConnection, timeline: Timeline, day: dat
 def expected_lead_times(nodes: pl.DataFrame, past: pl.DataFrame, timeline: Timeline) -> Integers | None:
     """(N, S) sampled lead times from the orders known so far; None, that is the promise, where none was ever placed."""
     days = DAYS_A_PERIOD[timeline.grain]
-    return believed(nodes, past, days, SAMPLES, seed=0) if len(past) else None
+    return expected(nodes, past, days, SAMPLES, seed=0) if len(past) else None
 
 
 def read_limits(con: duckdb.DuckDBPyConnection) -> list[Constraint]:
@@ -328,8 +328,8 @@ def read_logistics(con: duckdb.DuckDBPyConnection, timeline: Timeline) -> Logist
     following = timeline.shift(timeline.origin, timeline.review)
     announced = con.execute(RISES, {"now": timeline.now_at}).fetchall()
     dated = [(key, cost, timeline.local_day(at)) for *key, cost, at in announced]
-    rises = {(item, supplier): Rise(cost, day) for (item, supplier), cost, day in dated if day <= following}
-    return Logistics.of(lanes, terms, DAYS_A_PERIOD[timeline.grain], dict(duty), rises)
+    price_increases = {(item, supplier): PriceIncrease(cost, day) for (item, supplier), cost, day in dated if day <= following}
+    return Logistics.of(lanes, terms, DAYS_A_PERIOD[timeline.grain], dict(duty), price_increases)
 
 
 def read_terms(con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: Timeline) -> tuple[Terms, Floats]:

@@ -65,7 +65,7 @@ class Ledger:
         with self.store.writing(now) as unit:
             return proposals.propose(unit, lines, run_id, by, scope, review_period)
 
-    def react(
+    def replan(
         self,
         lines: Sequence[OrderLine],
         run_id: str,
@@ -81,8 +81,8 @@ class Ledger:
             event = unit.add(unit.open(REACTIONS), "reacted", by, said)
             return report, datetime.fromisoformat(event.recorded_at)
 
-    def last_reaction(self) -> dict[str, Any]:
-        """What the last reaction answered, empty before the first."""
+    def last_replan(self) -> dict[str, Any]:
+        """What the last event replan answered, empty before the first."""
         with self.store.engine.connect() as connection:
             said = desk.last(connection, REACTIONS)
         return json.loads(said["payload"]) if said else {}

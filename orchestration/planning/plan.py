@@ -20,7 +20,7 @@ from orchestration.expectations import completeness, incomplete
 from orchestration.facts import decisions
 from orchestration.facts.planning_inputs import PlanningInputs, read_planning_inputs
 from orchestration.home import Home
-from orchestration.planning import overrides as overriding
+from orchestration.planning import overrides
 from orchestration.planning.demand import Demand
 from orchestration.planning.rehearsal import deciding
 from orchestration.planning.replay import paths_of
@@ -58,7 +58,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         paths_of(forecast, inputs.rows, seed=0),
         forecast.period_starts,
         deciding(home, demand, policy),
-        overriding.in_force(home, timeline.now_at, timeline.origin),
+        overrides.in_force(home, timeline.now_at, timeline.origin),
     )
     assumed = [ASSUMED_STOCK] if inputs.is_stock_assumed else []
     exceptions = pl.concat([made.exceptions, incomplete(known), *assumed])

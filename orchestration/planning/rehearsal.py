@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 import polars as pl
 
 from models.domain import SERIES
-from models.replenishment.lead_times import experienced
+from models.replenishment.lead_times import realized
 from models.replenishment.policies import DEFAULT, POLICIES, RegisteredPolicy, configured
 from models.twin.scorecard import paired_difference
 from orchestration.facts import decisions
@@ -123,7 +123,7 @@ def replay_world(
         policies=policies,
         incumbent=incumbent,
         lead_time_paths=expected_lead_times(nodes, known, demand.timeline),
-        lead_times=experienced(nodes, revealed, days, days_a_period) if len(revealed) else None,
+        lead_times=realized(nodes, revealed, days, days_a_period) if len(revealed) else None,
         terms=terms,
         service_level=service_level,
         settings=settings,

@@ -24,7 +24,7 @@ from orchestration.home import Home
 from orchestration.landing import World
 from orchestration.landing.contract import privacy
 from orchestration.landing.load.store import Archive, read_receipts
-from orchestration.planning import overrides as overriding
+from orchestration.planning import overrides
 from orchestration.planning.demand import open_demand
 from orchestration.planning.plan import plan_orders
 from orchestration.planning.registry import current_model
@@ -144,7 +144,7 @@ def _rebuilt(home: Home, world: Path, run: Run) -> Iterator[Home]:
     with tempfile.TemporaryDirectory(prefix="stockhouse-recompute-") as scratch:
         place = Home.found(Path(scratch), contract.world)
         link_archive(home.archive, place.archive, run.deliveries)
-        for name in (overriding.FILE, privacy.FILE):
+        for name in (overrides.FILE, privacy.FILE):
             if (home.state / name).exists():
                 shutil.copy(home.state / name, place.state / name)
         local = run.as_of.replace(tzinfo=UTC).astimezone(ZoneInfo(contract.timezone))

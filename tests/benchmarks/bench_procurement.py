@@ -102,7 +102,7 @@ def sample_home(home: Path) -> Path:
 
 def event_to_proposal(home: Path, said: dict[str, object]) -> tuple[float, int, int]:
     """Seconds from receiving an event to its new proposal in the ledger, the items it concerns, and the faster ways it found."""
-    from orchestration.app.event_replan import react
+    from orchestration.app.event_replan import replan
     from orchestration.home import Home
     from orchestration.intake.inbox import Inbox, Message
     from orchestration.landing import World
@@ -111,7 +111,7 @@ def event_to_proposal(home: Path, said: dict[str, object]) -> tuple[float, int, 
         place = Home(Path(shutil.copytree(home, Path(folder) / "home", symlinks=True)))
         with Inbox(place.inbox) as inbox:
             inbox.add("events", [Message("1", json.dumps({"starts_on": "2011-12-01", "ends_on": "2011-12-20", **said}).encode())])
-        done = react(place, World.load(ROOT / "sample_data"))
+        done = replan(place, World.load(ROOT / "sample_data"))
     assert done is not None
     assert done.seconds is not None
     return done.seconds, done.items, len(done.rescues)

@@ -26,7 +26,7 @@ import yaml
 
 from models.procurement import x12
 from models.procurement.approval import Limits
-from orchestration.app import procurement as procuring
+from orchestration.app import procurement
 from orchestration.facts import snapshots
 from orchestration.home import Home
 from orchestration.ledger import Ledger
@@ -98,7 +98,7 @@ class Counterparty:
     arriving: list[dict[str, Any]] = field(default_factory=list)
     control: int = 0
 
-    def answer(self, desk: procuring.Desk) -> int:
+    def answer(self, desk: procurement.Desk) -> int:
         """Read new orders, promise what was asked, ship and bill it; how many orders there were."""
         new = 0
         for name, partner in desk.partners.items():
@@ -119,7 +119,7 @@ class Counterparty:
                     self.deliver(order, name, place, lines, days, desk, partner)
         return new
 
-    def deliver(self, order: str, name: str, place: str, lines: list[Any], days: list[str], desk: procuring.Desk, partner: Any) -> None:
+    def deliver(self, order: str, name: str, place: str, lines: list[Any], days: list[str], desk: procurement.Desk, partner: Any) -> None:
         today = f"{desk.now:%Y%m%d}"
         ack: list[list[str]] = [["BAK", "00", "AD", order, today]]
         notice = [["BSN", "00", f"SHIP-{order}", today, "0900"], ["HL", "1", "", "S"], ["HL", "2", "1", "O"], ["PRF", order]]
@@ -219,13 +219,13 @@ def play(suppliers: set[str], weeks: int, folder: Path) -> list[dict[str, Any]]:
         arrived = robots.goods_until(datetime.combine(on + timedelta(days=1), datetime.min.time()))
         report = run_line(data, place, on)
         home = Home.open(place)
-        with procuring.open_desk(home) as desk:
+        with procurement.open_desk(home) as desk:
             if week == 0:  # the desk knows that this supplier will be late, and lets the robot order all the same
                 desk.ledger.set_limits(Limits(worst_risk=1.0, usual_factor=1e6, auto_amount=1e6), "dan", desk.now)
-            heard, matched = procuring.poll(desk), procuring.match(desk)
-            approved, sent = procuring.approve_and_send(desk)
+            heard, matched = procurement.poll(desk), procurement.match(desk)
+            approved, sent = procurement.approve_and_send(desk)
             robots.answer(desk)
-            procuring.poll(desk)
+            procurement.poll(desk)
             measures = desk.ledger.measures()
         row = {
             "week": week + 1, "on": on, "seconds": time.perf_counter() - started, "arrived": arrived, "proposed": report["new_orders"],

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from models.procurement import x12
-from orchestration.app import procurement as procuring
+from orchestration.app import procurement
 from orchestration.defs.land import land_ledger
 from orchestration.facts import snapshots
 from orchestration.home import Home
@@ -57,9 +57,9 @@ def test_orders_and_late_receipts_land_and_become_stock_lead_times_and_the_suppl
     warehouse(home, MONDAY)
     week = {"review_period": date(2024, 1, 8), "due_on": date(2024, 1, 15)}
     plan = [line("mug", 10, **week), line("mug", 4, kind="transfer", location_id="UK", from_id="DC", **week)]
-    with procuring.open_desk(home) as desk:
+    with procurement.open_desk(home) as desk:
         desk.ledger.propose(plan, "run 1", desk.now)
-        assert procuring.approve_and_send(desk)[1].sent == 2
+        assert procurement.approve_and_send(desk)[1].sent == 2
         bought, moved = sorted(desk.ledger.lines(), key=lambda d: d.kind)
         partner = desk.partners["S1"]
         said = [
@@ -76,7 +76,7 @@ def test_orders_and_late_receipts_land_and_become_stock_lead_times_and_the_suppl
         desk.ledger.record_receipts(late, "warehouse", LATER)
         desk.ledger.propose([line("mug", 5, review_period=date(2024, 2, 5), due_on=date(2024, 2, 12))], "run 2", LATER)
         (again,) = [d for d in desk.ledger.lines() if d.stage == "requisition"]
-        assert procuring.evidence(desk)[again.document_id].supplier_risk > 0.5  # it was late, so a person decides
+        assert procurement.evidence(desk)[again.document_id].supplier_risk > 0.5  # it was late, so a person decides
         desk.ledger.approve([again.document_id], "ann", LATER)
         (coming,) = [d for d in desk.ledger.lines() if d.open_quantity]
     warehouse(home, LATER)
@@ -96,6 +96,6 @@ def test_orders_and_late_receipts_land_and_become_stock_lead_times_and_the_suppl
     ]
 
     snapshots.publish(home.warehouse, home.published, "run 3", LATER)
-    with procuring.open_desk(home) as desk:
-        assert procuring.match(desk).receipts == 0  # its own receipts came back to it, and it knows them
+    with procurement.open_desk(home) as desk:
+        assert procurement.match(desk).receipts == 0  # its own receipts came back to it, and it knows them
         assert desk.ledger.audit() == []

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from models.domain import OrderLine
 from models.procurement import x12
-from orchestration.app import procurement as procuring
+from orchestration.app import procurement
 from orchestration.cli import app as shell
 from orchestration.facts import snapshots
 from orchestration.home import Home
@@ -60,8 +60,8 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture
-def desk(home: Home) -> Iterator[procuring.Desk]:
-    with procuring.open_desk(home) as opened:
+def desk(home: Home) -> Iterator[procurement.Desk]:
+    with procurement.open_desk(home) as opened:
         yield opened
 
 
@@ -70,20 +70,20 @@ def out(home: Home, partner: str = "S1", kind: str = "out") -> list[Path]:
 
 
 def test_a_batch_that_holds_the_warehouse_does_not_hold_the_desk(home: Home, line: Callable[..., OrderLine]) -> None:
-    with duckdb.connect(str(home.warehouse)), procuring.open_desk(home) as desk:
+    with duckdb.connect(str(home.warehouse)), procurement.open_desk(home) as desk:
         desk.ledger.propose([line("mug")], "run 1", desk.now)
-        assert (desk.now, procuring.approve_and_send(desk)[1].sent) == (NOW, 1)
+        assert (desk.now, procurement.approve_and_send(desk)[1].sent) == (NOW, 1)
 
 
-def test_the_desk_s_now_never_lies_before_what_it_recorded(desk: procuring.Desk, line: Callable[..., OrderLine]) -> None:
+def test_the_desk_s_now_never_lies_before_what_it_recorded(desk: procurement.Desk, line: Callable[..., OrderLine]) -> None:
     later = datetime(2026, 1, 9)
     desk.ledger.propose([line("mug")], "run 2", later)
-    with procuring.open_desk(desk.home) as again:
+    with procurement.open_desk(desk.home) as again:
         assert again.now == later
 
 
 def test_goods_that_the_company_s_systems_report_are_booked_once_and_do_not_land_again(
-    desk: procuring.Desk, line: Callable[..., OrderLine]
+    desk: procurement.Desk, line: Callable[..., OrderLine]
 ) -> None:
     plan = [line("mug", 10), line("mug", 6, kind="transfer", location_id="UK", from_id="DC")]
     desk.ledger.propose(plan, "run 1", NOW)
@@ -94,40 +94,40 @@ def test_goods_that_the_company_s_systems_report_are_booked_once_and_do_not_land
         ((bought.order_id, "1", "mug", 4, datetime(2026, 1, 4)), ("OTHER", "1", "mug", 9, datetime(2026, 1, 4))),
         ((f"{moved.order_id}/{moved.line_id}", datetime(2026, 1, 4)),),
     )
-    assert procuring.match(desk).receipts == 2
-    assert procuring.match(desk).receipts == 0
+    assert procurement.match(desk).receipts == 2
+    assert procurement.match(desk).receipts == 0
     bought, moved = sorted(desk.ledger.lines(), key=lambda d: d.kind)
     assert (bought.received, bought.stage, moved.stage) == (4, "partially_received", "closed")
     assert desk.ledger.canonical_rows()["receipts"].is_empty()
     publish(desk.home, ((bought.order_id, "1", "mug", 10, datetime(2026, 1, 6)),))
-    assert procuring.match(desk).receipts == 1
+    assert procurement.match(desk).receipts == 1
     assert sorted(d.received for d in desk.ledger.lines()) == [6, 10]
     assert desk.ledger.audit() == []
 
 
-def test_a_supplier_known_to_fail_is_no_case_for_the_robot(desk: procuring.Desk, line: Callable[..., OrderLine]) -> None:
+def test_a_supplier_known_to_fail_is_no_case_for_the_robot(desk: procurement.Desk, line: Callable[..., OrderLine]) -> None:
     desk.ledger.propose([line("mug"), line("cup", from_id="S9")], "run 1", NOW)
-    approved, sent = procuring.approve_and_send(desk)
+    approved, sent = procurement.approve_and_send(desk)
     ((_, reasons),) = approved.waiting.values()
     assert (len(approved.approved), sent.sent, sent.unaddressed) == (1, 1, ())
     assert "the supplier fails with probability 95%" in reasons
 
 
-def test_the_switch_holds_approvals_and_messages(desk: procuring.Desk, line: Callable[..., OrderLine]) -> None:
+def test_the_switch_holds_approvals_and_messages(desk: procurement.Desk, line: Callable[..., OrderLine]) -> None:
     desk.ledger.propose([line("mug")], "run 1", NOW)
     assert desk.ledger.due() is not None
     desk.ledger.stop("ann", NOW, "a strange plan")
     assert desk.ledger.due() is None
-    assert procuring.approve_and_send(desk)[1].is_stopped
+    assert procurement.approve_and_send(desk)[1].is_stopped
     assert {d.stage for d in desk.ledger.lines()} == {"requisition"}
     desk.ledger.resume("ann", NOW, "all is well")
-    assert procuring.approve_and_send(desk)[1].sent == 1
+    assert procurement.approve_and_send(desk)[1].sent == 1
     assert desk.ledger.due() is None
 
 
-def test_an_order_that_x12_cannot_say_leaves_the_reason_in_the_dry_run(desk: procuring.Desk, line: Callable[..., OrderLine]) -> None:
+def test_an_order_that_x12_cannot_say_leaves_the_reason_in_the_dry_run(desk: procurement.Desk, line: Callable[..., OrderLine]) -> None:
     desk.ledger.propose([line("mug"), line("cup", 12_345_678.123456789, from_id="S2")], "run 1", NOW)
-    names = sorted(path.name for path in procuring.dry_run(desk))
+    names = sorted(path.name for path in procurement.dry_run(desk))
     assert names == ["S1-DC.edi", "S2-DC.unwritable.txt"]
     assert "15 digits" in out(desk.home, "S2", "dry_run")[0].read_text()
 

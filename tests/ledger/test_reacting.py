@@ -19,8 +19,8 @@ from models.domain import QUANTILES, OrderLine
 from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.procurement import x12
 from models.procurement.documents import Document
-from orchestration.app import procurement as procuring
-from orchestration.app.event_replan import Reaction, react, unanswered
+from orchestration.app import procurement
+from orchestration.app.event_replan import Replanned, replan, unanswered
 from orchestration.facts import snapshots
 from orchestration.facts.kept_forecasts import keep_forecast
 from orchestration.home import Home
@@ -152,23 +152,23 @@ def happen(home: Home, name: str = "1", **said: Any) -> None:
 
 
 def lines(home: Home) -> list[Document]:
-    with procuring.open_desk(home) as desk:
+    with procurement.open_desk(home) as desk:
         assert desk.ledger.audit() == []
         return desk.ledger.lines()
 
 
-def answered(home: Home, world: World) -> Reaction:
+def answered(home: Home, world: World) -> Replanned:
     assert unanswered(home, world) is not None
-    done = react(home, world)
+    done = replan(home, world)
     assert done is not None
     assert unanswered(home, world) is None
-    assert react(home, world) is None
+    assert replan(home, world) is None
     return done
 
 
 def test_where_nothing_happened_nothing_is_done(home, world):
     assert unanswered(home, world) is None
-    assert react(home, world) is None
+    assert replan(home, world) is None
     assert lines(home) == []
 
 
@@ -210,10 +210,10 @@ def test_a_closed_centre_is_passed_by_where_that_is_worth_its_money(home, world)
 
 def ordered(home: Home, line: Callable[..., OrderLine], quantity: float = 600) -> Document:
     """One line of mugs, ordered and sent, that the shops will live on."""
-    with procuring.open_desk(home) as desk:
+    with procurement.open_desk(home) as desk:
         said = {"quantity": quantity, "review_period": FIRST, "due_on": date(2026, 1, 15)}
         desk.ledger.propose([line("mug", **said)], "run 1", NOW)
-        assert procuring.approve_and_send(desk)[1].sent == 1
+        assert procurement.approve_and_send(desk)[1].sent == 1
         (document,) = desk.ledger.lines()
     return document
 
@@ -224,7 +224,7 @@ def answer(home: Home, order: Document, code: str, units: float, day: str) -> No
         ["PO1", order.line_id, x12.number(order.quantity), "EA", "2.5", "", "VP", "mug"],
         ["ACK", code, x12.number(units), "EA", "067", day],
     ]
-    with procuring.open_desk(home) as desk:
+    with procurement.open_desk(home) as desk:
         partner = desk.partners["S1"]
         body = x12.write("855", "PR", said, partner.their, partner.ours, 1, NOW).encode()
         assert desk.ledger.receive(body, partner, NOW).status == "taken"
@@ -245,8 +245,8 @@ def test_a_late_answer_buys_faster_only_what_is_worth_it_and_never_the_same_need
     assert (more.from_id, more.due_on, more.reason.endswith("units more than were ordered.")) == ("S1", "2026-01-15", True)
     assert (faster.from_id, faster.due_on) == ("S1", "2026-01-09")  # by air: four days instead of ten
     assert "by Air from S1: costs" in faster.reason
-    with procuring.open_desk(home) as desk:
-        procuring.approve_and_send(desk)
+    with procurement.open_desk(home) as desk:
+        procurement.approve_and_send(desk)
         happen(home, kind="demand_factor", scope={"item_id": "cup"}, factor=1.1)
         answered(home, world)
         keys = [d.intent_key for d in desk.ledger.lines() if d.item_id == "mug" and d.kind == "purchase"]

@@ -19,15 +19,15 @@ from models.replenishment.plan import plan
 from models.replenishment.policies import POLICIES
 from models.replenishment.projection import project, rows_of
 from models.replenishment.situations import situation_of
-from models.replenishment.ways import Logistics, Rise, Way
+from models.replenishment.supply_options import Logistics, PriceIncrease, SupplyOption
 
 STARTS = [date(2024, 1, 1) + timedelta(days=k) for k in range(16)]
 PARTS = ("price", "freight", "fuel", "duty", "holding_in_transit")
 
 
-def way(name: str, periods: int, cost: float, *, moq: float = 0.0, saves: float = 0.0) -> Way:
+def way(name: str, periods: int, cost: float, *, moq: float = 0.0, saves: float = 0.0) -> SupplyOption:
     landed = landed_cost(cost, weight_kg=0.0, freight_per_kg=0.0, fuel_share=0.0)
-    return Way(name, "purchase", "S", periods, cost, landed, moq, 1.0, saves=saves)
+    return SupplyOption(name, "purchase", "S", periods, cost, landed, moq, 1.0, saves=saves)
 
 
 def short_of_stock(shortage: float) -> Situation:
@@ -171,7 +171,7 @@ def test_no_way_gives_away_what_its_giver_needs(seed: int) -> None:
 def test_the_ways_of_a_centre_and_what_they_cost_by_hand() -> None:
     rows, paths = company(1)
     empty = rows.with_columns(on_hand=pl.lit(0.0))
-    table, _ = listed_for(empty, paths, duty_share={"S2": 0.1}, rises={("item-0", "S1"): Rise(4.0, date(2024, 1, 5))})
+    table, _ = listed_for(empty, paths, duty_share={"S2": 0.1}, price_increases={("item-0", "S1"): PriceIncrease(4.0, date(2024, 1, 5))})
     ways = {row["way"]: row for row in table.filter(item_id="item-0", location_id="DC").iter_rows(named=True)}
     assert set(ways) == {"normal order", "by air from S1", "from S2 instead", "buy ahead of the price of 2024-01-05"}
     # 0.5 kg by lorry at 0.20 a kg; fuel is a fifth dearer and half the rate follows it; six days on the way at 0.02.

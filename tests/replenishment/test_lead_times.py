@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.replenishment.lead_times import LeadTimes, believed, experienced, mix, sample_periods, survival
+from models.replenishment.lead_times import LeadTimes, expected, mix, realized, sample_periods, survival
 
 ages = st.lists(st.tuples(st.integers(0, 60), st.booleans()), min_size=1, max_size=40)
 
@@ -77,20 +77,20 @@ def orders(*lines: tuple[str, float, float, bool, int]) -> pl.DataFrame:
 
 def test_a_supplier_s_own_record_counts_for_the_promise_it_was_made_on_and_others_borrow() -> None:
     past = orders(*[("S1", 10.0, 15.0, False, 1 + i % 28) for i in range(90)])
-    found = believed(NEXT, past, 1.0, 200, seed=0)
+    found = expected(NEXT, past, 1.0, 200, seed=0)
     assert found.shape == (3, 200)
     assert set(found[0]) == {15}  # own record and everybody's lateness agree
     assert set(found[1]) == {45} and set(found[2]) == {30}  # no order on that promise: half as long again, as for everybody
-    assert believed(NEXT, past.clear(), 7.0, 5, seed=0).tolist() == [[2] * 5, [5] * 5, [3] * 5]
+    assert expected(NEXT, past.clear(), 7.0, 5, seed=0).tolist() == [[2] * 5, [5] * 5, [3] * 5]
 
 
 def test_an_order_still_open_makes_the_next_one_look_no_faster() -> None:
     done = [("S1", 10.0, float(9 + i % 4), False, 1 + i) for i in range(20)]
-    blind, seeing = (believed(NEXT, orders(*done, *late), 1.0, 200, seed=0) for late in ([], [("S1", 10.0, 28.0, True, 1)] * 5))
+    blind, seeing = (expected(NEXT, orders(*done, *late), 1.0, 200, seed=0) for late in ([], [("S1", 10.0, 28.0, True, 1)] * 5))
     assert seeing[0].mean() > blind[0].mean() and seeing[0].max() >= 28
 
 
 def test_history_s_lead_times_are_those_of_the_nearest_order_that_came() -> None:
     past = orders(("S1", 10.0, 9.0, False, 2), ("S1", 10.0, 12.0, False, 20), ("S1", 10.0, 40.0, True, 9))
-    found = experienced(NEXT, past, [date(2024, 1, 1), date(2024, 1, 10), date(2024, 1, 12), date(2024, 1, 31)], 1.0)
+    found = realized(NEXT, past, [date(2024, 1, 1), date(2024, 1, 10), date(2024, 1, 12), date(2024, 1, 31)], 1.0)
     assert found.tolist() == [[9, 9, 12, 12], [30] * 4, [20] * 4]

@@ -16,7 +16,7 @@ from models.replenishment.constraints import Constraint
 from models.replenishment.plan import Override, Plan, plan
 from models.replenishment.policies import POLICIES
 from models.replenishment.supplier_choice import Buyer
-from models.replenishment.ways import Logistics
+from models.replenishment.supply_options import Logistics
 from orchestration.planning.plan import lines_of, order_frames
 
 NOW = datetime(2024, 1, 1)

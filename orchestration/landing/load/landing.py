@@ -28,7 +28,7 @@ from orchestration.landing.load.now import read_clock
 from orchestration.landing.load.records import load_records, replay_records
 from orchestration.landing.load.report import LandReport
 from orchestration.landing.load.settings import write_world
-from orchestration.landing.load.sightings import create_sightings
+from orchestration.landing.load.state_history import create_state_history
 from orchestration.landing.load.store import Archive, Receipt, apply_discards, create_tables
 from orchestration.landing.readers.files import Drop, discover
 from orchestration.landing.readers.sourcing import Delivery
@@ -90,7 +90,7 @@ def reland(
         cur.execute("BEGIN")
         for table in (*CANONICAL, "manifest", "quarantine"):
             cur.execute(f"DELETE FROM raw.{quote(table)}")
-        cur.execute("DELETE FROM landing.sightings")
+        cur.execute("DELETE FROM landing.state_history")
         cur.execute("COMMIT")
         _replay(cur, world, store, store.receipts(), report, progress)
         apply_discards(cur, archive)
@@ -130,7 +130,7 @@ def session(con: duckdb.DuckDBPyConnection, world: World, archive: Path) -> Iter
         cur.execute("SET disabled_optimizers='common_subexpressions'")  # it hoists casts out of TRY(), and one bad cell kills the query
         cur.execute(f"SET TimeZone='{world.timezone}'")
         create_tables(cur)
-        create_sightings(cur)
+        create_state_history(cur)
         if any(world.names_customers(source_id) for source_id in world.sources):
             PrivacyKey.of(archive.parent).unlock(cur)  # beside the archive: state/privacy.key
         yield cur, store
@@ -236,7 +236,7 @@ def _reland_source(cur: duckdb.DuckDBPyConnection, world: World, store: Archive,
     cur.execute("BEGIN")
     for table in (*CANONICAL, "manifest", "quarantine"):
         cur.execute(f"DELETE FROM raw.{quote(table)} WHERE source_id = ?", [source_id])
-    cur.execute("DELETE FROM landing.sightings WHERE source_id = ?", [source_id])
+    cur.execute("DELETE FROM landing.state_history WHERE source_id = ?", [source_id])
     cur.execute("INSERT INTO raw.manifest (source_id, contract) VALUES (?, '')", [source_id])  # killed before the end, it is done again
     cur.execute("COMMIT")
     _replay(cur, world, store, receipts, LandReport(), None)

@@ -12,7 +12,7 @@ from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.canonical import CANONICAL, LINEAGE
 from orchestration.landing.contract.world import World
 from orchestration.landing.load.rule_sql import CompiledRule, CompiledSource, row_text
-from orchestration.landing.load.sightings import note_sightings, rewrite_state
+from orchestration.landing.load.state_history import note_state_history, rewrite_state
 from orchestration.landing.readers.sourcing import Delivery, SourceRows
 
 KEY_TWICE = "the same key twice in one delivery, with different content"
@@ -176,7 +176,7 @@ class Loader:
             delivery.counts["rows_quarantined"] += rows
         for delivery, rows in self._each("SELECT _d, count(*) FROM staged WHERE problem IS NULL GROUP BY _d"):
             delivery.counts["rows_repeated"] += rows
-        if rule.can_return and note_sightings(self.con, self.source_id, rule.table, _joined("s.part")):
+        if rule.can_return and note_state_history(self.con, self.source_id, rule.table, _joined("s.part")):
             rewrite_state(self.con, self.source_id, rule.table)
             fresh = f"raw.{quote(rule.table)} t JOIN batch USING (delivery) WHERE {self._mine(rule)}"
         else:

@@ -25,7 +25,7 @@ EVERY_SUPPLIER = "all"
 
 
 @dataclass(frozen=True)
-class Way:
+class SupplyOption:
     """One way to get goods to a row: from whom, as which kind of order, in how many periods, at what cost a unit.
 
     unit_cost: what the order says; landed: with all it takes to bring it. most: units there are of it. saves: money every unit
@@ -55,7 +55,7 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Rise:
+class PriceIncrease:
     """A dearer price a supplier has announced for an item, and the first day it is charged."""
 
     unit_cost: float
@@ -66,7 +66,7 @@ class Rise:
 class Logistics:
     """How goods can travel and be bought, as the newest data has it.
 
-    lanes: by (from, to), the one in use first. terms: by item, one a supplier. rises: by (item, supplier), announced for orders of
+    lanes: by (from, to), the one in use first. terms: by item, one a supplier. price_increases: by (item, supplier), announced for
     the next review. duty_share: by supplier or EVERY_SUPPLIER, of price and freight. days_a_period: to count lead times.
     """
 
@@ -74,7 +74,7 @@ class Logistics:
     terms: Mapping[str, Sequence[Record]]
     days_a_period: float
     duty_share: Mapping[str, float] = field(default_factory=dict)
-    rises: Mapping[tuple[str, str], Rise] = field(default_factory=dict)
+    price_increases: Mapping[tuple[str, str], PriceIncrease] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -83,7 +83,7 @@ class Logistics:
         terms: pl.DataFrame,
         days_a_period: float,
         duty_share: Mapping[str, float] | None = None,
-        rises: Mapping[tuple[str, str], Rise] | None = None,
+        price_increases: Mapping[tuple[str, str], PriceIncrease] | None = None,
     ) -> Logistics:
         """From the current rows of dim_lanes and dim_supplier_terms."""
         quoted = lanes.sort(pl.col("item_id").is_null(), "freight_per_kg", "transit_days", nulls_last=True, maintain_order=True)
@@ -91,7 +91,7 @@ class Logistics:
         offered = offered.unique(["item_id", "supplier_id"], keep="first", maintain_order=True)
         return cls(
             _grouped(quoted, "from_id", "to_id"), {item: found for (item,), found in _grouped(offered, "item_id").items()}, days_a_period,
-            duty_share or {}, rises or {},
+            duty_share or {}, price_increases or {},
         )  # fmt: skip
 
     def between(self, from_id: str, to_id: str, item: str) -> list[Record]:
@@ -101,7 +101,7 @@ class Logistics:
     def offers(self, item: str, supplier: str, place: str) -> bool:
         """Whether an item can be bought otherwise: by another lane, from another supplier, or before its price rises."""
         others = (terms["supplier_id"] != supplier for terms in self.terms.get(item, ()))
-        return (item, supplier) in self.rises or any(others) or len(self.between(supplier, place, item)) > 1
+        return (item, supplier) in self.price_increases or any(others) or len(self.between(supplier, place, item)) > 1
 
     def leg(self, row: Record, to_id: str, price: float, lane: Record | None = None, duty_share: float = 0.0) -> LandedCost:
         """One lane's landed cost of a unit, from the place a row gets its goods from: by its usual lane, or by another one.
@@ -131,7 +131,7 @@ class Logistics:
 
 
 @dataclass(frozen=True)
-class Network:
+class SupplyOptions:
     """The rows of some items with all the places of each, and how goods can get from one to the other.
 
     rows: columns of dim_item_locations, each with the price its normal order is paid at, and where a place is closed
@@ -145,36 +145,36 @@ class Network:
     logistics: Logistics
 
     @classmethod
-    def of(cls, rows: pl.DataFrame, surplus: Floats, logistics: Logistics) -> Network:
+    def of(cls, rows: pl.DataFrame, surplus: Floats, logistics: Logistics) -> SupplyOptions:
         records = rows.to_dicts()
         siblings: dict[tuple[str, str], list[int]] = {}
         for i, row in enumerate(records):
             siblings.setdefault((row["item_id"], row["from_id"]), []).append(i)
         return cls(records, {(row["item_id"], row["location_id"]): i for i, row in enumerate(records)}, siblings, surplus, logistics)
 
-    def normal(self, i: int) -> Way:
+    def normal(self, i: int) -> SupplyOption:
         """The row's usual way."""
         row = self.rows[i]
         duty = self.logistics.duty(row["from_id"]) if row["kind"] == "purchase" else 0.0
         landed = self.logistics.leg(row, row["location_id"], row["unit_cost"], duty_share=duty)
-        return Way(
+        return SupplyOption(
             "normal order", row["kind"], row["from_id"], row["lead_time_periods"], row["unit_cost"], landed, row["moq"] or 0.0,
             row["order_multiple"] or 1.0,
         )  # fmt: skip
 
-    def others(self, i: int) -> Iterator[Way]:
+    def others(self, i: int) -> Iterator[SupplyOption]:
         """Every way that is not the row's usual one: another place's surplus, straight from the supplier, a faster lane, another
         supplier, the same order before its price rises."""
         yield from self._transfers(i) if self.rows[i]["kind"] == "transfer" else self._purchases(i)
 
-    def _transfers(self, i: int) -> Iterator[Way]:
+    def _transfers(self, i: int) -> Iterator[SupplyOption]:
         row, here = self.rows[i], self.normal(i)
         for j in self.siblings[row["item_id"], row["from_id"]]:
             other, most = self.rows[j], float(self.surplus[j])
             if j != i and other["kind"] == "transfer" and most >= here.multiple:
                 days, place = (row["lead_time_days"] or 0) + (other["lead_time_days"] or 0), other["location_id"]
                 landed = here.landed + self.logistics.leg(other, place, 0.0)
-                yield Way(
+                yield SupplyOption(
                     f"from {place}'s surplus", "transfer", place, self.logistics.periods(days), row["unit_cost"], landed, 0.0,
                     here.multiple, most,
                 )  # fmt: skip
@@ -183,12 +183,12 @@ class Network:
             source, bought = self.rows[centre], self.normal(centre)
             periods = source.get("supplier_periods", source["lead_time_periods"]) + self.logistics.periods(row["lead_time_days"] or 0)
             landed = bought.landed + self.logistics.leg(row, row["location_id"], 0.0)
-            yield Way(
+            yield SupplyOption(
                 f"straight from {bought.from_id}", "purchase", bought.from_id, periods, bought.unit_cost, landed, bought.moq,
                 bought.multiple,
             )  # fmt: skip
 
-    def _purchases(self, i: int) -> Iterator[Way]:
+    def _purchases(self, i: int) -> Iterator[SupplyOption]:
         row, here, by = self.rows[i], self.normal(i), self.logistics
         supplier, place, item, duty = row["from_id"], row["location_id"], row["item_id"], by.duty(row["from_id"])
         quoted = by.between(supplier, place, item)
@@ -197,18 +197,18 @@ class Network:
             if saved > 0 and row["weight_kg"] is not None and fast["freight_per_kg"] is not None:
                 periods, landed = by.periods(max(row["lead_time_days"] - saved, 0)), by.leg(row, place, here.unit_cost, fast, duty)
                 name = f"by {fast['mode']} from {supplier}"
-                yield Way(name, "purchase", supplier, periods, here.unit_cost, landed, here.moq, here.multiple)
+                yield SupplyOption(name, "purchase", supplier, periods, here.unit_cost, landed, here.moq, here.multiple)
         for other in by.terms.get(item, ()):
             if (theirs := other["supplier_id"]) != supplier:
                 cost = other["unit_cost"] or here.unit_cost
                 landed = by.leg({**row, "from_id": theirs}, place, cost, duty_share=by.duty(theirs))
-                yield Way(
+                yield SupplyOption(
                     f"from {theirs} instead", "purchase", theirs, by.periods(other["lead_time_days"]), cost, landed, other["moq"] or 0.0,
                     other["order_multiple"] or 1.0,
                 )  # fmt: skip
-        if (rise := by.rises.get((item, supplier))) is not None and rise.unit_cost > here.unit_cost:
+        if (rise := by.price_increases.get((item, supplier))) is not None and rise.unit_cost > here.unit_cost:
             dearer = by.leg(row, place, rise.unit_cost, duty_share=duty)
-            yield Way(
+            yield SupplyOption(
                 f"buy ahead of the price of {rise.starts_on}", "purchase", supplier, here.periods, here.unit_cost, here.landed, here.moq,
                 here.multiple, saves=float(dearer.total) - here.cost,
             )  # fmt: skip
