@@ -97,7 +97,8 @@ def test_what_a_killed_writer_left_is_swept_away(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("room", ["orchestration", "feature_repo", "models"])
 def test_nothing_else_writes_aside_and_renames(room: str) -> None:
-    renames = re.compile(r"os\.(replace|rename)\(|\.rename\(|\b(path|aside|written|unfinished|waiting)\.replace\(|\.with_suffix\(\"\.part")
+    places = r"\b(path|file|folder|aside|written|unfinished|waiting|target)"
+    renames = re.compile(rf"os\.(replace|rename)\(|{places}\.(replace|rename)\(|\.with_suffix\(.\.(part|new|writing)")
     found = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / room).rglob("*.py")
