@@ -1,11 +1,34 @@
 -- Freight of each shipment line. A line may be billed with another one (bills_with names its line, shipment or order): the bill is
 -- shared by weight, else by quantity, else evenly.
-with shipments as (
+with stated as (
   {{ identified(ref('stg_shipments'), {'from_id': 'location', 'to_id': 'location', 'item_id': 'item'}) }}
 ),
 
+dated as (
+  select order_id, max(event_at) as event_at, max(known_at) as known_at
+  from (
+    select order_id, event_at, known_at from {{ ref('stg_orders') }} where is_current
+    union all select order_id, event_at, known_at from {{ ref('stg_purchase_orders') }} where is_current
+  ) as orders
+  group by order_id
+),
+
+-- a shipment that says no time has its order's, and one without an order is known when it was handed over
+shipments as (
+  select
+    stated.* replace (
+      coalesce(stated.event_at, dated.event_at) as event_at,
+      coalesce(
+        stated.known_at, greatest(dated.event_at + coalesce(stated.known_lag, interval 0 day), stated.handed_over_at, dated.known_at),
+        stated.handed_over_at
+      ) as known_at
+    )
+  from stated
+  left join dated on stated.known_at is null and stated.order_id = dated.order_id
+),
+
 bills as (
-  select *, coalesce(bills_with, line_id, shipment_id) as bill_id from shipments
+  select *, coalesce(bills_with, line_id, shipment_id) as bill_id from shipments where known_at <= {{ now_at() }}
 ),
 
 weighed as (

@@ -1,33 +1,41 @@
 -- By how much each order line changed what is on order, and when that became known: ordered, changed, received, withdrawn. Every version
 -- speaks until the next one is known; the ledger's document until the systems show its order id. Where a world never reports arrivals of
--- a kind, a line is taken as received when it was due. Summed to Now it is what fct_open_orders holds.
-with purchases as (
-  {{ identified(ref('stg_purchase_orders'), {'item_id': 'item', 'location_id': 'location', 'supplier_id': 'supplier'}) }}
-),
-
-transfers as (
+-- a kind, a line is taken as received when it was due; a closed line, and one overdue beyond belief, waits for nothing. Summed to Now it is what fct_open_orders holds.
+with transfers as (
   {{ identified(ref('stg_transfers'), {'item_id': 'item', 'from_id': 'location', 'to_id': 'location'}) }}
-),
-
-receipts as (
-  {{ identified(ref('stg_receipts'), {'item_id': 'item', 'location_id': 'location'}) }}
 ),
 
 placed as (
   select
-    order_id, line_id, 'purchase' as kind, item_id, location_id, case when source_id = 'ledger' then 'ledger' else 'erp' end as origin,
-    quantity, case when not exists (select 1 from receipts) and due_at < {{ now_at() }} then due_at end as closes_at,
-    known_at, valid_until, handed_over_at, row_hash
-  from purchases
+    {{ document_key('order_id') }} as order_id, {{ document_key('line_id') }} as line_id, 'purchase' as kind, item_id, location_id,
+    case when source_id = 'ledger' then 'ledger' else 'erp' end as origin, quantity,
+    case
+      when is_over then known_at
+      when not exists (select 1 from {{ ref('stg_receipts') }}) and due_at < {{ now_at() }} then due_at
+      when given_up_at <= {{ now_at() }} then given_up_at
+    end as closes_at,
+    known_at, valid_until, handed_over_at, row_hash, source_id
+  from {{ ref('int_purchases_stated') }}
   union all
   select
-    transfer_id, null, 'transfer', item_id, to_id, case when source_id = 'ledger' then 'ledger' else 'erp' end, quantity,
+    {{ document_key('transfer_id') }}, null, 'transfer', item_id, to_id, case when source_id = 'ledger' then 'ledger' else 'erp' end, quantity,
     case
-      when exists (select 1 from transfers where received_at is not null) then case when received_at <= {{ now_at() }} then received_at end
-      when due_at < {{ now_at() }} then due_at
+      when received_at <= {{ now_at() }} then received_at
+      when not exists (select 1 from transfers where received_at is not null) and due_at < {{ now_at() }} then due_at
+      when {{ given_up_at('event_at', 'due_at') }} <= {{ now_at() }} then {{ given_up_at('event_at', 'due_at') }}
     end,
-    known_at, valid_until, handed_over_at, row_hash
+    known_at, valid_until, handed_over_at, row_hash, source_id
   from transfers
+),
+
+-- rows of one line that one source told at once are its parts
+stated as (
+  select
+    order_id, line_id, kind, item_id, location_id, origin, sum(quantity) as quantity, max(closes_at) as closes_at, known_at,
+    max(valid_until) as valid_until, handed_over_at, max(row_hash) as row_hash
+  from placed
+  where valid_until is null or known_at < valid_until
+  group by order_id, line_id, kind, item_id, location_id, origin, source_id, known_at, handed_over_at
 ),
 
 spoken as (
@@ -41,7 +49,7 @@ spoken as (
       ),
       case when origin = 'ledger' then min(case when origin = 'erp' then known_at end) over (partition by kind, order_id) end
     ) as ends_at
-  from placed
+  from stated
 ),
 
 versions as (
@@ -71,11 +79,11 @@ told as (
     case when change.is_withdrawn then receipts.valid_until else receipts.known_at end, null, null,
     case when change.is_withdrawn then -receipts.quantity else receipts.quantity end
   from lines
-  inner join receipts
-    on lines.order_id = receipts.order_id
+  inner join {{ ref('int_receipts_stated') }} as receipts
+    on lines.order_id = receipts.order_key
     and lines.item_id = receipts.item_id
     and lines.location_id = receipts.location_id
-    and (lines.line_id = receipts.line_id or lines.line_id is null or receipts.line_id is null)
+    and (lines.line_id = receipts.line_key or lines.line_id is null or receipts.line_key is null)
   cross join (select false as is_withdrawn union all select true) as change
   where receipts.valid_until is null and not change.is_withdrawn or receipts.known_at < receipts.valid_until
 ),

@@ -1,23 +1,21 @@
 -- What has come in for each order line, and when it was complete. A receipt that names no line counts for its order's item. Where a
--- world never reports arrivals of a kind, a line is taken as received when it was due.
-with receipts as (
-  {{ identified(ref('stg_receipts'), {'item_id': 'item', 'location_id': 'location'}) }}
-),
-
-counted as (
+-- world never reports arrivals of a kind, a line is taken as received when it was due. A line is closed, and waited for no longer, when
+-- its status says so or it is overdue beyond belief.
+with counted as (
   select
     placed.order_id, placed.line_id, placed.kind, placed.item_id, placed.location_id, placed.from_id, placed.quantity, placed.ordered_at,
     placed.due_at, placed.unit_cost, placed.origin, placed.known_at, placed.received_at as transferred_at,
+    placed.is_over, placed.given_up_at,
     sum(receipts.quantity) as receipt_quantity,
     max(receipts.event_at) as receipt_at,
     max(receipts.known_at) as receipt_known_at
   from {{ ref('int_orders_placed') }} as placed
-  left join receipts
+  left join {{ ref('int_receipts_stated') }} as receipts
     on receipts.is_current and placed.kind = 'purchase'
-    and placed.order_id = receipts.order_id
+    and placed.order_key = receipts.order_key
     and placed.item_id = receipts.item_id
     and placed.location_id = receipts.location_id
-    and (placed.line_id = receipts.line_id or placed.line_id is null or receipts.line_id is null)
+    and (placed.line_key = receipts.line_key or placed.line_id is null or receipts.line_id is null)
   group by all
 ),
 
@@ -39,5 +37,11 @@ select
     else coalesce(receipt_quantity, 0)
   end as received_quantity,
   case when is_assumed then due_at when seen_at <= {{ now_at() }} then seen_at end as received_at,
+  case
+    when is_assumed or seen_at <= {{ now_at() }} then null
+    when is_over then known_at
+    when given_up_at <= {{ now_at() }} then given_up_at
+  end as closed_at,
+  is_over,
   greatest(known_at, receipt_known_at) as known_at
 from seen

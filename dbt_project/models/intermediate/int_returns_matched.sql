@@ -8,15 +8,17 @@ stated as (
   {{ identified(ref('stg_returns'), {'item_id': 'item', 'location_id': 'location'}) }}
 ),
 
-returns as (
+lines as (
   select
     stated.row_key, stated.item_id, stated.location_id, stated.order_id, stated.customer_id, stated.revenue, stated.event_at,
-    stated.quantity * coalesce(packs.pack_size, 1) as quantity,
+    stated.quantity * {{ units_held('stated') }} as quantity,
     greatest(stated.known_at, packs.known_at) as known_at,
     stated.valid_until, stated.is_current
   from stated
   {{ join_packs('stated') }}
 ),
+
+returns as ({{ taken_apart('lines') }}),
 
 first_returns as (
   select * from (
@@ -50,7 +52,7 @@ by_order as (
   group by returned.row_key
 ),
 
-lines as (
+steps as (
   select item_id, location_id, coalesce(customer_id, '') as customer_id, quantity, known_at, event_at, row_key, 1 as step
   from first_sales
   union all
@@ -64,7 +66,7 @@ depths as (
     partition by item_id, location_id, customer_id, quantity order by known_at, event_at, step desc, row_key
     rows between unbounded preceding and current row
   ) as depth
-  from lines
+  from steps
 ),
 
 levels as (

@@ -10,7 +10,7 @@ packs as ({{ packs() }}),
 
 found as (
   select
-    sales.item_id, sales.location_id, sales.quantity * coalesce(packs.pack_size, 1) as quantity, sales.revenue, sales.order_id, sales.customer_id, sales.row_key, sales.row_hash,
+    sales.item_id, sales.location_id, sales.quantity * {{ units_held('sales') }} as quantity, sales.revenue, sales.order_id, sales.customer_id, sales.row_key, sales.row_hash,
     sales.handed_over_at,
     coalesce(orders.event_at, periods.event_at) as event_at,
     greatest(

@@ -2,13 +2,9 @@
 -- Every item and location that sold or is declared in the assortment, numbered, with the days its demand covers: from the first sale, the
 -- declared day or the first time it was seen on the shelf on, whichever was first: what lay there and did not sell was not wanted. Before
 -- anything was sold anywhere, the books had not begun.
-with stock as (
-  {{ identified(ref('stg_stock'), {'item_id': 'item', 'location_id': 'location'}) }}
-),
-
-shelved as (
+with shelved as (
   select item_id, location_id, greatest(min(event_at), (select min(event_at) from {{ ref('int_sales_dated') }})) as starts_at
-  from stock
+  from {{ ref('int_stock_counted') }}
   where valid_until is null and (is_in_stock or (is_in_stock is null and on_hand > 0))
   group by item_id, location_id
 ),

@@ -1,7 +1,25 @@
 -- On what terms a supplier sells an item, by price break, with their history. Terms announced for a later day hold from that day on:
--- until then they are known, and not yet current.
-with terms as (
+-- until then they are known, and not yet current. What a supplier says of his own unit is said of base units here: he sells whole ones.
+with packs as ({{ packs() }}),
+
+stated as (
   {{ identified(ref('stg_supplier_terms'), {'item_id': 'item', 'supplier_id': 'supplier'}) }}
+),
+
+terms as (
+  select
+    stated.* replace (
+      stated.moq * {{ units_held('stated') }} as moq,
+      case
+        when stated.unit is null then stated.order_multiple
+        else coalesce(stated.order_multiple, 1) * {{ units_held('stated') }}
+      end as order_multiple,
+      stated.from_quantity * {{ units_held('stated') }} as from_quantity,
+      stated.unit_cost / {{ units_held('stated') }} as unit_cost,
+      greatest(stated.known_at, packs.known_at) as known_at
+    )
+  from stated
+  {{ join_packs('stated') }}
 ),
 
 things as (

@@ -1,6 +1,5 @@
 -- How long each order line took, promised and real, in local days: a promise is for a day and holds to its end. A line still open is a
--- lower bound. Refused lines (nothing is to come) and receipts
--- before their order are left out.
+-- lower bound. Refused and closed lines (nothing is to come), lines overdue beyond belief and receipts before their order are left out.
 with lines as (
   select
     *,
@@ -8,7 +7,7 @@ with lines as (
     {{ local_day('due_at') }} as promised_on,
     {{ local_day('received_at') }} as received_on
   from {{ ref('int_orders_received') }}
-  where not is_assumed and quantity > 0 and (received_at is null or received_at >= ordered_at)
+  where not is_assumed and quantity > 0 and closed_at is null and (received_at is null or received_at >= ordered_at)
 )
 
 select

@@ -1,4 +1,4 @@
--- what is on its way at Now: order lines not yet complete, each order id once
+-- what is on its way at Now: order lines not yet complete or closed, each order id once
 select
   order_id,
   line_id,
@@ -14,4 +14,4 @@ select
   origin,
   known_at
 from {{ ref('int_orders_received') }}
-where received_at is null and quantity > received_quantity
+where received_at is null and closed_at is null and quantity > received_quantity

@@ -1,8 +1,4 @@
 -- what people and systems counted, every version
-with stock as (
-  {{ identified(ref('stg_stock'), {'item_id': 'item', 'location_id': 'location'}) }}
-)
-
 select
   item_id,
   location_id,
@@ -12,4 +8,4 @@ select
   unit_cost,
   known_at,
   is_current
-from stock
+from {{ ref('int_stock_counted') }}

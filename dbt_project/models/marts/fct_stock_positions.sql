@@ -15,6 +15,7 @@ moved as (
   from counts
   inner join {{ ref('int_stock_moved') }} as moves
     on counts.item_id = moves.item_id and counts.location_id = moves.location_id and moves.event_at >= counts.event_at
+    and moves.event_at <= {{ now_at() }}
   group by counts.item_id, counts.location_id
 ),
 

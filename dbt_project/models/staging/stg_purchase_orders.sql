@@ -16,6 +16,8 @@ typed as (
     due_at,
     supplier_id,
     unit_cost,
+    lower(trim(unit)) as unit,
+    status,
     row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
   from versions
 )

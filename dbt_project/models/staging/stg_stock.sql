@@ -13,6 +13,7 @@ typed as (
     on_hand,
     is_in_stock,
     unit_cost,
+    lower(trim(unit)) as unit,
     row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
   from versions
 )

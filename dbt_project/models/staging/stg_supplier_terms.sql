@@ -14,6 +14,7 @@ typed as (
     order_multiple,
     from_quantity,
     unit_cost,
+    lower(trim(unit)) as unit,
     starts_at,
     row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
   from versions

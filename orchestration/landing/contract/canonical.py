@@ -76,6 +76,8 @@ CANONICAL: dict[str, Table] = {
         observed=False,
         state=True,
     ),
+    "item_units": _table({"item_id*": ID, "unit*": TEXT, "quantity*": NUMBER}, observed=False, state=True),
+    "components": _table({"item_id*": ID, "part_id*": ID, "quantity*": NUMBER}, observed=False, state=True),
     "locations": _table(
         {"location_id*": ID, "region_id": ID, "kind": TEXT, "levels": PATH, "supplied_from": ID, "capacity": NUMBER},
         observed=False,
@@ -86,25 +88,25 @@ CANONICAL: dict[str, Table] = {
     "supplier_terms": _table(
         {
             "item_id*": ID, "supplier_id*": ID, "lead_time_days": NUMBER, "moq": NUMBER, "order_multiple": NUMBER,
-            "from_quantity": NUMBER, "unit_cost": NUMBER, "starts_at": TIME,
+            "from_quantity": NUMBER, "unit_cost": NUMBER, "unit": TEXT, "starts_at": TIME,
         },
         observed=False,
         state=True,
     ),
     "stock": _table(
-        {"item_id*": ID, "location_id*": ID, "event_at*": TIME, "on_hand": NUMBER, "is_in_stock": FLAG, "unit_cost": NUMBER},
+        {"item_id*": ID, "location_id*": ID, "event_at*": TIME, "on_hand": NUMBER, "is_in_stock": FLAG, "unit_cost": NUMBER, "unit": TEXT},
         one_of=(("on_hand", "is_in_stock"),),
     ),
     "purchase_orders": _table(
         {
             "order_id*": ID, "item_id*": ID, "location_id*": ID, "quantity*": NUMBER, "event_at*": TIME, "line_id": ID,
-            "due_at": TIME, "supplier_id": ID, "unit_cost": NUMBER,
+            "due_at": TIME, "supplier_id": ID, "unit_cost": NUMBER, "unit": TEXT, "status": TEXT,
         }
     ),
     "receipts": _table(
         {
             "item_id*": ID, "location_id*": ID, "quantity*": NUMBER, "event_at*": TIME, "order_id": ID, "line_id": ID,
-            "supplier_id": ID,
+            "supplier_id": ID, "unit": TEXT,
         }
     ),
     "shipments": _table(

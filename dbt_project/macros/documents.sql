@@ -1,0 +1,26 @@
+{# The number of a document or of its line as two systems agree on it: without blanks, case and leading zeros. #}
+{% macro document_key(number) -%} {{ adapter.dispatch('document_key')(number) }} {%- endmacro %}
+
+{% macro default__document_key(number) -%} regexp_replace(upper(trim({{ number }})), '^0+(.)', '$1') {%- endmacro %}
+
+{% macro duckdb__document_key(number) -%} regexp_replace(upper(trim({{ number }})), '^0+(.)', '\1') {%- endmacro %}
+
+{# What a status says, in the words systems use: this line is called off. #}
+{% macro is_cancelled(status) -%}
+  coalesce(regexp_matches(lower(trim({{ status }})), '^(cancel|void|annul|anul|storn|reject|declin|refus|delet|withdrawn)'), false)
+{%- endmacro %}
+
+{# What a status says: nothing more will come of this line, whatever came. #}
+{% macro is_over(status) -%}
+  ({{ is_cancelled(status) }} or coalesce(regexp_matches(
+    lower(trim({{ status }})), '^(short|closed|complete|done|finish|fully|final|received|delivered|geschlossen|erledigt)'
+  ), false))
+{%- endmacro %}
+
+{# When a line that is still open is no longer waited for: overdue for a quarter of a year, and for longer than it was to take. #}
+{% macro given_up_at(ordered_at, due_at) -%}
+  coalesce(
+    {{ due_at }} + greatest(interval {{ var('overdue_days') }} day, {{ due_at }} - {{ ordered_at }}),
+    {{ ordered_at }} + interval 365 day
+  )
+{%- endmacro %}
