@@ -187,7 +187,9 @@ def champion_table(champions: pl.DataFrame) -> Table:
     table.add_column("policy", no_wrap=True)
     for name in ("holding", "shortage", "total", "to champion", "95 % interval"):
         table.add_column(name, justify="right", no_wrap=True)
-    for row in champions.sort("total_cost").iter_rows(named=True):
+    for row in champions.filter(pl.col("total_cost").is_null()).iter_rows(named=True):
+        table.add_row(row["policy"] + " ★", *["not rehearsed"] * 3)
+    for row in champions.drop_nulls("total_cost").sort("total_cost").iter_rows(named=True):
         mark = " ★" if row["is_champion"] else ""
         difference = "" if row["is_champion"] else f"{row['mean_difference']:+,.0f}"
         interval = "" if row["is_champion"] else f"{row['lower']:+,.0f} … {row['upper']:+,.0f}"

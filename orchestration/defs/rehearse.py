@@ -7,7 +7,7 @@ import dagster as dg
 from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.facts import decisions
 from orchestration.planning.demand import open_demand
-from orchestration.planning.rehearsal import champion_is_current, champions_frame
+from orchestration.planning.rehearsal import champion_is_current, champions_frame, unrehearsed_frame
 from orchestration.planning.rehearsal import rehearse as rehearse_candidates
 from orchestration.reports import charts
 
@@ -32,9 +32,11 @@ def rehearse(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterato
     champions, shown = champion_is_current(home, demand), {}
     if champions is None:
         result = rehearse_candidates(home, demand, progress=context.log.info)
-        champions = champions_frame(result, context.run_id, demand.timeline.now_at)
+        now = demand.timeline.now_at
+        champions = champions_frame(result, context.run_id, now) if result else unrehearsed_frame(context.run_id, now)
         decisions.record(home.decisions, context.run_id, "champions", champions)
-        shown["forecasts_on_rolling_origins"] = dg.MetadataValue.md(charts.markdown(result.scores, digits=3))
+        if result:
+            shown["forecasts_on_rolling_origins"] = dg.MetadataValue.md(charts.markdown(result.scores, digits=3))
     yield dg.MaterializeResult(
         asset_key=["decisions", "champions"],
         metadata={

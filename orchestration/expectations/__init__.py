@@ -2,6 +2,7 @@
 
 from orchestration.expectations.check import CheckOutcome, GateClosed, GateError, expectation_names, history, require_open, validate
 from orchestration.expectations.completeness import completeness, incomplete
+from orchestration.expectations.doubts import doubts, held_back
 from orchestration.expectations.laws import Gate, Law
 from orchestration.expectations.orders_out import ORDERS_OUT
 from orchestration.expectations.raw_in import RAW_IN
@@ -11,5 +12,5 @@ GATES: dict[str, Gate] = {gate.name: gate for gate in (RAW_IN, ORDERS_OUT)}
 
 __all__ = [
     "GATES", "CheckOutcome", "Gate", "GateClosed", "GateError", "Law",
-    "completeness", "expectation_names", "history", "incomplete", "require_open", "validate",
+    "completeness", "doubts", "expectation_names", "held_back", "history", "incomplete", "require_open", "validate",
 ]  # fmt: skip

@@ -90,7 +90,7 @@ OPEN_AT = """
         item_id, location_id, coalesce(due_at, received_at) as due_at,
         sum(quantity - case when received_at is null then received_quantity else 0 end) as quantity
     from intermediate.int_orders_received
-    where ordered_at < $at and (received_at is null or received_at >= $at)
+    where ordered_at < $at and (received_at is null or received_at >= $at) and (closed_at is null or closed_at >= $at)
     group by all
 """
 #: How long orders took in local days, at least one, as known at the midnight that begins a day:

@@ -18,7 +18,7 @@ from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.forecasting.inputs import DEMAND_FEATURES, ITEM_FEATURES, PRICE_FEATURES
 from models.forecasting.levels import finest_level
 from models.forecasting.quantile import DemandModel, fit
-from orchestration.facts.timeline import Timeline
+from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home import Home
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Demand:
         oldest = con.execute("select min(period_start) from marts.fct_demand").fetchone()
         if oldest is None or oldest[0] is None or series.is_empty():
             raise ValueError("no demand has been landed, so there is nothing to forecast")
-        longest = horizon or (longest_window(con) + timeline.review)
+        longest = horizon or (longest_window(con, DAYS_A_PERIOD[timeline.grain]) + timeline.review)
         return cls(open_store(warehouse, features), timeline, series, oldest[0], longest)
 
     def features_at(self, origins: list[date]) -> pl.DataFrame:
@@ -152,14 +152,25 @@ class Demand:
         return training_frame(self.store, rows.with_columns(pl.lit(self.timeline.cutoff(known_by)).alias(STAMP)), service)
 
 
-def longest_window(con: duckdb.DuckDBPyConnection) -> int:
+#: The window of each origin is as long as it promises, or as half of its orders of a year really took, whichever is longer.
+WINDOW = """
+    with took as (
+        select kind, from_id, location_id, ceil(median(actual_days) / $days_a_period) as periods
+        from marts.fct_lead_times
+        where not is_censored and ordered_at >= (select now_at from raw.world) - interval 1 year
+        group by all
+    ),
+    windows as (
+        select kind, greatest(lead_time_periods, coalesce(took.periods, 0)) as periods
+        from marts.dim_item_locations left join took using (kind, from_id, location_id)
+    )
+    select max(periods) filter (kind = 'purchase') + coalesce(max(periods) filter (kind = 'transfer'), 0) from windows
+"""
+
+
+def longest_window(con: duckdb.DuckDBPyConnection, days_a_period: float) -> int:
     """The longest time from deciding at a supplier to the last location's shelf, in periods."""
-    row = con.execute(
-        """
-        select max(lead_time_periods) filter (kind = 'purchase') + coalesce(max(lead_time_periods) filter (kind = 'transfer'), 0)
-        from marts.dim_item_locations
-        """
-    ).fetchone()
+    row = con.execute(WINDOW, {"days_a_period": days_a_period}).fetchone()
     return int(row[0] or 1) if row else 1
 
 

@@ -16,14 +16,14 @@ from models.replenishment.overrides import Override
 from models.replenishment.plan import Plan, plan
 from models.replenishment.policies import RegisteredPolicy
 from models.replenishment.supplier_choice import Buyer
-from orchestration.expectations import completeness, incomplete
+from orchestration.expectations import completeness, doubts, held_back, incomplete
 from orchestration.facts import decisions
 from orchestration.facts.planning_inputs import PlanningInputs, read_planning_inputs
 from orchestration.home import Home
 from orchestration.planning import overrides
 from orchestration.planning.demand import Demand
-from orchestration.planning.rehearsal import deciding
-from orchestration.planning.replay import paths_of
+from orchestration.planning.rehearsal import deciding, is_rehearsed
+from orchestration.planning.replay import INCUMBENT, paths_of
 
 #: The quantities that stand beside every line, and what the plan calls them.
 BESIDE = {
@@ -41,6 +41,16 @@ ASSUMED_STOCK = pl.DataFrame(
         "reason": [f"no stock records: planned as if {ASSUMED_COVER} review intervals of demand were on hand; land stock counts"],
     }
 )
+#: The exception of a world whose history is too short to rehearse on.
+UNREHEARSED = pl.DataFrame(
+    {
+        "item_id": ["all"],
+        "location_id": ["all"],
+        "kind": ["not_rehearsed"],
+        "severity": ["warning"],
+        "reason": [f"too little history to rehearse on: {INCUMBENT} decides, the rule most companies run, until there is more"],
+    }
+)
 #: Why an item no override names is ordered otherwise all the same.
 KNOCKED_ON = "another item's override took or left its share of a limit or of the shipping location's stock"
 
@@ -53,6 +63,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         unmet: Unmet = "backlog" if said and said[0] == "backlog" else "lost"
         inputs = read_planning_inputs(con, timeline, horizon=demand.horizon, unmet=unmet)
         known = completeness(con)
+        doubtful = doubts(con)
     made = make_plan(
         inputs,
         paths_of(forecast, inputs.rows, seed=0),
@@ -61,8 +72,9 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         overrides.in_force(home, timeline.now_at, timeline.origin),
     )
     assumed = [ASSUMED_STOCK] if inputs.is_stock_assumed else []
-    exceptions = pl.concat([made.exceptions, incomplete(known), *assumed])
-    scores = known.select(*SERIES, completeness="score")
+    young = [] if is_rehearsed(home, demand) else [UNREHEARSED]
+    exceptions = pl.concat([made.exceptions, incomplete(known), doubtful, *assumed, *young])
+    scores = held_back(known, doubtful).select(*SERIES, completeness="score")
     explanations = made.explanations.join(scores, on=SERIES, how="left", maintain_order="left")
     return replace(made, exceptions=exceptions, explanations=explanations)
 

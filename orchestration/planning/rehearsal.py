@@ -20,6 +20,8 @@ from orchestration.planning.replay import CANDIDATES, CHALLENGERS, INCUMBENT, Re
 
 #: A rehearsal covers at least this many decision windows (lead time + review), so that every order's effect is seen several times.
 WINDOWS = 3
+#: What a forecast must have seen before a rehearsal begins, in decision windows.
+LEARNING_WINDOWS = 2
 #: What `replay` compares by default: ours, and the rules most companies run.
 REPLAYED = (DEFAULT, "moving_average_cover", "eoq_reorder_point", "periodic_review", "min_max")
 
@@ -50,19 +52,40 @@ def current_policy(home: Home, demand: Demand) -> str:
     return str(last.filter("is_champion")["policy"].item())
 
 
-def rehearse(home: Home, demand: Demand, progress: Callable[[str], None] | None = None) -> Replay:
+def is_rehearsed(home: Home, demand: Demand) -> bool:
+    """Whether the champion that decides now has won a rehearsal, or stands in for one."""
+    last = decisions.latest(home.decisions, "champions", demand.timeline.now_at)
+    return last is not None and last["total_cost"].is_not_null().any()
+
+
+def rehearse(home: Home, demand: Demand, progress: Callable[[str], None] | None = None) -> Replay | None:
     """Replay the candidates over the newest weeks whose outcome is known; the incumbent is the last champion.
 
-    Ours is judged with its prior scale; the scale tuned on these weeks serves the plans that come after them.
+    Ours is judged with its prior scale; the scale tuned on these weeks serves the plans that come after them. A younger company
+    rehearses fewer windows, and none where not even one is left beside what a forecast learns from: None.
     """
     timeline = demand.timeline
-    periods = -(-WINDOWS * demand.horizon // timeline.review) * timeline.review
     with home.connect(read_only=True) as con:
         history = con.execute("select max(period_start) from marts.fct_demand").fetchone()
-        start = timeline.shift(history[0], 1 - periods) if history else timeline.origin
+    ends = timeline.shift(history[0], 1) if history else timeline.origin
+    learns = timeline.shift(demand.first, LEARNING_WINDOWS * demand.horizon)
+    for windows in range(WINDOWS, 0, -1):
+        periods = -(-windows * demand.horizon // timeline.review) * timeline.review
+        start = timeline.shift(ends, -periods)
+        if start >= learns:
+            break
+    else:
+        return None
     result = replay_world(home, start, periods, orders=None, policies=CANDIDATES, is_tuned=True, progress=progress)
     is_first = decisions.latest(home.decisions, "champions", timeline.now_at) is None
     return result.judged_against(INCUMBENT if is_first else current_policy(home, demand))
+
+
+def unrehearsed_frame(run_id: str, as_of: datetime) -> pl.DataFrame:
+    """The decision of a company too young to rehearse: the rule most companies run decides, and no cost is claimed for it."""
+    row = {"run_id": run_id, "as_of": as_of, "policy": INCUMBENT, "is_champion": True}
+    schema = decisions.DECISIONS["champions"]
+    return pl.DataFrame([row | {name: None for name in schema if name not in row}], schema=schema)
 
 
 def champions_frame(result: Replay, run_id: str, as_of: datetime) -> pl.DataFrame:

@@ -120,7 +120,7 @@ def _spend(con: duckdb.DuckDBPyConnection, money: str) -> Panel:
 
 
 def _policies(con: duckdb.DuckDBPyConnection, money: str) -> Panel:
-    rows = _rows(con, "select * from decisions.champions order by total_cost")
+    rows = _rows(con, "select * from decisions.champions where total_cost is not null order by total_cost")
     found = []
     for row in rows:
         name = row["policy"].replace("_", " ") + (" ★" if row["is_champion"] else "")
