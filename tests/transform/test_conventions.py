@@ -28,7 +28,8 @@ READS = {
 }
 MARTS = {
     "bridge_aliases", "dim_calendar", "dim_item_locations", "dim_items", "dim_lanes", "dim_locations", "dim_supplier_terms",
-    "dim_suppliers", "fct_constraints", "fct_demand", "fct_lead_times", "fct_open_orders", "fct_openings", "fct_overdue_orders", "fct_prices",
+    "dim_suppliers", "fct_constraints", "fct_demand", "fct_lead_times", "fct_open_orders", "fct_openings", "fct_overdue_orders",
+    "fct_prices",
     "fct_promotions", "fct_receipts", "fct_shipments", "fct_signals", "fct_stock", "fct_stock_positions",
 }  # fmt: skip
 

@@ -111,7 +111,7 @@ def test_an_order_counts_once_whoever_shows_it(network: Path) -> None:
 
 
 def test_all_that_changed_what_is_on_order_adds_up_to_the_open_orders(network: Path) -> None:
-    changes = """select order_id, kind, sum(on_order_change), origin from intermediate.int_orders_changed
+    changes = """select lower(order_id), kind, sum(on_order_change), origin from intermediate.int_orders_changed
                  group by all having sum(on_order_change) <> 0 order by 1"""
     assert query(network, changes) == query(network, "select order_id, kind, quantity, origin from marts.fct_open_orders order by 1")
     then = """select sum(on_order_change) from intermediate.int_orders_changed
