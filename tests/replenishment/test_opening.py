@@ -33,8 +33,8 @@ def books() -> Iterator[duckdb.DuckDBPyConnection]:
         con.execute("insert into intermediate.int_stock_moved values "
                     "('counted', 'A', '2024-01-03', -5), ('below', 'A', '2024-01-03', -7), ('moved', 'A', '2024-01-03', -2)")  # fmt: skip
         con.execute("create table intermediate.int_orders_received (item_id text, location_id text, ordered_at timestamp, "
-                    "due_at timestamp, received_at timestamp, quantity double, received_quantity double)")  # fmt: skip
-        con.execute("insert into intermediate.int_orders_received values ('counted', 'A', '2024-01-02', '2024-01-10', null, 10, 4)")
+                    "due_at timestamp, received_at timestamp, quantity double, received_quantity double, closed_at timestamp)")  # fmt: skip
+        con.execute("insert into intermediate.int_orders_received values ('counted', 'A', '2024-01-02', '2024-01-10', null, 10, 4, null)")
         yield con
 
 
