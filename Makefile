@@ -32,12 +32,21 @@ install-dev: $(VENV)/.installed-dev ## the same, with the tools the tests need
 run: install ## raw extracts to orders on the sample company
 	$(BIN)/stockhouse run sample_data
 
-test: install-dev ## every test that needs nothing but this checkout (services and shared data when they are there)
+test: check ## every test that needs nothing but this checkout (services and shared data when they are there)
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+check: install-dev ## style, types and the walls between rooms
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadgroup
+
+format: install-dev ## write the code as the style asks
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test-fast: install-dev ## the tests of pure ideas and of single steps: no whole line, no services, no public data
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not line and not shared and not service" tests/forecasting tests/procurement tests/publish tests/replenishment tests/trace tests/twin
 
 bench: install-dev ## every benchmark, into tests/benchmarks/RESULTS.md
 	$(BIN)/python tests/benchmarks/results.py
@@ -54,4 +63,4 @@ lock: $(UV) ## resolve the locks anew, without any index host in them
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate pyproject.toml -o requirements.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --extra dev pyproject.toml -c requirements.lock -o requirements-dev.lock
 
-.PHONY: help install install-dev run test bench drill docs lock
+.PHONY: help install install-dev run check format test test-fast bench drill docs lock

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import dagster as dg
 
+from orchestration import defs as folder
+
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    """Loaded from the package itself, so that an installed wheel, which has no pyproject.toml beside it, has the same graph."""
+    return dg.ComponentTree(defs_module=folder, project_root=Path(__file__).parents[1]).build_defs()

@@ -18,7 +18,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for room in (line, sources, home, orders):
+for title, room in {"Run the line": line, "Sources": sources, "Orders": orders, "The home": home}.items():
+    for registered in room.commands.registered_commands:
+        registered.rich_help_panel = title
     app.add_typer(room.commands)
 app.add_typer(orders.suppliers, name="supplier")
 app.add_typer(quarantine.commands, name="quarantine")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -261,9 +264,14 @@ def _summary(report: dict[str, Any]) -> str:
 
 
 def _next_steps(home: Home) -> str:
+    """What to type next, as it works in this terminal: with the tools' folder where it is not on the path."""
+    beside = Path(sys.executable).parent
+    tools = "" if shutil.which("stockhouse") == str(beside / "stockhouse") else f"{beside}/"
     return (
         "\nWhere to look next\n"
-        f"  BI:     duckdb {home.published}/current/stockhouse.duckdb    (read-only; open it any time, also while a run is writing)\n"
-        f"  Graph:  DAGSTER_HOME={home.dagster} dg dev\n"
-        "  More:   stockhouse --help\n"
+        f"  Orders: {tools}stockhouse orders --home {home.root}\n"
+        f"  BI:     {home.published}/current/stockhouse.duckdb    (any DuckDB client, read-only, also while a run is writing)\n"
+        f"  Page:   {home.published}/dashboard.html\n"
+        f"  Graph:  DAGSTER_HOME={home.dagster} {tools}dagster dev -m orchestration.definitions\n"
+        f"  More:   {tools}stockhouse --help\n"
     )

@@ -20,10 +20,12 @@ commands = typer.Typer()
 
 @commands.command()
 def check(
-    world: Annotated[Path | None, typer.Argument(help="Folder with a world.yml.")] = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="WORLD|FILE...", help="Folder with a world.yml; files with --suggest.")
+    ] = None,
     data: DataFolder = None,
     show_sql: Annotated[bool, typer.Option("--show-sql", help="Print the SQL the contract compiles to.")] = False,
-    suggest: Annotated[list[Path] | None, typer.Option("--suggest", help="Draft a contract for these files instead.")] = None,
+    suggest: Annotated[bool, typer.Option("--suggest", help="Draft a contract for the given files instead.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of world.yml, for editors, instead.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -36,9 +38,11 @@ def check(
     if suggest:
         from orchestration.landing import suggest as draft
 
-        sys.stdout.write(draft(suggest))
+        sys.stdout.write(draft(paths or []))
         return
-    folder = world or Path("sample_data")
+    if paths and len(paths) > 1:
+        raise ValueError(f"one world at a time, not {len(paths)}; did you mean --suggest, which drafts a contract for files?")
+    folder = paths[0] if paths else Path("sample_data")
     contract = World.load(folder)
     intake.check_intake(contract)
     findings = check_world(contract, data or folder, show_sql=show_sql)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from orchestration.landing import World
 
 ROOT = Path(__file__).resolve().parents[2]
 DBT = ROOT / "dbt_project"
+#: Where dbt's manifest is kept: in the project, or for an installation nobody may write to, in the user's cache.
+TARGET = DBT / "target" if os.access(DBT, os.W_OK) else Path.home() / ".cache" / "stockhouse" / f"dbt-{version('stockhouse')}"
 OWNERS = ["team:stockhouse"]
 
 os.environ.setdefault("STOCKHOUSE_WAREHOUSE", str(ROOT / DEFAULT_HOME / "derived" / "warehouse.duckdb"))
@@ -30,7 +33,7 @@ def home_of_the_graph() -> Path:
     """
     told, shown = os.environ.get("STOCKHOUSE_HOME"), Path(os.environ.get("DAGSTER_HOME", "")).resolve()
     if (shown.parent.name, shown.name) != ("derived", "dagster"):
-        return Path(told or ROOT / DEFAULT_HOME)
+        return Path(told or DEFAULT_HOME)
     home = shown.parents[1]
     if told and Path(told).resolve() != home:
         raise HomeError(f"DAGSTER_HOME shows the runs of {home}, STOCKHOUSE_HOME says {told}: unset one of them.")
@@ -99,7 +102,7 @@ class StationTranslator(DagsterDbtTranslator):
 
 
 def _manifest_is_stale() -> bool:
-    manifest = DBT / "target" / "manifest.json"
+    manifest = TARGET / "manifest.json"
     if not manifest.exists():
         return True
     made = manifest.stat().st_mtime
@@ -109,9 +112,9 @@ def _manifest_is_stale() -> bool:
 
 def prepared_project() -> DbtProject:
     """The dbt project with a manifest as new as its files; several processes may ask at once, one parses."""
-    project = DbtProject(project_dir=DBT, profiles_dir=DBT)
-    (DBT / "target").mkdir(exist_ok=True)
-    with (DBT / "target" / "parse.lock").open("w") as lock:
+    project = DbtProject(project_dir=DBT, profiles_dir=DBT, target_path=TARGET)
+    TARGET.mkdir(parents=True, exist_ok=True)
+    with (TARGET / "parse.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if _manifest_is_stale():
             subprocess.run(  # noqa: S603 - our own interpreter and arguments
@@ -124,6 +127,10 @@ def prepared_project() -> DbtProject:
                     str(DBT),
                     "--profiles-dir",
                     str(DBT),
+                    "--target-path",
+                    str(TARGET),
+                    "--log-path",
+                    str(TARGET),
                 ],
                 check=True,
             )

@@ -13,6 +13,7 @@ from pathlib import Path
 import openpyxl
 import polars as pl
 import pytest
+import yaml
 
 from orchestration.landing import ContractError, World, suggest
 from tests.landing.company import FIRST_DAY, SALES, Company
@@ -219,3 +220,39 @@ def test_a_truncated_workbook_names_file_and_sheet(tmp_path: Path) -> None:
     company.write("cut.xlsx", (tmp_path / "whole.xlsx").read_bytes()[:2000])
     with pytest.raises(ContractError, match=r"cut\.xlsx sheet 1: is no readable workbook"):
         company.land()
+
+
+@pytest.mark.parametrize(
+    ("file", "table", "mapping"),
+    [
+        ("erp/purchase_orders.csv", "purchase_orders", {"order_id": "order", "line_id": "line", "event_at": "ordered_at",
+                                                        "due_at": "due_on",
+                                                        "supplier_id": "supplier", "location_id": "deliver_to"}),
+        ("erp/receipts.csv", "receipts", {"order_id": "order", "event_at": "received_at", "quantity": "quantity"}),
+        ("erp/transfers/received.csv", "transfers", {"from_id": "from_location", "to_id": "to_location", "received_at": "received_at"}),
+        ("erp/price_list.csv", "prices", {"event_at": "valid_from"}),
+        ("erp/items.csv", "items", {"item_id": "item", "name": "description"}),
+        ("erp/suppliers.csv", "suppliers", {"supplier_id": "supplier"}),
+        ("erp/adjustments.csv", "adjustments", {"delta": "difference"}),
+        ("erp/invoices/2010-12-01.csv", "sales", {"quantity": "Quantity", "unit_price": "UnitPrice", "order_id": "InvoiceNo"}),
+        ("spreadsheets/supplier_terms_2011-06-15.xlsx", "supplier_terms", {"lead_time_days": "Lead time (days)", "moq": "MOQ",
+                                                                          "from_quantity": "Quantity from"}),
+    ],
+)  # fmt: skip
+def test_a_draft_tells_each_kind_of_file_by_its_columns(file: str, table: str, mapping: dict[str, str]) -> None:
+    drafted = yaml.safe_load(suggest([Path("sample_data") / file]))
+    ((source,),) = [list(drafted["sources"].values())]
+    ((found, columns),) = source["into"][0].items()
+    assert found == table
+    assert mapping.items() <= columns.items()
+    assert "???" not in columns.values()
+
+
+def test_a_draft_of_the_readme_s_own_file_loads_as_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "monday.csv").write_text("article,shop,day,pieces\nA,main,2024-01-01,3\nB,main,2024-01-02,4\n", encoding="utf-8")
+    draft = suggest([tmp_path / "monday.csv"])
+    (tmp_path / "world.yml").write_text(draft, encoding="utf-8")
+    World.load(tmp_path)
+    assert yaml.safe_load(draft)["sources"]["monday"]["into"] == [
+        {"sales": {"item_id": "article", "location_id": "shop", "event_at": "day", "quantity": "pieces"}}
+    ]

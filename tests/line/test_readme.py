@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,6 +23,40 @@ def test_every_make_target_it_names_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"^make ([a-z-]+)", TEXT, flags=re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+@pytest.fixture
+def fresh(sample_home: Path, tmp_path: Path) -> Path:
+    """A checkout after its `make run`: the tracked files, the environment, and the sample company's home."""
+    checkout = tmp_path / "checkout"
+    for name in subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
+        if (ROOT / name).is_file():
+            (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, checkout / name)
+    (checkout / ".venv").symlink_to(Path(sys.executable).parents[1])
+    sample_home.rename(checkout / ".lakehouse")
+    return checkout
+
+
+@pytest.mark.line
+@pytest.mark.xdist_group("line")
+def test_every_block_runs_as_typed_from_the_root_of_a_checkout(fresh: Path) -> None:
+    """One terminal, every shell and Python block of the page in its order; what `make run` made is there."""
+    typed = ["set -euo pipefail"]
+    for language, block in re.findall(r"```(sh|python)\n(.*?)```", TEXT, flags=re.DOTALL):
+        typed.append(block if language == "sh" else f"python - <<'PYTHON'\n{block}\nPYTHON")
+    assert len(typed) > 5
+    told = {name: value for name, value in os.environ.items() if name not in ("STOCKHOUSE_HOME", "DAGSTER_HOME", "VIRTUAL_ENV")}
+    told |= {"PYTHONPATH": str(fresh), "PATH": "/usr/local/bin:/usr/bin:/bin"}  # the tools are found by what the page says alone
+    done = subprocess.run(["bash"], input="\n".join(typed), cwd=fresh, env=told, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert "order line " in done.stdout and "erp/" in done.stdout, "the trace of the largest line leads to files"
+
+
+def test_every_make_line_it_shows_can_be_run() -> None:
+    for target in re.findall(r"^make ([a-z-]+)", TEXT, flags=re.MULTILINE):
+        planned = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert planned.returncode == 0, planned.stderr
 
 
 def test_every_asset_worth_opening_is_in_the_graph() -> None:

@@ -30,24 +30,52 @@ DATE_FORMATS = (
     "%d/%m/%Y %H:%M",
     "%m/%d/%Y %H:%M",
 )
-#: Words people use in headers for what the house calls otherwise.
+#: Words people use in headers for what the house calls otherwise; the more special a column, the earlier it chooses.
 WORDS = {
-    "item_id": r"item|sku|product|article|artikel|stock_?code|material|part(_?no|number)?",
-    "location_id": r"store|location|warehouse|site|branch|country|plant|filiale|shop|depot",
-    "quantity": r"qty|quantity|units|amount|menge|sold|sales|volume",
-    "event_at": r"date|day|time|week|datum|sold_at|invoice_?date|posted|timestamp",
+    "lead_time_days": r"lead_?time(_?days)?|lieferzeit",
+    "order_multiple": r"order_?multiple|multiple|lot_?size",
+    "from_quantity": r"(from_?(quantity|qty|units))|((quantity|qty)_?from)|price_?break|tier",
+    "moq": r"moq|minimum(_order(_quantity)?)?",
+    "due_at": r"(due|promised|expected|required)(_(on|at|by|date|day))?|eta|delivery_?date|liefertermin",
+    "received_at": r"(received|arrived)(_(at|on|date))?",
+    "payment_days": r"payment_?(days|terms)",
+    "from_id": r"from(_location)?|origin|shipped_from",
+    "to_id": r"to(_location)?|destination|shipped_to",
+    "transfer_id": r"transfer(_?(no|id|number))?",
+    "item_id": r"item|sku|product|article|artikel(_?nr)?|stock_?code|material|part(_?no|number)?",
+    "location_id": r"store|location|warehouse|site|branch|country|plant|filiale|shop|depot|deliver_?to|ship_?to",
+    "delta": r"difference|delta|adjustment|correction",
+    "on_hand": r"on_?hand|stock|inventory|bestand|counted|count",
+    "quantity": r"qty|quantity|units|pieces|pcs|amount|menge|anzahl|sold|sales|volume|received_quantity",
+    "event_at": (
+        r"(sold|ordered|received|counted|booked|shipped|dispatched|posted|invoiced)_(at|on)|(order|invoice|receipt|posting|count)_?date"
+        r"|valid_from|date|day|week|datum|timestamp|time"
+    ),
     "unit_price": r"unit_?price|price|preis",
-    "order_id": r"order|invoice|document|receipt_?no|belegnr",
+    "price": r"(selling_|list_|unit_)?price|preis",
+    "unit_cost": r"unit_?cost|cost|einkaufspreis|unit_?price|price",
+    "order_id": r"order|po|(order|po)_?(no|id|number)|purchase_order|invoice|invoice_?no|document|receipt_?no|belegnr",
+    "line_id": r"line|line_?(no|id|number)|position|pos",
     "customer_id": r"customer|client|kunde",
-    "supplier_id": r"supplier|vendor|lieferant",
-    "lead_time_days": r"lead_?time",
-    "on_hand": r"on_?hand|stock|inventory|bestand|count",
-    "unit_cost": r"cost|einkaufspreis",
-    "moq": r"moq|minimum",
+    "supplier_id": r"(main_)?supplier|vendor|lieferant",
     "name": r"name|description|bezeichnung|title",
 }
-#: Tables in the order in which they are tried; the first whose required columns are all found is the draft.
-CANDIDATES = ("supplier_terms", "stock", "sales", "items", "suppliers", "locations")
+#: The tables a draft may be of, with what their files are often called; of equal guesses the first counts.
+CANDIDATES = {
+    "sales": r"sale|invoice|till|pos|umsatz",
+    "purchase_orders": r"purchase|po|bestellung",
+    "receipts": r"receipt|received|goods_?in|wareneingang",
+    "supplier_terms": r"terms|conditions|konditionen",
+    "stock": r"stock|count|inventory|bestand",
+    "transfers": r"transfer|umlagerung",
+    "adjustments": r"adjustment|difference|shrink",
+    "prices": r"price|preis",
+    "items": r"item|article|product|artikel",
+    "suppliers": r"supplier|vendor|lieferant",
+    "locations": r"location|store|branch|filiale",
+}
+#: Columns without which a table of this kind would say nothing, though its grammar can do without.
+TELLING = {"purchase_orders": "supplier_id", "supplier_terms": "lead_time_days", "stock": "on_hand", "items": "name", "suppliers": "name"}
 
 
 def suggest(files: Sequence[Path]) -> str:
@@ -68,7 +96,7 @@ def suggest(files: Sequence[Path]) -> str:
 def _source(path: Path) -> str:
     form, frame, extra = _look(path)
     columns = [name for name in frame.columns if name]
-    table, mapping = _mapping(columns)
+    table, mapping = _mapping(columns, path.stem)
     dates = _dates(frame, mapping)
     lines = [
         f"  {re.sub(r'[^A-Za-z0-9_-]+', '_', path.stem).strip('_').lower() or 'source'}:",
@@ -164,19 +192,34 @@ def _look_at_text(raw: bytes, path: Path) -> tuple[str, pl.DataFrame, list[str]]
     return form, frame.cast(pl.String), ['    decimal: ","'] if comma and delimiter != "," else []
 
 
-def _mapping(columns: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """The likeliest table and what each of its columns might be called here."""
+def _mapping(columns: Sequence[str], stem: str) -> tuple[str, dict[str, str]]:
+    """The likeliest table, by its columns and the file's name, and which of the file's columns are its."""
+    guesses = {table: _columns_of(table, columns) for table in CANDIDATES}
+    table = max(CANDIDATES, key=lambda name: _likelihood(name, guesses[name], stem))
+    return table, guesses[table]
+
+
+def _columns_of(table: str, columns: Sequence[str]) -> dict[str, str]:
+    """What each column of a canonical table is called in the file; a header that is the word itself goes before one that holds it."""
     found: dict[str, str] = {}
-    for name, words in WORDS.items():
-        match = next((column for column in columns if re.fullmatch(words, _plain(column)) and column not in found.values()), None)
-        match = match or next(
-            (column for column in columns if re.search(rf"(^|_)({words})(_|$)", _plain(column)) and column not in found.values()), None
-        )
-        if match:
-            found[name] = match
-    telling = {"supplier_terms": "lead_time_days", "stock": "on_hand", "sales": "quantity", "items": "name", "suppliers": "supplier_id"}
-    table = next((name for name in CANDIDATES if telling.get(name, "location_id") in found), "sales")
-    return table, {name: column for name, column in found.items() if name in CANONICAL[table].columns}
+    for pattern in (r"({})", r"(?:.*_)?({})(?:_.*)?"):
+        for name, words in WORDS.items():
+            if name not in CANONICAL[table].columns or name in found:
+                continue
+            free = (column for column in columns if column not in found.values())
+            match = next((column for column in free if re.fullmatch(pattern.format(words), _plain(column))), None)
+            if match:
+                found[name] = match
+    return {name: found[name] for name in WORDS if name in found}
+
+
+def _likelihood(table: str, found: dict[str, str], stem: str) -> int:
+    """How well a file fits a table: every column it explains counts, every one the table cannot do without counts against it."""
+    spec, telling = CANONICAL[table], TELLING.get(table)
+    missing = [name for name in (*spec.required, *([telling] if telling else [])) if name not in found]
+    missing += ["one of" for group in spec.one_of if not any(name in found for name in group)]
+    is_named = re.search(rf"(^|_)({CANDIDATES[table]})s?(_|$)", _plain(stem)) is not None
+    return len(found) - 3 * len(missing) + 3 * is_named
 
 
 def _plain(column: str) -> str:
