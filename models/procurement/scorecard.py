@@ -38,14 +38,6 @@ class LeadTimes:
         reached = np.flatnonzero(self.cdf >= level - 1e-12)
         return float(self.days[reached[0]]) if reached.size else float("inf")
 
-    def masses(self, beyond_days: float) -> tuple[Floats, Floats]:
-        """Days and probabilities that add up to one: what was never seen to arrive is taken to arrive on beyond_days."""
-        unseen = 1.0 - (self.cdf[-1] if self.cdf.size else 0.0)
-        if unseen > 1e-12 and self.days.size and beyond_days <= self.days[-1]:
-            raise ValueError(f"beyond_days is {beyond_days:g}, but arrivals were seen until day {self.days[-1]:g}")
-        days, probability = self.days, np.diff(np.concatenate(([0.0], self.cdf)))
-        return (days, probability) if unseen <= 1e-12 else (np.append(days, beyond_days), np.append(probability, unseen))
-
     @property
     def mean(self) -> float:
         """The mean up to the last day seen (restricted mean): the area over the distribution."""

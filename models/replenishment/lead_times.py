@@ -19,10 +19,6 @@ class LeadTimes:
     days: Floats
     probability: Floats
 
-    @property
-    def mean_days(self) -> float:
-        return float(self.days @ self.probability)
-
     def quantile(self, level: float) -> float:
         """The smallest number of days that covers this share of orders."""
         return float(self.days[np.searchsorted(self.probability.cumsum(), level * (1 - 1e-12))])

@@ -68,11 +68,6 @@ class Plan:
     alternatives: pl.DataFrame
     gap: float
 
-    @property
-    def shadow_prices(self) -> dict[str, float]:
-        """Money saved by one more unit of each limit."""
-        return dict(self.limits.select("name", "shadow_price").iter_rows())
-
 
 def plan(
     rows: pl.DataFrame,

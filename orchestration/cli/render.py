@@ -178,12 +178,6 @@ def listing(frame: pl.DataFrame, title: str) -> Table:
     return table
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return "–"
-    return f"{value:,.2f}".removesuffix(".00") if isinstance(value, float) else str(value)
-
-
 def champion_table(champions: pl.DataFrame) -> Table:
     """What each policy would have cost over the replayed weeks, and how sure the difference is."""
     table = Table(title="Rehearsed in the twin: cost over the replayed weeks", padding=0)

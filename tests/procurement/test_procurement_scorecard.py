@@ -38,16 +38,6 @@ def test_open_orders_never_make_a_supplier_look_faster(days, waiting):
     assert np.all(with_open.cdf <= alone.cdf + 1e-12)
 
 
-def test_what_was_never_seen_to_arrive_is_given_the_day_the_caller_names():
-    times = lead_times(np.array([6.0, 9, 10, 12]), np.array([0, 0, 1, 1]))
-    days, probability = times.masses(beyond_days=30)
-    np.testing.assert_allclose(days, [6, 9, 30])
-    np.testing.assert_allclose(probability, [0.25, 0.25, 0.5])
-    with pytest.raises(ValueError, match="until day 9"):
-        times.masses(beyond_days=9)
-    assert lead_times(np.array([3.0]), np.array([0])).masses(0)[0].tolist() == [3.0]
-
-
 def test_receipts_before_their_order_are_refused():
     with pytest.raises(ValueError, match="before their order"):
         lead_times(np.array([-1.0]), np.array([0.0]))

@@ -161,8 +161,8 @@ def test_a_binding_constraint_is_priced_and_its_scope_respected() -> None:
     rows = rows.with_columns(on_hand=pl.when(pl.col("location_id") == "DC").then(0.0).otherwise("on_hand"))
     limit = Constraint("budget of SUP-0", 60.0, scope={"from_id": "SUP-0"})
     free, bound = planned(rows, paths, history), planned(rows, paths, history, constraints=[limit])
-    assert bound.shadow_prices["budget of SUP-0"] > 0
     used = bound.limits.row(0, named=True)
+    assert used["name"] == "budget of SUP-0" and used["shadow_price"] > 0
     assert (used["resource"], used["at_most"]) == ("value", 60.0) and used["used"] <= 60.0 < used["wanted"]
     assert [line for line in bound.lines if line.from_id == "SUP-1"] == [line for line in free.lines if line.from_id == "SUP-1"]
     spent = sum(line.value for line in bound.lines if line.from_id == "SUP-0")

@@ -35,10 +35,6 @@ def refused_source(world: World, source_id: str, columns: Mapping[str, str]) -> 
     return CompiledSource(source_id, dict(columns), {}, [], personal)
 
 
-def _shape(delivery: Delivery) -> tuple[object, ...]:
-    return list(delivery.columns.items()), delivery.missing, delivery.refused
-
-
 def in_batches(deliveries: list[Delivery], world: World, source_id: str) -> Iterator[list[Delivery]]:
     """Neighbours of equal shape, up to a size."""
     source = world.sources[source_id]
