@@ -120,19 +120,19 @@ def replan(world: WorldFolder, home: HomeFolder = Path(DEFAULT_HOME), as_json: A
 
 
 @commands.command()
-def stop(by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME)) -> None:
+def stop(by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
     """The kill switch: nothing is sent until `resume`, also after a restart."""
     with procurement.open_desk(Home.open(home)) as desk:
         desk.ledger.stop(by, desk.now, reason)
-    emit({"stopped": True, "by": by}, f"stopped by {by}: nothing is sent until `stockhouse resume`", as_json=False)
+    emit({"stopped": True, "by": by}, f"stopped by {by}: nothing is sent until `stockhouse resume`", as_json=as_json)
 
 
 @commands.command()
-def resume(by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME)) -> None:
+def resume(by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
     """Let orders be sent again."""
     with procurement.open_desk(Home.open(home)) as desk:
         desk.ledger.resume(by, desk.now, reason)
-    emit({"stopped": False, "by": by}, f"resumed by {by}: approved orders may be sent again", as_json=False)
+    emit({"stopped": False, "by": by}, f"resumed by {by}: approved orders may be sent again", as_json=as_json)
 
 
 @commands.command()

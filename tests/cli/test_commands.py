@@ -157,7 +157,7 @@ def test_the_version_is_told() -> None:
     assert done.exit_code == 0
 
 
-@pytest.mark.parametrize("path", [path for path in COMMANDS if path[0] not in ENDLESS | {"stop", "resume"}], ids=" ".join)
+@pytest.mark.parametrize("path", [path for path in COMMANDS if path[0] not in ENDLESS], ids=" ".join)
 def test_what_a_command_prints_a_machine_can_read_too(path: tuple[str, ...]) -> None:
     assert any("--json" in parameter.opts for parameter in COMMANDS[path].params)
 
