@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestration.expectations.laws import Gate, Law
+from orchestration.expectations.words import words_laws
 from orchestration.landing.contract.canonical import CANONICAL, LINEAGE, NUMBER, Table
 from orchestration.landing.load.rule_sql import NOT_NEGATIVE
 
@@ -168,6 +169,15 @@ MANIFEST = (
         "As many rows of a source are in the raw tables as the manifest says were loaded.",
     ),
     Law(
+        "manifest_first_deliveries_repeat_nothing",  # a later one may overlap the ones before
+        "raw.manifest",
+        """select source_id, path, rows_repeated, rows_in from {batch}
+        where rows_repeated > 0 and source_id <> 'ledger'
+        qualify landed_seq = min(landed_seq) over (partition by source_id)""",
+        "No row stands twice in a source's first delivery: equal rows count once. Where they are two, give the source a `key`.",
+        "warning",
+    ),
+    Law(
         "manifest_columns_stay",
         "raw.manifest",
         """select source_id, max_by(path, landed_seq) as path, max_by(drift, landed_seq) as drift from {batch}
@@ -255,6 +265,7 @@ RAW_IN = Gate(
         *(_of_the_clock(name) for name in CLOCKED),
         *(law for name in FLOWS for law in _usual(name)),
         *ITEMS,
+        *words_laws(),
         *MANIFEST,
         *WORLD,
     ),

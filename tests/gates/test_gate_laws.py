@@ -10,6 +10,7 @@ import pytest
 
 from orchestration.expectations import GATES, Gate, Law, expectation_names, validate
 from orchestration.expectations.raw_in import CLOCKED, FLOWS
+from orchestration.expectations.words import COUNTED, GRAINS
 from orchestration.landing.contract.canonical import CANONICAL, Table
 from tests.gates.tiny_company import found
 
@@ -51,6 +52,11 @@ def _table_violations() -> dict[str, str]:
         planted[f"{name}_are_fresh"] = f"delete from raw.{name}; {days} from range(20, 60) t(d)"
     for name in CLOCKED:
         planted[f"{name}_are_of_this_time"] = row(name, known_at="timestamp '2042-12-29'", event_at="timestamp '2042-12-28'")
+    for name in COUNTED:
+        planted[f"{name}_are_in_units_somebody_knows"] = row(name, unit="'zorg'")
+    for name in GRAINS:
+        twice = [row(name, row_key=str(k), row_hash=str(k), **({"on_hand": str(k)} if name == "stock" else {})) for k in (91, 92)]
+        planted[f"{name}_say_one_thing_at_a_time"] = "; ".join(twice)
     return planted
 
 
@@ -61,6 +67,11 @@ PLANTED = _table_violations() | {
     "sales_of_each_item_are_usual": row("sales", item_id="'mug'", location_id="'shop'", quantity="5000"),
     "sales_of_each_item_go_on": f"{row('sales', item_id=Q_TEA, event_at=LONG_AGO, known_at=LONG_AGO)} from range(30, 390) t(d)",
     "sales_prices_of_each_item_are_usual": "update raw.sales set unit_price = 950 where item_id = 'mug' and event_at > '2024-12-05'",
+    "constraints_are_limits_somebody_reads": row("constraints", name="'Budget'"),
+    "constraints_are_of_something_known": row("constraints", name="'capacity'", scope="'MIAN'"),
+    "aliases_lead_to_an_end": "; ".join(row("aliases", kind="'item'", alias=f"'{a}'", id=f"'{b}'") for a, b in ("xy", "yz", "zx")),
+    "receipts_find_their_order": row("receipts", order_id="'nobody knows'"),
+    "manifest_first_deliveries_repeat_nothing": "update raw.manifest set rows_repeated = 1 where source_id = 'till'",
     "manifest_columns_stay": "update raw.manifest set drift = 'renamed pieces to qty' where source_id = 'till'",
     "manifest_deliveries_are_unique": "insert into raw.manifest select * from raw.manifest limit 1",
     "manifest_rows_add_up": "update raw.manifest set rows_in = rows_in + 1 where source_id = 'till'",

@@ -13,7 +13,6 @@ from orchestration.landing.load.now import News, first_believed, last_believed
 from tests.landing.company import Company
 
 FIRST = date(2024, 1, 1)
-CASES = Path("/work/shared/cases")
 HEAD = "till,line,item,store,day,qty,price\n"
 
 
