@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from difflib import get_close_matches
+from typing import Any, Literal, get_args
 
 Maturity = Literal["shadow", "suggest", "auto"]
 
@@ -44,6 +45,42 @@ class Limits:
     def from_payload(cls, payload: Mapping[str, Any]) -> Limits:
         """Limits out of plain JSON values. Raises TypeError for a name this matrix does not know."""
         return cls(**{**payload, "asking_categories": tuple(payload.get("asking_categories", ()))})
+
+    def changed(self, wanted: Mapping[str, Any]) -> Limits:
+        """These limits with some of them set anew. Raises ValueError that says which word or value is not understood."""
+        unknown = sorted(wanted.keys() - self.to_payload().keys())
+        if unknown:
+            near = get_close_matches(unknown[0], self.to_payload(), n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(self.to_payload())}"
+            raise ValueError(f"there is no limit {unknown[0]!r}{hint}")
+        for name, value in wanted.items():
+            _check(name, value)
+        return Limits.from_payload(self.to_payload() | dict(wanted))
+
+    def differences(self, other: Limits) -> dict[str, tuple[Any, Any]]:
+        """What another matrix says otherwise: {limit: (here, there)}."""
+        here, there = self.to_payload(), other.to_payload()
+        return {name: (here[name], there[name]) for name in here if here[name] != there[name]}
+
+
+def _check(name: str, value: Any) -> None:
+    """Refuse a value that is no such limit."""
+    if name == "maturity":
+        if value not in get_args(Maturity):
+            raise ValueError(f"maturity is one of {', '.join(get_args(Maturity))}, not {value!r}")
+    elif name == "asking_categories":
+        if not (isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)):
+            raise ValueError(f"asking_categories is a list of categories, not {value!r}")
+    elif name == "approvers":
+        levels = (BUYER, MANAGER, DIRECTOR)
+        if not isinstance(value, Mapping) or any(level not in levels for level in value.values()):
+            raise ValueError(f"approvers gives each name a level of {', '.join(map(str, levels))}, not {value!r}")
+    elif value is None and name in ("daily_cap", "budget"):
+        return
+    elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise ValueError(f"{name} is a number, 0 or more, not {value!r}")
+    elif name in ("least_complete", "worst_risk") and value > 1:
+        raise ValueError(f"{name} is a share between 0 and 1, not {value!r}")
 
 
 @dataclass(frozen=True)

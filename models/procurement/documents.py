@@ -273,7 +273,8 @@ APPLY: dict[str, Callable[[Document, Event], None]] = {
     "approved": _approved, "rejected": _ends(REJECTED), "queued": _queued, "sent": _sent, "changed": _changed,
     "cancelled": _cancelled, "acknowledged": _acknowledged, "shipped": _shipped, "received": _received,
     "invoiced": _invoiced, "judged": _judged, "payment_proposed": _payment_proposed, "excepted": _excepted,
-    "closed": _ends(CLOSED), "stopped": _noted, "resumed": _noted, "limits_set": _noted, "undelivered": _excepted, "chased": _chased,
+    "closed": _ends(CLOSED), "stopped": _noted, "resumed": _noted, "limits_proposed": _noted,
+    "limits_set": _noted, "undelivered": _excepted, "chased": _chased,
     "taken": _noted, "heard": _noted, "revived": _noted, "reacted": _noted, "replied": _queued,
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli import home, line, orders, overrides, quarantine, sources
+from orchestration.cli import home, limits, line, orders, overrides, quarantine, sources
 from orchestration.cli.shell import Guarded
 
 app = typer.Typer(
@@ -22,7 +22,10 @@ for title, room in {"Run the line": line, "Sources": sources, "Orders": orders, 
     for registered in room.commands.registered_commands:
         registered.rich_help_panel = title
     app.add_typer(room.commands)
+app.add_typer(orders.one, name="order")
+app.add_typer(orders.payments, name="payment")
 app.add_typer(orders.suppliers, name="supplier")
+app.add_typer(limits.commands, name="limits")
 app.add_typer(quarantine.commands, name="quarantine")
 app.add_typer(overrides.commands, name="override")
 

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,10 @@ from orchestration.ledger import Ledger
 from orchestration.ledger.audit import audit as audit_ledger
 
 commands = typer.Typer()
-suppliers = typer.Typer(no_args_is_help=True, help="What suppliers say: take their answers.")
+one = typer.Typer(no_args_is_help=True, help="One order that is under way: change it, or send its document again.")
+payments = typer.Typer(no_args_is_help=True, help="Bills that the match left to people.")
+suppliers = typer.Typer(no_args_is_help=True, help="What suppliers say and how they deliver.")
+Reference = Annotated[str, typer.Argument(help="One line: its id as `orders` prints it, or its document.")]
 References = Annotated[list[str], typer.Argument(help="Lines: by the id `run` and `orders` print, document, intent key or order.")]
 
 
@@ -101,6 +105,66 @@ def receive(home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> N
     said = [f"{name}: {one.status}{': ' if one.reason else ''}{one.reason}" for name, one in taken.items()]
     data = {"messages": [{"file": name, **asdict(one)} for name, one in taken.items()], **asdict(matched)}
     emit(data, "\n".join([*said, str(matched)]), as_json=as_json)
+
+
+@suppliers.command("scorecard")
+def scorecard(
+    by_item: Annotated[bool, typer.Option("--by-item", help="One row a supplier and item.")] = False,
+    home: HomeFolder = Path(DEFAULT_HOME),
+    as_json: AsJson = False,
+) -> None:
+    """How soon, how reliably and at what price suppliers delivered what this ledger ordered."""
+    grain = ("supplier_id", "item_id") if by_item else ("supplier_id",)
+    with procurement.open_desk(Home.open(home)) as desk:
+        found = desk.ledger.scorecard(desk.now, grain)
+    title = f"{len(found)} suppliers' records" if len(found) else "nothing was ever ordered by this ledger"
+    emit({"suppliers": found.to_dicts()}, render.listing(found, title), as_json=as_json)
+
+
+@one.command("change")
+def change_order(
+    reference: Reference,
+    by: By,
+    reason: Reason,
+    quantity: Annotated[float | None, typer.Option(help="Units wanted in all; not more than approved.")] = None,
+    due: Annotated[str | None, typer.Option(metavar="DATE", help="The day it is wanted.")] = None,
+    home: HomeFolder = Path(DEFAULT_HOME),
+    as_json: AsJson = False,
+) -> None:
+    """Order less, or for another day, of one approved line; the next sending tells the supplier."""
+    if quantity is None and due is None:
+        raise ValueError("say what changes: --quantity, --due or both")
+    day = date.fromisoformat(due) if due else None
+    with procurement.open_desk(Home.open(home)) as desk:
+        changed = desk.ledger.change(reference, by, desk.now, quantity, day, reason)
+    _emit_lines("changed", [changed], as_json)
+
+
+@one.command("revive")
+def revive_message(
+    message: Annotated[int, typer.Argument(help="The number of a message that could not be delivered.")],
+    by: By,
+    home: HomeFolder = Path(DEFAULT_HOME),
+    as_json: AsJson = False,
+) -> None:
+    """Give a message that could not be delivered another life: the same bytes under the same control number."""
+    with procurement.open_desk(Home.open(home)) as desk:
+        desk.ledger.revive(message, by, desk.now)
+    emit({"revived": message}, f"message {message} is sent again with the next sending", as_json=as_json)
+
+
+@payments.command("release")
+def release_payment(
+    reference: Reference,
+    invoice: Annotated[str, typer.Argument(help="The supplier's invoice number.")],
+    by: By,
+    home: HomeFolder = Path(DEFAULT_HOME),
+    as_json: AsJson = False,
+) -> None:
+    """Propose the payment of a bill that the three-way match left to people."""
+    with procurement.open_desk(Home.open(home)) as desk:
+        desk.ledger.release_payment(reference, invoice, by, desk.now)
+    emit({"released": invoice}, f"the payment of {invoice} is proposed, by {by}", as_json=as_json)
 
 
 @commands.command()

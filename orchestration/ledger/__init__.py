@@ -100,7 +100,7 @@ class Ledger:
     def approve(self, references: Sequence[str], by: str, now: datetime, evidence: Mapping[str, Evidence] | None = None) -> list[str]:
         """Approve lines (document ids, intent keys or order ids) as a named person; all of them or none."""
         with self.store.writing(now) as unit:
-            return desk.approve(unit, references, by, evidence or {})
+            return desk.approve(unit, references, desk.signed(by), evidence or {})
 
     def evidence(self, now: datetime) -> dict[str, Evidence]:
         """What earlier orders say about the open requisitions: usual quantities and supplier risks, for the approval matrix."""
@@ -113,44 +113,54 @@ class Ledger:
     def reject(self, references: Sequence[str], by: str, now: datetime, reason: str) -> list[str]:
         """Say no to requisitions; their need is not proposed again in its review period."""
         with self.store.writing(now) as unit:
-            return desk.reject(unit, references, by, reason)
+            return desk.reject(unit, references, desk.signed(by), reason)
 
     def firm(self, references: Sequence[str], by: str, now: datetime) -> list[str]:
         """Fix requisitions: no later plan revises or withdraws them, and they count in the stock position."""
         with self.store.writing(now) as unit:
-            return desk.firm(unit, references, by)
+            return desk.firm(unit, references, desk.signed(by))
 
     def cancel(self, references: Sequence[str], by: str, now: datetime, reason: str) -> list[str]:
         """Call off approved lines and release their budget; the next sending tells a supplier that knows them."""
         with self.store.writing(now) as unit:
-            return desk.cancel(unit, references, by, reason)
+            return desk.cancel(unit, references, desk.signed(by), reason)
 
     def change(
         self, reference: str, by: str, now: datetime, quantity: float | None = None, due_on: date | None = None, reason: str = ""
     ) -> str:
         """Order less, or for another day, of one approved line; the next sending tells the supplier."""
         with self.store.writing(now) as unit:
-            return desk.change(unit, reference, by, quantity, due_on, reason)
+            return desk.change(unit, reference, desk.signed(by), quantity, due_on, reason)
 
     def stop(self, by: str, now: datetime, reason: str) -> None:
         """Turn the kill switch on: nothing is sent any more, also after a restart, until somebody resumes."""
         with self.store.writing(now) as unit:
-            unit.add(unit.open(desk.SWITCH), "stopped", by, {"reason": reason})
+            unit.add(unit.open(desk.SWITCH), "stopped", desk.signed(by), {"reason": reason})
 
     def resume(self, by: str, now: datetime, reason: str) -> None:
         """Turn the kill switch off."""
         with self.store.writing(now) as unit:
-            unit.add(unit.open(desk.SWITCH), "resumed", by, {"reason": reason})
+            unit.add(unit.open(desk.SWITCH), "resumed", desk.signed(by), {"reason": reason})
 
     def is_stopped(self) -> bool:
         """Whether the kill switch is on."""
         with self.store.engine.connect() as connection:
             return desk.is_stopped(connection)
 
-    def set_limits(self, limits: Limits, by: str, now: datetime) -> None:
-        """Set the approval matrix, the cap, the budget and who may approve; from now on, and on the record."""
+    def propose_limits(self, limits: Limits, by: str, now: datetime) -> None:
+        """Propose another approval matrix, cap, budget or roles; it counts once a second person has confirmed it."""
         with self.store.writing(now) as unit:
-            unit.add(unit.open(desk.LIMITS), "limits_set", by, limits.to_payload())
+            unit.add(unit.open(desk.LIMITS), "limits_proposed", desk.signed(by), limits.to_payload())
+
+    def confirm_limits(self, by: str, now: datetime) -> Limits:
+        """Confirm proposed limits as a second person; they are in force from now on, and on the record."""
+        with self.store.writing(now) as unit:
+            return desk.confirm_limits(unit, desk.signed(by))
+
+    def proposed_limits(self) -> tuple[Limits, str] | None:
+        """The limits that wait for a second person, and who proposed them."""
+        with self.store.engine.connect() as connection:
+            return desk.proposed_limits(connection)
 
     def limits(self) -> Limits:
         """The limits in force."""
@@ -178,7 +188,7 @@ class Ledger:
     def revive(self, message_id: int, by: str, now: datetime) -> None:
         """Give a dead letter another life, with the same bytes and control number."""
         with self.store.writing(now) as unit:
-            outbox.revive(unit, message_id, by)
+            outbox.revive(unit, message_id, desk.signed(by))
 
     def receive(self, body: bytes, partner: Partner, now: datetime, tolerance: Tolerance = TOLERANCE) -> Reception:
         """Take what a partner sent, in X12: kept, then taken or rejected; the same bytes again change nothing."""
@@ -206,7 +216,7 @@ class Ledger:
         """Propose the payment of an invoice the match left to people."""
         with self.store.writing(now) as unit:
             (line,) = desk.find(unit, [reference])
-            inbox.propose_payment(unit, line, invoice_id, by)
+            inbox.propose_payment(unit, line, invoice_id, desk.signed(by))
 
     def chase(self, now: datetime, after: timedelta = timedelta(days=2)) -> list[str]:
         """Raise an exception for every sent line whose supplier has not answered in time; returns their ids."""

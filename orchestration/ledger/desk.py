@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from models.domain import need_id
+from models.procurement.actors import is_same, person
 from models.procurement.approval import BUYER, DIRECTOR, Evidence, Limits, judge
 from models.procurement.documents import Document, cents
 from orchestration.ledger import proof
@@ -55,14 +56,45 @@ def find(unit: Unit, references: Sequence[str]) -> list[Document]:
 
 
 def limits_in_force(connection: sa.Connection) -> Limits:
-    """The limits last set, or the house's defaults."""
-    said = last(connection, LIMITS)
+    """The limits last confirmed, or the house's defaults."""
+    said = last(connection, LIMITS, "limits_set")
     return Limits.from_payload(json.loads(said["payload"])) if said else Limits()
 
 
-def last(connection: sa.Connection, document_id: str) -> dict[str, Any] | None:
-    """The last event of one of the desk's own documents."""
+def proposed_limits(connection: sa.Connection) -> tuple[Limits, str] | None:
+    """Limits that wait for a second person, and who proposed them; None where nothing waits."""
+    said = last(connection, LIMITS)
+    if said is None or said["kind"] != "limits_proposed":
+        return None
+    return Limits.from_payload(json.loads(said["payload"])), str(said["actor"])
+
+
+def confirm_limits(unit: Unit, by: str) -> Limits:
+    """Put proposed limits in force as a second person, of the highest level anybody has. Raises LedgerError otherwise."""
+    waiting = proposed_limits(unit.connection)
+    if waiting is None:
+        raise LedgerError("no change of the limits waits to be confirmed: propose one with `stockhouse limits set`")
+    limits, proposer = waiting
+    if is_same(by, proposer):
+        raise LedgerError(f"{proposer} proposed these limits: another person has to confirm them")
+    level, highest = _level(by, now := limits_in_force(unit.connection)), max(now.approvers.values(), default=0)
+    if level < highest:
+        raise LedgerError(f"only a person of level {highest} confirms limits, {by} has {level}")
+    unit.add(unit.open(LIMITS), "limits_set", by, limits.to_payload())
+    return limits
+
+
+def _level(by: str, limits: Limits) -> int:
+    """A person's level; where no roles are kept everybody has the highest."""
+    if not limits.approvers:
+        return 99
+    return next((level for name, level in limits.approvers.items() if is_same(by, name)), BUYER - 1)
+
+
+def last(connection: sa.Connection, document_id: str, kind: str | None = None) -> dict[str, Any] | None:
+    """The last event of one of the desk's own documents, of one kind or of any."""
     query = sa.select(events).where(events.c.document_id == document_id).order_by(events.c.version.desc()).limit(1)
+    query = query if kind is None else query.where(events.c.kind == kind)
     row = connection.execute(query).mappings().first()
     return None if row is None else dict(row)
 
@@ -135,7 +167,8 @@ def approve(unit: Unit, references: Sequence[str], by: str, evidence: Mapping[st
     for name, why in proof.doubts(unit.connection, [line.document_id for line in lines]).items():
         raise LedgerError(f"{name} cannot be approved: {why}; see `stockhouse audit`")
     limits = limits_in_force(unit.connection)
-    level = limits.approvers.get(by, BUYER - 1 if limits.approvers else 99)
+    level = _level(by, limits)
+    _refuse_own(unit, lines, by)
     room = _room(unit, limits)
     numbers = number(unit, lines)
     for line in lines:
@@ -147,6 +180,29 @@ def approve(unit: Unit, references: Sequence[str], by: str, evidence: Mapping[st
             raise LedgerError(f"{line.document_id}: the daily cap or the budget is used up ({-room / 100:,.2f} too much); raise it or wait")
         unit.add(line, "approved", by, numbers[line.document_id] | {"level": level, "reasons": list(verdict.reasons)})
     return [line.document_id for line in lines]
+
+
+def signed(by: str) -> str:
+    """A person's name as the record keeps it. Raises LedgerError for none, and for the name of a machine."""
+    try:
+        return person(by)
+    except ValueError as error:
+        raise LedgerError(str(error)) from error
+
+
+def _refuse_own(unit: Unit, lines: Sequence[Document], by: str) -> None:
+    """Nobody approves what they proposed, however they spell their name."""
+    moved = (
+        sa.select(events.c.document_id, events.c.actor)
+        .distinct()
+        .where(
+            events.c.document_id.in_([line.document_id for line in lines]),
+            events.c.kind.in_(("requested", "revised", "changed")),
+        )
+    )
+    for document_id, actor in unit.connection.execute(moved):
+        if is_same(by, actor):
+            raise LedgerError(f"separation of duties: {document_id} was proposed by {actor}, so {by} cannot approve it too")
 
 
 def approve_within_limits(unit: Unit, evidence: Mapping[str, Evidence]) -> ApprovalReport:

@@ -221,7 +221,8 @@ def play(suppliers: set[str], weeks: int, folder: Path) -> list[dict[str, Any]]:
         home = Home.open(place)
         with procurement.open_desk(home) as desk:
             if week == 0:  # the desk knows that this supplier will be late, and lets the robot order all the same
-                desk.ledger.set_limits(Limits(worst_risk=1.0, usual_factor=1e6, auto_amount=1e6), "dan", desk.now)
+                desk.ledger.propose_limits(Limits(worst_risk=1.0, usual_factor=1e6, auto_amount=1e6), "eve", desk.now)
+                desk.ledger.confirm_limits("dan", desk.now)
             heard, matched = procurement.poll(desk), procurement.match(desk)
             approved, sent = procurement.approve_and_send(desk)
             robots.answer(desk)

@@ -26,7 +26,8 @@ def learned_days(ledger: Ledger, now: datetime) -> float:
 
 def test_eight_weeks_without_a_hand_learn_from_late_receipts(ledger, line):
     monday, targets, plans = date(2026, 1, 5), [], []
-    ledger.set_limits(Limits(worst_risk=0.95, usual_factor=10), "dan", datetime(2026, 1, 5))  # the desk knows it is late
+    ledger.propose_limits(Limits(worst_risk=0.95, usual_factor=10), "eve", datetime(2026, 1, 5))  # the desk knows it is late
+    ledger.confirm_limits("dan", datetime(2026, 1, 5))
     with Mock.start(start_at="2026-01-05T09:00:00Z") as mock:
         partners = {"S1": Partner("S1", f"{mock.base}/edi", "USD", party=Party("MOCKEDI"), ours=Party("ACME"), usage="T")}
         on_hand, shelved = 300.0, 0.0

@@ -1,0 +1,53 @@
+"""Commands for the limits people set: what needs whose approval, caps, budget and roles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestration.app import limits as setting
+from orchestration.app import procurement
+from orchestration.cli.shell import AsJson, By, HomeFolder, emit
+from orchestration.home import DEFAULT_HOME, Home
+
+commands = typer.Typer(
+    no_args_is_help=True,
+    help="What people set and the robot keeps to: amounts, risk, caps, budget, roles.",
+)
+
+
+@commands.command()
+def show(home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
+    """The limits in force, and a change that waits for a second person."""
+    with procurement.open_desk(Home.open(home)) as desk:
+        _emit(setting.show_limits(desk), as_json)
+
+
+@commands.command("set")
+def set_limits(
+    by: By,
+    wanted: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="auto_amount=2000 daily_cap=10000 …")] = None,
+    file: Annotated[Path | None, typer.Option(help="A YAML file of limits, instead or beside.")] = None,
+    confirm: Annotated[bool, typer.Option("--confirm", help="Confirm what another person proposed; then it counts.")] = False,
+    home: HomeFolder = Path(DEFAULT_HOME),
+    as_json: AsJson = False,
+) -> None:
+    """Propose a change of the limits, or confirm another person's: two people, or nothing changes."""
+    said = (setting.read_limits_file(file) if file else {}) | setting.parse_limits(wanted or [])
+    if confirm and said:
+        raise ValueError("--confirm takes what was proposed as it is: leave the limits out")
+    if not confirm and not said:
+        raise ValueError("say which limit: NAME=VALUE, such as auto_amount=2000, or --file limits.yml")
+    with procurement.open_desk(Home.open(home)) as desk:
+        done = setting.confirm_limits(desk, by) if confirm else setting.propose_limits(desk, said, by)
+        _emit(done, as_json)
+
+
+def _emit(said: setting.LimitsSaid, as_json: bool) -> None:
+    lines = [f"{name}: {value}" for name, value in said.in_force.to_payload().items()]
+    if said.changes:
+        lines += ["", f"proposed by {said.proposed_by}, in force once another person confirms (limits set --confirm):"]
+        lines += [f"{name}: {now} → {then}" for name, (now, then) in said.changes.items()]
+    emit(said.as_dict(), "\n".join(lines), as_json=as_json)
