@@ -8,17 +8,19 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestration.app import procurement
 from orchestration.cli import render
 from orchestration.cli.shell import AsJson, By, HomeFolder, Reason, WorldFolder, emit
 from orchestration.home import DEFAULT_HOME, Home
 from orchestration.landing import World
-from orchestration.ledger import Ledger
-from orchestration.ledger.audit import audit as audit_ledger
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from orchestration.app.procurement import Desk
 
 commands = typer.Typer()
 one = typer.Typer(no_args_is_help=True, help="One order that is under way: change it, or send its document again.")
@@ -26,6 +28,13 @@ payments = typer.Typer(no_args_is_help=True, help="Bills that the match left to 
 suppliers = typer.Typer(no_args_is_help=True, help="What suppliers say and how they deliver.")
 Reference = Annotated[str, typer.Argument(help="One line: its id as `orders` prints it, or its document.")]
 References = Annotated[list[str], typer.Argument(help="Lines: by the id `run` and `orders` print, document, intent key or order.")]
+
+
+def open_desk(home: Path) -> AbstractContextManager[Desk]:
+    """A home's ledger at its Now; SQLAlchemy and Alembic are only waited for by the commands that open one."""
+    from orchestration.app import procurement
+
+    return procurement.open_desk(Home.open(home))
 
 
 @commands.command("orders")
@@ -43,7 +52,7 @@ def list_orders(
         raise ValueError("--exceptions lists the plan's own; leave out --status")
     if as_csv and as_json:
         raise ValueError("--csv and --json cannot both be printed")
-    with procurement.open_desk(Home.open(home)) as desk:
+    with open_desk(home) as desk:
         found = order_book.open_cases(desk) if exceptions else order_book.order_book(desk, status or ())
     if as_csv:
         sys.stdout.write(found.write_csv())
@@ -55,28 +64,30 @@ def list_orders(
 @commands.command()
 def approve(references: References, by: By, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
     """Approve requisitions; nobody approves what they proposed."""
-    with procurement.open_desk(Home.open(home)) as desk:
+    from orchestration.app import procurement
+
+    with open_desk(home) as desk:
         _emit_lines("approved", desk.ledger.approve(references, by, desk.now, procurement.evidence(desk)), as_json)
 
 
 @commands.command()
 def reject(references: References, by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
     """Reject requisitions; the robot does not propose the same need again in this review period."""
-    with procurement.open_desk(Home.open(home)) as desk:
+    with open_desk(home) as desk:
         _emit_lines("rejected", desk.ledger.reject(references, by, desk.now, reason), as_json)
 
 
 @commands.command()
 def firm(references: References, by: By, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
     """Firm requisitions: plans no longer change them, and they count in the stock position."""
-    with procurement.open_desk(Home.open(home)) as desk:
+    with open_desk(home) as desk:
         _emit_lines("firmed", desk.ledger.firm(references, by, desk.now), as_json)
 
 
 @commands.command()
 def cancel(references: References, by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
     """Cancel orders and requisitions; the budget they held is released."""
-    with procurement.open_desk(Home.open(home)) as desk:
+    with open_desk(home) as desk:
         _emit_lines("cancelled", desk.ledger.cancel(references, by, desk.now, reason), as_json)
 
 
@@ -87,7 +98,9 @@ def send(
     as_json: AsJson = False,
 ) -> None:
     """Send approved orders to the suppliers; a dry run, with the requisitions in it, unless --send is given."""
-    with procurement.open_desk(Home.open(home)) as desk:
+    from orchestration.app import procurement
+
+    with open_desk(home) as desk:
         if really:
             report = desk.ledger.send(desk.partners, desk.now)
             emit(asdict(report), str(report), as_json=as_json)
@@ -99,7 +112,9 @@ def send(
 @suppliers.command("receive")
 def receive(home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
     """Take what suppliers answered, book the goods the company's systems report, and match their bills."""
-    with procurement.open_desk(Home.open(home)) as desk:
+    from orchestration.app import procurement
+
+    with open_desk(home) as desk:
         taken = {path.name: reception for path, reception in procurement.poll(desk).items()}
         matched = procurement.match(desk)
     said = [f"{name}: {one.status}{': ' if one.reason else ''}{one.reason}" for name, one in taken.items()]
@@ -186,7 +201,7 @@ def replan(world: WorldFolder, home: HomeFolder = Path(DEFAULT_HOME), as_json: A
 @commands.command()
 def stop(by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
     """The kill switch: nothing is sent until `resume`, also after a restart."""
-    with procurement.open_desk(Home.open(home)) as desk:
+    with open_desk(home) as desk:
         desk.ledger.stop(by, desk.now, reason)
     emit({"stopped": True, "by": by}, f"stopped by {by}: nothing is sent until `stockhouse resume`", as_json=as_json)
 
@@ -194,7 +209,7 @@ def stop(by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME), as_json:
 @commands.command()
 def resume(by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
     """Let orders be sent again."""
-    with procurement.open_desk(Home.open(home)) as desk:
+    with open_desk(home) as desk:
         desk.ledger.resume(by, desk.now, reason)
     emit({"stopped": False, "by": by}, f"resumed by {by}: approved orders may be sent again", as_json=as_json)
 
@@ -202,6 +217,9 @@ def resume(by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME), as_jso
 @commands.command()
 def audit(home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
     """Verify every chain and every balance of the ledger, and say how far it runs by itself; exit code 1 if anything was altered."""
+    from orchestration.ledger import Ledger
+    from orchestration.ledger.audit import audit as audit_ledger
+
     place = Home.open(home)
     if not place.has_ledger:
         emit({"altered": []}, "nothing was ever proposed: there is no ledger yet", as_json=as_json)
