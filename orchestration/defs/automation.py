@@ -1,10 +1,14 @@
 """When: the daily line as one job, cut short after any station if asked, and the schedule that starts it."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from models.names import name_of
 from orchestration import STATIONS, WRITER_TAG, intake
 from orchestration.app import procurement
 from orchestration.app.event_replan import unanswered
@@ -12,6 +16,11 @@ from orchestration.defs.procure import INBOX, INVOICES, OUTBOX, SEND
 from orchestration.defs.resources import Lakehouse
 from orchestration.facts import snapshots
 
+#: Dagster's own tag of the key that a run was asked for under.
+RUN_KEY_TAG = "dagster/run_key"
+LONGEST_KEY = 500
+FAILED = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=60), timedelta(hours=1)
 WRITER = {WRITER_TAG: "warehouse"}  # one process writes to DuckDB at a time
 
 
@@ -53,17 +62,44 @@ def procure_job() -> UnresolvedAssetJobDefinition:
     )
 
 
+def ask(context: dg.SensorEvaluationContext, key: str, **what: Any) -> dg.RunRequest | dg.SkipReason:
+    """A run for a state of things that `key` names: asked for once, and again for as long as the run fails.
+
+    A run key is used up by its first run, however that ended, so it carries the attempt. The second failure in a row makes the
+    next attempt wait FIRST_PAUSE, each further one twice as long, up to LONGEST_PAUSE.
+    """
+    key = key if key.isprintable() and len(key) <= LONGEST_KEY else name_of(key)
+    attempt, run_key = 1, key
+    while (last := _last_run(context.instance, run_key)) is not None:
+        if last.dagster_run.status not in FAILED:
+            break  # under way, or done: the daemon asks no second time for this key
+        pause = min(FIRST_PAUSE * 2 ** (attempt - 2), LONGEST_PAUSE) if attempt > 1 else timedelta()
+        rested = datetime.now(UTC) - last.update_timestamp.replace(tzinfo=UTC)
+        if rested < pause:
+            return dg.SkipReason(f"attempt {attempt} failed; the next follows after {pause}")
+        attempt += 1
+        run_key = f"{key}, attempt {attempt}"
+    return dg.RunRequest(run_key=run_key, **what)
+
+
+def _last_run(instance: dg.DagsterInstance, run_key: str) -> dg.RunRecord | None:
+    filters = dg.RunsFilter(tags={RUN_KEY_TAG: run_key})
+    return next(iter(instance.get_run_records(filters, limit=1)), None)
+
+
 @dg.sensor(
     name="deliveries",
     job_name="until_land",
     minimum_interval_seconds=60,
     description="Asks databases and APIs, hands on what streams received, and lands whatever has come.",
 )
-def deliveries(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """A run where something new lies in the inbox; the names are the run key, so the same delivery asks once."""
+def deliveries(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """A run where something lies in the inbox that has not landed, now or since a run that failed; its names are the key."""
     home, world = lakehouse.open_home(), lakehouse.open_world()
-    names = sorted(intake.pull(world, home.inbox) + intake.drain(world, home.inbox))
-    yield dg.RunRequest(run_key="|".join(names)) if names else dg.SkipReason("nothing new has arrived")
+    intake.pull(world, home.inbox)
+    intake.drain(world, home.inbox)
+    names = intake.lying(world, home.inbox)
+    yield ask(context, "|".join(names)) if names else dg.SkipReason("nothing new has arrived")
 
 
 @dg.sensor(
@@ -72,14 +108,22 @@ def deliveries(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
     minimum_interval_seconds=30,
     description="Hears suppliers as soon as a message lies in one of their folders, and matches what it says.",
 )
-def supplier_messages(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """A run where a message waits; names and times are the run key, so the same mail asks once."""
+def supplier_messages(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """A run where a message waits; names and times are the key, so the same mail asks until a run has heard it."""
     with procurement.open_desk(lakehouse.open_home()) as desk:
-        waiting = [f"{path}@{path.stat().st_mtime_ns}" for path in desk.ledger.waiting_mail(desk.partners)]
+        waiting = [f"{path}@{_changed_at(path)}" for path in desk.ledger.waiting_mail(desk.partners)]
     if waiting:
-        yield dg.RunRequest(run_key="|".join(waiting), asset_selection=[INBOX, INVOICES])
+        yield ask(context, "|".join(waiting), asset_selection=[INBOX, INVOICES])
     else:
         yield dg.SkipReason("no supplier has said anything new")
+
+
+def _changed_at(path: Path) -> int:
+    """When a file, or a link by itself, was last put there, made readable or written (ns); 0 where it is gone already."""
+    try:
+        return path.lstat().st_ctime_ns
+    except FileNotFoundError:
+        return 0
 
 
 @dg.sensor(
@@ -88,14 +132,14 @@ def supplier_messages(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipR
     minimum_interval_seconds=60,
     description="Matches anew when a run has published what arrived.",
 )
-def goods_and_bills(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
+def goods_and_bills(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """A run for every published snapshot, once."""
     try:
         version = snapshots.current(lakehouse.open_home().published).version
     except snapshots.PublishError:
         yield dg.SkipReason("nothing has been published yet")
     else:
-        yield dg.RunRequest(run_key=f"snapshot {version}", asset_selection=[INVOICES])
+        yield ask(context, f"snapshot {version}", asset_selection=[INVOICES])
 
 
 @dg.sensor(
@@ -104,14 +148,14 @@ def goods_and_bills(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipRea
     minimum_interval_seconds=60,
     description="Approves within the limits and sends for real: who starts this sensor says yes to that. The kill switch stops it.",
 )
-def orders_to_send(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
+def orders_to_send(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """A run where something may leave: a requisition, an approved line, or a message whose next attempt is due."""
     with procurement.open_desk(lakehouse.open_home()) as desk:
         due = desk.ledger.due()
     if due is None:
         yield dg.SkipReason("nothing is due, or the kill switch is on")
     else:
-        yield dg.RunRequest(run_key=due, asset_selection=[OUTBOX], run_config=SEND)
+        yield ask(context, due, asset_selection=[OUTBOX], run_config=SEND)
 
 
 @dg.sensor(
@@ -120,10 +164,10 @@ def orders_to_send(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReas
     minimum_interval_seconds=10,
     description="Re-plans at once what a late answer, a short shipment, a closed place or a surge concerns; it sends nothing.",
 )
-def happenings(lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
+def happenings(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """A run where something happened that nobody has answered; asking again for the same state starts no second run."""
     state = unanswered(lakehouse.open_home(), lakehouse.open_world())
-    yield dg.RunRequest(run_key=state) if state else dg.SkipReason("nothing has happened that was not answered")
+    yield ask(context, state) if state else dg.SkipReason("nothing has happened that was not answered")
 
 
 @dg.definitions

@@ -7,7 +7,7 @@ from orchestration.intake.database import pull_database
 from orchestration.intake.folder import sweep
 from orchestration.intake.inbox import Inbox, Message
 from orchestration.intake.options import check_intake
-from orchestration.intake.pulling import drain, forget_landed, is_landed, pull, waiting
+from orchestration.intake.pulling import drain, forget_landed, is_landed, lying, pull, waiting
 from orchestration.intake.rest import pull_rest
 from orchestration.intake.streams import brokers, receive
 from orchestration.intake.webhook import receiver, serve, webhooks
@@ -20,6 +20,7 @@ __all__ = [
     "drain",
     "forget_landed",
     "is_landed",
+    "lying",
     "pull",
     "pull_database",
     "pull_rest",

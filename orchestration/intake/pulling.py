@@ -53,10 +53,16 @@ def waiting(world: World, inbox: Path) -> dict[str, int]:
         return {source_id: received.waiting(source_id) for source_id, came in check_intake(world).items() if came == "stream"}
 
 
+def lying(world: World, inbox: Path) -> list[str]:
+    """The names under the inbox of the deliveries that landing has not taken yet, whoever asked for them and whenever."""
+    sources = [source_id for source_id, source in world.sources.items() if source.is_inbox]
+    found = (path for source_id in sources for path in (inbox / source_id).glob("*.jsonl"))
+    return sorted(path.relative_to(inbox).as_posix() for path in found)
+
+
 def is_landed(world: World, inbox: Path) -> bool:
     """Whether landing has taken everything that was ever received: nothing waits, and no delivery lies in the inbox."""
-    lying = (path for source_id, source in world.sources.items() if source.is_inbox for path in (inbox / source_id).glob("*.jsonl"))
-    return next(lying, None) is None and not any(waiting(world, inbox).values())
+    return not lying(world, inbox) and not any(waiting(world, inbox).values())
 
 
 def forget_landed(con: duckdb.DuckDBPyConnection, world: World, inbox: Path) -> int:
