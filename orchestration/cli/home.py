@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
+from orchestration.app import safekeeping
 from orchestration.cli import render
 from orchestration.cli.shell import AsJson, DataFolder, HomeFolder, WorldFolder, emit
 from orchestration.facts import snapshots
 from orchestration.home import DEFAULT_HOME, Home
-from orchestration.home import backup as safe
 from orchestration.landing import World
 
 commands = typer.Typer()
@@ -34,8 +34,8 @@ def backup(
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
 ) -> None:
-    """Copy state/ (delivered bytes, ledger, inbox, decisions) into one file."""
-    written = safe.backup(Home.open(home), out)
+    """Copy state/ (delivered bytes, ledger, inbox, decisions), and a ledger in PostgreSQL, into one file."""
+    written = safekeeping.backup(Home.open(home), out)
     emit({"path": str(written)}, f"backup written to {written}", as_json=as_json)
 
 
@@ -46,7 +46,7 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Bring a backup into an empty home; then `stockhouse rebuild WORLD` recreates the rest."""
-    place = safe.restore(source, home)
+    place = safekeeping.restore(source, home)
     shown = f"restored world '{place.owner}' into {place.root}; next: stockhouse rebuild WORLD --home {home}"
     emit({"world": place.owner, "home": str(place.root)}, shown, as_json=as_json)
 

@@ -57,6 +57,8 @@ class Home:
         return cls.open(root, world)
 
     def _furnish(self) -> None:
+        """Make the folders. What this process writes from here on is its owner's alone from birth (0700, 0600): customers, prices."""
+        os.umask(0o077)
         for folder in (self.archive, self.inbox, self.decisions, self.features, self.models, self.dagster):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -120,6 +122,11 @@ class Home:
     def ledger_url(self) -> str:
         """Where orders are kept: PostgreSQL if STOCKHOUSE_LEDGER_URL says so, else SQLite in the home."""
         return os.environ.get("STOCKHOUSE_LEDGER_URL") or f"sqlite:///{self.state / 'ledger.sqlite'}"
+
+    @property
+    def is_ledger_within(self) -> bool:
+        """Whether the ledger lies in this home, rather than on a server."""
+        return self.ledger_url == f"sqlite:///{self.state / 'ledger.sqlite'}"
 
     @property
     def has_ledger(self) -> bool:

@@ -1,0 +1,64 @@
+"""A backup that is whole: state/ and, where the ledger lives in PostgreSQL, the ledger with it; and the way back."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from orchestration.home import Home, HomeError
+from orchestration.home import backup as files_of
+from orchestration.ledger import LedgerError, copying
+
+#: A PostgreSQL ledger in a backup, as SQLite: every row of it, readable without a server.
+COPY = "ledger-of-postgresql.sqlite"
+OWN = "ledger.sqlite"
+#: A SQLite ledger that stood beside one in PostgreSQL, and was not in use.
+UNUSED = "ledger-unused.sqlite"
+
+
+def backup(home: Home, target: Path) -> Path:
+    """Write all that cannot be made again into one .tar.gz, wherever the ledger lives. Raises LedgerError where it cannot be read."""
+    if home.is_ledger_within:
+        return files_of.backup(home, target)
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / COPY
+        copying.copy(home.ledger_url, _sqlite(copy))
+        return files_of.backup(home, target, {COPY: copy})
+
+
+def restore(source: Path, root: Path) -> Home:
+    """Bring a backup into a new home, and its ledger to where STOCKHOUSE_LEDGER_URL says, else into the home.
+
+    A ledger in PostgreSQL that is empty gets every row; one that has all that the backup's has, or more, is kept as it is. Raises
+    HomeError for any other one, before anything is changed.
+    """
+    home = Home(root.resolve())
+    if not home.is_ledger_within:
+        with tempfile.TemporaryDirectory() as scratch:
+            kept = files_of.one_of(source, (COPY, OWN), Path(scratch))
+            if kept is not None and not (copying.is_empty(home.ledger_url) or copying.holds(home.ledger_url, _sqlite(kept))):
+                raise HomeError(
+                    "STOCKHOUSE_LEDGER_URL names a ledger in which other things happened than in the backup's. Unset it to "
+                    "restore the ledger into the home, or name an empty database. Nothing was changed."
+                )
+    files_of.restore(source, root)
+    copy, own = home.state / COPY, home.state / OWN
+    try:
+        if home.is_ledger_within and copy.exists():
+            if own.exists():
+                own.rename(home.state / UNUSED)
+            copy.rename(own)
+        elif not home.is_ledger_within:
+            kept = next((path for path in (copy, own) if path.exists()), None)
+            if kept is not None and copying.is_empty(home.ledger_url):
+                copying.copy(_sqlite(kept), home.ledger_url)
+            copy.unlink(missing_ok=True)
+    except (LedgerError, OSError):
+        shutil.rmtree(home.state, ignore_errors=True)  # half a restore would look like a home
+        raise
+    return Home.open(root)
+
+
+def _sqlite(path: Path) -> str:
+    return f"sqlite:///{path}"

@@ -1,0 +1,173 @@
+"""A backup is whole wherever the ledger lives, its owner's alone, and comes back whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import tarfile
+import uuid
+from collections.abc import Iterator
+from datetime import date, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from models.domain import OrderLine
+from orchestration.app import safekeeping
+from orchestration.home import Home, HomeError
+from orchestration.home.backup import restore as restore_files
+from orchestration.ledger import Ledger, Partner
+from orchestration.ledger.schema import metadata
+from orchestration.ledger.store import make_engine
+
+NOW = datetime(2026, 1, 5)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home.found(tmp_path / "home", "w")
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Where the ledger lives: a fresh PostgreSQL database."""
+    url = os.environ.get("STOCKHOUSE_POSTGRES_URL")
+    if not url:
+        pytest.skip("STOCKHOUSE_POSTGRES_URL names no PostgreSQL server")
+    name = f"backup_{uuid.uuid4().hex}"
+    engine = make_engine(url).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f'CREATE DATABASE "{name}"'))
+    own = sa.make_url(url).set(database=name).render_as_string(hide_password=False)
+    monkeypatch.setenv("STOCKHOUSE_LEDGER_URL", own)
+    yield own
+    with engine.connect() as connection:
+        connection.execute(sa.text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    engine.dispose()
+
+
+def work(home: Home, item: str) -> None:
+    """Orders in every stage and messages both ways, so that no table of the ledger is empty."""
+    ledger = Ledger.open(home.ledger_url)
+    line = OrderLine(
+        world="w", kind="purchase", item_id=item, location_id="DC", from_id="S1", quantity=10, review_period=date(2026, 1, 5),
+        due_on=date(2026, 1, 20), unit_cost=2.5, parts={}, reason="",
+    )  # fmt: skip
+    ledger.propose([line], "run 1", NOW, scope=[(item, "DC")])
+    ledger.approve_within_limits(NOW)
+    partner = Partner("S1", str(home.state / "partners" / "S1"), "GBP")
+    ledger.send({"S1": partner}, NOW)
+    ledger.receive(b"rubbish about " + item.encode(), partner, NOW)
+    ledger.close()
+
+
+def content(url: str) -> dict[str, list[tuple]]:
+    """Every row of a ledger, table by table."""
+    engine = make_engine(url)
+    with engine.connect() as connection:
+        rows = {t.name: sorted(map(tuple, connection.execute(sa.select(t))), key=repr) for t in metadata.sorted_tables}
+    engine.dispose()
+    return rows
+
+
+def audit(url: str) -> list[str]:
+    ledger = Ledger.open(url)
+    found = ledger.audit()
+    ledger.close()
+    return found
+
+
+@pytest.mark.service
+def test_a_postgresql_ledger_is_in_the_backup_and_comes_back_into_the_home(home, server, tmp_path, monkeypatch):
+    work(home, "mug")
+    before = content(server)
+    assert all(before.values())
+    backup = safekeeping.backup(home, tmp_path / "b.tar.gz")
+    monkeypatch.delenv("STOCKHOUSE_LEDGER_URL")
+    second = safekeeping.restore(backup, tmp_path / "second")
+    assert content(second.ledger_url) == before
+    assert audit(second.ledger_url) == []
+    work(second, "cup")
+    assert audit(second.ledger_url) == []
+
+
+@pytest.mark.service
+def test_it_comes_back_into_an_empty_server_whole_and_what_a_server_has_is_never_overwritten(home, server, tmp_path):
+    work(home, "mug")
+    before = content(server)
+    backup = safekeeping.backup(home, tmp_path / "b.tar.gz")
+    kept = safekeeping.restore(backup, tmp_path / "kept")  # the server still has all of it: it is kept
+    work(kept, "cup")
+    later = content(server)
+    safekeeping.restore(backup, tmp_path / "later")
+    assert content(server) == later
+    engine = make_engine(server)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    engine.dispose()
+    safekeeping.restore(backup, tmp_path / "second")
+    assert content(server) == before
+    assert audit(server) == []
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    engine.dispose()
+    work(home, "jar")
+    other = content(server)
+    with pytest.raises(HomeError, match="other things happened"):
+        safekeeping.restore(backup, tmp_path / "third")
+    assert content(server) == other
+    assert not (tmp_path / "third" / "state").exists()
+
+
+@pytest.mark.service
+def test_a_ledger_of_the_home_moves_to_an_empty_server_with_its_backup(home, server, tmp_path, monkeypatch):
+    monkeypatch.delenv("STOCKHOUSE_LEDGER_URL")
+    work(home, "mug")
+    before = content(home.ledger_url)
+    backup = safekeeping.backup(home, tmp_path / "b.tar.gz")
+    monkeypatch.setenv("STOCKHOUSE_LEDGER_URL", server)
+    safekeeping.restore(backup, tmp_path / "second")
+    assert content(server) == before
+
+
+def test_a_ledger_that_cannot_be_read_makes_no_backup(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("STOCKHOUSE_LEDGER_URL", "postgresql://me:hush@127.0.0.1:9/nowhere?connect_timeout=2")
+    with pytest.raises(Exception) as caught:
+        safekeeping.backup(home, tmp_path / "b.tar.gz")
+    assert "hush" not in str(caught.value)
+    assert list(tmp_path.glob("*b.tar.gz*")) == []
+
+
+def test_whatever_a_home_and_its_backup_hold_is_their_owner_s_alone_from_birth(tmp_path):
+    before = os.umask(0o022)
+    try:
+        home = Home.found(tmp_path / "home", "w")
+        work(home, "mug")
+        backup = safekeeping.backup(home, tmp_path / "b.tar.gz")
+        second = safekeeping.restore(backup, tmp_path / "second")
+    finally:
+        os.umask(before)
+    paths = [home.root, second.root, backup, *home.root.rglob("*"), *second.root.rglob("*")]
+    assert len(paths) > 20
+    assert [path for path in paths if stat.S_IMODE(path.lstat().st_mode) & 0o077] == []
+
+
+def test_a_backup_with_open_modes_links_or_ways_out_is_made_private_or_refused(tmp_path):
+    def packed(name: str, odd: tarfile.TarInfo) -> Path:
+        with tarfile.open(tmp_path / name, "w:gz") as archive:
+            world = tarfile.TarInfo("world")
+            world.size, world.mode = 2, 0o777
+            archive.addfile(world, io.BytesIO(b"w\n"))
+            archive.addfile(odd, io.BytesIO(b""))
+        return tmp_path / name
+
+    climbing, link = tarfile.TarInfo("../../climbed"), tarfile.TarInfo("passwd")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    for name, odd in (("climbing", climbing), ("link", link)):
+        with pytest.raises(HomeError, match="cannot be restored"):
+            restore_files(packed(name, odd), tmp_path / f"home of {name}")
+        assert not (tmp_path / f"home of {name}" / "state").exists()
+    restored = restore_files(packed("fine", tarfile.TarInfo("empty")), tmp_path / "fine home")
+    assert stat.S_IMODE((restored.state / "world").stat().st_mode) == 0o600
