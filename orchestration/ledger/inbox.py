@@ -41,7 +41,7 @@ from orchestration.ledger import desk, folders
 from orchestration.ledger.outbox import reply
 from orchestration.ledger.partners import Partner
 from orchestration.ledger.schema import documents, inbox, outbox
-from orchestration.ledger.store import LedgerError, Store, Unit
+from orchestration.ledger.store import LedgerError, Store, Unit, UnkeptError
 
 
 @dataclass(frozen=True)
@@ -314,9 +314,9 @@ def _hear(store: Store, body: bytes, partner: Partner, now: datetime, tolerance:
     try:
         with store.writing(now) as unit:
             return receive(unit, body, partner, tolerance)
-    except (LedgerError, OSError, sa.exc.OperationalError, sa.exc.InterfaceError):
-        raise
     except Exception as error:  # whatever poison it is, it must not stand in the way of what lies behind it
+        if isinstance(error, (LedgerError, OSError)) and not isinstance(error, UnkeptError):
+            raise  # nobody's message is at fault: the ledger cannot be written
         why = f"it could not be taken: {type(error).__name__}: {legible(str(error), 200)}"
         with store.writing(now) as unit:
             return receive(unit, body, partner, tolerance, why)

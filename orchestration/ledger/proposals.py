@@ -17,6 +17,7 @@ from orchestration.ledger.store import LedgerError, Unit
 PLANNER = "planner"
 #: The largest quantity, and the largest value, of one line: sums of many such still fit the ledger's balances.
 MOST = 1e12
+LONGEST_KEY = 600
 #: NUL, and halves of characters: what no database keeps as text.
 UNKEPT = re.compile("[\x00\ud800-\udfff]")
 
@@ -66,6 +67,8 @@ def check(lines: Sequence[OrderLine]) -> None:
         if line.quantity > MOST or line.quantity * line.unit_cost > MOST:
             asked = f"{line.quantity:g} at {line.unit_cost:g}"
             raise LedgerError(f"{line.intent_key}: {asked} is more than anybody orders; mend the data")
+        if len(line.intent_key) > LONGEST_KEY or len(line.from_id) > LONGEST_KEY:
+            raise LedgerError(f"{legible(line.intent_key, 100)}: an id in it is longer than {LONGEST_KEY} characters")
         if odd := [text for text in (line.intent_key, line.from_id) if UNKEPT.search(text)]:
             said = legible(odd[0], 200)
             raise LedgerError(f"{said}: an id in it has a sign no ledger keeps (NUL, half a character)")

@@ -29,7 +29,7 @@ events = Table(
     Column("document_id", String(64), nullable=False),
     Column("version", Integer, nullable=False),
     Column("kind", String(32), nullable=False),
-    Column("actor", String(128), CheckConstraint("length(actor) > 0", name="actor_is_named"), nullable=False),
+    Column("actor", Text, CheckConstraint("length(actor) > 0", name="actor_is_named"), nullable=False),
     Column("known_at", String(26), nullable=False),  # the home's Now when it was recorded
     Column("recorded_at", String(26), nullable=False),  # wall time, UTC
     Column("payload", Text, nullable=False),
@@ -49,7 +49,7 @@ documents = Table(
     Column("intent_key", Text, nullable=False),
     Column("is_live", Boolean, nullable=False),
     Column("order_id", String(32), nullable=False),
-    Column("from_id", String(128), nullable=False),
+    Column("from_id", Text, nullable=False),
     Column("review_period", String(10), nullable=False),
     Column("awaits_sending", Boolean, nullable=False),
     Column("state", Text, nullable=False),
@@ -73,7 +73,7 @@ outbox = Table(
     "outbox",
     metadata,
     Column("message_id", NATURAL, primary_key=True, autoincrement=False),
-    Column("partner_id", String(128), nullable=False),
+    Column("partner_id", Text, nullable=False),
     Column("control", Integer, nullable=False),
     Column("document_type", String(8), nullable=False),  # 850 | 860 | paper | transfer
     Column("order_id", String(32), nullable=False),
@@ -96,7 +96,7 @@ inbox = Table(
     "inbox",
     metadata,
     Column("sha256", String(64), primary_key=True),
-    Column("partner_id", String(128), nullable=False),
+    Column("partner_id", Text, nullable=False),
     Column("recorded_at", String(26), nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("status", String(16), CheckConstraint("status IN ('taken', 'rejected')", name="known_status"), nullable=False),

@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
 
+from models.names import legible
 from models.procurement.documents import CANCELLED, Document, Event, apply, refusal
 from orchestration.errors import StockhouseError
 from orchestration.ledger.schema import documents, encumbrances, events
@@ -29,6 +30,26 @@ FIELDS = tuple(f.name for f in fields(Document))
 
 class LedgerError(StockhouseError):
     """The ledger refuses: what, where and how to mend it, in one message."""
+
+
+class UnkeptError(LedgerError):
+    """What is to be written breaks a rule of the database, or fits into none of its columns."""
+
+
+@contextmanager
+def in_words(done: str) -> Iterator[None]:
+    """What a database refuses, in one line of ours: neither a traceback nor an address with a password in it."""
+    try:
+        yield
+    except (IntegrityError, DataError) as error:
+        raise UnkeptError(f"the ledger refused: {_first_line(error)}") from error
+    except (OperationalError, InterfaceError, ProgrammingError) as error:
+        why = _first_line(error)
+        raise LedgerError(f"the ledger could not be {done} ({why}); nothing was kept, run it again") from error
+
+
+def _first_line(error: DBAPIError) -> str:
+    return legible((str(error.orig).splitlines() or [type(error.orig).__name__])[0])
 
 
 def canonical(payload: Mapping[str, Any]) -> str:
@@ -151,8 +172,13 @@ class Store:
     """A database that holds a ledger, SQLite (WAL) or PostgreSQL, migrated to the schema of this version."""
 
     def __init__(self, url: str) -> None:
-        self.engine = make_engine(url)
-        with self.engine.connect() as connection:
+        try:
+            self.engine = make_engine(url)
+        except ModuleNotFoundError as error:
+            raise LedgerError(f"the ledger needs the package {error.name}: pip install 'stockhouse[postgres]'") from error
+        except sa.exc.ArgumentError as error:
+            raise LedgerError("STOCKHOUSE_LEDGER_URL is no address of a database, such as postgresql://user@host/name") from error
+        with in_words("opened"), self.engine.connect() as connection:
             current = migrated_to(connection)
         if current != newest_revision():
             with self.locked() as connection:
@@ -161,18 +187,12 @@ class Store:
     @contextmanager
     def locked(self) -> Iterator[sa.Connection]:
         """A transaction that holds the one write lock from its first statement. Raises LedgerError when it cannot be had in time."""
-        try:
-            with self.engine.begin() as connection:
-                if connection.dialect.name == "sqlite":
-                    connection.exec_driver_sql("BEGIN IMMEDIATE")
-                else:
-                    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('stockhouse.ledger'))")
-                yield connection
-        except IntegrityError as error:
-            raise LedgerError(f"the ledger refused: {str(error.orig).splitlines()[0]}") from error
-        except OperationalError as error:
-            why = str(error.orig).splitlines()[0]
-            raise LedgerError(f"the ledger could not be written ({why}); nothing was kept, run it again") from error
+        with in_words("written"), self.engine.begin() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('stockhouse.ledger'))")
+            yield connection
 
     @contextmanager
     def writing(self, now: datetime) -> Iterator[Unit]:
@@ -184,7 +204,7 @@ class Store:
 
     def read(self, query: sa.Select[Any]) -> list[sa.Row[Any]]:
         """The rows of a query, outside any write."""
-        with self.engine.connect() as connection:
+        with in_words("read"), self.engine.connect() as connection:
             return list(connection.execute(query))
 
     def chained(self) -> Iterator[tuple[Event, str]]:

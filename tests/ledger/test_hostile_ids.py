@@ -145,7 +145,7 @@ def test_a_supplier_whose_money_is_another_is_not_sent_our_figures_as_its_own(le
     [
         {"from_id": "S\x001"}, {"location_id": "D\ud800C"}, {"item": "a\x00b"}, {"quantity": 1e300, "unit_cost": 1e300},
         {"quantity": 1e18, "unit_cost": 1}, {"quantity": 9e15, "unit_cost": 1e4}, {"quantity": 1e15, "unit_cost": 1e5},
-        {"quantity": 1e12, "unit_cost": 2},
+        {"quantity": 1e12, "unit_cost": 2}, {"item": "x" * 3000}, {"from_id": "x" * 3000},
     ],
 )  # fmt: skip
 def test_what_no_ledger_can_keep_is_refused_in_one_message_before_anything_is_written(said, ledger, line, now):
@@ -153,3 +153,26 @@ def test_what_no_ledger_can_keep_is_refused_in_one_message_before_anything_is_wr
         ledger.propose([line(**said)], "run 1", now)
     assert str(caught.value).isprintable()
     assert ledger.events() == []
+
+
+def test_names_as_long_as_anybody_has_are_kept_whole_in_either_database(ledger, line, now, tmp_path):
+    ledger.propose([line("mug", from_id="S" * 300)], "run 1", now)
+    ledger.approve([ledger.lines()[0].document_id], "ann " * 60, now)
+    ledger.send(read_partners(tmp_path, {"S" * 300}, "GBP"), now)
+    (document,) = ledger.lines()
+    assert (document.stage, document.approver) == ("sent", ("ann " * 60).strip())
+    assert ledger.audit() == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:hush@127.0.0.1:9/nowhere?connect_timeout=2", "no url at all hush", "nosuch://me:hush@host/name",
+        "sqlite:////proc/hush/no/ledger.sqlite",
+    ],
+)  # fmt: skip
+def test_a_ledger_that_cannot_be_opened_is_told_in_one_line_without_a_secret(url):
+    with pytest.raises((LedgerError, OSError)) as caught:
+        Ledger.open(url)
+    assert "hush@" not in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,23 @@
+"""Names of people, suppliers and partners of any length: SQLite never counted, PostgreSQL stopped at 128 characters."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "r0002"
+down_revision = "r0001"
+branch_labels = None
+depends_on = None
+
+WIDENED = (("events", "actor"), ("documents", "from_id"), ("outbox", "partner_id"), ("inbox", "partner_id"))
+
+
+def upgrade() -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        for table, column in WIDENED:
+            op.alter_column(table, column, type_=sa.Text)
+
+
+def downgrade() -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        for table, column in WIDENED:
+            op.alter_column(table, column, type_=sa.String(128))
