@@ -130,7 +130,7 @@ def scorecard(
 ) -> None:
     """How soon, how reliably and at what price suppliers delivered what this ledger ordered."""
     grain = ("supplier_id", "item_id") if by_item else ("supplier_id",)
-    with procurement.open_desk(Home.open(home)) as desk:
+    with open_desk(home) as desk:
         found = desk.ledger.scorecard(desk.now, grain)
     title = f"{len(found)} suppliers' records" if len(found) else "nothing was ever ordered by this ledger"
     emit({"suppliers": found.to_dicts()}, render.listing(found, title), as_json=as_json)
@@ -150,7 +150,7 @@ def change_order(
     if quantity is None and due is None:
         raise ValueError("say what changes: --quantity, --due or both")
     day = date.fromisoformat(due) if due else None
-    with procurement.open_desk(Home.open(home)) as desk:
+    with open_desk(home) as desk:
         changed = desk.ledger.change(reference, by, desk.now, quantity, day, reason)
     _emit_lines("changed", [changed], as_json)
 
@@ -163,7 +163,7 @@ def revive_message(
     as_json: AsJson = False,
 ) -> None:
     """Give a message that could not be delivered another life: the same bytes under the same control number."""
-    with procurement.open_desk(Home.open(home)) as desk:
+    with open_desk(home) as desk:
         desk.ledger.revive(message, by, desk.now)
     emit({"revived": message}, f"message {message} is sent again with the next sending", as_json=as_json)
 
@@ -177,7 +177,7 @@ def release_payment(
     as_json: AsJson = False,
 ) -> None:
     """Propose the payment of a bill that the three-way match left to people."""
-    with procurement.open_desk(Home.open(home)) as desk:
+    with open_desk(home) as desk:
         desk.ledger.release_payment(reference, invoice, by, desk.now)
     emit({"released": invoice}, f"the payment of {invoice} is proposed, by {by}", as_json=as_json)
 
