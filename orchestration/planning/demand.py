@@ -73,6 +73,10 @@ class Demand:
         if progress is not None:
             progress("pulling the features as they were known")
         possible = [day for day in self.timeline.origins(cutoff, ORIGINS + 1)[:-1] if day > self.first]
+        if not possible:  # a company younger than a review learns from every period it has
+            possible = self._periods(self.first, cutoff)[1:]
+        if not possible:
+            raise ValueError(f"history starts on {self.first}, too little before {cutoff} to forecast from: land more of it")
         past = self.features_at(possible)
         rows = max(50_000, min(ROWS_A_SERIES * len(self.series), 500_000))
         spec = replace(self.timeline.spec(self.horizon), rows=rows, levels=finest_level(past))
