@@ -201,6 +201,7 @@ def _service(name: str, views: list[FeatureView], description: str, owner: str =
 
 # Feast's own command line reads module-level names alone: a service without one would be deleted by `feast apply`.
 demand_v1 = _service("demand_v1", [demand_stats[DEMAND_V1], item_attributes, price_now], "what the demand model knows at its cutoff")
+signals_v1 = _service("signals_v1", [region_signals, location_signals], "what the demand model knows of the world outside at its cutoff")
 plans_v1 = _service("plans_v1", [plan_at_target], "what is planned for a day in the horizon")
 labels_v1 = _service("labels_v1", [demand_observed], "what the demand model learns")
 replenishment_v1 = _service(
@@ -210,4 +211,4 @@ replenishment_v1 = _service(
     PURCHASING,
 )
 lanes_v1 = _service("lanes_v1", [lane_terms], "how long goods are on their way, and what that costs", PURCHASING)
-SERVICES = [demand_v1, plans_v1, labels_v1, replenishment_v1, lanes_v1]
+SERVICES = [demand_v1, signals_v1, plans_v1, labels_v1, replenishment_v1, lanes_v1]

@@ -22,6 +22,7 @@ from models.forecasting.inputs import (
     PHASES,
     PLAN_FEATURES,
     SHAPE_FEATURES,
+    SIGNAL_FAMILIES,
     SIGNAL_FEATURES,
     Floats,
     Indices,
@@ -49,11 +50,7 @@ GROUPS = {
     **dict.fromkeys(("same_phase_mean", "same_phase_last", "same_period_last_year", *TARGET[4:], "is_open"), "season"),
     **dict.fromkeys(("promotion_count",), "promotion"),
     **dict.fromkeys(("event_count", "event_count_before", "event_count_after"), "event"),
-    "signal_weather": "weather",
-    "signal_fuel_price": "macro",
-    "signal_consumer_confidence": "macro",
-    "signal_search_interest": "search",
-    "signal_competitor_price": "competitor",
+    **{name: family for family, names in SIGNAL_FAMILIES.items() for name in names},
 }
 
 

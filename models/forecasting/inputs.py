@@ -39,14 +39,15 @@ SHAPE_FEATURES = (
 DEMAND_FEATURES = LINEAR_FEATURES + SHAPE_FEATURES
 ITEM_FEATURES = ("category", "subcategory", "unit_cost", "weight_kg")
 PRICE_FEATURES = ("price", "relative_price", "price_change")
-#: The world outside, as last observed at the origin; columns of the model only where a world feeds them.
-SIGNAL_FEATURES = (
-    "signal_weather",
-    "signal_fuel_price",
-    "signal_consumer_confidence",
-    "signal_search_interest",
-    "signal_competitor_price",
-)
+#: The world outside, as last observed at the origin (service signals_v1), by family; columns of the model only where a world feeds
+#: them and forecasts of periods held out are better for it.
+SIGNAL_FAMILIES = {
+    "weather": ("signal_weather",),
+    "macro": ("signal_fuel_price", "signal_consumer_confidence", "signal_unemployment"),
+    "search": ("signal_search_interest",),
+    "competitor": ("signal_competitor_price", "competitor_distance_m"),
+}
+SIGNAL_FEATURES = tuple(name for names in SIGNAL_FAMILIES.values() for name in names)
 #: Known in advance about a target period (service plans_v1); absence means nothing is planned.
 PLAN_FEATURES = ("promotion_count", "event_count", "is_open", "planned_price")
 #: The label (service labels_v1): demand of the target period, null where unknown.

@@ -23,7 +23,7 @@ from models.forecasting.boosting import CHUNK, expect
 from models.forecasting.calibration import Calibration
 from models.forecasting.design import Base, Design, Plans
 from models.forecasting.forecast import Forecast, agreeing
-from models.forecasting.inputs import Floats, Spec
+from models.forecasting.inputs import SIGNAL_FAMILIES, Floats, Spec
 from models.forecasting.levels import Level, TreeTotals
 from models.forecasting.rolling import Training, closed_days
 from models.forecasting.seasonality import CalendarTotals
@@ -181,6 +181,10 @@ def fit(
     tell = progress or (lambda _: None)
     tell("scaling the history")
     past = Training.of(origins, labels, plans, spec)
+    if past.design.signals:
+        tell("trying the signals on the newer past")
+    worth = past.worth_of_signals()
+    past = past.without_signals([name for family, saved in worth.items() if not saved for name in SIGNAL_FAMILIES[family]])
     tell("training on the older past")
     early = past.bottom(past.since, EARLY_SHARE)
     tell("aligning with the totals")
@@ -196,6 +200,7 @@ def fit(
         "data_until": str(labels["target_on"].max()),
         "series": len(past.keys),
         "features": list(past.design.columns),
+        "signals": worth,
         "alignment": {" x ".join(level.columns): level.strength for level in levels},
         "unseen": calibration.scores,
         "periods_unseen": past.end - past.since,

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from feature_repo.features import VIEWS
 from feature_repo.watch import drift, freshness
 from models.domain import SERIES
+from models.forecasting.inputs import SIGNAL_FEATURES
 from orchestration.defs.resources import Lakehouse
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
@@ -75,7 +76,7 @@ def learnt_and_served(home: Home) -> tuple[pl.DataFrame, pl.DataFrame]:
         return pl.DataFrame(), pl.DataFrame()
     few = replace(demand, series=demand.series.sample(min(WATCHED_SERIES, len(demand.series)), seed=0))
     sampled = sorted({origins[int(k)] for k in np.linspace(0, len(origins) - 1, WATCHED_ORIGINS)})
-    learnt, served = (few.features_at(days).drop(SERIES) for days in (sampled, [demand.timeline.origin]))
+    learnt, served = (few.features_at(days).drop(*SERIES, *SIGNAL_FEATURES) for days in (sampled, [demand.timeline.origin]))
     return learnt, served
 
 

@@ -15,7 +15,7 @@ from feast import FeatureStore
 from feature_repo.store import open_store, training_frame
 from models.domain import SERIES
 from models.forecasting.forecast import PATH_LEVELS, Forecast
-from models.forecasting.inputs import DEMAND_FEATURES, ITEM_FEATURES, PRICE_FEATURES
+from models.forecasting.inputs import DEMAND_FEATURES, ITEM_FEATURES, PRICE_FEATURES, SIGNAL_FEATURES
 from models.forecasting.levels import finest_level
 from models.forecasting.quantile import DemandModel, fit
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
@@ -40,6 +40,7 @@ class Demand:
     store: FeatureStore
     timeline: Timeline
     series: pl.DataFrame
+    regions: pl.DataFrame  # location_id, region_id: whose weather, prices and mood a location shares
     first: date  # the oldest period with demand
     horizon: int
 
@@ -51,14 +52,18 @@ class Demand:
         oldest = con.execute("select min(period_start) from marts.fct_demand").fetchone()
         if oldest is None or oldest[0] is None or series.is_empty():
             raise ValueError("no demand has been landed, so there is nothing to forecast")
+        regions = con.execute("select location_id, region_id from marts.dim_locations where is_current order by all").pl()
         longest = horizon or (longest_window(con, DAYS_A_PERIOD[timeline.grain]) + timeline.review)
-        return cls(open_store(warehouse, features), timeline, series, oldest[0], longest)
+        return cls(open_store(warehouse, features), timeline, series, regions, oldest[0], longest)
 
     def features_at(self, origins: list[date]) -> pl.DataFrame:
         """One row per series and origin (the first period to be forecast), features as known at that midnight."""
         stamps = pl.DataFrame({"origin": origins, STAMP: [self.timeline.cutoff(day) for day in origins]})
         rows = training_frame(self.store, self.series.join(stamps, how="cross"), "demand_v1")
-        return rows.select(*SERIES, "origin", *DEMAND_FEATURES, *ITEM_FEATURES, *PRICE_FEATURES)
+        places = self.series.select("location_id").unique(maintain_order=True).join(self.regions, on="location_id", how="left")
+        told = training_frame(self.store, places.join(stamps, how="cross"), "signals_v1")
+        rows = rows.join(told.drop(STAMP, "region_id"), on=["location_id", "origin"], how="left", maintain_order="left")
+        return rows.select(*SERIES, "origin", *DEMAND_FEATURES, *ITEM_FEATURES, *PRICE_FEATURES, *SIGNAL_FEATURES)
 
     def labels(self, cutoff: date) -> pl.DataFrame:
         """Demand of every closed period before the cutoff, as known at that midnight; null where it is unknown."""

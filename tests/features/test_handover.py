@@ -52,7 +52,7 @@ def test_services_offer_what_models_ask_for() -> None:
     assert set(offered["demand_v1"]) == {*inputs.DEMAND_FEATURES, *inputs.ITEM_FEATURES, *inputs.PRICE_FEATURES}
     assert set(offered["plans_v1"]) == set(inputs.PLAN_FEATURES)
     assert inputs.LABEL in offered["labels_v1"]
-    assert set(inputs.SIGNAL_FEATURES) <= set(offered["replenishment_v1"]), "signals are pulled beside demand where a world feeds them"
+    assert set(offered["signals_v1"]) == set(inputs.SIGNAL_FEATURES)
 
 
 def test_the_label_is_never_served_online() -> None:

@@ -85,7 +85,7 @@ def test_a_label_is_unknown_at_its_own_origin_and_would_be_known_without_the_cut
 
 
 def test_no_feature_of_any_service_depends_on_rows_known_later(own: Path, tmp_path: Path) -> None:
-    services = ("demand_v1", "plans_v1", "labels_v1", "replenishment_v1", "lanes_v1")
+    services = ("demand_v1", "signals_v1", "plans_v1", "labels_v1", "replenishment_v1", "lanes_v1")
     frame = asked([45.5, 58.0, CORRECTED + 2.0], region_id="north", supplier_id="s", lane_id="s>x", target_on=datetime(2026, 4, 1).date())
     store = open_store(own, tmp_path / "features")
     before = [training_frame(store, frame, service) for service in services]

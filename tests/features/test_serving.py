@@ -53,7 +53,7 @@ def ask(client: TestClient, entities: dict[str, list[Any]], **asked: Any) -> Any
 def test_an_online_vector_is_the_offline_row_of_now(store: FeatureStore) -> None:
     rows = pl.DataFrame([KEYS, KEYS | {"item_id": "b"}, KEYS | {"item_id": "nobody"}]).with_columns(target_on=pl.lit(date(2026, 4, 1)))
     stamps = rows.with_columns(event_timestamp=pl.lit(at(80.0)).cast(pl.Datetime("us", "UTC")))
-    for service in ("demand_v1", "plans_v1", "replenishment_v1", "lanes_v1"):
+    for service in ("demand_v1", "signals_v1", "plans_v1", "replenishment_v1", "lanes_v1"):
         known = training_frame(store, stamps, service).drop("event_timestamp")
         assert online_frame(store, rows, service).equals(known), service
         assert known.drop(rows.columns).row(0) != (None,) * (known.width - rows.width)
@@ -69,7 +69,7 @@ def test_the_server_answers_what_the_store_serves(client: TestClient, store: Fea
 
 def test_the_servers_json_is_feasts_own(store: FeatureStore) -> None:
     rows = [KEYS | {"target_on": at(90.0)}, KEYS | {"item_id": "nobody", "target_on": at(90.0)}]
-    for service in ("demand_v1", "plans_v1", "replenishment_v1", "lanes_v1"):
+    for service in ("demand_v1", "signals_v1", "plans_v1", "replenishment_v1", "lanes_v1"):
         keys = OnlineOffer.of(store).keys_of(service)
         answer = store.get_online_features(store.get_feature_service(service), [{key: row[key] for key in keys} for row in rows])
         answer.proto.results[-1].values[0].float_val = math.nan
