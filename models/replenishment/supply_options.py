@@ -108,18 +108,23 @@ class Logistics:
 
         Where no tariff is quoted, the row's freight is what its freight has cost; what part of that follows fuel, nobody knows.
         """
-        used = next(iter(self.between(row["from_id"], to_id, row["item_id"])), None) if lane is None else lane
+        used = self._usual(row, to_id) if lane is None else lane
         days = row["lead_time_days"] if row["kind"] == "transfer" else 0.0
-        weight, tariff = row["weight_kg"], used["freight_per_kg"] if used else None
-        if used is None or weight is None or tariff is None:
-            weight, tariff = 1.0, row["freight_per_unit"] or 0.0
-            share, index = 0.0, 1.0
-        else:
-            share, index = used["fuel_share"] or 0.0, used["fuel_index"] or 1.0
+        weight, tariff, index = 1.0, row["freight_per_unit"] or 0.0, 1.0
+        if used is not None and _is_quoted(row, used):
+            weight, tariff, index = row["weight_kg"], used["freight_per_kg"], used["fuel_index"] or 1.0
+        share = _fuel_share(row, used)
         return landed_cost(
             price, weight_kg=weight, freight_per_kg=tariff, fuel_share=share, fuel_index=index, duty_share=duty_share,
             transit_periods=((used or {}).get("transit_days") or days or 0.0) / self.days_a_period, holding=row["holding_cost"] or 0.0,
         )  # fmt: skip
+
+    def fuel_share(self, row: Record) -> float:
+        """The part of a row's freight, by its usual lane, that follows the price of fuel; 0 where nobody knows."""
+        return _fuel_share(row, self._usual(row, row["location_id"]))
+
+    def _usual(self, row: Record, to_id: str) -> Record | None:
+        return next(iter(self.between(row["from_id"], to_id, row["item_id"])), None)
 
     def duty(self, supplier: str) -> float:
         """The duty on what a supplier sends, as a share of price and freight."""
@@ -128,6 +133,15 @@ class Logistics:
     def periods(self, days: float) -> int:
         """Whole periods that so many days take."""
         return math.ceil(days / self.days_a_period)
+
+
+def _is_quoted(row: Record, lane: Record | None) -> bool:
+    """Whether a lane's tariff says what the row's freight costs."""
+    return lane is not None and row["weight_kg"] is not None and lane["freight_per_kg"] is not None
+
+
+def _fuel_share(row: Record, lane: Record | None) -> float:
+    return (lane["fuel_share"] or 0.0) if lane is not None and _is_quoted(row, lane) else 0.0
 
 
 @dataclass(frozen=True)

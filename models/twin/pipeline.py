@@ -71,14 +71,15 @@ class Pipeline:
         if actual is not None:
             self._promises = Calendar(network.size, max(longest, int(planned.max(initial=0)), 1))
 
-    def load(self, due: Floats) -> None:
-        """Take over orders already open: due (N, K), column k arrives at the start of period k, as
-        promised.
+    def load(self, due: Floats, arriving: Floats) -> None:
+        """Take over orders already open: due (N, K), column k is promised for the start of period
+        k; arriving (N, K'): the same units as they come, which may be later where lead times vary.
         """
-        for k in range(due.shape[1]):
-            for calendar in (self._arrivals, self._promises):
-                if calendar is not None:
-                    calendar.add(due[:, k], k + 1)
+        for k in range(arriving.shape[1]):
+            self._arrivals.add(arriving[:, k], k + 1)
+        if self._promises is not None:
+            for k in range(due.shape[1]):
+                self._promises.add(due[:, k], k + 1)
 
     def advance(self) -> Floats:
         """Start the next period and hand over what has arrived, shape (N,)."""

@@ -181,6 +181,7 @@ def simulate(
     on_hand: Floats,
     *,
     pipeline: Floats | None = None,
+    arriving: Floats | None = None,
     history: Floats | None = None,
     forecaster: Forecaster | None = None,
     lead_times: Integers | None = None,
@@ -195,7 +196,8 @@ def simulate(
 
     demand: (N, T) units, no NaN (`reveal` says how unknown periods are to be read); the transpose
     of a contiguous (T, N) array is not copied. on_hand: (N,) before period 0's receipts. pipeline:
-    (E, K) open orders by lane, column k due at the start of period k. history: (N, T0) demand
+    (E, K) open orders by lane, column k due at the start of period k. arriving: (E, K') the same
+    units as they really come, none sooner than due; left out, as due. history: (N, T0) demand
     before period 0, NaN where unknown. forecaster: sample paths by period; a shipping node's own
     row is its direct demand, what is asked downstream is added here. lead_times: (E, T) the lead
     time an order of period t really takes; left out, the planned one. lead_time_paths: (E, S) what
@@ -204,8 +206,8 @@ def simulate(
     terms: what orders have to obey beside minimum and multiple, so that what is judged is what
     would be ordered; left out, nothing. service_level: (N,) what somebody promised, 0 where nobody
     did. record: the books to keep by period (BOOKS); sums and costs over all periods are always
-    kept. Raises ValueError for NaN or negative demand, for shapes that do not fit and for books that do
-    not exist.
+    kept. Raises ValueError for NaN or negative demand, for shapes that do not fit and for books
+    that do not exist.
     """
     if terms is not None and not network.is_tree:
         raise ValueError("simulate: terms hold for networks whose nodes have one lane each")
@@ -213,11 +215,13 @@ def simulate(
         network,
         demand,
         on_hand,
-        by_lane={"pipeline": pipeline, "lead_times": lead_times},
+        by_lane={"pipeline": pipeline, "arriving": arriving, "lead_times": lead_times},
         history=history,
         record=record,
     )
-    run = _Run(network, demand, on_hand, pipeline, lead_times, record)
+    if arriving is not None and lead_times is None:  # then the planned ones
+        lead_times = np.repeat(network.lead_time[:, None], demand.shape[1], axis=1)
+    run = _Run(network, demand, on_hand, pipeline, arriving, lead_times, record)
     sight = _Sight(network, run.demand, history, forecaster, lead_time_paths, phase, service_level)
     periods = demand.shape[1]
     last = periods if order_periods is None else min(periods, order_periods)
@@ -276,6 +280,7 @@ class _Run:
         demand: Floats,
         on_hand: Floats,
         pipeline: Floats | None,
+        arriving: Floats | None,
         lead_times: Integers | None,
         record: Collection[str],
     ) -> None:
@@ -288,9 +293,11 @@ class _Run:
         self.lots = [Lots(network.moq[lanes], network.order_multiple[lanes]) for lanes, _ in network.turns]
         actual = None if lead_times is None else np.ascontiguousarray(lead_times.T)
         due = np.zeros((count, 0)) if pipeline is None else network.by_node(pipeline)
+        comes = due if arriving is None else network.by_node(arriving)
         longest = network.lead_time if actual is None else actual
-        self.on_way = Pipeline(network, max(int(longest.max(initial=0)), due.shape[1]), actual)
-        self.on_way.load(due)
+        reach = max(int(longest.max(initial=0)), due.shape[1], comes.shape[1])
+        self.on_way = Pipeline(network, reach, actual)
+        self.on_way.load(due, comes)
         self.initial_stock = self.stock + due.sum(axis=1)
         lanes = network.to.size
         size = {"requested": lanes, "shipped": lanes, "lines": lanes}
@@ -482,6 +489,7 @@ def _check(
     for name, values in by_lane.items():
         if values is not None and values.shape[0] != network.to.size:
             raise ValueError(f"simulate: {name} has {values.shape[0]} rows for {network.to.size} lanes")
+    _check_arrivals(by_lane["pipeline"], by_lane["arriving"])
     lead_times = by_lane["lead_times"]
     if lead_times is not None and lead_times.shape[1] != demand.shape[1]:
         raise ValueError(f"simulate: lead_times covers {lead_times.shape[1]} periods, demand {demand.shape[1]}")
@@ -491,3 +499,15 @@ def _check(
         raise ValueError(f"simulate: demand of node {row} in period {period} is unknown; say with reveal() how to read it")
     if lowest < 0 or (on_hand < 0).any():
         raise ValueError("simulate: demand and stock on hand must not be negative")
+
+
+def _check_arrivals(due: Floats | Integers | None, arriving: Floats | Integers | None) -> None:
+    if arriving is None:
+        return
+    if due is None:
+        raise ValueError("simulate: arriving says when the open orders of pipeline come; pass both")
+    columns = max(due.shape[1], arriving.shape[1])
+    planned, real = (np.pad(units, ((0, 0), (0, columns - units.shape[1]))).cumsum(axis=1) for units in (due, arriving))
+    wrong = np.flatnonzero((real > planned + 1e-6).any(axis=1) | (np.abs(real - planned)[:, -1:] > 1e-6).any(axis=1))
+    if wrong.size:
+        raise ValueError(f"simulate: arriving of lane {wrong[0]} is not what is due on it, or comes sooner than due")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli import home, limits, line, orders, overrides, quarantine, sources
+from orchestration.cli import home, limits, line, orders, overrides, quarantine, scenarios, sources
 from orchestration.cli.shell import Guarded
 
 app = typer.Typer(
@@ -18,7 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for title, room in {"Run the line": line, "Sources": sources, "Orders": orders, "The home": home}.items():
+for title, room in {"Run the line": line, "Ask the twin": scenarios, "Sources": sources, "Orders": orders, "The home": home}.items():
     for registered in room.commands.registered_commands:
         registered.rich_help_panel = title
     app.add_typer(room.commands)

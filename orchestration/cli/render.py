@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -176,6 +176,23 @@ def listing(frame: pl.DataFrame, title: str) -> Table:
     currencies = frame["currency"].unique().drop_nulls().to_list() if "currency" in frame.columns else []
     table.caption = f"money in {currencies[0]}" if currencies else None
     return table
+
+
+def study(said: dict[str, Any]) -> Group:
+    """What each scenario changes in total, with the range of the futures."""
+    shown: list[RenderableType] = []
+    for answer in said["scenarios"]:
+        table = Table(title=answer["title"], padding=0)
+        table.add_column(f"{said['periods']} periods, {said['futures']} futures", no_wrap=True)
+        for name in ("without", "with", "difference", "95 % of futures"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for name, one in answer["totals"].items():
+            as_number = "{:+,.2%}" if name == "fill_rate" else "{:+,.0f}"
+            cells = [as_number.format(one[word]) for word in ("before", "after", "difference", "lower", "upper")]
+            plain = [cell.removeprefix("+") for cell in cells[:2]]
+            table.add_row(name, *plain, cells[2], f"{cells[3]} … {cells[4]}")
+        shown += [table, f"{len(answer['turn_unprofitable'])} items and lanes turn unprofitable."]
+    return Group(*shown)
 
 
 def champion_table(champions: pl.DataFrame) -> Table:

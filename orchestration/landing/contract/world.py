@@ -236,7 +236,7 @@ class World(Strict):
         try:
             world = cls.model_validate(data)
         except ValidationError as error:
-            raise _as_contract_error(error, path.name, lines) from None
+            raise as_contract_error(error, path.name, lines) from None
         world._file, world._lines = path.name, lines
         check_world(world)
         return world
@@ -271,7 +271,8 @@ class World(Strict):
         return hashlib.sha256(json.dumps([shape, rest], sort_keys=True).encode()).hexdigest()
 
 
-def _as_contract_error(error: ValidationError, file: str, lines: dict[tuple[str | int, ...], int]) -> ContractError:
+def as_contract_error(error: ValidationError, file: str, lines: dict[tuple[str | int, ...], int]) -> ContractError:
+    """The first thing that cannot be right in a file, with its line and field."""
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")  # a misspelt word explains a missing one
     at = tuple(part for part in first["loc"])
     line = next((lines[at[:end]] for end in range(len(at), -1, -1) if at[:end] in lines), 0)

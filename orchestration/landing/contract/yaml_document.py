@@ -27,12 +27,17 @@ _Loader.yaml_implicit_resolvers = {
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|false|False)$"), list("tTfF"))
 
 
-def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Path_, int]]:
-    """The contract as nested dicts and the 1-based line of every entry; ContractError where it is no contract at all."""
+def read_yaml(
+    path: Path, begins: str = "world: name", missing: str = "a world is a folder with a world.yml"
+) -> tuple[dict[str, Any], dict[Path_, int]]:
+    """The contract as nested dicts and the 1-based line of every entry; ContractError where it is no contract at all.
+
+    begins, missing: how such a file begins, and what to do where it cannot be read, for the message.
+    """
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise ContractError(f"cannot be read: {error.strerror}", where=str(path), mend="a world is a folder with a world.yml") from None
+        raise ContractError(f"cannot be read: {error.strerror}", where=str(path), mend=missing) from None
     if len(raw) > LARGEST_CONTRACT:
         raise ContractError(f"has {len(raw):,} bytes", where=path.name, mend=f"a contract has at most {LARGEST_CONTRACT:,}")
     try:
@@ -40,7 +45,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Path_, int]]:
         root = loader.get_single_node()
         lines: dict[Path_, int] = {}
         if not isinstance(root, MappingNode):
-            raise ContractError("is not a mapping of settings", where=path.name, mend="start with `world: name`")
+            raise ContractError("is not a mapping of settings", where=path.name, mend=f"start with `{begins}`")
         data = _construct(loader, root, (), lines, path.name, [0])
     except UnicodeDecodeError as error:
         raise ContractError(f"is not UTF-8 at byte {error.start}", where=path.name) from None
