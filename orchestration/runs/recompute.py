@@ -23,7 +23,7 @@ from orchestration.facts.trace import TraceError
 from orchestration.home import Home
 from orchestration.landing import World
 from orchestration.landing.contract import privacy
-from orchestration.landing.load.store import Archive, read_receipts
+from orchestration.landing.load.store import Archive, read_receipts, read_sidecar, write_sidecar
 from orchestration.planning import overrides
 from orchestration.planning.demand import open_demand
 from orchestration.planning.plan import plan_orders
@@ -164,6 +164,10 @@ def link_archive(source: Path, target: Path, deliveries: int) -> None:
     for receipt in read_receipts(source)[:deliveries]:
         link = archive.incoming / receipt.sha256
         link.symlink_to((source / receipt.sha256).resolve())
+        told, sidecar = read_sidecar(source / f"{receipt.sha256}.json"), target / f"{receipt.sha256}.json"
+        if "redacted" in told and not sidecar.exists():  # its bytes are no longer those its name says
+            write_sidecar(sidecar, {"receipts": [], "redacted": told["redacted"]})
         archive.keep([(link, receipt)])
         link.unlink(missing_ok=True)
+    archive.acknowledge()
     archive.close()

@@ -79,7 +79,7 @@ def load_deliveries(
                 with parser() as side:
                     compiled = Compiler(side, world, source_id, rows.columns).source_sql()
                 rows.hide(compiled.personal)
-            receipts = [Receipt(d.sha256, d.bytes, source_id, source.silo, d.path, seq + i) for i, d in enumerate(batch)]
+            receipts = [Receipt(d.sha256, d.bytes, source_id, source.silo, d.path, d.seq or seq + i) for i, d in enumerate(batch)]
             try:
                 _commit(cur, world, rows, compiled, store if keep else None, receipts, careful=False)
             except BAD_DATA:
@@ -126,7 +126,12 @@ def _commit(
         cur.execute("COMMIT")
     except BaseException:
         _roll_back(cur)
+        if store is not None:
+            store.withdraw(cur)
         raise
+    failpoint("rows committed")
+    if store is not None:
+        store.acknowledge()
 
 
 def _roll_back(cur: duckdb.DuckDBPyConnection) -> None:

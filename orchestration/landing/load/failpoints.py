@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 
-POINTS = ("bytes copied", "rows staged", "bytes moved", "bytes archived", "before commit", "after commit")
+POINTS = ("bytes copied", "rows staged", "bytes moved", "bytes archived", "before commit", "rows committed", "after commit")
 FORGETTING = ("deliveries rewritten", "sources marked", "bytes replaced")
 VARIABLE = "STOCKHOUSE_FAILPOINT"
 _passed: dict[str, int] = {}

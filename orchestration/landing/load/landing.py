@@ -54,6 +54,7 @@ def land(
     """
     report = LandReport()
     with session(con, world, archive) as (cur, store):
+        reland_lacking(cur, world, store, progress)
         reland_changed(cur, world, store, progress)
         for source_id in world.sources:
             drops = _drops(world, source_id, data_root, inbox, store)
@@ -87,12 +88,14 @@ def reland(
     """Rebuild schema raw from the archive alone, in the order things came: equal business columns, table by table."""
     report = LandReport()
     with session(con, world, archive) as (cur, store):
+        receipts = store.receipts()
+        store.verify(receipts)
         cur.execute("BEGIN")
         for table in (*CANONICAL, "manifest", "quarantine"):
             cur.execute(f"DELETE FROM raw.{quote(table)}")
         cur.execute("DELETE FROM landing.state_history")
         cur.execute("COMMIT")
-        _replay(cur, world, store, store.receipts(), report, progress)
+        _replay(cur, world, store, receipts, report, progress)
         apply_discards(cur, archive)
         report.now_at = write_world(cur, world, as_of)
     return report
@@ -131,6 +134,7 @@ def session(con: duckdb.DuckDBPyConnection, world: World, archive: Path) -> Iter
         cur.execute(f"SET TimeZone='{world.timezone}'")
         create_tables(cur)
         create_state_history(cur)
+        store.withdraw(cur)  # what a killed run kept and never committed
         if any(world.names_customers(source_id) for source_id in world.sources):
             PrivacyKey.of(archive.parent).unlock(cur)  # beside the archive: state/privacy.key
         yield cur, store
@@ -180,7 +184,7 @@ def _unseen(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, drops:
         seen.add(identity)
         if store.path(sha256).exists():  # known under another name: the archive's own, in which a customer may have been forgotten
             copy.unlink()
-            copy = store.path(sha256)
+            copy = store.verified(sha256)
         fresh.append(Delivery(sha256, size, drop.name, drop.stem, copy))
         failpoint("bytes copied")
     return fresh
@@ -208,7 +212,7 @@ def _replay(
 
 def archived(receipts: Iterable[Receipt], store: Archive) -> list[Delivery]:
     """What was handed over, to be read from the archive."""
-    return [Delivery(r.sha256, r.bytes, r.path, Drop(r.path, r.bytes, _never).stem, store.path(r.sha256)) for r in receipts]
+    return [Delivery(r.sha256, r.bytes, r.path, Drop(r.path, r.bytes, _never).stem, store.verified(r.sha256), seq=r.seq) for r in receipts]
 
 
 def _never():  # type: ignore[no-untyped-def]
@@ -226,12 +230,27 @@ def reland_changed(cur: duckdb.DuckDBPyConnection, world: World, store: Archive,
         _reland_source(cur, world, store, source_id)
 
 
+def reland_lacking(cur: duckdb.DuckDBPyConnection, world: World, store: Archive, progress: Progress | None) -> None:
+    """A source with archived deliveries that the manifest lacks is read anew: restored, or a rebuild was cut, and files may be gone."""
+    landed = set(cur.execute("SELECT source_id, delivery, path FROM raw.manifest").fetchall())
+    lacking: dict[str, int] = {}
+    for receipt in store.receipts():
+        is_known = receipt.kind == "records" or receipt.source_id in world.sources
+        if is_known and (receipt.source_id, receipt.sha256, receipt.path) not in landed:
+            lacking[receipt.source_id] = lacking.get(receipt.source_id, 0) + 1
+    for source_id, deliveries in sorted(lacking.items()):
+        if progress:
+            progress(f"{source_id}: the warehouse lacks {deliveries} archived deliveries; reading its archive anew")
+        _reland_source(cur, world, store, source_id)
+
+
 def _reland_source(cur: duckdb.DuckDBPyConnection, world: World, store: Archive, source_id: str) -> None:
     """Forget one source's rows and load them again from the archive; rows that leave the quarantine by it are marked as retried.
 
     Where the source names customers, such a row keeps its place but not its text: who is in it may be what has to be forgotten.
     """
     receipts = [receipt for receipt in store.receipts() if receipt.source_id == source_id]
+    store.verify(receipts)
     cur.execute("CREATE OR REPLACE TEMP TABLE was_open AS SELECT * FROM raw.quarantine WHERE source_id = ?", [source_id])
     cur.execute("BEGIN")
     for table in (*CANONICAL, "manifest", "quarantine"):

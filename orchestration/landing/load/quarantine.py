@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from orchestration.home.files import flush
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.world import World
 from orchestration.landing.load.store import DISCARDED, QUARANTINE, apply_discards
@@ -67,6 +68,7 @@ def discard(con: duckdb.DuckDBPyConnection, archive: Path, quarantine_ids: Itera
         show(con, quarantine_id)
     with (archive / DISCARDED).open("a", encoding="utf-8") as file:
         file.writelines(json.dumps({"quarantine_id": quarantine_id}) + "\n" for quarantine_id in ids)
+    flush(archive / DISCARDED)
     return apply_discards(con, archive)
 
 

@@ -68,7 +68,9 @@ def load_records(
         cur.execute("COMMIT")
     except BaseException:
         cur.execute("ROLLBACK")
+        store.withdraw(cur)
         raise
+    store.acknowledge()
     return delivery
 
 
@@ -76,7 +78,7 @@ def replay_records(cur: duckdb.DuckDBPyConnection, receipt: Receipt, store: Arch
     """Load archived records again."""
     cur.execute("BEGIN")
     try:
-        delivery = _load(cur, receipt, store.path(receipt.sha256).read_text(encoding="utf-8"))
+        delivery = _load(cur, receipt, store.verified(receipt.sha256).read_text(encoding="utf-8"))
         _manifest(cur, receipt, delivery)
         cur.execute("COMMIT")
     except BaseException:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ from orchestration.landing.contract.canonical import CANONICAL, LINEAGE, WORLD_C
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.load.failpoints import failpoint
 
+#: One id a line; an append that a power cut tore was never acknowledged, and what follows it on its line still counts.
+DISCARDED_ID = re.compile(r'\{"quarantine_id": "([^"{}]+)"\}')
 MANIFEST: dict[str, str] = {
     "delivery": "VARCHAR",  # sha256 of the bytes
     "source_id": "VARCHAR", "silo": "VARCHAR", "path": "VARCHAR", "file": "VARCHAR", "bytes": "BIGINT", "landed_seq": "BIGINT",
@@ -37,6 +41,7 @@ QUARANTINE: dict[str, str] = {
 }  # fmt: skip
 INCOMING = ".incoming"
 REWRITTEN = ".rewritten"  # deliveries in which a customer was forgotten, complete, on their way to the place of the old ones
+PENDING = ".pending"  # what the sidecars were before the batch that is being landed: undone unless its rows are committed
 DISCARDED = "discarded.jsonl"  # rows of the quarantine that a person gave up
 
 
@@ -82,16 +87,43 @@ class Archive:
         if self.incoming.exists():
             shutil.rmtree(self.incoming)  # left by a run that was killed; nothing in it was acknowledged
         self.incoming.mkdir(parents=True)
+        self._verified: set[str] = set()
         self._settle()  # of a replacement that was killed
 
     def path(self, sha256: str) -> Path:
+        """Where these bytes lie, or would lie; whoever reads them asks `verified`."""
         return self.folder / sha256
+
+    def verified(self, sha256: str) -> Path:
+        """Where these bytes lie, hashed once a session. Raises ContractError where they are no longer what was archived."""
+        path = self.path(sha256)
+        if sha256 not in self._verified:
+            told = read_sidecar(self.folder / f"{sha256}.json")
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != told.get("redacted", {}).get("sha256", sha256):
+                names = ", ".join(sorted({entry["path"] for entry in told["receipts"]}))
+                raise ContractError(
+                    f"the archive's bytes of {sha256} were altered", where=names, mend="restore state/ from a backup; nothing was read"
+                )
+            self._verified.add(sha256)
+        return path
 
     def close(self) -> None:
         shutil.rmtree(self.incoming, ignore_errors=True)
 
+    def verify(self, receipts: Iterable[Receipt]) -> None:
+        """Raise ContractError, before anything is emptied to be read anew, where archived bytes were altered."""
+        for receipt in receipts:
+            self.verified(receipt.sha256)
+
     def keep(self, files: Iterable[tuple[Path, Receipt]]) -> None:
-        """Move bytes in and write their sidecars, on disk before the caller commits; the same bytes again add a receipt."""
+        """Move bytes in and write their sidecars, on disk before the caller commits; the same bytes again add a receipt.
+
+        The caller ends it with `acknowledge` once the rows are committed; a receipt whose rows never were is withdrawn.
+        """
+        files = list(files)
+        self._note_pending([receipt for _, receipt in files])
         for file, receipt in files:
             target = self.path(receipt.sha256)
             if not target.exists():
@@ -104,10 +136,46 @@ class Archive:
             known = [r for r in told["receipts"] if (r["source_id"], r["path"], r["kind"]) != mine]
             entry = {key: value for key, value in receipt.__dict__.items() if key not in ("sha256", "bytes")}
             content = {**told, "sha256": receipt.sha256, "bytes": receipt.bytes, "receipts": [*known, entry]}
-            waiting = self.incoming / f"{receipt.sha256}.json"
-            write_sidecar(waiting, content)
-            os.replace(waiting, sidecar)
+            self._put_sidecar(receipt.sha256, content)
         flush(self.folder)
+
+    def acknowledge(self) -> None:
+        """The rows of what was kept last are committed."""
+        (self.folder / PENDING).unlink(missing_ok=True)
+
+    def withdraw(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Undo what was kept for rows that were never committed: the sender was told nothing, and a rebuild must not know more."""
+        pending = self.folder / PENDING
+        if not pending.exists():
+            return
+        landed = set(con.execute("SELECT source_id, delivery, path FROM raw.manifest").fetchall())
+        for sha256, one in json.loads(pending.read_text(encoding="utf-8")).items():
+            if all((source_id, sha256, path) in landed for source_id, path in one["kept"]):
+                continue  # killed between the commit and its acknowledgement
+            if one["before"] is not None:
+                self._put_sidecar(sha256, one["before"])
+                continue
+            (self.folder / f"{sha256}.json").unlink(missing_ok=True)
+            self.path(sha256).unlink(missing_ok=True)
+        flush(self.folder)
+        self.acknowledge()
+
+    def _note_pending(self, receipts: list[Receipt]) -> None:
+        noted: dict[str, Any] = {}
+        for receipt in receipts:
+            sidecar = self.folder / f"{receipt.sha256}.json"
+            before = read_sidecar(sidecar) if sidecar.exists() else None
+            one = noted.setdefault(receipt.sha256, {"before": before, "kept": []})
+            one["kept"].append([receipt.source_id, receipt.path])
+        waiting = self.incoming / PENDING
+        write_sidecar(waiting, noted)
+        os.replace(waiting, self.folder / PENDING)
+        flush(self.folder)
+
+    def _put_sidecar(self, sha256: str, content: dict[str, Any]) -> None:
+        waiting = self.incoming / f"{sha256}.json"
+        write_sidecar(waiting, content)
+        os.replace(waiting, self.folder / f"{sha256}.json")
 
     def replace(self, rewritten: Path) -> None:
         """Put every file of the folder `rewritten` (bytes and sidecars, on disk) in the place of the old one: all of them, or none yet."""
@@ -143,7 +211,10 @@ def read_receipts(folder: Path) -> list[Receipt]:
 
 def read_sidecar(sidecar: Path) -> dict[str, Any]:
     """What is known of archived bytes: sha256 and length as delivered, receipts, and `redacted` where a customer was forgotten."""
-    told: dict[str, Any] = json.loads(sidecar.read_text(encoding="utf-8"))
+    try:
+        told: dict[str, Any] = json.loads(sidecar.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ContractError(f"is torn: {error}", where=f"the archive's {sidecar.name}", mend="restore state/ from a backup") from None
     return told
 
 
@@ -158,7 +229,7 @@ def apply_discards(con: duckdb.DuckDBPyConnection, archive: Path) -> int:
     file = archive / DISCARDED
     if not file.exists():
         return 0
-    ids = [json.loads(line)["quarantine_id"] for line in file.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+    ids = DISCARDED_ID.findall(file.read_text(encoding="utf-8", errors="replace"))
     row = con.execute(
         "UPDATE raw.quarantine SET status = 'discarded' WHERE status = 'open' AND list_contains(?::VARCHAR[], quarantine_id)", [ids]
     ).fetchone()

@@ -44,6 +44,7 @@ class Delivery:
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
     skipped: dict[str, int] = field(default_factory=dict)
     handed_over_at: datetime | None = None
+    seq: int | None = None  # its place among all deliveries, where the archive knows it
 
     @property
     def part(self) -> str:
