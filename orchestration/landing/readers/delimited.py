@@ -8,16 +8,22 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from orchestration.home.sql import literal
+from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.world import Csv
 from orchestration.landing.readers.rows import LONGEST_FIELD, Reject, text_table, unique_names
+
+MOST_SHOWN = 2_000  # characters of a line that a person is shown
+EMPTY = "''"
+NUMERIC = re.compile(r"[-+.,:/\d ]*\d[-+.,:/\d ]*")
 
 
 def csv_header(path: Path, options: Csv, where: str) -> list[str]:
@@ -102,40 +108,103 @@ def csv_select(paths: Sequence[Path], names: Sequence[str], options: Csv, nulls:
     )
 
 
+def swallowed_rows(delimiter: str, width: int, names: Sequence[str]) -> str:
+    """A condition on rows of `width` cells: over several lines, each of which is a row by itself, so a stray quote swallowed them."""
+    if width < 2:
+        return "false"
+    text = f"concat_ws({literal(delimiter)}, {', '.join(f'coalesce({quote(name)}, {EMPTY})' for name in names)})"
+    cells = f"len(x) - len(replace(x, {literal(delimiter)}, ''))"
+    return f"(contains({text}, chr(10)) AND len(list_filter(string_split({text}, chr(10)), lambda x: {cells} <> {width - 1})) = 0)"
+
+
+def has_quotes(path: Path, options: Csv) -> bool:
+    """Whether a line of the file can hide in a cell at all."""
+    if not options.quote:
+        return False
+    sign = options.quote.encode()
+    with path.open("rb") as file:
+        return any(sign in chunk for chunk in iter(lambda: file.read(1 << 20), b""))
+
+
 def patient_csv(path: Path, names: Sequence[str], options: Csv, nulls: Sequence[str]) -> tuple[pa.Table, list[Reject]]:
-    """The same file line by line: good rows as a table of text, the others as rejects."""
+    """The same file line by line: good rows as a table of text, the others as rejects; no line is lost behind a stray quote."""
     rejects: list[Reject] = []
     empty = set(nulls)
 
     def rows() -> Iterator[list[Any]]:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
-            lines = iter(text)
-            for _ in range(options.skip_lines):
-                next(lines, None)
-            reader = _csv_rows(lines, options)
             number = 0 if options.header is None else 1
-            while True:
-                try:
-                    row = next(reader)
-                except StopIteration:
-                    return
-                except csv.Error as error:
-                    if number:
-                        rejects.append(Reject(number, "", f"is no row of this file: {error}"))
-                    number += 1
-                    continue
-                if not row:
-                    continue
+            for raw, row, why in _records(_body(text, options), options, len(names)):
                 number += 1
                 if number == 1:
                     continue
-                raw = options.delimiter.join(row)
-                if any("\udc80" <= letter <= "\udcff" for letter in raw):
-                    shown = raw.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-                    rejects.append(Reject(number - 1, shown[:2000], "is not UTF-8"))
-                elif len(row) != len(names):
-                    rejects.append(Reject(number - 1, raw[:2000], f"has {len(row)} cells where the header has {len(names)}"))
+                if why or not row or any("\udc80" <= letter <= "\udcff" for letter in raw):
+                    rejects.append(Reject(number - 1, _shown(raw), why or "is not UTF-8"))
                 else:
                     yield [*(None if cell in empty else cell for cell in row), number - 1]
 
     return text_table(rows(), [*names, "_row"]), rejects
+
+
+def _body(text: io.TextIOBase, options: Csv) -> Iterator[str]:
+    lines = iter(text)
+    for _ in range(options.skip_lines):
+        next(lines, None)
+    return lines
+
+
+def _shown(raw: str) -> str:
+    return raw.rstrip("\r\n")[:MOST_SHOWN].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _records(lines: Iterator[str], options: Csv, width: int) -> Iterator[tuple[str, list[str], str]]:
+    """Each record as its text, its cells and what is wrong with it.
+
+    Where a record has several lines, `_are_rows` says whether a person wrote them as one cell. A quote that never closes, or
+    closes lines later where no cell ends, is a stray sign of its own line: that line alone is bad, the next are read as they stand.
+    """
+    waiting: deque[str] = deque()
+    shape: list[str] = []
+    is_header = options.header is None
+    while True:
+        taken: list[str] = []
+        reader = _csv_rows(_taking(lines, waiting, taken), options)
+        try:
+            row = next(reader)
+            why = "" if len(row) == width or is_header else f"has {len(row)} cells where the header has {width}"
+        except StopIteration:
+            return
+        except csv.Error as error:
+            row, why = [], f"is no row of this file: {error}"
+        if len(taken) > 1 and (why or _are_rows(taken, options, width, shape)):
+            waiting.extendleft(reversed(taken[1:]))
+            del taken[1:]
+            row, why = [], "is no row of this file: a quote opens in it that no cell's end closes"
+        if row or why:
+            yield "".join(taken), row, why
+            if len(taken) == 1 and not why and not is_header and not shape:
+                shape = _shape(taken[0], options)
+            is_header = False
+
+
+def _taking(lines: Iterator[str], waiting: deque[str], taken: list[str]) -> Iterator[str]:
+    while waiting:
+        taken.append(waiting.popleft())
+        yield taken[-1]
+    for line in lines:
+        taken.append(line)
+        yield line
+
+
+def _are_rows(taken: Sequence[str], options: Csv, width: int, shape: Sequence[str]) -> bool:
+    """Whether every line of a record looks like a row: as many cells, numbers where the first good row has numbers."""
+    lines = [_shape(line, options) for line in taken]
+    return width > 1 and all(
+        len(line) == width and all(a == b or not a or not b for a, b in zip(line, shape or line, strict=True)) for line in lines
+    )
+
+
+def _shape(line: str, options: Csv) -> list[str]:
+    """What kind of text stands in each cell of a line, quotes left out: a number or date, a word, or nothing."""
+    cells = (cell.strip(options.quote + " \r\n") for cell in line.split(options.delimiter))
+    return ["" if not cell else "9" if NUMERIC.fullmatch(cell) else "a" for cell in cells]

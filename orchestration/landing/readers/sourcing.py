@@ -14,7 +14,15 @@ from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.privacy import hidden
 from orchestration.landing.contract.world import Source, World, Xlsx
-from orchestration.landing.readers.delimited import csv_header, csv_needs_rewriting, csv_select, patient_csv, rewrite_csv
+from orchestration.landing.readers.delimited import (
+    csv_header,
+    csv_needs_rewriting,
+    csv_select,
+    has_quotes,
+    patient_csv,
+    rewrite_csv,
+    swallowed_rows,
+)
 from orchestration.landing.readers.json_document import json_table
 from orchestration.landing.readers.rows import Reject
 from orchestration.landing.readers.sheets import null_text, parquet_columns, workbook_table
@@ -150,7 +158,11 @@ class SourceRows:
         files = [d.rewritten or d.file for d in self.deliveries]
         try:
             self.con.execute(f"CREATE TEMP TABLE src_rows AS {csv_select(files, list(self.columns), options, self.source.nulls)}")
+            is_whole = not self._lines_are_swallowed(files)
         except BAD_DATA:
+            is_whole = False
+        if not is_whole:
+            self.con.execute("DROP TABLE IF EXISTS src_rows")
             tables = {}
             for i, delivery in enumerate(self.deliveries):
                 tables[i], delivery.rejects = patient_csv(files[i], list(self.columns), options, self.source.nulls)
@@ -164,6 +176,14 @@ class SourceRows:
                 f"""CREATE TEMP VIEW src AS SELECT {names}, _d, _file, _n - _first + 1 AS _row
                 FROM src_rows JOIN batch USING (_path) JOIN (SELECT _path, min(_n) AS _first FROM src_rows GROUP BY _path) USING (_path)"""
             )
+
+    def _lines_are_swallowed(self, files: list[Path]) -> bool:
+        """Whether a stray quote made several lines one row that DuckDB took for a good one."""
+        options = self.form.csv_options
+        if not any(has_quotes(file, options) for file in files):
+            return False
+        condition = swallowed_rows(options.delimiter, len(self.columns), list(self.columns))
+        return self.con.execute(f"SELECT 1 FROM src_rows WHERE {condition} LIMIT 1").fetchone() is not None
 
     def _arrow_rows(self, names: str, tables: dict[int, pa.Table]) -> None:
         columns = ", ".join(f"{quote(name)} VARCHAR" for name in self.columns)
