@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
 
-from orchestration.home import Home, HomeError
+from models.names import name_of
+from orchestration.home import Home, HomeError, files
 from orchestration.home import backup as files_of
+from orchestration.landing.contract import privacy
 from orchestration.ledger import LedgerError, copying
 
 #: A PostgreSQL ledger in a backup, as SQLite: every row of it, readable without a server.
@@ -18,13 +21,37 @@ UNUSED = "ledger-unused.sqlite"
 
 
 def backup(home: Home, target: Path) -> Path:
-    """Write all that cannot be made again into one .tar.gz, wherever the ledger lives. Raises LedgerError where it cannot be read."""
-    if home.is_ledger_within:
-        return files_of.backup(home, target)
+    """Write all that cannot be made again into one .tar.gz, wherever the ledger lives, and without the key of the customers.
+
+    A copy of the key stays with the user who made the backup; the backup says only which one it is. Raises LedgerError where the
+    ledger cannot be read.
+    """
     with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(scratch) / COPY
-        copying.copy(home.ledger_url, _sqlite(copy))
-        return files_of.backup(home, target, {COPY: copy})
+        beside: dict[str, Path] = {}
+        if not home.is_ledger_within:
+            beside[COPY] = Path(scratch) / COPY
+            copying.copy(home.ledger_url, _sqlite(beside[COPY]))
+        key = home.state / privacy.FILE
+        if key.exists():
+            fingerprint = privacy.PrivacyKey.read(key).fingerprint
+            files.write(_aside(fingerprint), key.read_bytes(), mode=0o600)
+            beside[privacy.FINGERPRINT] = Path(scratch) / privacy.FINGERPRINT
+            beside[privacy.FINGERPRINT].write_text(fingerprint + "\n", encoding="utf-8")
+        without = (privacy.FILE, privacy.FINGERPRINT)
+        return files_of.backup(home, target, beside, without=without)
+
+
+def _aside(fingerprint: str) -> Path:
+    """Where a user's copy of a key lies, outside every home and every backup."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "stockhouse" / "keys" / f"{name_of(fingerprint)}.key"
+
+
+def _bring_key(home: Home) -> None:
+    """Put the user's copy of the key back, where there is one; without it the next landing asks for it."""
+    said = home.state / privacy.FINGERPRINT
+    if said.exists() and (kept := _aside(said.read_text(encoding="utf-8").strip())).exists():
+        files.write(home.state / privacy.FILE, kept.read_bytes(), mode=0o600)
 
 
 def restore(source: Path, root: Path) -> Home:
@@ -42,7 +69,7 @@ def restore(source: Path, root: Path) -> Home:
                     "STOCKHOUSE_LEDGER_URL names a ledger in which other things happened than in the backup's. Unset it to "
                     "restore the ledger into the home, or name an empty database. Nothing was changed."
                 )
-    files_of.restore(source, root)
+    _bring_key(files_of.restore(source, root))
     copy, own = home.state / COPY, home.state / OWN
     try:
         if home.is_ledger_within and copy.exists():

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from orchestration.app import safekeeping
 from orchestration.cli import render
 from orchestration.cli.shell import AsJson, DataFolder, HomeFolder, WorldFolder, emit
 from orchestration.facts import snapshots
@@ -34,7 +33,12 @@ def backup(
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
 ) -> None:
-    """Copy state/ (delivered bytes, ledger, inbox, decisions), and a ledger in PostgreSQL, into one file."""
+    """Copy state/ (delivered bytes, ledger, inbox, decisions), and a ledger in PostgreSQL, into one file.
+
+    The key that customers are hashed with is not in it: a copy of the key stays with your user, under ~/.local/state/stockhouse/keys.
+    """
+    from orchestration.app import safekeeping
+
     written = safekeeping.backup(Home.open(home), out)
     emit({"path": str(written)}, f"backup written to {written}", as_json=as_json)
 
@@ -46,6 +50,8 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Bring a backup into an empty home; then `stockhouse rebuild WORLD` recreates the rest."""
+    from orchestration.app import safekeeping
+
     place = safekeeping.restore(source, home)
     shown = f"restored world '{place.owner}' into {place.root}; next: stockhouse rebuild WORLD --home {home}"
     emit({"world": place.owner, "home": str(place.root)}, shown, as_json=as_json)

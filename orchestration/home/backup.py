@@ -6,7 +6,7 @@ import os
 import sqlite3
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -20,10 +20,11 @@ DATABASE = ".sqlite"
 BESIDE = ("-wal", "-shm")
 
 
-def backup(home: Home, target: Path, beside: Mapping[str, Path] | None = None) -> Path:
+def backup(home: Home, target: Path, beside: Mapping[str, Path] | None = None, without: Collection[str] = ()) -> Path:
     """Write state/ into one .tar.gz; ledger and inbox as one consistent copy each, even while somebody writes to them.
 
-    beside: files from elsewhere that belong to it, by their name in it. The file is its owner's alone.
+    beside: files from elsewhere that belong to it, by their name in it. without: names in state/ that stay out of it. The file is
+    its owner's alone.
     """
     with (
         home.writing(),
@@ -35,7 +36,7 @@ def backup(home: Home, target: Path, beside: Mapping[str, Path] | None = None) -
         copy = Path(scratch) / "copy"
         for path in sorted(home.state.rglob("*")):
             name = str(path.relative_to(home.state))
-            if path.is_symlink() or not path.is_file() or name.endswith(tuple(DATABASE + end for end in BESIDE)):
+            if name in without or path.is_symlink() or not path.is_file() or name.endswith(tuple(DATABASE + end for end in BESIDE)):
                 continue
             if path.suffix == DATABASE:
                 with closing(sqlite3.connect(path)) as live, closing(sqlite3.connect(copy)) as still:

@@ -18,6 +18,8 @@ from models.domain import OrderLine
 from orchestration.app import safekeeping
 from orchestration.home import Home, HomeError
 from orchestration.home.backup import restore as restore_files
+from orchestration.landing import ContractError
+from orchestration.landing.contract.privacy import PrivacyKey
 from orchestration.ledger import Ledger, Partner
 from orchestration.ledger.schema import metadata
 from orchestration.ledger.store import make_engine
@@ -130,6 +132,27 @@ def test_a_ledger_of_the_home_moves_to_an_empty_server_with_its_backup(home, ser
     monkeypatch.setenv("STOCKHOUSE_LEDGER_URL", server)
     safekeeping.restore(backup, tmp_path / "second")
     assert content(server) == before
+
+
+def test_the_key_of_the_customers_is_in_no_backup_and_comes_back_for_its_user_alone(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "mine"))
+    monkeypatch.delenv("STOCKHOUSE_PRIVACY_KEY", raising=False)
+    key = PrivacyKey.of(home.state)
+    backup = safekeeping.backup(home, tmp_path / "b.tar.gz")
+    with tarfile.open(backup) as archive:
+        kept = [archive.extractfile(member).read() for member in archive.getmembers() if member.isfile()]
+    assert not any(key.secret in content for content in kept)
+    second = safekeeping.restore(backup, tmp_path / "second")
+    assert PrivacyKey.of(second.state) == key
+    safekeeping.backup(second, tmp_path / "c.tar.gz")
+    (own,) = (tmp_path / "mine").rglob("*.key")
+    assert stat.S_IMODE(own.stat().st_mode) == 0o600
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "somebody else"))
+    third = safekeeping.restore(tmp_path / "c.tar.gz", tmp_path / "third")
+    with pytest.raises(ContractError, match="restored without its key"):
+        PrivacyKey.of(third.state)
+    (third.state / "privacy.key").write_bytes(key.secret)
+    assert PrivacyKey.of(third.state) == key
 
 
 def test_a_ledger_that_cannot_be_read_makes_no_backup(home, tmp_path, monkeypatch):

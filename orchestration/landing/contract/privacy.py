@@ -20,6 +20,8 @@ from orchestration.landing.contract.errors import ContractError
 
 VARIABLE = "STOCKHOUSE_PRIVACY_KEY"
 FILE = "privacy.key"
+#: Says which key a restored home needs, where a backup came without it.
+FINGERPRINT = "privacy.fingerprint"
 SHORTEST = 16  # characters; customer ids are few enough to be tried one by one, so the key must not be
 BLOCK = 64  # bytes of SHA-256's block
 DIGITS = 32  # of the hash that are kept
@@ -39,12 +41,20 @@ class PrivacyKey:
         given = os.environ.get(VARIABLE)
         file = state / FILE
         if not given and not file.exists():
+            if (state / FINGERPRINT).exists():
+                mend = f"put the key that customers were hashed with back there, or into {VARIABLE}"
+                raise ContractError("the home was restored without its key", where=str(file), mend=mend)
             _make(file)
         text = given or file.read_text(encoding="utf-8").strip()
         if len(text) < SHORTEST:
             place, mend = (VARIABLE, "openssl rand -hex 32 makes one") if given else (str(file), "restore state/ from a backup")
             raise ContractError(f"the key is shorter than {SHORTEST} characters", where=place, mend=mend)
         return cls(text.encode())
+
+    @classmethod
+    def read(cls, file: Path) -> PrivacyKey:
+        """The key in a file."""
+        return cls(file.read_text(encoding="utf-8").strip().encode())
 
     @property
     def fingerprint(self) -> str:
