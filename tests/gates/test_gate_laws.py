@@ -71,7 +71,7 @@ PLANTED = _table_violations() | {
     "constraints_are_of_something_known": row("constraints", name="'capacity'", scope="'MIAN'"),
     "aliases_lead_to_an_end": "; ".join(row("aliases", kind="'item'", alias=f"'{a}'", id=f"'{b}'") for a, b in ("xy", "yz", "zx")),
     "receipts_find_their_order": row("receipts", order_id="'nobody knows'"),
-    "manifest_first_deliveries_repeat_nothing": "update raw.manifest set rows_repeated = 1 where source_id = 'till'",
+    "manifest_first_deliveries_repeat_nothing": "update raw.manifest set rows_repeated = 1",
     "manifest_columns_stay": "update raw.manifest set drift = 'renamed pieces to qty' where source_id = 'till'",
     "manifest_deliveries_are_unique": "insert into raw.manifest select * from raw.manifest limit 1",
     "manifest_rows_add_up": "update raw.manifest set rows_in = rows_in + 1 where source_id = 'till'",
