@@ -102,6 +102,13 @@ class Policy(Protocol):
         ...
 
 
+def recent_mean(history: Floats, periods: int | None = None) -> Floats:
+    """Mean demand of the last periods (all, where no number is given), unknown ones left out, 0 where nothing is known; shape (N,)."""
+    window = history if periods is None else history[:, -periods:]
+    known = ~np.isnan(window)
+    return np.where(known, window, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+
+
 def need_key(world: str, kind: str, item_id: str, location_id: str, review_period: str) -> str:
     """world | kind | item | location | review period: the name of a need; review_period as an ISO date.
 

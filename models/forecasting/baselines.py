@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.domain import QUANTILES
+from models.domain import QUANTILES, recent_mean
 from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import Spec
 
@@ -42,7 +42,7 @@ def seasonal_naive(history: Floats, spec: Spec) -> Floats:
 
 def moving_average(history: Floats, spec: Spec, window: int = 13) -> Floats:
     """The mean of the known among the last `window` periods, (N, H); zero where none is known."""
-    return np.repeat(known_mean(history[:, -window:])[:, None], spec.horizon, axis=1)
+    return np.repeat(recent_mean(history, window)[:, None], spec.horizon, axis=1)
 
 
 def seasonal_moving_average(history: Floats, spec: Spec, window: int = 13) -> Floats:
@@ -51,7 +51,7 @@ def seasonal_moving_average(history: Floats, spec: Spec, window: int = 13) -> Fl
     One pattern for all series: the mean over series of each period of the year, scaled to mean one. This is the
     benchmark of the VN2 competition (13 weeks, in-stock weeks only).
     """
-    usual = known_mean(history.T)  # over series: of each period
+    usual = recent_mean(history.T)  # over series: of each period
     periods = history.shape[1]
     phase = np.arange(periods + spec.horizon) % spec.year
     if periods < spec.year:
@@ -59,7 +59,7 @@ def seasonal_moving_average(history: Floats, spec: Spec, window: int = 13) -> Fl
     by_phase = np.array([usual[phase[:periods] == k].mean() for k in range(spec.year)])
     factor = by_phase / max(by_phase.mean(), 1e-9)
     factor = np.where(factor > 0, factor, 1.0)
-    level = known_mean((history / factor[phase[:periods]])[:, -window:])
+    level = recent_mean(history / factor[phase[:periods]], window)
     return level[:, None] * factor[phase[periods:]][None, :]
 
 
@@ -92,12 +92,6 @@ def forecast(
     if spec.whole_units:
         values = np.rint(values)
     return Forecast(keys, spec.starts(origin), quantiles, values.astype(np.float32), mean.astype(np.float32), whole_units=spec.whole_units)
-
-
-def known_mean(history: Floats) -> Floats:
-    """The mean of the known periods of each series, zero where none is, (N,)."""
-    known = ~np.isnan(history)
-    return np.where(known, history, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
 
 
 def _last_known(history: Floats) -> Floats:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from statsforecast import models
 
-from models.forecasting.baselines import Floats, Method, known_mean
+from models.domain import recent_mean
+from models.forecasting.baselines import Floats, Method
 from models.forecasting.inputs import Spec
 
 #: A season longer than this is too slow for ETS.
@@ -31,7 +32,7 @@ def statistical(name: str) -> Method:
 
     def method(history: Floats, spec: Spec) -> Floats:
         seasonal = spec.season <= LONGEST_SEASON and history.shape[1] > 2 * spec.season
-        filled = np.maximum(np.where(np.isnan(history), known_mean(history)[:, None], history), 0.0)
+        filled = np.maximum(np.where(np.isnan(history), recent_mean(history)[:, None], history), 0.0)
         out = np.zeros((len(history), spec.horizon))
         for i, row in enumerate(filled):
             sold = np.flatnonzero(row)

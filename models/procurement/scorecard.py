@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from models.domain import Floats
 from models.procurement.documents import Document
+from models.survival import survival
 
 #: One row an order line, as `observe` makes them; days may be fractions, units are base units.
 OBSERVATIONS: dict[str, type[pl.DataType]] = {
@@ -19,49 +16,6 @@ OBSERVATIONS: dict[str, type[pl.DataType]] = {
     "elapsed_days": pl.Float64, "is_open": pl.Boolean, "ordered": pl.Float64, "received": pl.Float64, "rejected": pl.Float64,
     "ordered_price": pl.Float64, "invoiced_price": pl.Float64, "is_refused": pl.Boolean,
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class LeadTimes:
-    """A lead-time distribution in days: P(T <= days[k]) = cdf[k], rising; the rest of the mass lies beyond the last day seen.
-
-    observed: receipts behind it. censored: open orders behind it, which say only that they take longer.
-    """
-
-    days: Floats
-    cdf: Floats
-    observed: int
-    censored: int
-
-    def quantile(self, level: float) -> float:
-        """The smallest day by which the goods are there with this probability; infinite where no receipt was that late."""
-        reached = np.flatnonzero(self.cdf >= level - 1e-12)
-        return float(self.days[reached[0]]) if reached.size else float("inf")
-
-    @property
-    def mean(self) -> float:
-        """The mean up to the last day seen (restricted mean): the area over the distribution."""
-        if not self.days.size:
-            return float("nan")
-        steps = np.diff(np.concatenate(([0.0], self.days)))
-        return float(steps @ np.concatenate(([1.0], 1.0 - self.cdf[:-1])))
-
-
-def lead_times(days: Floats, is_open: Floats) -> LeadTimes:
-    """The Kaplan-Meier distribution of lead times.
-
-    days: (N,) days from order to receipt, or days so far. is_open: (N,) whether the goods have not come. Without open orders
-    this is the plain empirical distribution. Source: Kaplan and Meier, JASA 53 (1958).
-    """
-    days = np.asarray(days, dtype=float)
-    waits: NDArray[np.bool_] = np.asarray(is_open, dtype=bool)
-    if np.any(~np.isfinite(days) | (days < 0)):
-        raise ValueError("lead times must be finite and not negative: keep receipts before their order out")
-    seen = np.unique(days[~waits])
-    at_risk = np.array([(days >= day).sum() for day in seen], dtype=float)
-    arrived = np.array([(days[~waits] == day).sum() for day in seen], dtype=float)
-    survival = np.cumprod(1.0 - arrived / at_risk) if seen.size else np.zeros(0)
-    return LeadTimes(seen, 1.0 - survival, int((~waits).sum()), int(waits.sum()))
 
 
 def observe(documents: Iterable[Document], now: date) -> pl.DataFrame:
@@ -86,15 +40,15 @@ def observe(documents: Iterable[Document], now: date) -> pl.DataFrame:
 def scorecard(observations: pl.DataFrame, by: tuple[str, ...] = ("supplier_id",)) -> pl.DataFrame:
     """One row a supplier (or supplier and lane): how soon, how reliably, at what price.
 
-    observations: OBSERVATIONS. Returns by, lines, lead_time_mean_days, lead_time_p50_days, lead_time_p90_days (infinite where
-    unknown), open_count, otif (share of delivered or overdue lines that were on time and in full), fill_rate, price_variance
+    observations: OBSERVATIONS. Returns by, lines, lead_time_mean_days, lead_time_p50_days, lead_time_p90_days (open orders
+    count as at least their age), open_count, otif (share of delivered or overdue lines on time and in full), fill_rate, price_variance
     (share paid over the ordered price), rejection_share, refusal_share, risk (probability that a line is late, short or
     refused, with one good and one bad line assumed beforehand, so that a stranger is at one half).
     """
     rows = []
     for key, group in observations.group_by(list(by), maintain_order=True):
         taken = group.filter(~pl.col("is_refused"))
-        times = lead_times(taken["elapsed_days"].to_numpy(), taken["is_open"].to_numpy())
+        times = survival(taken["elapsed_days"].to_numpy(), taken["is_open"].to_numpy()) if taken.height else None
         due = taken.filter(~pl.col("is_open") | (pl.col("elapsed_days") > pl.col("promised_days")))
         good = due.filter(
             ~pl.col("is_open") & (pl.col("elapsed_days") <= pl.col("promised_days")) & (pl.col("received") >= pl.col("ordered"))
@@ -107,10 +61,10 @@ def scorecard(observations: pl.DataFrame, by: tuple[str, ...] = ("supplier_id",)
             dict(zip(by, key, strict=True))
             | {
                 "lines": group.height,
-                "lead_time_mean_days": times.mean,
-                "lead_time_p50_days": times.quantile(0.5),
-                "lead_time_p90_days": times.quantile(0.9),
-                "open_count": times.censored,
+                "lead_time_mean_days": times.mean_days if times else None,
+                "lead_time_p50_days": times.quantile(0.5) if times else None,
+                "lead_time_p90_days": times.quantile(0.9) if times else None,
+                "open_count": times.censored if times else 0,
                 "otif": good.height / due.height if due.height else None,
                 "fill_rate": min(came / float(due["ordered"].sum()), 1.0) if due.height else None,
                 "price_variance": float(paid.mean()) - 1 if paid.size else None,

@@ -11,8 +11,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from models.domain import Floats, Integers, Situation
-from models.replenishment.legacy import recent_mean
+from models.domain import Floats, Integers, Situation, recent_mean
 
 #: The recent periods that say how much a location usually sells.
 RECENT = 26

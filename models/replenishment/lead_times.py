@@ -3,50 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import polars as pl
 
-from models.domain import Floats, Integers
-
-
-@dataclass(frozen=True)
-class LeadTimes:
-    """The survival estimate of one group's lead times: P(lead time = days[i]) = probability[i]; days ascending."""
-
-    days: Floats
-    probability: Floats
-
-    def quantile(self, level: float) -> float:
-        """The smallest number of days that covers this share of orders."""
-        return float(self.days[np.searchsorted(self.probability.cumsum(), level * (1 - 1e-12))])
-
-
-def survival(days: Floats, is_open: np.ndarray) -> LeadTimes:
-    """Kaplan and Meier's estimate from finished lead times and the ages of open orders, shape (n,) each, in days.
-
-    Leaving open orders out would make a supplier who is late right now look punctual. What the data leave open beyond the longest
-    finished order is put at the longest age seen. Raises ValueError for a negative or unknown number of days, or no row at all.
-    Source: Kaplan and Meier, JASA 53, 1958.
-    """
-    if days.size == 0 or not np.isfinite(days).all() or (days < 0).any():
-        raise ValueError("lead times need at least one order, and every age in days must be 0 or more")
-    done = np.unique(days[~is_open])
-    alive, probability = 1.0, []
-    for day in done:
-        at_risk = int((days >= day).sum())
-        ended = int(((days == day) & ~is_open).sum())
-        probability.append(alive * ended / at_risk)
-        alive -= probability[-1]
-    if alive > 1e-12:
-        longest = float(days.max())
-        if done.size and longest <= done[-1]:
-            probability[-1] += alive
-        else:
-            done, probability = np.append(done, longest), [*probability, alive]
-    return LeadTimes(done, np.asarray(probability))
+from models.domain import Integers
+from models.survival import LeadTimes, survival
 
 
 def mix(own: LeadTimes | None, promised_days: float, pooled_lateness: LeadTimes | None, *, orders: int, trust: int = 10) -> LeadTimes:

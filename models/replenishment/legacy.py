@@ -11,15 +11,8 @@ from typing import ClassVar
 import numpy as np
 from scipy.stats import norm
 
-from models.domain import Floats, Integers, Situation
+from models.domain import Floats, Integers, Situation, recent_mean
 from models.replenishment.base_policy import BasePolicy
-
-
-def recent_mean(history: Floats, periods: int) -> Floats:
-    """Mean demand of the last `periods` periods, unknown ones left out, 0 where nothing is known; shape (N,)."""
-    window = history[:, -periods:]
-    known = ~np.isnan(window)
-    return np.where(known, window, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
 
 
 def recent_deviation(history: Floats, periods: int) -> Floats:

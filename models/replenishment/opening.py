@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.domain import Floats, Integers
-from models.replenishment.legacy import recent_mean
+from models.domain import Floats, Integers, recent_mean
 
 #: Without stock records every policy starts alike, with so many review intervals of mean demand on hand and a full pipeline.
 ASSUMED_COVER = 1.4

@@ -10,9 +10,9 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from models.domain import Floats, Policy, Situation
+from models.domain import Floats, Policy, Situation, recent_mean
 from models.replenishment.base_policy import BasePolicy, RegisteredPolicy, Unmet
-from models.replenishment.legacy import EoqReorderPoint, MinMax, MovingAverageCover, PeriodicReview, SpreadsheetRule, recent_mean
+from models.replenishment.legacy import EoqReorderPoint, MinMax, MovingAverageCover, PeriodicReview, SpreadsheetRule
 from models.replenishment.orders import smallest_order
 from models.replenishment.projection import critical_order, expected_cost, rows_of, window_demand
 from models.replenishment.service import implied_shortage_cost

@@ -24,6 +24,7 @@ from feast import FeatureStore
 
 from feature_repo.store import open_store, push
 from orchestration.facts import snapshots
+from orchestration.facts.timeline import DAYS_A_PERIOD
 from orchestration.home import Home
 from orchestration.intake import Inbox
 from orchestration.intake.inbox import message_lines
@@ -39,7 +40,6 @@ log = logging.getLogger(__name__)
 VIEW, TABLE = "stock_now", "stock"
 #: Seconds between looks into the inbox, and at most while the online store or the publication is away.
 OFTEN, SELDOM = 0.5, 30.0
-DAYS_A_PERIOD = {"day": 1.0, "week": 7.0, "month": 365.0 / 12}  # as the marts count them (macro days_a_period)
 
 ALIASES = "select kind, alias, id, known_at from marts.bridge_aliases where status = 'confirmed'"
 #: The streams' counts under the marts' ids; the same as marts.fct_stock makes of them.

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from small_marts import CORRECTED, CORRECTED_AT, at, compiled
 
 from feature_repo.store import training_frame
+from models.survival import survival
 
 FIRST = datetime(2026, 1, 1)
 
@@ -131,6 +132,8 @@ def test_an_open_order_counts_as_at_least_its_age(built: Path) -> None:
     assert told[datetime(2026, 1, 22)] == pytest.approx((8.0, 10.0, 0.5, 0)), "6 and 10 days, the second of two was late"
     # waiting 8 days after 6 and 10: survival 1 to day 6, 2/3 to day 10 (the open line leaves at 8), then 0
     assert told[datetime(2026, 3, 9)] == pytest.approx((6 + 4 * 2 / 3, 10.0, 2 / 3, 1), rel=1e-5)
+    planned = survival(np.array([6.0, 10.0, 8.0]), np.array([False, False, True]))
+    assert told[datetime(2026, 3, 9)][:2] == pytest.approx((planned.mean_days, planned.quantile(0.9))), "what plans work with"
 
 
 def test_signals_and_stock_change_when_the_news_arrives_not_before(store: FeatureStore) -> None:

@@ -20,8 +20,8 @@ DAILY, PROMISED, ACTUAL = 10.0, 7, 16  # units a day; the days that are promised
 def learned_days(ledger: Ledger, now: datetime) -> float:
     """The lead time to plan with: the ninth decile of experience, the promise until there is any."""
     cards = ledger.scorecard(now)
-    level = cards["lead_time_p90_days"][0] if cards.height else math.inf
-    return PROMISED if math.isinf(level) else level
+    is_known = cards.height and cards["lines"][0] > cards["open_count"][0]
+    return cards["lead_time_p90_days"][0] if is_known else PROMISED
 
 
 def test_eight_weeks_without_a_hand_learn_from_late_receipts(ledger, line):

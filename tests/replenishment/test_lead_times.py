@@ -10,13 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.replenishment.lead_times import LeadTimes, expected, mix, realized, sample_periods, survival
+from models.replenishment.lead_times import expected, mix, realized, sample_periods
+from models.survival import LeadTimes, survival
 
 ages = st.lists(st.tuples(st.integers(0, 60), st.booleans()), min_size=1, max_size=40)
-
-
-def mean(times: LeadTimes) -> float:
-    return float(times.days @ times.probability)
 
 
 def test_the_estimate_by_hand() -> None:
@@ -24,7 +21,7 @@ def test_the_estimate_by_hand() -> None:
     found = survival(np.array([10.0, 20, 30, 15]), np.array([False, False, False, True]))
     assert found.days.tolist() == [10, 20, 30]
     assert found.probability == pytest.approx([0.25, 0.375, 0.375])
-    assert mean(found) == pytest.approx(21.25)
+    assert found.mean_days == pytest.approx(21.25)
     assert found.quantile(0.5) == 20
 
 
@@ -36,17 +33,33 @@ def test_probabilities_add_up_and_open_orders_never_make_a_supplier_look_faster(
     assert found.probability.sum() == pytest.approx(1.0) and (found.probability >= 0).all()
     assert (np.diff(found.days) > 0).all()
     if not is_open.all():
-        assert mean(found) >= days[~is_open].min() - 1e-9
+        assert found.mean_days >= days[~is_open].min() - 1e-9
         blind = survival(days, np.zeros_like(is_open))
-        assert mean(found) >= mean(blind) - 1e-9
+        assert found.mean_days >= blind.mean_days - 1e-9
+
+
+def test_a_textbook_case_of_survival() -> None:
+    """Events at 6, 10 and 13 of seven subjects, censored at 9, 11 and twice at 16: S = 6/7, 24/35, 16/35, and the rest at 16."""
+    found = survival(np.array([6.0, 9, 10, 11, 13, 16, 16]), np.array([0, 1, 0, 1, 0, 1, 1]).astype(bool))
+    assert found.days.tolist() == [6, 10, 13, 16]
+    assert 1 - found.probability.cumsum() == pytest.approx([6 / 7, 24 / 35, 16 / 35, 0.0])
+    assert (found.quantile(0.5), found.quantile(0.9), found.censored) == (13, 16, 4)
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=60))
+def test_without_open_orders_it_is_the_empirical_distribution(days: list[int]) -> None:
+    array = np.array(days, dtype=float)
+    found = survival(array, np.zeros(array.size, dtype=bool))
+    assert found.probability.cumsum() == pytest.approx([(array <= day).mean() for day in found.days])
+    assert found.mean_days == pytest.approx(array.mean())
 
 
 def test_a_new_supplier_borrows_everybodys_lateness() -> None:
     lateness = LeadTimes(np.array([1.0, 1.5]), np.array([0.5, 0.5]))
-    assert mean(mix(None, 20.0, lateness, orders=0)) == pytest.approx(25.0)
-    assert mean(mix(None, 20.0, None, orders=0)) == 20.0
+    assert mix(None, 20.0, lateness, orders=0).mean_days == pytest.approx(25.0)
+    assert mix(None, 20.0, None, orders=0).mean_days == 20.0
     own = survival(np.full(10, 40.0), np.zeros(10, dtype=bool))
-    assert mean(mix(own, 20.0, lateness, orders=10)) == pytest.approx((40 + 25) / 2)
+    assert mix(own, 20.0, lateness, orders=10).mean_days == pytest.approx((40 + 25) / 2)
 
 
 def test_samples_keep_the_distribution_and_the_seed_decides_their_order() -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import random
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import duckdb
 import pytest
 from warehouses import Row, build, make_warehouse, query
+
+from orchestration.facts.timeline import DAYS_A_PERIOD
+
+PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 
 START = date(2024, 2, 20)  # both clocks change within the weeks that follow
 SUPPLIERS = ("acme", "bolt")
@@ -67,3 +74,12 @@ def test_lateness_is_the_same_in_the_mart_the_feature_and_the_metric(zone: str, 
         assert 0 < on_time < 1, "the case has both kinds"
         assert kpi[name] == pytest.approx(on_time)
         assert late[name] == pytest.approx(1 - on_time, abs=1e-6)
+
+
+def test_a_period_has_as_many_days_in_the_marts_as_in_the_plan() -> None:
+    macro = (PROJECT / "macros" / "clock.sql").read_text(encoding="utf-8").partition("macro days_a_period")[2]
+    with duckdb.connect() as con:
+        for grain, days in DAYS_A_PERIOD.items():
+            (said,) = re.findall(rf"when '{grain}' then ([\d./ ]+\d)", macro.partition("endmacro")[0])
+            assert con.execute(f"select {said}").fetchone() == (pytest.approx(days),)
+    assert math.ceil(91.3 / DAYS_A_PERIOD["month"]) == 3, "a quarter is three months"
