@@ -71,7 +71,7 @@ def expected(rows: pl.DataFrame, past: pl.DataFrame, days_per_period: float, sam
 def realized(rows: pl.DataFrame, past: pl.DataFrame, periods: Sequence[date], days_per_period: float) -> Integers:
     """How long an order of every row placed in each of these periods would really have taken, in whole periods, (N, T).
 
-    What the order history placed nearest in time took; the promise where none was ever completed. past: as in `believed`, with
+    What the order history placed nearest in time took; the promise where none was ever completed. past: as in `expected`, with
     ordered_at, looked back on from today.
     """
     instants = np.array(periods, dtype="datetime64[s]").astype(np.float64)

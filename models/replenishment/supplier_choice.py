@@ -48,7 +48,7 @@ class Buyer:
     """What a choice of supplier needs beside the plan.
 
     rows: the planned rows of dim_item_locations. logistics, price_breaks, period_starts: as in models.replenishment.plan. past: one
-    line an order so far, as models.replenishment.lead_times.believed asks. limits: the planner's, which a change must keep. settled:
+    line an order so far, as models.replenishment.lead_times.expected asks. limits: the planner's, which a change must keep. settled:
     suppliers with a least order value, which the plan has already met.
     """
 
