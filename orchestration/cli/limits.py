@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestration.app import limits as setting
-from orchestration.app import procurement
+from orchestration.cli.orders import open_desk
 from orchestration.cli.shell import AsJson, By, HomeFolder, emit
-from orchestration.home import DEFAULT_HOME, Home
+from orchestration.home import DEFAULT_HOME
+
+if TYPE_CHECKING:
+    from orchestration.app.limits import LimitsSaid
 
 commands = typer.Typer(
     no_args_is_help=True,
@@ -21,7 +23,9 @@ commands = typer.Typer(
 @commands.command()
 def show(home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
     """The limits in force, and a change that waits for a second person."""
-    with procurement.open_desk(Home.open(home)) as desk:
+    from orchestration.app import limits as setting
+
+    with open_desk(home) as desk:
         _emit(setting.show_limits(desk), as_json)
 
 
@@ -35,17 +39,19 @@ def set_limits(
     as_json: AsJson = False,
 ) -> None:
     """Propose a change of the limits, or confirm another person's: two people, or nothing changes."""
-    said = (setting.read_limits_file(file) if file else {}) | setting.parse_limits(wanted or [])
-    if confirm and said:
-        raise ValueError("--confirm takes what was proposed as it is: leave the limits out")
-    if not confirm and not said:
-        raise ValueError("say which limit: NAME=VALUE, such as auto_amount=2000, or --file limits.yml")
-    with procurement.open_desk(Home.open(home)) as desk:
+    from orchestration.app import limits as setting
+
+    with open_desk(home) as desk:
+        said = (setting.read_limits_file(file) if file else {}) | setting.parse_limits(wanted or [])
+        if confirm and said:
+            raise ValueError("--confirm takes what was proposed as it is: leave the limits out")
+        if not confirm and not said:
+            raise ValueError("say which limit: NAME=VALUE, such as auto_amount=2000, or --file limits.yml")
         done = setting.confirm_limits(desk, by) if confirm else setting.propose_limits(desk, said, by)
         _emit(done, as_json)
 
 
-def _emit(said: setting.LimitsSaid, as_json: bool) -> None:
+def _emit(said: LimitsSaid, as_json: bool) -> None:
     lines = [f"{name}: {value}" for name, value in said.in_force.to_payload().items()]
     if said.changes:
         lines += ["", f"proposed by {said.proposed_by}, in force once another person confirms (limits set --confirm):"]

@@ -147,10 +147,10 @@ def change_order(
     as_json: AsJson = False,
 ) -> None:
     """Order less, or for another day, of one approved line; the next sending tells the supplier."""
-    if quantity is None and due is None:
-        raise ValueError("say what changes: --quantity, --due or both")
-    day = date.fromisoformat(due) if due else None
     with open_desk(home) as desk:
+        if quantity is None and due is None:
+            raise ValueError("say what changes: --quantity, --due or both")
+        day = date.fromisoformat(due) if due else None
         changed = desk.ledger.change(reference, by, desk.now, quantity, day, reason)
     _emit_lines("changed", [changed], as_json)
 
