@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +13,8 @@ from models.procurement.documents import APPLY, Document, Event
 from orchestration.ledger.schema import documents, events
 from orchestration.ledger.store import CHUNK, GENESIS, Unit, canonical, chain, projection
 
+#: An event with the hash before it, its payload as stored, and its hash.
+Happened = tuple[Event, str, str, str]
 #: The desk's own document about records that were altered, and who looks into it.
 INTEGRITY, CONTROL = "INTEGRITY", "internal control"
 
@@ -22,24 +24,32 @@ def doubts(connection: sa.Connection, document_ids: Collection[str]) -> dict[str
     wanted, found = sorted(set(document_ids)), {}
     for start in range(0, len(wanted), CHUNK):
         part = wanted[start : start + CHUNK]
-        folded, broken = _folded(connection, part)
-        query = sa.select(documents).where(documents.c.document_id.in_(part))
-        stored = {row["document_id"]: dict(row) for row in connection.execute(query).mappings()}
-        for name in part:
-            if name in broken:
-                found[name] = broken[name]
-            elif name not in folded or stored.get(name) != projection(*folded[name]):
-                found[name] = "its state is not what its events add up to"
+        found.update(_compared(connection, part, list(_events(connection, part))))
     return found
 
 
-def _folded(connection: sa.Connection, names: Collection[str]) -> tuple[dict[str, tuple[Document, int, str]], dict[str, str]]:
+def _compared(connection: sa.Connection, names: Sequence[str], happened: Iterable[Happened]) -> dict[str, str]:
+    """What is wrong with documents, given all their events."""
+    folded, broken = _folded(happened)
+    query = sa.select(documents).where(documents.c.document_id.in_(names))
+    stored = {row[0]: row for row in connection.execute(query)}
+    found = {}
+    for name in names:
+        if name in broken:
+            found[name] = broken[name]
+        elif name not in folded or name not in stored or projection(*folded[name]) != stored[name]._asdict():
+            found[name] = "its state is not what its events add up to"
+    return found
+
+
+def _folded(happened: Iterable[Happened]) -> tuple[dict[str, tuple[Document, int, str]], dict[str, str]]:
     """Documents with version and head, folded from their events; and what is wrong with the chains that are broken."""
     folded: dict[str, tuple[Document, int, str]] = {}
     broken: dict[str, str] = {}
-    for event, previous, text, digest in _events(connection, names):
+    for event, previous, text, digest in happened:
         name = event.document_id
-        document, version, head = folded.get(name, (Document(name), 0, GENESIS))
+        document, version, head = folded.get(name, (None, 0, GENESIS))
+        document = document or Document(name)
         if event.version != version + 1 or previous != head:
             broken.setdefault(name, f"its chain is broken at version {event.version}")
         elif chain(previous, event, text) != digest:
@@ -54,12 +64,12 @@ def _folded(connection: sa.Connection, names: Collection[str]) -> tuple[dict[str
     return folded, broken
 
 
-def _events(connection: sa.Connection, names: Collection[str]) -> Iterator[tuple[Event, str, str, str]]:
+def _events(connection: sa.Connection, names: Collection[str]) -> Iterator[Happened]:
     """The events of these documents in order, each with the hash before it, its payload as stored, and its hash."""
-    query = sa.select(events).where(events.c.document_id.in_(names)).order_by(events.c.seq)
-    for row in connection.execute(query).mappings():
-        event = Event._make([*(row[field] for field in Event._fields[:7]), {}])
-        yield event, row["previous_hash"], row["payload"], row["hash"]
+    columns = [events.c[field] for field in (*Event._fields, "previous_hash", "hash")]
+    query = sa.select(*columns).where(events.c.document_id.in_(names)).order_by(events.c.seq)
+    for *said, text, previous, digest in connection.execute(query):
+        yield Event._make([*said, {}]), previous, text, digest
 
 
 def doubt_about(connection: sa.Connection, message: sa.Row[Any]) -> str:
@@ -68,7 +78,9 @@ def doubt_about(connection: sa.Connection, message: sa.Row[Any]) -> str:
         return "its body was altered"
     lines = json.loads(message.lines)
     carried = lines or {message.order_id: message.revision}
-    if why := doubts(connection, carried):
+    names = sorted(carried)
+    happened = list(_events(connection, names))
+    if why := _compared(connection, names, happened):
         return "; ".join(f"document {name}: {said}" for name, said in sorted(why.items()))
     kind = "queued" if lines else "replied"
     told = {
@@ -77,7 +89,7 @@ def doubt_about(connection: sa.Connection, message: sa.Row[Any]) -> str:
     }  # fmt: skip
     queued = {
         event.document_id
-        for event, _, text, _ in _events(connection, list(carried))
+        for event, _, text, _ in happened
         if event.kind == kind and json.loads(text) == told | {"revision": carried[event.document_id]}
     }
     query = sa.select(documents.c.order_id).where(documents.c.document_id.in_(list(lines)))
