@@ -21,14 +21,16 @@ from orchestration.landing import World
 commands = typer.Typer()
 
 
-def bring_up_to_date(world: Path, data: Path | None, home: Path, as_of: str | None, until: str) -> tuple[Home, dict[str, Any]]:
+def bring_up_to_date(
+    world: Path, data: Path | None, home: Path, as_of: str | None, until: str, *, strict: bool = False
+) -> tuple[Home, dict[str, Any]]:
     """Run the line up to a station, founding the home where there is none; returns the home and the run's report."""
     from orchestration.runs.line import run_line, settings
 
     place = Home.found(home, World.load(world).world)
     # dbt talks on standard output, which belongs to the result; what it says is kept in the home.
     with (place.derived / "run.log").open("w", encoding="utf-8") as log, redirect_stdout(log), render.progress(err) as on_step:
-        report = run_line(place, settings(world, data, place.root, as_of), until, on_step=on_step)
+        report = run_line(place, settings(world, data, place.root, as_of, strict=strict), until, on_step=on_step)
     return place, report.as_dict()
 
 
@@ -42,6 +44,7 @@ def run(
     data: DataFolder = None,
     home: HomeFolder = Path(DEFAULT_HOME),
     send: Annotated[bool, typer.Option("--send", help="Approve and send within the limits; otherwise it ends with a dry run.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at a file that cannot be read; otherwise it is set aside.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the line: land what is new, rebuild the truth, forecast, rehearse, write the orders, publish."""
@@ -49,9 +52,9 @@ def run(
         raise ValueError(f"there is no station '{until}'; the line is {' → '.join(STATIONS)}")
     if send and until != STATIONS[-1]:
         raise ValueError(f"--send follows the whole line; leave out --until {until}")
-    place, report = bring_up_to_date(world, data, home, as_of, until)
+    place, report = bring_up_to_date(world, data, home, as_of, until, strict=strict)
     if send:
-        bring_up_to_date(world, data, home, as_of, "procure")
+        bring_up_to_date(world, data, home, as_of, "procure", strict=strict)
     emit(report, render.run_result(place, report, until), as_json=as_json)
 
 

@@ -50,7 +50,14 @@ def land(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg
             report = reland(con, world, home.archive, as_of=lakehouse.cutoff, progress=context.log.info)
         else:
             report = land_world(
-                con, world, lakehouse.data_root, home.archive, as_of=lakehouse.cutoff, inbox=home.inbox, progress=context.log.info
+                con,
+                world,
+                lakehouse.data_root,
+                home.archive,
+                as_of=lakehouse.cutoff,
+                inbox=home.inbox,
+                progress=context.log.info,
+                strict=lakehouse.strict,
             )
             forget_landed(con, world, home.inbox)  # the archive has their bytes
             land_ledger(con, home, world, report.now_at)

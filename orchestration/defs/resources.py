@@ -50,6 +50,7 @@ class Lakehouse(dg.ConfigurableResource):
     data: str | None = None
     home: str | None = None
     as_of: str | None = None
+    strict: bool = False  # a file that cannot be read stops the run; else it is set aside and the rest lands
     from_archive: bool = False  # rebuild: read state/archive instead of the world's files
 
     def open_world(self) -> World:

@@ -154,7 +154,7 @@ def _collect(report: LineReport, event: dg.DagsterEvent) -> None:
             setattr(report, name, value.value)
 
 
-def settings(world: Path, data: Path | None, home: Path, as_of: str | None) -> dict[str, str]:
-    """The lakehouse resource's settings for one run; absent ones keep their defaults."""
+def settings(world: Path, data: Path | None, home: Path, as_of: str | None, *, strict: bool = False) -> dict[str, Any]:
+    """The lakehouse resource's settings for one run; absent ones keep their defaults. strict: a file that cannot be read stops it."""
     given = {"world": world, "data": data, "home": home, "as_of": as_of}
-    return {name: str(value) for name, value in given.items() if value is not None}
+    return {name: str(value) for name, value in given.items() if value is not None} | ({"strict": True} if strict else {})

@@ -219,7 +219,7 @@ def test_a_truncated_workbook_names_file_and_sheet(tmp_path: Path) -> None:
     company = Company(tmp_path / "home", SALES.replace("tills/*.csv", "cut.xlsx"))
     company.write("cut.xlsx", (tmp_path / "whole.xlsx").read_bytes()[:2000])
     with pytest.raises(ContractError, match=r"cut\.xlsx sheet 1: is no readable workbook"):
-        company.land()
+        company.land(strict=True)
 
 
 @pytest.mark.parametrize(

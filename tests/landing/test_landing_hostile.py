@@ -24,7 +24,7 @@ GOOD = "T9,9,good,north,2024-03-01,1,1\n"
 def refused(company: Company, said: str) -> None:
     """Landing stops with one message and nothing is half-loaded."""
     with pytest.raises(ContractError, match=said):
-        company.land()
+        company.land(strict=True)
     assert company.rows("SELECT count(*) FROM raw.sales") == [(0,)]
     assert company.rows("SELECT count(*) FROM raw.manifest") == [(0,)]
 

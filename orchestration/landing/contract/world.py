@@ -157,6 +157,7 @@ class Source(Strict):
     delivered_at: str | None = None
     skip: dict[str, str] = {}
     drift: Literal["stop", "quarantine", "evolve"] = "stop"
+    optional: bool = False  # nothing there is no error; nor is it where the source has landed before
     into: list[dict[str, dict[str, Value]]] = Field(min_length=1)
 
     @field_validator("format", mode="before")
@@ -263,7 +264,7 @@ class World(Strict):
         key: the fingerprint of the key that customers are hashed with; it counts where the source names customers.
         """
         shape = self.sources[source_id].model_dump(
-            mode="json", by_alias=True, exclude={"silo", "path", "url", "stream", "database", "drift"}
+            mode="json", by_alias=True, exclude={"silo", "path", "url", "stream", "database", "drift", "optional"}
         )
         rest: dict[str, Any] = {"timezone": self.timezone, "functions": self.functions}
         if self.names_customers(source_id):

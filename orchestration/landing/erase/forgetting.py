@@ -32,7 +32,7 @@ from orchestration.landing.erase.redaction import (
     rewrite_json,
     rewrite_parquet,
 )
-from orchestration.landing.load.batches import in_batches, refused_source, settle_drift
+from orchestration.landing.load.batches import in_batches, look_or_set_aside, refused_source, settle_drift
 from orchestration.landing.load.compile import Compiler
 from orchestration.landing.load.failpoints import failpoint
 from orchestration.landing.load.landing import archived, reland_changed, session
@@ -52,7 +52,7 @@ class Forgotten:
     rows: int
     sources: list[str]
     similar: list[str]  # ids that hold the given one as a word, such as 17850.0 for 17850, where nothing was found
-    not_searched: list[str]  # sources of the archive that world.yml no longer knows
+    not_searched: list[str]  # sources of the archive that world.yml no longer knows, and files that nobody can read
 
 
 @dataclass
@@ -84,9 +84,10 @@ def forget(con: duckdb.DuckDBPyConnection, world: World, archive: Path, customer
         free = candidates(customer)
         found: list[_Found] = []
         similar: set[str] = set()
+        unread: list[str] = []
         try:
             for source_id in sources:
-                found += _search(cur, world, source_id, store, customer, free, similar)
+                found += _search(cur, world, source_id, store, customer, free, similar, unread)
             if found:
                 if not free:
                     raise ContractError("every id of this shape is taken", mend="run it again: the tried ones were drawn by chance")
@@ -97,21 +98,32 @@ def forget(con: duckdb.DuckDBPyConnection, world: World, archive: Path, customer
     shas = {one.delivery.sha256 for one in found}
     touched = sorted({one.source_id for one in found})
     hints = [] if found else sorted(similar)[:SIMILAR]
-    return Forgotten(len(shas), sum(one.rows for one in found), touched, hints, sorted(known - {*world.sources}))
+    not_searched = [*sorted(known - {*world.sources}), *sorted(unread)]
+    return Forgotten(len(shas), sum(one.rows for one in found), touched, hints, not_searched)
 
 
 # --- search ------------------------------------------------------------------------------------------------------------------
 
 
 def _search(
-    cur: duckdb.DuckDBPyConnection, world: World, source_id: str, store: Archive, customer: str, free: list[str], similar: set[str]
+    cur: duckdb.DuckDBPyConnection,
+    world: World,
+    source_id: str,
+    store: Archive,
+    customer: str,
+    free: list[str],
+    similar: set[str],
+    unread: list[str],
 ) -> Iterator[_Found]:
     """The deliveries of one source that hold the customer, in whatever row.
 
-    Ids that occur are taken out of `free`, and those that hold the customer's as a word are put into `similar`.
+    Ids that occur are taken out of `free`, those that hold the customer's as a word are put into `similar`, and files that nobody can
+    read into `unread`.
     """
     word = rf"(^|[^\pL\pN]){re.escape(customer)}($|[^\pL\pN])"
     deliveries = _deliveries(cur, world, source_id, store)
+    unread += [delivery.path for delivery in deliveries if delivery.fault]
+    deliveries = [delivery for delivery in deliveries if not delivery.fault]
     for batch in in_batches(deliveries, world, source_id):
         rows, compiled = _read(cur, world, source_id, batch)
         found = [_Found(source_id, delivery) for delivery in batch]
@@ -141,8 +153,8 @@ def _deliveries(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, st
     mine = {receipt.sha256: receipt for receipt in store.receipts() if receipt.source_id == source_id and receipt.kind == "file"}
     deliveries = archived(mine.values(), store)
     for delivery in deliveries:
-        look(cur, world.sources[source_id], delivery, store.incoming)
-    settle_drift(cur, world, source_id, deliveries, keep=False)
+        look_or_set_aside(cur, world.sources[source_id], delivery, store, strict=False)
+    settle_drift(cur, world, source_id, [delivery for delivery in deliveries if not delivery.fault], keep=False)
     return deliveries
 
 

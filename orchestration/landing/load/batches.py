@@ -9,15 +9,16 @@ import duckdb
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.expressions import parser
 from orchestration.landing.contract.privacy import key_in_use
-from orchestration.landing.contract.world import World
+from orchestration.landing.contract.world import Source, World
 from orchestration.landing.load.compile import Compiler
 from orchestration.landing.load.drift import describe, meaningful, mentions
 from orchestration.landing.load.failpoints import failpoint
 from orchestration.landing.load.honesty import check_honesty
-from orchestration.landing.load.loading import Loader, manifest_row
+from orchestration.landing.load.loading import Loader, manifest_row, quarantine_reject
 from orchestration.landing.load.report import LandReport
 from orchestration.landing.load.rule_sql import CompiledSource
 from orchestration.landing.load.store import MANIFEST, Archive, Receipt
+from orchestration.landing.readers.rows import Reject
 from orchestration.landing.readers.sourcing import BAD_DATA, Delivery, SourceRows, look
 
 BATCH_BYTES = 256 << 20  # deliveries of one source and one shape are loaded together up to this size
@@ -63,13 +64,25 @@ def load_deliveries(
     report: LandReport,
     *,
     keep: bool = True,
+    strict: bool = False,
 ) -> None:
-    """Look at every delivery first, then load batch after batch, each with its archive and its manifest lines in one transaction."""
+    """Look at every delivery first, then load batch after batch, each with its archive and its manifest lines in one transaction.
+
+    A file that cannot be read is set aside whole, as one row of the quarantine; strict: it raises ContractError instead.
+    """
     source = world.sources[source_id]
     for delivery in deliveries:
-        look(cur, source, delivery, store.incoming)
-    settle_drift(cur, world, source_id, deliveries, keep=keep)
+        look_or_set_aside(cur, source, delivery, store, strict=strict)
     seq = next_seq(cur)
+    for delivery in deliveries:
+        delivery.seq = delivery.seq or seq
+        seq += 1
+    unread = [delivery for delivery in deliveries if delivery.fault or delivery.is_cut]
+    for delivery in unread:
+        _record_unread(cur, world, source_id, delivery, store if keep else None)
+        report.add(source_id, delivery)
+    deliveries = [delivery for delivery in deliveries if delivery not in unread]
+    settle_drift(cur, world, source_id, deliveries, keep=keep)
     for batch in in_batches(deliveries, world, source_id):
         try:
             rows = SourceRows(cur, world, source_id, batch)
@@ -79,7 +92,7 @@ def load_deliveries(
                 with parser() as side:
                     compiled = Compiler(side, world, source_id, rows.columns).source_sql()
                 rows.hide(compiled.personal)
-            receipts = [Receipt(d.sha256, d.bytes, source_id, source.silo, d.path, d.seq or seq + i) for i, d in enumerate(batch)]
+            receipts = [_receipt(world, source_id, delivery) for delivery in batch]
             try:
                 _commit(cur, world, rows, compiled, store if keep else None, receipts, careful=False)
             except BAD_DATA:
@@ -93,10 +106,50 @@ def load_deliveries(
                 mend="see `stockhouse check --show-sql`",
             ) from error
         failpoint("after commit")
-        seq += len(batch)
         for delivery in batch:
             report.add(source_id, delivery)
             delivery.table = None
+
+
+def _receipt(world: World, source_id: str, d: Delivery) -> Receipt:
+    return Receipt(d.sha256, d.bytes, source_id, world.sources[source_id].silo, d.path, d.seq or 0, fault=d.fault or None)
+
+
+def look_or_set_aside(cur: duckdb.DuckDBPyConnection, source: Source, delivery: Delivery, store: Archive, *, strict: bool) -> None:
+    """Find the columns of a delivery, or say in `fault` why there are none; strict: raise ContractError then."""
+    if delivery.fault or delivery.is_cut:
+        return
+    try:
+        look(cur, source, delivery, store.incoming)
+    except ContractError as error:
+        if strict:
+            raise
+        place = error.where.removeprefix(delivery.path).strip()  # such as the sheet
+        delivery.fault = " ".join([*([place] if place else []), error.what, *([f"({error.mend})"] if error.mend else [])])
+
+
+def _record_unread(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, delivery: Delivery, store: Archive | None) -> None:
+    """A delivery of which no row is read: archived and in the manifest, and one row of the quarantine where it is at fault."""
+    delivery.forget_counts()
+    receipt = _receipt(world, source_id, delivery)
+    cur.execute("BEGIN")
+    try:
+        if delivery.fault:
+            delivery.counts |= {"rows_in": 1, "rows_unclaimed": 1}
+            reject = Reject(0, delivery.path, f"the file cannot be read: {delivery.fault}")
+            quarantine_reject(cur, source_id, delivery, reject)
+        if store is not None:
+            store.keep([(delivery.file, receipt)])
+        line = manifest_row(world, source_id, delivery, receipt.seq, world.fingerprint(source_id, key_in_use(cur)))
+        cur.execute(f"INSERT INTO raw.manifest VALUES ({', '.join('?' for _ in MANIFEST)})", line)
+        cur.execute("COMMIT")
+    except BaseException:
+        _roll_back(cur)
+        if store is not None:
+            store.withdraw(cur)
+        raise
+    if store is not None:
+        store.acknowledge()
 
 
 def _commit(

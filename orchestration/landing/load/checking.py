@@ -73,7 +73,15 @@ def _try_source(
     cur: duckdb.DuckDBPyConnection, world: World, source_id: str, root: Path, store: Archive, show_sql: bool
 ) -> Iterator[Finding]:
     source = world.sources[source_id]
-    drops = discover(source.path or "", root, store.incoming)
+    found = discover(source.path or "", root, store.incoming)
+    if found.litter:
+        yield Finding(source_id, "load", f"passed over, left by a program: {', '.join(found.litter[:10])}")
+    for error in found.faults if found.drops else ():
+        yield Finding(source_id, "warning", str(error))
+    if source.optional and not found.drops:
+        yield Finding(source_id, "load", "is optional, and nothing of it is there")
+        return
+    drops = found.or_nothing_there(source.path or "").drops
     chosen = sorted({0, len(drops) // 2, len(drops) - 1})[:TRIED]
     before: Delivery | None = None
     rows = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from itertools import groupby
@@ -30,7 +30,7 @@ from orchestration.landing.load.report import LandReport
 from orchestration.landing.load.settings import write_world
 from orchestration.landing.load.state_history import create_state_history
 from orchestration.landing.load.store import Archive, Receipt, apply_discards, create_tables
-from orchestration.landing.readers.files import Drop, discover
+from orchestration.landing.readers.files import Discovered, Drop, StillWritten, discover
 from orchestration.landing.readers.sourcing import Delivery
 
 Progress = Callable[[str], None]
@@ -45,23 +45,33 @@ def land(
     inbox: Path | None = None,
     as_of: date | None = None,
     progress: Progress | None = None,
+    strict: bool = False,
 ) -> LandReport:
     """Land every delivery that has not been seen, one transaction each (small ones of a source together), and set Now.
 
-    Same bytes again change nothing. A source whose contract changed is read anew from the archive. Raises ContractError, with nothing
-    of that delivery loaded, where a path matches nothing or a file cannot be read. `inbox` holds what receivers took in for sources
-    with url, stream or database: inbox/<source>/*.jsonl.
+    Same bytes again change nothing. A source whose contract changed is read anew from the archive. A file that cannot be read is set
+    aside whole and the rest loads; strict: it raises ContractError, with nothing of it loaded. So does, always, a path that matches
+    nothing, unless the source is optional or has landed before. `inbox` holds what receivers took in for sources with url, stream or
+    database: inbox/<source>/*.jsonl.
     """
     report = LandReport()
     with session(con, world, archive) as (cur, store):
         reland_lacking(cur, world, store, progress)
         reland_changed(cur, world, store, progress)
         for source_id in world.sources:
-            drops = _drops(world, source_id, data_root, inbox, store)
-            fresh = _unseen(cur, world, source_id, drops, store)
+            found = _found(cur, world, source_id, data_root, inbox, store)
+            if strict and found.faults:
+                raise found.faults[0]
+            report.passed_over += [*(f"{name}: left by a program" for name in found.litter), *map(str, found.faults)]
+            fresh = _unseen(cur, world, source_id, found.drops, store, report, strict=strict)
             if progress and fresh:
-                progress(f"{source_id}: {len(fresh)} new of {len(drops)} deliveries")
-            load_deliveries(cur, world, source_id, fresh, store, report)
+                progress(f"{source_id}: {len(fresh)} new of {len(found.drops)} deliveries")
+            load_deliveries(cur, world, source_id, fresh, store, report, strict=strict)
+            if _replaces_cut(store, source_id, fresh):
+                _reland_source(cur, world, store, source_id)
+        if progress:
+            for said in (*(f"passed over {said}" for said in report.passed_over), *(f"set aside {said}" for said in report.set_aside)):
+                progress(said)
         report.now_at = write_world(cur, world, as_of)
     return report
 
@@ -144,17 +154,21 @@ def session(con: duckdb.DuckDBPyConnection, world: World, archive: Path) -> Iter
         store.close()
 
 
-def _drops(world: World, source_id: str, data_root: Path, inbox: Path | None, store: Archive) -> list[Drop]:
+def _found(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, data_root: Path, inbox: Path | None, store: Archive) -> Discovered:
     source = world.sources[source_id]
     if source.path is not None:
+        found = discover(source.path, data_root, store.incoming)
+        landed = cur.execute("SELECT 1 FROM raw.manifest WHERE source_id = ? LIMIT 1", [source_id]).fetchone()
+        if source.optional or landed:  # a drop folder that is emptied after loading is no mistake
+            return found
         try:
-            return discover(source.path, data_root, store.incoming)
+            return found.or_nothing_there(source.path)
         except ContractError as error:
             where = error.where or world.where("sources", source_id, "path")
             raise ContractError(error.what, where=where, mend=error.mend) from None
     folder = inbox / source_id if inbox else None
     if folder is None or not any(folder.glob("*.jsonl")):
-        return []
+        return Discovered()
     return discover(f"{source_id}/*.jsonl", folder.parent, store.incoming)
 
 
@@ -162,7 +176,16 @@ def _uses_file(world: World, source_id: str) -> bool:
     return "_file" in json.dumps(world.sources[source_id].model_dump(mode="json"))
 
 
-def _unseen(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, drops: list[Drop], store: Archive) -> list[Delivery]:
+def _unseen(
+    cur: duckdb.DuckDBPyConnection,
+    world: World,
+    source_id: str,
+    drops: list[Drop],
+    store: Archive,
+    report: LandReport,
+    *,
+    strict: bool,
+) -> list[Delivery]:
     """Hash every drop and keep those whose bytes (and name, where the contract reads it) this source has not handed over before."""
     by_name = _uses_file(world, source_id)
     rows = cur.execute("SELECT delivery, file FROM raw.manifest WHERE source_id = ?", [source_id]).fetchall()
@@ -176,7 +199,17 @@ def _unseen(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, drops:
         ):
             continue
         copy = store.incoming / f"{source_id}-{i}"
-        sha256, size = drop.copy_to(copy)
+        fault = ""
+        try:
+            sha256, size = drop.copy_to(copy)
+        except StillWritten:
+            report.passed_over.append(f"{drop.name}: is still written; the next landing takes it")
+            continue
+        except ContractError as error:
+            if strict or drop.stored is None:
+                raise
+            fault = f"{error.what} ({error.mend})" if error.mend else error.what
+            sha256, size = drop.packed.copy_to(copy)
         identity = (sha256, drop.stem if by_name else None)
         if identity in seen:
             copy.unlink()
@@ -185,7 +218,7 @@ def _unseen(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, drops:
         if store.path(sha256).exists():  # known under another name: the archive's own, in which a customer may have been forgotten
             copy.unlink()
             copy = store.verified(sha256)
-        fresh.append(Delivery(sha256, size, drop.name, drop.stem, copy))
+        fresh.append(Delivery(sha256, size, drop.name, drop.stem, copy, fault=fault))
         failpoint("bytes copied")
     return fresh
 
@@ -199,6 +232,7 @@ def _replay(
     cur: duckdb.DuckDBPyConnection, world: World, store: Archive, receipts: list[Receipt], report: LandReport, progress: Progress | None
 ) -> None:
     """Load archived deliveries again, neighbours of one source together."""
+    cut = cut_receipts(receipts, store)
     for (source_id, kind), group in groupby(receipts, key=lambda receipt: (receipt.source_id, receipt.kind)):
         entries = list(group)
         if progress:
@@ -207,12 +241,62 @@ def _replay(
             for receipt in entries:
                 report.add(source_id, replay_records(cur, receipt, store))
         elif source_id in world.sources:
-            load_deliveries(cur, world, source_id, archived(entries, store), store, report, keep=False)
+            load_deliveries(cur, world, source_id, archived(entries, store, cut), store, report, keep=False)
 
 
-def archived(receipts: Iterable[Receipt], store: Archive) -> list[Delivery]:
-    """What was handed over, to be read from the archive."""
-    return [Delivery(r.sha256, r.bytes, r.path, Drop(r.path, r.bytes, _never).stem, store.verified(r.sha256), seq=r.seq) for r in receipts]
+def cut_receipts(receipts: Iterable[Receipt], store: Archive) -> set[Receipt]:
+    """Deliveries that were landed while their sender still wrote: a later one of the same file goes on in the middle of their last line."""
+    by_file: dict[tuple[str, str], list[Receipt]] = {}
+    for receipt in receipts:
+        if receipt.kind == "file" and receipt.fault is None:
+            by_file.setdefault((receipt.source_id, receipt.path), []).append(receipt)
+    return {
+        early
+        for versions in by_file.values()
+        for i, early in enumerate(versions[:-1])
+        if any(_goes_on(store.path(early.sha256), store.path(late.sha256)) for late in versions[i + 1 :])
+    }
+
+
+def _replaces_cut(store: Archive, source_id: str, fresh: list[Delivery]) -> bool:
+    names = {delivery.path for delivery in fresh}
+    mine = [receipt for receipt in store.receipts() if receipt.source_id == source_id and receipt.path in names] if fresh else []
+    return bool(cut_receipts(mine, store))
+
+
+def _goes_on(early: Path, late: Path) -> bool:
+    """Whether the bytes of `late` begin with all of `early`'s, which end inside a line of it."""
+    size = early.stat().st_size
+    if not 0 < size < late.stat().st_size:
+        return False
+    with early.open("rb") as one, late.open("rb") as other:
+        one.seek(size - 1)
+        other.seek(size)
+        if one.read(1) in b"\r\n" or other.read(1) in b"\r\n":
+            return False
+        one.seek(0)
+        other.seek(0)
+        while chunk := one.read(1 << 20):
+            if other.read(len(chunk)) != chunk:
+                return False
+    return True
+
+
+def archived(receipts: Iterable[Receipt], store: Archive, cut: Collection[Receipt] = ()) -> list[Delivery]:
+    """What was handed over, to be read from the archive; `cut` are those for which a later delivery speaks."""
+    return [
+        Delivery(
+            r.sha256,
+            r.bytes,
+            r.path,
+            Drop(r.path, r.bytes, _never).stem,
+            store.verified(r.sha256),
+            seq=r.seq,
+            fault=r.fault or "",
+            is_cut=r in cut,
+        )
+        for r in receipts
+    ]
 
 
 def _never():  # type: ignore[no-untyped-def]

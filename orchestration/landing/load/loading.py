@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 
+import duckdb
+
 from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.canonical import CANONICAL, LINEAGE
 from orchestration.landing.contract.world import World
 from orchestration.landing.load.rule_sql import CompiledRule, CompiledSource, row_text
 from orchestration.landing.load.state_history import note_state_history, rewrite_state
+from orchestration.landing.readers.rows import Reject
 from orchestration.landing.readers.sourcing import Delivery, SourceRows
 
 KEY_TWICE = "the same key twice in one delivery, with different content"
@@ -101,11 +104,7 @@ class Loader:
             delivery.counts["rows_in"] += len(delivery.rejects)
             delivery.counts["rows_unclaimed"] += len(delivery.rejects)
             for reject in delivery.rejects:
-                self.con.execute(
-                    """INSERT INTO raw.quarantine SELECT left(md5(concat_ws('|', $1::VARCHAR, $2, $3, $4, $5)), 16), $1, $2, $6, $3, $4,
-                    NULL, NULL, NULL, $7, $5, 'open'""",
-                    [self.source_id, delivery.sha256, delivery.part, reject.row_no, reject.raw_text, delivery.path, reject.reason],
-                )
+                quarantine_reject(self.con, self.source_id, delivery, reject)
 
     def _part(self, rule: CompiledRule | None) -> str:
         """`part` within the file: the unpivoted column and the rule that took the row."""
@@ -237,6 +236,15 @@ class Loader:
         return int(row[0]) if row else 0
 
 
+def quarantine_reject(con: duckdb.DuckDBPyConnection, source_id: str, delivery: Delivery, reject: Reject) -> None:
+    """One piece of a file that is no row."""
+    con.execute(
+        """INSERT INTO raw.quarantine SELECT left(md5(concat_ws('|', $1::VARCHAR, $2, $3, $4, $5)), 16), $1, $2, $6, $3, $4,
+        NULL, NULL, NULL, $7, $5, 'open'""",
+        [source_id, delivery.sha256, delivery.part, reject.row_no, reject.raw_text, delivery.path, reject.reason],
+    )
+
+
 def _joined(part: str) -> str:
     return f"concat_ws(' · ', nullif(batch.part, ''), {part})"
 
@@ -253,10 +261,11 @@ def check_counts(delivery: Delivery) -> None:
 def manifest_row(world: World, source_id: str, delivery: Delivery, seq: int, contract: str) -> list[object]:
     """The delivery's line in raw.manifest, in the order of store.MANIFEST; contract: the fingerprint it was read by."""
     c = delivery.counts
+    columns = [f"{name} {kind}" for name, kind in delivery.columns.items()] if delivery.columns and not delivery.refused else None
     return [
         delivery.sha256, source_id, world.sources[source_id].silo, delivery.path, delivery.stem, delivery.bytes, seq,
         c["rows_in"], c["rows_skipped"], c["rows_unclaimed"], c["rows_claimed"], c["claims"], c["rows_loaded"], c["rows_quarantined"],
         c["rows_repeated"], json.dumps(delivery.skipped, sort_keys=True), delivery.handed_over_at,
-        None if delivery.refused else [f"{name} {kind}" for name, kind in delivery.columns.items()], delivery.drift or None,
+        columns, delivery.drift or None,
         contract,
     ]  # fmt: skip

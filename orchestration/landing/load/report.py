@@ -18,6 +18,8 @@ class LandReport:
     now_at: datetime | None = None  # UTC, without zone
     sources: dict[str, dict[str, int]] = field(default_factory=dict)
     drift: list[str] = field(default_factory=list)
+    set_aside: list[str] = field(default_factory=list)  # files of which nothing could be read, and why
+    passed_over: list[str] = field(default_factory=list)  # litter, links and files that are still written, and why
 
     def add(self, source_id: str, delivery: Delivery) -> None:
         counts = self.sources.setdefault(source_id, {"deliveries": 0, **dict.fromkeys(delivery.counts, 0)})
@@ -26,6 +28,8 @@ class LandReport:
             counts[name] += value
         if delivery.drift:
             self.drift.append(f"{delivery.path}: {delivery.drift}")
+        if delivery.fault:
+            self.set_aside.append(f"{delivery.path}: {delivery.fault}")
         if source_id != "ledger":
             self.new_deliveries += 1
             self.new_rows += delivery.counts["rows_loaded"]

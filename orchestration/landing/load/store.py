@@ -76,6 +76,7 @@ class Receipt:
     seq: int
     kind: str = "file"  # or `records`, handed over by the platform itself
     known_at: str | None = None
+    fault: str | None = None  # why nothing can be read from these bytes, whatever the contract says
 
 
 class Archive:

@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -27,6 +27,8 @@ MOST_BYTES = 64 << 30  # of one file, inflated
 BOMB_BYTES = 32 * MIB  # below this nobody is hurt
 BOMB_RATIO = 200  # inflated to stored; text of numbers stays below 60
 MOST_MEMBERS = 100_000
+LITTER = frozenset({".ds_store", "thumbs.db", "desktop.ini", "ehthumbs.db", ".directory", ".localized"})
+UNFINISHED = (".crdownload", ".filepart", ".part", ".partial", ".tmp", ".swp")
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
@@ -38,6 +40,13 @@ class Drop:
     stored_bytes: int
     open: Callable[[], IO[bytes]]
     plain: Path | None = None  # where the bytes lie as they are
+    stored: Path | None = None  # the file itself, packed or not
+    fault: str = ""  # why nothing can be read from it
+
+    @property
+    def packed(self) -> Drop:
+        """The file as it lies there, whatever is packed in it."""
+        return self if self.stored is None else _as_stored(self.stored, self.name)
 
     @property
     def file_name(self) -> str:
@@ -50,7 +59,19 @@ class Drop:
         return PurePosixPath(name).stem
 
     def copy_to(self, target: Path) -> tuple[str, int]:
-        """Copy the bytes (inflated where they are a .gz) and return their sha256 and length; ContractError where they cannot be read."""
+        """Copy the bytes (inflated where they are a .gz) and return their sha256 and length.
+
+        Raises ContractError where they cannot be read, StillWritten where the file changes meanwhile.
+        """
+        before = _stamp(self.stored)
+        found = self._copy(target)
+        if _stamp(self.stored) != before:
+            raise StillWritten(self.name)
+        return found
+
+    def _copy(self, target: Path) -> tuple[str, int]:
+        if self.fault:
+            raise ContractError(self.fault, where=self.name, mend="ask for the file again")
         digest, size = hashlib.sha256(), 0
         try:
             with self.open() as source, target.open("wb") as sink:
@@ -67,23 +88,69 @@ class Drop:
         return digest.hexdigest(), size
 
 
-def discover(pattern: str, root: Path, scratch: Path) -> list[Drop]:
-    """Every drop that `pattern` names under `root`, in name order; ContractError if there is none or one is no plain file."""
+class StillWritten(Exception):
+    """The file changed while it was copied: its sender is not done, and the next landing takes it."""
+
+
+def _stamp(path: Path | None) -> tuple[int, int] | None:
+    if path is None:
+        return None
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+@dataclass(frozen=True)
+class Discovered:
+    """What a path names: files to read, litter that was passed over, and what is no file of ours to read, with the reason."""
+
+    drops: list[Drop] = field(default_factory=list)
+    litter: list[str] = field(default_factory=list)
+    faults: list[ContractError] = field(default_factory=list)
+
+    def or_nothing_there(self, pattern: str) -> Discovered:
+        """Itself; ContractError where there is nothing to read."""
+        if self.drops:
+            return self
+        if self.faults:
+            raise self.faults[0]
+        place = "inside the archive" if "!" in pattern else "in the data folder"
+        passed = f" but {', '.join(self.litter[:3])}, which was passed over" if self.litter else ""
+        mend = "see --data and the spelling; a source that may be absent says `optional: true`"
+        raise ContractError(f"the path `{pattern}` matches nothing {place}{passed}", mend=mend)
+
+
+def is_litter(name: str) -> bool:
+    """What operating systems, office programs and half-done downloads leave beside files; nobody hands it over."""
+    parts = PurePosixPath(name).parts
+    last = parts[-1].lower() if parts else ""
+    return "__MACOSX" in parts or last in LITTER or last.startswith(("~$", "._", ".~lock.")) or last.endswith(UNFINISHED)
+
+
+def discover(pattern: str, root: Path, scratch: Path) -> Discovered:
+    """Every drop that `pattern` names under `root`, in name order, and what was passed over; one bad file never hides the others."""
     outer, _, inner = pattern.partition("!")
-    paths = sorted(_match(root, outer))
-    if not paths:
-        raise ContractError(f"the path `{pattern}` matches nothing in the data folder", mend="see --data, and the spelling")
-    drops: list[Drop] = []
-    for path in paths:
+    found = Discovered()
+    for path in sorted(_match(root, outer)):
         name = path.relative_to(root).as_posix()
-        _check_plain(path, root, name)
-        if inner or path.name.lower().endswith(ARCHIVES):
-            drops += _members(path, name, inner or "*", scratch)
-        else:
-            drops.append(_plain(path, name))
-    if not drops:
-        raise ContractError(f"the path `{pattern}` matches nothing inside the archive", mend="see the spelling after `!`")
-    return drops
+        if is_litter(name):
+            found.litter.append(name)
+            continue
+        try:
+            _check_plain(path, root, name)
+        except ContractError as error:
+            found.faults.append(error)
+            continue
+        if not inner and not path.name.lower().endswith(ARCHIVES):
+            found.drops.append(_plain(path, name))
+            continue
+        try:
+            members = _members(path, name, inner or "*", scratch)
+        except ContractError as error:
+            found.drops.append(replace(_as_stored(path, name), fault=error.what))
+            continue
+        found.litter.extend(drop.name for drop in members if is_litter(drop.name.partition("!")[2]))
+        found.drops.extend(drop for drop in members if not is_litter(drop.name.partition("!")[2]))
+    return found
 
 
 def _match(root: Path, pattern: str) -> Iterator[Path]:
@@ -95,21 +162,28 @@ def _match(root: Path, pattern: str) -> Iterator[Path]:
 
 
 def _check_plain(path: Path, root: Path, name: str) -> None:
-    real, base = path.resolve(), root.resolve()
+    try:
+        real, base = path.resolve(strict=True), root.resolve()
+    except (OSError, RuntimeError):
+        raise ContractError("is a link to nothing", where=name, mend="copy the file into the folder") from None
     if not real.is_relative_to(base):
         raise ContractError("is a link out of the data folder", where=name, mend="copy the file into the folder")
     if not stat.S_ISREG(real.stat().st_mode):
         raise ContractError("is no plain file", where=name, mend="only regular files are landed")
 
 
+def _as_stored(path: Path, name: str) -> Drop:
+    return Drop(name, path.stat().st_size, lambda: path.open("rb"), stored=path)
+
+
 def _plain(path: Path, name: str) -> Drop:
     if path.name.lower().endswith(".gz"):
         return _gzipped(path, name)
-    return Drop(name, path.stat().st_size, lambda: path.open("rb"), path)
+    return replace(_as_stored(path, name), plain=path)
 
 
 def _gzipped(path: Path, name: str) -> Drop:
-    return Drop(name, path.stat().st_size, partial(gzip.GzipFile, path))  # type: ignore[arg-type]
+    return Drop(name, path.stat().st_size, partial(gzip.GzipFile, path), stored=path)  # type: ignore[arg-type]
 
 
 def _members(path: Path, name: str, pattern: str, scratch: Path) -> list[Drop]:
@@ -146,7 +220,7 @@ def _zip_members(path: Path, name: str, pattern: str) -> list[Drop]:
             kind = info.external_attr >> 16
             if kind and stat.S_IFMT(kind) not in (0, stat.S_IFREG):
                 raise ContractError(f"the member `{info.filename}` is no plain file", where=name)
-            drops.append(Drop(f"{name}!{info.filename}", max(info.compress_size, 1), _zip_opener(path, info.filename)))
+            drops.append(Drop(f"{name}!{info.filename}", max(info.compress_size, 1), _zip_opener(path, info.filename), stored=path))
     return drops
 
 
@@ -174,7 +248,7 @@ def _tar_members(path: Path, name: str, pattern: str, scratch: Path) -> list[Dro
             _check_member(name, info.name)
             if not info.isreg() or info.issparse():
                 raise ContractError(f"the member `{info.name}` is no plain file", where=name)
-            drops.append(Drop(f"{name}!{info.name}", max(info.size, 1), partial(_Slice, plain, info.offset_data, info.size)))  # type: ignore[arg-type]
+            drops.append(Drop(f"{name}!{info.name}", max(info.size, 1), partial(_Slice, plain, info.offset_data, info.size), stored=path))  # type: ignore[arg-type]
     return sorted(drops, key=lambda drop: drop.name)
 
 

@@ -31,6 +31,8 @@ def unique_names(names: Sequence[str], where: str) -> list[str]:
     seen: dict[str, int] = {}
     found = []
     for i, raw in enumerate(names, start=1):
+        if "\0" in raw:
+            raise ContractError(f"has a NUL in the name of column {i}", where=where, mend="is it text at all? ask for the file again")
         name = raw.strip() or f"column_{i}"
         if name in ("_file", "_row", "_d"):
             name = f"{name} (delivered)"

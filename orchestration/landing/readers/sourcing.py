@@ -47,6 +47,8 @@ class Delivery:
     rejects: list[Reject] = field(default_factory=list)
     rewritten: Path | None = None
     drift: str = ""  # what changed since the delivery before, in words
+    fault: str = ""  # why nothing can be read from the file
+    is_cut: bool = False  # the start of a later delivery, torn in its last line: that one speaks for it
     refused: str = ""  # why all of its rows go to quarantine
     missing: dict[str, str] = field(default_factory=dict)  # columns the source once had, read as empty
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
