@@ -13,6 +13,7 @@ NOTHING_YET = "no receipt and no invoice yet"
 NOTHING_RECEIVED = "invoiced but nothing received"
 BILLED_TOO_MUCH = "billed for more than was received"
 OVER_DELIVERED = "received more than was ordered"
+BILLED_UNORDERED = "billed for more than was ordered"
 SHORT = "short delivery against the order"
 PRICE_DIFFERS = "invoice price differs from the order price"
 VALUE_GAP = "value gap with matching quantities"
@@ -21,14 +22,21 @@ ORPHAN = "receipt or invoice with no matching order line"
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What may differ without a person looking: units, hundredths of the currency, and price in percent.
+    """What may differ without a person looking: units, money in the order's currency, and the price in percent.
 
-    A difference within twice the units and three times the money is worth a check; beyond it is an exception.
+    quantity counts only up to quantity_percent of the order, so that one unit more of a hundred may pass and one more of one
+    may not; a price may differ by price_percent however little money that is. A difference within twice the units, twice the
+    percentage and three times the money is worth a check; beyond it is an exception.
     """
 
     quantity: float = 0.0
     value: float = 1.0
     price_percent: float = 0.5
+    quantity_percent: float = 2.0
+
+    def units(self, ordered: Decimal) -> Decimal:
+        """The units that may differ of an order of so many."""
+        return min(_exact(self.quantity), ordered * _exact(self.quantity_percent) / 100)
 
 
 @dataclass(frozen=True)
@@ -51,8 +59,10 @@ def match(
     """Match the receipts and invoices of one order line.
 
     ordered: units, None where no order is known. unit_cost: the ordered price. received: accepted units by receipt. invoiced:
-    (units, price) by invoice. The first reason that applies is given: nothing received, billed over received, received over
-    ordered, short, price, value; an orphan before all of them. Money and units are compared as exact decimals.
+    (units, price) by invoice. Only what was ordered, came and was billed alike, each bill at the ordered price, is matched: a
+    bill is compared with the order as well as with the receipts, and its price whatever the sum. The first reason that applies
+    is given: nothing received, billed over received, received over ordered, billed over ordered, short, price, value; an
+    orphan before all of them. Money and units are compared as exact decimals.
     """
     price = _exact(unit_cost)
     came = sum((_exact(units) for units in received), Decimal(0))
@@ -64,25 +74,25 @@ def match(
     money_off = value - came * price
     if not came and not billed:
         return Match("not_started", NOTHING_YET, units_off, money_off)
-    status = _status(abs(units_off), abs(money_off), tolerance)
-    if status == "matched":
-        return Match(status, "", units_off, money_off)
-    wanted, billed_price = _exact(ordered), value / billed if billed else Decimal(0)
+    wanted = _exact(ordered)
+    price_off = max((abs(_exact(cost) - price) for units, cost in invoiced if units), default=Decimal(0))
+    gaps = (
+        (max(abs(units_off), came - wanted, billed - wanted), tolerance.units(wanted), 2),
+        (price_off, price * _exact(tolerance.price_percent) / 100, 2),
+        (abs(money_off), _exact(tolerance.value), 3),
+    )
+    if all(gap <= allowed for gap, allowed, _ in gaps):
+        return Match("matched", "", units_off, money_off)
+    status: Status = "check" if all(gap <= times * allowed for gap, allowed, times in gaps) else "exception"
     reasons = (
         (not came, NOTHING_RECEIVED),
         (billed > came, BILLED_TOO_MUCH),
         (came > wanted, OVER_DELIVERED),
+        (billed > wanted, BILLED_UNORDERED),
         (came < wanted, SHORT),
-        (abs(billed_price - price) > price * _exact(tolerance.price_percent) / 100, PRICE_DIFFERS),
+        (price_off > price * _exact(tolerance.price_percent) / 100, PRICE_DIFFERS),
     )
     return Match(status, next((why for applies, why in reasons if applies), VALUE_GAP), units_off, money_off)
-
-
-def _status(units_off: Decimal, money_off: Decimal, tolerance: Tolerance) -> Status:
-    units, money = _exact(tolerance.quantity), _exact(tolerance.value)
-    if units_off <= units and money_off <= money:
-        return "matched"
-    return "check" if units_off <= 2 * units and money_off <= 3 * money else "exception"
 
 
 def _exact(value: float) -> Decimal:

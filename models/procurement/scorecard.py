@@ -37,6 +37,15 @@ def observe(documents: Iterable[Document], now: date) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=OBSERVATIONS, orient="row")
 
 
+def failure_risk(due: float, good: float, refused: float = 0.0) -> float:
+    """The probability that a supplier's next line is late, short or refused, from how many lines were due and how many good.
+
+    due: lines delivered or overdue. good: those on time and in full. refused: lines turned down. One good and one bad line are
+    assumed beforehand (Laplace's rule of succession), so that a stranger is at one half.
+    """
+    return (due - good + refused + 1) / (due + refused + 2)
+
+
 def scorecard(observations: pl.DataFrame, by: tuple[str, ...] = ("supplier_id",)) -> pl.DataFrame:
     """One row a supplier (or supplier and lane): how soon, how reliably, at what price.
 
@@ -70,7 +79,7 @@ def scorecard(observations: pl.DataFrame, by: tuple[str, ...] = ("supplier_id",)
                 "price_variance": float(paid.mean()) - 1 if paid.size else None,
                 "rejection_share": turned_down / (came + turned_down) if came + turned_down else None,
                 "refusal_share": refused / group.height,
-                "risk": (due.height - good.height + refused + 1) / (due.height + refused + 2),
+                "risk": failure_risk(due.height, good.height, refused),
             }
         )
     return pl.DataFrame(rows)

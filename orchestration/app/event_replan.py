@@ -16,6 +16,7 @@ import duckdb
 import polars as pl
 
 from models.domain import SERIES, Floats, OrderLine, need_key
+from models.procurement.actors import REACTION
 from models.procurement.documents import CANCELLED, REJECTED, Document
 from models.replenishment.alternatives import Rescue, rescues
 from models.replenishment.constraints import Constraint, used
@@ -37,8 +38,6 @@ from orchestration.planning.replay import paths_of
 
 #: An item at a place.
 Pair = tuple[str, str]
-#: Who proposes what a reaction finds.
-REACTION = "reaction"
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,9 @@ def replan(home: Home, world: World) -> Replanned | None:
             "heard_at": heard,
         }
         period = timeline.review_period(timeline.origin)
-        report, recorded_at = desk.ledger.replan(orders, f"{REACTION} {state[:12]}", desk.now, REACTION, scope, period, said)
+        movers = overrides.movers(home, timeline.now_at, timeline.origin, picture.after.rows, scope) if picture else {}
+        run_id = f"{REACTION} {state[:12]}"
+        report, recorded_at = desk.ledger.replan(orders, run_id, desk.now, scope=scope, review_period=period, said=said, authors=movers)
     seconds = (recorded_at - datetime.fromisoformat(heard)).total_seconds() if heard else None
     return Replanned(tuple(exception.reason for exception in news), items, report, tuple(found), seconds)
 

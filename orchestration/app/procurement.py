@@ -15,16 +15,15 @@ import duckdb
 import polars as pl
 
 from models.domain import need_id
+from models.procurement.actors import ERP
 from models.procurement.approval import Evidence
 from models.procurement.documents import Document
+from models.procurement.scorecard import failure_risk
 from orchestration.facts import decisions, snapshots
 from orchestration.home import Home
 from orchestration.ledger import ApprovalReport, Ledger, Partner, Receipt, Reception, SendReport
 from orchestration.ledger.cycle import FROM_ERP
 from orchestration.ledger.partners import read_partners
-
-#: Who books what the company's own systems report.
-ERP = "erp"
 
 
 @dataclass(frozen=True)
@@ -157,6 +156,7 @@ def evidence(desk: Desk) -> dict[str, Evidence]:
     a record there by what the ledger alone knows. category is the item's.
     """
     known = desk.ledger.evidence(desk.now)
+    risks = {name: failure_risk(due, good) for name, (due, good) in company_record(desk).items()}
     targets = decisions.latest(desk.home.decisions, "targets")
     scored = [] if targets is None else targets.select("item_id", "location_id", "completeness").rows()
     complete = {(item, place): score for item, place, score in scored}
@@ -165,11 +165,6 @@ def evidence(desk: Desk) -> dict[str, Evidence]:
         if con is None:
             return known
         categories = dict(con.execute("select item_id, category from marts.dim_items where is_current").fetchall())
-        risks = dict(
-            con.execute("""
-                select supplier_id, (due_lines * (1 - coalesce(otif_share, 0)) + 1) / (due_lines + 2) from metrics.kpi_supplier_performance
-            """).fetchall()
-        )
     return {
         name: replace(
             said,
@@ -179,6 +174,15 @@ def evidence(desk: Desk) -> dict[str, Evidence]:
         )
         for name, said in known.items()
     }
+
+
+def company_record(desk: Desk) -> dict[str, tuple[float, float]]:
+    """What the company's own systems know of each supplier: its lines due, and how many of them were on time and in full."""
+    with _snapshot(desk.home) as con:
+        if con is None:
+            return {}
+        kept = con.execute("select supplier_id, due_lines, due_lines * coalesce(otif_share, 0) from metrics.kpi_supplier_performance")
+        return {name: (float(due), float(good)) for name, due, good in kept.fetchall()}
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,17 +14,35 @@ from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperGroup
 
+from models.procurement.actors import person
 from orchestration.errors import Told, translate
 
 err = Console(stderr=True)
 PIPE_WIDTH = 180
+
+
+def _user() -> str:
+    """Who is logged in, as the system knows it; a variable of the environment says nothing about that."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError as error:
+        raise ValueError(f"user {os.getuid()} has no name on this machine: say who does this, with --by") from error
+
+
+def _actor(name: str) -> str:
+    """The one spelling of who acts; what no person is called is refused."""
+    return person(name)
+
 
 WorldFolder = Annotated[Path, typer.Argument(help="Folder with a world.yml.")]
 HomeFolder = Annotated[Path, typer.Option("--home", envvar="STOCKHOUSE_HOME", help="Where this company's lakehouse lives.")]
 DataFolder = Annotated[Path | None, typer.Option("--data", help="Root of the world's paths; by default the world's own folder.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", metavar="DATE", help="Look no further than the end of this day.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result alone, as JSON, on standard output.")]
-By = Annotated[str, typer.Option("--by", help="Who does this; the record keeps the name.")]
+By = Annotated[
+    str,
+    typer.Option("--by", default_factory=_user, callback=_actor, help="Who does this, by default you; the record keeps the name."),
+]
 Reason = Annotated[str, typer.Option("--reason", help="Why; the record keeps it.")]
 
 

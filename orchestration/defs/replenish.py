@@ -11,7 +11,7 @@ from orchestration.facts import decisions
 from orchestration.facts.kept_forecasts import newest_forecast
 from orchestration.ledger import Ledger
 from orchestration.planning.demand import open_demand
-from orchestration.planning.plan import lines_of, order_frames, plan_orders
+from orchestration.planning.plan import lines_of, movers, order_frames, plan_orders
 from orchestration.planning.rehearsal import current_policy
 
 READS = [["decisions", "champions"]] + [
@@ -77,11 +77,12 @@ def propose(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator
     frame = pl.read_parquet(home.decisions / "order_lines" / f"{context.run_id}.parquet")
     parts = pl.read_parquet(home.decisions / "explanations" / f"{context.run_id}.parquet")
     timeline = open_demand(home).timeline
+    authors = movers(home, context.run_id, timeline)
     ledger = Ledger.open(home.ledger_url)
     try:
         period = timeline.review_period(timeline.origin)
         now = ledger.clock(timeline.now_at, timeline.newest_at)
-        report = ledger.propose(lines_of(frame, parts), context.run_id, now, review_period=period)
+        report = ledger.propose(lines_of(frame, parts), context.run_id, now, review_period=period, authors=authors)
     finally:
         ledger.close()
     yield dg.MaterializeResult(

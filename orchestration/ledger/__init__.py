@@ -16,6 +16,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from models.domain import OrderLine
+from models.procurement.actors import PLANNER, REACTION
 from models.procurement.approval import Evidence, Limits
 from models.procurement.documents import Document, Event
 from models.procurement.matching import Tolerance
@@ -26,13 +27,15 @@ from orchestration.ledger.desk import ApprovalReport
 from orchestration.ledger.inbox import Reception
 from orchestration.ledger.outbox import SendReport
 from orchestration.ledger.partners import Partner
-from orchestration.ledger.proposals import PLANNER, ProposalReport
+from orchestration.ledger.proposals import ProposalReport
 from orchestration.ledger.schema import events
 from orchestration.ledger.store import LedgerError, Store
 
 __all__ = ["ApprovalReport", "Ledger", "LedgerError", "Partner", "ProposalReport", "Receipt", "Reception", "SendReport"]
 
 TOLERANCE = Tolerance()
+#: Who moved a line's quantity by an override, by item and location.
+Authors = Mapping[tuple[str, str], Collection[str]]
 #: The desk's own document about what happened between runs and was answered.
 REACTIONS = "REACTIONS"
 
@@ -60,25 +63,27 @@ class Ledger:
         by: str = PLANNER,
         scope: Collection[tuple[str, str]] | None = None,
         review_period: date | None = None,
+        authors: Authors | None = None,
     ) -> ProposalReport:
         """Record a plan as requisitions: new needs open one, changed ones revise it, dropped ones withdraw it; see proposals.propose."""
         with self.store.writing(now) as unit:
-            return proposals.propose(unit, lines, run_id, by, scope, review_period)
+            return proposals.propose(unit, lines, run_id, by, scope, review_period, authors)
 
     def replan(
         self,
         lines: Sequence[OrderLine],
         run_id: str,
         now: datetime,
-        by: str,
+        *,
         scope: Collection[tuple[str, str]],
         review_period: date,
         said: Mapping[str, Any],
+        authors: Authors | None = None,
     ) -> tuple[ProposalReport, datetime]:
         """Record what was re-planned because of something that happened, and what that was, in one step; and when (naive UTC)."""
         with self.store.writing(now) as unit:
-            report = proposals.propose(unit, lines, run_id, by, scope, review_period)
-            event = unit.add(unit.open(REACTIONS), "reacted", by, said)
+            report = proposals.propose(unit, lines, run_id, REACTION, scope, review_period, authors)
+            event = unit.add(unit.open(REACTIONS), "reacted", REACTION, said)
             return report, datetime.fromisoformat(event.recorded_at)
 
     def last_replan(self) -> dict[str, Any]:
@@ -213,10 +218,9 @@ class Ledger:
             return cycle.record(unit, receipts, by, tolerance)
 
     def release_payment(self, reference: str, invoice_id: str, by: str, now: datetime) -> None:
-        """Propose the payment of an invoice the match left to people."""
+        """Propose the payment of an invoice the match left to people, within that person's level, the cap and the budget."""
         with self.store.writing(now) as unit:
-            (line,) = desk.find(unit, [reference])
-            inbox.propose_payment(unit, line, invoice_id, desk.signed(by))
+            desk.release_payment(unit, reference, invoice_id, desk.signed(by))
 
     def chase(self, now: datetime, after: timedelta = timedelta(days=2)) -> list[str]:
         """Raise an exception for every sent line whose supplier has not answered in time; returns their ids."""

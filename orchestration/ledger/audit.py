@@ -9,9 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from models.procurement.actors import MATRIX, is_same
 from models.procurement.documents import APPLY, Document, Event
 from orchestration.ledger.schema import documents, encumbrances, events, inbox, outbox
-from orchestration.ledger.store import GENESIS, canonical, chain, make_engine, projection
+from orchestration.ledger.store import GENESIS, MOVES, canonical, chain, make_engine, movers, projection
 
 TRIGGERS = {
     "sqlite": ("SELECT name FROM sqlite_master WHERE type = 'trigger'", 5),
@@ -85,9 +86,9 @@ class Fold:
     def _happen(self, name: str, event: Event) -> Iterator[str]:
         document = self.documents.setdefault(event.document_id, Document(event.document_id))
         proposers = self.proposers.setdefault(event.document_id, set())
-        if event.kind in ("requested", "revised", "changed"):
-            proposers.add(event.actor.lower())
-        if event.kind == "approved" and event.actor.lower() in proposers:
+        if event.kind in MOVES:
+            proposers.update(movers(event.actor, event.payload))
+        if event.kind == "approved" and event.actor != MATRIX and is_same(event.actor, *proposers):
             yield f"{name}: {event.actor} approved what they proposed"
         held = document.encumbered
         APPLY[event.kind](document, event)

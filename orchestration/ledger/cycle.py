@@ -8,11 +8,11 @@ from datetime import date, datetime, timedelta
 from statistics import median
 from typing import Any
 
+from models.procurement.actors import MATRIX, SENDER
 from models.procurement.approval import Evidence
 from models.procurement.documents import Document
 from models.procurement.matching import Tolerance
 from models.procurement.scorecard import observe, scorecard
-from orchestration.ledger.desk import MATRIX
 from orchestration.ledger.inbox import BUYER, settle
 from orchestration.ledger.schema import documents
 from orchestration.ledger.store import LedgerError, Unit
@@ -85,7 +85,7 @@ def chase(unit: Unit, after: timedelta) -> list[str]:
     quiet = []
     for document in unit.read(documents.c.stage == "sent"):
         if document.kind == "purchase" and datetime.fromisoformat(document.sent_known_at) + after <= unit.now and not document.is_chased:
-            unit.add(document, "chased", "outbox", {"owner": BUYER, "reason": f"no answer since {document.sent_known_at[:10]}"})
+            unit.add(document, "chased", SENDER, {"owner": BUYER, "reason": f"no answer since {document.sent_known_at[:10]}"})
             quiet.append(document.document_id)
     return quiet
 

@@ -12,15 +12,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from models.domain import need_id
-from models.procurement.actors import is_same, person
+from models.procurement.actors import MATRIX, is_same, person, spelt
 from models.procurement.approval import BUYER, DIRECTOR, Evidence, Limits, judge
 from models.procurement.documents import Document, cents
 from orchestration.ledger import proof
 from orchestration.ledger.schema import documents, encumbrances, events
-from orchestration.ledger.store import LedgerError, Unit
+from orchestration.ledger.store import CHUNK, MOVES, LedgerError, Unit, movers
 
-#: The actor of approvals that no person had to give.
-MATRIX = "approval matrix"
 #: The id of a plan's line: its need's, with or without the run before it.
 NEED = re.compile(r"(?:[0-9a-f]{8}-)?(?P<need>[0-9a-f]{10})")
 SWITCH, LIMITS = "SWITCH", "LIMITS"
@@ -88,7 +86,7 @@ def _level(by: str, limits: Limits) -> int:
     """A person's level; where no roles are kept everybody has the highest."""
     if not limits.approvers:
         return 99
-    return next((level for name, level in limits.approvers.items() if is_same(by, name)), BUYER - 1)
+    return next((level for name, level in limits.approvers.items() if spelt(name) == spelt(by)), BUYER - 1)
 
 
 def last(connection: sa.Connection, document_id: str, kind: str | None = None) -> dict[str, Any] | None:
@@ -190,19 +188,41 @@ def signed(by: str) -> str:
         raise LedgerError(str(error)) from error
 
 
-def _refuse_own(unit: Unit, lines: Sequence[Document], by: str) -> None:
-    """Nobody approves what they proposed, however they spell their name."""
-    moved = (
-        sa.select(events.c.document_id, events.c.actor)
-        .distinct()
-        .where(
-            events.c.document_id.in_([line.document_id for line in lines]),
-            events.c.kind.in_(("requested", "revised", "changed")),
-        )
-    )
-    for document_id, actor in unit.connection.execute(moved):
-        if is_same(by, actor):
-            raise LedgerError(f"separation of duties: {document_id} was proposed by {actor}, so {by} cannot approve it too")
+def _refuse_own(unit: Unit, lines: Sequence[Document], by: str, what: str = "approve it") -> None:
+    """Nobody approves or pays what they proposed, or what their override moved, however they spell their name."""
+    names = [line.document_id for line in lines]
+    for start in range(0, len(names), CHUNK):
+        part = events.c.document_id.in_(names[start : start + CHUNK])
+        moved = sa.select(events.c.document_id, events.c.actor, events.c.payload).where(part, events.c.kind.in_(MOVES))
+        for document_id, actor, payload in unit.connection.execute(moved):
+            for mover in movers(actor, json.loads(payload)):
+                if is_same(by, mover):
+                    told = "proposed" if mover == actor else "moved by an override"
+                    raise LedgerError(f"separation of duties: {document_id} was {told} by {mover}, so {by} cannot {what} too")
+
+
+def release_payment(unit: Unit, reference: str, invoice_id: str, by: str) -> None:
+    """Propose the payment of one invoice that the match left to people.
+
+    Who releases it has the level that all the line's payments together need, and neither proposed nor moved the line. What is
+    paid beyond the approved order has to fit into the daily cap and the budget. Raises LedgerError where any of it stands in
+    the way.
+    """
+    lines = find(unit, [reference])
+    if len(lines) != 1:
+        raise LedgerError(f"{reference} has {len(lines)} lines; name one of them: {', '.join(line.document_id for line in lines)}")
+    line, limits = lines[0], limits_in_force(unit.connection)
+    _refuse_own(unit, [line], by, f"release the payment of {invoice_id}")
+    invoice = line.invoices.get(invoice_id)
+    amount = cents(invoice["quantity"], invoice["unit_cost"]) if invoice else 0
+    paid = amount + sum(other.get("amount_cents", 0) for other in line.invoices.values())
+    needed = max(judge(line.kind, 1.0, paid / 100, Evidence(), limits).level, BUYER)
+    if needed > (level := _level(by, limits)):
+        raise LedgerError(f"paying {paid / 100:,.2f} for {line.document_id} needs level {needed}, {by} has {level}")
+    beyond = min(paid - _spend(line), amount)
+    if beyond > 0 and beyond > _room(unit, limits):
+        raise LedgerError(f"{line.document_id}: {beyond / 100:,.2f} beyond the order are more than the daily cap or the budget leaves")
+    propose_payment(unit, line, invoice_id, by)
 
 
 def approve_within_limits(unit: Unit, evidence: Mapping[str, Evidence]) -> ApprovalReport:
@@ -228,6 +248,15 @@ def approve_within_limits(unit: Unit, evidence: Mapping[str, Evidence]) -> Appro
     for line in automatic:
         unit.add(line, "approved", MATRIX, numbers[line.document_id] | {"level": 0, "reasons": []})
     return ApprovalReport(tuple(line.document_id for line in automatic), waiting)
+
+
+def propose_payment(unit: Unit, document: Document, invoice_id: str, by: str) -> None:
+    """Hand one invoice of a line to accounts payable. Raises LedgerError where there is none, or it was handed over before."""
+    invoice = document.invoices.get(invoice_id)
+    if invoice is None or invoice["status"] == "payment_proposed":
+        raise LedgerError(f"{document.document_id}: invoice {invoice_id} is {'paid for already' if invoice else 'unknown'}")
+    amount = cents(invoice["quantity"], invoice["unit_cost"])
+    unit.add(document, "payment_proposed", by, {"invoice_id": invoice_id, "amount_cents": amount})
 
 
 def _spend(line: Document) -> int:

@@ -14,13 +14,13 @@ import sqlalchemy as sa
 
 from models.names import legible
 from models.procurement import edi, incoming, x12
+from models.procurement.actors import MATCH
 from models.procurement.documents import (
     ANSWER,
     CANCELLED,
     CLOSED,
     REFUSED,
     Document,
-    cents,
     is_order_doubtful,
     is_overtaken,
     is_repeat,
@@ -371,18 +371,9 @@ def settle(unit: Unit, document: Document, tolerance: Tolerance) -> None:
         invoice = document.invoices[name]
         if (invoice["status"], invoice.get("reason")) != (verdict.status, verdict.reason):
             said = {"invoice_id": name, "status": verdict.status, "reason": verdict.reason, "value_variance": float(verdict.value_variance)}
-            unit.add(document, "judged", "three-way match", said)
+            unit.add(document, "judged", MATCH, said)
         if verdict.status == "matched":
-            propose_payment(unit, document, name, "three-way match")
-
-
-def propose_payment(unit: Unit, document: Document, invoice_id: str, by: str) -> None:
-    """Hand one invoice of a line to accounts payable. Raises LedgerError where there is none, or it was handed over before."""
-    invoice = document.invoices.get(invoice_id)
-    if invoice is None or invoice["status"] == "payment_proposed":
-        raise LedgerError(f"{document.document_id}: invoice {invoice_id} is {'paid for already' if invoice else 'unknown'}")
-    amount = cents(invoice["quantity"], invoice["unit_cost"])
-    unit.add(document, "payment_proposed", by, {"invoice_id": invoice_id, "amount_cents": amount})
+            desk.propose_payment(unit, document, name, MATCH)
 
 
 def collect(store: Store, partners: Mapping[str, Partner], now: datetime, tolerance: Tolerance) -> Iterator[tuple[Path, Reception]]:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from models.names import legible
 from models.procurement import edi
+from models.procurement.actors import SENDER
 from models.procurement.documents import CANCELLED, REFUSED, Document
 from models.procurement.messages import MessageError, Order, OrderedLine
 from models.procurement.x12 import Interchange
@@ -25,8 +26,6 @@ from orchestration.ledger.transports import Envelope, TransportError, deliver
 
 #: The document type of a receipt for what a partner sent.
 RECEIPT = "997"
-#: The actor of everything the outbox does by itself.
-SENDER = "outbox"
 ATTEMPTS, FIRST_WAIT, LONGEST_WAIT = 8, timedelta(seconds=5), timedelta(hours=1)
 CLAIM = timedelta(seconds=60)
 #: Seconds of one sending that one partner may take; the rest of its messages waits for the next.

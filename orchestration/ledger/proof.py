@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from models.procurement.actors import SENDER
 from models.procurement.documents import APPLY, Document, Event
 from orchestration.ledger.schema import documents, events
 from orchestration.ledger.store import CHUNK, GENESIS, Unit, canonical, chain, projection
@@ -104,4 +105,4 @@ def accuse(unit: Unit, kind: str, said: dict[str, Any]) -> None:
     said = {**said, "owner": CONTROL}
     before = sa.select(events.c.seq).where(events.c.document_id == INTEGRITY, events.c.payload == canonical(said))
     if unit.connection.scalar(before.limit(1)) is None:
-        unit.add(unit.open(INTEGRITY), kind, "outbox", said)
+        unit.add(unit.open(INTEGRITY), kind, SENDER, said)

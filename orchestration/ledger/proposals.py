@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from models.domain import OrderLine
 from models.names import legible
+from models.procurement.actors import PLANNER
 from models.procurement.documents import TERMS, Document
 from orchestration.ledger.schema import documents
 from orchestration.ledger.store import LedgerError, Unit
 
-PLANNER = "planner"
 #: The largest quantity, and the largest value, of one line: sums of many such still fit the ledger's balances.
 MOST = 1e12
 LONGEST_KEY = 600
@@ -84,8 +84,11 @@ def propose(
     by: str = PLANNER,
     scope: Collection[tuple[str, str]] | None = None,
     review_period: date | None = None,
+    authors: Mapping[tuple[str, str], Collection[str]] | None = None,
 ) -> ProposalReport:
     """Record a plan as requisitions under their intent keys.
+
+    authors: who moved a line's quantity by an override, by item and location; they propose it as much as the planner does.
 
     scope: the (item, location) pairs this plan speaks for; None when it speaks for the whole world, so that unfirmed requisitions
     of its review period or an earlier one which it does not repeat are withdrawn. review_period: the first day of the period a
@@ -98,6 +101,8 @@ def propose(
     for line in lines:
         document = standing.get(line.intent_key)
         asked = {**terms(line), "reason": line.reason, "parts": {k: float(v) for k, v in line.parts.items()}, "run_id": run_id}
+        if moved := (authors or {}).get((line.item_id, line.location_id)):
+            asked["authors"] = sorted(moved)
         if document is None:
             document = unit.create("R")
             unit.add(document, "requested", by, need(line) | asked)

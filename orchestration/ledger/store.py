@@ -25,6 +25,8 @@ from orchestration.ledger.schema import documents, encumbrances, events
 
 GENESIS = "0" * 64
 CHUNK = 500  # bound values a statement
+#: The events whose actor, and whose payload's authors, moved what a line asks for: none of them may approve it.
+MOVES = ("requested", "revised", "changed")
 FIELDS = tuple(f.name for f in fields(Document))
 
 
@@ -66,6 +68,11 @@ def chain(previous: str, event: Event, text: str) -> str:
 def stamp(moment: datetime) -> str:
     """A naive UTC time as the ledger writes it: 26 characters that sort as time does."""
     return moment.replace(tzinfo=None).isoformat(timespec="microseconds")
+
+
+def movers(actor: str, payload: Mapping[str, Any]) -> list[str]:
+    """Who moved what a line asks for in one event: who recorded it, and the authors of the overrides behind it."""
+    return [actor, *payload.get("authors", ())]
 
 
 def awaits_sending(document: Document) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -82,6 +82,25 @@ def in_force(home: Home, now: datetime, on: date) -> list[Override]:
         for entry in entries(home)
         if entry.is_in_force(now, on)
     ]
+
+
+def movers(
+    home: Home, now: datetime, on: date, planned: pl.DataFrame, moved: Collection[tuple[str, str]] = ()
+) -> dict[tuple[str, str], set[str]]:
+    """Whose overrides in force move which item and location, by item and location: they may not approve what comes of it.
+
+    planned: rows with the columns that scopes name. moved: pairs known to be ordered otherwise than by the plan alone; where no
+    override names such a pair, it was moved by what the others took or left, and so by everyone who overrode a planned row.
+    """
+    standing = [entry for entry in entries(home) if entry.is_in_force(now, on)]
+    pairs = list(planned.select("item_id", "location_id").iter_rows())
+    found: dict[tuple[str, str], set[str]] = {}
+    for entry in standing:
+        for pair, is_touched in zip(pairs, entry.override.touches(planned), strict=True):
+            if is_touched:
+                found.setdefault(pair, set()).add(entry.author)
+    everyone = set().union(*found.values())
+    return found | {pair: everyone for pair in moved if everyone and pair not in found}
 
 
 def add(home: Home, planned: pl.DataFrame, wanted: Override, author: str, now: datetime, on: date) -> tuple[Entry, int]:

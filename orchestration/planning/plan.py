@@ -19,6 +19,7 @@ from models.replenishment.supplier_choice import Buyer
 from orchestration.expectations import completeness, doubts, held_back, incomplete
 from orchestration.facts import decisions
 from orchestration.facts.planning_inputs import PlanningInputs, read_planning_inputs
+from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.planning import overrides
 from orchestration.planning.demand import Demand
@@ -166,6 +167,15 @@ def _stamped(frame: pl.DataFrame, stamp: dict[str, object]) -> pl.DataFrame:
 def order_line_id(run_id: str, line: OrderLine) -> str:
     """A name for one line of one run's plan, short enough to type after `stockhouse trace`."""
     return f"{run_id[:8]}-{need_id(line.intent_key)}"
+
+
+def movers(home: Home, run_id: str, timeline: Timeline) -> dict[tuple[str, str], set[str]]:
+    """Whose overrides moved which item and location in a run's plan, those they do not name but knocked on included."""
+    kept = pl.read_parquet(home.decisions / "overrides" / f"{run_id}.parquet")
+    moved = set(kept.select("item_id", "location_id").iter_rows())
+    with home.connect(read_only=True) as con:
+        planned = con.execute("select * from marts.dim_item_locations").pl()
+    return overrides.movers(home, timeline.now_at, timeline.origin, planned, moved)
 
 
 def lines_of(lines: pl.DataFrame, parts: pl.DataFrame) -> list[OrderLine]:
