@@ -140,6 +140,8 @@ def check_row_local(node: Node, own: Mapping[str, Any]) -> None:
                 f"the function `{name}` is not allowed here",
                 mend=f"did you mean `{close[0]}`?" if close else "only pure functions of one row; write your own under `functions:`",
             )
+        if name == "age" and len(part["children"]) != 2:
+            raise ContractError("`age` of one time asks the clock", mend="name both: `age(later, earlier)`")
         if name == "list_aggregate" and part["children"][1:2] and part["children"][1]["class"] != "CONSTANT":
             raise ContractError("the aggregate of `list_aggregate` must be written out")
 

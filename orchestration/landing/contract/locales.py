@@ -9,6 +9,8 @@ from orchestration.home.sql import literal
 from orchestration.landing.contract.canonical import DAY, FLAG, NUMBER, PATH
 from orchestration.landing.contract.world import Source
 
+BLANKS = " \u00a0\u202f\u2009"
+
 
 @dataclass(frozen=True)
 class Locale:
@@ -37,9 +39,11 @@ class Locale:
         decimal, thousands = self.source.decimal, self.source.thousands
         if decimal == "." and thousands is None:
             return f"CASE WHEN NOT contains({sql}, '_') THEN TRY_CAST({sql} AS DOUBLE) END"
-        whole = rf"(\d+|\d{{1,3}}({re.escape(thousands)}\d{{3}})+)" if thousands else r"\d+"
-        shape = literal(rf"\s*[-+]?{whole}({re.escape(decimal)}\d*)?([eE][-+]?\d+)?\s*")
-        plain = f"replace({sql}, {literal(thousands)}, '')" if thousands else sql
+        signs = BLANKS if thousands == " " else thousands  # exports write the blank that breaks no line
+        whole = rf"(\d+|\d{{1,3}}([{re.escape(signs)}]\d{{3}})+)" if signs else r"\d+"
+        pad = rf"[\s{BLANKS}]*" if thousands == " " else r"\s*"
+        shape = literal(rf"{pad}[-+]?{whole}({re.escape(decimal)}\d*)?([eE][-+]?\d+)?{pad}")
+        plain = f"translate({sql}, {literal(signs)}, '')" if signs else sql
         plain = plain if decimal == "." else f"replace({plain}, {literal(decimal)}, '.')"
         return f"CASE WHEN regexp_full_match({sql}, {shape}) THEN TRY_CAST({plain} AS DOUBLE) END"
 
@@ -72,7 +76,9 @@ class Locale:
         """day(x): the local day. number(x): text as a number. isoweek(year, week): that week's Monday."""
         if name == "isoweek":
             year, week = (f"CAST({part} AS INTEGER)" for part in parts)
-            return f"date_trunc('week', make_date({year}, 1, 4)) + to_days(7 * ({week} - 1))"
+            monday = f"(date_trunc('week', make_date({year}, 1, 4)) + to_days(7 * ({week} - 1)))"
+            said = f"concat('no week ', {week}, ' of ', {year})"  # a cast that fails spoils its row and says why
+            return f"CASE WHEN isoyear({monday}) = {year} THEN {monday} WHEN {monday} IS NOT NULL THEN CAST({said} AS TIMESTAMP) END"
         if name == "number":
             return self.number(parts[0]) if types[0] == "VARCHAR" else f"CAST({parts[0]} AS DOUBLE)"
         if types[0] == "VARCHAR" and self.source.dates:

@@ -83,7 +83,9 @@ class Csv(Strict):
 
 
 class Xlsx(Strict):
-    """A workbook (.xlsx or .ods). header_row is 1-based; two rows make one name (a merged upper cell speaks for all below it).
+    """A workbook (.xlsx, .xlsm, .xlsb, .xls or .ods); a sheet's number counts those that are not hidden.
+
+    header_row is 1-based; two rows make one name (a merged upper cell speaks for all below it).
 
     until: the table ends before the first row that has a cell of this text (such as a total); wholly blank rows are no rows.
     """
@@ -157,6 +159,7 @@ class Source(Strict):
     delivered_at: str | None = None
     skip: dict[str, str] = {}
     drift: Literal["stop", "quarantine", "evolve"] = "stop"
+    fill_down: list[str] = []  # columns in which an empty cell repeats the one above
     optional: bool = False  # nothing there is no error; nor is it where the source has landed before
     into: list[dict[str, dict[str, Value]]] = Field(min_length=1)
 
@@ -204,6 +207,9 @@ class Source(Strict):
             "tsv": "tsv",
             "txt": "csv",
             "xlsx": "xlsx",
+            "xlsm": "xlsx",
+            "xlsb": "xlsx",
+            "xls": "xlsx",
             "ods": "ods",
             "parquet": "parquet",
             "json": "json",

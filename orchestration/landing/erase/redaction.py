@@ -21,7 +21,7 @@ from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.world import Csv
 from orchestration.landing.readers.json_document import Number, decode_json, is_one_document, json_text
-from orchestration.landing.readers.rows import unique_names
+from orchestration.landing.readers.rows import name_in_file, unique_names
 
 Cells = tuple[str | None, ...]
 LINE_END = re.compile(r"\r\n|\n|\r")
@@ -235,14 +235,15 @@ def rewrite_parquet(con: duckdb.DuckDBPyConnection, old: Path, new: Path, kinds:
     for naming in namings:
         for before, after in naming.becomes.items():
             same = " AND ".join(
-                f"CAST({quote(name)} AS VARCHAR) IS NOT DISTINCT FROM {'NULL' if cell is None else literal(cell)}"
+                f"CAST({quote(name_in_file(name))} AS VARCHAR) IS NOT DISTINCT FROM {'NULL' if cell is None else literal(cell)}"
                 for name, cell in zip(naming.columns, before, strict=True)
                 if name in kinds
             )
             for name, cell, was in zip(naming.columns, after, before, strict=True):
                 if cell is not None and cell != was:
                     cases[name] = cases.get(name, "") + f" WHEN {same} THEN CAST({literal(cell)} AS {kinds[name]})"
-    columns = ", ".join(f"CASE{cases[name]} ELSE {quote(name)} END AS {quote(name)}" if name in cases else quote(name) for name in kinds)
+    own = {name: quote(name_in_file(name)) for name in kinds}
+    columns = ", ".join(f"CASE{cases[name]} ELSE {own[name]} END AS {own[name]}" if name in cases else own[name] for name in kinds)
     con.execute(f"COPY (SELECT {columns} FROM read_parquet({literal(str(old))})) TO {literal(str(new))} (FORMAT parquet)")
 
 

@@ -11,7 +11,7 @@ from orchestration.landing.contract.expressions import parser
 from orchestration.landing.contract.privacy import key_in_use
 from orchestration.landing.contract.world import Source, World
 from orchestration.landing.load.compile import Compiler
-from orchestration.landing.load.drift import describe, meaningful, mentions
+from orchestration.landing.load.drift import describe, meaningful, missing_columns
 from orchestration.landing.load.failpoints import failpoint
 from orchestration.landing.load.honesty import check_honesty
 from orchestration.landing.load.loading import Loader, manifest_row, quarantine_reject
@@ -216,8 +216,5 @@ def settle_drift(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, d
         if changed and source.drift == "quarantine":
             delivery.refused = f"its columns changed: {delivery.drift}"
             continue
-        if source.drift == "evolve" and not source.unpivot:
-            delivery.missing = {
-                name: kind for name, kind in ever.items() if name not in delivery.columns and name in mentions(source, ever)
-            }
+        delivery.missing = missing_columns(source, delivery.columns, ever)
         before = delivery.columns

@@ -10,18 +10,19 @@ from typing import Any, Literal
 
 import duckdb
 
-from orchestration.landing.contract.canonical import PERSONAL
+from orchestration.home.sql import literal
+from orchestration.landing.contract.canonical import CANONICAL, DAY, PERSONAL, TIME
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.expressions import parser
 from orchestration.landing.contract.world import World
 from orchestration.landing.load.compile import Compiler
-from orchestration.landing.load.drift import describe, meaningful, mentions
+from orchestration.landing.load.drift import describe, meaningful, mentions, missing_columns
 from orchestration.landing.load.honesty import check_honesty
 from orchestration.landing.load.landing import session
 from orchestration.landing.load.loading import Loader
 from orchestration.landing.load.rule_sql import CompiledSource
 from orchestration.landing.load.store import Archive
-from orchestration.landing.readers.files import discover
+from orchestration.landing.readers.files import Drop, discover
 from orchestration.landing.readers.sourcing import BAD_DATA, Delivery, SourceRows, look
 
 ROWS = 200_000  # of each delivery that is tried
@@ -85,12 +86,18 @@ def _try_source(
     chosen = sorted({0, len(drops) // 2, len(drops) - 1})[:TRIED]
     before: Delivery | None = None
     rows = 0
+    ever: dict[str, str] = {}
+    deliveries: list[tuple[Drop, Path, Delivery]] = []
     for index in chosen:
         drop = drops[index]
         copy = store.incoming / f"check-{source_id}-{index}"
         sha256, size = drop.copy_to(copy)
         delivery = Delivery(sha256, size, drop.name, drop.stem, copy)
         look(cur, source, delivery, store.incoming)
+        deliveries.append((drop, copy, delivery))
+        ever |= delivery.columns
+    for drop, copy, delivery in deliveries:
+        delivery.missing = missing_columns(source, delivery.columns, ever)
         if before is not None and (changed := describe(before.columns, delivery.columns)):
             grave = meaningful(source, before.columns, delivery.columns)
             kind: Literal["error", "warning"] = "error" if grave and source.drift == "stop" else "warning"
@@ -98,6 +105,7 @@ def _try_source(
         compiled, counts = _try_delivery(cur, world, source_id, delivery)
         rows += counts["rows_loaded"]
         yield Finding(source_id, "load", _sentence(delivery))
+        yield from _two_date_orders(cur, world, compiled, delivery)
         if before is None:
             unread = [name for name in delivery.columns if name not in mentions(source, delivery.columns)]
             if unread and not source.unpivot:
@@ -133,6 +141,25 @@ def _try_delivery(
     return compiled, delivery.counts
 
 
+def _two_date_orders(cur: duckdb.DuckDBPyConnection, world: World, compiled: CompiledSource, delivery: Delivery) -> Iterator[Finding]:
+    """Texts that the declared formats read as different days: 02/03/2024 is the second of March or the third of February."""
+    formats = world.sources[compiled.source_id].dates
+    for rule in compiled.rules if len(formats) > 1 else ():
+        for name, cell in rule.cells.items():
+            if cell.type != "VARCHAR" or CANONICAL[rule.table].columns[name] not in (TIME, DAY):
+                continue
+            days = ", ".join(f"CAST(try_strptime({cell.sql}, {literal(form)}) AS TIMESTAMP)" for form in formats)
+            found = cur.execute(
+                f"""SELECT count(*), arg_min(text, _row), string_agg(CAST(_row AS VARCHAR), ', ' ORDER BY _row) FILTER (WHERE place <= 5)
+                FROM (SELECT _row, CAST({cell.sql} AS VARCHAR) AS text, row_number() OVER (ORDER BY _row) AS place FROM src
+                WHERE len(list_distinct([{days}])) > 1)"""
+            ).fetchone()
+            if found and found[0]:
+                said = f"{found[0]:,} rows of {rule.table}.{name} are different days by different formats of `dates`, such as `{found[1]}`"
+                mend = f"{delivery.path} rows {found[2]}; the first format that fits is believed: keep the one that is meant"
+                yield Finding(compiled.source_id, "warning", f"{said} ({mend})")
+
+
 def _shown_customers(source_id: str, compiled: CompiledSource) -> Iterator[Finding]:
     """What says who bought is hashed as customer_id alone; wherever else the contract puts it, it stands as it is."""
     for rule in compiled.rules:
@@ -153,6 +180,13 @@ def _sentence(delivery: Delivery) -> str:
     )
 
 
+def _signs_named(value: str) -> str:
+    """Text in which signs that look like a blank, or like nothing, are named."""
+    return "".join(
+        letter if letter == " " or (letter.isprintable() and not letter.isspace()) else f"<U+{ord(letter):04X}>" for letter in value
+    )
+
+
 def _quarantined(cur: duckdb.DuckDBPyConnection, source_id: str) -> Iterator[Finding]:
     for table, column, rule, rows, value, path, row_no in cur.execute(
         """SELECT table_name, column_name, rule, count(*), any_value(value), any_value(path), min(row_no) FROM raw.quarantine
@@ -160,5 +194,5 @@ def _quarantined(cur: duckdb.DuckDBPyConnection, source_id: str) -> Iterator[Fin
         [source_id],
     ).fetchall():
         what = f"{table}.{column} " if table else ""
-        example = f", such as `{value}`" if value is not None else ""
+        example = f", such as `{_signs_named(value)}`" if value is not None else ""
         yield Finding(source_id, "warning", f"{rows:,} rows to quarantine: {what}{rule}{example} ({path} row {row_no})")

@@ -47,3 +47,10 @@ def mentions(source: Source, columns: Mapping[str, str]) -> set[str]:
         + [str(value) for rule in source.into for words in rule.values() for value in words.values()]
     ).lower()
     return {name for name in columns if name.lower() in said}
+
+
+def missing_columns(source: Source, columns: Mapping[str, str], ever: Mapping[str, str]) -> dict[str, str]:
+    """Columns that the contract names, other deliveries have and this one lacks: `drift: evolve` reads them as empty."""
+    if source.drift != "evolve" or source.unpivot:
+        return {}
+    return {name: kind for name, kind in ever.items() if name not in columns and name in mentions(source, ever)}

@@ -16,6 +16,8 @@ from orchestration.landing.contract.laws import event_column
 from orchestration.landing.contract.locales import Locale
 from orchestration.landing.contract.privacy import hidden
 
+#: What spreadsheets write into a cell whose formula failed; `nulls: ["#N/A"]` says that nothing is meant.
+FAILED = "('#N/A', '#REF!', '#VALUE!', '#DIV/0!', '#NAME?', '#NUM!', '#NULL!', '#SPILL!', '#CALC!')"
 NOT_NEGATIVE = frozenset({"quantity", "price", "list_price", "pack_size", "lead_time_days"})
 
 
@@ -70,6 +72,8 @@ class CompiledRule:
             value, raw = quote("v:" + name), quote("x:" + name)
             if cell.type == "VARCHAR" and kind not in ("VARCHAR", PATH):
                 found.append(Check(f"({value} IS NULL AND {raw} IS NOT NULL)", name, f"is no {_noun(kind)} as declared"))
+            if cell.type == "VARCHAR" and kind == "VARCHAR":
+                found.append(Check(f"(starts_with({raw}, '#') AND {raw} IN {FAILED})", name, "is a failed formula"))
             if name in spec.required:
                 found.append(Check(f"{value} IS NULL", name, "is missing"))
             if kind in (NUMBER, TIME, DAY) and not (kind == NUMBER and cell.type.endswith("INT")):

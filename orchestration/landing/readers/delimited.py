@@ -101,10 +101,10 @@ def csv_select(paths: Sequence[Path], names: Sequence[str], options: Csv, nulls:
     skip = options.skip_lines + (options.header is None)
     files = "[" + ", ".join(literal(str(path)) for path in paths) + "]"
     return (
-        f"SELECT *, row_number() OVER () AS _n FROM read_csv({files}, auto_detect=false, columns={columns}, header=false, skip={skip},"
+        f'SELECT *, row_number() OVER () AS "b:n" FROM read_csv({files}, auto_detect=false, columns={columns}, header=false, skip={skip},'
         f" delim={literal(options.delimiter)}, quote={literal(options.quote)}, escape={literal(options.quote)},"
         f" nullstr=[{', '.join(literal(text) for text in nulls)}], strict_mode=true, max_line_size={LONGEST_FIELD},"
-        f" filename='_path', encoding='utf-8')"
+        f" filename='b:source', encoding='utf-8')"
     )
 
 

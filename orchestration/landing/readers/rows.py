@@ -12,6 +12,8 @@ from orchestration.landing.contract.errors import ContractError
 
 LONGEST_FIELD = 2_000_000  # characters
 MOST_COLUMNS = 4_000
+RESERVED = frozenset({"_file", "_row", "_d"})  # and a letter with a colon, such as `v:quantity`
+DELIVERED = " (delivered)"
 CHUNK = 50_000  # rows
 
 
@@ -24,6 +26,17 @@ class Reject:
     reason: str
 
 
+def is_reserved(name: str) -> bool:
+    """Whether landing calls a column of its own so; DuckDB tells no capital from a small letter."""
+    return name.lower() in RESERVED or (name[1:2] == ":" and name[0].isalpha())
+
+
+def name_in_file(name: str) -> str:
+    """A column's name as its file has it."""
+    own = name.removesuffix(DELIVERED)
+    return own if is_reserved(own) else name
+
+
 def unique_names(names: Sequence[str], where: str) -> list[str]:
     """Header names as DuckDB can hold them: blanks are numbered, a repeated name gets `(2)`."""
     if len(names) > MOST_COLUMNS:
@@ -34,8 +47,7 @@ def unique_names(names: Sequence[str], where: str) -> list[str]:
         if "\0" in raw:
             raise ContractError(f"has a NUL in the name of column {i}", where=where, mend="is it text at all? ask for the file again")
         name = raw.strip() or f"column_{i}"
-        if name in ("_file", "_row", "_d"):
-            name = f"{name} (delivered)"
+        name = name + DELIVERED if is_reserved(name) else name
         seen[name.lower()] = seen.get(name.lower(), 0) + 1
         found.append(name if seen[name.lower()] == 1 else f"{name} ({seen[name.lower()]})")
     return found

@@ -17,18 +17,32 @@ from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.world import Source, Xlsx
 from orchestration.landing.readers.files import check_inflated
-from orchestration.landing.readers.rows import text_table, unique_names
+from orchestration.landing.readers.rows import name_in_file, text_table, unique_names
+
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # how .xls begins, and any workbook under a password
+ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+MOST_OF_DIRECTORY = 64 << 20
 
 
 def workbook_table(path: Path, options: Xlsx, source: Source, where: str) -> tuple[pa.Table, list[str]]:
     """One sheet as text, parsed in a child process with bounded memory and time."""
     place = f"{where} sheet {options.sheet}"
+    with path.open("rb") as file:
+        start = file.read(MOST_OF_DIRECTORY)
+    if start.startswith(OLE):
+        if ENCRYPTED in start:
+            raise ContractError("is encrypted with a password", where=place, mend="save it without one")
+        return _sheet(path, options, source, place)  # .xls of Excel 97 to 2003 is packed in no zip
     try:
         with zipfile.ZipFile(path) as book:
             infos = book.infolist()
             check_inflated(where, sum(info.file_size for info in infos), path.stat().st_size, len(infos))
     except (zipfile.BadZipFile, OSError) as error:
         raise ContractError(f"is no readable workbook: {error}", where=place, mend="is it cut short? ask for the file again") from None
+    return _sheet(path, options, source, place)
+
+
+def _sheet(path: Path, options: Xlsx, source: Source, place: str) -> tuple[pa.Table, list[str]]:
     heads = options.header_row if isinstance(options.header_row, list) else [options.header_row]
     locale = {"decimal": source.decimal, "date_format": source.dates[0] if source.dates else None}
     arguments = [str(path), str(options.sheet), json.dumps(heads), json.dumps(options.until), json.dumps(locale)]
@@ -65,12 +79,13 @@ def parquet_columns(con: duckdb.DuckDBPyConnection, path: Path, where: str) -> d
         raise ContractError(
             f"is no readable Parquet file: {str(error).splitlines()[0]}", where=where, mend="ask for the file again"
         ) from None
-    return {str(name): str(kind) for name, kind, *_ in rows}
+    kinds = {str(name): str(kind) for name, kind, *_ in rows}
+    return dict(zip(unique_names(list(kinds), where), kinds.values(), strict=True))
 
 
 def null_text(name: str, kind: str, nulls: Sequence[str]) -> str:
     """A column of a typed file, its declared null words made null."""
-    column = quote(name)
+    column = quote(name_in_file(name))
     if kind != "VARCHAR" or not nulls:
-        return column
-    return f"CASE WHEN {column} NOT IN ({', '.join(literal(text) for text in nulls)}) THEN {column} END AS {column}"
+        return f"{column} AS {quote(name)}"
+    return f"CASE WHEN {column} NOT IN ({', '.join(literal(text) for text in nulls)}) THEN {column} END AS {quote(name)}"

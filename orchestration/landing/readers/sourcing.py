@@ -24,13 +24,17 @@ from orchestration.landing.readers.delimited import (
     swallowed_rows,
 )
 from orchestration.landing.readers.json_document import json_table
-from orchestration.landing.readers.rows import Reject
+from orchestration.landing.readers.rows import Reject, name_in_file
 from orchestration.landing.readers.sheets import null_text, parquet_columns, workbook_table
 
 #: What DuckDB raises when one cell or one line is bad, as opposed to the disk or ourselves.
 BAD_DATA = (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException, duckdb.DataError)
 #: What is counted for every delivery; see store.MANIFEST for the laws between them.
 COUNTS = ("rows_in", "rows_skipped", "rows_unclaimed", "rows_claimed", "claims", "rows_loaded", "rows_quarantined", "rows_repeated")
+
+
+#: Which delivery and file a row read by DuckDB is of; names that no delivered column has, see `is_reserved`.
+PLACES = '(SELECT _path AS "b:source", _d, _file FROM batch)'
 
 
 @dataclass
@@ -106,7 +110,7 @@ class SourceRows:
     def read(self, limit: int | None = None) -> None:
         """`src`: the batch's rows (the first `limit` of them) with _d, _file and _row, long if the contract unpivots."""
         con = self.con
-        for view in ("src", "src_wide", "src_all", "src_short"):
+        for view in ("src", "src_wide", "src_all", "src_blank", "src_short"):
             con.execute(f"DROP VIEW IF EXISTS {view}")
         con.execute("DROP TABLE IF EXISTS src_rows; DROP TABLE IF EXISTS batch")
         con.execute("CREATE TEMP TABLE batch (_d INTEGER, _path VARCHAR, _file VARCHAR, delivery VARCHAR, path VARCHAR, part VARCHAR)")
@@ -124,6 +128,8 @@ class SourceRows:
             empty = ", ".join(f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in self.missing.items())
             con.execute(f"CREATE TEMP VIEW src AS SELECT *, {empty} FROM src_short")
             self.columns |= self.missing
+        if self.source.fill_down:
+            self._fill_down()
         if limit is not None:
             con.execute("ALTER VIEW src RENAME TO src_all")
             con.execute(f"CREATE TEMP VIEW src AS SELECT * FROM src_all LIMIT {limit}")
@@ -147,12 +153,17 @@ class SourceRows:
     def _parquet_view(self) -> None:
         files = "[" + ", ".join(literal(str(d.file)) for d in self.deliveries) + "]"
         columns = ", ".join(null_text(name, kind, self.source.nulls) for name, kind in self.columns.items())
-        reader = f"read_parquet({files}, filename='_path', file_row_number=true)"
+        source = "b:source"
+        while source in (name_in_file(name).lower() for name in self.columns):
+            source += "_"
+        reader = f"read_parquet({files}, filename={literal(source)}, file_row_number=true)"
         if len(self.deliveries) == 1:
             only = self.deliveries[0]
             rows = f"SELECT {columns}, 0 AS _d, {literal(only.stem)} AS _file, file_row_number + 1 AS _row FROM {reader}"
         else:
-            rows = f"SELECT {columns}, _d, _file, file_row_number + 1 AS _row FROM {reader} JOIN batch USING (_path)"
+            places = f'(SELECT _path AS {quote(source)}, _d AS "b:d", _file AS "b:file" FROM batch)'
+            ours = '"b:d" AS _d, "b:file" AS _file, file_row_number + 1 AS _row'
+            rows = f"SELECT {columns}, {ours} FROM {reader} JOIN {places} USING ({quote(source)})"
         self.con.execute(f"CREATE TEMP VIEW src AS {rows}")
 
     def _csv_rows(self, names: str) -> None:
@@ -172,11 +183,13 @@ class SourceRows:
             return
         if len(self.deliveries) == 1:
             only = self.deliveries[0]
-            self.con.execute(f"CREATE TEMP VIEW src AS SELECT {names}, 0 AS _d, {literal(only.stem)} AS _file, _n AS _row FROM src_rows")
+            rows = f'SELECT {names}, 0 AS _d, {literal(only.stem)} AS _file, "b:n" AS _row FROM src_rows'
+            self.con.execute(f"CREATE TEMP VIEW src AS {rows}")
         else:
             self.con.execute(
-                f"""CREATE TEMP VIEW src AS SELECT {names}, _d, _file, _n - _first + 1 AS _row
-                FROM src_rows JOIN batch USING (_path) JOIN (SELECT _path, min(_n) AS _first FROM src_rows GROUP BY _path) USING (_path)"""
+                f"""CREATE TEMP VIEW src AS SELECT {names}, _d, _file, "b:n" - "b:first" + 1 AS _row
+                FROM src_rows JOIN {PLACES} USING ("b:source")
+                JOIN (SELECT "b:source", min("b:n") AS "b:first" FROM src_rows GROUP BY "b:source") USING ("b:source")"""
             )
 
     def _lines_are_swallowed(self, files: list[Path]) -> bool:
@@ -194,7 +207,21 @@ class SourceRows:
             self.con.register("arrow_rows", table)
             self.con.execute(f"INSERT INTO src_rows BY NAME SELECT *, {i} AS _d FROM arrow_rows")
             self.con.unregister("arrow_rows")
-        self.con.execute(f"CREATE TEMP VIEW src AS SELECT {names}, _d, _file, _row FROM src_rows JOIN batch USING (_d)")
+        rows = f"SELECT {names}, _d, _file, _row FROM src_rows JOIN (SELECT _d, _file FROM batch) USING (_d)"
+        self.con.execute(f"CREATE TEMP VIEW src AS {rows}")
+
+    def _fill_down(self) -> None:
+        """An empty cell of these columns repeats the one above it in its file, as merged cells and tidy people mean it."""
+        by_lower = {name.lower(): name for name in self.columns}
+        filled = []
+        for name in self.source.fill_down:
+            if name.lower() not in by_lower:
+                where = self.world.where("sources", self.source_id, "fill_down")
+                raise ContractError(f"`{name}` is no column of source `{self.source_id}`", where=where)
+            column = quote(by_lower[name.lower()])
+            filled.append(f"last_value({column} IGNORE NULLS) OVER (PARTITION BY _d ORDER BY _row) AS {column}")
+        self.con.execute("ALTER VIEW src RENAME TO src_blank")
+        self.con.execute(f"CREATE TEMP VIEW src AS SELECT * REPLACE ({', '.join(filled)}) FROM src_blank")
 
     def _unpivot(self) -> None:
         unpivot = self.source.unpivot

@@ -8,10 +8,13 @@ error where the sheet cannot be read.
 from __future__ import annotations
 
 import datetime
+import html
 import json
 import math
+import re
 import resource
 import sys
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +22,9 @@ MEMORY = 3 << 30  # bytes of address space
 SECONDS = 120  # of processor time
 MOST_CELLS = 50_000_000
 Cell = Any
+ERROR_CELL = re.compile(rb'<c\b([^>]*\bt="e"[^>]*)>(.*?)</c>', re.DOTALL)
+PLACE = re.compile(rb'\br="([A-Z]+)(\d+)"')
+VALUE = re.compile(rb"<v>([^<]*)</v>")
 
 
 def _text(cell: Cell, decimal: str, date_format: str | None) -> str | None:
@@ -53,21 +59,67 @@ def _trimmed(cells: list[str | None]) -> list[str | None]:
     return cells[:end]
 
 
+def _errors(path: str, sheet: str) -> dict[int, dict[int, str]]:
+    """Cells of an .xlsx whose formula failed (#N/A, #REF!), by row and column: calamine hands them over as blank ones."""
+    if not zipfile.is_zipfile(path):
+        return {}
+    with zipfile.ZipFile(path) as book:
+        part = _part_of(book, sheet)
+        text = book.read(part) if part else b""
+    found: dict[int, dict[int, str]] = {}
+    for cell in ERROR_CELL.finditer(text) if b't="e"' in text else ():
+        at, value = PLACE.search(cell[1]), VALUE.search(cell[2])
+        if at and value:
+            column = 0
+            for letter in at[1].decode():
+                column = column * 26 + ord(letter) - 64
+            found.setdefault(int(at[2]), {})[column - 1] = value[1].decode("utf-8", "replace")
+    return found
+
+
+def _part_of(book: zipfile.ZipFile, sheet: str) -> str | None:
+    """The member of an .xlsx that holds a sheet."""
+    if not {"xl/workbook.xml", "xl/_rels/workbook.xml.rels"} <= set(book.namelist()):
+        return None
+    relation = ""
+    for tag in re.findall(rb"<(?:\w+:)?sheet\b[^>]*>", book.read("xl/workbook.xml")):
+        words = _attributes(tag)
+        if words.get("name") == sheet:
+            relation = next((value for key, value in words.items() if key.endswith(":id")), "")
+    for tag in re.findall(rb"<(?:\w+:)?Relationship\b[^>]*>", book.read("xl/_rels/workbook.xml.rels")):
+        words = _attributes(tag)
+        if relation and words.get("Id") == relation:
+            target = words.get("Target", "").lstrip("/")
+            part = target if target.startswith("xl/") else f"xl/{target}"
+            return part if part in book.namelist() else None
+    return None
+
+
+def _attributes(tag: bytes) -> dict[str, str]:
+    found = re.findall(r"([\w:]+)\s*=\s*\"([^\"]*)\"", tag.decode("utf-8", "replace"))
+    return {key: html.unescape(value) for key, value in found}
+
+
 def _rows(path: str, sheet: str, decimal: str, date_format: str | None) -> Iterator[list[str | None]]:
-    from python_calamine import CalamineWorkbook  # noqa: PLC0415 - after the limits are set
+    from python_calamine import CalamineWorkbook, SheetVisibleEnum  # noqa: PLC0415 - after the limits are set
 
     book = CalamineWorkbook.from_path(path)
     names = book.sheet_names
     if sheet.isdigit() and sheet not in names:
-        if not 1 <= int(sheet) <= len(names):
-            raise LookupError(f"has {len(names)} sheets, not {sheet}")
-        sheet = names[int(sheet) - 1]
+        shown = [one.name for one in book.sheets_metadata if one.visible == SheetVisibleEnum.Visible]
+        if not 1 <= int(sheet) <= len(shown):
+            hidden = f" (and hidden ones: {', '.join(name for name in names if name not in shown)})" if len(shown) < len(names) else ""
+            raise LookupError(f"has {len(shown)} sheets, not {sheet}{hidden}")
+        sheet = shown[int(sheet) - 1]
     if sheet not in names:
         raise LookupError(f"has no sheet `{sheet}`, only {', '.join(names)}")
     table = book.get_sheet_by_name(sheet)
     if table.total_height * table.total_width > MOST_CELLS:
         raise LookupError(f"has {table.total_height} rows by {table.total_width} columns: too many cells")
-    for row in table.to_python(skip_empty_area=False):
+    errors = _errors(path, sheet)
+    for number, row in enumerate(table.to_python(skip_empty_area=False), start=1):
+        for column, error in errors.get(number, {}).items():
+            row[column] = error
         yield [None if text is None or not text.strip() else text for text in (_text(cell, decimal, date_format) for cell in row)]
 
 

@@ -1,0 +1,202 @@
+"""What cannot be read as declared goes to quarantine with its cell, and a column of any name can be read as it is called."""
+
+from __future__ import annotations
+
+import io
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import openpyxl
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestration.landing import ContractError, World, check
+from tests.landing.company import SALES, Company
+
+CASES = Path("/work/shared/cases")
+WEEKS = SALES.replace("event_at: day", '"event_at": "isoweek(year, week)"')
+ERRORS = ["#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!"]
+TERMS = """
+sources:
+  terms:
+    silo: spreadsheets
+    path: terms.*
+    key: [Article]
+    known_at: date '2024-01-01'
+    into: [supplier_terms: {item_id: Article, supplier_id: Supplier, lead_time_days: Lead, moq: MOQ}]
+"""
+
+
+def shared(name: str) -> Path:
+    if not CASES.exists():
+        pytest.skip("the shared cases are not here")
+    return CASES / name
+
+
+def findings(folder: Path) -> str:
+    return "\n".join(finding.message for finding in check(World.load(folder), folder))
+
+
+@pytest.mark.parametrize("year", range(2015, 2032))
+def test_an_iso_week_is_a_week_of_its_year_or_in_quarantine(company: Company, year: int) -> None:
+    company.contract(WEEKS)
+    weeks = [-1, 0, 1, 2, 26, 51, 52, 53, 54, 60, 99]
+    lines = "".join(f"T{i},1,a,n,{year},{week},1,1\n" for i, week in enumerate(weeks))
+    company.write("tills/1.csv", "till,line,item,store,year,week,qty,price\n" + lines)
+    company.land()
+    last = date(year, 12, 28).isocalendar().week  # of every year in its last week
+    real = [datetime.combine(date.fromisocalendar(year, week, 1), datetime.min.time()) for week in weeks if 1 <= week <= last]
+    assert [at for (at,) in company.rows("SELECT event_at FROM raw.sales ORDER BY 1")] == real
+    assert company.rows("SELECT count(*) FROM raw.quarantine WHERE column_name = 'event_at'") == [(len(weeks) - len(real),)]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_a_failed_formula_is_no_value_of_any_column(tmp_path: Path, error: str) -> None:
+    for name in ("Article", "Supplier", "Lead", "MOQ"):
+        company = Company(tmp_path / name, TERMS)
+        book, packed = openpyxl.Workbook(), io.BytesIO()
+        sheet = book.active
+        assert sheet is not None
+        sheet.append(["Article", "Supplier", "Lead", "MOQ"])
+        sheet.append(["A1", "S1", 7, 10])
+        row = {"Article": "A2", "Supplier": "S1", "Lead": 7, "MOQ": 5}
+        sheet.append([error if name == column else value for column, value in row.items()])
+        book.save(packed)
+        company.write("terms.xlsx", packed.getvalue())
+        company.land()
+        assert company.rows("SELECT item_id FROM raw.supplier_terms") == [("A1",)]
+        assert company.rows("SELECT row_no, value FROM raw.quarantine") == [(2, error)]
+        company.con.close()
+
+
+def test_the_case_of_failed_formulas_loads_the_one_whole_row() -> None:
+    said = findings(shared("formula_error_cells"))
+    assert "1 canonical rows, 2 quarantined" in said
+    assert "#N/A" in said
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(st.integers(0, 10**9), st.sampled_from([" ", "\u00a0", "\u202f", "\u2009"]), st.sampled_from(["", " ", "\u00a0"]))
+def test_a_blank_between_thousands_may_be_any_that_exports_write(number: int, blank: str, pad: str) -> None:
+    import duckdb
+
+    from orchestration.landing.contract.locales import Locale
+    from orchestration.landing.contract.world import Source
+
+    source = Source.model_validate(
+        {"silo": "s", "path": "x", "identity": "row", "known_after": "1 day", "thousands": " ", "decimal": ",", "into": [{"sales": {}}]}
+    )
+    text = pad + f"{number:,}".replace(",", blank) + ",5" + pad
+    found = duckdb.execute(f"SELECT {Locale(source, 'UTC').number('t')} FROM (SELECT ? AS t)", [text]).fetchone()
+    assert found == (number + 0.5,)
+
+
+def test_a_message_names_the_blank_that_is_none(company: Company) -> None:
+    company.write("tills/1.csv", "till,line,item,store,day,qty,price\nT1,1,a,n,2024-03-01,1\u00a0234,1\n")
+    assert "`1<U+00A0>234`" in findings(company.data)
+
+
+@pytest.mark.parametrize("case", ["xls_biff", "legacy_xls"])
+def test_a_workbook_of_excel_97_is_read(case: str) -> None:
+    assert " 0 quarantined" in findings(shared(case))
+
+
+def test_a_workbook_under_a_password_says_so(tmp_path: Path) -> None:
+    company = Company(tmp_path, TERMS)
+    company.write("terms.xlsx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600) + "EncryptedPackage".encode("utf-16-le") + bytes(600))
+    with pytest.raises(ContractError, match="encrypted with a password"):
+        company.land(strict=True)
+
+
+def test_the_case_of_a_hidden_first_sheet_reads_the_one_people_see(tmp_path: Path) -> None:
+    company = Company(tmp_path, (shared("hidden_first_sheet") / "world.yml").read_text().partition("sources:")[2].join(["sources:", ""]))
+    company.write("terms.xlsx", (shared("hidden_first_sheet") / "terms.xlsx").read_bytes())
+    company.land()
+    assert company.rows("SELECT count(*) FROM raw.supplier_terms WHERE supplier_id = 'S9' OR moq = 999") == [(0,)]
+    assert company.rows("SELECT count(*) > 0 FROM raw.supplier_terms") == [(True,)]
+
+
+@pytest.mark.parametrize("hidden", [0, 1, 2])
+def test_a_sheet_by_number_is_one_that_people_see(tmp_path: Path, hidden: int) -> None:
+    company = Company(tmp_path, TERMS)
+    book, packed = openpyxl.Workbook(), io.BytesIO()
+    for i in range(3):
+        sheet = book.active if i == 0 else book.create_sheet(f"S{i}")
+        assert sheet is not None
+        sheet.append(["Article", "Supplier", "Lead", "MOQ"])
+        sheet.append(["A1", f"supplier {i}", 7, 10])
+        sheet.sheet_state = "hidden" if i == hidden else "visible"
+    book.active = 2 if hidden != 2 else 0
+    book.save(packed)
+    company.write("terms.xlsx", packed.getvalue())
+    company.land()
+    assert company.rows("SELECT supplier_id FROM raw.supplier_terms") == [(f"supplier {1 if hidden == 0 else 0}",)]
+
+
+@pytest.mark.parametrize("name", ["Qty (pcs)", "Menge [St.]", "Price/EUR (net)", "Qty (pcs, net)", "sum(x)", "% sold"])
+def test_a_column_can_be_named_as_it_is_called(company: Company, name: str) -> None:
+    company.contract(SALES.replace("quantity: qty", f"quantity: '{name}'"))
+    company.write("tills/1.csv", f'till,line,item,store,day,"{name}",price\nT1,1,a,n,2024-03-01,4,1\n')
+    company.land()
+    assert company.rows("SELECT quantity FROM raw.sales") == [(4.0,)]
+
+
+NAMES = ["part", "path", "delivery", "_path", "_n", "_D", "_row", "_file", "k:key", "v:quantity", "b:n", "b:source", "problem", "batch"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("name", NAMES)
+def test_no_delivered_name_meets_one_of_ours(tmp_path: Path, kind: str, name: str) -> None:
+    company = Company(tmp_path, SALES.replace("tills/*.csv", "tills/*").replace("key: [till, line]", "identity: row"))
+    for i in (1, 2, 3):
+        row = {"till": "T1", "line": str(i), "item": "a", "store": "n", "day": "2024-03-01", "qty": "1", "price": "1", name: "X"}
+        frame, file = pl.DataFrame([row]), company.data / f"tills/{i}.{kind}"
+        file.parent.mkdir(exist_ok=True)
+        {"csv": frame.write_csv, "jsonl": frame.write_ndjson, "parquet": frame.write_parquet}[kind](file)
+        if i < 3:
+            company.land(strict=True)  # one alone, then two together
+    company.reland()
+    company.land(strict=True)
+    before = company.business()
+    assert company.rows("SELECT count(*) FROM raw.sales") == [(3,)]
+    company.reland()
+    assert company.business() == before
+
+
+def test_a_cell_that_repeats_the_one_above_is_filled_within_its_file(tmp_path: Path) -> None:
+    company = Company(tmp_path, TERMS.replace("key: [Article]", "key: [Article]\n    fill_down: [Supplier]"))
+    for letter in "ab":
+        body = (
+            f"Article,Supplier,Lead,MOQ\n{letter}1,S{letter},7,1\n{letter}2,,7,1\n{letter}3,,7,1\n{letter}4,T{letter},7,1\n{letter}5,,7,1\n"
+        )
+        company.write(f"terms.{letter}.csv", body)
+    company.land()
+    found = company.rows("SELECT item_id, supplier_id FROM raw.supplier_terms ORDER BY 1")
+    assert found == [(f"{x}{i}", f"{'S' if i < 4 else 'T'}{x}") for x in "ab" for i in range(1, 6)]
+
+
+def test_two_orders_of_one_date_are_warned_of_with_their_rows() -> None:
+    said = findings(shared("two_date_orders"))
+    assert "different days by different formats" in said
+
+
+@pytest.mark.parametrize("days", range(0, 40, 7))
+def test_a_warning_of_two_date_orders_counts_the_days_that_are_two(company: Company, days: int) -> None:
+    company.contract(SALES + "    dates: ['%d/%m/%Y', '%m/%d/%Y']\n")
+    all_days = [date(2024, 1, 1) + timedelta(days=i) for i in range(days + 1)]
+    lines = "".join(f"T{i},1,a,n,{day:%d/%m/%Y},1,1\n" for i, day in enumerate(all_days))
+    company.write("tills/1.csv", "till,line,item,store,day,qty,price\n" + lines)
+    doubtful = sum(day.day <= 12 and day.day != day.month for day in all_days)
+    assert (f"{doubtful} rows of sales.event_at are different days" in findings(company.data)) == (doubtful > 0)
+
+
+def test_a_column_that_one_file_lacks_is_null_there(tmp_path: Path) -> None:
+    assert "renamed pieces to qty" in findings(shared("column_renamed_midyear"))
+
+
+def test_the_clock_is_not_asked(company: Company) -> None:
+    company.contract(SALES.replace("unit_price: price", '"revenue": "epoch(age(day::timestamp))"'))
+    with pytest.raises(ContractError, match="asks the clock"):
+        company.land()
