@@ -74,8 +74,12 @@ create table marts.fct_lead_times as from (values
 alter table marts.fct_lead_times add column ordered_on date;
 alter table marts.fct_lead_times add column promised_on date;
 alter table marts.fct_lead_times add column received_on date;
+alter table marts.fct_lead_times add column location_id varchar default 'x';
+alter table marts.fct_lead_times add column is_censored boolean;
+alter table marts.fct_lead_times add column actual_days double;
 update marts.fct_lead_times
-  set ordered_on = cast(ordered_at as date), promised_on = cast(promised_at as date), received_on = cast(received_at as date);
+  set is_censored = received_at is null, actual_days = date_diff('day', ordered_at, received_at),
+  ordered_on = cast(ordered_at as date), promised_on = cast(promised_at as date), received_on = cast(received_at as date);
 create table intermediate.int_orders_changed as from (values
   ('a', 'x', 6.0::double, timestamp '2026-01-20'), ('a', 'x', -2.0, timestamp '2026-02-20'))
   as changes (item_id, location_id, on_order_change, known_at);

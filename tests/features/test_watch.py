@@ -21,10 +21,11 @@ from orchestration.landing import World
 
 CLOCK = """
 create or replace table raw.world as select 'small' as world, now_at, 'day' as grain, 'UTC' as timezone, 1 as week_starts_on,
-  7 as review_days, null::int as decide_on, true as is_whole_units from raw.world;
+  7 as review_days, null::int as decide_on, true as is_whole_units, now_at as newest_at from raw.world;
 insert into features.feat_demand
   select * exclude (k) replace (item_id || k as item_id) from features.feat_demand cross join range(60) as copies (k) where item_id = 'b';
-create table marts.dim_item_locations as select distinct item_id, location_id, 'store' as role, 'purchase' as kind, 3 as lead_time_periods
+create table marts.dim_item_locations as
+  select distinct item_id, location_id, 'store' as role, 'purchase' as kind, 's' as from_id, 3 as lead_time_periods
   from features.feat_demand;
 update features.feat_signals set known_at = known_at + interval 4 day;  -- its weather ends five days before Now, which is stale indeed
 """

@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from orchestration.errors import StockhouseError
 from orchestration.landing.contract.errors import ContractError
 
 MIB = 1 << 20
@@ -88,7 +89,7 @@ class Drop:
         return digest.hexdigest(), size
 
 
-class StillWritten(Exception):
+class StillWritten(StockhouseError):
     """The file changed while it was copied: its sender is not done, and the next landing takes it."""
 
 
