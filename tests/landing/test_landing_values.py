@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from orchestration.landing import ContractError, World, check
 from tests.landing.company import SALES, Company
 
-CASES = Path("/work/shared/cases")
+CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
 WEEKS = SALES.replace("event_at: day", '"event_at": "isoweek(year, week)"')
 ERRORS = ["#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!"]
 TERMS = """

@@ -33,9 +33,6 @@ ALLOWED = {
     "models/forecasting/attribution.py:attribute": WAITS,
     "models/forecasting/censoring.py:recover": WAITS,
     "models/forecasting/quantile.py:DemandModel.predict_totals": WAITS,
-    "orchestration/ledger/__init__.py:Ledger.release_payment": WAITS,
-    "orchestration/ledger/__init__.py:Ledger.revive": WAITS,
-    "orchestration/ledger/__init__.py:Ledger.set_limits": WAITS,
 }
 
 
