@@ -1,7 +1,9 @@
-"""Feast's offline store over DuckDB, with the known-at cutoff always on: nothing is served before it was known.
+"""Feast's offline store over DuckDB, with the known-at cutoff always on: nothing is served before
+it was known.
 
-Reads tables of the warehouse (read-only, closed after each query) and Parquet. For an entity row at time t a view answers with its
-last event at or before t, in the version last known at or before t; see `feature_repo.asof` for how one ASOF join does both.
+Reads tables of the warehouse (read-only, closed after each query) and Parquet. For an entity row at
+time t a view answers with its last event at or before t, in the version last known at or before t;
+see `feature_repo.asof` for how one ASOF join does both.
 """
 
 from __future__ import annotations
@@ -35,16 +37,29 @@ from feature_repo.warehouse import open_warehouse, write_parquet
 #: Types that compare with one another; a key of another family is the wrong entity.
 FAMILIES = {
     "text": ("VARCHAR", "ENUM", "UUID"),
-    "number": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
+    "number": (
+        "TINYINT",
+        "SMALLINT",
+        "INTEGER",
+        "BIGINT",
+        "HUGEINT",
+        "UTINYINT",
+        "USMALLINT",
+        "UINTEGER",
+        "UBIGINT",
+    ),
     "time": ("DATE", "TIMESTAMP"),
 }
 
 
 class WarehouseOfflineStoreConfig(FeastConfigBaseModel):
-    """path: the warehouse file (None: Parquet sources only). now: SQL for the latest time that may be asked for, such as
-    'SELECT now_at FROM raw.world'. memory_limit: such as '4GB'. spill: folder for what does not fit in memory."""
+    """path: the warehouse file (None: Parquet sources only). now: SQL for the latest time that may
+    be asked for, such as 'SELECT now_at FROM raw.world'. memory_limit: such as '4GB'. spill: folder
+    for what does not fit in memory."""
 
-    type: Literal["feature_repo.offline_store.WarehouseOfflineStore"] = "feature_repo.offline_store.WarehouseOfflineStore"
+    type: Literal["feature_repo.offline_store.WarehouseOfflineStore"] = (
+        "feature_repo.offline_store.WarehouseOfflineStore"
+    )
     path: str | None = None
     now: str | None = None
     memory_limit: str | None = None
@@ -67,28 +82,41 @@ class WarehouseOfflineStore(OfflineStore):
     ) -> RetrievalJob:
         """Every entity row with what was known of it at its own time.
 
-        entity_df: pandas, or anything that speaks Arrow (pyarrow, polars), or SQL over the warehouse; one column `event_timestamp`
-        (or a single zoned timestamp) with the time, and the join keys of every view. Rows come back in the order given.
-        Raises LookupError for an unknown feature, key or table, TypeError for a wrong key type, ValueError for times without zone,
-        null, or later than the warehouse's Now.
+        entity_df: pandas, or anything that speaks Arrow (pyarrow, polars), or SQL over the
+        warehouse; one column `event_timestamp` (or a single zoned timestamp) with the time, and the
+        join keys of every view. Rows come back in the order given. Raises LookupError for an
+        unknown feature, key or table, TypeError for a wrong key type, ValueError for times without
+        zone, null, or later than the warehouse's Now.
         """
         if OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry):
-            raise NotImplementedError("on-demand views run Python from the registry; compute the feature in dbt instead")
+            raise NotImplementedError(
+                "on-demand views run Python from the registry; compute the feature in dbt instead"
+            )
         with _open(config) as connection:
             asked = to_arrow(connection, entity_df)
             at = time_column(asked)
             check_times(connection, config.offline_store.now, asked, at)
             connection.register("asked", asked)
-            kinds = {name: kind for name, kind, *_ in connection.execute("DESCRIBE asked").fetchall()}
+            kinds = {
+                name: kind for name, kind, *_ in connection.execute("DESCRIBE asked").fetchall()
+            }
             views, late = [], []
             for view in feature_views:
-                rows = _feature_rows(connection, config, view, feature_refs, full_feature_names, kinds)
+                rows = _feature_rows(
+                    connection, config, view, feature_refs, full_feature_names, kinds
+                )
                 views.append(rows)
                 late.append(_is_long_and_wide(connection, rows, asked.num_rows))
         sql = as_of("asked", at, asked.column_names, views, late)
         earliest, latest = pc.min_max(asked[at]).as_py().values()
         keys = [name for name in asked.column_names if name != at]
-        return WarehouseJob(config, sql, asked, full_feature_names, RetrievalMetadata(feature_refs, keys, earliest, latest))
+        return WarehouseJob(
+            config,
+            sql,
+            asked,
+            full_feature_names,
+            RetrievalMetadata(feature_refs, keys, earliest, latest),
+        )
 
     @staticmethod
     def pull_latest_from_table_or_query(
@@ -101,13 +129,16 @@ class WarehouseOfflineStore(OfflineStore):
         start_date: datetime,
         end_date: datetime,
     ) -> RetrievalJob:
-        """Each key's last event within [start_date, end_date], in the version last known at end_date."""
+        """Each key's last event within [start_date, end_date], in the version last known at
+        end_date."""
         with _open(config) as connection:
             known = _kept(connection, config, data_source, created_timestamp_column)
             names = {name: name for name in feature_name_columns}
             keys = {name: name for name in join_key_columns}
             place = relation(data_source, str(config.repo_path))
-            rows = FeatureRows(place, keys, names, timestamp_field, known, row_id=row_id(connection, data_source))
+            rows = FeatureRows(
+                place, keys, names, timestamp_field, known, row_id=row_id(connection, data_source)
+            )
         return WarehouseJob(config, rows.last(_literal(start_date), _literal(end_date)))
 
     @staticmethod
@@ -121,35 +152,59 @@ class WarehouseOfflineStore(OfflineStore):
         start_date: datetime | None = None,
         end_date: datetime | None = None,
     ) -> RetrievalJob:
-        """Every stored row whose event lies within [start_date, end_date]; an end left out is open."""
+        """Every stored row whose event lies within [start_date, end_date]; an end left out is
+        open."""
         times = [name for name in (timestamp_field, created_timestamp_column) if name]
-        columns = ", ".join(map(quote, dict.fromkeys([*join_key_columns, *feature_name_columns, *times])))
+        columns = ", ".join(
+            map(quote, dict.fromkeys([*join_key_columns, *feature_name_columns, *times]))
+        )
         event = f"CAST({quote(timestamp_field)} AS TIMESTAMP)"
-        bounds = [f"{event} {sign} {_literal(end)}" for sign, end in ((">=", start_date), ("<=", end_date)) if end]
+        bounds = [
+            f"{event} {sign} {_literal(end)}"
+            for sign, end in ((">=", start_date), ("<=", end_date))
+            if end
+        ]
         where = f"WHERE {' AND '.join(bounds)}" if bounds else ""
-        return WarehouseJob(config, f"SELECT {columns} FROM {relation(data_source, str(config.repo_path))} {where}")
+        return WarehouseJob(
+            config, f"SELECT {columns} FROM {relation(data_source, str(config.repo_path))} {where}"
+        )
 
     @staticmethod
-    def offline_write_batch(config: RepoConfig, feature_view: FeatureView, table: pa.Table, progress: Callable[[int], Any] | None) -> None:
-        """Appends rows to the view's source; a single Parquet file is rewritten aside and switched."""
+    def offline_write_batch(
+        config: RepoConfig,
+        feature_view: FeatureView,
+        table: pa.Table,
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """Appends rows to the view's source; a single Parquet file is rewritten aside and
+        switched."""
         source = _source(feature_view)
         with _open(config, read_only=not isinstance(source, WarehouseSource)) as connection:
             kinds = column_types(connection, source, str(config.repo_path))
             if set(kinds) != set(table.column_names):
-                raise ValueError(f"view {feature_view.name}: rows have columns {table.column_names}, its source has {list(kinds)}")
+                raise ValueError(
+                    f"view {feature_view.name}: rows have columns {table.column_names}, its source "
+                    f"has {list(kinds)}"
+                )
             connection.register("written", table)
             place = relation(source, str(config.repo_path))
             if isinstance(source, WarehouseSource):
                 connection.execute(f"INSERT INTO {place} BY NAME SELECT * FROM written")
             else:
-                written = ", ".join(f"CAST({quote(name)} AS {kind}) AS {quote(name)}" for name, kind in kinds.items())
-                _append_parquet(connection, f"SELECT {written} FROM written", place, Path(_path(config, source)))
+                written = ", ".join(
+                    f"CAST({quote(name)} AS {kind}) AS {quote(name)}"
+                    for name, kind in kinds.items()
+                )
+                _append_parquet(
+                    connection, f"SELECT {written} FROM written", place, Path(_path(config, source))
+                )
         if progress:
             progress(table.num_rows)
 
 
 class WarehouseJob(RetrievalJob):
-    """A query, run when its result is asked for; as pandas, Arrow, or written to Parquet without passing through Python."""
+    """A query, run when its result is asked for; as pandas, Arrow, or written to Parquet without
+    passing through Python."""
 
     def __init__(
         self,
@@ -180,8 +235,14 @@ class WarehouseJob(RetrievalJob):
     def to_sql(self) -> str:
         return self._sql
 
-    def persist(self, storage: SavedDatasetStorage, allow_overwrite: bool = False, timeout: int | None = None) -> None:
-        """Writes the result to the storage's Parquet file, aside and then switched; an existing file needs allow_overwrite."""
+    def persist(
+        self,
+        storage: SavedDatasetStorage,
+        allow_overwrite: bool = False,
+        timeout: int | None = None,
+    ) -> None:
+        """Writes the result to the storage's Parquet file, aside and then switched; an existing
+        file needs allow_overwrite."""
         path = _path(self._config, storage.to_data_source())
         if os.path.exists(path) and not allow_overwrite:
             raise SavedDatasetLocationAlreadyExists(location=path)
@@ -204,14 +265,22 @@ class WarehouseJob(RetrievalJob):
 @contextmanager
 def _open(config: RepoConfig, read_only: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
     store: WarehouseOfflineStoreConfig = config.offline_store
-    with open_warehouse(store.path, read_only=read_only, memory_limit=store.memory_limit, spill=store.spill) as connection:
+    with open_warehouse(
+        store.path, read_only=read_only, memory_limit=store.memory_limit, spill=store.spill
+    ) as connection:
         yield connection
 
 
 def _feature_rows(
-    connection: duckdb.DuckDBPyConnection, config: RepoConfig, view: FeatureView, refs: list[str], full: bool, asked: dict[str, str]
+    connection: duckdb.DuckDBPyConnection,
+    config: RepoConfig,
+    view: FeatureView,
+    refs: list[str],
+    full: bool,
+    asked: dict[str, str],
 ) -> FeatureRows:
-    """The view's rows with the features asked of it, its names checked against the source and the entity rows."""
+    """The view's rows with the features asked of it, its names checked against the source and the
+    entity rows."""
     name, source = view.projection.name_to_use(), _source(view)
     kinds = column_types(connection, source, str(config.repo_path))
     origin = {feature: column for column, feature in source.field_mapping.items()}
@@ -220,21 +289,38 @@ def _feature_rows(
     for feature in wanted:
         column, answer = origin.get(feature, feature), f"{name}__{feature}" if full else feature
         if column not in kinds:
-            raise LookupError(f"feature {name}:{feature}: its source {source.name} has no column {column}; it has {sorted(kinds)}")
+            raise LookupError(
+                f"feature {name}:{feature}: its source {source.name} has no column {column}; it "
+                f"has {sorted(kinds)}"
+            )
         if answer in asked:
-            raise ValueError(f"feature {name}:{feature} and an entity column are both called {answer}: rename the column")
+            raise ValueError(
+                f"feature {name}:{feature} and an entity column are both called {answer}: rename "
+                "the column"
+            )
         features[column] = answer
     keys = {}
     for entity in view.entity_columns:
-        column, target = origin.get(entity.name, entity.name), view.projection.join_key_map.get(entity.name, entity.name)
+        column, target = (
+            origin.get(entity.name, entity.name),
+            view.projection.join_key_map.get(entity.name, entity.name),
+        )
         if target not in asked:
-            raise LookupError(f"view {name} is joined by {target}, which the entity rows lack; they have {sorted(asked)}")
+            raise LookupError(
+                f"view {name} is joined by {target}, which the entity rows lack; they have "
+                f"{sorted(asked)}"
+            )
         if _family(kinds[column]) != _family(asked[target]):
-            raise TypeError(f"entity column {target} is {asked[target]}, but view {name} is keyed by {kinds[column]}: cast the column")
+            raise TypeError(
+                f"entity column {target} is {asked[target]}, but view {name} is keyed by "
+                f"{kinds[column]}: cast the column"
+            )
         keys[column] = target
     created = _kept(connection, config, source, source.created_timestamp_column)
     place = relation(source, str(config.repo_path))
-    return FeatureRows(place, keys, features, source.timestamp_field, created, view.ttl, row_id(connection, source))
+    return FeatureRows(
+        place, keys, features, source.timestamp_field, created, view.ttl, row_id(connection, source)
+    )
 
 
 def _source(view: FeatureView) -> DataSource:
@@ -248,15 +334,23 @@ def _family(kind: str) -> str:
     return next((family for family, kinds in FAMILIES.items() if base in kinds), kind)
 
 
-def _kept(connection: duckdb.DuckDBPyConnection, config: RepoConfig, source: DataSource, column: str | None) -> str | None:
+def _kept(
+    connection: duckdb.DuckDBPyConnection,
+    config: RepoConfig,
+    source: DataSource,
+    column: str | None,
+) -> str | None:
     """The known-at column; a source that names one but lacks it would leak, so that is an error."""
     if column and column not in column_types(connection, source, str(config.repo_path)):
-        raise LookupError(f"source {source.name} has no column {column}, which says when each row could be known")
+        raise LookupError(
+            f"source {source.name} has no column {column}, which says when each row could be known"
+        )
     return column or None
 
 
 def _is_long_and_wide(connection: duckdb.DuckDBPyConnection, rows: FeatureRows, asked: int) -> bool:
-    """Whether sorting the features costs more than fetching them afterwards, from timings on M5 (13.6M rows x 37 features)."""
+    """Whether sorting the features costs more than fetching them afterwards, from timings on M5
+    (13.6M rows x 37 features)."""
     if rows.row_id is None:
         return False
     length = connection.execute(f"SELECT count(*) FROM {rows.relation}").fetchall()[0][0]
@@ -271,12 +365,21 @@ def _literal(time: datetime) -> str:
 
 def _path(config: RepoConfig, source: DataSource) -> str:
     if not isinstance(source, FileSource):
-        raise TypeError(f"{source.name} is a {type(source).__name__}: a data set is saved to Parquet, as SavedDatasetFileStorage")
-    return str(FileSource.get_uri_for_file_path(repo_path=str(config.repo_path), uri=source.path)).removeprefix("file://")
+        raise TypeError(
+            f"{source.name} is a {type(source).__name__}: a data set is saved to Parquet, as "
+            "SavedDatasetFileStorage"
+        )
+    return str(
+        FileSource.get_uri_for_file_path(repo_path=str(config.repo_path), uri=source.path)
+    ).removeprefix("file://")
 
 
-def _append_parquet(connection: duckdb.DuckDBPyConnection, rows: str, place: str, path: Path) -> None:
+def _append_parquet(
+    connection: duckdb.DuckDBPyConnection, rows: str, place: str, path: Path
+) -> None:
     if path.suffix == ".parquet":
         write_parquet(connection, f"SELECT * FROM {place} UNION ALL {rows}", path)
     else:
-        write_parquet(connection, rows, path / f"part-{len(list(path.glob('*.parquet'))):06d}.parquet")
+        write_parquet(
+            connection, rows, path / f"part-{len(list(path.glob('*.parquet'))):06d}.parquet"
+        )

@@ -1,7 +1,9 @@
-"""Keeps the online store equal to what is known now: late rows, corrections, pushes and deletions included.
+"""Keeps the online store equal to what is known now: late rows, corrections, pushes and deletions
+included.
 
-Beside the registry lies one Parquet file a view with the rows being served. A refresh compares everything known at Now with that file
-and writes the difference, so it goes by content, never by a high-water mark that a late row could slip under (feast#4133).
+Beside the registry lies one Parquet file a view with the rows being served. A refresh compares
+everything known at Now with that file and writes the difference, so it goes by content, never by a
+high-water mark that a late row could slip under (feast#4133).
 """
 
 from __future__ import annotations
@@ -28,44 +30,67 @@ from feature_repo.warehouse import open_warehouse, write_parquet
 
 BATCH = 10_000
 #: A Feast type as DuckDB keeps it among the served rows; a key that is a time is a day.
-KEPT: dict[FeastType, str] = {Float32: "FLOAT", Int64: "BIGINT", String: "VARCHAR", Bool: "BOOLEAN", UnixTimestamp: "DATE"}
+KEPT: dict[FeastType, str] = {
+    Float32: "FLOAT",
+    Int64: "BIGINT",
+    String: "VARCHAR",
+    Bool: "BOOLEAN",
+    UnixTimestamp: "DATE",
+}
 
 
-def materialize_online(store: FeatureStore, now: datetime, is_settled: Callable[[], bool] = lambda: False) -> int:
-    """Bring every online view up to what was known at `now` (UTC), and return how many rows were written or deleted.
+def materialize_online(
+    store: FeatureStore, now: datetime, is_settled: Callable[[], bool] = lambda: False
+) -> int:
+    """Bring every online view up to what was known at `now` (UTC), and return how many rows were
+    written or deleted.
 
-    Views about a target day serve that day and later. Rows pushed since, with a later event or known time, keep serving; once
-    `is_settled` says that the warehouse has been told of every event, only those known after `now` do, and what it refused ends.
-    If it fails, what was served before goes on serving, and the next call does the rest. Raises LookupError for a missing table.
+    Views about a target day serve that day and later. Rows pushed since, with a later event or
+    known time, keep serving; once `is_settled` says that the warehouse has been told of every
+    event, only those known after `now` do, and what it refused ends. If it fails, what was served
+    before goes on serving, and the next call does the rest. Raises LookupError for a missing table.
     """
-    return sum(_refresh(store, view, now, is_settled) for view in store.list_feature_views() if view.online)
+    return sum(
+        _refresh(store, view, now, is_settled) for view in store.list_feature_views() if view.online
+    )
 
 
 def push(store: FeatureStore, view_name: str, rows: pl.DataFrame) -> int:
-    """Serve rows of a view before the warehouse knows them, such as an event just received; returns how many were newer than the served.
+    """Serve rows of a view before the warehouse knows them, such as an event just received; returns
+    how many were newer than the served.
 
-    rows: the view's join keys, all its features and its times (naive times are UTC). They serve until the warehouse knows as much.
-    The warehouse is not opened, so a run that writes to it is neither waited for nor disturbed.
+    rows: the view's join keys, all its features and its times (naive times are UTC). They serve
+    until the warehouse knows as much. The warehouse is not opened, so a run that writes to it is
+    neither waited for nor disturbed.
     """
     view = _view(store, view_name)
     with _alone(store) as con:
         _create_told(con, view)
         expected = [name for name, *_ in con.execute("DESCRIBE told").fetchall()]
         if set(rows.columns) != set(expected):
-            raise LookupError(f"rows pushed to {view_name} need exactly the columns {expected}; they have {rows.columns}")
+            raise LookupError(
+                f"rows pushed to {view_name} need exactly the columns {expected}; they have "
+                f"{rows.columns}"
+            )
         con.register("given", rows.to_arrow())
         con.execute("INSERT INTO told BY NAME SELECT * FROM given")
         _load_served(con, store, view)
         con.execute(f"""
-            CREATE TEMP TABLE newer AS SELECT told.*, true AS is_pushed FROM told LEFT JOIN served USING ({_keys(view)})
+            CREATE TEMP TABLE newer AS SELECT told.*, true AS is_pushed FROM told LEFT
+                JOIN served USING ({_keys(view)})
             WHERE served.is_pushed IS NULL OR {_version(view, "told")} > {_version(view, "served")}
-            QUALIFY row_number() OVER (PARTITION BY {_keys(view)} ORDER BY {_version(view, "told")} DESC) = 1""")
-        con.execute(f"CREATE TEMP TABLE next AS FROM newer UNION ALL BY NAME FROM served ANTI JOIN newer USING ({_keys(view)})")
+            QUALIFY row_number() OVER (PARTITION BY {_keys(view)}
+                ORDER BY {_version(view, "told")} DESC) = 1""")
+        con.execute(
+            "CREATE TEMP TABLE next AS FROM newer UNION ALL BY NAME FROM served ANTI JOIN newer "
+            f"USING ({_keys(view)})"
+        )
         return _serve(con, store, view)
 
 
 def delete_entity(store: FeatureStore, join_key: str, value: str) -> int:
-    """Stop serving everything about one entity, such as ('item_id', '85123A'), in every view keyed by it; returns the rows deleted.
+    """Stop serving everything about one entity, such as ('item_id', '85123A'), in every view keyed
+    by it; returns the rows deleted.
 
     A later refresh serves it again if the warehouse still knows it.
     """
@@ -75,18 +100,26 @@ def delete_entity(store: FeatureStore, join_key: str, value: str) -> int:
             with _alone(store) as con:
                 _create_told(con, view)
                 _load_served(con, store, view)
-                con.execute(f"CREATE TEMP TABLE next AS FROM served WHERE CAST({quote(join_key)} AS VARCHAR) <> ?", [value])
+                con.execute(
+                    f"CREATE TEMP TABLE next AS FROM served WHERE CAST({quote(join_key)} AS "
+                    "VARCHAR) <> ?",
+                    [value],
+                )
                 deleted += _serve(con, store, view)
     return deleted
 
 
-def _refresh(store: FeatureStore, view: FeatureView, now: datetime, is_settled: Callable[[], bool]) -> int:
+def _refresh(
+    store: FeatureStore, view: FeatureView, now: datetime, is_settled: Callable[[], bool]
+) -> int:
     with _alone(store, store.config.offline_store.path) as con:
         _load_told(con, store, view, now)
         _load_served(con, store, view)
         con.execute(f"""
-            CREATE TEMP TABLE kept AS SELECT served.* FROM served LEFT JOIN told USING ({_keys(view)})
-            WHERE served.is_pushed AND coalesce({_version(view, "served")} > {_version(view, "told")}, true)""")
+            CREATE TEMP TABLE kept AS SELECT served.* FROM served LEFT
+                JOIN told USING ({_keys(view)})
+            WHERE served.is_pushed
+                AND coalesce({_version(view, "served")} > {_version(view, "told")}, true)""")
         if con.execute("SELECT 1 FROM kept LIMIT 1").fetchone() and is_settled():
             con.execute(f"DELETE FROM kept WHERE {quote(_times(view)[-1])} <= {_literal(now)}")
         con.execute(f"""
@@ -98,8 +131,14 @@ def _refresh(store: FeatureStore, view: FeatureView, now: datetime, is_settled: 
 def _serve(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: FeatureView) -> int:
     """Write what differs between `served` and `next`, then remember `next` as served."""
     provider = store._get_provider()
-    changed = _protos(con, view, "SELECT * EXCLUDE (is_pushed) FROM next EXCEPT SELECT * EXCLUDE (is_pushed) FROM served")
-    gone = _protos(con, view, f"SELECT * EXCLUDE (is_pushed) FROM served ANTI JOIN next USING ({_keys(view)})")
+    changed = _protos(
+        con,
+        view,
+        "SELECT * EXCLUDE (is_pushed) FROM next EXCEPT SELECT * EXCLUDE (is_pushed) FROM served",
+    )
+    gone = _protos(
+        con, view, f"SELECT * EXCLUDE (is_pushed) FROM served ANTI JOIN next USING ({_keys(view)})"
+    )
     for start in range(0, len(changed), BATCH):
         provider.online_write_batch(store.config, view, changed[start : start + BATCH], None)
     if gone:
@@ -110,12 +149,17 @@ def _serve(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: FeatureVie
 
 def _create_told(con: duckdb.DuckDBPyConnection, view: FeatureView) -> None:
     """Table `told`, empty: the view's keys, features and times."""
-    columns = [f"{quote(field.name)} {KEPT[field.dtype]}" for field in (*view.entity_columns, *view.features)]
+    columns = [
+        f"{quote(field.name)} {KEPT[field.dtype]}"
+        for field in (*view.entity_columns, *view.features)
+    ]
     columns += [f"{quote(name)} TIMESTAMP WITH TIME ZONE" for name in _times(view)]
     con.execute(f"CREATE TEMP TABLE told ({', '.join(columns)})")
 
 
-def _load_told(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: FeatureView, now: datetime) -> None:
+def _load_told(
+    con: duckdb.DuckDBPyConnection, store: FeatureStore, view: FeatureView, now: datetime
+) -> None:
     """Table `told`: each key's answer at Now."""
     _create_told(con, view)
     con.execute(f"INSERT INTO told BY NAME {_rows(con, store, view).last(None, _literal(now))}")
@@ -124,8 +168,9 @@ def _load_told(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: Featur
 
 
 def _load_served(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: FeatureView) -> None:
-    """Table `served`: the rows the online store holds, with the columns of `told`; empty where the view's columns changed or the
-    store lost what it was given, so that everything is written anew."""
+    """Table `served`: the rows the online store holds, with the columns of `told`; empty where the
+    view's columns changed or the store lost what it was given, so that everything is written
+    anew."""
     con.execute("CREATE TEMP TABLE served AS SELECT *, false AS is_pushed FROM told LIMIT 0")
     file = _served_file(store, view)
     if file.is_file():
@@ -134,62 +179,98 @@ def _load_served(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: Feat
         if columns == [name for name, *_ in con.execute("DESCRIBE served").fetchall()]:
             con.execute(f"INSERT INTO served BY NAME FROM {served}")
     first = _protos(con, view, "SELECT * EXCLUDE (is_pushed) FROM served LIMIT 1")
-    if first and store._get_provider().online_read(store.config, view, [first[0][0]], list(first[0][1]))[0][0] is None:
+    if (
+        first
+        and store._get_provider().online_read(store.config, view, [first[0][0]], list(first[0][1]))[
+            0
+        ][0]
+        is None
+    ):
         con.execute("DELETE FROM served")
 
 
 def _protos(con: duckdb.DuckDBPyConnection, view: FeatureView, sql: str) -> list[tuple[Any, ...]]:
     """The rows of a query as Feast's (entity key, values, event time, known time)."""
-    days = [f"timezone('UTC', CAST({key} AS TIMESTAMP)) AS {key}" for key in view.join_keys if key == "target_on"]
-    table: pa.Table = con.execute(f"SELECT * {f'REPLACE ({days[0]})' if days else ''} FROM ({sql})").to_arrow_table()
+    days = [
+        f"timezone('UTC', CAST({key} AS TIMESTAMP)) AS {key}"
+        for key in view.join_keys
+        if key == "target_on"
+    ]
+    table: pa.Table = con.execute(
+        f"SELECT * {f'REPLACE ({days[0]})' if days else ''} FROM ({sql})"
+    ).to_arrow_table()
     kinds = {entity.name: entity.dtype.to_value_type() for entity in view.entity_columns}
     batches = [batch for batch in table.to_batches(BATCH) if batch.num_rows]
     return [row for batch in batches for row in _convert_arrow_to_proto(batch, view, kinds)]
 
 
 def _delete(store: FeatureStore, view: FeatureView, keys: list[Any]) -> None:
-    """Remove keys of a view; Feast offers no such call, so each kind of store is told in its own language."""
+    """Remove keys of a view; Feast offers no such call, so each kind of store is told in its own
+    language."""
     config = store.config
     online: Any = store._get_provider().online_store
-    serialized = [serialize_entity_key(key, config.entity_key_serialization_version) for key in keys]
-    table = compute_table_id(config.project, view, config.registry.enable_online_feature_view_versioning)
+    serialized = [
+        serialize_entity_key(key, config.entity_key_serialization_version) for key in keys
+    ]
+    table = compute_table_id(
+        config.project, view, config.registry.enable_online_feature_view_versioning
+    )
     kind = type(online).__name__
     if kind == "SqliteOnlineStore":
         with online._get_conn(config) as connection:
-            connection.executemany(f"DELETE FROM {quote(table)} WHERE entity_key = ?", [(key,) for key in serialized])
+            connection.executemany(
+                f"DELETE FROM {quote(table)} WHERE entity_key = ?", [(key,) for key in serialized]
+            )
     elif kind == "PostgreSQLOnlineStore":
         with online._get_conn(config) as connection, connection.cursor() as cursor:
-            cursor.executemany(f"DELETE FROM {quote(table)} WHERE entity_key = %s", [(key,) for key in serialized])
+            cursor.executemany(
+                f"DELETE FROM {quote(table)} WHERE entity_key = %s", [(key,) for key in serialized]
+            )
             connection.commit()
     elif kind == "RedisOnlineStore":
-        fields = [_mmh3(f"{view.name}:{feature.name}") for feature in view.features] + [f"_ts:{view.name}".encode()]
+        fields = [_mmh3(f"{view.name}:{feature.name}") for feature in view.features] + [
+            f"_ts:{view.name}".encode()
+        ]
         with online._get_client(config.online_store).pipeline(transaction=False) as pipe:
             for key in serialized:
                 pipe.hdel(key + config.project.encode(), *fields)
             pipe.execute()
     else:
-        raise NotImplementedError(f"deleting from a {kind} is not known here; use sqlite, postgres or redis")
+        raise NotImplementedError(
+            f"deleting from a {kind} is not known here; use sqlite, postgres or redis"
+        )
 
 
 def _rows(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: FeatureView) -> FeatureRows:
     source = view.batch_source
     if source is None:
         raise LookupError(f"view {view.name} has no batch source, so there is nothing to serve")
-    keys, features = ({name: name for name in names} for names in (view.join_keys, [feature.name for feature in view.features]))
-    column_types(con, source, str(store.config.repo_path))  # says what to do where the table is missing
+    keys, features = (
+        {name: name for name in names}
+        for names in (view.join_keys, [feature.name for feature in view.features])
+    )
+    # says what to do where the table is missing
+    column_types(con, source, str(store.config.repo_path))
     place = relation(source, str(store.config.repo_path))
     known = source.created_timestamp_column or None
-    return FeatureRows(place, keys, features, source.timestamp_field, known, row_id=row_id(con, source))
+    return FeatureRows(
+        place, keys, features, source.timestamp_field, known, row_id=row_id(con, source)
+    )
 
 
 @contextmanager
-def _alone(store: FeatureStore, warehouse: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to what is served (and to the warehouse, if given) while no other process changes it; a killed one lets go."""
+def _alone(
+    store: FeatureStore, warehouse: str | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to what is served (and to the warehouse, if given) while no other process
+    changes it; a killed one lets go."""
     settings, folder = store.config.offline_store, _served_folder(store)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".writing").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with open_warehouse(warehouse, memory_limit=settings.memory_limit, spill=settings.spill) as con:
+        with open_warehouse(
+            warehouse, memory_limit=settings.memory_limit, spill=settings.spill
+        ) as con:
             yield con
 
 
@@ -209,7 +290,11 @@ def _version(view: FeatureView, table: str) -> str:
 def _times(view: FeatureView) -> list[str]:
     """The columns with a row's event time, and its known time where the view has one of its own."""
     source = view.batch_source
-    return [name for name in (source.timestamp_field, source.created_timestamp_column) if name] if source else []
+    return (
+        [name for name in (source.timestamp_field, source.created_timestamp_column) if name]
+        if source
+        else []
+    )
 
 
 def _keys(view: FeatureView) -> str:

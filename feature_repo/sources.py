@@ -16,15 +16,24 @@ from feature_repo.warehouse import open_warehouse
 
 #: A DuckDB type's value type in Feast; a DATE is served as the instant of its midnight, UTC.
 VALUE_TYPES = {
-    "VARCHAR": ValueType.STRING, "BOOLEAN": ValueType.BOOL, "INTEGER": ValueType.INT32, "BIGINT": ValueType.INT64,
-    "SMALLINT": ValueType.INT32, "TINYINT": ValueType.INT32, "FLOAT": ValueType.FLOAT, "DOUBLE": ValueType.DOUBLE,
-    "DATE": ValueType.UNIX_TIMESTAMP, "TIMESTAMP": ValueType.UNIX_TIMESTAMP, "TIMESTAMP WITH TIME ZONE": ValueType.UNIX_TIMESTAMP,
+    "VARCHAR": ValueType.STRING,
+    "BOOLEAN": ValueType.BOOL,
+    "INTEGER": ValueType.INT32,
+    "BIGINT": ValueType.INT64,
+    "SMALLINT": ValueType.INT32,
+    "TINYINT": ValueType.INT32,
+    "FLOAT": ValueType.FLOAT,
+    "DOUBLE": ValueType.DOUBLE,
+    "DATE": ValueType.UNIX_TIMESTAMP,
+    "TIMESTAMP": ValueType.UNIX_TIMESTAMP,
+    "TIMESTAMP WITH TIME ZONE": ValueType.UNIX_TIMESTAMP,
     "BLOB": ValueType.BYTES,
-}  # fmt: skip
+}
 
 
 class WarehouseSource(DataSource):
-    """A table of the warehouse, named schema.table; `timestamp_field` is event_at, `created_timestamp_column` known_at, both UTC."""
+    """A table of the warehouse, named schema.table; `timestamp_field` is event_at,
+    `created_timestamp_column` known_at, both UTC."""
 
     def __init__(self, table: str, **kwargs: Any) -> None:
         """Raises ValueError where `table` is not written schema.table."""
@@ -34,7 +43,11 @@ class WarehouseSource(DataSource):
         self.table = table
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, WarehouseSource) and super().__eq__(other) and self.table == other.table
+        return (
+            isinstance(other, WarehouseSource)
+            and super().__eq__(other)
+            and self.table == other.table
+        )
 
     __hash__ = DataSource.__hash__
 
@@ -59,7 +72,9 @@ class WarehouseSource(DataSource):
             name=self.name,
             type=DataSourceProto.CUSTOM_SOURCE,
             data_source_class_type=f"{type(self).__module__}.{type(self).__name__}",
-            custom_options=DataSourceProto.CustomSourceOptions(configuration=json.dumps({"table": self.table}).encode()),
+            custom_options=DataSourceProto.CustomSourceOptions(
+                configuration=json.dumps({"table": self.table}).encode()
+            ),
             timestamp_field=self.timestamp_field,
             created_timestamp_column=self.created_timestamp_column,
             field_mapping=self.field_mapping,
@@ -80,7 +95,9 @@ class WarehouseSource(DataSource):
 
     @staticmethod
     def source_datatype_to_feast_value_type() -> Callable[[str], ValueType]:
-        return lambda kind: VALUE_TYPES.get(kind, ValueType.DOUBLE if kind.startswith("DECIMAL") else ValueType.UNKNOWN)
+        return lambda kind: VALUE_TYPES.get(
+            kind, ValueType.DOUBLE if kind.startswith("DECIMAL") else ValueType.UNKNOWN
+        )
 
 
 def relation(source: DataSource, repo_path: str) -> str:
@@ -91,25 +108,45 @@ def relation(source: DataSource, repo_path: str) -> str:
         path = FileSource.get_uri_for_file_path(repo_path=repo_path, uri=source.path)
         pattern = path if path.endswith(".parquet") else f"{path.rstrip('/')}/*.parquet"
         return f"read_parquet({literal(pattern)})"
-    raise TypeError(f"source {source.name!r} is a {type(source).__name__}; this store reads WarehouseSource and Parquet FileSource")
+    raise TypeError(
+        f"source {source.name!r} is a {type(source).__name__}; this store reads WarehouseSource "
+        "and Parquet FileSource"
+    )
 
 
 def row_id(connection: duckdb.DuckDBPyConnection, source: DataSource) -> str | None:
-    """SQL that numbers the source's rows as stored, or None for a view of the warehouse, whose rows have no place."""
+    """SQL that numbers the source's rows as stored, or None for a view of the warehouse, whose rows
+    have no place."""
     if isinstance(source, FileSource):
         return "(CAST(file_index AS BIGINT) * 4294967296 + file_row_number)"
     if not isinstance(source, WarehouseSource):
         return None
-    is_table = "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'warehouse' AND schema_name = ? AND table_name = ?"
+    is_table = (
+        "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'warehouse' AND schema_name = "
+        "? AND table_name = ?"
+    )
     found = connection.execute(is_table, source.table.split(".")).fetchone()
     return "rowid" if found and found[0] else None
 
 
-def column_types(connection: duckdb.DuckDBPyConnection, source: DataSource, repo_path: str) -> dict[str, str]:
-    """The source's columns with their DuckDB types; LookupError, saying how to mend it, where there is no such table or file."""
+def column_types(
+    connection: duckdb.DuckDBPyConnection, source: DataSource, repo_path: str
+) -> dict[str, str]:
+    """The source's columns with their DuckDB types; LookupError, saying how to mend it, where there
+    is no such table or file."""
     try:
-        rows = connection.execute(f"DESCRIBE SELECT * FROM {relation(source, repo_path)}").fetchall()
+        rows = connection.execute(
+            f"DESCRIBE SELECT * FROM {relation(source, repo_path)}"
+        ).fetchall()
     except (duckdb.CatalogException, duckdb.IOException) as error:
-        where = source.table if isinstance(source, WarehouseSource) else source.path if isinstance(source, FileSource) else source.name
-        raise LookupError(f"source {where} does not exist: run `stockhouse run` to build the features ({error})") from error
+        where = (
+            source.table
+            if isinstance(source, WarehouseSource)
+            else source.path
+            if isinstance(source, FileSource)
+            else source.name
+        )
+        raise LookupError(
+            f"source {where} does not exist: run `stockhouse run` to build the features ({error})"
+        ) from error
     return {name: kind for name, kind, *_ in rows}

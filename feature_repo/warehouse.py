@@ -1,4 +1,5 @@
-"""The one way into the warehouse: DuckDB, opened read-only for one piece of work and always closed, so that dbt can have the lock."""
+"""The one way into the warehouse: DuckDB, opened read-only for one piece of work and always closed,
+so that dbt can have the lock."""
 
 from __future__ import annotations
 
@@ -15,16 +16,27 @@ from feature_repo.asof import literal
 
 @contextmanager
 def open_warehouse(
-    path: str | None, *, read_only: bool = True, memory_limit: str | None = None, spill: str | None = None
+    path: str | None,
+    *,
+    read_only: bool = True,
+    memory_limit: str | None = None,
+    spill: str | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB connection in UTC that sees the warehouse's schemas (or none, for Parquet alone), closed when the block ends.
+    """A DuckDB connection in UTC that sees the warehouse's schemas (or none, for Parquet alone),
+    closed when the block ends.
 
-    path: the warehouse file. memory_limit: such as '4GB' (default: DuckDB's own). spill: folder for what does not fit in memory.
-    Raises FileNotFoundError where there is no warehouse yet and RuntimeError where a writer holds it.
+    path: the warehouse file. memory_limit: such as '4GB' (default: DuckDB's own). spill: folder for
+    what does not fit in memory. Raises FileNotFoundError where there is no warehouse yet and
+    RuntimeError where a writer holds it.
     """
     if path and not Path(path).is_file():
-        raise FileNotFoundError(f"there is no warehouse at {path}: build it first with `stockhouse run`")
-    connection = duckdb.connect(":memory:", config={"python_enable_replacements": "false", "autoinstall_known_extensions": "false"})
+        raise FileNotFoundError(
+            f"there is no warehouse at {path}: build it first with `stockhouse run`"
+        )
+    connection = duckdb.connect(
+        ":memory:",
+        config={"python_enable_replacements": "false", "autoinstall_known_extensions": "false"},
+    )
     try:
         connection.execute("SET TimeZone = 'UTC'")
         # DuckDB guesses the size of Arrow data as tiny and would loop over it instead of merging
@@ -42,14 +54,20 @@ def open_warehouse(
 
 def _attach(connection: duckdb.DuckDBPyConnection, path: str, read_only: bool) -> None:
     try:
-        connection.execute(f"ATTACH {literal(path)} AS warehouse ({'READ_ONLY' if read_only else 'READ_WRITE'})")
+        connection.execute(
+            f"ATTACH {literal(path)} AS warehouse ({'READ_ONLY' if read_only else 'READ_WRITE'})"
+        )
     except (duckdb.IOException, duckdb.BinderException) as error:
-        raise RuntimeError(f"the warehouse {path} is held by a writer; wait for it, or close it in this process ({error})") from error
+        raise RuntimeError(
+            f"the warehouse {path} is held by a writer; wait for it, or close it in this process "
+            f"({error})"
+        ) from error
     connection.execute("USE warehouse")
 
 
 def write_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) -> None:
-    """Write a query to a Parquet file: a reader, or a crash, sees the old file or the new one, whole and on the disk."""
+    """Write a query to a Parquet file: a reader, or a crash, sees the old file or the new one,
+    whole and on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.aside")
     try:

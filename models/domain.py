@@ -1,4 +1,5 @@
-"""The nouns every room shares: series, forecasts as sample paths, what a policy may see, and the order it proposes.
+"""The nouns every room shares: series, forecasts as sample paths, what a policy may see, and the
+order it proposes.
 
 The clock contract, shared by planning, replay, twin and learning. In each period t:
 
@@ -7,9 +8,10 @@ The clock contract, shared by planning, replay, twin and learning. In each perio
 3. demand of t happens;
 4. cost is booked on the stock left at the end of t and on the units lost or late in t.
 
-An order decided in period t with a lead time of L periods is received in step 1 of period t + L. "Decided at the end of week X"
-is step 2 of week X + 1: with L = 2 it is sellable from the start of week X + 3. The window an order must cover is therefore
-periods t .. t + L + R - 1, L + R periods long, where R is the review interval.
+An order decided in period t with a lead time of L periods is received in step 1 of period t + L.
+"Decided at the end of week X" is step 2 of week X + 1: with L = 2 it is sellable from the start of
+week X + 3. The window an order must cover is therefore periods t .. t + L + R - 1, L + R periods
+long, where R is the review interval.
 """
 
 from __future__ import annotations
@@ -34,9 +36,11 @@ QUANTILES = (0.005, 0.025, 0.165, 0.25, 0.5, 0.75, 0.835, 0.975, 0.995)
 
 @dataclass(frozen=True)
 class Economics:
-    """What a unit too many and a unit too few cost; per-series arrays of shape (N,), money in the world's currency.
+    """What a unit too many and a unit too few cost; per-series arrays of shape (N,), money in the
+    world's currency.
 
-    holding: h, cost of one unit left at the end of a period. shortage: p, cost of one unit of demand not met.
+    holding: h, cost of one unit left at the end of a period. shortage: p, cost of one unit of
+    demand not met.
     unit_cost: purchase price of one unit. order_cost: K, fixed cost of one order line.
     """
 
@@ -48,22 +52,28 @@ class Economics:
 
     @property
     def fractile(self) -> Floats:
-        """The critical fractile p / (p + h): the probability of covering the window's demand that costs least (newsvendor)."""
+        """The critical fractile p / (p + h): the probability of covering the window's demand that
+        costs least (newsvendor)."""
         return self.shortage / (self.shortage + self.holding)
 
 
 @dataclass(frozen=True)
 class Situation:
-    """What a policy may see when it decides at step 2 of a period: stock, what is on the way, the past and the forecast.
+    """What a policy may see when it decides at step 2 of a period: stock, what is on the way, the
+    past and the forecast.
 
-    on_hand: (N,) units after step 1. pipeline: (N, K), units due at the start of period t + k, k = 1 .. K (column 0 is t + 1).
-    history: (N, T) demand of periods t - T .. t - 1, NaN where unknown. paths: (N, S, H) sampled demand of periods
-    t .. t + H - 1, or None for policies that need no forecast. lead_time: (N,) whole periods L. review: R, whole periods.
-    backlog: (N,) units owed to customers (zero under lost sales). lead_time_paths: (N, S) sampled whole lead times, one a demand
-    path; empty when the lead time is certain. phase: (T + H,) position in the year (week 1 .. 53, or day) of the history's and
-    then of the coming periods; empty when the caller knows no calendar. order_multiple: (N,) units orders come in and moq: (N,) the
-    least that is accepted; empty where any quantity will do. service_level: (N,) the least probability of covering the window that
-    somebody promised, 0 where nobody did; empty where nobody promised anything.
+    on_hand: (N,) units after step 1. pipeline: (N, K), units due at the start of period t + k, k =
+    1 .. K (column 0 is t + 1).
+    history: (N, T) demand of periods t - T .. t - 1, NaN where unknown. paths: (N, S, H) sampled
+    demand of periods t .. t + H - 1, or None for policies that need no forecast. lead_time: (N,)
+    whole periods L. review: R, whole periods.
+    backlog: (N,) units owed to customers (zero under lost sales). lead_time_paths: (N, S) sampled
+    whole lead times, one a demand path; empty when the lead time is certain. phase: (T + H,)
+    position in the year (week 1 .. 53, or day) of the history's and then of the coming periods;
+    empty when the caller knows no calendar. order_multiple: (N,) units orders come in and moq: (N,)
+    the least that is accepted; empty where any quantity will do. service_level: (N,) the least
+    probability of covering the window that somebody promised, 0 where nobody did; empty where
+    nobody promised anything.
     """
 
     on_hand: Floats
@@ -90,7 +100,8 @@ class Situation:
 
 
 class Policy(Protocol):
-    """A rule that turns a situation into quantities; rounding to MOQ and multiples is done by whoever asks."""
+    """A rule that turns a situation into quantities; rounding to MOQ and multiples is done by
+    whoever asks."""
 
     @property
     def name(self) -> str:
@@ -103,14 +114,16 @@ class Policy(Protocol):
 
 
 def recent_mean(history: Floats, periods: int | None = None) -> Floats:
-    """Mean demand of the last periods (all, where no number is given), unknown ones left out, 0 where nothing is known; shape (N,)."""
+    """Mean demand of the last periods (all, where no number is given), unknown ones left out, 0
+    where nothing is known; shape (N,)."""
     window = history if periods is None else history[:, -periods:]
     known = ~np.isnan(window)
     return np.where(known, window, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
 
 
 def need_key(world: str, kind: str, item_id: str, location_id: str, review_period: str) -> str:
-    """world | kind | item | location | review period: the name of a need; review_period as an ISO date.
+    """world | kind | item | location | review period: the name of a need; review_period as an ISO
+    date.
 
     A `|` or `\\` inside an id has a `\\` before it, so that two needs never share a name.
     """
@@ -119,16 +132,18 @@ def need_key(world: str, kind: str, item_id: str, location_id: str, review_perio
 
 
 def need_id(intent_key: str) -> str:
-    """The short name of a need, to be typed after `trace` or `approve`: ten hexadecimal digits of its intent key's SHA-256."""
+    """The short name of a need, to be typed after `trace` or `approve`: ten hexadecimal digits of
+    its intent key's SHA-256."""
     return hashlib.sha256(intent_key.encode()).hexdigest()[:10]
 
 
 @dataclass(frozen=True)
 class OrderLine:
-    """One proposed order line: a purchase (supplier to location) or a transfer (location to location), with its reason in numbers.
+    """One proposed order line: a purchase (supplier to location) or a transfer (location to
+    location), with its reason in numbers.
 
-    parts adds up exactly to quantity: expected_demand + safety_stock - stock_position + every adjustment (rounding, MOQ, budget
-    ...).
+    parts adds up exactly to quantity: expected_demand + safety_stock - stock_position + every
+    adjustment (rounding, MOQ, budget ...).
     """
 
     world: str
@@ -142,12 +157,16 @@ class OrderLine:
     unit_cost: float
     parts: dict[str, float]
     reason: str
-    occasion: str = ""  # why the need has an order beside its usual one: a second supplier, or something that happened
+    # why the need has an order beside its usual one: a second supplier, or something that happened
+    occasion: str = ""
 
     @property
     def intent_key(self) -> str:
-        """The need itself (and the occasion, where it has more than one order), so a re-plan revises and never repeats it."""
-        need = need_key(self.world, self.kind, self.item_id, self.location_id, self.review_period.isoformat())
+        """The need itself (and the occasion, where it has more than one order), so a re-plan
+        revises and never repeats it."""
+        need = need_key(
+            self.world, self.kind, self.item_id, self.location_id, self.review_period.isoformat()
+        )
         return f"{need}|{self.occasion}" if self.occasion else need
 
     @property

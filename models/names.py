@@ -1,4 +1,5 @@
-"""One name for anything: what an id from the data is called where it becomes a file, a header, a part of a URL or of a command."""
+"""One name for anything: what an id from the data is called where it becomes a file, a header, a
+part of a URL or of a command."""
 
 from __future__ import annotations
 
@@ -18,15 +19,22 @@ DEVICES = re.compile(r"CON|PRN|AUX|NUL|(COM|LPT)[0-9]")
 
 
 def name_of(*ids: str) -> str:
-    """The one safe name of an id, or of several that mean something together: `S1`, `S1-DC`, `A_B_Ltd+3f5qkz2m7xwa`.
+    """The one safe name of an id, or of several that mean something together: `S1`, `S1-DC`,
+    `A_B_Ltd+3f5qkz2m7xwa`.
 
-    An id of capitals, digits, `_` and `-` is its own name. Whatever had to be escaped or cut (lower case too, since some disks tell
-    `s1` and `S1` not apart) ends in a hash of what was meant, so that two ids never share a name, and no id can be spelt like
-    another's name. At most LONGEST characters of [A-Za-z0-9_+-], never beginning with `-`: no path, option, header or markup.
+    An id of capitals, digits, `_` and `-` is its own name. Whatever had to be escaped or cut (lower
+    case too, since some disks tell `s1` and `S1` not apart) ends in a hash of what was meant, so
+    that two ids never share a name, and no id can be spelt like another's name. At most LONGEST
+    characters of [A-Za-z0-9_+-], never beginning with `-`: no path, option, header or markup.
     """
     spelt = "-".join(ids)
     is_whole = len(ids) == 1 or not any("-" in part for part in ids)
-    if is_whole and len(spelt) <= LONGEST and PLAIN.fullmatch(spelt) and not DEVICES.fullmatch(spelt):
+    if (
+        is_whole
+        and len(spelt) <= LONGEST
+        and PLAIN.fullmatch(spelt)
+        and not DEVICES.fullmatch(spelt)
+    ):
         return spelt
     said = "".join(f"{len(part)}:{part}" for part in ids).encode("utf-8", "surrogatepass")
     digest = b32encode(hashlib.sha256(said).digest()).decode().lower()[:DIGITS]
@@ -34,12 +42,14 @@ def name_of(*ids: str) -> str:
 
 
 def readable(text: str) -> str:
-    """What of a text can be read in plain ASCII letters, digits, `_` and `-`: accents go, every other sign becomes `_`."""
+    """What of a text can be read in plain ASCII letters, digits, `_` and `-`: accents go, every
+    other sign becomes `_`."""
     letters = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9_-]+", "_", letters).lstrip("-") or "_"
 
 
 def legible(text: str, most: int = 300) -> str:
-    """A text from outside as a message may repeat it: signs nobody sees (controls, lone surrogates) stand as `?`, and it ends."""
+    """A text from outside as a message may repeat it: signs nobody sees (controls, lone surrogates)
+    stand as `?`, and it ends."""
     seen = "".join(sign if sign.isprintable() else "?" for sign in text[: most + 1])
     return seen if len(text) <= most else seen[:most] + "…"

@@ -1,4 +1,5 @@
-"""How long something takes when part of it is still going on: the one survival estimate of plans, suppliers' records and tests."""
+"""How long something takes when part of it is still going on: the one survival estimate of plans,
+suppliers' records and tests."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from models.domain import Floats
 
 @dataclass(frozen=True)
 class LeadTimes:
-    """The survival estimate of one group's lead times: P(lead time = days[i]) = probability[i]; days ascending.
+    """The survival estimate of one group's lead times: P(lead time = days[i]) = probability[i];
+    days ascending.
 
     censored: open orders behind it, which say only that they take longer.
     """
@@ -30,15 +32,20 @@ class LeadTimes:
 
 
 def survival(days: Floats, is_open: np.ndarray) -> LeadTimes:
-    """Kaplan and Meier's estimate from finished lead times and the ages of open orders, shape (n,) each, in days.
+    """Kaplan and Meier's estimate from finished lead times and the ages of open orders, shape (n,)
+    each, in days.
 
-    Leaving open orders out would make a supplier who is late right now look punctual. What the data leave open beyond the longest
-    finished order is put at the longest age seen (Efron): a lower bound, but a number that can be planned with, and the same that
-    features.feat_supplier_lead_times serves. Raises ValueError for a negative or unknown number of days, or no row at all.
-    Source: Kaplan and Meier, JASA 53, 1958; Efron, Proceedings of the Fifth Berkeley Symposium 4, 1967.
+    Leaving open orders out would make a supplier who is late right now look punctual. What the data
+    leave open beyond the longest finished order is put at the longest age seen (Efron): a lower
+    bound, but a number that can be planned with, and the same that
+    features.feat_supplier_lead_times serves. Raises ValueError for a negative or unknown number of
+    days, or no row at all. Source: Kaplan and Meier, JASA 53, 1958; Efron, Proceedings of the Fifth
+    Berkeley Symposium 4, 1967.
     """
     if days.size == 0 or not np.isfinite(days).all() or (days < 0).any():
-        raise ValueError("lead times need at least one order, and every age in days must be 0 or more")
+        raise ValueError(
+            "lead times need at least one order, and every age in days must be 0 or more"
+        )
     done = np.unique(days[~is_open])
     alive, probability = 1.0, []
     for day in done:

@@ -2,7 +2,8 @@
 
 import os
 
-# Read when XGBoost is first imported: its waiting threads otherwise spin, and a busy machine crawls.
+# Read when XGBoost is first imported: its waiting threads otherwise spin, and a busy machine
+# crawls.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 #: The line, in the order data flows down it; each is a group of assets.

@@ -1,7 +1,8 @@
-"""What can go wrong, told once: the root of our own errors, and the one translation into a message and an exit code for every face.
+"""What can go wrong, told once: the root of our own errors, and the one translation into a message
+and an exit code for every face.
 
-Exit code 2: the input has to be mended. 1: a gate or a check said no, or the machine refused. Anything that has no translation is a
-defect of ours and keeps its traceback.
+Exit code 2: the input has to be mended. 1: a gate or a check said no, or the machine refused.
+Anything that has no translation is a defect of ours and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ REFUSED = 1
 
 
 class StockhouseError(Exception):
-    """What this platform raises by itself: the message says what, where and how to mend it, in words for the person who asked."""
+    """What this platform raises by itself: the message says what, where and how to mend it, in
+    words for the person who asked."""
 
     #: What the command line exits with when this error reaches it.
     exit_code: int = INPUT
@@ -24,7 +26,8 @@ class StockhouseError(Exception):
 
 @dataclass(frozen=True)
 class Told:
-    """An error as a face shows it: one word of what kind it is, the message, and the exit code of a command that it ends."""
+    """An error as a face shows it: one word of what kind it is, the message, and the exit code of a
+    command that it ends."""
 
     label: str
     message: str
@@ -32,10 +35,11 @@ class Told:
 
 
 def translate(error: BaseException) -> Told | None:
-    """An error in words a planner understands; None for a defect of ours, which no message explains.
+    """An error in words a planner understands; None for a defect of ours, which no message
+    explains.
 
-    The pure models raise ValueError, as does Python's own reading of a date or a number: that is bad input. A broken pipe is nobody's
-    error: who listened has gone.
+    The pure models raise ValueError, as does Python's own reading of a date or a number: that is
+    bad input. A broken pipe is nobody's error: who listened has gone.
     """
     if isinstance(error, StockhouseError):
         return Told(error.label, str(error), error.exit_code)

@@ -1,7 +1,8 @@
 """Rewrites everything in this folder that is not written by hand, byte for byte, from one seed.
 
 python sample_data/generate.py                  # from the real rows that are committed here
-python sample_data/generate.py ../shared/data   # those too, from the public archives (uci_online_retail/, scms/)
+python sample_data/generate.py ../shared/data   # those too, from the public archives
+(uci_online_retail/, scms/)
 """
 
 from __future__ import annotations
@@ -12,7 +13,14 @@ from pathlib import Path
 
 from generator import extracts, invoices, lateness, logistics, signals, workbooks
 from generator.calendar import LAST, day
-from generator.company import assortment_rows, item_rows, items, location_rows, price_rows, supplier_rows
+from generator.company import (
+    assortment_rows,
+    item_rows,
+    items,
+    location_rows,
+    price_rows,
+    supplier_rows,
+)
 from generator.invoices import Flows
 from generator.lateness import Lateness
 from generator.stock import keep_books
@@ -25,7 +33,9 @@ def extract(raw: Path, out: Path) -> None:
     """Copy the real rows out of the public archives."""
     shutil.rmtree(out / "erp/invoices", ignore_errors=True)
     invoices.extract(raw / "uci_online_retail/by-day.tar.gz", out / "erp/invoices")
-    lateness.extract(raw / "scms/SCMS_Delivery_History_Dataset.csv", out / "logistics/scms_rows.csv")
+    lateness.extract(
+        raw / "scms/SCMS_Delivery_History_Dataset.csv", out / "logistics/scms_rows.csv"
+    )
 
 
 def generate(real: Path, out: Path) -> None:
@@ -36,7 +46,10 @@ def generate(real: Path, out: Path) -> None:
     balances = books.balances(flows.outflow)
     lowest = min(balances, key=lambda pair: min(balances[pair]))
     if min(balances[lowest]) < 0:
-        raise SystemExit(f"stock of {lowest[0]} at {lowest[1]} falls to {min(balances[lowest])}: the simulation is at fault")
+        raise SystemExit(
+            f"stock of {lowest[0]} at {lowest[1]} falls to {min(balances[lowest])}: the simulation "
+            "is at fault"
+        )
     months = [index for index in range(LAST + 1) if day(index).day == 1]
     write_csv(out / "erp/items.csv", item_rows(master))
     write_csv(out / "erp/suppliers.csv", supplier_rows())
@@ -53,14 +66,25 @@ def generate(real: Path, out: Path) -> None:
 
 def main() -> None:
     """Parse the two arguments and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("raw", nargs="?", type=Path, help="folder of the public data; without it the committed real rows are used")
-    parser.add_argument("--out", type=Path, default=HERE, help="where to write (default: this folder)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "raw",
+        nargs="?",
+        type=Path,
+        help="folder of the public data; without it the committed real rows are used",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=HERE, help="where to write (default: this folder)"
+    )
     arguments = parser.parse_args()
     if arguments.raw:
         extract(arguments.raw, arguments.out)
     generate(arguments.out if arguments.raw else HERE, arguments.out)
-    print(f"{sum(1 for path in arguments.out.rglob('*') if path.is_file())} files in {arguments.out}")
+    print(
+        f"{sum(1 for path in arguments.out.rglob('*') if path.is_file())} files in {arguments.out}"
+    )
 
 
 if __name__ == "__main__":

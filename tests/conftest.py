@@ -1,4 +1,5 @@
-"""Laws of the test run itself: where services are promised, a service test that skips has failed."""
+"""Laws of the test run itself: where services are promised, a service test that skips has
+failed."""
 
 from __future__ import annotations
 
@@ -12,27 +13,39 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 
-# Homes are compared by table hashes, and each home without this would hash its customers with a key of its own.
+# Homes are compared by table hashes, and each home without this would hash its customers with a key
+# of its own.
 os.environ.setdefault("STOCKHOUSE_PRIVACY_KEY", "the same customers in every home of the tests")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as orchestration/__init__.py has it, for tests that import models alone
+# as orchestration/__init__.py has it, for tests that import models alone
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
 os.environ.setdefault("FEAST_USAGE", "False")
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[Any]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if report.skipped and item.get_closest_marker("service") and os.environ.get("STOCKHOUSE_SERVICES_REQUIRED"):
+    if (
+        report.skipped
+        and item.get_closest_marker("service")
+        and os.environ.get("STOCKHOUSE_SERVICES_REQUIRED")
+    ):
         report.outcome = "failed"
-        report.longrepr = f"{item.nodeid} skipped although services are required here: {report.longrepr}"
+        report.longrepr = (
+            f"{item.nodeid} skipped although services are required here: {report.longrepr}"
+        )
     return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if SHARED.is_dir():
         return
-    absent = pytest.mark.skip(reason="the public data sets (../shared/data) are not beside this checkout")
+    absent = pytest.mark.skip(
+        reason="the public data sets (../shared/data) are not beside this checkout"
+    )
     for item in items:
         if item.get_closest_marker("shared"):
             item.add_marker(absent)

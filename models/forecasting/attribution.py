@@ -1,7 +1,9 @@
-"""Why a forecast moved: the difference between two forecasts split into season, promotion, price and the rest, exactly.
+"""Why a forecast moved: the difference between two forecasts split into season, promotion, price
+and the rest, exactly.
 
-The model is multiplicative, so each column's exact Shapley share (TreeSHAP, by XGBoost itself) is a factor; factors become
-units by the logarithmic mean, which leaves no remainder. Source: Lundberg et al. 2020; Ang 2005 (LMDI).
+The model is multiplicative, so each column's exact Shapley share (TreeSHAP, by XGBoost itself) is a
+factor; factors become units by the logarithmic mean, which leaves no remainder. Source: Lundberg et
+al. 2020; Ang 2005 (LMDI).
 """
 
 from __future__ import annotations
@@ -18,7 +20,17 @@ from models.forecasting.quantile import DemandModel
 Floats = NDArray[np.float64]
 
 #: Parts a model's columns belong to, then what stands beside the columns.
-COLUMN_PARTS = ("recent demand", "season", "promotion", "event", "price", "weather", "macro", "search", "competitor")
+COLUMN_PARTS = (
+    "recent demand",
+    "season",
+    "promotion",
+    "event",
+    "price",
+    "weather",
+    "macro",
+    "search",
+    "competitor",
+)
 PARTS = (*COLUMN_PARTS, "level model", "closed", "unexplained")
 
 
@@ -30,11 +42,12 @@ def attribute(
     plans_before: pl.DataFrame | None,
     observed: NDArray[np.floating] | None = None,
 ) -> pl.DataFrame:
-    """Split (forecast now - forecast before) of each series and period ahead into PARTS; they add up to the difference.
+    """Split (forecast now - forecast before) of each series and period ahead into PARTS; they add
+    up to the difference.
 
-    now, before: origins of one date each, the same series in the same order. observed: (N, H) demand that came; then the
-    difference is (observed - forecast before) and what the model did not foresee is "unexplained".
-    Columns: item_id, location_id, period_start, ahead, part, units.
+    now, before: origins of one date each, the same series in the same order. observed: (N, H)
+    demand that came; then the difference is (observed - forecast before) and what the model did not
+    foresee is "unexplained". Columns: item_id, location_id, period_start, ahead, part, units.
     """
     if not now.select(SERIES).equals(before.select(SERIES)):
         raise ValueError("the two forecasts to compare must name the same series in the same order")
@@ -43,18 +56,28 @@ def attribute(
     both = (mean > 0) & (mean_before > 0)
     ratio = np.log(np.where(both, mean, 1.0) / np.where(both, mean_before, 1.0))
     # the logarithmic mean: units per unit of log ratio
-    per_log = np.where(np.abs(ratio) > 1e-9, (mean - mean_before) / np.where(np.abs(ratio) > 1e-9, ratio, 1.0), mean)
+    per_log = np.where(
+        np.abs(ratio) > 1e-9,
+        (mean - mean_before) / np.where(np.abs(ratio) > 1e-9, ratio, 1.0),
+        mean,
+    )
     units = {part: np.where(both, (logs[part] - logs_before[part]) * per_log, 0.0) for part in logs}
     units["closed"] = np.where(both, 0.0, mean - mean_before)
-    units["unexplained"] = np.zeros_like(mean) if observed is None else np.asarray(observed, np.float64) - mean
-    # single-precision leaves a remainder of about 1e-6: it goes where most is explained by the past anyway
+    units["unexplained"] = (
+        np.zeros_like(mean) if observed is None else np.asarray(observed, np.float64) - mean
+    )
+    # single-precision leaves a remainder of about 1e-6: it goes where most is explained by the past
+    # anyway
     target = mean if observed is None else np.asarray(observed, np.float64)
     units["recent demand"] = units["recent demand"] + (target - mean_before - sum(units.values()))
     return _frame(model, now, units)
 
 
-def _factors(model: DemandModel, origins: pl.DataFrame, plans: pl.DataFrame | None) -> tuple[dict[str, Floats], Floats]:
-    """Per part the sum of its columns' log factors, each (N, H), and the forecast mean they multiply to."""
+def _factors(
+    model: DemandModel, origins: pl.DataFrame, plans: pl.DataFrame | None
+) -> tuple[dict[str, Floats], Floats]:
+    """Per part the sum of its columns' log factors, each (N, H), and the forecast mean they
+    multiply to."""
     base, planned = model.prepare(origins, plans)
     horizon = model.spec.horizon
     shape = (len(origins), horizon)
@@ -66,7 +89,10 @@ def _factors(model: DemandModel, origins: pl.DataFrame, plans: pl.DataFrame | No
     if model.booster is not None:
         names = model.design.columns
         matrix = xgb.DMatrix(
-            model.design.rows(base, row, step, planned), base_margin=level, feature_names=list(names), feature_types=model.design.kinds
+            model.design.rows(base, row, step, planned),
+            base_margin=level,
+            feature_names=list(names),
+            feature_types=model.design.kinds,
         )
         shares = model.booster.predict(matrix, pred_contribs=True).astype(np.float64)
         plain = model.booster.predict(matrix).astype(np.float64)
@@ -92,4 +118,9 @@ def _frame(model: DemandModel, origins: pl.DataFrame, units: dict[str, Floats]) 
             "ahead": pair % horizon + 1,
         }
     )
-    return pl.concat([keys.with_columns(part=pl.lit(part), units=pl.Series(units[part].reshape(-1))) for part in PARTS])
+    return pl.concat(
+        [
+            keys.with_columns(part=pl.lit(part), units=pl.Series(units[part].reshape(-1)))
+            for part in PARTS
+        ]
+    )

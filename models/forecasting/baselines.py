@@ -1,7 +1,8 @@
-"""The forecasts to beat: naive, seasonal naive and moving averages (ETS, Croston and TSB: see statistical).
+"""The forecasts to beat: naive, seasonal naive and moving averages (ETS, Croston and TSB: see
+statistical).
 
-history: (N, T) demand up to the cutoff, NaN where unknown. Errors are those the method itself would have made on the last
-periods of history, per series, so every baseline is a distribution too.
+history: (N, T) demand up to the cutoff, NaN where unknown. Errors are those the method itself would
+have made on the last periods of history, per series, so every baseline is a distribution too.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def naive(history: Floats, spec: Spec) -> Floats:
 
 
 def seasonal_naive(history: Floats, spec: Spec) -> Floats:
-    """What was sold a season ago (a week of days, a year of weeks or months); where that is unknown, the last known, (N, H)."""
+    """What was sold a season ago (a week of days, a year of weeks or months); where that is
+    unknown, the last known, (N, H)."""
     last = _last_known(history)
     out = np.empty((len(history), spec.horizon))
     for h in range(spec.horizon):
@@ -46,10 +48,11 @@ def moving_average(history: Floats, spec: Spec, window: int = 13) -> Floats:
 
 
 def seasonal_moving_average(history: Floats, spec: Spec, window: int = 13) -> Floats:
-    """A moving average of what is left when the year's pattern is divided out, put back on the periods ahead, (N, H).
+    """A moving average of what is left when the year's pattern is divided out, put back on the
+    periods ahead, (N, H).
 
-    One pattern for all series: the mean over series of each period of the year, scaled to mean one. This is the
-    benchmark of the VN2 competition (13 weeks, in-stock weeks only).
+    One pattern for all series: the mean over series of each period of the year, scaled to mean one.
+    This is the benchmark of the VN2 competition (13 weeks, in-stock weeks only).
     """
     usual = recent_mean(history.T)  # over series: of each period
     periods = history.shape[1]
@@ -72,7 +75,8 @@ def forecast(
     quantiles: tuple[float, ...] = QUANTILES,
     origins: int = ORIGINS,
 ) -> Forecast:
-    """Any method as a Forecast: its mean, and quantiles from its own errors at past origins, scaled by the mean it gave."""
+    """Any method as a Forecast: its mean, and quantiles from its own errors at past origins, scaled
+    by the mean it gave."""
     mean = np.maximum(method(history, spec), 0.0)
     errors = []
     for back in range(spec.horizon, spec.horizon + origins):
@@ -83,7 +87,8 @@ def forecast(
         errors.append(ahead - np.maximum(method(past, spec), 0.0))
     if errors:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a series without one known error has no spread of its own
+            # a series without one known error has no spread of its own
+            warnings.simplefilter("ignore", RuntimeWarning)
             spread = np.nanquantile(np.concatenate(errors, axis=1), quantiles, axis=1).T
         values = mean[:, :, None] + np.nan_to_num(spread)[:, None, :]
     else:
@@ -91,7 +96,14 @@ def forecast(
     values = np.maximum(values, 0.0)
     if spec.whole_units:
         values = np.rint(values)
-    return Forecast(keys, spec.starts(origin), quantiles, values.astype(np.float32), mean.astype(np.float32), whole_units=spec.whole_units)
+    return Forecast(
+        keys,
+        spec.starts(origin),
+        quantiles,
+        values.astype(np.float32),
+        mean.astype(np.float32),
+        whole_units=spec.whole_units,
+    )
 
 
 def _last_known(history: Floats) -> Floats:

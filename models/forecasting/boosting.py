@@ -1,4 +1,5 @@
-"""The pooled mean model: XGBoost on (origin, offset) pairs, a Tweedie likelihood in units with the series' level as offset."""
+"""The pooled mean model: XGBoost on (origin, offset) pairs, a Tweedie likelihood in units with the
+series' level as offset."""
 
 from __future__ import annotations
 
@@ -44,12 +45,19 @@ class Sample:
     units: Floats
 
 
-def sample(base: Base, demand: Panel, spec: Spec, limit: int, since: int, before: int, seed: int) -> Sample:
-    """Pairs whose origin is at or after `since` and whose target is known and lies before `before`; at most about `limit`."""
+def sample(
+    base: Base, demand: Panel, spec: Spec, limit: int, since: int, before: int, seed: int
+) -> Sample:
+    """Pairs whose origin is at or after `since` and whose target is known and lies before `before`;
+    at most about `limit`."""
     random = np.random.default_rng(seed)
     eligible = np.flatnonzero((base.origin >= since) & (base.origin < before))
     total = len(eligible) * spec.horizon
-    pair = np.arange(total) if total <= 2 * limit else np.unique(random.integers(0, total, int(limit * 1.4)))
+    pair = (
+        np.arange(total)
+        if total <= 2 * limit
+        else np.unique(random.integers(0, total, int(limit * 1.4)))
+    )
     row, offset = eligible[pair // spec.horizon], pair % spec.horizon
     target = base.origin[row] + offset
     units = demand.at(base.series[row], target)
@@ -59,8 +67,11 @@ def sample(base: Base, demand: Panel, spec: Spec, limit: int, since: int, before
     return Sample(row[kept], offset[kept], np.maximum(units[kept], 0.0))
 
 
-def train(design: Design, base: Base, plans: Plans, pairs: Sample, params: Params, rounds: int) -> xgb.Booster | None:
-    """Fit the factors on the level; None where there is too little to learn from, and the level itself is the forecast."""
+def train(
+    design: Design, base: Base, plans: Plans, pairs: Sample, params: Params, rounds: int
+) -> xgb.Booster | None:
+    """Fit the factors on the level; None where there is too little to learn from, and the level
+    itself is the forecast."""
     spec = design.spec
     if len(pairs.units) < ENOUGH or not pairs.units.any():
         return None
@@ -75,16 +86,33 @@ def train(design: Design, base: Base, plans: Plans, pairs: Sample, params: Param
         max_bin=128,
         nthread=spec.threads,
     )
-    settings = {"objective": "reg:tweedie", "tree_method": "hist", "max_bin": 128, "seed": spec.seed, "nthread": spec.threads, **params}
+    settings = {
+        "objective": "reg:tweedie",
+        "tree_method": "hist",
+        "max_bin": 128,
+        "seed": spec.seed,
+        "nthread": spec.threads,
+        **params,
+    }
     return xgb.train(settings, data, num_boost_round=rounds)
 
 
-def expect(booster: xgb.Booster | None, design: Design, base: Base, plans: Plans, row: Indices, offset: Indices) -> Floats:
+def expect(
+    booster: xgb.Booster | None,
+    design: Design,
+    base: Base,
+    plans: Plans,
+    row: Indices,
+    offset: Indices,
+) -> Floats:
     """Expected units of each pair, (n,); the level where no model could be trained."""
     if booster is None:
         return base.level[row].astype(np.float32)
     out = np.empty(len(row), np.float32)
     for start in range(0, len(row), CHUNK):
         part = slice(start, start + CHUNK)
-        out[part] = booster.inplace_predict(design.rows(base, row[part], offset[part], plans), base_margin=np.log(base.level[row[part]]))
+        out[part] = booster.inplace_predict(
+            design.rows(base, row[part], offset[part], plans),
+            base_margin=np.log(base.level[row[part]]),
+        )
     return out

@@ -1,7 +1,9 @@
-"""From an expected value to an honest distribution, learned only from forecasts of periods the mean model had not seen.
+"""From an expected value to an honest distribution, learned only from forecasts of periods the mean
+model had not seen.
 
-Four things are learned: which sizes of the mean come out too high against the others, how widely demand scatters around its mean
-(variance / mean, by XGBoost), by what law it does so (scatter), and how errors of neighbouring periods hang together.
+Four things are learned: which sizes of the mean come out too high against the others, how widely
+demand scatters around its mean (variance / mean, by XGBoost), by what law it does so (scatter), and
+how errors of neighbouring periods hang together.
 """
 
 from __future__ import annotations
@@ -21,8 +23,10 @@ Floats = NDArray[np.floating]
 
 #: Classes by size of the mean, each with this many honest forecasts at least.
 SIZES, LEAST = 5, 200
-#: How far a size class follows what it was found to come out at against the others. Chosen on UCI, VN2, Rossmann and Walmart,
-#: with the later half of the windows seen too, so their figures flatter it a little: halfway no mean is worse than all the way.
+#: How far a size class follows what it was found to come out at against the others. Chosen on UCI,
+#: VN2, Rossmann and Walmart,
+#: with the later half of the windows seen too, so their figures flatter it a little: halfway no
+#: mean is worse than all the way.
 FOLLOWED = 0.5
 DISPERSION_PARAMS = {
     "objective": "reg:tweedie",
@@ -38,9 +42,11 @@ NARROWEST, WIDEST = 0.02, 500.0
 
 @dataclass(frozen=True)
 class Calibration:
-    """How forecasts of unseen periods erred: sizes, dispersion model, law of the scatter and correlation (H, H).
+    """How forecasts of unseen periods erred: sizes, dispersion model, law of the scatter and
+    correlation (H, H).
 
-    sizes: (2, C) ascending logarithms of the mean, and the factor that a mean of this size is multiplied by.
+    sizes: (2, C) ascending logarithms of the mean, and the factor that a mean of this size is
+    multiplied by.
     """
 
     whole_units: bool
@@ -75,9 +81,19 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any], booster: xgb.Booster | None) -> Calibration:
-        sizes, correlation = (np.asarray(data[name], np.float64) for name in ("sizes", "correlation"))
+        sizes, correlation = (
+            np.asarray(data[name], np.float64) for name in ("sizes", "correlation")
+        )
         law = Scatter.from_dict(data["scatter"])
-        return cls(data["whole_units"], data["dispersion"], booster, sizes, law, correlation, data["scores"])
+        return cls(
+            data["whole_units"],
+            data["dispersion"],
+            booster,
+            sizes,
+            law,
+            correlation,
+            data["scores"],
+        )
 
 
 def features(matrix: Floats, mean: Floats) -> Floats:
@@ -89,27 +105,52 @@ def _spread(booster: xgb.Booster | None, overall: float, matrix: Floats, mean: F
     if booster is None:
         return np.full(len(mean), overall, np.float32)
     margin = np.full(len(mean), np.log(overall), np.float32)
-    return np.clip(booster.inplace_predict(features(matrix, mean), base_margin=margin), NARROWEST, WIDEST)
+    return np.clip(
+        booster.inplace_predict(features(matrix, mean), base_margin=margin), NARROWEST, WIDEST
+    )
 
 
 def uncalibrated(whole_units: bool, horizon: int) -> Calibration:
-    """What to assume of errors that were never observed: twice Poisson, independent from period to period."""
-    return Calibration(whole_units, 2.0, None, np.array([[0.0], [1.0]]), scatter.believed(whole_units), np.eye(horizon), {})
+    """What to assume of errors that were never observed: twice Poisson, independent from period to
+    period."""
+    return Calibration(
+        whole_units,
+        2.0,
+        None,
+        np.array([[0.0], [1.0]]),
+        scatter.believed(whole_units),
+        np.eye(horizon),
+        {},
+    )
 
 
 def sizes_of(mean: Floats, units: Floats) -> NDArray[np.float64]:
-    """What means of each size come out at against all others, (2, C): logarithm of the mean, factor; all together stay as they are.
+    """What means of each size come out at against all others, (2, C): logarithm of the mean,
+    factor; all together stay as they are.
 
-    The level of all sizes together is left alone: what the early model was too low on the periods held out says little of the next.
+    The level of all sizes together is left alone: what the early model was too low on the periods
+    held out says little of the next.
     """
     classes = int(np.clip(len(mean) // LEAST, 1, SIZES))
-    edges = np.unique(np.quantile(mean, np.linspace(0, 1, classes + 1)[1:-1])) if classes > 1 else np.zeros(0)
+    edges = (
+        np.unique(np.quantile(mean, np.linspace(0, 1, classes + 1)[1:-1]))
+        if classes > 1
+        else np.zeros(0)
+    )
     kind = np.searchsorted(edges, mean)
-    expected, came = (np.bincount(kind, weights=values, minlength=len(edges) + 1) for values in (mean, units))
+    expected, came = (
+        np.bincount(kind, weights=values, minlength=len(edges) + 1) for values in (mean, units)
+    )
     level = came.sum() / expected.sum() if came.sum() > 0 else 1.0
     kept = expected > 0
-    found = (np.clip(came[kept] / expected[kept] / level, 0.1, 10.0) if came.sum() > 0 else np.ones(kept.sum())) ** FOLLOWED
-    place = np.array([np.log(max(float(np.median(mean[kind == k])), 1e-6)) for k in np.flatnonzero(kept)])
+    found = (
+        np.clip(came[kept] / expected[kept] / level, 0.1, 10.0)
+        if came.sum() > 0
+        else np.ones(kept.sum())
+    ) ** FOLLOWED
+    place = np.array(
+        [np.log(max(float(np.median(mean[kind == k])), 1e-6)) for k in np.flatnonzero(kept)]
+    )
     sizes = np.stack([place, found])
     return np.stack([place, found * mean.sum() / _levelled(sizes, mean).sum()])
 
@@ -130,14 +171,16 @@ def calibrate(
     seed: int,
     threads: int,
 ) -> Calibration:
-    """Learn from n forecasts (mean) of periods not seen and what came (units); path numbers the series-origin each belongs to."""
+    """Learn from n forecasts (mean) of periods not seen and what came (units); path numbers the
+    series-origin each belongs to."""
     if len(units) < 30:
         return uncalibrated(whole_units, horizon)
     random = np.random.default_rng(seed)
     sizes = sizes_of(np.maximum(mean, 1e-6), units)
     mean = np.maximum(_levelled(sizes, mean), 1e-6)
     squares = np.minimum((units - mean) ** 2 / mean, WIDEST * 4)
-    # halves by path: dispersion is learned on one half, the law on the other, so that the law sees honest errors
+    # halves by path: dispersion is learned on one half, the law on the other, so that the law sees
+    # honest errors
     first = random.random(int(path.max()) + 1)[path] < 0.5
     overall = float(np.clip((mean * squares).sum() / (mean.sum()), NARROWEST, WIDEST))
     booster = None
@@ -149,28 +192,41 @@ def calibrate(
             max_bin=64,
             nthread=threads,
         )
-        booster = xgb.train({**DISPERSION_PARAMS, "seed": seed, "nthread": threads, "max_bin": 64}, data, num_boost_round=60)
+        booster = xgb.train(
+            {**DISPERSION_PARAMS, "seed": seed, "nthread": threads, "max_bin": 64},
+            data,
+            num_boost_round=60,
+        )
     spread = _spread(booster, overall, matrix, mean)
     upper = counts.cdf(units, mean, spread, whole_units)
     lower = counts.cdf(units - 1, mean, spread, whole_units) if whole_units else upper
     rest = ~first if booster is not None else np.ones(len(units), bool)
     pit = lower + random.random(len(units)) * (upper - lower)
     law = scatter.learn(mean[rest], spread[rest], units[rest], whole_units, seed)
-    residual = np.clip((units - mean) / np.sqrt(spread * mean), -6, 6) * np.sqrt(np.minimum(mean, 1.0))
+    residual = np.clip((units - mean) / np.sqrt(spread * mean), -6, 6) * np.sqrt(
+        np.minimum(mean, 1.0)
+    )
     score = ndtri(np.clip(pit, 1e-4, 1 - 1e-4))
-    fidelity = float(np.corrcoef(residual, score)[0, 1]) if residual.std() > 1e-4 else 1.0  # a world that sold nothing has no errors
+    # a world that sold nothing has no errors
+    fidelity = float(np.corrcoef(residual, score)[0, 1]) if residual.std() > 1e-4 else 1.0
     correlation = _correlation(residual, fidelity, path, offset, horizon)
     found = Calibration(whole_units, overall, booster, sizes, law, correlation, {})
     return replace(found, scores=_scores(found, mean, spread, units, rest))
 
 
 def _correlation(
-    residual: Floats, fidelity: float, path: NDArray[np.int64], offset: NDArray[np.int64], horizon: int
+    residual: Floats,
+    fidelity: float,
+    path: NDArray[np.int64],
+    offset: NDArray[np.int64],
+    horizon: int,
 ) -> NDArray[np.float64]:
-    """Correlation of normal scores between offsets, drawn towards its mean by distance in time where paths are few.
+    """Correlation of normal scores between offsets, drawn towards its mean by distance in time
+    where paths are few.
 
-    Counts correlate less than the normal scores behind them; to first order by the square of their own correlation with those
-    scores (fidelity), so that the variance of a window's sum comes out right.
+    Counts correlate less than the normal scores behind them; to first order by the square of their
+    own correlation with those scores (fidelity), so that the variance of a window's sum comes out
+    right.
     """
     table = np.full((int(path.max()) + 1, horizon), np.nan)
     table[path, offset] = residual
@@ -179,12 +235,18 @@ def _correlation(
     product = centred.T @ centred
     pairs = known.astype(float).T @ known.astype(float)
     deviation = np.sqrt(np.maximum(np.diag(product) / np.maximum(np.diag(pairs), 1), 1e-9))
-    raw = np.where(pairs > 0, product / np.maximum(pairs, 1), 0.0) / np.outer(deviation, deviation) / max(fidelity, 0.5) ** 2
+    raw = (
+        np.where(pairs > 0, product / np.maximum(pairs, 1), 0.0)
+        / np.outer(deviation, deviation)
+        / max(fidelity, 0.5) ** 2
+    )
     distance = np.abs(np.subtract.outer(np.arange(horizon), np.arange(horizon)))
     smooth = np.empty_like(raw)
     for d in range(horizon):
         here = distance == d
-        smooth[here] = 1.0 if d == 0 else (raw[here] * pairs[here]).sum() / max(pairs[here].sum(), 1.0)
+        smooth[here] = (
+            1.0 if d == 0 else (raw[here] * pairs[here]).sum() / max(pairs[here].sum(), 1.0)
+        )
     trust = pairs / (pairs + 1000.0)
     mixed = np.clip(trust * raw + (1 - trust) * smooth, -0.99, 0.99)
     np.fill_diagonal(mixed, 1.0)
@@ -194,7 +256,9 @@ def _correlation(
     return np.asarray(positive / np.outer(scale, scale))
 
 
-def _scores(found: Calibration, mean: Floats, spread: Floats, units: Floats, rest: NDArray[np.bool_]) -> dict[str, float]:
+def _scores(
+    found: Calibration, mean: Floats, spread: Floats, units: Floats, rest: NDArray[np.bool_]
+) -> dict[str, float]:
     """The model card's figures, on unseen periods: WAPE, bias, and P(Y <= Q) at three levels."""
     levels = (0.5, 0.75, 0.975)
     quantiles = found.quantiles(mean[rest], spread[rest], levels)

@@ -1,8 +1,10 @@
-"""What would have sold: demand in periods when the shelf was empty, recovered from what did sell and from everybody else.
+"""What would have sold: demand in periods when the shelf was empty, recovered from what did sell
+and from everybody else.
 
-Sales under a stock-out are a lower bound. Demand is taken as negative binomial around level x season x common rise or fall; a
-censored period is set to its expected demand given that at least the sold units were wanted, and all is estimated again until it
-settles (expectation-maximisation). Leaving such periods out instead is biased: shelves run empty when demand is high.
+Sales under a stock-out are a lower bound. Demand is taken as negative binomial around level x
+season x common rise or fall; a censored period is set to its expected demand given that at least
+the sold units were wanted, and all is estimated again until it settles (expectation-maximisation).
+Leaving such periods out instead is biased: shelves run empty when demand is high.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ SETTLED = 1e-4
 
 @dataclass(frozen=True)
 class Latent:
-    """Recovered demand (N, T) units, NaN where unknown and no bound; its expectation (N, T); variance = mean + overdispersion x mean²."""
+    """Recovered demand (N, T) units, NaN where unknown and no bound; its expectation (N, T);
+    variance = mean + overdispersion x mean²."""
 
     demand: Floats
     mean: Floats
@@ -33,11 +36,15 @@ class Latent:
 def recover(sold: Floats, censored: NDArray[np.bool_], season: int = 7, window: int = 56) -> Latent:
     """Replace censored periods by expected demand; all others keep what was sold.
 
-    sold: (N, T) units, NaN = no record at all (left NaN). censored: (N, T), True = out of stock for some of the period.
-    season: periods after which the pattern repeats. window: periods over which a series' level is taken as steady.
+    sold: (N, T) units, NaN = no record at all (left NaN). censored: (N, T), True = out of stock for
+    some of the period.
+    season: periods after which the pattern repeats. window: periods over which a series' level is
+    taken as steady.
     """
     if sold.shape != censored.shape:
-        raise ValueError(f"sold is {sold.shape} and censored {censored.shape}: both are series by period")
+        raise ValueError(
+            f"sold is {sold.shape} and censored {censored.shape}: both are series by period"
+        )
     known = ~np.isnan(sold)
     at_least = np.maximum(np.where(known, sold, 0.0), 0.0)
     hidden = known & censored
@@ -57,9 +64,11 @@ def recover(sold: Floats, censored: NDArray[np.bool_], season: int = 7, window: 
 
 
 def moments_above(mean: Floats, overdispersion: float, least: Floats) -> tuple[Floats, Floats]:
-    """E[Y | Y >= least] and E[Y² | Y >= least] of a negative binomial with variance mean + overdispersion x mean², units.
+    """E[Y | Y >= least] and E[Y² | Y >= least] of a negative binomial with variance mean +
+    overdispersion x mean², units.
 
-    Multiplying a negative binomial probability by the count gives one with one success more, so both follow from its tail.
+    Multiplying a negative binomial probability by the count gives one with one success more, so
+    both follow from its tail.
     """
     mean = np.maximum(mean, 1e-9)
     size, success = np.full_like(mean, 1 / overdispersion), 1 / (1 + overdispersion * mean)
@@ -76,7 +85,8 @@ def moments_above(mean: Floats, overdispersion: float, least: Floats) -> tuple[F
 
 
 def _expectation(demand: Floats, used: NDArray[np.bool_], season: int, window: int) -> Floats:
-    """Level x season x common movement from the cells used: a centred window per series, a pattern and a curve for all."""
+    """Level x season x common movement from the cells used: a centred window per series, a pattern
+    and a curve for all."""
     values = np.where(used, demand, 0.0)
     usual = values.sum(axis=1) / np.maximum(used.sum(axis=1), 1)
     phase = np.arange(demand.shape[1]) % season
@@ -86,7 +96,8 @@ def _expectation(demand: Floats, used: NDArray[np.bool_], season: int, window: i
         fair = (used[:, here] * usual[:, None]).sum()
         pattern[k] = values[:, here].sum() / fair if fair > 0 else 1.0
     factor = np.where(pattern > 0, pattern, 1e-3)[phase]
-    # the longer the window, the less a series' own noise: at its own scale, counted in known periods
+    # the longer the window, the less a series' own noise: at its own scale, counted in known
+    # periods
     size = min(window, demand.shape[1])
     total = uniform_filter1d(values, size, axis=1, mode="constant")
     weight = uniform_filter1d(used * factor[None, :], size, axis=1, mode="constant")
@@ -94,6 +105,10 @@ def _expectation(demand: Floats, used: NDArray[np.bool_], season: int, window: i
     return np.asarray(level * factor[None, :])
 
 
-def _overdispersion(demand: Floats, squares: Floats, mean: Floats, used: NDArray[np.bool_]) -> float:
-    spread = (squares - 2 * demand * mean + mean**2 - mean)[used].sum() / max(float((mean[used] ** 2).sum()), 1e-9)
+def _overdispersion(
+    demand: Floats, squares: Floats, mean: Floats, used: NDArray[np.bool_]
+) -> float:
+    spread = (squares - 2 * demand * mean + mean**2 - mean)[used].sum() / max(
+        float((mean[used] ** 2).sum()), 1e-9
+    )
     return float(np.clip(spread, 0.01, 10.0))

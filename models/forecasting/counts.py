@@ -1,4 +1,5 @@
-"""Distribution functions of demand with a given mean and dispersion: negative binomial for whole units, gamma for measures.
+"""Distribution functions of demand with a given mean and dispersion: negative binomial for whole
+units, gamma for measures.
 
 dispersion = variance / mean. A mean of zero is the distribution that is always zero.
 """
@@ -21,7 +22,9 @@ def cdf(units: Floats, mean: Floats, dispersion: Floats, whole_units: bool = Tru
     """P(Y <= units) element by element; arrays of one shape, zero below zero."""
     units, mean, dispersion = (np.asarray(a, np.float64) for a in (units, mean, dispersion))
     safe = np.maximum(mean, 1e-9)
-    gamma = gammainc(safe / dispersion, np.maximum(units + (0.5 if whole_units else 0.0), 0.0) / dispersion)
+    gamma = gammainc(
+        safe / dispersion, np.maximum(units + (0.5 if whole_units else 0.0), 0.0) / dispersion
+    )
     if not whole_units:
         return np.where(units < 0, 0.0, gamma)
     k = np.maximum(np.floor(units), 0.0)

@@ -1,8 +1,9 @@
-"""From features as pulled to the matrix XGBoost reads: every series on its own scale, every row about one target period.
+"""From features as pulled to the matrix XGBoost reads: every series on its own scale, every row
+about one target period.
 
-A row is a pair (origin row, offset): the features known at the origin, divided by the series' recent level, and what the
-calendar and the plans say about the target period. The model learns factors on the level, so a shop that sells 3 a day
-teaches one that sells 300.
+A row is a pair (origin row, offset): the features known at the origin, divided by the series'
+recent level, and what the calendar and the plans say about the target period. The model learns
+factors on the level, so a shop that sells 3 a day teaches one that sells 300.
 """
 
 from __future__ import annotations
@@ -33,12 +34,31 @@ from models.forecasting.inputs import (
 )
 
 LEVEL_MEANS = {"day": (7, 28, 91), "week": (3, 13, 52), "month": (3, 13)}
-SCALED = (*LINEAR_FEATURES, *(name for name in SHAPE_FEATURES if name.startswith(("demand_std", "demand_max"))))
+SCALED = (
+    *LINEAR_FEATURES,
+    *(name for name in SHAPE_FEATURES if name.startswith(("demand_std", "demand_max"))),
+)
 PLAIN = tuple(name for name in SHAPE_FEATURES if name not in SCALED)
 CODES = ("category", "subcategory", "location_id")
 PRICES = ("relative_price", "price_change")
-TARGET = ("offset", "same_phase_mean", "same_phase_last", "same_period_last_year", "day_of_week", "day_of_month", "week_of_year", "month")
-PLANNED = ("promotion_count", "event_count", "is_open", "planned_price_ratio", "event_count_before", "event_count_after")
+TARGET = (
+    "offset",
+    "same_phase_mean",
+    "same_phase_last",
+    "same_period_last_year",
+    "day_of_week",
+    "day_of_month",
+    "week_of_year",
+    "month",
+)
+PLANNED = (
+    "promotion_count",
+    "event_count",
+    "is_open",
+    "planned_price_ratio",
+    "event_count_before",
+    "event_count_after",
+)
 COLUMNS = (*SCALED, *PLAIN, *PRICES, "log_level", "log_price", *CODES, *TARGET, *PLANNED)
 
 #: What a column is about, for explanations.
@@ -47,7 +67,10 @@ GROUPS = {
     **dict.fromkeys(PLAIN, "recent demand"),
     **dict.fromkeys(("log_level", *CODES, "offset"), "recent demand"),
     **dict.fromkeys((*PRICES, "log_price", "planned_price_ratio"), "price"),
-    **dict.fromkeys(("same_phase_mean", "same_phase_last", "same_period_last_year", *TARGET[4:], "is_open"), "season"),
+    **dict.fromkeys(
+        ("same_phase_mean", "same_phase_last", "same_period_last_year", *TARGET[4:], "is_open"),
+        "season",
+    ),
     **dict.fromkeys(("promotion_count",), "promotion"),
     **dict.fromkeys(("event_count", "event_count_before", "event_count_after"), "event"),
     **{name: family for family, names in SIGNAL_FAMILIES.items() for name in names},
@@ -56,8 +79,8 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class Base:
-    """The origin rows, ready to be paired with offsets: matrix (R, F), level (R,), origin period (R,), series row (R,),
-    price (R,) in currency, signals (R, S) in their own units."""
+    """The origin rows, ready to be paired with offsets: matrix (R, F), level (R,), origin period
+    (R,), series row (R,), price (R,) in currency, signals (R, S) in their own units."""
 
     matrix: Floats
     level: Floats
@@ -79,7 +102,9 @@ class Plans:
     def of(cls, plans: pl.DataFrame | None, keys: pl.DataFrame, spec: Spec) -> Plans:
         if plans is None or plans.is_empty():
             return cls()
-        return cls(panels(plans, keys, [name for name in PLAN_FEATURES if name in plans.columns], spec))
+        return cls(
+            panels(plans, keys, [name for name in PLAN_FEATURES if name in plans.columns], spec)
+        )
 
     def at(self, name: str, series: Indices, periods: Indices, absent: float) -> Floats:
         if name not in self.panels:
@@ -90,7 +115,8 @@ class Plans:
 
 @dataclass(frozen=True)
 class Design:
-    """How features become columns, learned from the training origins: codes of categories, the floor of a level, the signals fed."""
+    """How features become columns, learned from the training origins: codes of categories, the
+    floor of a level, the signals fed."""
 
     spec: Spec
     codes: dict[str, list[str]]
@@ -110,33 +136,58 @@ class Design:
 
     @classmethod
     def learn(cls, origins: pl.DataFrame, spec: Spec) -> Design:
-        """Read the categories and the usual level of a series, overall ("") and by category, from the origins."""
+        """Read the categories and the usual level of a series, overall ("") and by category, from
+        the origins."""
         codes = {
-            name: sorted(origins[name].cast(pl.String).drop_nulls().unique().to_list()) if name in origins.columns else [] for name in CODES
+            name: sorted(origins[name].cast(pl.String).drop_nulls().unique().to_list())
+            if name in origins.columns
+            else []
+            for name in CODES
         }
         level = _level(origins, spec)
         usual = float(np.nanmean(level)) if np.isfinite(level).any() else 0.0
         new_level = {"": usual}
         if "category" in origins.columns:
-            by_category = pl.DataFrame({"category": origins["category"].cast(pl.String), "level": level}).with_columns(
-                pl.col("level").fill_nan(None)
-            )
-            for category, value in by_category.group_by("category").agg(pl.col("level").median()).drop_nulls().sort("category").iter_rows():
+            by_category = pl.DataFrame(
+                {"category": origins["category"].cast(pl.String), "level": level}
+            ).with_columns(pl.col("level").fill_nan(None))
+            for category, value in (
+                by_category.group_by("category")
+                .agg(pl.col("level").median())
+                .drop_nulls()
+                .sort("category")
+                .iter_rows()
+            ):
                 new_level[category] = float(value)
-        signals = tuple(name for name in SIGNAL_FEATURES if name in origins.columns and origins[name].is_not_null().any())
+        signals = tuple(
+            name
+            for name in SIGNAL_FEATURES
+            if name in origins.columns and origins[name].is_not_null().any()
+        )
         return cls(spec, codes, max(0.02 * usual, 1e-6), new_level, signals)
 
     def base(self, origins: pl.DataFrame, keys: pl.DataFrame | None = None) -> Base:
-        """Scale the features of each origin row by its own level; a feature that is not there is unknown."""
+        """Scale the features of each origin row by its own level; a feature that is not there is
+        unknown."""
         missing = [name for name in (*SERIES, "origin") if name not in origins.columns]
         if missing:
-            raise ValueError(f"origins lack {', '.join(missing)}; pull them with service demand_v1 and name the cutoff `origin`")
+            raise ValueError(
+                f"origins lack {', '.join(missing)}; pull them with service demand_v1 and name the "
+                "cutoff `origin`"
+            )
         level = _level(origins, self.spec)
         unknown = np.isnan(level)
         if unknown.any():
-            category = origins["category"].cast(pl.String).to_list() if "category" in origins.columns else [None] * len(origins)
+            category = (
+                origins["category"].cast(pl.String).to_list()
+                if "category" in origins.columns
+                else [None] * len(origins)
+            )
             level = level.copy()
-            level[unknown] = [self.new_level.get(category[i] or "", self.new_level[""]) for i in np.flatnonzero(unknown)]
+            level[unknown] = [
+                self.new_level.get(category[i] or "", self.new_level[""])
+                for i in np.flatnonzero(unknown)
+            ]
         level = np.maximum(level, self.floor).astype(np.float32)
         matrix = np.empty((len(origins), len(COLUMNS) - len(TARGET) - len(PLANNED)), np.float32)
         for j, name in enumerate(SCALED):
@@ -150,7 +201,8 @@ class Design:
         matrix[:, j + 1] = np.log(np.where(price > 0, price, np.nan))
         for k, name in enumerate(CODES):
             order = pl.DataFrame(
-                {"value": self.codes[name], "code": range(len(self.codes[name]))}, schema={"value": pl.String, "code": pl.Float32}
+                {"value": self.codes[name], "code": range(len(self.codes[name]))},
+                schema={"value": pl.String, "code": pl.Float32},
             )
             if name in origins.columns:
                 found = origins.select(pl.col(name).cast(pl.String).alias("value")).join(
@@ -159,16 +211,21 @@ class Design:
                 matrix[:, j + 2 + k] = found["code"].fill_null(np.nan).to_numpy()
             else:
                 matrix[:, j + 2 + k] = np.nan
-        phases = np.stack([matrix[:, SCALED.index(f"demand_phase_mean_{k}")] for k in range(PHASES)], axis=1)
+        phases = np.stack(
+            [matrix[:, SCALED.index(f"demand_phase_mean_{k}")] for k in range(PHASES)], axis=1
+        )
         series = np.arange(len(origins)) if keys is None else locate(origins, keys)
         lags = {k: matrix[:, SCALED.index(f"demand_lag_{k}")] for k in LAGS}
         signals = np.empty((len(origins), len(self.signals)), np.float32)
         for k, name in enumerate(self.signals):
             signals[:, k] = _column(origins, name)
-        return Base(matrix, level, phases, lags, price, signals, self.spec.index(origins["origin"]), series)
+        return Base(
+            matrix, level, phases, lags, price, signals, self.spec.index(origins["origin"]), series
+        )
 
     def rows(self, base: Base, row: Indices, offset: Indices, plans: Plans) -> Floats:
-        """The matrix of pairs (origin row, offset), offset 0 = the first period after the cutoff; shape (n, columns)."""
+        """The matrix of pairs (origin row, offset), offset 0 = the first period after the cutoff;
+        shape (n, columns)."""
         target = base.origin[row] + offset
         series = base.series[row]
         fixed = base.matrix.shape[1]
@@ -179,7 +236,10 @@ class Design:
         out[:, fixed + 2 : fixed + 4] = np.nan
         for k in np.unique(offset):
             chosen = offset == k
-            for column, lag in ((fixed + 2, PHASES - int(k) % PHASES), (fixed + 3, self.spec.year - int(k))):
+            for column, lag in (
+                (fixed + 2, PHASES - int(k) % PHASES),
+                (fixed + 3, self.spec.year - int(k)),
+            ):
                 if lag in base.lags:
                     out[chosen, column] = base.lags[lag][row[chosen]]
         out[:, fixed + 4 : fixed + 8] = calendar(self.spec, target)
@@ -198,11 +258,18 @@ class Design:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Design:
-        return cls(Spec.from_dict(data["spec"]), data["codes"], data["floor"], data["new_level"], tuple(data["signals"]))
+        return cls(
+            Spec.from_dict(data["spec"]),
+            data["codes"],
+            data["floor"],
+            data["new_level"],
+            tuple(data["signals"]),
+        )
 
 
 def calendar(spec: Spec, periods: Indices) -> Floats:
-    """Weekday, day of the month, week of the year and month of each period number, (n, 4); what a grain lacks is unknown."""
+    """Weekday, day of the month, week of the year and month of each period number, (n, 4); what a
+    grain lacks is unknown."""
     distinct, inverse = np.unique(periods, return_inverse=True)
     table = np.full((len(distinct), 4), np.nan, np.float32)
     for i, number in enumerate(distinct.tolist()):
@@ -223,10 +290,13 @@ def _column(frame: pl.DataFrame, name: str) -> Floats:
 
 
 def _level(origins: pl.DataFrame, spec: Spec) -> Floats:
-    """A series' recent level: the plain average of its short, middle and long mean, NaN for a series without any history."""
+    """A series' recent level: the plain average of its short, middle and long mean, NaN for a
+    series without any history."""
     if not set(DEMAND_FEATURES) & set(origins.columns):
         raise ValueError("origins carry no demand feature at all; pull them with service demand_v1")
     means = np.stack([_column(origins, f"demand_mean_{k}") for k in LEVEL_MEANS[spec.grain]])
     known = ~np.isnan(means)
     total = np.where(known, means, 0.0).sum(axis=0)
-    return np.where(known.any(axis=0), np.maximum(total, 0.0) / np.maximum(known.sum(axis=0), 1), np.nan).astype(np.float32)
+    return np.where(
+        known.any(axis=0), np.maximum(total, 0.0) / np.maximum(known.sum(axis=0), 1), np.nan
+    ).astype(np.float32)

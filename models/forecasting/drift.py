@@ -1,4 +1,5 @@
-"""Drift: whether a model still forecasts as well as it promised on periods it had not seen when it was trained."""
+"""Drift: whether a model still forecasts as well as it promised on periods it had not seen when it
+was trained."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ LEAST_SERVED = 200
 
 @dataclass(frozen=True)
 class Drift:
-    """How a model served since it was trained: closed series-periods, and WAPE, bias and P(Y <= Q) at TAIL over them."""
+    """How a model served since it was trained: closed series-periods, and WAPE, bias and P(Y <= Q)
+    at TAIL over them."""
 
     served: int
     wape: float
@@ -31,23 +33,41 @@ class Drift:
     under_tail: float
 
     @classmethod
-    def of(cls, came: NDArray[np.floating], mean: NDArray[np.floating], high: NDArray[np.floating]) -> Drift | None:
-        """From demand that came and the mean and TAIL quantile forecast for it, (n,) units; None where nothing was sold."""
+    def of(
+        cls, came: NDArray[np.floating], mean: NDArray[np.floating], high: NDArray[np.floating]
+    ) -> Drift | None:
+        """From demand that came and the mean and TAIL quantile forecast for it, (n,) units; None
+        where nothing was sold."""
         if not came.sum():
             return None
-        return cls(len(came), metrics.wape(came, mean), metrics.bias(came, mean), metrics.coverage(came, high, TAIL).at_most)
+        return cls(
+            len(came),
+            metrics.wape(came, mean),
+            metrics.bias(came, mean),
+            metrics.coverage(came, high, TAIL).at_most,
+        )
 
     def reason(self, unseen: Mapping[str, float]) -> str | None:
-        """Why the model should be trained anew, in words; None where it serves as it promised, or nobody knows.
+        """Why the model should be trained anew, in words; None where it serves as it promised, or
+        nobody knows.
 
         unseen: the model card's figures of that name.
         """
         if self.served < LEAST_SERVED or not unseen:
             return None
         if self.wape > LOST_ACCURACY * unseen["wape"]:
-            return f"drift: WAPE {self.wape:.2f} on {self.served:,} served periods, {unseen['wape']:.2f} promised"
+            return (
+                f"drift: WAPE {self.wape:.2f} on {self.served:,} served periods, "
+                f"{unseen['wape']:.2f} promised"
+            )
         if abs(self.bias) > abs(unseen["bias"]) + NEW_BIAS:
-            return f"drift: bias {self.bias:+.2f} on {self.served:,} served periods, {unseen['bias']:+.2f} promised"
+            return (
+                f"drift: bias {self.bias:+.2f} on {self.served:,} served periods, "
+                f"{unseen['bias']:+.2f} promised"
+            )
         if self.under_tail < unseen[f"at_most_{TAIL}"] - MISSED_TAIL:
-            return f"drift: {self.under_tail:.1%} of {self.served:,} served periods under the {TAIL:.1%} quantile"
+            return (
+                f"drift: {self.under_tail:.1%} of {self.served:,} served periods under the "
+                f"{TAIL:.1%} quantile"
+            )
         return None

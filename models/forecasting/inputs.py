@@ -1,6 +1,8 @@
-"""What forecasting asks for: feature names, the calendar of a grain, and demand laid out as a dense panel.
+"""What forecasting asks for: feature names, the calendar of a grain, and demand laid out as a dense
+panel.
 
-Every feature is grain-agnostic: lag 1 is the last closed period before the origin, whatever a period is.
+Every feature is grain-agnostic: lag 1 is the last closed period before the origin, whatever a
+period is.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ MEANS = (3, 7, 13, 28, 52, 91, 364)
 PHASES = 7
 STDS = (13, 28, 91)
 
-#: Features of demand itself, taken at the origin (service demand_v1). Sums of these over series are those of the summed series …
+#: Features of demand itself, taken at the origin (service demand_v1). Sums of these over series are
+#: those of the summed series …
 LINEAR_FEATURES = (
     *(f"demand_lag_{k}" for k in LAGS),
     *(f"demand_mean_{k}" for k in MEANS),
@@ -39,8 +42,8 @@ SHAPE_FEATURES = (
 DEMAND_FEATURES = LINEAR_FEATURES + SHAPE_FEATURES
 ITEM_FEATURES = ("category", "subcategory", "unit_cost", "weight_kg")
 PRICE_FEATURES = ("price", "relative_price", "price_change")
-#: The world outside, as last observed at the origin (service signals_v1), by family; columns of the model only where a world feeds
-#: them and forecasts of periods held out are better for it.
+#: The world outside, as last observed at the origin (service signals_v1), by family; columns of the
+#: model only where a world feeds
 SIGNAL_FAMILIES = {
     "weather": ("signal_weather",),
     "macro": ("signal_fuel_price", "signal_consumer_confidence", "signal_unemployment"),
@@ -60,11 +63,13 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Spec:
-    """What to forecast and how much work to spend: the grain, how many periods ahead, whole units or not.
+    """What to forecast and how much work to spend: the grain, how many periods ahead, whole units
+    or not.
 
-    levels: groups of series whose total a level model also forecasts, such as (("location_id", "category"),); the bottom
-    forecasts are aligned to it only as far as rolling origins say it helps. totals: groups whose total gets a distribution of
-    its own, such as ((), ("category",)). rows: training rows at most; rounds: trees;
+    levels: groups of series whose total a level model also forecasts, such as (("location_id",
+    "category"),); the bottom forecasts are aligned to it only as far as rolling origins say it
+    helps. totals: groups whose total gets a distribution of its own, such as ((), ("category",)).
+    rows: training rows at most; rounds: trees;
     half_life: periods after which a training row counts half.
     """
 
@@ -88,7 +93,10 @@ class Spec:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Spec:
         """What dataclasses.asdict made of a Spec, also after JSON."""
-        return cls(**data | {name: tuple(tuple(group) for group in data[name]) for name in ("levels", "totals")})
+        return cls(
+            **data
+            | {name: tuple(tuple(group) for group in data[name]) for name in ("levels", "totals")}
+        )
 
     @property
     def year(self) -> int:
@@ -97,13 +105,16 @@ class Spec:
 
     @property
     def season(self) -> int:
-        """The shortest season of the grain, in periods: a week of days, a year of weeks or months."""
+        """The shortest season of the grain, in periods: a week of days, a year of weeks or
+        months."""
         return {"day": 7, "week": 52, "month": 12}[self.grain]
 
     def index(self, days: pl.Series) -> Indices:
         """The running number of the period that starts on each day, shape (n,)."""
         if self.grain == "month":
-            return (days.dt.year().cast(pl.Int64) * 12 + days.dt.month().cast(pl.Int64) - 1).to_numpy()
+            return (
+                days.dt.year().cast(pl.Int64) * 12 + days.dt.month().cast(pl.Int64) - 1
+            ).to_numpy()
         number = days.cast(pl.Date).cast(pl.Int32).cast(pl.Int64).to_numpy()
         return number // (7 if self.grain == "week" else 1)
 
@@ -118,7 +129,8 @@ class Spec:
 
 @dataclass(frozen=True)
 class Panel:
-    """Periodic values of all series as one matrix: values (N, T), column 0 is period number `first`, NaN where unknown."""
+    """Periodic values of all series as one matrix: values (N, T), column 0 is period number
+    `first`, NaN where unknown."""
 
     keys: pl.DataFrame
     first: int
@@ -133,7 +145,8 @@ class Panel:
         return out
 
     def until(self, end: int) -> Floats:
-        """The values before period number `end`, unknown periods appended where the panel stops earlier."""
+        """The values before period number `end`, unknown periods appended where the panel stops
+        earlier."""
         width = max(end - self.first, 1)
         short = max(width - self.values.shape[1], 0)
         return np.pad(self.values, ((0, 0), (0, short)), constant_values=np.nan)[:, :width]
@@ -143,7 +156,9 @@ def series_keys(frame: pl.DataFrame) -> pl.DataFrame:
     """The distinct series of a frame, sorted: item_id, location_id."""
     missing = [name for name in SERIES if name not in frame.columns]
     if missing:
-        raise ValueError(f"the frame has no column {', '.join(missing)}; it has {', '.join(frame.columns)}")
+        raise ValueError(
+            f"the frame has no column {', '.join(missing)}; it has {', '.join(frame.columns)}"
+        )
     return frame.select(SERIES).unique().sort(SERIES)
 
 
@@ -155,12 +170,17 @@ def locate(frame: pl.DataFrame, keys: pl.DataFrame) -> Indices:
     return found.cast(pl.Int64).fill_null(-1).to_numpy()
 
 
-def panels(frame: pl.DataFrame, keys: pl.DataFrame, columns: list[str], spec: Spec) -> dict[str, Panel]:
-    """Lay out columns of (item_id, location_id, target_on, …) as panels; a repeated cell is an error naming its series."""
+def panels(
+    frame: pl.DataFrame, keys: pl.DataFrame, columns: list[str], spec: Spec
+) -> dict[str, Panel]:
+    """Lay out columns of (item_id, location_id, target_on, …) as panels; a repeated cell is an
+    error naming its series."""
     series = locate(frame, keys)
     kept = series >= 0
     if not kept.any():
-        return {name: Panel(keys, 0, np.full((len(keys), 0), np.nan, np.float32)) for name in columns}
+        return {
+            name: Panel(keys, 0, np.full((len(keys), 0), np.nan, np.float32)) for name in columns
+        }
     period = spec.index(frame["target_on"])
     first, last = int(period[kept].min()), int(period[kept].max())
     width = last - first + 1
@@ -168,7 +188,10 @@ def panels(frame: pl.DataFrame, keys: pl.DataFrame, columns: list[str], spec: Sp
     counts = np.bincount(cell, minlength=1)
     if counts.max() > 1:
         item, location = keys.row(int(counts.argmax()) // width)[:2]
-        raise ValueError(f"item {item!r} at location {location!r} has two rows for one period; hand over one row a period")
+        raise ValueError(
+            f"item {item!r} at location {location!r} has two rows for one period; hand over one "
+            "row a period"
+        )
     out = {}
     for name in columns:
         values = np.full(len(keys) * width, np.nan, np.float32)

@@ -1,7 +1,8 @@
-"""Level models: the total of a group of series is easier to forecast than its parts, so the parts are aligned to it.
+"""Level models: the total of a group of series is easier to forecast than its parts, so the parts
+are aligned to it.
 
-A level's features are the sums of its series' features, so nothing more is pulled. How far the parts follow, from not at all
-to fully, is chosen on rolling origins and not assumed.
+A level's features are the sums of its series' features, so nothing more is pulled. How far the
+parts follow, from not at all to fully, is chosen on rolling origins and not assumed.
 """
 
 from __future__ import annotations
@@ -16,14 +17,23 @@ from scipy.sparse import csr_matrix
 from models.domain import SERIES
 from models.forecasting.boosting import TOTAL, expect, sample, train
 from models.forecasting.design import Design, Plans
-from models.forecasting.inputs import LAGS, LINEAR_FEATURES, SIGNAL_FEATURES, Floats, Indices, Panel, Spec
+from models.forecasting.inputs import (
+    LAGS,
+    LINEAR_FEATURES,
+    SIGNAL_FEATURES,
+    Floats,
+    Indices,
+    Panel,
+    Spec,
+)
 from models.forecasting.seasonality import CalendarTotals
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 #: A level never moves its parts by more than this factor.
 WIDEST = 2.0
 SEPARATOR = "|"
-#: Series a group of a fine level must hold on average; smaller ones are as hard to forecast as their parts.
+#: Series a group of a fine level must hold on average; smaller ones are as hard to forecast as
+#: their parts.
 STEADY = 100
 #: Level models are small and their trees unsteady: so many are averaged, each from its own seed.
 BAGS = 3
@@ -34,7 +44,8 @@ EVER = -(10**9)
 
 
 def finest_level(origins: pl.DataFrame) -> tuple[tuple[str, ...], ...]:
-    """The level to align to: locations by the finest category whose groups hold enough series for a steady total."""
+    """The level to align to: locations by the finest category whose groups hold enough series for a
+    steady total."""
     series = len(origins.select(SERIES).unique())
     for name in ("subcategory", "category"):
         is_known = name in origins.columns and origins[name].is_not_null().any()
@@ -44,29 +55,57 @@ def finest_level(origins: pl.DataFrame) -> tuple[tuple[str, ...], ...]:
 
 
 def group_name(columns: tuple[str, ...], frame: pl.DataFrame) -> pl.Expr:
-    """One text per group; a series whose category is unknown belongs to the group of the unknown."""
-    parts = [pl.col(c).cast(pl.String).fill_null("") if c in frame.columns else pl.lit("") for c in columns]
+    """One text per group; a series whose category is unknown belongs to the group of the
+    unknown."""
+    parts = [
+        pl.col(c).cast(pl.String).fill_null("") if c in frame.columns else pl.lit("")
+        for c in columns
+    ]
     return pl.concat_str(parts, separator=SEPARATOR)
 
 
 def total_origins(origins: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFrame:
-    """Origins of the totals: features summed over each group's series, signals averaged; an unknown lag in a series' life is its mean."""
+    """Origins of the totals: features summed over each group's series, signals averaged; an unknown
+    lag in a series' life is its mean."""
     present = [name for name in LINEAR_FEATURES if name in origins.columns]
-    age = pl.col("periods_since_first_sale") if "periods_since_first_sale" in origins.columns else pl.lit(None)
+    age = (
+        pl.col("periods_since_first_sale")
+        if "periods_since_first_sale" in origins.columns
+        else pl.lit(None)
+    )
     usual = pl.coalesce(
-        [pl.col(n) for n in ("demand_mean_13", "demand_mean_28", "demand_mean_52") if n in origins.columns] or [pl.lit(0.0)]
+        [
+            pl.col(n)
+            for n in ("demand_mean_13", "demand_mean_28", "demand_mean_52")
+            if n in origins.columns
+        ]
+        or [pl.lit(0.0)]
     )
     lag_of = {f"demand_lag_{k}": k for k in LAGS}
     sums = []
     for name in present:
         column = pl.col(name)
         if name in lag_of:
-            column = pl.coalesce(column, pl.when(age >= lag_of[name] - 1).then(usual).otherwise(None))
-        sums.append(pl.when(column.is_not_null().any()).then(column.sum()).otherwise(None).alias(name))
+            column = pl.coalesce(
+                column, pl.when(age >= lag_of[name] - 1).then(usual).otherwise(None)
+            )
+        sums.append(
+            pl.when(column.is_not_null().any()).then(column.sum()).otherwise(None).alias(name)
+        )
     sums += [pl.col(name).mean() for name in SIGNAL_FEATURES if name in origins.columns]
-    kept = [pl.col(name).first() for name in ("category", "subcategory") if name in columns and name in origins.columns]
-    summed = origins.group_by([group_name(columns, origins).alias("item_id"), "origin"], maintain_order=True).agg(*sums, *kept)
-    location = pl.col("item_id").str.split(SEPARATOR).list.get(columns.index("location_id")) if "location_id" in columns else pl.lit("")
+    kept = [
+        pl.col(name).first()
+        for name in ("category", "subcategory")
+        if name in columns and name in origins.columns
+    ]
+    summed = origins.group_by(
+        [group_name(columns, origins).alias("item_id"), "origin"], maintain_order=True
+    ).agg(*sums, *kept)
+    location = (
+        pl.col("item_id").str.split(SEPARATOR).list.get(columns.index("location_id"))
+        if "location_id" in columns
+        else pl.lit("")
+    )
     return summed.with_columns(location.alias("location_id"))
 
 
@@ -94,7 +133,8 @@ class Level:
     strength: float
 
     def factors(self, origins: pl.DataFrame, plans: Plans, mean: Floats) -> Floats:
-        """What each series' mean, (N, H), is multiplied by so that groups meet their total; origins of one date, rows as in mean."""
+        """What each series' mean, (N, H), is multiplied by so that groups meet their total; origins
+        of one date, rows as in mean."""
         if self.strength == 0.0:
             return np.ones_like(mean)
         total, group = forecast_totals(self.columns, self.model, origins, plans)
@@ -111,7 +151,9 @@ def alignment(total: Floats, group: Indices, mean: Floats) -> Floats:
 def membership(group: Indices, groups: int) -> csr_matrix:
     """The summing matrix (groups, N)."""
     kept = np.flatnonzero(group >= 0)
-    return csr_matrix((np.ones(len(kept), np.float32), (group[kept], kept)), shape=(groups, len(group)))
+    return csr_matrix(
+        (np.ones(len(kept), np.float32), (group[kept], kept)), shape=(groups, len(group))
+    )
 
 
 def total_plans(plans: Plans, member: csr_matrix, keys: pl.DataFrame) -> Plans:
@@ -121,12 +163,19 @@ def total_plans(plans: Plans, member: csr_matrix, keys: pl.DataFrame) -> Plans:
     for name, source in plans.panels.items():
         if name != "planned_price":
             absent = 1.0 if name == "is_open" else 0.0
-            out[name] = Panel(keys, source.first, member @ np.where(np.isnan(source.values), np.float32(absent), source.values) / count)
+            out[name] = Panel(
+                keys,
+                source.first,
+                member
+                @ np.where(np.isnan(source.values), np.float32(absent), source.values)
+                / count,
+            )
     return Plans(out)
 
 
 def total_demand(demand: Panel, member: csr_matrix, keys: pl.DataFrame) -> Panel:
-    """Demand of the groups; an unknown period inside a series' life counts its mean, so a stock-out is no fall in demand."""
+    """Demand of the groups; an unknown period inside a series' life counts its mean, so a stock-out
+    is no fall in demand."""
     known = ~np.isnan(demand.values)
     usual = np.where(known, demand.values, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     alive = np.maximum.accumulate(known, axis=1)
@@ -135,9 +184,13 @@ def total_demand(demand: Panel, member: csr_matrix, keys: pl.DataFrame) -> Panel
 
 
 def forecast_totals(
-    columns: tuple[str, ...], model: CalendarTotals | TreeTotals, origins: pl.DataFrame, plans: Plans
+    columns: tuple[str, ...],
+    model: CalendarTotals | TreeTotals,
+    origins: pl.DataFrame,
+    plans: Plans,
 ) -> tuple[Floats, Indices]:
-    """Totals (G, H) of the groups of one origin date, and the group of each row of `origins`, (N,)."""
+    """Totals (G, H) of the groups of one origin date, and the group of each row of `origins`,
+    (N,)."""
     totals = total_origins(origins, columns)
     keys = totals.select(SERIES)
     group = group_of(origins, keys, columns)
@@ -153,18 +206,33 @@ def group_of(frame: pl.DataFrame, keys: pl.DataFrame, columns: tuple[str, ...]) 
 
 
 def train_level(
-    columns: tuple[str, ...], origins: pl.DataFrame, keys: pl.DataFrame, demand: Panel, plans: Plans, spec: Spec, before: int
+    columns: tuple[str, ...],
+    origins: pl.DataFrame,
+    keys: pl.DataFrame,
+    demand: Panel,
+    plans: Plans,
+    spec: Spec,
+    before: int,
 ) -> CalendarTotals | TreeTotals | None:
-    """Train a level model on targets before period number `before`; `keys` carries the columns that name the groups.
+    """Train a level model on targets before period number `before`; `keys` carries the columns that
+    name the groups.
 
-    Days have a calendar to learn, coarser periods have not; None where there is too little to learn from.
+    Days have a calendar to learn, coarser periods have not; None where there is too little to learn
+    from.
     """
     totals = total_origins(origins, columns)
     level_keys = totals.select(SERIES).unique().sort(SERIES)
     member = membership(group_of(keys, level_keys, columns), len(level_keys))
-    observed, planned = total_demand(demand, member, level_keys), total_plans(plans, member, level_keys)
+    observed, planned = (
+        total_demand(demand, member, level_keys),
+        total_plans(plans, member, level_keys),
+    )
     if spec.grain == "day":
-        return CalendarTotals.learn(observed, planned, spec, before) if before - observed.first >= LEAST_DAYS else None
+        return (
+            CalendarTotals.learn(observed, planned, spec, before)
+            if before - observed.first >= LEAST_DAYS
+            else None
+        )
     design = Design.learn(totals, spec)
     base = design.base(totals, level_keys)
     rounds = min(300, max(50, spec.rounds))

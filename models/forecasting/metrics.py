@@ -1,7 +1,8 @@
-"""How good a forecast is: errors of the mean, of the quantiles, and of whole hierarchies as M5 scores them.
+"""How good a forecast is: errors of the mean, of the quantiles, and of whole hierarchies as M5
+scores them.
 
-Arrays are (N, H): series by period, units. Unknown actuals (NaN) are left out everywhere.
-Source of RMSSE, WRMSSE, SPL and WSPL: the M5 competitors' guide (Makridakis, Spiliotis, Assimakopoulos 2020).
+Arrays are (N, H): series by period, units. Unknown actuals (NaN) are left out everywhere. Source of
+RMSSE, WRMSSE, SPL and WSPL: the M5 competitors' guide (Makridakis, Spiliotis, Assimakopoulos 2020).
 """
 
 from __future__ import annotations
@@ -27,11 +28,16 @@ def bias(actual: Floats, mean: Floats) -> float:
 
 
 def naive_scale(history: Floats, season: int = 1, power: int = 2) -> Floats:
-    """A series' usual change from one season to the next, (N,): mean |difference| ** power from its first sale on."""
+    """A series' usual change from one season to the next, (N,): mean |difference| ** power from its
+    first sale on."""
     out = np.full(len(history), np.nan)
     for i, row in enumerate(history):
         sold = np.flatnonzero(np.nan_to_num(row) != 0)
-        change = row[sold[0] + season :] - row[sold[0] : -season] if sold.size and season else np.zeros(0)
+        change = (
+            row[sold[0] + season :] - row[sold[0] : -season]
+            if sold.size and season
+            else np.zeros(0)
+        )
         if np.isfinite(change).any():
             out[i] = np.nanmean(np.abs(change) ** power)
     return out
@@ -43,18 +49,21 @@ def mase(actual: Floats, mean: Floats, history: Floats, season: int = 1) -> Floa
 
 
 def rmsse(actual: Floats, mean: Floats, scale: Floats) -> Floats:
-    """Root mean squared error over that of the naive forecast in history, (N,); scale = naive_scale(history)."""
+    """Root mean squared error over that of the naive forecast in history, (N,); scale =
+    naive_scale(history)."""
     return np.sqrt(np.nanmean((actual - mean) ** 2, axis=1) / scale)
 
 
 def pinball(actual: Floats, quantile: Floats, level: float) -> Floats:
-    """Pinball loss, element by element: what a unit over or under costs a planner who aims at this level."""
+    """Pinball loss, element by element: what a unit over or under costs a planner who aims at this
+    level."""
     error = actual - quantile
     return np.maximum(level * error, (level - 1) * error)
 
 
 def crps(actual: Floats, values: Floats, levels: tuple[float, ...]) -> float:
-    """Continuous ranked probability score from quantiles (N, H, Q): twice the pinball loss integrated over the levels."""
+    """Continuous ranked probability score from quantiles (N, H, Q): twice the pinball loss
+    integrated over the levels."""
     order = np.asarray(levels)
     edges = np.concatenate([[0.0], (order[1:] + order[:-1]) / 2, [1.0]])
     losses = [np.nanmean(pinball(actual, values[:, :, j], level)) for j, level in enumerate(levels)]
@@ -63,7 +72,8 @@ def crps(actual: Floats, values: Floats, levels: tuple[float, ...]) -> float:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How often demand fell below a quantile and at most on it; an honest level lies between, since demand is discrete."""
+    """How often demand fell below a quantile and at most on it; an honest level lies between, since
+    demand is discrete."""
 
     level: float
     below: float
@@ -78,21 +88,30 @@ class Coverage:
 def coverage(actual: Floats, quantile: Floats, level: float) -> Coverage:
     """P(Y < Q) and P(Y <= Q) over all known cells."""
     known = ~np.isnan(actual)
-    return Coverage(level, float((actual[known] < quantile[known]).mean()), float((actual[known] <= quantile[known]).mean()))
+    return Coverage(
+        level,
+        float((actual[known] < quantile[known]).mean()),
+        float((actual[known] <= quantile[known]).mean()),
+    )
 
 
 def pit(actual: Floats, paths: Floats, seed: int = 0) -> Floats:
-    """Randomised probability integral transform, (N, H): uniform where sample paths (N, S, H) describe what came."""
+    """Randomised probability integral transform, (N, H): uniform where sample paths (N, S, H)
+    describe what came."""
     below = (paths < actual[:, None, :]).mean(axis=1)
     ties = (paths == actual[:, None, :]).mean(axis=1)
     uniform = below + np.random.default_rng(seed).random(actual.shape) * ties
     return np.where(np.isnan(actual), np.nan, uniform)
 
 
-def pit_of_quantiles(actual: Floats, values: Floats, levels: tuple[float, ...], seed: int = 0) -> Floats:
-    """Randomised probability integral transform, (N, H), from quantiles (N, H, Q): uniform where they describe what came.
+def pit_of_quantiles(
+    actual: Floats, values: Floats, levels: tuple[float, ...], seed: int = 0
+) -> Floats:
+    """Randomised probability integral transform, (N, H), from quantiles (N, H, Q): uniform where
+    they describe what came.
 
-    It is drawn between the last level below what came and the first above it (0 and 1 outside the levels).
+    It is drawn between the last level below what came and the first above it (0 and 1 outside the
+    levels).
     """
     edges = np.array([0.0, *levels, 1.0])
     low = edges[(values < actual[:, :, None]).sum(axis=2)]
@@ -103,14 +122,16 @@ def pit_of_quantiles(actual: Floats, values: Floats, levels: tuple[float, ...], 
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """Levels of aggregation over N series: per level the group of each series, groups numbered in sorted order of their names."""
+    """Levels of aggregation over N series: per level the group of each series, groups numbered in
+    sorted order of their names."""
 
     names: tuple[str, ...]
     groups: tuple[Indices, ...]
 
     @classmethod
     def of(cls, columns: dict[str, tuple[NDArray[np.str_], ...]]) -> Hierarchy:
-        """Build from level name -> the label arrays (N,) whose combinations are its groups; no labels = one total."""
+        """Build from level name -> the label arrays (N,) whose combinations are its groups; no
+        labels = one total."""
         groups = []
         for labels in columns.values():
             if labels:
@@ -119,7 +140,9 @@ class Hierarchy:
             else:
                 groups.append(np.zeros(1, np.int64))
         width = max(len(g) for g in groups)
-        return cls(tuple(columns), tuple(np.zeros(width, np.int64) if len(g) == 1 else g for g in groups))
+        return cls(
+            tuple(columns), tuple(np.zeros(width, np.int64) if len(g) == 1 else g for g in groups)
+        )
 
     def aggregate(self, values: Floats) -> list[Floats]:
         """Sums per level, each (groups, ...)."""
@@ -131,20 +154,38 @@ class Hierarchy:
         return out
 
 
-def wrmsse(actual: Floats, mean: Floats, hierarchy: Hierarchy, scale: list[Floats], weight: list[Floats]) -> dict[str, float]:
-    """Weighted RMSSE per level and, under "mean", over all levels; scale and weight per level, (groups,), weights of a level add to 1."""
+def wrmsse(
+    actual: Floats, mean: Floats, hierarchy: Hierarchy, scale: list[Floats], weight: list[Floats]
+) -> dict[str, float]:
+    """Weighted RMSSE per level and, under "mean", over all levels; scale and weight per level,
+    (groups,), weights of a level add to 1."""
     out = {}
-    for name, a, m, s, w in zip(hierarchy.names, hierarchy.aggregate(actual), hierarchy.aggregate(mean), scale, weight, strict=True):
+    for name, a, m, s, w in zip(
+        hierarchy.names,
+        hierarchy.aggregate(actual),
+        hierarchy.aggregate(mean),
+        scale,
+        weight,
+        strict=True,
+    ):
         out[name] = float((w * rmsse(a, m, s)).sum())
     return {**out, "mean": float(np.mean(list(out.values())))}
 
 
 def wspl(
-    actual: list[Floats], values: list[Floats], levels: tuple[float, ...], names: tuple[str, ...], scale: list[Floats], weight: list[Floats]
+    actual: list[Floats],
+    values: list[Floats],
+    levels: tuple[float, ...],
+    names: tuple[str, ...],
+    scale: list[Floats],
+    weight: list[Floats],
 ) -> dict[str, float]:
-    """Weighted scaled pinball loss per level and over all; quantiles per level (groups, H, Q), scale = naive_scale(power=1)."""
+    """Weighted scaled pinball loss per level and over all; quantiles per level (groups, H, Q),
+    scale = naive_scale(power=1)."""
     out = {}
     for name, a, v, s, w in zip(names, actual, values, scale, weight, strict=True):
-        loss = np.mean([pinball(a, v[:, :, j], level).mean(axis=1) for j, level in enumerate(levels)], axis=0)
+        loss = np.mean(
+            [pinball(a, v[:, :, j], level).mean(axis=1) for j, level in enumerate(levels)], axis=0
+        )
         out[name] = float((w * np.where(s > 0, loss / np.where(s > 0, s, 1.0), 0.0)).sum())
     return {**out, "mean": float(np.mean(list(out.values())))}

@@ -1,6 +1,8 @@
-"""What training goes through: the past laid out, an early model that has not seen the latest periods, and its honest errors.
+"""What training goes through: the past laid out, an early model that has not seen the latest
+periods, and its honest errors.
 
-The early model's forecasts of periods it never saw choose how far series follow the level models, and teach the spread.
+The early model's forecasts of periods it never saw choose how far series follow the level models,
+and teach the spread.
 """
 
 from __future__ import annotations
@@ -18,19 +20,39 @@ from models.domain import SERIES
 from models.forecasting.boosting import BOTTOM, expect, sample, train
 from models.forecasting.calibration import Calibration, calibrate, uncalibrated
 from models.forecasting.design import Base, Design, Plans
-from models.forecasting.inputs import LABEL, SIGNAL_FAMILIES, Floats, Indices, Panel, Spec, locate, panels, series_keys
-from models.forecasting.levels import EVER, STRENGTHS, Level, TreeTotals, alignment, forecast_totals, train_level
+from models.forecasting.inputs import (
+    LABEL,
+    SIGNAL_FAMILIES,
+    Floats,
+    Indices,
+    Panel,
+    Spec,
+    locate,
+    panels,
+    series_keys,
+)
+from models.forecasting.levels import (
+    EVER,
+    STRENGTHS,
+    Level,
+    TreeTotals,
+    alignment,
+    forecast_totals,
+    train_level,
+)
 from models.forecasting.seasonality import CalendarTotals
 from models.forecasting.totals import TotalSpread, grouping, learn_spread
 
-#: Periods held out to learn how forecasts err: so many more than the horizon, and as a share of history at most.
+#: Periods held out to learn how forecasts err: so many more than the horizon, and as a share of
+#: history at most.
 HOLDOUT = {"day": 28, "week": 20, "month": 8}
 HOLDOUT_SHARE = 0.35
 #: Forecasts to learn the distribution from, at most.
 CALIBRATION_ROWS = 400_000
 ALIGNMENT_ROWS = 3_500_000
 MOST_ORIGINS = 12
-#: What is spent on finding out whether a family of signals helps, and what it must save: a share of the error, and standard errors.
+#: What is spent on finding out whether a family of signals helps, and what it must save: a share of
+#: the error, and standard errors.
 TRIAL_ROWS, TRIAL_ROUNDS, TRIAL_ORIGINS = 15_000, 50, 4
 LEAST_WORTH, CERTAIN, SLIP = 0.04, 3.0, 0.05
 #: A location that usually sells this many units and sold none was closed.
@@ -39,7 +61,8 @@ BUSY = 20.0
 
 @dataclass(frozen=True)
 class Honest:
-    """What the early model said at one origin it had not seen, and what came (NaN = unknown): (N, H) each."""
+    """What the early model said at one origin it had not seen, and what came (NaN = unknown): (N,
+    H) each."""
 
     origins: pl.DataFrame
     base: Base
@@ -50,7 +73,8 @@ class Honest:
 
 @dataclass(frozen=True)
 class Training:
-    """The past as the models read it; periods from `since` on are kept from the early model, `end` is the first not observed."""
+    """The past as the models read it; periods from `since` on are kept from the early model, `end`
+    is the first not observed."""
 
     spec: Spec
     origins: pl.DataFrame
@@ -63,39 +87,71 @@ class Training:
     end: int
 
     @classmethod
-    def of(cls, origins: pl.DataFrame, labels: pl.DataFrame, plans: pl.DataFrame | None, spec: Spec) -> Training:
-        """Lay out origins, labels and plans over all series; raises ValueError where there is nothing to learn from."""
+    def of(
+        cls, origins: pl.DataFrame, labels: pl.DataFrame, plans: pl.DataFrame | None, spec: Spec
+    ) -> Training:
+        """Lay out origins, labels and plans over all series; raises ValueError where there is
+        nothing to learn from."""
         if labels.is_empty():
             raise ValueError("no labels: there is no demand to learn from")
         groups = sorted({c for level in spec.levels for c in level if c not in SERIES})
-        absent = [pl.lit(None, pl.String).alias(name) for name in groups if name not in origins.columns]
-        described = origins.with_columns(absent).sort("origin").group_by(SERIES).agg(pl.col(groups).last())
-        keys = series_keys(pl.concat([labels.select(SERIES), origins.select(SERIES)])).join(described, on=list(SERIES), how="left")
+        absent = [
+            pl.lit(None, pl.String).alias(name) for name in groups if name not in origins.columns
+        ]
+        described = (
+            origins.with_columns(absent).sort("origin").group_by(SERIES).agg(pl.col(groups).last())
+        )
+        keys = series_keys(pl.concat([labels.select(SERIES), origins.select(SERIES)])).join(
+            described, on=list(SERIES), how="left"
+        )
         demand = panels(labels, keys, [LABEL], spec)[LABEL]
         if np.isinf(demand.values).any():
             item, location = keys.row(int(np.isinf(demand.values).any(axis=1).argmax()))[:2]
-            raise ValueError(f"item {item!r} at location {location!r} has an infinite demand; hand over a number or null")
+            raise ValueError(
+                f"item {item!r} at location {location!r} has an infinite demand; hand over a "
+                "number or null"
+            )
         design = Design.learn(origins, spec)
         base = design.base(origins, keys)
         end = demand.first + demand.values.shape[1]
-        unseen = min(spec.horizon + HOLDOUT[spec.grain], int((end - int(base.origin.min())) * HOLDOUT_SHARE))
-        return cls(spec, origins, keys, demand, Plans.of(plans, keys, spec), design, base, end - max(1, unseen), end)
+        unseen = min(
+            spec.horizon + HOLDOUT[spec.grain], int((end - int(base.origin.min())) * HOLDOUT_SHARE)
+        )
+        return cls(
+            spec,
+            origins,
+            keys,
+            demand,
+            Plans.of(plans, keys, spec),
+            design,
+            base,
+            end - max(1, unseen),
+            end,
+        )
 
     def without_signals(self, names: Sequence[str]) -> Training:
         """The same past had it never told some signals."""
         kept = [k for k, name in enumerate(self.design.signals) if name not in names]
         design = replace(self.design, signals=tuple(self.design.signals[k] for k in kept))
         base = replace(self.base, signals=self.base.signals[:, kept])
-        return replace(self, origins=self.origins.drop(names, strict=False), design=design, base=base)
+        return replace(
+            self, origins=self.origins.drop(names, strict=False), design=design, base=base
+        )
 
     def worth_of_signals(self) -> dict[str, float]:
-        """By how much each family of signals that is fed lowers the error on the periods held out, as a share of it.
+        """By how much each family of signals that is fed lowers the error on the periods held out,
+        as a share of it.
 
-        Two small models that have not seen them are compared, one with the family and one without any signal. A family is worth
-        zero unless it costs nothing to speak of at any origin (SLIP) and saves more in all than chance gives: CERTAIN standard errors
-        over series, and LEAST_WORTH of the error, since the periods held out are one season and what follows it by chance no cause.
+        Two small models that have not seen them are compared, one with the family and one without
+        any signal. A family is worth zero unless it costs nothing to speak of at any origin (SLIP)
+        and saves more in all than chance gives: CERTAIN standard errors over series, and
+        LEAST_WORTH of the error, since the periods held out are one season and what follows it by
+        chance no cause.
         """
-        fed = {family: [name for name in names if name in self.design.signals] for family, names in SIGNAL_FAMILIES.items()}
+        fed = {
+            family: [name for name in names if name in self.design.signals]
+            for family, names in SIGNAL_FAMILIES.items()
+        }
         fed = {family: names for family, names in fed.items() if names}
         if not fed or not self.held_out():
             return dict.fromkeys(fed, 0.0)
@@ -103,45 +159,84 @@ class Training:
         return {family: self._worth(names, plain) for family, names in fed.items()}
 
     def _worth(self, names: Sequence[str], plain: NDArray[np.float64]) -> float:
-        saved = plain - self.without_signals([name for name in self.design.signals if name not in names])._errors()
+        saved = (
+            plain
+            - self.without_signals(
+                [name for name in self.design.signals if name not in names]
+            )._errors()
+        )
         share = float(saved.sum() / max(plain.sum(), 1e-9))
         error = float(np.sqrt((saved.sum(axis=0) ** 2).sum())) / max(float(plain.sum()), 1e-9)
         is_steady = bool((saved.sum(axis=1) > -SLIP * plain.sum(axis=1)).all())
         return share if is_steady and share > max(LEAST_WORTH, CERTAIN * error) else 0.0
 
     def _errors(self) -> NDArray[np.float64]:
-        """Absolute error of a small early model on the periods held out, by origin and series, (O, N) units."""
-        pairs = sample(self.base, self.demand, self.spec, min(self.spec.rows, TRIAL_ROWS), EVER, self.since, self.spec.seed)
-        booster = train(self.design, self.base, self.plans, pairs, BOTTOM, min(self.spec.rounds, TRIAL_ROUNDS))
+        """Absolute error of a small early model on the periods held out, by origin and series, (O,
+        N) units."""
+        pairs = sample(
+            self.base,
+            self.demand,
+            self.spec,
+            min(self.spec.rows, TRIAL_ROWS),
+            EVER,
+            self.since,
+            self.spec.seed,
+        )
+        booster = train(
+            self.design, self.base, self.plans, pairs, BOTTOM, min(self.spec.rounds, TRIAL_ROUNDS)
+        )
         tried = self.held_out()[:: max(1, MOST_ORIGINS // TRIAL_ORIGINS)]
         out = np.zeros((len(tried), len(self.keys)))
         for k, origin in enumerate(tried):
             one = self._at(origin, booster, ())
-            np.add.at(out[k], locate(one.origins, self.keys), np.nansum(np.abs(one.mean - one.came), axis=1))
+            np.add.at(
+                out[k],
+                locate(one.origins, self.keys),
+                np.nansum(np.abs(one.mean - one.came), axis=1),
+            )
         return out
 
     def bottom(self, before: int, share: float = 1.0) -> xgb.Booster | None:
-        """The model of single series, trained on targets before a period number, on a share of the rows."""
-        pairs = sample(self.base, self.demand, self.spec, int(self.spec.rows * share), EVER, before, self.spec.seed)
+        """The model of single series, trained on targets before a period number, on a share of the
+        rows."""
+        pairs = sample(
+            self.base,
+            self.demand,
+            self.spec,
+            int(self.spec.rows * share),
+            EVER,
+            before,
+            self.spec.seed,
+        )
         return train(self.design, self.base, self.plans, pairs, BOTTOM, self.spec.rounds)
 
     def held_out(self) -> list[int]:
-        """Origins to forecast with the early model: complete horizons where there are any, evenly spread, as many as are affordable."""
-        possible = np.unique(self.base.origin[(self.base.origin >= self.since) & (self.base.origin < self.end)])
+        """Origins to forecast with the early model: complete horizons where there are any, evenly
+        spread, as many as are affordable."""
+        possible = np.unique(
+            self.base.origin[(self.base.origin >= self.since) & (self.base.origin < self.end)]
+        )
         complete = possible[possible + self.spec.horizon <= self.end]
         possible = complete if len(complete) else possible
         if not len(possible):
             return []
         each = max(1, int((self.base.origin == possible[-1]).sum()) * self.spec.horizon)
         count = int(np.clip(ALIGNMENT_ROWS // each, 1, min(MOST_ORIGINS, len(possible))))
-        return [int(v) for v in possible[np.unique(np.linspace(0, len(possible) - 1, count).round().astype(int))]]
+        return [
+            int(v)
+            for v in possible[
+                np.unique(np.linspace(0, len(possible) - 1, count).round().astype(int))
+            ]
+        ]
 
     def honest(self, booster: xgb.Booster | None, levels: tuple[Level, ...]) -> list[Honest]:
-        """The early model's forecasts at the held-out origins, aligned to `levels`, beside what came."""
+        """The early model's forecasts at the held-out origins, aligned to `levels`, beside what
+        came."""
         return [self._at(origin, booster, levels) for origin in self.held_out()]
 
     def align(self, booster: xgb.Booster | None) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
-        """Level models blind to the held-out periods, how far series should follow them there, and the same trained on everything."""
+        """Level models blind to the held-out periods, how far series should follow them there, and
+        the same trained on everything."""
         early: list[Level] = []
         final: list[Level] = []
         for columns in self.spec.levels:
@@ -152,10 +247,14 @@ class Training:
             for one in self.honest(booster, tuple(early)):
                 total, group = forecast_totals(columns, model, one.origins, one.plans)
                 factor = alignment(total, group, one.mean)
-                loss += [_total_error(one.mean * factor ** np.float32(s), one.came, group, len(total)) for s in STRENGTHS]
+                loss += [
+                    _total_error(one.mean * factor ** np.float32(s), one.came, group, len(total))
+                    for s in STRENGTHS
+                ]
             strength = STRENGTHS[int(loss.argmin())] if loss.any() else 0.0
             early.append(Level(columns, model, strength))
-            latest = self._level(columns, self.end) if strength else None  # one that no series follows is not worth a training
+            # one that no series follows is not worth a training
+            latest = self._level(columns, self.end) if strength else None
             final.append(Level(columns, latest or model, strength))
         return tuple(early), tuple(final)
 
@@ -173,21 +272,53 @@ class Training:
             row, step = chosen[pair // spec.horizon], pair % spec.horizon
             known = ~np.isnan(one.came[row, step])
             row, step = row[known], step[known]
-            parts.append((self.design.rows(one.base, row, step, one.plans), one.mean[row, step], one.came[row, step], first + row, step))
+            parts.append(
+                (
+                    self.design.rows(one.base, row, step, one.plans),
+                    one.mean[row, step],
+                    one.came[row, step],
+                    first + row,
+                    step,
+                )
+            )
             first += len(one.mean)
-        matrix, mean, units, path, offset = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return calibrate(matrix, mean, units, path, offset, spec.horizon, spec.whole_units, spec.seed, spec.threads)
+        matrix, mean, units, path, offset = (
+            np.concatenate(part) for part in zip(*parts, strict=True)
+        )
+        return calibrate(
+            matrix,
+            mean,
+            units,
+            path,
+            offset,
+            spec.horizon,
+            spec.whole_units,
+            spec.seed,
+            spec.threads,
+        )
 
     def totals(self, honest: list[Honest], calibration: Calibration) -> tuple[TotalSpread, ...]:
         """The spread of every total that spec.totals names."""
-        mean, came = [calibration.levelled(one.mean) for one in honest], [one.came for one in honest]
+        mean, came = (
+            [calibration.levelled(one.mean) for one in honest],
+            [one.came for one in honest],
+        )
         return tuple(
-            learn_spread(columns, mean, came, [grouping(one.origins, columns)[1] for one in honest], self.spec.whole_units, self.spec.seed)
+            learn_spread(
+                columns,
+                mean,
+                came,
+                [grouping(one.origins, columns)[1] for one in honest],
+                self.spec.whole_units,
+                self.spec.seed,
+            )
             for columns in (self.spec.totals if honest else ())
         )
 
     def _level(self, columns: tuple[str, ...], before: int) -> CalendarTotals | TreeTotals | None:
-        return train_level(columns, self.origins, self.keys, self.demand, self.plans, self.spec, before)
+        return train_level(
+            columns, self.origins, self.keys, self.demand, self.plans, self.spec, before
+        )
 
     def _at(self, origin: int, booster: xgb.Booster | None, levels: tuple[Level, ...]) -> Honest:
         """Forecast one origin from exactly its own rows, as predict does."""
@@ -195,7 +326,9 @@ class Training:
         here = self.origins[rows]
         local = here.select(SERIES)
         place = locate(here, self.keys)
-        plans = Plans({name: Panel(local, p.first, p.values[place]) for name, p in self.plans.panels.items()})
+        plans = Plans(
+            {name: Panel(local, p.first, p.values[place]) for name, p in self.plans.panels.items()}
+        )
         base = self.design.base(here, local)
         horizon = self.spec.horizon
         pair = np.arange(len(rows) * horizon)
@@ -218,7 +351,8 @@ def _total_error(mean: Floats, observed: Floats, group: Indices, groups: int) ->
 
 
 def closed_days(demand: Panel, keys: pl.DataFrame, spec: Spec) -> dict[str, list[str]]:
-    """Days of the year ("12-25") on which a busy location sold nothing each time, unlike the same weekday around them."""
+    """Days of the year ("12-25") on which a busy location sold nothing each time, unlike the same
+    weekday around them."""
     if spec.grain != "day":
         return {}
     out: dict[str, list[str]] = {}
@@ -228,9 +362,18 @@ def closed_days(demand: Panel, keys: pl.DataFrame, spec: Spec) -> dict[str, list
         total = values[location == name].sum(axis=0)
         if not total.any() or np.median(total[total > 0]) < BUSY:
             continue
-        empty = [t for t in range(7, len(total) - 7) if total[t] <= 0 and total[t - 7] > 0 and total[t + 7] > 0]
-        days = {(date(1970, 1, 1) + timedelta(days=demand.first + t)).strftime("%m-%d") for t in empty}
-        sold = {(date(1970, 1, 1) + timedelta(days=demand.first + t)).strftime("%m-%d") for t in np.flatnonzero(total > 0).tolist()}
+        empty = [
+            t
+            for t in range(7, len(total) - 7)
+            if total[t] <= 0 and total[t - 7] > 0 and total[t + 7] > 0
+        ]
+        days = {
+            (date(1970, 1, 1) + timedelta(days=demand.first + t)).strftime("%m-%d") for t in empty
+        }
+        sold = {
+            (date(1970, 1, 1) + timedelta(days=demand.first + t)).strftime("%m-%d")
+            for t in np.flatnonzero(total > 0).tolist()
+        }
         if days - sold:
             out[name] = sorted(days - sold)
     return out

@@ -1,8 +1,10 @@
-"""What the calendar does to the daily total of a group: weekdays, days of the month, promotions and events as factors on a level.
+"""What the calendar does to the daily total of a group: weekdays, days of the month, promotions and
+events as factors on a level.
 
-A group's total is large and smooth, so a regression on every day of its past learns these factors better than trees that see
-one origin a week; the level itself follows the last days. By quasi-likelihood, so that a zero is an observation like any other.
-Source: McCullagh and Nelder, Generalized Linear Models, 1989, chapter 9; with a ridge from each group towards all groups.
+A group's total is large and smooth, so a regression on every day of its past learns these factors
+better than trees that see one origin a week; the level itself follows the last days. By
+quasi-likelihood, so that a zero is an observation like any other. Source: McCullagh and Nelder,
+Generalized Linear Models, 1989, chapter 9; with a ridge from each group towards all groups.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from numpy.typing import NDArray
 from models.forecasting.design import Plans, calendar
 from models.forecasting.inputs import Floats, Indices, Panel, Spec
 
-#: Waves within a month (paydays, benefits paid in its first days): so many harmonics of a month of 30.4 days.
+#: Waves within a month (paydays, benefits paid in its first days): so many harmonics of a month of
+#: 30.4 days.
 WAVES = 4
 MONTH = 30.4
 #: The level follows the last days; one so many days old counts half.
@@ -27,11 +30,13 @@ SLOW = 14.0
 #: Days' worth of belief that a factor is one, and that a group's factors are those of all groups.
 PRIOR = 1.0
 ROUNDS = 5
-#: A busy group that sold less than this share of the expected was closed, which says nothing of the days around.
+#: A busy group that sold less than this share of the expected was closed, which says nothing of the
+#: days around.
 CLOSED, BUSY = 0.3, 20.0
 #: The origin's features tell so many last days one by one, and of the days before them two means.
 DAYS, MEANS = 8, (13, 28)
-#: Days before the end of training whose factors are remembered: past plans are not told again at an origin.
+#: Days before the end of training whose factors are remembered: past plans are not told again at an
+#: origin.
 REMEMBERED = 56
 
 Doubles = NDArray[np.float64]
@@ -39,9 +44,11 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class CalendarTotals:
-    """Forecasts a group's daily total: its recent level, cleared of the calendar, times what the calendar does to the day ahead.
+    """Forecasts a group's daily total: its recent level, cleared of the calendar, times what the
+    calendar does to the day ahead.
 
-    factors: log factors (G + 1, F), the last row those of all groups, for one not seen before; usual: mean plans (G + 1, P).
+    factors: log factors (G + 1, F), the last row those of all groups, for one not seen before;
+    usual: mean plans (G + 1, P).
     remembered: log factors (G, D) of the last days of training, from period number `first` on.
     """
 
@@ -54,7 +61,8 @@ class CalendarTotals:
 
     @classmethod
     def learn(cls, demand: Panel, planned: Plans, spec: Spec, before: int) -> CalendarTotals:
-        """Learn from the totals `demand` (G, T) before period number `before`; planned: plans of the same groups."""
+        """Learn from the totals `demand` (G, T) before period number `before`; planned: plans of
+        the same groups."""
         observed = np.nan_to_num(demand.until(before).astype(np.float64))
         days = np.arange(observed.shape[1])
         plans, is_open = _plans(planned, np.arange(len(observed)), demand.first + days)
@@ -66,15 +74,21 @@ class CalendarTotals:
         kept = np.ones_like(observed, dtype=bool)
         for _ in range(ROUNDS):
             shape = np.exp(_log_shape(effects, common + own)) * is_open
-            mean = np.maximum(shape * ((observed * kept) @ bell) / np.maximum((shape * kept) @ bell, 1e-9), 1e-9)
+            mean = np.maximum(
+                shape * ((observed * kept) @ bell) / np.maximum((shape * kept) @ bell, 1e-9), 1e-9
+            )
             kept = (observed >= CLOSED * mean) | (mean < BUSY)
             error = np.clip(observed / mean - 1, -1, 2)
             weight = kept * np.minimum(mean / size, 5.0)
             shared = weight * np.sqrt(size / size.mean())
-            step = _ridge(effects.reshape(-1, effects.shape[2]), shared.reshape(-1), error.reshape(-1), common)
+            step = _ridge(
+                effects.reshape(-1, effects.shape[2]), shared.reshape(-1), error.reshape(-1), common
+            )
             common = common + step
             rest = error - effects @ step
-            own = own + np.stack([_ridge(effects[g], weight[g], rest[g], own[g]) for g in range(len(own))])
+            own = own + np.stack(
+                [_ridge(effects[g], weight[g], rest[g], own[g]) for g in range(len(own))]
+            )
         shape = _log_shape(effects, common + own) + np.log(is_open)
         first = max(len(days) - REMEMBERED, 0)
         return cls(
@@ -87,7 +101,8 @@ class CalendarTotals:
         )
 
     def forecast(self, totals: pl.DataFrame, planned: Plans) -> Floats:
-        """Totals (G, H) of the groups of one origin date, rows as in `totals` and `planned`; NaN without any history."""
+        """Totals (G, H) of the groups of one origin date, rows as in `totals` and `planned`; NaN
+        without any history."""
         origin = int(self.spec.index(totals["origin"])[0])
         number = {name: g for g, name in enumerate(self.groups)}
         group = np.array([number.get(name, -1) for name in totals["item_id"]], np.int64)
@@ -102,18 +117,26 @@ class CalendarTotals:
         return np.asarray(_log_shape(effects, self.factors[group]) + np.log(is_open))
 
     def _past(self, group: Indices, planned: Plans, origin: int) -> Doubles:
-        """Log factors (G, T) of the days before the origin, the last first: as remembered, else as planned where told, else as usual."""
+        """Log factors (G, T) of the days before the origin, the last first: as remembered, else as
+        planned where told, else as usual."""
         periods = origin - 1 - np.arange(max(MEANS))
         told = periods >= max((panel.first for panel in planned.panels.values()), default=0)
-        usual = np.broadcast_to(self.usual[group][:, None, :], (len(group), len(periods), self.usual.shape[1]))
-        shape = _log_shape(_effects(self.spec, periods, usual, self.usual[group]), self.factors[group])
+        usual = np.broadcast_to(
+            self.usual[group][:, None, :], (len(group), len(periods), self.usual.shape[1])
+        )
+        shape = _log_shape(
+            _effects(self.spec, periods, usual, self.usual[group]), self.factors[group]
+        )
         place = periods - self.first
         known = (group >= 0)[:, None] & ((place >= 0) & (place < self.remembered.shape[1]))[None, :]
         remembered = self.remembered[group][:, np.clip(place, 0, self.remembered.shape[1] - 1)]
-        return np.where(known, remembered, np.where(told[None, :], self._shape(group, planned, periods), shape))
+        return np.where(
+            known, remembered, np.where(told[None, :], self._shape(group, planned, periods), shape)
+        )
 
     def _level(self, totals: pl.DataFrame, shape: Doubles) -> Doubles:
-        """What a group sells on a usual day, (G,): its last days over their factors, younger days counting more."""
+        """What a group sells on a usual day, (G,): its last days over their factors, younger days
+        counting more."""
         factor = np.exp(shape)
         days = np.stack([_column(totals, f"demand_lag_{k}") for k in range(1, DAYS + 1)], axis=1)
         usual = np.median(np.nan_to_num(days / factor[:, :DAYS]), axis=1, keepdims=True)
@@ -138,18 +161,30 @@ class CalendarTotals:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> CalendarTotals:
-        factors, usual, remembered = (np.asarray(data[name], np.float64) for name in ("factors", "usual", "remembered"))
-        return cls(Spec.from_dict(data["spec"]), tuple(data["groups"]), factors, usual, data["first"], remembered)
+        factors, usual, remembered = (
+            np.asarray(data[name], np.float64) for name in ("factors", "usual", "remembered")
+        )
+        return cls(
+            Spec.from_dict(data["spec"]),
+            tuple(data["groups"]),
+            factors,
+            usual,
+            data["first"],
+            remembered,
+        )
 
 
 def _plans(planned: Plans, group: Indices, periods: Indices) -> tuple[Doubles, Doubles]:
-    """What is planned for the groups, (G, T, 4): promotions, and events on the day, before and after; and the share open, (G, T)."""
+    """What is planned for the groups, (G, T, 4): promotions, and events on the day, before and
+    after; and the share open, (G, T)."""
     row, period = np.repeat(group, len(periods)), np.tile(periods, len(group))
     wanted = [("promotion_count", 0), *(("event_count", k) for k in (0, -1, 1))]
     told = np.stack([planned.at(name, row, period + k, 0.0) for name, k in wanted], axis=-1)
     is_open = np.maximum(planned.at("is_open", row, period, 1.0), 0.01)
     shape = (len(group), len(periods))
-    return told.reshape(*shape, len(wanted)).astype(np.float64), is_open.reshape(shape).astype(np.float64)
+    return told.reshape(*shape, len(wanted)).astype(np.float64), is_open.reshape(shape).astype(
+        np.float64
+    )
 
 
 def _effects(spec: Spec, periods: Indices, plans: Doubles, usual: Doubles) -> Doubles:
@@ -158,7 +193,9 @@ def _effects(spec: Spec, periods: Indices, plans: Doubles, usual: Doubles) -> Do
     week = (weekday[:, None] == np.arange(1, 8)) - 1 / 7
     angle = 2 * np.pi * np.outer(day - 0.5, np.arange(1, WAVES + 1)) / MONTH
     dates = np.column_stack([week, np.cos(angle), np.sin(angle)])
-    return np.concatenate([np.broadcast_to(dates, (len(plans), *dates.shape)), plans - usual[:, None, :]], axis=2)
+    return np.concatenate(
+        [np.broadcast_to(dates, (len(plans), *dates.shape)), plans - usual[:, None, :]], axis=2
+    )
 
 
 def _log_shape(effects: Doubles, factors: Doubles) -> Doubles:

@@ -1,4 +1,5 @@
-"""The classical methods, as statsforecast computes them: ETS, Croston, and Teunter-Syntetos-Babai for intermittent demand.
+"""The classical methods, as statsforecast computes them: ETS, Croston, and Teunter-Syntetos-Babai
+for intermittent demand.
 
 Kept apart from the plain baselines because importing statsforecast takes seconds.
 """
@@ -26,13 +27,16 @@ METHODS: dict[str, Callable[[int], Any]] = {
 
 
 def statistical(name: str) -> Method:
-    """One of METHODS as a baseline method; unknown periods count as the series' mean, net returns and a series never sold as zero."""
+    """One of METHODS as a baseline method; unknown periods count as the series' mean, net returns
+    and a series never sold as zero."""
     if name not in METHODS:
         raise ValueError(f"no method {name!r}; there are {', '.join(METHODS)}")
 
     def method(history: Floats, spec: Spec) -> Floats:
         seasonal = spec.season <= LONGEST_SEASON and history.shape[1] > 2 * spec.season
-        filled = np.maximum(np.where(np.isnan(history), recent_mean(history)[:, None], history), 0.0)
+        filled = np.maximum(
+            np.where(np.isnan(history), recent_mean(history)[:, None], history), 0.0
+        )
         out = np.zeros((len(history), spec.horizon))
         for i, row in enumerate(filled):
             sold = np.flatnonzero(row)

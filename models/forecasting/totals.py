@@ -1,6 +1,8 @@
-"""The distribution of a total: sums of series err together, so their spread is learned on totals and not added up from parts.
+"""The distribution of a total: sums of series err together, so their spread is learned on totals
+and not added up from parts.
 
-Variance of a total = near x mean + far x mean²: the first part is what averages out over many series, the second what hits all alike.
+Variance of a total = near x mean + far x mean²: the first part is what averages out over many
+series, the second what hits all alike.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ NARROWEST = 0.02  # of variance / mean
 
 @dataclass(frozen=True)
 class TotalSpread:
-    """How totals over the groups that `columns` name erred on unseen periods: how widely, and by what law."""
+    """How totals over the groups that `columns` name erred on unseen periods: how widely, and by
+    what law."""
 
     columns: tuple[str, ...]
     near: float
@@ -41,24 +44,51 @@ class TotalSpread:
         return self.law.quantiles(mean, self.dispersion(mean), levels)
 
     def forecast(self, made: Forecast, attributes: pl.DataFrame) -> Forecast:
-        """The forecast of every group's total; attributes: rows as made.keys, with the columns that name the groups."""
+        """The forecast of every group's total; attributes: rows as made.keys, with the columns that
+        name the groups."""
         names, group = grouping(attributes, self.columns)
         mean = sums(made.mean.astype(np.float64), group, len(names))
-        values = self.quantiles(mean.reshape(-1), made.quantiles).reshape(*mean.shape, len(made.quantiles))
-        location = [name.split(SEPARATOR)[self.columns.index("location_id")] if "location_id" in self.columns else "" for name in names]
-        keys = pl.DataFrame({"item_id": names, "location_id": location}, schema={"item_id": pl.String, "location_id": pl.String})
-        return Forecast(keys, made.period_starts, made.quantiles, values, mean.astype(np.float32), made.correlation, made.whole_units)
+        values = self.quantiles(mean.reshape(-1), made.quantiles).reshape(
+            *mean.shape, len(made.quantiles)
+        )
+        location = [
+            name.split(SEPARATOR)[self.columns.index("location_id")]
+            if "location_id" in self.columns
+            else ""
+            for name in names
+        ]
+        keys = pl.DataFrame(
+            {"item_id": names, "location_id": location},
+            schema={"item_id": pl.String, "location_id": pl.String},
+        )
+        return Forecast(
+            keys,
+            made.period_starts,
+            made.quantiles,
+            values,
+            mean.astype(np.float32),
+            made.correlation,
+            made.whole_units,
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        return {"columns": self.columns, "near": self.near, "far": self.far, "law": self.law.to_dict()}
+        return {
+            "columns": self.columns,
+            "near": self.near,
+            "far": self.far,
+            "law": self.law.to_dict(),
+        }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> TotalSpread:
-        return cls(tuple(data["columns"]), data["near"], data["far"], Scatter.from_dict(data["law"]))
+        return cls(
+            tuple(data["columns"]), data["near"], data["far"], Scatter.from_dict(data["law"])
+        )
 
 
 def grouping(frame: pl.DataFrame, columns: tuple[str, ...]) -> tuple[list[str], Indices]:
-    """The sorted names of the groups and the group of each row; no columns = one total of everything."""
+    """The sorted names of the groups and the group of each row; no columns = one total of
+    everything."""
     if not columns:
         return [""], np.zeros(len(frame), np.int64)
     names = frame.select(group_name(columns, frame).alias("name"))["name"]
@@ -73,9 +103,15 @@ def sums(values: Floats, group: Indices, groups: int) -> Floats:
 
 
 def learn_spread(
-    columns: tuple[str, ...], mean: list[Floats], actual: list[Floats], group: list[Indices], whole_units: bool, seed: int
+    columns: tuple[str, ...],
+    mean: list[Floats],
+    actual: list[Floats],
+    group: list[Indices],
+    whole_units: bool,
+    seed: int,
 ) -> TotalSpread:
-    """Learn from forecasts of unseen periods: per origin the series' mean and what came (N, H), and each series' group.
+    """Learn from forecasts of unseen periods: per origin the series' mean and what came (N, H), and
+    each series' group.
 
     A period unknown for a series is left out of its group's mean and of its total alike.
     """
@@ -91,8 +127,11 @@ def learn_spread(
     if len(total) < 30:
         return TotalSpread(columns, 2.0, 0.05, scatter.believed(whole_units))
     squares = (observed - total) ** 2 / total
-    # each row counts by its own expected scatter, so neither the large nor the small totals decide alone
+    # each row counts by its own expected scatter, so neither the large nor the small totals decide
+    # alone
     weight = 1 / (1 + 0.05 * total)
     near, far = nnls(np.column_stack([weight, weight * total]), weight * squares)[0]
-    law = scatter.learn(total, np.maximum(near + far * total, NARROWEST), observed, whole_units, seed)
+    law = scatter.learn(
+        total, np.maximum(near + far * total, NARROWEST), observed, whole_units, seed
+    )
     return TotalSpread(columns, float(near), float(far), law)

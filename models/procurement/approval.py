@@ -1,4 +1,5 @@
-"""Who may say yes: the approval matrix that turns an order line's size, oddity and provenance into the level that must approve it."""
+"""Who may say yes: the approval matrix that turns an order line's size, oddity and provenance into
+the level that must approve it."""
 
 from __future__ import annotations
 
@@ -17,12 +18,15 @@ AUTOMATIC, BUYER, MANAGER, DIRECTOR = 0, 1, 2, 3
 class Limits:
     """What people set and the robot keeps to; money in the world's currency.
 
-    maturity: what the policy may do alone: shadow records only, suggest asks for every line, auto approves within the matrix.
-    auto_amount, buyer_amount, manager_amount: the largest line each level may approve. usual_factor: how many times its usual
-    quantity a line may be before a buyer must look. least_complete: data completeness (0..1) below which
-    a buyer must look. worst_risk: supplier risk (0..1) above which a manager must look. asking_categories: categories
-    that always go to a buyer. daily_cap: spend approved a day, by anyone. budget: open commitments at any time; None is no
-    limit. approvers: level by name; empty means no roles are kept and any named person may approve.
+    maturity: what the policy may do alone: shadow records only, suggest asks for every line, auto
+    approves within the matrix.
+    auto_amount, buyer_amount, manager_amount: the largest line each level may approve.
+    usual_factor: how many times its usual quantity a line may be before a buyer must look.
+    least_complete: data completeness (0..1) below which a buyer must look. worst_risk: supplier
+    risk (0..1) above which a manager must look. asking_categories: categories that always go to a
+    buyer. daily_cap: spend approved a day, by anyone. budget: open commitments at any time; None is
+    no limit. approvers: level by name; empty means no roles are kept and any named person may
+    approve.
     """
 
     maturity: Maturity = "auto"
@@ -39,19 +43,28 @@ class Limits:
 
     def to_payload(self) -> dict[str, Any]:
         """These limits as plain JSON values."""
-        return asdict(self) | {"asking_categories": list(self.asking_categories), "approvers": dict(self.approvers)}
+        return asdict(self) | {
+            "asking_categories": list(self.asking_categories),
+            "approvers": dict(self.approvers),
+        }
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Limits:
-        """Limits out of plain JSON values. Raises TypeError for a name this matrix does not know."""
+        """Limits out of plain JSON values. Raises TypeError for a name this matrix does not
+        know."""
         return cls(**{**payload, "asking_categories": tuple(payload.get("asking_categories", ()))})
 
     def changed(self, wanted: Mapping[str, Any]) -> Limits:
-        """These limits with some of them set anew. Raises ValueError that says which word or value is not understood."""
+        """These limits with some of them set anew. Raises ValueError that says which word or value
+        is not understood."""
         unknown = sorted(wanted.keys() - self.to_payload().keys())
         if unknown:
             near = get_close_matches(unknown[0], self.to_payload(), n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(self.to_payload())}"
+            hint = (
+                f"; did you mean {near[0]}?"
+                if near
+                else f"; there are {', '.join(self.to_payload())}"
+            )
             raise ValueError(f"there is no limit {unknown[0]!r}{hint}")
         for name, value in wanted.items():
             _check(name, value)
@@ -74,10 +87,16 @@ def _check(name: str, value: Any) -> None:
     elif name == "approvers":
         levels = (BUYER, MANAGER, DIRECTOR)
         if not isinstance(value, Mapping) or any(level not in levels for level in value.values()):
-            raise ValueError(f"approvers gives each name a level of {', '.join(map(str, levels))}, not {value!r}")
+            raise ValueError(
+                f"approvers gives each name a level of {', '.join(map(str, levels))}, not {value!r}"
+            )
     elif value is None and name in ("daily_cap", "budget"):
         return
-    elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+    elif (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 <= value < float("inf")
+    ):
         raise ValueError(f"{name} is a number, 0 or more, not {value!r}")
     elif name in ("least_complete", "worst_risk") and value > 1:
         raise ValueError(f"{name} is a share between 0 and 1, not {value!r}")
@@ -85,9 +104,11 @@ def _check(name: str, value: Any) -> None:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known about a line beside its terms; None where nobody knows, which never counts in its favour nor against it.
+    """What is known about a line beside its terms; None where nobody knows, which never counts in
+    its favour nor against it.
 
-    usual_quantity: median quantity of earlier orders of the need. completeness: share of what a decision needs that is known.
+    usual_quantity: median quantity of earlier orders of the need. completeness: share of what a
+    decision needs that is known.
     supplier_risk: probability that the supplier is late or short. category: the item's category.
     """
 
@@ -109,24 +130,59 @@ class Verdict:
         return self.level == AUTOMATIC
 
 
-def judge(kind: str, quantity: float, unit_cost: float, evidence: Evidence, limits: Limits) -> Verdict:
-    """The approval a line needs: the highest level any rule of the matrix asks for. A transfer spends nothing, so amounts do not count."""
+def judge(
+    kind: str, quantity: float, unit_cost: float, evidence: Evidence, limits: Limits
+) -> Verdict:
+    """The approval a line needs: the highest level any rule of the matrix asks for. A transfer
+    spends nothing, so amounts do not count."""
     value = quantity * unit_cost if kind == "purchase" else 0.0
     rules: list[tuple[bool, int, str]] = [
         (limits.maturity != "auto", BUYER, f"the policy's maturity is {limits.maturity}"),
-        (value > limits.auto_amount, BUYER, f"value {value:,.2f} exceeds {limits.auto_amount:,.2f}"),
-        (value > limits.buyer_amount, MANAGER, f"value {value:,.2f} exceeds a buyer's {limits.buyer_amount:,.2f}"),
-        (value > limits.manager_amount, DIRECTOR, f"value {value:,.2f} exceeds a manager's {limits.manager_amount:,.2f}"),
-        (evidence.category in limits.asking_categories, BUYER, f"category {evidence.category} is always asked for"),
+        (
+            value > limits.auto_amount,
+            BUYER,
+            f"value {value:,.2f} exceeds {limits.auto_amount:,.2f}",
+        ),
+        (
+            value > limits.buyer_amount,
+            MANAGER,
+            f"value {value:,.2f} exceeds a buyer's {limits.buyer_amount:,.2f}",
+        ),
+        (
+            value > limits.manager_amount,
+            DIRECTOR,
+            f"value {value:,.2f} exceeds a manager's {limits.manager_amount:,.2f}",
+        ),
+        (
+            evidence.category in limits.asking_categories,
+            BUYER,
+            f"category {evidence.category} is always asked for",
+        ),
     ]
     if evidence.usual_quantity:
         factor = quantity / evidence.usual_quantity
-        rules.append((factor > limits.usual_factor, BUYER, f"quantity is {factor:.1f} times the usual {evidence.usual_quantity:g}"))
+        rules.append(
+            (
+                factor > limits.usual_factor,
+                BUYER,
+                f"quantity is {factor:.1f} times the usual {evidence.usual_quantity:g}",
+            )
+        )
     if evidence.completeness is not None:
         known = evidence.completeness
-        rules.append((known < limits.least_complete, BUYER, f"only {known:.0%} of what a decision needs is known"))
+        rules.append(
+            (
+                known < limits.least_complete,
+                BUYER,
+                f"only {known:.0%} of what a decision needs is known",
+            )
+        )
     if evidence.supplier_risk is not None:
         risk = evidence.supplier_risk
-        rules.append((risk > limits.worst_risk, MANAGER, f"the supplier fails with probability {risk:.0%}"))
+        rules.append(
+            (risk > limits.worst_risk, MANAGER, f"the supplier fails with probability {risk:.0%}")
+        )
     raised = [(level, why) for is_raised, level, why in rules if is_raised]
-    return Verdict(max((level for level, _ in raised), default=AUTOMATIC), tuple(why for _, why in raised))
+    return Verdict(
+        max((level for level, _ in raised), default=AUTOMATIC), tuple(why for _, why in raised)
+    )

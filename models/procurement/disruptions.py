@@ -1,4 +1,5 @@
-"""What may happen between two runs, in the words of the twin's scenarios: demand moves, a supplier is late, a place is closed."""
+"""What may happen between two runs, in the words of the twin's scenarios: demand moves, a supplier
+is late, a place is closed."""
 
 from __future__ import annotations
 
@@ -14,15 +15,21 @@ from models.procurement.messages import MessageError
 Kind = Literal["demand_factor", "lead_time_delay", "location_closed"]
 #: What a scope may name: columns of the planner's rows; supplier_id is from whom a row buys.
 SCOPE = ("item_id", "location_id", "category", "supplier_id")
-#: Which word says how large a disruption of a kind is, and the least and the most that can be meant.
-SIZES: dict[str, tuple[str, float, float]] = {"demand_factor": ("factor", 0.0, 100.0), "lead_time_delay": ("days", 0.0, 365.0)}
+#: Which word says how large a disruption of a kind is, and the least and the most that can be
+#: meant.
+SIZES: dict[str, tuple[str, float, float]] = {
+    "demand_factor": ("factor", 0.0, 100.0),
+    "lead_time_delay": ("days", 0.0, 365.0),
+}
 
 
 @dataclass(frozen=True)
 class Disruption:
-    """One event with its reach: from starts_on to ends_on, both included, wherever every column of the scope agrees.
+    """One event with its reach: from starts_on to ends_on, both included, wherever every column of
+    the scope agrees.
 
-    size: the factor on demand, or the days added to what is ordered or due meanwhile; a closed place needs none.
+    size: the factor on demand, or the days added to what is ordered or due meanwhile; a closed
+    place needs none.
     """
 
     disruption_id: str
@@ -55,17 +62,23 @@ class Disruption:
 
 
 def read(said: Mapping[str, Any], disruption_id: str) -> Disruption:
-    """A disruption out of a message's plain values. Raises MessageError naming what is missing or cannot be meant."""
+    """A disruption out of a message's plain values. Raises MessageError naming what is missing or
+    cannot be meant."""
     kind: Any = said.get("kind")
     if kind not in get_args(Kind):
         raise MessageError(f"kind is {kind!r}, none of {', '.join(get_args(Kind))}")
     scope = said.get("scope", {})
     if not isinstance(scope, Mapping) or (unknown := [name for name in scope if name not in SCOPE]):
-        raise MessageError(f"scope may name {', '.join(SCOPE)}, not {unknown if isinstance(scope, Mapping) else scope!r}")
+        raise MessageError(
+            f"scope may name {', '.join(SCOPE)}, not "
+            f"{unknown if isinstance(scope, Mapping) else scope!r}"
+        )
     if kind == "location_closed" and set(scope) != {"location_id"}:
         raise MessageError("scope of location_closed is one location_id")
     try:
-        starts_on, ends_on = (date.fromisoformat(str(said[name])[:10]) for name in ("starts_on", "ends_on"))
+        starts_on, ends_on = (
+            date.fromisoformat(str(said[name])[:10]) for name in ("starts_on", "ends_on")
+        )
     except (KeyError, ValueError) as error:
         raise MessageError(f"starts_on and ends_on are days as YYYY-MM-DD: {error}") from error
     if ends_on < starts_on:
@@ -74,7 +87,18 @@ def read(said: Mapping[str, Any], disruption_id: str) -> Disruption:
     if kind in SIZES:
         word, least, most = SIZES[kind]
         value = said.get(word)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or not least <= value <= most
+        ):
             raise MessageError(f"{word} is {value!r}; it lies between {least:g} and {most:g}")
         size = float(value)
-    return Disruption(disruption_id, kind, {name: str(value) for name, value in scope.items()}, starts_on, ends_on, size)
+    return Disruption(
+        disruption_id,
+        kind,
+        {name: str(value) for name, value in scope.items()},
+        starts_on,
+        ends_on,
+        size,
+    )

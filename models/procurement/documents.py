@@ -1,9 +1,10 @@
 """An order line from need to payment proposal: append-only events in, its present state out.
 
-One document is one order line (a need under its intent key). Its state is a fold of its events and nothing else. Facts are kept
-rather than stages, so acknowledgements, ship notices, receipts and invoices may arrive late, twice or in any order: the stage is
-read off the facts. Purchases go requisition -> approval -> order -> change -> acknowledgement -> ship notice -> receipt ->
-invoice -> match -> payment proposal; transfers stop at the receipt.
+One document is one order line (a need under its intent key). Its state is a fold of its events and
+nothing else. Facts are kept rather than stages, so acknowledgements, ship notices, receipts and
+invoices may arrive late, twice or in any order: the stage is read off the facts. Purchases go
+requisition -> approval -> order -> change -> acknowledgement -> ship notice -> receipt -> invoice
+-> match -> payment proposal; transfers stop at the receipt.
 """
 
 from __future__ import annotations
@@ -16,21 +17,32 @@ from typing import Any, NamedTuple
 Payload = Mapping[str, Any]
 
 #: Why a line's life ended before its goods came.
-WITHDRAWN, REJECTED, CANCELLED, REFUSED, CLOSED = "withdrawn", "rejected", "cancelled", "refused", "closed"
+WITHDRAWN, REJECTED, CANCELLED, REFUSED, CLOSED = (
+    "withdrawn",
+    "rejected",
+    "cancelled",
+    "refused",
+    "closed",
+)
 
-#: The need behind these lines is open again, so its intent key is free: the plan took it back, or the supplier said no.
-#: A line that a person rejected or cancelled keeps its key: the robot must not order again what the desk refused.
+#: The need behind these lines is open again, so its intent key is free: the plan took it back, or
+#: the supplier said no.
+#: A line that a person rejected or cancelled keeps its key: the robot must not order again what the
+#: desk refused.
 FREED = frozenset({WITHDRAWN, REFUSED})
 
-#: Terms a plan, a person or a supplier may set; a re-plan that changes none of them changes nothing.
+#: Terms a plan, a person or a supplier may set; a re-plan that changes none of them changes
+#: nothing.
 TERMS = ("from_id", "quantity", "due_on", "unit_cost")
 
-#: What a supplier's answer says, and when: its interchange's number, and the envelope's own time where it has one.
+#: What a supplier's answer says, and when: its interchange's number, and the envelope's own time
+#: where it has one.
 ANSWER, WHEN = ("code", "quantity", "unit_cost", "due_on"), ("control", "written_at")
 
 
 class Event(NamedTuple):
-    """One thing that happened to one document. known_at is the home's Now, recorded_at wall time; both ISO text, UTC."""
+    """One thing that happened to one document. known_at is the home's Now, recorded_at wall time;
+    both ISO text, UTC."""
 
     seq: int
     document_id: str
@@ -43,17 +55,22 @@ class Event(NamedTuple):
 
 
 def cents(quantity: float, unit_cost: float) -> int:
-    """The value of a quantity in hundredths of the currency, rounded half up on the decimal numbers as written."""
-    return int((Decimal(repr(quantity)) * Decimal(repr(unit_cost)) * 100).to_integral_value(ROUND_HALF_UP))
+    """The value of a quantity in hundredths of the currency, rounded half up on the decimal numbers
+    as written."""
+    return int(
+        (Decimal(repr(quantity)) * Decimal(repr(unit_cost)) * 100).to_integral_value(ROUND_HALF_UP)
+    )
 
 
 @dataclass(slots=True)
 class Document:
-    """The state of one order line; quantities in base units, unit_cost in the world's currency, days as ISO text."""
+    """The state of one order line; quantities in base units, unit_cost in the world's currency,
+    days as ISO text."""
 
     document_id: str
     world: str = ""
-    kind: str = ""  # purchase | transfer; empty for the desk's own documents (switch, limits, unclaimed messages)
+    # purchase | transfer; empty for the desk's own documents (switch, limits, unclaimed messages)
+    kind: str = ""
     intent_key: str = ""
     item_id: str = ""
     location_id: str = ""
@@ -66,7 +83,8 @@ class Document:
     reason: str = ""
     run_id: str = ""
     proposer: str = ""
-    proposed_at: str = ""  # recorded_at of the last proposal: where the decision-to-sent latency starts
+    # recorded_at of the last proposal: where the decision-to-sent latency starts
+    proposed_at: str = ""
     is_firm: bool = False
     approver: str = ""
     approved_on: str = ""  # the day of Now at approval: which day's cap it used
@@ -82,7 +100,8 @@ class Document:
     confirmed: float | None = None  # units the supplier promised; None before any acknowledgement
     acknowledgement: dict[str, Any] = field(default_factory=dict)  # the one in force
     shipments: dict[str, float] = field(default_factory=dict)
-    receipts: dict[str, list[float]] = field(default_factory=dict)  # receipt -> [accepted, rejected]
+    # receipt -> [accepted, rejected]
+    receipts: dict[str, list[float]] = field(default_factory=dict)
     arrived_at: str = ""  # when the last goods came
     invoices: dict[str, dict[str, Any]] = field(default_factory=dict)
     exceptions: int = 0
@@ -93,12 +112,14 @@ class Document:
 
     @property
     def is_live(self) -> bool:
-        """Whether this document holds its intent key, so that no second one can be opened for the same need."""
+        """Whether this document holds its intent key, so that no second one can be opened for the
+        same need."""
         return bool(self.intent_key) and self.ended not in FREED
 
     @property
     def ordered(self) -> float:
-        """Units that are to come in all: what the supplier confirmed where it answered, else what we asked for."""
+        """Units that are to come in all: what the supplier confirmed where it answered, else what
+        we asked for."""
         return self.quantity if self.confirmed is None else self.confirmed
 
     @property
@@ -107,7 +128,8 @@ class Document:
 
     @property
     def open_quantity(self) -> float:
-        """Units that still count in the stock position: firmed or approved, not yet received, not called off."""
+        """Units that still count in the stock position: firmed or approved, not yet received, not
+        called off."""
         if self.ended or not (self.is_firm or self.is_approved):
             return 0.0
         return max(self.ordered - self.received, 0.0)
@@ -121,8 +143,13 @@ class Document:
         """Budget held for this line in hundredths: approved and neither invoiced nor called off."""
         if not self.is_approved:
             return 0
-        expected = self.received if self.ended else self.ordered  # goods already here will be billed even after a cancellation
-        return max(cents(expected, self.unit_cost) - cents(self.invoiced, self.unit_cost), 0) if self.kind == "purchase" else 0
+        # goods already here will be billed even after a cancellation
+        expected = self.received if self.ended else self.ordered
+        return (
+            max(cents(expected, self.unit_cost) - cents(self.invoiced, self.unit_cost), 0)
+            if self.kind == "purchase"
+            else 0
+        )
 
     @property
     def stage(self) -> str:
@@ -133,8 +160,12 @@ class Document:
             return "requisition" if self.kind else "desk"
         received, ordered = self.received, self.ordered
         if received >= ordered and received > 0:
-            proposed = [invoice.get("status") == "payment_proposed" for invoice in self.invoices.values()]
-            if self.kind == "transfer" or (proposed and all(proposed) and self.invoiced >= received):
+            proposed = [
+                invoice.get("status") == "payment_proposed" for invoice in self.invoices.values()
+            ]
+            if self.kind == "transfer" or (
+                proposed and all(proposed) and self.invoiced >= received
+            ):
                 return CLOSED
             return "received"
         if received > 0:
@@ -148,15 +179,33 @@ class Document:
 
 def _requested(document: Document, event: Event) -> None:
     said = event.payload
-    for name in ("world", "kind", "intent_key", "item_id", "location_id", "review_period", "run_id", "reason", *TERMS):
+    for name in (
+        "world",
+        "kind",
+        "intent_key",
+        "item_id",
+        "location_id",
+        "review_period",
+        "run_id",
+        "reason",
+        *TERMS,
+    ):
         setattr(document, name, said[name])
-    document.proposer, document.proposed_at, document.asked_on = event.actor, event.recorded_at, document.due_on
+    document.proposer, document.proposed_at, document.asked_on = (
+        event.actor,
+        event.recorded_at,
+        document.due_on,
+    )
 
 
 def _revised(document: Document, event: Event) -> None:
     for name in (*TERMS, "reason", "run_id"):
         setattr(document, name, event.payload[name])
-    document.proposer, document.proposed_at, document.asked_on = event.actor, event.recorded_at, document.due_on
+    document.proposer, document.proposed_at, document.asked_on = (
+        event.actor,
+        event.recorded_at,
+        document.due_on,
+    )
 
 
 def _firmed(document: Document, event: Event) -> None:
@@ -193,7 +242,8 @@ def _sent(document: Document, event: Event) -> None:
 
 
 def is_overtaken(before: Payload, said: Payload) -> bool:
-    """Whether an answer is older than the one in force: written earlier or, where time tells nothing, under a smaller number."""
+    """Whether an answer is older than the one in force: written earlier or, where time tells
+    nothing, under a smaller number."""
     then, now = before.get("written_at", ""), said.get("written_at", "")
     if then and now and then != now:
         return bool(now < then)
@@ -201,7 +251,8 @@ def is_overtaken(before: Payload, said: Payload) -> bool:
 
 
 def is_order_doubtful(before: Payload, said: Payload) -> bool:
-    """Whether nobody can tell which of two answers is the newer: the smaller number is not the one written earlier."""
+    """Whether nobody can tell which of two answers is the newer: the smaller number is not the one
+    written earlier."""
     if not before or said["control"] == before["control"]:
         return False
     then, now = before.get("written_at", ""), said.get("written_at", "")
@@ -220,7 +271,9 @@ def _acknowledged(document: Document, event: Event) -> None:
         return
     document.confirmed = said["quantity"]
     document.due_on = said.get("due_on") or document.due_on
-    document.ended = REFUSED if said["code"] == "IR" and not document.shipments and not document.receipts else ""
+    document.ended = (
+        REFUSED if said["code"] == "IR" and not document.shipments and not document.receipts else ""
+    )
 
 
 def _shipped(document: Document, event: Event) -> None:
@@ -236,7 +289,10 @@ def _received(document: Document, event: Event) -> None:
 
 def _invoiced(document: Document, event: Event) -> None:
     said = event.payload
-    document.invoices.setdefault(said["invoice_id"], {"quantity": said["quantity"], "unit_cost": said["unit_cost"], "status": "received"})
+    document.invoices.setdefault(
+        said["invoice_id"],
+        {"quantity": said["quantity"], "unit_cost": said["unit_cost"], "status": "received"},
+    )
 
 
 def _judged(document: Document, event: Event) -> None:
@@ -245,7 +301,10 @@ def _judged(document: Document, event: Event) -> None:
 
 
 def _payment_proposed(document: Document, event: Event) -> None:
-    document.invoices[event.payload["invoice_id"]] |= {"status": "payment_proposed", "amount_cents": event.payload["amount_cents"]}
+    document.invoices[event.payload["invoice_id"]] |= {
+        "status": "payment_proposed",
+        "amount_cents": event.payload["amount_cents"],
+    }
 
 
 def _chased(document: Document, event: Event) -> None:
@@ -269,14 +328,36 @@ def _noted(document: Document, event: Event) -> None:
 
 
 APPLY: dict[str, Callable[[Document, Event], None]] = {
-    "requested": _requested, "revised": _revised, "withdrawn": _ends(WITHDRAWN), "firmed": _firmed,
-    "approved": _approved, "rejected": _ends(REJECTED), "queued": _queued, "sent": _sent, "changed": _changed,
-    "cancelled": _cancelled, "acknowledged": _acknowledged, "shipped": _shipped, "received": _received,
-    "invoiced": _invoiced, "judged": _judged, "payment_proposed": _payment_proposed, "excepted": _excepted,
-    "closed": _ends(CLOSED), "stopped": _noted, "resumed": _noted, "limits_proposed": _noted,
-    "limits_set": _noted, "undelivered": _excepted, "chased": _chased,
-    "taken": _noted, "heard": _noted, "revived": _noted, "reacted": _noted, "replied": _queued,
-}  # fmt: skip
+    "requested": _requested,
+    "revised": _revised,
+    "withdrawn": _ends(WITHDRAWN),
+    "firmed": _firmed,
+    "approved": _approved,
+    "rejected": _ends(REJECTED),
+    "queued": _queued,
+    "sent": _sent,
+    "changed": _changed,
+    "cancelled": _cancelled,
+    "acknowledged": _acknowledged,
+    "shipped": _shipped,
+    "received": _received,
+    "invoiced": _invoiced,
+    "judged": _judged,
+    "payment_proposed": _payment_proposed,
+    "excepted": _excepted,
+    "closed": _ends(CLOSED),
+    "stopped": _noted,
+    "resumed": _noted,
+    "limits_proposed": _noted,
+    "limits_set": _noted,
+    "undelivered": _excepted,
+    "chased": _chased,
+    "taken": _noted,
+    "heard": _noted,
+    "revived": _noted,
+    "reacted": _noted,
+    "replied": _queued,
+}
 
 
 def apply(document: Document, event: Event) -> Document:
@@ -288,8 +369,8 @@ def apply(document: Document, event: Event) -> Document:
 def fold(events: Iterable[Event]) -> dict[str, Document]:
     """The present state of every document: its events in order of seq, applied one by one.
 
-    events: any mix of documents, each document's own in ascending version. Returns {document_id: Document}. Raises KeyError for
-    an event kind this house does not know.
+    events: any mix of documents, each document's own in ascending version. Returns {document_id:
+    Document}. Raises KeyError for an event kind this house does not know.
     """
     documents: dict[str, Document] = {}
     for event in events:
@@ -301,7 +382,8 @@ def fold(events: Iterable[Event]) -> dict[str, Document]:
 
 
 def refusal(document: Document, kind: str) -> str | None:
-    """Why a planner, person or sender may not do this to the document now; None where they may. Facts from outside are never refused."""
+    """Why a planner, person or sender may not do this to the document now; None where they may.
+    Facts from outside are never refused."""
     stage, fresh = document.stage, not document.kind
     before_order = stage == "requisition"
     under_way = document.is_approved and not document.ended
@@ -313,7 +395,8 @@ def refusal(document: Document, kind: str) -> str | None:
         "approved": before_order,
         "rejected": before_order,
         "changed": under_way and stage in ("approved", "sent", "acknowledged"),
-        "cancelled": under_way and stage in ("approved", "sent", "acknowledged", "shipped", "partially_received"),
+        "cancelled": under_way
+        and stage in ("approved", "sent", "acknowledged", "shipped", "partially_received"),
         "closed": under_way,
         "queued": document.is_approved and document.queued < document.revision,
         "sent": document.sent < document.queued,
@@ -325,7 +408,8 @@ def refusal(document: Document, kind: str) -> str | None:
 
 
 def is_repeat(document: Document, kind: str, payload: Payload) -> bool:
-    """Whether the document has already heard exactly this fact: the same ship notice, receipt, invoice or acknowledgement again."""
+    """Whether the document has already heard exactly this fact: the same ship notice, receipt,
+    invoice or acknowledgement again."""
     if kind == "shipped":
         return payload["shipment_id"] in document.shipments
     if kind == "received":

@@ -1,4 +1,5 @@
-"""X12 4010: orders (850), changes (860) and receipts (997) out; answers (855, 865), ship notices, invoices and receipts in."""
+"""X12 4010: orders (850), changes (860) and receipts (997) out; answers (855, 865), ship notices,
+invoices and receipts in."""
 
 from __future__ import annotations
 
@@ -14,8 +15,11 @@ from models.procurement.x12 import Interchange, Party, Segment, TransactionSet
 GROUPS = {"855": "PR", "865": "CA", "856": "SH", "810": "IN", "997": "FA"}
 
 
-def write(order: Order, sender: Party, receiver: Party, control: int, at: datetime, usage: str = "P") -> str:
-    """The order as an 850, or its change as an 860, in its envelope. Raises MessageError where X12 cannot say it."""
+def write(
+    order: Order, sender: Party, receiver: Party, control: int, at: datetime, usage: str = "P"
+) -> str:
+    """The order as an 850, or its change as an 860, in its envelope. Raises MessageError where X12
+    cannot say it."""
     code, group, body = ("850", "PO", _order) if order.revision == 0 else ("860", "PC", _change)
     return x12.write(code, group, body(order), sender, receiver, control, at, usage)
 
@@ -29,27 +33,56 @@ def _order(order: Order) -> Iterator[Segment]:
         place = name_of(place)
     yield ["N1", "ST", place[:60], "92", place]
     for line in order.lines:
-        yield ["PO1", line.line_id, x12.number(line.quantity), "EA", x12.number(line.unit_cost), "", "VP", line.item_id]
+        yield [
+            "PO1",
+            line.line_id,
+            x12.number(line.quantity),
+            "EA",
+            x12.number(line.unit_cost),
+            "",
+            "VP",
+            line.item_id,
+        ]
         yield ["DTM", "002", x12.day(line.due_on)]
     yield ["CTT", str(len(order.lines)), x12.number(sum(line.quantity for line in order.lines))]
 
 
 def _change(order: Order) -> Iterator[Segment]:
     is_cancelled = order.is_whole and all(line.action == "cancel" for line in order.lines)
-    yield ["BCH", "01" if is_cancelled else "04", "SA", order.order_id, "", str(order.revision), x12.day(order.ordered_on)]
+    yield [
+        "BCH",
+        "01" if is_cancelled else "04",
+        "SA",
+        order.order_id,
+        "",
+        str(order.revision),
+        x12.day(order.ordered_on),
+    ]
     yield ["CUR", "BY", order.currency]
     lines = () if is_cancelled else order.lines
     for line in lines:
         code = {"add": "AI", "cancel": "DI"}.get(line.action, "CA")
         number = x12.number(line.quantity)
-        yield ["POC", line.line_id, code, number, number, "EA", x12.number(line.unit_cost), "", "VP", line.item_id]
+        yield [
+            "POC",
+            line.line_id,
+            code,
+            number,
+            number,
+            "EA",
+            x12.number(line.unit_cost),
+            "",
+            "VP",
+            line.item_id,
+        ]
         if line.action != "cancel":
             yield ["DTM", "002", x12.day(line.due_on)]
     yield ["CTT", str(len(lines))]
 
 
 def receipts(interchange: Interchange, control: int, at: datetime, usage: str) -> Iterator[str]:
-    """What says that an interchange arrived and could be read: a 997 for each of its groups, from `control` on; a 997 gets none."""
+    """What says that an interchange arrived and could be read: a 997 for each of its groups, from
+    `control` on; a 997 gets none."""
     groups: dict[int, list[TransactionSet]] = {}
     for transaction in interchange.sets:
         groups.setdefault(transaction.group_control, []).append(transaction)
@@ -63,13 +96,17 @@ def receipts(interchange: Interchange, control: int, at: datetime, usage: str) -
         count, taken = len(sets), len(sets) - len(refused)
         verdict = "R" if not taken else "P" if refused else "A"
         body.append(["AK9", verdict, str(count), str(count), str(taken)])
-        yield x12.write("997", GROUPS["997"], body, interchange.receiver, interchange.sender, number, at, usage)
+        yield x12.write(
+            "997", GROUPS["997"], body, interchange.receiver, interchange.sender, number, at, usage
+        )
 
 
 def read(body: bytes) -> tuple[Interchange, tuple[Message, ...]]:
-    """An interchange and everything it says; a transaction set that cannot be read is odd, the others are read.
+    """An interchange and everything it says; a transaction set that cannot be read is odd, the
+    others are read.
 
-    Raises MessageError naming the segment and element that is wrong where nothing of it can be read; nothing is guessed.
+    Raises MessageError naming the segment and element that is wrong where nothing of it can be
+    read; nothing is guessed.
     """
     interchange = x12.read(body)
     messages: list[Message] = [incoming.taken(segment) for segment in interchange.receipts]

@@ -1,6 +1,8 @@
-"""What suppliers say in X12 (855, 865, 856, 810, 997, TA1), as messages: a line that is odd is named, and the lines beside it are taken.
+"""What suppliers say in X12 (855, 865, 856, 810, 997, TA1), as messages: a line that is odd is
+named, and the lines beside it are taken.
 
-Every segment that could mean something is read, or named as unread for a person; nothing is guessed, nothing is passed over.
+Every segment that could mean something is read, or named as unread for a person; nothing is
+guessed, nothing is passed over.
 """
 
 from __future__ import annotations
@@ -35,24 +37,55 @@ PROMISED, DENIED = ("IA", "IQ", "IP", "IC", "IB", "DR", "IS"), ("IR", "ID")
 GRAVEST = ("IR", "ID", "IB", "IS", "IQ", "IP", "IC", "DR", "IA")
 #: Line codes that only a person can answer (X12 element 668), in words.
 FOR_A_PERSON = {
-    "AC": "accepted and shipped", "AR": "accepted and released for shipment", "BP": "accepted in part, the balance is backordered",
-    "IE": "accepted, price pending", "IF": "on hold, the description is incomplete", "IH": "on hold",
-    "IW": "on hold, waiting for a waiver", "R1": "rejected, no contract item", "R2": "rejected, invalid item number",
-    "R3": "rejected, invalid unit", "R4": "rejected, contract item not available", "R5": "rejected, reorder item",
-    "R6": "rejected, see the other items", "R7": "rejected, not sold to you", "R8": "rejected, no price",
+    "AC": "accepted and shipped",
+    "AR": "accepted and released for shipment",
+    "BP": "accepted in part, the balance is backordered",
+    "IE": "accepted, price pending",
+    "IF": "on hold, the description is incomplete",
+    "IH": "on hold",
+    "IW": "on hold, waiting for a waiver",
+    "R1": "rejected, no contract item",
+    "R2": "rejected, invalid item number",
+    "R3": "rejected, invalid unit",
+    "R4": "rejected, contract item not available",
+    "R5": "rejected, reorder item",
+    "R6": "rejected, see the other items",
+    "R7": "rejected, not sold to you",
+    "R8": "rejected, no price",
     "SP": "accepted, its day is pending",
-}  # fmt: skip
-#: What the head of an answer says of the order as a whole (X12 element 587): all of it, none of it, or more than we can take.
+}
+#: What the head of an answer says of the order as a whole (X12 element 587): all of it, none of it,
+#: or more than we can take.
 TAKEN_WHOLE, REFUSED_WHOLE = ("AC", "AD", "AE", "AK", "AT"), ("RD", "RJ")
-#: Purposes (X12 element 353) of a message that stands by itself; any other takes back or replaces an earlier one.
+#: Purposes (X12 element 353) of a message that stands by itself; any other takes back or replaces
+#: an earlier one.
 ORIGINAL = ("", "00", "06", "07")
-#: Which days of a DTM or ACK say when goods arrive, when they leave, and which say nothing about that.
+#: Which days of a DTM or ACK say when goods arrive, when they leave, and which say nothing about
+#: that.
 ARRIVES = ("002", "017", "067", "069", "070", "074", "371")
 LEAVES = ("010", "011", "068", "071", "079")
 OTHER_DAYS = ("003", "004", "009", "097", "137")
 
-_PARTIES = ("REF", "PER", "N1", "N2", "N3", "N4", "CUR", "CTT", "FOB", "ITD", "TD1", "TD3", "TD4", "TD5", "PID", "AMT")
-#: The segments of each transaction set that are read here, or say nothing about goods, days or money.
+_PARTIES = (
+    "REF",
+    "PER",
+    "N1",
+    "N2",
+    "N3",
+    "N4",
+    "CUR",
+    "CTT",
+    "FOB",
+    "ITD",
+    "TD1",
+    "TD3",
+    "TD4",
+    "TD5",
+    "PID",
+    "AMT",
+)
+#: The segments of each transaction set that are read here, or say nothing about goods, days or
+#: money.
 SEGMENTS = {
     "855": {"BAK", "PO1", "ACK", "DTM", *_PARTIES},
     "865": {"BCA", "POC", "ACK", "DTM", *_PARTIES},
@@ -63,7 +96,8 @@ BUYER, PAYABLES, EDI_DESK = "buyer", "accounts payable", "EDI desk"
 
 
 def read(transaction: TransactionSet) -> list[Message]:
-    """Everything one transaction set says. Raises MessageError where it is none, or nothing in it can be read."""
+    """Everything one transaction set says. Raises MessageError where it is none, or nothing in it
+    can be read."""
     if transaction.fault:
         raise MessageError(transaction.fault)
     if transaction.code not in READERS:
@@ -74,12 +108,15 @@ def read(transaction: TransactionSet) -> list[Message]:
         owner = PAYABLES if transaction.code == "810" else BUYER
         texts = "; ".join(_text(segment) for segment in unread[:5])
         more = f" and {len(unread) - 5} more" if len(unread) > 5 else ""
-        said.append(Odd(_order_of(said), "", f"it also says what is not read here: {texts}{more}", owner))
+        said.append(
+            Odd(_order_of(said), "", f"it also says what is not read here: {texts}{more}", owner)
+        )
     return said
 
 
 def taken(segment: Segment) -> Received:
-    """A TA1: note 025 says that this interchange is there already, which is what a resend hopes to hear."""
+    """A TA1: note 025 says that this interchange is there already, which is what a resend hopes to
+    hear."""
     status, note = x12.value(segment, 4), x12.value(segment, 5)
     is_accepted = status in ("A", "E") or note == "025"
     return Received(x12.integer(segment, 1, 9), is_accepted, f"TA1 {status} {note}")
@@ -92,8 +129,19 @@ def _acknowledgement(transaction: TransactionSet) -> list[Message]:
     _count(transaction, len(loops))
     order_id, status = x12.value(head, 3), x12.value(head, 2)
     if (purpose := x12.value(head, 1, needed=False)) not in ORIGINAL:
-        return [Odd(order_id, "", f"the answer's purpose is {purpose}: it takes back or replaces another", BUYER)]
-    before = [s for s in transaction.segments[: len(transaction.segments) - sum(map(len, loops))] if s[0] == "DTM"]
+        return [
+            Odd(
+                order_id,
+                "",
+                f"the answer's purpose is {purpose}: it takes back or replaces another",
+                BUYER,
+            )
+        ]
+    before = [
+        s
+        for s in transaction.segments[: len(transaction.segments) - sum(map(len, loops))]
+        if s[0] == "DTM"
+    ]
     day = _day(before)
     lines, odd = _each(loops, lambda loop: _answer(loop, change), order_id, BUYER)
     lines = [replace(line, due_on=line.due_on or day) for line in lines]
@@ -108,7 +156,8 @@ def _acknowledgement(transaction: TransactionSet) -> list[Message]:
 
 
 def _answer(loop: Sequence[Segment], change: bool) -> AcknowledgedLine:
-    """A line's ACK segments as one answer: promised units added up, the gravest code, the last day."""
+    """A line's ACK segments as one answer: promised units added up, the gravest code, the last
+    day."""
     line, shift = loop[0], 1 if change else 0
     unit = x12.value(line, 3 + 2 * shift)
     acks = [segment for segment in loop if segment[0] == "ACK"]
@@ -128,9 +177,11 @@ def _answer(loop: Sequence[Segment], change: bool) -> AcknowledgedLine:
     wanted = x12.quantity(line, 2 + shift)
     code = min(codes, key=GRAVEST.index)
     reason = "; ".join(
-        text for s in loop if s[0] == "REF" and x12.value(s, 1, needed=False) == "ZZ"
+        text
+        for s in loop
+        if s[0] == "REF" and x12.value(s, 1, needed=False) == "ZZ"
         if (text := x12.value(s, 3, needed=False) or x12.value(s, 2, needed=False))
-    )  # fmt: skip
+    )
     priced = 4 + 2 * shift
     price = x12.quantity(line, priced) if x12.value(line, priced, needed=False) else None
     total = wanted if len(promised) < len(goods) or code == "IB" else sum(promised)
@@ -146,7 +197,11 @@ def _ship_notice(transaction: TransactionSet) -> list[Message]:
     if (purpose := x12.value(head, 1, needed=False)) not in ORIGINAL:
         reason = f"the ship notice's purpose is {purpose}: it takes back or replaces another"
         return [Odd("", "", f"shipment {shipment_id}: {reason}", BUYER)]
-    due = _day(segment for segment in transaction.segments if segment[0] == "DTM" and x12.value(segment, 1) not in LEAVES)
+    due = _day(
+        segment
+        for segment in transaction.segments
+        if segment[0] == "DTM" and x12.value(segment, 1) not in LEAVES
+    )
     order_id, loops = "", list[tuple[str, Segment, Segment]]()
     item: Segment = ()
     for segment in transaction.segments:
@@ -169,13 +224,18 @@ def _ship_notice(transaction: TransactionSet) -> list[Message]:
 
 def _shipped(loop: tuple[str, Segment, Segment]) -> ShippedLine:
     order_id, item, goods = loop
-    line_id = x12.value(goods, 1, needed=False) or (x12.value(item, 1, needed=False) if item else "")
+    line_id = x12.value(goods, 1, needed=False) or (
+        x12.value(item, 1, needed=False) if item else ""
+    )
     if not order_id or not item:
         raise MessageError("SN1 stands outside an order and item: PRF or LIN is missing before it")
     _base(goods, x12.value(goods, 3))
     item_id = _item(item)
     if not item_id:
-        raise OddLineError(f"{x12.quantity(goods, 2):g} units of an item that only {_text(item)} names are on the way")
+        raise OddLineError(
+            f"{x12.quantity(goods, 2):g} units of an item that only {_text(item)} names are on the "
+            "way"
+        )
     return ShippedLine(order_id, line_id, item_id, x12.quantity(goods, 2))
 
 
@@ -206,13 +266,27 @@ def _invoice(transaction: TransactionSet) -> list[Message]:
         lines, odd = _each(mine, _billed, name, PAYABLES, f"invoice {invoice_id}: ")
         said += odd
         if not name:
-            said.append(Odd("", "", f"invoice {invoice_id} names no order for {len(lines)} of its lines", PAYABLES))
+            said.append(
+                Odd(
+                    "",
+                    "",
+                    f"invoice {invoice_id} names no order for {len(lines)} of its lines",
+                    PAYABLES,
+                )
+            )
         elif lines:
             charges, off = (added, difference) if place == 0 else (0, 0)
             money = _currency(transaction)
             said.append(Invoice(invoice_id, name, invoiced_on, money, tuple(lines), charges, off))
     if not goods and loops:
-        said.append(Odd(order_id, "", f"invoice {invoice_id}: its total cannot be checked, a line has no figures", PAYABLES))
+        said.append(
+            Odd(
+                order_id,
+                "",
+                f"invoice {invoice_id}: its total cannot be checked, a line has no figures",
+                PAYABLES,
+            )
+        )
     return said
 
 
@@ -220,13 +294,17 @@ def _billed(loop: Sequence[Segment]) -> InvoicedLine:
     item = loop[0]
     units, cost = x12.quantity(item, 2), x12.quantity(item, 4)
     _base(item, x12.value(item, 3))
-    named = next((x12.value(s, 2) for s in loop if s[0] == "REF" and x12.value(s, 1, needed=False) == "LI"), "")
+    named = next(
+        (x12.value(s, 2) for s in loop if s[0] == "REF" and x12.value(s, 1, needed=False) == "LI"),
+        "",
+    )
     line_id = named or _pairs(item).get("PL") or x12.value(item, 1, needed=False)
     return InvoicedLine(line_id, _item(item), units, cost)
 
 
 def _difference(transaction: TransactionSet, goods: Sequence[Decimal], added: int) -> int:
-    """Hundredths by which the total differs from its lines rounded each: what rounding may make, half a hundredth a line.
+    """Hundredths by which the total differs from its lines rounded each: what rounding may make,
+    half a hundredth a line.
 
     Raises MessageError where it is more: then something of the invoice is lost or wrong.
     """
@@ -255,14 +333,22 @@ def _functional(transaction: TransactionSet) -> list[Message]:
     head, last = _begins(transaction, "AK1"), transaction.segments[-1]
     if last[0] != "AK9":
         raise MessageError("AK9 is missing")
-    refused = [s for s in transaction.segments if s[0] in ("AK3", "AK4") or (s[0] == "AK5" and x12.value(s, 1) not in ("A", "E"))]
+    refused = [
+        s
+        for s in transaction.segments
+        if s[0] in ("AK3", "AK4") or (s[0] == "AK5" and x12.value(s, 1) not in ("A", "E"))
+    ]
     note = "; ".join(" ".join(part for part in segment if part) for segment in refused)
     return [Received(x12.integer(head, 2, 9), x12.value(last, 1) in ("A", "E"), note)]
 
 
 READERS: dict[str, Callable[[TransactionSet], list[Message]]] = {
-    "855": _acknowledgement, "865": _acknowledgement, "856": _ship_notice, "810": _invoice, "997": _functional,
-}  # fmt: skip
+    "855": _acknowledgement,
+    "865": _acknowledgement,
+    "856": _ship_notice,
+    "810": _invoice,
+    "997": _functional,
+}
 
 
 def _each(
@@ -272,7 +358,8 @@ def _each(
     owner: str,
     about: str = "",
 ) -> tuple[list[Line], list[Odd]]:
-    """The lines that can be taken, and the others with the reason. Raises MessageError where none of them can even be read."""
+    """The lines that can be taken, and the others with the reason. Raises MessageError where none
+    of them can even be read."""
     lines: list[Line] = []
     odd: list[Odd] = []
     broken: list[MessageError] = []
@@ -285,7 +372,9 @@ def _each(
             odd.append(Odd(order_id, line_id, f"{about}line {line_id}: {error}", owner))
         except MessageError as error:
             broken.append(error)
-            odd.append(Odd(order_id, line_id, f"{about}line {line_id} cannot be read: {error}", owner))
+            odd.append(
+                Odd(order_id, line_id, f"{about}line {line_id} cannot be read: {error}", owner)
+            )
     if broken and len(broken) == len(loops):
         raise broken[0]
     return lines, odd
@@ -320,19 +409,24 @@ def _count(transaction: TransactionSet, *counted: int) -> None:
 
 
 def _day(segments: Iterable[Segment]) -> date | None:
-    """The last day these DTM segments name for arrival, else for leaving; raises for a kind of day nobody here knows."""
+    """The last day these DTM segments name for arrival, else for leaving; raises for a kind of day
+    nobody here knows."""
     days: dict[str, list[date]] = {}
     for segment in segments:
         kind = x12.value(segment, 1)
         if kind not in ARRIVES + LEAVES + OTHER_DAYS:
             raise OddLineError(f"{_text(segment)} names a kind of day that is not read here")
         days.setdefault(kind, []).append(x12.on(segment, 2))
-    arrives, leaves = ([day for kind in kinds for day in days.get(kind, ())] for kinds in (ARRIVES, LEAVES))
+    arrives, leaves = (
+        [day for kind in kinds for day in days.get(kind, ())] for kinds in (ARRIVES, LEAVES)
+    )
     return max(arrives or leaves, default=None)
 
 
 def _currency(transaction: TransactionSet) -> str | None:
-    return next((x12.value(segment, 2) for segment in transaction.segments if segment[0] == "CUR"), None)
+    return next(
+        (x12.value(segment, 2) for segment in transaction.segments if segment[0] == "CUR"), None
+    )
 
 
 def _pairs(segment: Segment) -> dict[str, str]:
@@ -348,12 +442,22 @@ def _item(segment: Segment) -> str:
 
 def _order_in(loop: Sequence[Segment]) -> str:
     """The order that one line of an invoice names for itself."""
-    named = next((x12.value(s, 2) for s in loop if s[0] == "REF" and x12.value(s, 1, needed=False) == "PO"), "")
+    named = next(
+        (x12.value(s, 2) for s in loop if s[0] == "REF" and x12.value(s, 1, needed=False) == "PO"),
+        "",
+    )
     return named or _pairs(loop[0]).get("PO", "")
 
 
 def _order_of(said: Sequence[Message]) -> str:
-    return next((message.order_id for message in said if isinstance(message, (Acknowledgement, Invoice, Odd))), "")
+    return next(
+        (
+            message.order_id
+            for message in said
+            if isinstance(message, (Acknowledgement, Invoice, Odd))
+        ),
+        "",
+    )
 
 
 def _base(segment: Segment, unit: str) -> None:

@@ -1,4 +1,5 @@
-"""The three-way match: what was ordered, what came and what was billed, many receipts and invoices to one order line."""
+"""The three-way match: what was ordered, what came and what was billed, many receipts and invoices
+to one order line."""
 
 from __future__ import annotations
 
@@ -22,11 +23,13 @@ ORPHAN = "receipt or invoice with no matching order line"
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What may differ without a person looking: units, money in the order's currency, and the price in percent.
+    """What may differ without a person looking: units, money in the order's currency, and the price
+    in percent.
 
-    quantity counts only up to quantity_percent of the order, so that one unit more of a hundred may pass and one more of one
-    may not; a price may differ by price_percent however little money that is. A difference within twice the units, twice the
-    percentage and three times the money is worth a check; beyond it is an exception.
+    quantity counts only up to quantity_percent of the order, so that one unit more of a hundred may
+    pass and one more of one may not; a price may differ by price_percent however little money that
+    is. A difference within twice the units, twice the percentage and three times the money is worth
+    a check; beyond it is an exception.
     """
 
     quantity: float = 0.0
@@ -58,11 +61,13 @@ def match(
 ) -> Match:
     """Match the receipts and invoices of one order line.
 
-    ordered: units, None where no order is known. unit_cost: the ordered price. received: accepted units by receipt. invoiced:
-    (units, price) by invoice. Only what was ordered, came and was billed alike, each bill at the ordered price, is matched: a
-    bill is compared with the order as well as with the receipts, and its price whatever the sum. The first reason that applies
-    is given: nothing received, billed over received, received over ordered, billed over ordered, short, price, value; an
-    orphan before all of them. Money and units are compared as exact decimals.
+    ordered: units, None where no order is known. unit_cost: the ordered price. received: accepted
+    units by receipt. invoiced: (units, price) by invoice. Only what was ordered, came and was
+    billed alike, each bill at the ordered price, is matched: a bill is compared with the order as
+    well as with the receipts, and its price whatever the sum. The first reason that applies is
+    given: nothing received, billed over received, received over ordered, billed over ordered,
+    short, price, value; an orphan before all of them. Money and units are compared as exact
+    decimals.
     """
     price = _exact(unit_cost)
     came = sum((_exact(units) for units in received), Decimal(0))
@@ -75,7 +80,9 @@ def match(
     if not came and not billed:
         return Match("not_started", NOTHING_YET, units_off, money_off)
     wanted = _exact(ordered)
-    price_off = max((abs(_exact(cost) - price) for units, cost in invoiced if units), default=Decimal(0))
+    price_off = max(
+        (abs(_exact(cost) - price) for units, cost in invoiced if units), default=Decimal(0)
+    )
     gaps = (
         (max(abs(units_off), came - wanted, billed - wanted), tolerance.units(wanted), 2),
         (price_off, price * _exact(tolerance.price_percent) / 100, 2),
@@ -83,7 +90,9 @@ def match(
     )
     if all(gap <= allowed for gap, allowed, _ in gaps):
         return Match("matched", "", units_off, money_off)
-    status: Status = "check" if all(gap <= times * allowed for gap, allowed, times in gaps) else "exception"
+    status: Status = (
+        "check" if all(gap <= times * allowed for gap, allowed, times in gaps) else "exception"
+    )
     reasons = (
         (not came, NOTHING_RECEIVED),
         (billed > came, BILLED_TOO_MUCH),
@@ -92,7 +101,9 @@ def match(
         (came < wanted, SHORT),
         (price_off > price * _exact(tolerance.price_percent) / 100, PRICE_DIFFERS),
     )
-    return Match(status, next((why for applies, why in reasons if applies), VALUE_GAP), units_off, money_off)
+    return Match(
+        status, next((why for applies, why in reasons if applies), VALUE_GAP), units_off, money_off
+    )
 
 
 def _exact(value: float) -> Decimal:

@@ -1,4 +1,5 @@
-"""What buyer and supplier say to each other, whatever the format: order, change, acknowledgement, ship notice, invoice, receipt of mail."""
+"""What buyer and supplier say to each other, whatever the format: order, change, acknowledgement,
+ship notice, invoice, receipt of mail."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ class OddLineError(MessageError):
 
 @dataclass(frozen=True)
 class Odd:
-    """What of a message cannot be taken by itself: of which order and line (empty where unsaid), why, and who looks at it."""
+    """What of a message cannot be taken by itself: of which order and line (empty where unsaid),
+    why, and who looks at it."""
 
     order_id: str
     line_id: str
@@ -57,8 +59,9 @@ class Order:
 class AcknowledgedLine:
     """The supplier's answer to one line.
 
-    code: IA accepted, IQ quantity changed, IP price changed, IC changed, IB backordered, IR rejected, ID deleted, DR date changed,
-    IS substituted. quantity: units promised. unit_cost, due_on: the promised price and day, None where unsaid.
+    code: IA accepted, IQ quantity changed, IP price changed, IC changed, IB backordered, IR
+    rejected, ID deleted, DR date changed, IS substituted. quantity: units promised. unit_cost,
+    due_on: the promised price and day, None where unsaid.
     """
 
     line_id: str
@@ -74,8 +77,8 @@ class AcknowledgedLine:
 class Acknowledgement:
     """The answer to an order (855) or to a change (865), line by line.
 
-    rest: the code that every line not in `named` (the lines the answer speaks of) is answered with; empty where nothing is said
-    of them. due_on: the day promised for them.
+    rest: the code that every line not in `named` (the lines the answer speaks of) is answered with;
+    empty where nothing is said of them. due_on: the day promised for them.
     """
 
     order_id: str
@@ -97,7 +100,8 @@ class ShippedLine:
 
 @dataclass(frozen=True)
 class ShipNotice:
-    """What left the supplier under one shipment id, and when it should be here (None where unsaid)."""
+    """What left the supplier under one shipment id, and when it should be here (None where
+    unsaid)."""
 
     shipment_id: str
     due_on: date | None
@@ -116,7 +120,8 @@ class InvoicedLine:
 class Invoice:
     """A bill for one order, in hundredths of its currency.
 
-    charges_cents: what it adds to its lines (freight, tax). rounding_cents: what its total is more than its lines rounded each.
+    charges_cents: what it adds to its lines (freight, tax). rounding_cents: what its total is more
+    than its lines rounded each.
     """
 
     invoice_id: str
@@ -130,7 +135,8 @@ class Invoice:
 
 @dataclass(frozen=True)
 class Received:
-    """The partner's translator took (or refused) what we sent: by group control number (997) or interchange (TA1)."""
+    """The partner's translator took (or refused) what we sent: by group control number (997) or
+    interchange (TA1)."""
 
     control: int
     is_accepted: bool

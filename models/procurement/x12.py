@@ -1,4 +1,5 @@
-"""X12 on the wire: segments inside a transaction set, a group and an interchange, with every control number and count checked."""
+"""X12 on the wire: segments inside a transaction set, a group and an interchange, with every
+control number and count checked."""
 
 from __future__ import annotations
 
@@ -17,13 +18,16 @@ ISA_LENGTH = 106
 LARGEST = 8 * 1024 * 1024
 #: What a number in a message may be at most, and how many signs it may have.
 LARGEST_NUMBER, LONGEST_NUMBER = Decimal(10) ** 12, 40
-#: The usual separators, and control characters for values that contain one of them: X12 has no way to escape.
+#: The usual separators, and control characters for values that contain one of them: X12 has no way
+#: to escape.
 SEPARATORS = (("*", ">", "~\n"), ("\x1d", "\x1f", "\x1c"))
 
-#: What may stand between interchanges and means nothing: line ends, blanks, a byte order mark, the end signs of old systems.
+#: What may stand between interchanges and means nothing: line ends, blanks, a byte order mark, the
+#: end signs of old systems.
 FILLER = b"\xef\xbb\xbf \t\r\n\x00\x1a"
 
-#: Unicode's categories of signs that stand in no element: controls, line and paragraph ends, lone surrogates.
+#: Unicode's categories of signs that stand in no element: controls, line and paragraph ends, lone
+#: surrogates.
 UNSAYABLE = frozenset({"Cc", "Zl", "Zp", "Cs"})
 
 #: Where another interchange begins, whatever stands before it.
@@ -34,7 +38,8 @@ Segment = Sequence[str]
 
 @dataclass(frozen=True)
 class Party:
-    """An address on the envelope: an id of at most 15 characters under a qualifier (ZZ: mutually agreed)."""
+    """An address on the envelope: an id of at most 15 characters under a qualifier (ZZ: mutually
+    agreed)."""
 
     id: str
     qualifier: str = "ZZ"
@@ -42,7 +47,8 @@ class Party:
 
 @dataclass(frozen=True)
 class TransactionSet:
-    """One document of a group: its segments between ST and SE; fault says what is wrong with its count or number."""
+    """One document of a group: its segments between ST and SE; fault says what is wrong with its
+    count or number."""
 
     code: str
     group_control: int
@@ -63,7 +69,8 @@ class Interchange:
 
 
 def number(value: float) -> str:
-    """A number as X12 writes it: the shortest decimal text, never an exponent, at most 15 digits."""
+    """A number as X12 writes it: the shortest decimal text, never an exponent, at most 15
+    digits."""
     text = format(Decimal(repr(float(value))), "f")
     text = text.rstrip("0").rstrip(".") if "." in text else text
     if len(text.replace("-", "").replace(".", "")) > 15:
@@ -81,47 +88,98 @@ def is_plain(text: str) -> bool:
 
 
 def fits_envelope(party_id: str) -> bool:
-    """Whether an id can stand on an envelope, where it is filled up with blanks to 15 characters."""
+    """Whether an id can stand on an envelope, where it is filled up with blanks to 15
+    characters."""
     return 0 < len(party_id) <= 15 and is_plain(party_id) and party_id == party_id.strip()
 
 
 def write(
-    code: str, group: str, body: Iterable[Segment], sender: Party, receiver: Party, control: int, at: datetime, usage: str = "P"
+    code: str,
+    group: str,
+    body: Iterable[Segment],
+    sender: Party,
+    receiver: Party,
+    control: int,
+    at: datetime,
+    usage: str = "P",
 ) -> str:
-    """One transaction set in one group in one interchange; the same control number stands in ISA13 and GS06.
+    """One transaction set in one group in one interchange; the same control number stands in ISA13
+    and GS06.
 
-    code: 850 or 860. group: PO or PC. at: the time on the envelope. usage: P production, T test. Raises MessageError where a
-    value does not fit on the envelope, is empty where it must not be, or contains every separator there is.
+    code: 850 or 860. group: PO or PC. at: the time on the envelope. usage: P production, T test.
+    Raises MessageError where a value does not fit on the envelope, is empty where it must not be,
+    or contains every separator there is.
     """
     segments = [list(segment) for segment in body]
     if not 0 < control < 1_000_000_000:
         raise MessageError(f"control number {control} does not fit in the nine digits of ISA13")
     for party in (sender, receiver):
         if not fits_envelope(party.id):
-            raise MessageError(f"'{party.id}' cannot stand on an X12 envelope: give the partner an id of 1 to 15 characters of plain ASCII")
+            raise MessageError(
+                f"'{party.id}' cannot stand on an X12 envelope: give the partner an id of 1 to 15 "
+                "characters of plain ASCII"
+            )
     for text in (text for segment in segments for text in segment):
         if UNSAYABLE.intersection(map(unicodedata.category, text)):
-            raise MessageError(f"'{legible(text, 60)}' has a control character in it, which X12 uses itself; clean the id")
+            raise MessageError(
+                f"'{legible(text, 60)}' has a control character in it, which X12 uses itself; "
+                "clean the id"
+            )
     said = "".join(value for segment in segments for value in segment) + sender.id + receiver.id
     element, component, terminator = next(
-        (s for s in SEPARATORS if not any(sign in said for signs in s for sign in signs)), (None, None, None)
-    )  # fmt: skip
+        (s for s in SEPARATORS if not any(sign in said for signs in s for sign in signs)),
+        (None, None, None),
+    )
     if element is None or component is None or terminator is None:
         raise MessageError("the values use up every separator there is; clean the ids")
     isa = [
-        "ISA", "00", " " * 10, "00", " " * 10, sender.qualifier, sender.id.ljust(15), receiver.qualifier, receiver.id.ljust(15),
-        at.strftime("%y%m%d"), at.strftime("%H%M"), "U", "00401", f"{control:09d}", "0", usage, component,
-    ]  # fmt: skip
-    gs = ["GS", group, sender.id, receiver.id, day(at), at.strftime("%H%M"), str(control), "X", "004010"]
-    tail = [["SE", str(len(segments) + 2), "0001"], ["GE", "1", str(control)], ["IEA", "1", f"{control:09d}"]]
-    trimmed = [element.join(segment).rstrip(element) for segment in (gs, ["ST", code, "0001"], *segments, *tail)]
+        "ISA",
+        "00",
+        " " * 10,
+        "00",
+        " " * 10,
+        sender.qualifier,
+        sender.id.ljust(15),
+        receiver.qualifier,
+        receiver.id.ljust(15),
+        at.strftime("%y%m%d"),
+        at.strftime("%H%M"),
+        "U",
+        "00401",
+        f"{control:09d}",
+        "0",
+        usage,
+        component,
+    ]
+    gs = [
+        "GS",
+        group,
+        sender.id,
+        receiver.id,
+        day(at),
+        at.strftime("%H%M"),
+        str(control),
+        "X",
+        "004010",
+    ]
+    tail = [
+        ["SE", str(len(segments) + 2), "0001"],
+        ["GE", "1", str(control)],
+        ["IEA", "1", f"{control:09d}"],
+    ]
+    trimmed = [
+        element.join(segment).rstrip(element)
+        for segment in (gs, ["ST", code, "0001"], *segments, *tail)
+    ]
     return terminator.join([element.join(isa), *trimmed]) + terminator
 
 
 def split(body: bytes) -> list[bytes]:
-    """The interchanges in these bytes, in order; nothing of them is lost: put together again they are the body.
+    """The interchanges in these bytes, in order; nothing of them is lost: put together again they
+    are the body.
 
-    Each begins at its ISA and ends behind its IEA, or where the next ISA begins; what is no interchange is a piece of its own.
+    Each begins at its ISA and ends behind its IEA, or where the next ISA begins; what is no
+    interchange is a piece of its own.
     """
     pieces, start = [], 0
     while start < len(body) and (end := _end(body, start)) < len(body):
@@ -152,9 +210,12 @@ def _end(body: bytes, start: int) -> int:
 
 
 def read(body: bytes) -> Interchange:
-    """The one interchange in these bytes. Raises MessageError naming the segment where an envelope, count or control number is wrong."""
+    """The one interchange in these bytes. Raises MessageError naming the segment where an envelope,
+    count or control number is wrong."""
     if len(body) > LARGEST:
-        raise MessageError(f"{len(body):,} bytes are more than the {LARGEST:,} an interchange may have")
+        raise MessageError(
+            f"{len(body):,} bytes are more than the {LARGEST:,} an interchange may have"
+        )
     try:
         text = body.strip(FILLER).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -166,7 +227,9 @@ def read(body: bytes) -> Interchange:
     element, terminator = text[3], text[105]
     if element.isalnum() or terminator.isalnum() or element == terminator:
         raise MessageError("the ISA segment declares no usable separators")
-    segments = [part.strip("\r\n").split(element) for part in text.split(terminator) if part.strip("\r\n ")]
+    segments = [
+        part.strip("\r\n").split(element) for part in text.split(terminator) if part.strip("\r\n ")
+    ]
     isa, last = segments[0], segments[-1]
     if len(isa) != 17 or last[0] != "IEA":
         raise MessageError("the interchange is cut off: ISA or IEA is incomplete")
@@ -177,7 +240,9 @@ def read(body: bytes) -> Interchange:
     sets, receipts = _inside(segments[1:-1])
     sender, receiver = Party(isa[6].strip(), isa[5]), Party(isa[8].strip(), isa[7])
     is_test = isa[15] == "T"
-    return Interchange(sender, receiver, control, is_test, _written_at(isa), tuple(sets), tuple(receipts))
+    return Interchange(
+        sender, receiver, control, is_test, _written_at(isa), tuple(sets), tuple(receipts)
+    )
 
 
 def _written_at(isa: Segment) -> str:
@@ -211,7 +276,9 @@ def _inside(segments: Sequence[Segment]) -> tuple[list[TransactionSet], list[Seg
             except MessageError as error:
                 fault = str(error)
             inside = tuple(segments[first + 1 : index])
-            sets.append(TransactionSet(value(head, 1), integer(group, 6, 9), inside, value(head, 2), fault))
+            sets.append(
+                TransactionSet(value(head, 1), integer(group, 6, 9), inside, value(head, 2), fault)
+            )
             start, in_group = None, in_group + 1
         elif tag == "GE" and group is not None and start is None:
             expect("GE01", integer(segment, 1), in_group)
@@ -238,12 +305,15 @@ def integer(segment: Segment, position: int, digits: int = 15) -> int:
     if not (found.isascii() and found.isdecimal()):
         raise MessageError(f"{segment[0]}{position:02d} is '{found[:40]}', no whole number")
     if len(found.lstrip("0")) > digits:
-        raise MessageError(f"{segment[0]}{position:02d} has {len(found):,} digits, more than {digits}")
+        raise MessageError(
+            f"{segment[0]}{position:02d} has {len(found):,} digits, more than {digits}"
+        )
     return int(found)
 
 
 def exact(segment: Segment, position: int) -> Decimal:
-    """A decimal number as written, neither negative nor beyond what anybody orders. Raises MessageError for anything else."""
+    """A decimal number as written, neither negative nor beyond what anybody orders. Raises
+    MessageError for anything else."""
     found = value(segment, position)
     try:
         said = Decimal(found) if len(found) <= LONGEST_NUMBER else Decimal("Infinity")
@@ -252,7 +322,9 @@ def exact(segment: Segment, position: int) -> Decimal:
     if not said.is_finite() or said < 0:
         raise MessageError(f"{segment[0]}{position:02d} is {found[:40]}, below zero or endless")
     if said > LARGEST_NUMBER or (said and said.adjusted() < -LONGEST_NUMBER):
-        raise MessageError(f"{segment[0]}{position:02d} is {found[:40]}, beyond any quantity or price")
+        raise MessageError(
+            f"{segment[0]}{position:02d} is {found[:40]}, beyond any quantity or price"
+        )
     return said
 
 
@@ -266,7 +338,9 @@ def on(segment: Segment, position: int) -> date:
     try:
         return datetime.strptime(found, "%Y%m%d").date()
     except ValueError as error:
-        raise MessageError(f"{segment[0]}{position:02d} is '{found[:40]}', no day as YYYYMMDD") from error
+        raise MessageError(
+            f"{segment[0]}{position:02d} is '{found[:40]}', no day as YYYYMMDD"
+        ) from error
 
 
 def expect(what: str, said: object, counted: object) -> None:

@@ -1,4 +1,5 @@
-"""What every registered policy can do beside ordering: say why, and vary its setting where it has one."""
+"""What every registered policy can do beside ordering: say why, and vary its setting where it has
+one."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ Unmet = Literal["lost", "backlog"]
 
 
 class RegisteredPolicy(Policy, Protocol):
-    """A policy the registry knows: it orders, explains its orders, and can be tuned by replaying what already happened."""
+    """A policy the registry knows: it orders, explains its orders, and can be tuned by replaying
+    what already happened."""
 
     is_legacy: ClassVar[bool]
     settings: ClassVar[tuple[float, ...]]
@@ -27,15 +29,19 @@ class RegisteredPolicy(Policy, Protocol):
         """The same policy with another setting."""
         ...
 
-    def explain(self, situation: Situation, wanted: Floats, censored_mean: Floats | None = None) -> dict[str, Floats]:
+    def explain(
+        self, situation: Situation, wanted: Floats, censored_mean: Floats | None = None
+    ) -> dict[str, Floats]:
         """The reasons of what it wants, (N,) units each."""
         ...
 
 
 class BasePolicy:
-    """A rule without a setting, explained by the mean demand of the window and what it holds beyond that.
+    """A rule without a setting, explained by the mean demand of the window and what it holds beyond
+    that.
 
-    is_legacy: whether companies run it today, from past demand alone. settings: what a rehearsal tries beside the one in use.
+    is_legacy: whether companies run it today, from past demand alone. settings: what a rehearsal
+    tries beside the one in use.
     """
 
     is_legacy: ClassVar[bool] = False
@@ -47,17 +53,24 @@ class BasePolicy:
 
     def with_setting(self, setting: float) -> Self:
         """Refused: there is nothing to set."""
-        raise ValueError(f"{type(self).__name__} has no setting to tune, so {setting:g} cannot be one")
+        raise ValueError(
+            f"{type(self).__name__} has no setting to tune, so {setting:g} cannot be one"
+        )
 
-    def explain(self, situation: Situation, wanted: Floats, censored_mean: Floats | None = None) -> dict[str, Floats]:
-        """Expected demand of the window, the rule's buffer, and the stock position, (N,) units each.
+    def explain(
+        self, situation: Situation, wanted: Floats, censored_mean: Floats | None = None
+    ) -> dict[str, Floats]:
+        """Expected demand of the window, the rule's buffer, and the stock position, (N,) units
+        each.
 
         A rule that waits, or caps its orders, has no level to show beyond what it orders.
         """
         certain = replace(situation, lead_time_paths=np.zeros((0, 0), dtype=np.int64))
         mean = window_demand(certain).mean(axis=1)
         position = situation.position
-        level = np.where(wanted > 0, position + wanted, np.minimum(self._level(situation), position))
+        level = np.where(
+            wanted > 0, position + wanted, np.minimum(self._level(situation), position)
+        )
         return {"expected_demand": mean, "buffer": level - mean, "stock_position": -position}
 
     def _level(self, situation: Situation) -> Floats:

@@ -1,8 +1,10 @@
-"""When not everything wanted can be bought: spend each unit of a scarce budget, weight or volume where it saves most.
+"""When not everything wanted can be bought: spend each unit of a scarce budget, weight or volume
+where it saves most.
 
-Every order line is a ladder of blocks: first the smallest quantity the supplier accepts, then one multiple after the other. A
-block's value is the expected cost it saves. One more block never saves more a unit than the one before it, so for one budget
-greedy is the linear programme; several budgets or large minimums go to HiGHS, which also prices each limit.
+Every order line is a ladder of blocks: first the smallest quantity the supplier accepts, then one
+multiple after the other. A block's value is the expected cost it saves. One more block never saves
+more a unit than the one before it, so for one budget greedy is the linear programme; several
+budgets or large minimums go to HiGHS, which also prices each limit.
 """
 
 from __future__ import annotations
@@ -23,16 +25,19 @@ from models.replenishment.projection import expected_cost, rows_of
 
 #: A ladder has at most so many blocks; long orders climb several multiples a block.
 BLOCKS = 24
-#: Up to so many blocks in all the exact optimum is found; beyond, the answer is within GAP of the bound.
+#: Up to so many blocks in all the exact optimum is found; beyond, the answer is within GAP of the
+#: bound.
 EXACT = 400
 GAP = 0.01
 
 
 @dataclass(frozen=True)
 class Limit:
-    """A scarce resource: the rows' use of it a unit (0 where it does not concern them) must add up to at most `at_most`.
+    """A scarce resource: the rows' use of it a unit (0 where it does not concern them) must add up
+    to at most `at_most`.
 
-    name: as the planner wrote it, such as "budget" or "capacity of DC". use: (N,) per unit ordered, in the limit's own unit.
+    name: as the planner wrote it, such as "budget" or "capacity of DC". use: (N,) per unit ordered,
+    in the limit's own unit.
     counts_stock: whether what is there and on the way takes its part of the room first.
     """
 
@@ -42,7 +47,8 @@ class Limit:
     counts_stock: bool = False
 
     def less(self, on_hand: Floats, pipeline: Floats) -> Limit:
-        """The room left now for orders: the limit less stock (N,) and what is on the way (N, K), if it counts them."""
+        """The room left now for orders: the limit less stock (N,) and what is on the way (N, K), if
+        it counts them."""
         if not self.counts_stock:
             return self
         held = float(self.use @ (np.maximum(on_hand, 0.0) + pipeline.sum(axis=1)))
@@ -53,9 +59,11 @@ class Limit:
 class Constraint:
     """A limit from the planner's workbook or the ledger, on what is ordered now.
 
-    resource: what the limit counts. value: purchase value of all purchases; units, weight_kg or volume_m3: of all that goes to a
-    place. scope: column -> value of the rows concerned, such as {"from_id": "SUP-1"} or {"location_id": "UK"}; empty for all.
-    counts_stock: at_most is what a place can hold, so what is there and on the way has taken its part.
+    resource: what the limit counts. value: purchase value of all purchases; units, weight_kg or
+    volume_m3: of all that goes to a place. scope: column -> value of the rows concerned, such as
+    {"from_id": "SUP-1"} or {"location_id": "UK"}; empty for all.
+    counts_stock: at_most is what a place can hold, so what is there and on the way has taken its
+    part.
     """
 
     name: str
@@ -65,14 +73,21 @@ class Constraint:
     counts_stock: bool = False
 
     def limit(self, rows: pl.DataFrame) -> Limit:
-        """The constraint in numbers for these rows; ValueError for a resource or scope the rows do not know."""
+        """The constraint in numbers for these rows; ValueError for a resource or scope the rows do
+        not know."""
         inside = in_scope(rows, self.scope, f"constraint {self.name!r}")
         use: Floats = np.ones(rows.height)
         if self.resource == "value":
             use = rows["unit_cost"].to_numpy() * (rows["kind"] == "purchase").to_numpy()
         elif self.resource != "units":
-            if self.resource not in rows.columns or rows.filter(pl.Series(inside))[self.resource].null_count():
-                raise ValueError(f"constraint {self.name!r} counts {self.resource}, which is not known for every item")
+            if (
+                self.resource not in rows.columns
+                or rows.filter(pl.Series(inside))[self.resource].null_count()
+            ):
+                raise ValueError(
+                    f"constraint {self.name!r} counts {self.resource}, which is not known for "
+                    "every item"
+                )
             use = rows[self.resource].fill_null(0.0).to_numpy().astype(np.float64)
         return Limit(self.name, use * inside, self.at_most, self.counts_stock)
 
@@ -96,36 +111,58 @@ class Ordered(Protocol):
 
 #: The columns of lines in a frame.
 ORDERED = {
-    "kind": pl.String, "item_id": pl.String, "location_id": pl.String, "from_id": pl.String, "unit_cost": pl.Float64,
+    "kind": pl.String,
+    "item_id": pl.String,
+    "location_id": pl.String,
+    "from_id": pl.String,
+    "unit_cost": pl.Float64,
     "quantity": pl.Float64,
-}  # fmt: skip
+}
 
 
 def used(constraints: Sequence[Constraint], lines: Iterable[Ordered], rows: pl.DataFrame) -> Floats:
-    """How much of every limit some lines use, (constraints,); rows: the planned items and locations, with what a limit may count."""
-    said = pl.DataFrame([{name: getattr(line, name) for name in ORDERED} for line in lines], schema=ORDERED)
-    facts = rows.select(*SERIES, *(name for name in ("category", "weight_kg", "volume_m3") if name in rows.columns))
+    """How much of every limit some lines use, (constraints,); rows: the planned items and
+    locations, with what a limit may count."""
+    said = pl.DataFrame(
+        [{name: getattr(line, name) for name in ORDERED} for line in lines], schema=ORDERED
+    )
+    facts = rows.select(
+        *SERIES, *(name for name in ("category", "weight_kg", "volume_m3") if name in rows.columns)
+    )
     known = said.join(facts, on=list(SERIES), how="left", maintain_order="left")
-    known = known.with_columns(pl.col(name).fill_null(0.0) for name in ("weight_kg", "volume_m3") if name in known.columns)
-    return np.array([float(constraint.limit(known).use @ known["quantity"].to_numpy()) for constraint in constraints])
+    known = known.with_columns(
+        pl.col(name).fill_null(0.0) for name in ("weight_kg", "volume_m3") if name in known.columns
+    )
+    return np.array(
+        [
+            float(constraint.limit(known).use @ known["quantity"].to_numpy())
+            for constraint in constraints
+        ]
+    )
 
 
 def less_stock(constraints: Sequence[Constraint], rows: pl.DataFrame) -> list[Constraint]:
-    """The constraints with the room that the stock of other rows takes; rows: with on_hand, on_order and what a limit counts."""
+    """The constraints with the room that the stock of other rows takes; rows: with on_hand,
+    on_order and what a limit counts."""
     if rows.is_empty():
         return list(constraints)
     on_hand = rows["on_hand"].fill_null(0.0).fill_nan(0.0).to_numpy().astype(np.float64)
     on_order = rows["on_order"].fill_null(0.0).to_numpy().astype(np.float64)[:, None]
     counting = [one for one in constraints if one.counts_stock]
     left = {one.name: one.limit(rows).less(on_hand, on_order).at_most for one in counting}
-    return [replace(one, at_most=left[one.name]) if one.counts_stock else one for one in constraints]
+    return [
+        replace(one, at_most=left[one.name]) if one.counts_stock else one for one in constraints
+    ]
 
 
-def unkeepable(rows: pl.DataFrame, constraints: Sequence[Constraint]) -> tuple[list[Constraint], pl.DataFrame]:
-    """The constraints a plan can keep, and an error for every row of those that nobody can: exceptions as in `exceptions.SCHEMA`.
+def unkeepable(
+    rows: pl.DataFrame, constraints: Sequence[Constraint]
+) -> tuple[list[Constraint], pl.DataFrame]:
+    """The constraints a plan can keep, and an error for every row of those that nobody can:
+    exceptions as in `exceptions.SCHEMA`.
 
-    A limit below zero, or none at all, leaves nothing to order; an item without the weight or volume a limit counts cannot be fitted
-    into it.
+    A limit below zero, or none at all, leaves nothing to order; an item without the weight or
+    volume a limit counts cannot be fitted into it.
     """
     found, kept = [], []
     for constraint in constraints:
@@ -133,21 +170,36 @@ def unkeepable(rows: pl.DataFrame, constraints: Sequence[Constraint]) -> tuple[l
         if constraint.resource == "value":
             inside &= rows["kind"] == "purchase"
         if not constraint.at_most >= 0:
-            reason = pl.lit(f"{constraint.name} is {constraint.at_most:g}: nothing can be ordered; enter 0 or more")
+            reason = pl.lit(
+                f"{constraint.name} is {constraint.at_most:g}: nothing can be ordered; enter 0 or "
+                "more"
+            )
             found.append(exception_of(rows.filter(inside), "infeasible_limit", "error", reason))
             continue
         kept.append(constraint)
         if constraint.resource in rows.columns:
-            reason = pl.lit(f"its {constraint.resource} is not known, but {constraint.name} counts it: enter it in the item master")
-            found.append(exception_of(rows.filter(inside & rows[constraint.resource].is_null()), "unknown_size", "error", reason))
+            reason = pl.lit(
+                f"its {constraint.resource} is not known, but {constraint.name} counts it: enter "
+                "it in the item master"
+            )
+            found.append(
+                exception_of(
+                    rows.filter(inside & rows[constraint.resource].is_null()),
+                    "unknown_size",
+                    "error",
+                    reason,
+                )
+            )
     return kept, pl.concat(found) if found else pl.DataFrame(schema=SCHEMA)
 
 
 def smallest_conflict(demands: Mapping[str, Floats], limits: Sequence[Limit]) -> list[str]:
-    """The smallest group of demands and limits that cannot all be kept, by name; empty where everything fits.
+    """The smallest group of demands and limits that cannot all be kept, by name; empty where
+    everything fits.
 
-    demands: by name, the least quantity of every row (N,), 0 where it asks nothing. A deletion filter: one after the other is left
-    out, and for good where the rest still conflicts, so that without any one of the group's the others could be kept.
+    demands: by name, the least quantity of every row (N,), 0 where it asks nothing. A deletion
+    filter: one after the other is left out, and for good where the rest still conflicts, so that
+    without any one of the group's the others could be kept.
     """
     bounds = {limit.name: limit for limit in limits}
 
@@ -156,7 +208,11 @@ def smallest_conflict(demands: Mapping[str, Floats], limits: Sequence[Limit]) ->
         if not asked:
             return True
         least = np.max(asked, axis=0)  # what uses least of every limit and still keeps every demand
-        return all(float(bounds[name].use @ least) <= bounds[name].at_most * (1 + 1e-12) + 1e-9 for name in names if name in bounds)
+        return all(
+            float(bounds[name].use @ least) <= bounds[name].at_most * (1 + 1e-12) + 1e-9
+            for name in names
+            if name in bounds
+        )
 
     group = [*demands, *bounds]
     if is_kept(group):
@@ -172,8 +228,9 @@ def smallest_conflict(demands: Mapping[str, Floats], limits: Sequence[Limit]) ->
 class Fitted:
     """Quantities that keep every limit, and what the limits cost.
 
-    quantity: (N,) units. value, bound: expected cost saved, and the most any solution could save; gap: their distance as a share
-    of the bound. shadow_price: by limit, expected money saved by one more unit of it; 0 where it does not bind.
+    quantity: (N,) units. value, bound: expected cost saved, and the most any solution could save;
+    gap: their distance as a share of the bound. shadow_price: by limit, expected money saved by one
+    more unit of it; 0 where it does not bind.
     """
 
     quantity: Floats
@@ -186,15 +243,27 @@ class Fitted:
         return max(0.0, (self.bound - self.value) / self.bound) if self.bound > 0 else 0.0
 
 
-def fit(situation: Situation, wanted: Floats, smallest: Floats, multiple: Floats, limits: Sequence[Limit]) -> Fitted:
-    """Cut wanted quantities, already feasible one by one, until every limit is kept, losing the least expected money.
+def fit(
+    situation: Situation,
+    wanted: Floats,
+    smallest: Floats,
+    multiple: Floats,
+    limits: Sequence[Limit],
+) -> Fitted:
+    """Cut wanted quantities, already feasible one by one, until every limit is kept, losing the
+    least expected money.
 
-    wanted, smallest, multiple: (N,) units. Raises ValueError for a limit below zero, which nothing can keep.
+    wanted, smallest, multiple: (N,) units. Raises ValueError for a limit below zero, which nothing
+    can keep.
     """
     for limit in limits:
         if limit.at_most < 0 or not np.isfinite(limit.at_most):
-            raise ValueError(f"limit {limit.name!r} is {limit.at_most}: it must be a number, 0 or more")
-    binding = [limit for limit in limits if float(limit.use @ wanted) > limit.at_most * (1 + 1e-12) + 1e-9]
+            raise ValueError(
+                f"limit {limit.name!r} is {limit.at_most}: it must be a number, 0 or more"
+            )
+    binding = [
+        limit for limit in limits if float(limit.use @ wanted) > limit.at_most * (1 + 1e-12) + 1e-9
+    ]
     touched = np.zeros(wanted.shape, dtype=bool)  # the other rows keep what they want
     for limit in binding:
         touched |= limit.use > 0
@@ -203,20 +272,27 @@ def fit(situation: Situation, wanted: Floats, smallest: Floats, multiple: Floats
     if not binding or not asked.size:
         return Fitted(wanted.astype(np.float64), 0.0, 0.0, prices)
     ladder = _ladder(wanted[asked], smallest[asked], multiple[asked])
-    cost = expected_cost(rows_of(situation, asked), np.concatenate([np.zeros((asked.size, 1)), ladder], axis=1))
+    cost = expected_cost(
+        rows_of(situation, asked), np.concatenate([np.zeros((asked.size, 1)), ladder], axis=1)
+    )
     units = np.diff(ladder, axis=1, prepend=0.0)
     owner, block = np.nonzero(units > 0)
     saved = -np.diff(cost, axis=1)[owner, block]
     use = csr_array(np.stack([limit.use[asked][owner] * units[owner, block] for limit in limits]))
     untouched = np.delete(np.arange(wanted.size), asked)
-    room = np.array([limit.at_most - float(limit.use[untouched] @ wanted[untouched]) for limit in limits])
+    room = np.array(
+        [limit.at_most - float(limit.use[untouched] @ wanted[untouched]) for limit in limits]
+    )
     follows = _follows(owner)
 
     rows = vstack([use, follows]) if follows is not None else use
     most = np.concatenate([room, np.zeros(rows.shape[0] - room.size)])
     relaxed = linprog(-saved, A_ub=rows, b_ub=most, bounds=(0, 1), method="highs")
     if relaxed.status != 0:
-        raise RuntimeError(f"the solver could not price the limits {[limit.name for limit in binding]}: {relaxed.message}")
+        raise RuntimeError(
+            f"the solver could not price the limits {[limit.name for limit in binding]}: "
+            f"{relaxed.message}"
+        )
     taken = np.floor(relaxed.x + 1e-7)
     bound = float(-relaxed.fun)
     for limit, price in zip(limits, -relaxed.ineqlin.marginals[: room.size], strict=True):
@@ -233,7 +309,11 @@ def _solve(saved: Floats, rows: csr_array, most: Floats, *, fallback: Floats) ->
     # A limit on nodes, not on time: the same plan on a slower machine must be the same plan.
     options = {"mip_rel_gap": 0.0 if saved.size <= EXACT else GAP, "node_limit": 20_000}
     solved = milp(
-        -saved, constraints=LinearConstraint(rows, ub=most), integrality=np.ones(saved.size), bounds=Bounds(0, 1), options=options
+        -saved,
+        constraints=LinearConstraint(rows, ub=most),
+        integrality=np.ones(saved.size),
+        bounds=Bounds(0, 1),
+        options=options,
     )
     if solved.x is None or float(saved @ np.round(solved.x)) < float(saved @ fallback):
         return fallback
@@ -241,7 +321,8 @@ def _solve(saved: Floats, rows: csr_array, most: Floats, *, fallback: Floats) ->
 
 
 def _ladder(wanted: Floats, smallest: Floats, multiple: Floats) -> Floats:
-    """Cumulated quantities (N, B) from the smallest order to the wanted one, in whole multiples, repeated at the top."""
+    """Cumulated quantities (N, B) from the smallest order to the wanted one, in whole multiples,
+    repeated at the top."""
     step = np.where(multiple > 0, multiple, np.maximum(wanted / BLOCKS, 1e-9))
     rungs = np.ceil(np.maximum(wanted - smallest, 0.0) / step - 1e-9)
     stride = np.maximum(np.ceil(rungs / (BLOCKS - 1)), 1.0)
@@ -256,4 +337,6 @@ def _follows(owner: np.ndarray) -> csr_array | None:
         return None
     line = np.repeat(np.arange(upper.size), 2)
     columns = np.stack([upper, upper - 1], axis=1).ravel()
-    return csr_array((np.tile([1.0, -1.0], upper.size), (line, columns)), shape=(upper.size, owner.size))
+    return csr_array(
+        (np.tile([1.0, -1.0], upper.size), (line, columns)), shape=(upper.size, owner.size)
+    )

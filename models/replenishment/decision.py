@@ -1,12 +1,14 @@
-"""One decision, from what a policy wants to what is ordered: the steps that plan, twin and event replan all take.
+"""One decision, from what a policy wants to what is ordered: the steps that plan, twin and event
+replan all take.
 
-Each step turns quantities into quantities, so the difference it makes *is* its part of the explanation:
+Each step turns quantities into quantities, so the difference it makes *is* its part of the
+explanation:
 
     need → rounding → minimum_order → price_break → shelf_life → override
          → distribution_centre → supplier_minimum → constraints
 
-A planner's quantity replaces what the system wants (override); the stock of the shipping place, suppliers' minimums and
-limits hold for both (precedence constraint > override > model).
+A planner's quantity replaces what the system wants (override); the stock of the shipping place,
+suppliers' minimums and limits hold for both (precedence constraint > override > model).
 """
 
 from __future__ import annotations
@@ -38,11 +40,13 @@ __all__ = ["STEPS", "Decision", "Terms", "decide", "take_steps"]
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What orders have to obey beside each row's own minimum and multiple; N rows, as in the situation.
+    """What orders have to obey beside each row's own minimum and multiple; N rows, as in the
+    situation.
 
-    sources: (N,) the row that ships, -1 a supplier. starts, prices: (N, B) quantity from which a unit price holds, NaN where
-    there is no further step. life: (N,) whole periods goods keep, infinite where they keep. floors: suppliers' least order
-    values. limits: scarce resources. fixed: (N,) quantities the planner has set, NaN where the policy decides.
+    sources: (N,) the row that ships, -1 a supplier. starts, prices: (N, B) quantity from which a
+    unit price holds, NaN where there is no further step. life: (N,) whole periods goods keep,
+    infinite where they keep. floors: suppliers' least order values. limits: scarce resources.
+    fixed: (N,) quantities the planner has set, NaN where the policy decides.
     """
 
     sources: Integers
@@ -63,7 +67,8 @@ class Terms:
         constraints: Sequence[Constraint] = (),
         fixed: Floats | None = None,
     ) -> Terms:
-        """The terms of rows with the columns of dim_item_locations and, where known, shelf_life_periods.
+        """The terms of rows with the columns of dim_item_locations and, where known,
+        shelf_life_periods.
 
         Raises ValueError for a constraint that counts what the rows do not know.
         """
@@ -106,7 +111,8 @@ class Terms:
 
     @property
     def needs_paths(self) -> bool:
-        """Whether keeping these terms takes sampled demand, whatever the policy itself works from."""
+        """Whether keeping these terms takes sampled demand, whatever the policy itself works
+        from."""
         has_steps = self.prices.shape[1] > 1 or bool(np.isfinite(self.life).any())
         return has_steps or bool(self.floors) or bool(self.limits)
 
@@ -115,7 +121,8 @@ class Terms:
 class Decision:
     """What was decided and how it came about.
 
-    quantities: by step, in order, the units (N,) after it. view: the situation as the policy saw it, a centre as its echelon.
+    quantities: by step, in order, the units (N,) after it. view: the situation as the policy saw
+    it, a centre as its echelon.
     fitted: what the limits cost. notes: rows that wait or were given up, and why.
     """
 
@@ -142,7 +149,8 @@ class Decision:
 
 @dataclass(kw_only=True)
 class _Case:
-    """One decision in the making. on_hand: what each row itself has, (N,); view: centres as echelons."""
+    """One decision in the making. on_hand: what each row itself has, (N,); view: centres as
+    echelons."""
 
     on_hand: Floats
     view: Situation
@@ -209,7 +217,9 @@ def _supplier_minimum(case: _Case, quantity: Floats) -> Floats:
 def _constraints(case: _Case, quantity: Floats) -> Floats:
     smallest = smallest_order(case.view.moq, case.view.order_multiple)
     case.fitted = fit(case.view, quantity, smallest, case.view.order_multiple, case.limits)
-    left, given_up = give_up(quantity, case.fitted.quantity, case.terms.price, case.terms.floors, case.limits)
+    left, given_up = give_up(
+        quantity, case.fitted.quantity, case.terms.price, case.terms.floors, case.limits
+    )
     case.notes += given_up
     return left
 
@@ -232,20 +242,25 @@ LAST = next(reversed(STEPS))
 def decide(situation: Situation, policy: Policy, terms: Terms) -> Decision:
     """Take every step of a decision for all rows at once.
 
-    situation: the rows' own state (units on hand, on the way); a centre's row is lifted to its echelon here. Raises ValueError
-    where the terms need sampled demand and the situation has none, and for a limit below zero.
+    situation: the rows' own state (units on hand, on the way); a centre's row is lifted to its
+    echelon here. Raises ValueError where the terms need sampled demand and the situation has none,
+    and for a limit below zero.
     """
     view = within_reach(echelon_view(situation, terms.sources))
     return take_steps(view, policy, terms, on_hand=situation.on_hand, pipeline=situation.pipeline)
 
 
-def take_steps(view: Situation, policy: Policy, terms: Terms, *, on_hand: Floats, pipeline: Floats) -> Decision:
+def take_steps(
+    view: Situation, policy: Policy, terms: Terms, *, on_hand: Floats, pipeline: Floats
+) -> Decision:
     """As `decide`, where the view that lifts centres to their echelons is there already.
 
     on_hand: (N,) and pipeline: (N, K) units of the rows themselves.
     """
     if terms.needs_paths and view.paths is None:
-        raise ValueError("price breaks, shelf lives, minimums and limits need sampled demand: pass a forecast")
+        raise ValueError(
+            "price breaks, shelf lives, minimums and limits need sampled demand: pass a forecast"
+        )
     limits = [limit.less(on_hand, pipeline) for limit in terms.limits]
     case = _Case(on_hand=on_hand, view=view, policy=policy, terms=terms, limits=limits)
     quantity, quantities = np.zeros_like(on_hand), {}

@@ -42,22 +42,32 @@ class Echelons:
         self._share = np.ones(lanes.size) if share is None else share[lanes].astype(np.float64)
         last = self._source.max(initial=-1)
         if last >= self.nodes:
-            raise ValueError(f"supplied_from points at node {last}, but there are only {self.nodes} nodes")
-        self._direct = csr_array((self._share, (self._source, self._to)), shape=(self.nodes, self.nodes))
+            raise ValueError(
+                f"supplied_from points at node {last}, but there are only {self.nodes} nodes"
+            )
+        self._direct = csr_array(
+            (self._share, (self._source, self._to)), shape=(self.nodes, self.nodes)
+        )
         self._refuse_circles()
         self.parents: Integers = np.unique(self._source)
 
     def _refuse_circles(self) -> None:
         if not self._lanes.size:
             return
-        linked = csr_array((np.ones(self._lanes.size), (self._source, self._to)), shape=self._direct.shape)
+        linked = csr_array(
+            (np.ones(self._lanes.size), (self._source, self._to)), shape=self._direct.shape
+        )
         _, group = connected_components(linked, directed=True, connection="strong")
         size = np.bincount(group)
         itself = np.flatnonzero(self._source == self._to)
         first = self._to[itself[:1]] if itself.size else np.flatnonzero(size[group] > 1)
         if first.size:
             circle = np.flatnonzero(group == group[first[0]])[:5]
-            raise ValueError("goods go round in a circle: node(s) " + ", ".join(map(str, circle.tolist())) + " supply themselves")
+            raise ValueError(
+                "goods go round in a circle: node(s) "
+                + ", ".join(map(str, circle.tolist()))
+                + " supply themselves"
+            )
 
     @cached_property
     def below(self) -> csr_array:
@@ -181,5 +191,7 @@ def echelon_view(situation: Situation, supplied_from: Integers) -> Situation:
         paths=None if paths is None else echelons.paths(paths),
         lead_time=situation.lead_time + echelons.way_down(situation.lead_time),
         lead_time_paths=sampled + echelons.way_down(sampled) if sampled.size else sampled,
-        economics=replace(economics, shortage=echelons.shortage(economics.shortage, history, paths)),
+        economics=replace(
+            economics, shortage=echelons.shortage(economics.shortage, history, paths)
+        ),
     )

@@ -1,4 +1,5 @@
-"""Why this quantity: parts that add up to it exactly, the same in words, and what happens with and without the order."""
+"""Why this quantity: parts that add up to it exactly, the same in words, and what happens with and
+without the order."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from models.domain import Floats, Situation
 from models.replenishment.projection import CHUNK, project, rows_of
 
-#: Parts are kept in steps of 2^-10 of a unit: such numbers add up exactly in floating point, and nobody buys a thousandth.
+#: Parts are kept in steps of 2^-10 of a unit: such numbers add up exactly in floating point, and
+#: nobody buys a thousandth.
 STEP = 2.0**-10
 
 _WORDS = {
@@ -40,49 +42,85 @@ _WORDS = {
 
 
 def exact_parts(parts: Mapping[str, float], quantity: float) -> dict[str, float]:
-    """The parts in exact steps, `rounding` taking what is left, so that math.fsum(parts.values()) == quantity without tolerance.
+    """The parts in exact steps, `rounding` taking what is left, so that math.fsum(parts.values())
+    == quantity without tolerance.
 
-    For whole units plain sum() is as exact. Parts that are zero are left out. Raises ValueError should they ever not add up.
+    For whole units plain sum() is as exact. Parts that are zero are left out. Raises ValueError
+    should they ever not add up.
     """
     kept = {name: round(value / STEP) * STEP for name, value in parts.items() if name != "rounding"}
     kept["rounding"] = quantity - sum(kept.values())
     ordered = {name: kept[name] for name in (*parts, "rounding") if kept[name]}
     if math.fsum(ordered.values()) != quantity:
-        raise ValueError(f"the parts of an order add up to {math.fsum(ordered.values())}, its quantity is {quantity}")
+        raise ValueError(
+            f"the parts of an order add up to {math.fsum(ordered.values())}, its quantity is "
+            f"{quantity}"
+        )
     return ordered
 
 
-def in_words(parts: Mapping[str, float], quantity: float, last_period: date, due: date, facts: Mapping[str, Any]) -> str:
+def in_words(
+    parts: Mapping[str, float],
+    quantity: float,
+    last_period: date,
+    due: date,
+    facts: Mapping[str, Any],
+) -> str:
     """One sentence a planner can check with a pencil, and one about the risk."""
     tenths = {name: round(value * 10) for name, value in parts.items()}
     first = next(iter(tenths))
     tenths[first] += round(quantity * 10) - sum(tenths.values())  # what is printed must add up too
-    terms = [(("- " if value < 0 else "+ ") + f"{_number(abs(value) / 10)} {_words(name)}") for name, value in _signed(tenths)]
-    sentence = " ".join(terms).removeprefix("+ ") + f" = {_number(quantity)}, covering the periods to that of {last_period.isoformat()}"
+    terms = [
+        (("- " if value < 0 else "+ ") + f"{_number(abs(value) / 10)} {_words(name)}")
+        for name, value in _signed(tenths)
+    ]
+    sentence = (
+        " ".join(terms).removeprefix("+ ")
+        + f" = {_number(quantity)}, covering the periods to that of {last_period.isoformat()}"
+    )
     sentence += f"; due {due.isoformat()}."
     if facts.get("override_reason"):
         sentence += f" Override: {facts['override_reason']}."
-    return sentence if facts.get("stock_out_risk_without") is None else f"{sentence} {_risk_in_words(facts, due)}"
+    return (
+        sentence
+        if facts.get("stock_out_risk_without") is None
+        else f"{sentence} {_risk_in_words(facts, due)}"
+    )
 
 
 def _risk_in_words(facts: Mapping[str, Any], due: date) -> str:
-    """What the order changes, from the day it arrives, and apart from it what it comes too late for."""
+    """What the order changes, from the day it arrives, and apart from it what it comes too late
+    for."""
     before, out_on = facts.get("stock_out_risk_before") or 0.0, facts.get("stock_out_on")
     when = f", most likely from {out_on}" if out_on else ""
     is_late = out_on is not None and out_on < due
-    said = f"Risk of running out {facts['stock_out_risk_without']:.0%} without this order{'' if is_late else when}, "
+    said = (
+        f"Risk of running out {facts['stock_out_risk_without']:.0%} without this "
+        f"order{'' if is_late else when}, "
+    )
     said += f"{facts['stock_out_risk_with']:.0%} with it."
     if is_late:
-        return f"{said} It comes too late for the days before {due}: risk of running out {before:.0%}{when}."
-    return f"{said} Risk of running out before it can arrive {before:.0%}." if round(100 * before) else said
+        return (
+            f"{said} It comes too late for the days before {due}: risk of running out "
+            f"{before:.0%}{when}."
+        )
+    return (
+        f"{said} Risk of running out before it can arrive {before:.0%}."
+        if round(100 * before)
+        else said
+    )
 
 
-def risk(situation: Situation, quantity: Floats, period_starts: Sequence[date]) -> dict[str, list[float] | list[date | None]]:
-    """The probability of running out while the order acts, without it and with it; that of running out before it can arrive; and the
-    first period by which it is more likely out than not: one before the arrival where the order comes too late for it.
+def risk(
+    situation: Situation, quantity: Floats, period_starts: Sequence[date]
+) -> dict[str, list[float] | list[date | None]]:
+    """The probability of running out while the order acts, without it and with it; that of running
+    out before it can arrive; and the first period by which it is more likely out than not: one
+    before the arrival where the order comes too late for it.
 
-    quantity: (N,) units ordered now, judged at the planned lead time. Lists of length N. A day at or after the arrival is only ever
-    given with a risk without the order of at least one half, a day before it with such a risk before the arrival.
+    quantity: (N,) units ordered now, judged at the planned lead time. Lists of length N. A day at
+    or after the arrival is only ever given with a risk without the order of at least one half, a
+    day before it with such a risk before the arrival.
     """
     count = quantity.size
     before, without, with_order = np.zeros(count), np.zeros(count), np.zeros(count)
@@ -93,10 +131,15 @@ def risk(situation: Situation, quantity: Floats, period_starts: Sequence[date]) 
         periods = int(part.lead_time.max(initial=0)) + part.review
         is_out = project(part, periods)[1] > 0
         within = np.arange(periods)[None, :] - part.lead_time[:, None]
-        waits, acts_on = (within < 0)[:, None, :], ((within >= 0) & (within < part.review))[:, None, :]
+        waits, acts_on = (
+            (within < 0)[:, None, :],
+            ((within >= 0) & (within < part.review))[:, None, :],
+        )
         before[rows] = (is_out & waits).any(axis=2).mean(axis=1)
         without[rows] = (is_out & acts_on).any(axis=2).mean(axis=1)
-        with_order[rows] = ((_with_order(part, quantity[rows], periods) > 0) & acts_on).any(axis=2).mean(axis=1)
+        with_order[rows] = (
+            ((_with_order(part, quantity[rows], periods) > 0) & acts_on).any(axis=2).mean(axis=1)
+        )
         too_late, in_time = _first_likely(is_out & waits), _first_likely(is_out & acts_on)
         first = np.where(too_late >= 0, too_late, in_time)
         first_out += [period_starts[int(period)] if period >= 0 else None for period in first]
@@ -109,14 +152,20 @@ def risk(situation: Situation, quantity: Floats, period_starts: Sequence[date]) 
 
 
 def _first_likely(is_out: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(N,) the first period by which half of the sample paths (N, S, T) have run out, -1 where none is."""
+    """(N,) the first period by which half of the sample paths (N, S, T) have run out, -1 where none
+    is."""
     likely = np.maximum.accumulate(is_out, axis=2).mean(axis=1) >= 0.5
     return np.where(likely.any(axis=1), likely.argmax(axis=1), -1)
 
 
 def _with_order(situation: Situation, quantity: Floats, periods: int) -> Floats:
     rows = np.arange(quantity.size)
-    due = np.zeros((quantity.size, max(situation.pipeline.shape[1], int(situation.lead_time.max(initial=0)), 1)))
+    due = np.zeros(
+        (
+            quantity.size,
+            max(situation.pipeline.shape[1], int(situation.lead_time.max(initial=0)), 1),
+        )
+    )
     due[:, : situation.pipeline.shape[1]] = situation.pipeline
     is_later = situation.lead_time > 0
     due[rows[is_later], situation.lead_time[is_later] - 1] += quantity[is_later]

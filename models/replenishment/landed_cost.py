@@ -11,7 +11,8 @@ from models.domain import Floats
 
 @dataclass(frozen=True)
 class LandedCost:
-    """One unit's cost at the shelf, in parts that add up, shape (N,) each, money in the world's currency."""
+    """One unit's cost at the shelf, in parts that add up, shape (N,) each, money in the world's
+    currency."""
 
     price: Floats
     freight: Floats
@@ -25,7 +26,9 @@ class LandedCost:
 
     def __add__(self, onward: LandedCost) -> LandedCost:
         """The cost after one more lane, whose own price is zero."""
-        return LandedCost(*(getattr(self, part.name) + getattr(onward, part.name) for part in fields(self)))
+        return LandedCost(
+            *(getattr(self, part.name) + getattr(onward, part.name) for part in fields(self))
+        )
 
 
 def landed_cost(
@@ -43,9 +46,11 @@ def landed_cost(
 ) -> LandedCost:
     """Price + freight by lane, weight and volume + fuel + duty + the capital tied up on the way.
 
-    Freight is charged by weight or by volume, whichever is dearer. fuel_share: the part of the freight rate that follows fuel;
-    fuel_index: fuel's price now over its price when the rate was agreed. duty is paid on price and freight. holding: money a unit
-    and period, transit_periods: how long it travels. All (N,) or numbers. Raises ValueError for a negative part.
+    Freight is charged by weight or by volume, whichever is dearer. fuel_share: the part of the
+    freight rate that follows fuel;
+    fuel_index: fuel's price now over its price when the rate was agreed. duty is paid on price and
+    freight. holding: money a unit and period, transit_periods: how long it travels. All (N,) or
+    numbers. Raises ValueError for a negative part.
     """
     paid = np.asarray(price, dtype=np.float64)
     rate = np.asarray(weight_kg, dtype=np.float64) * freight_per_kg
@@ -56,9 +61,13 @@ def landed_cost(
         freight=rate,
         fuel=rate * fuel_share * (np.asarray(fuel_index) - 1.0),
         duty=(paid + rate) * duty_share,
-        holding_in_transit=np.broadcast_to(np.asarray(holding) * np.asarray(transit_periods), paid.shape).astype(np.float64),
+        holding_in_transit=np.broadcast_to(
+            np.asarray(holding) * np.asarray(transit_periods), paid.shape
+        ).astype(np.float64),
     )
     for name in ("price", "freight", "duty", "holding_in_transit"):
         if np.any(getattr(parts, name) < 0):
-            raise ValueError(f"landed cost: {name} of row {int(np.argmin(getattr(parts, name)))} is negative")
+            raise ValueError(
+                f"landed cost: {name} of row {int(np.argmin(getattr(parts, name)))} is negative"
+            )
     return parts

@@ -1,4 +1,5 @@
-"""How long suppliers really take: the distribution of past lead times, with orders still open counted as "at least so long"."""
+"""How long suppliers really take: the distribution of past lead times, with orders still open
+counted as "at least so long"."""
 
 from __future__ import annotations
 
@@ -12,11 +13,19 @@ from models.domain import Integers
 from models.survival import LeadTimes, survival
 
 
-def mix(own: LeadTimes | None, promised_days: float, pooled_lateness: LeadTimes | None, *, orders: int, trust: int = 10) -> LeadTimes:
-    """A group's own record, blended with its promise plus everybody's lateness as long as its orders are few.
+def mix(
+    own: LeadTimes | None,
+    promised_days: float,
+    pooled_lateness: LeadTimes | None,
+    *,
+    orders: int,
+    trust: int = 10,
+) -> LeadTimes:
+    """A group's own record, blended with its promise plus everybody's lateness as long as its
+    orders are few.
 
-    pooled_lateness: distribution of actual / promised over all groups (days read as a ratio). The own record weighs
-    orders / (orders + trust). With neither, the promise is taken at its word.
+    pooled_lateness: distribution of actual / promised over all groups (days read as a ratio). The
+    own record weighs orders / (orders + trust). With neither, the promise is taken at its word.
     """
     if pooled_lateness is None:
         borrowed = LeadTimes(np.array([promised_days]), np.ones(1))
@@ -27,34 +36,49 @@ def mix(own: LeadTimes | None, promised_days: float, pooled_lateness: LeadTimes 
     weight = orders / (orders + trust)
     days = np.concatenate([own.days, borrowed.days])
     order = np.argsort(days, kind="stable")
-    return LeadTimes(days[order], np.concatenate([own.probability * weight, borrowed.probability * (1 - weight)])[order])
+    return LeadTimes(
+        days[order],
+        np.concatenate([own.probability * weight, borrowed.probability * (1 - weight)])[order],
+    )
 
 
-def sample_periods(groups: list[LeadTimes], days_per_period: float, samples: int, seed: int) -> Integers:
-    """Sampled lead times in whole periods, (N, samples): the period in whose first step the goods are there.
+def sample_periods(
+    groups: list[LeadTimes], days_per_period: float, samples: int, seed: int
+) -> Integers:
+    """Sampled lead times in whole periods, (N, samples): the period in whose first step the goods
+    are there.
 
-    Samples are evenly spread over the distribution (stratified) and shuffled by seed, so that few of them already tell the spread.
+    Samples are evenly spread over the distribution (stratified) and shuffled by seed, so that few
+    of them already tell the spread.
     """
     random = np.random.default_rng(seed)
     levels = (np.arange(samples) + 0.5) / samples
     out = np.empty((len(groups), samples), dtype=np.int64)
     for i, group in enumerate(groups):
-        days = group.days[np.minimum(np.searchsorted(group.probability.cumsum(), levels), group.days.size - 1)]
+        days = group.days[
+            np.minimum(np.searchsorted(group.probability.cumsum(), levels), group.days.size - 1)
+        ]
         out[i] = random.permutation(np.ceil(days / days_per_period - 1e-9).astype(np.int64))
     return out
 
 
-def expected(rows: pl.DataFrame, past: pl.DataFrame, days_per_period: float, samples: int, seed: int) -> Integers:
-    """What a planner should expect of the next order of every row: sampled lead times in whole periods, (N, S).
+def expected(
+    rows: pl.DataFrame, past: pl.DataFrame, days_per_period: float, samples: int, seed: int
+) -> Integers:
+    """What a planner should expect of the next order of every row: sampled lead times in whole
+    periods, (N, S).
 
-    rows: kind, from_id, location_id, lead_time_days (the promise; empty counts as one period). past: one line an order so far, kind,
-    from_id, location_id, promised_days, days, is_open, as known when the plan is made. Orders made on another promise than today's
-    say nothing of a row's own record, but count in everybody's lateness.
+    rows: kind, from_id, location_id, lead_time_days (the promise; empty counts as one period).
+    past: one line an order so far, kind, from_id, location_id, promised_days, days, is_open, as
+    known when the plan is made. Orders made on another promise than today's say nothing of a row's
+    own record, but count in everybody's lateness.
     """
     dated = past.filter(pl.col("promised_days") > 0)
     lateness = None
     if not dated.is_empty():
-        ratio = dated["days"].to_numpy() / np.maximum(np.ceil(dated["promised_days"].to_numpy()), 1.0)
+        ratio = dated["days"].to_numpy() / np.maximum(
+            np.ceil(dated["promised_days"].to_numpy()), 1.0
+        )
         lateness = survival(ratio, dated["is_open"].to_numpy())
     groups: dict[tuple[str, str, str, float], LeadTimes] = {}
     of_row = []
@@ -62,17 +86,22 @@ def expected(rows: pl.DataFrame, past: pl.DataFrame, days_per_period: float, sam
         key = (kind, source, to, promise)
         if key not in groups:
             own = _on_the_way(past, kind, source, to, promise)
-            record = survival(own["days"].to_numpy(), own["is_open"].to_numpy()) if len(own) else None
+            record = (
+                survival(own["days"].to_numpy(), own["is_open"].to_numpy()) if len(own) else None
+            )
             groups[key] = mix(record, promise, lateness, orders=len(own))
         of_row.append(groups[key])
     return sample_periods(of_row, days_per_period, samples, seed)
 
 
-def realized(rows: pl.DataFrame, past: pl.DataFrame, periods: Sequence[date], days_per_period: float) -> Integers:
-    """How long an order of every row placed in each of these periods would really have taken, in whole periods, (N, T).
+def realized(
+    rows: pl.DataFrame, past: pl.DataFrame, periods: Sequence[date], days_per_period: float
+) -> Integers:
+    """How long an order of every row placed in each of these periods would really have taken, in
+    whole periods, (N, T).
 
-    What the order history placed nearest in time took; the promise where none was ever completed. past: as in `expected`, with
-    ordered_at, looked back on from today.
+    What the order history placed nearest in time took; the promise where none was ever completed.
+    past: as in `expected`, with ordered_at, looked back on from today.
     """
     instants = np.array(periods, dtype="datetime64[s]").astype(np.float64)
     groups: dict[tuple[str, str, str, float], np.ndarray] = {}
@@ -97,7 +126,12 @@ def _promises(rows: pl.DataFrame, days_per_period: float) -> list[tuple[str, str
     return rows.select(pl.col("kind", "from_id", "location_id").fill_null(""), promise).rows()
 
 
-def _on_the_way(past: pl.DataFrame, kind: str, source: str, to: str, promise: float) -> pl.DataFrame:
-    """The past orders of one way, made on today's promise (to the day) or on none that was written down."""
+def _on_the_way(
+    past: pl.DataFrame, kind: str, source: str, to: str, promise: float
+) -> pl.DataFrame:
+    """The past orders of one way, made on today's promise (to the day) or on none that was written
+    down."""
     is_same = (pl.col("promised_days") - promise).abs().fill_null(0.0) <= 1.0
-    return past.filter(pl.col("kind") == kind, pl.col("from_id") == source, pl.col("location_id") == to, is_same)
+    return past.filter(
+        pl.col("kind") == kind, pl.col("from_id") == source, pl.col("location_id") == to, is_same
+    )

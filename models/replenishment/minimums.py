@@ -1,4 +1,5 @@
-"""A supplier who takes no order below a value: buy more now, or wait for the next review, whichever is expected to cost less."""
+"""A supplier who takes no order below a value: buy more now, or wait for the next review, whichever
+is expected to cost less."""
 
 from __future__ import annotations
 
@@ -20,14 +21,19 @@ Prices = Callable[[Floats], Floats]
 
 @dataclass(frozen=True)
 class SupplierMinimum:
-    """The least value of one review's purchases that a supplier accepts, in the world's currency."""
+    """The least value of one review's purchases that a supplier accepts, in the world's
+    currency."""
 
     from_id: str
     value: float
 
     def rows(self, rows: pl.DataFrame) -> Integers:
         """The rows bought from the supplier."""
-        return np.flatnonzero(((rows["from_id"] == self.from_id) & (rows["kind"] == "purchase")).fill_null(False).to_numpy())
+        return np.flatnonzero(
+            ((rows["from_id"] == self.from_id) & (rows["kind"] == "purchase"))
+            .fill_null(False)
+            .to_numpy()
+        )
 
 
 @dataclass(frozen=True)
@@ -46,11 +52,12 @@ class Floor:
 def keep_minimums(
     view: Situation, quantity: Floats, prices: Prices, floors: Sequence[Floor], is_free: np.ndarray
 ) -> tuple[Floats, list[Note]]:
-    """Raise a supplier's lines until its minimum is kept, or take them all back, and note those that wait.
+    """Raise a supplier's lines until its minimum is kept, or take them all back, and note those
+    that wait.
 
-    quantity: (N,) units. is_free: (N,) True where the quantity may be raised. More is bought of whatever runs out first, one
-    lot after the other; the E units too many of a row wait for its next order: E x h x (R + E / 2d). Waiting costs what the
-    lines were to save.
+    quantity: (N,) units. is_free: (N,) True where the quantity may be raised. More is bought of
+    whatever runs out first, one lot after the other; the E units too many of a row wait for its
+    next order: E x h x (R + E / 2d). Waiting costs what the lines were to save.
     """
     kept: Floats = quantity.copy()
     notes = []
@@ -59,19 +66,27 @@ def keep_minimums(
         if not least.is_missed(kept, prices):
             continue
         raised, more = _raised(view, kept, prices, least, is_free)
-        costs = expected_cost(rows_of(view, mine), np.stack([np.zeros(mine.size), kept[mine]], axis=1))
+        costs = expected_cost(
+            rows_of(view, mine), np.stack([np.zeros(mine.size), kept[mine]], axis=1)
+        )
         waiting = float((costs[:, 0] - costs[:, 1]).sum())
         if more <= waiting:
             kept = raised
             continue
-        why = f"{least.from_id} takes no order below {least.value:g}: buying more would cost {more:,.2f}, waiting {waiting:,.2f}"
+        why = (
+            f"{least.from_id} takes no order below {least.value:g}: buying more would cost "
+            f"{more:,.2f}, waiting {waiting:,.2f}"
+        )
         notes.append(Note("below_supplier_minimum", "warning", mine[kept[mine] > 0], why))
         kept[mine] = 0.0
     return kept, notes
 
 
-def give_up(kept: Floats, fitted: Floats, prices: Prices, floors: Sequence[Floor], limits: Sequence[Limit]) -> tuple[Floats, list[Note]]:
-    """Take back what limits cut below a supplier's minimum, and name the smallest group that cannot be kept together.
+def give_up(
+    kept: Floats, fitted: Floats, prices: Prices, floors: Sequence[Floor], limits: Sequence[Limit]
+) -> tuple[Floats, list[Note]]:
+    """Take back what limits cut below a supplier's minimum, and name the smallest group that cannot
+    be kept together.
 
     kept: (N,) units before the limits, fitted: after them.
     """
@@ -94,8 +109,11 @@ def give_up(kept: Floats, fitted: Floats, prices: Prices, floors: Sequence[Floor
     return left, notes
 
 
-def _raised(view: Situation, quantity: Floats, prices: Prices, least: Floor, is_free: np.ndarray) -> tuple[Floats, float]:
-    """The quantities that keep the minimum, and what holding the rest costs: infinite where nothing can be raised."""
+def _raised(
+    view: Situation, quantity: Floats, prices: Prices, least: Floor, is_free: np.ndarray
+) -> tuple[Floats, float]:
+    """The quantities that keep the minimum, and what holding the rest costs: infinite where nothing
+    can be raised."""
     mine = least.rows
     demand = np.asarray(view.paths)[mine].mean(axis=(1, 2), dtype=np.float64)
     raised, open_ = quantity.copy(), np.flatnonzero(is_free[mine] & (demand > 0))

@@ -1,4 +1,5 @@
-"""What a step of a decision has to tell about some rows: arrays in, so that a simulation can afford it."""
+"""What a step of a decision has to tell about some rows: arrays in, so that a simulation can afford
+it."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from models.replenishment.exceptions import SCHEMA, exception_of
 
 @dataclass(frozen=True)
 class Note:
-    """One exception of the same kind and severity for several rows. reason: a sentence a planner understands."""
+    """One exception of the same kind and severity for several rows. reason: a sentence a planner
+    understands."""
 
     kind: str
     severity: str
@@ -22,6 +24,10 @@ class Note:
 
 
 def exceptions_of(notes: Sequence[Note], rows: pl.DataFrame) -> pl.DataFrame:
-    """The notes as lines of the exception list, one a row; rows: item_id, location_id of all rows."""
-    found = [exception_of(rows[note.rows], note.kind, note.severity, pl.lit(note.reason)) for note in notes]
+    """The notes as lines of the exception list, one a row; rows: item_id, location_id of all
+    rows."""
+    found = [
+        exception_of(rows[note.rows], note.kind, note.severity, pl.lit(note.reason))
+        for note in notes
+    ]
     return pl.concat(found) if found else pl.DataFrame(schema=SCHEMA)

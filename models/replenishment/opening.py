@@ -1,4 +1,5 @@
-"""The state a plan or a replay starts from: stock on hand and what is on the way, as the records say or as it has to be assumed."""
+"""The state a plan or a replay starts from: stock on hand and what is on the way, as the records
+say or as it has to be assumed."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ import numpy as np
 
 from models.domain import Floats, Integers, recent_mean
 
-#: Without stock records every policy starts alike, with so many review intervals of mean demand on hand and a full pipeline.
+#: Without stock records every policy starts alike, with so many review intervals of mean demand on
+#: hand and a full pipeline.
 ASSUMED_COVER = 1.4
 
 
@@ -16,7 +18,8 @@ ASSUMED_COVER = 1.4
 class Opening:
     """The state at a midnight: units on hand (N,) and open orders (N, K), column k due at period k.
 
-    on_hand is what the records say: below zero where they contradict themselves, NaN where goods moved but nobody ever counted.
+    on_hand is what the records say: below zero where they contradict themselves, NaN where goods
+    moved but nobody ever counted.
     """
 
     on_hand: Floats
@@ -24,14 +27,19 @@ class Opening:
     is_assumed: bool
 
     def on_the_shelf(self) -> Floats:
-        """The stock a twin can start from: what cannot be, or is not known, counts as an empty shelf."""
+        """The stock a twin can start from: what cannot be, or is not known, counts as an empty
+        shelf."""
         return np.nan_to_num(self.on_hand).clip(0.0)
 
 
-def assumed_opening(history: Floats, *, sources: Integers, lead_time: Integers, review: int) -> Opening:
-    """A start for worlds, or years, without stock records: the same cover for every row, in proportion to recent demand.
+def assumed_opening(
+    history: Floats, *, sources: Integers, lead_time: Integers, review: int
+) -> Opening:
+    """A start for worlds, or years, without stock records: the same cover for every row, in
+    proportion to recent demand.
 
-    history: (N, T) demand, NaN unknown. sources: (N,) the row that ships, -1 a supplier; a centre covers what it feeds.
+    history: (N, T) demand, NaN unknown. sources: (N,) the row that ships, -1 a supplier; a centre
+    covers what it feeds.
     lead_time: (N,) whole periods.
     """
     span = max(8, 13 // review) * review

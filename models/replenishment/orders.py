@@ -117,7 +117,9 @@ class Sharing:
         inner = np.flatnonzero(supplied_from >= 0)
         self._rows = inner[np.argsort(supplied_from[inner], kind="stable")]  # source by source
         self._step = np.asarray(multiple, dtype=np.float64)[self._rows]
-        self.sources, starts, self._asking = np.unique(supplied_from[self._rows], return_index=True, return_counts=True)
+        self.sources, starts, self._asking = np.unique(
+            supplied_from[self._rows], return_index=True, return_counts=True
+        )
         pointers = np.append(starts, self._rows.size)
         self._drawn = csr_array(
             (np.ones(self._rows.size), self._rows, pointers),
@@ -156,7 +158,9 @@ class Sharing:
         return shipped
 
 
-def allocate(requested: Floats, supplied_from: Integers, available: Floats, multiple: Floats) -> Floats:
+def allocate(
+    requested: Floats, supplied_from: Integers, available: Floats, multiple: Floats
+) -> Floats:
     """Share out each shipping node's stock over what is asked of it: in full where it suffices,
     else in proportion, in whole multiples.
 
@@ -168,7 +172,9 @@ def allocate(requested: Floats, supplied_from: Integers, available: Floats, mult
     return Sharing(supplied_from, multiple).share_out(requested, available)
 
 
-def _hand_out(given: Floats, left: Floats, queue: Integers, source: Integers, whole: Floats) -> None:
+def _hand_out(
+    given: Floats, left: Floats, queue: Integers, source: Integers, whole: Floats
+) -> None:
     """Give one multiple to each row of the queue, source by source, while its source has one left;
     changes `given`.
     """
@@ -186,7 +192,8 @@ def _hand_out(given: Floats, left: Floats, queue: Integers, source: Integers, wh
     place = np.arange(1, queue.size + 1) - np.repeat(starts, lengths)
     enough = queue[is_even & (place * step <= left[from_] + 1e-9)]
     given[enough] += whole[enough]
-    for i in queue[~is_even]:  # multiples that differ: a smaller one may still fit where a larger one does not
+    # multiples that differ: a smaller one may still fit where a larger one does not
+    for i in queue[~is_even]:
         if left[source[i]] >= whole[i] - 1e-9:
             given[i] += whole[i]
             left[source[i]] -= whole[i]

@@ -1,4 +1,5 @@
-"""Turn a forecast and a stock position into purchase and transfer orders: the plan of one review."""
+"""Turn a forecast and a stock position into purchase and transfer orders: the plan of one
+review."""
 
 from __future__ import annotations
 
@@ -39,26 +40,42 @@ __all__ = ["Constraint", "Override", "Plan", "plan"]
 BESIDE = ("eoq_reorder_point", "min_max")
 #: The explanations of a plan in which no row could be planned: the columns every plan has.
 NOTHING = {
-    **dict.fromkeys(("item_id", "location_id", "kind", "from_id", "override_reason", "item_class"), pl.String),
-    **dict.fromkeys(("unit_cost", "quantity", "system_quantity", *(f"{name}_quantity" for name in BESIDE)), pl.Float64),
-    **dict.fromkeys(("position", "expected_demand", "order_up_to", "safety_stock", "economic_service_level"), pl.Float64),
-    **dict.fromkeys(("promised_service_level", "implied_shortage_cost", "expected_waste"), pl.Float64),
-    **dict.fromkeys(("stock_out_risk_before", "stock_out_risk_without", "stock_out_risk_with"), pl.Float64),
+    **dict.fromkeys(
+        ("item_id", "location_id", "kind", "from_id", "override_reason", "item_class"), pl.String
+    ),
+    **dict.fromkeys(
+        ("unit_cost", "quantity", "system_quantity", *(f"{name}_quantity" for name in BESIDE)),
+        pl.Float64,
+    ),
+    **dict.fromkeys(
+        ("position", "expected_demand", "order_up_to", "safety_stock", "economic_service_level"),
+        pl.Float64,
+    ),
+    **dict.fromkeys(
+        ("promised_service_level", "implied_shortage_cost", "expected_waste"), pl.Float64
+    ),
+    **dict.fromkeys(
+        ("stock_out_risk_before", "stock_out_risk_without", "stock_out_risk_with"), pl.Float64
+    ),
     "stock_out_on": pl.Date,
 }
 #: The columns of what a plan says of its limits.
-LIMITS = {"name": pl.String, "resource": pl.String} | dict.fromkeys(("at_most", "wanted", "used", "shadow_price"), pl.Float64)
+LIMITS = {"name": pl.String, "resource": pl.String} | dict.fromkeys(
+    ("at_most", "wanted", "used", "shadow_price"), pl.Float64
+)
 
 
 @dataclass(frozen=True)
 class Plan:
     """What to order now, what was left out, and what it is all built on.
 
-    lines: the orders. exceptions: item_id, location_id, kind, severity, reason. explanations: one row a planned item and location,
-    ordered or not: targets, position, quantities of the legacy baselines, risks, and system_quantity, what would have been ordered
-    without the planner's overrides. limits: name, resource, at_most, wanted and used of it, shadow_price (money saved by one more
-    unit of it, 0 where it does not bind). alternatives: other ways to the same goods, see models.replenishment.alternatives. gap: how
-    far from the best possible the cut by limits may be, as a share.
+    lines: the orders. exceptions: item_id, location_id, kind, severity, reason. explanations: one
+    row a planned item and location, ordered or not: targets, position, quantities of the legacy
+    baselines, risks, and system_quantity, what would have been ordered without the planner's
+    overrides. limits: name, resource, at_most, wanted and used of it, shadow_price (money saved by
+    one more unit of it, 0 where it does not bind). alternatives: other ways to the same goods, see
+    models.replenishment.alternatives. gap: how far from the best possible the cut by limits may be,
+    as a share.
     """
 
     lines: list[OrderLine]
@@ -90,17 +107,22 @@ def plan(
     minimums: Sequence[SupplierMinimum] = (),
     logistics: Logistics | None = None,
 ) -> Plan:
-    """Plan every item and location at once: locations draw on their distribution centre, which buys for all of them.
+    """Plan every item and location at once: locations draw on their distribution centre, which buys
+    for all of them.
 
-    rows: one row a planned item and location, columns of dim_item_locations + on_hand, on_order (units) and, where known, capacity,
-    service_level and shelf_life_periods. paths: (N, S, H) sampled
-    demand of the rows, in their order, for the periods starting at period_starts (H dates; the first is the next one). pipeline:
-    (N, K) what is on the way by period due, column 0 the second period; left out, on_order is taken to be due then. Goods due in
-    the first period belong to on_hand. history: (N, T) past demand, NaN unknown; without it the legacy baselines are left empty.
-    lead_time_paths: (N, S). price_breaks: item_id, from_id, from_quantity, unit_cost. minimums: what suppliers accept at
-    least. overrides: in force on the first day planned; an explanation's parts are the system's own reasons, then what the override
-    adds or takes. logistics: how else goods can come, to list other ways beside the orders. Rows with bad input go to the exception
-    list and the rest is planned. Raises ValueError for shapes that do not fit and for paths that do not cover lead time + review.
+    rows: one row a planned item and location, columns of dim_item_locations + on_hand, on_order
+    (units) and, where known, capacity, service_level and shelf_life_periods. paths: (N, S, H)
+    sampled demand of the rows, in their order, for the periods starting at period_starts (H dates;
+    the first is the next one). pipeline: (N, K) what is on the way by period due, column 0 the
+    second period; left out, on_order is taken to be due then. Goods due in the first period belong
+    to on_hand. history: (N, T) past demand, NaN unknown; without it the legacy baselines are left
+    empty.
+    lead_time_paths: (N, S). price_breaks: item_id, from_id, from_quantity, unit_cost. minimums:
+    what suppliers accept at least. overrides: in force on the first day planned; an explanation's
+    parts are the system's own reasons, then what the override adds or takes. logistics: how else
+    goods can come, to list other ways beside the orders. Rows with bad input go to the exception
+    list and the rest is planned. Raises ValueError for shapes that do not fit and for paths that do
+    not cover lead time + review.
     """
     _check_shapes(
         rows,
@@ -137,7 +159,13 @@ def plan(
         )
 
     def terms(asked: pl.DataFrame, fixed: Floats | None = None) -> Terms:
-        own = Terms.of(asked, price_breaks=price_breaks, minimums=minimums, constraints=constraints, fixed=fixed)
+        own = Terms.of(
+            asked,
+            price_breaks=price_breaks,
+            minimums=minimums,
+            constraints=constraints,
+            fixed=fixed,
+        )
         usual = Terms.of(rows, price_breaks=price_breaks)  # a supplier's prices are his own word
         return replace(own, starts=usual.starts, prices=usual.prices)
 
@@ -162,14 +190,17 @@ def plan(
     )
     named = ("kind", "from_id", "item_id", "location_id", "unit_cost")
     facts = pl.concat([asked.rows.drop(named), explanations], how="horizontal")
-    # What is ordered stays the normal order: a faster way costs a telephone call and a supplier's favour that no number here
-    # knows, so a person takes it from the list, or an event replan when something has happened.
+    # What is ordered stays the normal order: a faster way costs a telephone call and a supplier's
+    # favour that no number here
     others = pl.DataFrame(schema=ALTERNATIVES)
     if logistics is not None:
         priced = asked.rows.with_columns(unit_cost=paid)
         others = alternatives(made.view, priced, made.quantity, period_starts, logistics)
     return Plan(
-        lines=[_line(world, facts.row(int(row), named=True), tuple(parts), period_starts) for row in np.flatnonzero(made.quantity > 0)],
+        lines=[
+            _line(world, facts.row(int(row), named=True), tuple(parts), period_starts)
+            for row in np.flatnonzero(made.quantity > 0)
+        ],
         exceptions=pl.concat([exceptions, *_left_out(rows, made, agreed)]),
         explanations=explanations,
         limits=_limits(constraints, made),
@@ -178,14 +209,20 @@ def plan(
     )
 
 
-def _check_shapes(rows: pl.DataFrame, period_starts: Sequence[date], **given: Floats | Integers | None) -> None:
+def _check_shapes(
+    rows: pl.DataFrame, period_starts: Sequence[date], **given: Floats | Integers | None
+) -> None:
     for name, values in given.items():
         if values is not None and len(values) != rows.height:
-            raise ValueError(f"plan: {name} has {len(values)} rows for {rows.height} item-locations")
+            raise ValueError(
+                f"plan: {name} has {len(values)} rows for {rows.height} item-locations"
+            )
     paths = given["paths"]
     if paths is not None and paths.shape[2] != len(period_starts):
         count = len(period_starts)
-        raise ValueError(f"plan: paths cover {paths.shape[2]} periods, {count} period starts are given")
+        raise ValueError(
+            f"plan: paths cover {paths.shape[2]} periods, {count} period starts are given"
+        )
 
 
 def _empty(exceptions: pl.DataFrame) -> Plan:
@@ -194,10 +231,13 @@ def _empty(exceptions: pl.DataFrame) -> Plan:
     return Plan([], exceptions, nothing, limits, others, 0.0)
 
 
-def _parts(system: Decision, made: Decision, policy: RegisteredPolicy, censored_mean: Floats | None) -> dict[str, Floats]:
+def _parts(
+    system: Decision, made: Decision, policy: RegisteredPolicy, censored_mean: Floats | None
+) -> dict[str, Floats]:
     """What every step added or took, (N,) units each, adding up to the quantity.
 
-    The system's own reasons come first, then what the planner's overrides add or take, then what holds for both.
+    The system's own reasons come first, then what the planner's overrides add or take, then what
+    holds for both.
     """
     wanted = system.after("need")
     parts = policy.explain(system.view, wanted, censored_mean)
@@ -233,7 +273,8 @@ def _explained(
 
 
 def _left_out(rows: pl.DataFrame, made: Decision, terms: Terms) -> list[pl.DataFrame]:
-    """Rows whose order waits, was cut away by limits or would spoil, as lines of the exception list."""
+    """Rows whose order waits, was cut away by limits or would spoil, as lines of the exception
+    list."""
     beneath = exceptions_of(made.notes, rows)
     smallest = smallest_order(made.view.moq, made.view.order_multiple)
     kept = made.after("supplier_minimum")
@@ -243,7 +284,10 @@ def _left_out(rows: pl.DataFrame, made: Decision, terms: Terms) -> list[pl.DataF
         rows.filter(pl.Series(terms.is_free & (raised > 0) & (fresh == 0))),
         "outlives_shelf_life",
         "warning",
-        pl.lit("even its smallest order would spoil before it is sold: ask for smaller lots or delist it"),
+        pl.lit(
+            "even its smallest order would spoil before it is sold: ask for smaller lots or delist "
+            "it"
+        ),
     )
     return [cut.join(beneath, on=["item_id", "location_id"], how="anti"), beneath, spoils]
 
@@ -269,8 +313,14 @@ def _of(values: Any, keep: Integers) -> Any:
 
 
 def _plannable(rows: pl.DataFrame, exceptions: pl.DataFrame) -> Integers:
-    errors = exceptions.filter(pl.col("severity") == "error").select("item_id", "location_id").unique()
-    marked = rows.select("item_id", "location_id").with_row_index("row").join(errors, on=["item_id", "location_id"], how="anti")
+    errors = (
+        exceptions.filter(pl.col("severity") == "error").select("item_id", "location_id").unique()
+    )
+    marked = (
+        rows.select("item_id", "location_id")
+        .with_row_index("row")
+        .join(errors, on=["item_id", "location_id"], how="anti")
+    )
     return marked.sort("row")["row"].to_numpy().astype(np.int64)
 
 
@@ -280,36 +330,75 @@ def _unforecast(rows: pl.DataFrame, paths: Floats) -> pl.DataFrame:
     return exception_of(rows.filter(pl.Series(bad)), "no_forecast", "error", reason)
 
 
-def _out_of_reach(rows: pl.DataFrame, lead_time_paths: Integers | None, paths: Floats, review: int) -> pl.DataFrame:
+def _out_of_reach(
+    rows: pl.DataFrame, lead_time_paths: Integers | None, paths: Floats, review: int
+) -> pl.DataFrame:
     reach = paths.shape[2] - review
-    share = np.zeros(rows.height) if lead_time_paths is None else (lead_time_paths > reach).mean(axis=1)
+    share = (
+        np.zeros(rows.height) if lead_time_paths is None else (lead_time_paths > reach).mean(axis=1)
+    )
     late = pl.Series("late", share * 100)
-    reason = pl.format("{} % of such orders take longer than the {} periods the forecast reaches: counted as {}", "late", reach, reach)
-    return exception_of(rows.with_columns(late.round(1)).filter(late > 0), "lead_time_beyond_forecast", "warning", reason)
+    reason = pl.format(
+        "{} % of such orders take longer than the {} periods the forecast reaches: counted as {}",
+        "late",
+        reach,
+        reach,
+    )
+    return exception_of(
+        rows.with_columns(late.round(1)).filter(late > 0),
+        "lead_time_beyond_forecast",
+        "warning",
+        reason,
+    )
 
 
-def _cut_away(rows: pl.DataFrame, wanted: Floats, ordered: Floats, smallest: Floats, limits: Sequence[Limit]) -> pl.DataFrame:
+def _cut_away(
+    rows: pl.DataFrame, wanted: Floats, ordered: Floats, smallest: Floats, limits: Sequence[Limit]
+) -> pl.DataFrame:
     """A line the limits left nothing of, with the limits whose room it would have needed."""
     lost = np.flatnonzero((wanted > 0) & (ordered == 0))
     used = [float(limit.use @ ordered) for limit in limits]
     reasons = []
     for row in lost:
         least = smallest[row : row + 1]
-        own = [replace(limit, use=limit.use[row : row + 1]) for limit in limits if limit.use[row] > 0]
+        own = [
+            replace(limit, use=limit.use[row : row + 1]) for limit in limits if limit.use[row] > 0
+        ]
         group = smallest_conflict({f"the smallest order of {least[0]:g}": least}, own)
-        full = [limit.name for limit, spent in zip(limits, used, strict=True) if 0 < limit.use[row] * least[0] > limit.at_most - spent]
+        full = [
+            limit.name
+            for limit, spent in zip(limits, used, strict=True)
+            if 0 < limit.use[row] * least[0] > limit.at_most - spent
+        ]
         what = (
-            f"{' and '.join(group)} cannot all be kept" if group else f"{' and '.join(full) or 'their room'} went to orders that save more"
+            f"{' and '.join(group)} cannot all be kept"
+            if group
+            else f"{' and '.join(full) or 'their room'} went to orders that save more"
         )
         reasons.append(f"nothing of the {wanted[row]:g} wanted is ordered: {what}")
-    return exception_of(rows[lost].with_columns(why=pl.Series(reasons, dtype=pl.String)), "cut_by_limits", "warning", pl.col("why"))
+    return exception_of(
+        rows[lost].with_columns(why=pl.Series(reasons, dtype=pl.String)),
+        "cut_by_limits",
+        "warning",
+        pl.col("why"),
+    )
 
 
 def _stock_targets(view: Situation, parts: Mapping[str, Floats]) -> dict[str, Any]:
-    """What stock each row should have and how well that serves: the level, the safety stock in it, class and service level."""
+    """What stock each row should have and how well that serves: the level, the safety stock in it,
+    class and service level."""
     demand = parts["expected_demand"] + parts.get("censoring", 0.0)
-    buffers = ("demand_noise", "lead_time_noise", "calibration", "service_floor", "lost_before_arrival", "buffer")
-    level = demand + sum((parts[name] for name in buffers if name in parts), start=np.zeros_like(demand))
+    buffers = (
+        "demand_noise",
+        "lead_time_noise",
+        "calibration",
+        "service_floor",
+        "lost_before_arrival",
+        "buffer",
+    )
+    level = demand + sum(
+        (parts[name] for name in buffers if name in parts), start=np.zeros_like(demand)
+    )
     held = 1 if view.economics.unmet == "backlog" else view.review
     promised = view.service_level if view.service_level.size else np.zeros_like(demand)
     value = demand / (view.lead_time + view.review) * view.economics.unit_cost
@@ -317,9 +406,13 @@ def _stock_targets(view: Situation, parts: Mapping[str, Floats]) -> dict[str, An
         "order_up_to": level,
         "safety_stock": level - demand,
         "item_class": classes(value, view.history, view.review),
-        "economic_service_level": implied_service_level(view.economics.shortage, view.economics.holding, held),
+        "economic_service_level": implied_service_level(
+            view.economics.shortage, view.economics.holding, held
+        ),
         "promised_service_level": promised,
-        "implied_shortage_cost": implied_shortage_cost(np.minimum(promised, 0.9999), view.economics.holding, held),
+        "implied_shortage_cost": implied_shortage_cost(
+            np.minimum(promised, 0.9999), view.economics.holding, held
+        ),
     }
 
 
@@ -327,13 +420,20 @@ def _beside(view: Situation) -> pl.DataFrame:
     """What the rules most companies run would order; empty without history."""
     names = [f"{name}_quantity" for name in BESIDE]
     if not view.history.shape[1]:
-        return pl.DataFrame(dict.fromkeys(names, [None] * view.on_hand.size), dict.fromkeys(names, pl.Float64))
+        return pl.DataFrame(
+            dict.fromkeys(names, [None] * view.on_hand.size), dict.fromkeys(names, pl.Float64)
+        )
     return pl.DataFrame(
-        {column: feasible(POLICIES[name].order(view), view.moq, view.order_multiple) for name, column in zip(BESIDE, names, strict=True)}
+        {
+            column: feasible(POLICIES[name].order(view), view.moq, view.order_multiple)
+            for name, column in zip(BESIDE, names, strict=True)
+        }
     )
 
 
-def _line(world: str, fact: Mapping[str, Any], names: Sequence[str], period_starts: Sequence[date]) -> OrderLine:
+def _line(
+    world: str, fact: Mapping[str, Any], names: Sequence[str], period_starts: Sequence[date]
+) -> OrderLine:
     parts = exact_parts({name: fact[name] for name in names}, fact["quantity"])
     lead_time = fact["lead_time_periods"]
     return OrderLine(
@@ -347,5 +447,11 @@ def _line(world: str, fact: Mapping[str, Any], names: Sequence[str], period_star
         due_on=period_starts[lead_time],
         unit_cost=fact["unit_cost"],
         parts=parts,
-        reason=in_words(parts, fact["quantity"], period_starts[fact["window"] - 1], period_starts[lead_time], fact),
+        reason=in_words(
+            parts,
+            fact["quantity"],
+            period_starts[fact["window"] - 1],
+            period_starts[lead_time],
+            fact,
+        ),
     )

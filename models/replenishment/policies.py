@@ -1,6 +1,8 @@
-"""Policies that decide from a distribution of demand; the legacy baselines they are measured against are in `legacy`.
+"""Policies that decide from a distribution of demand; the legacy baselines they are measured
+against are in `legacy`.
 
-Every policy turns a Situation into units to order, for all series at once; rounding to MOQ and multiples is done by whoever asks.
+Every policy turns a Situation into units to order, for all series at once; rounding to MOQ and
+multiples is done by whoever asks.
 """
 
 from __future__ import annotations
@@ -12,25 +14,35 @@ import numpy as np
 
 from models.domain import Floats, Policy, Situation, recent_mean
 from models.replenishment.base_policy import BasePolicy, RegisteredPolicy, Unmet
-from models.replenishment.legacy import EoqReorderPoint, MinMax, MovingAverageCover, PeriodicReview, SpreadsheetRule
+from models.replenishment.legacy import (
+    EoqReorderPoint,
+    MinMax,
+    MovingAverageCover,
+    PeriodicReview,
+    SpreadsheetRule,
+)
 from models.replenishment.orders import smallest_order
 from models.replenishment.projection import critical_order, expected_cost, rows_of, window_demand
 from models.replenishment.service import implied_shortage_cost
 from models.replenishment.targets import PARTS, Target, explain_target
 
-#: The scale to decide with before any replay could tune it. Under lost sales judging an order on one review interval alone orders
-#: too much: what is left over is still there when the next orders come. Replays of VN2, UCI and Favorita put the best scale at
+#: The scale to decide with before any replay could tune it. Under lost sales judging an order on
+#: one review interval alone orders
+#: too much: what is left over is still there when the next orders come. Replays of VN2, UCI and
+#: Favorita put the best scale at
 #: 0.5 to 0.7, with little between (tests/benchmarks/bench_replay.py).
 PRIOR_SCALE = {"lost": 0.7, "backlog": 1.0}
 
 
 @dataclass(frozen=True)
 class QuantileOrderUpTo(BasePolicy):
-    """Order so much that one more unit would cost more to hold than it saves in lost sales, judged on sampled futures.
+    """Order so much that one more unit would cost more to hold than it saves in lost sales, judged
+    on sampled futures.
 
-    Backlog: the order-up-to level is the fractile p / (p + h) of the window's demand. Lost sales: the same fractile of demand in
-    the last review interval beyond the stock each path has left by then. scale multiplies p, to be tuned by replay
-    (twin.tuning); left out, PRIOR_SCALE. service_level sets the fractile directly (p is then the cost it implies).
+    Backlog: the order-up-to level is the fractile p / (p + h) of the window's demand. Lost sales:
+    the same fractile of demand in the last review interval beyond the stock each path has left by
+    then. scale multiplies p, to be tuned by replay (twin.tuning); left out, PRIOR_SCALE.
+    service_level sets the fractile directly (p is then the cost it implies).
     """
 
     scale: float | None = None
@@ -57,20 +69,29 @@ class QuantileOrderUpTo(BasePolicy):
             censored_mean=censored_mean,
         )
 
-    def explain(self, situation: Situation, wanted: Floats, censored_mean: Floats | None = None) -> dict[str, Floats]:
+    def explain(
+        self, situation: Situation, wanted: Floats, censored_mean: Floats | None = None
+    ) -> dict[str, Floats]:
         """The order-up-to level's parts, (N,) units each: see targets.Target."""
         target = self.split(situation, censored_mean)
         return {name: getattr(target, name) for name in PARTS}
 
     def shortage(self, situation: Situation) -> Floats:
-        """The p this policy decides with, shape (N,): what a lost unit costs, or more where a promised service level asks for it."""
-        economics, held = situation.economics, 1 if situation.economics.unmet == "backlog" else situation.review
+        """The p this policy decides with, shape (N,): what a lost unit costs, or more where a
+        promised service level asks for it."""
+        economics, held = (
+            situation.economics,
+            1 if situation.economics.unmet == "backlog" else situation.review,
+        )
         if self.service_level is not None:
             return implied_shortage_cost(self.service_level, economics.holding, held)
         scale = self.setting(economics.unmet)
         if not situation.service_level.size:
             return economics.shortage * scale
-        return np.maximum(economics.shortage * scale, implied_shortage_cost(situation.service_level, economics.holding, held))
+        return np.maximum(
+            economics.shortage * scale,
+            implied_shortage_cost(situation.service_level, economics.holding, held),
+        )
 
     def target(self, situation: Situation) -> Floats:
         """The order-up-to level as a stock position, shape (N,)."""
@@ -81,15 +102,22 @@ class QuantileOrderUpTo(BasePolicy):
         return self._in_multiples(situation, np.round(quantity) if self.whole_units else quantity)
 
     def _in_multiples(self, situation: Situation, quantity: Floats) -> Floats:
-        """Take the multiple below where it is expected to cost less than the one above; never below the smallest order."""
+        """Take the multiple below where it is expected to cost less than the one above; never below
+        the smallest order."""
         if not situation.order_multiple.size:
             return quantity
         multiple = np.where(situation.order_multiple > 0, situation.order_multiple, 1.0)
         below = multiple * np.floor(quantity / multiple + 1e-9)
-        undecided = np.flatnonzero((below < quantity) & (below >= smallest_order(situation.moq, situation.order_multiple)))
+        undecided = np.flatnonzero(
+            (below < quantity) & (below >= smallest_order(situation.moq, situation.order_multiple))
+        )
         rows = rows_of(situation, undecided)
-        rows = replace(rows, economics=replace(rows.economics, shortage=self.shortage(situation)[undecided]))
-        cost = expected_cost(rows, np.stack([below[undecided], below[undecided] + multiple[undecided]], axis=1))
+        rows = replace(
+            rows, economics=replace(rows.economics, shortage=self.shortage(situation)[undecided])
+        )
+        cost = expected_cost(
+            rows, np.stack([below[undecided], below[undecided] + multiple[undecided]], axis=1)
+        )
         chosen = quantity.copy()
         chosen[undecided] = below[undecided] + multiple[undecided] * (cost[:, 1] < cost[:, 0])
         return chosen
@@ -97,10 +125,12 @@ class QuantileOrderUpTo(BasePolicy):
 
 @dataclass(frozen=True)
 class CappedBaseStock(BasePolicy):
-    """Order up to a level, but never more than a cap at once: for long lead times and lost sales nearly as good as the optimum.
+    """Order up to a level, but never more than a cap at once: for long lead times and lost sales
+    nearly as good as the optimum.
 
-    level and cap: (N,) arrays or numbers. Left out, level is the fractile p / (p + h) of the window's demand and cap that of one
-    review interval's demand, both from the sample paths. Source: Xin, Operations Research 69(1), 2021.
+    level and cap: (N,) arrays or numbers. Left out, level is the fractile p / (p + h) of the
+    window's demand and cap that of one review interval's demand, both from the sample paths.
+    Source: Xin, Operations Research 69(1), 2021.
     """
 
     level: Floats | float | None = None
@@ -110,7 +140,9 @@ class CappedBaseStock(BasePolicy):
     def target(self, situation: Situation) -> Floats:
         """The base-stock level as a stock position, shape (N,)."""
         if self.level is not None:
-            return np.broadcast_to(self.level, situation.on_hand.shape).astype(np.float64, copy=False)
+            return np.broadcast_to(self.level, situation.on_hand.shape).astype(
+                np.float64, copy=False
+            )
         return _quantile(window_demand(situation), situation.economics.fractile)
 
     def order(self, situation: Situation) -> Floats:
@@ -118,7 +150,13 @@ class CappedBaseStock(BasePolicy):
         if cap is None:
             none_yet = np.zeros_like(situation.lead_time)
             cap = _quantile(
-                window_demand(replace(situation, lead_time=none_yet, lead_time_paths=np.zeros((0, 0), dtype=np.int64))),
+                window_demand(
+                    replace(
+                        situation,
+                        lead_time=none_yet,
+                        lead_time_paths=np.zeros((0, 0), dtype=np.int64),
+                    )
+                ),
                 situation.economics.fractile,
             )
         return np.clip(self.target(situation) - situation.position, 0.0, cap)
@@ -126,9 +164,11 @@ class CappedBaseStock(BasePolicy):
 
 @dataclass(frozen=True)
 class ReorderPointOrderUpTo(BasePolicy):
-    """(s, S): wait until the position falls below s, then order up to S; right where every order line costs money of its own.
+    """(s, S): wait until the position falls below s, then order up to S; right where every order
+    line costs money of its own.
 
-    s is the level of QuantileOrderUpTo, S = s + sqrt(2 K d / h) with d the mean demand of a period on the paths.
+    s is the level of QuantileOrderUpTo, S = s + sqrt(2 K d / h) with d the mean demand of a period
+    on the paths.
     """
 
     scale: float | None = None
@@ -152,10 +192,11 @@ class ReorderPointOrderUpTo(BasePolicy):
 
 @dataclass(frozen=True)
 class Smoothed(BasePolicy):
-    """Another policy with its orders damped: an order goes only part of the way from usual demand to what is wanted.
+    """Another policy with its orders damped: an order goes only part of the way from usual demand
+    to what is wanted.
 
-    weight 1 is the policy itself, lower weights calm what the supplier sees (the bullwhip) and cost money downstream: replay
-    prices it.
+    weight 1 is the policy itself, lower weights calm what the supplier sees (the bullwhip) and cost
+    money downstream: replay prices it.
     """
 
     policy: Policy
@@ -192,9 +233,12 @@ DEFAULT = QuantileOrderUpTo.name
 
 
 def configured(name: str, setting: object = None) -> RegisteredPolicy:
-    """A policy by its name, with the setting that a rehearsal tuned; as it is where none was, or it has none."""
+    """A policy by its name, with the setting that a rehearsal tuned; as it is where none was, or it
+    has none."""
     policy = POLICIES[name]
-    return policy.with_setting(setting) if policy.settings and isinstance(setting, float) else policy
+    return (
+        policy.with_setting(setting) if policy.settings and isinstance(setting, float) else policy
+    )
 
 
 #: The baselines a company is likely to run today; always shown beside, never chosen silently.
@@ -215,4 +259,6 @@ __all__ = [
 
 def _quantile(values: Floats, level: Floats) -> Floats:
     rank = np.ceil(level * values.shape[1] * (1 - 1e-9)).astype(np.int64) - 1
-    return np.take_along_axis(np.sort(values, axis=1), np.clip(rank, 0, values.shape[1] - 1)[:, None], axis=1)[:, 0]
+    return np.take_along_axis(
+        np.sort(values, axis=1), np.clip(rank, 0, values.shape[1] - 1)[:, None], axis=1
+    )[:, 0]

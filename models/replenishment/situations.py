@@ -22,7 +22,8 @@ def situation_of(
     unmet: Literal["lost", "backlog"],
     order_cost: float,
 ) -> Situation:
-    """The situation of rows with the columns of dim_item_locations + on_hand, on_order and, if promised, service_level.
+    """The situation of rows with the columns of dim_item_locations + on_hand, on_order and, if
+    promised, service_level.
 
     A missing MOQ is 0, a missing multiple 1, a missing service level none.
     """
@@ -45,35 +46,52 @@ def situation_of(
             order_cost=np.full(rows.height, float(order_cost)),
             unmet=unmet,
         ),
-        lead_time_paths=np.zeros((0, 0), dtype=np.int64) if lead_time_paths is None else lead_time_paths,
+        lead_time_paths=np.zeros((0, 0), dtype=np.int64)
+        if lead_time_paths is None
+        else lead_time_paths,
         phase=np.zeros(0, dtype=np.int64) if phase is None else phase,
         moq=column("moq", 0.0),
         order_multiple=column("order_multiple", 1.0),
-        service_level=column("service_level", 0.0) if "service_level" in rows.columns else np.zeros(0),
+        service_level=column("service_level", 0.0)
+        if "service_level" in rows.columns
+        else np.zeros(0),
     )
 
 
 def sources_of(rows: pl.DataFrame) -> Integers:
-    """The row each row's goods come from, (N,): the same item at its shipping location, -1 for a purchase."""
+    """The row each row's goods come from, (N,): the same item at its shipping location, -1 for a
+    purchase."""
     index = rows.select("item_id", from_id="location_id").with_row_index("source")
-    found = rows.select("item_id", "from_id", "kind").join(index, on=["item_id", "from_id"], how="left", maintain_order="left")
+    found = rows.select("item_id", "from_id", "kind").join(
+        index, on=["item_id", "from_id"], how="left", maintain_order="left"
+    )
     is_transfer = pl.col("kind") == "transfer"
-    return found.select(pl.when(is_transfer).then("source").fill_null(-1)).to_series().cast(pl.Int64).to_numpy()
+    return (
+        found.select(pl.when(is_transfer).then("source").fill_null(-1))
+        .to_series()
+        .cast(pl.Int64)
+        .to_numpy()
+    )
 
 
 def price_steps(rows: pl.DataFrame, price_breaks: pl.DataFrame | None) -> tuple[Floats, Floats]:
-    """What a unit costs from which quantity on: starts and prices (N, B), NaN beyond a row's last step.
+    """What a unit costs from which quantity on: starts and prices (N, B), NaN beyond a row's last
+    step.
 
-    price_breaks: item_id, from_id (the supplier), from_quantity, unit_cost. A row without any, and every transfer, has one step: its
-    own unit cost.
+    price_breaks: item_id, from_id (the supplier), from_quantity, unit_cost. A row without any, and
+    every transfer, has one step: its own unit cost.
     """
     steps = rows.select("item_id", "from_id", "kind", own="unit_cost").with_row_index("row")
     single = steps.select("row", start=pl.lit(0.0), price=pl.col("own").cast(pl.Float64))
     if price_breaks is not None and not price_breaks.is_empty():
-        offered = price_breaks.select("item_id", "from_id", start="from_quantity", price="unit_cost").drop_nulls()
-        found = steps.filter(pl.col("kind") == "purchase").join(offered, on=["item_id", "from_id"]).select(
-            "row", pl.col("start", "price").cast(pl.Float64)
-        )  # fmt: skip
+        offered = price_breaks.select(
+            "item_id", "from_id", start="from_quantity", price="unit_cost"
+        ).drop_nulls()
+        found = (
+            steps.filter(pl.col("kind") == "purchase")
+            .join(offered, on=["item_id", "from_id"])
+            .select("row", pl.col("start", "price").cast(pl.Float64))
+        )
         single = pl.concat([single.join(found, on="row", how="anti"), found])
     ordered = single.sort("row", "start").with_columns(step=pl.int_range(pl.len()).over("row"))
     shape = (rows.height, int(max(ordered["step"].to_list(), default=0)) + 1)

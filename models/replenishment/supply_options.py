@@ -1,7 +1,9 @@
-"""By which ways goods can get to a place, and what a unit costs landed by each: quoted lanes, suppliers' terms, other places' surplus.
+"""By which ways goods can get to a place, and what a unit costs landed by each: quoted lanes,
+suppliers' terms, other places' surplus.
 
-Freight and transit of a way nobody quoted are composed of quoted lanes: goods that go from one place to another past the centre take
-as long and cost as much as over it; goods sent straight to a place take the supplier's time to the centre and the lane from there.
+Freight and transit of a way nobody quoted are composed of quoted lanes: goods that go from one
+place to another past the centre take as long and cost as much as over it; goods sent straight to a
+place take the supplier's time to the centre and the lane from there.
 """
 
 from __future__ import annotations
@@ -26,10 +28,12 @@ EVERY_SUPPLIER = "all"
 
 @dataclass(frozen=True)
 class SupplyOption:
-    """One way to get goods to a row: from whom, as which kind of order, in how many periods, at what cost a unit.
+    """One way to get goods to a row: from whom, as which kind of order, in how many periods, at
+    what cost a unit.
 
-    unit_cost: what the order says; landed: with all it takes to bring it. most: units there are of it. saves: money every unit
-    beyond the normal order saves against buying it later, at a price that rises meanwhile.
+    unit_cost: what the order says; landed: with all it takes to bring it. most: units there are of
+    it. saves: money every unit beyond the normal order saves against buying it later, at a price
+    that rises meanwhile.
     """
 
     name: str
@@ -51,7 +55,9 @@ class SupplyOption:
     def quantity(self, wanted: float) -> float:
         """The least orderable quantity at or above what is wanted, or as much as there is."""
         asked = orderable(wanted, self.moq, self.multiple)
-        return asked if asked <= self.most else math.floor(self.most / self.multiple) * self.multiple
+        return (
+            asked if asked <= self.most else math.floor(self.most / self.multiple) * self.multiple
+        )
 
 
 @dataclass(frozen=True)
@@ -66,8 +72,9 @@ class PriceIncrease:
 class Logistics:
     """How goods can travel and be bought, as the newest data has it.
 
-    lanes: by (from, to), the one in use first. terms: by item, one a supplier. price_increases: by (item, supplier), announced for
-    the next review. duty_share: by supplier or EVERY_SUPPLIER, of price and freight. days_a_period: to count lead times.
+    lanes: by (from, to), the one in use first. terms: by item, one a supplier. price_increases: by
+    (item, supplier), announced for the next review. duty_share: by supplier or EVERY_SUPPLIER, of
+    price and freight. days_a_period: to count lead times.
     """
 
     lanes: Mapping[tuple[str, str], Sequence[Record]]
@@ -86,41 +93,79 @@ class Logistics:
         price_increases: Mapping[tuple[str, str], PriceIncrease] | None = None,
     ) -> Logistics:
         """From the current rows of dim_lanes and dim_supplier_terms."""
-        quoted = lanes.sort(pl.col("item_id").is_null(), "freight_per_kg", "transit_days", nulls_last=True, maintain_order=True)
-        offered = terms.filter(pl.col("lead_time_days").is_not_null()).sort("supplier_id", "from_quantity")
+        quoted = lanes.sort(
+            pl.col("item_id").is_null(),
+            "freight_per_kg",
+            "transit_days",
+            nulls_last=True,
+            maintain_order=True,
+        )
+        offered = terms.filter(pl.col("lead_time_days").is_not_null()).sort(
+            "supplier_id", "from_quantity"
+        )
         offered = offered.unique(["item_id", "supplier_id"], keep="first", maintain_order=True)
         return cls(
-            _grouped(quoted, "from_id", "to_id"), {item: found for (item,), found in _grouped(offered, "item_id").items()}, days_a_period,
-            duty_share or {}, price_increases or {},
-        )  # fmt: skip
+            _grouped(quoted, "from_id", "to_id"),
+            {item: found for (item,), found in _grouped(offered, "item_id").items()},
+            days_a_period,
+            duty_share or {},
+            price_increases or {},
+        )
 
     def between(self, from_id: str, to_id: str, item: str) -> list[Record]:
         """The quoted lanes an item can take from one place to another, the one in use first."""
-        return [lane for lane in self.lanes.get((from_id, to_id), ()) if lane["item_id"] in (None, item)]
+        return [
+            lane for lane in self.lanes.get((from_id, to_id), ()) if lane["item_id"] in (None, item)
+        ]
 
     def offers(self, item: str, supplier: str, place: str) -> bool:
-        """Whether an item can be bought otherwise: by another lane, from another supplier, or before its price rises."""
+        """Whether an item can be bought otherwise: by another lane, from another supplier, or
+        before its price rises."""
         others = (terms["supplier_id"] != supplier for terms in self.terms.get(item, ()))
-        return (item, supplier) in self.price_increases or any(others) or len(self.between(supplier, place, item)) > 1
+        return (
+            (item, supplier) in self.price_increases
+            or any(others)
+            or len(self.between(supplier, place, item)) > 1
+        )
 
-    def leg(self, row: Record, to_id: str, price: float, lane: Record | None = None, duty_share: float = 0.0) -> LandedCost:
-        """One lane's landed cost of a unit, from the place a row gets its goods from: by its usual lane, or by another one.
+    def leg(
+        self,
+        row: Record,
+        to_id: str,
+        price: float,
+        lane: Record | None = None,
+        duty_share: float = 0.0,
+    ) -> LandedCost:
+        """One lane's landed cost of a unit, from the place a row gets its goods from: by its usual
+        lane, or by another one.
 
-        Where no tariff is quoted, the row's freight is what its freight has cost; what part of that follows fuel, nobody knows.
+        Where no tariff is quoted, the row's freight is what its freight has cost; what part of that
+        follows fuel, nobody knows.
         """
         used = self._usual(row, to_id) if lane is None else lane
         days = row["lead_time_days"] if row["kind"] == "transfer" else 0.0
         weight, tariff, index = 1.0, row["freight_per_unit"] or 0.0, 1.0
         if used is not None and _is_quoted(row, used):
-            weight, tariff, index = row["weight_kg"], used["freight_per_kg"], used["fuel_index"] or 1.0
+            weight, tariff, index = (
+                row["weight_kg"],
+                used["freight_per_kg"],
+                used["fuel_index"] or 1.0,
+            )
         share = _fuel_share(row, used)
         return landed_cost(
-            price, weight_kg=weight, freight_per_kg=tariff, fuel_share=share, fuel_index=index, duty_share=duty_share,
-            transit_periods=((used or {}).get("transit_days") or days or 0.0) / self.days_a_period, holding=row["holding_cost"] or 0.0,
-        )  # fmt: skip
+            price,
+            weight_kg=weight,
+            freight_per_kg=tariff,
+            fuel_share=share,
+            fuel_index=index,
+            duty_share=duty_share,
+            transit_periods=((used or {}).get("transit_days") or days or 0.0) / self.days_a_period,
+            holding=row["holding_cost"] or 0.0,
+        )
 
     def fuel_share(self, row: Record) -> float:
-        """The part of a row's freight, by its usual lane, that follows the price of fuel; 0 where nobody knows."""
+        """The part of a row's freight, by its usual lane, that follows the price of fuel; 0 where
+        nobody knows."""
         return _fuel_share(row, self._usual(row, row["location_id"]))
 
     def _usual(self, row: Record, to_id: str) -> Record | None:
@@ -146,10 +191,11 @@ def _fuel_share(row: Record, lane: Record | None) -> float:
 
 @dataclass(frozen=True)
 class SupplyOptions:
-    """The rows of some items with all the places of each, and how goods can get from one to the other.
+    """The rows of some items with all the places of each, and how goods can get from one to the
+    other.
 
-    rows: columns of dim_item_locations, each with the price its normal order is paid at, and where a place is closed
-    supplier_periods and opens_in. surplus: (N,) units each row can give away.
+    rows: columns of dim_item_locations, each with the price its normal order is paid at, and where
+    a place is closed supplier_periods and opens_in. surplus: (N,) units each row can give away.
     """
 
     rows: Sequence[Record]
@@ -164,7 +210,13 @@ class SupplyOptions:
         siblings: dict[tuple[str, str], list[int]] = {}
         for i, row in enumerate(records):
             siblings.setdefault((row["item_id"], row["from_id"]), []).append(i)
-        return cls(records, {(row["item_id"], row["location_id"]): i for i, row in enumerate(records)}, siblings, surplus, logistics)
+        return cls(
+            records,
+            {(row["item_id"], row["location_id"]): i for i, row in enumerate(records)},
+            siblings,
+            surplus,
+            logistics,
+        )
 
     def normal(self, i: int) -> SupplyOption:
         """The row's usual way."""
@@ -172,13 +224,19 @@ class SupplyOptions:
         duty = self.logistics.duty(row["from_id"]) if row["kind"] == "purchase" else 0.0
         landed = self.logistics.leg(row, row["location_id"], row["unit_cost"], duty_share=duty)
         return SupplyOption(
-            "normal order", row["kind"], row["from_id"], row["lead_time_periods"], row["unit_cost"], landed, row["moq"] or 0.0,
+            "normal order",
+            row["kind"],
+            row["from_id"],
+            row["lead_time_periods"],
+            row["unit_cost"],
+            landed,
+            row["moq"] or 0.0,
             row["order_multiple"] or 1.0,
-        )  # fmt: skip
+        )
 
     def others(self, i: int) -> Iterator[SupplyOption]:
-        """Every way that is not the row's usual one: another place's surplus, straight from the supplier, a faster lane, another
-        supplier, the same order before its price rises."""
+        """Every way that is not the row's usual one: another place's surplus, straight from the
+        supplier, a faster lane, another supplier, the same order before its price rises."""
         yield from self._transfers(i) if self.rows[i]["kind"] == "transfer" else self._purchases(i)
 
     def _transfers(self, i: int) -> Iterator[SupplyOption]:
@@ -186,46 +244,98 @@ class SupplyOptions:
         for j in self.siblings[row["item_id"], row["from_id"]]:
             other, most = self.rows[j], float(self.surplus[j])
             if j != i and other["kind"] == "transfer" and most >= here.multiple:
-                days, place = (row["lead_time_days"] or 0) + (other["lead_time_days"] or 0), other["location_id"]
+                days, place = (
+                    (row["lead_time_days"] or 0) + (other["lead_time_days"] or 0),
+                    other["location_id"],
+                )
                 landed = here.landed + self.logistics.leg(other, place, 0.0)
                 yield SupplyOption(
-                    f"from {place}'s surplus", "transfer", place, self.logistics.periods(days), row["unit_cost"], landed, 0.0,
-                    here.multiple, most,
-                )  # fmt: skip
+                    f"from {place}'s surplus",
+                    "transfer",
+                    place,
+                    self.logistics.periods(days),
+                    row["unit_cost"],
+                    landed,
+                    0.0,
+                    here.multiple,
+                    most,
+                )
         centre = self.where.get((row["item_id"], row["from_id"]))
         if centre is not None and self.rows[centre]["kind"] == "purchase":
             source, bought = self.rows[centre], self.normal(centre)
-            periods = source.get("supplier_periods", source["lead_time_periods"]) + self.logistics.periods(row["lead_time_days"] or 0)
+            periods = source.get(
+                "supplier_periods", source["lead_time_periods"]
+            ) + self.logistics.periods(row["lead_time_days"] or 0)
             landed = bought.landed + self.logistics.leg(row, row["location_id"], 0.0)
             yield SupplyOption(
-                f"straight from {bought.from_id}", "purchase", bought.from_id, periods, bought.unit_cost, landed, bought.moq,
+                f"straight from {bought.from_id}",
+                "purchase",
+                bought.from_id,
+                periods,
+                bought.unit_cost,
+                landed,
+                bought.moq,
                 bought.multiple,
-            )  # fmt: skip
+            )
 
     def _purchases(self, i: int) -> Iterator[SupplyOption]:
         row, here, by = self.rows[i], self.normal(i), self.logistics
-        supplier, place, item, duty = row["from_id"], row["location_id"], row["item_id"], by.duty(row["from_id"])
+        supplier, place, item, duty = (
+            row["from_id"],
+            row["location_id"],
+            row["item_id"],
+            by.duty(row["from_id"]),
+        )
         quoted = by.between(supplier, place, item)
         for fast in quoted[1:]:
-            saved = (quoted[0]["transit_days"] or 0) - (math.inf if fast["transit_days"] is None else fast["transit_days"])
+            saved = (quoted[0]["transit_days"] or 0) - (
+                math.inf if fast["transit_days"] is None else fast["transit_days"]
+            )
             if saved > 0 and row["weight_kg"] is not None and fast["freight_per_kg"] is not None:
-                periods, landed = by.periods(max(row["lead_time_days"] - saved, 0)), by.leg(row, place, here.unit_cost, fast, duty)
+                periods, landed = (
+                    by.periods(max(row["lead_time_days"] - saved, 0)),
+                    by.leg(row, place, here.unit_cost, fast, duty),
+                )
                 name = f"by {fast['mode']} from {supplier}"
-                yield SupplyOption(name, "purchase", supplier, periods, here.unit_cost, landed, here.moq, here.multiple)
+                yield SupplyOption(
+                    name,
+                    "purchase",
+                    supplier,
+                    periods,
+                    here.unit_cost,
+                    landed,
+                    here.moq,
+                    here.multiple,
+                )
         for other in by.terms.get(item, ()):
             if (theirs := other["supplier_id"]) != supplier:
                 cost = other["unit_cost"] or here.unit_cost
                 landed = by.leg({**row, "from_id": theirs}, place, cost, duty_share=by.duty(theirs))
                 yield SupplyOption(
-                    f"from {theirs} instead", "purchase", theirs, by.periods(other["lead_time_days"]), cost, landed, other["moq"] or 0.0,
+                    f"from {theirs} instead",
+                    "purchase",
+                    theirs,
+                    by.periods(other["lead_time_days"]),
+                    cost,
+                    landed,
+                    other["moq"] or 0.0,
                     other["order_multiple"] or 1.0,
-                )  # fmt: skip
-        if (rise := by.price_increases.get((item, supplier))) is not None and rise.unit_cost > here.unit_cost:
+                )
+        if (
+            rise := by.price_increases.get((item, supplier))
+        ) is not None and rise.unit_cost > here.unit_cost:
             dearer = by.leg(row, place, rise.unit_cost, duty_share=duty)
             yield SupplyOption(
-                f"buy ahead of the price of {rise.starts_on}", "purchase", supplier, here.periods, here.unit_cost, here.landed, here.moq,
-                here.multiple, saves=float(dearer.total) - here.cost,
-            )  # fmt: skip
+                f"buy ahead of the price of {rise.starts_on}",
+                "purchase",
+                supplier,
+                here.periods,
+                here.unit_cost,
+                here.landed,
+                here.moq,
+                here.multiple,
+                saves=float(dearer.total) - here.cost,
+            )
 
 
 def _grouped(frame: pl.DataFrame, *keys: str) -> dict[tuple[Any, ...], list[Record]]:

@@ -1,4 +1,5 @@
-"""Dynamic safety stock: an output of the decision, never an input, and split into the reasons it is there."""
+"""Dynamic safety stock: an output of the decision, never an input, and split into the reasons it is
+there."""
 
 from __future__ import annotations
 
@@ -12,13 +13,15 @@ from models.replenishment.projection import critical_order, shortfalls, window_d
 
 @dataclass(frozen=True)
 class Target:
-    """What the order is built from, per series in units, shape (N,) each; the eight add up to wanted.
+    """What the order is built from, per series in units, shape (N,) each; the eight add up to
+    wanted.
 
-    expected_demand: mean demand of the window. lost_before_arrival: demand expected to be lost before the order can come, which
-    it need not cover (0 or less). demand_noise: buffer for demand being uncertain. lead_time_noise: for suppliers being early or
-    late. calibration: what tuning by replay adds or takes. service_floor: what a promised service level adds. censoring: the share
-    of expected demand seen only because stock-outs are not read as "nobody wanted it". stock_position: on hand, on the way and
-    owed, negated. wanted: units before rounding, negative in surplus.
+    expected_demand: mean demand of the window. lost_before_arrival: demand expected to be lost
+    before the order can come, which it need not cover (0 or less). demand_noise: buffer for demand
+    being uncertain. lead_time_noise: for suppliers being early or late. calibration: what tuning by
+    replay adds or takes. service_floor: what a promised service level adds. censoring: the share of
+    expected demand seen only because stock-outs are not read as "nobody wanted it". stock_position:
+    on hand, on the way and owed, negated. wanted: units before rounding, negative in surplus.
     """
 
     expected_demand: Floats
@@ -47,18 +50,27 @@ class Target:
 
 
 PARTS = (
-    "expected_demand", "censoring", "lost_before_arrival", "demand_noise", "lead_time_noise", "calibration", "service_floor",
+    "expected_demand",
+    "censoring",
+    "lost_before_arrival",
+    "demand_noise",
+    "lead_time_noise",
+    "calibration",
+    "service_floor",
     "stock_position",
-)  # fmt: skip
+)
 
 
-def explain_target(situation: Situation, *, tuned: Floats, promised: Floats, censored_mean: Floats | None = None) -> Target:
+def explain_target(
+    situation: Situation, *, tuned: Floats, promised: Floats, censored_mean: Floats | None = None
+) -> Target:
     """Split what a quantile policy wants into its reasons, by taking them away one after the other.
 
-    First the textbook fractile at the planned lead time, then the lead time's spread, then the policy's own tuning. tuned: (N,)
-    the cost of a lost unit it decides with where nobody promised a service level; promised: (N,) where somebody did.
-    censored_mean: (N,) the window's mean demand had stock-out periods been taken at what was sold; left out, nothing is put
-    down to censoring.
+    First the textbook fractile at the planned lead time, then the lead time's spread, then the
+    policy's own tuning. tuned: (N,) the cost of a lost unit it decides with where nobody promised a
+    service level; promised: (N,) where somebody did.
+    censored_mean: (N,) the window's mean demand had stock-out periods been taken at what was sold;
+    left out, nothing is put down to censoring.
     """
     certain = replace(situation, lead_time_paths=np.zeros((0, 0), dtype=np.int64))
     costs = situation.economics.shortage

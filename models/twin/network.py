@@ -63,7 +63,9 @@ class Network:
             elif given.size != lanes:
                 raise ValueError(f"network: {name} has {given.size} entries for {lanes} lanes")
         if self.review < 1 or (lanes and self.lead_time.min() < 0):
-            raise ValueError("network: review must be at least one period and no lead time negative")
+            raise ValueError(
+                "network: review must be at least one period and no lead time negative"
+            )
         self._check_lanes()
         _ = self.echelons  # refuses a circle
 
@@ -72,13 +74,19 @@ class Network:
         for name in ("holding", "shortage", "unit_cost", "order_cost"):
             values = getattr(self.economics, name)
             if values.shape != (count,):
-                raise ValueError(f"network: economics.{name} has shape {values.shape} for {count} nodes")
+                raise ValueError(
+                    f"network: economics.{name} has shape {values.shape} for {count} nodes"
+                )
             if not (np.isfinite(values) & (values >= 0)).all():
-                raise ValueError(f"network: economics.{name} must be a finite number, 0 or more, at every node")
+                raise ValueError(
+                    f"network: economics.{name} must be a finite number, 0 or more, at every node"
+                )
 
     def _check_lanes(self) -> None:
         if self.to.size and not (self.to.min() >= 0 and self.to.max() < self.size):
-            raise ValueError(f"network: a lane leads to node {self.to.max()}, of only {self.size} nodes")
+            raise ValueError(
+                f"network: a lane leads to node {self.to.max()}, of only {self.size} nodes"
+            )
         if not (np.isfinite(self.share) & (self.share >= 0)).all():
             raise ValueError("network: share must be a finite number, 0 or more, on every lane")
         total = np.bincount(self.to, weights=self.share, minlength=self.size)
@@ -86,7 +94,9 @@ class Network:
         if odd.size and not (self.to == odd[0]).any():
             raise ValueError(f"network: no lane leads to node {odd[0]}")
         if odd.size:
-            raise ValueError(f"network: the shares of the lanes to node {odd[0]} add up to {total[odd[0]]:g}")
+            raise ValueError(
+                f"network: the shares of the lanes to node {odd[0]} add up to {total[odd[0]]:g}"
+            )
 
     @property
     def size(self) -> int:
@@ -126,7 +136,10 @@ class Network:
         if self.is_tree:
             return values
         lanes = np.arange(self.to.size)
-        return csr_array((np.ones(lanes.size), (self.to, lanes)), shape=(self.size, lanes.size)) @ values
+        return (
+            csr_array((np.ones(lanes.size), (self.to, lanes)), shape=(self.size, lanes.size))
+            @ values
+        )
 
     def longest_by_node(self, values: Integers) -> Integers:
         """The greatest of a node's lanes that have a share, (N, ...) of (E, ...): what its last

@@ -33,8 +33,8 @@ class Kind:
 
 
 #: demand_factor: units asked for. lead_time_delay: days added to what is ordered, or due,
-#: meanwhile. hub_blocked: nothing comes to or leaves a place. lane_blocked: nothing sets out or arrives on it.
-#: supplier_down: nothing sets out. The others change money.
+#: meanwhile. hub_blocked: nothing comes to or leaves a place. lane_blocked: nothing sets out or
+#: arrives on it.
 KINDS: Mapping[str, Kind] = {
     "demand_factor": Kind("factor", 0.0, 100.0, scope=("item_id", "location_id", "category")),
     "lead_time_delay": Kind("days", 0.0, 365.0),
@@ -115,7 +115,11 @@ class Future:
         """Whether nothing but prices differs, which no policy looks at: what is ordered, sold and
         held is then the same.
         """
-        return self.demand is other.demand and self.lead_times is other.lead_times and self.arriving is other.arriving
+        return (
+            self.demand is other.demand
+            and self.lead_times is other.lead_times
+            and self.arriving is other.arriving
+        )
 
 
 def happens(scenario: Scenario, future: Future) -> Future:
@@ -127,7 +131,9 @@ def happens(scenario: Scenario, future: Future) -> Future:
     for effect in scenario.effects:
         end = future.hours * future.demand.shape[1]
         if effect.ends <= 0 or effect.starts >= end:
-            raise ValueError(f"{effect.kind} lies outside the {future.demand.shape[1]} periods simulated")
+            raise ValueError(
+                f"{effect.kind} lies outside the {future.demand.shape[1]} periods simulated"
+            )
     for effect in scenario.effects:
         if effect.kind == "demand_factor":
             now = _periods(effect, future)
@@ -184,7 +190,9 @@ def _delayed(effects: Sequence[Effect], future: Future) -> Future:
     """
     effects = sorted(effects, key=lambda effect: effect.starts)
     periods = future.demand.shape[1]
-    begins = np.broadcast_to(np.arange(periods) * future.hours, future.lead_times.shape).astype(float)
+    begins = np.broadcast_to(np.arange(periods) * future.hours, future.lead_times.shape).astype(
+        float
+    )
     leaves = begins.copy()
     for effect in effects:
         if effect.kind != "lead_time_delay":

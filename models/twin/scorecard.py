@@ -14,10 +14,11 @@ from models.twin.simulator import SimulationResult
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """Cost of one policy less cost of another on the same demand, with a 95 % block bootstrap interval; negative is cheaper.
+    """Cost of one policy less cost of another on the same demand, with a 95 % block bootstrap
+    interval; negative is cheaper.
 
-    difference, lower, upper: money over all nodes and periods. ratio, ratio_lower, ratio_upper: cost of the policy over the
-    other's.
+    difference, lower, upper: money over all nodes and periods. ratio, ratio_lower, ratio_upper:
+    cost of the policy over the other's.
     """
 
     policy: str
@@ -48,11 +49,14 @@ def paired_difference(
 ) -> PairedDifference:
     """Compare two policies' costs (N, T) item by item and bootstrap the sum.
 
-    blocks: (N,) label of the rows that belong together (an item at all its locations); left out, each row is its own block.
-    period_block: also resample blocks of so many periods in a row (circular), for short histories whose luck is in the weeks and
-    not in the items.
+    blocks: (N,) label of the rows that belong together (an item at all its locations); left out,
+    each row is its own block.
+    period_block: also resample blocks of so many periods in a row (circular), for short histories
+    whose luck is in the weeks and not in the items.
     """
-    labels = np.arange(cost.shape[0]) if blocks is None else np.unique(blocks, return_inverse=True)[1]
+    labels = (
+        np.arange(cost.shape[0]) if blocks is None else np.unique(blocks, return_inverse=True)[1]
+    )
     size = int(labels.max()) + 1
     ours, theirs = np.zeros((size, cost.shape[1])), np.zeros((size, cost.shape[1]))
     np.add.at(ours, labels, cost)
@@ -77,16 +81,33 @@ def paired_difference(
 
 
 def champion(
-    costs: Mapping[str, Floats], incumbent: str, *, blocks: Integers | None = None, period_block: int | None = None, seed: int = 0
+    costs: Mapping[str, Floats],
+    incumbent: str,
+    *,
+    blocks: Integers | None = None,
+    period_block: int | None = None,
+    seed: int = 0,
 ) -> tuple[str, dict[str, PairedDifference]]:
-    """The policy to use next: the incumbent, unless another is cheaper with an interval that excludes zero; then the cheapest such.
+    """The policy to use next: the incumbent, unless another is cheaper with an interval that
+    excludes zero; then the cheapest such.
 
-    costs: (N, T) by policy name, on the same demand. Returns the champion and every rival's difference to the incumbent.
+    costs: (N, T) by policy name, on the same demand. Returns the champion and every rival's
+    difference to the incumbent.
     """
     if incumbent not in costs:
-        raise ValueError(f"the incumbent {incumbent!r} was not replayed; policies are {', '.join(sorted(costs))}")
+        raise ValueError(
+            f"the incumbent {incumbent!r} was not replayed; policies are {', '.join(sorted(costs))}"
+        )
     rivals = {
-        name: paired_difference(name, incumbent, cost, costs[incumbent], blocks=blocks, period_block=period_block, seed=seed)
+        name: paired_difference(
+            name,
+            incumbent,
+            cost,
+            costs[incumbent],
+            blocks=blocks,
+            period_block=period_block,
+            seed=seed,
+        )
         for name, cost in costs.items()
         if name != incumbent
     }
@@ -95,19 +116,28 @@ def champion(
 
 
 def scorecard(results: Mapping[str, SimulationResult], champion_name: str) -> dict[str, Any]:
-    """The replay's result as data: {champion, policies: {name: costs, service, stock, orders, bullwhip, by_period}}."""
-    return {"champion": champion_name, "policies": {name: _card(result) for name, result in results.items()}}
+    """The replay's result as data: {champion, policies: {name: costs, service, stock, orders,
+    bullwhip, by_period}}."""
+    return {
+        "champion": champion_name,
+        "policies": {name: _card(result) for name, result in results.items()},
+    }
 
 
 def _card(result: SimulationResult) -> dict[str, Any]:
     is_parent = result.network.is_parent
     names = ("holding", "shortage", "ordering", "freight")
     by_period = [
-        {"period": t, **{f"{name}_cost": float(getattr(result, name)[:, t].sum()) for name in names},
-         "total_cost": float(result.cost[:, t].sum()), "on_hand": float(result.on_hand[:, t].sum()),
-         "ordered": float(result.shipped[:, t].sum()), "lost": float(result.lost[:, t].sum())}
+        {
+            "period": t,
+            **{f"{name}_cost": float(getattr(result, name)[:, t].sum()) for name in names},
+            "total_cost": float(result.cost[:, t].sum()),
+            "on_hand": float(result.on_hand[:, t].sum()),
+            "ordered": float(result.shipped[:, t].sum()),
+            "lost": float(result.lost[:, t].sum()),
+        }
         for t in range(result.demand.shape[1])
-    ]  # fmt: skip
+    ]
     return {
         **{f"{name}_cost": float(getattr(result, name).sum()) for name in names},
         "total_cost": float(result.cost.sum()),
@@ -128,7 +158,9 @@ def _number(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _period_weights(random: np.random.Generator, periods: int, block: int | None, draws: int) -> Floats:
+def _period_weights(
+    random: np.random.Generator, periods: int, block: int | None, draws: int
+) -> Floats:
     if block is None or periods <= block:
         return np.ones((draws, periods))
     starts = random.integers(0, periods, size=(draws, -(-periods // block)))

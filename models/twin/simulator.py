@@ -23,8 +23,8 @@ from models.replenishment.projection import within_reach
 from models.twin.network import Network
 from models.twin.pipeline import Pipeline
 
-#: Makes the forecast for the decision of period t from what is known by then: sample paths (N, S, H)
-#: of t .. t + H - 1, or None.
+#: Makes the forecast for the decision of period t from what is known by then: sample paths (N, S,
+#: H)
 Forecaster = Callable[[int], Floats | None]
 #: The step after which an order is what the node asks for; the rest is what others leave of it.
 ASKED = "override"
@@ -290,7 +290,9 @@ class _Run:
         self.is_backlog = network.economics.unmet == "backlog"
         self.has_fixed_cost = bool(network.economics.order_cost.any())
         self.sharing = Sharing(network.supplied_from, network.order_multiple)
-        self.lots = [Lots(network.moq[lanes], network.order_multiple[lanes]) for lanes, _ in network.turns]
+        self.lots = [
+            Lots(network.moq[lanes], network.order_multiple[lanes]) for lanes, _ in network.turns
+        ]
         actual = None if lead_times is None else np.ascontiguousarray(lead_times.T)
         due = np.zeros((count, 0)) if pipeline is None else network.by_node(pipeline)
         comes = due if arriving is None else network.by_node(arriving)
@@ -301,8 +303,12 @@ class _Run:
         self.initial_stock = self.stock + due.sum(axis=1)
         lanes = network.to.size
         size = {"requested": lanes, "shipped": lanes, "lines": lanes}
-        self.kept = {name: np.zeros((periods, size.get(name, count))) for name in BOOKS if name in record}
-        self.sums = {name: np.zeros(size.get(name, count)) for name in SUMS if name not in self.kept}
+        self.kept = {
+            name: np.zeros((periods, size.get(name, count))) for name in BOOKS if name in record
+        }
+        self.sums = {
+            name: np.zeros(size.get(name, count)) for name in SUMS if name not in self.kept
+        }
         self._sold, self._lost = np.empty(count), np.empty(count)
 
     def receive(self, t: int) -> None:
@@ -394,7 +400,9 @@ class _Sight:
         self.economics: Economics | None = network.economics
         if self.has_parents:
             shortage = self.echelons.equal_shortage(network.economics.shortage)
-            self.economics = None if shortage is None else replace(network.economics, shortage=shortage)
+            self.economics = (
+                None if shortage is None else replace(network.economics, shortage=shortage)
+            )
         self.usual = Situation(
             on_hand=np.zeros(network.size),
             pipeline=np.zeros((network.size, 0)),
@@ -403,7 +411,9 @@ class _Sight:
             lead_time=self._to_shelves(network, network.lead_time),
             review=network.review,
             economics=network.economics,
-            lead_time_paths=nothing if lead_time_paths is None else self._to_shelves(network, lead_time_paths),
+            lead_time_paths=nothing
+            if lead_time_paths is None
+            else self._to_shelves(network, lead_time_paths),
             phase=np.zeros(0, dtype=np.int64) if phase is None else phase,
             moq=network.where_single(network.moq),
             order_multiple=network.where_single(network.order_multiple),
@@ -468,7 +478,10 @@ def reveal(recorded: Floats, *, unknown: str = "recorded", latent: Floats | None
         return sold
     if unknown == "latent" and latent is not None:
         return np.maximum(sold, np.nan_to_num(latent, nan=0.0))
-    raise ValueError(f"unknown demand can be read as 'recorded' or as 'latent' with an estimate, not as {unknown!r}")
+    raise ValueError(
+        "unknown demand can be read as 'recorded' or as 'latent' with an estimate, not as "
+        f"{unknown!r}"
+    )
 
 
 def _check(
@@ -482,21 +495,30 @@ def _check(
 ) -> None:
     unknown = sorted(set(record) - set(BOOKS))
     if unknown:
-        raise ValueError(f"simulate: no book is called {', '.join(unknown)}; there are {', '.join(BOOKS)}")
+        raise ValueError(
+            f"simulate: no book is called {', '.join(unknown)}; there are {', '.join(BOOKS)}"
+        )
     for name, given in {"demand": demand, "on_hand": on_hand, "history": history}.items():
         if given is not None and given.shape[0] != network.size:
             raise ValueError(f"simulate: {name} has {given.shape[0]} rows for {network.size} nodes")
     for name, values in by_lane.items():
         if values is not None and values.shape[0] != network.to.size:
-            raise ValueError(f"simulate: {name} has {values.shape[0]} rows for {network.to.size} lanes")
+            raise ValueError(
+                f"simulate: {name} has {values.shape[0]} rows for {network.to.size} lanes"
+            )
     _check_arrivals(by_lane["pipeline"], by_lane["arriving"])
     lead_times = by_lane["lead_times"]
     if lead_times is not None and lead_times.shape[1] != demand.shape[1]:
-        raise ValueError(f"simulate: lead_times covers {lead_times.shape[1]} periods, demand {demand.shape[1]}")
+        raise ValueError(
+            f"simulate: lead_times covers {lead_times.shape[1]} periods, demand {demand.shape[1]}"
+        )
     lowest = demand.min(initial=0)  # NaN where any is
     if np.isnan(lowest):
         row, period = np.argwhere(np.isnan(demand))[0]
-        raise ValueError(f"simulate: demand of node {row} in period {period} is unknown; say with reveal() how to read it")
+        raise ValueError(
+            f"simulate: demand of node {row} in period {period} is unknown; say with reveal() how "
+            "to read it"
+        )
     if lowest < 0 or (on_hand < 0).any():
         raise ValueError("simulate: demand and stock on hand must not be negative")
 
@@ -507,7 +529,15 @@ def _check_arrivals(due: Floats | Integers | None, arriving: Floats | Integers |
     if due is None:
         raise ValueError("simulate: arriving says when the open orders of pipeline come; pass both")
     columns = max(due.shape[1], arriving.shape[1])
-    planned, real = (np.pad(units, ((0, 0), (0, columns - units.shape[1]))).cumsum(axis=1) for units in (due, arriving))
-    wrong = np.flatnonzero((real > planned + 1e-6).any(axis=1) | (np.abs(real - planned)[:, -1:] > 1e-6).any(axis=1))
+    planned, real = (
+        np.pad(units, ((0, 0), (0, columns - units.shape[1]))).cumsum(axis=1)
+        for units in (due, arriving)
+    )
+    wrong = np.flatnonzero(
+        (real > planned + 1e-6).any(axis=1) | (np.abs(real - planned)[:, -1:] > 1e-6).any(axis=1)
+    )
     if wrong.size:
-        raise ValueError(f"simulate: arriving of lane {wrong[0]} is not what is due on it, or comes sooner than due")
+        raise ValueError(
+            f"simulate: arriving of lane {wrong[0]} is not what is due on it, or comes sooner than "
+            "due"
+        )

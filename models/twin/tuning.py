@@ -15,7 +15,8 @@ from models.twin.simulator import SimulationResult
 
 @dataclass(frozen=True)
 class Tuned:
-    """The setting chosen and the evidence: cost of each candidate over the replays, money, in the candidates' order."""
+    """The setting chosen and the evidence: cost of each candidate over the replays, money, in the
+    candidates' order."""
 
     setting: Any
     candidates: tuple[Any, ...]
@@ -23,13 +24,18 @@ class Tuned:
 
 
 def tune(
-    candidates: Sequence[Any], replay: Callable[[Any], Floats | float], *, cautious: Any | None = None, margin: float = 0.002
+    candidates: Sequence[Any],
+    replay: Callable[[Any], Floats | float],
+    *,
+    cautious: Any | None = None,
+    margin: float = 0.002,
 ) -> Tuned:
-    """Replay every candidate setting and take the cheapest; of those within `margin` of it, the one nearest to `cautious`.
+    """Replay every candidate setting and take the cheapest; of those within `margin` of it, the one
+    nearest to `cautious`.
 
-    candidates: numbers or any settings. replay: setting -> cost (any shape, summed) on
-    periods before the decision. cautious: the setting to keep where the difference is noise (numbers only); left out, cheapest
-    wins. Raises ValueError without candidates.
+    candidates: numbers or any settings. replay: setting -> cost (any shape, summed) on periods
+    before the decision. cautious: the setting to keep where the difference is noise (numbers only);
+    left out, cheapest wins. Raises ValueError without candidates.
     """
     if not candidates:
         raise ValueError("there is no candidate setting to tune over")
@@ -50,11 +56,12 @@ def tune_policy(
     prior: float | None = None,
     margin: float = 0.02,
 ) -> RegisteredPolicy:
-    """The same policy with the setting that would have cost least in a replay of periods before the decision.
+    """The same policy with the setting that would have cost least in a replay of periods before the
+    decision.
 
-    replay: runs a policy over past demand with forecasts as they were made then, such as a partial of `simulate`. prior: the
-    setting to stay near where the difference is below `margin`, as replays of public data say that differences under 2 % are
-    noise.
+    replay: runs a policy over past demand with forecasts as they were made then, such as a partial
+    of `simulate`. prior: the setting to stay near where the difference is below `margin`, as
+    replays of public data say that differences under 2 % are noise.
     """
     found = tune(
         settings,

@@ -75,7 +75,8 @@ def outcome(network: Network, future: Future, result: SimulationResult, price: F
 
 
 def _served(result: SimulationResult) -> Floats:
-    """Units handed to customers by period, (N, T): what was asked for in time, and what was owed."""
+    """Units handed to customers by period, (N, T): what was asked for in time, and what was
+    owed."""
     if result.network.economics.unmet == "lost":
         return result.sold
     return result.demand - np.diff(result.owed, axis=1, prepend=0.0)
@@ -90,9 +91,15 @@ def compare(base: Sequence[Outcome], changed: Sequence[Outcome]) -> dict[str, di
     """
     found = {}
     for name in TOTALS:
-        without, with_it = (np.array([float(getattr(one, name).sum()) for one in outcomes]) for outcomes in (base, changed))
+        without, with_it = (
+            np.array([float(getattr(one, name).sum()) for one in outcomes])
+            for outcomes in (base, changed)
+        )
         found[name] = _difference(without, with_it)
-    without, with_it = (np.array([1 - one.lost.sum() / max(one.demand.sum(), 1e-9) for one in outcomes]) for outcomes in (base, changed))
+    without, with_it = (
+        np.array([1 - one.lost.sum() / max(one.demand.sum(), 1e-9) for one in outcomes])
+        for outcomes in (base, changed)
+    )
     found["fill_rate"] = _difference(without, with_it)
     return found
 
@@ -119,13 +126,20 @@ def by_row(rows: pl.DataFrame, base: Sequence[Outcome], changed: Sequence[Outcom
         upper=pl.Series(upper),
         demand=pl.Series(np.mean([one.demand for one in base], axis=0)),
     )
-    per_unit = [(pl.col(f"margin_{word}") / pl.col(f"sold_{word}")).alias(f"unit_margin_{word}") for word in ("before", "after")]
+    per_unit = [
+        (pl.col(f"margin_{word}") / pl.col(f"sold_{word}")).alias(f"unit_margin_{word}")
+        for word in ("before", "after")
+    ]
     turns = (pl.col("margin_before") > 0) & (pl.col("margin_after") <= 0)
     sells = table.filter(pl.col("demand") > 0).drop("demand")
-    return sells.with_columns(*per_unit, turns_unprofitable=turns).sort("margin_difference", "item_id", "location_id")
+    return sells.with_columns(*per_unit, turns_unprofitable=turns).sort(
+        "margin_difference", "item_id", "location_id"
+    )
 
 
-def stock_depth(rows: pl.DataFrame, starts: Sequence[Any], base: Sequence[Outcome], changed: Sequence[Outcome]) -> pl.DataFrame:
+def stock_depth(
+    rows: pl.DataFrame, starts: Sequence[Any], base: Sequence[Outcome], changed: Sequence[Outcome]
+) -> pl.DataFrame:
     """Units in stock at each place at the end of each period, without and with the scenario.
 
     Columns: period_start, location_id, before, after (means), difference with lower and upper (95 %
@@ -135,7 +149,10 @@ def stock_depth(rows: pl.DataFrame, starts: Sequence[Any], base: Sequence[Outcom
     places = rows["location_id"].to_numpy()
     for place in rows["location_id"].unique(maintain_order=True):
         here = places == place
-        without, with_it = (np.array([one.stock[here].sum(axis=0) for one in outcomes]) for outcomes in (base, changed))
+        without, with_it = (
+            np.array([one.stock[here].sum(axis=0) for one in outcomes])
+            for outcomes in (base, changed)
+        )
         lower, upper = np.quantile(with_it - without, RANGE, axis=0)
         tables.append(
             pl.DataFrame(

@@ -1,4 +1,5 @@
-"""A person's wish to be forgotten, through all of a home: what waits is landed first, so that there is one place to look, the archive."""
+"""A person's wish to be forgotten, through all of a home: what waits is landed first, so that there
+is one place to look, the archive."""
 
 from __future__ import annotations
 
@@ -11,9 +12,11 @@ from orchestration.landing import Forgotten, World, forget, land
 
 
 def forget_customer(home: Home, world: World, data_root: Path, customer: str) -> Forgotten:
-    """Replace a customer by a random stand-in in state/ and in schema raw, so that no number changes and nothing leads to the person.
+    """Replace a customer by a random stand-in in state/ and in schema raw, so that no number
+    changes and nothing leads to the person.
 
-    Raises ContractError, with nothing replaced, where a delivery cannot be rewritten; HomeError while a run is writing.
+    Raises ContractError, with nothing replaced, where a delivery cannot be rewritten; HomeError
+    while a run is writing.
     """
     with home.writing():
         with home.connect() as con:
@@ -23,13 +26,15 @@ def forget_customer(home: Home, world: World, data_root: Path, customer: str) ->
             found = forget(con, world, home.archive, customer)
         with intake.Inbox(home.inbox) as received:
             for source_id in filter(world.names_customers, world.sources):
-                received.empty_drained(source_id)  # the archive has them, and there the customer is forgotten
+                # the archive has them, and there the customer is forgotten
+                received.empty_drained(source_id)
         _write_warehouse_anew(home)
     return found
 
 
 def _write_warehouse_anew(home: Home) -> None:
-    """What was deleted stays readable in free pages of DuckDB's file until something else is written there; a new file has none."""
+    """What was deleted stays readable in free pages of DuckDB's file until something else is
+    written there; a new file has none."""
     files.sweep(home.warehouse.parent)
     with files.replacing(home.warehouse) as aside, home.connect() as con:
         con.execute(f"ATTACH {literal(str(aside))} AS anew")

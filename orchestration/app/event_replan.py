@@ -1,8 +1,10 @@
-"""Event replan: what happens between two runs re-plans what it concerns at once; published facts, ledger and inbox in, only the ledger out.
+"""Event replan: what happens between two runs re-plans what it concerns at once; published facts,
+ledger and inbox in, only the ledger out.
 
-A late answer, a short shipment or a refusal stands in the ledger; a surge, a late supplier or a closed place comes over the stream, as
-a JSON object in the words of the twin's scenarios (models/procurement/disruptions.py). The items are planned twice on the same sampled
-futures, as published and as it is now, so that only what the event changes is changed.
+A late answer, a short shipment or a refusal stands in the ledger; a surge, a late supplier or a
+closed place comes over the stream, as a JSON object in the words of the twin's scenarios
+(models/procurement/disruptions.py). The items are planned twice on the same sampled futures, as
+published and as it is now, so that only what the event changes is changed.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Replanned:
-    """What was done about what happened. reasons: the news, in words. seconds: from hearing the newest of it to the new proposal."""
+    """What was done about what happened. reasons: the news, in words. seconds: from hearing the
+    newest of it to the new proposal."""
 
     reasons: tuple[str, ...]
     items: int
@@ -52,13 +55,18 @@ class Replanned:
 
 
 def replan(home: Home, world: World) -> Replanned | None:
-    """Re-plan what has happened concerns; None where exactly this has been answered on exactly these published facts.
+    """Re-plan what has happened concerns; None where exactly this has been answered on exactly
+    these published facts.
 
     Raises PublishError before the first published run.
     """
     snapshot = snapshots.current(home.published)
     with procurement.open_desk(home) as desk:
-        timeline, lines, last = Timeline.of(world, desk.now), desk.ledger.lines(), desk.ledger.last_replan()
+        timeline, lines, last = (
+            Timeline.of(world, desk.now),
+            desk.ledger.lines(),
+            desk.ledger.last_replan(),
+        )
         happened = supply_exceptions(home, timeline, lines, desk.ledger.heard_at())
         state = _state(snapshot, happened)
         if not _is_news(state, happened, last):
@@ -67,7 +75,11 @@ def replan(home: Home, world: World) -> Replanned | None:
             picture = Picture.read(con, home, world, timeline, lines, happened)
         scope, orders, found = picture.answer() if picture else (set(), [], [])
         items = len(picture.items) if picture else 0
-        news = [exception for exception in happened if exception.occasion not in last.get("occasions", ())]
+        news = [
+            exception
+            for exception in happened
+            if exception.occasion not in last.get("occasions", ())
+        ]
         heard = max((exception.heard_at for exception in news), default="")
         said = {
             "state": state,
@@ -78,15 +90,24 @@ def replan(home: Home, world: World) -> Replanned | None:
             "heard_at": heard,
         }
         period = timeline.review_period(timeline.origin)
-        movers = overrides.movers(home, timeline.now_at, timeline.origin, picture.after.rows, scope) if picture else {}
+        movers = (
+            overrides.movers(home, timeline.now_at, timeline.origin, picture.after.rows, scope)
+            if picture
+            else {}
+        )
         run_id = f"{REACTION} {state[:12]}"
-        report, recorded_at = desk.ledger.replan(orders, run_id, desk.now, scope=scope, review_period=period, said=said, authors=movers)
+        report, recorded_at = desk.ledger.replan(
+            orders, run_id, desk.now, scope=scope, review_period=period, said=said, authors=movers
+        )
     seconds = (recorded_at - datetime.fromisoformat(heard)).total_seconds() if heard else None
-    return Replanned(tuple(exception.reason for exception in news), items, report, tuple(found), seconds)
+    return Replanned(
+        tuple(exception.reason for exception in news), items, report, tuple(found), seconds
+    )
 
 
 def unanswered(home: Home, world: World) -> str | None:
-    """The name of a state of things that no reaction has answered; None where there is none, or nothing is published yet."""
+    """The name of a state of things that no reaction has answered; None where there is none, or
+    nothing is published yet."""
     try:
         snapshot = snapshots.current(home.published)
     except snapshots.PublishError:
@@ -98,7 +119,9 @@ def unanswered(home: Home, world: World) -> str | None:
 
 
 def _state(snapshot: snapshots.Snapshot, happened: Sequence[SupplyException]) -> str:
-    return hashlib.sha256(repr([snapshot.version, *sorted(exception.occasion for exception in happened)]).encode()).hexdigest()
+    return hashlib.sha256(
+        repr([snapshot.version, *sorted(exception.occasion for exception in happened)]).encode()
+    ).hexdigest()
 
 
 def _is_news(state: str, happened: Sequence[SupplyException], last: Mapping[str, object]) -> bool:
@@ -107,7 +130,8 @@ def _is_news(state: str, happened: Sequence[SupplyException], last: Mapping[str,
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """What the last run planned from, and its forecast drawn as the same sampled futures (N, S, H)."""
+    """What the last run planned from, and its forecast drawn as the same sampled futures (N, S,
+    H)."""
 
     inputs: PlanningInputs
     paths: Floats
@@ -115,12 +139,16 @@ class Published:
     overrides: Sequence[Override]
 
     @classmethod
-    def read(cls, con: duckdb.DuckDBPyConnection, home: Home, world: World, timeline: Timeline) -> Published:
-        """Read the published facts of every planned item and location, as the line reads its warehouse."""
+    def read(
+        cls, con: duckdb.DuckDBPyConnection, home: Home, world: World, timeline: Timeline
+    ) -> Published:
+        """Read the published facts of every planned item and location, as the line reads its
+        warehouse."""
         forecast = published_forecast(con, home)
         if forecast.period_starts[0] != timeline.origin:
             raise ValueError(
-                f"the published forecast begins on {forecast.period_starts[0]}, but the next period "
+                f"the published forecast begins on {forecast.period_starts[0]}, but the next "
+                "period "
                 f"is that of {timeline.origin}: run the line first"
             )
         horizon = len(forecast.period_starts)
@@ -134,14 +162,17 @@ class Published:
         )
 
     def of_items(self, items: Collection[str], lines: Sequence[Document]) -> Published | None:
-        """What is published of some items, with the room that the others' stock and requisitions leave; None where none is planned.
+        """What is published of some items, with the room that the others' stock and requisitions
+        leave; None where none is planned.
 
         lines: the ledger's.
         """
         inside = self.inputs.rows["item_id"].is_in(list(items))
         if not inside.any():
             return None
-        others = [line for line in lines if line.item_id not in items and line.stage == "requisition"]
+        others = [
+            line for line in lines if line.item_id not in items and line.stage == "requisition"
+        ]
         inputs = self.inputs.of_items(items)
         minimums = [_still_to_buy(least, others) for least in inputs.minimums]
         limits = _left(inputs.limits, others, self.inputs.rows)
@@ -154,7 +185,8 @@ class Published:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """What a hurried planner sees of the concerned items: as published, and as the ledger and the stream have it now."""
+    """What a hurried planner sees of the concerned items: as published, and as the ledger and the
+    stream have it now."""
 
     policy: RegisteredPolicy
     overrides: Sequence[Override]
@@ -175,10 +207,13 @@ class Picture:
         lines: Sequence[Document],
         happened: Sequence[SupplyException],
     ) -> Picture | None:
-        """Read what is published of the concerned items and lay the ledger's present lines over it; None where none is planned."""
+        """Read what is published of the concerned items and lay the ledger's present lines over it;
+        None where none is planned."""
         nodes = read_nodes(con)
         standing = frozenset(
-            (line.item_id, line.location_id) for line in lines if line.stage == "requisition" and line.proposer == REACTION
+            (line.item_id, line.location_id)
+            for line in lines
+            if line.stage == "requisition" and line.proposer == REACTION
         )
         items = affected(nodes, happened) | {item for item, _ in standing}
         asked = Published.read(con, home, world, timeline).of_items(items, lines)
@@ -210,7 +245,8 @@ class Picture:
         return _by_pair(state.plan(self.policy, self.overrides).lines)
 
     def answer(self) -> tuple[set[Pair], list[OrderLine], list[Rescue]]:
-        """The pairs that what happened changes, the lines they should have now, and the faster ways among these."""
+        """The pairs that what happened changes, the lines they should have now, and the faster ways
+        among these."""
         planned, now = (self.planned(state) for state in (self.before, self.after))
         now = {pair: line for pair, line in now.items() if pair not in self.refused}
         usual, short = self.before.ordered(planned.values()), self.after.ordered(now.values())
@@ -218,11 +254,24 @@ class Picture:
         if found:
             again = self.planned(self.after.rescued(found))
             now = {pair: line for pair, line in again.items() if pair not in self.refused}
-        changed = {pair for pair in planned.keys() | now.keys() if _units(planned, pair) != _units(now, pair)}
-        more = [pair for pair in changed & now.keys() & self.placed if now[pair].quantity > _units(planned, pair)[0]]
-        extra = [self._extra(rescue) for rescue in found] + [self._more(now[pair], planned.get(pair)) for pair in sorted(more)]
+        changed = {
+            pair
+            for pair in planned.keys() | now.keys()
+            if _units(planned, pair) != _units(now, pair)
+        }
+        more = [
+            pair
+            for pair in changed & now.keys() & self.placed
+            if now[pair].quantity > _units(planned, pair)[0]
+        ]
+        extra = [self._extra(rescue) for rescue in found] + [
+            self._more(now[pair], planned.get(pair)) for pair in sorted(more)
+        ]
         scope = changed | set(self.standing) | {(line.item_id, line.location_id) for line in extra}
-        regular = [replace(now[pair], review_period=self.review_period) for pair in sorted(scope & now.keys() - self.placed)]
+        regular = [
+            replace(now[pair], review_period=self.review_period)
+            for pair in sorted(scope & now.keys() - self.placed)
+        ]
         return scope, [*regular, *extra], found
 
     @property
@@ -232,31 +281,63 @@ class Picture:
 
     def _causes(self, item: str, place: str) -> SupplyException:
         """What moved this item and place first."""
-        rows = self.after.rows.filter((pl.col("item_id") == item) & (pl.col("location_id") == place))
-        return next((exception for exception in self.happened if moves(exception, rows, item)), self.happened[0])
+        rows = self.after.rows.filter(
+            (pl.col("item_id") == item) & (pl.col("location_id") == place)
+        )
+        return next(
+            (exception for exception in self.happened if moves(exception, rows, item)),
+            self.happened[0],
+        )
 
     def _more(self, line: OrderLine, planned: OrderLine | None) -> OrderLine:
-        """What this review's order for the need lacks, now that it has been placed already: an order of its own, the usual way."""
+        """What this review's order for the need lacks, now that it has been placed already: an
+        order of its own, the usual way."""
         cause = self._causes(line.item_id, line.location_id)
         quantity = line.quantity - (planned.quantity if planned else 0.0)
         return OrderLine(
-            line.world, line.kind, line.item_id, line.location_id, line.from_id, quantity, self.review_period, line.due_on, line.unit_cost,
-            {"more": quantity}, f"{cause.reason}. {quantity:g} units more than were ordered.", cause.occasion,
-        )  # fmt: skip
+            line.world,
+            line.kind,
+            line.item_id,
+            line.location_id,
+            line.from_id,
+            quantity,
+            self.review_period,
+            line.due_on,
+            line.unit_cost,
+            {"more": quantity},
+            f"{cause.reason}. {quantity:g} units more than were ordered.",
+            cause.occasion,
+        )
 
     def _extra(self, rescue: Rescue) -> OrderLine:
         """A faster way as an order of its own, under the occasion it answers."""
-        timeline, row, way = self.after.inputs.timeline, self.after.rows.row(rescue.row, named=True), rescue.way
+        timeline, row, way = (
+            self.after.inputs.timeline,
+            self.after.rows.row(rescue.row, named=True),
+            rescue.way,
+        )
         cause = self._causes(row["item_id"], row["location_id"])
         return OrderLine(
-            timeline.world, "purchase" if way.kind == "purchase" else "transfer", row["item_id"], row["location_id"], way.from_id,
-            rescue.quantity, self.review_period, timeline.shift(timeline.origin, way.periods), way.unit_cost,
-            {"rescue": rescue.quantity}, f"{cause.reason}. {rescue.reason}.", f"{cause.occasion} faster",
-        )  # fmt: skip
+            timeline.world,
+            "purchase" if way.kind == "purchase" else "transfer",
+            row["item_id"],
+            row["location_id"],
+            way.from_id,
+            rescue.quantity,
+            self.review_period,
+            timeline.shift(timeline.origin, way.periods),
+            way.unit_cost,
+            {"rescue": rescue.quantity},
+            f"{cause.reason}. {rescue.reason}.",
+            f"{cause.occasion} faster",
+        )
 
 
-def _held(rows: pl.DataFrame, lines: Iterable[Document], timeline: Timeline) -> tuple[frozenset[Pair], frozenset[Pair]]:
-    """The pairs whose usual intent key of this review is held by an order, and by a person's refusal."""
+def _held(
+    rows: pl.DataFrame, lines: Iterable[Document], timeline: Timeline
+) -> tuple[frozenset[Pair], frozenset[Pair]]:
+    """The pairs whose usual intent key of this review is held by an order, and by a person's
+    refusal."""
     period, kinds = (
         timeline.review_period(timeline.origin).isoformat(),
         dict(zip(rows.select(SERIES).iter_rows(), rows["kind"], strict=True)),
@@ -264,11 +345,16 @@ def _held(rows: pl.DataFrame, lines: Iterable[Document], timeline: Timeline) -> 
     held = {
         (line.item_id, line.location_id): line.ended in (REJECTED, CANCELLED)
         for line in lines
-        if line.is_live and line.review_period == period
-        and line.intent_key == need_key(line.world, line.kind, line.item_id, line.location_id, line.review_period)
-        and kinds.get((line.item_id, line.location_id)) == line.kind and (line.stage != "requisition" or line.is_firm)
-    }  # fmt: skip
-    return frozenset(pair for pair, is_refused in held.items() if not is_refused), frozenset(pair for pair, no in held.items() if no)
+        if line.is_live
+        and line.review_period == period
+        and line.intent_key
+        == need_key(line.world, line.kind, line.item_id, line.location_id, line.review_period)
+        and kinds.get((line.item_id, line.location_id)) == line.kind
+        and (line.stage != "requisition" or line.is_firm)
+    }
+    return frozenset(pair for pair, is_refused in held.items() if not is_refused), frozenset(
+        pair for pair, no in held.items() if no
+    )
 
 
 def _by_pair(lines: Iterable[OrderLine]) -> dict[Pair, OrderLine]:
@@ -282,11 +368,20 @@ def _units(lines: Mapping[Pair, OrderLine], pair: Pair) -> tuple[float, date | N
 
 def _still_to_buy(least: SupplierMinimum, others: Sequence[Document]) -> SupplierMinimum:
     """What the requisitions of the other items leave of a supplier's least order value."""
-    bought = sum(line.quantity * line.unit_cost for line in others if line.kind == "purchase" and line.from_id == least.from_id)
+    bought = sum(
+        line.quantity * line.unit_cost
+        for line in others
+        if line.kind == "purchase" and line.from_id == least.from_id
+    )
     return replace(least, value=max(least.value - bought, 0.0))
 
 
-def _left(limits: Sequence[Constraint], others: Sequence[Document], nodes: pl.DataFrame) -> list[Constraint]:
+def _left(
+    limits: Sequence[Constraint], others: Sequence[Document], nodes: pl.DataFrame
+) -> list[Constraint]:
     """What the requisitions of the other items leave of the limits."""
     spent = used(limits, others, nodes).tolist()
-    return [replace(limit, at_most=max(0.0, limit.at_most - taken)) for limit, taken in zip(limits, spent, strict=True)]
+    return [
+        replace(limit, at_most=max(0.0, limit.at_most - taken))
+        for limit, taken in zip(limits, spent, strict=True)
+    ]

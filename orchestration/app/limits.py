@@ -1,4 +1,5 @@
-"""What people set and the robot keeps to: show it, propose another, and confirm it as a second person."""
+"""What people set and the robot keeps to: show it, propose another, and confirm it as a second
+person."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from orchestration.app.procurement import Desk
 
 @dataclass(frozen=True)
 class LimitsSaid:
-    """The limits in force, and those that wait for a second person: who proposed them, and what they would change."""
+    """The limits in force, and those that wait for a second person: who proposed them, and what
+    they would change."""
 
     in_force: Limits
     proposed_by: str = ""
@@ -23,8 +25,14 @@ class LimitsSaid:
 
     def as_dict(self) -> dict[str, Any]:
         """As data, in the words of the limits file."""
-        changes = {name: {"now": now, "then": then} for name, (now, then) in (self.changes or {}).items()}
-        return {"limits": self.in_force.to_payload(), "proposed_by": self.proposed_by, "changes": changes}
+        changes = {
+            name: {"now": now, "then": then} for name, (now, then) in (self.changes or {}).items()
+        }
+        return {
+            "limits": self.in_force.to_payload(),
+            "proposed_by": self.proposed_by,
+            "changes": changes,
+        }
 
 
 def show_limits(desk: Desk) -> LimitsSaid:
@@ -37,7 +45,8 @@ def show_limits(desk: Desk) -> LimitsSaid:
 
 
 def propose_limits(desk: Desk, wanted: Mapping[str, Any], by: str) -> LimitsSaid:
-    """Propose some limits anew; they count once a second person confirms. Raises ValueError where nothing would change."""
+    """Propose some limits anew; they count once a second person confirms. Raises ValueError where
+    nothing would change."""
     now = desk.ledger.limits()
     then = now.changed(wanted)
     if not now.differences(then):
@@ -56,14 +65,19 @@ def read_limits_file(path: Path) -> dict[str, Any]:
     try:
         said = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"{path} cannot be read as limits: {' '.join(str(error).split())}") from error
+        raise ValueError(
+            f"{path} cannot be read as limits: {' '.join(str(error).split())}"
+        ) from error
     if not isinstance(said, dict):
-        raise ValueError(f"{path}: limits are written as `name: value` lines, such as `auto_amount: 2000`")
+        raise ValueError(
+            f"{path}: limits are written as `name: value` lines, such as `auto_amount: 2000`"
+        )
     return {str(name): value for name, value in said.items()}
 
 
 def parse_limits(pairs: list[str]) -> dict[str, Any]:
-    """Limits out of NAME=VALUE words, the value as YAML reads it. Raises ValueError for another word."""
+    """Limits out of NAME=VALUE words, the value as YAML reads it. Raises ValueError for another
+    word."""
     found = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -72,5 +86,7 @@ def parse_limits(pairs: list[str]) -> dict[str, Any]:
         try:
             found[name] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise ValueError(f"{name}: {value!r} cannot be read: {' '.join(str(error).split())}") from error
+            raise ValueError(
+                f"{name}: {value!r} cannot be read: {' '.join(str(error).split())}"
+            ) from error
     return found

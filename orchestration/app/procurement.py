@@ -1,6 +1,8 @@
-"""What the procure station does with a home's ledger: hear suppliers, book goods, approve and send; it writes nothing but the ledger.
+"""What the procure station does with a home's ledger: hear suppliers, book goods, approve and send;
+it writes nothing but the ledger.
 
-Now, currency and facts come from the published snapshot, so that a running batch, which holds the warehouse, never blocks it.
+Now, currency and facts come from the published snapshot, so that a running batch, which holds the
+warehouse, never blocks it.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from orchestration.ledger.partners import read_partners
 
 @dataclass(frozen=True)
 class Desk:
-    """A home's ledger with what its every step needs: the home's Now (naive UTC) and the partners by id."""
+    """A home's ledger with what its every step needs: the home's Now (naive UTC) and the partners
+    by id."""
 
     home: Home
     ledger: Ledger
@@ -37,14 +40,16 @@ class Desk:
 
     @property
     def partners(self) -> dict[str, Partner]:
-        """Suppliers, and locations that ship to others, as state/partners/partners.yml describes them, or with a folder there."""
+        """Suppliers, and locations that ship to others, as state/partners/partners.yml describes
+        them, or with a folder there."""
         named = {str(document.from_id) for document in self.ledger.lines()}
         return read_partners(self.home.state / "partners", named, self.currency)
 
 
 @contextmanager
 def open_desk(home: Home) -> Iterator[Desk]:
-    """Open a home's ledger at the home's Now, which never lies before what the ledger has recorded already; see Ledger.clock."""
+    """Open a home's ledger at the home's Now, which never lies before what the ledger has recorded
+    already; see Ledger.clock."""
     ledger = Ledger.open(home.ledger_url)
     try:
         now, newest, currency = read_clock(home)
@@ -54,55 +59,74 @@ def open_desk(home: Home) -> Iterator[Desk]:
 
 
 def read_clock(home: Home) -> tuple[datetime, datetime | None, str]:
-    """The home's Now, how far its facts reach, and its currency; from the published snapshot, or before the first one from the warehouse.
+    """The home's Now, how far its facts reach, and its currency; from the published snapshot, or
+    before the first one from the warehouse.
 
     Raises ValueError where there is no Now to be had.
     """
     with _snapshot(home) as con:
-        row = con.execute(f"select {_clock_columns(con)} from published.world").fetchone() if con else None
+        row = (
+            con.execute(f"select {_clock_columns(con)} from published.world").fetchone()
+            if con
+            else None
+        )
     if row is None:
         try:
             with home.connect(read_only=True) as con:
                 row = con.execute("select now_at, newest_at, currency from raw.world").fetchone()
         except duckdb.Error as error:
-            raise ValueError(f"{home.root} has nothing published and its warehouse cannot be read: {error}. Run the line first.") from error
+            raise ValueError(
+                f"{home.root} has nothing published and its warehouse cannot be read: {error}. Run "
+                "the line first."
+            ) from error
     if row is None or row[0] is None:
-        raise ValueError("the world has no sales, returns or stock yet, so there is no Now. Land some data first.")
+        raise ValueError(
+            "the world has no sales, returns or stock yet, so there is no Now. Land some data "
+            "first."
+        )
     return row[0], row[1], row[2]
 
 
 def _clock_columns(con: duckdb.DuckDBPyConnection) -> str:
     """Snapshots published before worlds said how far their facts reach say only their Now."""
-    has = con.execute("select 1 from duckdb_columns() where table_name = 'world' and column_name = 'newest_at'").fetchone()
+    has = con.execute(
+        "select 1 from duckdb_columns() where table_name = 'world' and column_name = 'newest_at'"
+    ).fetchone()
     return f"now_at, {'newest_at' if has else 'null'}, currency"
 
 
 def poll(desk: Desk) -> dict[Path, Reception]:
-    """Take every message that waits in the partners' `in` folders; the originals are kept, odd ones become exceptions."""
+    """Take every message that waits in the partners' `in` folders; the originals are kept, odd ones
+    become exceptions."""
     return desk.ledger.collect(desk.partners, desk.now)
 
 
 @dataclass(frozen=True)
 class Matched:
-    """What matching did: goods booked from the company's systems, and lines whose silent supplier was raised as an exception."""
+    """What matching did: goods booked from the company's systems, and lines whose silent supplier
+    was raised as an exception."""
 
     receipts: int
     chased: int
 
 
 def match(desk: Desk) -> Matched:
-    """Book the goods the company's systems report against our orders, match waiting invoices, and notice silence."""
+    """Book the goods the company's systems report against our orders, match waiting invoices, and
+    notice silence."""
     receipts = reported_receipts(desk)
     booked = desk.ledger.record_receipts(receipts, ERP, desk.now)
     return Matched(booked, len(desk.ledger.chase(desk.now)))
 
 
 def reported_receipts(desk: Desk) -> list[Receipt]:
-    """What the published snapshot knows to have arrived for our orders and the ledger does not: one receipt a line, of the difference.
+    """What the published snapshot knows to have arrived for our orders and the ledger does not: one
+    receipt a line, of the difference.
 
     The ledger's own receipts land too, so only what goes beyond them is news.
     """
-    lines = {(d.order_id, d.line_id): d for d in desk.ledger.lines() if d.order_id and d.is_approved}
+    lines = {
+        (d.order_id, d.line_id): d for d in desk.ledger.lines() if d.order_id and d.is_approved
+    }
     if not lines:
         return []
     with _snapshot(desk.home) as con:
@@ -111,11 +135,14 @@ def reported_receipts(desk: Desk) -> list[Receipt]:
         orders = sorted({order_id for order_id, _ in lines})
         arrived = con.execute(
             """
-            select order_id, coalesce(line_id, '1'), sum(quantity), max(event_at) from marts.fct_receipts
+            select order_id, coalesce(line_id, '1'), sum(quantity), max(event_at)
+                from marts.fct_receipts
             where is_current and list_contains($orders, order_id) group by all
             union all
-            select split_part(order_id, '/', 1), split_part(order_id, '/', 2), null, max(received_at) from marts.fct_lead_times
-            where kind = 'transfer' and not is_censored and list_contains($orders, split_part(order_id, '/', 1)) group by all
+            select split_part(order_id, '/', 1), split_part(order_id, '/', 2), null,
+                max(received_at) from marts.fct_lead_times
+            where kind = 'transfer' and not is_censored and list_contains($orders,
+                split_part(order_id, '/', 1)) group by all
             """,
             {"orders": orders},
         ).fetchall()
@@ -137,7 +164,8 @@ def _difference(line: Document, quantity: float | None, received_at: datetime) -
 
 
 def approve_and_send(desk: Desk) -> tuple[ApprovalReport, SendReport]:
-    """Approve what the matrix lets through by itself, and send whatever is approved and unsent; the kill switch holds both back."""
+    """Approve what the matrix lets through by itself, and send whatever is approved and unsent; the
+    kill switch holds both back."""
     if desk.ledger.is_stopped():
         return ApprovalReport((), {}), SendReport(is_stopped=True)
     approved = desk.ledger.approve_within_limits(desk.now, evidence(desk))
@@ -145,43 +173,58 @@ def approve_and_send(desk: Desk) -> tuple[ApprovalReport, SendReport]:
 
 
 def dry_run(desk: Desk) -> list[Path]:
-    """Write the messages a sending would make as files in the partners' `dry_run` folders, and send none of them."""
+    """Write the messages a sending would make as files in the partners' `dry_run` folders, and send
+    none of them."""
     return desk.ledger.preview(desk.partners, desk.now)
 
 
 def evidence(desk: Desk) -> dict[str, Evidence]:
-    """What the approval matrix is told of each requisition: the ledger's own history, and the facts published about item and supplier.
+    """What the approval matrix is told of each requisition: the ledger's own history, and the facts
+    published about item and supplier.
 
-    A supplier is judged by its record in the company's systems, which has the ledger's own orders of earlier runs in it; one without
-    a record there by what the ledger alone knows. category is the item's.
+    A supplier is judged by its record in the company's systems, which has the ledger's own orders
+    of earlier runs in it; one without a record there by what the ledger alone knows. category is
+    the item's.
     """
     known = desk.ledger.evidence(desk.now)
     risks = {name: failure_risk(due, good) for name, (due, good) in company_record(desk).items()}
     targets = decisions.latest(desk.home.decisions, "targets")
-    scored = [] if targets is None else targets.select("item_id", "location_id", "completeness").rows()
+    scored = (
+        [] if targets is None else targets.select("item_id", "location_id", "completeness").rows()
+    )
     complete = {(item, place): score for item, place, score in scored}
     lines = {d.document_id: d for d in desk.ledger.lines() if d.document_id in known}
     with _snapshot(desk.home) as con:
         if con is None:
             return known
-        categories = dict(con.execute("select item_id, category from marts.dim_items where is_current").fetchall())
+        categories = dict(
+            con.execute("select item_id, category from marts.dim_items where is_current").fetchall()
+        )
     return {
         name: replace(
             said,
             category=categories.get(lines[name].item_id),
-            completeness=complete.get((lines[name].item_id, lines[name].location_id), said.completeness),
-            supplier_risk=risks.get(lines[name].from_id, said.supplier_risk) if lines[name].kind == "purchase" else None,
+            completeness=complete.get(
+                (lines[name].item_id, lines[name].location_id), said.completeness
+            ),
+            supplier_risk=risks.get(lines[name].from_id, said.supplier_risk)
+            if lines[name].kind == "purchase"
+            else None,
         )
         for name, said in known.items()
     }
 
 
 def company_record(desk: Desk) -> dict[str, tuple[float, float]]:
-    """What the company's own systems know of each supplier: its lines due, and how many of them were on time and in full."""
+    """What the company's own systems know of each supplier: its lines due, and how many of them
+    were on time and in full."""
     with _snapshot(desk.home) as con:
         if con is None:
             return {}
-        kept = con.execute("select supplier_id, due_lines, due_lines * coalesce(otif_share, 0) from metrics.kpi_supplier_performance")
+        kept = con.execute(
+            "select supplier_id, due_lines, due_lines * coalesce(otif_share, 0) from "
+            "metrics.kpi_supplier_performance"
+        )
         return {name: (float(due), float(good)) for name, due, good in kept.fetchall()}
 
 
@@ -207,7 +250,8 @@ def published_facts(home: Home, query: str) -> pl.DataFrame:
 
 
 def line_named(home: Home, reference: str) -> str:
-    """The need's id (see models.domain.need_id) of the one line a document id, an order id or its line means; else the text itself.
+    """The need's id (see models.domain.need_id) of the one line a document id, an order id or its
+    line means; else the text itself.
 
     Raises ValueError where an order has several lines, naming them.
     """
@@ -215,10 +259,16 @@ def line_named(home: Home, reference: str) -> str:
         return reference
     ledger = Ledger.open(home.ledger_url)
     try:
-        meant = [d for d in ledger.lines() if reference in (d.document_id, d.intent_key, d.order_id, f"{d.order_id}/{d.line_id}")]
+        meant = [
+            d
+            for d in ledger.lines()
+            if reference in (d.document_id, d.intent_key, d.order_id, f"{d.order_id}/{d.line_id}")
+        ]
     finally:
         ledger.close()
     needs = sorted({need_id(d.intent_key) for d in meant})
     if len(needs) > 1:
-        raise ValueError(f"{reference} has {len(needs)} lines; name one of them: {', '.join(needs)}")
+        raise ValueError(
+            f"{reference} has {len(needs)} lines; name one of them: {', '.join(needs)}"
+        )
     return needs[0] if needs else reference

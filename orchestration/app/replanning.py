@@ -1,4 +1,5 @@
-"""Plan some items again from what is published: with what was planned, and with what is known now of delays, closures and surges."""
+"""Plan some items again from what is published: with what was planned, and with what is known now
+of delays, closures and surges."""
 
 from __future__ import annotations
 
@@ -25,10 +26,11 @@ from orchestration.planning.plan import make_plan
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """The concerned items at one moment: what a plan is made from, sampled demand (N, S, H) of the periods from the next one on.
+    """The concerned items at one moment: what a plan is made from, sampled demand (N, S, H) of the
+    periods from the next one on.
 
-    inputs.rows have lead_time_periods with every delay in it, supplier_periods without that of a closed destination, and
-    opens_in: the first period in which the place takes goods again.
+    inputs.rows have lead_time_periods with every delay in it, supplier_periods without that of a
+    closed destination, and opens_in: the first period in which the place takes goods again.
     """
 
     inputs: PlanningInputs
@@ -65,7 +67,8 @@ class State:
         return echelon_view(seen, sources_of(self.rows))
 
     def ordered(self, lines: Iterable[OrderLine]) -> State:
-        """The state with lines ordered: each is due after its row's lead time, and what a place ships has left it."""
+        """The state with lines ordered: each is due after its row's lead time, and what a place
+        ships has left it."""
         due, stock = self.inputs.due.copy(), _stock(self.rows)
         where, lead = _index(self.rows), self.rows["lead_time_periods"]
         for line in lines:
@@ -96,9 +99,11 @@ def state_of(
     arrivals: pl.DataFrame,
     happened: Sequence[Disruption] = (),
 ) -> State:
-    """Inputs, futures and deliveries (item_id, location_id, from_id, quantity, due_on) as one state, with what happened in it.
+    """Inputs, futures and deliveries (item_id, location_id, from_id, quantity, due_on) as one
+    state, with what happened in it.
 
-    The futures are drawn out with their last review interval where delays make the window longer than the forecast.
+    The futures are drawn out with their last review interval where delays make the window longer
+    than the forecast.
     """
     moved = _Moved.of(inputs, paths)
     for event in happened:
@@ -109,13 +114,16 @@ def state_of(
         more = np.tile(tail, (1, 1, -(-longer // tail.shape[2])))[:, :, :longer]
         moved.paths = np.concatenate([moved.paths, more], axis=2)
     days = [
-        _delayed(day, place, source, happened) for place, source, day in arrivals.select("location_id", "from_id", "due_on").iter_rows()
+        _delayed(day, place, source, happened)
+        for place, source, day in arrivals.select("location_id", "from_id", "due_on").iter_rows()
     ]
     coming = arrivals.with_columns(due_on=pl.Series(days, dtype=pl.Date))
     timeline, horizon = inputs.timeline, moved.paths.shape[2]
     rows = inputs.rows.with_columns(
         # One that is not known stays so: the plan lists it.
-        lead_time_periods=pl.when(pl.col("lead_time_periods").is_not_null()).then(pl.Series(moved.lead)),
+        lead_time_periods=pl.when(pl.col("lead_time_periods").is_not_null()).then(
+            pl.Series(moved.lead)
+        ),
         supplier_periods=pl.Series(moved.supplier),
         opens_in=pl.Series(moved.opens),
     )
@@ -159,7 +167,9 @@ class _Moved:
         is_now = event.starts_on <= self.starts[0] <= event.ends_on
         inside = np.array([event.starts_on <= day <= event.ends_on for day in self.starts])
         if event.kind == "demand_factor":
-            self.paths[np.ix_(concerned, np.ones(self.paths.shape[1], dtype=bool), inside)] *= event.size
+            self.paths[np.ix_(concerned, np.ones(self.paths.shape[1], dtype=bool), inside)] *= (
+                event.size
+            )
         elif event.kind == "lead_time_delay":
             late = concerned & (rows["kind"] == "purchase").to_numpy() & is_now
             periods = math.ceil(event.size / DAYS_A_PERIOD[self.inputs.timeline.grain])
@@ -168,7 +178,9 @@ class _Moved:
         else:
             self._close(event, concerned, inside, is_now=is_now)
 
-    def _close(self, event: Disruption, concerned: np.ndarray, inside: np.ndarray, *, is_now: bool) -> None:
+    def _close(
+        self, event: Disruption, concerned: np.ndarray, inside: np.ndarray, *, is_now: bool
+    ) -> None:
         timeline = self.inputs.timeline
         closes = _periods_until(timeline, event.starts_on)
         reopens = _periods_until(timeline, event.ends_on + timedelta(days=1))
@@ -186,7 +198,10 @@ def _delayed(day: date, place: str, source: str, happened: Sequence[Disruption])
     for event in happened:
         if not event.starts_on <= day <= event.ends_on:
             continue
-        supplier, where = event.scope.get("supplier_id", source), event.scope.get("location_id", place)
+        supplier, where = (
+            event.scope.get("supplier_id", source),
+            event.scope.get("location_id", place),
+        )
         if event.kind == "lead_time_delay" and (supplier, where) == (source, place):
             day += timedelta(days=math.ceil(event.size))
         elif event.kind == "location_closed" and event.scope["location_id"] == place:

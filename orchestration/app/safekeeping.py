@@ -1,4 +1,5 @@
-"""A backup that is whole: state/ and, where the ledger lives in PostgreSQL, the ledger with it; and the way back."""
+"""A backup that is whole: state/ and, where the ledger lives in PostgreSQL, the ledger with it; and
+the way back."""
 
 from __future__ import annotations
 
@@ -21,10 +22,11 @@ UNUSED = "ledger-unused.sqlite"
 
 
 def backup(home: Home, target: Path) -> Path:
-    """Write all that cannot be made again into one .tar.gz, wherever the ledger lives, and without the key of the customers.
+    """Write all that cannot be made again into one .tar.gz, wherever the ledger lives, and without
+    the key of the customers.
 
-    A copy of the key stays with the user who made the backup; the backup says only which one it is. Raises LedgerError where the
-    ledger cannot be read.
+    A copy of the key stays with the user who made the backup; the backup says only which one it is.
+    Raises LedgerError where the ledger cannot be read.
     """
     with tempfile.TemporaryDirectory() as scratch:
         beside: dict[str, Path] = {}
@@ -48,26 +50,32 @@ def _aside(fingerprint: str) -> Path:
 
 
 def _bring_key(home: Home) -> None:
-    """Put the user's copy of the key back, where there is one; without it the next landing asks for it."""
+    """Put the user's copy of the key back, where there is one; without it the next landing asks for
+    it."""
     said = home.state / privacy.FINGERPRINT
     if said.exists() and (kept := _aside(said.read_text(encoding="utf-8").strip())).exists():
         files.write(home.state / privacy.FILE, kept.read_bytes(), mode=0o600)
 
 
 def restore(source: Path, root: Path) -> Home:
-    """Bring a backup into a new home, and its ledger to where STOCKHOUSE_LEDGER_URL says, else into the home.
+    """Bring a backup into a new home, and its ledger to where STOCKHOUSE_LEDGER_URL says, else into
+    the home.
 
-    A ledger in PostgreSQL that is empty gets every row; one that has all that the backup's has, or more, is kept as it is. Raises
-    HomeError for any other one, before anything is changed.
+    A ledger in PostgreSQL that is empty gets every row; one that has all that the backup's has, or
+    more, is kept as it is. Raises HomeError for any other one, before anything is changed.
     """
     home = Home(root.resolve())
     if not home.is_ledger_within:
         with tempfile.TemporaryDirectory() as scratch:
             kept = files_of.one_of(source, (COPY, OWN), Path(scratch))
-            if kept is not None and not (copying.is_empty(home.ledger_url) or copying.holds(home.ledger_url, _sqlite(kept))):
+            if kept is not None and not (
+                copying.is_empty(home.ledger_url) or copying.holds(home.ledger_url, _sqlite(kept))
+            ):
                 raise HomeError(
-                    "STOCKHOUSE_LEDGER_URL names a ledger in which other things happened than in the backup's. Unset it to "
-                    "restore the ledger into the home, or name an empty database. Nothing was changed."
+                    "STOCKHOUSE_LEDGER_URL names a ledger in which other things happened than in "
+                    "the backup's. Unset it to "
+                    "restore the ledger into the home, or name an empty database. Nothing was "
+                    "changed."
                 )
     _bring_key(files_of.restore(source, root))
     copy, own = home.state / COPY, home.state / OWN

@@ -60,7 +60,9 @@ class EffectFile(Strict):
             asked = f"its size as `{kind.word}`" if kind.word else "no size"
             raise ValueError(f"{self.kind} has {asked}, not {sorted(given) or 'nothing'}")
         if kind.word and not kind.least <= self.size <= kind.most:
-            raise ValueError(f"{kind.word} is {self.size:g}; it lies between {kind.least:g} and {kind.most:g}")
+            raise ValueError(
+                f"{kind.word} is {self.size:g}; it lies between {kind.least:g} and {kind.most:g}"
+            )
         unknown = sorted(set(self.scope) - set(kind.scope))
         missing = sorted(set(kind.must) - set(self.scope))
         if unknown or missing:
@@ -95,7 +97,9 @@ class ScenarioFile(Strict):
         by_day = (self.starts_on, self.ends_on)
         by_hour = (self.starts_at, self.hours)
         if not (all(by_day) and not any(by_hour)) and not (all(by_hour) and not any(by_day)):
-            raise ValueError("say when: starts_on and ends_on (days), or starts_at (a time) and hours")
+            raise ValueError(
+                "say when: starts_on and ends_on (days), or starts_at (a time) and hours"
+            )
         if self.starts_on and self.ends_on and self.ends_on < self.starts_on:
             raise ValueError(f"it ends on {self.ends_on}, before it starts on {self.starts_on}")
         if self.starts_at and self.starts_at.tzinfo:
@@ -108,7 +112,9 @@ class ScenarioFile(Strict):
             return self.starts_at, self.starts_at + timedelta(hours=self.hours)
         midnight = datetime.min.time()
         first, last = self.starts_on or date.max, self.ends_on or date.max
-        return datetime.combine(first, midnight), datetime.combine(last, midnight) + timedelta(days=1)
+        return datetime.combine(first, midnight), datetime.combine(last, midnight) + timedelta(
+            days=1
+        )
 
 
 def read_scenario(path: Path, timeline: Timeline) -> Scenario:
@@ -146,7 +152,9 @@ class Answer:
             "scenario": self.scenario.name,
             "title": self.scenario.title,
             "totals": self.totals,
-            "turn_unprofitable": self.lanes.filter("turns_unprofitable").select("item_id", "location_id").to_dicts(),
+            "turn_unprofitable": self.lanes.filter("turns_unprofitable")
+            .select("item_id", "location_id")
+            .to_dicts(),
         }
 
 
@@ -302,7 +310,9 @@ def tariffs_of(inputs: PlanningInputs, periods: int) -> Tariffs:
         parts = (leg.price, leg.freight, leg.fuel, leg.duty)
         found.append([*map(float, parts), logistics.fuel_share(row), duty_share])
     columns = np.array(found, dtype=np.float64).reshape(-1, 6).T
-    price, freight, fuel, duty = (np.repeat(column[:, None], periods, axis=1) for column in columns[:4])
+    price, freight, fuel, duty = (
+        np.repeat(column[:, None], periods, axis=1) for column in columns[:4]
+    )
     return Tariffs(
         price=price,
         freight=freight,
@@ -327,7 +337,10 @@ def study(
     not in what is published, and PublishError before anything was.
     """
     if not 1 <= futures <= MOST_FUTURES:
-        raise ValueError(f"--paths is {futures}; it lies between 1 and {MOST_FUTURES}, as often as a forecast is sampled")
+        raise ValueError(
+            f"--paths is {futures}; it lies between 1 and {MOST_FUTURES}, as often as a forecast "
+            "is sampled"
+        )
     snapshot = snapshots.current(home.published)
     with home.connect(read_only=True) as con:
         timeline = Timeline.read(con)
@@ -339,7 +352,9 @@ def study(
     coming = paths_of(forecast, published.inputs.rows, seed=FUTURES_SEED)
     twin = Twin.of(published, coming[:, :futures], terms, promised)
     if len({one.name for one in scenarios}) < len(scenarios):
-        raise ValueError("two of the scenario files have the same name in `scenario`: name each differently")
+        raise ValueError(
+            "two of the scenario files have the same name in `scenario`: name each differently"
+        )
     lived = []
     for number in range(futures):
         if progress:

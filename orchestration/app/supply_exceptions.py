@@ -1,4 +1,5 @@
-"""What has happened since the last run and is not over: lines late, short or refused, and what the stream brought."""
+"""What has happened since the last run and is not over: lines late, short or refused, and what the
+stream brought."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ from orchestration.intake.inbox import FILE
 
 @dataclass(frozen=True)
 class SupplyException:
-    """One thing that happened and is not over: since when it is known (UTC), in words, and whose demand or supply it moves."""
+    """One thing that happened and is not over: since when it is known (UTC), in words, and whose
+    demand or supply it moves."""
 
     occasion: str
     reason: str
@@ -33,8 +35,11 @@ class SupplyException:
     disruption: Disruption | None = None
 
 
-def supply_exceptions(home: Home, timeline: Timeline, lines: Iterable[Document], heard_at: Mapping[str, str]) -> list[SupplyException]:
-    """Everything that happened and is not over: lines late, short or refused, and what the stream brought.
+def supply_exceptions(
+    home: Home, timeline: Timeline, lines: Iterable[Document], heard_at: Mapping[str, str]
+) -> list[SupplyException]:
+    """Everything that happened and is not over: lines late, short or refused, and what the stream
+    brought.
 
     heard_at: when the ledger last heard of a document from outside, by document id.
     """
@@ -42,7 +47,11 @@ def supply_exceptions(home: Home, timeline: Timeline, lines: Iterable[Document],
     for line in lines:
         if why := trouble(line):
             occasion = hashlib.sha256(f"{line.document_id} {why}".encode()).hexdigest()[:12]
-            found.append(SupplyException(occasion, why, heard_at.get(line.document_id, ""), frozenset({line.item_id})))
+            found.append(
+                SupplyException(
+                    occasion, why, heard_at.get(line.document_id, ""), frozenset({line.item_id})
+                )
+            )
     return found + disruptions(home.inbox, timeline.local_day(timeline.now_at))
 
 
@@ -59,16 +68,28 @@ def trouble(line: Document) -> str | None:
     if shipped and shipped < line.ordered:
         return f"{name} was shipped short: {shipped:g} of {line.ordered:g}, due {line.due_on}"
     if line.confirmed is not None and line.confirmed < line.quantity:
-        return f"{name} was confirmed short: {line.confirmed:g} of {line.quantity:g}, due {line.due_on}"
-    return f"{name} is late: due {line.due_on}, asked for {line.asked_on}" if line.due_on > line.asked_on else None
+        return (
+            f"{name} was confirmed short: {line.confirmed:g} of {line.quantity:g}, due "
+            f"{line.due_on}"
+        )
+    return (
+        f"{name} is late: due {line.due_on}, asked for {line.asked_on}"
+        if line.due_on > line.asked_on
+        else None
+    )
 
 
 def disruptions(inbox: Path, today: date) -> list[SupplyException]:
-    """What any stream has brought in the words of a disruption and is not over; one that cannot be read is an exception without a reach."""
+    """What any stream has brought in the words of a disruption and is not over; one that cannot be
+    read is an exception without a reach."""
     if not (inbox / FILE).exists():
         return []
-    with closing(sqlite3.connect(f"file:{inbox / FILE}?mode=ro", uri=True, timeout=30)) as connection:
-        rows = connection.execute("SELECT source, message_id, received_at, body FROM messages ORDER BY id").fetchall()
+    with closing(
+        sqlite3.connect(f"file:{inbox / FILE}?mode=ro", uri=True, timeout=30)
+    ) as connection:
+        rows = connection.execute(
+            "SELECT source, message_id, received_at, body FROM messages ORDER BY id"
+        ).fetchall()
     found = []
     for source, message_id, received_at, body in rows:
         if b'"kind"' not in bytes(body):
@@ -79,19 +100,34 @@ def disruptions(inbox: Path, today: date) -> list[SupplyException]:
             continue  # no JSON at all: what is wrong with it is said where it lands
         if not isinstance(said, dict) or said.get("kind") not in get_args(Kind):
             continue
-        name, heard_at = hashlib.sha256(f"{source}/{message_id}".encode()).hexdigest()[:12], received_at.replace(" ", "T")
+        name, heard_at = (
+            hashlib.sha256(f"{source}/{message_id}".encode()).hexdigest()[:12],
+            received_at.replace(" ", "T"),
+        )
         try:
             event = read(said, name)
         except MessageError as error:
-            found.append(SupplyException(name, f"message {message_id} of {source} cannot be acted on: {error}", heard_at))
+            found.append(
+                SupplyException(
+                    name, f"message {message_id} of {source} cannot be acted on: {error}", heard_at
+                )
+            )
         else:
-            found += [SupplyException(name, event.reason, heard_at, disruption=event)] if event.ends_on >= today else []
+            found += (
+                [SupplyException(name, event.reason, heard_at, disruption=event)]
+                if event.ends_on >= today
+                else []
+            )
     return found
 
 
 def moves(exception: SupplyException, row: pl.DataFrame, item: str) -> bool:
     """Whether it moves the demand or supply of this row, an item at a place."""
-    return item in exception.items if exception.disruption is None else bool(exception.disruption.rows(row).any())
+    return (
+        item in exception.items
+        if exception.disruption is None
+        else bool(exception.disruption.rows(row).any())
+    )
 
 
 def affected(nodes: pl.DataFrame, happened: Sequence[SupplyException]) -> set[str]:

@@ -1,4 +1,5 @@
-"""Commands about a home as a whole: publish it, keep it safe, draw it, serve it, and forget a customer in it."""
+"""Commands about a home as a whole: publish it, keep it safe, draw it, serve it, and forget a
+customer in it."""
 
 from __future__ import annotations
 
@@ -19,12 +20,20 @@ commands = typer.Typer()
 
 
 @commands.command()
-def publish(world: WorldFolder = Path("sample_data"), home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
+def publish(
+    world: WorldFolder = Path("sample_data"),
+    home: HomeFolder = Path(DEFAULT_HOME),
+    as_json: AsJson = False,
+) -> None:
     """Publish the warehouse as it stands: a new read-only snapshot for BI, switched in one step."""
     place = Home.open(home, World.load(world).world)
     with place.writing():
         snapshot = snapshots.publish(place.warehouse, place.published, str(uuid.uuid4()))
-    emit({"path": str(snapshot.path), "run_id": snapshot.run_id}, f"published {snapshot.path}", as_json=as_json)
+    emit(
+        {"path": str(snapshot.path), "run_id": snapshot.run_id},
+        f"published {snapshot.path}",
+        as_json=as_json,
+    )
 
 
 @commands.command()
@@ -33,9 +42,11 @@ def backup(
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
 ) -> None:
-    """Copy state/ (delivered bytes, ledger, inbox, decisions), and a ledger in PostgreSQL, into one file.
+    """Copy state/ (delivered bytes, ledger, inbox, decisions), and a ledger in PostgreSQL, into one
+    file.
 
-    The key that customers are hashed with is not in it: a copy of the key stays with your user, under ~/.local/state/stockhouse/keys.
+    The key that customers are hashed with is not in it: a copy of the key stays with your user,
+    under ~/.local/state/stockhouse/keys.
     """
     from orchestration.app import safekeeping
 
@@ -53,26 +64,35 @@ def restore(
     from orchestration.app import safekeeping
 
     place = safekeeping.restore(source, home)
-    shown = f"restored world '{place.owner}' into {place.root}; next: stockhouse rebuild WORLD --home {home}"
+    shown = (
+        f"restored world '{place.owner}' into {place.root}; next: stockhouse rebuild WORLD --home "
+        f"{home}"
+    )
     emit({"world": place.owner, "home": str(place.root)}, shown, as_json=as_json)
 
 
 @commands.command()
 def forget(
     world: WorldFolder,
-    customer: Annotated[str, typer.Argument(help="The customer's id as the source writes it, such as 17850.")],
+    customer: Annotated[
+        str, typer.Argument(help="The customer's id as the source writes it, such as 17850.")
+    ],
     data: DataFolder = None,
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
 ) -> None:
-    """Forget a customer: a random stand-in takes their place in state/, and no number of any plan changes.
+    """Forget a customer: a random stand-in takes their place in state/, and no number of any plan
+    changes.
 
-    What waits is landed first. Then every archived delivery that holds the customer is written anew, proved to land as the same rows
-    but for the stand-in, and landed again. A workbook cannot be written anew and is refused by name, with nothing changed. Killed, it
-    is finished by the next run. Other columns of those rows stay as they were delivered, such as a name the contract does not map.
+    What waits is landed first. Then every archived delivery that holds the customer is written
+    anew, proved to land as the same rows but for the stand-in, and landed again. A workbook cannot
+    be written anew and is refused by name, with nothing changed. Killed, it is finished by the next
+    run. Other columns of those rows stay as they were delivered, such as a name the contract does
+    not map.
 
-    Not within reach: the system that handed the customer over (delete them there first, else the next export brings them back), and
-    backups: make a new one and destroy the old. The next `stockhouse run` makes the marts anew; no number in them changes.
+    Not within reach: the system that handed the customer over (delete them there first, else the
+    next export brings them back), and backups: make a new one and destroy the old. The next
+    `stockhouse run` makes the marts anew; no number in them changes.
     """
     from orchestration.app.erase_customer import forget_customer
 
@@ -83,7 +103,8 @@ def forget(
 
 @commands.command()
 def docs(home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
-    """Draw what a home knows as pages in derived/docs that open from disk: dashboard, dbt docs and gates."""
+    """Draw what a home knows as pages in derived/docs that open from disk: dashboard, dbt docs and
+    gates."""
     from orchestration.reports.dashboard.site import write_site
 
     index = write_site(Home.open(home))
@@ -93,7 +114,12 @@ def docs(home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None
 @commands.command("serve-features")
 def serve_features(
     home: HomeFolder = Path(DEFAULT_HOME),
-    host: Annotated[str, typer.Option(help="Others can reach anything but loopback: that needs STOCKHOUSE_FEATURES_TOKEN.")] = "127.0.0.1",
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Others can reach anything but loopback: that needs STOCKHOUSE_FEATURES_TOKEN."
+        ),
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the feature server.")] = 6566,
 ) -> None:
     """Serve the newest known feature values by HTTP: POST /get-online-features, until stopped."""

@@ -32,13 +32,22 @@ def show(home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None
 @commands.command("set")
 def set_limits(
     by: By,
-    wanted: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="auto_amount=2000 daily_cap=10000 …")] = None,
-    file: Annotated[Path | None, typer.Option(help="A YAML file of limits, instead or beside.")] = None,
-    confirm: Annotated[bool, typer.Option("--confirm", help="Confirm what another person proposed; then it counts.")] = False,
+    wanted: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME=VALUE]...", help="auto_amount=2000 daily_cap=10000 …"),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="A YAML file of limits, instead or beside.")
+    ] = None,
+    confirm: Annotated[
+        bool,
+        typer.Option("--confirm", help="Confirm what another person proposed; then it counts."),
+    ] = False,
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
 ) -> None:
-    """Propose a change of the limits, or confirm another person's: two people, or nothing changes."""
+    """Propose a change of the limits, or confirm another person's: two people, or nothing
+    changes."""
     from orchestration.app import limits as setting
 
     with open_desk(home) as desk:
@@ -46,14 +55,25 @@ def set_limits(
         if confirm and said:
             raise ValueError("--confirm takes what was proposed as it is: leave the limits out")
         if not confirm and not said:
-            raise ValueError("say which limit: NAME=VALUE, such as auto_amount=2000, or --file limits.yml")
-        done = setting.confirm_limits(desk, by) if confirm else setting.propose_limits(desk, said, by)
+            raise ValueError(
+                "say which limit: NAME=VALUE, such as auto_amount=2000, or --file limits.yml"
+            )
+        done = (
+            setting.confirm_limits(desk, by) if confirm else setting.propose_limits(desk, said, by)
+        )
         _emit(done, as_json)
 
 
 def _emit(said: LimitsSaid, as_json: bool) -> None:
     lines = [f"{name}: {value}" for name, value in said.in_force.to_payload().items()]
     if said.changes:
-        lines += ["", f"proposed by {said.proposed_by}, in force once another person confirms (limits set --confirm):"]
+        lines += [
+            "",
+            (
+                f"proposed by {said.proposed_by}, in force once another person confirms (limits "
+                "set "
+                "--confirm):"
+            ),
+        ]
         lines += [f"{name}: {now} → {then}" for name, (now, then) in said.changes.items()]
     emit(said.as_dict(), "\n".join(lines), as_json=as_json)

@@ -1,4 +1,5 @@
-"""Commands that run the line, or a part of it: run, forecast, replay, rebuild, and trace with its replay."""
+"""Commands that run the line, or a part of it: run, forecast, replay, rebuild, and trace with its
+replay."""
 
 from __future__ import annotations
 
@@ -22,15 +23,28 @@ commands = typer.Typer()
 
 
 def bring_up_to_date(
-    world: Path, data: Path | None, home: Path, as_of: str | None, until: str, *, strict: bool = False
+    world: Path,
+    data: Path | None,
+    home: Path,
+    as_of: str | None,
+    until: str,
+    *,
+    strict: bool = False,
 ) -> tuple[Home, dict[str, Any]]:
-    """Run the line up to a station, founding the home where there is none; returns the home and the run's report."""
+    """Run the line up to a station, founding the home where there is none; returns the home and the
+    run's report."""
     from orchestration.runs.line import run_line, settings
 
     place = Home.found(home, World.load(world).world)
     # dbt talks on standard output, which belongs to the result; what it says is kept in the home.
-    with (place.derived / "run.log").open("w", encoding="utf-8") as log, redirect_stdout(log), render.progress(err) as on_step:
-        report = run_line(place, settings(world, data, place.root, as_of, strict=strict), until, on_step=on_step)
+    with (
+        (place.derived / "run.log").open("w", encoding="utf-8") as log,
+        redirect_stdout(log),
+        render.progress(err) as on_step,
+    ):
+        report = run_line(
+            place, settings(world, data, place.root, as_of, strict=strict), until, on_step=on_step
+        )
     return place, report.as_dict()
 
 
@@ -39,15 +53,32 @@ def run(
     world: WorldFolder = Path("sample_data"),
     as_of: AsOf = None,
     until: Annotated[
-        str, typer.Option(help="Last station to run: land, transform, features, forecast, rehearse, replenish, publish.")
+        str,
+        typer.Option(
+            help=(
+                "Last station to run: land, transform, features, forecast, rehearse, replenish, "
+                "publish."
+            )
+        ),
     ] = "publish",
     data: DataFolder = None,
     home: HomeFolder = Path(DEFAULT_HOME),
-    send: Annotated[bool, typer.Option("--send", help="Approve and send within the limits; otherwise it ends with a dry run.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Stop at a file that cannot be read; otherwise it is set aside.")] = False,
+    send: Annotated[
+        bool,
+        typer.Option(
+            "--send", help="Approve and send within the limits; otherwise it ends with a dry run."
+        ),
+    ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Stop at a file that cannot be read; otherwise it is set aside."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run the line: land what is new, rebuild the truth, forecast, rehearse, write the orders, publish."""
+    """Run the line: land what is new, rebuild the truth, forecast, rehearse, write the orders,
+    publish."""
     if until not in STATIONS:
         raise ValueError(f"there is no station '{until}'; the line is {' → '.join(STATIONS)}")
     if send and until != STATIONS[-1]:
@@ -61,10 +92,17 @@ def run(
 @commands.command()
 def forecast(
     world: WorldFolder,
-    as_of: Annotated[str, typer.Option("--as-of", metavar="DATE", help="The last day that may be known.")],
+    as_of: Annotated[
+        str, typer.Option("--as-of", metavar="DATE", help="The last day that may be known.")
+    ],
     horizon: Annotated[int, typer.Option(min=1, help="How many periods to forecast.")],
     out: Annotated[Path, typer.Option(help="Parquet file to write.")],
-    quantiles: Annotated[str | None, typer.Option(help="Levels between 0 and 1, separated by commas; by default the nine of M5.")] = None,
+    quantiles: Annotated[
+        str | None,
+        typer.Option(
+            help="Levels between 0 and 1, separated by commas; by default the nine of M5."
+        ),
+    ] = None,
     data: DataFolder = None,
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
@@ -81,24 +119,45 @@ def forecast(
         ahead = demand.predict(model, demand.timeline.origin, levels).to_frame()
     with files.replacing(out) as aside:
         ahead.write_parquet(aside)
-    report = {"rows": len(ahead), "series": len(demand.series), "first_period": demand.timeline.origin, "out": str(out)}
-    emit(report, f"{len(ahead):,} rows for {len(demand.series):,} series written to {out}", as_json=as_json)
+    report = {
+        "rows": len(ahead),
+        "series": len(demand.series),
+        "first_period": demand.timeline.origin,
+        "out": str(out),
+    }
+    emit(
+        report,
+        f"{len(ahead):,} rows for {len(demand.series):,} series written to {out}",
+        as_json=as_json,
+    )
 
 
 @commands.command()
 def replay(
     world: WorldFolder,
-    start: Annotated[str, typer.Option(metavar="DATE", help="The first decision is made at the midnight beginning this day.")],
+    start: Annotated[
+        str,
+        typer.Option(
+            metavar="DATE", help="The first decision is made at the midnight beginning this day."
+        ),
+    ],
     periods: Annotated[int, typer.Option(min=1, help="How many periods to replay.")],
-    out: Annotated[Path, typer.Option(help="Folder for scorecard.json, orders.parquet and replay.html.")],
-    orders: Annotated[int | None, typer.Option(min=1, help="How many reviews place orders; by default all.")] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder for scorecard.json, orders.parquet and replay.html.")
+    ],
+    orders: Annotated[
+        int | None, typer.Option(min=1, help="How many reviews place orders; by default all.")
+    ] = None,
     policies: Annotated[str | None, typer.Option(help="Policies separated by commas.")] = None,
-    challengers: Annotated[str | None, typer.Option(help="Forecasters to try beside XGBoost: lstm, blend.")] = None,
+    challengers: Annotated[
+        str | None, typer.Option(help="Forecasters to try beside XGBoost: lstm, blend.")
+    ] = None,
     data: DataFolder = None,
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
 ) -> None:
-    """Replay policies on history: what each would have ordered and cost, knowing only what was known."""
+    """Replay policies on history: what each would have ordered and cost, knowing only what was
+    known."""
     from orchestration.planning import rehearsal
     from orchestration.reports.replay_report import write_replay
 
@@ -108,7 +167,9 @@ def replay(
     rehearsal.check_policies(names, beside)
     place, _ = bring_up_to_date(world, data, home, None, "facts")
     with place.writing(), render.status(err) as tell:
-        result = rehearsal.replay_world(place, first, periods, orders=orders, policies=names, challengers=beside, progress=tell)
+        result = rehearsal.replay_world(
+            place, first, periods, orders=orders, policies=names, challengers=beside, progress=tell
+        )
     card = result.scorecard()
     write_replay(card, result.orders(), out)
     emit(card, render.scorecard(card), as_json=as_json)
@@ -121,26 +182,50 @@ def rebuild(
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
 ) -> None:
-    """Recreate everything under derived/ from state/ and say whether every table came back the same."""
+    """Recreate everything under derived/ from state/ and say whether every table came back the
+    same."""
     place = Home.open(home, World.load(world).world)
     before = _hashes(place)
     with place.writing():
         place.forget_derived()
     place, report = bring_up_to_date(world, data, home, None, "rebuild")
     after = _hashes(place)
-    changed = sorted(name for name in before.keys() | after.keys() if before and before.get(name) != after.get(name))
-    result = {"tables": len(after), "changed": changed, "hashes": after, "stations": report["stations"]}
-    emit(result, f"{len(after)} tables rebuilt from state/; {len(changed)} differ {', '.join(changed)}", as_json=as_json)
+    changed = sorted(
+        name
+        for name in before.keys() | after.keys()
+        if before and before.get(name) != after.get(name)
+    )
+    result = {
+        "tables": len(after),
+        "changed": changed,
+        "hashes": after,
+        "stations": report["stations"],
+    }
+    emit(
+        result,
+        f"{len(after)} tables rebuilt from state/; {len(changed)} differ {', '.join(changed)}",
+        as_json=as_json,
+    )
     if changed:
         raise typer.Exit(1)
 
 
 @commands.command()
 def trace(
-    line: Annotated[str, typer.Argument(help="An order line: its id as `run` and `orders` print it, its document or its order.")],
+    line: Annotated[
+        str,
+        typer.Argument(
+            help="An order line: its id as `run` and `orders` print it, its document or its order."
+        ),
+    ],
     home: HomeFolder = Path(DEFAULT_HOME),
-    replay: Annotated[bool, typer.Option("--replay", help="Make its quantity anew from state/archive and compare.")] = False,
-    world: Annotated[Path, typer.Option("--world", help="The world whose contract --replay reads by.")] = Path("sample_data"),
+    replay: Annotated[
+        bool,
+        typer.Option("--replay", help="Make its quantity anew from state/archive and compare."),
+    ] = False,
+    world: Annotated[
+        Path, typer.Option("--world", help="The world whose contract --replay reads by.")
+    ] = Path("sample_data"),
     as_json: AsJson = False,
 ) -> None:
     """Follow an order line back: decision, forecast, features, marts, raw rows, file and line."""

@@ -1,4 +1,5 @@
-"""The command line: parse, call, print. Exit code 2 means the input has to be mended, 1 that a gate or a check said no."""
+"""The command line: parse, call, print. Exit code 2 means the input has to be mended, 1 that a gate
+or a check said no."""
 
 from __future__ import annotations
 
@@ -14,11 +15,20 @@ from orchestration.cli.shell import Guarded
 app = typer.Typer(
     name="stockhouse",
     cls=Guarded,
-    help="An inventory lakehouse: raw extracts in, orders out. Start with `stockhouse run sample_data`.",
+    help=(
+        "An inventory lakehouse: raw extracts in, orders out. Start with `stockhouse run "
+        "sample_data`."
+    ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for title, room in {"Run the line": line, "Ask the twin": scenarios, "Sources": sources, "Orders": orders, "The home": home}.items():
+for title, room in {
+    "Run the line": line,
+    "Ask the twin": scenarios,
+    "Sources": sources,
+    "Orders": orders,
+    "The home": home,
+}.items():
     for registered in room.commands.registered_commands:
         registered.rich_help_panel = title
     app.add_typer(room.commands)
@@ -38,6 +48,12 @@ def _say_version(is_asked: bool) -> None:
 
 @app.callback()
 def stockhouse(
-    _: Annotated[bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which version this is.")] = False,
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_say_version, is_eager=True, help="Say which version this is."
+        ),
+    ] = False,
 ) -> None:
-    """An inventory lakehouse: raw extracts in, orders out. Start with `stockhouse run sample_data`."""
+    """An inventory lakehouse: raw extracts in, orders out. Start with `stockhouse run
+    sample_data`."""

@@ -1,4 +1,5 @@
-"""Commands of a planner's desk: approve, reject, firm, cancel, send, stop, resume, replan, audit; and what suppliers answered."""
+"""Commands of a planner's desk: approve, reject, firm, cancel, send, stop, resume, replan, audit;
+and what suppliers answered."""
 
 from __future__ import annotations
 
@@ -23,15 +24,25 @@ if TYPE_CHECKING:
     from orchestration.app.procurement import Desk
 
 commands = typer.Typer()
-one = typer.Typer(no_args_is_help=True, help="One order that is under way: change it, or send its document again.")
+one = typer.Typer(
+    no_args_is_help=True, help="One order that is under way: change it, or send its document again."
+)
 payments = typer.Typer(no_args_is_help=True, help="Bills that the match left to people.")
 suppliers = typer.Typer(no_args_is_help=True, help="What suppliers say and how they deliver.")
-Reference = Annotated[str, typer.Argument(help="One line: its id as `orders` prints it, or its document.")]
-References = Annotated[list[str], typer.Argument(help="Lines: by the id `run` and `orders` print, document, intent key or order.")]
+Reference = Annotated[
+    str, typer.Argument(help="One line: its id as `orders` prints it, or its document.")
+]
+References = Annotated[
+    list[str],
+    typer.Argument(
+        help="Lines: by the id `run` and `orders` print, document, intent key or order."
+    ),
+]
 
 
 def open_desk(home: Path) -> AbstractContextManager[Desk]:
-    """A home's ledger at its Now; SQLAlchemy and Alembic are only waited for by the commands that open one."""
+    """A home's ledger at its Now; SQLAlchemy and Alembic are only waited for by the commands that
+    open one."""
     from orchestration.app import procurement
 
     return procurement.open_desk(Home.open(home))
@@ -39,10 +50,18 @@ def open_desk(home: Path) -> AbstractContextManager[Desk]:
 
 @commands.command("orders")
 def list_orders(
-    exceptions: Annotated[bool, typer.Option("--exceptions", help="What needs a person instead, with the money at stake.")] = False,
-    status: Annotated[list[str] | None, typer.Option(help="Only lines this far: requisition, approved, sent, …; may be repeated.")] = None,
+    exceptions: Annotated[
+        bool,
+        typer.Option("--exceptions", help="What needs a person instead, with the money at stake."),
+    ] = False,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(help="Only lines this far: requisition, approved, sent, …; may be repeated."),
+    ] = None,
     home: HomeFolder = Path(DEFAULT_HOME),
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print the list alone, as CSV, on standard output.")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print the list alone, as CSV, on standard output.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """List what is proposed and under way, by the id that `trace` and `approve` take."""
@@ -53,39 +72,65 @@ def list_orders(
     if as_csv and as_json:
         raise ValueError("--csv and --json cannot both be printed")
     with open_desk(home) as desk:
-        found = order_book.open_cases(desk) if exceptions else order_book.order_book(desk, status or ())
+        found = (
+            order_book.open_cases(desk) if exceptions else order_book.order_book(desk, status or ())
+        )
     if as_csv:
         sys.stdout.write(found.write_csv())
     else:
         title = f"{len(found)} {'cases for a person' if exceptions else 'order lines'}"
-        emit({"exceptions" if exceptions else "orders": found.to_dicts()}, render.listing(found, title), as_json=as_json)
+        emit(
+            {"exceptions" if exceptions else "orders": found.to_dicts()},
+            render.listing(found, title),
+            as_json=as_json,
+        )
 
 
 @commands.command()
-def approve(references: References, by: By, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
+def approve(
+    references: References, by: By, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False
+) -> None:
     """Approve requisitions; nobody approves what they proposed."""
     from orchestration.app import procurement
 
     with open_desk(home) as desk:
-        _emit_lines("approved", desk.ledger.approve(references, by, desk.now, procurement.evidence(desk)), as_json)
+        _emit_lines(
+            "approved",
+            desk.ledger.approve(references, by, desk.now, procurement.evidence(desk)),
+            as_json,
+        )
 
 
 @commands.command()
-def reject(references: References, by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
+def reject(
+    references: References,
+    by: By,
+    reason: Reason,
+    home: HomeFolder = Path(DEFAULT_HOME),
+    as_json: AsJson = False,
+) -> None:
     """Reject requisitions; the robot does not propose the same need again in this review period."""
     with open_desk(home) as desk:
         _emit_lines("rejected", desk.ledger.reject(references, by, desk.now, reason), as_json)
 
 
 @commands.command()
-def firm(references: References, by: By, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
+def firm(
+    references: References, by: By, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False
+) -> None:
     """Firm requisitions: plans no longer change them, and they count in the stock position."""
     with open_desk(home) as desk:
         _emit_lines("firmed", desk.ledger.firm(references, by, desk.now), as_json)
 
 
 @commands.command()
-def cancel(references: References, by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
+def cancel(
+    references: References,
+    by: By,
+    reason: Reason,
+    home: HomeFolder = Path(DEFAULT_HOME),
+    as_json: AsJson = False,
+) -> None:
     """Cancel orders and requisitions; the budget they held is released."""
     with open_desk(home) as desk:
         _emit_lines("cancelled", desk.ledger.cancel(references, by, desk.now, reason), as_json)
@@ -93,11 +138,17 @@ def cancel(references: References, by: By, reason: Reason, home: HomeFolder = Pa
 
 @commands.command()
 def send(
-    really: Annotated[bool, typer.Option("--send", help="Send; without it the documents are only written as a preview.")] = False,
+    really: Annotated[
+        bool,
+        typer.Option(
+            "--send", help="Send; without it the documents are only written as a preview."
+        ),
+    ] = False,
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
 ) -> None:
-    """Send approved orders to the suppliers; a dry run, with the requisitions in it, unless --send is given."""
+    """Send approved orders to the suppliers; a dry run, with the requisitions in it, unless --send
+    is given."""
     from orchestration.app import procurement
 
     with open_desk(home) as desk:
@@ -106,25 +157,38 @@ def send(
             emit(asdict(report), str(report), as_json=as_json)
         else:
             written = [str(path) for path in procurement.dry_run(desk)]
-            emit({"dry_run": written}, "\n".join(written) or "nothing is proposed or approved and unsent", as_json=as_json)
+            emit(
+                {"dry_run": written},
+                "\n".join(written) or "nothing is proposed or approved and unsent",
+                as_json=as_json,
+            )
 
 
 @suppliers.command("receive")
 def receive(home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
-    """Take what suppliers answered, book the goods the company's systems report, and match their bills."""
+    """Take what suppliers answered, book the goods the company's systems report, and match their
+    bills."""
     from orchestration.app import procurement
 
     with open_desk(home) as desk:
         taken = {path.name: reception for path, reception in procurement.poll(desk).items()}
         matched = procurement.match(desk)
-    said = [f"{name}: {one.status}{': ' if one.reason else ''}{one.reason}" for name, one in taken.items()]
-    data = {"messages": [{"file": name, **asdict(one)} for name, one in taken.items()], **asdict(matched)}
+    said = [
+        f"{name}: {one.status}{': ' if one.reason else ''}{one.reason}"
+        for name, one in taken.items()
+    ]
+    data = {
+        "messages": [{"file": name, **asdict(one)} for name, one in taken.items()],
+        **asdict(matched),
+    }
     emit(data, "\n".join([*said, str(matched)]), as_json=as_json)
 
 
 @suppliers.command("scorecard")
 def scorecard(
-    by_item: Annotated[bool, typer.Option("--by-item", help="One row a supplier and item.")] = False,
+    by_item: Annotated[
+        bool, typer.Option("--by-item", help="One row a supplier and item.")
+    ] = False,
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
 ) -> None:
@@ -132,7 +196,11 @@ def scorecard(
     grain = ("supplier_id", "item_id") if by_item else ("supplier_id",)
     with open_desk(home) as desk:
         found = desk.ledger.scorecard(desk.now, grain)
-    title = f"{len(found)} suppliers' records" if len(found) else "nothing was ever ordered by this ledger"
+    title = (
+        f"{len(found)} suppliers' records"
+        if len(found)
+        else "nothing was ever ordered by this ledger"
+    )
     emit({"suppliers": found.to_dicts()}, render.listing(found, title), as_json=as_json)
 
 
@@ -141,7 +209,9 @@ def change_order(
     reference: Reference,
     by: By,
     reason: Reason,
-    quantity: Annotated[float | None, typer.Option(help="Units wanted in all; not more than approved.")] = None,
+    quantity: Annotated[
+        float | None, typer.Option(help="Units wanted in all; not more than approved.")
+    ] = None,
     due: Annotated[str | None, typer.Option(metavar="DATE", help="The day it is wanted.")] = None,
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
@@ -157,15 +227,22 @@ def change_order(
 
 @one.command("revive")
 def revive_message(
-    message: Annotated[int, typer.Argument(help="The number of a message that could not be delivered.")],
+    message: Annotated[
+        int, typer.Argument(help="The number of a message that could not be delivered.")
+    ],
     by: By,
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
 ) -> None:
-    """Give a message that could not be delivered another life: the same bytes under the same control number."""
+    """Give a message that could not be delivered another life: the same bytes under the same
+    control number."""
     with open_desk(home) as desk:
         desk.ledger.revive(message, by, desk.now)
-    emit({"revived": message}, f"message {message} is sent again with the next sending", as_json=as_json)
+    emit(
+        {"revived": message},
+        f"message {message} is sent again with the next sending",
+        as_json=as_json,
+    )
 
 
 @payments.command("release")
@@ -183,8 +260,11 @@ def release_payment(
 
 
 @commands.command()
-def replan(world: WorldFolder, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
-    """Re-plan at once what has happened since the last run concerns: late answers, short shipments, closed places, surges."""
+def replan(
+    world: WorldFolder, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False
+) -> None:
+    """Re-plan at once what has happened since the last run concerns: late answers, short shipments,
+    closed places, surges."""
     contract = World.load(world)
     place = Home.open(home, contract.world)
     from orchestration.app import event_replan
@@ -199,24 +279,37 @@ def replan(world: WorldFolder, home: HomeFolder = Path(DEFAULT_HOME), as_json: A
 
 
 @commands.command()
-def stop(by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
+def stop(
+    by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False
+) -> None:
     """The kill switch: nothing is sent until `resume`, also after a restart."""
     with open_desk(home) as desk:
         desk.ledger.stop(by, desk.now, reason)
-    emit({"stopped": True, "by": by}, f"stopped by {by}: nothing is sent until `stockhouse resume`", as_json=as_json)
+    emit(
+        {"stopped": True, "by": by},
+        f"stopped by {by}: nothing is sent until `stockhouse resume`",
+        as_json=as_json,
+    )
 
 
 @commands.command()
-def resume(by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
+def resume(
+    by: By, reason: Reason, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False
+) -> None:
     """Let orders be sent again."""
     with open_desk(home) as desk:
         desk.ledger.resume(by, desk.now, reason)
-    emit({"stopped": False, "by": by}, f"resumed by {by}: approved orders may be sent again", as_json=as_json)
+    emit(
+        {"stopped": False, "by": by},
+        f"resumed by {by}: approved orders may be sent again",
+        as_json=as_json,
+    )
 
 
 @commands.command()
 def audit(home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
-    """Verify every chain and every balance of the ledger, and say how far it runs by itself; exit code 1 if anything was altered."""
+    """Verify every chain and every balance of the ledger, and say how far it runs by itself; exit
+    code 1 if anything was altered."""
     from orchestration.ledger import Ledger
     from orchestration.ledger.audit import audit as audit_ledger
 

@@ -1,4 +1,5 @@
-"""Commands for rows that could not be loaded: look, mend the contract, try again, or give them up."""
+"""Commands for rows that could not be loaded: look, mend the contract, try again, or give them
+up."""
 
 from __future__ import annotations
 
@@ -12,16 +13,25 @@ from orchestration.cli.shell import AsJson, HomeFolder, WorldFolder, emit
 from orchestration.home import DEFAULT_HOME, Home
 from orchestration.landing import World, quarantine
 
-commands = typer.Typer(no_args_is_help=True, help="Rows that could not be loaded: look, mend the contract, try again.")
+commands = typer.Typer(
+    no_args_is_help=True, help="Rows that could not be loaded: look, mend the contract, try again."
+)
 Source = Annotated[str | None, typer.Option("--source", help="Only this source.")]
 
 
 @commands.command("list")
-def list_rows(source: Source = None, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
-    """The open rows, one JSON object a line: file, row number, column, value and the rule they broke."""
+def list_rows(
+    source: Source = None, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False
+) -> None:
+    """The open rows, one JSON object a line: file, row number, column, value and the rule they
+    broke."""
     with Home.open(home).connect(read_only=True) as con:
         rows = quarantine.list(con, source).to_dicts()
-    emit({"rows": rows}, "\n".join(json.dumps(row, default=str) for row in rows) or "nothing is in quarantine", as_json=as_json)
+    emit(
+        {"rows": rows},
+        "\n".join(json.dumps(row, default=str) for row in rows) or "nothing is in quarantine",
+        as_json=as_json,
+    )
 
 
 @commands.command()
@@ -37,7 +47,12 @@ def show(
 
 
 @commands.command()
-def retry(world: WorldFolder, source: Source = None, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
+def retry(
+    world: WorldFolder,
+    source: Source = None,
+    home: HomeFolder = Path(DEFAULT_HOME),
+    as_json: AsJson = False,
+) -> None:
     """Read the open rows again with the contract as it is now."""
     contract = World.load(world)
     place = Home.open(home, contract.world)
@@ -48,7 +63,9 @@ def retry(world: WorldFolder, source: Source = None, home: HomeFolder = Path(DEF
 
 @commands.command()
 def discard(
-    quarantine_ids: Annotated[list[str], typer.Argument(help="Rows, as `quarantine list` names them.")],
+    quarantine_ids: Annotated[
+        list[str], typer.Argument(help="Rows, as `quarantine list` names them.")
+    ],
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
 ) -> None:

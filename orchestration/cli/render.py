@@ -1,4 +1,5 @@
-"""What a person sees in the terminal: progress while the line runs, and tables of what came of it."""
+"""What a person sees in the terminal: progress while the line runs, and tables of what came of
+it."""
 
 from __future__ import annotations
 
@@ -49,7 +50,11 @@ STEPS = {
 @contextmanager
 def progress(console: Console) -> Iterator[Callable[[str, str], None]]:
     """A live line a step: what is being done, and for how long."""
-    columns = (SpinnerColumn(finished_text="[green]✓"), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(finished_text="[green]✓"),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console) as bar:
         tasks: dict[str, Any] = {}
 
@@ -85,10 +90,15 @@ def scorecard(card: dict[str, Any]) -> Table:
             f"{policy['shortage_cost']:,.1f}",
             f"{policy['total_cost']:,.1f}",
             f"{policy['fill_rate']:.1%}",
-            f"{rival['mean']:+,.0f} ({rival['lower']:+,.0f} … {rival['upper']:+,.0f})" if rival else "",
+            f"{rival['mean']:+,.0f} ({rival['lower']:+,.0f} … {rival['upper']:+,.0f})"
+            if rival
+            else "",
         )
     verdicts = [
-        f"forecasts by {name} cost {one['mean']:+,.0f} ({one['lower']:+,.0f} … {one['upper']:+,.0f}) against XGBoost's: "
+        (
+            f"forecasts by {name} cost {one['mean']:+,.0f} ({one['lower']:+,.0f} … "
+            f"{one['upper']:+,.0f}) against XGBoost's: "
+        )
         + ("cheaper beyond chance" if one["is_cheaper"] else "not promoted")
         for name, one in card["challengers"].items()
     ]
@@ -97,10 +107,14 @@ def scorecard(card: dict[str, Any]) -> Table:
 
 
 def run_result(home: Home, report: dict[str, Any], until: str) -> Group:
-    """The result of a run: its orders beside what the legacy rules would have ordered, and what each rule would have cost."""
+    """The result of a run: its orders beside what the legacy rules would have ordered, and what
+    each rule would have cost."""
     parts: list[Any] = []
     if until in ("replenish", "publish"):
-        lines, champions = decisions.latest(home.decisions, "order_lines"), decisions.latest(home.decisions, "champions")
+        lines, champions = (
+            decisions.latest(home.decisions, "order_lines"),
+            decisions.latest(home.decisions, "champions"),
+        )
         if lines is not None:
             parts.append(OrderTable(lines, *_names_and_currency(home)))
         if champions is not None:
@@ -109,11 +123,22 @@ def run_result(home: Home, report: dict[str, Any], until: str) -> Group:
         if limits is not None and (limits["shadow_price"] > 0).any():
             parts.append(limit_table(limits.filter(pl.col("shadow_price") > 0)))
         ways = decisions.latest(home.decisions, "alternatives")
-        if lines is not None and ways is not None and ways.filter(run_id=lines["run_id"][0], is_cheapest=True)["rank"].max():
+        if (
+            lines is not None
+            and ways is not None
+            and ways.filter(run_id=lines["run_id"][0], is_cheapest=True)["rank"].max()
+        ):
             parts.append(way_table(ways))
-    parts += [Text(f"warning {said}", style="yellow") for said in report["warnings"][:WARNINGS_SHOWN]]
+    parts += [
+        Text(f"warning {said}", style="yellow") for said in report["warnings"][:WARNINGS_SHOWN]
+    ]
     if len(report["warnings"]) > WARNINGS_SHOWN:
-        parts.append(Text(f"and {len(report['warnings']) - WARNINGS_SHOWN} more warnings, see `run --json` or state/gate_results"))
+        parts.append(
+            Text(
+                f"and {len(report['warnings']) - WARNINGS_SHOWN} more warnings, see `run --json` "
+                "or state/gate_results"
+            )
+        )
     parts.append(Text(_summary(report)))
     if until == "publish":
         parts.append(Text(_next_steps(home)))
@@ -122,14 +147,17 @@ def run_result(home: Home, report: dict[str, Any], until: str) -> Group:
 
 def _names_and_currency(home: Home) -> tuple[dict[str, str], str]:
     with home.connect(read_only=True) as con:
-        names = con.execute("select item_id, name from marts.dim_items where is_current and name is not null").fetchall()
+        names = con.execute(
+            "select item_id, name from marts.dim_items where is_current and name is not null"
+        ).fetchall()
         world = con.execute("select currency from raw.world").fetchone()
     return dict(names), str(world[0]) if world and world[0] else ""
 
 
 class OrderTable:
-    """The largest order lines by value, with the legacy quantities beside; names and reasons stand in the table or, where that is too
-    narrow, below. Each line's id is what `trace` and `approve` take.
+    """The largest order lines by value, with the legacy quantities beside; names and reasons stand
+    in the table or, where that is too narrow, below. Each line's id is what `trace` and `approve`
+    take.
     """
 
     def __init__(self, lines: pl.DataFrame, names: dict[str, str], currency: str) -> None:
@@ -142,7 +170,12 @@ class OrderTable:
         table = Table(title=self.title, padding=(0, 1) if is_wide else 0)
         for name in ("id", "item", "to", "from"):
             table.add_column(name, overflow="fold")
-        for name in ("quantity", "EOQ + ROP" if is_wide else "EOQ", "min-max", f"value {self.currency}"):
+        for name in (
+            "quantity",
+            "EOQ + ROP" if is_wide else "EOQ",
+            "min-max",
+            f"value {self.currency}",
+        ):
             table.add_column(name, justify="right")
         table.add_column("due", no_wrap=True)
         if is_wide:
@@ -150,30 +183,57 @@ class OrderTable:
         for row in self.shown.iter_rows(named=True):
             named = f"{row['item_id']} {self.names.get(row['item_id'], '')}".strip()
             cells = [
-                need_id(row["intent_key"]), named if is_wide else row["item_id"], row["location_id"],
-                row["from_id"], f"{row['quantity']:,.0f}", f"{row['eoq_quantity']:,.0f}", f"{row['min_max_quantity']:,.0f}",
-                f"{row['value']:,.2f}", str(row["due_on"]),
-            ]  # fmt: skip
+                need_id(row["intent_key"]),
+                named if is_wide else row["item_id"],
+                row["location_id"],
+                row["from_id"],
+                f"{row['quantity']:,.0f}",
+                f"{row['eoq_quantity']:,.0f}",
+                f"{row['min_max_quantity']:,.0f}",
+                f"{row['value']:,.2f}",
+                str(row["due_on"]),
+            ]
             table.add_row(*cells, *([row["reason"]] if is_wide else []))
         yield table
         if not is_wide:
             for row in self.shown.iter_rows(named=True):
-                item = f"{need_id(row['intent_key'])} {self.names.get(row['item_id'], row['item_id'])}: "
+                item = (
+                    f"{need_id(row['intent_key'])} "
+                    f"{self.names.get(row['item_id'], row['item_id'])}: "
+                )
                 yield Text.assemble((item, "bold"), row["reason"])
 
 
 def listing(frame: pl.DataFrame, title: str) -> Table:
-    """Any short list of decisions as a table; what is unknown is a dash, numbers have two decimals at most, nothing is cut."""
+    """Any short list of decisions as a table; what is unknown is a dash, numbers have two decimals
+    at most, nothing is cut."""
     table = Table(title=title, padding=0)
-    shown = [name for name in frame.columns if name not in ("reason", "document_id", "currency") and not frame[name].is_null().all()]
+    shown = [
+        name
+        for name in frame.columns
+        if name not in ("reason", "document_id", "currency") and not frame[name].is_null().all()
+    ]
     for name in shown:
         is_number = frame[name].dtype.is_numeric()
-        table.add_column(name.removesuffix("_id").replace("_", " "), justify="right" if is_number else "left", overflow="fold")
+        table.add_column(
+            name.removesuffix("_id").replace("_", " "),
+            justify="right" if is_number else "left",
+            overflow="fold",
+        )
     for row in frame.select(shown).iter_rows():
         table.add_row(
-            *("–" if cell is None else f"{cell:,.2f}".removesuffix(".00") if isinstance(cell, float) else str(cell) for cell in row)
+            *(
+                "–"
+                if cell is None
+                else f"{cell:,.2f}".removesuffix(".00")
+                if isinstance(cell, float)
+                else str(cell)
+                for cell in row
+            )
         )
-    currencies = frame["currency"].unique().drop_nulls().to_list() if "currency" in frame.columns else []
+    currencies = (
+        frame["currency"].unique().drop_nulls().to_list() if "currency" in frame.columns else []
+    )
     table.caption = f"money in {currencies[0]}" if currencies else None
     return table
 
@@ -188,7 +248,10 @@ def study(said: dict[str, Any]) -> Group:
             table.add_column(name, justify="right", no_wrap=True)
         for name, one in answer["totals"].items():
             as_number = "{:+,.2%}" if name == "fill_rate" else "{:+,.0f}"
-            cells = [as_number.format(one[word]) for word in ("before", "after", "difference", "lower", "upper")]
+            cells = [
+                as_number.format(one[word])
+                for word in ("before", "after", "difference", "lower", "upper")
+            ]
             plain = [cell.removeprefix("+") for cell in cells[:2]]
             table.add_row(name, *plain, cells[2], f"{cells[3]} … {cells[4]}")
         shown += [table, f"{len(answer['turn_unprofitable'])} items and lanes turn unprofitable."]
@@ -208,9 +271,13 @@ def champion_table(champions: pl.DataFrame) -> Table:
         difference = "" if row["is_champion"] else f"{row['mean_difference']:+,.0f}"
         interval = "" if row["is_champion"] else f"{row['lower']:+,.0f} … {row['upper']:+,.0f}"
         table.add_row(
-            row["policy"] + mark, f"{row['holding_cost']:,.0f}", f"{row['shortage_cost']:,.0f}", f"{row['total_cost']:,.0f}",
-            difference, interval,
-        )  # fmt: skip
+            row["policy"] + mark,
+            f"{row['holding_cost']:,.0f}",
+            f"{row['shortage_cost']:,.0f}",
+            f"{row['total_cost']:,.0f}",
+            difference,
+            interval,
+        )
     return table
 
 
@@ -221,26 +288,45 @@ def limit_table(limits: pl.DataFrame) -> Table:
     for name in ("wanted", "at most", "one more saves"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in limits.sort("shadow_price", descending=True).iter_rows(named=True):
-        table.add_row(row["name"], f"{row['wanted']:,.0f}", f"{row['at_most']:,.0f}", f"{row['shadow_price']:,.3f}")
+        table.add_row(
+            row["name"],
+            f"{row['wanted']:,.0f}",
+            f"{row['at_most']:,.0f}",
+            f"{row['shadow_price']:,.3f}",
+        )
     return table
 
 
 def way_table(ways: pl.DataFrame) -> Table:
-    """The other ways that would save most against the normal order; nothing is ordered by them unless a person does."""
+    """The other ways that would save most against the normal order; nothing is ordered by them
+    unless a person does."""
     series = ("item_id", "location_id")
     normal = ways.filter(pl.col("rank") == 0).select(*series, normal_cost="total_cost")
     cheaper = ways.filter(pl.col("is_cheapest") & (pl.col("rank") > 0)).join(normal, on=series)
-    cheaper = cheaper.with_columns(saves=pl.col("normal_cost") - pl.col("total_cost")).sort(-pl.col("saves"), *series)
-    table = Table(title=f"Other ways that would cost less: {len(cheaper)}, the {min(len(cheaper), WAYS_SHOWN)} that save most", padding=0)
+    cheaper = cheaper.with_columns(saves=pl.col("normal_cost") - pl.col("total_cost")).sort(
+        -pl.col("saves"), *series
+    )
+    table = Table(
+        title=(
+            f"Other ways that would cost less: {len(cheaper)}, the {min(len(cheaper), WAYS_SHOWN)} "
+            "that save most"
+        ),
+        padding=0,
+    )
     for name in ("item", "to", "way"):
         table.add_column(name)
     for name in ("quantity", "arrives", "costs more", "saves in all"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in cheaper.head(WAYS_SHOWN).iter_rows(named=True):
         table.add_row(
-            row["item_id"], row["location_id"], row["way"], f"{row['quantity']:,.0f}", str(row["arrives_on"]),
-            f"{row['extra_purchase_cost']:,.2f}", f"{row['saves']:,.2f}",
-        )  # fmt: skip
+            row["item_id"],
+            row["location_id"],
+            row["way"],
+            f"{row['quantity']:,.0f}",
+            str(row["arrives_on"]),
+            f"{row['extra_purchase_cost']:,.2f}",
+            f"{row['saves']:,.2f}",
+        )
     return table
 
 
@@ -258,30 +344,43 @@ def findings(found: list[Any]) -> Table:
 def forgotten(found: Any) -> str:
     """What a wish to be forgotten came to, in one paragraph."""
     if found.deliveries:
-        said = f"forgotten: {found.rows:,} rows in {found.deliveries:,} deliveries of {', '.join(found.sources)} now name a stand-in."
+        said = (
+            f"forgotten: {found.rows:,} rows in {found.deliveries:,} deliveries of "
+            f"{', '.join(found.sources)} now name a stand-in."
+        )
         said += " Make a new backup and destroy the old ones."
     else:
-        said = "nothing to forget: no delivery holds this customer. Nobody of this id ever came, or was forgotten before."
+        said = (
+            "nothing to forget: no delivery holds this customer. Nobody of this id ever came, or "
+            "was forgotten before."
+        )
         said += f" Did you mean {' or '.join(found.similar)}?" if found.similar else ""
-    return said + (f" Not searched, world.yml no longer knows them: {', '.join(found.not_searched)}." if found.not_searched else "")
+    return said + (
+        f" Not searched, world.yml no longer knows them: {', '.join(found.not_searched)}."
+        if found.not_searched
+        else ""
+    )
 
 
 def _summary(report: dict[str, Any]) -> str:
     stations = " · ".join(f"{name} {seconds:.1f} s" for name, seconds in report["stations"].items())
     return (
-        f"\n{report['new_deliveries']} new deliveries, {report['new_rows']:,} new rows, {report['quarantined_rows']} in quarantine; "
+        f"\n{report['new_deliveries']} new deliveries, {report['new_rows']:,} new rows, "
+        f"{report['quarantined_rows']} in quarantine; "
         f"{report['new_orders']} new orders worth {report['order_value']:,.2f}.\n{stations}"
     )
 
 
 def _next_steps(home: Home) -> str:
-    """What to type next, as it works in this terminal: with the tools' folder where it is not on the path."""
+    """What to type next, as it works in this terminal: with the tools' folder where it is not on
+    the path."""
     beside = Path(sys.executable).parent
     tools = "" if shutil.which("stockhouse") == str(beside / "stockhouse") else f"{beside}/"
     return (
         "\nWhere to look next\n"
         f"  Orders: {tools}stockhouse orders --home {home.root}\n"
-        f"  BI:     {home.published}/current/stockhouse.duckdb    (any DuckDB client, read-only, also while a run is writing)\n"
+        f"  BI:     {home.published}/current/stockhouse.duckdb    (any DuckDB client, read-only, "
+        "also while a run is writing)\n"
         f"  Page:   {home.published}/dashboard.html\n"
         f"  Graph:  DAGSTER_HOME={home.dagster} {tools}dagster dev -m orchestration.definitions\n"
         f"  More:   {tools}stockhouse --help\n"

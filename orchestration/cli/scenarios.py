@@ -18,13 +18,16 @@ commands = typer.Typer()
 @commands.command()
 def simulate(
     world: WorldFolder,
-    scenario: Annotated[list[Path], typer.Option(help="Scenario file (YAML); may be given several times.")],
+    scenario: Annotated[
+        list[Path], typer.Option(help="Scenario file (YAML); may be given several times.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for study.json and tables by lane and by day.")],
     paths: Annotated[int, typer.Option(help="Futures that each scenario meets, at most 200.")] = 20,
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
 ) -> None:
-    """Ask the twin "what if": what scenarios change in money, service and stock from what was published on."""
+    """Ask the twin "what if": what scenarios change in money, service and stock from what was
+    published on."""
     from orchestration.app.scenarios import study
     from orchestration.reports.study_report import write_study
 

@@ -1,4 +1,5 @@
-"""What every command shares: its options, one way to say a result, and one way to say what went wrong."""
+"""What every command shares: its options, one way to say a result, and one way to say what went
+wrong."""
 
 from __future__ import annotations
 
@@ -22,11 +23,14 @@ PIPE_WIDTH = 180
 
 
 def _user() -> str:
-    """Who is logged in, as the system knows it; a variable of the environment says nothing about that."""
+    """Who is logged in, as the system knows it; a variable of the environment says nothing about
+    that."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError as error:
-        raise ValueError(f"user {os.getuid()} has no name on this machine: say who does this, with --by") from error
+        raise ValueError(
+            f"user {os.getuid()} has no name on this machine: say who does this, with --by"
+        ) from error
 
 
 def _actor(name: str) -> str:
@@ -35,13 +39,29 @@ def _actor(name: str) -> str:
 
 
 WorldFolder = Annotated[Path, typer.Argument(help="Folder with a world.yml.")]
-HomeFolder = Annotated[Path, typer.Option("--home", envvar="STOCKHOUSE_HOME", help="Where this company's lakehouse lives.")]
-DataFolder = Annotated[Path | None, typer.Option("--data", help="Root of the world's paths; by default the world's own folder.")]
-AsOf = Annotated[str | None, typer.Option("--as-of", metavar="DATE", help="Look no further than the end of this day.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result alone, as JSON, on standard output.")]
+HomeFolder = Annotated[
+    Path,
+    typer.Option("--home", envvar="STOCKHOUSE_HOME", help="Where this company's lakehouse lives."),
+]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option("--data", help="Root of the world's paths; by default the world's own folder."),
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", metavar="DATE", help="Look no further than the end of this day."),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the result alone, as JSON, on standard output.")
+]
 By = Annotated[
     str,
-    typer.Option("--by", default_factory=_user, callback=_actor, help="Who does this, by default you; the record keeps the name."),
+    typer.Option(
+        "--by",
+        default_factory=_user,
+        callback=_actor,
+        help="Who does this, by default you; the record keeps the name.",
+    ),
 ]
 Reason = Annotated[str, typer.Option("--reason", help="Why; the record keeps it.")]
 
@@ -50,7 +70,8 @@ class Guarded(TyperGroup):
     """A group of commands of which none ends in a traceback for what a person can mend."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command; an error that has a translation becomes one message on standard error and its exit code."""
+        """Run a command; an error that has a translation becomes one message on standard error and
+        its exit code."""
         try:
             return super().invoke(ctx)
         except Exception as error:
@@ -62,16 +83,21 @@ class Guarded(TyperGroup):
 
 
 def complain(told: Told) -> None:
-    """One message on standard error, word for word: neither read as markup nor broken where a log is no terminal's width."""
+    """One message on standard error, word for word: neither read as markup nor broken where a log
+    is no terminal's width."""
     err.print(f"[bold red]{told.label}[/] {escape(told.message)}", highlight=False, soft_wrap=True)
 
 
 def emit(data: Any, shown: Any, *, as_json: bool) -> None:
-    """Print a result: as JSON for a machine, for a person as lines of text, word for word, or as what Rich draws."""
+    """Print a result: as JSON for a machine, for a person as lines of text, word for word, or as
+    what Rich draws."""
     if as_json:
         sys.stdout.write(json.dumps(data, default=str) + "\n")
     elif isinstance(shown, str):
         sys.stdout.write(shown + "\n")
     else:
         # a file or a pipe has no width: tables are drawn wide enough that no cell is cut
-        Console(markup=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH).print(shown)
+        Console(
+            markup=False,
+            width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH,
+        ).print(shown)

@@ -21,12 +21,22 @@ commands = typer.Typer()
 @commands.command()
 def check(
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="WORLD|FILE...", help="Folder with a world.yml; files with --suggest.")
+        list[Path] | None,
+        typer.Argument(
+            metavar="WORLD|FILE...", help="Folder with a world.yml; files with --suggest."
+        ),
     ] = None,
     data: DataFolder = None,
-    show_sql: Annotated[bool, typer.Option("--show-sql", help="Print the SQL the contract compiles to.")] = False,
-    suggest: Annotated[bool, typer.Option("--suggest", help="Draft a contract for the given files instead.")] = False,
-    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of world.yml, for editors, instead.")] = False,
+    show_sql: Annotated[
+        bool, typer.Option("--show-sql", help="Print the SQL the contract compiles to.")
+    ] = False,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Draft a contract for the given files instead.")
+    ] = False,
+    schema: Annotated[
+        bool,
+        typer.Option("--schema", help="Print the JSON Schema of world.yml, for editors, instead."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what would be loaded from a world, what looks wrong, and how to mend it."""
@@ -41,19 +51,31 @@ def check(
         sys.stdout.write(draft(paths or []))
         return
     if paths and len(paths) > 1:
-        raise ValueError(f"one world at a time, not {len(paths)}; did you mean --suggest, which drafts a contract for files?")
+        raise ValueError(
+            f"one world at a time, not {len(paths)}; did you mean --suggest, which drafts a "
+            "contract for files?"
+        )
     folder = paths[0] if paths else Path("sample_data")
     contract = World.load(folder)
     intake.check_intake(contract)
     findings = check_world(contract, data or folder, show_sql=show_sql)
-    emit({"findings": [finding.as_dict() for finding in findings]}, render.findings(findings), as_json=as_json)
+    emit(
+        {"findings": [finding.as_dict() for finding in findings]},
+        render.findings(findings),
+        as_json=as_json,
+    )
     if any(finding.is_error for finding in findings):
         raise typer.Exit(2)
 
 
 @commands.command()
-def pull(world: WorldFolder = Path("sample_data"), home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
-    """Fetch what databases and APIs have new, and hand on what streams received; the next run lands it."""
+def pull(
+    world: WorldFolder = Path("sample_data"),
+    home: HomeFolder = Path(DEFAULT_HOME),
+    as_json: AsJson = False,
+) -> None:
+    """Fetch what databases and APIs have new, and hand on what streams received; the next run lands
+    it."""
     from orchestration import intake
 
     contract = World.load(world)
@@ -68,9 +90,15 @@ def receive(
     world: WorldFolder = Path("sample_data"),
     home: HomeFolder = Path(DEFAULT_HOME),
     port: Annotated[int, typer.Option(help="Port of the webhook receiver, on loopback.")] = 8340,
-    push: Annotated[bool, typer.Option("--push", help="Also serve stock counts online at once, as feature view stock_now.")] = False,
+    push: Annotated[
+        bool,
+        typer.Option(
+            "--push", help="Also serve stock counts online at once, as feature view stock_now."
+        ),
+    ] = False,
 ) -> None:
-    """Listen until stopped: message streams and signed webhooks go into the durable inbox before they are acknowledged."""
+    """Listen until stopped: message streams and signed webhooks go into the durable inbox before
+    they are acknowledged."""
     import asyncio
     import threading
 
@@ -86,10 +114,14 @@ def receive(
         pushing.check(contract)
     place = Home.found(home, contract.world)
     if push:
-        threading.Thread(target=pushing.follow, args=(place, contract, threading.Event()), daemon=True).start()
+        threading.Thread(
+            target=pushing.follow, args=(place, contract, threading.Event()), daemon=True
+        ).start()
     if not brokers:
         intake.serve(contract, place.inbox, port=port)
         return
     if webhooks:
-        threading.Thread(target=intake.serve, args=(contract, place.inbox), kwargs={"port": port}, daemon=True).start()
+        threading.Thread(
+            target=intake.serve, args=(contract, place.inbox), kwargs={"port": port}, daemon=True
+        ).start()
     asyncio.run(intake.receive(contract, place.inbox))

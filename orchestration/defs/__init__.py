@@ -2,6 +2,8 @@
 
 import warnings
 
-with warnings.catch_warnings():  # dagster-dbt's SQL parser says on every run that it is deprecated; lift when dagster-dbt asks for sqlglotc
+# dagster-dbt's SQL parser says on every run that it is deprecated; lift when dagster-dbt asks for
+# sqlglotc
+with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     import sqlglot.tokens  # noqa: F401

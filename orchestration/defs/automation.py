@@ -1,4 +1,5 @@
-"""When: the daily line as one job, cut short after any station if asked, and the schedule that starts it."""
+"""When: the daily line as one job, cut short after any station if asked, and the schedule that
+starts it."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -30,20 +31,29 @@ def line_job(until: str) -> UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         name="daily" if until == STATIONS[-1] else f"until_{until}",
         selection=dg.AssetSelection.groups(*stations),
-        description="Raw extracts to orders." if until == STATIONS[-1] else f"The line up to {until}.",
-        executor_def=dg.in_process_executor,  # a few fat steps; a process each would cost about 6 s a step
+        description="Raw extracts to orders."
+        if until == STATIONS[-1]
+        else f"The line up to {until}.",
+        # a few fat steps; a process each would cost about 6 s a step
+        executor_def=dg.in_process_executor,
         tags=WRITER,
     )
 
 
 def facts_job() -> UnresolvedAssetJobDefinition:
-    """What a forecast or a replay reads: everything up to the feature rows, without serving them online."""
-    facts = dg.AssetSelection.groups("land", "transform", "features") - dg.AssetSelection.assets(["features", "online_store"])
-    return dg.define_asset_job(name="until_facts", selection=facts, executor_def=dg.in_process_executor, tags=WRITER)
+    """What a forecast or a replay reads: everything up to the feature rows, without serving them
+    online."""
+    facts = dg.AssetSelection.groups("land", "transform", "features") - dg.AssetSelection.assets(
+        ["features", "online_store"]
+    )
+    return dg.define_asset_job(
+        name="until_facts", selection=facts, executor_def=dg.in_process_executor, tags=WRITER
+    )
 
 
 def rebuild_job() -> UnresolvedAssetJobDefinition:
-    """Everything under derived/ that follows from state/ alone; decisions are kept, not made again."""
+    """Everything under derived/ that follows from state/ alone; decisions are kept, not made
+    again."""
     return dg.define_asset_job(
         name="until_rebuild",
         selection=dg.AssetSelection.groups("land", "transform", "features", "publish"),
@@ -53,20 +63,28 @@ def rebuild_job() -> UnresolvedAssetJobDefinition:
 
 
 def procure_job() -> UnresolvedAssetJobDefinition:
-    """Hear suppliers, match goods and bills, send: reads the published snapshot and writes the ledger, so it may run beside the line."""
+    """Hear suppliers, match goods and bills, send: reads the published snapshot and writes the
+    ledger, so it may run beside the line."""
     return dg.define_asset_job(
         name="procure",
         selection=dg.AssetSelection.groups("procure"),
-        description="From requisition to payment proposal; sends only where the run's config says `send: true`.",
+        description=(
+            "From requisition to payment proposal; sends only where the run's config says `send: "
+            "true`."
+        ),
         executor_def=dg.in_process_executor,
     )
 
 
-def ask(context: dg.SensorEvaluationContext, key: str, **what: Any) -> dg.RunRequest | dg.SkipReason:
-    """A run for a state of things that `key` names: asked for once, and again for as long as the run fails.
+def ask(
+    context: dg.SensorEvaluationContext, key: str, **what: Any
+) -> dg.RunRequest | dg.SkipReason:
+    """A run for a state of things that `key` names: asked for once, and again for as long as the
+    run fails.
 
-    A run key is used up by its first run, however that ended, so it carries the attempt. The second failure in a row makes the
-    next attempt wait FIRST_PAUSE, each further one twice as long, up to LONGEST_PAUSE.
+    A run key is used up by its first run, however that ended, so it carries the attempt. The second
+    failure in a row makes the next attempt wait FIRST_PAUSE, each further one twice as long, up to
+    LONGEST_PAUSE.
     """
     key = key if key.isprintable() and len(key) <= LONGEST_KEY else name_of(key)
     attempt, run_key = 1, key
@@ -91,10 +109,15 @@ def _last_run(instance: dg.DagsterInstance, run_key: str) -> dg.RunRecord | None
     name="deliveries",
     job_name="until_land",
     minimum_interval_seconds=60,
-    description="Asks databases and APIs, hands on what streams received, and lands whatever has come.",
+    description=(
+        "Asks databases and APIs, hands on what streams received, and lands whatever has come."
+    ),
 )
-def deliveries(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """A run where something lies in the inbox that has not landed, now or since a run that failed; its names are the key."""
+def deliveries(
+    context: dg.SensorEvaluationContext, lakehouse: Lakehouse
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """A run where something lies in the inbox that has not landed, now or since a run that failed;
+    its names are the key."""
     home, world = lakehouse.open_home(), lakehouse.open_world()
     intake.pull(world, home.inbox)
     intake.drain(world, home.inbox)
@@ -106,12 +129,20 @@ def deliveries(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> Ite
     name="supplier_messages",
     job_name="procure",
     minimum_interval_seconds=30,
-    description="Hears suppliers as soon as a message lies in one of their folders, and matches what it says.",
+    description=(
+        "Hears suppliers as soon as a message lies in one of their folders, and matches what it "
+        "says."
+    ),
 )
-def supplier_messages(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """A run where a message waits; names and times are the key, so the same mail asks until a run has heard it."""
+def supplier_messages(
+    context: dg.SensorEvaluationContext, lakehouse: Lakehouse
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """A run where a message waits; names and times are the key, so the same mail asks until a run
+    has heard it."""
     with procurement.open_desk(lakehouse.open_home()) as desk:
-        waiting = [f"{path}@{_changed_at(path)}" for path in desk.ledger.waiting_mail(desk.partners)]
+        waiting = [
+            f"{path}@{_changed_at(path)}" for path in desk.ledger.waiting_mail(desk.partners)
+        ]
     if waiting:
         yield ask(context, "|".join(waiting), asset_selection=[INBOX, INVOICES])
     else:
@@ -119,7 +150,8 @@ def supplier_messages(context: dg.SensorEvaluationContext, lakehouse: Lakehouse)
 
 
 def _changed_at(path: Path) -> int:
-    """When a file, or a link by itself, was last put there, made readable or written (ns); 0 where it is gone already."""
+    """When a file, or a link by itself, was last put there, made readable or written (ns); 0 where
+    it is gone already."""
     try:
         return path.lstat().st_ctime_ns
     except FileNotFoundError:
@@ -132,7 +164,9 @@ def _changed_at(path: Path) -> int:
     minimum_interval_seconds=60,
     description="Matches anew when a run has published what arrived.",
 )
-def goods_and_bills(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
+def goods_and_bills(
+    context: dg.SensorEvaluationContext, lakehouse: Lakehouse
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """A run for every published snapshot, once."""
     try:
         version = snapshots.current(lakehouse.open_home().published).version
@@ -146,10 +180,16 @@ def goods_and_bills(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -
     name="orders_to_send",
     job_name="procure",
     minimum_interval_seconds=60,
-    description="Approves within the limits and sends for real: who starts this sensor says yes to that. The kill switch stops it.",
+    description=(
+        "Approves within the limits and sends for real: who starts this sensor says yes to that. "
+        "The kill switch stops it."
+    ),
 )
-def orders_to_send(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """A run where something may leave: a requisition, an approved line, or a message whose next attempt is due."""
+def orders_to_send(
+    context: dg.SensorEvaluationContext, lakehouse: Lakehouse
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """A run where something may leave: a requisition, an approved line, or a message whose next
+    attempt is due."""
     with procurement.open_desk(lakehouse.open_home()) as desk:
         due = desk.ledger.due()
     if due is None:
@@ -162,12 +202,22 @@ def orders_to_send(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) ->
     name="happenings",
     job_name="event_replan",
     minimum_interval_seconds=10,
-    description="Re-plans at once what a late answer, a short shipment, a closed place or a surge concerns; it sends nothing.",
+    description=(
+        "Re-plans at once what a late answer, a short shipment, a closed place or a surge "
+        "concerns; it sends nothing."
+    ),
 )
-def happenings(context: dg.SensorEvaluationContext, lakehouse: Lakehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """A run where something happened that nobody has answered; asking again for the same state starts no second run."""
+def happenings(
+    context: dg.SensorEvaluationContext, lakehouse: Lakehouse
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """A run where something happened that nobody has answered; asking again for the same state
+    starts no second run."""
     state = unanswered(lakehouse.open_home(), lakehouse.open_world())
-    yield ask(context, state) if state else dg.SkipReason("nothing has happened that was not answered")
+    yield (
+        ask(context, state)
+        if state
+        else dg.SkipReason("nothing has happened that was not answered")
+    )
 
 
 @dg.definitions
@@ -183,5 +233,6 @@ def automation() -> dg.Definitions:
     return dg.Definitions(
         jobs=[*jobs, facts_job(), rebuild_job(), procure_job()],
         schedules=[every_morning],
-        sensors=[deliveries, supplier_messages, goods_and_bills, orders_to_send, happenings],  # all of them off until somebody starts them
+        # all of them off until somebody starts them
+        sensors=[deliveries, supplier_messages, goods_and_bills, orders_to_send, happenings],
     )

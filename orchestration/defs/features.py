@@ -1,4 +1,5 @@
-"""features: Feast serves what may be known and as of when, offline for training and online for whoever asks now."""
+"""features: Feast serves what may be known and as of when, offline for training and online for
+whoever asks now."""
 
 from collections.abc import Iterator
 
@@ -32,18 +33,24 @@ FEATURE_TABLES = (
             ["features", "online_store"],
             group_name="features",
             deps=[["features", table] for table in FEATURE_TABLES],
-            description="The newest known value of every feature of every entity, for a request that cannot wait.",
+            description=(
+                "The newest known value of every feature of every entity, for a request that "
+                "cannot wait."
+            ),
             owners=OWNERS,
             kinds={"feast"},
         )
     ],
 )
 def serve(lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
-    """Apply the definitions and bring the online store up to Now, late and corrected rows included."""
+    """Apply the definitions and bring the online store up to Now, late and corrected rows
+    included."""
     home = lakehouse.open_home()
     with home.connect(read_only=True) as con:
         now = Timeline.read(con).now_at
     world = lakehouse.open_world()
     store = open_store(home.warehouse, home.features)
     rows = materialize_online(store, now, is_settled=lambda: intake.is_landed(world, home.inbox))
-    yield dg.MaterializeResult(asset_key=["features", "online_store"], metadata={"dagster/row_count": rows})
+    yield dg.MaterializeResult(
+        asset_key=["features", "online_store"], metadata={"dagster/row_count": rows}
+    )

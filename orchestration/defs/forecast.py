@@ -20,8 +20,15 @@ from orchestration.reports import charts
         dg.AssetSpec(
             ["decisions", "forecasts"],
             group_name="forecast",
-            deps=[["features", "online_store"], ["features", "feat_demand"], ["features", "feat_demand_observed"]],
-            description="Nine quantiles and the mean of demand, per item, location and period of the decision window.",
+            deps=[
+                ["features", "online_store"],
+                ["features", "feat_demand"],
+                ["features", "feat_demand_observed"],
+            ],
+            description=(
+                "Nine quantiles and the mean of demand, per item, location and period of the "
+                "decision window."
+            ),
             owners=OWNERS,
             kinds={"xgboost", "feast"},
         ),
@@ -29,14 +36,20 @@ from orchestration.reports import charts
             ["decisions", "models"],
             group_name="forecast",
             deps=[["features", "feat_demand"], ["features", "feat_demand_observed"]],
-            description="The model registry: which model each run forecast with, why it was trained, and how it has served since.",
+            description=(
+                "The model registry: which model each run forecast with, why it was trained, and "
+                "how it has served since."
+            ),
             owners=OWNERS,
             kinds={"xgboost"},
         ),
     ],
 )
-def forecast(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
-    """Train (where the model in use is old or has drifted) on what Feast says was known, forecast from Now, keep it as a decision."""
+def forecast(
+    context: dg.AssetExecutionContext, lakehouse: Lakehouse
+) -> Iterator[dg.MaterializeResult]:
+    """Train (where the model in use is old or has drifted) on what Feast says was known, forecast
+    from Now, keep it as a decision."""
     home = lakehouse.open_home()
     demand = open_demand(home)
     registered = current_model(home, demand)
@@ -46,7 +59,9 @@ def forecast(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterato
     keep_forecast(home, context.run_id, whole)
     ahead = whole.select(QUANTILES)
     stamp = {"run_id": context.run_id, "as_of": demand.timeline.now_at, "model": name}
-    frame = ahead.to_frame().with_columns(pl.lit(value).alias(column) for column, value in stamp.items())
+    frame = ahead.to_frame().with_columns(
+        pl.lit(value).alias(column) for column, value in stamp.items()
+    )
     decisions.record(home.decisions, context.run_id, "forecasts", frame)
     yield dg.MaterializeResult(
         asset_key=["decisions", "forecasts"],
@@ -54,9 +69,12 @@ def forecast(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterato
             "dagster/row_count": len(frame),
             "model": name,
             "series": len(demand.series),
-            "forecast": charts.metadata(charts.forecast_fan(demand.labels(demand.timeline.origin), ahead)),
+            "forecast": charts.metadata(
+                charts.forecast_fan(demand.labels(demand.timeline.origin), ahead)
+            ),
         },
     )
     yield dg.MaterializeResult(
-        asset_key=["decisions", "models"], metadata={"registry": dg.MetadataValue.md(charts.markdown(row, digits=3))}
+        asset_key=["decisions", "models"],
+        metadata={"registry": dg.MetadataValue.md(charts.markdown(row, digits=3))},
     )

@@ -1,4 +1,5 @@
-"""land: the company's extracts become canonical raw rows, each with both times and the way back to its bytes."""
+"""land: the company's extracts become canonical raw rows, each with both times and the way back to
+its bytes."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -22,7 +23,12 @@ SILOS = {
     "signals": "Weather, prices, search interest and the economy, by region.",
 }
 
-silos = [dg.AssetSpec(["silos", name], group_name="land", description=text, owners=OWNERS, kinds={"file"}) for name, text in SILOS.items()]
+silos = [
+    dg.AssetSpec(
+        ["silos", name], group_name="land", description=text, owners=OWNERS, kinds={"file"}
+    )
+    for name, text in SILOS.items()
+]
 
 
 TABLES = (*CANONICAL, "world", "manifest", "quarantine")
@@ -35,7 +41,9 @@ TABLES = (*CANONICAL, "world", "manifest", "quarantine")
             ["raw", table],
             group_name="land",
             deps=[spec.key for spec in silos],
-            description=f"Every version of every {table.replace('_', ' ')} row that any source handed over.",
+            description=(
+                f"Every version of every {table.replace('_', ' ')} row that any source handed over."
+            ),
             owners=OWNERS,
             kinds={"duckdb"},
         )
@@ -43,11 +51,14 @@ TABLES = (*CANONICAL, "world", "manifest", "quarantine")
     ],
 )
 def land(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
-    """One transaction a delivery; the same bytes twice change nothing; a bad row goes to quarantine with its reason."""
+    """One transaction a delivery; the same bytes twice change nothing; a bad row goes to quarantine
+    with its reason."""
     home, world = lakehouse.open_home(), lakehouse.open_world()
     with home.connect() as con:
         if lakehouse.from_archive:
-            report = reland(con, world, home.archive, as_of=lakehouse.cutoff, progress=context.log.info)
+            report = reland(
+                con, world, home.archive, as_of=lakehouse.cutoff, progress=context.log.info
+            )
         else:
             report = land_world(
                 con,
@@ -65,18 +76,26 @@ def land(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg
             rows = con.execute(f'select count(*) from raw."{table}"').fetchone()
             figures = {"dagster/row_count": rows[0] if rows else 0}
             if table == "manifest":
-                figures |= {name: getattr(report, name) for name in ("new_deliveries", "new_rows", "quarantined_rows")}
+                figures |= {
+                    name: getattr(report, name)
+                    for name in ("new_deliveries", "new_rows", "quarantined_rows")
+                }
             yield dg.MaterializeResult(asset_key=["raw", table], metadata=figures)
 
 
-def land_ledger(con: duckdb.DuckDBPyConnection, home: Home, world: World, now: datetime | None) -> None:
-    """What procurement knows comes in like every other source: as rows with both times, through the same door."""
+def land_ledger(
+    con: duckdb.DuckDBPyConnection, home: Home, world: World, now: datetime | None
+) -> None:
+    """What procurement knows comes in like every other source: as rows with both times, through the
+    same door."""
     believed = con.execute("select newest_at from raw.world").fetchone()
     newest = believed[0] if believed else None
     ledger = Ledger.open(home.ledger_url)
     try:
         documents = {
-            table: frame.select(*(name for name in (*CANONICAL[table].columns, *OWN) if name in frame.columns))
+            table: frame.select(
+                *(name for name in (*CANONICAL[table].columns, *OWN) if name in frame.columns)
+            )
             for table, frame in ledger.canonical_rows(world.timezone, newest).items()
         }
     finally:

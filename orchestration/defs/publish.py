@@ -1,4 +1,5 @@
-"""publish: metrics over facts and decisions, then a read-only snapshot for BI and a dashboard to look at."""
+"""publish: metrics over facts and decisions, then a read-only snapshot for BI and a dashboard to
+look at."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,12 +13,22 @@ from orchestration.reports.dashboard import write_dashboard
 
 
 @dbt_assets(
-    manifest=PROJECT.manifest_path, project=PROJECT, dagster_dbt_translator=TRANSLATOR, select="tag:decisions", name="publish__metrics"
+    manifest=PROJECT.manifest_path,
+    project=PROJECT,
+    dagster_dbt_translator=TRANSLATOR,
+    select="tag:decisions",
+    name="publish__metrics",
 )
-def metrics(context: dg.AssetExecutionContext, lakehouse: Lakehouse, dbt: DbtCliResource) -> Iterator[Any]:
+def metrics(
+    context: dg.AssetExecutionContext, lakehouse: Lakehouse, dbt: DbtCliResource
+) -> Iterator[Any]:
     """What needs this run's decisions is built after they exist."""
     home = lakehouse.open_home()
-    yield from dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context, target_path=home.derived / "dbt").stream()
+    yield from dbt.cli(
+        ["build", "--exclude-resource-type", "unit_test"],
+        context=context,
+        target_path=home.derived / "dbt",
+    ).stream()
 
 
 @dg.multi_asset(
@@ -27,7 +38,10 @@ def metrics(context: dg.AssetExecutionContext, lakehouse: Lakehouse, dbt: DbtCli
             ["published", "snapshot"],
             group_name="publish",
             deps=[metrics, ["ledger", "requisitions"]],
-            description="A versioned, read-only DuckDB file of marts, metrics and decisions: BI reads it while the next run writes.",
+            description=(
+                "A versioned, read-only DuckDB file of marts, metrics and decisions: BI reads it "
+                "while the next run writes."
+            ),
             owners=OWNERS,
             kinds={"duckdb"},
         ),
@@ -41,10 +55,18 @@ def metrics(context: dg.AssetExecutionContext, lakehouse: Lakehouse, dbt: DbtCli
         ),
     ],
 )
-def publish(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
-    """Written aside, then switched in one step; readers of the old version keep it until they open anew."""
+def publish(
+    context: dg.AssetExecutionContext, lakehouse: Lakehouse
+) -> Iterator[dg.MaterializeResult]:
+    """Written aside, then switched in one step; readers of the old version keep it until they open
+    anew."""
     home = lakehouse.open_home()
     snapshot = publish_snapshot(home.warehouse, home.published, context.run_id)
-    yield dg.MaterializeResult(asset_key=["published", "snapshot"], metadata={"path": dg.MetadataValue.path(str(snapshot.path))})
+    yield dg.MaterializeResult(
+        asset_key=["published", "snapshot"],
+        metadata={"path": dg.MetadataValue.path(str(snapshot.path))},
+    )
     page = write_dashboard(snapshot.path, home.published / "dashboard.html")
-    yield dg.MaterializeResult(asset_key=["published", "dashboard"], metadata={"path": dg.MetadataValue.path(str(page))})
+    yield dg.MaterializeResult(
+        asset_key=["published", "dashboard"], metadata={"path": dg.MetadataValue.path(str(page))}
+    )

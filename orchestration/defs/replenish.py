@@ -1,4 +1,5 @@
-"""replenish: champion, forecast and stock position become order lines with their reasons, and requisitions in the ledger."""
+"""replenish: champion, forecast and stock position become order lines with their reasons, and
+requisitions in the ledger."""
 
 from collections.abc import Iterator
 
@@ -15,15 +16,37 @@ from orchestration.planning.plan import lines_of, movers, order_frames, plan_ord
 from orchestration.planning.rehearsal import current_policy
 
 READS = [["decisions", "champions"]] + [
-    ["marts", table] for table in ("fct_stock_positions", "fct_open_orders", "fct_constraints", "dim_lanes", "dim_supplier_terms")
+    ["marts", table]
+    for table in (
+        "fct_stock_positions",
+        "fct_open_orders",
+        "fct_constraints",
+        "dim_lanes",
+        "dim_supplier_terms",
+    )
 ]
 TABLES = {
-    "order_lines": "What to buy and what to move, each line with its reason, its due date and the legacy quantities beside.",
+    "order_lines": (
+        "What to buy and what to move, each line with its reason, its due date and the legacy "
+        "quantities beside."
+    ),
     "explanations": "The parts of every quantity; they add up to it exactly.",
-    "targets": "What stock each item and location should have and why, ordered or not: level, safety stock, class, service level, risk.",
-    "limits": "The planner's limits: what was wanted and used of each, and what one more unit of it would save.",
-    "alternatives": "Other ways to the same goods beside the normal order, each with its landed cost and what it leaves of other cost.",
-    "overrides": "Where planners overrode the plan, and what it would have ordered by itself: what an override was worth shows here later.",
+    "targets": (
+        "What stock each item and location should have and why, ordered or not: level, safety "
+        "stock, class, service level, risk."
+    ),
+    "limits": (
+        "The planner's limits: what was wanted and used of each, and what one more unit of it "
+        "would save."
+    ),
+    "alternatives": (
+        "Other ways to the same goods beside the normal order, each with its landed cost and what "
+        "it leaves of other cost."
+    ),
+    "overrides": (
+        "Where planners overrode the plan, and what it would have ordered by itself: what an "
+        "override was worth shows here later."
+    ),
     "exceptions": "Items that could not be planned, with the reason and what to mend.",
 }
 
@@ -42,8 +65,11 @@ TABLES = {
         for table, text in TABLES.items()
     ],
 )
-def replenish(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
-    """Plan purchases and transfers together and keep the plan as decisions; nothing is ordered yet."""
+def replenish(
+    context: dg.AssetExecutionContext, lakehouse: Lakehouse
+) -> Iterator[dg.MaterializeResult]:
+    """Plan purchases and transfers together and keep the plan as decisions; nothing is ordered
+    yet."""
     home = lakehouse.open_home()
     demand = open_demand(home)
     now = demand.timeline.now_at
@@ -52,7 +78,9 @@ def replenish(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterat
     plan = plan_orders(home, demand, forecast, policy)
     for table, frame in order_frames(plan, context.run_id, now, policy, model).items():
         decisions.record(home.decisions, context.run_id, table, frame)
-        yield dg.MaterializeResult(asset_key=["decisions", table], metadata={"dagster/row_count": len(frame)})
+        yield dg.MaterializeResult(
+            asset_key=["decisions", table], metadata={"dagster/row_count": len(frame)}
+        )
     with home.connect() as con:
         decisions.load(con, home.decisions)
 
@@ -64,13 +92,18 @@ def replenish(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterat
             ["ledger", "requisitions"],
             group_name="replenish",
             deps=[["decisions", table] for table in TABLES],
-            description="The plan as requisitions under their intent keys: planning the same need again revises, never repeats.",
+            description=(
+                "The plan as requisitions under their intent keys: planning the same need again "
+                "revises, never repeats."
+            ),
             owners=OWNERS,
             kinds={"sqlite"},
         )
     ],
 )
-def propose(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
+def propose(
+    context: dg.AssetExecutionContext, lakehouse: Lakehouse
+) -> Iterator[dg.MaterializeResult]:
     """Only what passed the gate reaches the ledger, also when this step is run by itself."""
     home = lakehouse.open_home()
     require_open(home.gate_results, GATES["orders_out"])
@@ -82,7 +115,9 @@ def propose(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator
     try:
         period = timeline.review_period(timeline.origin)
         now = ledger.clock(timeline.now_at, timeline.newest_at)
-        report = ledger.propose(lines_of(frame, parts), context.run_id, now, review_period=period, authors=authors)
+        report = ledger.propose(
+            lines_of(frame, parts), context.run_id, now, review_period=period, authors=authors
+        )
     finally:
         ledger.close()
     yield dg.MaterializeResult(

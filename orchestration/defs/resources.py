@@ -1,4 +1,5 @@
-"""Where things are: the home, the world and the dbt project. The only module that reads the environment for the graph."""
+"""Where things are: the home, the world and the dbt project. The only module that reads the
+environment for the graph."""
 
 import fcntl
 import os
@@ -18,39 +19,57 @@ from orchestration.landing import World
 
 ROOT = Path(__file__).resolve().parents[2]
 DBT = ROOT / "dbt_project"
-#: Where dbt's manifest is kept: in the project, or for an installation nobody may write to, in the user's cache.
-TARGET = DBT / "target" if os.access(DBT, os.W_OK) else Path.home() / ".cache" / "stockhouse" / f"dbt-{version('stockhouse')}"
+#: Where dbt's manifest is kept: in the project, or for an installation nobody may write to, in the
+#: user's cache.
+TARGET = (
+    DBT / "target"
+    if os.access(DBT, os.W_OK)
+    else Path.home() / ".cache" / "stockhouse" / f"dbt-{version('stockhouse')}"
+)
 OWNERS = ["team:stockhouse"]
 
-os.environ.setdefault("STOCKHOUSE_WAREHOUSE", str(ROOT / DEFAULT_HOME / "derived" / "warehouse.duckdb"))
+os.environ.setdefault(
+    "STOCKHOUSE_WAREHOUSE", str(ROOT / DEFAULT_HOME / "derived" / "warehouse.duckdb")
+)
 os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
 
 
 def home_of_the_graph() -> Path:
-    """The home a graph speaks of: the one whose run history DAGSTER_HOME names, else STOCKHOUSE_HOME, else the default one.
+    """The home a graph speaks of: the one whose run history DAGSTER_HOME names, else
+    STOCKHOUSE_HOME, else the default one.
 
-    Raises HomeError where both name a home and mean two, so that no button of one company's graph moves another's goods.
+    Raises HomeError where both name a home and mean two, so that no button of one company's graph
+    moves another's goods.
     """
-    told, shown = os.environ.get("STOCKHOUSE_HOME"), Path(os.environ.get("DAGSTER_HOME", "")).resolve()
+    told, shown = (
+        os.environ.get("STOCKHOUSE_HOME"),
+        Path(os.environ.get("DAGSTER_HOME", "")).resolve(),
+    )
     if (shown.parent.name, shown.name) != ("derived", "dagster"):
         return Path(told or DEFAULT_HOME)
     home = shown.parents[1]
     if told and Path(told).resolve() != home:
-        raise HomeError(f"DAGSTER_HOME shows the runs of {home}, STOCKHOUSE_HOME says {told}: unset one of them.")
+        raise HomeError(
+            f"DAGSTER_HOME shows the runs of {home}, STOCKHOUSE_HOME says {told}: unset one of "
+            "them."
+        )
     return home
 
 
 class Lakehouse(dg.ConfigurableResource):
-    """One company and its home: where to keep it, which world to read, where its files are, and up to which day to look.
+    """One company and its home: where to keep it, which world to read, where its files are, and up
+    to which day to look.
 
-    What is left out follows from the home (see `home_of_the_graph`): it knows its world since its first run.
+    What is left out follows from the home (see `home_of_the_graph`): it knows its world since its
+    first run.
     """
 
     world: str | None = None
     data: str | None = None
     home: str | None = None
     as_of: str | None = None
-    strict: bool = False  # a file that cannot be read stops the run; else it is set aside and the rest lands
+    # a file that cannot be read stops the run; else it is set aside and the rest lands
+    strict: bool = False
     from_archive: bool = False  # rebuild: read state/archive instead of the world's files
 
     def open_world(self) -> World:
@@ -66,24 +85,30 @@ class Lakehouse(dg.ConfigurableResource):
 
     def open_home(self) -> Home:
         home = Home.found(self._root(), self.open_world().world)
-        os.environ["STOCKHOUSE_WAREHOUSE"] = str(home.warehouse)  # read by profiles.yml when dbt starts as its own process
+        # read by profiles.yml when dbt starts as its own process
+        os.environ["STOCKHOUSE_WAREHOUSE"] = str(home.warehouse)
         return home
 
     def _root(self) -> Path:
         return Path(self.home) if self.home else home_of_the_graph()
 
     def _origin(self) -> tuple[Path, Path]:
-        """The world's folder and its data's root. Raises HomeError where nobody says and the home does not know."""
+        """The world's folder and its data's root. Raises HomeError where nobody says and the home
+        does not know."""
         world = self.world or os.environ.get("STOCKHOUSE_WORLD")
         if world:
             return Path(world), Path(self.data or os.environ.get("STOCKHOUSE_DATA") or world)
         root = self._root()
         known = Home(root.resolve()).origin
         if known is None:
-            raise HomeError(f"{root} does not know its world yet. Run `stockhouse run WORLD --home {root}` once, or set STOCKHOUSE_WORLD.")
+            raise HomeError(
+                f"{root} does not know its world yet. Run `stockhouse run WORLD --home {root}` "
+                "once, or set STOCKHOUSE_WORLD."
+            )
         if not known[0].exists():
             raise HomeError(
-                f"the world of {root} was at {known[0]}, which is gone. Run `stockhouse run WORLD --home {root}` with its new place."
+                f"the world of {root} was at {known[0]}, which is gone. Run `stockhouse run WORLD "
+                f"--home {root}` with its new place."
             )
         return known[0], Path(self.data) if self.data else known[1]
 
@@ -92,11 +117,17 @@ class StationTranslator(DagsterDbtTranslator):
     """Asset key = schema/table = folder/file; the group is the station's verb."""
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
-        schema = dbt_resource_props["source_name"] if dbt_resource_props["resource_type"] == "source" else dbt_resource_props["fqn"][1]
+        schema = (
+            dbt_resource_props["source_name"]
+            if dbt_resource_props["resource_type"] == "source"
+            else dbt_resource_props["fqn"][1]
+        )
         return dg.AssetKey([schema, dbt_resource_props["name"]])
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
-        return {"features": "features", "metrics": "publish"}.get(dbt_resource_props["fqn"][1], "transform")
+        return {"features": "features", "metrics": "publish"}.get(
+            dbt_resource_props["fqn"][1], "transform"
+        )
 
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
         return OWNERS
@@ -107,12 +138,18 @@ def _manifest_is_stale() -> bool:
     if not manifest.exists():
         return True
     made = manifest.stat().st_mtime
-    sources = (path for kind in ("*.sql", "*.yml", "*.md") for path in DBT.rglob(kind) if "target" not in path.relative_to(DBT).parts)
+    sources = (
+        path
+        for kind in ("*.sql", "*.yml", "*.md")
+        for path in DBT.rglob(kind)
+        if "target" not in path.relative_to(DBT).parts
+    )
     return any(path.stat().st_mtime > made for path in sources)
 
 
 def prepared_project() -> DbtProject:
-    """The dbt project with a manifest as new as its files; several processes may ask at once, one parses."""
+    """The dbt project with a manifest as new as its files; several processes may ask at once, one
+    parses."""
     project = DbtProject(project_dir=DBT, profiles_dir=DBT, target_path=TARGET)
     TARGET.mkdir(parents=True, exist_ok=True)
     with (TARGET / "parse.lock").open("w") as lock:
@@ -147,6 +184,8 @@ def resources() -> dg.Definitions:
     return dg.Definitions(
         resources={
             "lakehouse": Lakehouse(),
-            "dbt": DbtCliResource(project_dir=PROJECT, dbt_executable=str(Path(sys.executable).parent / "dbt")),
+            "dbt": DbtCliResource(
+                project_dir=PROJECT, dbt_executable=str(Path(sys.executable).parent / "dbt")
+            ),
         }
     )

@@ -1,4 +1,5 @@
-"""transform: from what systems say to what the business means, and the point-in-time rows that models may see (dbt)."""
+"""transform: from what systems say to what the business means, and the point-in-time rows that
+models may see (dbt)."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -14,25 +15,45 @@ from orchestration.defs.resources import DBT, PROJECT, TRANSLATOR, Lakehouse
 from orchestration.facts import decisions
 
 
-@dbt_assets(manifest=PROJECT.manifest_path, project=PROJECT, dagster_dbt_translator=TRANSLATOR, exclude="tag:decisions", name="transform")
-def transform(context: dg.AssetExecutionContext, lakehouse: Lakehouse, dbt: DbtCliResource) -> Iterator[Any]:
-    """Staging, intermediate, marts and feature rows, each with its tests; nothing where neither the facts nor the SQL changed."""
+@dbt_assets(
+    manifest=PROJECT.manifest_path,
+    project=PROJECT,
+    dagster_dbt_translator=TRANSLATOR,
+    exclude="tag:decisions",
+    name="transform",
+)
+def transform(
+    context: dg.AssetExecutionContext, lakehouse: Lakehouse, dbt: DbtCliResource
+) -> Iterator[Any]:
+    """Staging, intermediate, marts and feature rows, each with its tests; nothing where neither the
+    facts nor the SQL changed."""
     home = lakehouse.open_home()
     with home.connect() as con:
-        decisions.load(con, home.decisions)  # sources must exist before dbt reads them, also on the first run
+        # sources must exist before dbt reads them, also on the first run
+        decisions.load(con, home.decisions)
         asked = fingerprint(con, sorted(context.selected_asset_keys), DBT)
         is_built = was_built(con, asked)
     if is_built:
-        context.log.info("nothing new has been landed and no SQL changed: the tables stand as they were built and tested")
+        context.log.info(
+            "nothing new has been landed and no SQL changed: the tables stand as they were built "
+            "and tested"
+        )
         yield from unchanged(context)
         return
-    yield from dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context, target_path=home.derived / "dbt").stream()
+    yield from dbt.cli(
+        ["build", "--exclude-resource-type", "unit_test"],
+        context=context,
+        target_path=home.derived / "dbt",
+    ).stream()
     with home.connect() as con:
         mark_built(con, asked)
 
 
-def unchanged(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-    """The tables as they were built, and the blocking tests they passed then; a build that failed one was never remembered."""
+def unchanged(
+    context: dg.AssetExecutionContext,
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    """The tables as they were built, and the blocking tests they passed then; a build that failed
+    one was never remembered."""
     for key in TopologicalSorter(context.assets_def.asset_deps).static_order():
         if key in context.selected_asset_keys:
             yield dg.MaterializeResult(asset_key=key, metadata={"is_unchanged": True})
@@ -48,16 +69,22 @@ def unchanged(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResul
 
 
 def fingerprint(con: duckdb.DuckDBPyConnection, keys: Sequence[dg.AssetKey], project: Path) -> str:
-    """What a build depends on: the deliveries landed, the world's settings and Now, the SQL, and which tables are asked for."""
+    """What a build depends on: the deliveries landed, the world's settings and Now, the SQL, and
+    which tables are asked for."""
     facts = con.execute("""
         select
             (select coalesce(sum(hash(world)::hugeint), 0) from raw.world as world),
-            (select coalesce(sum(hash(delivery, source_id, rows_loaded, rows_quarantined)::hugeint), 0) from raw.manifest)
+            (select coalesce(sum(hash(delivery, source_id, rows_loaded,
+                rows_quarantined)::hugeint), 0) from raw.manifest)
     """).fetchone()
     digest = hashlib.sha256(repr((facts, [key.path for key in keys])).encode())
     for path in (
         project / "dbt_project.yml",
-        *(file for folder in ("models", "macros") for file in sorted((project / folder).rglob("*.*"))),
+        *(
+            file
+            for folder in ("models", "macros")
+            for file in sorted((project / folder).rglob("*.*"))
+        ),
     ):
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -65,8 +92,14 @@ def fingerprint(con: duckdb.DuckDBPyConnection, keys: Sequence[dg.AssetKey], pro
 
 def was_built(con: duckdb.DuckDBPyConnection, asked: str) -> bool:
     """Whether the last build that succeeded, tests and all, was of exactly this."""
-    con.execute("create schema if not exists transform; create table if not exists transform.builds (fingerprint varchar)")
-    return con.execute("select 1 from transform.builds where fingerprint = ?", [asked]).fetchone() is not None
+    con.execute(
+        "create schema if not exists transform; create table if not exists transform.builds "
+        "(fingerprint varchar)"
+    )
+    return (
+        con.execute("select 1 from transform.builds where fingerprint = ?", [asked]).fetchone()
+        is not None
+    )
 
 
 def mark_built(con: duckdb.DuckDBPyConnection, asked: str) -> None:

@@ -1,6 +1,15 @@
-"""Gates: what must hold at both edges of the house. A broken error stops the line; a broken warning is shown and never blocks."""
+"""Gates: what must hold at both edges of the house. A broken error stops the line; a broken warning
+is shown and never blocks."""
 
-from orchestration.expectations.check import CheckOutcome, GateClosed, GateError, expectation_names, history, require_open, validate
+from orchestration.expectations.check import (
+    CheckOutcome,
+    GateClosed,
+    GateError,
+    expectation_names,
+    history,
+    require_open,
+    validate,
+)
 from orchestration.expectations.completeness import completeness, incomplete
 from orchestration.expectations.doubts import doubts, held_back
 from orchestration.expectations.laws import Gate, Law
@@ -11,6 +20,18 @@ from orchestration.expectations.raw_in import RAW_IN
 GATES: dict[str, Gate] = {gate.name: gate for gate in (RAW_IN, ORDERS_OUT)}
 
 __all__ = [
-    "GATES", "CheckOutcome", "Gate", "GateClosed", "GateError", "Law",
-    "completeness", "doubts", "expectation_names", "held_back", "history", "incomplete", "require_open", "validate",
-]  # fmt: skip
+    "GATES",
+    "CheckOutcome",
+    "Gate",
+    "GateClosed",
+    "GateError",
+    "Law",
+    "completeness",
+    "doubts",
+    "expectation_names",
+    "held_back",
+    "history",
+    "incomplete",
+    "require_open",
+    "validate",
+]

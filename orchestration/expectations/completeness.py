@@ -1,4 +1,5 @@
-"""How much of what a decision needs is really there, per item and location: below a threshold a person decides, not the line."""
+"""How much of what a decision needs is really there, per item and location: below a threshold a
+person decides, not the line."""
 
 from __future__ import annotations
 
@@ -17,21 +18,25 @@ with recursive serves as (  -- a warehouse is known as well as the shops it feed
     union
     select fed.item_id, fed.from_id, serves.shop_id
     from serves join marts.dim_item_locations as fed
-      on fed.item_id = serves.item_id and fed.location_id = serves.location_id and fed.kind = 'transfer'
+      on fed.item_id = serves.item_id and fed.location_id = serves.location_id
+          and fed.kind = 'transfer'
 ),
 demand as (
     select
         serves.item_id, serves.location_id,
         count(quantity) / count(*) as known_share,
-        least(1, date_diff('day', min(period_start), max(period_start) + 1) / $history_days) as history_share
-    from serves join marts.fct_demand as demand on demand.item_id = serves.item_id and demand.location_id = serves.shop_id
+        least(1, date_diff('day', min(period_start),
+            max(period_start) + 1) / $history_days) as history_share
+    from serves join marts.fct_demand as demand on demand.item_id = serves.item_id
+        and demand.location_id = serves.shop_id
     where is_current and period_start >= (select now_at::date from raw.world) - $history_days
     group by all
 ),
 stock as (
     select
         item_id, location_id,
-        greatest(0, 1 - date_diff('day', max(stock_known_at), max(world.now_at)) / $stock_days) as freshness
+        greatest(0, 1 - date_diff('day', max(stock_known_at),
+            max(world.now_at)) / $stock_days) as freshness
     from marts.fct_stock_positions, raw.world as world
     group by all
 ),
@@ -41,7 +46,8 @@ shares as (
         coalesce(demand.known_share, 0) as demand_known_share,
         coalesce(demand.history_share, 0) as history_share,
         coalesce(stock.freshness, 0) as stock_freshness,
-        coalesce(planned.unit_cost > 0 and planned.lead_time_days is not null, false)::double as terms_known
+        coalesce(planned.unit_cost > 0 and planned.lead_time_days is not null,
+            false)::double as terms_known
     from marts.dim_item_locations as planned
     left join demand using (item_id, location_id)
     left join stock using (item_id, location_id)
@@ -52,10 +58,12 @@ from shares order by item_id, location_id
 
 
 def completeness(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """Score every planned item and location between 0 (nothing is known) and 1 (all that a decision needs is known and recent).
+    """Score every planned item and location between 0 (nothing is known) and 1 (all that a decision
+    needs is known and recent).
 
-    Returns item_id, location_id, four shares in 0..1 (demand_known_share: closed periods of the last half year whose demand is
-    known; history_share: how much of that half year there is; stock_freshness: 1 for a count today, 0 after five weeks;
+    Returns item_id, location_id, four shares in 0..1 (demand_known_share: closed periods of the
+    last half year whose demand is known; history_share: how much of that half year there is;
+    stock_freshness: 1 for a count today, 0 after five weeks;
     terms_known: cost and lead time are there), their mean as score, and is_enough (score >= 0.6).
     """
     frame = con.execute(SCORES, {"history_days": HISTORY_DAYS, "stock_days": STOCK_DAYS}).pl()
@@ -63,19 +71,25 @@ def completeness(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
 
 
 def incomplete(scores: pl.DataFrame) -> pl.DataFrame:
-    """The planned items and locations of which too little is known, as exceptions for a person: they are planned, never approved
-    by themselves.
+    """The planned items and locations of which too little is known, as exceptions for a person:
+    they are planned, never approved by themselves.
 
-    scores: what `completeness` returns. Returns item_id, location_id, kind (incomplete_data), severity (warning) and a reason that
-    names every share.
+    scores: what `completeness` returns. Returns item_id, location_id, kind (incomplete_data),
+    severity (warning) and a reason that names every share.
     """
     short = scores.filter(~pl.col("is_enough"))
     parts = {
-        "demand": "demand_known_share", "half a year of history": "history_share", "a recent count": "stock_freshness",
+        "demand": "demand_known_share",
+        "half a year of history": "history_share",
+        "a recent count": "stock_freshness",
         "cost and lead time": "terms_known",
-    }  # fmt: skip
+    }
     told = pl.concat_str(
-        [pl.format(f"{name} {{}} %", (pl.col(share) * 100).round(0).cast(pl.Int64)) for name, share in parts.items()], separator=", "
+        [
+            pl.format(f"{name} {{}} %", (pl.col(share) * 100).round(0).cast(pl.Int64))
+            for name, share in parts.items()
+        ],
+        separator=", ",
     )
     return short.select(
         "item_id",
@@ -83,6 +97,8 @@ def incomplete(scores: pl.DataFrame) -> pl.DataFrame:
         kind=pl.lit("incomplete_data"),
         severity=pl.lit("warning"),
         reason=pl.format(
-            "only {} % of what a decision needs is known ({}): a person decides", (pl.col("score") * 100).round(0).cast(pl.Int64), told
+            "only {} % of what a decision needs is known ({}): a person decides",
+            (pl.col("score") * 100).round(0).cast(pl.Int64),
+            told,
         ),
     )

@@ -1,4 +1,5 @@
-"""Facts that contradict each other or an item's own record: each is told to a person, and none is let pass by itself."""
+"""Facts that contradict each other or an item's own record: each is told to a person, and none is
+let pass by itself."""
 
 from __future__ import annotations
 
@@ -8,31 +9,37 @@ import polars as pl
 from models.domain import SERIES
 from orchestration.expectations.completeness import ENOUGH
 
-#: What a doubtful item's completeness is at most: too little for its order to be approved by itself.
+#: What a doubtful item's completeness is at most: too little for its order to be approved by
+#: itself.
 HELD = ENOUGH / 2
 
 #: Order lines so long overdue that the plan counts on them no more.
 OVERDUE = """
     select item_id, location_id, 'overdue_order' as kind, 'warning' as severity,
-        format('{} of order {}{} were due on {}, {} days ago, and are counted on no more: close the line, or give it a new day',
-            quantity, order_id, coalesce(' line ' || line_id, ''), due_on, date_diff('day', due_on, now.day)) as reason
+        format('{} of order {}{} were due on {}, {} days ago, and are counted on no more: '
+            'close the line, or give it a new day',
+            quantity, order_id, coalesce(' line ' || line_id, ''), due_on,
+            date_diff('day', due_on, now.day)) as reason
     from marts.fct_overdue_orders, (select cast(now_at as date) as day from raw.world) as now
 """
 #: Stock that lies where its item is not planned, while places that sell it are.
 ELSEWHERE = """
     select stock.item_id, stock.location_id, 'stock_elsewhere' as kind, 'warning' as severity,
-        format('{} units lie at {}, where the item is not sold, and no place that sells it is supplied from there: name it as '
-            'supplied_from of those locations', sum(stock.on_hand), any_value(stock.location_id)) as reason
+        format('{} units lie at {}, where the item is not sold, and no place that sells it is '
+            'supplied from there: name it as supplied_from of those locations',
+            sum(stock.on_hand), any_value(stock.location_id)) as reason
     from (
         select item_id, location_id, on_hand from marts.fct_stock where is_current and on_hand > 0
-        qualify row_number() over (partition by item_id, location_id order by event_at desc, known_at desc) = 1
+        qualify row_number() over (
+            partition by item_id, location_id order by event_at desc, known_at desc
+        ) = 1
     ) as stock
     semi join marts.dim_item_locations as planned using (item_id)
     anti join marts.dim_item_locations as planned using (item_id, location_id)
     group by item_id, location_id
 """
-#: A closed period of the last four weeks far above all the item ever did at the place: more than ten times its highest before, which
-#: must have been seen for a while to be a record.
+#: A closed period of the last four weeks far above all the item ever did at the place: more than
+#: ten times its highest before, which
 RECORD = """
     with periods as (
         select item_id, location_id, period_start, recorded_quantity as sold,
@@ -44,7 +51,8 @@ RECORD = """
         group by all having count(*) filter (sold > 0) >= 5
     )
     select item_id, location_id, 'beyond_its_record' as kind, 'warning' as severity,
-        format('{} sold in the period of {}, where it never sold more than {}: check its unit and decimal; its order waits for a person',
+        format('{} sold in the period of {}, where it never sold more than {}: '
+            'check its unit and decimal; its order waits for a person',
             max(sold), max_by(period_start, sold), any_value(highest)) as reason
     from periods inner join records using (item_id, location_id)
     where is_new and sold > 10 * greatest(highest, 1)
@@ -53,13 +61,20 @@ RECORD = """
 
 
 def doubts(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """What a person has to look at before the facts are believed: one line of the exception list each."""
+    """What a person has to look at before the facts are believed: one line of the exception list
+    each."""
     found = " union all ".join(f"({query})" for query in (OVERDUE, ELSEWHERE, RECORD))
     return con.execute(f"select * from ({found}) order by all").pl()
 
 
 def held_back(scores: pl.DataFrame, doubtful: pl.DataFrame) -> pl.DataFrame:
-    """The scores of `completeness`, where what is beyond an item's own record is known too little of to be approved by itself."""
-    beyond = doubtful.filter(kind="beyond_its_record").select(SERIES).unique().with_columns(held=pl.lit(HELD))
+    """The scores of `completeness`, where what is beyond an item's own record is known too little
+    of to be approved by itself."""
+    beyond = (
+        doubtful.filter(kind="beyond_its_record")
+        .select(SERIES)
+        .unique()
+        .with_columns(held=pl.lit(HELD))
+    )
     joined = scores.join(beyond, on=list(SERIES), how="left", maintain_order="left")
     return joined.with_columns(score=pl.min_horizontal("score", "held")).drop("held")

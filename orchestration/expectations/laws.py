@@ -12,8 +12,9 @@ Severity = Literal["error", "warning"]
 class Law:
     """One expectation on one table.
 
-    name: unique in its gate and known before any data is seen. table: schema.table. broken_by: SQL whose rows break the law,
-    with `{batch}` where the rows under test stand. An error stops the line, a warning never does.
+    name: unique in its gate and known before any data is seen. table: schema.table. broken_by: SQL
+    whose rows break the law, with `{batch}` where the rows under test stand. An error stops the
+    line, a warning never does.
     """
 
     name: str
@@ -25,7 +26,8 @@ class Law:
 
 @dataclass(frozen=True)
 class Gate:
-    """The laws that hold at one edge of the house; `run_only` narrows the tables named to the rows of the run being checked."""
+    """The laws that hold at one edge of the house; `run_only` narrows the tables named to the rows
+    of the run being checked."""
 
     name: str
     laws: tuple[Law, ...]

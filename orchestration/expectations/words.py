@@ -1,4 +1,5 @@
-"""What rows must say in words that somebody reads: limits and scopes, aliases, units, and one row a business grain."""
+"""What rows must say in words that somebody reads: limits and scopes, aliases, units, and one row a
+business grain."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ from collections.abc import Iterator
 
 from orchestration.expectations.laws import Law
 
-#: A planner's limits, and whose they may be: what `scope` names. A budget has a name of its own behind the word.
+#: A planner's limits, and whose they may be: what `scope` names. A budget has a name of its own
+#: behind the word.
 LIMITS = {
     "budget": ("supplier",),
     "capacity": ("location",),
@@ -22,19 +24,29 @@ OF_ONE = ("capacity", "truck_kg", "supplier_minimum")
 
 #: Every id the company's own rows use, by kind of thing, with what other systems call them.
 _KNOWN = """
-        select 'supplier' as kind, supplier_id as id from raw.suppliers union select 'supplier', supplier_id from raw.items
-        union select 'supplier', supplier_id from raw.supplier_terms union select 'supplier', supplier_id from raw.purchase_orders
+        select 'supplier' as kind, supplier_id as id from raw.suppliers union select 'supplier',
+            supplier_id from raw.items
+        union select 'supplier', supplier_id from raw.supplier_terms union select 'supplier',
+            supplier_id from raw.purchase_orders
         union select 'supplier', 'implicit supplier'
-        union select 'location', location_id from raw.locations union select 'location', supplied_from from raw.locations
-        union select 'location', location_id from raw.stock union select 'location', location_id from raw.sales
+        union select 'location', location_id from raw.locations union select 'location',
+            supplied_from from raw.locations
+        union select 'location', location_id from raw.stock union select 'location', location_id
+            from raw.sales
         union select 'location', location_id from raw.purchase_orders
         union select 'item', item_id from raw.items union select 'item', item_id from raw.sales
-        union select 'category', levels[1] from raw.items union select kind, alias from raw.aliases union select kind, id from raw.aliases
+        union select 'category', levels[1] from raw.items union select kind, alias
+            from raw.aliases union select kind, id from raw.aliases
 """
-_LIMITS = ", ".join(f"('{name}', '{kind}', {name not in OF_ONE})" for name, kinds in LIMITS.items() for kind in kinds)
+_LIMITS = ", ".join(
+    f"('{name}', '{kind}', {name not in OF_ONE})"
+    for name, kinds in LIMITS.items()
+    for kind in kinds
+)
 _EVERYTHING = ", ".join(f"'{word}'" for word in EVERYTHING)
 
-#: What names one row of a table that says how things are: one source says one thing of it at a time.
+#: What names one row of a table that says how things are: one source says one thing of it at a
+#: time.
 GRAINS = {
     "items": ("item_id",),
     "locations": ("location_id",),
@@ -54,26 +66,73 @@ ADDED_UP = ("stock", "purchase_orders")
 
 #: Words for an item's own unit, and for what landing can convert without the item.
 BASE_UNITS = (
-    "ea", "each", "pc", "pcs", "pce", "piece", "pieces", "unit", "units", "st", "stk", "stck", "c62", "h87", "un", "u",
-    "kg", "g", "l", "ml", "m", "m2", "m3", "cm", "ft", "lb", "dz", "dzn", "doz", "dozen",
-)  # fmt: skip
+    "ea",
+    "each",
+    "pc",
+    "pcs",
+    "pce",
+    "piece",
+    "pieces",
+    "unit",
+    "units",
+    "st",
+    "stk",
+    "stck",
+    "c62",
+    "h87",
+    "un",
+    "u",
+    "kg",
+    "g",
+    "l",
+    "ml",
+    "m",
+    "m2",
+    "m3",
+    "cm",
+    "ft",
+    "lb",
+    "dz",
+    "dzn",
+    "doz",
+    "dozen",
+)
 #: Words for the pack of the item master; as in dbt_project.yml, where they are converted.
-PACK_UNITS = ("pack", "packs", "pk", "case", "cases", "cs", "carton", "cartons", "ctn", "box", "boxes")
+PACK_UNITS = (
+    "pack",
+    "packs",
+    "pk",
+    "case",
+    "cases",
+    "cs",
+    "carton",
+    "cartons",
+    "ctn",
+    "box",
+    "boxes",
+)
 COUNTED = ("sales", "returns", "purchase_orders", "receipts", "stock", "supplier_terms")
 
 
 def words_laws() -> Iterator[Law]:
-    """The laws of words and of the business grain, errors where a plan would go on as if nothing had been said."""
+    """The laws of words and of the business grain, errors where a plan would go on as if nothing
+    had been said."""
     yield Law(
         "constraints_are_limits_somebody_reads",
         "raw.constraints",
         f"""
         with words(word) as (values {", ".join(f"('{name}')" for name in LIMITS)})
         select name, scope, value, source_id, row_no,
-            (select max_by(word, jaro_winkler_similarity(word, lower(replace(name, ' ', '_')))) from words) as nearest
-        from {{batch}} where name not in (select word from words) and not regexp_matches(name, '^budget($|[_ -])')
+            (select max_by(word, jaro_winkler_similarity(word, lower(replace(name, ' ', '_'))))
+                from words) as nearest
+        from {{batch}} where name not in (select word from words) and not regexp_matches(name,
+            '^budget($|[_ -])')
         """,
-        f"Every limit is one of {', '.join(LIMITS)}, in these letters: another word would be read by nobody.",
+        (
+            f"Every limit is one of {', '.join(LIMITS)}, in these letters: another word would be "
+            "read "
+            "by nobody."
+        ),
     )
     yield Law(
         "constraints_are_of_something_known",
@@ -81,37 +140,50 @@ def words_laws() -> Iterator[Law]:
         f"""
         with limits(word, kind, may_be_all) as (values {_LIMITS}),
         known as ({_KNOWN}),
-        said as (select *, case when starts_with(name, 'budget') then 'budget' else name end as word from {{batch}})
+        said as (select *, case when starts_with(name, 'budget') then 'budget'
+            else name end as word from {{batch}})
         select distinct name, scope, value,
             (select max_by(id, jaro_winkler_similarity(lower(id), lower(said.scope))) from known
              where kind in (select kind from limits where word = said.word)) as nearest,
             source_id, row_no
         from said join limits on said.word = limits.word
         where not (may_be_all and coalesce(scope in ({_EVERYTHING}), true))
-          and scope not in (select id from known where id is not null and kind in (select kind from limits where word = said.word))
+          and scope not in (select id from known where id is not null and kind in (select kind
+              from limits where word = said.word))
         """,
-        "The scope of every limit is a supplier, location, item or category that the company's rows know: another would limit nothing.",
+        (
+            "The scope of every limit is a supplier, location, item or category that the company's "
+            "rows know: another would limit nothing."
+        ),
     )
     yield Law(
         "aliases_lead_to_an_end",
         "raw.aliases",
         """
         with recursive newest as (
-            select lower(trim(kind)) as kind, alias, id, source_id, row_no from {batch} where alias <> id
-            qualify row_number() over (partition by lower(trim(kind)), alias order by known_at desc, handed_over_at desc nulls last) = 1
+            select lower(trim(kind)) as kind, alias, id, source_id, row_no from {batch}
+                where alias <> id
+            qualify row_number() over (partition by lower(trim(kind)), alias
+                order by known_at desc, handed_over_at desc nulls last) = 1
         ),
         followed as (
             select kind, alias, id, [alias] as passed, false as is_loop from newest
             union all
-            select followed.kind, followed.alias, newest.id, list_append(passed, newest.alias), list_contains(passed, newest.id)
+            select followed.kind, followed.alias, newest.id, list_append(passed, newest.alias),
+                list_contains(passed, newest.id)
             from followed join newest on followed.kind = newest.kind and followed.id = newest.alias
             where not is_loop and len(passed) < 20
         )
-        select followed.kind, followed.alias, array_to_string(list_append(passed, followed.id), ' -> ') as chain, source_id, row_no
+        select followed.kind, followed.alias, array_to_string(list_append(passed, followed.id),
+            ' -> ') as chain, source_id, row_no
         from followed join newest on followed.kind = newest.kind and followed.alias = newest.alias
         where is_loop and followed.id = followed.alias
         """,
-        "An alias, followed to its end, leads to one thing and never back to itself: take one step of the loop out of the file.",
+        (
+            "An alias, followed to its end, leads to one thing and never back to itself: take one "
+            "step "
+            "of the loop out of the file."
+        ),
     )
     yield Law(
         "receipts_find_their_order",
@@ -127,12 +199,17 @@ def words_laws() -> Iterator[Law]:
                 regexp_replace(upper(trim(line_id)), '^0+(.)', '\\1') as line
             from {batch} where order_id is not null and source_id <> 'ledger'
         )
-        select order_id, line_id, item_id, location_id, quantity, event_at, source_id, row_no from said
+        select order_id, line_id, item_id, location_id, quantity, event_at, source_id, row_no
+            from said
         where exists (select 1 from orders) and not exists (
-            select 1 from orders where orders.number = said.number and (orders.line = said.line or orders.line is null or said.line is null)
+            select 1 from orders where orders.number = said.number and (orders.line = said.line
+                or orders.line is null or said.line is null)
         )
         """,
-        "Every receipt that names an order and a line finds them: what it brought would be counted, and still be waited for.",
+        (
+            "Every receipt that names an order and a line finds them: what it brought would be "
+            "counted, and still be waited for."
+        ),
         "warning",
     )
     for table in COUNTED:
@@ -148,15 +225,20 @@ def _units(table: str) -> Law:
         f"{table}_are_in_units_somebody_knows",
         f"raw.{table}",
         f"""
-        select unit, count(*) as rows_found, min(item_id) as such_as from (select * from {{batch}}) as said
+        select unit, count(*) as rows_found, min(item_id) as such_as from (select *
+            from {{batch}}) as said
         where unit is not null and lower(trim(unit)) not in ({words})
           and not exists (select 1 from raw.item_units as known
             where known.item_id = said.item_id and lower(trim(known.unit)) = lower(trim(said.unit)))
           and not (lower(trim(unit)) in ({packs})
-            and exists (select 1 from raw.items as item where item.item_id = said.item_id and item.pack_size > 0))
+            and exists (select 1 from raw.items as item where item.item_id = said.item_id
+                and item.pack_size > 0))
         group by unit
         """,
-        f"Every unit in {table} is the item's own, or item_units or its pack size says what it holds; any other counts as one piece.",
+        (
+            f"Every unit in {table} is the item's own, or item_units or its pack size says what it "
+            "holds; any other counts as one piece."
+        ),
         "warning",
     )
 
@@ -169,9 +251,14 @@ def _grain(table: str, grain: tuple[str, ...]) -> Law:
         f"{table}_say_one_thing_at_a_time",
         f"raw.{table}",
         f"""
-        select source_id, {", ".join(grain)}, known_at, count(distinct row_key) as rows_found, min(row_no) as first_row from {{batch}}
-        where source_id <> 'ledger'{counted} group by source_id, {", ".join(grain)}, known_at having count(distinct row_hash) > 1
+        select source_id, {", ".join(grain)}, known_at, count(distinct row_key) as rows_found,
+            min(row_no) as first_row from {{batch}}
+        where source_id <> 'ledger'{counted} group by source_id, {", ".join(grain)},
+            known_at having count(distinct row_hash) > 1
         """,
-        f"One source tells of {', '.join(grain)} in one row of {table} at a time; of several, {said}.",
+        (
+            f"One source tells of {', '.join(grain)} in one row of {table} at a time; of several, "
+            f"{said}."
+        ),
         "warning",
     )

@@ -1,6 +1,8 @@
-"""All that a plan is made from, read from the marts: from the warehouse by the line, from the published snapshot between runs.
+"""All that a plan is made from, read from the marts: from the warehouse by the line, from the
+published snapshot between runs.
 
-The same reading in both places is what makes an event replan of unchanged facts the line's own plan, to the unit.
+The same reading in both places is what makes an event replan of unchanged facts the line's own
+plan, to the unit.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 SAMPLES = 200
 #: How a planner writes that a budget is for everything.
 ALL_PURCHASES = (None, "all", "purchase", "purchases")
-#: Every planned item and location with its terms and costs, those that sell first, then the distribution centres.
+#: Every planned item and location with its terms and costs, those that sell first, then the
+#: distribution centres.
 NODES = "select * from marts.dim_item_locations order by role <> 'store', item_id, location_id"
 #: What a location can hold: the planner's word before the location master's.
 ROOM = """
@@ -56,41 +59,54 @@ MINIMUMS = """
     select scope, value from marts.fct_constraints
     where is_current and name = 'supplier_minimum' order by all
 """
-#: Prices suppliers have announced for orders of the next review: that of the first step, for which everybody pays at most.
+#: Prices suppliers have announced for orders of the next review: that of the first step, for which
+#: everybody pays at most.
 RISES = """
     select item_id, supplier_id, unit_cost, valid_from as starts_at
     from marts.dim_supplier_terms
     where not is_current and unit_cost is not null and valid_from > $now
-    qualify row_number() over (partition by item_id, supplier_id order by valid_from, from_quantity) = 1
+    qualify row_number() over (partition by item_id, supplier_id order by valid_from,
+        from_quantity) = 1
     order by all
 """
 #: What is on its way at Now, by the day it is due.
 ON_THE_WAY = "select item_id, location_id, due_at, quantity from marts.fct_open_orders"
 #: Stock at Now; not known where goods moved but nobody ever counted.
-STOCK = "select item_id, location_id, on_hand, stock_known_at, is_unknown from marts.fct_stock_positions"
-#: Stock at an instant: the last count before it and everything that moved since. Item, location, units.
+STOCK = (
+    "select item_id, location_id, on_hand, stock_known_at, is_unknown from "
+    "marts.fct_stock_positions"
+)
+#: Stock at an instant: the last count before it and everything that moved since. Item, location,
+#: units.
 STOCK_AT = """
     with counts as (
         select item_id, location_id, event_at, on_hand from marts.fct_stock
         where is_current and on_hand is not null and event_at <= $at
-        qualify row_number() over (partition by item_id, location_id order by event_at desc, known_at desc) = 1
+        qualify row_number() over (partition by item_id, location_id order by event_at desc,
+            known_at desc) = 1
     )
-    select counts.item_id, counts.location_id, any_value(counts.on_hand) + coalesce(sum(moves.delta), 0) as on_hand
+    select counts.item_id, counts.location_id,
+        any_value(counts.on_hand) + coalesce(sum(moves.delta), 0) as on_hand
     from counts
     left join intermediate.int_stock_moved as moves
         on moves.item_id = counts.item_id and moves.location_id = counts.location_id
         and moves.event_at >= counts.event_at and moves.event_at < $at
     group by counts.item_id, counts.location_id
 """
-#: What moved before an instant: where it did and nobody ever counted, the stock is unknown; where nothing did, there is none.
-MOVED_BY = "select distinct item_id, location_id from intermediate.int_stock_moved where event_at < $at"
-#: Orders placed before an instant and not complete at it; of one that is open to this day, what has not come in.
+#: What moved before an instant: where it did and nobody ever counted, the stock is unknown; where
+#: nothing did, there is none.
+MOVED_BY = (
+    "select distinct item_id, location_id from intermediate.int_stock_moved where event_at < $at"
+)
+#: Orders placed before an instant and not complete at it; of one that is open to this day, what has
+#: not come in.
 OPEN_AT = """
     select
         item_id, location_id, coalesce(due_at, received_at) as due_at,
         sum(quantity - case when received_at is null then received_quantity else 0 end) as quantity
     from intermediate.int_orders_received
-    where ordered_at < $at and (received_at is null or received_at >= $at) and (closed_at is null or closed_at >= $at)
+    where ordered_at < $at and (received_at is null or received_at >= $at) and (closed_at is null
+        or closed_at >= $at)
     group by all
 """
 #: How long orders took in local days, at least one, as known at the midnight that begins a day:
@@ -107,12 +123,15 @@ TOOK_BY = """
 
 @dataclass(frozen=True, kw_only=True)
 class PlanningInputs:
-    """What a plan of one moment is made from, but for the forecast, the policy and the planner's overrides.
+    """What a plan of one moment is made from, but for the forecast, the policy and the planner's
+    overrides.
 
-    rows: N planned items and locations with terms, costs, on_hand, on_order, capacity, shelf life and promised service level.
-    due: (N, K) units on the way by period due, column 0 the first period planned, whose goods count as on hand. history: (N, T)
-    past demand, NaN unknown. lead_time_paths: (N, S) sampled lead times, None where no order was ever placed; past_lead_times:
-    one row an order so far. phase: (T + H,) ISO week of every period from the first of history on.
+    rows: N planned items and locations with terms, costs, on_hand, on_order, capacity, shelf life
+    and promised service level.
+    due: (N, K) units on the way by period due, column 0 the first period planned, whose goods count
+    as on hand. history: (N, T) past demand, NaN unknown. lead_time_paths: (N, S) sampled lead
+    times, None where no order was ever placed; past_lead_times: one row an order so far. phase: (T
+    + H,) ISO week of every period from the first of history on.
     """
 
     timeline: Timeline
@@ -144,12 +163,16 @@ class PlanningInputs:
         )
 
     def with_state(self, rows: pl.DataFrame, due: Floats) -> PlanningInputs:
-        """The same inputs with other stock, terms or deliveries; what is due in the first period is on hand."""
+        """The same inputs with other stock, terms or deliveries; what is due in the first period is
+        on hand."""
         return replace(self, rows=_stocked(rows, due), due=due)
 
 
-def read_planning_inputs(con: duckdb.DuckDBPyConnection, timeline: Timeline, *, horizon: int, unmet: Unmet) -> PlanningInputs:
-    """Read what the next plan is made from, at Now. horizon: periods the forecast covers, at least one."""
+def read_planning_inputs(
+    con: duckdb.DuckDBPyConnection, timeline: Timeline, *, horizon: int, unmet: Unmet
+) -> PlanningInputs:
+    """Read what the next plan is made from, at Now. horizon: periods the forecast covers, at least
+    one."""
     nodes = read_nodes(con)
     history = read_history(con, nodes, timeline)
     opening = read_current_opening(con, nodes, timeline, horizon)
@@ -180,7 +203,8 @@ def read_planning_inputs(con: duckdb.DuckDBPyConnection, timeline: Timeline, *, 
 
 
 def read_nodes(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """Every planned item and location with its terms and costs, the locations that sell first, then the distribution centres."""
+    """Every planned item and location with its terms and costs, the locations that sell first, then
+    the distribution centres."""
     return con.execute(NODES).pl()
 
 
@@ -207,9 +231,13 @@ def read_history(con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: 
     return past
 
 
-def read_current_opening(con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: Timeline, horizon: int) -> Opening | None:
+def read_current_opening(
+    con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: Timeline, horizon: int
+) -> Opening | None:
     """Stock and open orders at Now, or None where the world keeps no stock records."""
-    stock = nodes.select(SERIES).join(con.execute(STOCK).pl(), on=SERIES, how="left", maintain_order="left")
+    stock = nodes.select(SERIES).join(
+        con.execute(STOCK).pl(), on=SERIES, how="left", maintain_order="left"
+    )
     if stock["stock_known_at"].null_count() == len(stock):
         return None
     unknown = pl.when(pl.col("is_unknown")).then(float("nan")).otherwise("on_hand")
@@ -227,7 +255,8 @@ def read_past_opening(
     start: date,
     horizon: int,
 ) -> Opening | None:
-    """Stock and open orders at the midnight beginning a past day, or None where the world kept no stock by then.
+    """Stock and open orders at the midnight beginning a past day, or None where the world kept no
+    stock by then.
 
     A replay starts from it; at Now it says the same as read_current_opening.
     """
@@ -244,11 +273,14 @@ def read_past_opening(
     return Opening(on_hand.to_numpy(), due, is_assumed=False)
 
 
-def due_by_period(orders: pl.DataFrame, nodes: pl.DataFrame, timeline: Timeline, *, start: date, horizon: int) -> Floats:
-    """(N, horizon + 1) units on the way by the period they are due in; what is overdue or undated comes in the first.
+def due_by_period(
+    orders: pl.DataFrame, nodes: pl.DataFrame, timeline: Timeline, *, start: date, horizon: int
+) -> Floats:
+    """(N, horizon + 1) units on the way by the period they are due in; what is overdue or undated
+    comes in the first.
 
-    orders: item_id, location_id, quantity and due_at (UTC moments) or due_on (local days). An order for something no longer
-    planned brings stock to nobody here.
+    orders: item_id, location_id, quantity and due_at (UTC moments) or due_on (local days). An order
+    for something no longer planned brings stock to nobody here.
     """
     if "due_on" not in orders.columns:
         moments = orders["due_at"].cast(pl.Datetime)
@@ -263,12 +295,16 @@ def due_by_period(orders: pl.DataFrame, nodes: pl.DataFrame, timeline: Timeline,
 
 
 def read_lead_times(con: duckdb.DuckDBPyConnection, timeline: Timeline, day: date) -> pl.DataFrame:
-    """Every past order's lead time in whole days, as known at the midnight beginning `day`: see models.replenishment.lead_times."""
+    """Every past order's lead time in whole days, as known at the midnight beginning `day`: see
+    models.replenishment.lead_times."""
     return con.execute(TOOK_BY, {"at": timeline.cutoff(day).replace(tzinfo=None), "day": day}).pl()
 
 
-def expected_lead_times(nodes: pl.DataFrame, past: pl.DataFrame, timeline: Timeline) -> Integers | None:
-    """(N, S) sampled lead times from the orders known so far; None, that is the promise, where none was ever placed."""
+def expected_lead_times(
+    nodes: pl.DataFrame, past: pl.DataFrame, timeline: Timeline
+) -> Integers | None:
+    """(N, S) sampled lead times from the orders known so far; None, that is the promise, where none
+    was ever placed."""
     days = DAYS_A_PERIOD[timeline.grain]
     return expected(nodes, past, days, SAMPLES, seed=0) if len(past) else None
 
@@ -276,11 +312,13 @@ def expected_lead_times(nodes: pl.DataFrame, past: pl.DataFrame, timeline: Timel
 def read_limits(con: duckdb.DuckDBPyConnection) -> list[Constraint]:
     """The planner's limits on what is ordered now.
 
-    budget: money for all purchases of a review, or for one supplier's. capacity: units a location can hold, of which what is
-    there and on the way takes its part. truck_kg: what one delivery to a location may weigh. Service levels are not limits but
-    targets.
+    budget: money for all purchases of a review, or for one supplier's. capacity: units a location
+    can hold, of which what is there and on the way takes its part. truck_kg: what one delivery to a
+    location may weigh. Service levels are not limits but targets.
     """
-    found = con.execute("select name, scope, value from marts.fct_constraints where is_current order by all").fetchall()
+    found = con.execute(
+        "select name, scope, value from marts.fct_constraints where is_current order by all"
+    ).fetchall()
     limits = []
     for name, scope, value in found:
         place = {"location_id": scope}
@@ -289,14 +327,17 @@ def read_limits(con: duckdb.DuckDBPyConnection) -> list[Constraint]:
             whose = name if is_all else f"{name} of {scope}"
             limits.append(Constraint(whose, value, "value", {} if is_all else {"from_id": scope}))
         elif name == "capacity":
-            limits.append(Constraint(f"capacity of {scope}", value, "units", place, counts_stock=True))
+            limits.append(
+                Constraint(f"capacity of {scope}", value, "units", place, counts_stock=True)
+            )
         elif name == "truck_kg":
             limits.append(Constraint(f"truck to {scope}", value, "weight_kg", place))
     return limits
 
 
 def read_service_levels(con: duckdb.DuckDBPyConnection, rows: pl.DataFrame) -> pl.Series:
-    """The service level promised for each row, empty where none is: the item's, else the location's, the category's, everybody's."""
+    """The service level promised for each row, empty where none is: the item's, else the
+    location's, the category's, everybody's."""
     said: dict[Any, Any] = dict(
         con.execute(
             """
@@ -308,15 +349,19 @@ def read_service_levels(con: duckdb.DuckDBPyConnection, rows: pl.DataFrame) -> p
     everybody = pl.Series(["all"] * len(rows), dtype=pl.String)
     words = (rows["item_id"], rows["location_id"], rows["category"], everybody)
     return pl.select(
-        pl.coalesce(word.cast(pl.String).replace_strict(said, default=None, return_dtype=pl.Float64) for word in words)
+        pl.coalesce(
+            word.cast(pl.String).replace_strict(said, default=None, return_dtype=pl.Float64)
+            for word in words
+        )
     ).to_series()
 
 
 def read_logistics(con: duckdb.DuckDBPyConnection, timeline: Timeline) -> Logistics:
-    """How goods can travel and be bought now: quoted lanes, suppliers' terms, prices announced, and the planner's duty_share.
+    """How goods can travel and be bought now: quoted lanes, suppliers' terms, prices announced, and
+    the planner's duty_share.
 
-    duty_share: of price and freight, for one supplier or for all. A price rises within reach if no later review can still order
-    at the old one.
+    duty_share: of price and freight, for one supplier or for all. A price rises within reach if no
+    later review can still order at the old one.
     """
     lanes = con.execute("select * from marts.dim_lanes where is_current order by all").pl()
     terms = con.execute("select * from marts.dim_supplier_terms where is_current order by all").pl()
@@ -328,15 +373,23 @@ def read_logistics(con: duckdb.DuckDBPyConnection, timeline: Timeline) -> Logist
     following = timeline.shift(timeline.origin, timeline.review)
     announced = con.execute(RISES, {"now": timeline.now_at}).fetchall()
     dated = [(key, cost, timeline.local_day(at)) for *key, cost, at in announced]
-    price_increases = {(item, supplier): PriceIncrease(cost, day) for (item, supplier), cost, day in dated if day <= following}
+    price_increases = {
+        (item, supplier): PriceIncrease(cost, day)
+        for (item, supplier), cost, day in dated
+        if day <= following
+    }
     return Logistics.of(lanes, terms, DAYS_A_PERIOD[timeline.grain], dict(duty), price_increases)
 
 
-def read_terms(con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: Timeline) -> tuple[Terms, Floats]:
-    """What orders of these rows have to obey today, and the service level promised for each (0 where none is).
+def read_terms(
+    con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: Timeline
+) -> tuple[Terms, Floats]:
+    """What orders of these rows have to obey today, and the service level promised for each (0
+    where none is).
 
-    A rehearsal and a replay keep them, so that what is judged is what would be ordered. A limit that nobody can keep stops rows
-    in the plan and is told there; here it is left out. A size that is not known takes no room.
+    A rehearsal and a replay keep them, so that what is judged is what would be ordered. A limit
+    that nobody can keep stops rows in the plan and is told there; here it is left out. A size that
+    is not known takes no room.
     """
     rows = _with_promises(con, nodes, timeline)
     sizes = [name for name in ("weight_kg", "volume_m3") if name in rows.columns]
@@ -349,21 +402,28 @@ def read_terms(con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: Ti
 
 
 def weeks(timeline: Timeline, first: date, past: int, ahead: int) -> Integers:
-    """The ISO week of every period from `past` before the first planned to `ahead` after: where a seasonal rule finds its factor."""
+    """The ISO week of every period from `past` before the first planned to `ahead` after: where a
+    seasonal rule finds its factor."""
     days = (timeline.shift(first, k - past) for k in range(past + ahead))
     return np.array([day.isocalendar().week for day in days], dtype=np.int64)
 
 
-def _with_promises(con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
-    """The rows with what a place can hold, how long goods keep there, and the service level promised."""
+def _with_promises(
+    con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: Timeline
+) -> pl.DataFrame:
+    """The rows with what a place can hold, how long goods keep there, and the service level
+    promised."""
     rows = nodes.join(con.execute(ROOM).pl(), on="location_id", how="left", maintain_order="left")
     rows = rows.join(con.execute(KEEPS).pl(), on="item_id", how="left", maintain_order="left")
     periods = (pl.col("shelf_life_days") / DAYS_A_PERIOD[timeline.grain]).floor()
-    return rows.with_columns(service_level=read_service_levels(con, rows), shelf_life_periods=periods)
+    return rows.with_columns(
+        service_level=read_service_levels(con, rows), shelf_life_periods=periods
+    )
 
 
 def _stocked(rows: pl.DataFrame, due: Floats) -> pl.DataFrame:
-    """The rows with what arrives in the first period on hand and the rest on order; `stock` is what the records say.
+    """The rows with what arrives in the first period on hand and the rest on order; `stock` is what
+    the records say.
 
     What arrives today counts as stock, but cannot hide a record that contradicts itself.
     """

@@ -1,4 +1,5 @@
-"""What the last run published, as a hurried planner needs it: its forecast, champion and history, and what is on its way since."""
+"""What the last run published, as a hurried planner needs it: its forecast, champion and history,
+and what is on its way since."""
 
 from __future__ import annotations
 
@@ -20,15 +21,19 @@ from orchestration.home import Home
 
 
 def champion(con: duckdb.DuckDBPyConnection) -> RegisteredPolicy:
-    """The policy that decides now, with the scale its last rehearsal tuned. Raises ValueError before the first rehearsal."""
-    said = con.execute("select * from decisions.champions where is_champion order by as_of desc limit 1").pl()
+    """The policy that decides now, with the scale its last rehearsal tuned. Raises ValueError
+    before the first rehearsal."""
+    said = con.execute(
+        "select * from decisions.champions where is_champion order by as_of desc limit 1"
+    ).pl()
     if said.is_empty():
         raise ValueError("no policy has been rehearsed by now; run the line up to rehearse first")
     return configured(said["policy"][0], said["scale"][0] if "scale" in said.columns else None)
 
 
 def published_forecast(con: duckdb.DuckDBPyConnection, home: Home) -> Forecast:
-    """The forecast that the newest published decisions were made on, whole. Raises ValueError where none is kept."""
+    """The forecast that the newest published decisions were made on, whole. Raises ValueError where
+    none is kept."""
     newest = con.execute(
         """
         select run_id from decisions.forecasts
@@ -42,10 +47,12 @@ def published_forecast(con: duckdb.DuckDBPyConnection, home: Home) -> Forecast:
 
 @dataclass(frozen=True)
 class Coming:
-    """Deliveries on their way: as published, as the ledger's lines stand now, and stock the ledger moved since.
+    """Deliveries on their way: as published, as the ledger's lines stand now, and stock the ledger
+    moved since.
 
-    as_planned: item_id, location_id, from_id, quantity, due_on, as the last plan saw them. others: those of the company's systems, on
-    the day the ledger last heard. lines: the ledger's own that these systems do not show. shifts: units by item and location.
+    as_planned: item_id, location_id, from_id, quantity, due_on, as the last plan saw them. others:
+    those of the company's systems, on the day the ledger last heard. lines: the ledger's own that
+    these systems do not show. shifts: units by item and location.
     """
 
     as_planned: pl.DataFrame
@@ -54,7 +61,9 @@ class Coming:
     shifts: Mapping[tuple[str, str], float]
 
     @classmethod
-    def read(cls, con: duckdb.DuckDBPyConnection, lines: Sequence[Document], timeline: Timeline) -> Coming:
+    def read(
+        cls, con: duckdb.DuckDBPyConnection, lines: Sequence[Document], timeline: Timeline
+    ) -> Coming:
         """The published open orders; a line the company's systems show counts there, once."""
         published = con.execute(
             """
@@ -63,17 +72,24 @@ class Coming:
             from marts.fct_open_orders
             """
         ).pl()
-        due_on = timeline.local_days(published["due_at"].cast(pl.Datetime)).fill_null(timeline.origin)
+        due_on = timeline.local_days(published["due_at"].cast(pl.Datetime)).fill_null(
+            timeline.origin
+        )
         published = published.with_columns(due_on=due_on)
-        known = set(con.execute("select distinct order_id from marts.fct_lead_times").pl()["order_id"])
+        known = set(
+            con.execute("select distinct order_id from marts.fct_lead_times").pl()["order_id"]
+        )
         received = dict(
             con.execute(
-                "select order_id || '/' || coalesce(line_id, ''), sum(quantity) from marts.fct_receipts where is_current group by 1"
+                "select order_id || '/' || coalesce(line_id, ''), sum(quantity) from "
+                "marts.fct_receipts where is_current group by 1"
             ).fetchall()
         )
         theirs = set(published.filter(pl.col("origin") == "erp")["order_id"])
         heard = {
-            (_name(d), d.item_id, d.location_id): date.fromisoformat(d.due_on[:10]) for d in lines if _name(d) in theirs and d.order_id
+            (_name(d), d.item_id, d.location_id): date.fromisoformat(d.due_on[:10])
+            for d in lines
+            if _name(d) in theirs and d.order_id
         }
         own = [d for d in lines if _name(d) not in theirs and d.open_quantity > 0]
         shifts: dict[tuple[str, str], float] = {}
@@ -82,35 +98,72 @@ class Coming:
                 continue
             if d.kind == "transfer" and d.is_approved and not d.ended and _name(d) not in known:
                 shifts[d.item_id, d.from_id] = shifts.get((d.item_id, d.from_id), 0.0) - d.quantity
-            news = d.received - received.get(f"{d.order_id}/{d.line_id}", 0.0) if d.kind == "purchase" else 0.0
+            news = (
+                d.received - received.get(f"{d.order_id}/{d.line_id}", 0.0)
+                if d.kind == "purchase"
+                else 0.0
+            )
             if news > 0:
-                shifts[d.item_id, d.location_id] = shifts.get((d.item_id, d.location_id), 0.0) + news
-        asked = [d for d in lines if d.is_approved and d.ended in ("", REFUSED) and d.received < d.quantity and _name(d) not in known]
-        unseen = pl.DataFrame([_delivery(d, d.quantity - d.received, d.asked_on) for d in asked], schema=_DELIVERY, orient="row")
+                shifts[d.item_id, d.location_id] = (
+                    shifts.get((d.item_id, d.location_id), 0.0) + news
+                )
+        asked = [
+            d
+            for d in lines
+            if d.is_approved
+            and d.ended in ("", REFUSED)
+            and d.received < d.quantity
+            and _name(d) not in known
+        ]
+        unseen = pl.DataFrame(
+            [_delivery(d, d.quantity - d.received, d.asked_on) for d in asked],
+            schema=_DELIVERY,
+            orient="row",
+        )
         others = published.filter(pl.col("origin") == "erp")
-        days = [heard.get(tuple(key), day) for *key, day in others.select("order_id", "item_id", "location_id", "due_on").iter_rows()]
+        days = [
+            heard.get(tuple(key), day)
+            for *key, day in others.select(
+                "order_id", "item_id", "location_id", "due_on"
+            ).iter_rows()
+        ]
         others = others.with_columns(due_on=pl.Series(days, dtype=pl.Date))
-        return cls(pl.concat([published.select(list(_DELIVERY)), unseen]), others.select(list(_DELIVERY)), own, shifts)
+        return cls(
+            pl.concat([published.select(list(_DELIVERY)), unseen]),
+            others.select(list(_DELIVERY)),
+            own,
+            shifts,
+        )
 
     def moved(self, rows: pl.DataFrame) -> Floats:
-        """(N,) units by which the ledger has moved the rows' stock since it was published: goods booked in, transfers sent off."""
+        """(N,) units by which the ledger has moved the rows' stock since it was published: goods
+        booked in, transfers sent off."""
         return np.array([self.shifts.get(key, 0.0) for key in rows.select(SERIES).iter_rows()])
 
     def as_it_is(self, nodes: pl.DataFrame) -> pl.DataFrame:
-        """Deliveries as suppliers last said: what a ship notice leaves out comes one more lead time later."""
+        """Deliveries as suppliers last said: what a ship notice leaves out comes one more lead time
+        later."""
         lead = dict(zip(nodes.select(SERIES).iter_rows(), nodes["lead_time_days"], strict=True))
         found = []
         for d in self.lines:
             shipped = sum(d.shipments.values())
             rest = max(d.ordered - max(shipped, d.received), 0.0) if shipped else 0.0
-            later = date.fromisoformat(d.due_on[:10]).toordinal() + round(lead.get((d.item_id, d.location_id)) or 0)
+            later = date.fromisoformat(d.due_on[:10]).toordinal() + round(
+                lead.get((d.item_id, d.location_id)) or 0
+            )
             found.append(_delivery(d, d.open_quantity - rest, d.due_on))
             if rest:
                 found.append(_delivery(d, rest, date.fromordinal(later).isoformat()))
         return pl.concat([self.others, pl.DataFrame(found, schema=_DELIVERY, orient="row")])
 
 
-_DELIVERY = {"item_id": pl.String, "location_id": pl.String, "from_id": pl.String, "quantity": pl.Float64, "due_on": pl.Date}
+_DELIVERY = {
+    "item_id": pl.String,
+    "location_id": pl.String,
+    "from_id": pl.String,
+    "quantity": pl.Float64,
+    "due_on": pl.Date,
+}
 
 
 def _name(line: Document) -> str:

@@ -1,13 +1,15 @@
-"""Publish: a read-only copy of the truth for everyone who looks, switched in one step, so that no reader ever sees half of it.
+"""Publish: a read-only copy of the truth for everyone who looks, switched in one step, so that no
+reader ever sees half of it.
 
     published/
       current -> versions/000012      switched by one rename
       current.json                    the same, for those who cannot follow a link
       versions/000012/stockhouse.duckdb, snapshot.json, parquet/marts/fct_demand.parquet ...
 
-Schema `decisions` holds what is decided now, so that a sum counts every order line once; `decisions_history` has every run.
-A version is written aside under another name and never changed afterwards; old ones are removed once `keep` newer exist. A Parquet
-copy whose table says what it said in the version before is that version's file under a second name.
+Schema `decisions` holds what is decided now, so that a sum counts every order line once;
+`decisions_history` has every run. A version is written aside under another name and never changed
+afterwards; old ones are removed once `keep` newer exist. A Parquet copy whose table says what it
+said in the version before is that version's file under a second name.
 """
 
 from __future__ import annotations
@@ -34,10 +36,20 @@ SCHEMAS = ("marts", "metrics", "decisions")
 #: What a snapshot says of its world.
 WORLD = ("world", "currency", "timezone", "grain", "now_at", "newest_at")
 DECISIONS, HISTORY = "decisions", "decisions_history"
-#: What every plan writes anew, though it may have nothing to say; the other decisions stand until they are renewed.
-PLANNED = ("order_lines", "explanations", "targets", "limits", "alternatives", "overrides", "exceptions")
+#: What every plan writes anew, though it may have nothing to say; the other decisions stand until
+#: they are renewed.
+PLANNED = (
+    "order_lines",
+    "explanations",
+    "targets",
+    "limits",
+    "alternatives",
+    "overrides",
+    "exceptions",
+)
 FILE = "stockhouse.duckdb"
-#: The file format every DuckDB client from 1.2 on can open; newer defaults would shut out BI drivers.
+#: The file format every DuckDB client from 1.2 on can open; newer defaults would shut out BI
+#: drivers.
 STORAGE_VERSION = "v1.2.0"
 #: DuckDB draws a progress bar on standard output, where `--json` prints its result alone.
 QUIET = "set enable_progress_bar = false"
@@ -49,7 +61,8 @@ class PublishError(StockhouseError):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One published version: its file, the run whose plan it shows, how many rows each table has, and a fingerprint of what each says."""
+    """One published version: its file, the run whose plan it shows, how many rows each table has,
+    and a fingerprint of what each says."""
 
     version: int
     run_id: str
@@ -83,12 +96,15 @@ def publish(
     keep: int = 5,
     schemas: tuple[str, ...] = SCHEMAS,
 ) -> Snapshot:
-    """Write the next version from the warehouse and make it current; readers of older versions are not disturbed.
+    """Write the next version from the warehouse and make it current; readers of older versions are
+    not disturbed.
 
-    warehouse: a DuckDB file that nobody writes to meanwhile (and this process holds no handle on). target: the folder of versions.
-    run_id: the run that publishes; where it planned nothing itself, the snapshot shows and names the newest run that did.
-    published_at: UTC, by default this moment. keep: how many versions stay. Raises PublishError if the warehouse has none of the
-    schemas, or keep < 1.
+    warehouse: a DuckDB file that nobody writes to meanwhile (and this process holds no handle on).
+    target: the folder of versions.
+    run_id: the run that publishes; where it planned nothing itself, the snapshot shows and names
+    the newest run that did.
+    published_at: UTC, by default this moment. keep: how many versions stay. Raises PublishError if
+    the warehouse has none of the schemas, or keep < 1.
     """
     if keep < 1:
         raise PublishError(f"keep = {keep}: at least the current version must be kept.")
@@ -103,7 +119,9 @@ def publish(
         before = current(target) if (target / "current").is_symlink() else None
         with files.replacing(folder) as aside:
             aside.mkdir()
-            run_id, tables, fingerprints = _write(warehouse, aside, version, run_id, moment, schemas, before)
+            run_id, tables, fingerprints = _write(
+                warehouse, aside, version, run_id, moment, schemas, before
+            )
             snapshot = Snapshot(version, run_id, moment, folder, tables, fingerprints)
             (aside / "snapshot.json").write_text(_description(snapshot), encoding="utf-8")
             _seal(aside)
@@ -120,7 +138,14 @@ def current(target: Path) -> Snapshot:
         raise PublishError(f"Nothing is published in {target} yet. Run `stockhouse run` first.")
     folder = link.resolve()
     said = json.loads((folder / "snapshot.json").read_text(encoding="utf-8"))
-    return Snapshot(said["version"], said["run_id"], said["published_at"], folder, said["tables"], said.get("fingerprints", {}))
+    return Snapshot(
+        said["version"],
+        said["run_id"],
+        said["published_at"],
+        folder,
+        said["tables"],
+        said.get("fingerprints", {}),
+    )
 
 
 def _versions(target: Path) -> list[int]:
@@ -128,16 +153,25 @@ def _versions(target: Path) -> list[int]:
 
 
 def _write(
-    warehouse: Path, aside: Path, version: int, run_id: str, moment: str, schemas: tuple[str, ...], before: Snapshot | None
+    warehouse: Path,
+    aside: Path,
+    version: int,
+    run_id: str,
+    moment: str,
+    schemas: tuple[str, ...],
+    before: Snapshot | None,
 ) -> tuple[str, dict[str, int], dict[str, str]]:
-    """Copy the schemas with their comments into a new file and to Parquet; returns the run shown, and each table's rows and fingerprint."""
+    """Copy the schemas with their comments into a new file and to Parquet; returns the run shown,
+    and each table's rows and fingerprint."""
     if not warehouse.exists():
         raise PublishError(f"There is no warehouse at {warehouse}. Run the line first.")
     source = quote(warehouse.stem)  # dbt's views name the database by its file
     with duckdb.connect() as con:
         con.execute(QUIET)
         con.execute(f"attach {literal(str(warehouse))} as {source} (read_only)")
-        con.execute(f"attach {literal(str(aside / FILE))} as snapshot (storage_version '{STORAGE_VERSION}')")
+        con.execute(
+            f"attach {literal(str(aside / FILE))} as snapshot (storage_version '{STORAGE_VERSION}')"
+        )
         listed = _listed(con, warehouse.stem, schemas)
         planned = [table for schema, table in listed if schema == DECISIONS and table in PLANNED]
         shown = _planned_by(con, source, planned, run_id)
@@ -146,67 +180,116 @@ def _write(
         for schema, table, content in _contents(con, source, listed, shown):
             name, told = f"{quote(schema)}.{quote(table)}", f"{schema}.{table}"
             con.execute(f"create schema if not exists snapshot.{quote(schema)}")
-            con.execute(f"create table snapshot.{name} as {content}", {"run": shown} if "$run" in content else None)
+            con.execute(
+                f"create table snapshot.{name} as {content}",
+                {"run": shown} if "$run" in content else None,
+            )
             rows[told], fingerprints[told] = _fingerprint(con, name)
-            _copy_parquet(con, aside, schema, table, before if before and before.fingerprints.get(told) == fingerprints[told] else None)
+            _copy_parquet(
+                con,
+                aside,
+                schema,
+                table,
+                before if before and before.fingerprints.get(told) == fingerprints[told] else None,
+            )
         if not rows:
-            raise PublishError(f"{warehouse} has nothing to publish in {', '.join(schemas)}. Run the line up to replenish first.")
+            raise PublishError(
+                f"{warehouse} has nothing to publish in {', '.join(schemas)}. Run the line up to "
+                "replenish first."
+            )
         _copy_comments(con, warehouse.stem, schemas)
         _sign(con, source, warehouse.stem, version=version, run_id=shown, moment=moment)
     return shown, rows, fingerprints
 
 
-def _planned_by(con: duckdb.DuckDBPyConnection, source: str, planned: list[str], run_id: str) -> str:
-    """The run whose plan is current: the given one if it planned, else the newest that did; the given one where none ever did."""
-    runs = " union all ".join(f"select run_id, as_of, rowid as place from {source}.{DECISIONS}.{quote(table)}" for table in planned)
+def _planned_by(
+    con: duckdb.DuckDBPyConnection, source: str, planned: list[str], run_id: str
+) -> str:
+    """The run whose plan is current: the given one if it planned, else the newest that did; the
+    given one where none ever did."""
+    runs = " union all ".join(
+        f"select run_id, as_of, rowid as place from {source}.{DECISIONS}.{quote(table)}"
+        for table in planned
+    )
     if not runs:
         return run_id
     newest = con.execute(
-        f"select run_id from ({runs}) group by run_id order by run_id = ? desc, max(as_of) desc, max(place) desc limit 1", [run_id]
+        f"select run_id from ({runs}) group by run_id order by run_id = ? desc, max(as_of) desc, "
+        "max(place) desc limit 1",
+        [run_id],
     ).fetchone()
     return str(newest[0]) if newest else run_id
 
 
-def _contents(con: duckdb.DuckDBPyConnection, source: str, listed: list[tuple[str, str]], shown: str) -> Iterator[tuple[str, str, str]]:
-    """(schema, table, query) of every table of the snapshot: decisions as they stand, with every run's beside in its history."""
+def _contents(
+    con: duckdb.DuckDBPyConnection, source: str, listed: list[tuple[str, str]], shown: str
+) -> Iterator[tuple[str, str, str]]:
+    """(schema, table, query) of every table of the snapshot: decisions as they stand, with every
+    run's beside in its history."""
     for schema, table in listed:
         whole = f"from {source}.{quote(schema)}.{quote(table)}"
         columns = {row[0] for row in con.execute(f"describe {whole}").fetchall()}
         if schema != DECISIONS or not {"run_id", "as_of"} <= columns:
             yield schema, table, whole
             continue
-        standing = f"(select run_id {whole} order by run_id = $run desc, as_of desc, run_id desc limit 1)"
+        standing = (
+            f"(select run_id {whole} order by run_id = $run desc, as_of desc, run_id desc limit 1)"
+        )
         yield schema, table, f"{whole} where run_id = {'$run' if table in PLANNED else standing}"
         yield HISTORY, table, whole
 
 
-def _copy_parquet(con: duckdb.DuckDBPyConnection, aside: Path, schema: str, table: str, same: Snapshot | None) -> None:
-    """Write a table of the snapshot as Parquet too; where the version before says the same, its file gets a second name."""
+def _copy_parquet(
+    con: duckdb.DuckDBPyConnection, aside: Path, schema: str, table: str, same: Snapshot | None
+) -> None:
+    """Write a table of the snapshot as Parquet too; where the version before says the same, its
+    file gets a second name."""
     file = Path("parquet") / schema / f"{table}.parquet"
     (aside / file).parent.mkdir(parents=True, exist_ok=True)
     if same and (same.folder / file).exists():
         _same_file(same.folder / file, aside / file)
     else:
         name = f"snapshot.{quote(schema)}.{quote(table)}"
-        con.execute(f"copy {name} to {literal(str(aside / file))} (format parquet, compression zstd)")
+        con.execute(
+            f"copy {name} to {literal(str(aside / file))} (format parquet, compression zstd)"
+        )
 
 
-def _sign(con: duckdb.DuckDBPyConnection, source: str, database: str, *, version: int, run_id: str, moment: str) -> None:
+def _sign(
+    con: duckdb.DuckDBPyConnection,
+    source: str,
+    database: str,
+    *,
+    version: int,
+    run_id: str,
+    moment: str,
+) -> None:
     """Say in the snapshot itself which run and company it shows, and since when."""
     con.execute("create schema snapshot.published")
     con.execute(
         """create table snapshot.published.snapshot as
-        select $version::integer as version, $run_id::varchar as run_id, $moment::timestamp as published_at""",
+        select $version::integer as version, $run_id::varchar as run_id,
+            $moment::timestamp as published_at""",
         {"version": version, "run_id": run_id, "moment": moment},
     )
-    con.execute("comment on table snapshot.published.snapshot is 'Whose plan these tables show, and when they were published (UTC).'")
+    con.execute(
+        "comment on table snapshot.published.snapshot is 'Whose plan these tables show, and when "
+        "they were published (UTC).'"
+    )
     if _listed(con, database, ("raw",)):
-        con.execute(f"create table snapshot.published.world as select columns(name -> name in {WORLD}) from {source}.raw.world")
-        con.execute("comment on table snapshot.published.world is 'The company, its currency, its calendar, and how far the data reach.'")
+        con.execute(
+            f"create table snapshot.published.world as select columns(name -> name in {WORLD}) "
+            f"from {source}.raw.world"
+        )
+        con.execute(
+            "comment on table snapshot.published.world is 'The company, its currency, its "
+            "calendar, and how far the data reach.'"
+        )
 
 
 def _fingerprint(con: duckdb.DuckDBPyConnection, name: str) -> tuple[int, str]:
-    """How many rows a table of the snapshot has, and a number that says what is in it: its columns and its rows in any order."""
+    """How many rows a table of the snapshot has, and a number that says what is in it: its columns
+    and its rows in any order."""
     columns = con.execute(f"describe snapshot.{name}").fetchall()
     rows, total = table_hash(con, f"snapshot.{name}")
     said = repr((duckdb.__version__, [column[:2] for column in columns], rows, total))
@@ -214,16 +297,20 @@ def _fingerprint(con: duckdb.DuckDBPyConnection, name: str) -> tuple[int, str]:
 
 
 def _same_file(old: Path, new: Path) -> None:
-    """Give an unchanged, read-only file a second name, or a copy where the file system has no second names."""
+    """Give an unchanged, read-only file a second name, or a copy where the file system has no
+    second names."""
     try:
         os.link(old, new)
     except OSError:
         shutil.copyfile(old, new)
 
 
-def _listed(con: duckdb.DuckDBPyConnection, database: str, schemas: tuple[str, ...]) -> list[tuple[str, str]]:
+def _listed(
+    con: duckdb.DuckDBPyConnection, database: str, schemas: tuple[str, ...]
+) -> list[tuple[str, str]]:
     return con.execute(
-        "select table_schema, table_name from information_schema.tables where table_catalog = ? and table_schema in ? order by all",
+        "select table_schema, table_name from information_schema.tables where table_catalog = ? "
+        "and table_schema in ? order by all",
         [database, list(schemas)],
     ).fetchall()
 
@@ -231,15 +318,26 @@ def _listed(con: duckdb.DuckDBPyConnection, database: str, schemas: tuple[str, .
 def _copy_comments(con: duckdb.DuckDBPyConnection, database: str, schemas: tuple[str, ...]) -> None:
     """Carry over what tables and columns mean: BI tools show it beside the data."""
     tables = """
-        select schema_name, table_name, comment from duckdb_tables() where database_name = $database union all
-        select schema_name, view_name, comment from duckdb_views() where database_name = $database"""
+        select schema_name, table_name, comment from duckdb_tables()
+            where database_name = $database union all
+        select schema_name, view_name, comment from duckdb_views()
+            where database_name = $database"""
     where = "where comment is not null and list_contains($schemas, schema_name)"
     given = {"database": database, "schemas": list(schemas)}
-    for schema, table, comment in con.execute(f"select * from ({tables}) {where}", given).fetchall():
-        con.execute(f"comment on table snapshot.{quote(schema)}.{quote(table)} is {literal(comment)}")
+    for schema, table, comment in con.execute(
+        f"select * from ({tables}) {where}", given
+    ).fetchall():
+        con.execute(
+            f"comment on table snapshot.{quote(schema)}.{quote(table)} is {literal(comment)}"
+        )
     columns = "select schema_name, table_name, column_name, comment from duckdb_columns()"
-    for schema, table, column, comment in con.execute(f"{columns} {where} and database_name = $database", given).fetchall():
-        con.execute(f"comment on column snapshot.{quote(schema)}.{quote(table)}.{quote(column)} is {literal(comment)}")
+    for schema, table, column, comment in con.execute(
+        f"{columns} {where} and database_name = $database", given
+    ).fetchall():
+        con.execute(
+            f"comment on column snapshot.{quote(schema)}.{quote(table)}.{quote(column)} is "
+            f"{literal(comment)}"
+        )
 
 
 def _description(snapshot: Snapshot) -> str:
@@ -255,7 +353,8 @@ def _seal(folder: Path) -> None:
 
 
 def _switch(target: Path, snapshot: Snapshot) -> None:
-    """Point `current` at the new version: each pointer is replaced by one rename, so a reader sees the old or the new."""
+    """Point `current` at the new version: each pointer is replaced by one rename, so a reader sees
+    the old or the new."""
     with files.replacing(target / "current") as link:
         link.symlink_to(Path("versions") / snapshot.folder.name)
     files.write(target / "current.json", _description(snapshot))

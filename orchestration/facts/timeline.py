@@ -1,4 +1,5 @@
-"""Where a world stands in time: its grain, its zone, its Now, and the origins at which it decides."""
+"""Where a world stands in time: its grain, its zone, its Now, and the origins at which it
+decides."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ DAYS_A_PERIOD = {"day": 1.0, "week": 7.0, "month": 365.25 / 12}
 
 @dataclass(frozen=True)
 class Timeline:
-    """One world's clock, read from raw.world; now_at is UTC without zone, days are the company's local business days."""
+    """One world's clock, read from raw.world; now_at is UTC without zone, days are the company's
+    local business days."""
 
     world: str
     grain: Grain
@@ -29,17 +31,34 @@ class Timeline:
     decide_on: int | None  # ISO weekday on whose evening orders are decided
     is_whole_units: bool
     now_at: datetime
-    newest_at: datetime | None = None  # how far the facts themselves reach, where Now is a day somebody asked for
+    # how far the facts themselves reach, where Now is a day somebody asked for
+    newest_at: datetime | None = None
 
     @classmethod
     def read(cls, con: duckdb.DuckDBPyConnection) -> Timeline:
         row = con.execute(
-            "select world, grain, timezone, week_starts_on, review_days, decide_on, is_whole_units, newest_at, now_at from raw.world"
+            "select world, grain, timezone, week_starts_on, review_days, decide_on, "
+            "is_whole_units, newest_at, now_at from raw.world"
         ).fetchone()
         if row is None or row[-1] is None:
-            raise ValueError("the world has no sales, returns or stock yet, so there is no Now. Land some data first.")
-        world, grain, timezone, week_starts_on, review_days, decide_on, whole, newest_at, now_at = row
-        return cls(world, grain, timezone or "UTC", week_starts_on or 1, review_days or 7, decide_on, bool(whole), now_at, newest_at)
+            raise ValueError(
+                "the world has no sales, returns or stock yet, so there is no Now. Land some data "
+                "first."
+            )
+        world, grain, timezone, week_starts_on, review_days, decide_on, whole, newest_at, now_at = (
+            row
+        )
+        return cls(
+            world,
+            grain,
+            timezone or "UTC",
+            week_starts_on or 1,
+            review_days or 7,
+            decide_on,
+            bool(whole),
+            now_at,
+            newest_at,
+        )
 
     @classmethod
     def of(cls, world: World, now: datetime) -> Timeline:
@@ -47,7 +66,16 @@ class Timeline:
         said = world.plan
         decide_on = WEEKDAYS.index(said.decide_on) + 1 if said.decide_on else None
         week = WEEKDAYS.index(said.week_starts_on) + 1
-        return cls(world.world, said.grain, world.timezone, week, said.review_days, decide_on, said.whole_units, now)
+        return cls(
+            world.world,
+            said.grain,
+            world.timezone,
+            week,
+            said.review_days,
+            decide_on,
+            said.whole_units,
+            now,
+        )
 
     @property
     def review(self) -> int:
@@ -56,7 +84,8 @@ class Timeline:
 
     @property
     def origin(self) -> date:
-        """The first day of the first period that starts at or after Now: what is forecast and decided next."""
+        """The first day of the first period that starts at or after Now: what is forecast and
+        decided next."""
         local = self.now_at.replace(tzinfo=UTC).astimezone(ZoneInfo(self.timezone))
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
         day = local.date() if local == midnight else local.date() + timedelta(days=1)
@@ -76,8 +105,11 @@ class Timeline:
         return first if first == day else self.shift(first, -1)
 
     def spec(self, horizon: int) -> Spec:
-        rounds = 200 if self.grain == "day" else 100  # weeks and months have fewer rows, and deeper training costs more in replay
-        return Spec(grain=self.grain, horizon=horizon, whole_units=self.is_whole_units, rounds=rounds)
+        # weeks and months have fewer rows, and deeper training costs more in replay
+        rounds = 200 if self.grain == "day" else 100
+        return Spec(
+            grain=self.grain, horizon=horizon, whole_units=self.is_whole_units, rounds=rounds
+        )
 
     def shift(self, start: date, periods: int) -> date:
         """The first day of the period that lies so many periods later (or earlier, if negative)."""
@@ -87,7 +119,8 @@ class Timeline:
         return start + timedelta(days=periods * int(DAYS_A_PERIOD[self.grain]))
 
     def periods_from(self, start: date, day: date) -> int:
-        """How many whole periods after the one starting at `start` a local day falls, negative before it."""
+        """How many whole periods after the one starting at `start` a local day falls, negative
+        before it."""
         spec = self.spec(1)
         first, then = spec.index(pl.Series([start, self.period_of(day)]))
         return int(then - first)
@@ -102,14 +135,18 @@ class Timeline:
 
     def instant(self, day: date) -> datetime:
         """Local midnight at the beginning of a day, in UTC: the cutoff of a decision made there."""
-        return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(self.timezone)).astimezone(UTC)
+        return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(self.timezone)).astimezone(
+            UTC
+        )
 
     def cutoff(self, day: date) -> datetime:
-        """What a decision made at the midnight beginning a day may know: everything until then, and nothing after Now."""
+        """What a decision made at the midnight beginning a day may know: everything until then, and
+        nothing after Now."""
         return min(self.instant(day), self.now_at.replace(tzinfo=UTC))
 
     def review_period(self, origin: date) -> date:
-        """The first day of the review period an origin falls in: two plans in it are about the same need."""
+        """The first day of the review period an origin falls in: two plans in it are about the same
+        need."""
         if self.grain != "day" or self.decide_on is None:
             return origin
         return origin - timedelta(days=(origin.isoweekday() - self.decide_on - 1) % 7)

@@ -1,6 +1,7 @@
 """Trace: from an order line back to the lines in the files that caused it.
 
-    order line -> decision -> forecast and model -> feature rows -> mart rows -> raw rows -> file, sheet, line
+    order line -> decision -> forecast and model -> feature rows -> mart rows -> raw rows -> file,
+    sheet, line
 
 Everything is read as it was known when the line was decided: known_at <= as_of.
 """
@@ -22,7 +23,15 @@ Row = dict[str, Any]
 #: How many rows of each table are shown; every step also says how many there are.
 SHOWN = 5
 #: Said once at the top, or hashes that tell a person nothing; the JSON has them all.
-UNPRINTED = {"run_id", "as_of", "order_line_id", "intent_key", "row_key", "row_hash", "handed_over_at"}
+UNPRINTED = {
+    "run_id",
+    "as_of",
+    "order_line_id",
+    "intent_key",
+    "row_key",
+    "row_hash",
+    "handed_over_at",
+}
 
 
 class TraceError(StockhouseError):
@@ -31,7 +40,8 @@ class TraceError(StockhouseError):
 
 @dataclass(frozen=True)
 class Step:
-    """One link of the chain: rows of one table that the link before it was made from, newest first; `found` counts them all."""
+    """One link of the chain: rows of one table that the link before it was made from, newest first;
+    `found` counts them all."""
 
     link: str
     table: str
@@ -51,7 +61,13 @@ class TraceReport:
 
     def as_dict(self) -> dict[str, Any]:
         steps = [
-            {"link": step.link, "table": step.table, "found": step.found, "rows": [_plain(row) for row in step.rows]} for step in self.steps
+            {
+                "link": step.link,
+                "table": step.table,
+                "found": step.found,
+                "rows": [_plain(row) for row in step.rows],
+            }
+            for step in self.steps
         ]
         return {
             "order_line_id": self.order_line_id,
@@ -62,7 +78,10 @@ class TraceReport:
         }
 
     def __str__(self) -> str:
-        parts = [f"order line {self.order_line_id}, decided as of {self.as_of:%Y-%m-%d %H:%M} UTC", *self.notes]
+        parts = [
+            f"order line {self.order_line_id}, decided as of {self.as_of:%Y-%m-%d %H:%M} UTC",
+            *self.notes,
+        ]
         link = ""
         for step in self.steps:
             if step.link != link:
@@ -75,12 +94,15 @@ class TraceReport:
         return "\n".join(parts)
 
 
-def trace(con: duckdb.DuckDBPyConnection, archive: Path, order_line_id: str, *, run_id: str | None = None) -> TraceReport:
+def trace(
+    con: duckdb.DuckDBPyConnection, archive: Path, order_line_id: str, *, run_id: str | None = None
+) -> TraceReport:
     """Follow one order line back to the files it came from.
 
-    con: the home's warehouse. archive: state/archive, to tell whether the delivered bytes are still there.
-    run_id: needed only where several runs share the line's id; by default the newest decision is traced.
-    Raises TraceError if no run proposed this line.
+    con: the home's warehouse. archive: state/archive, to tell whether the delivered bytes are still
+    there.
+    run_id: needed only where several runs share the line's id; by default the newest decision is
+    traced. Raises TraceError if no run proposed this line.
     """
     return _Tracer(con, archive, _order_line(con, order_line_id, run_id)).report()
 
@@ -89,17 +111,24 @@ def _order_line(con: duckdb.DuckDBPyConnection, order_line_id: str, run_id: str 
     rows, _ = _select(
         con,
         "decisions.order_lines",
-        "(order_line_id = $id or ends_with(order_line_id, '-' || $id)) and ($run_id is null or run_id = $run_id)",
+        (
+            "(order_line_id = $id or ends_with(order_line_id, '-' || $id)) and ($run_id is null or "
+            "run_id = $run_id)"
+        ),
         {"id": order_line_id, "run_id": run_id},
         newest="as_of",
     )
     if not rows:
-        raise TraceError(f"No run proposed an order line '{order_line_id}'. The lines of the last run are in decisions.order_lines.")
+        raise TraceError(
+            f"No run proposed an order line '{order_line_id}'. The lines of the last run are in "
+            "decisions.order_lines."
+        )
     return rows[0]
 
 
 class _Tracer:
-    """Reads link after link for one order line, each bounded by what was known when it was decided."""
+    """Reads link after link for one order line, each bounded by what was known when it was
+    decided."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, archive: Path, line: Row) -> None:
         self.con, self.archive, self.line, self.as_of = con, archive, line, line["as_of"]
@@ -111,22 +140,35 @@ class _Tracer:
         for link in (self._decision, self._forecast, self._features, self._marts, self._raw):
             link()
         self._files()
-        return TraceReport(self.line["order_line_id"], self.as_of, self.line, self.steps, self._notes())
+        return TraceReport(
+            self.line["order_line_id"], self.as_of, self.line, self.steps, self._notes()
+        )
 
     def _served(self) -> list[str]:
-        """The location and everything it feeds with this item: their demand is why a warehouse orders."""
+        """The location and everything it feeds with this item: their demand is why a warehouse
+        orders."""
         rows = self.con.execute(
             """with recursive served as (
                 select $location as location_id
                 union
                 select fed.location_id from served join marts.dim_item_locations as fed
-                  on fed.from_id = served.location_id and fed.item_id = $item and fed.kind = 'transfer'
+                  on fed.from_id = served.location_id and fed.item_id = $item
+                      and fed.kind = 'transfer'
             ) select location_id from served order by location_id""",
             {"item": self.item, "location": self.location},
         ).fetchall()
         return [location for (location,) in rows]
 
-    def _add(self, link: str, table: str, where: str, given: dict[str, Any], newest: str, shown: int = SHOWN, order: str = "desc") -> None:
+    def _add(
+        self,
+        link: str,
+        table: str,
+        where: str,
+        given: dict[str, Any],
+        newest: str,
+        shown: int = SHOWN,
+        order: str = "desc",
+    ) -> None:
         rows, found = _select(self.con, table, where, given, newest, shown, order)
         if found:
             self.steps.append(Step(link, table, rows, found))
@@ -134,32 +176,79 @@ class _Tracer:
     def _decision(self) -> None:
         self.steps.append(Step("order line", "decisions.order_lines", [self.line], 1))
         mine = {"run_id": self.line["run_id"], "id": self.line["order_line_id"]}
-        self._add("decision", "decisions.explanations", "run_id = $run_id and order_line_id = $id", mine, "part", shown=100)
-        rehearsal = "run_id = (select max_by(run_id, as_of) from decisions.champions where as_of <= $as_of)"  # not every run rehearses
-        self._add("decision", "decisions.champions", rehearsal, {"as_of": self.as_of}, "is_champion")
-        if "alternatives" in _tables(self.con, "decisions"):  # a warehouse of before there were any has none
+        self._add(
+            "decision",
+            "decisions.explanations",
+            "run_id = $run_id and order_line_id = $id",
+            mine,
+            "part",
+            shown=100,
+        )
+        # not every run rehearses
+        rehearsal = (
+            "run_id = (select max_by(run_id, as_of) from decisions.champions where as_of <= $as_of)"
+        )
+        self._add(
+            "decision", "decisions.champions", rehearsal, {"as_of": self.as_of}, "is_champion"
+        )
+        # a warehouse of before there were any has none
+        if "alternatives" in _tables(self.con, "decisions"):
             here = {"run_id": self.line["run_id"], "item": self.item, "location": self.location}
             at = "run_id = $run_id and item_id = $item and location_id = $location"
-            self._add("other ways", "decisions.alternatives", at, here, "rank", shown=100, order="asc")
+            self._add(
+                "other ways", "decisions.alternatives", at, here, "rank", shown=100, order="asc"
+            )
 
     def _forecast(self) -> None:
         given = {"run_id": self.line["run_id"], "item": self.item, "locations": self.shops}
-        where = "run_id = $run_id and item_id = $item and list_contains($locations, location_id) and quantile is null"
-        self._add("forecast and model", "decisions.forecasts", where, given, "period_start", shown=28, order="asc")
+        where = (
+            "run_id = $run_id and item_id = $item and list_contains($locations, location_id) and "
+            "quantile is null"
+        )
+        self._add(
+            "forecast and model",
+            "decisions.forecasts",
+            where,
+            given,
+            "period_start",
+            shown=28,
+            order="asc",
+        )
         if "models" in _tables(self.con, "decisions"):
-            self._add("forecast and model", "decisions.models", "run_id = $run_id", {"run_id": self.line["run_id"]}, "trained_as_of")
+            self._add(
+                "forecast and model",
+                "decisions.models",
+                "run_id = $run_id",
+                {"run_id": self.line["run_id"]},
+                "trained_as_of",
+            )
 
     def _features(self) -> None:
-        keys = {"item_id": [self.item], "location_id": self.shops, "supplier_id": [self.line["from_id"]]}
+        keys = {
+            "item_id": [self.item],
+            "location_id": self.shops,
+            "supplier_id": [self.line["from_id"]],
+        }
         for table in _tables(self.con, "features"):
             columns = _columns(self.con, "features", table)
             filters = [f'list_contains(${name}, "{name}")' for name in keys if name in columns]
             if not filters or "known_at" not in columns:
                 continue
-            given: dict[str, Any] = {name: keys[name] for name in keys if name in columns} | {"as_of": self.as_of}
+            given: dict[str, Any] = {name: keys[name] for name in keys if name in columns} | {
+                "as_of": self.as_of
+            }
             moment = "event_at" if "event_at" in columns else "target_on"
-            known = ["known_at <= $as_of"] + (["event_at <= $as_of"] if moment == "event_at" else [])
-            self._add("feature rows", f"features.{table}", " and ".join(filters + known), given, moment, shown=len(self.shops))
+            known = ["known_at <= $as_of"] + (
+                ["event_at <= $as_of"] if moment == "event_at" else []
+            )
+            self._add(
+                "feature rows",
+                f"features.{table}",
+                " and ".join(filters + known),
+                given,
+                moment,
+                shown=len(self.shops),
+            )
 
     def _marts(self) -> None:
         here: dict[str, Any] = {"item": self.item, "location": self.location}
@@ -172,54 +261,101 @@ class _Tracer:
         self._add("mart rows", "marts.fct_demand", where, demand, "event_at")
 
     def _raw(self) -> None:
-        """Raw rows under any name the item, the locations and the supplier go by, with the way back to their bytes."""
-        items, places = self._names("item", [self.item]), self._names("location", [*self.shops, self.line["from_id"]])
+        """Raw rows under any name the item, the locations and the supplier go by, with the way back
+        to their bytes."""
+        items, places = (
+            self._names("item", [self.item]),
+            self._names("location", [*self.shops, self.line["from_id"]]),
+        )
         suppliers = self._names("supplier", [self.line["from_id"]])
-        known = {"item_id": items, "location_id": places, "supplier_id": suppliers, "from_id": places + suppliers, "to_id": places}
+        known = {
+            "item_id": items,
+            "location_id": places,
+            "supplier_id": suppliers,
+            "from_id": places + suppliers,
+            "to_id": places,
+        }
         for name, table in CANONICAL.items():
             keyed = [column for column in known if column in table.required]
             if not keyed:
                 continue
             where = " and ".join(f'(list_contains(${column}, "{column}"))' for column in keyed)
-            given: dict[str, Any] = {column: known[column] for column in keyed} | {"as_of": self.as_of}
-            self._add("raw rows", f"raw.{name}", f"{where} and (known_at <= $as_of or known_at is null)", given, "known_at")
+            given: dict[str, Any] = {column: known[column] for column in keyed} | {
+                "as_of": self.as_of
+            }
+            self._add(
+                "raw rows",
+                f"raw.{name}",
+                f"{where} and (known_at <= $as_of or known_at is null)",
+                given,
+                "known_at",
+            )
 
     def _names(self, kind: str, ids: list[str]) -> list[str]:
         query = """select alias from marts.bridge_aliases
-            where status = 'confirmed' and kind = $kind and list_contains($ids, id) and known_at <= $as_of"""
+            where status = 'confirmed' and kind = $kind and list_contains($ids, id)
+                and known_at <= $as_of"""
         found = self.con.execute(query, {"kind": kind, "ids": ids, "as_of": self.as_of}).fetchall()
         return sorted({*ids, *(alias for (alias,) in found)})
 
     def _files(self) -> None:
-        """Each shown raw row's file and line: the path as it was handed over, the part (sheet, column, rule) and the data row."""
+        """Each shown raw row's file and line: the path as it was handed over, the part (sheet,
+        column, rule) and the data row."""
         for step in [step for step in self.steps if step.link == "raw rows"]:
             rows = []
             for row in step.rows:
-                query = "select path, silo, bytes from raw.manifest where delivery = ? and source_id = ?"
+                query = (
+                    "select path, silo, bytes from raw.manifest where delivery = ? and source_id = "
+                    "?"
+                )
                 told = self.con.execute(query, [row["delivery"], row["source_id"]]).fetchone()
                 path, silo, size = told or (None, None, None)
                 kept = (self.archive / str(row["delivery"])).exists()
-                where = {"file": path, "part": row["part"], "line": row["row_no"], "source_id": row["source_id"], "silo": silo}
-                rows.append(where | {"bytes": size, "delivery": row["delivery"], "is_archived": kept})
+                where = {
+                    "file": path,
+                    "part": row["part"],
+                    "line": row["row_no"],
+                    "source_id": row["source_id"],
+                    "silo": silo,
+                }
+                rows.append(
+                    where | {"bytes": size, "delivery": row["delivery"], "is_archived": kept}
+                )
             self.steps.append(Step("file, sheet, line", step.table, rows, step.found))
 
     def _notes(self) -> list[str]:
         now = self.con.execute("select now_at from raw.world").fetchone()
         if now and now[0] != self.as_of:
-            return [f"The warehouse now shows {now[0]:%Y-%m-%d %H:%M} UTC: stock positions and open orders below are of that moment."]
+            return [
+                (
+                    f"The warehouse now shows {now[0]:%Y-%m-%d %H:%M} UTC: stock positions and "
+                    "open "
+                    "orders below are of that moment."
+                )
+            ]
         return []
 
 
 def _select(
-    con: duckdb.DuckDBPyConnection, table: str, where: str, given: dict[str, Any], newest: str, shown: int = SHOWN, order: str = "desc"
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    where: str,
+    given: dict[str, Any],
+    newest: str,
+    shown: int = SHOWN,
+    order: str = "desc",
 ) -> tuple[list[Row], int]:
     """The newest rows of a table under a condition, as dicts, and how many there are."""
     schema, name = table.split(".")
     target = f'"{schema}"."{name}" where {where}'
     found = con.execute(f"select count(*) from {target}", given).fetchone()
-    cursor = con.execute(f'select * from {target} order by "{newest}" {order} limit {int(shown)}', given)
+    cursor = con.execute(
+        f'select * from {target} order by "{newest}" {order} limit {int(shown)}', given
+    )
     names = [column[0] for column in cursor.description or []]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()], found[0] if found else 0
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()], found[
+        0
+    ] if found else 0
 
 
 def _tables(con: duckdb.DuckDBPyConnection, schema: str) -> list[str]:
@@ -228,16 +364,26 @@ def _tables(con: duckdb.DuckDBPyConnection, schema: str) -> list[str]:
 
 
 def _columns(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> set[str]:
-    query = "select column_name from information_schema.columns where table_schema = ? and table_name = ?"
+    query = (
+        "select column_name from information_schema.columns where table_schema = ? and table_name "
+        "= ?"
+    )
     return {name for (name,) in con.execute(query, [schema, table]).fetchall()}
 
 
 def _plain(row: Row) -> Row:
-    return {name: value if isinstance(value, str | int | float | bool | list | None) else str(value) for name, value in row.items()}
+    return {
+        name: value if isinstance(value, str | int | float | bool | list | None) else str(value)
+        for name, value in row.items()
+    }
 
 
 def _told(row: Row) -> str:
-    return ", ".join(f"{name}={_short(value)}" for name, value in row.items() if value is not None and name not in UNPRINTED)
+    return ", ".join(
+        f"{name}={_short(value)}"
+        for name, value in row.items()
+        if value is not None and name not in UNPRINTED
+    )
 
 
 def _short(value: Any) -> str:

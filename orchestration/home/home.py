@@ -1,7 +1,9 @@
-"""A home: the folder where one company's lakehouse lives, what in it must never be lost, and the only door to its warehouse.
+"""A home: the folder where one company's lakehouse lives, what in it must never be lost, and the
+only door to its warehouse.
 
-state/ is what cannot be made again (delivered bytes, the ledger, the inbox, decisions, what the gates said) and no command deletes it.
-derived/ is what `stockhouse rebuild` recreates from it: warehouse, features, models, published snapshots.
+state/ is what cannot be made again (delivered bytes, the ledger, the inbox, decisions, what the
+gates said) and no command deletes it. derived/ is what `stockhouse rebuild` recreates from it:
+warehouse, features, models, published snapshots.
 """
 
 from __future__ import annotations
@@ -37,19 +39,26 @@ class Home:
 
     @classmethod
     def open(cls, root: Path, world: str | None = None) -> Home:
-        """Open a home that was founded before, if a world is given the home of that world; otherwise it is refused, and nothing made."""
+        """Open a home that was founded before, if a world is given the home of that world;
+        otherwise it is refused, and nothing made."""
         home = cls(root.resolve())
         owner = home.owner
         if owner is None:
-            raise HomeError(f"{root} belongs to no world yet. Run `stockhouse run WORLD --home {root}` first.")
+            raise HomeError(
+                f"{root} belongs to no world yet. Run `stockhouse run WORLD --home {root}` first."
+            )
         if world not in (None, owner):
-            raise HomeError(f"{root} belongs to world '{owner}', not '{world}'. Give this world a home of its own with --home.")
+            raise HomeError(
+                f"{root} belongs to world '{owner}', not '{world}'. Give this world a home of its "
+                "own with --home."
+            )
         home._furnish()
         return home
 
     @classmethod
     def found(cls, root: Path, world: str) -> Home:
-        """Open the home of a world, or found it where there is none; a home that belongs to another world is refused."""
+        """Open the home of a world, or found it where there is none; a home that belongs to another
+        world is refused."""
         home = cls(root.resolve())
         if home.owner is None:
             home._furnish()
@@ -57,9 +66,17 @@ class Home:
         return cls.open(root, world)
 
     def _furnish(self) -> None:
-        """Make the folders. What this process writes from here on is its owner's alone from birth (0700, 0600): customers, prices."""
+        """Make the folders. What this process writes from here on is its owner's alone from birth
+        (0700, 0600): customers, prices."""
         os.umask(0o077)
-        for folder in (self.archive, self.inbox, self.decisions, self.features, self.models, self.dagster):
+        for folder in (
+            self.archive,
+            self.inbox,
+            self.decisions,
+            self.features,
+            self.models,
+            self.dagster,
+        ):
             folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -69,28 +86,33 @@ class Home:
 
     @property
     def owner(self) -> str | None:
-        """The world this home belongs to, or None where there is no home yet. Raises HomeError where the marker says nothing."""
+        """The world this home belongs to, or None where there is no home yet. Raises HomeError
+        where the marker says nothing."""
         try:
             owner = self.marker.read_text(encoding="utf-8").strip()
         except (FileNotFoundError, NotADirectoryError):
             return None
         if not owner:
             raise HomeError(
-                f"{self.marker}, which says whose home this is, is empty, as a power cut may leave it. Nothing else is lost: "
-                f"write the world's name (`world:` in its world.yml) into it, such as `echo NAME > {self.marker}`."
+                f"{self.marker}, which says whose home this is, is empty, as a power cut may leave "
+                "it. Nothing else is lost: "
+                "write the world's name (`world:` in its world.yml) into it, such as `echo NAME > "
+                f"{self.marker}`."
             )
         return owner
 
     @property
     def origin(self) -> tuple[Path, Path] | None:
-        """The folder (or file) of the world's contract and the root of its data, as the last run read them; None before the first."""
+        """The folder (or file) of the world's contract and the root of its data, as the last run
+        read them; None before the first."""
         if not self._origin.exists():
             return None
         said = json.loads(self._origin.read_text(encoding="utf-8"))
         return Path(said["world"]), Path(said["data"])
 
     def remember(self, world: Path, data: Path | None) -> None:
-        """Keep where this home's world lies, so that whatever is started from the home later works on the same company."""
+        """Keep where this home's world lies, so that whatever is started from the home later works
+        on the same company."""
         said = {"world": str(world.resolve()), "data": str((data or world).resolve())}
         files.write(self._origin, json.dumps(said))
 
@@ -120,8 +142,11 @@ class Home:
 
     @property
     def ledger_url(self) -> str:
-        """Where orders are kept: PostgreSQL if STOCKHOUSE_LEDGER_URL says so, else SQLite in the home."""
-        return os.environ.get("STOCKHOUSE_LEDGER_URL") or f"sqlite:///{self.state / 'ledger.sqlite'}"
+        """Where orders are kept: PostgreSQL if STOCKHOUSE_LEDGER_URL says so, else SQLite in the
+        home."""
+        return (
+            os.environ.get("STOCKHOUSE_LEDGER_URL") or f"sqlite:///{self.state / 'ledger.sqlite'}"
+        )
 
     @property
     def is_ledger_within(self) -> bool:
@@ -162,7 +187,8 @@ class Home:
         return self.derived / "dagster"
 
     def forget_derived(self) -> None:
-        """Delete what can be recreated (all but the run in progress' lock and Dagster's history); state is never touched."""
+        """Delete what can be recreated (all but the run in progress' lock and Dagster's history);
+        state is never touched."""
         for path in self.derived.iterdir():
             if path == self.dagster or path.name == "writer.lock":
                 continue
@@ -170,32 +196,49 @@ class Home:
 
     @contextmanager
     def connect(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The one way to open the warehouse. The handle is closed on leaving: dbt runs as another process and needs the lock."""
+        """The one way to open the warehouse. The handle is closed on leaving: dbt runs as another
+        process and needs the lock."""
         if not read_only and self.warehouse.exists() and self.warehouse.stat().st_size < FOUNDED:
-            self.warehouse.unlink()  # a kill or a full disk stopped DuckDB while it wrote its headers: nothing was ever committed
+            # a kill or a full disk stopped DuckDB while it wrote its headers: nothing was ever
+            # committed
+            self.warehouse.unlink()
         try:
             con = duckdb.connect(str(self.warehouse), read_only=read_only)
         except duckdb.IOException as error:
             said = str(error).splitlines()[0]
-            mend = "close the other process; BI reads the published snapshot" if "lock" in said else "`stockhouse rebuild` makes it anew"
-            raise HomeError(f"the warehouse cannot be opened: {said}. Nothing in state/ is lost: {mend}.") from error
+            mend = (
+                "close the other process; BI reads the published snapshot"
+                if "lock" in said
+                else "`stockhouse rebuild` makes it anew"
+            )
+            raise HomeError(
+                f"the warehouse cannot be opened: {said}. Nothing in state/ is lost: {mend}."
+            ) from error
         try:
-            con.execute("set python_enable_replacements = false")  # a Python variable must never read as a table
+            # a Python variable must never read as a table
+            con.execute("set python_enable_replacements = false")
             con.execute("set enable_progress_bar = false")  # standard output belongs to the result
             yield con
         except duckdb.CatalogException as error:
             said = str(error).splitlines()[0]
-            raise HomeError(f"the warehouse of {self.root} lacks what was asked ({said}). Run the line up to where it is made.") from error
+            raise HomeError(
+                f"the warehouse of {self.root} lacks what was asked ({said}). Run the line up to "
+                "where it is made."
+            ) from error
         finally:
             con.close()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the home for one run: a second writer is told so at once instead of waiting or interleaving."""
+        """Hold the home for one run: a second writer is told so at once instead of waiting or
+        interleaving."""
         self.derived.mkdir(parents=True, exist_ok=True)
         with (self.derived / "writer.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise HomeError(f"another run is writing to {self.root}. Wait for it to end, or use another --home.") from error
+                raise HomeError(
+                    f"another run is writing to {self.root}. Wait for it to end, or use another "
+                    "--home."
+                ) from error
             yield  # the lock ends with the file handle, also when the process is killed

@@ -17,10 +17,13 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def table_hash(con: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str] = ()) -> tuple[int, int]:
+def table_hash(
+    con: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str] = ()
+) -> tuple[int, int]:
     """How many rows a table has, and a number that says what is in them, whatever their order.
 
-    table: its name in SQL, quoted. columns: what counts, in this order; by default every column. Equal contents, equal numbers.
+    table: its name in SQL, quoted. columns: what counts, in this order; by default every column.
+    Equal contents, equal numbers.
     """
     said = ", ".join(map(quote, columns)) or "line"
     sql = f"select count(*), coalesce(sum(hash({said})::hugeint), 0) from {table} as line"

@@ -1,4 +1,5 @@
-"""Intake: databases, APIs, webhooks, streams and watched folders become files that landing reads, with nothing lost and nothing twice.
+"""Intake: databases, APIs, webhooks, streams and watched folders become files that landing reads,
+with nothing lost and nothing twice.
 
 names = pull(world, home.inbox) + drain(world, home.inbox)
 """

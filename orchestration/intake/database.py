@@ -1,4 +1,5 @@
-"""A SQL database as deliveries: rows since the last cursor value, streamed in bounded batches, read-only."""
+"""A SQL database as deliveries: rows since the last cursor value, streamed in bounded batches,
+read-only."""
 
 from __future__ import annotations
 
@@ -20,10 +21,12 @@ CURSOR_FILE = "cursor.json"
 
 
 def pull_database(source_id: str, options: Database, inbox: Path, *, where: str = "") -> list[str]:
-    """Write what is at or after the cursor as deliveries of at most `batch_rows` rows; the names of new ones, under the inbox.
+    """Write what is at or after the cursor as deliveries of at most `batch_rows` rows; the names of
+    new ones, under the inbox.
 
-    The cursor (`<inbox>/<source_id>/cursor.json`) moves only after its file is in place, so a crash repeats rows and loses none; landing
-    tells repeats by their key. Rows without a cursor value are read every time. Raises ContractError.
+    The cursor (`<inbox>/<source_id>/cursor.json`) moves only after its file is in place, so a crash
+    repeats rows and loses none; landing tells repeats by their key. Rows without a cursor value are
+    read every time. Raises ContractError.
     """
     engine = _engine(resolve(options.url, where), where)
     kept = inbox / source_id / CURSOR_FILE
@@ -32,38 +35,56 @@ def pull_database(source_id: str, options: Database, inbox: Path, *, where: str 
     try:
         with engine.connect() as connection:
             _only_read(connection)
-            result = connection.execution_options(stream_results=True, yield_per=options.batch_rows).execute(
-                _statement(options, _read_cursor(kept, options, where))
-            )
+            result = connection.execution_options(
+                stream_results=True, yield_per=options.batch_rows
+            ).execute(_statement(options, _read_cursor(kept, options, where)))
             names = list(result.keys())
             if len(set(names)) < len(names):
                 raise ContractError(
-                    "two columns have the same name", where=where, mend="name them in the query; it has " + ", ".join(names)
+                    "two columns have the same name",
+                    where=where,
+                    mend="name them in the query; it has " + ", ".join(names),
                 )
             if options.cursor is not None and options.cursor not in names:
-                raise ContractError(f"the cursor `{options.cursor}` is no column of it", where=where, mend="columns: " + ", ".join(names))
+                raise ContractError(
+                    f"the cursor `{options.cursor}` is no column of it",
+                    where=where,
+                    mend="columns: " + ", ".join(names),
+                )
             for rows in result.partitions(options.batch_rows):
-                name = write_delivery(inbox, source_id, (json_line({**row._mapping, **stamp}) for row in rows))
+                name = write_delivery(
+                    inbox, source_id, (json_line({**row._mapping, **stamp}) for row in rows)
+                )
                 if name is not None:
                     written.append(name)
                 _advance(kept, options, rows)
     except sa.exc.SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]  # never the URL: it may hold a password
-        raise ContractError(f"the database says: {reason}", where=where, mend="see url, table, query and cursor") from None
+        # never the URL: it may hold a password
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise ContractError(
+            f"the database says: {reason}", where=where, mend="see url, table, query and cursor"
+        ) from None
     finally:
         engine.dispose()
     return written
 
 
 def _engine(url: str, where: str) -> sa.Engine:
-    if url.startswith("postgresql://"):  # SQLAlchemy would ask for psycopg2; the driver we lock is its successor
+    # SQLAlchemy would ask for psycopg2; the driver we lock is its successor
+    if url.startswith("postgresql://"):
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     try:
         return sa.create_engine(url, poolclass=sa.pool.NullPool)
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError):
-        raise ContractError("is no SQLAlchemy URL of a known database", where=where, mend="such as postgresql+psycopg://…") from None
+        raise ContractError(
+            "is no SQLAlchemy URL of a known database",
+            where=where,
+            mend="such as postgresql+psycopg://…",
+        ) from None
     except ImportError as error:
-        raise ContractError(f"needs a driver: {error}", where=where, mend="pip install 'stockhouse[postgres]'") from None
+        raise ContractError(
+            f"needs a driver: {error}", where=where, mend="pip install 'stockhouse[postgres]'"
+        ) from None
 
 
 def _only_read(connection: sa.Connection) -> None:
@@ -77,9 +98,13 @@ def _only_read(connection: sa.Connection) -> None:
 def _statement(options: Database, since: Any) -> sa.Select[Any]:
     if options.table is not None:
         schema, _, name = options.table.rpartition(".")
-        rows: Any = sa.table(sa.sql.quoted_name(name, quote=True), schema=sa.sql.quoted_name(schema, quote=True) if schema else None)
+        rows: Any = sa.table(
+            sa.sql.quoted_name(name, quote=True),
+            schema=sa.sql.quoted_name(schema, quote=True) if schema else None,
+        )
     else:
-        query = (options.query or "").strip().rstrip(";").replace(":", "\\:")  # a colon is a colon here, never a parameter
+        # a colon is a colon here, never a parameter
+        query = (options.query or "").strip().rstrip(";").replace(":", "\\:")
         rows = sa.text(f"({query}) AS pulled")
     statement = sa.select(sa.text("*")).select_from(rows)
     if options.cursor is None:
@@ -91,7 +116,8 @@ def _statement(options: Database, since: Any) -> sa.Select[Any]:
 
 
 def _read_cursor(kept: Path, options: Database, where: str) -> Any:
-    """The value to read from, or None for all: at the start, and when the contract names another cursor, table or query."""
+    """The value to read from, or None for all: at the start, and when the contract names another
+    cursor, table or query."""
     if options.cursor is None or not kept.exists():
         return None
     said = json.loads(kept.read_text(encoding="utf-8"))
@@ -102,13 +128,26 @@ def _read_cursor(kept: Path, options: Database, where: str) -> Any:
         return value
     if isinstance(value, str):
         raise ContractError(
-            f"the cursor `{options.cursor}` holds text; overlap needs a time or a number", where=where, mend="cast it in a query"
+            f"the cursor `{options.cursor}` holds text; overlap needs a time or a number",
+            where=where,
+            mend="cast it in a query",
         )
-    return value - timedelta(seconds=options.overlap) if isinstance(value, date) else value - type(value)(options.overlap)
+    return (
+        value - timedelta(seconds=options.overlap)
+        if isinstance(value, date)
+        else value - type(value)(options.overlap)
+    )
 
 
 def _parsers() -> dict[str, Any]:
-    return {"datetime": datetime.fromisoformat, "date": date.fromisoformat, "int": int, "float": float, "Decimal": Decimal, "str": str}
+    return {
+        "datetime": datetime.fromisoformat,
+        "date": date.fromisoformat,
+        "int": int,
+        "float": float,
+        "Decimal": Decimal,
+        "str": str,
+    }
 
 
 def _reads(options: Database) -> list[str | None]:
@@ -125,9 +164,14 @@ def _advance(kept: Path, options: Database, rows: Any) -> None:
     last = max(present)
     kind = type(last).__name__
     if kind not in _parsers():
-        raise ContractError(f"the cursor `{options.cursor}` holds {kind}", mend="a cursor is a time, a date, a number or a text")
+        raise ContractError(
+            f"the cursor `{options.cursor}` holds {kind}",
+            mend="a cursor is a time, a date, a number or a text",
+        )
     try:
         text = last.isoformat() if isinstance(last, date) else str(last)
     except InvalidOperation as error:
-        raise ContractError(f"the cursor `{options.cursor}` holds {last!r}", mend=str(error)) from None
+        raise ContractError(
+            f"the cursor `{options.cursor}` holds {last!r}", mend=str(error)
+        ) from None
     files.write(kept, json.dumps({"reads": _reads(options), "kind": kind, "value": text}))

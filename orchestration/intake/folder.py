@@ -1,4 +1,5 @@
-"""A watched folder as a stream: a file of JSON or JSON lines that has been dropped and left alone becomes a delivery."""
+"""A watched folder as a stream: a file of JSON or JSON lines that has been dropped and left alone
+becomes a delivery."""
 
 from __future__ import annotations
 
@@ -14,12 +15,17 @@ EXTENSIONS = (".jsonl", ".json", ".ndjson")
 
 
 def sweep(source_id: str, options: Folder, inbox: Path, *, where: str = "") -> list[str]:
-    """Move every settled file of the watched folder into the source's inbox; the names of new deliveries.
+    """Move every settled file of the watched folder into the source's inbox; the names of new
+    deliveries.
 
-    The dropped file is removed after its delivery is durable; the same bytes dropped again are the same delivery. Hidden files, links and
-    other extensions are left where they are.
+    The dropped file is removed after its delivery is durable; the same bytes dropped again are the
+    same delivery. Hidden files, links and other extensions are left where they are.
     """
-    folder = inbox / source_id / "drop" if options.folder == "drop" else Path(resolve(options.folder, where))
+    folder = (
+        inbox / source_id / "drop"
+        if options.folder == "drop"
+        else Path(resolve(options.folder, where))
+    )
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for path in sorted(folder.iterdir()):

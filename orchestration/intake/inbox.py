@@ -1,6 +1,8 @@
-"""The append-only inbox: what streams said, durable before it is acknowledged, each message once, handed on in batches exactly once.
+"""The append-only inbox: what streams said, durable before it is acknowledged, each message once,
+handed on in batches exactly once.
 
-A batch is a range of ids that is fixed before its file is written; a crash in between writes the very same file again.
+A batch is a range of ids that is fixed before its file is written; a crash in between writes the
+very same file again.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ CREATE TABLE IF NOT EXISTS messages (
     received_at TEXT NOT NULL, body BLOB NOT NULL, UNIQUE (source, message_id));
 CREATE INDEX IF NOT EXISTS messages_by_source ON messages (source, id);
 CREATE TABLE IF NOT EXISTS batches (
-    source TEXT NOT NULL, first_id INTEGER NOT NULL, last_id INTEGER NOT NULL, is_written INTEGER NOT NULL DEFAULT 0,
+    source TEXT NOT NULL, first_id INTEGER NOT NULL, last_id INTEGER NOT NULL,
+        is_written INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (source, first_id));
 """
 
@@ -35,22 +38,28 @@ class Message:
 
     message_id: str
     body: bytes
-    received_at: datetime | None = None  # by the broker's clock where it has one; else ours when it is taken
+    # by the broker's clock where it has one; else ours when it is taken
+    received_at: datetime | None = None
 
 
 class Inbox:
-    """One SQLite file (WAL, synchronous): many receivers append, one writer drains. Safe to share between threads."""
+    """One SQLite file (WAL, synchronous): many receivers append, one writer drains. Safe to share
+    between threads."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self._lock = folder, threading.Lock()
-        self._connection = sqlite3.connect(folder / FILE, timeout=30, isolation_level=None, check_same_thread=False)
+        self._connection = sqlite3.connect(
+            folder / FILE, timeout=30, isolation_level=None, check_same_thread=False
+        )
         self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")  # an acknowledged message survives a power cut
+        # an acknowledged message survives a power cut
+        self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.executescript(SCHEMA)
 
     def close(self) -> None:
-        """Wait for whoever is writing: SQLite crashes the process if its connection goes away under another thread."""
+        """Wait for whoever is writing: SQLite crashes the process if its connection goes away under
+        another thread."""
         with self._lock:
             self._connection.close()
 
@@ -61,12 +70,17 @@ class Inbox:
         self.close()
 
     def add(self, source: str, messages: Iterable[Message]) -> int:
-        """Take messages in one transaction; how many were new. When this returns they are on disk and may be acknowledged."""
+        """Take messages in one transaction; how many were new. When this returns they are on disk
+        and may be acknowledged."""
         now = datetime.now(UTC)
         rows = [(source, m.message_id, _utc(m.received_at or now), m.body) for m in messages]
         with self._transaction() as cursor:
             before = self._connection.total_changes
-            cursor.executemany("INSERT OR IGNORE INTO messages (source, message_id, received_at, body) VALUES (?, ?, ?, ?)", rows)
+            cursor.executemany(
+                "INSERT OR IGNORE INTO messages (source, message_id, received_at, body) VALUES (?, "
+                "?, ?, ?)",
+                rows,
+            )
             return self._connection.total_changes - before
 
     def waiting(self, source: str) -> int:
@@ -79,44 +93,65 @@ class Inbox:
             ).fetchone()
         return int(row[0])
 
-    def after(self, source: str, last_id: int, most: int = 20_000) -> list[tuple[int, str, str, bytes]]:
-        """The messages after one that was read before, to the end of their batch or all that wait (`most` at once).
+    def after(
+        self, source: str, last_id: int, most: int = 20_000
+    ) -> list[tuple[int, str, str, bytes]]:
+        """The messages after one that was read before, to the end of their batch or all that wait
+        (`most` at once).
 
         Returns (id, message id, when received in UTC, body), in order. Nothing is taken out.
         """
         with self._lock:
             rows = self._connection.execute(
-                """SELECT id, message_id, received_at, body FROM messages WHERE source = ?1 AND id > ?2
-                AND id <= coalesce((SELECT min(last_id) FROM batches WHERE source = ?1 AND last_id > ?2), id) ORDER BY id LIMIT ?3""",
+                """SELECT id, message_id, received_at, body FROM messages WHERE source = ?1
+                    AND id > ?2
+                AND id <= coalesce((SELECT min(last_id) FROM batches WHERE source = ?1
+                    AND last_id > ?2), id) ORDER BY id LIMIT ?3""",
                 [source, last_id, most],
             ).fetchall()
-        return [(number, message_id, received_at, bytes(body)) for number, message_id, received_at, body in rows]
+        return [
+            (number, message_id, received_at, bytes(body))
+            for number, message_id, received_at, body in rows
+        ]
 
     def drain(self, source: str, *, batch_rows: int = 20_000) -> list[str]:
-        """Hand on everything that waits as deliveries `batch-<first>-<last>.jsonl`, each message in exactly one; their names."""
+        """Hand on everything that waits as deliveries `batch-<first>-<last>.jsonl`, each message in
+        exactly one; their names."""
         while self._cut(source, batch_rows):
             pass
         with self._lock:
             open_batches = self._connection.execute(
-                "SELECT first_id, last_id FROM batches WHERE source = ? AND NOT is_written ORDER BY first_id", [source]
+                "SELECT first_id, last_id FROM batches WHERE source = ? AND NOT is_written ORDER "
+                "BY first_id",
+                [source],
             ).fetchall()
         written = []
         for first, last in open_batches:
-            name = write_delivery(self.folder, source, self._lines(source, first, last), f"batch-{first:012d}-{last:012d}")
+            name = write_delivery(
+                self.folder,
+                source,
+                self._lines(source, first, last),
+                f"batch-{first:012d}-{last:012d}",
+            )
             with self._transaction() as cursor:
-                cursor.execute("UPDATE batches SET is_written = 1 WHERE source = ? AND first_id = ?", [source, first])
+                cursor.execute(
+                    "UPDATE batches SET is_written = 1 WHERE source = ? AND first_id = ?",
+                    [source, first],
+                )
             if name is not None:
                 written.append(name)
         return written
 
     def empty_drained(self, source: str) -> None:
-        """Empty the messages that were handed on, here and in SQLite's own log; their ids stay, so that none of them comes twice."""
+        """Empty the messages that were handed on, here and in SQLite's own log; their ids stay, so
+        that none of them comes twice."""
         with self._lock:
             self._connection.execute("PRAGMA secure_delete = ON")
         with self._transaction() as cursor:
             cursor.execute(
                 """UPDATE messages SET body = x'' WHERE source = ?1 AND length(body) > 0
-                AND EXISTS (SELECT 1 FROM batches WHERE source = ?1 AND is_written AND messages.id BETWEEN first_id AND last_id)""",
+                AND EXISTS (SELECT 1 FROM batches WHERE source = ?1 AND is_written
+                    AND messages.id BETWEEN first_id AND last_id)""",
                 [source],
             )
         with self._lock:
@@ -126,18 +161,22 @@ class Inbox:
         with self._transaction() as cursor:
             ids = cursor.execute(
                 """SELECT min(id), max(id) FROM (SELECT id FROM messages WHERE source = ?1
-                AND id > (SELECT coalesce(max(last_id), 0) FROM batches WHERE source = ?1) ORDER BY id LIMIT ?2)""",
+                AND id > (SELECT coalesce(max(last_id), 0) FROM batches WHERE source = ?1)
+                    ORDER BY id LIMIT ?2)""",
                 [source, batch_rows],
             ).fetchone()
             if ids[0] is None:
                 return False
-            cursor.execute("INSERT INTO batches (source, first_id, last_id) VALUES (?, ?, ?)", [source, *ids])
+            cursor.execute(
+                "INSERT INTO batches (source, first_id, last_id) VALUES (?, ?, ?)", [source, *ids]
+            )
             return True
 
     def _lines(self, source: str, first: int, last: int) -> Iterator[str]:
         with self._lock:
             rows = self._connection.execute(
-                "SELECT message_id, received_at, body FROM messages WHERE source = ? AND id BETWEEN ? AND ? ORDER BY id",
+                "SELECT message_id, received_at, body FROM messages WHERE source = ? AND id "
+                "BETWEEN ? AND ? ORDER BY id",
                 [source, first, last],
             ).fetchall()
         for message_id, received_at, body in rows:
@@ -157,21 +196,30 @@ class Inbox:
 
 
 def message_lines(message_id: str, received_at: str, body: bytes) -> Iterator[str]:
-    """A message's rows as JSON lines, each with `_message_id` and `_received_at`: one for an object, one an entry for a list.
+    """A message's rows as JSON lines, each with `_message_id` and `_received_at`: one for an
+    object, one an entry for a list.
 
-    What is no JSON object becomes a line of JSON text, which landing puts into quarantine with its raw text.
+    What is no JSON object becomes a line of JSON text, which landing puts into quarantine with its
+    raw text.
     """
     envelope = {"_message_id": message_id, "_received_at": received_at}
     try:
         said = decode(body)
         entries = said if isinstance(said, list) else [said]
         lines = [
-            json.dumps({**entry, **envelope} if isinstance(entry, dict) else f"{message_id}: {entry}", ensure_ascii=False)
+            json.dumps(
+                {**entry, **envelope} if isinstance(entry, dict) else f"{message_id}: {entry}",
+                ensure_ascii=False,
+            )
             for entry in entries
         ]
         "".join(lines).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError):
-        lines = [json.dumps(f"{message_id}: {body.decode('utf-8', 'backslashreplace')}", ensure_ascii=False)]
+        lines = [
+            json.dumps(
+                f"{message_id}: {body.decode('utf-8', 'backslashreplace')}", ensure_ascii=False
+            )
+        ]
     yield from lines
 
 
@@ -183,7 +231,11 @@ def field_of(body: bytes, dotted: str) -> str | None:
         return None
     for step in dotted.split("."):
         found = found.get(step) if isinstance(found, dict) else None
-    return str(found) if isinstance(found, (str, int)) and not isinstance(found, bool) and found != "" else None
+    return (
+        str(found)
+        if isinstance(found, (str, int)) and not isinstance(found, bool) and found != ""
+        else None
+    )
 
 
 def _utc(at: datetime) -> str:

@@ -1,4 +1,5 @@
-"""What a contract may say under `database:`, `url:` and `stream:`, checked before anything is asked of another system.
+"""What a contract may say under `database:`, `url:` and `stream:`, checked before anything is asked
+of another system.
 
 A text may name environment variables as `${SHOP_TOKEN}`; secrets live there and nowhere else.
 """
@@ -21,7 +22,8 @@ MIB = 1 << 20
 
 
 def _no_secret_in_url(url: str) -> str:
-    """A password stands in the environment, never in a contract; one bare word (a server without a scheme) is no URL."""
+    """A password stands in the environment, never in a contract; one bare word (a server without a
+    scheme) is no URL."""
     bare = VARIABLE.sub("x", url)
     if VARIABLE.match(url) is None and "://" not in bare:
         raise ValueError("is no URL")
@@ -32,10 +34,13 @@ def _no_secret_in_url(url: str) -> str:
 
 
 class Database(Strict):
-    """A table or a query of a SQL database; with `cursor`, only what is at or after the last value seen.
+    """A table or a query of a SQL database; with `cursor`, only what is at or after the last value
+    seen.
 
-    overlap: how far before the last value to read again (seconds for times, units for numbers), for rows that commit late.
-    stamp: give every row `_pulled_at` (UTC), for tables that do not say when; then every pull is a delivery.
+    overlap: how far before the last value to read again (seconds for times, units for numbers), for
+    rows that commit late.
+    stamp: give every row `_pulled_at` (UTC), for tables that do not say when; then every pull is a
+    delivery.
     """
 
     url: str
@@ -56,8 +61,9 @@ class Database(Strict):
 
 
 class Page(Strict):
-    """How an API is paged: by `number` (the parameter's name), by `next` (dotted way to the next URL, or `link` for the Link header),
-    or by `cursor` (dotted way to the next value) sent back as `param`."""
+    """How an API is paged: by `number` (the parameter's name), by `next` (dotted way to the next
+    URL, or `link` for the Link header), or by `cursor` (dotted way to the next value) sent back as
+    `param`."""
 
     number: str | None = None
     first: int = 1
@@ -79,16 +85,19 @@ class Page(Strict):
 
 
 class Since(Strict):
-    """Ask only for what changed: send the largest `field` seen (ISO times or numbers) as parameter `param`."""
+    """Ask only for what changed: send the largest `field` seen (ISO times or numbers) as parameter
+    `param`."""
 
     param: str
     field: str
 
 
 class Rest(Strict):
-    """An HTTP API that answers GET with JSON; `records` is the dotted way to the list of rows in each answer.
+    """An HTTP API that answers GET with JSON; `records` is the dotted way to the list of rows in
+    each answer.
 
-    stamp: give every row `_pulled_at` (UTC), for answers that do not say when; then every pull is a delivery.
+    stamp: give every row `_pulled_at` (UTC), for answers that do not say when; then every pull is a
+    delivery.
     """
 
     get: str
@@ -112,7 +121,9 @@ class Rest(Strict):
     def _secrets_are_named(self) -> Rest:
         for name, value in [*self.headers.items(), *self.params.items()]:
             if SECRETS.search(name) and not VARIABLE.search(str(value)):
-                raise ValueError(f"{name} is a secret; name an environment variable: ${{SHOP_TOKEN}}")
+                raise ValueError(
+                    f"{name} is a secret; name an environment variable: ${{SHOP_TOKEN}}"
+                )
         return self
 
 
@@ -123,7 +134,8 @@ class Nats(Strict):
     stream: str
     subject: str
     durable: str = "stockhouse"
-    message_id: str | None = None  # a field of the body; else the Nats-Msg-Id header, else stream and sequence
+    # a field of the body; else the Nats-Msg-Id header, else stream and sequence
+    message_id: str | None = None
     ack_wait_seconds: float = Field(default=30, gt=0)
     batch: int = Field(default=500, ge=1, le=10_000)
 
@@ -143,7 +155,8 @@ class Mqtt(Strict):
 
 
 class Webhook(Strict):
-    """Signed POST requests. The signature is HMAC-SHA256 of the body in hex, with or without `sha256=` before it."""
+    """Signed POST requests. The signature is HMAC-SHA256 of the body in hex, with or without
+    `sha256=` before it."""
 
     webhook: str  # ${VARIABLE} with the secret
     message_id: str | None = None  # a field of the body, which is signed; else the body's own hash
@@ -154,15 +167,19 @@ class Webhook(Strict):
     @classmethod
     def _named_secret(cls, value: str) -> str:
         if not VARIABLE.fullmatch(value):
-            raise ValueError("the secret stands in the environment: webhook: ${SHOP_WEBHOOK_SECRET}")
+            raise ValueError(
+                "the secret stands in the environment: webhook: ${SHOP_WEBHOOK_SECRET}"
+            )
         return value
 
 
 class Folder(Strict):
-    """A watched folder: `drop` inside the source's inbox, or the one an environment variable names."""
+    """A watched folder: `drop` inside the source's inbox, or the one an environment variable
+    names."""
 
     folder: str = "drop"
-    settle_seconds: float = Field(default=2, ge=0)  # untouched for so long: whoever writes it has finished
+    # untouched for so long: whoever writes it has finished
+    settle_seconds: float = Field(default=2, ge=0)
 
     @field_validator("folder")
     @classmethod
@@ -173,14 +190,26 @@ class Folder(Strict):
 
 
 Stream = Nats | Mqtt | Webhook | Folder
-STREAMS: dict[str, type[Strict]] = {"nats": Nats, "mqtt": Mqtt, "webhook": Webhook, "folder": Folder}
+STREAMS: dict[str, type[Strict]] = {
+    "nats": Nats,
+    "mqtt": Mqtt,
+    "webhook": Webhook,
+    "folder": Folder,
+}
 Options = TypeVar("Options", bound=Strict)
 
 
 def database_of(world: World, source_id: str) -> Database:
-    """The checked options of a `database:` source; a bare URL reads the table that is called as the source."""
+    """The checked options of a `database:` source; a bare URL reads the table that is called as the
+    source."""
     said = world.sources[source_id].database
-    return _checked(world, source_id, "database", Database, {"url": said, "table": source_id} if isinstance(said, str) else said)
+    return _checked(
+        world,
+        source_id,
+        "database",
+        Database,
+        {"url": said, "table": source_id} if isinstance(said, str) else said,
+    )
 
 
 def rest_of(world: World, source_id: str) -> Rest:
@@ -190,20 +219,23 @@ def rest_of(world: World, source_id: str) -> Rest:
 
 
 def stream_of(world: World, source_id: str) -> Stream:
-    """The checked options of a `stream:` source; the bare word `folder` is the watched folder of the home."""
+    """The checked options of a `stream:` source; the bare word `folder` is the watched folder of
+    the home."""
     said = world.sources[source_id].stream
     if said == "folder":
         return Folder()
     kinds = [kind for kind in STREAMS if isinstance(said, dict) and kind in said]
     if len(kinds) != 1:
         raise ContractError(
-            "a stream is `folder` or a mapping with one of nats, mqtt, webhook, folder", where=world.where("sources", source_id, "stream")
+            "a stream is `folder` or a mapping with one of nats, mqtt, webhook, folder",
+            where=world.where("sources", source_id, "stream"),
         )
     return _checked(world, source_id, "stream", STREAMS[kinds[0]], said)  # type: ignore[return-value]
 
 
 def check_intake(world: World) -> dict[str, Literal["database", "url", "stream"]]:
-    """Check the options of every source that is no file; which source came how. Raises ContractError; opens no connection."""
+    """Check the options of every source that is no file; which source came how. Raises
+    ContractError; opens no connection."""
     found: dict[str, Literal["database", "url", "stream"]] = {}
     for source_id, source in world.sources.items():
         if source.database is not None:
@@ -230,7 +262,11 @@ def resolve(text: str, where: str) -> str:
     def value(match: re.Match[str]) -> str:
         found = os.environ.get(match[1])
         if not found:
-            raise ContractError(f"the environment variable {match[1]} is not set", where=where, mend=f"export {match[1]}=…")
+            raise ContractError(
+                f"the environment variable {match[1]} is not set",
+                where=where,
+                mend=f"export {match[1]}=…",
+            )
         return found
 
     return VARIABLE.sub(value, text)
@@ -251,4 +287,8 @@ def _checked(world: World, source_id: str, word: str, model: type[Options], said
         if first["type"] == "extra_forbidden":
             what = f"`{first['loc'][-1]}` is no word of the grammar here"
         known = ", ".join(sorted(model.model_fields))
-        raise ContractError(what, where=world.where("sources", source_id, word, *first["loc"]), mend=f"known words: {known}") from None
+        raise ContractError(
+            what,
+            where=world.where("sources", source_id, word, *first["loc"]),
+            mend=f"known words: {known}",
+        ) from None

@@ -17,9 +17,11 @@ from orchestration.landing import World
 
 
 def pull(world: World, inbox: Path) -> list[str]:
-    """Ask every `database` and `url` source once; the names of new deliveries under the inbox. Raises ContractError.
+    """Ask every `database` and `url` source once; the names of new deliveries under the inbox.
+    Raises ContractError.
 
-    All options are checked before the first question. What was written before an error stays: landing takes it, and the next pull goes on.
+    All options are checked before the first question. What was written before an error stays:
+    landing takes it, and the next pull goes on.
     """
     written: list[str] = []
     for source_id, came in check_intake(world).items():
@@ -32,7 +34,8 @@ def pull(world: World, inbox: Path) -> list[str]:
 
 
 def drain(world: World, inbox: Path) -> list[str]:
-    """Hand on what streams and webhooks received and what was dropped into watched folders; the names of new deliveries."""
+    """Hand on what streams and webhooks received and what was dropped into watched folders; the
+    names of new deliveries."""
     written: list[str] = []
     streams = [source_id for source_id, came in check_intake(world).items() if came == "stream"]
     if not streams:
@@ -41,7 +44,9 @@ def drain(world: World, inbox: Path) -> list[str]:
         for source_id in streams:
             options = stream_of(world, source_id)
             if isinstance(options, Folder):
-                written += sweep(source_id, options, inbox, where=world.where("sources", source_id, "stream"))
+                written += sweep(
+                    source_id, options, inbox, where=world.where("sources", source_id, "stream")
+                )
             else:
                 written += received.drain(source_id)
     return written
@@ -50,25 +55,33 @@ def drain(world: World, inbox: Path) -> list[str]:
 def waiting(world: World, inbox: Path) -> dict[str, int]:
     """How many received messages of each stream have not been handed on yet."""
     with Inbox(inbox) as received:
-        return {source_id: received.waiting(source_id) for source_id, came in check_intake(world).items() if came == "stream"}
+        return {
+            source_id: received.waiting(source_id)
+            for source_id, came in check_intake(world).items()
+            if came == "stream"
+        }
 
 
 def lying(world: World, inbox: Path) -> list[str]:
-    """The names under the inbox of the deliveries that landing has not taken yet, whoever asked for them and whenever."""
+    """The names under the inbox of the deliveries that landing has not taken yet, whoever asked for
+    them and whenever."""
     sources = [source_id for source_id, source in world.sources.items() if source.is_inbox]
     found = (path for source_id in sources for path in (inbox / source_id).glob("*.jsonl"))
     return sorted(path.relative_to(inbox).as_posix() for path in found)
 
 
 def is_landed(world: World, inbox: Path) -> bool:
-    """Whether landing has taken everything that was ever received: nothing waits, and no delivery lies in the inbox."""
+    """Whether landing has taken everything that was ever received: nothing waits, and no delivery
+    lies in the inbox."""
     return not lying(world, inbox) and not any(waiting(world, inbox).values())
 
 
 def forget_landed(con: duckdb.DuckDBPyConnection, world: World, inbox: Path) -> int:
-    """Remove deliveries that landing has committed, how many: their bytes are in the archive, and the inbox stays short.
+    """Remove deliveries that landing has committed, how many: their bytes are in the archive, and
+    the inbox stays short.
 
-    A file goes only if the manifest has its source, its bytes and its name; a message or row that comes again is still known.
+    A file goes only if the manifest has its source, its bytes and its name; a message or row that
+    comes again is still known.
     """
     rows = con.execute("SELECT source_id, delivery, file FROM raw.manifest").fetchall()
     committed, gone = set(rows), 0

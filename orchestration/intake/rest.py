@@ -1,4 +1,5 @@
-"""An HTTP API as deliveries: every page a file, paged, paced, retried with back-off, and bounded in size."""
+"""An HTTP API as deliveries: every page a file, paged, paced, retried with back-off, and bounded in
+size."""
 
 from __future__ import annotations
 
@@ -34,8 +35,9 @@ class _TryAgain(Exception):
 def pull_rest(source_id: str, options: Rest, inbox: Path, *, where: str = "") -> list[str]:
     """Ask for every page and write each as a delivery; the names of new ones, under the inbox.
 
-    A page with the same rows as one pulled before is the same file and no new delivery. With `since`, the mark
-    (`<inbox>/<source_id>/cursor.json`) moves after the last page only: pages come in no promised order. Raises ContractError.
+    A page with the same rows as one pulled before is the same file and no new delivery. With
+    `since`, the mark (`<inbox>/<source_id>/cursor.json`) moves after the last page only: pages come
+    in no promised order. Raises ContractError.
     """
     kept = inbox / source_id / CURSOR_FILE
     mark = _read_mark(kept, options)
@@ -58,7 +60,9 @@ class _Client:
     def __init__(self, options: Rest, where: str) -> None:
         self.options, self.where, self._next_at = options, where, 0.0
         headers = {name: resolve(value, where) for name, value in options.headers.items()}
-        self._http = httpx.Client(headers=headers, timeout=options.timeout_seconds, follow_redirects=False)
+        self._http = httpx.Client(
+            headers=headers, timeout=options.timeout_seconds, follow_redirects=False
+        )
 
     def __enter__(self) -> _Client:
         return self
@@ -78,11 +82,17 @@ class _Client:
             body, response = retrying(self._once, url)
         except (_TryAgain, httpx.TransportError) as error:
             why = str(error) or type(error).__name__
-            raise ContractError(f"no answer after {self.options.attempts} attempts: {why}", where=self.where, mend="try later") from None
+            raise ContractError(
+                f"no answer after {self.options.attempts} attempts: {why}",
+                where=self.where,
+                mend="try later",
+            ) from None
         try:
             return decode(body), response
         except (ValueError, RecursionError) as error:
-            raise ContractError(f"the answer is no JSON: {error}", where=self.where, mend="see `get`") from None
+            raise ContractError(
+                f"the answer is no JSON: {error}", where=self.where, mend="see `get`"
+            ) from None
 
     def _once(self, url: httpx.URL) -> tuple[bytes, httpx.Response]:
         self._pace()
@@ -90,12 +100,20 @@ class _Client:
             if response.status_code in TRY_AGAIN:
                 raise _TryAgain(f"HTTP {response.status_code}", _retry_after(response))
             if not response.is_success:
-                raise ContractError(f"HTTP {response.status_code} {response.reason_phrase}", where=self.where, mend="see get and headers")
+                raise ContractError(
+                    f"HTTP {response.status_code} {response.reason_phrase}",
+                    where=self.where,
+                    mend="see get and headers",
+                )
             body = bytearray()
             for chunk in response.iter_bytes():
                 body += chunk
                 if len(body) > self.options.most_bytes:
-                    raise ContractError(f"answers with more than {self.options.most_bytes:,} bytes", where=self.where, mend="smaller pages")
+                    raise ContractError(
+                        f"answers with more than {self.options.most_bytes:,} bytes",
+                        where=self.where,
+                        mend="smaller pages",
+                    )
             return bytes(body), response
 
     def _pace(self) -> None:
@@ -121,28 +139,49 @@ def _retry_after(response: httpx.Response) -> float | None:
     return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
-def _pages(client: _Client, options: Rest, mark: str | int | None, where: str) -> Iterator[list[dict[str, Any]]]:
-    """Every page's rows; ContractError where the API leads in circles or away from its own server."""
+def _pages(
+    client: _Client, options: Rest, mark: str | int | None, where: str
+) -> Iterator[list[dict[str, Any]]]:
+    """Every page's rows; ContractError where the API leads in circles or away from its own
+    server."""
     url: httpx.URL | None = _first_url(options, mark, where)
     home, seen, before, repeats = httpx.URL(url or "").copy_with(query=None), set(), None, 1
     for number in range(options.most_pages):
         if url is None:
             return
         if url in seen:
-            raise ContractError("the API leads back to a page already read", where=where, mend="see `page`")
+            raise ContractError(
+                "the API leads back to a page already read", where=where, mend="see `page`"
+            )
         seen.add(url)
         answer, response = client.get(url)
         rows = _rows(answer, options.records, where)
         repeats = repeats + 1 if rows and rows == before else 1
         if repeats >= MOST_REPEATS:
-            raise ContractError(f"the API gives the same page {repeats} times in a row", where=where, mend="see `page`")
+            raise ContractError(
+                f"the API gives the same page {repeats} times in a row",
+                where=where,
+                mend="see `page`",
+            )
         before = rows
         yield rows
         url = _next_url(options, url, answer, response, len(rows), number)
-        if url is not None and (url.scheme, url.host, url.port) != (home.scheme, home.host, home.port):
-            raise ContractError(f"the next page lies on another server: {url.host}", where=where, mend="our headers are not for it")
+        if url is not None and (url.scheme, url.host, url.port) != (
+            home.scheme,
+            home.host,
+            home.port,
+        ):
+            raise ContractError(
+                f"the next page lies on another server: {url.host}",
+                where=where,
+                mend="our headers are not for it",
+            )
     if url is not None:
-        raise ContractError(f"has more than {options.most_pages:,} pages", where=where, mend="raise most_pages, or use `since`")
+        raise ContractError(
+            f"has more than {options.most_pages:,} pages",
+            where=where,
+            mend="raise most_pages, or use `since`",
+        )
 
 
 def _first_url(options: Rest, mark: str | int | None, where: str) -> httpx.URL:
@@ -152,7 +191,9 @@ def _first_url(options: Rest, mark: str | int | None, where: str) -> httpx.URL:
         raise ContractError(f"is no URL: {error}", where=where) from None
     if url.scheme not in ("http", "https") or not url.host:
         raise ContractError("is no http URL", where=where, mend="https://…")
-    params: dict[str, Any] = {name: resolve(str(value), where) for name, value in options.params.items()}
+    params: dict[str, Any] = {
+        name: resolve(str(value), where) for name, value in options.params.items()
+    }
     page = options.page
     if page is not None and page.number is not None:
         params[page.number] = page.first
@@ -163,7 +204,9 @@ def _first_url(options: Rest, mark: str | int | None, where: str) -> httpx.URL:
     return url.copy_merge_params(params)
 
 
-def _next_url(options: Rest, url: httpx.URL, answer: Any, response: httpx.Response, rows: int, number: int) -> httpx.URL | None:
+def _next_url(
+    options: Rest, url: httpx.URL, answer: Any, response: httpx.Response, rows: int, number: int
+) -> httpx.URL | None:
     page = options.page
     if page is None:
         return None
@@ -176,7 +219,11 @@ def _next_url(options: Rest, url: httpx.URL, answer: Any, response: httpx.Respon
     found = _at(answer, page.next or page.cursor or "")
     if found in (None, "", False):
         return None
-    return url.join(str(found)) if page.next is not None else url.copy_set_param(page.param or "", str(found))
+    return (
+        url.join(str(found))
+        if page.next is not None
+        else url.copy_set_param(page.param or "", str(found))
+    )
 
 
 def _rows(answer: Any, records: str | None, where: str) -> list[dict[str, Any]]:
@@ -205,11 +252,21 @@ def _read_mark(kept: Path, options: Rest) -> str | int | None:
     return said["value"] if said["reads"] == [options.get, options.since.field] else None
 
 
-def _later(last: str | int | None, rows: list[dict[str, Any]], field: str, where: str) -> str | int | None:
+def _later(
+    last: str | int | None, rows: list[dict[str, Any]], field: str, where: str
+) -> str | int | None:
     for value in (_at(row, field) for row in rows):
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, (str, int)) or (last is not None and type(value) is not type(last)):
-            raise ContractError(f"`{field}` is no ISO time and no whole number: {value!r}", where=where, mend="see `since`")
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (str, int))
+            or (last is not None and type(value) is not type(last))
+        ):
+            raise ContractError(
+                f"`{field}` is no ISO time and no whole number: {value!r}",
+                where=where,
+                mend="see `since`",
+            )
         last = value if last is None or value > last else last
     return last

@@ -1,4 +1,5 @@
-"""The front door: any company's extracts become canonical rows, with nothing lost and nothing twice.
+"""The front door: any company's extracts become canonical rows, with nothing lost and nothing
+twice.
 
 world = World.load(folder)
 report = land(con, world, data_root, archive)

@@ -1,6 +1,8 @@
-"""The ledger: the transactional store where needs become orders, exactly once, inside limits people set.
+"""The ledger: the transactional store where needs become orders, exactly once, inside limits people
+set.
 
-Every function here is one transaction: it happens, or it does not. `now` is the home's Now (naive UTC); wall time is kept beside it.
+Every function here is one transaction: it happens, or it does not. `now` is the home's Now (naive
+UTC); wall time is kept beside it.
 """
 
 from __future__ import annotations
@@ -21,7 +23,17 @@ from models.procurement.approval import Evidence, Limits
 from models.procurement.documents import Document, Event
 from models.procurement.matching import Tolerance
 from models.procurement.scorecard import observe, scorecard
-from orchestration.ledger import audit, cycle, desk, inbox, outbox, preview, proposals, rows, transports
+from orchestration.ledger import (
+    audit,
+    cycle,
+    desk,
+    inbox,
+    outbox,
+    preview,
+    proposals,
+    rows,
+    transports,
+)
 from orchestration.ledger.cycle import Receipt
 from orchestration.ledger.desk import ApprovalReport
 from orchestration.ledger.inbox import Reception
@@ -31,7 +43,16 @@ from orchestration.ledger.proposals import ProposalReport
 from orchestration.ledger.schema import events
 from orchestration.ledger.store import LedgerError, Store
 
-__all__ = ["ApprovalReport", "Ledger", "LedgerError", "Partner", "ProposalReport", "Receipt", "Reception", "SendReport"]
+__all__ = [
+    "ApprovalReport",
+    "Ledger",
+    "LedgerError",
+    "Partner",
+    "ProposalReport",
+    "Receipt",
+    "Reception",
+    "SendReport",
+]
 
 TOLERANCE = Tolerance()
 #: Who moved a line's quantity by an override, by item and location.
@@ -41,14 +62,16 @@ REACTIONS = "REACTIONS"
 
 
 class Ledger:
-    """Documents under an intent key, from requisition to payment proposal, in SQLite or PostgreSQL."""
+    """Documents under an intent key, from requisition to payment proposal, in SQLite or
+    PostgreSQL."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
     @classmethod
     def open(cls, url: str) -> Ledger:
-        """The ledger at a database URL (sqlite:///path/ledger.sqlite or postgresql://…), created or migrated as needed."""
+        """The ledger at a database URL (sqlite:///path/ledger.sqlite or postgresql://…), created or
+        migrated as needed."""
         return cls(Store(url))
 
     def close(self) -> None:
@@ -65,7 +88,8 @@ class Ledger:
         review_period: date | None = None,
         authors: Authors | None = None,
     ) -> ProposalReport:
-        """Record a plan as requisitions: new needs open one, changed ones revise it, dropped ones withdraw it; see proposals.propose."""
+        """Record a plan as requisitions: new needs open one, changed ones revise it, dropped ones
+        withdraw it; see proposals.propose."""
         with self.store.writing(now) as unit:
             return proposals.propose(unit, lines, run_id, by, scope, review_period, authors)
 
@@ -80,7 +104,8 @@ class Ledger:
         said: Mapping[str, Any],
         authors: Authors | None = None,
     ) -> tuple[ProposalReport, datetime]:
-        """Record what was re-planned because of something that happened, and what that was, in one step; and when (naive UTC)."""
+        """Record what was re-planned because of something that happened, and what that was, in one
+        step; and when (naive UTC)."""
         with self.store.writing(now) as unit:
             report = proposals.propose(unit, lines, run_id, REACTION, scope, review_period, authors)
             event = unit.add(unit.open(REACTIONS), "reacted", REACTION, said)
@@ -93,26 +118,43 @@ class Ledger:
         return json.loads(said["payload"]) if said else {}
 
     def heard_at(self) -> dict[str, str]:
-        """When the ledger last heard of a document from outside (recorded_at, ISO text), by document id."""
-        heard = sa.select(events.c.document_id, sa.func.max(events.c.recorded_at)).where(events.c.kind.in_(("acknowledged", "shipped")))
-        return {document_id: at for document_id, at in self.store.read(heard.group_by(events.c.document_id))}
+        """When the ledger last heard of a document from outside (recorded_at, ISO text), by
+        document id."""
+        heard = sa.select(events.c.document_id, sa.func.max(events.c.recorded_at)).where(
+            events.c.kind.in_(("acknowledged", "shipped"))
+        )
+        return {
+            document_id: at
+            for document_id, at in self.store.read(heard.group_by(events.c.document_id))
+        }
 
-    def approve_within_limits(self, now: datetime, evidence: Mapping[str, Evidence] | None = None) -> ApprovalReport:
+    def approve_within_limits(
+        self, now: datetime, evidence: Mapping[str, Evidence] | None = None
+    ) -> ApprovalReport:
         """Approve what the matrix lets through without a person; evidence by document id."""
         with self.store.writing(now) as unit:
             return desk.approve_within_limits(unit, evidence or {})
 
-    def approve(self, references: Sequence[str], by: str, now: datetime, evidence: Mapping[str, Evidence] | None = None) -> list[str]:
-        """Approve lines (document ids, intent keys or order ids) as a named person; all of them or none."""
+    def approve(
+        self,
+        references: Sequence[str],
+        by: str,
+        now: datetime,
+        evidence: Mapping[str, Evidence] | None = None,
+    ) -> list[str]:
+        """Approve lines (document ids, intent keys or order ids) as a named person; all of them or
+        none."""
         with self.store.writing(now) as unit:
             return desk.approve(unit, references, desk.signed(by), evidence or {})
 
     def evidence(self, now: datetime) -> dict[str, Evidence]:
-        """What earlier orders say about the open requisitions: usual quantities and supplier risks, for the approval matrix."""
+        """What earlier orders say about the open requisitions: usual quantities and supplier risks,
+        for the approval matrix."""
         return cycle.evidence(self.lines(), now.date())
 
     def scorecard(self, now: datetime, by: tuple[str, ...] = ("supplier_id",)) -> pl.DataFrame:
-        """How soon, how reliably and at what price suppliers delivered what this ledger ordered; see scorecard.scorecard."""
+        """How soon, how reliably and at what price suppliers delivered what this ledger ordered;
+        see scorecard.scorecard."""
         return scorecard(observe(self.lines(), now.date()), by)
 
     def reject(self, references: Sequence[str], by: str, now: datetime, reason: str) -> list[str]:
@@ -121,24 +163,34 @@ class Ledger:
             return desk.reject(unit, references, desk.signed(by), reason)
 
     def firm(self, references: Sequence[str], by: str, now: datetime) -> list[str]:
-        """Fix requisitions: no later plan revises or withdraws them, and they count in the stock position."""
+        """Fix requisitions: no later plan revises or withdraws them, and they count in the stock
+        position."""
         with self.store.writing(now) as unit:
             return desk.firm(unit, references, desk.signed(by))
 
     def cancel(self, references: Sequence[str], by: str, now: datetime, reason: str) -> list[str]:
-        """Call off approved lines and release their budget; the next sending tells a supplier that knows them."""
+        """Call off approved lines and release their budget; the next sending tells a supplier that
+        knows them."""
         with self.store.writing(now) as unit:
             return desk.cancel(unit, references, desk.signed(by), reason)
 
     def change(
-        self, reference: str, by: str, now: datetime, quantity: float | None = None, due_on: date | None = None, reason: str = ""
+        self,
+        reference: str,
+        by: str,
+        now: datetime,
+        quantity: float | None = None,
+        due_on: date | None = None,
+        reason: str = "",
     ) -> str:
-        """Order less, or for another day, of one approved line; the next sending tells the supplier."""
+        """Order less, or for another day, of one approved line; the next sending tells the
+        supplier."""
         with self.store.writing(now) as unit:
             return desk.change(unit, reference, desk.signed(by), quantity, due_on, reason)
 
     def stop(self, by: str, now: datetime, reason: str) -> None:
-        """Turn the kill switch on: nothing is sent any more, also after a restart, until somebody resumes."""
+        """Turn the kill switch on: nothing is sent any more, also after a restart, until somebody
+        resumes."""
         with self.store.writing(now) as unit:
             unit.add(unit.open(desk.SWITCH), "stopped", desk.signed(by), {"reason": reason})
 
@@ -153,12 +205,16 @@ class Ledger:
             return desk.is_stopped(connection)
 
     def propose_limits(self, limits: Limits, by: str, now: datetime) -> None:
-        """Propose another approval matrix, cap, budget or roles; it counts once a second person has confirmed it."""
+        """Propose another approval matrix, cap, budget or roles; it counts once a second person has
+        confirmed it."""
         with self.store.writing(now) as unit:
-            unit.add(unit.open(desk.LIMITS), "limits_proposed", desk.signed(by), limits.to_payload())
+            unit.add(
+                unit.open(desk.LIMITS), "limits_proposed", desk.signed(by), limits.to_payload()
+            )
 
     def confirm_limits(self, by: str, now: datetime) -> Limits:
-        """Confirm proposed limits as a second person; they are in force from now on, and on the record."""
+        """Confirm proposed limits as a second person; they are in force from now on, and on the
+        record."""
         with self.store.writing(now) as unit:
             return desk.confirm_limits(unit, desk.signed(by))
 
@@ -172,22 +228,33 @@ class Ledger:
         with self.store.engine.connect() as connection:
             return desk.limits_in_force(connection)
 
-    def send(self, partners: Mapping[str, Partner], now: datetime, hand_over: outbox.Deliver = transports.deliver) -> SendReport:
-        """Write a message for every order its supplier has still to hear of, and send what is due; partners by supplier id."""
+    def send(
+        self,
+        partners: Mapping[str, Partner],
+        now: datetime,
+        hand_over: outbox.Deliver = transports.deliver,
+    ) -> SendReport:
+        """Write a message for every order its supplier has still to hear of, and send what is due;
+        partners by supplier id."""
         queued = self.queue(partners, now)
         sent = outbox.dispatch(self.store, partners, now, hand_over)
         return replace(
-            sent, queued=queued.queued, unaddressed=queued.unaddressed, unwritable=queued.unwritable,
+            sent,
+            queued=queued.queued,
+            unaddressed=queued.unaddressed,
+            unwritable=queued.unwritable,
             altered=queued.altered + sent.altered,
-        )  # fmt: skip
+        )
 
     def queue(self, partners: Mapping[str, Partner], now: datetime) -> SendReport:
-        """Write the messages and send none: what is decided is in the outbox, under its control numbers."""
+        """Write the messages and send none: what is decided is in the outbox, under its control
+        numbers."""
         with self.store.writing(now) as unit:
             return outbox.queue(unit, partners)
 
     def preview(self, partners: Mapping[str, Partner], now: datetime) -> list[Path]:
-        """A dry run: the messages a sending would make, requisitions included, as files under each partner's `dry_run` folder."""
+        """A dry run: the messages a sending would make, requisitions included, as files under each
+        partner's `dry_run` folder."""
         return preview.preview(self.store, partners, now)
 
     def revive(self, message_id: int, by: str, now: datetime) -> None:
@@ -195,11 +262,16 @@ class Ledger:
         with self.store.writing(now) as unit:
             outbox.revive(unit, message_id, desk.signed(by))
 
-    def receive(self, body: bytes, partner: Partner, now: datetime, tolerance: Tolerance = TOLERANCE) -> Reception:
-        """Take what a partner sent, in X12: kept, then taken or rejected; the same bytes again change nothing."""
+    def receive(
+        self, body: bytes, partner: Partner, now: datetime, tolerance: Tolerance = TOLERANCE
+    ) -> Reception:
+        """Take what a partner sent, in X12: kept, then taken or rejected; the same bytes again
+        change nothing."""
         return inbox.hear(self.store, body, partner, now, tolerance)
 
-    def collect(self, partners: Mapping[str, Partner], now: datetime, tolerance: Tolerance = TOLERANCE) -> dict[Path, Reception]:
+    def collect(
+        self, partners: Mapping[str, Partner], now: datetime, tolerance: Tolerance = TOLERANCE
+    ) -> dict[Path, Reception]:
         """Take every file waiting in the partners' `in` folders."""
         return dict(inbox.collect(self.store, partners, now, tolerance))
 
@@ -208,27 +280,33 @@ class Ledger:
         return [path for partner in partners.values() for path in inbox.waiting(partner)]
 
     def due(self) -> str | None:
-        """What may leave now, as a text that changes with every event and attempt; None where nothing may, or the switch is on."""
+        """What may leave now, as a text that changes with every event and attempt; None where
+        nothing may, or the switch is on."""
         with self.store.engine.connect() as connection:
             return None if desk.is_stopped(connection) else outbox.due(connection)
 
-    def record_receipts(self, receipts: Sequence[Receipt], by: str, now: datetime, tolerance: Tolerance = TOLERANCE) -> int:
+    def record_receipts(
+        self, receipts: Sequence[Receipt], by: str, now: datetime, tolerance: Tolerance = TOLERANCE
+    ) -> int:
         """Book goods in, purchases and transfers alike; returns how many receipts were news."""
         with self.store.writing(now) as unit:
             return cycle.record(unit, receipts, by, tolerance)
 
     def release_payment(self, reference: str, invoice_id: str, by: str, now: datetime) -> None:
-        """Propose the payment of an invoice the match left to people, within that person's level, the cap and the budget."""
+        """Propose the payment of an invoice the match left to people, within that person's level,
+        the cap and the budget."""
         with self.store.writing(now) as unit:
             desk.release_payment(unit, reference, invoice_id, desk.signed(by))
 
     def chase(self, now: datetime, after: timedelta = timedelta(days=2)) -> list[str]:
-        """Raise an exception for every sent line whose supplier has not answered in time; returns their ids."""
+        """Raise an exception for every sent line whose supplier has not answered in time; returns
+        their ids."""
         with self.store.writing(now) as unit:
             return cycle.chase(unit, after)
 
     def measures(self) -> dict[str, Any]:
-        """Counts by stage, straight-through share, decision-to-sent latency, exceptions and encumbered money."""
+        """Counts by stage, straight-through share, decision-to-sent latency, exceptions and
+        encumbered money."""
         return cycle.measures(self.lines())
 
     def audit(self) -> list[str]:
@@ -241,9 +319,11 @@ class Ledger:
         return [event for event, _ in self.store.chained()]
 
     def clock(self, now: datetime, newest: datetime | None) -> datetime:
-        """The time to record at: the home's Now, and not before what was recorded already, as far as that is believed.
+        """The time to record at: the home's Now, and not before what was recorded already, as far
+        as that is believed.
 
-        newest: how far the home's own facts reach; a time beyond it was once told by a wrong year, and is over with it.
+        newest: how far the home's own facts reach; a time beyond it was once told by a wrong year,
+        and is over with it.
         """
         last = self.store.read(sa.select(sa.func.max(events.c.known_at)))[0][0]
         recorded = datetime.fromisoformat(last) if last else now
@@ -253,6 +333,9 @@ class Ledger:
         """Every order line's present state, in order of document id."""
         return self.store.lines()
 
-    def canonical_rows(self, timezone: str = "UTC", newest: datetime | None = None) -> dict[str, pl.DataFrame]:
-        """Orders and receipts as canonical rows of source `ledger`, from firming or approval onward; see rows.canonical_rows."""
+    def canonical_rows(
+        self, timezone: str = "UTC", newest: datetime | None = None
+    ) -> dict[str, pl.DataFrame]:
+        """Orders and receipts as canonical rows of source `ledger`, from firming or approval
+        onward; see rows.canonical_rows."""
         return rows.canonical_rows(self.store.chained(), timezone, newest)

@@ -1,4 +1,5 @@
-"""The audit: every chain, every balance and every projection recomputed from the events; one altered byte is a finding."""
+"""The audit: every chain, every balance and every projection recomputed from the events; one
+altered byte is a finding."""
 
 from __future__ import annotations
 
@@ -12,16 +13,29 @@ import sqlalchemy as sa
 from models.procurement.actors import MATRIX, is_same
 from models.procurement.documents import APPLY, Document, Event
 from orchestration.ledger.schema import documents, encumbrances, events, inbox, outbox
-from orchestration.ledger.store import GENESIS, MOVES, canonical, chain, make_engine, movers, projection
+from orchestration.ledger.store import (
+    GENESIS,
+    MOVES,
+    canonical,
+    chain,
+    make_engine,
+    movers,
+    projection,
+)
 
 TRIGGERS = {
     "sqlite": ("SELECT name FROM sqlite_master WHERE type = 'trigger'", 5),
-    "postgresql": ("SELECT DISTINCT trigger_name FROM information_schema.triggers WHERE trigger_schema = current_schema()", 3),
+    "postgresql": (
+        "SELECT DISTINCT trigger_name FROM information_schema.triggers WHERE trigger_schema = "
+        "current_schema()",
+        3,
+    ),
 }
 
 
 def audit(url: str) -> list[str]:
-    """Everything that is wrong with the ledger at this URL, in words; an empty list is a clean bill."""
+    """Everything that is wrong with the ledger at this URL, in words; an empty list is a clean
+    bill."""
     engine = make_engine(url)
     try:
         with engine.connect() as connection:
@@ -41,7 +55,10 @@ def findings(connection: sa.Connection) -> Iterator[str]:
                 yield f"the file is damaged: {word}"
     query, guards = TRIGGERS[dialect]
     if len(connection.exec_driver_sql(query).all()) < guards:
-        yield "a guard is missing: the triggers that keep events append-only and proposer and approver apart"
+        yield (
+            "a guard is missing: the triggers that keep events append-only and proposer and "
+            "approver apart"
+        )
     fold = Fold()
     for row in connection.execute(sa.select(events).order_by(events.c.seq)).mappings():
         yield from fold.take(dict(row))
@@ -96,23 +113,35 @@ class Fold:
             self.entries[event.seq] = (event.document_id, event.known_at[:10], change)
         said = event.payload
         if event.kind == "queued":
-            message = self.queued.setdefault(said["message_id"], {**said, "order_id": document.order_id, "lines": {}})
+            message = self.queued.setdefault(
+                said["message_id"], {**said, "order_id": document.order_id, "lines": {}}
+            )
             message["lines"][event.document_id] = said["revision"]
             self.status[said["message_id"]] = "pending"
         elif event.kind == "replied":
             self.queued[said["message_id"]] = {**said, "order_id": event.document_id, "lines": {}}
             self.status[said["message_id"]] = "pending"
         elif event.kind in ("sent", "undelivered", "revived"):
-            self.status[said["message_id"]] = {"sent": "sent", "undelivered": "dead", "revived": "pending"}[event.kind]
+            self.status[said["message_id"]] = {
+                "sent": "sent",
+                "undelivered": "dead",
+                "revived": "pending",
+            }[event.kind]
         elif event.kind == "heard":
             self.heard[said["sha256"]] = (said["partner_id"], said["status"], said["reason"])
 
     def compare_documents(self, connection: sa.Connection) -> Iterator[str]:
         """The projection of every document, column by column."""
-        stored = {row["document_id"]: dict(row) for row in connection.execute(sa.select(documents)).mappings()}
+        stored = {
+            row["document_id"]: dict(row)
+            for row in connection.execute(sa.select(documents)).mappings()
+        }
         for name in sorted(stored.keys() | self.documents.keys()):
             if name not in self.documents or name not in stored:
-                yield f"document {name}: {'it has no events' if name in stored else 'its state is missing'}"
+                yield (
+                    f"document {name}: "
+                    f"{'it has no events' if name in stored else 'its state is missing'}"
+                )
             elif projection(self.documents[name], *self.heads[name]) != stored[name]:
                 yield f"document {name}: its state is not what its events add up to"
 
@@ -125,23 +154,35 @@ class Fold:
             balances[document_id] = balances.get(document_id, 0) + amount
         for seq in sorted(stored.keys() | self.entries.keys()):
             if stored.get(seq) != self.entries.get(seq):
-                yield f"encumbrance of event {seq}: {stored.get(seq)} is stored, its event makes {self.entries.get(seq)}"
+                yield (
+                    f"encumbrance of event {seq}: {stored.get(seq)} is stored, its event makes "
+                    f"{self.entries.get(seq)}"
+                )
         for name, document in self.documents.items():
             if balances.get(name, 0) != document.encumbered:
-                yield f"document {name}: {balances.get(name, 0)} hundredths are held for it, {document.encumbered} are due"
+                yield (
+                    f"document {name}: {balances.get(name, 0)} hundredths are held for it, "
+                    f"{document.encumbered} are due"
+                )
 
     def compare_messages(self, connection: sa.Connection) -> Iterator[str]:
         """Every message out and in: its bytes, its numbers, its lines, and how it ended."""
         seen = set()
         for row in connection.execute(sa.select(outbox)).mappings():
-            name, said = f"message {row['message_id']} to {row['partner_id']}", self.queued.get(row["message_id"])
+            name, said = (
+                f"message {row['message_id']} to {row['partner_id']}",
+                self.queued.get(row["message_id"]),
+            )
             seen.add(row["message_id"])
             if hashlib.sha256(bytes(row["body"])).hexdigest() != row["sha256"]:
                 yield f"{name}: its body was altered"
             if said is None:
                 yield f"{name}: no event queued it"
                 continue
-            told = {field: said[field] for field in ("partner_id", "control", "document_type", "sha256", "order_id")}
+            told = {
+                field: said[field]
+                for field in ("partner_id", "control", "document_type", "sha256", "order_id")
+            }
             wanted = {
                 **told,
                 "revision": said["order_revision"],
@@ -157,7 +198,13 @@ class Fold:
         for row in connection.execute(sa.select(inbox)).mappings():
             kept[row["sha256"]] = (row["partner_id"], row["status"], row["reason"])
             if hashlib.sha256(bytes(row["body"])).hexdigest() != row["sha256"]:
-                yield f"delivery {row['sha256'][:12]} from {row['partner_id']}: its bytes were altered"
+                yield (
+                    f"delivery {row['sha256'][:12]} from {row['partner_id']}: its bytes were "
+                    "altered"
+                )
         for digest in sorted(kept.keys() | self.heard.keys()):
             if kept.get(digest) != self.heard.get(digest):
-                yield f"delivery {digest[:12]}: {kept.get(digest)} is kept, {self.heard.get(digest)} was heard"
+                yield (
+                    f"delivery {digest[:12]}: {kept.get(digest)} is kept, {self.heard.get(digest)} "
+                    "was heard"
+                )

@@ -1,4 +1,5 @@
-"""A ledger copied whole from one database into another, whichever two of SQLite and PostgreSQL they are: for backup and restore."""
+"""A ledger copied whole from one database into another, whichever two of SQLite and PostgreSQL they
+are: for backup and restore."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from orchestration.ledger.store import CHUNK, LedgerError, Store
 
 
 def copy(source_url: str, target_url: str) -> int:
-    """Copy every row of a ledger, as it stands at one moment, into an empty one; returns how many events it has.
+    """Copy every row of a ledger, as it stands at one moment, into an empty one; returns how many
+    events it has.
 
     Raises LedgerError, and leaves the target as it was, where that has events already.
     """
@@ -17,7 +19,9 @@ def copy(source_url: str, target_url: str) -> int:
     try:
         with _at_one_moment(source) as still, target.locked() as connection:
             if connection.scalar(_last) is not None:
-                raise LedgerError("the ledger to restore into has events already; it was left as it is")
+                raise LedgerError(
+                    "the ledger to restore into has events already; it was left as it is"
+                )
             for table in metadata.sorted_tables:
                 rows = still.execution_options(yield_per=CHUNK).execute(sa.select(table)).mappings()
                 for part in rows.partitions():
@@ -38,7 +42,8 @@ def _at_one_moment(store: Store) -> sa.Connection:
 
 
 def holds(url: str, other_url: str) -> bool:
-    """Whether the ledger at `url` has all that happened in the other one: its last event stands there with the same hash."""
+    """Whether the ledger at `url` has all that happened in the other one: its last event stands
+    there with the same hash."""
     mine, other = Store(url), Store(other_url)
     try:
         with mine.engine.connect() as connection, other.engine.connect() as second:

@@ -1,4 +1,5 @@
-"""Goods at the door, answers that do not come, and how well the robot does: what keeps the cycle moving after the order."""
+"""Goods at the door, answers that do not come, and how well the robot does: what keeps the cycle
+moving after the order."""
 
 from __future__ import annotations
 
@@ -17,13 +18,15 @@ from orchestration.ledger.inbox import BUYER, settle
 from orchestration.ledger.schema import documents
 from orchestration.ledger.store import LedgerError, Unit
 
-#: How receipts begin that a company's own systems reported: they have landed already, and must not land again as the ledger's.
+#: How receipts begin that a company's own systems reported: they have landed already, and must not
+#: land again as the ledger's.
 FROM_ERP = "ERP-"
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """Goods counted in: accepted and rejected units of one order line, under the receipt's own number; received_at naive UTC."""
+    """Goods counted in: accepted and rejected units of one order line, under the receipt's own
+    number; received_at naive UTC."""
 
     receipt_id: str
     order_id: str
@@ -34,21 +37,33 @@ class Receipt:
 
 
 def record(unit: Unit, receipts: Sequence[Receipt], by: str, tolerance: Tolerance) -> int:
-    """Book goods in and match waiting invoices; how many were news. A receipt known already is not booked again."""
-    lines = {(d.order_id, d.line_id): d for d in unit.read_in(documents.c.order_id, list({r.order_id for r in receipts}))}
+    """Book goods in and match waiting invoices; how many were news. A receipt known already is not
+    booked again."""
+    lines = {
+        (d.order_id, d.line_id): d
+        for d in unit.read_in(documents.c.order_id, list({r.order_id for r in receipts}))
+    }
     booked = 0
     for receipt in receipts:
         document = lines.get((receipt.order_id, receipt.line_id))
         if document is None or not document.is_approved:
-            raise LedgerError(f"receipt {receipt.receipt_id}: the ledger has no order {receipt.order_id} line {receipt.line_id}")
+            raise LedgerError(
+                f"receipt {receipt.receipt_id}: the ledger has no order {receipt.order_id} line "
+                f"{receipt.line_id}"
+            )
         if not (0 <= receipt.quantity < float("inf") and 0 <= receipt.rejected < float("inf")):
-            raise LedgerError(f"receipt {receipt.receipt_id}: {receipt.quantity} accepted and {receipt.rejected} rejected are no units")
+            raise LedgerError(
+                f"receipt {receipt.receipt_id}: {receipt.quantity} accepted and {receipt.rejected} "
+                "rejected are no units"
+            )
         if receipt.receipt_id in document.receipts:
             continue
         said = {
-            "receipt_id": receipt.receipt_id, "quantity": float(receipt.quantity), "rejected": float(receipt.rejected),
+            "receipt_id": receipt.receipt_id,
+            "quantity": float(receipt.quantity),
+            "rejected": float(receipt.rejected),
             "received_at": receipt.received_at.isoformat(),
-        }  # fmt: skip
+        }
         unit.add(document, "received", by, said)
         booked += 1
         if document.received > document.quantity:
@@ -61,18 +76,22 @@ def record(unit: Unit, receipts: Sequence[Receipt], by: str, tolerance: Toleranc
 def evidence(lines: Sequence[Document], on: date) -> dict[str, Evidence]:
     """What the ledger's own history says about every open requisition, by document id.
 
-    usual_quantity: median of the earlier approved orders of the same item and destination. supplier_risk: from the supplier's
-    scorecard, where it has one.
+    usual_quantity: median of the earlier approved orders of the same item and destination.
+    supplier_risk: from the supplier's scorecard, where it has one.
     """
     earlier: dict[tuple[str, str, str], list[float]] = {}
     for document in lines:
         if document.is_approved:
-            earlier.setdefault((document.kind, document.item_id, document.location_id), []).append(document.quantity)
+            earlier.setdefault((document.kind, document.item_id, document.location_id), []).append(
+                document.quantity
+            )
     cards = scorecard(observe(lines, on))
     risks = dict(zip(cards["supplier_id"], cards["risk"], strict=True)) if cards.height else {}
     return {
         document.document_id: Evidence(
-            usual_quantity=median(usual) if (usual := earlier.get((document.kind, document.item_id, document.location_id))) else None,
+            usual_quantity=median(usual)
+            if (usual := earlier.get((document.kind, document.item_id, document.location_id)))
+            else None,
             supplier_risk=risks.get(document.from_id) if document.kind == "purchase" else None,
         )
         for document in lines
@@ -81,28 +100,43 @@ def evidence(lines: Sequence[Document], on: date) -> dict[str, Evidence]:
 
 
 def chase(unit: Unit, after: timedelta) -> list[str]:
-    """The lines whose supplier has been silent for longer than this: one exception each, once, by the home's Now."""
+    """The lines whose supplier has been silent for longer than this: one exception each, once, by
+    the home's Now."""
     quiet = []
     for document in unit.read(documents.c.stage == "sent"):
-        if document.kind == "purchase" and datetime.fromisoformat(document.sent_known_at) + after <= unit.now and not document.is_chased:
-            unit.add(document, "chased", SENDER, {"owner": BUYER, "reason": f"no answer since {document.sent_known_at[:10]}"})
+        if (
+            document.kind == "purchase"
+            and datetime.fromisoformat(document.sent_known_at) + after <= unit.now
+            and not document.is_chased
+        ):
+            unit.add(
+                document,
+                "chased",
+                SENDER,
+                {"owner": BUYER, "reason": f"no answer since {document.sent_known_at[:10]}"},
+            )
             quiet.append(document.document_id)
     return quiet
 
 
 def measures(lines: Sequence[Document]) -> dict[str, Any]:
-    """How far the cycle runs by itself: counts by stage, the share of sent lines no person touched, seconds from decision to sent."""
+    """How far the cycle runs by itself: counts by stage, the share of sent lines no person touched,
+    seconds from decision to sent."""
     stages: dict[str, int] = {}
     for document in lines:
         stages[document.stage] = stages.get(document.stage, 0) + 1
     sent = [document for document in lines if document.sent_at]
-    waits = [datetime.fromisoformat(d.sent_at) - datetime.fromisoformat(d.proposed_at) for d in sent]
+    waits = [
+        datetime.fromisoformat(d.sent_at) - datetime.fromisoformat(d.proposed_at) for d in sent
+    ]
     straight = sum(document.approver == MATRIX and not document.is_firm for document in sent)
     return {
         "stages": stages,
         "sent_lines": len(sent),
         "straight_through_share": straight / len(sent) if sent else None,
-        "median_decision_to_sent_seconds": median(wait.total_seconds() for wait in waits) if waits else None,
+        "median_decision_to_sent_seconds": median(wait.total_seconds() for wait in waits)
+        if waits
+        else None,
         "lines_with_exceptions": sum(document.exceptions > 0 for document in lines),
         "encumbered_cents": sum(document.encumbered for document in lines),
     }

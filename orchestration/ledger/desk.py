@@ -1,4 +1,5 @@
-"""What people and the approval matrix do to order lines: approve, reject, firm, change, cancel; and the switch and limits over them."""
+"""What people and the approval matrix do to order lines: approve, reject, firm, change, cancel; and
+the switch and limits over them."""
 
 from __future__ import annotations
 
@@ -26,14 +27,16 @@ SWITCH, LIMITS = "SWITCH", "LIMITS"
 
 @dataclass(frozen=True)
 class ApprovalReport:
-    """What the matrix approved by itself, and what waits for whom: {document id: (level, reasons)}."""
+    """What the matrix approved by itself, and what waits for whom: {document id: (level,
+    reasons)}."""
 
     approved: tuple[str, ...]
     waiting: dict[str, tuple[int, tuple[str, ...]]]
 
 
 def find(unit: Unit, references: Sequence[str]) -> list[Document]:
-    """The lines meant by document ids, intent keys, order ids or the ids of plan lines. Raises LedgerError for what means nothing."""
+    """The lines meant by document ids, intent keys, order ids or the ids of plan lines. Raises
+    LedgerError for what means nothing."""
     found: dict[str, Document] = {}
     for reference in references:
         meant = unit.read(
@@ -48,7 +51,10 @@ def find(unit: Unit, references: Sequence[str]) -> list[Document]:
             live = unit.read(documents.c.is_live, documents.c.intent_key != "")
             meant = [document for document in live if need_id(document.intent_key) == named["need"]]
         if not meant:
-            raise LedgerError(f"{reference} is no order line, order or live intent key of this ledger; `stockhouse orders` lists them")
+            raise LedgerError(
+                f"{reference} is no order line, order or live intent key of this ledger; "
+                "`stockhouse orders` lists them"
+            )
         found |= {document.document_id: document for document in meant}
     return list(found.values())
 
@@ -68,14 +74,21 @@ def proposed_limits(connection: sa.Connection) -> tuple[Limits, str] | None:
 
 
 def confirm_limits(unit: Unit, by: str) -> Limits:
-    """Put proposed limits in force as a second person, of the highest level anybody has. Raises LedgerError otherwise."""
+    """Put proposed limits in force as a second person, of the highest level anybody has. Raises
+    LedgerError otherwise."""
     waiting = proposed_limits(unit.connection)
     if waiting is None:
-        raise LedgerError("no change of the limits waits to be confirmed: propose one with `stockhouse limits set`")
+        raise LedgerError(
+            "no change of the limits waits to be confirmed: propose one with `stockhouse limits "
+            "set`"
+        )
     limits, proposer = waiting
     if is_same(by, proposer):
         raise LedgerError(f"{proposer} proposed these limits: another person has to confirm them")
-    level, highest = _level(by, now := limits_in_force(unit.connection)), max(now.approvers.values(), default=0)
+    level, highest = (
+        _level(by, now := limits_in_force(unit.connection)),
+        max(now.approvers.values(), default=0),
+    )
     if level < highest:
         raise LedgerError(f"only a person of level {highest} confirms limits, {by} has {level}")
     unit.add(unit.open(LIMITS), "limits_set", by, limits.to_payload())
@@ -86,12 +99,21 @@ def _level(by: str, limits: Limits) -> int:
     """A person's level; where no roles are kept everybody has the highest."""
     if not limits.approvers:
         return 99
-    return next((level for name, level in limits.approvers.items() if spelt(name) == spelt(by)), BUYER - 1)
+    return next(
+        (level for name, level in limits.approvers.items() if spelt(name) == spelt(by)), BUYER - 1
+    )
 
 
-def last(connection: sa.Connection, document_id: str, kind: str | None = None) -> dict[str, Any] | None:
+def last(
+    connection: sa.Connection, document_id: str, kind: str | None = None
+) -> dict[str, Any] | None:
     """The last event of one of the desk's own documents, of one kind or of any."""
-    query = sa.select(events).where(events.c.document_id == document_id).order_by(events.c.version.desc()).limit(1)
+    query = (
+        sa.select(events)
+        .where(events.c.document_id == document_id)
+        .order_by(events.c.version.desc())
+        .limit(1)
+    )
     query = query if kind is None else query.where(events.c.kind == kind)
     row = connection.execute(query).mappings().first()
     return None if row is None else dict(row)
@@ -104,9 +126,11 @@ def is_stopped(connection: sa.Connection) -> bool:
 
 
 def number(unit: Unit, lines: Sequence[Document]) -> dict[str, dict[str, str]]:
-    """Order and line numbers for lines that get none yet: one order a supplier (or shipping location) and destination.
+    """Order and line numbers for lines that get none yet: one order a supplier (or shipping
+    location) and destination.
 
-    The order is named by the ledger's next sequence number, so no counter can be lost or used twice.
+    The order is named by the ledger's next sequence number, so no counter can be lost or used
+    twice.
     """
     numbered: dict[str, dict[str, str]] = {}
     groups: dict[tuple[str, str, str], list[Document]] = {}
@@ -133,25 +157,40 @@ def firm(unit: Unit, references: Sequence[str], by: str) -> list[str]:
 
 def reject(unit: Unit, references: Sequence[str], by: str, reason: str) -> list[str]:
     """Say no to requisitions: the need is not proposed again in its review period."""
-    return [_each(unit, line, "rejected", by, {"reason": reason}) for line in find(unit, references)]
+    return [
+        _each(unit, line, "rejected", by, {"reason": reason}) for line in find(unit, references)
+    ]
 
 
 def cancel(unit: Unit, references: Sequence[str], by: str, reason: str) -> list[str]:
-    """Call off approved lines: the budget is released, and a supplier that knows the order is told with the next sending."""
-    return [_each(unit, line, "cancelled", by, {"reason": reason}) for line in find(unit, references)]
+    """Call off approved lines: the budget is released, and a supplier that knows the order is told
+    with the next sending."""
+    return [
+        _each(unit, line, "cancelled", by, {"reason": reason}) for line in find(unit, references)
+    ]
 
 
-def change(unit: Unit, reference: str, by: str, quantity: float | None, due_on: date | None, reason: str) -> str:
-    """Order another quantity or day of an approved line. More money than approved needs a new approval: it is refused here."""
+def change(
+    unit: Unit, reference: str, by: str, quantity: float | None, due_on: date | None, reason: str
+) -> str:
+    """Order another quantity or day of an approved line. More money than approved needs a new
+    approval: it is refused here."""
     (line,) = find(unit, [reference])
     wanted = line.quantity if quantity is None else float(quantity)
     day = line.due_on if due_on is None else due_on.isoformat()
     if not line.received < wanted <= line.quantity:
         raise LedgerError(
-            f"{line.document_id}: {wanted:g} is not between what came ({line.received:g}) and what was approved "
+            f"{line.document_id}: {wanted:g} is not between what came ({line.received:g}) and what "
+            "was approved "
             f"({line.quantity:g}); cancel the line, or let the plan propose the rest"
         )
-    return _each(unit, line, "changed", by, {"quantity": wanted, "due_on": day, "unit_cost": line.unit_cost, "reason": reason})
+    return _each(
+        unit,
+        line,
+        "changed",
+        by,
+        {"quantity": wanted, "due_on": day, "unit_cost": line.unit_cost, "reason": reason},
+    )
 
 
 def _each(unit: Unit, line: Document, kind: str, by: str, payload: dict[str, Any]) -> str:
@@ -159,8 +198,11 @@ def _each(unit: Unit, line: Document, kind: str, by: str, payload: dict[str, Any
     return line.document_id
 
 
-def approve(unit: Unit, references: Sequence[str], by: str, evidence: Mapping[str, Evidence]) -> list[str]:
-    """Approve requisitions as a named person, within that person's level, the daily cap and the budget, all or none of them."""
+def approve(
+    unit: Unit, references: Sequence[str], by: str, evidence: Mapping[str, Evidence]
+) -> list[str]:
+    """Approve requisitions as a named person, within that person's level, the daily cap and the
+    budget, all or none of them."""
     lines = find(unit, references)
     for name, why in proof.doubts(unit.connection, [line.document_id for line in lines]).items():
         raise LedgerError(f"{name} cannot be approved: {why}; see `stockhouse audit`")
@@ -170,18 +212,36 @@ def approve(unit: Unit, references: Sequence[str], by: str, evidence: Mapping[st
     room = _room(unit, limits)
     numbers = number(unit, lines)
     for line in lines:
-        verdict = judge(line.kind, line.quantity, line.unit_cost, evidence.get(line.document_id, Evidence()), limits)
+        verdict = judge(
+            line.kind,
+            line.quantity,
+            line.unit_cost,
+            evidence.get(line.document_id, Evidence()),
+            limits,
+        )
         if max(verdict.level, BUYER) > level:
-            raise LedgerError(f"{line.document_id} needs level {max(verdict.level, BUYER)}, {by} has {level}: {'; '.join(verdict.reasons)}")
+            raise LedgerError(
+                f"{line.document_id} needs level {max(verdict.level, BUYER)}, {by} has {level}: "
+                f"{'; '.join(verdict.reasons)}"
+            )
         room -= _spend(line)
         if room < 0:
-            raise LedgerError(f"{line.document_id}: the daily cap or the budget is used up ({-room / 100:,.2f} too much); raise it or wait")
-        unit.add(line, "approved", by, numbers[line.document_id] | {"level": level, "reasons": list(verdict.reasons)})
+            raise LedgerError(
+                f"{line.document_id}: the daily cap or the budget is used up ({-room / 100:,.2f} "
+                "too much); raise it or wait"
+            )
+        unit.add(
+            line,
+            "approved",
+            by,
+            numbers[line.document_id] | {"level": level, "reasons": list(verdict.reasons)},
+        )
     return [line.document_id for line in lines]
 
 
 def signed(by: str) -> str:
-    """A person's name as the record keeps it. Raises LedgerError for none, and for the name of a machine."""
+    """A person's name as the record keeps it. Raises LedgerError for none, and for the name of a
+    machine."""
     try:
         return person(by)
     except ValueError as error:
@@ -189,28 +249,37 @@ def signed(by: str) -> str:
 
 
 def _refuse_own(unit: Unit, lines: Sequence[Document], by: str, what: str = "approve it") -> None:
-    """Nobody approves or pays what they proposed, or what their override moved, however they spell their name."""
+    """Nobody approves or pays what they proposed, or what their override moved, however they spell
+    their name."""
     names = [line.document_id for line in lines]
     for start in range(0, len(names), CHUNK):
         part = events.c.document_id.in_(names[start : start + CHUNK])
-        moved = sa.select(events.c.document_id, events.c.actor, events.c.payload).where(part, events.c.kind.in_(MOVES))
+        moved = sa.select(events.c.document_id, events.c.actor, events.c.payload).where(
+            part, events.c.kind.in_(MOVES)
+        )
         for document_id, actor, payload in unit.connection.execute(moved):
             for mover in movers(actor, json.loads(payload)):
                 if is_same(by, mover):
                     told = "proposed" if mover == actor else "moved by an override"
-                    raise LedgerError(f"separation of duties: {document_id} was {told} by {mover}, so {by} cannot {what} too")
+                    raise LedgerError(
+                        f"separation of duties: {document_id} was {told} by {mover}, so {by} "
+                        f"cannot {what} too"
+                    )
 
 
 def release_payment(unit: Unit, reference: str, invoice_id: str, by: str) -> None:
     """Propose the payment of one invoice that the match left to people.
 
-    Who releases it has the level that all the line's payments together need, and neither proposed nor moved the line. What is
-    paid beyond the approved order has to fit into the daily cap and the budget. Raises LedgerError where any of it stands in
-    the way.
+    Who releases it has the level that all the line's payments together need, and neither proposed
+    nor moved the line. What is paid beyond the approved order has to fit into the daily cap and the
+    budget. Raises LedgerError where any of it stands in the way.
     """
     lines = find(unit, [reference])
     if len(lines) != 1:
-        raise LedgerError(f"{reference} has {len(lines)} lines; name one of them: {', '.join(line.document_id for line in lines)}")
+        raise LedgerError(
+            f"{reference} has {len(lines)} lines; name one of them: "
+            f"{', '.join(line.document_id for line in lines)}"
+        )
     line, limits = lines[0], limits_in_force(unit.connection)
     _refuse_own(unit, [line], by, f"release the payment of {invoice_id}")
     invoice = line.invoices.get(invoice_id)
@@ -218,15 +287,22 @@ def release_payment(unit: Unit, reference: str, invoice_id: str, by: str) -> Non
     paid = amount + sum(other.get("amount_cents", 0) for other in line.invoices.values())
     needed = max(judge(line.kind, 1.0, paid / 100, Evidence(), limits).level, BUYER)
     if needed > (level := _level(by, limits)):
-        raise LedgerError(f"paying {paid / 100:,.2f} for {line.document_id} needs level {needed}, {by} has {level}")
+        raise LedgerError(
+            f"paying {paid / 100:,.2f} for {line.document_id} needs level {needed}, {by} has "
+            f"{level}"
+        )
     beyond = min(paid - _spend(line), amount)
     if beyond > 0 and beyond > _room(unit, limits):
-        raise LedgerError(f"{line.document_id}: {beyond / 100:,.2f} beyond the order are more than the daily cap or the budget leaves")
+        raise LedgerError(
+            f"{line.document_id}: {beyond / 100:,.2f} beyond the order are more than the daily cap "
+            "or the budget leaves"
+        )
     propose_payment(unit, line, invoice_id, by)
 
 
 def approve_within_limits(unit: Unit, evidence: Mapping[str, Evidence]) -> ApprovalReport:
-    """Let the matrix approve what needs nobody, the cheapest lines first while cap and budget last; the rest waits for people."""
+    """Let the matrix approve what needs nobody, the cheapest lines first while cap and budget last;
+    the rest waits for people."""
     limits = limits_in_force(unit.connection)
     requisitions = unit.read(documents.c.stage == "requisition")
     room = _room(unit, limits)
@@ -234,7 +310,13 @@ def approve_within_limits(unit: Unit, evidence: Mapping[str, Evidence]) -> Appro
     waiting: dict[str, tuple[int, tuple[str, ...]]] = {}
     doubtful = proof.doubts(unit.connection, [line.document_id for line in requisitions])
     for line in sorted(requisitions, key=lambda d: (_spend(d), d.document_id)):
-        verdict = judge(line.kind, line.quantity, line.unit_cost, evidence.get(line.document_id, Evidence()), limits)
+        verdict = judge(
+            line.kind,
+            line.quantity,
+            line.unit_cost,
+            evidence.get(line.document_id, Evidence()),
+            limits,
+        )
         if why := doubtful.get(line.document_id):
             waiting[line.document_id] = (DIRECTOR, (why,))
         elif not verdict.is_automatic:
@@ -251,10 +333,14 @@ def approve_within_limits(unit: Unit, evidence: Mapping[str, Evidence]) -> Appro
 
 
 def propose_payment(unit: Unit, document: Document, invoice_id: str, by: str) -> None:
-    """Hand one invoice of a line to accounts payable. Raises LedgerError where there is none, or it was handed over before."""
+    """Hand one invoice of a line to accounts payable. Raises LedgerError where there is none, or it
+    was handed over before."""
     invoice = document.invoices.get(invoice_id)
     if invoice is None or invoice["status"] == "payment_proposed":
-        raise LedgerError(f"{document.document_id}: invoice {invoice_id} is {'paid for already' if invoice else 'unknown'}")
+        raise LedgerError(
+            f"{document.document_id}: invoice {invoice_id} is "
+            f"{'paid for already' if invoice else 'unknown'}"
+        )
     amount = cents(invoice["quantity"], invoice["unit_cost"])
     unit.add(document, "payment_proposed", by, {"invoice_id": invoice_id, "amount_cents": amount})
 
@@ -264,12 +350,23 @@ def _spend(line: Document) -> int:
 
 
 def _room(unit: Unit, limits: Limits) -> float:
-    """Hundredths that may still be approved now: the least of what is left of today's cap and of the budget."""
-    held = unit.connection.scalar(sa.select(sa.func.coalesce(sa.func.sum(encumbrances.c.amount_cents), 0))) or 0
+    """Hundredths that may still be approved now: the least of what is left of today's cap and of
+    the budget."""
+    held = (
+        unit.connection.scalar(
+            sa.select(sa.func.coalesce(sa.func.sum(encumbrances.c.amount_cents), 0))
+        )
+        or 0
+    )
     today = sa.select(sa.func.coalesce(sa.func.sum(encumbrances.c.amount_cents), 0)).select_from(
         encumbrances.join(events, events.c.seq == encumbrances.c.seq)
     )
-    spent = unit.connection.scalar(today.where(encumbrances.c.day == unit.known_at[:10], events.c.kind == "approved")) or 0
+    spent = (
+        unit.connection.scalar(
+            today.where(encumbrances.c.day == unit.known_at[:10], events.c.kind == "approved")
+        )
+        or 0
+    )
     rooms: list[tuple[float | None, int]] = [(limits.daily_cap, spent), (limits.budget, held)]
     left = [round(limit * 100) - int(used) for limit, used in rooms if limit is not None]
     return min(left, default=float("inf"))

@@ -1,7 +1,8 @@
-"""The folders we share with a partner: opened once by descriptor, no link in them followed, every file whole or not there.
+"""The folders we share with a partner: opened once by descriptor, no link in them followed, every
+file whole or not there.
 
-Whoever may write into such a folder may put anything there, also while we look: a name is looked at only through the open folder,
-and a file only through its own open descriptor.
+Whoever may write into such a folder may put anything there, also while we look: a name is looked at
+only through the open folder, and a file only through its own open descriptor.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-#: Where the partner puts what it says, where we keep it once heard, what we send, and what we would send.
+#: Where the partner puts what it says, where we keep it once heard, what we send, and what we would
+#: send.
 IN, TAKEN, OUT, DRY_RUN = "in", "taken", "out", "dry_run"
 
 
 @contextmanager
 def opened(place: Path, kind: str, make: bool = False) -> Iterator[int]:
-    """A descriptor of one of the folders in a partner's place. Raises OSError where it is not there, or is a link."""
+    """A descriptor of one of the folders in a partner's place. Raises OSError where it is not
+    there, or is a link."""
     folder = place / kind
     if make and not os.path.lexists(folder):
         place.mkdir(parents=True, exist_ok=True)
@@ -32,7 +35,8 @@ def opened(place: Path, kind: str, make: bool = False) -> Iterator[int]:
 
 
 def names(place: Path, kind: str) -> list[str]:
-    """The names in a folder, in order, that are neither folders nor begin with a dot (still being written); none without it."""
+    """The names in a folder, in order, that are neither folders nor begin with a dot (still being
+    written); none without it."""
     try:
         with opened(place, kind) as handle, os.scandir(handle) as entries:
             is_folder = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
@@ -42,7 +46,8 @@ def names(place: Path, kind: str) -> list[str]:
 
 
 def read(handle: int, name: str, most: int) -> bytes:
-    """The bytes of a plain file in an open folder, at most so many. Raises OSError for a link, a pipe or what may not be read."""
+    """The bytes of a plain file in an open folder, at most so many. Raises OSError for a link, a
+    pipe or what may not be read."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with os.fdopen(os.open(name, flags, dir_fd=handle), "rb") as file:
         found = os.fstat(file.fileno())
@@ -52,7 +57,8 @@ def read(handle: int, name: str, most: int) -> bytes:
 
 
 def write(place: Path, kind: str, name: str, body: bytes) -> None:
-    """Write a file into a folder others read, all of it or none; whoever may read the folder may read it. Raises OSError."""
+    """Write a file into a folder others read, all of it or none; whoever may read the folder may
+    read it. Raises OSError."""
     with opened(place, kind, make=True) as handle:
         unfinished = f".{uuid.uuid4().hex}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -1,4 +1,5 @@
-"""What suppliers say, taken into the ledger: every original kept, every fact once, everything odd an exception with an owner."""
+"""What suppliers say, taken into the ledger: every original kept, every fact once, everything odd
+an exception with an owner."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ from orchestration.ledger.store import LedgerError, Store, Unit, UnkeptError
 
 @dataclass(frozen=True)
 class Reception:
-    """What became of one delivery from a partner: taken, rejected (and why) or repeated; facts and exceptions it made."""
+    """What became of one delivery from a partner: taken, rejected (and why) or repeated; facts and
+    exceptions it made."""
 
     status: str
     reason: str = ""
@@ -89,21 +91,36 @@ class Listener:
         return Reception("taken", "", self.facts, self.exceptions)
 
     def _heard(self, status: str, reason: str) -> None:
-        said = {"sha256": self.digest, "partner_id": self.partner.partner_id, "status": status, "reason": reason}
+        said = {
+            "sha256": self.digest,
+            "partner_id": self.partner.partner_id,
+            "status": status,
+            "reason": reason,
+        }
         self.unit.add(self.origin, "heard", self.partner.partner_id, said)
 
     def _check_envelope(self, interchange: x12.Interchange) -> None:
         partner = self.partner
         if (interchange.sender, interchange.receiver) != (partner.their, partner.ours):
             ends = f"{interchange.sender.id} to {interchange.receiver.id}"
-            raise MessageError(f"the envelope runs from {ends}, not from {partner.their.id} to {partner.ours.id}")
+            raise MessageError(
+                f"the envelope runs from {ends}, not from {partner.their.id} to {partner.ours.id}"
+            )
         if interchange.is_test != (partner.usage == "T"):
-            raise MessageError(f"ISA15 says {'test' if interchange.is_test else 'production'}, agreed is {partner.usage}")
+            raise MessageError(
+                f"ISA15 says {'test' if interchange.is_test else 'production'}, agreed is "
+                f"{partner.usage}"
+            )
 
     def object(self, document: Document, owner: str, reason: str) -> None:
         """Raise an exception that a person owns."""
         self.exceptions += 1
-        self.unit.add(document, "excepted", self.partner.partner_id, {"owner": owner, "reason": reason, "delivery": self.digest})
+        self.unit.add(
+            document,
+            "excepted",
+            self.partner.partner_id,
+            {"owner": owner, "reason": reason, "delivery": self.digest},
+        )
 
     def note(self, document: Document, kind: str, payload: Mapping[str, Any]) -> bool:
         """Record a fact once; False where the document has heard exactly this before."""
@@ -114,22 +131,39 @@ class Listener:
         return True
 
     def lines(self, order_id: str) -> dict[str, Document]:
-        """The lines of an order with this partner by line id; empty, and an exception, where there is none."""
-        found = self.unit.read(documents.c.order_id == order_id, documents.c.from_id == self.partner.partner_id, documents.c.order_id != "")
+        """The lines of an order with this partner by line id; empty, and an exception, where there
+        is none."""
+        found = self.unit.read(
+            documents.c.order_id == order_id,
+            documents.c.from_id == self.partner.partner_id,
+            documents.c.order_id != "",
+        )
         if not found:
-            self.object(self.origin, BUYER, legible(f"order {order_id} is unknown to {self.partner.partner_id}'s account"))
+            self.object(
+                self.origin,
+                BUYER,
+                legible(f"order {order_id} is unknown to {self.partner.partner_id}'s account"),
+            )
         return {document.line_id: document for document in found if document.is_approved}
 
-    def line(self, lines: Mapping[str, Document], order_id: str, line_id: str, item_id: str) -> Document | None:
+    def line(
+        self, lines: Mapping[str, Document], order_id: str, line_id: str, item_id: str
+    ) -> Document | None:
         """One line of an order; None, and an exception, where it is unknown or another item."""
         document = lines.get(line_id)
-        if document is None and not line_id and item_id:  # the line is not numbered: its item tells it, if it is one
+        # the line is not numbered: its item tells it, if it is one
+        if document is None and not line_id and item_id:
             of_item = [d for d in lines.values() if d.item_id == item_id]
             document = of_item[0] if len(of_item) == 1 else None
         if document is None:
-            self.object(self.origin, BUYER, legible(f"order {order_id} has no line {line_id or item_id}"))
+            self.object(
+                self.origin, BUYER, legible(f"order {order_id} has no line {line_id or item_id}")
+            )
         elif item_id and item_id != document.item_id:
-            what = f"line {line_id} of order {order_id} is {document.item_id}, the message says {item_id}"
+            what = (
+                f"line {line_id} of order {order_id} is {document.item_id}, the message says "
+                f"{item_id}"
+            )
             self.object(document, BUYER, legible(what))
             return None
         return document
@@ -148,38 +182,76 @@ class Listener:
 
     def _left_to_people(self, said: Odd) -> None:
         """What nobody here can take: an exception on the line it is about, else on the delivery."""
-        mine = (documents.c.order_id == said.order_id, documents.c.from_id == self.partner.partner_id)
-        lines = {d.line_id: d for d in self.unit.read(*mine) if d.is_approved} if said.order_id else {}
+        mine = (
+            documents.c.order_id == said.order_id,
+            documents.c.from_id == self.partner.partner_id,
+        )
+        lines = (
+            {d.line_id: d for d in self.unit.read(*mine) if d.is_approved} if said.order_id else {}
+        )
         about = lines.get(said.line_id)
         where = f"order {said.order_id}, " if said.order_id and about is None else ""
         self.object(about or self.origin, said.owner, legible(where + said.reason, 600))
 
     def _acknowledged(self, said: Acknowledgement) -> None:
         lines = self.lines(said.order_id)
-        if not lines or not self._in_currency(said.currency, next(iter(lines.values())), said.order_id):
+        if not lines or not self._in_currency(
+            said.currency, next(iter(lines.values())), said.order_id
+        ):
             return
         rest = (d for d in lines.values() if said.rest and d.line_id not in said.named)
-        others = (AcknowledgedLine(d.line_id, d.item_id, said.rest, d.quantity, None, said.due_on) for d in rest)
+        others = (
+            AcknowledgedLine(d.line_id, d.item_id, said.rest, d.quantity, None, said.due_on)
+            for d in rest
+        )
         for answer in (*said.lines, *others):
             document = self.line(lines, said.order_id, answer.line_id, answer.item_id)
             if document is None:
                 continue
             if said.is_change:
                 self._change_answered(document, answer)
-            elif document.revision and answer.code not in incoming.DENIED:  # it crossed our change in the mail: an 865 will answer that
-                self.note(document, "taken", {"control": self.interchange.control, "code": answer.code, "reason": answer.reason})
+            elif document.revision and answer.code not in incoming.DENIED:
+                # it crossed our change in the mail: an 865 will answer that
+                self.note(
+                    document,
+                    "taken",
+                    {
+                        "control": self.interchange.control,
+                        "code": answer.code,
+                        "reason": answer.reason,
+                    },
+                )
             else:
                 self._answered(document, answer)
 
     def _answered(self, document: Document, answer: AcknowledgedLine) -> None:
-        """The answer to a line as it stands: it counts unless overtaken, and what a buyer must know becomes an exception."""
-        promised = 0.0 if answer.code in incoming.DENIED else document.quantity if answer.code == "IB" else answer.quantity
+        """The answer to a line as it stands: it counts unless overtaken, and what a buyer must know
+        becomes an exception."""
+        promised = (
+            0.0
+            if answer.code in incoming.DENIED
+            else document.quantity
+            if answer.code == "IB"
+            else answer.quantity
+        )
         price = document.unit_cost if answer.unit_cost is None else answer.unit_cost
-        units, due_on = min(promised, document.quantity), answer.due_on.isoformat() if answer.due_on else ""
-        payload = {"code": answer.code, "quantity": units, "unit_cost": price, "due_on": due_on} | self._when()
+        units, due_on = (
+            min(promised, document.quantity),
+            answer.due_on.isoformat() if answer.due_on else "",
+        )
+        payload = {
+            "code": answer.code,
+            "quantity": units,
+            "unit_cost": price,
+            "due_on": due_on,
+        } | self._when()
         before, was = document.acknowledgement, document.ended
         if was == REFUSED and promised and self._stands_in(document):
-            self.object(document, BUYER, "the supplier accepts what it refused, and the need has been ordered again since")
+            self.object(
+                document,
+                BUYER,
+                "the supplier accepts what it refused, and the need has been ordered again since",
+            )
             return
         is_late, is_unclear = is_overtaken(before, payload), is_order_doubtful(before, payload)
         if not self.note(document, "acknowledged", payload):
@@ -189,16 +261,28 @@ class Listener:
         if is_late:
             return
         odd = (
-            (before and (before["code"], before["quantity"]) != (answer.code, units), "answered before with {before}, now with {now}"),
+            (
+                before and (before["code"], before["quantity"]) != (answer.code, units),
+                "answered before with {before}, now with {now}",
+            ),
             (promised and was in (CANCELLED, CLOSED), "{now} for a line that is {was}"),
-            (promised > document.quantity, "{promised:g} units are confirmed, {asked:g} were ordered"),
+            (
+                promised > document.quantity,
+                "{promised:g} units are confirmed, {asked:g} were ordered",
+            ),
             (price != document.unit_cost, "the supplier's price is {price:g}, ordered at {cost:g}"),
             (answer.code == "IB" or promised < document.quantity, "{now} of {asked:g}. {why}"),
         )
         said = {
-            "before": f"{before.get('code')} {before.get('quantity')}", "now": f"{answer.code} {units:g}", "was": was,
-            "promised": promised, "asked": document.quantity, "price": price, "cost": document.unit_cost, "why": answer.reason,
-        }  # fmt: skip
+            "before": f"{before.get('code')} {before.get('quantity')}",
+            "now": f"{answer.code} {units:g}",
+            "was": was,
+            "promised": promised,
+            "asked": document.quantity,
+            "price": price,
+            "cost": document.unit_cost,
+            "why": answer.reason,
+        }
         for applies, reason in odd:
             if applies:
                 self.object(document, BUYER, reason.format(**said).strip())
@@ -209,27 +293,54 @@ class Listener:
 
     def _which_counts(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         first, second = (
-            f"{said['code']} {said['quantity']:g} (number {said['control']}, {said.get('written_at') or 'no time'})"
+            (
+                f"{said['code']} {said['quantity']:g} (number {said['control']}, "
+                f"{said.get('written_at') or 'no time'})"
+            )
             for said in (before, now)
         )
-        return f"answered {first}, and now {second}: which one is newer cannot be told, the first one stands"
+        return (
+            f"answered {first}, and now {second}: which one is newer cannot be told, the first one "
+            "stands"
+        )
 
     def _change_answered(self, document: Document, answer: AcknowledgedLine) -> None:
         """An 865 line: the answer to our change or cancellation."""
         denied = answer.code in incoming.DENIED
         if document.ended == CANCELLED:
             if denied:
-                self.note(document, "taken", {"control": self.interchange.control, "code": answer.code, "reason": answer.reason})
+                self.note(
+                    document,
+                    "taken",
+                    {
+                        "control": self.interchange.control,
+                        "code": answer.code,
+                        "reason": answer.reason,
+                    },
+                )
             else:
-                self.object(document, BUYER, f"the cancellation was not accepted ({answer.code} {answer.quantity:g}): {answer.reason}")
+                self.object(
+                    document,
+                    BUYER,
+                    (
+                        f"the cancellation was not accepted ({answer.code} {answer.quantity:g}): "
+                        f"{answer.reason}"
+                    ),
+                )
         elif denied:
-            self.object(document, BUYER, f"the change was not accepted: {answer.reason or answer.code}")
+            self.object(
+                document, BUYER, f"the change was not accepted: {answer.reason or answer.code}"
+            )
         else:
             self._answered(document, answer)
 
     def _stands_in(self, document: Document) -> bool:
         """Whether another live document has taken over this one's need."""
-        return any(d.is_live for d in self.unit.read(documents.c.intent_key == document.intent_key) if d is not document)
+        return any(
+            d.is_live
+            for d in self.unit.read(documents.c.intent_key == document.intent_key)
+            if d is not document
+        )
 
     def _shipped(self, said: ShipNotice) -> None:
         for order_id in dict.fromkeys(line.order_id for line in said.lines):
@@ -240,28 +351,52 @@ class Listener:
                 document = self.line(lines, order_id, line_id, parts[0].item_id)
                 if document is None:
                     continue
-                units, due_on = sum(line.quantity for line in parts), said.due_on.isoformat() if said.due_on else ""
+                units, due_on = (
+                    sum(line.quantity for line in parts),
+                    said.due_on.isoformat() if said.due_on else "",
+                )
                 known = document.shipments.get(said.shipment_id)
                 if known is not None and known != units:
-                    reason = f"shipment {said.shipment_id} came again with {units:g} units, {known:g} before; the first stands"
+                    reason = (
+                        f"shipment {said.shipment_id} came again with {units:g} units, {known:g} "
+                        "before; the first stands"
+                    )
                     self.object(document, BUYER, legible(reason))
-                if not self.note(document, "shipped", {"shipment_id": said.shipment_id, "quantity": units, "due_on": due_on}):
+                if not self.note(
+                    document,
+                    "shipped",
+                    {"shipment_id": said.shipment_id, "quantity": units, "due_on": due_on},
+                ):
                     continue
                 total = sum(document.shipments.values())
                 if total > document.quantity:
-                    self.object(document, BUYER, f"{total:g} units are on the way, {document.quantity:g} were ordered")
+                    self.object(
+                        document,
+                        BUYER,
+                        f"{total:g} units are on the way, {document.quantity:g} were ordered",
+                    )
                 if document.ended:
-                    self.object(document, BUYER, f"goods are on the way for a line that is {document.ended}")
+                    self.object(
+                        document, BUYER, f"goods are on the way for a line that is {document.ended}"
+                    )
 
     def _invoiced(self, said: Invoice) -> None:
         lines = self.lines(said.order_id)
-        if not lines or not self._in_currency(said.currency, next(iter(lines.values())), said.order_id):
+        if not lines or not self._in_currency(
+            said.currency, next(iter(lines.values())), said.order_id
+        ):
             return
         if abs(said.rounding_cents) > self.tolerance.value:
-            reason = f"invoice {said.invoice_id}: its total is {said.rounding_cents / 100:+,.2f} beside its lines"
+            reason = (
+                f"invoice {said.invoice_id}: its total is {said.rounding_cents / 100:+,.2f} beside "
+                "its lines"
+            )
             self.object(next(iter(lines.values())), PAYABLES, legible(reason))
         if said.charges_cents:
-            reason = f"invoice {said.invoice_id} adds {said.charges_cents / 100:,.2f} in charges to its lines"
+            reason = (
+                f"invoice {said.invoice_id} adds {said.charges_cents / 100:,.2f} in charges to its "
+                "lines"
+            )
             self.object(next(iter(lines.values())), PAYABLES, reason)
         for line_id in dict.fromkeys(line.line_id for line in said.lines):
             parts = [line for line in said.lines if line.line_id == line_id]
@@ -269,52 +404,94 @@ class Listener:
             if document is None:
                 continue
             units = sum(line.quantity for line in parts)
-            cost = sum(line.quantity * line.unit_cost for line in parts) / units if len(parts) > 1 and units else parts[0].unit_cost
-            payload = {"invoice_id": said.invoice_id, "quantity": units, "unit_cost": cost, "invoiced_on": said.invoiced_on.isoformat()}
+            cost = (
+                sum(line.quantity * line.unit_cost for line in parts) / units
+                if len(parts) > 1 and units
+                else parts[0].unit_cost
+            )
+            payload = {
+                "invoice_id": said.invoice_id,
+                "quantity": units,
+                "unit_cost": cost,
+                "invoiced_on": said.invoiced_on.isoformat(),
+            }
             if said.rounding_cents:
                 payload["rounding_cents"] = said.rounding_cents
             known = document.invoices.get(said.invoice_id)
             if known and (known["quantity"], known["unit_cost"]) != (units, cost):
-                self.object(document, PAYABLES, f"invoice {said.invoice_id} came again with other figures; the first one stands")
+                self.object(
+                    document,
+                    PAYABLES,
+                    (
+                        f"invoice {said.invoice_id} came again with other figures; "
+                        "the first one stands"
+                    ),
+                )
             elif self.note(document, "invoiced", payload):
                 settle(self.unit, document, self.tolerance)
 
     def _receipted(self, said: Received) -> None:
         """A 997 or TA1: the partner's translator took or refused one of our messages."""
-        query = sa.select(outbox.c.lines).where(outbox.c.partner_id == self.partner.partner_id, outbox.c.control == said.control)
+        query = sa.select(outbox.c.lines).where(
+            outbox.c.partner_id == self.partner.partner_id, outbox.c.control == said.control
+        )
         carried = self.unit.connection.scalar(query)
         if carried is None:
-            self.object(self.origin, EDI_DESK, f"control number {said.control} was never sent to {self.partner.partner_id}")
+            self.object(
+                self.origin,
+                EDI_DESK,
+                f"control number {said.control} was never sent to {self.partner.partner_id}",
+            )
             return
         for document in self.unit.read_in(documents.c.document_id, list(json.loads(carried))):
             if said.is_accepted:
-                self.note(document, "taken", {"control": said.control, "code": "A", "reason": said.note})
+                self.note(
+                    document, "taken", {"control": said.control, "code": "A", "reason": said.note}
+                )
             else:
-                self.object(document, EDI_DESK, f"the partner's translator refused message {said.control}: {said.note}")
+                self.object(
+                    document,
+                    EDI_DESK,
+                    f"the partner's translator refused message {said.control}: {said.note}",
+                )
 
     def _in_currency(self, currency: str | None, document: Document, order_id: str) -> bool:
         ours = self.partner.costs_in or self.partner.currency
         if currency is None or currency == ours:
             return True
-        self.object(document, BUYER, f"order {order_id} is in {ours}, the message in {legible(currency, 9)}; it was not taken")
+        self.object(
+            document,
+            BUYER,
+            (
+                f"order {order_id} is in {ours}, the message in {legible(currency, 9)}; it was not "
+                "taken"
+            ),
+        )
         return False
 
 
-def hear(store: Store, body: bytes, partner: Partner, now: datetime, tolerance: Tolerance) -> Reception:
-    """Take what lay in one file, each interchange in it as a delivery of its own, and a transaction of its own.
+def hear(
+    store: Store, body: bytes, partner: Partner, now: datetime, tolerance: Tolerance
+) -> Reception:
+    """Take what lay in one file, each interchange in it as a delivery of its own, and a transaction
+    of its own.
 
-    What is wrong with one of them, foreseen or not, rejects that one: it is kept with the reason, and nothing waits for it. A
-    rejected delivery may be offered again, when what was wrong is mended on our side. Raises LedgerError where the ledger itself
-    cannot be written: then nothing has been said about the delivery.
+    What is wrong with one of them, foreseen or not, rejects that one: it is kept with the reason,
+    and nothing waits for it. A rejected delivery may be offered again, when what was wrong is
+    mended on our side. Raises LedgerError where the ledger itself cannot be written: then nothing
+    has been said about the delivery.
     """
     return _together([_hear(store, piece, partner, now, tolerance) for piece in x12.split(body)])
 
 
-def _hear(store: Store, body: bytes, partner: Partner, now: datetime, tolerance: Tolerance) -> Reception:
+def _hear(
+    store: Store, body: bytes, partner: Partner, now: datetime, tolerance: Tolerance
+) -> Reception:
     try:
         with store.writing(now) as unit:
             return receive(unit, body, partner, tolerance)
-    except Exception as error:  # whatever poison it is, it must not stand in the way of what lies behind it
+    except Exception as error:
+        # whatever poison it is, it must not stand in the way of what lies behind it
         if isinstance(error, (LedgerError, OSError)) and not isinstance(error, UnkeptError):
             raise  # nobody's message is at fault: the ledger cannot be written
         why = f"it could not be taken: {type(error).__name__}: {legible(str(error), 200)}"
@@ -323,7 +500,8 @@ def _hear(store: Store, body: bytes, partner: Partner, now: datetime, tolerance:
 
 
 def _together(receptions: Sequence[Reception]) -> Reception:
-    """What became of a whole file: taken where anything in it was, rejected where nothing was news and something was wrong."""
+    """What became of a whole file: taken where anything in it was, rejected where nothing was news
+    and something was wrong."""
     if len(receptions) == 1:
         return receptions[0]
     known = {reception.status for reception in receptions}
@@ -334,10 +512,13 @@ def _together(receptions: Sequence[Reception]) -> Reception:
     return Reception(status, reason, facts, exceptions)
 
 
-def receive(unit: Unit, body: bytes, partner: Partner, tolerance: Tolerance, why: str = "") -> Reception:
+def receive(
+    unit: Unit, body: bytes, partner: Partner, tolerance: Tolerance, why: str = ""
+) -> Reception:
     """Take one delivery into the ledger, or reject it at once where `why` says so.
 
-    The same bytes again change nothing, unless they were rejected and are not any more, or for another reason.
+    The same bytes again change nothing, unless they were rejected and are not any more, or for
+    another reason.
     """
     digest = hashlib.sha256(body).hexdigest()
     known = unit.connection.execute(sa.select(inbox).where(inbox.c.sha256 == digest)).first()
@@ -349,9 +530,13 @@ def receive(unit: Unit, body: bytes, partner: Partner, tolerance: Tolerance, why
         return Reception("repeated", why)
     reception = listener.reject(why) if why else listener.hear(messages)
     row = {
-        "sha256": digest, "partner_id": partner.partner_id, "recorded_at": unit.recorded_at, "body": body,
-        "status": reception.status, "reason": reception.reason,
-    }  # fmt: skip
+        "sha256": digest,
+        "partner_id": partner.partner_id,
+        "recorded_at": unit.recorded_at,
+        "body": body,
+        "status": reception.status,
+        "reason": reception.reason,
+    }
     if known is None:
         unit.connection.execute(sa.insert(inbox), [row])
     else:
@@ -360,27 +545,43 @@ def receive(unit: Unit, body: bytes, partner: Partner, tolerance: Tolerance, why
 
 
 def settle(unit: Unit, document: Document, tolerance: Tolerance) -> None:
-    """Match a line's invoices against its receipts and order, and propose the payment of those that agree."""
-    open_invoices = [name for name, invoice in document.invoices.items() if invoice["status"] != "payment_proposed"]
+    """Match a line's invoices against its receipts and order, and propose the payment of those that
+    agree."""
+    open_invoices = [
+        name
+        for name, invoice in document.invoices.items()
+        if invoice["status"] != "payment_proposed"
+    ]
     if not open_invoices:
         return
     received = [accepted for accepted, _ in document.receipts.values()]
-    invoiced = [(invoice["quantity"], invoice["unit_cost"]) for invoice in document.invoices.values()]
+    invoiced = [
+        (invoice["quantity"], invoice["unit_cost"]) for invoice in document.invoices.values()
+    ]
     verdict = match(document.quantity, document.unit_cost, received, invoiced, tolerance)
     for name in open_invoices:
         invoice = document.invoices[name]
         if (invoice["status"], invoice.get("reason")) != (verdict.status, verdict.reason):
-            said = {"invoice_id": name, "status": verdict.status, "reason": verdict.reason, "value_variance": float(verdict.value_variance)}
+            said = {
+                "invoice_id": name,
+                "status": verdict.status,
+                "reason": verdict.reason,
+                "value_variance": float(verdict.value_variance),
+            }
             unit.add(document, "judged", MATCH, said)
         if verdict.status == "matched":
             desk.propose_payment(unit, document, name, MATCH)
 
 
-def collect(store: Store, partners: Mapping[str, Partner], now: datetime, tolerance: Tolerance) -> Iterator[tuple[Path, Reception]]:
-    """Take every file in the partners' `in` folders, oldest name first; what was kept moves to `taken` beside it.
+def collect(
+    store: Store, partners: Mapping[str, Partner], now: datetime, tolerance: Tolerance
+) -> Iterator[tuple[Path, Reception]]:
+    """Take every file in the partners' `in` folders, oldest name first; what was kept moves to
+    `taken` beside it.
 
-    A file that cannot be read, or is a link, stays where it is and is an exception of the EDI desk, once; so is a folder that
-    cannot be looked into. Neither keeps another file or another partner waiting.
+    A file that cannot be read, or is a link, stays where it is and is an exception of the EDI desk,
+    once; so is a folder that cannot be looked into. Neither keeps another file or another partner
+    waiting.
     """
     for partner in partners.values():
         if partner.place is None:
@@ -392,13 +593,33 @@ def collect(store: Store, partners: Mapping[str, Partner], now: datetime, tolera
             with folders.opened(partner.place, folders.IN) as handle:
                 for name in waiting_names:
                     path = partner.place / folders.IN / name
-                    yield path, _collect_one(store, partner, partner.place, handle, name, now=now, tolerance=tolerance)
+                    yield (
+                        path,
+                        _collect_one(
+                            store,
+                            partner,
+                            partner.place,
+                            handle,
+                            name,
+                            now=now,
+                            tolerance=tolerance,
+                        ),
+                    )
         except OSError as error:
             where = partner.place / folders.IN
             yield where, _unread(store, partner, str(where), error, now)
 
 
-def _collect_one(store: Store, partner: Partner, place: Path, handle: int, name: str, *, now: datetime, tolerance: Tolerance) -> Reception:
+def _collect_one(
+    store: Store,
+    partner: Partner,
+    place: Path,
+    handle: int,
+    name: str,
+    *,
+    now: datetime,
+    tolerance: Tolerance,
+) -> Reception:
     try:
         body = folders.read(handle, name, x12.LARGEST + 1)
     except OSError as error:
@@ -412,9 +633,12 @@ def _collect_one(store: Store, partner: Partner, place: Path, handle: int, name:
 
 
 def _unread(store: Store, partner: Partner, name: str, error: OSError, now: datetime) -> Reception:
-    """The exception about what cannot be read in a partner's folder: raised once, however often we look."""
+    """The exception about what cannot be read in a partner's folder: raised once, however often we
+    look."""
     reason = legible(f"{name} cannot be read: {error.strerror or error}")
-    digest = hashlib.sha256(f"{partner.partner_id}/{name}".encode("utf-8", "surrogatepass")).hexdigest()
+    digest = hashlib.sha256(
+        f"{partner.partner_id}/{name}".encode("utf-8", "surrogatepass")
+    ).hexdigest()
     with store.writing(now) as unit:
         document = f"F{digest[:16]}"
         before = desk.last(unit.connection, document)
@@ -425,10 +649,13 @@ def _unread(store: Store, partner: Partner, name: str, error: OSError, now: date
 
 
 def waiting(partner: Partner) -> list[Path]:
-    """The files in a partner's `in` folder, oldest name first; none where it cannot be looked into, which hearing it tells."""
+    """The files in a partner's `in` folder, oldest name first; none where it cannot be looked into,
+    which hearing it tells."""
     if partner.place is None:
         return []
     try:
-        return [partner.place / folders.IN / name for name in folders.names(partner.place, folders.IN)]
+        return [
+            partner.place / folders.IN / name for name in folders.names(partner.place, folders.IN)
+        ]
     except OSError:
         return [partner.place / folders.IN]

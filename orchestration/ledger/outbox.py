@@ -1,4 +1,5 @@
-"""The transactional outbox: a message is written in the transaction that decides it, and sent until it is known to have arrived."""
+"""The transactional outbox: a message is written in the transaction that decides it, and sent until
+it is known to have arrived."""
 
 from __future__ import annotations
 
@@ -36,10 +37,12 @@ Deliver = Callable[[Envelope, Partner], None]
 
 @dataclass(frozen=True)
 class SendReport:
-    """What a sending did. queued: new messages. sent: delivered now. waiting: to be tried again. dead: given up, a person must look.
+    """What a sending did. queued: new messages. sent: delivered now. waiting: to be tried again.
+    dead: given up, a person must look.
 
-    unaddressed: suppliers that no partner is known for. unwritable: orders the partner's format cannot say, and why. altered:
-    documents and messages whose record was altered, and how; they stay here. is_stopped: the kill switch held something back.
+    unaddressed: suppliers that no partner is known for. unwritable: orders the partner's format
+    cannot say, and why. altered: documents and messages whose record was altered, and how; they
+    stay here. is_stopped: the kill switch held something back.
     """
 
     queued: int = 0
@@ -52,16 +55,35 @@ class SendReport:
     is_stopped: bool = False
 
 
-def to_order(lines: Sequence[Document], everyone: Sequence[Document], partner: Partner, revision: int, on: date) -> Order:
-    """The message that lines of one order make: the order itself, or its n-th change; everyone is every line of that order."""
+def to_order(
+    lines: Sequence[Document],
+    everyone: Sequence[Document],
+    partner: Partner,
+    revision: int,
+    on: date,
+) -> Order:
+    """The message that lines of one order make: the order itself, or its n-th change; everyone is
+    every line of that order."""
     return Order(
-        lines[0].order_id, partner.partner_id, lines[0].location_id, on, partner.currency, revision,
+        lines[0].order_id,
+        partner.partner_id,
+        lines[0].location_id,
+        on,
+        partner.currency,
+        revision,
         tuple(
-            OrderedLine(d.line_id, d.item_id, d.quantity, d.unit_cost, date.fromisoformat(d.due_on), _action(d, revision))
+            OrderedLine(
+                d.line_id,
+                d.item_id,
+                d.quantity,
+                d.unit_cost,
+                date.fromisoformat(d.due_on),
+                _action(d, revision),
+            )
             for d in sorted(lines, key=lambda d: int(d.line_id))
         ),
         is_whole=all(d.ended in (CANCELLED, REFUSED) for d in everyone if d.is_approved),
-    )  # fmt: skip
+    )
 
 
 def _action(document: Document, revision: int) -> Any:
@@ -73,9 +95,11 @@ def _action(document: Document, revision: int) -> Any:
 
 
 def queue(unit: Unit, partners: Mapping[str, Partner]) -> SendReport:
-    """Write a message for every order a supplier has still to hear of; an order that cannot be written waits and is reported.
+    """Write a message for every order a supplier has still to hear of; an order that cannot be
+    written waits and is reported.
 
-    A line whose record is not what its events say is left out, and is an exception of internal control.
+    A line whose record is not what its events say is left out, and is an exception of internal
+    control.
     """
     orders, altered = _proved(unit)
     company: dict[str, list[Document]] = {}
@@ -104,12 +128,16 @@ def queue(unit: Unit, partners: Mapping[str, Partner]) -> SendReport:
     if messages:
         unit.connection.execute(sa.insert(outbox), messages)
     return SendReport(
-        queued=len(messages), unaddressed=tuple(sorted(unaddressed)), unwritable=tuple(unwritable), altered=tuple(altered)
-    )  # fmt: skip
+        queued=len(messages),
+        unaddressed=tuple(sorted(unaddressed)),
+        unwritable=tuple(unwritable),
+        altered=tuple(altered),
+    )
 
 
 def _proved(unit: Unit) -> tuple[dict[str, list[Document]], list[str]]:
-    """The lines that wait for a message and are what their events say, by order; and what is wrong with the others."""
+    """The lines that wait for a message and are what their events say, by order; and what is wrong
+    with the others."""
     waiting = unit.read(documents.c.awaits_sending)
     doubtful = proof.doubts(unit.connection, [document.document_id for document in waiting])
     orders: dict[str, list[Document]] = {}
@@ -121,31 +149,64 @@ def _proved(unit: Unit) -> tuple[dict[str, list[Document]], list[str]]:
     return orders, [f"document {name}: {why}" for name, why in doubtful.items()]
 
 
-def _message(unit: Unit, message_id: int, control: int, kind: str, order: Order, body: bytes, lines: Sequence[Document]) -> dict[str, Any]:
+def _message(
+    unit: Unit,
+    message_id: int,
+    control: int,
+    kind: str,
+    order: Order,
+    body: bytes,
+    lines: Sequence[Document],
+) -> dict[str, Any]:
     """The outbox row of a message, and the event of it on every line it carries."""
     digest = hashlib.sha256(body).hexdigest()
-    said = {"message_id": message_id, "partner_id": order.supplier_id, "control": control, "document_type": kind, "sha256": digest}
+    said = {
+        "message_id": message_id,
+        "partner_id": order.supplier_id,
+        "control": control,
+        "document_type": kind,
+        "sha256": digest,
+    }
     for line in lines:
-        unit.add(line, "queued", SENDER, said | {"revision": line.revision, "order_revision": order.revision})
+        unit.add(
+            line,
+            "queued",
+            SENDER,
+            said | {"revision": line.revision, "order_revision": order.revision},
+        )
     return {
-        **said, "order_id": order.order_id, "revision": order.revision, "body": body,
-        "lines": canonical({line.document_id: line.revision for line in lines}), **_fresh(unit),
-    }  # fmt: skip
+        **said,
+        "order_id": order.order_id,
+        "revision": order.revision,
+        "body": body,
+        "lines": canonical({line.document_id: line.revision for line in lines}),
+        **_fresh(unit),
+    }
 
 
 def reply(unit: Unit, origin: Document, interchange: Interchange, partner: Partner) -> None:
-    """Queue the receipts of what a partner sent, under the partner's next control numbers; origin: the document of the delivery."""
+    """Queue the receipts of what a partner sent, under the partner's next control numbers; origin:
+    the document of the delivery."""
     numbers = _Numbers(unit.connection)
     _, control, message_id = numbers.next(origin.document_id, partner.partner_id)
     rows = []
     for place, text in enumerate(edi.receipts(interchange, control, unit.now, partner.usage)):
         body = text.encode()
         said = {
-            "message_id": message_id + place, "partner_id": partner.partner_id, "control": control + place, "document_type": RECEIPT,
+            "message_id": message_id + place,
+            "partner_id": partner.partner_id,
+            "control": control + place,
+            "document_type": RECEIPT,
             "sha256": hashlib.sha256(body).hexdigest(),
-        }  # fmt: skip
+        }
         unit.add(origin, "replied", SENDER, said | {"revision": place, "order_revision": place})
-        row = {**said, "order_id": origin.document_id, "revision": place, "body": body, "lines": canonical({})}
+        row = {
+            **said,
+            "order_id": origin.document_id,
+            "revision": place,
+            "body": body,
+            "lines": canonical({}),
+        }
         rows.append(row | _fresh(unit))
     if rows:
         unit.connection.execute(sa.insert(outbox), rows)
@@ -153,39 +214,65 @@ def reply(unit: Unit, origin: Document, interchange: Interchange, partner: Partn
 
 def _fresh(unit: Unit) -> dict[str, Any]:
     """The columns of a message that nobody has tried to send."""
-    return {"status": "pending", "attempts": 0, "next_at": unit.recorded_at, "claimed_until": "", "last_error": ""}
+    return {
+        "status": "pending",
+        "attempts": 0,
+        "next_at": unit.recorded_at,
+        "claimed_until": "",
+        "last_error": "",
+    }
 
 
 class _Numbers:
-    """Order revisions and control numbers, each one more than the last one stored; the write lock makes them unique."""
+    """Order revisions and control numbers, each one more than the last one stored; the write lock
+    makes them unique."""
 
     def __init__(self, connection: sa.Connection) -> None:
-        by_order = sa.select(outbox.c.order_id, sa.func.max(outbox.c.revision)).group_by(outbox.c.order_id)
-        by_partner = sa.select(outbox.c.partner_id, sa.func.max(outbox.c.control)).group_by(outbox.c.partner_id)
+        by_order = sa.select(outbox.c.order_id, sa.func.max(outbox.c.revision)).group_by(
+            outbox.c.order_id
+        )
+        by_partner = sa.select(outbox.c.partner_id, sa.func.max(outbox.c.control)).group_by(
+            outbox.c.partner_id
+        )
         self.revisions = {order_id: last for order_id, last in connection.execute(by_order)}
         self.controls = {partner_id: last for partner_id, last in connection.execute(by_partner)}
-        self.message_id = connection.scalar(sa.select(sa.func.coalesce(sa.func.max(outbox.c.message_id), 0))) or 0
+        self.message_id = (
+            connection.scalar(sa.select(sa.func.coalesce(sa.func.max(outbox.c.message_id), 0))) or 0
+        )
 
     def next(self, order_id: str, partner_id: str) -> tuple[int, int, int]:
-        """The revision, control number and message id that come next; they stay free until taken."""
-        return self.revisions.get(order_id, -1) + 1, self.controls.get(partner_id, 0) + 1, self.message_id + 1
+        """The revision, control number and message id that come next; they stay free until
+        taken."""
+        return (
+            self.revisions.get(order_id, -1) + 1,
+            self.controls.get(partner_id, 0) + 1,
+            self.message_id + 1,
+        )
 
     def take(self, order_id: str, partner_id: str) -> None:
-        self.revisions[order_id], self.controls[partner_id], self.message_id = self.next(order_id, partner_id)
+        self.revisions[order_id], self.controls[partner_id], self.message_id = self.next(
+            order_id, partner_id
+        )
 
 
-def dispatch(store: Store, partners: Mapping[str, Partner], now: datetime, hand_over: Deliver = deliver) -> SendReport:
-    """Send what is due, oldest first; a message waits for the earlier ones of its order, and the switch is read before each one.
+def dispatch(
+    store: Store, partners: Mapping[str, Partner], now: datetime, hand_over: Deliver = deliver
+) -> SendReport:
+    """Send what is due, oldest first; a message waits for the earlier ones of its order, and the
+    switch is read before each one.
 
-    Each message is proved against the events that queued it. A crash between sending and noting it down sends the same bytes under
-    the same control number again, which a partner knows for a repeat. Any number of workers may run: each message is claimed before
-    it is sent. A partner that does not answer, or takes longer than PATIENCE in all, rests until the next sending: no partner keeps
-    another waiting for long.
+    Each message is proved against the events that queued it. A crash between sending and noting it
+    down sends the same bytes under the same control number again, which a partner knows for a
+    repeat. Any number of workers may run: each message is claimed before it is sent. A partner that
+    does not answer, or takes longer than PATIENCE in all, rests until the next sending: no partner
+    keeps another waiting for long.
     """
     ended = dict.fromkeys(("sent", "pending", "dead"), 0)
     altered: list[str] = []
     spent: dict[str, float] = {}
-    while (message := _claim(store, now, [name for name, s in spent.items() if s > PATIENCE])) is not None:
+    while (
+        message := _claim(store, now, [name for name, s in spent.items() if s > PATIENCE])
+    ) is not None:
         if isinstance(message, str):
             return _report(ended, altered, is_stopped=True)
         began = monotonic()
@@ -199,17 +286,25 @@ def dispatch(store: Store, partners: Mapping[str, Partner], now: datetime, hand_
     return _report(ended, altered)
 
 
-def _report(ended: Mapping[str, int], altered: Sequence[str], is_stopped: bool = False) -> SendReport:
+def _report(
+    ended: Mapping[str, int], altered: Sequence[str], is_stopped: bool = False
+) -> SendReport:
     return SendReport(
-        sent=ended["sent"], waiting=ended["pending"], dead=ended["dead"], altered=tuple(altered), is_stopped=is_stopped
-    )  # fmt: skip
+        sent=ended["sent"],
+        waiting=ended["pending"],
+        dead=ended["dead"],
+        altered=tuple(altered),
+        is_stopped=is_stopped,
+    )
 
 
 class AlteredError(TransportError):
     """The message is not the one that was decided; it is never sent by itself."""
 
 
-def _hand_over(store: Store, message: sa.Row[Any], partner: Partner | None, hand_over: Deliver) -> TransportError | None:
+def _hand_over(
+    store: Store, message: sa.Row[Any], partner: Partner | None, hand_over: Deliver
+) -> TransportError | None:
     """Prove a message and hand it over; what kept it from arriving, None where it arrived."""
     try:
         with store.engine.connect() as connection:
@@ -232,18 +327,26 @@ def _resting(store: Store, names: Sequence[str]) -> int:
 
 
 def due(connection: sa.Connection) -> str | None:
-    """A text for the state in which a sending would find something to do: it changes with every event and attempt; None otherwise."""
-    lines = sa.select(sa.func.count()).where(sa.or_(documents.c.awaits_sending, documents.c.stage == "requisition"))
+    """A text for the state in which a sending would find something to do: it changes with every
+    event and attempt; None otherwise."""
+    lines = sa.select(sa.func.count()).where(
+        sa.or_(documents.c.awaits_sending, documents.c.stage == "requisition")
+    )
     wall = stamp(datetime.now(UTC))
-    messages = sa.select(sa.func.count()).where(outbox.c.status == "pending", outbox.c.next_at <= wall)
+    messages = sa.select(sa.func.count()).where(
+        outbox.c.status == "pending", outbox.c.next_at <= wall
+    )
     if not (connection.scalar(lines) or connection.scalar(messages)):
         return None
     seq = connection.scalar(sa.select(sa.func.max(events.c.seq)))
-    return f"event {seq}, attempt {connection.scalar(sa.select(sa.func.sum(outbox.c.attempts))) or 0}"
+    return (
+        f"event {seq}, attempt {connection.scalar(sa.select(sa.func.sum(outbox.c.attempts))) or 0}"
+    )
 
 
 def _claim(store: Store, now: datetime, resting: Sequence[str]) -> sa.Row[Any] | str | None:
-    """The next due message, claimed for this worker; 'stopped' where the switch holds one back; None where nothing is due.
+    """The next due message, claimed for this worker; 'stopped' where the switch holds one back;
+    None where nothing is due.
 
     resting: partners whose messages wait for the next sending.
     """
@@ -251,26 +354,40 @@ def _claim(store: Store, now: datetime, resting: Sequence[str]) -> sa.Row[Any] |
         wall, far = unit.recorded_at, stamp(datetime.fromisoformat(unit.recorded_at) + LONGEST_WAIT)
         earlier = outbox.alias()
         blocked = sa.exists().where(
-            earlier.c.order_id == outbox.c.order_id, earlier.c.revision < outbox.c.revision, earlier.c.status != "sent"
-        )  # fmt: skip
-        due = sa.or_(outbox.c.next_at <= wall, outbox.c.next_at > far)  # the clock was set back: do not wait for its old future
+            earlier.c.order_id == outbox.c.order_id,
+            earlier.c.revision < outbox.c.revision,
+            earlier.c.status != "sent",
+        )
+        # the clock was set back: do not wait for its old future
+        due = sa.or_(outbox.c.next_at <= wall, outbox.c.next_at > far)
         free = sa.or_(outbox.c.claimed_until <= wall, outbox.c.claimed_until > far)
         awake = outbox.c.partner_id.not_in(resting)
-        query = sa.select(outbox).where(outbox.c.status == "pending", awake, due, free, ~blocked).order_by(outbox.c.message_id).limit(1)
+        query = (
+            sa.select(outbox)
+            .where(outbox.c.status == "pending", awake, due, free, ~blocked)
+            .order_by(outbox.c.message_id)
+            .limit(1)
+        )
         message = unit.connection.execute(query).first()
         if message is None:
             return None
         if desk.is_stopped(unit.connection):
             return "stopped"
         until = stamp(datetime.fromisoformat(wall) + CLAIM)
-        unit.connection.execute(sa.update(outbox).where(outbox.c.message_id == message.message_id).values(claimed_until=until))
+        unit.connection.execute(
+            sa.update(outbox)
+            .where(outbox.c.message_id == message.message_id)
+            .values(claimed_until=until)
+        )
         return message
 
 
 def _settle(store: Store, now: datetime, message: sa.Row[Any], error: TransportError | None) -> str:
     """Note down how a sending ended: sent, to be tried again after a growing wait, or given up."""
     with store.writing(now) as unit:
-        current = unit.connection.execute(sa.select(outbox).where(outbox.c.message_id == message.message_id)).one()
+        current = unit.connection.execute(
+            sa.select(outbox).where(outbox.c.message_id == message.message_id)
+        ).one()
         if current.status != "pending":
             return str(current.status)  # another worker, or a resend after a crash, has been here
         attempts, status = current.attempts + 1, "sent"
@@ -280,11 +397,18 @@ def _settle(store: Store, now: datetime, message: sa.Row[Any], error: TransportE
             _tell(unit, current, status, error)
         wait = min(FIRST_WAIT * 2 ** (attempts - 1), LONGEST_WAIT)
         unit.connection.execute(
-            sa.update(outbox).where(outbox.c.message_id == message.message_id).values(
-                status=status, attempts=attempts, claimed_until="", last_error=legible(str(error or ""), 500),
-                next_at=stamp(datetime.fromisoformat(unit.recorded_at) + wait) if error else current.next_at,
+            sa.update(outbox)
+            .where(outbox.c.message_id == message.message_id)
+            .values(
+                status=status,
+                attempts=attempts,
+                claimed_until="",
+                last_error=legible(str(error or ""), 500),
+                next_at=stamp(datetime.fromisoformat(unit.recorded_at) + wait)
+                if error
+                else current.next_at,
             )
-        )  # fmt: skip
+        )
         return status
 
 
@@ -297,7 +421,11 @@ def _tell(unit: Unit, message: sa.Row[Any], status: str, error: TransportError |
     revisions = json.loads(message.lines) or {message.order_id: message.revision}
     for document in unit.read_in(documents.c.document_id, list(revisions)):
         if status == "sent":
-            said = {"message_id": message.message_id, "revision": revisions[document.document_id], "attempts": message.attempts + 1}
+            said = {
+                "message_id": message.message_id,
+                "revision": revisions[document.document_id],
+                "attempts": message.attempts + 1,
+            }
             unit.add(document, "sent", SENDER, said)
         else:
             unit.add(document, "undelivered", SENDER, failed)
@@ -305,10 +433,18 @@ def _tell(unit: Unit, message: sa.Row[Any], status: str, error: TransportError |
 
 def revive(unit: Unit, message_id: int, by: str) -> None:
     """Give a dead message another life, after a person looked: same bytes, same control number."""
-    message = unit.connection.execute(sa.select(outbox).where(outbox.c.message_id == message_id, outbox.c.status == "dead")).first()
+    message = unit.connection.execute(
+        sa.select(outbox).where(outbox.c.message_id == message_id, outbox.c.status == "dead")
+    ).first()
     if message is None:
         raise LedgerError(f"message {message_id} is not in the dead letters")
-    for document in unit.read_in(documents.c.document_id, list(json.loads(message.lines)) or [message.order_id]):
+    for document in unit.read_in(
+        documents.c.document_id, list(json.loads(message.lines)) or [message.order_id]
+    ):
         unit.add(document, "revived", by, {"message_id": message_id})
     change = sa.update(outbox).where(outbox.c.message_id == message_id)
-    unit.connection.execute(change.values(status="pending", attempts=0, next_at=stamp(datetime.now(UTC)), claimed_until=""))
+    unit.connection.execute(
+        change.values(
+            status="pending", attempts=0, next_at=stamp(datetime.now(UTC)), claimed_until=""
+        )
+    )

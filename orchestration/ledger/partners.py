@@ -1,4 +1,5 @@
-"""Whom we order from, and how they like to hear it: X12, or an e-mail with the order as CSV and PDF."""
+"""Whom we order from, and how they like to hear it: X12, or an e-mail with the order as CSV and
+PDF."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ US = Party("STOCKHOUSE")
 PAGE = 40  # lines on one page of paper
 #: How a text begins that a spreadsheet does not show but reckon.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
-#: Where a company says how its suppliers like to hear from it; a supplier it does not name gets a folder.
+#: Where a company says how its suppliers like to hear from it; a supplier it does not name gets a
+#: folder.
 FILE = "partners.yml"
 
 
@@ -34,11 +36,14 @@ FILE = "partners.yml"
 class Partner:
     """A supplier, or a location that ships to others, as the sending station knows it.
 
-    address: a folder, where messages appear under `out`, or an http(s) URL that takes a POST. folder: where its answers wait under
-    `in`, put there by the partner, its gateway, or by us when an answer came with the response to a POST; the address where it is one.
-    form: x12, or email for a partner that reads only mail. party and ours: both ends of an X12 envelope. mailbox: where mail
-    goes. usage: P for production, T for test; answers must say the same. receipts: whether it wants a 997 for what it sends us.
-    costs_in: the money the ledger's costs are in, where that may be another than the partner's currency.
+    address: a folder, where messages appear under `out`, or an http(s) URL that takes a POST.
+    folder: where its answers wait under `in`, put there by the partner, its gateway, or by us when
+    an answer came with the response to a POST; the address where it is one.
+    form: x12, or email for a partner that reads only mail. party and ours: both ends of an X12
+    envelope. mailbox: where mail goes. usage: P for production, T for test; answers must say the
+    same. receipts: whether it wants a 997 for what it sends us.
+    costs_in: the money the ledger's costs are in, where that may be another than the partner's
+    currency.
     """
 
     partner_id: str
@@ -76,7 +81,8 @@ class Partner:
 
 
 def folder_partners(partner_ids: Iterable[str], folder: Path, currency: str) -> dict[str, Partner]:
-    """Partners nobody described, each with a folder of its own: X12 where the id fits on an envelope, e-mail otherwise."""
+    """Partners nobody described, each with a folder of its own: X12 where the id fits on an
+    envelope, e-mail otherwise."""
     standing = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     found = {}
     for name in sorted(set(partner_ids)):
@@ -87,17 +93,19 @@ def folder_partners(partner_ids: Iterable[str], folder: Path, currency: str) -> 
 
 
 def _folder_name(partner_id: str, standing: Collection[str]) -> str:
-    """The partner's name, or the spelling that its folder had before names were given, where such a folder stands."""
+    """The partner's name, or the spelling that its folder had before names were given, where such a
+    folder stands."""
     before = quote(partner_id, safe=" ", errors="replace")
     is_usable = before in standing and before.strip(".") and len(before) <= LONGEST
     return before if is_usable and before != FILE else name_of(partner_id)
 
 
 def read_partners(folder: Path, partner_ids: Iterable[str], currency: str) -> dict[str, Partner]:
-    """The partners a company described in `folder/partners.yml`, and a folder under it for every other one.
+    """The partners a company described in `folder/partners.yml`, and a folder under it for every
+    other one.
 
-    The file maps a partner's id to what differs: {S01: {address: "https://edi.example/in", party: {id: ACME, qualifier: ZZ}, usage: T}}.
-    Raises LedgerError naming the entry that cannot be read.
+    The file maps a partner's id to what differs: {S01: {address: "https://edi.example/in", party:
+    {id: ACME, qualifier: ZZ}, usage: T}}. Raises LedgerError naming the entry that cannot be read.
     """
     partners, file = folder_partners(partner_ids, folder, currency), folder / FILE
     try:
@@ -113,10 +121,16 @@ def read_partners(folder: Path, partner_ids: Iterable[str], currency: str) -> di
 
 
 def _described(usual: Partner, changes: Any, where: str) -> Partner:
-    """A partner with what its entry changes. Raises LedgerError for a word or value no partner has."""
+    """A partner with what its entry changes. Raises LedgerError for a word or value no partner
+    has."""
     words = [f.name for f in fields(Partner) if f.name not in ("partner_id", "costs_in")]
-    if not isinstance(changes, Mapping) or (unknown := [word for word in changes if word not in words]):
-        raise LedgerError(f"{where}: {unknown if isinstance(changes, Mapping) else changes!r} is not understood; words: {', '.join(words)}")
+    if not isinstance(changes, Mapping) or (
+        unknown := [word for word in changes if word not in words]
+    ):
+        raise LedgerError(
+            f"{where}: {unknown if isinstance(changes, Mapping) else changes!r} is not understood; "
+            f"words: {', '.join(words)}"
+        )
     said = dict(changes)
     for end in ("party", "ours"):
         if end in said:
@@ -125,19 +139,28 @@ def _described(usual: Partner, changes: Any, where: str) -> Partner:
             except TypeError as error:
                 raise LedgerError(f"{where}: {end} is {{id: …, qualifier: …}}") from error
     partner = replace(usual, **said)
-    if partner.form not in ("x12", "email") or partner.usage not in ("P", "T") or not isinstance(partner.receipts, bool):
+    if (
+        partner.form not in ("x12", "email")
+        or partner.usage not in ("P", "T")
+        or not isinstance(partner.receipts, bool)
+    ):
         raise LedgerError(f"{where}: form is x12 or email, usage P or T, receipts true or false")
     texts = [partner.address, partner.currency, partner.mailbox, partner.folder]
-    texts += [text for party in (partner.their, partner.ours) for text in (party.id, party.qualifier)]
+    texts += [
+        text for party in (partner.their, partner.ours) for text in (party.id, party.qualifier)
+    ]
     if odd := [text for text in texts if not isinstance(text, str) or not text.isprintable()]:
-        raise LedgerError(f"{where}: {odd[0]!r} is no line of text; write it in quotes, on one line")
+        raise LedgerError(
+            f"{where}: {odd[0]!r} is no line of text; write it in quotes, on one line"
+        )
     return partner
 
 
 def render(order: Order, partner: Partner, control: int, at: datetime) -> bytes:
     """The bytes a partner is sent, once and for all: a resend repeats them.
 
-    Raises MessageError where the partner's format cannot say the order, or its money is not the one the order was reckoned in.
+    Raises MessageError where the partner's format cannot say the order, or its money is not the one
+    the order was reckoned in.
     """
     if partner.costs_in not in ("", partner.currency):
         raise MessageError(
@@ -146,21 +169,34 @@ def render(order: Order, partner: Partner, control: int, at: datetime) -> bytes:
         )
     try:
         if partner.form == "x12":
-            return edi.write(order, partner.ours, partner.their, control, at, partner.usage).encode()
+            return edi.write(
+                order, partner.ours, partner.their, control, at, partner.usage
+            ).encode()
         return _mail(order, partner, control, at)
     except UnicodeEncodeError as error:
-        raise MessageError("an id in it is no text that can be written (a lone surrogate)") from error
+        raise MessageError(
+            "an id in it is no text that can be written (a lone surrogate)"
+        ) from error
 
 
 def _mail(order: Order, partner: Partner, control: int, at: datetime) -> bytes:
-    title = f"Purchase order {order.order_id}" + (f", change {order.revision}" if order.revision else "")
+    title = f"Purchase order {order.order_id}" + (
+        f", change {order.revision}" if order.revision else ""
+    )
     mail = EmailMessage()
     mail["Subject"], mail["To"] = title, partner.mailbox or name_of(partner.partner_id)
     mail["From"], mail["Date"] = partner.ours.id, format_datetime(at)
     mail["Message-ID"] = f"<{order.order_id}.{control}@{name_of(partner.ours.id).lower()}>"
-    mail.set_content(f"{title}: {len(order.lines)} lines, {order.currency}. Please answer with this number and the line numbers.\n")
-    mail.add_attachment(table(order).encode(), maintype="text", subtype="csv", filename=f"{order.order_id}.csv")
-    mail.add_attachment(paper(order, title), maintype="application", subtype="pdf", filename=f"{order.order_id}.pdf")
+    mail.set_content(
+        f"{title}: {len(order.lines)} lines, {order.currency}. Please answer with this number and "
+        "the line numbers.\n"
+    )
+    mail.add_attachment(
+        table(order).encode(), maintype="text", subtype="csv", filename=f"{order.order_id}.csv"
+    )
+    mail.add_attachment(
+        paper(order, title), maintype="application", subtype="pdf", filename=f"{order.order_id}.pdf"
+    )
     mail.set_boundary(f"{order.order_id}-{control}")
     return mail.as_bytes()
 
@@ -169,20 +205,33 @@ def rows(lines: Sequence[OrderedLine]) -> Iterator[tuple[str, ...]]:
     """The lines as people read them."""
     for line in lines:
         value = f"{line.quantity * line.unit_cost:.2f}"
-        yield (line.line_id, line.action, line.item_id, number(line.quantity), number(line.unit_cost), value, line.due_on.isoformat())
+        yield (
+            line.line_id,
+            line.action,
+            line.item_id,
+            number(line.quantity),
+            number(line.unit_cost),
+            value,
+            line.due_on.isoformat(),
+        )
 
 
 def table(order: Order) -> str:
-    """The order as CSV, one line a row; a text that a spreadsheet would reckon as a formula begins with an apostrophe."""
+    """The order as CSV, one line a row; a text that a spreadsheet would reckon as a formula begins
+    with an apostrophe."""
     text = io.StringIO()
-    shown = ([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in row] for row in rows(order.lines))
+    shown = (
+        [f"'{cell}" if cell.startswith(FORMULA) else cell for cell in row]
+        for row in rows(order.lines)
+    )
     csv.writer(text, lineterminator="\n").writerows([COLUMNS, *shown])
     return text.getvalue()
 
 
 def paper(order: Order, title: str) -> bytes:
     """The order as a PDF, forty lines a page."""
-    from matplotlib.backends.backend_pdf import PdfPages  # noqa: PLC0415 - seconds to import, and few suppliers want paper
+    # seconds to import, and few suppliers want paper
+    from matplotlib.backends.backend_pdf import PdfPages  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     shown = [[legible(cell, 40) for cell in row] for row in rows(order.lines)]
@@ -194,11 +243,20 @@ def paper(order: Order, title: str) -> bytes:
         for place, page in enumerate(pages, start=1):
             figure = Figure(figsize=(8.27, 11.69))
             figure.text(0.08, 0.95, title, size=15, weight="bold")
-            head = f"to {whom}    deliver to {where}    {order.ordered_on}    page {place} of {len(pages)}"
+            head = (
+                f"to {whom}    deliver to {where}    {order.ordered_on}    page {place} of "
+                f"{len(pages)}"
+            )
             figure.text(0.08, 0.925, head, size=9, parse_math=False)
             axes = figure.add_axes((0.08, 0.06, 0.84, 0.85))
             axes.set_axis_off()
-            drawn = axes.table(cellText=page, colLabels=COLUMNS, loc="upper center", cellLoc="right", edges="horizontal")
+            drawn = axes.table(
+                cellText=page,
+                colLabels=COLUMNS,
+                loc="upper center",
+                cellLoc="right",
+                edges="horizontal",
+            )
             drawn.auto_set_font_size(False)
             drawn.set_fontsize(8)
             for cell in drawn.get_celld().values():

@@ -20,11 +20,13 @@ from orchestration.ledger.store import LedgerError, Store
 
 
 def preview(store: Store, partners: Mapping[str, Partner], now: datetime) -> list[Path]:
-    """Write what a sending would send now if every requisition were approved: one file an order, in `dry_run` under the partner.
+    """Write what a sending would send now if every requisition were approved: one file an order, in
+    `dry_run` under the partner.
 
-    Earlier dry runs are replaced. Control number and order number are given at the real sending; here the first is 1, the second
-    the destination's name, and an X12 envelope says that it is a test, so that a dry run is no order wherever it ends up. An order
-    the partner's format cannot say leaves the reason instead, in `.unwritable.txt`. Raises LedgerError, when everything else is
+    Earlier dry runs are replaced. Control number and order number are given at the real sending;
+    here the first is 1, the second the destination's name, and an X12 envelope says that it is a
+    test, so that a dry run is no order wherever it ends up. An order the partner's format cannot
+    say leaves the reason instead, in `.unwritable.txt`. Raises LedgerError, when everything else is
     written, for a partner whose folder cannot be written to.
     """
     waiting = store.lines(sa.or_(documents.c.awaits_sending, documents.c.stage == "requisition"))
@@ -47,7 +49,9 @@ def preview(store: Store, partners: Mapping[str, Partner], now: datetime) -> lis
     return written
 
 
-def _write(place: Path, partner: Partner, location_id: str, lines: list[Document], now: datetime) -> Path:
+def _write(
+    place: Path, partner: Partner, location_id: str, lines: list[Document], now: datetime
+) -> Path:
     """The file of one order: its message, or why there can be none."""
     for index, line in enumerate(sorted(lines, key=lambda d: d.document_id), start=1):
         line.order_id, line.line_id = f"DRY-{name_of(location_id)}"[:22], str(index)

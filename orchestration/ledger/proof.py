@@ -1,4 +1,5 @@
-"""Proof before anything is approved or leaves: a document is what its chained events add up to, a message what its events queued."""
+"""Proof before anything is approved or leaves: a document is what its chained events add up to, a
+message what its events queued."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ INTEGRITY, CONTROL = "INTEGRITY", "internal control"
 
 
 def doubts(connection: sa.Connection, document_ids: Collection[str]) -> dict[str, str]:
-    """Why a document is not to be trusted, for those whose chain is broken or whose state is not what its events add up to."""
+    """Why a document is not to be trusted, for those whose chain is broken or whose state is not
+    what its events add up to."""
     wanted, found = sorted(set(document_ids)), {}
     for start in range(0, len(wanted), CHUNK):
         part = wanted[start : start + CHUNK]
@@ -29,7 +31,9 @@ def doubts(connection: sa.Connection, document_ids: Collection[str]) -> dict[str
     return found
 
 
-def _compared(connection: sa.Connection, names: Sequence[str], happened: Iterable[Happened]) -> dict[str, str]:
+def _compared(
+    connection: sa.Connection, names: Sequence[str], happened: Iterable[Happened]
+) -> dict[str, str]:
     """What is wrong with documents, given all their events."""
     folded, broken = _folded(happened)
     query = sa.select(documents).where(documents.c.document_id.in_(names))
@@ -38,13 +42,20 @@ def _compared(connection: sa.Connection, names: Sequence[str], happened: Iterabl
     for name in names:
         if name in broken:
             found[name] = broken[name]
-        elif name not in folded or name not in stored or projection(*folded[name]) != stored[name]._asdict():
+        elif (
+            name not in folded
+            or name not in stored
+            or projection(*folded[name]) != stored[name]._asdict()
+        ):
             found[name] = "its state is not what its events add up to"
     return found
 
 
-def _folded(happened: Iterable[Happened]) -> tuple[dict[str, tuple[Document, int, str]], dict[str, str]]:
-    """Documents with version and head, folded from their events; and what is wrong with the chains that are broken."""
+def _folded(
+    happened: Iterable[Happened],
+) -> tuple[dict[str, tuple[Document, int, str]], dict[str, str]]:
+    """Documents with version and head, folded from their events; and what is wrong with the chains
+    that are broken."""
     folded: dict[str, tuple[Document, int, str]] = {}
     broken: dict[str, str] = {}
     for event, previous, text, digest in happened:
@@ -66,7 +77,8 @@ def _folded(happened: Iterable[Happened]) -> tuple[dict[str, tuple[Document, int
 
 
 def _events(connection: sa.Connection, names: Collection[str]) -> Iterator[Happened]:
-    """The events of these documents in order, each with the hash before it, its payload as stored, and its hash."""
+    """The events of these documents in order, each with the hash before it, its payload as stored,
+    and its hash."""
     columns = [events.c[field] for field in (*Event._fields, "previous_hash", "hash")]
     query = sa.select(*columns).where(events.c.document_id.in_(names)).order_by(events.c.seq)
     for *said, text, previous, digest in connection.execute(query):
@@ -74,7 +86,8 @@ def _events(connection: sa.Connection, names: Collection[str]) -> Iterator[Happe
 
 
 def doubt_about(connection: sa.Connection, message: sa.Row[Any]) -> str:
-    """Why a message of the outbox must not be sent; empty where it is, byte for byte, what the events of its documents queued."""
+    """Why a message of the outbox must not be sent; empty where it is, byte for byte, what the
+    events of its documents queued."""
     if hashlib.sha256(bytes(message.body)).hexdigest() != message.sha256:
         return "its body was altered"
     lines = json.loads(message.lines)
@@ -85,13 +98,18 @@ def doubt_about(connection: sa.Connection, message: sa.Row[Any]) -> str:
         return "; ".join(f"document {name}: {said}" for name, said in sorted(why.items()))
     kind = "queued" if lines else "replied"
     told = {
-        "message_id": message.message_id, "partner_id": message.partner_id, "control": message.control,
-        "document_type": message.document_type, "sha256": message.sha256, "order_revision": message.revision,
-    }  # fmt: skip
+        "message_id": message.message_id,
+        "partner_id": message.partner_id,
+        "control": message.control,
+        "document_type": message.document_type,
+        "sha256": message.sha256,
+        "order_revision": message.revision,
+    }
     queued = {
         event.document_id
         for event, _, text, _ in happened
-        if event.kind == kind and json.loads(text) == told | {"revision": carried[event.document_id]}
+        if event.kind == kind
+        and json.loads(text) == told | {"revision": carried[event.document_id]}
     }
     query = sa.select(documents.c.order_id).where(documents.c.document_id.in_(list(lines)))
     orders = set(connection.scalars(query)) if lines else {message.order_id}
@@ -101,8 +119,11 @@ def doubt_about(connection: sa.Connection, message: sa.Row[Any]) -> str:
 
 
 def accuse(unit: Unit, kind: str, said: dict[str, Any]) -> None:
-    """Raise an exception about an altered record, once, on a document of its own: the altered one is left as it was found."""
+    """Raise an exception about an altered record, once, on a document of its own: the altered one
+    is left as it was found."""
     said = {**said, "owner": CONTROL}
-    before = sa.select(events.c.seq).where(events.c.document_id == INTEGRITY, events.c.payload == canonical(said))
+    before = sa.select(events.c.seq).where(
+        events.c.document_id == INTEGRITY, events.c.payload == canonical(said)
+    )
     if unit.connection.scalar(before.limit(1)) is None:
         unit.add(unit.open(INTEGRITY), kind, SENDER, said)

@@ -1,4 +1,5 @@
-"""From a plan to requisitions: one need, one document; the same plan twice changes nothing, a re-plan revises what nobody firmed."""
+"""From a plan to requisitions: one need, one document; the same plan twice changes nothing, a
+re-plan revises what nobody firmed."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from models.procurement.documents import TERMS, Document
 from orchestration.ledger.schema import documents
 from orchestration.ledger.store import LedgerError, Unit
 
-#: The largest quantity, and the largest value, of one line: sums of many such still fit the ledger's balances.
+#: The largest quantity, and the largest value, of one line: sums of many such still fit the
+#: ledger's balances.
 MOST = 1e12
 LONGEST_KEY = 600
 #: NUL, and halves of characters: what no database keeps as text.
@@ -26,9 +28,11 @@ UNKEPT = re.compile("[\x00\ud800-\udfff]")
 class ProposalReport:
     """What a plan did to the ledger, in lines.
 
-    new_orders: requisitions opened. revised: unfirmed requisitions with new terms. unchanged: requisitions the plan repeats.
-    withdrawn: unfirmed requisitions the plan no longer contains. kept: lines whose need is already firmed, approved, ordered,
-    or refused by a person, which a plan leaves alone. document_ids: the document of every line, by intent key.
+    new_orders: requisitions opened. revised: unfirmed requisitions with new terms. unchanged:
+    requisitions the plan repeats.
+    withdrawn: unfirmed requisitions the plan no longer contains. kept: lines whose need is already
+    firmed, approved, ordered, or refused by a person, which a plan leaves alone. document_ids: the
+    document of every line, by intent key.
     """
 
     new_orders: int
@@ -52,9 +56,13 @@ def terms(line: OrderLine) -> dict[str, Any]:
 def need(line: OrderLine) -> dict[str, Any]:
     """Which need a requisition answers: what never changes about it."""
     return {
-        "world": line.world, "kind": line.kind, "intent_key": line.intent_key, "item_id": line.item_id,
-        "location_id": line.location_id, "review_period": line.review_period.isoformat(),
-    }  # fmt: skip
+        "world": line.world,
+        "kind": line.kind,
+        "intent_key": line.intent_key,
+        "item_id": line.item_id,
+        "location_id": line.location_id,
+        "review_period": line.review_period.isoformat(),
+    }
 
 
 def check(lines: Sequence[OrderLine]) -> None:
@@ -63,17 +71,28 @@ def check(lines: Sequence[OrderLine]) -> None:
     for line in lines:
         if not 0 < line.quantity < float("inf") or not 0 <= line.unit_cost < float("inf"):
             asked = f"{line.quantity} at {line.unit_cost}"
-            raise LedgerError(f"{line.intent_key}: {asked} cannot be ordered; the plan is not recorded")
+            raise LedgerError(
+                f"{line.intent_key}: {asked} cannot be ordered; the plan is not recorded"
+            )
         if line.quantity > MOST or line.quantity * line.unit_cost > MOST:
             asked = f"{line.quantity:g} at {line.unit_cost:g}"
-            raise LedgerError(f"{line.intent_key}: {asked} is more than anybody orders; mend the data")
+            raise LedgerError(
+                f"{line.intent_key}: {asked} is more than anybody orders; mend the data"
+            )
         if len(line.intent_key) > LONGEST_KEY or len(line.from_id) > LONGEST_KEY:
-            raise LedgerError(f"{legible(line.intent_key, 100)}: an id in it is longer than {LONGEST_KEY} characters")
+            raise LedgerError(
+                f"{legible(line.intent_key, 100)}: an id in it is longer than {LONGEST_KEY} "
+                "characters"
+            )
         if odd := [text for text in (line.intent_key, line.from_id) if UNKEPT.search(text)]:
             said = legible(odd[0], 200)
-            raise LedgerError(f"{said}: an id in it has a sign no ledger keeps (NUL, half a character)")
+            raise LedgerError(
+                f"{said}: an id in it has a sign no ledger keeps (NUL, half a character)"
+            )
         if line.intent_key in seen:
-            raise LedgerError(f"{line.intent_key}: the plan asks twice for one need; the plan is not recorded")
+            raise LedgerError(
+                f"{line.intent_key}: the plan asks twice for one need; the plan is not recorded"
+            )
         seen.add(line.intent_key)
 
 
@@ -88,19 +107,31 @@ def propose(
 ) -> ProposalReport:
     """Record a plan as requisitions under their intent keys.
 
-    authors: who moved a line's quantity by an override, by item and location; they propose it as much as the planner does.
+    authors: who moved a line's quantity by an override, by item and location; they propose it as
+    much as the planner does.
 
-    scope: the (item, location) pairs this plan speaks for; None when it speaks for the whole world, so that unfirmed requisitions
-    of its review period or an earlier one which it does not repeat are withdrawn. review_period: the first day of the period a
-    plan is for, so that a plan without a line can withdraw too; by default the newest among its lines.
+    scope: the (item, location) pairs this plan speaks for; None when it speaks for the whole world,
+    so that unfirmed requisitions of its review period or an earlier one which it does not repeat
+    are withdrawn. review_period: the first day of the period a plan is for, so that a plan without
+    a line can withdraw too; by default the newest among its lines.
     """
     check(lines)
-    standing = {d.intent_key: d for d in unit.read_in(documents.c.intent_key, [x.intent_key for x in lines], documents.c.is_live)}
+    standing = {
+        d.intent_key: d
+        for d in unit.read_in(
+            documents.c.intent_key, [x.intent_key for x in lines], documents.c.is_live
+        )
+    }
     counts = dict.fromkeys(("new", "revised", "unchanged", "kept"), 0)
     document_ids: dict[str, str] = {}
     for line in lines:
         document = standing.get(line.intent_key)
-        asked = {**terms(line), "reason": line.reason, "parts": {k: float(v) for k, v in line.parts.items()}, "run_id": run_id}
+        asked = {
+            **terms(line),
+            "reason": line.reason,
+            "parts": {k: float(v) for k, v in line.parts.items()},
+            "run_id": run_id,
+        }
         if moved := (authors or {}).get((line.item_id, line.location_id)):
             asked["authors"] = sorted(moved)
         if document is None:
@@ -115,21 +146,45 @@ def propose(
             unit.add(document, "revised", by, asked)
             counts["revised"] += 1
         document_ids[line.intent_key] = document.document_id
-    withdrawn = [d for d in _dropped(unit, lines, scope, review_period) if d.intent_key not in document_ids]
+    withdrawn = [
+        d for d in _dropped(unit, lines, scope, review_period) if d.intent_key not in document_ids
+    ]
     for document in withdrawn:
-        unit.add(document, "withdrawn", by, {"run_id": run_id, "reason": "the newer plan does not need it"})
-    return ProposalReport(counts["new"], counts["revised"], counts["unchanged"], len(withdrawn), counts["kept"], document_ids)
+        unit.add(
+            document,
+            "withdrawn",
+            by,
+            {"run_id": run_id, "reason": "the newer plan does not need it"},
+        )
+    return ProposalReport(
+        counts["new"],
+        counts["revised"],
+        counts["unchanged"],
+        len(withdrawn),
+        counts["kept"],
+        document_ids,
+    )
 
 
 def _dropped(
-    unit: Unit, lines: Sequence[OrderLine], scope: Collection[tuple[str, str]] | None, review_period: date | None
+    unit: Unit,
+    lines: Sequence[OrderLine],
+    scope: Collection[tuple[str, str]] | None,
+    review_period: date | None,
 ) -> list[Document]:
-    """Stored unfirmed requisitions this plan speaks for: its world, its review period or an earlier one, its scope."""
+    """Stored unfirmed requisitions this plan speaks for: its world, its review period or an earlier
+    one, its scope."""
     periods = [line.review_period for line in lines] + ([review_period] if review_period else [])
     if not periods:
         return []
     worlds, spoken = {line.world for line in lines}, None if scope is None else set(scope)
-    asked = unit.read(documents.c.stage == "requisition", documents.c.review_period <= max(periods).isoformat())
+    asked = unit.read(
+        documents.c.stage == "requisition", documents.c.review_period <= max(periods).isoformat()
+    )
     return [
-        d for d in asked if not d.is_firm and (not worlds or d.world in worlds) and (spoken is None or (d.item_id, d.location_id) in spoken)
+        d
+        for d in asked
+        if not d.is_firm
+        and (not worlds or d.world in worlds)
+        and (spoken is None or (d.item_id, d.location_id) in spoken)
     ]

@@ -1,4 +1,5 @@
-"""The ledger's tables: `events` is the truth, append-only and hash-chained; every other table is a projection the audit rebuilds."""
+"""The ledger's tables: `events` is the truth, append-only and hash-chained; every other table is a
+projection the audit rebuilds."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ from sqlalchemy import (
 metadata = MetaData()
 NATURAL = BigInteger().with_variant(Integer, "sqlite")
 
-#: One row an event. seq is handed out under the write lock, so its order is the order of commit. Times are ISO text and the
-#: payload canonical JSON text, so that the hash covers the very bytes that are stored.
+#: One row an event. seq is handed out under the write lock, so its order is the order of commit.
+#: Times are ISO text and the
 events = Table(
     "events",
     metadata,
@@ -29,7 +30,9 @@ events = Table(
     Column("document_id", String(64), nullable=False),
     Column("version", Integer, nullable=False),
     Column("kind", String(32), nullable=False),
-    Column("actor", Text, CheckConstraint("length(actor) > 0", name="actor_is_named"), nullable=False),
+    Column(
+        "actor", Text, CheckConstraint("length(actor) > 0", name="actor_is_named"), nullable=False
+    ),
     Column("known_at", String(26), nullable=False),  # the home's Now when it was recorded
     Column("recorded_at", String(26), nullable=False),  # wall time, UTC
     Column("payload", Text, nullable=False),
@@ -53,12 +56,19 @@ documents = Table(
     Column("review_period", String(10), nullable=False),
     Column("awaits_sending", Boolean, nullable=False),
     Column("state", Text, nullable=False),
-    Index("one_live_document_per_intent", "intent_key", unique=True, sqlite_where=text("is_live"), postgresql_where=text("is_live")),
+    Index(
+        "one_live_document_per_intent",
+        "intent_key",
+        unique=True,
+        sqlite_where=text("is_live"),
+        postgresql_where=text("is_live"),
+    ),
     Index("documents_by_stage", "stage"),
     Index("documents_by_order", "order_id"),
 )
 
-#: Budget held and released, one entry an event; the balance of a document is the sum of its entries.
+#: Budget held and released, one entry an event; the balance of a document is the sum of its
+#: entries.
 encumbrances = Table(
     "encumbrances",
     metadata,
@@ -68,7 +78,8 @@ encumbrances = Table(
     Column("amount_cents", BigInteger, nullable=False),
 )
 
-#: Messages written in the transaction that decided them and sent afterwards; their control numbers never change.
+#: Messages written in the transaction that decided them and sent afterwards; their control numbers
+#: never change.
 outbox = Table(
     "outbox",
     metadata,
@@ -81,7 +92,12 @@ outbox = Table(
     Column("body", LargeBinary, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("lines", Text, nullable=False),  # JSON {document_id: revision}
-    Column("status", String(8), CheckConstraint("status IN ('pending', 'sent', 'dead')", name="known_status"), nullable=False),
+    Column(
+        "status",
+        String(8),
+        CheckConstraint("status IN ('pending', 'sent', 'dead')", name="known_status"),
+        nullable=False,
+    ),
     Column("attempts", Integer, nullable=False),
     Column("next_at", String(26), nullable=False),
     Column("claimed_until", String(26), nullable=False),
@@ -99,6 +115,11 @@ inbox = Table(
     Column("partner_id", Text, nullable=False),
     Column("recorded_at", String(26), nullable=False),
     Column("body", LargeBinary, nullable=False),
-    Column("status", String(16), CheckConstraint("status IN ('taken', 'rejected')", name="known_status"), nullable=False),
+    Column(
+        "status",
+        String(16),
+        CheckConstraint("status IN ('taken', 'rejected')", name="known_status"),
+        nullable=False,
+    ),
     Column("reason", Text, nullable=False),
 )

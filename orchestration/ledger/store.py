@@ -1,4 +1,5 @@
-"""The transactional store under the ledger: one writer at a time, events chained by hash, projections kept in the same commit."""
+"""The transactional store under the ledger: one writer at a time, events chained by hash,
+projections kept in the same commit."""
 
 from __future__ import annotations
 
@@ -16,7 +17,14 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+)
 
 from models.names import legible
 from models.procurement.documents import CANCELLED, Document, Event, apply, refusal
@@ -25,7 +33,8 @@ from orchestration.ledger.schema import documents, encumbrances, events
 
 GENESIS = "0" * 64
 CHUNK = 500  # bound values a statement
-#: The events whose actor, and whose payload's authors, moved what a line asks for: none of them may approve it.
+#: The events whose actor, and whose payload's authors, moved what a line asks for: none of them may
+#: approve it.
 MOVES = ("requested", "revised", "changed")
 FIELDS = tuple(f.name for f in fields(Document))
 
@@ -40,14 +49,17 @@ class UnkeptError(LedgerError):
 
 @contextmanager
 def in_words(done: str) -> Iterator[None]:
-    """What a database refuses, in one line of ours: neither a traceback nor an address with a password in it."""
+    """What a database refuses, in one line of ours: neither a traceback nor an address with a
+    password in it."""
     try:
         yield
     except (IntegrityError, DataError) as error:
         raise UnkeptError(f"the ledger refused: {_first_line(error)}") from error
     except (OperationalError, InterfaceError, ProgrammingError) as error:
         why = _first_line(error)
-        raise LedgerError(f"the ledger could not be {done} ({why}); nothing was kept, run it again") from error
+        raise LedgerError(
+            f"the ledger could not be {done} ({why}); nothing was kept, run it again"
+        ) from error
 
 
 def _first_line(error: DBAPIError) -> str:
@@ -56,11 +68,14 @@ def _first_line(error: DBAPIError) -> str:
 
 def canonical(payload: Mapping[str, Any]) -> str:
     """The one JSON text of a payload: sorted keys, no spaces, finite numbers."""
-    return json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return json.dumps(
+        payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
 
 
 def chain(previous: str, event: Event, text: str) -> str:
-    """The hash of an event over all it says and the hash before it; text is its payload as stored."""
+    """The hash of an event over all it says and the hash before it; text is its payload as
+    stored."""
     said = "\n".join((previous, *map(str, event[:7]), text))
     return hashlib.sha256(said.encode()).hexdigest()
 
@@ -71,12 +86,14 @@ def stamp(moment: datetime) -> str:
 
 
 def movers(actor: str, payload: Mapping[str, Any]) -> list[str]:
-    """Who moved what a line asks for in one event: who recorded it, and the authors of the overrides behind it."""
+    """Who moved what a line asks for in one event: who recorded it, and the authors of the
+    overrides behind it."""
     return [actor, *payload.get("authors", ())]
 
 
 def awaits_sending(document: Document) -> bool:
-    """Whether the supplier has still to hear the latest of this line: the order, a change, or the cancellation of a known order."""
+    """Whether the supplier has still to hear the latest of this line: the order, a change, or the
+    cancellation of a known order."""
     if not document.is_approved or document.queued >= document.revision:
         return False
     return not document.ended or (document.ended == CANCELLED and document.queued >= 0)
@@ -85,15 +102,23 @@ def awaits_sending(document: Document) -> bool:
 def projection(document: Document, version: int, head: str) -> dict[str, Any]:
     """The row of `documents` that a document folds to."""
     return {
-        "document_id": document.document_id, "version": version, "head": head, "stage": document.stage,
-        "intent_key": document.intent_key, "is_live": document.is_live, "order_id": document.order_id,
-        "from_id": document.from_id, "review_period": document.review_period, "awaits_sending": awaits_sending(document),
+        "document_id": document.document_id,
+        "version": version,
+        "head": head,
+        "stage": document.stage,
+        "intent_key": document.intent_key,
+        "is_live": document.is_live,
+        "order_id": document.order_id,
+        "from_id": document.from_id,
+        "review_period": document.review_period,
+        "awaits_sending": awaits_sending(document),
         "state": canonical({name: getattr(document, name) for name in FIELDS}),
-    }  # fmt: skip
+    }
 
 
 class Unit:
-    """One write transaction: documents read through it, events buffered in it, everything stored together at its end."""
+    """One write transaction: documents read through it, events buffered in it, everything stored
+    together at its end."""
 
     def __init__(self, connection: sa.Connection, now: datetime) -> None:
         self.connection, self.now = connection, now
@@ -108,9 +133,13 @@ class Unit:
 
     def read(self, *where: sa.ColumnElement[bool]) -> list[Document]:
         """The documents that match, in order of document id, as this transaction sees them."""
-        query = sa.select(documents.c.document_id, documents.c.version, documents.c.head, documents.c.state).where(*where)
+        query = sa.select(
+            documents.c.document_id, documents.c.version, documents.c.head, documents.c.state
+        ).where(*where)
         found = []
-        for document_id, version, head, state in self.connection.execute(query.order_by(documents.c.document_id)):
+        for document_id, version, head, state in self.connection.execute(
+            query.order_by(documents.c.document_id)
+        ):
             if document_id not in self._documents:
                 self._documents[document_id] = Document(**json.loads(state))
                 self._heads[document_id] = (version, head)
@@ -118,15 +147,26 @@ class Unit:
             found.append(self._documents[document_id])
         return found
 
-    def read_in(self, column: sa.Column[Any], values: Collection[Any], *where: sa.ColumnElement[bool]) -> list[Document]:
+    def read_in(
+        self, column: sa.Column[Any], values: Collection[Any], *where: sa.ColumnElement[bool]
+    ) -> list[Document]:
         """The documents whose column is one of values; any number of values."""
         wanted = list(values)
-        return [d for start in range(0, len(wanted), CHUNK) for d in self.read(column.in_(wanted[start : start + CHUNK]), *where)]
+        return [
+            d
+            for start in range(0, len(wanted), CHUNK)
+            for d in self.read(column.in_(wanted[start : start + CHUNK]), *where)
+        ]
 
     def open(self, document_id: str) -> Document:
         """The document under this id, or a fresh one."""
-        if document_id not in self._documents and not self.read(documents.c.document_id == document_id):
-            self._documents[document_id], self._heads[document_id] = Document(document_id), (0, GENESIS)
+        if document_id not in self._documents and not self.read(
+            documents.c.document_id == document_id
+        ):
+            self._documents[document_id], self._heads[document_id] = (
+                Document(document_id),
+                (0, GENESIS),
+            )
         return self._documents[document_id]
 
     def create(self, prefix: str) -> Document:
@@ -136,38 +176,68 @@ class Unit:
         return self._documents[document_id]
 
     def add(self, document: Document, kind: str, actor: str, payload: Mapping[str, Any]) -> Event:
-        """Let an event happen to a document. Raises LedgerError where the document's state forbids it or nobody is named."""
+        """Let an event happen to a document. Raises LedgerError where the document's state forbids
+        it or nobody is named."""
         if not actor.strip():
-            raise LedgerError(f"{document.document_id}: nobody is named for '{kind}'; say who does it")
+            raise LedgerError(
+                f"{document.document_id}: nobody is named for '{kind}'; say who does it"
+            )
         if why := refusal(document, kind):
             raise LedgerError(why)
         version, previous = self._heads[document.document_id]
         self.seq, version = self.seq + 1, version + 1
         text = canonical(payload)
-        event = Event(self.seq, document.document_id, version, kind, actor.strip(), self.known_at, self.recorded_at, payload)
+        event = Event(
+            self.seq,
+            document.document_id,
+            version,
+            kind,
+            actor.strip(),
+            self.known_at,
+            self.recorded_at,
+            payload,
+        )
         head = chain(previous, event, text)
         held = document.encumbered
         apply(document, event)
         if change := document.encumbered - held:
-            entry = {"seq": self.seq, "document_id": document.document_id, "day": self.known_at[:10], "amount_cents": change}
+            entry = {
+                "seq": self.seq,
+                "document_id": document.document_id,
+                "day": self.known_at[:10],
+                "amount_cents": change,
+            }
             self._entries.append(entry)
         self._heads[document.document_id] = (version, head)
         self._dirty[document.document_id] = None
-        self._events.append({**event._asdict(), "payload": text, "previous_hash": previous, "hash": head})
+        self._events.append(
+            {**event._asdict(), "payload": text, "previous_hash": previous, "hash": head}
+        )
         return event
 
     def flush(self) -> None:
-        """Store what has been added so far; everything becomes visible at commit, or nothing does."""
+        """Store what has been added so far; everything becomes visible at commit, or nothing
+        does."""
         if self._events:
             self.connection.execute(sa.insert(events), self._events)
         if self._entries:
             self.connection.execute(sa.insert(encumbrances), self._entries)
         rows = [projection(self._documents[name], *self._heads[name]) for name in self._dirty]
         fresh = [row for row in rows if row["document_id"] not in self._stored]
-        known = [{f"new_{name}": value for name, value in row.items()} for row in rows if row["document_id"] in self._stored]
+        known = [
+            {f"new_{name}": value for name, value in row.items()}
+            for row in rows
+            if row["document_id"] in self._stored
+        ]
         if known:
-            changes: dict[str, Any] = {c.name: sa.bindparam(f"new_{c.name}") for c in documents.c if not c.primary_key}
-            update = sa.update(documents).where(documents.c.document_id == sa.bindparam("new_document_id")).values(changes)
+            changes: dict[str, Any] = {
+                c.name: sa.bindparam(f"new_{c.name}") for c in documents.c if not c.primary_key
+            }
+            update = (
+                sa.update(documents)
+                .where(documents.c.document_id == sa.bindparam("new_document_id"))
+                .values(changes)
+            )
             self.connection.execute(update, known)
         if fresh:
             self.connection.execute(sa.insert(documents), fresh)
@@ -176,15 +246,21 @@ class Unit:
 
 
 class Store:
-    """A database that holds a ledger, SQLite (WAL) or PostgreSQL, migrated to the schema of this version."""
+    """A database that holds a ledger, SQLite (WAL) or PostgreSQL, migrated to the schema of this
+    version."""
 
     def __init__(self, url: str) -> None:
         try:
             self.engine = make_engine(url)
         except ModuleNotFoundError as error:
-            raise LedgerError(f"the ledger needs the package {error.name}: pip install 'stockhouse[postgres]'") from error
+            raise LedgerError(
+                f"the ledger needs the package {error.name}: pip install 'stockhouse[postgres]'"
+            ) from error
         except sa.exc.ArgumentError as error:
-            raise LedgerError("STOCKHOUSE_LEDGER_URL is no address of a database, such as postgresql://user@host/name") from error
+            raise LedgerError(
+                "STOCKHOUSE_LEDGER_URL is no address of a database, such as "
+                "postgresql://user@host/name"
+            ) from error
         with in_words("opened"), self.engine.connect() as connection:
             current = migrated_to(connection)
         if current != newest_revision():
@@ -193,12 +269,15 @@ class Store:
 
     @contextmanager
     def locked(self) -> Iterator[sa.Connection]:
-        """A transaction that holds the one write lock from its first statement. Raises LedgerError when it cannot be had in time."""
+        """A transaction that holds the one write lock from its first statement. Raises LedgerError
+        when it cannot be had in time."""
         with in_words("written"), self.engine.begin() as connection:
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('stockhouse.ledger'))")
+                connection.exec_driver_sql(
+                    "SELECT pg_advisory_xact_lock(hashtext('stockhouse.ledger'))"
+                )
             yield connection
 
     @contextmanager
@@ -224,12 +303,17 @@ class Store:
 
     def lines(self, *where: sa.ColumnElement[bool]) -> list[Document]:
         """The state of every order line that matches, in order of document id."""
-        query = sa.select(documents.c.state).where(documents.c.intent_key != "", *where).order_by(documents.c.document_id)
+        query = (
+            sa.select(documents.c.state)
+            .where(documents.c.intent_key != "", *where)
+            .order_by(documents.c.document_id)
+        )
         return [Document(**json.loads(row.state)) for row in self.read(query)]
 
 
 def make_engine(url: str) -> sa.Engine:
-    """An engine whose SQLite connections are in WAL mode, durable at commit, and wait for the lock instead of failing."""
+    """An engine whose SQLite connections are in WAL mode, durable at commit, and wait for the lock
+    instead of failing."""
     if url.startswith("postgresql://"):
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     if not url.startswith("sqlite"):
@@ -241,7 +325,8 @@ def make_engine(url: str) -> sa.Engine:
 
     @sa.event.listens_for(engine, "connect")
     def configure(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # SQLAlchemy's begin is ours: BEGIN IMMEDIATE, see Store.locked
+        # SQLAlchemy's begin is ours: BEGIN IMMEDIATE, see Store.locked
+        connection.isolation_level = None
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
 
@@ -269,7 +354,8 @@ def migrated_to(connection: sa.Connection) -> str | None:
 
 
 def migrate(connection: sa.Connection) -> None:
-    """Bring the schema up to date inside the caller's transaction; a second process waits and finds it done."""
+    """Bring the schema up to date inside the caller's transaction; a second process waits and finds
+    it done."""
     config = configuration()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

@@ -1,4 +1,5 @@
-"""How bytes reach a partner: a folder both sides see, or an HTTP POST; delivering the same message twice leaves one."""
+"""How bytes reach a partner: a folder both sides see, or an HTTP POST; delivering the same message
+twice leaves one."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ RETRY_STATUS = frozenset({408, 425, 429})
 
 
 class TransportError(StockhouseError):
-    """The message did not arrive, or nobody can tell; is_final says that trying again is of no use."""
+    """The message did not arrive, or nobody can tell; is_final says that trying again is of no
+    use."""
 
     exit_code = REFUSED
     label = "the partner was not reached"
@@ -33,7 +35,8 @@ class TransportError(StockhouseError):
 
 @dataclass(frozen=True)
 class Envelope:
-    """What a transport needs to know of a message; control is the partner's control number, the same at every resend."""
+    """What a transport needs to know of a message; control is the partner's control number, the
+    same at every resend."""
 
     control: int
     document_type: str
@@ -50,7 +53,8 @@ def deliver(envelope: Envelope, partner: Partner) -> None:
 
 
 def put(envelope: Envelope, partner: Partner) -> None:
-    """Write the message into the partner's `out` folder, all of it or none; its name carries the control number."""
+    """Write the message into the partner's `out` folder, all of it or none; its name carries the
+    control number."""
     order = f"{envelope.document_type}-{name_of(envelope.order_id)}"
     name = f"{envelope.control:09d}-{order}.{partner.suffix}"
     _write(Path(partner.address), folders.OUT, name, envelope.body)
@@ -64,10 +68,12 @@ def _write(place: Path, kind: str, name: str, body: bytes) -> None:
 
 
 def post(envelope: Envelope, partner: Partner) -> None:
-    """POST the message; any 2xx is taken for arrived. A refusal for good (4xx) is final, everything else may be tried again.
+    """POST the message; any 2xx is taken for arrived. A refusal for good (4xx) is final, everything
+    else may be tried again.
 
-    The whole exchange has TIMEOUT_SECONDS, however slowly the partner reads or drips. An answer in X12 that comes with the response
-    is put where the partner's answers wait, under the message's control number.
+    The whole exchange has TIMEOUT_SECONDS, however slowly the partner reads or drips. An answer in
+    X12 that comes with the response is put where the partner's answers wait, under the message's
+    control number.
     """
     try:
         answer, said = asyncio.run(_exchange(envelope, partner))
@@ -98,7 +104,8 @@ async def _exchange(envelope: Envelope, partner: Partner) -> tuple[httpx.Respons
 
 
 async def _bounded(answer: httpx.Response) -> bytes:
-    """What a partner says in its response, and of too much only as many bytes as show that it is."""
+    """What a partner says in its response, and of too much only as many bytes as show that it
+    is."""
     said = b""
     async for piece in answer.aiter_bytes():
         said += piece

@@ -1,4 +1,5 @@
-"""What forecasting is given: feature rows, labels and plans, each pulled from Feast as known at its cutoff and from nowhere else."""
+"""What forecasting is given: feature rows, labels and plans, each pulled from Feast as known at its
+cutoff and from nowhere else."""
 
 from __future__ import annotations
 
@@ -15,7 +16,12 @@ from feast import FeatureStore
 from feature_repo.store import open_store, training_frame
 from models.domain import SERIES
 from models.forecasting.forecast import PATH_LEVELS, Forecast
-from models.forecasting.inputs import DEMAND_FEATURES, ITEM_FEATURES, PRICE_FEATURES, SIGNAL_FEATURES
+from models.forecasting.inputs import (
+    DEMAND_FEATURES,
+    ITEM_FEATURES,
+    PRICE_FEATURES,
+    SIGNAL_FEATURES,
+)
 from models.forecasting.levels import finest_level
 from models.forecasting.quantile import DemandModel, fit
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
@@ -24,92 +30,146 @@ from orchestration.home import Home
 if TYPE_CHECKING:
     from models.forecasting.sensing import SensingModel
 
-#: Training looks back this many origins at most (two years of weekly reviews); older demand says little about the next window.
+#: Training looks back this many origins at most (two years of weekly reviews); older demand says
+#: little about the next window.
 ORIGINS = 104
 #: Training rows a series: more takes longer and, on the sample's replay, costs no less.
 ROWS_A_SERIES = 200
-#: Feature rows are pulled for so many (series, origin, target) at a time: a pull costs its start, and memory sets the limit.
+#: Feature rows are pulled for so many (series, origin, target) at a time: a pull costs its start,
+#: and memory sets the limit.
 PULLED_ROWS = 1_000_000
 STAMP = "event_timestamp"  # Feast's name for "as known at"
 
 
 @dataclass(frozen=True)
 class Demand:
-    """One world's demand as models may see it: the store, the clock and the series to forecast (item_id, location_id)."""
+    """One world's demand as models may see it: the store, the clock and the series to forecast
+    (item_id, location_id)."""
 
     store: FeatureStore
     timeline: Timeline
     series: pl.DataFrame
-    regions: pl.DataFrame  # location_id, region_id: whose weather, prices and mood a location shares
+    # location_id, region_id: whose weather, prices and mood a location shares
+    regions: pl.DataFrame
     first: date  # the oldest period with demand
     horizon: int
 
     @classmethod
-    def open(cls, con: duckdb.DuckDBPyConnection, warehouse: Path, features: Path, horizon: int | None = None) -> Demand:
-        """Read the series and the clock, then let go of the warehouse; the horizon covers the longest lead time plus a review."""
+    def open(
+        cls,
+        con: duckdb.DuckDBPyConnection,
+        warehouse: Path,
+        features: Path,
+        horizon: int | None = None,
+    ) -> Demand:
+        """Read the series and the clock, then let go of the warehouse; the horizon covers the
+        longest lead time plus a review."""
         timeline = Timeline.read(con)
-        series = con.execute("select item_id, location_id from marts.dim_item_locations where role = 'store' order by all").pl()
+        series = con.execute(
+            "select item_id, location_id from marts.dim_item_locations where role = 'store' order "
+            "by all"
+        ).pl()
         oldest = con.execute("select min(period_start) from marts.fct_demand").fetchone()
         if oldest is None or oldest[0] is None or series.is_empty():
             raise ValueError("no demand has been landed, so there is nothing to forecast")
-        regions = con.execute("select location_id, region_id from marts.dim_locations where is_current order by all").pl()
+        regions = con.execute(
+            "select location_id, region_id from marts.dim_locations where is_current order by all"
+        ).pl()
         longest = horizon or (longest_window(con, DAYS_A_PERIOD[timeline.grain]) + timeline.review)
         return cls(open_store(warehouse, features), timeline, series, regions, oldest[0], longest)
 
     def features_at(self, origins: list[date]) -> pl.DataFrame:
-        """One row per series and origin (the first period to be forecast), features as known at that midnight."""
-        stamps = pl.DataFrame({"origin": origins, STAMP: [self.timeline.cutoff(day) for day in origins]})
+        """One row per series and origin (the first period to be forecast), features as known at
+        that midnight."""
+        stamps = pl.DataFrame(
+            {"origin": origins, STAMP: [self.timeline.cutoff(day) for day in origins]}
+        )
         rows = training_frame(self.store, self.series.join(stamps, how="cross"), "demand_v1")
-        places = self.series.select("location_id").unique(maintain_order=True).join(self.regions, on="location_id", how="left")
+        places = (
+            self.series.select("location_id")
+            .unique(maintain_order=True)
+            .join(self.regions, on="location_id", how="left")
+        )
         told = training_frame(self.store, places.join(stamps, how="cross"), "signals_v1")
-        rows = rows.join(told.drop(STAMP, "region_id"), on=["location_id", "origin"], how="left", maintain_order="left")
-        return rows.select(*SERIES, "origin", *DEMAND_FEATURES, *ITEM_FEATURES, *PRICE_FEATURES, *SIGNAL_FEATURES)
+        rows = rows.join(
+            told.drop(STAMP, "region_id"),
+            on=["location_id", "origin"],
+            how="left",
+            maintain_order="left",
+        )
+        return rows.select(
+            *SERIES, "origin", *DEMAND_FEATURES, *ITEM_FEATURES, *PRICE_FEATURES, *SIGNAL_FEATURES
+        )
 
     def labels(self, cutoff: date) -> pl.DataFrame:
-        """Demand of every closed period before the cutoff, as known at that midnight; null where it is unknown."""
+        """Demand of every closed period before the cutoff, as known at that midnight; null where it
+        is unknown."""
         return self._by_target("labels_v1", self._periods(self.first, cutoff), cutoff)
 
     def plans(self, targets: list[date], known_by: date) -> pl.DataFrame:
-        """What was planned for each target period (promotions, events, openings, prices) as known at a midnight."""
+        """What was planned for each target period (promotions, events, openings, prices) as known
+        at a midnight."""
         return self._by_target("plans_v1", targets, known_by)
 
     def train(self, cutoff: date, progress: Callable[[str], None] | None = None) -> DemandModel:
-        """Fit the pooled model on everything known at the midnight beginning `cutoff`; progress is told what is being done."""
+        """Fit the pooled model on everything known at the midnight beginning `cutoff`; progress is
+        told what is being done."""
         if progress is not None:
             progress("pulling the features as they were known")
-        possible = [day for day in self.timeline.origins(cutoff, ORIGINS + 1)[:-1] if day > self.first]
+        possible = [
+            day for day in self.timeline.origins(cutoff, ORIGINS + 1)[:-1] if day > self.first
+        ]
         if not possible:  # a company younger than a review learns from every period it has
             possible = self._periods(self.first, cutoff)[1:]
         if not possible:
-            raise ValueError(f"history starts on {self.first}, too little before {cutoff} to forecast from: land more of it")
+            raise ValueError(
+                f"history starts on {self.first}, too little before {cutoff} to forecast from: "
+                "land more of it"
+            )
         past = self.features_at(possible)
         rows = max(50_000, min(ROWS_A_SERIES * len(self.series), 500_000))
         spec = replace(self.timeline.spec(self.horizon), rows=rows, levels=finest_level(past))
         targets = self._periods(self.first, cutoff)
         return fit(past, self.labels(cutoff), self.plans(targets, cutoff), spec, progress)
 
-    def predict(self, model: DemandModel, origin: date, levels: tuple[float, ...] = PATH_LEVELS) -> Forecast:
+    def predict(
+        self, model: DemandModel, origin: date, levels: tuple[float, ...] = PATH_LEVELS
+    ) -> Forecast:
         """Forecast the horizon from an origin with what is known at its midnight."""
         return model.predict(*next(self.outlooks([origin])), levels)
 
     def sense(self, cutoff: date, steps: int) -> SensingModel:
-        """Fit the challenger, a sequence model of all series, on everything known at the midnight beginning `cutoff`."""
-        from models.forecasting.sensing import fit_sensing  # noqa: PLC0415 - JAX takes seconds to load, and few commands sense
+        """Fit the challenger, a sequence model of all series, on everything known at the midnight
+        beginning `cutoff`."""
+        # JAX takes seconds to load, and few commands sense
+        from models.forecasting.sensing import fit_sensing  # noqa: PLC0415
 
         plans = self.plans(self._periods(self.first, cutoff), cutoff)
         return fit_sensing(self.labels(cutoff), plans, self.timeline.spec(self.horizon), steps)
 
-    def sensed(self, model: SensingModel, keys: pl.DataFrame, origin: date, levels: tuple[float, ...] = PATH_LEVELS) -> Forecast:
-        """Forecast the series of `keys` over the horizon with the challenger, by what is known at the origin's midnight."""
+    def sensed(
+        self,
+        model: SensingModel,
+        keys: pl.DataFrame,
+        origin: date,
+        levels: tuple[float, ...] = PATH_LEVELS,
+    ) -> Forecast:
+        """Forecast the series of `keys` over the horizon with the challenger, by what is known at
+        the origin's midnight."""
         targets = [*self._periods(self.first, origin)[-model.context :], *self._ahead(origin)[1:]]
         return model.predict(self.labels(origin), keys, origin, self.plans(targets, origin), levels)
 
     def outlooks(self, origins: list[date]) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
-        """For each origin in turn the feature rows and the plans for its horizon, both as known at its midnight; few pulls for many."""
+        """For each origin in turn the feature rows and the plans for its horizon, both as known at
+        its midnight; few pulls for many."""
         at_once = max(1, PULLED_ROWS // (len(self.series) * (self.horizon + 2)))
         for some in (origins[k : k + at_once] for k in range(0, len(origins), at_once)):
             features = self.features_at(some)
-            ahead = [(origin, target, self.timeline.cutoff(origin)) for origin in some for target in self._ahead(origin)]
+            ahead = [
+                (origin, target, self.timeline.cutoff(origin))
+                for origin in some
+                for target in self._ahead(origin)
+            ]
             asked = pl.DataFrame(ahead, schema=["origin", "target_on", STAMP], orient="row")
             plans = training_frame(self.store, self.series.join(asked, how="cross"), "plans_v1")
             for origin in some:
@@ -118,10 +178,15 @@ class Demand:
 
     def known_by(self, con: duckdb.DuckDBPyConnection, start: date) -> Demand:
         """The same demand with only the series that had any history before `start`."""
-        seen = con.execute("select distinct item_id, location_id from marts.fct_demand where period_start < ?", [start]).pl()
+        seen = con.execute(
+            "select distinct item_id, location_id from marts.fct_demand where period_start < ?",
+            [start],
+        ).pl()
         series = self.series.join(seen, on=list(SERIES), how="semi", maintain_order="left")
         if series.is_empty():
-            raise ValueError(f"no item had any demand before {start}; history starts on {self.first}")
+            raise ValueError(
+                f"no item had any demand before {start}; history starts on {self.first}"
+            )
         return replace(self, series=series)
 
     def items(self) -> pl.DataFrame:
@@ -129,25 +194,32 @@ class Demand:
         return self.series.select("item_id").unique()
 
     def truth(self, con: duckdb.DuckDBPyConnection, start: date, periods: int) -> pl.DataFrame:
-        """What history says was asked for in the replayed periods (item_id, location_id, target_on, demand), as it is known today.
+        """What history says was asked for in the replayed periods (item_id, location_id, target_on,
+        demand), as it is known today.
 
-        Where demand is unknown the recorded sales stand in. Raises ValueError where history ends before the replay does.
+        Where demand is unknown the recorded sales stand in. Raises ValueError where history ends
+        before the replay does.
         """
         end = self.timeline.shift(start, periods)
         closed = con.execute("select max(period_start) from marts.fct_demand").fetchone()
         if closed is None or closed[0] is None or closed[0] < self.timeline.shift(end, -1):
             reaches = closed[0] if closed else None
-            raise ValueError(f"a replay of {periods} periods from {start} needs demand until {end}, but history's last period is {reaches}")
+            raise ValueError(
+                f"a replay of {periods} periods from {start} needs demand until {end}, but "
+                f"history's last period is {reaches}"
+            )
         return con.execute(
             """
-            select item_id, location_id, period_start as target_on, coalesce(quantity, recorded_quantity, 0.0) as demand
+            select item_id, location_id, period_start as target_on, coalesce(quantity,
+                recorded_quantity, 0.0) as demand
             from marts.fct_demand where is_current and period_start >= ? and period_start < ?
             """,
             [start, end],
         ).pl()
 
     def _ahead(self, origin: date) -> list[date]:
-        return [self.timeline.shift(origin, k) for k in range(-1, self.horizon + 1)]  # events act on the days beside them too
+        # events act on the days beside them too
+        return [self.timeline.shift(origin, k) for k in range(-1, self.horizon + 1)]
 
     def _periods(self, first: date, before: date) -> list[date]:
         days, day = [], self.timeline.first_period(first)
@@ -158,10 +230,15 @@ class Demand:
 
     def _by_target(self, service: str, targets: list[date], known_by: date) -> pl.DataFrame:
         rows = self.series.join(pl.DataFrame({"target_on": targets}), how="cross")
-        return training_frame(self.store, rows.with_columns(pl.lit(self.timeline.cutoff(known_by)).alias(STAMP)), service)
+        return training_frame(
+            self.store,
+            rows.with_columns(pl.lit(self.timeline.cutoff(known_by)).alias(STAMP)),
+            service,
+        )
 
 
-#: The window of each origin is as long as it promises, or as half of its orders of a year really took, whichever is longer.
+#: The window of each origin is as long as it promises, or as half of its orders of a year really
+#: took, whichever is longer.
 WINDOW = """
     with took as (
         select kind, from_id, location_id, ceil(median(actual_days) / $days_a_period) as periods
@@ -173,7 +250,8 @@ WINDOW = """
         select kind, greatest(lead_time_periods, coalesce(took.periods, 0)) as periods
         from marts.dim_item_locations left join took using (kind, from_id, location_id)
     )
-    select max(periods) filter (kind = 'purchase') + coalesce(max(periods) filter (kind = 'transfer'), 0) from windows
+    select max(periods) filter (kind = 'purchase') + coalesce(max(periods) filter (kind =
+        'transfer'), 0) from windows
 """
 
 

@@ -1,8 +1,10 @@
-"""The planner's overrides, kept: who wanted what, why, known since when and until when; lines are added and never changed.
+"""The planner's overrides, kept: who wanted what, why, known since when and until when; lines are
+added and never changed.
 
-state/overrides.jsonl, one JSON object a line: {event: added, override_id, kind, value, parameter, scope, reason, expires_on, author,
-known_at, recorded_at} or {event: expired, override_id, reason, author, known_at, recorded_at}. A file of its own and not the
-ledger: an override is an input of planning, versioned by known_at like every other fact, and orders nothing by itself.
+state/overrides.jsonl, one JSON object a line: {event: added, override_id, kind, value, parameter,
+scope, reason, expires_on, author, known_at, recorded_at} or {event: expired, override_id, reason,
+author, known_at, recorded_at}. A file of its own and not the ledger: an override is an input of
+planning, versioned by known_at like every other fact, and orders nothing by itself.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ FILE = "overrides.jsonl"
 
 @dataclass(frozen=True)
 class Entry:
-    """One override on record: what is wanted, by whom, known since when; ended_at and ended_by once somebody has expired it."""
+    """One override on record: what is wanted, by whom, known since when; ended_at and ended_by once
+    somebody has expired it."""
 
     override_id: str
     override: Override
@@ -38,7 +41,11 @@ class Entry:
 
     def is_in_force(self, now: datetime, on: date) -> bool:
         """Whether a plan made at `now` (UTC) for the periods from `on` has to follow it."""
-        return self.known_at <= now and not (self.ended_at and self.ended_at <= now) and self.override.is_active(on)
+        return (
+            self.known_at <= now
+            and not (self.ended_at and self.ended_at <= now)
+            and self.override.is_active(on)
+        )
 
     def __str__(self) -> str:
         wanted = self.override
@@ -51,46 +58,83 @@ class Entry:
         """The record as data, in the words of the command line."""
         wanted = self.override
         return {
-            "override_id": self.override_id, "kind": wanted.kind, "value": wanted.value, "parameter": wanted.parameter,
-            "scope": dict(wanted.scope), "reason": wanted.reason, "expires_on": wanted.expires_on, "author": self.author,
-            "known_at": self.known_at, "ended_at": self.ended_at, "ended_by": self.ended_by,
-        }  # fmt: skip
+            "override_id": self.override_id,
+            "kind": wanted.kind,
+            "value": wanted.value,
+            "parameter": wanted.parameter,
+            "scope": dict(wanted.scope),
+            "reason": wanted.reason,
+            "expires_on": wanted.expires_on,
+            "author": self.author,
+            "known_at": self.known_at,
+            "ended_at": self.ended_at,
+            "ended_by": self.ended_by,
+        }
 
 
-def parse(kind: str, value: float, reason: str, scope: list[str], expires: str | None, parameter: str | None) -> Override:
-    """An override in a planner's words; scope as column=value. Raises ValueError that says which word is not understood."""
+def parse(
+    kind: str,
+    value: float,
+    reason: str,
+    scope: list[str],
+    expires: str | None,
+    parameter: str | None,
+) -> Override:
+    """An override in a planner's words; scope as column=value. Raises ValueError that says which
+    word is not understood."""
     if kind not in get_args(Kind):
-        raise ValueError(f"there is no kind of override '{kind}'; there are {', '.join(get_args(Kind))}")
+        raise ValueError(
+            f"there is no kind of override '{kind}'; there are {', '.join(get_args(Kind))}"
+        )
     pairs = [part.partition("=") for part in scope]
     for column, equals, wanted in pairs:
         if not (column and equals and wanted):
-            raise ValueError(f"a scope is COLUMN=VALUE such as item_id=22086, not '{column}{equals}{wanted}'")
+            raise ValueError(
+                f"a scope is COLUMN=VALUE such as item_id=22086, not '{column}{equals}{wanted}'"
+            )
     until = date.fromisoformat(expires) if expires else None
-    return Override(cast(Kind, kind), value, reason, {column: wanted for column, _, wanted in pairs}, until, parameter)
+    return Override(
+        cast(Kind, kind),
+        value,
+        reason,
+        {column: wanted for column, _, wanted in pairs},
+        until,
+        parameter,
+    )
 
 
 def entries(home: Home) -> list[Entry]:
-    """Every override ever recorded, oldest first. Raises ValueError naming the line of a file somebody has spoilt."""
+    """Every override ever recorded, oldest first. Raises ValueError naming the line of a file
+    somebody has spoilt."""
     path = home.state / FILE
     return _read(path, path.read_bytes() if path.exists() else b"")
 
 
 def in_force(home: Home, now: datetime, on: date) -> list[Override]:
-    """What a plan made at `now` for the periods from `on` has to follow, oldest first; each reason names its author and record."""
+    """What a plan made at `now` for the periods from `on` has to follow, oldest first; each reason
+    names its author and record."""
     return [
-        replace(entry.override, reason=f"{entry.override.reason} ({entry.author}, {entry.override_id})")
+        replace(
+            entry.override, reason=f"{entry.override.reason} ({entry.author}, {entry.override_id})"
+        )
         for entry in entries(home)
         if entry.is_in_force(now, on)
     ]
 
 
 def movers(
-    home: Home, now: datetime, on: date, planned: pl.DataFrame, moved: Collection[tuple[str, str]] = ()
+    home: Home,
+    now: datetime,
+    on: date,
+    planned: pl.DataFrame,
+    moved: Collection[tuple[str, str]] = (),
 ) -> dict[tuple[str, str], set[str]]:
-    """Whose overrides in force move which item and location, by item and location: they may not approve what comes of it.
+    """Whose overrides in force move which item and location, by item and location: they may not
+    approve what comes of it.
 
-    planned: rows with the columns that scopes name. moved: pairs known to be ordered otherwise than by the plan alone; where no
-    override names such a pair, it was moved by what the others took or left, and so by everyone who overrode a planned row.
+    planned: rows with the columns that scopes name. moved: pairs known to be ordered otherwise than
+    by the plan alone; where no override names such a pair, it was moved by what the others took or
+    left, and so by everyone who overrode a planned row.
     """
     standing = [entry for entry in entries(home) if entry.is_in_force(now, on)]
     pairs = list(planned.select("item_id", "location_id").iter_rows())
@@ -103,44 +147,83 @@ def movers(
     return found | {pair: everyone for pair in moved if everyone and pair not in found}
 
 
-def add(home: Home, planned: pl.DataFrame, wanted: Override, author: str, now: datetime, on: date) -> tuple[Entry, int]:
+def add(
+    home: Home, planned: pl.DataFrame, wanted: Override, author: str, now: datetime, on: date
+) -> tuple[Entry, int]:
     """Record an override and say how many planned items and locations it touches.
 
-    planned: the rows of dim_item_locations. now: the home's Now, UTC. on: the first day of the next plan. Raises ValueError, with
-    nothing recorded, for one that could do nothing or more than is meant.
+    planned: the rows of dim_item_locations. now: the home's Now, UTC. on: the first day of the next
+    plan. Raises ValueError, with nothing recorded, for one that could do nothing or more than is
+    meant.
     """
     _require(author, "who wants this (--by)")
     _require(wanted.reason, "why (--reason)")
     if not wanted.is_active(on):
-        raise ValueError(f"it would expire on {wanted.expires_on}, before the first day of the next plan, {on}: give a later --expires")
+        raise ValueError(
+            f"it would expire on {wanted.expires_on}, before the first day of the next plan, {on}: "
+            "give a later --expires"
+        )
     if wanted.parameter is not None and wanted.parameter not in PARAMETERS:
-        raise ValueError(f"'{wanted.parameter}' is no parameter of the plan that a planner sets; there are {', '.join(PARAMETERS)}")
+        raise ValueError(
+            f"'{wanted.parameter}' is no parameter of the plan that a planner sets; there are "
+            f"{', '.join(PARAMETERS)}"
+        )
     touched = int(wanted.touches(planned).sum())
     if not touched:
-        raise ValueError(f"no planned item and location has {_words(wanted.scope)}: marts.dim_item_locations holds what is planned")
+        raise ValueError(
+            f"no planned item and location has {_words(wanted.scope)}: marts.dim_item_locations "
+            "holds what is planned"
+        )
     longest = max(planned["lead_time_periods"].to_list())
     if wanted.parameter == "lead_time_periods" and wanted.value > longest:
-        raise ValueError(f"the forecast reaches lead times of up to {longest} periods, not {wanted.value:g}: set a quantity instead")
+        raise ValueError(
+            f"the forecast reaches lead times of up to {longest} periods, not {wanted.value:g}: "
+            "set a quantity instead"
+        )
     if wanted.kind == "quantity" and wanted.value > 0 and touched > 1:
-        raise ValueError(f"{wanted.value:g} units would be ordered for each of {touched} items and locations: name one, item and location")
+        raise ValueError(
+            f"{wanted.value:g} units would be ordered for each of {touched} items and locations: "
+            "name one, item and location"
+        )
     with _appending(home.state / FILE) as (known, append):
         entry = Entry(f"override-{len(known) + 1}", wanted, author.strip(), now)
-        append({"event": "added"} | {name: value for name, value in entry.as_dict().items() if not name.startswith("ended")})
+        append(
+            {"event": "added"}
+            | {
+                name: value
+                for name, value in entry.as_dict().items()
+                if not name.startswith("ended")
+            }
+        )
     return entry, touched
 
 
 def expire(home: Home, override_id: str, author: str, reason: str, now: datetime) -> Entry:
-    """End an override from the next plan on; the record stays. Raises ValueError for one that is not there or has ended."""
+    """End an override from the next plan on; the record stays. Raises ValueError for one that is
+    not there or has ended."""
     _require(author, "who ends this (--by)")
     _require(reason, "why (--reason)")
     with _appending(home.state / FILE) as (known, append):
         entry = next((entry for entry in known if entry.override_id == override_id), None)
         if entry is None:
             there = ", ".join(entry.override_id for entry in known if entry.ended_at is None)
-            raise ValueError(f"there is no '{override_id}'; on record and not ended: {there or 'none'}")
+            raise ValueError(
+                f"there is no '{override_id}'; on record and not ended: {there or 'none'}"
+            )
         if entry.ended_at is not None:
-            raise ValueError(f"{override_id} was ended by {entry.ended_by} at {entry.ended_at:%Y-%m-%d %H:%M} already")
-        append({"event": "expired", "override_id": override_id, "reason": reason, "author": author.strip(), "known_at": now})
+            raise ValueError(
+                f"{override_id} was ended by {entry.ended_by} at {entry.ended_at:%Y-%m-%d %H:%M} "
+                "already"
+            )
+        append(
+            {
+                "event": "expired",
+                "override_id": override_id,
+                "reason": reason,
+                "author": author.strip(),
+                "known_at": now,
+            }
+        )
     return replace(entry, ended_at=now, ended_by=author.strip())
 
 
@@ -152,24 +235,40 @@ def _read(path: Path, content: bytes) -> list[Entry]:
             known_at = datetime.fromisoformat(event["known_at"])
             if event["event"] == "added":
                 until = date.fromisoformat(event["expires_on"]) if event["expires_on"] else None
-                wanted = Override(event["kind"], event["value"], event["reason"], event["scope"], until, event["parameter"])
-                found[event["override_id"]] = Entry(event["override_id"], wanted, event["author"], known_at)
+                wanted = Override(
+                    event["kind"],
+                    event["value"],
+                    event["reason"],
+                    event["scope"],
+                    until,
+                    event["parameter"],
+                )
+                found[event["override_id"]] = Entry(
+                    event["override_id"], wanted, event["author"], known_at
+                )
             else:
                 ended = found[event["override_id"]]
-                found[ended.override_id] = replace(ended, ended_at=known_at, ended_by=event["author"])
+                found[ended.override_id] = replace(
+                    ended, ended_at=known_at, ended_by=event["author"]
+                )
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}, line {number} is no override ({error!r}): bring the file back from a backup") from error
+            raise ValueError(
+                f"{path}, line {number} is no override ({error!r}): bring the file back from a "
+                "backup"
+            ) from error
     return list(found.values())
 
 
 def _whole(content: bytes) -> bytes:
-    """The lines that were written to their end: one cut off by a crash was never acknowledged and does not count."""
+    """The lines that were written to their end: one cut off by a crash was never acknowledged and
+    does not count."""
     return content[: content.rfind(b"\n") + 1]
 
 
 @contextmanager
 def _appending(path: Path) -> Iterator[tuple[list[Entry], Callable[[Mapping[str, Any]], None]]]:
-    """What is on record, and a way to add to it; two planners at once wait for each other, and what is added is on disk or absent."""
+    """What is on record, and a way to add to it; two planners at once wait for each other, and what
+    is added is on disk or absent."""
     with path.open("a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)

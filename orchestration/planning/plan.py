@@ -1,4 +1,5 @@
-"""The plan of one review: what was read, forecast and decided becomes order lines with their reasons, as decisions."""
+"""The plan of one review: what was read, forecast and decided becomes order lines with their
+reasons, as decisions."""
 
 from __future__ import annotations
 
@@ -39,7 +40,13 @@ ASSUMED_STOCK = pl.DataFrame(
         "location_id": ["all"],
         "kind": ["assumed_stock"],
         "severity": ["warning"],
-        "reason": [f"no stock records: planned as if {ASSUMED_COVER} review intervals of demand were on hand; land stock counts"],
+        "reason": [
+            (
+                f"no stock records: planned as if {ASSUMED_COVER} review intervals of demand were "
+                "on "
+                "hand; land stock counts"
+            )
+        ],
     }
 )
 #: The exception of a world whose history is too short to rehearse on.
@@ -49,15 +56,24 @@ UNREHEARSED = pl.DataFrame(
         "location_id": ["all"],
         "kind": ["not_rehearsed"],
         "severity": ["warning"],
-        "reason": [f"too little history to rehearse on: {INCUMBENT} decides, the rule most companies run, until there is more"],
+        "reason": [
+            (
+                f"too little history to rehearse on: {INCUMBENT} decides, the rule most companies "
+                "run, "
+                "until there is more"
+            )
+        ],
     }
 )
 #: Why an item no override names is ordered otherwise all the same.
-KNOCKED_ON = "another item's override took or left its share of a limit or of the shipping location's stock"
+KNOCKED_ON = (
+    "another item's override took or left its share of a limit or of the shipping location's stock"
+)
 
 
 def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> Plan:
-    """The plan of this review: today's stock and open orders, the forecast, the champion's rule and the planner's limits."""
+    """The plan of this review: today's stock and open orders, the forecast, the champion's rule and
+    the planner's limits."""
     timeline = demand.timeline
     with home.connect(read_only=True) as con:
         said = con.execute("select unmet from raw.world").fetchone()
@@ -87,7 +103,8 @@ def make_plan(
     policy: RegisteredPolicy,
     overrides: Sequence[Override],
 ) -> Plan:
-    """Plan the rows of the inputs and choose whom to buy from: the same for the line and for a replan between two runs.
+    """Plan the rows of the inputs and choose whom to buy from: the same for the line and for a
+    replan between two runs.
 
     paths: (N, S, H) sampled demand of the rows, for the H periods starting at period_starts.
     """
@@ -124,33 +141,55 @@ def make_plan(
     return replace(made, lines=lines)
 
 
-def order_frames(made: Plan, run_id: str, as_of: datetime, policy: str, model: str) -> dict[str, pl.DataFrame]:
-    """The plan as decisions: order lines with other rules' quantities beside, their parts, other ways, overrides, what was left out."""
+def order_frames(
+    made: Plan, run_id: str, as_of: datetime, policy: str, model: str
+) -> dict[str, pl.DataFrame]:
+    """The plan as decisions: order lines with other rules' quantities beside, their parts, other
+    ways, overrides, what was left out."""
     stamp = {"run_id": run_id, "as_of": as_of}
     schema = decisions.DECISIONS
     lines = pl.DataFrame(
         [
             {
-                **stamp, "order_line_id": order_line_id(run_id, line), "intent_key": line.intent_key, "kind": line.kind,
-                "item_id": line.item_id, "location_id": line.location_id, "from_id": line.from_id, "quantity": line.quantity,
-                "review_period": line.review_period, "due_on": line.due_on, "unit_cost": line.unit_cost, "value": line.value,
-                "reason": line.reason, "policy": policy, "model": model,
+                **stamp,
+                "order_line_id": order_line_id(run_id, line),
+                "intent_key": line.intent_key,
+                "kind": line.kind,
+                "item_id": line.item_id,
+                "location_id": line.location_id,
+                "from_id": line.from_id,
+                "quantity": line.quantity,
+                "review_period": line.review_period,
+                "due_on": line.due_on,
+                "unit_cost": line.unit_cost,
+                "value": line.value,
+                "reason": line.reason,
+                "policy": policy,
+                "model": model,
             }
             for line in made.lines
         ],
         schema={name: kind for name, kind in schema["order_lines"].items() if name not in BESIDE},
-    )  # fmt: skip
+    )
     beside = made.explanations.select("item_id", "location_id", **BESIDE)
     parts = [
         {**stamp, "order_line_id": order_line_id(run_id, line), "part": part, "quantity": quantity}
         for line in made.lines
         for part, quantity in line.parts.items()
     ]
-    is_overridden = (pl.col("override_reason") != "") | (pl.col("quantity") != pl.col("system_quantity"))
-    reason = pl.when(pl.col("override_reason") == "").then(pl.lit(KNOCKED_ON)).otherwise("override_reason")
+    is_overridden = (pl.col("override_reason") != "") | (
+        pl.col("quantity") != pl.col("system_quantity")
+    )
+    reason = (
+        pl.when(pl.col("override_reason") == "")
+        .then(pl.lit(KNOCKED_ON))
+        .otherwise("override_reason")
+    )
     overridden = made.explanations.filter(is_overridden).with_columns(reason=reason)
     return {
-        "order_lines": lines.join(beside, on=["item_id", "location_id"], how="left", maintain_order="left"),
+        "order_lines": lines.join(
+            beside, on=["item_id", "location_id"], how="left", maintain_order="left"
+        ),
         "explanations": pl.DataFrame(parts, schema=schema["explanations"]),
         "targets": _stamped(made.explanations, stamp),
         "limits": _stamped(made.limits, stamp),
@@ -170,7 +209,8 @@ def order_line_id(run_id: str, line: OrderLine) -> str:
 
 
 def movers(home: Home, run_id: str, timeline: Timeline) -> dict[tuple[str, str], set[str]]:
-    """Whose overrides moved which item and location in a run's plan, those they do not name but knocked on included."""
+    """Whose overrides moved which item and location in a run's plan, those they do not name but
+    knocked on included."""
     kept = pl.read_parquet(home.decisions / "overrides" / f"{run_id}.parquet")
     moved = set(kept.select("item_id", "location_id").iter_rows())
     with home.connect(read_only=True) as con:
@@ -183,10 +223,24 @@ def lines_of(lines: pl.DataFrame, parts: pl.DataFrame) -> list[OrderLine]:
     by_line: dict[str, dict[str, float]] = {}
     for line_id, part, quantity in parts.select("order_line_id", "part", "quantity").iter_rows():
         by_line.setdefault(line_id, {})[part] = quantity
-    names = ("kind", "item_id", "location_id", "from_id", "quantity", "review_period", "due_on", "unit_cost", "reason")
+    names = (
+        "kind",
+        "item_id",
+        "location_id",
+        "from_id",
+        "quantity",
+        "review_period",
+        "due_on",
+        "unit_cost",
+        "reason",
+    )
     found = []
     for row in lines.iter_rows(named=True):
         world, reasons = row["intent_key"].split("|")[0], by_line.get(row["order_line_id"], {})
         usual = OrderLine(world=world, parts=reasons, **{name: row[name] for name in names})
-        found.append(replace(usual, occasion=row["intent_key"].removeprefix(usual.intent_key).removeprefix("|")))
+        found.append(
+            replace(
+                usual, occasion=row["intent_key"].removeprefix(usual.intent_key).removeprefix("|")
+            )
+        )
     return found

@@ -1,4 +1,5 @@
-"""The model registry: which demand model decides, why it was trained, and whether what it served since has drifted."""
+"""The model registry: which demand model decides, why it was trained, and whether what it served
+since has drifted."""
 
 from __future__ import annotations
 
@@ -18,15 +19,18 @@ from orchestration.home import Home, files
 from orchestration.planning.demand import Demand
 from orchestration.planning.replay import RETRAIN
 
-#: What a model forecast for periods that have closed since, and what came; one row a series and period, from its newest run before it.
+#: What a model forecast for periods that have closed since, and what came; one row a series and
+#: period, from its newest run before it.
 SERVED = """
     with promised as (
-        select item_id, location_id, period_start, any_value(value) filter (quantile is null) as mean,
+        select item_id, location_id, period_start,
+            any_value(value) filter (quantile is null) as mean,
             any_value(value) filter (quantile = $tail) as high
         from read_parquet($files, union_by_name = true)
         where model = $model and as_of < $now
         group by run_id, as_of, item_id, location_id, period_start
-        qualify row_number() over (partition by item_id, location_id, period_start order by as_of desc, run_id) = 1
+        qualify row_number() over (partition by item_id, location_id, period_start
+            order by as_of desc, run_id) = 1
     )
     select promised.mean, promised.high, demand.quantity as came
     from promised inner join marts.fct_demand as demand using (item_id, location_id, period_start)
@@ -36,7 +40,8 @@ SERVED = """
 
 @dataclass(frozen=True)
 class Registered:
-    """The model in use with its card. facts: name, as_of it was trained, horizon, sha256, reason and the model's own card.
+    """The model in use with its card. facts: name, as_of it was trained, horizon, sha256, reason
+    and the model's own card.
 
     drift: how it has served, where that is known. is_new: whether it has just been trained.
     """
@@ -51,28 +56,42 @@ class Registered:
         return str(self.facts["name"])
 
     def row(self, run_id: str, now: datetime) -> pl.DataFrame:
-        """One row of decisions.models: what this run forecasts with, why it was trained, and how it has served."""
+        """One row of decisions.models: what this run forecasts with, why it was trained, and how it
+        has served."""
         unseen, drift = self.facts.get("unseen") or {}, self.drift
         trained = datetime.fromisoformat(self.facts["as_of"])
         return pl.DataFrame(
             [
                 {
-                    "run_id": run_id, "as_of": now, "model": self.name, "method": self.facts["method"], "trained_as_of": trained,
-                    "is_new": self.is_new, "reason": self.facts["reason"], "data_until": self.facts["data_until"],
-                    "series": self.facts["series"], "features": len(self.facts["features"]), "sha256": self.facts["sha256"],
-                    "unseen_wape": unseen.get("wape"), "unseen_bias": unseen.get("bias"),
-                    "unseen_under_tail": unseen.get(f"at_most_{TAIL}"), "served_periods": drift.served if drift else 0,
-                    "served_wape": drift.wape if drift else None, "served_bias": drift.bias if drift else None,
+                    "run_id": run_id,
+                    "as_of": now,
+                    "model": self.name,
+                    "method": self.facts["method"],
+                    "trained_as_of": trained,
+                    "is_new": self.is_new,
+                    "reason": self.facts["reason"],
+                    "data_until": self.facts["data_until"],
+                    "series": self.facts["series"],
+                    "features": len(self.facts["features"]),
+                    "sha256": self.facts["sha256"],
+                    "unseen_wape": unseen.get("wape"),
+                    "unseen_bias": unseen.get("bias"),
+                    "unseen_under_tail": unseen.get(f"at_most_{TAIL}"),
+                    "served_periods": drift.served if drift else 0,
+                    "served_wape": drift.wape if drift else None,
+                    "served_bias": drift.bias if drift else None,
                     "served_under_tail": drift.under_tail if drift else None,
                 }
             ]
-        )  # fmt: skip
+        )
 
 
 def current_model(home: Home, demand: Demand) -> Registered:
-    """The kept model while it is young enough and serves as it promised, else a new one, kept with its card.
+    """The kept model while it is young enough and serves as it promised, else a new one, kept with
+    its card.
 
-    A model lives for as many reviews as rehearsals and replays let it live (RETRAIN), shorter where drift is measured.
+    A model lives for as many reviews as rehearsals and replays let it live (RETRAIN), shorter where
+    drift is measured.
     """
     kept, card = home.models / "demand.model", home.models / "demand.json"
     reason, drift = "none was kept", None
@@ -88,15 +107,21 @@ def current_model(home: Home, demand: Demand) -> Registered:
     digest = hashlib.sha256(data).hexdigest()
     now = demand.timeline.now_at
     facts = {
-        "name": f"xgboost-{now:%Y%m%d}-{digest[:8]}", "as_of": now.isoformat(), "horizon": demand.horizon, "sha256": digest,
-        "reason": reason, **model.card,
-    }  # fmt: skip
+        "name": f"xgboost-{now:%Y%m%d}-{digest[:8]}",
+        "as_of": now.isoformat(),
+        "horizon": demand.horizon,
+        "sha256": digest,
+        "reason": reason,
+        **model.card,
+    }
     files.write(kept, data)
     files.write(card, json.dumps(facts, default=str, indent=1))
     return Registered(model, facts, None, is_new=True)
 
 
-def why_anew(facts: dict[str, Any], horizon: int, timeline: Timeline, drift: Drift | None) -> str | None:
+def why_anew(
+    facts: dict[str, Any], horizon: int, timeline: Timeline, drift: Drift | None
+) -> str | None:
     """Why the kept model cannot be used any longer, in words; None where it can."""
     age = timeline.now_at - datetime.fromisoformat(facts["as_of"])
     if facts["horizon"] != horizon:
@@ -111,7 +136,8 @@ def why_anew(facts: dict[str, Any], horizon: int, timeline: Timeline, drift: Dri
 
 
 def _drift(home: Home, name: str, now: datetime) -> Drift | None:
-    """How a model's forecasts of earlier runs have turned out; None before a period they speak of has closed."""
+    """How a model's forecasts of earlier runs have turned out; None before a period they speak of
+    has closed."""
     files = sorted(str(path) for path in (home.decisions / "forecasts").glob("*.parquet"))
     if not files:
         return None
@@ -119,7 +145,12 @@ def _drift(home: Home, name: str, now: datetime) -> Drift | None:
         return served(con, files, name, now)
 
 
-def served(con: duckdb.DuckDBPyConnection, files: list[str], name: str, now: datetime) -> Drift | None:
-    """Compare what one model promised in these files with the demand of the warehouse; None where nothing closed, or nothing was sold."""
+def served(
+    con: duckdb.DuckDBPyConnection, files: list[str], name: str, now: datetime
+) -> Drift | None:
+    """Compare what one model promised in these files with the demand of the warehouse; None where
+    nothing closed, or nothing was sold."""
     found = con.execute(SERVED, {"files": files, "model": name, "now": now, "tail": TAIL}).pl()
-    return Drift.of(*(found[column].cast(pl.Float64).to_numpy() for column in ("came", "mean", "high")))
+    return Drift.of(
+        *(found[column].cast(pl.Float64).to_numpy() for column in ("came", "mean", "high"))
+    )

@@ -1,4 +1,5 @@
-"""Which policy decides now: the candidates are replayed over the newest weeks whose outcome is known, and one is champion."""
+"""Which policy decides now: the candidates are replayed over the newest weeks whose outcome is
+known, and one is champion."""
 
 from __future__ import annotations
 
@@ -12,13 +13,20 @@ from models.replenishment.lead_times import realized
 from models.replenishment.policies import DEFAULT, POLICIES, RegisteredPolicy, configured
 from models.twin.scorecard import paired_difference
 from orchestration.facts import decisions
-from orchestration.facts.planning_inputs import expected_lead_times, read_lead_times, read_nodes, read_past_opening, read_terms
+from orchestration.facts.planning_inputs import (
+    expected_lead_times,
+    read_lead_times,
+    read_nodes,
+    read_past_opening,
+    read_terms,
+)
 from orchestration.facts.timeline import DAYS_A_PERIOD
 from orchestration.home import Home
 from orchestration.planning.demand import Demand
 from orchestration.planning.replay import CANDIDATES, CHALLENGERS, INCUMBENT, Replay, replay
 
-#: A rehearsal covers at least this many decision windows (lead time + review), so that every order's effect is seen several times.
+#: A rehearsal covers at least this many decision windows (lead time + review), so that every
+#: order's effect is seen several times.
 WINDOWS = 3
 #: What a forecast must have seen before a rehearsal begins, in decision windows.
 LEARNING_WINDOWS = 2
@@ -27,19 +35,26 @@ REPLAYED = (DEFAULT, "moving_average_cover", "eoq_reorder_point", "periodic_revi
 
 
 def deciding(home: Home, demand: Demand, name: str) -> RegisteredPolicy:
-    """The policy of this name with the setting the last rehearsal tuned for the decisions after it, if it tuned one."""
+    """The policy of this name with the setting the last rehearsal tuned for the decisions after it,
+    if it tuned one."""
     last = decisions.latest(home.decisions, "champions", demand.timeline.now_at)
     judged = None if last is None or "scale" not in last.columns else last.filter(policy=name)
     return configured(name, None if judged is None else judged["scale"].max())
 
 
 def is_due(last: datetime, demand: Demand) -> bool:
-    """Whether a review interval has passed since, or time was turned back: champions are renewed less often than plans."""
-    return not timedelta(0) <= demand.timeline.now_at - last < timedelta(days=demand.timeline.review_days)
+    """Whether a review interval has passed since, or time was turned back: champions are renewed
+    less often than plans."""
+    return (
+        not timedelta(0)
+        <= demand.timeline.now_at - last
+        < timedelta(days=demand.timeline.review_days)
+    )
 
 
 def champion_is_current(home: Home, demand: Demand) -> pl.DataFrame | None:
-    """The last rehearsal, if it is of this review period; None when it is time to rehearse again."""
+    """The last rehearsal, if it is of this review period; None when it is time to rehearse
+    again."""
     last = decisions.latest(home.decisions, "champions", demand.timeline.now_at)
     return None if last is None or is_due(last["as_of"][0], demand) else last
 
@@ -58,11 +73,15 @@ def is_rehearsed(home: Home, demand: Demand) -> bool:
     return last is not None and last["total_cost"].is_not_null().any()
 
 
-def rehearse(home: Home, demand: Demand, progress: Callable[[str], None] | None = None) -> Replay | None:
-    """Replay the candidates over the newest weeks whose outcome is known; the incumbent is the last champion.
+def rehearse(
+    home: Home, demand: Demand, progress: Callable[[str], None] | None = None
+) -> Replay | None:
+    """Replay the candidates over the newest weeks whose outcome is known; the incumbent is the last
+    champion.
 
-    Ours is judged with its prior scale; the scale tuned on these weeks serves the plans that come after them. A younger company
-    rehearses fewer windows, and none where not even one is left beside what a forecast learns from: None.
+    Ours is judged with its prior scale; the scale tuned on these weeks serves the plans that come
+    after them. A younger company rehearses fewer windows, and none where not even one is left
+    beside what a forecast learns from: None.
     """
     timeline = demand.timeline
     with home.connect(read_only=True) as con:
@@ -76,32 +95,49 @@ def rehearse(home: Home, demand: Demand, progress: Callable[[str], None] | None 
             break
     else:
         return None
-    result = replay_world(home, start, periods, orders=None, policies=CANDIDATES, is_tuned=True, progress=progress)
+    result = replay_world(
+        home, start, periods, orders=None, policies=CANDIDATES, is_tuned=True, progress=progress
+    )
     is_first = decisions.latest(home.decisions, "champions", timeline.now_at) is None
     return result.judged_against(INCUMBENT if is_first else current_policy(home, demand))
 
 
 def unrehearsed_frame(run_id: str, as_of: datetime) -> pl.DataFrame:
-    """The decision of a company too young to rehearse: the rule most companies run decides, and no cost is claimed for it."""
+    """The decision of a company too young to rehearse: the rule most companies run decides, and no
+    cost is claimed for it."""
     row = {"run_id": run_id, "as_of": as_of, "policy": INCUMBENT, "is_champion": True}
     schema = decisions.DECISIONS["champions"]
     return pl.DataFrame([row | {name: None for name in schema if name not in row}], schema=schema)
 
 
 def champions_frame(result: Replay, run_id: str, as_of: datetime) -> pl.DataFrame:
-    """The rehearsal as decisions: every policy's cost, its paired difference to the champion, and which one decides now."""
+    """The rehearsal as decisions: every policy's cost, its paired difference to the champion, and
+    which one decides now."""
     blocks = result.nodes["item_id"].rank("dense").to_numpy()
     rows = []
     for name, simulated in result.results.items():
-        against = paired_difference(name, result.champion, simulated.cost, result.results[result.champion].cost, blocks=blocks)
+        against = paired_difference(
+            name,
+            result.champion,
+            simulated.cost,
+            result.results[result.champion].cost,
+            blocks=blocks,
+        )
         rows.append(
             {
-                "run_id": run_id, "as_of": as_of, "policy": name, "holding_cost": float(simulated.holding.sum()),
-                "shortage_cost": float(simulated.shortage.sum()), "total_cost": float(simulated.cost.sum()),
-                "mean_difference": against.difference, "lower": against.lower, "upper": against.upper,
-                "is_champion": name == result.champion, "scale": result.settings.get(name),
+                "run_id": run_id,
+                "as_of": as_of,
+                "policy": name,
+                "holding_cost": float(simulated.holding.sum()),
+                "shortage_cost": float(simulated.shortage.sum()),
+                "total_cost": float(simulated.cost.sum()),
+                "mean_difference": against.difference,
+                "lower": against.lower,
+                "upper": against.upper,
+                "is_champion": name == result.champion,
+                "scale": result.settings.get(name),
             }
-        )  # fmt: skip
+        )
     return pl.DataFrame(rows)
 
 
@@ -117,15 +153,21 @@ def replay_world(
     challengers: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
 ) -> Replay:
-    """Replay from the real state at the midnight beginning `start`, on the demand that history has since revealed.
+    """Replay from the real state at the midnight beginning `start`, on the demand that history has
+    since revealed.
 
-    settings: by policy, what an earlier rehearsal tuned for the decisions after it; see `replay` for the rest.
+    settings: by policy, what an earlier rehearsal tuned for the decisions after it; see `replay`
+    for the rest.
     """
     with home.connect(read_only=True) as con:
         demand = Demand.open(con, home.warehouse, home.features).known_by(con, start)
-        nodes = read_nodes(con).join(demand.items(), on="item_id", how="semi", maintain_order="left")
+        nodes = read_nodes(con).join(
+            demand.items(), on="item_id", how="semi", maintain_order="left"
+        )
         nodes = nodes.filter((pl.col("role") != "store") | _is_in(demand.series))
-        opening = read_past_opening(con, nodes, demand.timeline, start=start, horizon=demand.horizon)
+        opening = read_past_opening(
+            con, nodes, demand.timeline, start=start, horizon=demand.horizon
+        )
         truth = demand.truth(con, start, periods)
         known = read_lead_times(con, demand.timeline, start)
         revealed = read_lead_times(con, demand.timeline, demand.timeline.origin)
@@ -157,14 +199,22 @@ def replay_world(
 
 
 def _is_in(series: pl.DataFrame) -> pl.Expr:
-    return pl.struct(SERIES).is_in(series.select(pl.struct(SERIES).alias("series"))["series"].implode())
+    return pl.struct(SERIES).is_in(
+        series.select(pl.struct(SERIES).alias("series"))["series"].implode()
+    )
 
 
 def check_policies(names: Sequence[str], challengers: Sequence[str] = ()) -> None:
-    """Refuse a policy or a challenger nobody has written, naming those there are, and a challenger where our rule is not replayed."""
-    for kind, asked, there in (("policy", names, sorted(POLICIES)), ("challenger", challengers, CHALLENGERS)):
+    """Refuse a policy or a challenger nobody has written, naming those there are, and a challenger
+    where our rule is not replayed."""
+    for kind, asked, there in (
+        ("policy", names, sorted(POLICIES)),
+        ("challenger", challengers, CHALLENGERS),
+    ):
         for name in asked:
             if name not in there:
                 raise ValueError(f"there is no {kind} '{name}'; there are {', '.join(there)}")
     if challengers and DEFAULT not in names:
-        raise ValueError(f"a challenger's forecasts are decided on by {DEFAULT}: name it among --policies too")
+        raise ValueError(
+            f"a challenger's forecasts are decided on by {DEFAULT}: name it among --policies too"
+        )

@@ -1,4 +1,5 @@
-"""Counterfactual replay: from the real state at the start, each policy decides on what was known then, and history says what it cost."""
+"""Counterfactual replay: from the real state at the start, each policy decides on what was known
+then, and history says what it cost."""
 
 from __future__ import annotations
 
@@ -27,19 +28,24 @@ from models.twin.tuning import tune_policy
 from orchestration.facts.planning_inputs import SAMPLES, weeks
 from orchestration.planning.demand import Demand
 
-#: Bytes of sample paths kept between the policies of a replay; what does not fit is drawn again, the same.
+#: Bytes of sample paths kept between the policies of a replay; what does not fit is drawn again,
+#: the same.
 PATHS_KEPT = 800_000_000
 #: The model is trained anew at every fifth decision of a replay, about monthly for a weekly review.
 RETRAIN = 5
 #: What most companies run today: the policy to beat until a rehearsal says otherwise.
 INCUMBENT = "eoq_reorder_point"
 CANDIDATES = (DEFAULT, INCUMBENT, "min_max")
-#: Forecasters that can be replayed beside XGBoost, which decides: the sequence model, and the mean of the two. See `Replay.challenges`.
+#: Forecasters that can be replayed beside XGBoost, which decides: the sequence model, and the mean
+#: of the two. See `Replay.challenges`.
 CHALLENGERS = ("lstm", "blend")
 #: Training steps of the sequence model: under a minute on two cores.
 STEPS = 300
 #: What the forecasts are shown beside; one season is a week of days, a year of weeks or months.
-BASELINES: dict[str, baselines.Method] = {"seasonal_naive": baselines.seasonal_naive, "moving_average": baselines.moving_average}
+BASELINES: dict[str, baselines.Method] = {
+    "seasonal_naive": baselines.seasonal_naive,
+    "moving_average": baselines.moving_average,
+}
 
 
 @dataclass(frozen=True)
@@ -52,9 +58,11 @@ class Replay:
     champion: str
     rivals: dict[str, PairedDifference]
     scores: pl.DataFrame
-    #: Our rule on each challenger's forecasts against the same rule on XGBoost's: worth promoting where all of the interval is below 0.
+    #: Our rule on each challenger's forecasts against the same rule on XGBoost's: worth promoting
+    #: where all of the interval is below 0.
     challenges: dict[str, PairedDifference] = field(default_factory=dict)
-    #: By policy, what tuning on these periods says of its setting: for decisions after them, never for these.
+    #: By policy, what tuning on these periods says of its setting: for decisions after them, never
+    #: for these.
     settings: dict[str, float] = field(default_factory=dict)
 
     def judged_against(self, incumbent: str) -> Replay:
@@ -65,10 +73,17 @@ class Replay:
         return replace(self, champion=best, rivals=rivals)
 
     def scorecard(self) -> dict[str, Any]:
-        """{champion, policies: {name: costs, service, by_period}} plus every rival's paired difference to the incumbent."""
+        """{champion, policies: {name: costs, service, by_period}} plus every rival's paired
+        difference to the incumbent."""
         card = scorecard(self.results, self.champion) | {"forecasts": self.scores.to_dicts()}
         card["challengers"] = {
-            name: {"against": one.against, "mean": one.difference, "lower": one.lower, "upper": one.upper, "is_cheaper": one.is_better}
+            name: {
+                "against": one.against,
+                "mean": one.difference,
+                "lower": one.lower,
+                "upper": one.upper,
+                "is_cheaper": one.is_better,
+            }
             for name, one in self.challenges.items()
         }
         for name, policy in card["policies"].items():
@@ -76,11 +91,17 @@ class Replay:
                 entry["period_start"] = self.periods[k].isoformat()
             if name in self.rivals:
                 rival = self.rivals[name]
-                policy["difference"] = {"against": rival.against, "mean": rival.difference, "lower": rival.lower, "upper": rival.upper}
+                policy["difference"] = {
+                    "against": rival.against,
+                    "mean": rival.difference,
+                    "lower": rival.lower,
+                    "upper": rival.upper,
+                }
         return card
 
     def orders(self) -> pl.DataFrame:
-        """policy, period_start (first day of the period before which the order is placed), item_id, location_id, quantity."""
+        """policy, period_start (first day of the period before which the order is placed), item_id,
+        location_id, quantity."""
         frames = []
         for name, result in self.results.items():
             node, period = np.nonzero(result.shipped > 0)
@@ -91,14 +112,20 @@ class Replay:
                     quantity=pl.Series(result.shipped[node, period], dtype=pl.Float64),
                 )
             )
-        return pl.concat(frames).select("policy", "period_start", *SERIES, "quantity").sort("policy", "period_start", *SERIES)
+        return (
+            pl.concat(frames)
+            .select("policy", "period_start", *SERIES, "quantity")
+            .sort("policy", "period_start", *SERIES)
+        )
 
 
 def network_of(nodes: pl.DataFrame, review: int, unmet: str) -> Network:
     """The twin's network from the planned items and locations."""
     numbered = nodes.select(SERIES).with_row_index("parent")
     parents = (
-        nodes.select("item_id", pl.when(pl.col("kind") == "transfer").then("from_id").alias("location_id"))
+        nodes.select(
+            "item_id", pl.when(pl.col("kind") == "transfer").then("from_id").alias("location_id")
+        )
         .join(numbered, on=list(SERIES), how="left", maintain_order="left")["parent"]
         .cast(pl.Int64)
         .fill_null(-1)
@@ -146,15 +173,17 @@ def replay(
     challengers: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
 ) -> Replay:
-    """Let every policy run the stock from `start` for so many periods, deciding at each review on what was known at that midnight.
+    """Let every policy run the stock from `start` for so many periods, deciding at each review on
+    what was known at that midnight.
 
-    truth: item_id, location_id, target_on, demand of the replayed periods. orders: how many reviews place orders. The model
-    forecasts anew at every decision and is trained anew at every RETRAIN-th, each time on what was known by then. lead_times:
-    (N, T) what an order of each period really takes; left out, what was promised. lead_time_paths: (N, S) what policies expect
-    of it. terms, service_level: what orders have to obey and what was promised, as in `simulate`. settings: by policy, what an
-    earlier replay tuned. is_tuned: whether to try each
-    policy's settings for the decisions that come after the replay. challengers: other forecasters that our rule is also
-    replayed on.
+    truth: item_id, location_id, target_on, demand of the replayed periods. orders: how many reviews
+    place orders. The model forecasts anew at every decision and is trained anew at every
+    RETRAIN-th, each time on what was known by then. lead_times: (N, T) what an order of each period
+    really takes; left out, what was promised. lead_time_paths: (N, S) what policies expect of it.
+    terms, service_level: what orders have to obey and what was promised, as in `simulate`.
+    settings: by policy, what an earlier replay tuned. is_tuned: whether to try each policy's
+    settings for the decisions that come after the replay. challengers: other forecasters that our
+    rule is also replayed on.
     """
     tell = progress or (lambda _: None)
     timeline = demand.timeline
@@ -193,17 +222,30 @@ def replay(
     def paths(name: str, t: int) -> Floats:
         return paths_of(forecasts[name][days[t]], nodes, seed=t)
 
-    state = opening or assumed_opening(past, sources=network.supplied_from, lead_time=network.lead_time, review=network.review)
+    state = opening or assumed_opening(
+        past, sources=network.supplied_from, lead_time=network.lead_time, review=network.review
+    )
     calendar = weeks(timeline, start, past.shape[1], periods + demand.horizon)
 
-    weighs = terms is not None and terms.needs_paths  # limits weigh lines by what they save, whatever rule asked for them
+    # limits weigh lines by what they save, whatever rule asked for them
+    weighs = terms is not None and terms.needs_paths
 
     def run(policy: RegisteredPolicy, forecaster: str = "xgboost") -> SimulationResult:
         return simulate(
-            network, policy, revealed.astype(np.float64), state.on_the_shelf(), pipeline=state.due, history=past, phase=calendar,
-            forecaster=partial(paths, forecaster) if not policy.is_legacy or weighs else None, order_periods=last,
-            lead_times=lead_times, lead_time_paths=lead_time_paths, terms=terms, service_level=service_level,
-        )  # fmt: skip
+            network,
+            policy,
+            revealed.astype(np.float64),
+            state.on_the_shelf(),
+            pipeline=state.due,
+            history=past,
+            phase=calendar,
+            forecaster=partial(paths, forecaster) if not policy.is_legacy or weighs else None,
+            order_periods=last,
+            lead_times=lead_times,
+            lead_time_paths=lead_time_paths,
+            terms=terms,
+            service_level=service_level,
+        )
 
     results, used = {}, settings or {}
     for name in policies:
@@ -220,10 +262,19 @@ def replay(
     return Replay(nodes, days, results, best, rivals, scores, challenges, tuned)
 
 
-def _challenge(name: str, results: dict[str, SimulationResult], nodes: pl.DataFrame) -> PairedDifference:
-    """What our rule costs on a challenger's forecasts less what it costs on XGBoost's, item by item."""
+def _challenge(
+    name: str, results: dict[str, SimulationResult], nodes: pl.DataFrame
+) -> PairedDifference:
+    """What our rule costs on a challenger's forecasts less what it costs on XGBoost's, item by
+    item."""
     ours, blocks = DEFAULT, nodes["item_id"].rank("dense").to_numpy()
-    return paired_difference(f"{ours} on {name}", ours, results[f"{ours} on {name}"].cost, results[ours].cost, blocks=blocks)
+    return paired_difference(
+        f"{ours} on {name}",
+        ours,
+        results[f"{ours} on {name}"].cost,
+        results[ours].cost,
+        blocks=blocks,
+    )
 
 
 def _tuned(
@@ -232,7 +283,8 @@ def _tuned(
     used: Mapping[str, float],
     unmet: Unmet,
 ) -> dict[str, float]:
-    """By policy, the setting that would have cost least over the replay: its prior unless another clearly saves.
+    """By policy, the setting that would have cost least over the replay: its prior unless another
+    clearly saves.
 
     done: results by policy, decided with the settings `used`, or the prior.
     """
@@ -246,7 +298,9 @@ def _tuned(
         others = sorted({prior, *policy.settings} - replays.keys())
         replays |= {setting: run(policy.with_setting(setting)) for setting in others}
 
-        def replayed(tried: RegisteredPolicy, replays: dict[float, SimulationResult] = replays) -> SimulationResult:
+        def replayed(
+            tried: RegisteredPolicy, replays: dict[float, SimulationResult] = replays
+        ) -> SimulationResult:
             return replays[tried.setting(unmet) or 0.0]
 
         best = tune_policy(policy, replayed, sorted(replays), prior=prior)
@@ -255,11 +309,18 @@ def _tuned(
 
 
 def score_forecasts(
-    forecasts: dict[str, dict[date, Forecast]], days: list[date], past: Floats, revealed: Floats, nodes: pl.DataFrame, spec: Spec
+    forecasts: dict[str, dict[date, Forecast]],
+    days: list[date],
+    past: Floats,
+    revealed: Floats,
+    nodes: pl.DataFrame,
+    spec: Spec,
 ) -> pl.DataFrame:
-    """Rolling origins: every decision's forecasts against what came, beside the baselines on the same origins and series.
+    """Rolling origins: every decision's forecasts against what came, beside the baselines on the
+    same origins and series.
 
-    Returns method, wape, bias and crps, averaged over the origins whose whole horizon lies inside the replay (none: no rows).
+    Returns method, wape, bias and crps, averaged over the origins whose whole horizon lies inside
+    the replay (none: no rows).
     """
     rows = []
     for day, ours in forecasts["xgboost"].items():
@@ -270,16 +331,30 @@ def score_forecasts(
         actual = revealed[node, first : first + spec.horizon]
         history = np.concatenate([past[node], revealed[node, :first]], axis=1)
         made = {forecaster: by_day[day] for forecaster, by_day in forecasts.items()} | {
-            name: baselines.forecast(method, ours.keys, history, day, spec, ours.quantiles) for name, method in BASELINES.items()
+            name: baselines.forecast(method, ours.keys, history, day, spec, ours.quantiles)
+            for name, method in BASELINES.items()
         }
-        rows += [{"method": name, "origin": day, **score(forecast, actual)} for name, forecast in made.items()]
+        rows += [
+            {"method": name, "origin": day, **score(forecast, actual)}
+            for name, forecast in made.items()
+        ]
     if not rows:
-        return pl.DataFrame(schema={"method": pl.String, "wape": pl.Float64, "bias": pl.Float64, "crps": pl.Float64})
-    return pl.DataFrame(rows).group_by("method").agg(pl.col("wape", "bias", "crps").mean()).sort("wape")
+        return pl.DataFrame(
+            schema={"method": pl.String, "wape": pl.Float64, "bias": pl.Float64, "crps": pl.Float64}
+        )
+    return (
+        pl.DataFrame(rows)
+        .group_by("method")
+        .agg(pl.col("wape", "bias", "crps").mean())
+        .sort("wape")
+    )
 
 
-def choose(results: dict[str, SimulationResult], incumbent: str, nodes: pl.DataFrame) -> tuple[str, dict[str, PairedDifference]]:
-    """The champion rule, item by item: what happens to an item at one location and at another is not independent."""
+def choose(
+    results: dict[str, SimulationResult], incumbent: str, nodes: pl.DataFrame
+) -> tuple[str, dict[str, PairedDifference]]:
+    """The champion rule, item by item: what happens to an item at one location and at another is
+    not independent."""
     costs = {name: result.cost for name, result in results.items()}
     return champion(costs, incumbent, blocks=nodes["item_id"].rank("dense").to_numpy())
 

@@ -1,4 +1,5 @@
-"""Pictures for people who would rather look than read: PNGs for Dagster's metadata and the reports."""
+"""Pictures for people who would rather look than read: PNGs for Dagster's metadata and the
+reports."""
 
 from __future__ import annotations
 
@@ -24,21 +25,33 @@ INK, ACCENT, SOFT = "#1f2933", "#0b7285", "#99d8e0"
 
 
 def forecast_fan(history: pl.DataFrame, ahead: Forecast, shown: int = 6) -> Figure:
-    """The largest series: demand up to the origin, then the median with its 50 % and 95 % intervals.
+    """The largest series: demand up to the origin, then the median with its 50 % and 95 %
+    intervals.
 
-    history: item_id, location_id, target_on, demand. ahead: a forecast with levels 0.025, 0.25, 0.5, 0.75, 0.975.
+    history: item_id, location_id, target_on, demand. ahead: a forecast with levels 0.025, 0.25,
+    0.5, 0.75, 0.975.
     """
     largest = np.argsort(-ahead.mean.sum(axis=1), kind="stable")[:shown]
-    figure, axes = plt.subplots(-(-len(largest) // 2), 2, figsize=(11, 2.6 * -(-len(largest) // 2)), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(
+        -(-len(largest) // 2),
+        2,
+        figsize=(11, 2.6 * -(-len(largest) // 2)),
+        squeeze=False,
+        layout="constrained",
+    )
     for row, axis in zip(largest, axes.flat, strict=False):
         key = ahead.keys.select(SERIES).row(int(row), named=True)
         past = history.filter(**key).sort("target_on").tail(LOOK_BACK * len(ahead.period_starts))
         days = np.array(ahead.period_starts)
         axis.plot(past["target_on"].to_numpy(), past["demand"].to_numpy(), color=INK, linewidth=0.9)
-        axis.fill_between(days, ahead.at(0.025)[row], ahead.at(0.975)[row], color=SOFT, alpha=0.5, linewidth=0)
+        axis.fill_between(
+            days, ahead.at(0.025)[row], ahead.at(0.975)[row], color=SOFT, alpha=0.5, linewidth=0
+        )
         axis.fill_between(days, ahead.at(0.25)[row], ahead.at(0.75)[row], color=SOFT, linewidth=0)
         axis.plot(days, ahead.at(0.5)[row], color=ACCENT, linewidth=1.4)
-        axis.set_title(f"{key['item_id']} at {key['location_id']}", fontsize=9, loc="left", parse_math=False)
+        axis.set_title(
+            f"{key['item_id']} at {key['location_id']}", fontsize=9, loc="left", parse_math=False
+        )
         axis.tick_params(labelsize=7)
         axis.spines[["top", "right"]].set_visible(False)
     for axis in list(axes.flat)[len(largest) :]:
@@ -50,9 +63,18 @@ def policy_costs(champions: pl.DataFrame) -> Figure:
     """Holding and shortage cost of each policy, the cheapest on top."""
     frame = champions.sort("total_cost", descending=True)
     figure, axis = plt.subplots(figsize=(8, 0.6 * len(frame) + 1), layout="constrained")
-    names = [name + (" ★" if best else "") for name, best in frame.select("policy", "is_champion").iter_rows()]
+    names = [
+        name + (" ★" if best else "")
+        for name, best in frame.select("policy", "is_champion").iter_rows()
+    ]
     axis.barh(names, frame["holding_cost"].to_numpy(), color=SOFT, label="holding")
-    axis.barh(names, frame["shortage_cost"].to_numpy(), left=frame["holding_cost"].to_numpy(), color=ACCENT, label="shortage")
+    axis.barh(
+        names,
+        frame["shortage_cost"].to_numpy(),
+        left=frame["holding_cost"].to_numpy(),
+        color=ACCENT,
+        label="shortage",
+    )
     axis.legend(frameon=False, fontsize=8)
     axis.spines[["top", "right"]].set_visible(False)
     axis.set_xlabel("cost over the replayed periods")
@@ -60,14 +82,20 @@ def policy_costs(champions: pl.DataFrame) -> Figure:
 
 
 def cost_by_period(card: dict[str, object]) -> Figure:
-    """Cost of each policy accumulating over the replayed periods: who leads, and when it was decided."""
+    """Cost of each policy accumulating over the replayed periods: who leads, and when it was
+    decided."""
     figure, axis = plt.subplots(figsize=(9, 4), layout="constrained")
     policies = card["policies"]
     assert isinstance(policies, dict)  # noqa: S101 - the scorecard's own contract
     for name, policy in policies.items():
         total = np.cumsum([entry["total_cost"] for entry in policy["by_period"]])
         best = name == card["champion"]
-        axis.plot(total, label=name + (" ★" if best else ""), linewidth=2 if best else 1, color=ACCENT if best else None)
+        axis.plot(
+            total,
+            label=name + (" ★" if best else ""),
+            linewidth=2 if best else 1,
+            color=ACCENT if best else None,
+        )
     axis.legend(frameon=False, fontsize=8)
     axis.spines[["top", "right"]].set_visible(False)
     axis.set_xlabel("period of the replay")
@@ -85,14 +113,21 @@ def png(figure: Figure) -> bytes:
 
 def metadata(figure: Figure) -> dg.MarkdownMetadataValue:
     """The figure as Dagster shows it: an image inside Markdown."""
-    return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(png(figure)).decode()})")
+    return dg.MetadataValue.md(
+        f"![plot](data:image/png;base64,{base64.b64encode(png(figure)).decode()})"
+    )
 
 
 def markdown(frame: pl.DataFrame, digits: int = 0) -> str:
-    """A small frame as a Markdown table, numbers rounded to so many digits (none: whole units of money)."""
+    """A small frame as a Markdown table, numbers rounded to so many digits (none: whole units of
+    money)."""
     lines = ["| " + " | ".join(frame.columns) + " |", "|" + "---|" * frame.width]
     lines += [
-        "| " + " | ".join(f"{cell:,.{digits}f}" if isinstance(cell, float) else str(cell) for cell in row) + " |"
+        "| "
+        + " | ".join(
+            f"{cell:,.{digits}f}" if isinstance(cell, float) else str(cell) for cell in row
+        )
+        + " |"
         for row in frame.iter_rows()
     ]
     return "\n".join(lines)

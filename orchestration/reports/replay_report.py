@@ -14,17 +14,25 @@ from orchestration.home import files
 from orchestration.reports import charts
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Replay</title>
-<style>body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;color:#1f2933}table{border-collapse:collapse;width:100%}
-td,th{padding:.3rem .6rem;text-align:right;border-bottom:1px solid #e4e7eb}td:first-child,th:first-child{text-align:left}img{max-width:100%}
+<style>body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;color:#1f2933}
+table{border-collapse:collapse;width:100%}img{max-width:100%}
+td,th{padding:.3rem .6rem;text-align:right;border-bottom:1px solid #e4e7eb}
+td:first-child,th:first-child{text-align:left}
 </style><h1>Replay {{ first }} to {{ last }}</h1>
-<p>Every policy started from the same state, decided on what was known at each review, and met the demand that history revealed.
+<p>Every policy started from the same state, decided on what was known at each review,
+    and met the demand that history revealed.
 {% if champion %}Champion: <b>{{ champion }}</b>.{% endif %}</p>
-<table><tr><th>policy<th>holding<th>shortage<th>ordering<th>total<th>freight (not in total)<th>fill rate<th>mean stock<th>order lines
+<table><tr><th>policy<th>holding<th>shortage<th>ordering<th>total<th>freight (not in total)<th>fill
+    rate<th>mean stock<th>order lines
 <th>bullwhip, locations<th>bullwhip, centre<th>cash committed</tr>
-{% for name, p in policies %}<tr><td>{{ name }}<td>{{ "%.1f"|format(p.holding_cost) }}<td>{{ "%.1f"|format(p.shortage_cost) }}
-<td>{{ "%.1f"|format(p.ordering_cost) }}<td><b>{{ "%.1f"|format(p.total_cost) }}</b><td>{{ "%.1f"|format(p.freight_cost) }}
-<td>{{ "%.1f"|format(100 * p.fill_rate) }} %<td>{{ "%.0f"|format(p.mean_stock) }}<td>{{ p.order_lines }}
-{% for ratio in (p.bullwhip.location, p.bullwhip.distribution_centre) %}<td>{{ "" if ratio is none else "%.2f"|format(ratio) }}{% endfor %}
+{% for name, p in policies %}<tr><td>{{ name }}
+<td>{{ "%.1f"|format(p.holding_cost) }}<td>{{ "%.1f"|format(p.shortage_cost) }}
+<td>{{ "%.1f"|format(p.ordering_cost) }}<td><b>{{ "%.1f"|format(p.total_cost) }}</b>
+<td>{{ "%.1f"|format(p.freight_cost) }}
+<td>{{ "%.1f"|format(100 * p.fill_rate) }}
+    %<td>{{ "%.0f"|format(p.mean_stock) }}<td>{{ p.order_lines }}
+{% for ratio in (p.bullwhip.location, p.bullwhip.distribution_centre) %}
+<td>{{ "" if ratio is none else "%.2f"|format(ratio) }}{% endfor %}
 <td>{{ "%.0f"|format(p.purchase_value) }}</tr>{% endfor %}</table>
 <img alt="cost of each policy over time" src="data:image/png;base64,{{ plot }}"></html>
 """
@@ -33,17 +41,22 @@ td,th{padding:.3rem .6rem;text-align:right;border-bottom:1px solid #e4e7eb}td:fi
 def write_replay(card: dict[str, Any], orders: pl.DataFrame, out: Path) -> None:
     """Write scorecard.json, orders.parquet and replay.html; each file whole or not at all.
 
-    card: what each policy cost, as `Replay.scorecard` has it. orders: what each would have ordered, one row an order line.
+    card: what each policy cost, as `Replay.scorecard` has it. orders: what each would have ordered,
+    one row an order line.
     """
     periods = next(iter(card["policies"].values()))["by_period"]
     plot = charts.png(charts.cost_by_period(card))
-    page = Environment(autoescape=True).from_string(PAGE).render(
-        first=periods[0]["period_start"],
-        last=periods[-1]["period_start"],
-        champion=card["champion"],
-        policies=sorted(card["policies"].items(), key=lambda pair: pair[1]["total_cost"]),
-        plot=base64.b64encode(plot).decode(),
-    )  # fmt: skip
+    page = (
+        Environment(autoescape=True)
+        .from_string(PAGE)
+        .render(
+            first=periods[0]["period_start"],
+            last=periods[-1]["period_start"],
+            champion=card["champion"],
+            policies=sorted(card["policies"].items(), key=lambda pair: pair[1]["total_cost"]),
+            plot=base64.b64encode(plot).decode(),
+        )
+    )
     files.write(out / "scorecard.json", json.dumps(card, indent=1))
     files.write(out / "replay.html", page)
     files.write(out / "cost.png", plot)

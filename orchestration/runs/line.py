@@ -1,4 +1,5 @@
-"""The line as one call: execute the Dagster job in this process, tell progress as it goes, and say what came of it."""
+"""The line as one call: execute the Dagster job in this process, tell progress as it goes, and say
+what came of it."""
 
 from __future__ import annotations
 
@@ -17,24 +18,28 @@ from orchestration import WRITER_TAG
 from orchestration.errors import REFUSED, StockhouseError, translate
 from orchestration.home import Home
 
-#: Dagster's own settings for a home: nothing leaves the machine, a killed run frees the writer's slot.
+#: Dagster's own settings for a home: nothing leaves the machine, a killed run frees the writer's
+#: slot.
 INSTANCE = {
     "telemetry": {"enabled": False},
     "concurrency": {
         "pools": {"default_limit": 1},
-        "runs": {"tag_concurrency_limits": [{"key": WRITER_TAG, "limit": 1}]},  # a second line waits in the queue for the first
+        # a second line waits in the queue for the first
+        "runs": {"tag_concurrency_limits": [{"key": WRITER_TAG, "limit": 1}]},
     },
     "run_monitoring": {"enabled": True, "free_slots_after_run_end_seconds": 60},
     "nux": {"enabled": False},  # no newsletter dialog before the first look at the graph
 }
 
 
-#: What has a job of its own name; every other station is the end of a line cut short after it. `procure` is the explicit sending.
+#: What has a job of its own name; every other station is the end of a line cut short after it.
+#: `procure` is the explicit sending.
 JOBS = {"publish": "daily", "procure": "procure"}
 
 
 class LineStopped(StockhouseError):
-    """A station or a gate stopped the run; the message is the reason a person can act on, the exit code that of its error."""
+    """A station or a gate stopped the run; the message is the reason a person can act on, the exit
+    code that of its error."""
 
     label = "stopped"
 
@@ -62,7 +67,8 @@ class LineReport:
 
 
 def instance_of(home: Home) -> dg.DagsterInstance:
-    """The Dagster instance that keeps this home's runs; `dg dev` with DAGSTER_HOME set to the same folder shows them."""
+    """The Dagster instance that keeps this home's runs; `dg dev` with DAGSTER_HOME set to the same
+    folder shows them."""
     settings = home.dagster / "dagster.yaml"
     if not settings.exists():
         settings.write_text(yaml.safe_dump(INSTANCE), encoding="utf-8")
@@ -76,11 +82,14 @@ def run_line(
     *,
     on_step: Callable[[str, str], None] | None = None,
 ) -> LineReport:
-    """Run the line up to a station; `on_step(step, 'start' | 'success' | 'failure')` hears every step as it happens.
+    """Run the line up to a station; `on_step(step, 'start' | 'success' | 'failure')` hears every
+    step as it happens.
 
-    lakehouse: the resource's settings (world, data, home, as_of). Raises LineStopped with the first failure's own words.
+    lakehouse: the resource's settings (world, data, home, as_of). Raises LineStopped with the first
+    failure's own words.
     """
-    from orchestration.definitions import defs  # noqa: PLC0415 - loading the graph parses dbt; only a run needs it
+    # loading the graph parses dbt; only a run needs it
+    from orchestration.definitions import defs  # noqa: PLC0415
     from orchestration.defs.procure import SEND  # noqa: PLC0415
 
     report, started, run_id = LineReport(), {}, str(uuid.uuid4())
@@ -101,8 +110,14 @@ def run_line(
             _tell(step, "success" if event.is_step_success else "failure")
             if event.is_step_failure:
                 error = event.step_failure_data.error
-                failures.setdefault(step, LineStopped(error.message.strip() if error else f"{step} failed without saying why"))
-                sys.stdout.write(error.to_string() if error else "")  # the whole story, for the run's log
+                failures.setdefault(
+                    step,
+                    LineStopped(
+                        error.message.strip() if error else f"{step} failed without saying why"
+                    ),
+                )
+                # the whole story, for the run's log
+                sys.stdout.write(error.to_string() if error else "")
 
     def _tell(step: str, what: str) -> None:
         if on_step:
@@ -114,7 +129,9 @@ def run_line(
         if context.op_exception is not None:
             failures[context.step_key] = _stopped(context.op_exception)
 
-    home.remember(Path(lakehouse["world"]), Path(lakehouse["data"]) if "data" in lakehouse else None)
+    home.remember(
+        Path(lakehouse["world"]), Path(lakehouse["data"]) if "data" in lakehouse else None
+    )
     with home.writing(), instance_of(home) as instance:
         instance.add_event_listener(run_id, listen)
         job = defs().resolve_job_def(JOBS.get(until, f"until_{until}")).with_hooks({keep})
@@ -122,7 +139,9 @@ def run_line(
             instance=instance,
             run_id=run_id,
             run_config={
-                "resources": {"lakehouse": {"config": lakehouse | {"from_archive": until == "rebuild"}}},
+                "resources": {
+                    "lakehouse": {"config": lakehouse | {"from_archive": until == "rebuild"}}
+                },
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                 **(SEND if until == "procure" else {}),
             },
@@ -130,8 +149,16 @@ def run_line(
         )
     report.dagster_run_id = run_id
     if not result.success:
-        raise next(iter(failures.values())) if failures else LineStopped("the run failed before its first step; see the log above")
-    report.warnings = [check.description or check.check_name for check in result.get_asset_check_evaluations() if _is_warning(check)]
+        raise (
+            next(iter(failures.values()))
+            if failures
+            else LineStopped("the run failed before its first step; see the log above")
+        )
+    report.warnings = [
+        check.description or check.check_name
+        for check in result.get_asset_check_evaluations()
+        if _is_warning(check)
+    ]
     for event in result.get_asset_materialization_events():
         _collect(report, event)
     return report
@@ -142,7 +169,8 @@ def _is_warning(check: dg.AssetCheckEvaluation) -> bool:
 
 
 def _stopped(error: BaseException) -> LineStopped:
-    """What a step's error stops the line with: a message of ours and its exit code, or the bare words of a tool's."""
+    """What a step's error stops the line with: a message of ours and its exit code, or the bare
+    words of a tool's."""
     told = translate(error)
     return LineStopped(told.message, told.exit_code) if told else LineStopped(str(error).strip())
 
@@ -154,7 +182,12 @@ def _collect(report: LineReport, event: dg.DagsterEvent) -> None:
             setattr(report, name, value.value)
 
 
-def settings(world: Path, data: Path | None, home: Path, as_of: str | None, *, strict: bool = False) -> dict[str, Any]:
-    """The lakehouse resource's settings for one run; absent ones keep their defaults. strict: a file that cannot be read stops it."""
+def settings(
+    world: Path, data: Path | None, home: Path, as_of: str | None, *, strict: bool = False
+) -> dict[str, Any]:
+    """The lakehouse resource's settings for one run; absent ones keep their defaults. strict: a
+    file that cannot be read stops it."""
     given = {"world": world, "data": data, "home": home, "as_of": as_of}
-    return {name: str(value) for name, value in given.items() if value is not None} | ({"strict": True} if strict else {})
+    return {name: str(value) for name, value in given.items() if value is not None} | (
+        {"strict": True} if strict else {}
+    )

@@ -1,6 +1,8 @@
-"""Recompute: the quantity of an order line made anew from state/ alone, knowing only what its run knew.
+"""Recompute: the quantity of an order line made anew from state/ alone, knowing only what its run
+knew.
 
-state/archive, as far as the run had read it -> a home of its own -> land, transform, features -> model -> plan
+state/archive, as far as the run had read it -> a home of its own -> land, transform, features ->
+model -> plan
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ from orchestration.runs.line import run_line, settings
 
 @dataclass(frozen=True)
 class Recomputed:
-    """One order line beside the same line made anew; recomputed is None where the new plan does not order it."""
+    """One order line beside the same line made anew; recomputed is None where the new plan does not
+    order it."""
 
     order_line_id: str
     as_of: datetime
@@ -44,22 +47,30 @@ class Recomputed:
 
     @property
     def is_same(self) -> bool:
-        return self.recomputed is not None and abs(self.quantity - self.recomputed) <= 1e-9 * max(1.0, abs(self.quantity))
+        return self.recomputed is not None and abs(self.quantity - self.recomputed) <= 1e-9 * max(
+            1.0, abs(self.quantity)
+        )
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"is_same": self.is_same}
 
     def __str__(self) -> str:
         made = "not ordered" if self.recomputed is None else f"{self.recomputed:g}"
-        model = "the same model" if self.model == self.recomputed_model else f"model {self.recomputed_model} instead of {self.model}"
+        model = (
+            "the same model"
+            if self.model == self.recomputed_model
+            else f"model {self.recomputed_model} instead of {self.model}"
+        )
         return (
-            f"{self.order_line_id}: {self.quantity:g} decided, {made} recomputed, {'the same' if self.is_same else 'NOT the same'}; {model}"
+            f"{self.order_line_id}: {self.quantity:g} decided, {made} recomputed, "
+            f"{'the same' if self.is_same else 'NOT the same'}; {model}"
         )
 
 
 @dataclass(frozen=True)
 class Run:
-    """What has to be remade of one run: when it decided, how many deliveries it had read, by which policy and model."""
+    """What has to be remade of one run: when it decided, how many deliveries it had read, by which
+    policy and model."""
 
     run_id: str
     as_of: datetime
@@ -69,10 +80,12 @@ class Run:
 
 
 def recompute(home: Home, world: Path, order_line_ids: Sequence[str]) -> list[Recomputed]:
-    """Make the plans of these order lines anew and compare the quantities, line by line; one rebuild serves all lines of a run.
+    """Make the plans of these order lines anew and compare the quantities, line by line; one
+    rebuild serves all lines of a run.
 
-    world: the folder with the world's contract. The home is only read. Raises TraceError if a line or what its run knew is not on
-    record, or if the archive no longer reaches the moment of the decision.
+    world: the folder with the world's contract. The home is only read. Raises TraceError if a line
+    or what its run knew is not on record, or if the archive no longer reaches the moment of the
+    decision.
     """
     lines = _decided(home, order_line_ids)
     found: dict[str, Recomputed] = {}
@@ -80,7 +93,14 @@ def recompute(home: Home, world: Path, order_line_ids: Sequence[str]) -> list[Re
         asked = lines.filter(pl.col("run_id") == run_id)
         made, model = _plan_anew(home, world, _run(home, run_id))
         for row in asked.iter_rows(named=True):
-            line = (row["order_line_id"], row["as_of"], row["quantity"], made.get(row["intent_key"]), row["model"], model)
+            line = (
+                row["order_line_id"],
+                row["as_of"],
+                row["quantity"],
+                made.get(row["intent_key"]),
+                row["model"],
+                model,
+            )
             found[row["order_line_id"]] = Recomputed(*line)
     return [found[line_id] for line_id in order_line_ids]
 
@@ -88,9 +108,15 @@ def recompute(home: Home, world: Path, order_line_ids: Sequence[str]) -> list[Re
 def _decided(home: Home, order_line_ids: Sequence[str]) -> pl.DataFrame:
     """The newest decision of each line."""
     files = sorted((home.decisions / "order_lines").glob("*.parquet"))
-    kept = pl.concat([pl.read_parquet(file) for file in files], how="diagonal") if files else pl.DataFrame({"order_line_id": []})
+    kept = (
+        pl.concat([pl.read_parquet(file) for file in files], how="diagonal")
+        if files
+        else pl.DataFrame({"order_line_id": []})
+    )
     meant = pl.coalesce(
-        pl.when(pl.col("order_line_id").str.ends_with(f"-{asked}") | (pl.col("order_line_id") == asked)).then(pl.lit(asked))
+        pl.when(
+            pl.col("order_line_id").str.ends_with(f"-{asked}") | (pl.col("order_line_id") == asked)
+        ).then(pl.lit(asked))
         for asked in order_line_ids
     )  # a line is meant by its own id, or by its need's without the run before it
     lines = (
@@ -99,15 +125,23 @@ def _decided(home: Home, order_line_ids: Sequence[str]) -> pl.DataFrame:
         .filter(pl.col("order_line_id").is_not_null())
     )
     if missing := [line_id for line_id in order_line_ids if line_id not in lines["order_line_id"]]:
-        raise TraceError(f"No run proposed an order line '{missing[0]}'. The lines of the last run are in decisions.order_lines.")
+        raise TraceError(
+            f"No run proposed an order line '{missing[0]}'. The lines of the last run are in "
+            "decisions.order_lines."
+        )
     return lines.sort("as_of").unique("order_line_id", keep="last", maintain_order=True)
 
 
 def _run(home: Home, run_id: str) -> Run:
     line = pl.read_parquet(home.decisions / "order_lines" / f"{run_id}.parquet").row(0, named=True)
-    checked = history(home.gate_results, GATES["raw_in"]).filter(pl.col("run_id") == run_id, pl.col("deliveries").is_not_null())
+    checked = history(home.gate_results, GATES["raw_in"]).filter(
+        pl.col("run_id") == run_id, pl.col("deliveries").is_not_null()
+    )
     if checked.is_empty():
-        raise TraceError(f"It is not on record how far run {run_id} had read the archive: the results of its gates are gone.")
+        raise TraceError(
+            f"It is not on record how far run {run_id} had read the archive: the results of its "
+            "gates are gone."
+        )
     return Run(run_id, line["as_of"], checked["deliveries"][-1], line["policy"], line["model"])
 
 
@@ -123,7 +157,9 @@ def _plan_anew(home: Home, world: Path, run: Run) -> tuple[dict[str, float], str
                 shutil.copytree(earlier.models, place.models, dirs_exist_ok=True)
         demand = open_demand(place)
         registered = current_model(place, demand)
-        plan = plan_orders(place, demand, demand.predict(registered.model, demand.timeline.origin), run.policy)
+        plan = plan_orders(
+            place, demand, demand.predict(registered.model, demand.timeline.origin), run.policy
+        )
     return {line.intent_key: line.quantity for line in plan.lines}, registered.name
 
 
@@ -132,14 +168,16 @@ def _first_run_with(home: Home, model: str) -> str:
     runs = [
         (line["as_of"], path.stat().st_mtime_ns, path.stem)
         for path in (home.decisions / "order_lines").glob("*.parquet")
-        if (line := next(iter(pl.read_parquet(path, n_rows=1).iter_rows(named=True)), None)) and line["model"] == model
+        if (line := next(iter(pl.read_parquet(path, n_rows=1).iter_rows(named=True)), None))
+        and line["model"] == model
     ]
     return min(runs)[2]
 
 
 @contextmanager
 def _rebuilt(home: Home, world: Path, run: Run) -> Iterator[Home]:
-    """A home of its own with only what a run knew, rebuilt from the archive and gone on leaving; the real one is only read."""
+    """A home of its own with only what a run knew, rebuilt from the archive and gone on leaving;
+    the real one is only read."""
     contract = World.load(world)
     with tempfile.TemporaryDirectory(prefix="stockhouse-recompute-") as scratch:
         place = Home.found(Path(scratch), contract.world)
@@ -149,23 +187,32 @@ def _rebuilt(home: Home, world: Path, run: Run) -> Iterator[Home]:
                 shutil.copy(home.state / name, place.state / name)
         local = run.as_of.replace(tzinfo=UTC).astimezone(ZoneInfo(contract.timezone))
         is_midnight = (local.hour, local.minute, local.second, local.microsecond) == (0, 0, 0, 0)
-        as_of = (local.date() - timedelta(days=1)).isoformat() if is_midnight else None  # else its Now came from the data
+        # else its Now came from the data
+        as_of = (local.date() - timedelta(days=1)).isoformat() if is_midnight else None
         with (place.derived / "run.log").open("w", encoding="utf-8") as log, redirect_stdout(log):
             run_line(place, settings(world, None, place.root, as_of), "rebuild")
         now = open_demand(place).timeline.now_at
         if now != run.as_of:
-            raise TraceError(f"The archive as run {run.run_id} read it ends at {now}, but it decided as of {run.as_of}.")
+            raise TraceError(
+                f"The archive as run {run.run_id} read it ends at {now}, but it decided as of "
+                f"{run.as_of}."
+            )
         yield place
 
 
 def link_archive(source: Path, target: Path, deliveries: int) -> None:
-    """Make an archive of the first so many deliveries of another one; bytes are linked, not copied."""
+    """Make an archive of the first so many deliveries of another one; bytes are linked, not
+    copied."""
     archive = Archive(target)
     for receipt in read_receipts(source)[:deliveries]:
         link = archive.incoming / receipt.sha256
         link.symlink_to((source / receipt.sha256).resolve())
-        told, sidecar = read_sidecar(source / f"{receipt.sha256}.json"), target / f"{receipt.sha256}.json"
-        if "redacted" in told and not sidecar.exists():  # its bytes are no longer those its name says
+        told, sidecar = (
+            read_sidecar(source / f"{receipt.sha256}.json"),
+            target / f"{receipt.sha256}.json",
+        )
+        # its bytes are no longer those its name says
+        if "redacted" in told and not sidecar.exists():
             write_sidecar(sidecar, {"receipts": [], "redacted": told["redacted"]})
         archive.keep([(link, receipt)])
         link.unlink(missing_ok=True)

@@ -1,10 +1,14 @@
-"""Push: a stock count that a stream brought is served online seconds later, while the warehouse waits for the next run.
+"""Push: a stock count that a stream brought is served online seconds later, while the warehouse
+waits for the next run.
 
-inbox -> the world's own contract, landed in memory -> with the published counts -> view stock_now -> the online store
+inbox -> the world's own contract, landed in memory -> with the published counts -> view stock_now
+-> the online store
 
-Of all features only `stock_now` can be served this way without saying something else than the next run: it follows from the counts of
-one item at one place, whichever order they came in. Demand waits for its period to close, for returns to be netted and stock-outs to be
-masked, prices for the year they are compared with, lead times for all lines of their supplier, plans for every promotion's scope.
+Of all features only `stock_now` can be served this way without saying something else than the next
+run: it follows from the counts of one item at one place, whichever order they came in. Demand waits
+for its period to close, for returns to be netted and stock-outs to be masked, prices for the year
+they are compared with, lead times for all lines of their supplier, plans for every promotion's
+scope.
 """
 
 from __future__ import annotations
@@ -38,7 +42,8 @@ from orchestration.landing.readers.sourcing import Delivery
 log = logging.getLogger(__name__)
 
 VIEW, TABLE = "stock_now", "stock"
-#: Seconds between looks into the inbox, and at most while the online store or the publication is away.
+#: Seconds between looks into the inbox, and at most while the online store or the publication is
+#: away.
 OFTEN, SELDOM = 0.5, 30.0
 
 ALIASES = "select kind, alias, id, known_at from marts.bridge_aliases where status = 'confirmed'"
@@ -46,7 +51,8 @@ ALIASES = "select kind, alias, id, known_at from marts.bridge_aliases where stat
 COUNTED = """
     create or replace temp view counted as
     select
-      coalesce(item.id, fact.item_id) as item_id, coalesce(place.id, fact.location_id) as location_id, fact.event_at,
+      coalesce(item.id, fact.item_id) as item_id, coalesce(place.id,
+          fact.location_id) as location_id, fact.event_at,
       greatest(fact.known_at, item.known_at, place.known_at) as known_at, fact.on_hand,
       coalesce(fact.is_in_stock, fact.on_hand > 0) as is_in_stock, fact.delivery
     from raw.stock as fact
@@ -58,24 +64,30 @@ PUBLISHED = """
 #: The last row of features.feat_stock for each pair asked for; a test compares the two.
 LAST = """
     with seen as (
-      select item_id, location_id, event_at, known_at, on_hand, is_in_stock from counted semi join asked using (item_id, location_id)
+      select item_id, location_id, event_at, known_at, on_hand, is_in_stock from counted semi
+          join asked using (item_id, location_id)
       union select * from published
     )
     select
       item_id, location_id, max(event_at) as event_at, max(known_at) as known_at,
-      cast(arg_max(on_hand, struct_pack(event_at, known_at)) filter (where on_hand is not null) as float) as on_hand,
+      cast(arg_max(on_hand, struct_pack(event_at,
+          known_at)) filter (where on_hand is not null) as float) as on_hand,
       arg_max(is_in_stock, struct_pack(event_at, known_at)) as is_in_stock,
-      cast((epoch(max(event_at)) - epoch(max(event_at) filter (where not is_in_stock))) / 86400.0 / $days as float)
+      cast((epoch(max(event_at)) - epoch(max(event_at) filter (where not is_in_stock))) / 86400.0 /
+          $days as float)
         as periods_since_stock_out
     from seen group by all"""
 
 
 def counting_streams(world: World) -> list[str]:
-    """The sources whose messages count stock: fed by a stream through the inbox, with a rule into `stock`."""
+    """The sources whose messages count stock: fed by a stream through the inbox, with a rule into
+    `stock`."""
     return [
         source_id
         for source_id, source in world.sources.items()
-        if source.stream is not None and any(TABLE in rule for rule in source.into) and not isinstance(stream_of(world, source_id), Folder)
+        if source.stream is not None
+        and any(TABLE in rule for rule in source.into)
+        and not isinstance(stream_of(world, source_id), Folder)
     ]
 
 
@@ -83,14 +95,16 @@ def check(world: World) -> None:
     """Raise ContractError where no stream of the world counts stock."""
     if not counting_streams(world):
         raise ContractError(
-            "no stream of this world counts stock, and nothing else can be served before the line has run",
+            "no stream of this world counts stock, and nothing else can be served before the line "
+            "has run",
             where=world.where("sources"),
             mend="leave out --push",
         )
 
 
 def follow(home: Home, world: World, stop: threading.Event) -> None:
-    """Push what comes until `stop` is set. What fails is reported and tried again, and the next run serves it in any case."""
+    """Push what comes until `stop` is set. What fails is reported and tried again, and the next run
+    serves it in any case."""
     with pusher(home, world) as pushing:
         wait, told = OFTEN, ""
         while not stop.wait(wait):
@@ -100,7 +114,11 @@ def follow(home: Home, world: World, stop: threading.Event) -> None:
             except Exception as error:
                 wait = min(2 * wait, SELDOM)
                 if str(error) != told:
-                    log.warning("not served at once: %s; the events are in the inbox, and the next run serves them", error)
+                    log.warning(
+                        "not served at once: %s; the events are in the inbox, and the next run "
+                        "serves them",
+                        error,
+                    )
                 told = str(error)
 
 
@@ -118,7 +136,8 @@ def pusher(home: Home, world: World) -> Iterator[Pusher]:
 
 @dataclass
 class Pusher:
-    """What has been read of each stream since the start, and the pairs (item_id, location_id) that wait to be served."""
+    """What has been read of each stream since the start, and the pairs (item_id, location_id) that
+    wait to be served."""
 
     home: Home
     world: World
@@ -130,11 +149,13 @@ class Pusher:
     waiting: set[tuple[str, str]] = field(default_factory=set)
 
     def turn(self) -> int:
-        """Serve the counts that came since the last turn; how many rows were newer than the served ones.
+        """Serve the counts that came since the last turn; how many rows were newer than the served
+        ones.
 
-        The first turn reads the inbox from its beginning, so nothing is missed while this was not running. Counts of files that were
-        landed since the last publication are not seen until the next one. Raises PublishError before the first published run, and
-        what the online store raises; the pairs then wait for the next turn.
+        The first turn reads the inbox from its beginning, so nothing is missed while this was not
+        running. Counts of files that were landed since the last publication are not seen until the
+        next one. Raises PublishError before the first published run, and what the online store
+        raises; the pairs then wait for the next turn.
         """
         snapshot = snapshots.current(self.home.published)
         with snapshot.connect() as published:
@@ -145,7 +166,9 @@ class Pusher:
                     pass
             if not self.waiting:
                 return 0
-            asked = pl.DataFrame(sorted(self.waiting), schema=["item_id", "location_id"], orient="row")
+            asked = pl.DataFrame(
+                sorted(self.waiting), schema=["item_id", "location_id"], orient="row"
+            )
             published.register("asked", asked)
             self.cur.register("asked", asked)
             self.cur.register("published", published.execute(PUBLISHED).to_arrow_table())
@@ -156,24 +179,38 @@ class Pusher:
         return pushed
 
     def _take(self, source_id: str) -> bool:
-        """Land the next messages of a source in memory, batch by batch as the line does, which refuses what the line refuses."""
+        """Land the next messages of a source in memory, batch by batch as the line does, which
+        refuses what the line refuses."""
         messages = self.inbox.after(source_id, self.last.get(source_id, 0))
         if not messages:
             return False
-        told = (line for _, message_id, received_at, body in messages for line in message_lines(message_id, received_at, body))
+        told = (
+            line
+            for _, message_id, received_at, body in messages
+            for line in message_lines(message_id, received_at, body)
+        )
         lines = "".join(f"{line}\n" for line in told).encode()
-        sha256, name = hashlib.sha256(lines).hexdigest(), f"batch-{messages[0][0]:012d}-{messages[-1][0]:012d}"
+        sha256, name = (
+            hashlib.sha256(lines).hexdigest(),
+            f"batch-{messages[0][0]:012d}-{messages[-1][0]:012d}",
+        )
         file = self.archive.incoming / name
         file.write_bytes(lines)
         delivery = Delivery(sha256, len(lines), f"{source_id}/{name}.jsonl", name, file)
         try:
-            load_deliveries(self.cur, self.world, source_id, [delivery], self.archive, LandReport(), keep=False)
+            load_deliveries(
+                self.cur, self.world, source_id, [delivery], self.archive, LandReport(), keep=False
+            )
         except ContractError as error:
             log.warning("not served at once: %s", error)
         file.unlink()
         self.last[source_id] = messages[-1][0]
-        for table in {name for rule in self.world.sources[source_id].into for name in rule} - {TABLE}:
+        for table in {name for rule in self.world.sources[source_id].into for name in rule} - {
+            TABLE
+        }:
             self.cur.execute(f"delete from raw.{table}")
-        found = self.cur.execute("select distinct item_id, location_id from counted where delivery = ?", [sha256]).fetchall()
+        found = self.cur.execute(
+            "select distinct item_id, location_id from counted where delivery = ?", [sha256]
+        ).fetchall()
         self.waiting |= set(found)
         return True

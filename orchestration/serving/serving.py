@@ -1,6 +1,8 @@
-"""Serving features to whoever asks now: Feast's own server, cut down to reading, on loopback or behind a token.
+"""Serving features to whoever asks now: Feast's own server, cut down to reading, on loopback or
+behind a token.
 
-Feast's routes that write, materialise or search are left out: they know neither of our two times nor any authentication (feast#6810).
+Feast's routes that write, materialise or search are left out: they know neither of our two times
+nor any authentication (feast#6810).
 """
 
 from __future__ import annotations
@@ -32,42 +34,62 @@ from orchestration.home import Home, HomeError
 TOKEN = "STOCKHOUSE_FEATURES_TOKEN"  # noqa: S105 - the name of a variable
 PLAIN = ("string_val", "int64_val", "int32_val", "bool_val")
 LOOPBACK = ["127.0.0.1", "localhost"]
-#: A question about more rows than this is refused: the answer would not fit a request's time or memory.
+#: A question about more rows than this is refused: the answer would not fit a request's time or
+#: memory.
 MOST_ROWS = 10_000
 #: A token shorter than this can be guessed.
 LEAST_TOKEN = 16
 
 
 def serve(home: Home, *, host: str = "127.0.0.1", port: int = 6566) -> None:
-    """Answer until interrupted. Raises ValueError for an address others can reach without a token, HomeError before the first run."""
+    """Answer until interrupted. Raises ValueError for an address others can reach without a token,
+    HomeError before the first run."""
     token = os.environ.get(TOKEN)
     check_address(host, token)
     store = open_store(home.warehouse, home.features)
     if not any((home.features / "served").glob("*.parquet")):
-        raise HomeError(f"{home.root} serves no features yet: run `stockhouse run WORLD --until features --home {home.root}` first")
-    uvicorn.run(feature_server(store, token, is_local=is_loopback(host)), host=host, port=port, log_level="warning")
+        raise HomeError(
+            f"{home.root} serves no features yet: run `stockhouse run WORLD --until features "
+            f"--home {home.root}` first"
+        )
+    uvicorn.run(
+        feature_server(store, token, is_local=is_loopback(host)),
+        host=host,
+        port=port,
+        log_level="warning",
+    )
 
 
 def check_address(host: str, token: str | None) -> None:
     """Refuse an address that others can reach without a token, and a token that can be guessed."""
     if token is None and not is_loopback(host):
-        raise ValueError(f"{host} can be reached by others: set {TOKEN} to a secret of {LEAST_TOKEN} characters or more, or use 127.0.0.1")
+        raise ValueError(
+            f"{host} can be reached by others: set {TOKEN} to a secret of {LEAST_TOKEN} characters "
+            "or more, or use 127.0.0.1"
+        )
     if token is not None and len(token) < LEAST_TOKEN:
-        raise ValueError(f"{TOKEN} has {len(token)} characters; a token needs {LEAST_TOKEN} or more")
+        raise ValueError(
+            f"{TOKEN} has {len(token)} characters; a token needs {LEAST_TOKEN} or more"
+        )
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is reached from this machine alone; a name other than localhost may be anybody's."""
+    """Whether an address is reached from this machine alone; a name other than localhost may be
+    anybody's."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
 
 
-def feature_server(store: FeatureStore, token: str | None = None, *, is_local: bool = True) -> FastAPI:
-    """Feast's app with POST /get-online-features and GET /health alone: 401 without the token, 422 for what cannot be asked.
+def feature_server(
+    store: FeatureStore, token: str | None = None, *, is_local: bool = True
+) -> FastAPI:
+    """Feast's app with POST /get-online-features and GET /health alone: 401 without the token, 422
+    for what cannot be asked.
 
-    is_local: answer only requests that name this machine, so that no web page can reach it by another name (DNS rebinding).
+    is_local: answer only requests that name this machine, so that no web page can reach it by
+    another name (DNS rebinding).
     """
     offer, app = OnlineOffer.of(store), get_app(store)
     feasts = {route.path: route for route in app.router.routes if isinstance(route, APIRoute)}
@@ -76,11 +98,17 @@ def feature_server(store: FeatureStore, token: str | None = None, *, is_local: b
     @app.post("/get-online-features")
     async def get_online_features(asked: GetOnlineFeaturesRequest) -> JSONResponse:
         try:
-            check_keys(offer.keys_of(asked.feature_service, asked.features), asked.entities, most=MOST_ROWS)
+            check_keys(
+                offer.keys_of(asked.feature_service, asked.features), asked.entities, most=MOST_ROWS
+            )
         except (LookupError, TypeError, ValueError) as error:
             raise HTTPException(422, str(error)) from error
-        features = offer.services[asked.feature_service] if asked.feature_service else asked.features
-        answer = await run_in_threadpool(store.get_online_features, features, asked.entities, asked.full_feature_names)
+        features = (
+            offer.services[asked.feature_service] if asked.feature_service else asked.features
+        )
+        answer = await run_in_threadpool(
+            store.get_online_features, features, asked.entities, asked.full_feature_names
+        )
         return await run_in_threadpool(lambda: JSONResponse(as_json(answer.proto)))
 
     if token:
@@ -91,7 +119,8 @@ def feature_server(store: FeatureStore, token: str | None = None, *, is_local: b
 
 
 def as_json(answer: GetOnlineFeaturesResponse) -> dict[str, Any]:
-    """Feast's own JSON of an answer, in a fifth of the time: most values are plain, and most of their times the same."""
+    """Feast's own JSON of an answer, in a fifth of the time: most values are plain, and most of
+    their times the same."""
     stamps: dict[tuple[int, int], str] = {}
 
     def stamp(time: Timestamp) -> str:
@@ -113,18 +142,28 @@ def as_json(answer: GetOnlineFeaturesResponse) -> dict[str, Any]:
         }
         for column in answer.results
     ]
-    return {"results": results, "metadata": {"feature_names": list(answer.metadata.feature_names.val)}}
+    return {
+        "results": results,
+        "metadata": {"feature_names": list(answer.metadata.feature_names.val)},
+    }
 
 
 class Bearer:
-    """Lets requests through that carry `Authorization: Bearer <token>`; the rest get 401 before a byte of their body is read."""
+    """Lets requests through that carry `Authorization: Bearer <token>`; the rest get 401 before a
+    byte of their body is read."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self.app, self.expected = app, f"Bearer {token}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or hmac.compare_digest(dict(scope["headers"]).get(b"authorization", b""), self.expected):
+        if scope["type"] == "lifespan" or hmac.compare_digest(
+            dict(scope["headers"]).get(b"authorization", b""), self.expected
+        ):
             await self.app(scope, receive, send)
         else:
-            refusal = JSONResponse({"detail": "send the header Authorization: Bearer <token>"}, 401, {"WWW-Authenticate": "Bearer"})
+            refusal = JSONResponse(
+                {"detail": "send the header Authorization: Bearer <token>"},
+                401,
+                {"WWW-Authenticate": "Bearer"},
+            )
             await refusal(scope, receive, send)

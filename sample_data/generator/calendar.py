@@ -1,4 +1,5 @@
-"""The company's calendar: the days of the sample, their index, and one random stream for each thing that is drawn."""
+"""The company's calendar: the days of the sample, their index, and one random stream for each thing
+that is drawn."""
 
 from __future__ import annotations
 
@@ -15,8 +16,10 @@ FRIDAY, SATURDAY, WEDNESDAY = 4, 5, 2
 
 
 def stream(*names: object) -> random.Random:
-    """A random stream of its own for each named thing, so that adding one thing leaves the others as they were."""
-    return random.Random("|".join(map(str, (SEED, *names))))  # noqa: S311 - data that must repeat, no secret
+    """A random stream of its own for each named thing, so that adding one thing leaves the others
+    as they were."""
+    # data that must repeat, no secret
+    return random.Random("|".join(map(str, (SEED, *names))))  # noqa: S311
 
 
 def day(index: int) -> date:

@@ -1,4 +1,5 @@
-"""The master data: items, suppliers, their terms, locations and lanes. Invented, except names and prices, which come from the invoices."""
+"""The master data: items, suppliers, their terms, locations and lanes. Invented, except names and
+prices, which come from the invoices."""
 
 from __future__ import annotations
 
@@ -11,24 +12,40 @@ from generator.invoices import Flows
 
 #: category → subcategory → words in the item's name; the first that matches wins
 CATEGORIES: dict[str, dict[str, str]] = {
-    "Seasonal": {"Christmas": "CHRISTMAS|XMAS|ADVENT|SANTA|REINDEER|SNOW", "Easter": "EASTER|EGG|BUNNY|RABBIT"},
+    "Seasonal": {
+        "Christmas": "CHRISTMAS|XMAS|ADVENT|SANTA|REINDEER|SNOW",
+        "Easter": "EASTER|EGG|BUNNY|RABBIT",
+    },
     "Bags": {"Lunch bags": "LUNCH BAG", "Shoppers": "BAG|SHOPPER|PURSE|WALLET"},
     "Kitchen": {
         "Baking": "CAKE|BAKING|MUFFIN|RECIPE|COOKIE|JELLY",
-        "Tableware": "MUG|CUP|TEA|PLATE|BOWL|GLASS|SPOON|CUTLERY|NAPKIN|TRAY|JUG|BOTTLE|TABLECLOTH|DOILY|DOILEY",
+        "Tableware": (
+            "MUG|CUP|TEA|PLATE|BOWL|GLASS|SPOON|CUTLERY|NAPKIN|TRAY|JUG|BOTTLE"
+            "|TABLECLOTH|DOILY|DOILEY"
+        ),
         "Storage": "TIN|JAR|CABINET|DRAWER|STORAGE|BOX|BASKET|HOLDER|RACK",
     },
     "Light": {"Candles": "CANDLE|T-LIGHT|TEALIGHT|INCENSE", "Lamps": "LIGHT|LANTERN|LAMP"},
-    "Paper": {"Cards and wrap": "CARD|WRAP|PAPER|TAG|RIBBON|STICKER|TAPE", "Writing": "PEN|NOTEBOOK|BOOK|CHALK|ERASER|RULER|JOURNAL"},
-    "Toys": {"Games": "GAME|PUZZLE|DOMINO|TOY|DOLL|SKIPPING|PLAY|SOLDIER|CRAYON", "Children": "CHILD|KID|BABY|GIRL|BOY"},
+    "Paper": {
+        "Cards and wrap": "CARD|WRAP|PAPER|TAG|RIBBON|STICKER|TAPE",
+        "Writing": "PEN|NOTEBOOK|BOOK|CHALK|ERASER|RULER|JOURNAL",
+    },
+    "Toys": {
+        "Games": "GAME|PUZZLE|DOMINO|TOY|DOLL|SKIPPING|PLAY|SOLDIER|CRAYON",
+        "Children": "CHILD|KID|BABY|GIRL|BOY",
+    },
     "Garden": {"Outdoor": "GARDEN|PLANT|WATERING|BIRD|FLOWER POT|PICNIC|PARASOL|UMBRELLA"},
-    "Decoration": {"Wall": "SIGN|CLOCK|FRAME|MIRROR|HOOK|WALL|MAGNET", "Hanging": "HANGING|HEART|BUNTING|GARLAND|DECORATION"},
+    "Decoration": {
+        "Wall": "SIGN|CLOCK|FRAME|MIRROR|HOOK|WALL|MAGNET",
+        "Hanging": "HANGING|HEART|BUNTING|GARLAND|DECORATION",
+    },
 }
 
 
 @dataclass(frozen=True)
 class Supplier:
-    """A vendor of the company: planned lead time in days, the real SCMS vendor its lateness is drawn from, and how it ships."""
+    """A vendor of the company: planned lead time in days, the real SCMS vendor its lateness is
+    drawn from, and how it ships."""
 
     supplier_id: str
     name: str
@@ -43,25 +60,79 @@ class Supplier:
 
 SUPPLIERS = (
     Supplier("S01", "Albion Gift Makers", "UK", 30, 7, 2, "Truck", "Standard Diagnostics, Inc."),
-    Supplier("S02", "Thames Paper Mill", "UK", 30, 7, 2, "Truck", "Trinity Biotech, Plc", raises_prices=True),
-    Supplier("S03", "Liffey Candle Works", "IE", 30, 10, 3, "Truck", "ABBVIE LOGISTICS (FORMERLY ABBOTT LOGISTICS BV)"),
+    Supplier(
+        "S02",
+        "Thames Paper Mill",
+        "UK",
+        30,
+        7,
+        2,
+        "Truck",
+        "Trinity Biotech, Plc",
+        raises_prices=True,
+    ),
+    Supplier(
+        "S03",
+        "Liffey Candle Works",
+        "IE",
+        30,
+        10,
+        3,
+        "Truck",
+        "ABBVIE LOGISTICS (FORMERLY ABBOTT LOGISTICS BV)",
+    ),
     Supplier("S04", "Brabant Tin and Box", "CONT", 45, 14, 4, "Truck", "Orgenics, Ltd"),
     Supplier("S05", "Porto Ceramics", "CONT", 45, 14, 5, "Truck", "HETERO LABS LIMITED"),
     Supplier(
-        "S06", "Lodz Textiles", "CONT", 45, 14, 4, "Truck", "MYLAN LABORATORIES LTD (FORMERLY MATRIX LABORATORIES)", raises_prices=True
+        "S06",
+        "Lodz Textiles",
+        "CONT",
+        45,
+        14,
+        4,
+        "Truck",
+        "MYLAN LABORATORIES LTD (FORMERLY MATRIX LABORATORIES)",
+        raises_prices=True,
     ),
     Supplier("S07", "Bursa Glass", "CONT", 60, 21, 9, "Truck", "CIPLA LIMITED"),
     Supplier("S08", "Jaipur Crafts", "ROW", 60, 21, 5, "Air", "CIPLA LIMITED"),
-    Supplier("S09", "Tirupur Bags", "ROW", 60, 28, 20, "Ocean", "Aurobindo Pharma Limited", raises_prices=True),
+    Supplier(
+        "S09",
+        "Tirupur Bags",
+        "ROW",
+        60,
+        28,
+        20,
+        "Ocean",
+        "Aurobindo Pharma Limited",
+        raises_prices=True,
+    ),
     Supplier("S10", "Ningbo Lighting", "ROW", 90, 28, 21, "Ocean", "SCMS from RDC"),
     Supplier("S11", "Shantou Toys", "ROW", 90, 35, 24, "Ocean", "CHEMBIO DIAGNOSTIC SYSTEMS, INC."),
-    Supplier("S12", "Yiwu General Trading", "ROW", 90, 35, 24, "Ocean", "SCMS from RDC", raises_prices=True),
+    Supplier(
+        "S12",
+        "Yiwu General Trading",
+        "ROW",
+        90,
+        35,
+        24,
+        "Ocean",
+        "SCMS from RDC",
+        raises_prices=True,
+    ),
 )
 #: who makes what; two suppliers of one category share its items
 MAKERS = {
-    "Seasonal": ("S12", "S10"), "Bags": ("S09", "S06"), "Kitchen": ("S04", "S05", "S07"), "Light": ("S03", "S10"), "Paper": ("S02",),
-    "Toys": ("S11",), "Garden": ("S05", "S12"), "Decoration": ("S08", "S01"), "Other": ("S01", "S08", "S12"),
-}  # fmt: skip
+    "Seasonal": ("S12", "S10"),
+    "Bags": ("S09", "S06"),
+    "Kitchen": ("S04", "S05", "S07"),
+    "Light": ("S03", "S10"),
+    "Paper": ("S02",),
+    "Toys": ("S11",),
+    "Garden": ("S05", "S12"),
+    "Decoration": ("S08", "S01"),
+    "Other": ("S01", "S08", "S12"),
+}
 #: location → units that fit on its shelves
 CAPACITY = {"DC1": 120_000, "UK": 40_000, "IE": 3_000, "CONT": 12_000, "ROW": 3_000}
 #: location → transit days from DC1
@@ -70,7 +141,8 @@ LANES = {"UK": 1, "IE": 2, "CONT": 3, "ROW": 5}
 
 @dataclass(frozen=True)
 class Item:
-    """One item as the ERP's item master knows it; weights and volumes are of one unit, money in GBP."""
+    """One item as the ERP's item master knows it; weights and volumes are of one unit, money in
+    GBP."""
 
     item_id: str
     name: str
@@ -88,7 +160,11 @@ class Item:
 
     def cost_at(self, index: int, quantity: int) -> float:
         """The supplier's price of a unit on a day, for an order line of so many units."""
-        return next(cost for from_quantity, cost in reversed(self.breaks(raised=day(index) > RENEGOTIATED)) if quantity >= from_quantity)
+        return next(
+            cost
+            for from_quantity, cost in reversed(self.breaks(raised=day(index) > RENEGOTIATED))
+            if quantity >= from_quantity
+        )
 
     def breaks(self, raised: bool) -> list[tuple[int, float]]:
         """The supplier's price breaks: (from quantity, unit cost), cheapest last."""
@@ -108,7 +184,9 @@ def _item(code: str, flows: Flows) -> Item:
     maker = draw.choice(MAKERS[category])
     price = median(price for prices in flows.prices[code].values() for price in prices)
     weight = round((0.04 + 0.12 * price**0.8) * (0.6 + 0.8 * draw.random()), 3)
-    weekly = sum(sum(flows.outflow[pair].values()) for pair in flows.pairs if pair[0] == code) / ((LAST + 1) / 7)
+    weekly = sum(sum(flows.outflow[pair].values()) for pair in flows.pairs if pair[0] == code) / (
+        (LAST + 1) / 7
+    )
     multiple = next((size for size in (24, 12, 6, 4, 2) if weekly * 1.5 >= size), 1)
     moq = multiple * (2 if weekly * 2 >= multiple * 2 and draw.random() < 0.5 else 1)
     return Item(
@@ -117,7 +195,9 @@ def _item(code: str, flows: Flows) -> Item:
         category=category,
         subcategory=subcategory,
         supplier=next(one for one in SUPPLIERS if one.supplier_id == maker),
-        pack_size=next((size for size in (12, 6, 3) if price * size <= 18 and multiple % size == 0), 1),
+        pack_size=next(
+            (size for size in (12, 6, 3) if price * size <= 18 and multiple % size == 0), 1
+        ),
         weight_kg=weight,
         volume_m3=round(weight * (0.003 + 0.005 * draw.random()), 5),
         unit_cost=max(0.02, round(price * (0.42 + 0.16 * draw.random()), 2)),
@@ -141,31 +221,60 @@ def item_rows(master: dict[str, Item]) -> list[dict[str, object]]:
     """erp/items.csv."""
     return [
         {
-            "item": one.item_id, "description": one.name, "category": one.category, "subcategory": one.subcategory,
-            "main_supplier": one.supplier.supplier_id, "pack_size": one.pack_size, "weight_kg": f"{one.weight_kg:.3f}",
-            "volume_m3": f"{one.volume_m3:.5f}", "unit_cost": f"{one.unit_cost:.2f}", "shelf_life_days": one.shelf_life_days,
+            "item": one.item_id,
+            "description": one.name,
+            "category": one.category,
+            "subcategory": one.subcategory,
+            "main_supplier": one.supplier.supplier_id,
+            "pack_size": one.pack_size,
+            "weight_kg": f"{one.weight_kg:.3f}",
+            "volume_m3": f"{one.volume_m3:.5f}",
+            "unit_cost": f"{one.unit_cost:.2f}",
+            "shelf_life_days": one.shelf_life_days,
             "listed_on": LISTED.isoformat(),
         }
         for one in master.values()
-    ]  # fmt: skip
+    ]
 
 
 def supplier_rows() -> list[dict[str, object]]:
     """erp/suppliers.csv."""
-    return [{"supplier": one.supplier_id, "name": one.name, "region": one.region_id, "payment_days": one.payment_days} for one in SUPPLIERS]
+    return [
+        {
+            "supplier": one.supplier_id,
+            "name": one.name,
+            "region": one.region_id,
+            "payment_days": one.payment_days,
+        }
+        for one in SUPPLIERS
+    ]
 
 
 def location_rows() -> list[dict[str, object]]:
     """erp/locations.csv; capacity in units, the planner's workbook says it too."""
-    centre = {"location": "DC1", "region": "UK", "kind": "distribution_centre", "supplied_from": None, "capacity_units": CAPACITY["DC1"]}
+    centre = {
+        "location": "DC1",
+        "region": "UK",
+        "kind": "distribution_centre",
+        "supplied_from": None,
+        "capacity_units": CAPACITY["DC1"],
+    }
     markets = [
-        {"location": place, "region": place, "kind": "store", "supplied_from": "DC1", "capacity_units": CAPACITY[place]} for place in LANES
+        {
+            "location": place,
+            "region": place,
+            "kind": "store",
+            "supplied_from": "DC1",
+            "capacity_units": CAPACITY[place],
+        }
+        for place in LANES
     ]
     return [centre, *markets]
 
 
 def listed_from(flows: Flows, code: str, place: str) -> int:
-    """The Monday of an item's first sale at a place; DC1 lists it four weeks before it first sells anywhere."""
+    """The Monday of an item's first sale at a place; DC1 lists it four weeks before it first sells
+    anywhere."""
     anywhere = min(flows.first_sale[pair] for pair in flows.pairs if pair[0] == code)
     first = flows.first_sale.get((code, place), anywhere - 28)
     return first - day(first).weekday()
@@ -173,16 +282,24 @@ def listed_from(flows: Flows, code: str, place: str) -> int:
 
 def assortment_rows(flows: Flows) -> list[dict[str, object]]:
     """erp/assortment.csv: which item is listed where and from when."""
-    starts = {pair: listed_from(flows, *pair) for pair in [*flows.pairs, *((code, "DC1") for code in flows.items)]}
+    starts = {
+        pair: listed_from(flows, *pair)
+        for pair in [*flows.pairs, *((code, "DC1") for code in flows.items)]
+    }
     return [
-        {"item": code, "location": place, "listed_from": max(day(index), day(0)).isoformat(),
-         "announced_on": LISTED.isoformat() if index <= 0 else day(index - 14).isoformat()}
+        {
+            "item": code,
+            "location": place,
+            "listed_from": max(day(index), day(0)).isoformat(),
+            "announced_on": LISTED.isoformat() if index <= 0 else day(index - 14).isoformat(),
+        }
         for (code, place), index in sorted(starts.items())
-    ]  # fmt: skip
+    ]
 
 
 def price_rows(flows: Flows, months: list[int]) -> list[dict[str, object]]:
-    """erp/price_list.csv: a list a month; each price is the median invoiced in the month before (the first: of the first selling day)."""
+    """erp/price_list.csv: a list a month; each price is the median invoiced in the month before
+    (the first: of the first selling day)."""
     rows: list[dict[str, object]] = []
     for code in flows.items:
         prices, current = flows.prices[code], None
@@ -190,8 +307,14 @@ def price_rows(flows: Flows, months: list[int]) -> list[dict[str, object]]:
             if current is None and min(prices) < stop:
                 current = median(prices[min(prices)])
             if current is not None:
-                rows.append({"item": code, "valid_from": day(start).isoformat(), "price": f"{current:.2f}",
-                             "published_on": day(start - 7).isoformat()})  # fmt: skip
+                rows.append(
+                    {
+                        "item": code,
+                        "valid_from": day(start).isoformat(),
+                        "price": f"{current:.2f}",
+                        "published_on": day(start - 7).isoformat(),
+                    }
+                )
             inside = [price for index in range(start, stop) for price in prices.get(index, [])]
             current = median(inside) if inside else current
     return rows

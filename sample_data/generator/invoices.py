@@ -1,6 +1,8 @@
-"""The real rows: which invoice lines of UCI Online Retail the sample keeps, and what they mean for stock.
+"""The real rows: which invoice lines of UCI Online Retail the sample keeps, and what they mean for
+stock.
 
-`extract` copies lines byte for byte out of the public archive; `Flows` reads the copied drops back, row by row as world.yml does.
+`extract` copies lines byte for byte out of the public archive; `Flows` reads the copied drops back,
+row by row as world.yml does.
 """
 
 from __future__ import annotations
@@ -22,10 +24,16 @@ from generator.calendar import index_of
 GOODS = re.compile(r"^[0-9]{5}[A-Z]{0,2}$")
 #: selling days a year from which an item is listed in a market
 LISTING = {"UK": 20, "CONT": 8, "IE": 6, "ROW": 5}
-#: items taken from each quartile of selling days, slow to steady: the steady ones are what the small markets buy
+#: items taken from each quartile of selling days, slow to steady: the steady ones are what the
+#: small markets buy
 TAKEN = (8, 8, 8, 16)
-_ROW = "Australia|Bahrain|Brazil|Canada|Hong Kong|Israel|Japan|Lebanon|RSA|Saudi Arabia|Singapore|USA|United Arab Emirates|Unspecified"
-MARKETS = {"United Kingdom": "UK", "Channel Islands": "UK", "EIRE": "IE"} | dict.fromkeys(_ROW.split("|"), "ROW")
+_ROW = (
+    "Australia|Bahrain|Brazil|Canada|Hong Kong|Israel|Japan|Lebanon|RSA|Saudi "
+    "Arabia|Singapore|USA|United Arab Emirates|Unspecified"
+)
+MARKETS = {"United Kingdom": "UK", "Channel Islands": "UK", "EIRE": "IE"} | dict.fromkeys(
+    _ROW.split("|"), "ROW"
+)
 
 Pair = tuple[str, str]
 
@@ -66,15 +74,29 @@ class Line:
 def parse(text: str) -> Iterator[Line]:
     """The lines of one daily drop, in order."""
     for raw in text.splitlines(keepends=True)[1:]:
-        invoice, code, description, quantity, time, price, _customer, country = next(csv.reader([raw]))
-        yield Line(raw, invoice, item(code), int(quantity), time, float(price), market(country), description)
+        invoice, code, description, quantity, time, price, _customer, country = next(
+            csv.reader([raw])
+        )
+        yield Line(
+            raw,
+            invoice,
+            item(code),
+            int(quantity),
+            time,
+            float(price),
+            market(country),
+            description,
+        )
 
 
 def extract(archive: Path, out: Path) -> None:
-    """Copy the chosen lines out of the public archive, one file a day: chosen items where they are listed, and every service line."""
+    """Copy the chosen lines out of the public archive, one file a day: chosen items where they are
+    listed, and every service line."""
     with tarfile.open(archive) as tar:
         drops = {
-            Path(member.name).name: io.TextIOWrapper(tar.extractfile(member), encoding="utf-8", newline="").read()  # type: ignore[arg-type]
+            Path(member.name).name: io.TextIOWrapper(
+                tar.extractfile(member), encoding="utf-8", newline=""
+            ).read()  # type: ignore[arg-type]
             for member in tar.getmembers()
             if member.name.endswith(".csv")
         }
@@ -84,24 +106,35 @@ def extract(archive: Path, out: Path) -> None:
             if line.kind == "sale":
                 days[line.item, line.location][line.time[:10]] += line.quantity
     chosen = _select(days)
-    listed = {pair for pair, sold in days.items() if pair[0] in chosen and len(sold) >= LISTING[pair[1]]}
+    listed = {
+        pair for pair, sold in days.items() if pair[0] in chosen and len(sold) >= LISTING[pair[1]]
+    }
     out.mkdir(parents=True, exist_ok=True)
     for name in sorted(drops):
-        kept = [line.text for line in parse(drops[name]) if line.kind == "service" or (line.item, line.location) in listed]
+        kept = [
+            line.text
+            for line in parse(drops[name])
+            if line.kind == "service" or (line.item, line.location) in listed
+        ]
         header = drops[name].splitlines(keepends=True)[0]
         (out / name).write_bytes((header + "".join(kept)).encode())
 
 
 def _select(days: dict[Pair, Counter[str]]) -> set[str]:
-    """Items with 30 or more selling days: quartiles by selling days, in each quartiles by variability, in each cell by hash order."""
+    """Items with 30 or more selling days: quartiles by selling days, in each quartiles by
+    variability, in each cell by hash order."""
     sold: dict[str, Counter[str]] = defaultdict(Counter)
     for (code, _location), quantities in days.items():
         sold[code].update(quantities)
-    ranked = sorted((code for code in sold if len(sold[code]) >= 30), key=lambda code: (len(sold[code]), code))
+    ranked = sorted(
+        (code for code in sold if len(sold[code]) >= 30), key=lambda code: (len(sold[code]), code)
+    )
     chosen: set[str] = set()
     for quartile, taken in zip(_quarters(ranked), TAKEN, strict=True):
         for cell in _quarters(sorted(quartile, key=lambda code: (_variability(sold[code]), code))):
-            chosen.update(sorted(cell, key=lambda code: hashlib.sha256(code.encode()).hexdigest())[:taken])
+            chosen.update(
+                sorted(cell, key=lambda code: hashlib.sha256(code.encode()).hexdigest())[:taken]
+            )
     return chosen
 
 
@@ -117,11 +150,14 @@ def _quarters(ranked: list[str]) -> list[list[str]]:
 
 @dataclass
 class Flows:
-    """What the drops say about stock: per (item, location) and day index the units that left, net of returns and with write-offs."""
+    """What the drops say about stock: per (item, location) and day index the units that left, net
+    of returns and with write-offs."""
 
     outflow: dict[Pair, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     first_sale: dict[Pair, int] = field(default_factory=dict)
-    prices: dict[str, dict[int, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    prices: dict[str, dict[int, list[float]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
     names: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     open_days: set[int] = field(default_factory=set)
 

@@ -1,4 +1,5 @@
-"""How late things really are, and what freight really costs: drawn from real SCMS delivery rows (US government open data)."""
+"""How late things really are, and what freight really costs: drawn from real SCMS delivery rows (US
+government open data)."""
 
 from __future__ import annotations
 
@@ -12,14 +13,23 @@ from statistics import median
 from generator.calendar import stream
 from generator.company import SUPPLIERS, Supplier
 
-COLUMNS = ("ID", "ASN/DN #", "Shipment Mode", "Scheduled Delivery Date", "Delivered to Client Date", "Vendor", "Weight (Kilograms)",
-           "Freight Cost (USD)")  # fmt: skip
+COLUMNS = (
+    "ID",
+    "ASN/DN #",
+    "Shipment Mode",
+    "Scheduled Delivery Date",
+    "Delivered to Client Date",
+    "Vendor",
+    "Weight (Kilograms)",
+    "Freight Cost (USD)",
+)
 GBP_PER_USD = 0.62
 _MOST_LATE = 42  # days; SCMS has delays of half a year, which would starve a gift wholesaler
 
 
 def extract(source: Path, out: Path) -> None:
-    """Copy the SCMS columns that are drawn from, for the vendors that are drawn from: at most 250 rows each, evenly spaced."""
+    """Copy the SCMS columns that are drawn from, for the vendors that are drawn from: at most 250
+    rows each, evenly spaced."""
     with source.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +43,8 @@ def extract(source: Path, out: Path) -> None:
 
 @dataclass(frozen=True)
 class Freight:
-    """What one real row says about freight: a price a kilogram in USD, or the words that stand where the numbers should be."""
+    """What one real row says about freight: a price a kilogram in USD, or the words that stand
+    where the numbers should be."""
 
     usd_per_kg: float | None
     cost_words: str = ""
@@ -41,7 +52,8 @@ class Freight:
 
 
 class Lateness:
-    """Draws of days late (negative: early) and of freight, each from a real row of the vendor that stands behind a supplier."""
+    """Draws of days late (negative: early) and of freight, each from a real row of the vendor that
+    stands behind a supplier."""
 
     def __init__(self, path: Path) -> None:
         with path.open(encoding="utf-8", newline="") as file:
@@ -49,18 +61,25 @@ class Lateness:
         self._days: dict[str, list[int]] = defaultdict(list)
         self._freight: dict[str, list[Freight]] = defaultdict(list)
         for row in rows:
-            self._days[row["Vendor"]].append((_day(row["Delivered to Client Date"]) - _day(row["Scheduled Delivery Date"])).days)
-            if not row["Freight Cost (USD)"].startswith("See"):  # a consignment's second line: logistics.py writes its own
+            self._days[row["Vendor"]].append(
+                (_day(row["Delivered to Client Date"]) - _day(row["Scheduled Delivery Date"])).days
+            )
+            # a consignment's second line: logistics.py writes its own
+            if not row["Freight Cost (USD)"].startswith("See"):
                 self._freight[row["Shipment Mode"]].append(_freight(row))
         self._freight = {mode: _plausible(drawn) for mode, drawn in self._freight.items()}
 
     def of_purchase(self, supplier: Supplier, ordered_on: int) -> int:
-        """Days late of an order, clipped so that it arrives at least two days after it was placed."""
-        drawn = stream("late", supplier.supplier_id, ordered_on).choice(self._days[supplier.lateness_of])
+        """Days late of an order, clipped so that it arrives at least two days after it was
+        placed."""
+        drawn = stream("late", supplier.supplier_id, ordered_on).choice(
+            self._days[supplier.lateness_of]
+        )
         return min(max(drawn, 2 - supplier.lead_time_days), _MOST_LATE)
 
     def of_transfer(self, place: str, sent_on: int) -> int:
-        """Days late of a consignment from DC1, from the same rows; own lorries are never early and at most three days late."""
+        """Days late of a consignment from DC1, from the same rows; own lorries are never early and
+        at most three days late."""
         vendor = stream("lane", place, sent_on).choice(sorted(self._days))
         return min(max(stream("late", place, sent_on).choice(self._days[vendor]), 0), 3)
 
@@ -70,11 +89,14 @@ class Lateness:
 
     def usual_usd_per_kg(self, mode: str) -> float:
         """The median freight a kilogram of a mode, which the planned lanes quote."""
-        return round(median(one.usd_per_kg for one in self._freight[mode] if one.usd_per_kg is not None), 2)
+        return round(
+            median(one.usd_per_kg for one in self._freight[mode] if one.usd_per_kg is not None), 2
+        )
 
 
 def _plausible(drawn: list[Freight]) -> list[Freight]:
-    """Without the dearest and the cheapest twentieth: SCMS weighs some parcels at a kilogram, and a lorry of ours is not a parcel."""
+    """Without the dearest and the cheapest twentieth: SCMS weighs some parcels at a kilogram, and a
+    lorry of ours is not a parcel."""
     prices = sorted(one.usd_per_kg for one in drawn if one.usd_per_kg is not None)
     low, high = prices[len(prices) // 20], prices[-1 - len(prices) // 20]
     return [one for one in drawn if one.usd_per_kg is None or low <= one.usd_per_kg <= high]
@@ -84,7 +106,11 @@ def _freight(row: dict[str, str]) -> Freight:
     cost, weight = row["Freight Cost (USD)"], row["Weight (Kilograms)"]
     if _is_number(cost) and _is_number(weight) and float(weight) > 0:
         return Freight(round(float(cost) / float(weight), 4))
-    return Freight(None, "Invoiced Separately" if _is_number(cost) else cost, "" if _is_number(weight) else weight)
+    return Freight(
+        None,
+        "Invoiced Separately" if _is_number(cost) else cost,
+        "" if _is_number(weight) else weight,
+    )
 
 
 def _is_number(text: str) -> bool:

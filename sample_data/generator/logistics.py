@@ -1,4 +1,5 @@
-"""What the forwarders' system hands over: shipments and lanes as JSON lines, freight in USD, words where numbers should be."""
+"""What the forwarders' system hands over: shipments and lanes as JSON lines, freight in USD, words
+where numbers should be."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ FUEL_SHARE = {"Air": 0.3, "Ocean": 0.4, "Truck": 0.25}
 
 @dataclass(frozen=True)
 class Consignment:
-    """What travels together under one advance shipping notice; contents are (order, line, item, quantity), empty for own lorries."""
+    """What travels together under one advance shipping notice; contents are (order, line, item,
+    quantity), empty for own lorries."""
 
     from_id: str
     to_id: str
@@ -30,7 +32,9 @@ class Consignment:
     delivered_on: int
     weight_kg: float
     freight: Freight
-    contents: tuple[tuple[str | None, int | None, str | None, int | None], ...] = ((None, None, None, None),)
+    contents: tuple[tuple[str | None, int | None, str | None, int | None], ...] = (
+        (None, None, None, None),
+    )
 
 
 def write(out: Path, master: dict[str, Item], books: Books, lateness: Lateness) -> None:
@@ -40,11 +44,21 @@ def write(out: Path, master: dict[str, Item], books: Books, lateness: Lateness) 
     write_jsonl(out / "shipments.jsonl", _lines(consignments))
     lanes = [(one.supplier_id, "DC1", one.mode, one.transit_days) for one in SUPPLIERS]
     lanes += [("DC1", place, "Truck", transit) for place, transit in LANES.items()]
-    write_jsonl(out / "lanes.jsonl", (
-        {"from": start, "to": stop, "mode": mode, "transit_days": transit, "freight_usd_per_kg": lateness.usual_usd_per_kg(mode),
-         "fuel_share": FUEL_SHARE[mode], "quoted_on": LISTED.isoformat()}
-        for start, stop, mode, transit in lanes
-    ))  # fmt: skip
+    write_jsonl(
+        out / "lanes.jsonl",
+        (
+            {
+                "from": start,
+                "to": stop,
+                "mode": mode,
+                "transit_days": transit,
+                "freight_usd_per_kg": lateness.usual_usd_per_kg(mode),
+                "fuel_share": FUEL_SHARE[mode],
+                "quoted_on": LISTED.isoformat(),
+            }
+            for start, stop, mode, transit in lanes
+        ),
+    )
 
 
 def _inbound(books: Books, lateness: Lateness) -> Iterator[Consignment]:
@@ -59,10 +73,16 @@ def _inbound(books: Books, lateness: Lateness) -> Iterator[Consignment]:
         left = max(index - supplier.transit_days, first.ordered_on + 1)
         if left <= LAST:
             yield Consignment(
-                supplier.supplier_id, "DC1", supplier.mode, left, first.due_on, index,
-                fsum(line.item.weight_kg * units for line, units in lines), lateness.freight(supplier.mode, order, index),
+                supplier.supplier_id,
+                "DC1",
+                supplier.mode,
+                left,
+                first.due_on,
+                index,
+                fsum(line.item.weight_kg * units for line, units in lines),
+                lateness.freight(supplier.mode, order, index),
                 tuple((order, line.line, line.item.item_id, units) for line, units in lines),
-            )  # fmt: skip
+            )
 
 
 def _outbound(books: Books, master: dict[str, Item], lateness: Lateness) -> Iterator[Consignment]:
@@ -72,11 +92,21 @@ def _outbound(books: Books, master: dict[str, Item], lateness: Lateness) -> Iter
         lorries[sent.location_id, sent.sent_on].append(sent)
     for (place, left), load in lorries.items():
         weight = fsum(master[sent.item_id].weight_kg * sent.quantity for sent in load)
-        yield Consignment("DC1", place, "Truck", left, load[0].due_on, load[0].arrived_on, weight, lateness.freight("Truck", place, left))
+        yield Consignment(
+            "DC1",
+            place,
+            "Truck",
+            left,
+            load[0].due_on,
+            load[0].arrived_on,
+            weight,
+            lateness.freight("Truck", place, left),
+        )
 
 
 def _lines(consignments: list[Consignment]) -> Iterator[Row]:
-    """Numbered as SCMS does: the first line of a notice carries weight and freight, the others point to it in words."""
+    """Numbered as SCMS does: the first line of a notice carries weight and freight, the others
+    point to it in words."""
     number = 0
     for notice, one in enumerate(consignments, 1):
         first = number + 1
@@ -86,10 +116,25 @@ def _lines(consignments: list[Consignment]) -> Iterator[Row]:
             weight = cost = f"See ASN-{notice} (ID#:{first})"
             if number == first:
                 weight = one.freight.weight_words or f"{one.weight_kg:.1f}"
-                cost = one.freight.cost_words if one.freight.usd_per_kg is None else f"{one.freight.usd_per_kg * one.weight_kg:.2f}"
+                cost = (
+                    one.freight.cost_words
+                    if one.freight.usd_per_kg is None
+                    else f"{one.freight.usd_per_kg * one.weight_kg:.2f}"
+                )
             yield {
-                "id": number, "asn": f"ASN-{notice}", "order": order, "line": line, "from": one.from_id, "to": one.to_id, "mode": one.mode,
-                "item": item, "quantity": quantity, "weight_kg": weight, "freight_usd": cost, "shipped_at": at(one.shipped_on, "07:00"),
-                "promised_on": day(one.promised_on).isoformat(), "delivered_at": at(one.delivered_on, "06:00") if is_delivered else None,
+                "id": number,
+                "asn": f"ASN-{notice}",
+                "order": order,
+                "line": line,
+                "from": one.from_id,
+                "to": one.to_id,
+                "mode": one.mode,
+                "item": item,
+                "quantity": quantity,
+                "weight_kg": weight,
+                "freight_usd": cost,
+                "shipped_at": at(one.shipped_on, "07:00"),
+                "promised_on": day(one.promised_on).isoformat(),
+                "delivered_at": at(one.delivered_on, "06:00") if is_delivered else None,
                 "recorded_at": at(one.delivered_on if is_delivered else one.shipped_on, "09:00"),
-            }  # fmt: skip
+            }

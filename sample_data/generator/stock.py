@@ -1,8 +1,9 @@
 """The stock: opening counts, transfers, purchases and receipts that make the real sales possible.
 
-A plain simulation that knows the future: each replenishment covers what will really leave until the next one arrives, plus a buffer,
-so stock never goes below zero. Where the buffer is zero it touches zero: these are the sample's stock-outs. Times of a day: receipts
-06:00, transfers leave 07:00, sales as invoiced, adjustments 20:45, counts 21:00.
+A plain simulation that knows the future: each replenishment covers what will really leave until the
+next one arrives, plus a buffer, so stock never goes below zero. Where the buffer is zero it touches
+zero: these are the sample's stock-outs. Times of a day: receipts 06:00, transfers leave 07:00,
+sales as invoiced, adjustments 20:45, counts 21:00.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ _FAR = LAST + 120  # the pipeline beyond the last day is sized for recent averag
 
 @dataclass(frozen=True)
 class Transfer:
-    """Units of one item on their way from DC1 to a location; days are indices, arrived_on may lie after the last day."""
+    """Units of one item on their way from DC1 to a location; days are indices, arrived_on may lie
+    after the last day."""
 
     transfer_id: str
     item_id: str
@@ -36,7 +38,8 @@ class Transfer:
 
 @dataclass(frozen=True)
 class Purchase:
-    """One line of a purchase order to DC1; receipts are (day index, units) and may lie after the last day."""
+    """One line of a purchase order to DC1; receipts are (day index, units) and may lie after the
+    last day."""
 
     order_id: str
     line: int
@@ -76,7 +79,8 @@ class Books:
 
 
 def keep_books(flows: Flows, master: dict[str, Item], lateness: Lateness) -> Books:
-    """Run both echelons: locations first, because what they call for is the distribution centre's demand."""
+    """Run both echelons: locations first, because what they call for is the distribution centre's
+    demand."""
     books = Books()
     for code, place in flows.pairs:
         first = flows.first_sale[code, place]
@@ -85,22 +89,42 @@ def keep_books(flows: Flows, master: dict[str, Item], lateness: Lateness) -> Boo
     for place, transit in LANES.items():
         _supply_location(books, flows, master, lateness, place, transit)
     books.transfers = [
-        Transfer(f"TR-{number:06d}", *(getattr(sent, name) for name in list(Transfer.__dataclass_fields__)[1:]))
-        for number, sent in enumerate(sorted(books.transfers, key=lambda sent: (sent.sent_on, sent.location_id, sent.item_id)), 1)
+        Transfer(
+            f"TR-{number:06d}",
+            *(getattr(sent, name) for name in list(Transfer.__dataclass_fields__)[1:]),
+        )
+        for number, sent in enumerate(
+            sorted(
+                books.transfers, key=lambda sent: (sent.sent_on, sent.location_id, sent.item_id)
+            ),
+            1,
+        )
     ]
     called: dict[str, Counter[int]] = defaultdict(Counter)
     for sent in books.transfers:
         called[sent.item_id][sent.sent_on] += sent.quantity
     for supplier in SUPPLIERS:
         ordered = indices(FRIDAY, -40, LAST)
-        arrivals = _in_turn([index + supplier.lead_time_days + lateness.of_purchase(supplier, index) for index in ordered])
+        arrivals = _in_turn(
+            [
+                index + supplier.lead_time_days + lateness.of_purchase(supplier, index)
+                for index in ordered
+            ]
+        )
         for one in (one for one in master.values() if one.supplier == supplier):
             _supply_centre(books, one, called[one.item_id], ordered, arrivals)
     books.purchases = _numbered(books.purchases)
     return books
 
 
-def _supply_location(books: Books, flows: Flows, master: dict[str, Item], lateness: Lateness, place: str, transit: int) -> None:
+def _supply_location(
+    books: Books,
+    flows: Flows,
+    master: dict[str, Item],
+    lateness: Lateness,
+    place: str,
+    transit: int,
+) -> None:
     """Two consignments a week, Wednesday and Saturday, from DC1 to one location."""
     sent = sorted(indices(SATURDAY, 0, LAST) + indices(WEDNESDAY, 0, LAST))
     arrivals = _in_turn([index + transit + lateness.of_transfer(place, index) for index in sent])
@@ -109,33 +133,51 @@ def _supply_location(books: Books, flows: Flows, master: dict[str, Item], latene
         outflow = Counter(flows.outflow[pair])
         outflow.subtract(books.adjustments[pair])
         if draw.random() < 0.06:  # kept without a buffer: stock touches zero here
-            plan = Replenishment(outflow, buffer_days=0, buffer_units=0, lot_days=4, moq=1, multiple=1)
+            plan = Replenishment(
+                outflow, buffer_days=0, buffer_units=0, lot_days=4, moq=1, multiple=1
+            )
         else:
             plan = Replenishment(outflow, 2 + 4 * draw.random(), 2, 7, 1, master[pair[0]].pack_size)
         books.opening[pair], quantities = plan.size(arrivals)
         for index, arrived, quantity in zip(sent, arrivals, quantities, strict=True):
             if quantity:
-                books.transfers.append(Transfer("", pair[0], place, quantity, index, index + transit, arrived))
+                books.transfers.append(
+                    Transfer("", pair[0], place, quantity, index, index + transit, arrived)
+                )
 
 
-def _supply_centre(books: Books, one: Item, called: Counter[int], ordered: Sequence[int], arrivals: Sequence[int]) -> None:
-    """A weekly chance to order from the supplier; orders that arrived before the first day are part of the opening stock."""
+def _supply_centre(
+    books: Books, one: Item, called: Counter[int], ordered: Sequence[int], arrivals: Sequence[int]
+) -> None:
+    """A weekly chance to order from the supplier; orders that arrived before the first day are part
+    of the opening stock."""
     pair, draw = (one.item_id, "DC1"), stream("order", one.item_id)
     outflow = Counter(called)
     outflow.subtract(books.adjustments[pair])
-    used = [(placed, arrived) for placed, arrived in zip(ordered, arrivals, strict=True) if arrived >= 0]
+    used = [
+        (placed, arrived) for placed, arrived in zip(ordered, arrivals, strict=True) if arrived >= 0
+    ]
     plan = Replenishment(outflow, 3 + 9 * draw.random(), 0, 21, one.moq, one.order_multiple)
     books.opening[pair], quantities = plan.size([arrived for _placed, arrived in used])
     for (placed, arrived), quantity in zip(used, quantities, strict=True):
         if quantity:
             split = draw.random() < 0.05 and quantity > 1 and arrived - placed > 5 and arrived > 2
-            receipts = ((arrived - 2, quantity // 2), (arrived, quantity - quantity // 2)) if split else ((arrived, quantity),)
-            books.purchases.append(Purchase("", 0, one, quantity, placed, placed + one.supplier.lead_time_days, receipts))
+            receipts = (
+                ((arrived - 2, quantity // 2), (arrived, quantity - quantity // 2))
+                if split
+                else ((arrived, quantity),)
+            )
+            books.purchases.append(
+                Purchase(
+                    "", 0, one, quantity, placed, placed + one.supplier.lead_time_days, receipts
+                )
+            )
 
 
 @dataclass(frozen=True)
 class Replenishment:
-    """How one item is replenished at one place: what leaves by day, the buffer (days of demand, at least so many units), and the lot."""
+    """How one item is replenished at one place: what leaves by day, the buffer (days of demand, at
+    least so many units), and the lot."""
 
     outflow: Counter[int]
     buffer_days: float
@@ -145,19 +187,27 @@ class Replenishment:
     multiple: int
 
     def size(self, arrivals: Sequence[int]) -> tuple[int, list[int]]:
-        """The opening stock and the quantity arriving with each consignment that keep stock at zero or above on every day.
+        """The opening stock and the quantity arriving with each consignment that keep stock at zero
+        or above on every day.
 
-        The stock must last to the day before the next arrival; the highest running total of what leaves by then is what it takes.
+        The stock must last to the day before the next arrival; the highest running total of what
+        leaves by then is what it takes.
         """
         peak = self._peak()
-        opening = math.ceil(peak[arrivals[0] - 1] + self._buffer(0, peak[arrivals[0] - 1])) if arrivals[0] > 0 else 0
+        opening = (
+            math.ceil(peak[arrivals[0] - 1] + self._buffer(0, peak[arrivals[0] - 1]))
+            if arrivals[0] > 0
+            else 0
+        )
         supply, quantities = opening, []
         for arrival, following in pairwise([*arrivals, arrivals[-1] + 7]):
             used = peak[min(following - 1, _FAR)]
             need = used + self._buffer(arrival, used) - supply
             quantity = 0
             if need > 0 and following > arrival:
-                lots = math.ceil(max(need, self._daily(arrival) * self.lot_days, self.moq) / self.multiple)
+                lots = math.ceil(
+                    max(need, self._daily(arrival) * self.lot_days, self.moq) / self.multiple
+                )
                 quantity = lots * self.multiple
             supply += quantity
             quantities.append(quantity)
@@ -168,7 +218,8 @@ class Replenishment:
         return max(self._daily(index) * self.buffer_days, self.buffer_units) if used > 0 else 0.0
 
     def _peak(self) -> list[float]:
-        """The running maximum of all that has left by each day; beyond the last day demand goes on at its recent average."""
+        """The running maximum of all that has left by each day; beyond the last day demand goes on
+        at its recent average."""
         recent = self._daily(LAST)
         total, highest, peaks = 0.0, 0.0, []
         for index in range(_FAR + 1):
@@ -178,8 +229,11 @@ class Replenishment:
         return peaks
 
     def _daily(self, index: int) -> float:
-        """Average demand a day in the 28 days around a day (the 91 days before, at the end); spikes cancelled within a day do not count."""
-        low, high = (LAST - 91, LAST) if index >= LAST else (max(0, index - 14), min(LAST, index + 14))
+        """Average demand a day in the 28 days around a day (the 91 days before, at the end); spikes
+        cancelled within a day do not count."""
+        low, high = (
+            (LAST - 91, LAST) if index >= LAST else (max(0, index - 14), min(LAST, index + 14))
+        )
         return max(0.0, sum(self.outflow[at] for at in range(low, high + 1)) / (high - low + 1))
 
 
@@ -191,10 +245,17 @@ def _in_turn(arrivals: list[int]) -> list[int]:
 
 
 def _count_differences(pair: Pair, first_sale: int) -> Counter[int]:
-    """Small differences found when counting on a Friday, about one in two years for an item at a place that has begun to sell."""
+    """Small differences found when counting on a Friday, about one in two years for an item at a
+    place that has begun to sell."""
     draw = stream("difference", *pair)
     fridays = indices(FRIDAY, first_sale + 7, LAST)
-    return Counter({index: draw.choice((-3, -2, -1, -1, -1, 1, 2)) for index in fridays if draw.random() < 0.01})
+    return Counter(
+        {
+            index: draw.choice((-3, -2, -1, -1, -1, 1, 2))
+            for index in fridays
+            if draw.random() < 0.01
+        }
+    )
 
 
 def _numbered(lines: list[Purchase]) -> list[Purchase]:
@@ -205,7 +266,17 @@ def _numbered(lines: list[Purchase]) -> list[Purchase]:
         orders[one.ordered_on, one.item.supplier.supplier_id].append(one)
     for number, key in enumerate(sorted(orders), 1):
         for place, one in enumerate(sorted(orders[key], key=lambda one: one.item.item_id), 1):
-            numbered.append(Purchase(f"PO-{10000 + number}", place, one.item, one.quantity, one.ordered_on, one.due_on, one.receipts))
+            numbered.append(
+                Purchase(
+                    f"PO-{10000 + number}",
+                    place,
+                    one.item,
+                    one.quantity,
+                    one.ordered_on,
+                    one.due_on,
+                    one.receipts,
+                )
+            )
     return numbered
 
 

@@ -1,4 +1,5 @@
-"""The spreadsheets, as people make them: titles, merged headers, notes below, numbers typed as text, a comma for a point."""
+"""The spreadsheets, as people make them: titles, merged headers, notes below, numbers typed as
+text, a comma for a point."""
 
 from __future__ import annotations
 
@@ -21,7 +22,11 @@ SERVICE = {
 }
 CONSTRAINTS: tuple[tuple[str, str, float, str], ...] = (
     ("budget", "all", 12000, "GBP for the purchases of one review"),
-    *(("service_level", name, share, f"class {letter}") for letter, (share, names) in SERVICE.items() for name in names),
+    *(
+        ("service_level", name, share, f"class {letter}")
+        for letter, (share, names) in SERVICE.items()
+        for name in names
+    ),
     *(("capacity", place, units, "units on the shelves") for place, units in CAPACITY.items()),
     ("truck_kg", "DC1", 12000, "one lorry a departure"),
 )
@@ -36,18 +41,47 @@ def supplier_terms(out: Path, master: dict[str, Item]) -> None:
         sheet["A1"], sheet["A2"] = "Supplier terms", f"as agreed, valid from {known_on:%d/%m/%Y}"
         sheet["A1"].font = Font(bold=True, size=14)
         sheet.append([])
-        sheet.append(["Supplier", "Item", "Description", "Lead time (days)", "MOQ", "Order multiple", "Quantity from", "Unit price (GBP)"])
+        sheet.append(
+            [
+                "Supplier",
+                "Item",
+                "Description",
+                "Lead time (days)",
+                "MOQ",
+                "Order multiple",
+                "Quantity from",
+                "Unit price (GBP)",
+            ]
+        )
         for cell in sheet[4]:
             cell.font = BOLD
         for one in sorted(master.values(), key=lambda one: (one.supplier.supplier_id, one.item_id)):
             if raised and not one.supplier.raises_prices:
                 continue
             for from_quantity, cost in one.breaks(raised):
-                sheet.append([one.supplier.supplier_id, one.item_id, one.name, one.supplier.lead_time_days, one.moq, one.order_multiple,
-                              from_quantity, cost])  # fmt: skip
+                sheet.append(
+                    [
+                        one.supplier.supplier_id,
+                        one.item_id,
+                        one.name,
+                        one.supplier.lead_time_days,
+                        one.moq,
+                        one.order_multiple,
+                        from_quantity,
+                        cost,
+                    ]
+                )
         sheet.append([])
         sheet.append(["Notes"])
-        sheet.append(["Lead times are promised from order to goods in at DC1. Prices ex works, freight is on the lanes."])
+        sheet.append(
+            [
+                (
+                    "Lead times are promised from order to goods in at DC1. Prices ex works, "
+                    "freight "
+                    "is on the lanes."
+                )
+            ]
+        )
         sheet.append(["The second line of an item is its price break."])
         write_workbook(out / f"supplier_terms_{known_on}.xlsx", book)
 
@@ -72,12 +106,17 @@ def constraints(out: Path) -> None:
 
 
 def stock_count(out: Path, flows: Flows, balances: dict[Pair, list[int]]) -> None:
-    """The count of the last evening: a title block, a merged header over the places, text and comma decimals among numbers, a total."""
+    """The count of the last evening: a title block, a merged header over the places, text and comma
+    decimals among numbers, a total."""
     book = Workbook()
     sheet = book.active
     sheet.title = "Count"
     draw = stream("stock count")
-    sheet["A1"], sheet["A2"], sheet["A3"] = "Stock count", f"Friday {END:%d/%m/%Y}, 21:00, all places", "counted by the night shift"
+    sheet["A1"], sheet["A2"], sheet["A3"] = (
+        "Stock count",
+        f"Friday {END:%d/%m/%Y}, 21:00, all places",
+        "counted by the night shift",
+    )
     sheet["A1"].font = Font(bold=True, size=16)
     sheet["C5"] = "Units on hand"
     sheet.merge_cells(start_row=5, end_row=5, start_column=3, end_column=2 + len(PLACES))
@@ -85,9 +124,17 @@ def stock_count(out: Path, flows: Flows, balances: dict[Pair, list[int]]) -> Non
     for column, name in enumerate(("Item", "Counted at", *PLACES), 1):
         sheet.cell(6, column, name).font = BOLD
     for code in flows.items:
-        counted = [balances[code, place][LAST + 1] if (code, place) in balances else None for place in PLACES]
-        sheet.append([code, f"{END} 21:00:00", *(_typed(units, draw.random()) for units in counted)])
-    totals = [sum(balances[code, place][LAST + 1] for code in flows.items if (code, place) in balances) for place in PLACES]
+        counted = [
+            balances[code, place][LAST + 1] if (code, place) in balances else None
+            for place in PLACES
+        ]
+        sheet.append(
+            [code, f"{END} 21:00:00", *(_typed(units, draw.random()) for units in counted)]
+        )
+    totals = [
+        sum(balances[code, place][LAST + 1] for code in flows.items if (code, place) in balances)
+        for place in PLACES
+    ]
     sheet.append(["Total", None, *totals])
     for cell in sheet[sheet.max_row]:
         cell.font = BOLD
@@ -95,7 +142,8 @@ def stock_count(out: Path, flows: Flows, balances: dict[Pair, list[int]]) -> Non
 
 
 def _typed(units: int | None, luck: float) -> int | str | None:
-    """How a number got into the cell: as a number, now and then as text, rarely with a comma decimal."""
+    """How a number got into the cell: as a number, now and then as text, rarely with a comma
+    decimal."""
     if units is None or luck > 0.09:
         return units
     return f"{units},0" if luck < 0.03 else str(units)

@@ -1,4 +1,5 @@
-"""Writers whose bytes depend on nothing but their rows: no clock, no library's own time stamps, one newline."""
+"""Writers whose bytes depend on nothing but their rows: no clock, no library's own time stamps, one
+newline."""
 
 from __future__ import annotations
 
@@ -35,11 +36,14 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 def write_json(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows as one JSON array, an object a line."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(("[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n").encode())
+    path.write_bytes(
+        ("[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n").encode()
+    )
 
 
 def write_workbook(path: Path, book: Workbook) -> None:
-    """A workbook with its time stamps fixed; parts are stored, not deflated, so that no zlib version shows in the bytes."""
+    """A workbook with its time stamps fixed; parts are stored, not deflated, so that no zlib
+    version shows in the bytes."""
     drawn = io.BytesIO()
     book.save(drawn)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,5 +51,9 @@ def write_workbook(path: Path, book: Workbook) -> None:
         for name in sorted(source.namelist()):
             body = source.read(name)
             if name == "docProps/core.xml":
-                body = re.sub(rb"(<dcterms:(?:created|modified)[^>]*>)[^<]*", rb"\g<1>" + _STAMP.encode(), body)
+                body = re.sub(
+                    rb"(<dcterms:(?:created|modified)[^>]*>)[^<]*",
+                    rb"\g<1>" + _STAMP.encode(),
+                    body,
+                )
             target.writestr(zipfile.ZipInfo(name, (2011, 12, 9, 21, 0, 0)), body)

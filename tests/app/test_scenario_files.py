@@ -72,7 +72,9 @@ def test_days_are_whole_and_the_last_one_belongs_to_it(tmp_path: Path) -> None:
         (GOOD, "- a\n- b\n", "start with `scenario: name`"),
     ],
 )
-def test_a_file_that_cannot_be_meant_is_refused_with_its_line_and_field(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_a_file_that_cannot_be_meant_is_refused_with_its_line_and_field(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
     with pytest.raises(ContractError, match=message):
         read_scenario(written(tmp_path, GOOD.replace(old, new)), TIMELINE)
 

@@ -1,6 +1,8 @@
-"""Events a second from a broker to canonical rows: NATS JetStream -> inbox (durable) -> deliveries -> landing, and each part alone.
+"""Events a second from a broker to canonical rows: NATS JetStream -> inbox (durable) -> deliveries
+-> landing, and each part alone.
 
-python tests/benchmarks/bench_intake.py [EVENTS]   (NATS from STOCKHOUSE_NATS_URL; without it only the parts that need no broker)
+python tests/benchmarks/bench_intake.py [EVENTS]   (NATS from STOCKHOUSE_NATS_URL; without it only
+the parts that need no broker)
 """
 
 from __future__ import annotations
@@ -38,14 +40,33 @@ def main(events: int) -> None:
 
 def _sale(number: int) -> bytes:
     day = (date(2024, 1, 1) + timedelta(days=number % 90)).isoformat()
-    sale = {"id": f"s{number}", "item": f"i{number % 500}", "store": f"n{number % 20}", "day": day, "qty": number % 7 + 1, "price": 1.25}
+    sale = {
+        "id": f"s{number}",
+        "item": f"i{number % 500}",
+        "store": f"n{number % 20}",
+        "day": day,
+        "qty": number % 7 + 1,
+        "price": 1.25,
+    }
     return json.dumps(sale).encode()
 
 
 def _world(folder: Path, stream: dict[str, Any]) -> World:
-    rule = {"item_id": "item", "location_id": "store", "event_at": "day", "quantity": "qty", "unit_price": "price"}
+    rule = {
+        "item_id": "item",
+        "location_id": "store",
+        "event_at": "day",
+        "quantity": "qty",
+        "unit_price": "price",
+    }
     plan = {"grain": "day", "review": "weekly", "absent_sales": "zero", "lead_time_days": 7}
-    source = {"silo": "tills", "stream": stream, "key": ["id"], "known_after": "1 day", "into": [{"sales": rule}]}
+    source = {
+        "silo": "tills",
+        "stream": stream,
+        "key": ["id"],
+        "known_after": "1 day",
+        "into": [{"sales": rule}],
+    }
     contract = {"world": "bench", "currency": "EUR", "plan": plan, "sources": {"sales": source}}
     (folder / "world.yml").write_text(yaml.safe_dump(contract), encoding="utf-8")
     return World.load(folder)
@@ -67,7 +88,13 @@ def _parts(folder: Path, bodies: list[bytes]) -> None:
     with Inbox(folder / "inbox") as inbox:
         began = time.perf_counter()
         for start in range(0, len(bodies), BATCH):
-            inbox.add("sales", [Message(f"s{start + i}", body) for i, body in enumerate(bodies[start : start + BATCH])])
+            inbox.add(
+                "sales",
+                [
+                    Message(f"s{start + i}", body)
+                    for i, body in enumerate(bodies[start : start + BATCH])
+                ],
+            )
         added = time.perf_counter() - began
     drained, landed, rows = _hand_on(world, folder)
     if rows != len(bodies):
@@ -86,14 +113,23 @@ async def _through_nats(folder: Path, bodies: list[bytes]) -> None:
 
     name = f"BENCH{uuid.uuid4().hex[:8]}"
     world = _world(
-        folder, {"nats": "${STOCKHOUSE_NATS_URL}", "stream": name, "subject": f"{name}.sales", "message_id": "id", "batch": BATCH}
+        folder,
+        {
+            "nats": "${STOCKHOUSE_NATS_URL}",
+            "stream": name,
+            "subject": f"{name}.sales",
+            "message_id": "id",
+            "batch": BATCH,
+        },
     )
     connection = await nats.connect(os.environ["STOCKHOUSE_NATS_URL"])
     js = connection.jetstream()
     await js.add_stream(name=name, subjects=[f"{name}.sales"])
     try:
         for start in range(0, len(bodies), BATCH):
-            await asyncio.gather(*(js.publish(f"{name}.sales", body) for body in bodies[start : start + BATCH]))
+            await asyncio.gather(
+                *(js.publish(f"{name}.sales", body) for body in bodies[start : start + BATCH])
+            )
         began = time.perf_counter()
         receiving = asyncio.create_task(receive(world, folder / "inbox"))
         while waiting(world, folder / "inbox")["sales"] < len(bodies):

@@ -1,4 +1,5 @@
-"""How long `stockhouse run` takes on the sample company, first and again with nothing new, and how much memory."""
+"""How long `stockhouse run` takes on the sample company, first and again with nothing new, and how
+much memory."""
 
 from __future__ import annotations
 
@@ -18,7 +19,9 @@ def timed(home: Path) -> tuple[dict[str, Any], float, float]:
     """One run: its report, wall seconds, and the largest process' peak memory in GB."""
     started = time.perf_counter()
     running = subprocess.Popen(
-        [str(COMMAND), "run", "sample_data", "--home", str(home), "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [str(COMMAND), "run", "sample_data", "--home", str(home), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     assert running.stdout is not None
     out = running.stdout.read()
@@ -34,9 +37,17 @@ def main() -> None:
         home = Path(scratch) / "home"
         for name in ("first", "second, nothing new"):
             report, seconds, peak = timed(home)
-            stations = ", ".join(f"{station} {spent:.0f}" for station, spent in report["stations"].items())
-            rows.append(f"| {name} | {seconds:.0f} | {peak:.2f} | {report['new_rows']:,} | {report['new_orders']} | {stations} |")
-    sys.stdout.write("| run | seconds | peak GB | new rows | new orders | seconds by station |\n|---|--:|--:|--:|--:|---|\n")
+            stations = ", ".join(
+                f"{station} {spent:.0f}" for station, spent in report["stations"].items()
+            )
+            rows.append(
+                f"| {name} | {seconds:.0f} | {peak:.2f} | {report['new_rows']:,} | "
+                f"{report['new_orders']} | {stations} |"
+            )
+    sys.stdout.write(
+        "| run | seconds | peak GB | new rows | new orders | seconds by station "
+        "|\n|---|--:|--:|--:|--:|---|\n"
+    )
     sys.stdout.write("\n".join(rows) + "\n")
 
 

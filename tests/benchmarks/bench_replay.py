@@ -1,8 +1,10 @@
-"""What policies cost on public data, by the product's own path: `python tests/benchmarks/bench_replay.py vn2 favorita uci speed`.
+"""What policies cost on public data, by the product's own path: `python
+tests/benchmarks/bench_replay.py vn2 favorita uci speed`.
 
-Reads ../shared/data and prints Markdown tables. Each world is run to its features by `stockhouse run`, and every window is replayed
-by what `stockhouse replay` calls: features from Feast as they were known, the product's forecaster, its decision pipeline and its
-economics. The scale decided with is what the rehearsal on the window before tuned, as on the line; nothing is tuned on a scored
+Reads ../shared/data and prints Markdown tables. Each world is run to its features by `stockhouse
+run`, and every window is replayed by what `stockhouse replay` calls: features from Feast as they
+were known, the product's forecaster, its decision pipeline and its economics. The scale decided
+with is what the rehearsal on the window before tuned, as on the line; nothing is tuned on a scored
 window. Differences are paired, with a 95 % bootstrap over items.
 """
 
@@ -42,8 +44,9 @@ OURS = DEFAULT
 class Case:
     """One public world and the windows it is replayed on.
 
-    data: makes the folder of the world's files. starts: the first day of every scored window; earlier: of the window that only
-    tunes. orders: reviews that place orders in a window of so many periods; warm: its first periods, which no order can reach.
+    data: makes the folder of the world's files. starts: the first day of every scored window;
+    earlier: of the window that only tunes. orders: reviews that place orders in a window of so many
+    periods; warm: its first periods, which no order can reach.
     """
 
     title: str
@@ -59,7 +62,14 @@ class Case:
 def home_of(case: Case, scratch: Path) -> Home:
     """The world's home with features, as the product's command makes it."""
     command = [str(Path(sys.executable).parent / "stockhouse"), "run", f"tests/worlds/{case.world}"]
-    command += ["--data", str(case.data(scratch)), "--home", str(scratch / "home"), "--until", "features"]
+    command += [
+        "--data",
+        str(case.data(scratch)),
+        "--home",
+        str(scratch / "home"),
+        "--until",
+        "features",
+    ]
     subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
     return Home(scratch / "home")
 
@@ -83,7 +93,11 @@ def replays(case: Case, home: Home, challengers: Sequence[str] = ()) -> list[Rep
         settings = made.settings
         found += [made] if is_scored else []
         seconds = time.perf_counter() - started
-        print(f"{case.title}: {start} done after {seconds:.0f} s, next {settings}", file=sys.stderr, flush=True)
+        print(
+            f"{case.title}: {start} done after {seconds:.0f} s, next {settings}",
+            file=sys.stderr,
+            flush=True,
+        )
     return found
 
 
@@ -97,36 +111,53 @@ def compare(case: Case, plot: Path | None) -> None:
     best = min(LEGACY, key=lambda name: pooled[name].sum())
     keys = keys_of(made)
     blocks = keys["item_id"].rank("dense").to_numpy()
-    print(f"\n## {case.title}: {len(made)} windows, {case.orders} orders each, cost of the controllable periods\n")
-    print(f"| policy | cost | against {best} | 95 % interval | fill rate | mean stock |\n|---|---|---|---|---|---|")
+    print(
+        f"\n## {case.title}: {len(made)} windows, {case.orders} orders each, cost of the "
+        "controllable periods\n"
+    )
+    print(
+        f"| policy | cost | against {best} | 95 % interval | fill rate | mean stock "
+        "|\n|---|---|---|---|---|---|"
+    )
     for name in sorted(names, key=lambda name: pooled[name].sum()):
         found = paired_difference(name, best, pooled[name], pooled[best], blocks=blocks)
         runs = [one.results[name] for one in made]
         service = np.mean([run.fill_rate for run in runs])
         stock = np.mean([run.on_hand.sum(axis=0).mean() for run in runs])
         interval = f"{found.ratio_lower:.3f} .. {found.ratio_upper:.3f}"
-        print(f"| {name} | {pooled[name].sum():,.1f} | {found.ratio:.3f} | {interval} | {service:.1%} | {stock:,.0f} |")
+        print(
+            f"| {name} | {pooled[name].sum():,.1f} | {found.ratio:.3f} | {interval} | "
+            f"{service:.1%} | {stock:,.0f} |"
+        )
     print(f"\n| window starts | {best} | {OURS} | ratio |\n|---|---|---|---|")
     for start, one in zip(case.starts, made, strict=True):
         ours, theirs = (one.results[name].cost[:, case.warm :].sum() for name in (OURS, best))
         print(f"| {start} | {theirs:,.1f} | {ours:,.1f} | {ours / theirs:.3f} |")
     print(f"\n{time.perf_counter() - started:.0f} s, {len(keys)} series", flush=True)
     if plot:
-        file = plot.with_stem(f"{plot.stem}_{case.title.partition(',')[0].lower().replace(' ', '_')}")
+        file = plot.with_stem(
+            f"{plot.stem}_{case.title.partition(',')[0].lower().replace(' ', '_')}"
+        )
         draw(pooled, best, file, case.title)
         print(f"\n![cost by period]({file.name})", flush=True)
 
 
 def challenge(case: Case) -> None:
-    """Our rule on XGBoost's forecasts, the LSTM's and their blend: is a challenger's decision cheaper?"""
+    """Our rule on XGBoost's forecasts, the LSTM's and their blend: is a challenger's decision
+    cheaper?"""
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
         made = replays(case, home_of(case, Path(scratch)), CHALLENGERS)
     names = (OURS, *(f"{OURS} on {name}" for name in CHALLENGERS))
     pooled = {name: pool(made, name, case.warm) for name in names}
     blocks = keys_of(made)["item_id"].rank("dense").to_numpy()
-    print(f"\n## {case.title}, challengers: {len(made)} windows, {OURS} decided on each forecaster\n")
-    print("| decided on | cost | against XGBoost's | 95 % interval | promoted |\n|---|---|---|---|---|")
+    print(
+        f"\n## {case.title}, challengers: {len(made)} windows, {OURS} decided on each forecaster\n"
+    )
+    print(
+        "| decided on | cost | against XGBoost's | 95 % interval | promoted "
+        "|\n|---|---|---|---|---|"
+    )
     for name, cost in pooled.items():
         found = paired_difference(name, OURS, cost, pooled[OURS], blocks=blocks)
         verdict = "" if name == OURS else "yes" if found.is_better else "no"
@@ -137,15 +168,22 @@ def challenge(case: Case) -> None:
 
 def keys_of(made: Sequence[Replay]) -> pl.DataFrame:
     """Every item and location that any window replayed, in order."""
-    return pl.concat([one.nodes.select("item_id", "location_id") for one in made]).unique().sort("item_id", "location_id")
+    return (
+        pl.concat([one.nodes.select("item_id", "location_id") for one in made])
+        .unique()
+        .sort("item_id", "location_id")
+    )
 
 
 def pool(made: Sequence[Replay], name: str, warm: int) -> np.ndarray:
-    """Costs of all windows side by side, (N, windows x scored periods); a series a window does not know cost nothing there."""
+    """Costs of all windows side by side, (N, windows x scored periods); a series a window does not
+    know cost nothing there."""
     keys = keys_of(made).with_row_index("row")
     parts = []
     for one in made:
-        row = one.nodes.join(keys, on=["item_id", "location_id"], how="left", maintain_order="left")["row"].to_numpy()
+        row = one.nodes.join(
+            keys, on=["item_id", "location_id"], how="left", maintain_order="left"
+        )["row"].to_numpy()
         cost = one.results[name].cost[:, warm:]
         part = np.zeros((len(keys), cost.shape[1]))
         part[row] = cost
@@ -164,7 +202,9 @@ def draw(pooled: dict[str, np.ndarray], best: str, path: Path, title: str) -> No
     for name, cost in sorted(pooled.items(), key=lambda pair: -pair[1].sum()):
         is_main = name in (OURS, best)
         label, width = f"{name} {cost.sum():,.0f}", 2.5 if is_main else 1.0
-        axes.plot(np.cumsum(cost.sum(axis=0)), label=label, linewidth=width, alpha=1.0 if is_main else 0.6)
+        axes.plot(
+            np.cumsum(cost.sum(axis=0)), label=label, linewidth=width, alpha=1.0 if is_main else 0.6
+        )
     axes.set(xlabel="scored period, all windows in a row", ylabel="cumulated cost", title=title)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=120)
@@ -203,8 +243,8 @@ CASES = {
         periods=8,
         warm=2,
     ),
-    # The published setting's test weeks (Alvo, Russo, Kanoria, arXiv 2306.11246) are 118 to 171, the first 16 not scored; its costs
-    # and lead times differ by series, the world's contract says their means.
+    # The published setting's test weeks (Alvo, Russo, Kanoria, arXiv 2306.11246) are 118 to 171,
+    # the first 16 not scored; its costs
     "favorita": Case(
         title="Favorita, 3 stores",
         world="favorita",
@@ -229,39 +269,74 @@ CASES = {
 
 
 def speed() -> None:
-    """A year of weekly replay for 1,000 items without retraining, and a plan for 30,490 item-locations after forecasts."""
+    """A year of weekly replay for 1,000 items without retraining, and a plan for 30,490
+    item-locations after forecasts."""
     random = np.random.default_rng(0)
     items, weeks = 1000, 52
     demand = random.poisson(4, (items, weeks)).astype(float)
     paths = random.poisson(4, (items, 200, 5)).astype(np.float32)
-    network = Network(np.full(items, 2), Economics(np.full(items, 0.2), np.ones(items), np.ones(items), np.zeros(items)))
+    network = Network(
+        np.full(items, 2),
+        Economics(np.full(items, 0.2), np.ones(items), np.ones(items), np.zeros(items)),
+    )
     print("\n## Speed\n\n| what | seconds |\n|---|---|")
     for name in (OURS, "moving_average_cover"):
         started = time.perf_counter()
-        simulate(network, POLICIES[name], demand, np.full(items, 8.0), history=demand[:, ::-1], forecaster=lambda t: paths)
-        print(f"| replay, 1,000 items x 52 weeks, {name} | {time.perf_counter() - started:.1f} |", flush=True)
+        simulate(
+            network,
+            POLICIES[name],
+            demand,
+            np.full(items, 8.0),
+            history=demand[:, ::-1],
+            forecaster=lambda t: paths,
+        )
+        print(
+            f"| replay, 1,000 items x 52 weeks, {name} | {time.perf_counter() - started:.1f} |",
+            flush=True,
+        )
     count = 30_490
     rows = pl.DataFrame(
         {
-            "item_id": [f"item-{i}" for i in range(count)], "location_id": "A", "role": "store", "kind": "purchase",
-            "from_id": [f"supplier-{i % 50}" for i in range(count)], "lead_time_days": 14.0, "lead_time_periods": 2,
-            "moq": random.integers(0, 12, count).astype(float), "order_multiple": random.integers(1, 7, count).astype(float),
-            "unit_cost": random.uniform(1, 20, count), "holding_cost": 0.05, "shortage_cost": random.uniform(1, 9, count), "weight_kg": 1.0,
-            "on_hand": random.integers(0, 9, count).astype(float), "on_order": random.integers(0, 9, count).astype(float),
+            "item_id": [f"item-{i}" for i in range(count)],
+            "location_id": "A",
+            "role": "store",
+            "kind": "purchase",
+            "from_id": [f"supplier-{i % 50}" for i in range(count)],
+            "lead_time_days": 14.0,
+            "lead_time_periods": 2,
+            "moq": random.integers(0, 12, count).astype(float),
+            "order_multiple": random.integers(1, 7, count).astype(float),
+            "unit_cost": random.uniform(1, 20, count),
+            "holding_cost": 0.05,
+            "shortage_cost": random.uniform(1, 9, count),
+            "weight_kg": 1.0,
+            "on_hand": random.integers(0, 9, count).astype(float),
+            "on_order": random.integers(0, 9, count).astype(float),
         }
-    )  # fmt: skip
-    paths = random.poisson(random.gamma(1.0, 3.0, count)[:, None, None], (count, 200, 3)).astype(np.float32)
+    )
+    paths = random.poisson(random.gamma(1.0, 3.0, count)[:, None, None], (count, 200, 3)).astype(
+        np.float32
+    )
     starts = [date(2024, 1, 1) + timedelta(weeks=k) for k in range(3)]
     history = paths[:, :52, 0].astype(float)
     value = 0.0
     for share in (None, 0.6):
         limits = [] if share is None else [Constraint("budget", share * value)]
         started = time.perf_counter()
-        made = plan(rows, paths, starts, QuantileOrderUpTo(scale=0.7), world="speed", history=history, constraints=limits)
+        made = plan(
+            rows,
+            paths,
+            starts,
+            QuantileOrderUpTo(scale=0.7),
+            world="speed",
+            history=history,
+            constraints=limits,
+        )
         seconds = time.perf_counter() - started
         value = sum(line.value for line in made.lines)
         print(
-            f"| plan, {count:,} item-locations, {len(made.lines):,} lines, budget {share or 'free'}, gap {made.gap:.2%} | {seconds:.1f} |",
+            f"| plan, {count:,} item-locations, {len(made.lines):,} lines, budget "
+            f"{share or 'free'}, gap {made.gap:.2%} | {seconds:.1f} |",
             flush=True,
         )
 

@@ -24,7 +24,8 @@ from models.twin.network import Network
 from models.twin.simulator import simulate
 
 LEAD, MEAN, HOLDING, SHORTAGE = 2, 4.0, 0.2, 1.0
-SHOPS = np.array([1, 1, 1, 2, 2, 2])  # of an item: centre 0, regions 1 and 2, and the region of each of six shops
+# of an item: centre 0, regions 1 and 2, and the region of each of six shops
+SHOPS = np.array([1, 1, 1, 2, 2, 2])
 
 
 def plain(demand: Floats, level: Floats, opening: Floats) -> Floats:
@@ -48,7 +49,9 @@ def plain(demand: Floats, level: Floats, opening: Floats) -> Floats:
 
 def economics(count: int) -> Economics:
     """The same costs at every node."""
-    return Economics(np.full(count, HOLDING), np.full(count, SHORTAGE), np.ones(count), np.zeros(count))
+    return Economics(
+        np.full(count, HOLDING), np.full(count, SHORTAGE), np.ones(count), np.zeros(count)
+    )
 
 
 def single(items: int, periods: int) -> dict[str, Callable[[], Floats]]:
@@ -108,7 +111,8 @@ def three_echelons(items: int, periods: int) -> tuple[int, Callable[[], Floats]]
 
 
 def medians(runs: dict[str, Callable[[], Floats]], rounds: int) -> dict[str, float]:
-    """Median CPU seconds of each, taken in turns; all run on one thread, so a busy machine changes little."""
+    """Median CPU seconds of each, taken in turns; all run on one thread, so a busy machine changes
+    little."""
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
@@ -125,7 +129,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     cells = options.items * options.periods
-    print(f"Base-stock, lost sales, one echelon, {options.items:,} nodes x {options.periods} periods:\n")
+    print(
+        f"Base-stock, lost sales, one echelon, {options.items:,} nodes x {options.periods} "
+        "periods:\n"
+    )
     print("| run | CPU seconds | million node-periods/s | of the plain loop |\n|---|---|---|---|")
     taken = medians(single(options.items, options.periods), options.rounds)
     usual = taken["plain NumPy loop"]
@@ -133,7 +140,10 @@ def main() -> None:
         print(f"| {name} | {seconds:.3f} | {cells / seconds / 1e6:.0f} | {usual / seconds:.2f} |")
     deep, run = three_echelons(max(1, options.items // 9), options.periods)
     seconds = medians({"deep": run}, options.rounds)["deep"]
-    print(f"| simulate, three echelons, echelon base-stock, totals | {seconds:.3f} | {deep / seconds / 1e6:.0f} | |")
+    print(
+        f"| simulate, three echelons, echelon base-stock, totals | {seconds:.3f} | "
+        f"{deep / seconds / 1e6:.0f} | |"
+    )
 
 
 if __name__ == "__main__":

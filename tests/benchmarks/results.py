@@ -1,6 +1,8 @@
-"""Run benchmarks and keep what they print in RESULTS.md: one section a benchmark, with its command, machine and day.
+"""Run benchmarks and keep what they print in RESULTS.md: one section a benchmark, with its command,
+machine and day.
 
-`python tests/benchmarks/results.py` runs all; with names (`line replay`) only these, the other sections stay as they are.
+`python tests/benchmarks/results.py` runs all; with names (`line replay`) only these, the other
+sections stay as they are.
 """
 
 from __future__ import annotations
@@ -15,7 +17,10 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "RESULTS.md"
-HEAD = "# Results\n\nMade by `make bench` (`python tests/benchmarks/results.py [NAME …]`); nothing here is written by hand.\n"
+HEAD = (
+    "# Results\n\nMade by `make bench` (`python tests/benchmarks/results.py [NAME …]`); nothing "
+    "here is written by hand.\n"
+)
 #: name: (title, arguments after the interpreter)
 BENCHMARKS = {
     "line": ("The whole line on the sample company", ["bench_line.py"]),
@@ -23,30 +28,67 @@ BENCHMARKS = {
     "intake": ("Stream intake", ["bench_intake.py"]),
     "transform": ("Marts", ["bench_transform.py", "tests/worlds/m5", "../shared/data/m5"]),
     "features": ("Point-in-time joins", ["bench_features.py"]),
-    "m5": ("Forecasts: M5", ["bench_forecasting.py", "m5", "--ends", "1885", "1913", "1941", "--lstm", "600"]),
+    "m5": (
+        "Forecasts: M5",
+        ["bench_forecasting.py", "m5", "--ends", "1885", "1913", "1941", "--lstm", "600"],
+    ),
     **{
-        name: (f"Forecasts: {title}", ["bench_forecasting.py", name, "--rows", "150000", "--lstm", "300"])
-        for name, title in (("vn2", "VN2"), ("rossmann", "Rossmann"), ("walmart", "Walmart"), ("uci", "UCI"))
+        name: (
+            f"Forecasts: {title}",
+            ["bench_forecasting.py", name, "--rows", "150000", "--lstm", "300"],
+        )
+        for name, title in (
+            ("vn2", "VN2"),
+            ("rossmann", "Rossmann"),
+            ("walmart", "Walmart"),
+            ("uci", "UCI"),
+        )
     },
     "signals": (
         "Signals, surges and speed",
-        ["bench_forecasting.py", "ablation", "surges", "speed", "--rows", "80000", "--rounds", "80"],
+        [
+            "bench_forecasting.py",
+            "ablation",
+            "surges",
+            "speed",
+            "--rows",
+            "80000",
+            "--rounds",
+            "80",
+        ],
     ),
-    "replay": ("Replay in money: VN2", ["bench_replay.py", "vn2", "--plot", "tests/benchmarks/replay.png"]),
-    "replay-favorita": ("Replay in money: Favorita", ["bench_replay.py", "favorita", "--plot", "tests/benchmarks/replay.png"]),
-    "replay-uci": ("Replay in money: UCI", ["bench_replay.py", "uci", "--plot", "tests/benchmarks/replay.png"]),
+    "replay": (
+        "Replay in money: VN2",
+        ["bench_replay.py", "vn2", "--plot", "tests/benchmarks/replay.png"],
+    ),
+    "replay-favorita": (
+        "Replay in money: Favorita",
+        ["bench_replay.py", "favorita", "--plot", "tests/benchmarks/replay.png"],
+    ),
+    "replay-uci": (
+        "Replay in money: UCI",
+        ["bench_replay.py", "uci", "--plot", "tests/benchmarks/replay.png"],
+    ),
     "challengers": ("Challengers in money: VN2", ["bench_replay.py", "challengers"]),
     "replay-speed": ("Speed of plan and replay", ["bench_replay.py", "speed"]),
     "simulator": ("Speed of the simulator beside a plain loop", ["bench_simulator.py"]),
     "procurement": ("Procurement", ["bench_procurement.py"]),
-    "publish": ("Publish and readers", ["bench_publish.py", "--readers", "16", "--publishes", "100", "--rows", "100000"]),
+    "publish": (
+        "Publish and readers",
+        ["bench_publish.py", "--readers", "16", "--publishes", "100", "--rows", "100000"],
+    ),
 }
 
 
 def sections() -> dict[str, str]:
     """The sections RESULTS.md has now, by name."""
     text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
-    return {name: body for name, body in re.findall(r"<!-- (\S+) -->\n(.*?)(?=<!-- \S+ -->|\Z)", text, flags=re.DOTALL)}
+    return {
+        name: body
+        for name, body in re.findall(
+            r"<!-- (\S+) -->\n(.*?)(?=<!-- \S+ -->|\Z)", text, flags=re.DOTALL
+        )
+    }
 
 
 def run(name: str) -> str:
@@ -54,10 +96,21 @@ def run(name: str) -> str:
     title, arguments = BENCHMARKS[name]
     shown = " ".join(["python", f"tests/benchmarks/{arguments[0]}", *arguments[1:]])
     done = subprocess.run(
-        [sys.executable, str(HERE / arguments[0]), *arguments[1:]], cwd=HERE.parents[1], capture_output=True, text=True, check=False
+        [sys.executable, str(HERE / arguments[0]), *arguments[1:]],
+        cwd=HERE.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}"
-    said = done.stdout.strip() if done.returncode == 0 else f"failed (exit {done.returncode}):\n\n```\n{done.stderr.strip()[-1500:]}\n```"
+    machine = (
+        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, "
+        f"{datetime.now(UTC):%Y-%m-%d}"
+    )
+    said = (
+        done.stdout.strip()
+        if done.returncode == 0
+        else f"failed (exit {done.returncode}):\n\n```\n{done.stderr.strip()[-1500:]}\n```"
+    )
     body = said if said.lstrip().startswith(("|", "#", "failed")) else f"```\n{said}\n```"
     return f"## {title}\n\n`{shown}` · {machine}\n\n{body}\n\n"
 
@@ -67,7 +120,10 @@ def main(names: list[str]) -> None:
         sys.stderr.write(f"{name} …\n")
         kept = sections() | {name: run(name)}
         ordered = [(key, kept[key]) for key in BENCHMARKS if key in kept]
-        RESULTS.write_text(HEAD + "\n" + "".join(f"<!-- {key} -->\n{body.rstrip()}\n\n" for key, body in ordered), encoding="utf-8")
+        RESULTS.write_text(
+            HEAD + "\n" + "".join(f"<!-- {key} -->\n{body.rstrip()}\n\n" for key, body in ordered),
+            encoding="utf-8",
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Every command, found by looking: a home that is not there, or has seen no data yet, is told of in one line and left as it is."""
+"""Every command, found by looking: a home that is not there, or has seen no data yet, is told of in
+one line and left as it is."""
 
 from __future__ import annotations
 
@@ -41,11 +42,19 @@ ENDLESS = {"receive", "serve-features"}
 
 def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     for name, command in group.commands.items():
-        yield from _commands(command, (*path, name)) if hasattr(command, "commands") else [((*path, name), command)]
+        yield from (
+            _commands(command, (*path, name))
+            if hasattr(command, "commands")
+            else [((*path, name), command)]
+        )
 
 
 COMMANDS = dict(_commands(typer.main.get_command(app)))
-AT_HOME = [path for path, command in COMMANDS.items() if any("--home" in parameter.opts for parameter in command.params)]
+AT_HOME = [
+    path
+    for path, command in COMMANDS.items()
+    if any("--home" in parameter.opts for parameter in command.params)
+]
 
 
 def words(path: tuple[str, ...], folder: Path, home: Path, world: Path) -> list[str]:
@@ -55,7 +64,9 @@ def words(path: tuple[str, ...], folder: Path, home: Path, world: Path) -> list[
     for parameter in COMMANDS[path].params:
         if not parameter.required and parameter.name not in ("world", "home"):
             continue
-        kind = {Path: str(folder / "absent"), float: "1.5", int: "1"}.get(hints[parameter.name], "x")
+        kind = {Path: str(folder / "absent"), float: "1.5", int: "1"}.get(
+            hints[parameter.name], "x"
+        )
         value = {**VALUES, "world": str(world), "home": str(home)}.get(parameter.name, kind)
         said += [value] if parameter.param_type_name == "argument" else [parameter.opts[0], value]
     return said
@@ -70,7 +81,8 @@ def world(tmp_path: Path) -> Path:
 
 
 def told(path: tuple[str, ...], *places: Path) -> str:
-    """What a command says where it is refused: one line on standard error, nothing on standard output, exit code 2."""
+    """What a command says where it is refused: one line on standard error, nothing on standard
+    output, exit code 2."""
     done = CliRunner().invoke(app, words(path, *places))
     assert done.exit_code == 2, (done.output, done.exception)
     assert isinstance(done.exception, SystemExit), done.exception
@@ -79,7 +91,9 @@ def told(path: tuple[str, ...], *places: Path) -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize("path", [path for path in AT_HOME if path[0] not in FOUNDING], ids=" ".join)
+@pytest.mark.parametrize(
+    "path", [path for path in AT_HOME if path[0] not in FOUNDING], ids=" ".join
+)
 def test_a_command_on_a_home_that_is_not_there_says_so_in_one_line_and_makes_nothing(
     path: tuple[str, ...], tmp_path: Path, world: Path
 ) -> None:
@@ -91,29 +105,46 @@ def test_a_command_on_a_home_that_is_not_there_says_so_in_one_line_and_makes_not
 
 
 @pytest.mark.parametrize("path", AT_HOME, ids=" ".join)
-def test_no_command_founds_a_home_for_a_world_that_cannot_be_read(path: tuple[str, ...], tmp_path: Path, world: Path) -> None:
-    (world / "world.yml").write_text(WORLD.replace("quantity: pieces", "quantity:"), encoding="utf-8")
+def test_no_command_founds_a_home_for_a_world_that_cannot_be_read(
+    path: tuple[str, ...], tmp_path: Path, world: Path
+) -> None:
+    (world / "world.yml").write_text(
+        WORLD.replace("quantity: pieces", "quantity:"), encoding="utf-8"
+    )
     before = sorted(tmp_path.rglob("*"))
     told(path, tmp_path, tmp_path / "nowhere" / "home", world)
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("path", [path for path in AT_HOME if path[-1] not in ENDLESS | FOUNDING | {"rebuild"}], ids=" ".join)
-def test_no_command_on_a_home_that_has_seen_no_data_ends_in_a_traceback(path: tuple[str, ...], tmp_path: Path, world: Path) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [path for path in AT_HOME if path[-1] not in ENDLESS | FOUNDING | {"rebuild"}],
+    ids=" ".join,
+)
+def test_no_command_on_a_home_that_has_seen_no_data_ends_in_a_traceback(
+    path: tuple[str, ...], tmp_path: Path, world: Path
+) -> None:
     Home.found(tmp_path / "home", "tiny")
     done = CliRunner().invoke(app, words(path, tmp_path, tmp_path / "home", world))
-    assert done.exception is None or isinstance(done.exception, SystemExit), (done.output, done.exception)
+    assert done.exception is None or isinstance(done.exception, SystemExit), (
+        done.output,
+        done.exception,
+    )
     assert done.exit_code in (0, 2), done.output
 
 
 @pytest.mark.parametrize("path", AT_HOME, ids=" ".join)
-def test_a_marker_that_a_power_cut_emptied_is_told_of_with_its_cure(path: tuple[str, ...], tmp_path: Path, world: Path) -> None:
+def test_a_marker_that_a_power_cut_emptied_is_told_of_with_its_cure(
+    path: tuple[str, ...], tmp_path: Path, world: Path
+) -> None:
     home = Home.found(tmp_path / "home", "tiny")
     home.marker.write_text("", encoding="utf-8")
     if path == ("restore",):
         pytest.skip("a home that has a state folder is never restored into")
     if path == ("receive",):
-        (world / "world.yml").write_text(WORLD.replace("path: till/*.csv", "stream: {webhook: '${X}'}"), encoding="utf-8")
+        (world / "world.yml").write_text(
+            WORLD.replace("path: till/*.csv", "stream: {webhook: '${X}'}"), encoding="utf-8"
+        )
     message = told(path, tmp_path, tmp_path / "home", world)
     assert str(home.marker) in message
     assert "echo" in message
@@ -127,7 +158,9 @@ def test_a_refused_command_leaves_room_for_a_backup(tmp_path: Path, world: Path)
     run = CliRunner().invoke
     assert run(app, ["backup", str(tmp_path / "b.tar.gz"), "--home", str(home.root)]).exit_code == 0
     assert run(app, ["publish", str(world), "--home", str(tmp_path / "new")]).exit_code == 2
-    done = run(app, ["restore", str(tmp_path / "b.tar.gz"), "--home", str(tmp_path / "new"), "--json"])
+    done = run(
+        app, ["restore", str(tmp_path / "b.tar.gz"), "--home", str(tmp_path / "new"), "--json"]
+    )
     assert json.loads(done.stdout) == {"world": "tiny", "home": str(tmp_path / "new")}
     assert (tmp_path / "new" / "state" / "archive" / "kept").read_text(encoding="utf-8") == "bytes"
 
@@ -139,7 +172,9 @@ def test_what_is_no_backup_is_refused_and_makes_no_home(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "other.tar.gz", "w:gz") as archive:
         archive.add(__file__, arcname="a file")
     for name in ("torn", "other"):
-        done = CliRunner().invoke(app, ["restore", str(tmp_path / f"{name}.tar.gz"), "--home", str(tmp_path / "home")])
+        done = CliRunner().invoke(
+            app, ["restore", str(tmp_path / f"{name}.tar.gz"), "--home", str(tmp_path / "home")]
+        )
         assert (done.exit_code, "cannot be restored" in done.stderr) == (2, True)
         assert not (tmp_path / "home" / "state").exists()
 
@@ -157,7 +192,9 @@ def test_the_version_is_told() -> None:
     assert done.exit_code == 0
 
 
-@pytest.mark.parametrize("path", [path for path in COMMANDS if path[0] not in ENDLESS], ids=" ".join)
+@pytest.mark.parametrize(
+    "path", [path for path in COMMANDS if path[0] not in ENDLESS], ids=" ".join
+)
 def test_what_a_command_prints_a_machine_can_read_too(path: tuple[str, ...]) -> None:
     assert any("--json" in parameter.opts for parameter in COMMANDS[path].params)
 
@@ -169,14 +206,17 @@ def _below(kind: type) -> Iterator[type]:
 
 
 def test_every_error_of_ours_has_one_root_and_an_exit_code() -> None:
-    """Each class named an error anywhere in the platform is below the root, or is ValueError of the pure models."""
+    """Each class named an error anywhere in the platform is below the root, or is ValueError of the
+    pure models."""
     from orchestration.definitions import defs  # with it every room has been imported
 
     defs()
     ours = {
         kind
         for kind in _below(Exception)
-        if kind.__module__.startswith("orchestration.") and not kind.__name__.startswith("_") and kind is not StockhouseError
+        if kind.__module__.startswith("orchestration.")
+        and not kind.__name__.startswith("_")
+        and kind is not StockhouseError
     }
     assert len(ours) > 5
     assert all(issubclass(kind, StockhouseError) for kind in ours), ours

@@ -1,4 +1,5 @@
-"""The command line is there at once: what takes seconds to import is only imported by the commands that need it."""
+"""The command line is there at once: what takes seconds to import is only imported by the commands
+that need it."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ HEAVY = (
 
 
 def test_importing_the_command_line_imports_nothing_heavy() -> None:
-    code = f"import sys, orchestration.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    code = (
+        f"import sys, orchestration.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

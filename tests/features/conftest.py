@@ -1,4 +1,5 @@
-"""One small company for all feature tests: its warehouse built once by dbt, copied for the tests that change it."""
+"""One small company for all feature tests: its warehouse built once by dbt, copied for the tests
+that change it."""
 
 from __future__ import annotations
 

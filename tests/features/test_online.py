@@ -18,9 +18,22 @@ import pytest
 from feast import FeatureStore
 from small_marts import NOW, at
 
-from feature_repo.store import delete_entity, materialize_online, online_settings, open_store, push, training_frame
+from feature_repo.store import (
+    delete_entity,
+    materialize_online,
+    online_settings,
+    open_store,
+    push,
+    training_frame,
+)
 
-KEYS = {"item_id": "a", "location_id": "x", "region_id": "north", "supplier_id": "s", "lane_id": "s>x"}
+KEYS = {
+    "item_id": "a",
+    "location_id": "x",
+    "region_id": "north",
+    "supplier_id": "s",
+    "lane_id": "s>x",
+}
 TARGET = datetime(2026, 4, 1)
 
 
@@ -33,12 +46,19 @@ def settings_of(kind: str) -> dict[str, Any] | None:
         pytest.skip(f"{variable} is not set, so no {kind} is talked to")
     url = urlsplit(os.environ[variable])
     if kind == "redis":
-        worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))  # tests side by side do not share a database
+        # tests side by side do not share a database
+        worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
         return online_settings(url._replace(path=f"/{worker % 16}").geturl())
     return online_settings(url._replace(query=f"schema=features_{uuid4().hex}").geturl())
 
 
-@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.service), pytest.param("postgres", marks=pytest.mark.service)])
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("redis", marks=pytest.mark.service),
+        pytest.param("postgres", marks=pytest.mark.service),
+    ]
+)
 def store(request: pytest.FixtureRequest, own: Path, tmp_path: Path) -> Iterator[FeatureStore]:
     settings = settings_of(request.param)
     store = open_store(own, tmp_path / "features", settings)
@@ -46,15 +66,28 @@ def store(request: pytest.FixtureRequest, own: Path, tmp_path: Path) -> Iterator
     store.teardown()
     if request.param == "postgres" and settings:
         with psycopg.connect(os.environ["STOCKHOUSE_POSTGRES_URL"], autocommit=True) as con:
-            con.execute(psycopg.sql.SQL("DROP SCHEMA {} CASCADE").format(psycopg.sql.Identifier(settings["db_schema"])))
+            con.execute(
+                psycopg.sql.SQL("DROP SCHEMA {} CASCADE").format(
+                    psycopg.sql.Identifier(settings["db_schema"])
+                )
+            )
 
 
 def online(store: FeatureStore, service: str, **keys: object) -> dict[str, Any]:
-    row = {name: value for name, value in (KEYS | {"target_on": TARGET.replace(tzinfo=at(0).tzinfo)} | keys).items()}
-    wanted = {
-        key for view in store.get_feature_service(service).feature_view_projections for key in store.get_feature_view(view.name).join_keys
+    row = {
+        name: value
+        for name, value in (
+            KEYS | {"target_on": TARGET.replace(tzinfo=at(0).tzinfo)} | keys
+        ).items()
     }
-    answer = store.get_online_features(store.get_feature_service(service), [{key: row[key] for key in wanted}]).to_dict()
+    wanted = {
+        key
+        for view in store.get_feature_service(service).feature_view_projections
+        for key in store.get_feature_view(view.name).join_keys
+    }
+    answer = store.get_online_features(
+        store.get_feature_service(service), [{key: row[key] for key in wanted}]
+    ).to_dict()
     return {name: values[0] for name, values in answer.items() if name not in wanted}
 
 
@@ -83,35 +116,63 @@ def test_online_equals_offline_for_every_feature_of_every_service(store: Feature
 def test_late_and_corrected_rows_reach_the_online_store(store: FeatureStore) -> None:
     materialize_online(store, NOW)
     newest = f"TIMESTAMP '{NOW}'"
-    change(store, "INSERT INTO features.feat_stock SELECT * REPLACE (77::FLOAT AS on_hand, known_at + interval 1 day AS known_at) FROM"
-                  " features.feat_stock WHERE item_id = 'a' QUALIFY row_number() OVER (ORDER BY known_at DESC) = 1")  # fmt: skip
-    assert materialize_online(store, NOW) == 1, "the correction was known before the last refresh, yet it arrives"
+    change(
+        store,
+        "INSERT INTO features.feat_stock SELECT * REPLACE (77::FLOAT AS on_hand, known_at + "
+        "interval 1 day AS known_at) FROM"
+        " features.feat_stock WHERE item_id = 'a' QUALIFY row_number() OVER (ORDER BY known_at "
+        "DESC) = 1",
+    )
+    assert materialize_online(store, NOW) == 1, (
+        "the correction was known before the last refresh, yet it arrives"
+    )
     assert online(store, "replenishment_v1")["on_hand"] == 77.0
     change(
         store,
-        f"INSERT INTO features.feat_items VALUES ('late', {newest} - interval 30 day, {newest} - interval 30 day, 'c', 's', 1, 1)",
+        (
+            f"INSERT INTO features.feat_items VALUES ('late', {newest} - interval 30 day, {newest} "
+            "- "
+            "interval 30 day, 'c', 's', 1, 1)"
+        ),
     )
     assert materialize_online(store, NOW) == 1
     assert online(store, "demand_v1", item_id="late")["category"] == "c"
     change(store, "DELETE FROM features.feat_items WHERE item_id = 'late'")
-    assert materialize_online(store, NOW) == 1, "what the warehouse no longer knows is no longer served"
+    assert materialize_online(store, NOW) == 1, (
+        "what the warehouse no longer knows is no longer served"
+    )
     assert online(store, "demand_v1", item_id="late")["category"] is None
 
 
 def stock(on_hand: float, event_at: datetime) -> pl.DataFrame:
-    row = {"item_id": "a", "location_id": "x", "event_at": event_at, "known_at": event_at, "on_hand": on_hand, "is_in_stock": True}
-    return pl.DataFrame([row | {"periods_since_stock_out": None}], schema_overrides={"periods_since_stock_out": pl.Float32})
+    row = {
+        "item_id": "a",
+        "location_id": "x",
+        "event_at": event_at,
+        "known_at": event_at,
+        "on_hand": on_hand,
+        "is_in_stock": True,
+    }
+    return pl.DataFrame(
+        [row | {"periods_since_stock_out": None}],
+        schema_overrides={"periods_since_stock_out": pl.Float32},
+    )
 
 
 def test_a_pushed_event_serves_until_the_warehouse_knows_as_much(store: FeatureStore) -> None:
     materialize_online(store, NOW)
     assert push(store, "stock_now", stock(5.0, NOW + timedelta(hours=1))) == 1
     assert online(store, "replenishment_v1")["on_hand"] == 5.0
-    assert push(store, "stock_now", stock(9.0, NOW - timedelta(days=70))) == 0, "an older event changes nothing"
+    assert push(store, "stock_now", stock(9.0, NOW - timedelta(days=70))) == 0, (
+        "an older event changes nothing"
+    )
     assert materialize_online(store, NOW) == 0
     assert online(store, "replenishment_v1")["on_hand"] == 5.0
     landed = f"TIMESTAMP '{NOW + timedelta(hours=2)}'"
-    change(store, f"INSERT INTO features.feat_stock VALUES ('a', 'x', {landed}, {landed}, 4, true, NULL)")
+    change(
+        store,
+        f"INSERT INTO features.feat_stock VALUES ('a', 'x', {landed}, {landed}, 4, true, NULL)",
+    )
     assert materialize_online(store, NOW + timedelta(hours=3)) > 0
     assert online(store, "replenishment_v1")["on_hand"] == 4.0
     with pytest.raises(LookupError, match="need exactly the columns"):
@@ -127,16 +188,22 @@ def test_deleting_an_entity_takes_it_out_of_every_view_and_no_other(store: Featu
     assert set(online(store, "plans_v1").values()) == {None}
     assert online(store, "replenishment_v1")["signal_weather"] is not None
     assert online(store, "demand_v1", item_id="b")["demand_lag_1"] is not None
-    assert materialize_online(store, NOW) > 3, "a refresh serves it again while the warehouse knows it"
+    assert materialize_online(store, NOW) > 3, (
+        "a refresh serves it again while the warehouse knows it"
+    )
     assert online(store, "demand_v1")["category"] == "tools"
 
 
-def test_a_failed_refresh_leaves_the_previous_values_serving(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_refresh_leaves_the_previous_values_serving(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = open_store(own, tmp_path / "features")
     materialize_online(store, at(55.0))
     before = online(store, "demand_v1")
     change(store, "ALTER TABLE features.feat_plans RENAME TO gone")
-    with pytest.raises(LookupError, match=r"features\.feat_plans does not exist: run `stockhouse run`"):
+    with pytest.raises(
+        LookupError, match=r"features\.feat_plans does not exist: run `stockhouse run`"
+    ):
         materialize_online(store, at(55.0))
     provider = store._get_provider()
     with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
@@ -156,6 +223,8 @@ def test_an_online_store_that_lost_its_rows_is_filled_anew(own: Path, tmp_path: 
     store = open_store(own, tmp_path / "features")
     written = materialize_online(store, NOW)
     with sqlite3.connect(tmp_path / "features" / "online.db") as con:
-        for (table,) in con.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        for (table,) in con.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table'"
+        ).fetchall():
             con.execute(f'DELETE FROM "{table}"')
     assert materialize_online(store, NOW) == written

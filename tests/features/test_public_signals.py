@@ -1,4 +1,5 @@
-"""Real signals reach the same features through the worlds' contracts, each from the moment it could be known and not before."""
+"""Real signals reach the same features through the worlds' contracts, each from the moment it could
+be known and not before."""
 
 from __future__ import annotations
 
@@ -25,22 +26,45 @@ pytestmark = [pytest.mark.shared, pytest.mark.xdist_group("public_signals")]
 
 
 def featured(world: str, folder: Path, sales: str, few: str) -> FeatureStore:
-    """The world's feature store: every signal as delivered, and of the sales only those that `few` (SQL) picks."""
+    """The world's feature store: every signal as delivered, and of the sales only those that `few`
+    (SQL) picks."""
     data = folder / "data"
-    shutil.copytree(SHARED / world, data, ignore=shutil.ignore_patterns(sales))  # landing follows no link out of the data folder
+    # landing follows no link out of the data folder
+    shutil.copytree(SHARED / world, data, ignore=shutil.ignore_patterns(sales))
     with duckdb.connect() as con:
-        con.execute(f"copy (from '{SHARED / world / sales}' where {few}) to '{data / sales}' (format parquet)")
+        con.execute(
+            f"copy (from '{SHARED / world / sales}' where {few}) to '{data / sales}' (format "
+            "parquet)"
+        )
     contract = ROOT / "tests" / "worlds" / world.removesuffix("_weekly")
-    command = [str(Path(sys.executable).with_name("stockhouse")), "run", str(contract), "--data", str(data), "--home", str(folder / "home")]
-    done = subprocess.run([*command, "--until", "features"], cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [
+        str(Path(sys.executable).with_name("stockhouse")),
+        "run",
+        str(contract),
+        "--data",
+        str(data),
+        "--home",
+        str(folder / "home"),
+    ]
+    done = subprocess.run(
+        [*command, "--until", "features"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return open_store(folder / "home" / "derived" / "warehouse.duckdb", folder / "home" / "derived" / "features")
+    return open_store(
+        folder / "home" / "derived" / "warehouse.duckdb", folder / "home" / "derived" / "features"
+    )
 
 
-def known(store: FeatureStore, features: list[str], at: datetime, **keys: list[str]) -> pl.DataFrame:
+def known(
+    store: FeatureStore, features: list[str], at: datetime, **keys: list[str]
+) -> pl.DataFrame:
     """The features of the keys as known at one moment."""
-    rows = pl.DataFrame(keys).with_columns(event_timestamp=pl.lit(at.astimezone(UTC)).cast(pl.Datetime("us", "UTC")))
-    return pl.DataFrame(store.get_historical_features(rows.to_arrow(), features).to_arrow()).drop("event_timestamp")
+    rows = pl.DataFrame(keys).with_columns(
+        event_timestamp=pl.lit(at.astimezone(UTC)).cast(pl.Datetime("us", "UTC"))
+    )
+    return pl.DataFrame(store.get_historical_features(rows.to_arrow(), features).to_arrow()).drop(
+        "event_timestamp"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +79,9 @@ def walmart(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
     return featured("walmart_weekly", tmp_path_factory.mktemp("walmart"), "train.parquet", few)
 
 
-def test_the_weather_of_sixteen_states_is_known_when_its_day_has_ended(rossmann: FeatureStore) -> None:
+def test_the_weather_of_sixteen_states_is_known_when_its_day_has_ended(
+    rossmann: FeatureStore,
+) -> None:
     states = World.load(ROOT / "tests" / "worlds" / "rossmann").functions["state"]
     regions = sorted(states.values())
     assert len(regions) == 16
@@ -63,59 +89,108 @@ def test_the_weather_of_sixteen_states_is_known_when_its_day_has_ended(rossmann:
         measured = {
             states[path.stem]: float(row["Mean_TemperatureC"])
             for path in (SHARED / "rossmann" / "weather").glob("*.csv")
-            for row in pl.read_csv(path, separator=";", infer_schema=False).filter(pl.col("Date") == str(day)).iter_rows(named=True)
+            for row in pl.read_csv(path, separator=";", infer_schema=False)
+            .filter(pl.col("Date") == str(day))
+            .iter_rows(named=True)
         }
         midnight = datetime.combine(day + timedelta(days=1), datetime.min.time(), BERLIN)
         after = known(rossmann, ["region_signals:signal_weather"], midnight, region_id=regions)
         assert dict(after.rows()) == measured
-        before = known(rossmann, ["region_signals:signal_weather"], midnight - MINUTE, region_id=regions)
+        before = known(
+            rossmann, ["region_signals:signal_weather"], midnight - MINUTE, region_id=regions
+        )
         assert dict(before.rows()) != measured
 
 
-def test_search_interest_of_fourteen_regions_is_known_when_its_week_has_ended(rossmann: FeatureStore) -> None:
+def test_search_interest_of_fourteen_regions_is_known_when_its_week_has_ended(
+    rossmann: FeatureStore,
+) -> None:
     asked = {}
     for path in (SHARED / "rossmann" / "googletrend").glob("*.csv"):
         weeks = pl.read_csv(path, skip_rows=1, has_header=False, new_columns=["week", "interest"])
         first = {week[:10]: float(interest) for week, interest in weeks.rows()}
-        asked[path.stem.removeprefix("Rossmann_DE_").removeprefix("Rossmann_")] = first["2015-03-01"], first["2015-03-08"]
+        asked[path.stem.removeprefix("Rossmann_DE_").removeprefix("Rossmann_")] = (
+            first["2015-03-01"],
+            first["2015-03-08"],
+        )
     assert len(asked) == 14
     midnight = datetime(2015, 3, 15, tzinfo=BERLIN)
     for moment, place in ((midnight - MINUTE, 0), (midnight, 1)):
-        told = known(rossmann, ["region_signals:signal_search_interest"], moment, region_id=sorted(asked))
+        told = known(
+            rossmann, ["region_signals:signal_search_interest"], moment, region_id=sorted(asked)
+        )
         assert dict(told.rows()) == {region: weeks[place] for region, weeks in asked.items()}
 
 
 def test_a_competitors_distance_is_known_from_the_month_it_opens(rossmann: FeatureStore) -> None:
     stores = pl.read_csv(SHARED / "rossmann" / "store.csv", infer_schema=False, null_values=[""])
-    opened = stores.filter((pl.col("CompetitionOpenSinceYear") == "2015") & pl.col("CompetitionOpenSinceMonth").is_in(["2", "3", "4"]))
+    opened = stores.filter(
+        (pl.col("CompetitionOpenSinceYear") == "2015")
+        & pl.col("CompetitionOpenSinceMonth").is_in(["2", "3", "4"])
+    )
     assert len(opened) > 10
     ids = opened["Store"].to_list()
     for month in (1, 5):
-        told = known(rossmann, ["location_signals:competitor_distance_m"], datetime(2015, month, 15, tzinfo=BERLIN), location_id=ids)
+        told = known(
+            rossmann,
+            ["location_signals:competitor_distance_m"],
+            datetime(2015, month, 15, tzinfo=BERLIN),
+            location_id=ids,
+        )
         distances = opened["CompetitionDistance"].cast(pl.Float64).to_list()
-        assert told["competitor_distance_m"].to_list() == ([None] * len(ids) if month == 1 else distances)
+        assert told["competitor_distance_m"].to_list() == (
+            [None] * len(ids) if month == 1 else distances
+        )
     old = stores.filter(pl.col("CompetitionOpenSinceYear").cast(pl.Int32) < 2015)
     told = known(
-        rossmann, ["location_signals:competitor_distance_m"], datetime(2015, 1, 15, tzinfo=BERLIN), location_id=old["Store"].to_list()
+        rossmann,
+        ["location_signals:competitor_distance_m"],
+        datetime(2015, 1, 15, tzinfo=BERLIN),
+        location_id=old["Store"].to_list(),
     )
-    assert told["competitor_distance_m"].to_list() == old["CompetitionDistance"].cast(pl.Float64).to_list()
+    assert (
+        told["competitor_distance_m"].to_list()
+        == old["CompetitionDistance"].cast(pl.Float64).to_list()
+    )
 
 
-def test_each_walmart_stores_temperature_and_fuel_price_are_known_when_the_week_has_ended(walmart: FeatureStore) -> None:
+def test_each_walmart_stores_temperature_and_fuel_price_are_known_when_the_week_has_ended(
+    walmart: FeatureStore,
+) -> None:
     said = pl.read_csv(SHARED / "walmart_weekly" / "features.csv", infer_schema=False)
     features = ["region_signals:signal_weather", "region_signals:signal_fuel_price"]
     stores = sorted(said["Store"].unique())
     ended = datetime(2012, 3, 10, tzinfo=UTC)  # the week of Friday 9 March
     for moment, friday in ((ended - MINUTE, "2012-03-02"), (ended, "2012-03-09")):
-        week = said.filter(pl.col("Date") == friday).sort("Store").select(pl.col("Temperature", "Fuel_Price").cast(pl.Float32))
-        assert known(walmart, features, moment, region_id=stores).sort("region_id").drop("region_id").rows() == week.rows()
+        week = (
+            said.filter(pl.col("Date") == friday)
+            .sort("Store")
+            .select(pl.col("Temperature", "Fuel_Price").cast(pl.Float32))
+        )
+        assert (
+            known(walmart, features, moment, region_id=stores)
+            .sort("region_id")
+            .drop("region_id")
+            .rows()
+            == week.rows()
+        )
 
 
-def test_walmarts_monthly_figures_are_known_after_they_could_be_published(walmart: FeatureStore) -> None:
-    said = pl.read_csv(SHARED / "walmart_weekly" / "features.csv", infer_schema=False).filter(pl.col("Store") == "1")
+def test_walmarts_monthly_figures_are_known_after_they_could_be_published(
+    walmart: FeatureStore,
+) -> None:
+    said = pl.read_csv(SHARED / "walmart_weekly" / "features.csv", infer_schema=False).filter(
+        pl.col("Store") == "1"
+    )
     features = ["region_signals:signal_consumer_confidence", "region_signals:signal_unemployment"]
     moment = datetime(2012, 6, 1, tzinfo=UTC)
-    last = said.filter(pl.col("Date").str.to_date() - timedelta(days=6) <= (moment - timedelta(days=75)).date()).sort("Date").tail(1)
+    last = (
+        said.filter(
+            pl.col("Date").str.to_date() - timedelta(days=6) <= (moment - timedelta(days=75)).date()
+        )
+        .sort("Date")
+        .tail(1)
+    )
     expected = last.select(pl.col("CPI", "Unemployment").cast(pl.Float32)).row(0)
     assert known(walmart, features, moment, region_id=["1"]).drop("region_id").row(0) == expected
     assert last["Date"].item() == "2012-03-23"
@@ -130,5 +205,9 @@ def test_a_markdown_is_a_promotion_known_when_its_week_begins(walmart: FeatureSt
     for moment, expected in ((begins - MINUTE, None), (begins, count)):
         rows = pl.DataFrame({"item_id": ["1"], "location_id": ["1"], "target_on": [begins.date()]})
         asked = rows.with_columns(event_timestamp=pl.lit(moment).cast(pl.Datetime("us", "UTC")))
-        told = pl.DataFrame(walmart.get_historical_features(asked.to_arrow(), ["plan_at_target:promotion_count"]).to_arrow())
+        told = pl.DataFrame(
+            walmart.get_historical_features(
+                asked.to_arrow(), ["plan_at_target:promotion_count"]
+            ).to_arrow()
+        )
         assert told["promotion_count"].item() == expected

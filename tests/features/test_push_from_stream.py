@@ -1,4 +1,5 @@
-"""A count that a stream brought is served at once and says what the next run says; what cannot be served now waits and is not lost."""
+"""A count that a stream brought is served at once and says what the next run says; what cannot be
+served now waits and is not lost."""
 
 from __future__ import annotations
 
@@ -44,9 +45,11 @@ sources:
     into: [stock: {item_id: item, location_id: shop, event_at: at, on_hand: pieces, is_in_stock: there}]
 """
 PREPARED = """
-create or replace table raw.world as select 'small' as world, 'EUR' as currency, 'UTC' as timezone, 'day' as grain, now_at from raw.world;
+create or replace table raw.world as select 'small' as world, 'EUR' as currency, 'UTC' as timezone,
+    'day' as grain, now_at from raw.world;
 create table marts.bridge_aliases as
-  select 'item' as kind, 'old-a' as alias, 'a' as id, 'confirmed' as status, timestamp '2026-02-01' as known_at;
+  select 'item' as kind, 'old-a' as alias, 'a' as id, 'confirmed' as status,
+      timestamp '2026-02-01' as known_at;
 delete from marts.fct_stock; delete from features.feat_stock;
 """
 #: What publishing would only copy.
@@ -86,7 +89,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return World.load(folder)
 
 
-def counted(item: str, event: float, known: float, pieces: float | None, there: bool | None) -> dict[str, Any]:
+def counted(
+    item: str, event: float, known: float, pieces: float | None, there: bool | None
+) -> dict[str, Any]:
     """A count, its two times in hours after the company's first midnight."""
     times = {"at": START + timedelta(hours=event), "told": START + timedelta(hours=known)}
     return {"item": item, "shop": "x", "pieces": pieces, "there": there} | times
@@ -95,11 +100,15 @@ def counted(item: str, event: float, known: float, pieces: float | None, there: 
 def receive(home: Home, *counts: dict[str, Any]) -> None:
     with Inbox(home.inbox) as inbox:
         bodies = [json.dumps(count, default=str) for count in counts]
-        inbox.add("counts", [Message(hashlib.sha256(body.encode()).hexdigest(), body.encode()) for body in bodies])
+        inbox.add(
+            "counts",
+            [Message(hashlib.sha256(body.encode()).hexdigest(), body.encode()) for body in bodies],
+        )
 
 
 def run(home: Home, built: Path, counts: list[dict[str, Any]]) -> dict[str, tuple]:
-    """What dbt makes of the counts so far and these: by item its last event, when that was known, and what is served of it."""
+    """What dbt makes of the counts so far and these: by item its last event, when that was known,
+    and what is served of it."""
     with home.connect() as con:
         for count in counts:
             item, known = count["item"], count["told"]
@@ -108,13 +117,20 @@ def run(home: Home, built: Path, counts: list[dict[str, Any]]) -> dict[str, tupl
             there = count["there"] if count["there"] is not None else count["pieces"] > 0
             con.execute(
                 "insert into marts.fct_stock values ($item, 'x', $at, $pieces, $there, $known)",
-                {"item": item, "at": count["at"], "pieces": count["pieces"], "there": there, "known": known},
+                {
+                    "item": item,
+                    "at": count["at"],
+                    "pieces": count["pieces"],
+                    "there": there,
+                    "known": known,
+                },
             )
         con.execute("delete from features.feat_stock")
         con.execute(f"insert into features.feat_stock by name ({compiled(built, 'feat_stock')})")
         newest = con.execute(
             f"""select item_id, event_at, known_at, {", ".join(VALUES)} from features.feat_stock
-            qualify row_number() over (partition by item_id order by event_at desc, known_at desc) = 1"""
+            qualify row_number() over (partition by item_id order by event_at desc,
+                known_at desc) = 1"""
         ).fetchall()
     return {item: tuple(row) for item, *row in newest}
 
@@ -122,7 +138,15 @@ def run(home: Home, built: Path, counts: list[dict[str, Any]]) -> dict[str, tupl
 def served(home: Home, store: FeatureStore | None = None) -> dict[str, tuple]:
     """What stock_now serves of each item."""
     store = store or open_store(home.warehouse, home.features)
-    keys = pl.DataFrame({"item_id": ["a", "b"], "location_id": "x", "region_id": "north", "supplier_id": "s", "lane_id": "s>x"})
+    keys = pl.DataFrame(
+        {
+            "item_id": ["a", "b"],
+            "location_id": "x",
+            "region_id": "north",
+            "supplier_id": "s",
+            "lane_id": "s>x",
+        }
+    )
     told = online_frame(store, keys, "replenishment_v1")
     return {item: tuple(row) for item, *row in told.select("item_id", *VALUES).iter_rows()}
 
@@ -130,21 +154,30 @@ def served(home: Home, store: FeatureStore | None = None) -> dict[str, tuple]:
 COUNTS = st.lists(
     st.builds(
         lambda item, event, late, pieces, there: counted(item, event, event + late, pieces, there),
-        st.sampled_from(["a", "b", "old-a"]), st.integers(0, 60), st.integers(0, 30),
-        st.none() | st.sampled_from([0.0, 1.0, 2.0]), st.none() | st.booleans(),
+        st.sampled_from(["a", "b", "old-a"]),
+        st.integers(0, 60),
+        st.integers(0, 30),
+        st.none() | st.sampled_from([0.0, 1.0, 2.0]),
+        st.none() | st.booleans(),
     ).filter(lambda count: count["pieces"] is not None or count["there"] is not None),
-    max_size=5, unique_by=lambda count: (count["item"], count["at"]),
-)  # fmt: skip
+    max_size=5,
+    unique_by=lambda count: (count["item"], count["at"]),
+)
 
 
 def without_ties(steps: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
-    """The counts without those that say something else about the same item at the same two times."""
+    """The counts without those that say something else about the same item at the same two
+    times."""
     seen: set[tuple] = set()
     kept: list[list[dict[str, Any]]] = [[] for _ in steps]
     for place, step in zip(kept, steps, strict=True):
         for count in step:
             is_alias = count["item"] == "old-a"
-            name = "a" if is_alias else count["item"], count["at"], max(count["told"], ALIAS_KNOWN) if is_alias else count["told"]
+            name = (
+                "a" if is_alias else count["item"],
+                count["at"],
+                max(count["told"], ALIAS_KNOWN) if is_alias else count["told"],
+            )
             if name not in seen:
                 place.append(count)
                 seen.add(name)
@@ -154,7 +187,11 @@ def without_ties(steps: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]
 @settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(COUNTS, min_size=2, max_size=4), restarts=st.booleans())
 def test_what_is_pushed_is_what_the_next_run_serves(
-    built: Path, world: World, tmp_path_factory: pytest.TempPathFactory, steps: list[list[dict[str, Any]]], restarts: bool
+    built: Path,
+    world: World,
+    tmp_path_factory: pytest.TempPathFactory,
+    steps: list[list[dict[str, Any]]],
+    restarts: bool,
 ) -> None:
     home, (first, *later) = prepared(built, tmp_path_factory.mktemp("home")), without_ties(steps)
     expected = run(home, built, first)
@@ -168,15 +205,26 @@ def test_what_is_pushed_is_what_the_next_run_serves(
             pusher.turn()
             intake.drain(world, home.inbox)
             truth = run(home, built, step)
-            expected |= {item: row for item, row in truth.items() if item not in expected or row[:2] > expected[item][:2]}
-            assert served(home, store) == {item: expected[item][2:] if item in expected else (None, None, None) for item in ("a", "b")}
+            expected |= {
+                item: row
+                for item, row in truth.items()
+                if item not in expected or row[:2] > expected[item][:2]
+            }
+            assert served(home, store) == {
+                item: expected[item][2:] if item in expected else (None, None, None)
+                for item in ("a", "b")
+            }
             if restarts:
                 pusher = stack.enter_context(pushing.pusher(home, world))
     materialize_online(store, NOW, is_settled=lambda: True)
-    assert served(home, store) == {item: truth[item][2:] if item in truth else (None, None, None) for item in ("a", "b")}
+    assert served(home, store) == {
+        item: truth[item][2:] if item in truth else (None, None, None) for item in ("a", "b")
+    }
 
 
-def test_a_correction_is_served_and_an_older_count_or_one_that_comes_again_is_not(home: Home, world: World) -> None:
+def test_a_correction_is_served_and_an_older_count_or_one_that_comes_again_is_not(
+    home: Home, world: World
+) -> None:
     with pushing.pusher(home, world) as pusher:
         receive(home, counted("a", 48, 48, 9.0, None))
         assert pusher.turn() == 1
@@ -190,9 +238,17 @@ def test_a_correction_is_served_and_an_older_count_or_one_that_comes_again_is_no
         assert pusher.turn() == 0
 
 
-def test_a_count_that_cannot_be_read_is_left_to_the_run_and_holds_nothing_up(home: Home, world: World) -> None:
+def test_a_count_that_cannot_be_read_is_left_to_the_run_and_holds_nothing_up(
+    home: Home, world: World
+) -> None:
     with Inbox(home.inbox) as inbox:
-        inbox.add("counts", [Message("odd", b"no JSON"), Message("bad", b'{"item": "a", "shop": "x", "at": "soon", "told": "late"}')])
+        inbox.add(
+            "counts",
+            [
+                Message("odd", b"no JSON"),
+                Message("bad", b'{"item": "a", "shop": "x", "at": "soon", "told": "late"}'),
+            ],
+        )
     receive(home, counted("b", 30, 30, 2.0, None))
     with pushing.pusher(home, world) as pusher:
         assert pusher.turn() == 1
@@ -201,14 +257,18 @@ def test_a_count_that_cannot_be_read_is_left_to_the_run_and_holds_nothing_up(hom
         assert inbox.waiting("counts") == 3, "reading takes nothing out"
 
 
-def test_a_count_the_run_refused_ends_with_the_run_once_nothing_waits(home: Home, world: World) -> None:
+def test_a_count_the_run_refused_ends_with_the_run_once_nothing_waits(
+    home: Home, world: World
+) -> None:
     store = open_store(home.warehouse, home.features)
     receive(home, counted("a", 48, 48, 9.0, None))
     with pushing.pusher(home, world) as pusher:
         pusher.turn()
     assert not intake.is_landed(world, home.inbox)
     materialize_online(store, NOW, is_settled=lambda: intake.is_landed(world, home.inbox))
-    assert served(home)["a"] == (9.0, True, None), "it has not been landed yet, so it is still the newest"
+    assert served(home)["a"] == (9.0, True, None), (
+        "it has not been landed yet, so it is still the newest"
+    )
     intake.drain(world, home.inbox)
     assert not intake.is_landed(world, home.inbox)
     next((home.inbox / "counts").glob("*.jsonl")).unlink()  # landed, and refused
@@ -216,7 +276,9 @@ def test_a_count_the_run_refused_ends_with_the_run_once_nothing_waits(home: Home
     assert served(home)["a"] == (4.0, True, None)
 
 
-def test_a_writer_holding_the_warehouse_does_not_stop_a_push_and_is_not_stopped(home: Home, world: World) -> None:
+def test_a_writer_holding_the_warehouse_does_not_stop_a_push_and_is_not_stopped(
+    home: Home, world: World
+) -> None:
     receive(home, counted("a", 48, 48, 9.0, None))
     with pushing.pusher(home, world) as pusher, home.connect() as con:
         con.execute("create table raw.being_written (one int)")
@@ -238,12 +300,23 @@ def test_an_online_store_that_is_away_blocks_no_event_and_is_told_of_it_later(
     monkeypatch.setenv("COUNTS_SECRET", SECRET)
     store_is_away.set()
     following = threading.Thread(target=pushing.follow, args=(home, world, stop))
-    with caplog.at_level(logging.WARNING), Inbox(home.inbox) as inbox, TestClient(intake.receiver(world, inbox)) as client:
+    with (
+        caplog.at_level(logging.WARNING),
+        Inbox(home.inbox) as inbox,
+        TestClient(intake.receiver(world, inbox)) as client,
+    ):
         following.start()
         try:
-            body = json.dumps(counted("a", 48, 48, 9.0, None) | {"number": "n1"}, default=str).encode()
+            body = json.dumps(
+                counted("a", 48, 48, 9.0, None) | {"number": "n1"}, default=str
+            ).encode()
             signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
-            assert client.post("/counts", content=body, headers={"X-Signature-256": signature}).status_code == 202
+            assert (
+                client.post(
+                    "/counts", content=body, headers={"X-Signature-256": signature}
+                ).status_code
+                == 202
+            )
             until(lambda: "the store is away" in caplog.text)
             assert "the events are in the inbox, and the next run serves them" in caplog.text
             assert served(home)["a"] == (4.0, True, None)
@@ -262,16 +335,25 @@ def until(is_so: Any) -> None:
         time.sleep(0.02)
 
 
-def test_before_the_first_published_run_there_is_nothing_to_push_onto(built: Path, tmp_path: Path, world: World) -> None:
+def test_before_the_first_published_run_there_is_nothing_to_push_onto(
+    built: Path, tmp_path: Path, world: World
+) -> None:
     home = prepared(built, tmp_path / "home")
     receive(home, counted("a", 48, 48, 9.0, None))
-    with pushing.pusher(home, world) as pusher, pytest.raises(snapshots.PublishError, match="Run `stockhouse run` first"):
+    with (
+        pushing.pusher(home, world) as pusher,
+        pytest.raises(snapshots.PublishError, match="Run `stockhouse run` first"),
+    ):
         pusher.turn()
 
 
 def test_a_world_whose_streams_count_no_stock_is_told_so(world: World) -> None:
     pushing.check(world)
-    sales = {"sales": {"item_id": "item", "location_id": "shop", "event_at": "at", "quantity": "pieces"}}
-    elsewhere = world.model_copy(update={"sources": {"tills": world.sources["counts"].model_copy(update={"into": [sales]})}})
+    sales = {
+        "sales": {"item_id": "item", "location_id": "shop", "event_at": "at", "quantity": "pieces"}
+    }
+    elsewhere = world.model_copy(
+        update={"sources": {"tills": world.sources["counts"].model_copy(update={"into": [sales]})}}
+    )
     with pytest.raises(ContractError, match="no stream of this world counts stock"):
         pushing.check(elsewhere)

@@ -1,4 +1,5 @@
-"""The feature contract in plain numpy: what the warehouse's feature models must give, for tests and benchmarks without one."""
+"""The feature contract in plain numpy: what the warehouse's feature models must give, for tests and
+benchmarks without one."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ Floats = NDArray[np.float32]
 
 
 def features_at(values: Floats, t: int) -> dict[str, Floats]:
-    """Every demand feature of every series with column t as the first unknown period; values (N, T), NaN = unknown."""
+    """Every demand feature of every series with column t as the first unknown period; values (N,
+    T), NaN = unknown."""
     empty = np.full(len(values), np.nan, np.float32)
 
     def lag(k: int) -> Floats:
@@ -29,11 +31,15 @@ def features_at(values: Floats, t: int) -> dict[str, Floats]:
         out = {f"demand_lag_{k}": lag(k) for k in LAGS}
         out |= {f"demand_mean_{k}": np.nanmean(window(k), axis=1) for k in MEANS}
         for k in range(PHASES):
-            out[f"demand_phase_mean_{k}"] = np.nanmean(np.stack([lag(7 * j - k) for j in range(1, 9)]), axis=0)
+            out[f"demand_phase_mean_{k}"] = np.nanmean(
+                np.stack([lag(7 * j - k) for j in range(1, 9)]), axis=0
+            )
         out |= {f"demand_std_{k}": np.nanstd(window(k), axis=1, ddof=1) for k in STDS}
         for k in (28, 91):
             part = window(k)
-            out[f"demand_zero_share_{k}"] = (part == 0).sum(axis=1) / np.maximum(np.isfinite(part).sum(axis=1), 1)
+            out[f"demand_zero_share_{k}"] = (part == 0).sum(axis=1) / np.maximum(
+                np.isfinite(part).sum(axis=1), 1
+            )
         out["demand_max_28"] = np.nanmax(window(28), axis=1)
         past = values[:, :t]
         sold = past > 0
@@ -45,8 +51,11 @@ def features_at(values: Floats, t: int) -> dict[str, Floats]:
     return {name: np.asarray(column, np.float32) for name, column in out.items()}
 
 
-def origin_frame(keys: pl.DataFrame, values: Floats, first: date, columns: list[int], spec: Spec) -> pl.DataFrame:
-    """Origins as demand_v1 would give them: series already sold, at each of the columns; keys carry attributes along."""
+def origin_frame(
+    keys: pl.DataFrame, values: Floats, first: date, columns: list[int], spec: Spec
+) -> pl.DataFrame:
+    """Origins as demand_v1 would give them: series already sold, at each of the columns; keys carry
+    attributes along."""
     starts = spec.starts(first, max(columns) + 1)
     frames = []
     for t in columns:
@@ -57,8 +66,11 @@ def origin_frame(keys: pl.DataFrame, values: Floats, first: date, columns: list[
     return pl.concat(frames)
 
 
-def label_frame(keys: pl.DataFrame, values: Floats, first: date, spec: Spec, until: int | None = None) -> pl.DataFrame:
-    """Labels as labels_v1 would give them: every period up to column `until`, null where unknown, nothing before the first known."""
+def label_frame(
+    keys: pl.DataFrame, values: Floats, first: date, spec: Spec, until: int | None = None
+) -> pl.DataFrame:
+    """Labels as labels_v1 would give them: every period up to column `until`, null where unknown,
+    nothing before the first known."""
     values = values[:, :until]
     alive = np.maximum.accumulate(np.isfinite(values), axis=1)
     row, column = np.nonzero(alive)

@@ -1,4 +1,5 @@
-"""A world whose surges are planted, each from one known cause, so that what an attribution says can be checked."""
+"""A world whose surges are planted, each from one known cause, so that what an attribution says can
+be checked."""
 
 from __future__ import annotations
 
@@ -12,23 +13,35 @@ from models.forecasting.inputs import Spec
 
 #: Kind of surge -> the part of the attribution that should name it.
 KINDS = {
-    "season": "season", "promotion": "promotion", "price": "price", "weather": "weather", "search": "search", "macro": "macro",
+    "season": "season",
+    "promotion": "promotion",
+    "price": "price",
+    "weather": "weather",
+    "search": "search",
+    "macro": "macro",
     "unexplained": "unexplained",
-}  # fmt: skip
+}
 FIRST = date(2024, 1, 1)
 REGIONS, SHOPS, ITEMS, WEEKS = 24, 1, 4, 70
 #: How many times usual demand is, in a week with each cause.
 LIFT = 1.8
-#: The share of weeks with each cause, and of days of the month in season (pay days: the first seven).
+#: The share of weeks with each cause, and of days of the month in season (pay days: the first
+#: seven).
 CHANCE = 0.08
-SIGNALS = {"weather": "signal_weather", "search": "signal_search_interest", "macro": "signal_consumer_confidence"}
+SIGNALS = {
+    "weather": "signal_weather",
+    "search": "signal_search_interest",
+    "macro": "signal_consumer_confidence",
+}
 
 
 def plant(spec: Spec, weeks: int, seed: int = 0) -> tuple[World, np.ndarray]:
-    """The world, and the one cause planted in each of the last `weeks` weeks per series (N, weeks): a kind, "none", or "several".
+    """The world, and the one cause planted in each of the last `weeks` weeks per series (N, weeks):
+    a kind, "none", or "several".
 
-    A promotion or a price cut strikes one series for a week; weather, search and macro strike a whole region and are seen from the
-    evening before; pay days strike all for the first seven days of a month; the unexplained strikes one series and is seen nowhere.
+    A promotion or a price cut strikes one series for a week; weather, search and macro strike a
+    whole region and are seen from the evening before; pay days strike all for the first seven days
+    of a month; the unexplained strikes one series and is seen nowhere.
     """
     random = np.random.default_rng(seed)
     count, days = REGIONS * SHOPS * ITEMS, WEEKS * 7
@@ -40,7 +53,10 @@ def plant(spec: Spec, weeks: int, seed: int = 0) -> tuple[World, np.ndarray]:
             "category": [f"kind{k % ITEMS % 2}" for k in range(count)],
         }
     )
-    single = {kind: random.random((count, WEEKS)) < CHANCE for kind in ("promotion", "price", "unexplained")}
+    single = {
+        kind: random.random((count, WEEKS)) < CHANCE
+        for kind in ("promotion", "price", "unexplained")
+    }
     single["unexplained"][:, : WEEKS - weeks] = False
     regional = {kind: (random.random((REGIONS, WEEKS)) < CHANCE)[region] for kind in SIGNALS}
     struck = {kind: np.repeat(weekly, 7, axis=1) for kind, weekly in (single | regional).items()}
@@ -67,7 +83,9 @@ def plant(spec: Spec, weeks: int, seed: int = 0) -> tuple[World, np.ndarray]:
         }
     )
     usual_price = np.full((count, days), 10.0)
-    return World(keys, demand, FIRST, plans, usual_price, signals), _causes(single | regional, pay, weeks)
+    return World(keys, demand, FIRST, plans, usual_price, signals), _causes(
+        single | regional, pay, weeks
+    )
 
 
 def _causes(weekly: dict[str, np.ndarray], pay: np.ndarray, weeks: int) -> np.ndarray:
@@ -80,6 +98,10 @@ def _causes(weekly: dict[str, np.ndarray], pay: np.ndarray, weeks: int) -> np.nd
     for kind, hit in hits.items():
         cause[hit] = kind
     # only clean cases are scored: one cause, none the week before, pay days wholly in or wholly out
-    unclean = (several > 1) | (np.sum([hit for hit in fading.values()], axis=0) > 0) | ((season > 0) & (season < 0.5))
+    unclean = (
+        (several > 1)
+        | (np.sum([hit for hit in fading.values()], axis=0) > 0)
+        | ((season > 0) & (season < 0.5))
+    )
     cause[unclean] = "several"
     return cause[:, -weeks:]

@@ -1,4 +1,5 @@
-"""The public data sets as the warehouse would hold them: demand, plans, prices and signals, for benchmarks on ../shared/data."""
+"""The public data sets as the warehouse would hold them: demand, plans, prices and signals, for
+benchmarks on ../shared/data."""
 
 from __future__ import annotations
 
@@ -17,17 +18,31 @@ SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 M5_FIRST = date(2015, 3, 3)  # d_1495, the first day here
 #: Rossmann's weather files by state.
 STATES = {
-    "BW": "BadenWuerttemberg", "BY": "Bayern", "BE": "Berlin", "BB": "Brandenburg", "HB": "Bremen", "HH": "Hamburg", "HE": "Hessen",
-    "MV": "MecklenburgVorpommern", "NI": "Niedersachsen", "NW": "NordrheinWestfalen", "RP": "RheinlandPfalz", "SL": "Saarland",
-    "SN": "Sachsen", "ST": "SachsenAnhalt", "SH": "SchleswigHolstein", "TH": "Thueringen",
-}  # fmt: skip
+    "BW": "BadenWuerttemberg",
+    "BY": "Bayern",
+    "BE": "Berlin",
+    "BB": "Brandenburg",
+    "HB": "Bremen",
+    "HH": "Hamburg",
+    "HE": "Hessen",
+    "MV": "MecklenburgVorpommern",
+    "NI": "Niedersachsen",
+    "NW": "NordrheinWestfalen",
+    "RP": "RheinlandPfalz",
+    "SL": "Saarland",
+    "SN": "Sachsen",
+    "ST": "SachsenAnhalt",
+    "SH": "SchleswigHolstein",
+    "TH": "Thueringen",
+}
 
 
 @dataclass(frozen=True)
 class World:
     """A data set as the warehouse would hold it, from its first period on.
 
-    keys: series with attributes. demand, prices: (N, T). signals: name -> (N, T), column t = the last reading known when period t closes.
+    keys: series with attributes. demand, prices: (N, T). signals: name -> (N, T), column t = the
+    last reading known when period t closes.
     """
 
     keys: pl.DataFrame
@@ -47,16 +62,28 @@ class World:
             self.keys.select("item_id", "location_id").with_columns(
                 pl.lit(starts[t]).alias("origin"),
                 **({} if self.prices is None else _price_features(self.prices, t)),
-                **{name: pl.Series(values[:, t - 1].astype(np.float32)).fill_nan(None) for name, values in self.signals.items()},
+                **{
+                    name: pl.Series(values[:, t - 1].astype(np.float32)).fill_nan(None)
+                    for name, values in self.signals.items()
+                },
             )
             for t in columns
         ]
-        return frame.join(pl.concat(known), on=["item_id", "location_id", "origin"], how="left", maintain_order="left")
+        return frame.join(
+            pl.concat(known),
+            on=["item_id", "location_id", "origin"],
+            how="left",
+            maintain_order="left",
+        )
 
     def without(self, plan: str | None = None, signals: tuple[str, ...] = ()) -> World:
         """The same world had it never fed a plan feature, or some signals."""
         plans = self.plans.drop(plan) if plan and self.plans is not None else self.plans
-        return replace(self, plans=plans, signals={name: v for name, v in self.signals.items() if name not in signals})
+        return replace(
+            self,
+            plans=plans,
+            signals={name: v for name, v in self.signals.items() if name not in signals},
+        )
 
     def sampled(self, series: int, seed: int = 0) -> World:
         """A random part of the series."""
@@ -65,9 +92,22 @@ class World:
         row = np.sort(np.random.default_rng(seed).permutation(len(self.keys))[:series])
         keys = self.keys[row]
         named = pl.col("item_id", "location_id").cast(pl.String)
-        plans = None if self.plans is None else self.plans.with_columns(named).join(keys, on=["item_id", "location_id"], how="semi")
+        plans = (
+            None
+            if self.plans is None
+            else self.plans.with_columns(named).join(
+                keys, on=["item_id", "location_id"], how="semi"
+            )
+        )
         prices = None if self.prices is None else self.prices[row]
-        return World(keys, self.demand[row], self.first, plans, prices, {name: values[row] for name, values in self.signals.items()})
+        return World(
+            keys,
+            self.demand[row],
+            self.first,
+            plans,
+            prices,
+            {name: values[row] for name, values in self.signals.items()},
+        )
 
 
 def _price_features(prices: np.ndarray, t: int) -> dict[str, pl.Series]:
@@ -81,28 +121,46 @@ def _price_features(prices: np.ndarray, t: int) -> dict[str, pl.Series]:
 
 
 def m5() -> World:
-    """M5's 30,490 series x 447 days as tests/worlds/m5 maps them: SNAP days are promotions, a price is known once in force."""
+    """M5's 30,490 series x 447 days as tests/worlds/m5 maps them: SNAP days are promotions, a price
+    is known once in force."""
     ids = _m5_ids()
     daily = pl.read_parquet(SHARED / "m5" / "sales_daily_d1495_d1941.parquet")
-    calendar = pl.read_csv(SHARED / "m5" / "calendar.csv", try_parse_dates=True).filter(pl.col("date") >= M5_FIRST)
+    calendar = pl.read_csv(SHARED / "m5" / "calendar.csv", try_parse_dates=True).filter(
+        pl.col("date") >= M5_FIRST
+    )
     place = daily.join(ids.select("id").with_row_index("row"), on="id", how="left")
-    day = (place["date"].cast(pl.Date).cast(pl.Int32) - (M5_FIRST - date(1970, 1, 1)).days).to_numpy()
+    day = (
+        place["date"].cast(pl.Date).cast(pl.Int32) - (M5_FIRST - date(1970, 1, 1)).days
+    ).to_numpy()
     demand = np.zeros((len(ids), 447), np.float32)
     demand[place["row"].to_numpy(), day] = place["quantity_sold"].to_numpy()
     sold = np.maximum.accumulate(demand > 0, axis=1)
     demand[~sold] = np.nan
     weeks = calendar["wm_yr_wk"].to_numpy()
     numbers, week_of_day = np.unique(weeks, return_inverse=True)
-    prices = pl.read_parquet(SHARED / "m5" / "sell_prices.parquet").filter(pl.col("wm_yr_wk").is_in(numbers.tolist()))
-    prices = prices.rename({"store_id": "location_id"}).join(ids.with_row_index("row"), on=["item_id", "location_id"], how="inner")
+    prices = pl.read_parquet(SHARED / "m5" / "sell_prices.parquet").filter(
+        pl.col("wm_yr_wk").is_in(numbers.tolist())
+    )
+    prices = prices.rename({"store_id": "location_id"}).join(
+        ids.with_row_index("row"), on=["item_id", "location_id"], how="inner"
+    )
     weekly = np.full((len(ids), len(numbers)), np.nan, np.float32)
-    weekly[prices["row"].to_numpy(), np.searchsorted(numbers, prices["wm_yr_wk"].to_numpy())] = prices["sell_price"].to_numpy()
+    weekly[prices["row"].to_numpy(), np.searchsorted(numbers, prices["wm_yr_wk"].to_numpy())] = (
+        prices["sell_price"].to_numpy()
+    )
     price = weekly[:, week_of_day]
-    events = calendar["event_name_1"].is_not_null().to_numpy().astype(np.float32) + calendar["event_name_2"].is_not_null().to_numpy()
+    events = (
+        calendar["event_name_1"].is_not_null().to_numpy().astype(np.float32)
+        + calendar["event_name_2"].is_not_null().to_numpy()
+    )
     state = ids["state"].to_numpy()
-    snap = np.stack([calendar[f"snap_{s}"].to_numpy() for s in ("CA", "TX", "WI")])[np.searchsorted(["CA", "TX", "WI"], state)]
+    snap = np.stack([calendar[f"snap_{s}"].to_numpy() for s in ("CA", "TX", "WI")])[
+        np.searchsorted(["CA", "TX", "WI"], state)
+    ]
     promotion = snap.astype(np.float32)
-    plans = _plan_frame(ids, calendar["date"].to_list(), promotion, np.broadcast_to(events, promotion.shape))
+    plans = _plan_frame(
+        ids, calendar["date"].to_list(), promotion, np.broadcast_to(events, promotion.shape)
+    )
     return World(ids.drop("id"), demand, M5_FIRST, plans, price[:, :447])
 
 
@@ -122,7 +180,9 @@ def _m5_ids() -> pl.DataFrame:
     )
 
 
-def _plan_frame(ids: pl.DataFrame, days: list[date], promotion: np.ndarray, events: np.ndarray) -> pl.DataFrame:
+def _plan_frame(
+    ids: pl.DataFrame, days: list[date], promotion: np.ndarray, events: np.ndarray
+) -> pl.DataFrame:
     row = np.repeat(np.arange(len(ids)), len(days))
     column = np.tile(np.arange(len(days)), len(ids))
     return pl.DataFrame(
@@ -137,15 +197,22 @@ def _plan_frame(ids: pl.DataFrame, days: list[date], promotion: np.ndarray, even
 
 
 def vn2() -> World:
-    """VN2's 599 store-products x 157 weeks; weeks out of stock are unknown, and so is everything before the first sale."""
+    """VN2's 599 store-products x 157 weeks; weeks out of stock are unknown, and so is everything
+    before the first sale."""
     folder = SHARED / "vn2_history"
-    sales, flags, master = (pl.read_csv(folder / f"{name}.csv") for name in ("sales", "in_stock", "master"))
+    sales, flags, master = (
+        pl.read_csv(folder / f"{name}.csv") for name in ("sales", "in_stock", "master")
+    )
     weeks = [name for name in sales.columns if name not in ("Store", "Product")]
-    flags = sales.select("Store", "Product").join(flags, on=["Store", "Product"], how="left", maintain_order="left")
+    flags = sales.select("Store", "Product").join(
+        flags, on=["Store", "Product"], how="left", maintain_order="left"
+    )
     demand = sales.select(weeks).to_numpy().astype(np.float32)
     sold = np.maximum.accumulate(demand > 0, axis=1)
     demand[~flags.select(weeks).to_numpy() | ~sold] = np.nan
-    named = sales.select("Store", "Product").join(master, on=["Store", "Product"], how="left", maintain_order="left")
+    named = sales.select("Store", "Product").join(
+        master, on=["Store", "Product"], how="left", maintain_order="left"
+    )
     keys = named.select(
         pl.col("Product").cast(pl.String).alias("item_id"),
         pl.col("Store").cast(pl.String).alias("location_id"),
@@ -156,42 +223,79 @@ def vn2() -> World:
 
 
 def rossmann() -> World:
-    """Rossmann's stores as one item each, daily takings; promotions, holidays and openings are known ahead. Closed days count as zero."""
-    frame = pl.read_parquet(SHARED / "rossmann" / "train_full.parquet").with_columns(pl.col("Date").cast(pl.Date))
+    """Rossmann's stores as one item each, daily takings; promotions, holidays and openings are
+    known ahead. Closed days count as zero."""
+    frame = pl.read_parquet(SHARED / "rossmann" / "train_full.parquet").with_columns(
+        pl.col("Date").cast(pl.Date)
+    )
     first, days = frame["Date"].min(), frame["Date"].n_unique()
-    keys = frame.select(
-        pl.lit("takings").alias("item_id"), pl.col("Store").cast(pl.String).alias("location_id"),
-        pl.col("StoreType").cast(pl.String).alias("category"), pl.col("Assortment").cast(pl.String).alias("subcategory"),
-    ).unique(["location_id"]).sort("location_id")  # fmt: skip
+    keys = (
+        frame.select(
+            pl.lit("takings").alias("item_id"),
+            pl.col("Store").cast(pl.String).alias("location_id"),
+            pl.col("StoreType").cast(pl.String).alias("category"),
+            pl.col("Assortment").cast(pl.String).alias("subcategory"),
+        )
+        .unique(["location_id"])
+        .sort("location_id")
+    )
     row = frame.select(pl.col("Store").cast(pl.String).alias("location_id")).join(
         keys.with_row_index("row"), on="location_id", how="left", maintain_order="left"
     )["row"]
     demand = np.full((len(keys), days), np.nan, np.float32)
-    demand[row.to_numpy(), (frame["Date"] - first).dt.total_days().to_numpy()] = frame["Sales"].to_numpy()
+    demand[row.to_numpy(), (frame["Date"] - first).dt.total_days().to_numpy()] = frame[
+        "Sales"
+    ].to_numpy()
     plans = frame.select(
-        pl.lit("takings").alias("item_id"), pl.col("Store").cast(pl.String).alias("location_id"), pl.col("Date").alias("target_on"),
+        pl.lit("takings").alias("item_id"),
+        pl.col("Store").cast(pl.String).alias("location_id"),
+        pl.col("Date").alias("target_on"),
         pl.col("Promo").cast(pl.Float32).alias("promotion_count"),
-        ((pl.col("StateHoliday").cast(pl.String) != "0").cast(pl.Float32) + pl.col("SchoolHoliday").cast(pl.Float32)).alias("event_count"),
+        (
+            (pl.col("StateHoliday").cast(pl.String) != "0").cast(pl.Float32)
+            + pl.col("SchoolHoliday").cast(pl.Float32)
+        ).alias("event_count"),
         pl.col("Open").cast(pl.Float32).alias("is_open"),
-    )  # fmt: skip
+    )
     return World(keys, demand, first, plans, signals=_rossmann_signals(keys, first, days))
 
 
 def _rossmann_signals(keys: pl.DataFrame, first: date, days: int) -> dict[str, np.ndarray]:
-    """Each state's mean temperature, known a day later, and its search interest, known when its week has passed."""
+    """Each state's mean temperature, known a day later, and its search interest, known when its
+    week has passed."""
     folder = SHARED / "rossmann"
-    states = pl.read_csv(folder / "store_states.csv", schema_overrides={"Store": pl.String}).rename({"Store": "location_id"})
-    state = keys.join(states, on="location_id", how="left", maintain_order="left")["State"].str.replace("HB,NI", "NI", literal=True)
-    signals = {name: np.full((len(keys), days), np.nan) for name in ("signal_weather", "signal_search_interest")}
+    states = pl.read_csv(folder / "store_states.csv", schema_overrides={"Store": pl.String}).rename(
+        {"Store": "location_id"}
+    )
+    state = keys.join(states, on="location_id", how="left", maintain_order="left")[
+        "State"
+    ].str.replace("HB,NI", "NI", literal=True)
+    signals = {
+        name: np.full((len(keys), days), np.nan)
+        for name in ("signal_weather", "signal_search_interest")
+    }
     for name in state.unique():
-        weather = pl.read_csv(folder / "weather" / f"{STATES[name]}.csv", separator=";", null_values="NA", infer_schema_length=None)
+        weather = pl.read_csv(
+            folder / "weather" / f"{STATES[name]}.csv",
+            separator=";",
+            null_values="NA",
+            infer_schema_length=None,
+        )
         searched = pl.read_csv(
-            folder / "googletrend" / f"Rossmann_DE_{name}.csv", skip_rows=1, has_header=False, new_columns=["week", "value"]
+            folder / "googletrend" / f"Rossmann_DE_{name}.csv",
+            skip_rows=1,
+            has_header=False,
+            new_columns=["week", "value"],
         )
         here = (state == name).to_numpy()
         for signal, day, value, lag in (
             ("signal_weather", weather["Date"].str.to_date(), weather["Mean_TemperatureC"], 0),
-            ("signal_search_interest", searched["week"].str.slice(0, 10).str.to_date(), searched["value"], 6),
+            (
+                "signal_search_interest",
+                searched["week"].str.slice(0, 10).str.to_date(),
+                searched["value"],
+                6,
+            ),
         ):
             told = np.full(days, np.nan)
             column = (day - first).dt.total_days().to_numpy() + lag
@@ -202,29 +306,65 @@ def _rossmann_signals(keys: pl.DataFrame, first: date, days: int) -> dict[str, n
 
 
 def walmart() -> World:
-    """Walmart's store-departments by week, net takings; holiday weeks are events and markdowns promotions."""
-    frame = pl.read_parquet(SHARED / "walmart_weekly" / "train.parquet").with_columns(pl.col("Date").cast(pl.Date))
+    """Walmart's store-departments by week, net takings; holiday weeks are events and markdowns
+    promotions."""
+    frame = pl.read_parquet(SHARED / "walmart_weekly" / "train.parquet").with_columns(
+        pl.col("Date").cast(pl.Date)
+    )
     first, weeks = frame["Date"].min(), (frame["Date"].max() - frame["Date"].min()).days // 7 + 1
-    named = frame.select(pl.col("Dept").cast(pl.String).alias("item_id"), pl.col("Store").cast(pl.String).alias("location_id"))
-    keys = named.unique().sort("item_id", "location_id").with_columns(pl.col("item_id").alias("category"))
-    row = named.join(keys.with_row_index("row"), on=["item_id", "location_id"], how="left", maintain_order="left")["row"]
+    named = frame.select(
+        pl.col("Dept").cast(pl.String).alias("item_id"),
+        pl.col("Store").cast(pl.String).alias("location_id"),
+    )
+    keys = (
+        named.unique()
+        .sort("item_id", "location_id")
+        .with_columns(pl.col("item_id").alias("category"))
+    )
+    row = named.join(
+        keys.with_row_index("row"), on=["item_id", "location_id"], how="left", maintain_order="left"
+    )["row"]
     demand = np.full((len(keys), weeks), np.nan, np.float32)
-    demand[row.to_numpy(), ((frame["Date"] - first).dt.total_days() // 7).to_numpy()] = frame["Weekly_Sales"].to_numpy()
-    signals = pl.read_csv(SHARED / "walmart_weekly" / "features.csv", null_values="NA", try_parse_dates=True)
-    marked = pl.sum_horizontal([(pl.col(f"MarkDown{k}").fill_null(0) > 0) for k in range(1, 6)]).cast(pl.Float32)
+    demand[row.to_numpy(), ((frame["Date"] - first).dt.total_days() // 7).to_numpy()] = frame[
+        "Weekly_Sales"
+    ].to_numpy()
+    signals = pl.read_csv(
+        SHARED / "walmart_weekly" / "features.csv", null_values="NA", try_parse_dates=True
+    )
+    marked = pl.sum_horizontal(
+        [(pl.col(f"MarkDown{k}").fill_null(0) > 0) for k in range(1, 6)]
+    ).cast(pl.Float32)
     ahead = signals.select(
-        pl.col("Store").cast(pl.String).alias("location_id"), pl.col("Date").alias("target_on"),
-        (pl.col("IsHoliday").cast(pl.String).str.to_lowercase() == "true").cast(pl.Float32).alias("event_count"),
+        pl.col("Store").cast(pl.String).alias("location_id"),
+        pl.col("Date").alias("target_on"),
+        (pl.col("IsHoliday").cast(pl.String).str.to_lowercase() == "true")
+        .cast(pl.Float32)
+        .alias("event_count"),
         marked.alias("promotion_count"),
-    )  # fmt: skip
-    week = ((signals["Date"].str.to_date() if signals["Date"].dtype == pl.String else signals["Date"]) - first).dt.total_days() // 7
+    )
+    week = (
+        (signals["Date"].str.to_date() if signals["Date"].dtype == pl.String else signals["Date"])
+        - first
+    ).dt.total_days() // 7
     told = {}
-    for name, column in (("signal_weather", "Temperature"), ("signal_fuel_price", "Fuel_Price"), ("signal_consumer_confidence", "CPI")):
+    for name, column in (
+        ("signal_weather", "Temperature"),
+        ("signal_fuel_price", "Fuel_Price"),
+        ("signal_consumer_confidence", "CPI"),
+    ):
         by_store = np.full((46, weeks), np.nan)
         inside = ((week >= 0) & (week < weeks)).to_numpy()
-        by_store[signals["Store"].to_numpy()[inside], week.to_numpy()[inside]] = signals[column].cast(pl.Float64).to_numpy()[inside]
+        by_store[signals["Store"].to_numpy()[inside], week.to_numpy()[inside]] = (
+            signals[column].cast(pl.Float64).to_numpy()[inside]
+        )
         told[name] = by_store[keys["location_id"].cast(pl.Int64).to_numpy()]
-    return World(keys, demand, first, keys.select("item_id", "location_id").join(ahead, on="location_id"), signals=told)
+    return World(
+        keys,
+        demand,
+        first,
+        keys.select("item_id", "location_id").join(ahead, on="location_id"),
+        signals=told,
+    )
 
 
 def uci_lines() -> pl.DataFrame:
@@ -239,17 +379,32 @@ def uci_lines() -> pl.DataFrame:
 
 
 def uci() -> World:
-    """UCI Online Retail by week: units sold per stock code, cancellations left out, codes sold in at least ten weeks."""
-    lines = uci_lines().with_columns(pl.col("Quantity").cast(pl.Float64), pl.col("InvoiceDate").str.slice(0, 10))
-    lines = lines.filter(~pl.col("InvoiceNo").str.starts_with("C") & (pl.col("Quantity") > 0) & (pl.col("Quantity") < 10_000))
-    lines = lines.with_columns(pl.col("InvoiceDate").str.to_date("%Y-%m-%d").dt.truncate("1w").alias("week"))
+    """UCI Online Retail by week: units sold per stock code, cancellations left out, codes sold in
+    at least ten weeks."""
+    lines = uci_lines().with_columns(
+        pl.col("Quantity").cast(pl.Float64), pl.col("InvoiceDate").str.slice(0, 10)
+    )
+    lines = lines.filter(
+        ~pl.col("InvoiceNo").str.starts_with("C")
+        & (pl.col("Quantity") > 0)
+        & (pl.col("Quantity") < 10_000)
+    )
+    lines = lines.with_columns(
+        pl.col("InvoiceDate").str.to_date("%Y-%m-%d").dt.truncate("1w").alias("week")
+    )
     weekly = lines.group_by("StockCode", "week").agg(pl.col("Quantity").sum())
     kept = weekly.group_by("StockCode").len().filter(pl.col("len") >= 10)["StockCode"].sort()
     weekly = weekly.filter(pl.col("StockCode").is_in(kept.to_list()))
     first, last = weekly["week"].min(), weekly["week"].max()
-    demand = np.zeros((len(kept), (last - first).days // 7), np.float32)  # the last week is cut short: left out
-    row, column = kept.search_sorted(weekly["StockCode"]).to_numpy(), ((weekly["week"] - first).dt.total_days() // 7).to_numpy()
+    # the last week is cut short: left out
+    demand = np.zeros((len(kept), (last - first).days // 7), np.float32)
+    row, column = (
+        kept.search_sorted(weekly["StockCode"]).to_numpy(),
+        ((weekly["week"] - first).dt.total_days() // 7).to_numpy(),
+    )
     inside = column < demand.shape[1]
     demand[row[inside], column[inside]] = weekly["Quantity"].to_numpy()[inside]
     demand[~np.maximum.accumulate(demand > 0, axis=1)] = np.nan
-    return World(pl.DataFrame({"item_id": kept, "location_id": ["UK"] * len(kept)}), demand, first, None)
+    return World(
+        pl.DataFrame({"item_id": kept, "location_id": ["UK"] * len(kept)}), demand, first, None
+    )

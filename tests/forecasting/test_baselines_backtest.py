@@ -26,7 +26,9 @@ def test_naive_repeats_the_last_known_and_seasonal_naive_the_last_week():
 
 def test_moving_average_leaves_out_stock_outs():
     history = np.array([[100.0] * 5 + [2.0, np.nan, 4.0] * 4 + [2.0]])
-    assert baselines.moving_average(history, WEEK, 13) == pytest.approx(np.full((1, 3), np.nanmean(history[:, -13:])))
+    assert baselines.moving_average(history, WEEK, 13) == pytest.approx(
+        np.full((1, 3), np.nanmean(history[:, -13:]))
+    )
 
 
 def test_seasonal_moving_average_is_exact_where_all_series_share_the_year():
@@ -43,7 +45,11 @@ def test_statistical_methods_find_a_level_and_are_silent_about_nothing(name: str
     history = np.vstack([random.poisson(6.0, 60), np.zeros(60)]).astype(float)
     history[0, 10] = np.nan
     made = statistical(name)(history, WEEK)
-    assert made.shape == (2, 3) and made[0] == pytest.approx(np.full(3, 6.0), abs=1.5) and (made[1] == 0).all()
+    assert (
+        made.shape == (2, 3)
+        and made[0] == pytest.approx(np.full(3, 6.0), abs=1.5)
+        and (made[1] == 0).all()
+    )
     with pytest.raises(ValueError, match="no method"):
         statistical("magic")
 
@@ -59,7 +65,9 @@ def test_statistical_methods_take_net_returns_for_no_demand(name: str):
 def test_every_baseline_is_a_distribution():
     random = np.random.default_rng(1)
     keys = pl.DataFrame({"item_id": ["a", "b"], "location_id": ["x", "x"]})
-    made = baselines.forecast(baselines.moving_average, keys, random.poisson(5.0, (2, 80)).astype(float), FIRST, WEEK)
+    made = baselines.forecast(
+        baselines.moving_average, keys, random.poisson(5.0, (2, 80)).astype(float), FIRST, WEEK
+    )
     assert (np.diff(made.values, axis=2) >= 0).all() and (made.at(0.975) > made.at(0.5)).all()
     short = baselines.forecast(baselines.naive, keys, np.array([[3.0], [np.nan]]), FIRST, WEEK)
     assert (short.mean[0] == 3).all() and (short.mean[1] == 0).all()
@@ -76,14 +84,22 @@ def test_backtest_scores_all_methods_on_the_same_cells_and_retraining_less_often
         "each": backtest.boosted(DAY),
         "seldom": backtest.retrained_every(DAY, 3),
     }
-    table = backtest.backtest(methods, origins, label_frame(keys, demand, FIRST, DAY), None, at, DAY)
+    table = backtest.backtest(
+        methods, origins, label_frame(keys, demand, FIRST, DAY), None, at, DAY
+    )
     whole = table.filter(pl.col("ahead").is_null())
     assert whole.group_by("origin").agg(pl.col("cells").n_unique())["cells"].to_list() == [1, 1, 1]
     assert table.filter(pl.col("ahead") == 9).height == 9
     mean = dict(whole.group_by("method").agg(pl.col("wape").mean()).iter_rows())
     assert mean["each"] < 0.8 * mean["naive"]
     assert mean["seldom"] < 0.8 * mean["naive"]
-    first = whole.filter(pl.col("origin") == at[0]).filter(pl.col("method") != "naive")["wape"].to_list()
+    first = (
+        whole.filter(pl.col("origin") == at[0])
+        .filter(pl.col("method") != "naive")["wape"]
+        .to_list()
+    )
     assert first[0] == first[1]
     with pytest.raises(ValueError, match="no origins on"):
-        backtest.backtest(methods, origins, label_frame(keys, demand, FIRST, DAY), None, [FIRST], DAY)
+        backtest.backtest(
+            methods, origins, label_frame(keys, demand, FIRST, DAY), None, [FIRST], DAY
+        )

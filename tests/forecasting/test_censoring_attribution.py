@@ -1,4 +1,5 @@
-"""Latent demand is recovered without bias; an attribution adds up to the forecast difference and names the planted cause."""
+"""Latent demand is recovered without bias; an attribution adds up to the forecast difference and
+names the planted cause."""
 
 from datetime import date, timedelta
 
@@ -40,7 +41,8 @@ def test_planted_stock_outs_that_strike_when_demand_is_high_leave_under_one_perc
     shelf = np.quantile(true, 0.87, axis=1, keepdims=True) + 1
     empty = true > shelf
     cut = np.minimum(true, shelf)
-    partly = np.random.default_rng(seed + 9).random(true.shape) < 0.05  # gone by noon, whatever the demand
+    # gone by noon, whatever the demand
+    partly = np.random.default_rng(seed + 9).random(true.shape) < 0.05
     sold, censored = np.where(partly, np.floor(cut / 2), cut), empty | partly
     assert 0.10 < censored.mean() < 0.2
     assert sold.sum() / true.sum() < 0.95
@@ -72,7 +74,13 @@ def promoted():
     promo[:, cut + 2] = True
     rate = np.exp(random.normal(1.5, 0.5, series))[:, None] * np.where(promo, 3.0, 1.0)
     units = random.poisson(rate).astype(np.float32)
-    keys = pl.DataFrame({"item_id": [f"i{k}" for k in range(series)], "location_id": ["x"] * series, "category": ["c"] * series})
+    keys = pl.DataFrame(
+        {
+            "item_id": [f"i{k}" for k in range(series)],
+            "location_id": ["x"] * series,
+            "category": ["c"] * series,
+        }
+    )
     row, column = np.nonzero(promo)
     plans = pl.DataFrame(
         {
@@ -84,13 +92,23 @@ def promoted():
     )
     origins = origin_frame(keys, units[:, :cut], FIRST, list(range(14, cut, 5)), spec)
     model = fit(origins, label_frame(keys, units, FIRST, spec, cut), plans, spec)
-    return model, origin_frame(keys, units[:, :cut], FIRST, [cut], spec), plans, units[:, cut : cut + 7]
+    return (
+        model,
+        origin_frame(keys, units[:, :cut], FIRST, [cut], spec),
+        plans,
+        units[:, cut : cut + 7],
+    )
 
 
 def test_parts_add_up_to_the_difference_and_the_promotion_is_named(promoted):
     model, here, plans, _ = promoted
     parts = attribute(model, here, plans, here, None)
-    total = parts.group_by("item_id", "location_id", "ahead").agg(pl.col("units").sum()).sort("item_id", "ahead")["units"].to_numpy()
+    total = (
+        parts.group_by("item_id", "location_id", "ahead")
+        .agg(pl.col("units").sum())
+        .sort("item_id", "ahead")["units"]
+        .to_numpy()
+    )
     difference = (model.expected(here, plans) - model.expected(here, None)).astype(float)
     order = here.with_row_index("r").sort("item_id")["r"].to_numpy()
     np.testing.assert_allclose(total.reshape(-1, 7), difference[order], atol=1e-4)
@@ -103,32 +121,56 @@ def test_what_the_model_did_not_foresee_is_unexplained(promoted):
     model, here, plans, came = promoted
     surge = came + 50.0
     parts = attribute(model, here, plans, here, plans, surge)
-    unexplained = parts.filter(pl.col("part") == "unexplained")["units"].to_numpy().reshape(came.shape)
+    unexplained = (
+        parts.filter(pl.col("part") == "unexplained")["units"].to_numpy().reshape(came.shape)
+    )
     np.testing.assert_allclose(unexplained, surge - model.expected(here, plans), atol=1e-4)
-    assert parts["units"].sum() == pytest.approx(float((surge - model.expected(here, plans)).sum()), rel=1e-5)
+    assert parts["units"].sum() == pytest.approx(
+        float((surge - model.expected(here, plans)).sum()), rel=1e-5
+    )
 
 
-def test_a_signal_a_world_feeds_is_a_column_and_is_named_as_the_cause_and_others_have_none(promoted):
+def test_a_signal_a_world_feeds_is_a_column_and_is_named_as_the_cause_and_others_have_none(
+    promoted,
+):
     random = np.random.default_rng(3)
     series, cut = 60, 160
     spec = Spec("day", 7, levels=(), rows=20_000, rounds=40, threads=1)
-    search = np.repeat(np.where(random.random((4, 24)) < 0.2, 60.0, 10.0), 7, axis=1)[np.arange(series) % 4]
+    search = np.repeat(np.where(random.random((4, 24)) < 0.2, 60.0, 10.0), 7, axis=1)[
+        np.arange(series) % 4
+    ]
     search[:, cut - 8 : cut - 1], search[:, cut - 1 :] = 10.0, 60.0
     rate = np.exp(random.normal(2.0, 0.4, series))[:, None] * np.where(search > 30, 2.0, 1.0)
     units = random.poisson(np.roll(rate, 1, axis=1)).astype(np.float32)
-    keys = pl.DataFrame({"item_id": [f"i{k:02}" for k in range(series)], "location_id": ["x"] * series})
+    keys = pl.DataFrame(
+        {"item_id": [f"i{k:02}" for k in range(series)], "location_id": ["x"] * series}
+    )
     columns = sorted({*range(14, cut, 3), cut - 7, cut})
     told = pl.concat(
-        keys.with_columns(origin=pl.lit(FIRST + timedelta(days=t)), signal_search_interest=pl.Series(search[:, t - 1])) for t in columns
+        keys.with_columns(
+            origin=pl.lit(FIRST + timedelta(days=t)),
+            signal_search_interest=pl.Series(search[:, t - 1]),
+        )
+        for t in columns
     )
-    origins = origin_frame(keys, units, FIRST, columns, spec).join(told, on=[*keys.columns, "origin"], how="left")
+    origins = origin_frame(keys, units, FIRST, columns, spec).join(
+        told, on=[*keys.columns, "origin"], how="left"
+    )
     past, now, before = (
-        origins.filter(pl.col("origin").is_in([FIRST + timedelta(days=t) for t in at])) for at in (range(cut), [cut], [cut - 7])
+        origins.filter(pl.col("origin").is_in([FIRST + timedelta(days=t) for t in at]))
+        for at in (range(cut), [cut], [cut - 7])
     )
     model = fit(past, label_frame(keys, units, FIRST, spec, cut), None, spec)
     assert model.design.columns[-1] == "signal_search_interest" == model.card["features"][-1]
-    np.testing.assert_array_equal(DemandModel.from_bytes(model.to_bytes()).expected(now), model.expected(now))
-    parts = dict(attribute(model, now, None, before, None).group_by("part").agg(pl.col("units").sum()).iter_rows())
+    np.testing.assert_array_equal(
+        DemandModel.from_bytes(model.to_bytes()).expected(now), model.expected(now)
+    )
+    parts = dict(
+        attribute(model, now, None, before, None)
+        .group_by("part")
+        .agg(pl.col("units").sum())
+        .iter_rows()
+    )
     assert parts["search"] > 0.6 * sum(parts.values()) > 0
     assert not [name for name in promoted[0].design.columns if name.startswith("signal")]
     # not told any more: unknown, not an error

@@ -1,4 +1,5 @@
-"""The laws of the forecaster: deterministic, no leak, calibrated, and defined on the poorest of worlds."""
+"""The laws of the forecaster: deterministic, no leak, calibrated, and defined on the poorest of
+worlds."""
 
 from datetime import date, timedelta
 
@@ -33,7 +34,13 @@ def world(series: int = 60, periods: int = 200, seed: int = 0) -> tuple[pl.DataF
     return keys, random.negative_binomial(2, 2 / (2 + rate)).astype(np.float32)
 
 
-def trained(keys: pl.DataFrame, demand: np.ndarray, cut: int, spec: Spec = SPEC, plans: pl.DataFrame | None = None) -> DemandModel:
+def trained(
+    keys: pl.DataFrame,
+    demand: np.ndarray,
+    cut: int,
+    spec: Spec = SPEC,
+    plans: pl.DataFrame | None = None,
+) -> DemandModel:
     origins = origin_frame(keys, demand[:, :cut], FIRST, list(range(14, cut, 7)), spec)
     return fit(origins, label_frame(keys, demand, FIRST, spec, cut), plans, spec)
 
@@ -58,7 +65,9 @@ def test_every_series_has_every_period_and_rising_quantiles(model):
     frame = made.to_frame()
     assert len(frame) == 60 * 7 * 10
     assert frame["quantile"].null_count() == 60 * 7
-    assert frame.filter(pl.col("quantile") == 0.5)["value"].to_numpy().reshape(60, 7) == pytest.approx(made.at(0.5))
+    assert frame.filter(pl.col("quantile") == 0.5)["value"].to_numpy().reshape(
+        60, 7
+    ) == pytest.approx(made.at(0.5))
 
 
 def test_weekday_pattern_is_learned_and_beats_the_moving_average(model):
@@ -69,14 +78,17 @@ def test_weekday_pattern_is_learned_and_beats_the_moving_average(model):
     assert np.abs(made.mean - actual).sum() < 0.95 * np.abs(flat - actual).sum()
 
 
-def test_saved_and_loaded_model_forecasts_the_same_and_the_same_training_gives_the_same_bytes(model):
+def test_saved_and_loaded_model_forecasts_the_same_and_the_same_training_gives_the_same_bytes(
+    model,
+):
     keys, demand, trained_model = model
     content = trained_model.to_bytes()
     again = DemandModel.from_bytes(content)
     here = now(keys, demand, 190)
     np.testing.assert_array_equal(again.predict(here).values, trained_model.predict(here).values)
     np.testing.assert_array_equal(
-        again.predict(here, None, PATH_LEVELS).paths(20, 3), trained_model.predict(here, None, PATH_LEVELS).paths(20, 3)
+        again.predict(here, None, PATH_LEVELS).paths(20, 3),
+        trained_model.predict(here, None, PATH_LEVELS).paths(20, 3),
     )
     assert again.to_bytes() == content
     assert trained(keys, demand, 190).to_bytes() == content
@@ -113,7 +125,10 @@ def test_future_replaced_by_999_changes_no_forecast():
         return wrapped
 
     for frame, values in ((origins, demand), (poisoned, spoiled)):
-        methods = {"xgboost": keep(backtest.boosted(SPEC)), "seasonal naive": keep(backtest.baseline(baselines.seasonal_naive, SPEC))}
+        methods = {
+            "xgboost": keep(backtest.boosted(SPEC)),
+            "seasonal naive": keep(backtest.baseline(baselines.seasonal_naive, SPEC)),
+        }
         backtest.backtest(methods, frame, label_frame(keys, values, FIRST, SPEC), None, at, SPEC)
     np.testing.assert_array_equal(made[0].values, made[2].values)
     np.testing.assert_array_equal(made[1].values, made[3].values)
@@ -141,7 +156,9 @@ def test_window_demand_of_paths_has_the_mean_and_the_spread_of_what_comes():
 
 def test_a_closed_location_is_forecast_zero():
     keys, demand = world(30, 150)
-    plans = keys.select("item_id", "location_id").with_columns(target_on=pl.lit(FIRST + timedelta(days=142)), is_open=pl.lit(0.0))
+    plans = keys.select("item_id", "location_id").with_columns(
+        target_on=pl.lit(FIRST + timedelta(days=142)), is_open=pl.lit(0.0)
+    )
     made = trained(keys, demand, 140, plans=plans).predict(now(keys, demand, 140), plans)
     assert (made.mean[:, 2] == 0).all() and (made.values[:, 2] == 0).all()
     assert (made.mean[:, 3] > 0).all()
@@ -151,13 +168,18 @@ def test_stock_outs_are_unknown_and_pull_nothing_down():
     keys, demand = world(60, 200, seed=3)
     masked = demand.copy()
     masked[np.random.default_rng(0).random(demand.shape) < 0.15] = np.nan
-    full, censored = (trained(keys, d, 190).predict(now(keys, d, 190)).mean.sum() for d in (demand, masked))
+    full, censored = (
+        trained(keys, d, 190).predict(now(keys, d, 190)).mean.sum() for d in (demand, masked)
+    )
     assert censored == pytest.approx(full, rel=0.05)
 
 
 def test_series_are_aligned_to_the_finest_level_whose_groups_are_large_enough():
     keys = pl.DataFrame({"item_id": [f"i{k}" for k in range(600)], "location_id": ["x", "y"] * 300})
-    few, many = (keys.with_columns(category=pl.lit("c"), subcategory=pl.int_range(600) % n // 2 + 0.0) for n in (4, 40))
+    few, many = (
+        keys.with_columns(category=pl.lit("c"), subcategory=pl.int_range(600) % n // 2 + 0.0)
+        for n in (4, 40)
+    )
     assert finest_level(few) == (("location_id", "subcategory"),)
     assert finest_level(many) == finest_level(keys) == (("location_id", "category"),)
 
@@ -175,7 +197,9 @@ def test_one_observation_is_enough_for_a_forecast():
     made = model.predict(now(keys, demand, 1))
     assert made.mean == pytest.approx(np.full((1, 7), 3.0))
     assert made.at(0.975)[0, 0] > 3
-    assert DemandModel.from_bytes(model.to_bytes()).predict(now(keys, demand, 1)).mean == pytest.approx(made.mean)
+    assert DemandModel.from_bytes(model.to_bytes()).predict(
+        now(keys, demand, 1)
+    ).mean == pytest.approx(made.mean)
 
 
 def test_a_world_that_sold_nothing_is_forecast_near_zero():
@@ -203,18 +227,25 @@ def test_an_item_without_history_is_forecast_like_its_category(model):
     keys, demand, trained_model = model
     fresh = now(keys, demand, 190).head(1).with_columns(pl.lit("new").alias("item_id"))
     known = [c for c in fresh.columns if c.startswith(("demand_", "periods_", "known_"))]
-    made = trained_model.predict(fresh.with_columns(pl.lit(None, pl.Float32).alias(c) for c in known))
+    made = trained_model.predict(
+        fresh.with_columns(pl.lit(None, pl.Float32).alias(c) for c in known)
+    )
     assert 0.1 < made.mean.mean() < 20
 
 
 def test_a_plan_that_is_missing_for_the_future_means_nothing_is_planned():
     keys, demand = world(30, 150)
     days = [FIRST + timedelta(days=d) for d in range(0, 150, 10)]
-    plans = keys.select("item_id", "location_id").join(pl.DataFrame({"target_on": days}), how="cross")
+    plans = keys.select("item_id", "location_id").join(
+        pl.DataFrame({"target_on": days}), how="cross"
+    )
     plans = plans.with_columns(promotion_count=pl.lit(1.0), event_count=pl.lit(0.0))
     made = trained(keys, demand, 140, plans=plans)
     here = now(keys, demand, 140)
-    np.testing.assert_array_equal(made.predict(here, None).mean, made.predict(here, plans.filter(pl.col("target_on") < FIRST)).mean)
+    np.testing.assert_array_equal(
+        made.predict(here, None).mean,
+        made.predict(here, plans.filter(pl.col("target_on") < FIRST)).mean,
+    )
 
 
 @pytest.mark.parametrize("grain", ["week", "month"])
@@ -223,7 +254,9 @@ def test_coarser_grains_forecast_too(grain):
     spec = Spec(grain, 3, rows=5_000, rounds=10, threads=1)
     first = date(2020, 1, 6) if grain == "week" else date(2020, 1, 1)
     origins = origin_frame(keys, demand, first, list(range(8, 60)), spec)
-    made = fit(origins, label_frame(keys, demand, first, spec), None, spec).predict(origin_frame(keys, demand, first, [60], spec))
+    made = fit(origins, label_frame(keys, demand, first, spec), None, spec).predict(
+        origin_frame(keys, demand, first, [60], spec)
+    )
     assert made.period_starts == spec.starts(spec.starts(first, 61)[-1])
     assert made.mean.mean() == pytest.approx(demand.mean(), rel=0.3)
 
@@ -234,7 +267,12 @@ def test_bad_frames_are_named():
     labels = label_frame(keys, demand, FIRST, SPEC)
     with pytest.raises(ValueError, match="item 'item0' at location 'shop0' has two rows"):
         fit(origins, pl.concat([labels, labels.head(1)]), None, SPEC)
-    infinite = labels.with_columns(pl.when(pl.int_range(pl.len()) == 0).then(np.inf).otherwise(pl.col("demand")).alias("demand"))
+    infinite = labels.with_columns(
+        pl.when(pl.int_range(pl.len()) == 0)
+        .then(np.inf)
+        .otherwise(pl.col("demand"))
+        .alias("demand")
+    )
     with pytest.raises(ValueError, match="item 'item0' at location 'shop0' has an infinite demand"):
         fit(origins, infinite, None, SPEC)
     with pytest.raises(ValueError, match="no labels"):

@@ -21,7 +21,9 @@ def made(seed: int, count: int, horizon: int, *, correlated: bool, whole: bool) 
     values = np.sort(random.gamma(0.7, 9.0, (count, horizon, len(PATH_LEVELS))), axis=2)
     errors = random.normal(size=(horizon, horizon * 3))
     return Forecast(
-        keys=pl.DataFrame({"item_id": [f"item {i} ß" for i in range(count)], "location_id": ["a"] * count}),
+        keys=pl.DataFrame(
+            {"item_id": [f"item {i} ß" for i in range(count)], "location_id": ["a"] * count}
+        ),
         period_starts=[date(2024, 1, 1) + timedelta(weeks=k) for k in range(horizon)],
         quantiles=PATH_LEVELS,
         values=values.astype(np.float32),
@@ -33,7 +35,9 @@ def made(seed: int, count: int, horizon: int, *, correlated: bool, whole: bool) 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 9999), st.integers(1, 5), st.integers(1, 6), st.booleans(), st.booleans())
-def test_what_is_read_again_draws_the_same_paths(seed: int, count: int, horizon: int, correlated: bool, whole: bool) -> None:
+def test_what_is_read_again_draws_the_same_paths(
+    seed: int, count: int, horizon: int, correlated: bool, whole: bool
+) -> None:
     forecast = made(seed, count, horizon, correlated=correlated, whole=whole)
     file = io.BytesIO()
     pq.write_table(to_table(forecast), file)

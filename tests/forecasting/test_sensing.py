@@ -1,4 +1,5 @@
-"""The network learns from the past alone, draws whole paths, and gives the same numbers for the same seed."""
+"""The network learns from the past alone, draws whole paths, and gives the same numbers for the
+same seed."""
 
 from datetime import date, timedelta
 
@@ -26,9 +27,16 @@ def taught():
     rate = np.exp(random.normal(1.0, 0.8, series))[:, None] * week
     demand = random.poisson(rate).astype(np.float32)
     demand[random.random(demand.shape) < 0.05] = np.nan
-    keys = pl.DataFrame({"item_id": [f"i{k:02}" for k in range(series)], "location_id": ["x"] * series})
+    keys = pl.DataFrame(
+        {"item_id": [f"i{k:02}" for k in range(series)], "location_id": ["x"] * series}
+    )
     labels = label_frame(keys, demand, FIRST, SPEC)
-    return keys, demand, labels, fit_sensing(labels.filter(pl.col("target_on") < ORIGIN), None, SPEC, steps=150, width=24)
+    return (
+        keys,
+        demand,
+        labels,
+        fit_sensing(labels.filter(pl.col("target_on") < ORIGIN), None, SPEC, steps=150, width=24),
+    )
 
 
 def test_the_network_learns_the_week_and_beats_the_moving_average(taught):
@@ -42,15 +50,25 @@ def test_the_network_learns_the_week_and_beats_the_moving_average(taught):
 def test_paths_are_whole_units_seeded_and_blind_to_the_future(taught):
     keys, _demand, labels, model = taught
     paths = model.paths(labels, keys, ORIGIN, samples=SAMPLES)
-    assert paths.shape == (40, SAMPLES, 7) and (paths == np.rint(paths)).all() and (paths >= 0).all()
-    spoiled = labels.with_columns(pl.when(pl.col("target_on") >= ORIGIN).then(999.0).otherwise(pl.col("demand")).alias("demand"))
+    assert (
+        paths.shape == (40, SAMPLES, 7) and (paths == np.rint(paths)).all() and (paths >= 0).all()
+    )
+    spoiled = labels.with_columns(
+        pl.when(pl.col("target_on") >= ORIGIN)
+        .then(999.0)
+        .otherwise(pl.col("demand"))
+        .alias("demand")
+    )
     np.testing.assert_array_equal(model.paths(spoiled, keys, ORIGIN, samples=SAMPLES), paths)
 
 
 def test_saved_and_loaded_network_draws_the_same(taught):
     keys, _demand, labels, model = taught
     again = SensingModel.from_bytes(model.to_bytes())
-    np.testing.assert_array_equal(again.paths(labels, keys, ORIGIN, samples=SAMPLES), model.paths(labels, keys, ORIGIN, samples=SAMPLES))
+    np.testing.assert_array_equal(
+        again.paths(labels, keys, ORIGIN, samples=SAMPLES),
+        model.paths(labels, keys, ORIGIN, samples=SAMPLES),
+    )
 
 
 def test_quantiles_rise_and_hold_about_what_they_say(taught):
@@ -60,4 +78,8 @@ def test_quantiles_rise_and_hold_about_what_they_say(taught):
     known = ~np.isnan(demand[:, CUT:])
     actual = demand[:, CUT:][known]
     for level in (0.5, 0.75, 0.975):
-        assert (actual < made.at(level)[known]).mean() - 0.08 <= level <= (actual <= made.at(level)[known]).mean() + 0.08
+        assert (
+            (actual < made.at(level)[known]).mean() - 0.08
+            <= level
+            <= (actual <= made.at(level)[known]).mean() + 0.08
+        )

@@ -1,4 +1,5 @@
-"""Signals enter the model where they help, by a rule on periods held out, and cost nothing where they do not."""
+"""Signals enter the model where they help, by a rule on periods held out, and cost nothing where
+they do not."""
 
 from __future__ import annotations
 
@@ -19,10 +20,15 @@ PERIODS, CUT = 266, 252  # origins begin weeks
 
 @pytest.fixture(scope="module")
 def told() -> tuple[pl.DataFrame, np.ndarray, dict[str, np.ndarray]]:
-    """Forty series whose demand follows the search interest of the week before, and weather that it has nothing to do with."""
+    """Forty series whose demand follows the search interest of the week before, and weather that it
+    has nothing to do with."""
     random = np.random.default_rng(4)
-    weeks = np.cumsum(random.normal(0, 1, PERIODS // 7 + 2)) * 0.2 + random.normal(0, 0.8, PERIODS // 7 + 2)
-    search, weather = (np.repeat(values, 7)[:PERIODS] for values in (weeks, random.normal(10, 5, len(weeks))))
+    weeks = np.cumsum(random.normal(0, 1, PERIODS // 7 + 2)) * 0.2 + random.normal(
+        0, 0.8, PERIODS // 7 + 2
+    )
+    search, weather = (
+        np.repeat(values, 7)[:PERIODS] for values in (weeks, random.normal(10, 5, len(weeks)))
+    )
     usual = np.exp(random.normal(1.5, 0.6, 40))[:, None]
     follows = np.concatenate([np.zeros(7), search[:-7]])
     keys = pl.DataFrame({"item_id": [f"i{k}" for k in range(40)], "location_id": ["x", "y"] * 20})
@@ -30,17 +36,27 @@ def told() -> tuple[pl.DataFrame, np.ndarray, dict[str, np.ndarray]]:
     return keys, demand, {"signal_search_interest": search, "signal_weather": weather}
 
 
-def origins(keys: pl.DataFrame, demand: np.ndarray, signals: dict[str, np.ndarray], columns: list[int]) -> pl.DataFrame:
+def origins(
+    keys: pl.DataFrame, demand: np.ndarray, signals: dict[str, np.ndarray], columns: list[int]
+) -> pl.DataFrame:
     frame = origin_frame(keys, demand, FIRST, columns, SPEC)
     at = pl.DataFrame(
-        {"origin": [FIRST + timedelta(days=t) for t in columns], **{n: v[[t - 1 for t in columns]] for n, v in signals.items()}}
+        {
+            "origin": [FIRST + timedelta(days=t) for t in columns],
+            **{n: v[[t - 1 for t in columns]] for n, v in signals.items()},
+        }
     )
     return frame.join(at, on="origin", how="left", maintain_order="left")
 
 
 def trained(keys: pl.DataFrame, demand: np.ndarray, signals: dict[str, np.ndarray]) -> DemandModel:
     past = demand[:, :CUT]
-    return fit(origins(keys, past, signals, list(range(28, CUT, 7))), label_frame(keys, demand, FIRST, SPEC, CUT), None, SPEC)
+    return fit(
+        origins(keys, past, signals, list(range(28, CUT, 7))),
+        label_frame(keys, demand, FIRST, SPEC, CUT),
+        None,
+        SPEC,
+    )
 
 
 def test_a_signal_that_drives_demand_is_kept_and_moves_the_forecast(told) -> None:
@@ -55,7 +71,9 @@ def test_a_signal_that_drives_demand_is_kept_and_moves_the_forecast(told) -> Non
     assert error < np.abs(trained(keys, demand, {}).expected(here) - demand[:, CUT : CUT + 7]).sum()
 
 
-def test_a_signal_that_explains_nothing_is_dropped_and_the_forecast_is_that_without_it(told) -> None:
+def test_a_signal_that_explains_nothing_is_dropped_and_the_forecast_is_that_without_it(
+    told,
+) -> None:
     keys, demand, signals = told
     weather = {"signal_weather": signals["signal_weather"]}
     model = trained(keys, demand, weather)
@@ -69,6 +87,9 @@ def test_a_signal_that_is_late_or_missing_costs_accuracy_and_never_a_crash(told)
     keys, demand, signals = told
     model = trained(keys, demand, signals)
     here = origins(keys, demand, signals, [CUT])
-    for poorer in (here.with_columns(signal_search_interest=pl.lit(None, pl.Float64)), here.drop("signal_search_interest")):
+    for poorer in (
+        here.with_columns(signal_search_interest=pl.lit(None, pl.Float64)),
+        here.drop("signal_search_interest"),
+    ):
         made = model.predict(poorer)
         assert np.isfinite(made.mean).all() and (made.mean > 0).all()

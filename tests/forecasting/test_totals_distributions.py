@@ -1,4 +1,5 @@
-"""Counts have the quantiles they should; totals of series that err together are as uncertain as they are."""
+"""Counts have the quantiles they should; totals of series that err together are as uncertain as
+they are."""
 
 from datetime import date
 
@@ -22,26 +23,41 @@ from models.forecasting.totals import TotalSpread, grouping, learn_spread
 def test_counts_are_distributed_as_the_negative_binomial(mean: float, dispersion: float):
     units = np.arange(60.0)
     exact = nbinom.cdf(units, mean / (dispersion - 1), 1 / dispersion)
-    np.testing.assert_allclose(counts.cdf(units, np.full(60, mean), np.full(60, dispersion)), exact, atol=1e-9)
+    np.testing.assert_allclose(
+        counts.cdf(units, np.full(60, mean), np.full(60, dispersion)), exact, atol=1e-9
+    )
 
 
 def totals_world(seed: int):
     """Fifty series whose days rise and fall together by a fifth."""
     random = np.random.default_rng(seed)
     mean = [np.full((50, 28), 10.0) for _ in range(8)]
-    actual = [random.poisson(m * random.gamma(25, 1 / 25, (1, 28))).astype(np.float32) for m in mean]
+    actual = [
+        random.poisson(m * random.gamma(25, 1 / 25, (1, 28))).astype(np.float32) for m in mean
+    ]
     return mean, actual
 
 
 def test_totals_that_move_together_are_covered_and_parts_added_up_would_not_be():
-    frame = pl.DataFrame({"item_id": [f"i{k}" for k in range(50)], "location_id": ["x"] * 50, "category": ["a", "b"] * 25})
+    frame = pl.DataFrame(
+        {
+            "item_id": [f"i{k}" for k in range(50)],
+            "location_id": ["x"] * 50,
+            "category": ["a", "b"] * 25,
+        }
+    )
     mean, actual = totals_world(0)
     names, group = grouping(frame, ("category",))
     spread = learn_spread(("category",), mean, actual, [group] * 8, True, 0)
     assert spread.far == pytest.approx(0.04, abs=0.02)
     came = totals_world(1)[1]
-    made = Forecast(frame.select("item_id", "location_id"), Spec("day", 28).starts(date(2025, 1, 1)), PATH_LEVELS,
-                    np.repeat(mean[0][:, :, None], len(PATH_LEVELS), axis=2).astype(np.float32), mean[0].astype(np.float32))  # fmt: skip
+    made = Forecast(
+        frame.select("item_id", "location_id"),
+        Spec("day", 28).starts(date(2025, 1, 1)),
+        PATH_LEVELS,
+        np.repeat(mean[0][:, :, None], len(PATH_LEVELS), axis=2).astype(np.float32),
+        mean[0].astype(np.float32),
+    )
     totals = spread.forecast(made, frame)
     assert totals.keys["item_id"].to_list() == names == ["a", "b"]
     assert totals.mean == pytest.approx(np.full((2, 28), 250.0))
@@ -49,7 +65,9 @@ def test_totals_that_move_together_are_covered_and_parts_added_up_would_not_be()
     for level in (0.5, 0.75, 0.975):
         assert (observed <= totals.at(level)[None]).mean() == pytest.approx(level, abs=0.08)
     assert (observed <= 250 + 1.96 * np.sqrt(250)).mean() < 0.85
-    assert TotalSpread.from_dict(spread.to_dict()).forecast(made, frame).values == pytest.approx(totals.values)
+    assert TotalSpread.from_dict(spread.to_dict()).forecast(made, frame).values == pytest.approx(
+        totals.values
+    )
 
 
 def test_unknown_periods_are_left_out_of_both_sides_of_a_total():
@@ -68,10 +86,27 @@ def test_paths_of_correlated_counts_have_the_spread_of_their_window(rate: float)
     units = nbinom.ppf(norm.cdf(normal), 2, 2 / (2 + rate))
     mean = np.full(units.size, rate, np.float32)
     path, offset = np.repeat(np.arange(6000), 4), np.tile(np.arange(4), 6000)
-    found = calibrate(np.zeros((units.size, len(COLUMNS)), np.float32), mean, units.reshape(-1), path, offset, 4, True, 0, 1)
+    found = calibrate(
+        np.zeros((units.size, len(COLUMNS)), np.float32),
+        mean,
+        units.reshape(-1),
+        path,
+        offset,
+        4,
+        True,
+        0,
+        1,
+    )
     values = found.quantiles(mean[:4], np.full(4, units.var() / rate), PATH_LEVELS)[None]
     keys = pl.DataFrame({"item_id": ["a"], "location_id": ["x"]})
-    made = Forecast(keys, Spec("day", 4).starts(date(2025, 1, 1)), PATH_LEVELS, values, mean[None, :4], found.correlation)
+    made = Forecast(
+        keys,
+        Spec("day", 4).starts(date(2025, 1, 1)),
+        PATH_LEVELS,
+        values,
+        mean[None, :4],
+        found.correlation,
+    )
     window = made.paths(20_000)[0].sum(axis=1)
     assert window.std() == pytest.approx(units.sum(axis=1).std(), rel=0.08)
     assert (units.sum(axis=1) <= np.quantile(window, 0.95)).mean() == pytest.approx(0.95, abs=0.02)

@@ -1,4 +1,5 @@
-"""The completeness score: what is known about an item decides whether the line may decide by itself."""
+"""The completeness score: what is known about an item decides whether the line may decide by
+itself."""
 
 from __future__ import annotations
 
@@ -10,8 +11,10 @@ from orchestration.expectations import completeness, incomplete
 from tests.gates.tiny_company import found
 
 FORGET = """
-    update marts.fct_demand set quantity = null, is_censored = true where item_id = 'lamp' and period_start >= '2024-10-01';
-    update marts.fct_stock_positions set stock_known_at = timestamp '2024-10-01' where item_id = 'lamp';
+    update marts.fct_demand set quantity = null, is_censored = true where item_id = 'lamp'
+        and period_start >= '2024-10-01';
+    update marts.fct_stock_positions set stock_known_at = timestamp '2024-10-01'
+        where item_id = 'lamp';
     update marts.dim_item_locations set unit_cost = null where item_id = 'lamp';
 """
 
@@ -24,13 +27,16 @@ def test_what_is_known_and_recent_scores_near_one_and_needs_nobody(tmp_path: Pat
         assert incomplete(completeness(con)).is_empty()
 
 
-def test_an_item_of_which_too_little_is_known_is_an_exception_that_says_what_is_missing(tmp_path: Path) -> None:
+def test_an_item_of_which_too_little_is_known_is_an_exception_that_says_what_is_missing(
+    tmp_path: Path,
+) -> None:
     with duckdb.connect(str(found(tmp_path / "warehouse.duckdb"))) as con:
         con.execute(FORGET)
         found_short = incomplete(completeness(con))
     assert found_short.select("item_id", "location_id").rows() == [("lamp", "dc"), ("lamp", "shop")]
     assert set(found_short["kind"]) == {"incomplete_data"}
     assert found_short["reason"][0] == (
-        "only 38 % of what a decision needs is known (demand 51 %, half a year of history 100 %, a recent count 0 %, "
+        "only 38 % of what a decision needs is known (demand 51 %, half a year of history 100 %, a "
+        "recent count 0 %, "
         "cost and lead time 0 %): a person decides"
     )

@@ -16,18 +16,31 @@ from tests.gates.tiny_company import found
 
 RAW_IN, ORDERS_OUT = GATES["raw_in"], GATES["orders_out"]
 VALUE = {
-    "VARCHAR": "'x'", "DOUBLE": "1.0", "TIMESTAMP": "timestamp '2024-12-29'", "DATE": "date '2024-12-29'", "BOOLEAN": "true",
+    "VARCHAR": "'x'",
+    "DOUBLE": "1.0",
+    "TIMESTAMP": "timestamp '2024-12-29'",
+    "DATE": "date '2024-12-29'",
+    "BOOLEAN": "true",
     "VARCHAR[]": "['x']",
-}  # fmt: skip
+}
 
 
 def row(name: str, /, **changed: str) -> str:
     """Insert a row that keeps every law of its table, but for what is changed."""
     table: Table = CANONICAL[name]
     values = {column: VALUE[kind] for column, kind in table.columns.items()}
-    values |= {"known_at": "timestamp '2024-12-29 12:00'", "source_id": "'erp'", "delivery": "'d-sales'", "row_no": "1", "row_key": "1"}
+    values |= {
+        "known_at": "timestamp '2024-12-29 12:00'",
+        "source_id": "'erp'",
+        "delivery": "'d-sales'",
+        "row_no": "1",
+        "row_key": "1",
+    }
     values |= changed
-    return f"insert into raw.{name} by name select {', '.join(f'{value} as {column}' for column, value in values.items())}"
+    return (
+        f"insert into raw.{name} by name select "
+        f"{', '.join(f'{value} as {column}' for column, value in values.items())}"
+    )
 
 
 def _table_violations() -> dict[str, str]:
@@ -39,23 +52,40 @@ def _table_violations() -> dict[str, str]:
         elif law.name == f"{name}_lead_back_to_a_delivery":
             planted[law.name] = row(name, delivery="'nowhere'")
         elif law.name == f"{name}_numbers_are_possible":
-            number = next(column for column, kind in CANONICAL[name].columns.items() if kind == "DOUBLE")
+            number = next(
+                column for column, kind in CANONICAL[name].columns.items() if kind == "DOUBLE"
+            )
             planted[law.name] = row(name, **{number: "'nan'::double"})
         elif law.name == f"{name}_amounts_are_not_negative":
             amount = law.description.removesuffix(".").rpartition(" ")[2]
             planted[law.name] = row(name, **{amount: "-1"})
         elif law.name == f"{name}_known_no_sooner_than_they_happen":
             planted[law.name] = row(name, event_at="timestamp '2024-12-29 12:01'")
-    for name in FLOWS:  # a row a day for half a year; then a flood in the last weeks, or silence before Now
-        days = row(name, known_at="timestamp '2024-12-29' - to_days(d::int)", event_at="timestamp '2024-12-29' - to_days(d::int)")
+    # a row a day for half a year; then a flood in the last weeks, or silence before Now
+    for name in FLOWS:
+        days = row(
+            name,
+            known_at="timestamp '2024-12-29' - to_days(d::int)",
+            event_at="timestamp '2024-12-29' - to_days(d::int)",
+        )
         planted[f"{name}_volume_is_usual"] = f"{days} from range(28, 200) t(d)"
         planted[f"{name}_are_fresh"] = f"delete from raw.{name}; {days} from range(20, 60) t(d)"
     for name in CLOCKED:
-        planted[f"{name}_are_of_this_time"] = row(name, known_at="timestamp '2042-12-29'", event_at="timestamp '2042-12-28'")
+        planted[f"{name}_are_of_this_time"] = row(
+            name, known_at="timestamp '2042-12-29'", event_at="timestamp '2042-12-28'"
+        )
     for name in COUNTED:
         planted[f"{name}_are_in_units_somebody_knows"] = row(name, unit="'zorg'")
     for name in GRAINS:
-        twice = [row(name, row_key=str(k), row_hash=str(k), **({"on_hand": str(k)} if name == "stock" else {})) for k in (91, 92)]
+        twice = [
+            row(
+                name,
+                row_key=str(k),
+                row_hash=str(k),
+                **({"on_hand": str(k)} if name == "stock" else {}),
+            )
+            for k in (91, 92)
+        ]
         planted[f"{name}_say_one_thing_at_a_time"] = "; ".join(twice)
     return planted
 
@@ -64,12 +94,19 @@ Q_TEA, LONG_AGO = "'tea'", "timestamp '2024-12-29' - to_days(d::int)"
 LINES = "update decisions.order_lines set"
 ONE = "where order_line_id = 'line-1'"
 PLANTED = _table_violations() | {
-    "sales_of_each_item_are_usual": row("sales", item_id="'mug'", location_id="'shop'", quantity="5000"),
-    "sales_of_each_item_go_on": f"{row('sales', item_id=Q_TEA, event_at=LONG_AGO, known_at=LONG_AGO)} from range(30, 390) t(d)",
+    "sales_of_each_item_are_usual": row(
+        "sales", item_id="'mug'", location_id="'shop'", quantity="5000"
+    ),
+    "sales_of_each_item_go_on": (
+        f"{row('sales', item_id=Q_TEA, event_at=LONG_AGO, known_at=LONG_AGO)} from range(30, 390) "
+        "t(d)"
+    ),
     "sales_prices_of_each_item_are_usual": "update raw.sales set unit_price = 950 where item_id = 'mug' and event_at > '2024-12-05'",
     "constraints_are_limits_somebody_reads": row("constraints", name="'Budget'"),
     "constraints_are_of_something_known": row("constraints", name="'capacity'", scope="'MIAN'"),
-    "aliases_lead_to_an_end": "; ".join(row("aliases", kind="'item'", alias=f"'{a}'", id=f"'{b}'") for a, b in ("xy", "yz", "zx")),
+    "aliases_lead_to_an_end": "; ".join(
+        row("aliases", kind="'item'", alias=f"'{a}'", id=f"'{b}'") for a, b in ("xy", "yz", "zx")
+    ),
     "receipts_find_their_order": row("receipts", order_id="'nobody knows'"),
     "manifest_first_deliveries_repeat_nothing": "update raw.manifest set rows_repeated = 1",
     "manifest_columns_stay": "update raw.manifest set drift = 'renamed pieces to qty' where source_id = 'till'",
@@ -91,13 +128,16 @@ PLANTED = _table_violations() | {
     "order_line_is_unique": f"{LINES} order_line_id = 'same'",
     "order_is_due_after_it_is_decided": f"{LINES} due_on = date '2024-12-29' {ONE}",
     "order_value_adds_up": f"{LINES} value = value + 1 {ONE}",
-    "order_explanation_adds_up": "delete from decisions.explanations where order_line_id = 'line-1' and part = 'stock_position'",
+    "order_explanation_adds_up": (
+        "delete from decisions.explanations where order_line_id = 'line-1' and part = "
+        "'stock_position'"
+    ),
     "order_value_is_in_budget": "update marts.fct_constraints set value = 400 where name = 'budget'",
     "order_quantity_is_usual": f"{LINES} quantity = 12000 where kind = 'transfer'",
     "order_lines_are_as_many_as_usual": """insert into decisions.order_lines by name
         select line.* replace ('run-0-' || r as run_id, as_of - to_days(7 * r::int) as as_of)
         from decisions.order_lines as line, range(1, 6) t(r), range(5) many(n)""",
-}  # fmt: skip
+}
 LAWS = [(gate, law) for gate in GATES.values() for law in gate.laws]
 
 
@@ -119,7 +159,8 @@ def test_every_law_has_a_planted_violation() -> None:
 
 
 def rounds() -> list[tuple[Gate, list[Law]]]:
-    """Laws that can be broken in one warehouse: one of each canonical table, whose laws read no other such table; others stand alone."""
+    """Laws that can be broken in one warehouse: one of each canonical table, whose laws read no
+    other such table; others stand alone."""
     turns: dict[int, list[Law]] = {}
     seen: dict[str, int] = {}
     for law in RAW_IN.laws:
@@ -127,17 +168,23 @@ def rounds() -> list[tuple[Gate, list[Law]]]:
             seen[law.table] = seen.get(law.table, 0) + 1
             turns.setdefault(seen[law.table], []).append(law)
     together = {law.name for laws in turns.values() for law in laws}
-    return [(RAW_IN, laws) for laws in turns.values()] + [(gate, [law]) for gate, law in LAWS if law.name not in together]
+    return [(RAW_IN, laws) for laws in turns.values()] + [
+        (gate, [law]) for gate, law in LAWS if law.name not in together
+    ]
 
 
 @pytest.mark.parametrize(("gate", "laws"), rounds(), ids=[laws[0].name for _, laws in rounds()])
-def test_a_planted_violation_breaks_its_law(gate: Gate, laws: list[Law], clean: Path, tmp_path: Path) -> None:
+def test_a_planted_violation_breaks_its_law(
+    gate: Gate, laws: list[Law], clean: Path, tmp_path: Path
+) -> None:
     warehouse = tmp_path / "warehouse.duckdb"
     shutil.copy(clean, warehouse)
     with duckdb.connect(str(warehouse)) as con:
         for law in laws:
             con.execute(PLANTED[law.name])
-    for law, outcome in zip(laws, validate(warehouse, Gate(gate.name, tuple(laws), gate.run_only), "run-1"), strict=True):
+    for law, outcome in zip(
+        laws, validate(warehouse, Gate(gate.name, tuple(laws), gate.run_only), "run-1"), strict=True
+    ):
         assert not outcome.passed, law.name
         assert outcome.observed == len(outcome.failed_rows) > 0
         assert outcome.blocks == (law.severity == "error")
@@ -145,14 +192,33 @@ def test_a_planted_violation_breaks_its_law(gate: Gate, laws: list[Law], clean: 
 
 
 @pytest.mark.parametrize(
-    ("quantity", "passes"), [(15, True), (24, False), (5, False)], ids=["his lots", "the usual lots", "below his minimum"]
+    ("quantity", "passes"),
+    [(15, True), (24, False), (5, False)],
+    ids=["his lots", "the usual lots", "below his minimum"],
 )
-def test_a_line_from_another_supplier_is_judged_by_his_own_lots(quantity: int, passes: bool, clean: Path, tmp_path: Path) -> None:
+def test_a_line_from_another_supplier_is_judged_by_his_own_lots(
+    quantity: int, passes: bool, clean: Path, tmp_path: Path
+) -> None:
     warehouse = tmp_path / "warehouse.duckdb"
     shutil.copy(clean, warehouse)
     with duckdb.connect(str(warehouse)) as con:
-        con.execute("insert into marts.dim_suppliers select 'bell', 'Bell', known_at, true from marts.dim_suppliers limit 1")
-        con.execute(f"{LINES} from_id = 'bell', quantity = {quantity}, value = {quantity} * unit_cost where order_line_id = 'line-1'")
-        con.execute("update decisions.explanations set quantity = 0 where order_line_id = 'line-1' and part = 'stock_position'")
-        con.execute(f"update decisions.explanations set quantity = {quantity} where order_line_id = 'line-1' and part = 'expected_demand'")
-    assert all(outcome.passed for outcome in validate(warehouse, GATES["orders_out"], "run-1")) == passes
+        con.execute(
+            "insert into marts.dim_suppliers select 'bell', 'Bell', known_at, true from "
+            "marts.dim_suppliers limit 1"
+        )
+        con.execute(
+            f"{LINES} from_id = 'bell', quantity = {quantity}, value = {quantity} * unit_cost "
+            "where order_line_id = 'line-1'"
+        )
+        con.execute(
+            "update decisions.explanations set quantity = 0 where order_line_id = 'line-1' and "
+            "part = 'stock_position'"
+        )
+        con.execute(
+            f"update decisions.explanations set quantity = {quantity} where order_line_id = "
+            "'line-1' and part = 'expected_demand'"
+        )
+    assert (
+        all(outcome.passed for outcome in validate(warehouse, GATES["orders_out"], "run-1"))
+        == passes
+    )

@@ -1,4 +1,5 @@
-"""The small inputs that once failed in silence: what the gate says of them now, and where their Now stands."""
+"""The small inputs that once failed in silence: what the gate says of them now, and where their Now
+stands."""
 
 from __future__ import annotations
 
@@ -14,7 +15,15 @@ from orchestration.landing import World, land
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
 pytestmark = pytest.mark.skipif(not CASES.exists(), reason="the shared cases are not here")
-LAWS = ("constraints_", "aliases_", "receipts_find", "sales_are_in", "sales_are_of", "stock_say", "manifest_first")
+LAWS = (
+    "constraints_",
+    "aliases_",
+    "receipts_find",
+    "sales_are_in",
+    "sales_are_of",
+    "stock_say",
+    "manifest_first",
+)
 
 
 def _gate(case: str, folder: Path) -> dict[str, CheckOutcome]:
@@ -23,7 +32,11 @@ def _gate(case: str, folder: Path) -> dict[str, CheckOutcome]:
     with duckdb.connect(str(warehouse)) as con:
         land(con, World.load(CASES / case), CASES / case, folder / "state" / "archive")
     laws = tuple(law for law in RAW_IN.laws if law.name.startswith(LAWS))
-    return {outcome.name: outcome for outcome in validate(warehouse, Gate("raw_in", laws), "run") if not outcome.passed}
+    return {
+        outcome.name: outcome
+        for outcome in validate(warehouse, Gate("raw_in", laws), "run")
+        if not outcome.passed
+    }
 
 
 def _now(folder: Path) -> datetime:
@@ -32,29 +45,53 @@ def _now(folder: Path) -> datetime:
     return now
 
 
-def test_words_of_a_planner_that_nobody_reads_stop_the_line_and_name_the_nearest(tmp_path: Path) -> None:
+def test_words_of_a_planner_that_nobody_reads_stop_the_line_and_name_the_nearest(
+    tmp_path: Path,
+) -> None:
     found = _gate("planner_words", tmp_path)
-    names, scopes = found["constraints_are_limits_somebody_reads"], found["constraints_are_of_something_known"]
+    names, scopes = (
+        found["constraints_are_limits_somebody_reads"],
+        found["constraints_are_of_something_known"],
+    )
     assert names.blocks and scopes.blocks
     nearest = {row["name"]: row["nearest"] for row in names.failed_rows}
     assert nearest["Budget"] == "budget"
     assert nearest["service level"] == "service_level"
     assert {(row["name"], row["scope"], row["nearest"]) for row in scopes.failed_rows} == {
-        ("budget", "s1", "S1"), ("supplier_minimum", "s1", "S1"), ("capacity", "MIAN", "MAIN"),
-    }  # fmt: skip
+        ("budget", "s1", "S1"),
+        ("supplier_minimum", "s1", "S1"),
+        ("capacity", "MIAN", "MAIN"),
+    }
 
 
-@pytest.mark.parametrize(("case", "now"), [("year_typo", datetime(2024, 3, 1, 23)), ("one_future_date", datetime(2024, 3, 1))])
-def test_one_sale_of_a_wrong_year_is_named_and_moves_nothing(case: str, now: datetime, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("case", "now"),
+    [("year_typo", datetime(2024, 3, 1, 23)), ("one_future_date", datetime(2024, 3, 1))],
+)
+def test_one_sale_of_a_wrong_year_is_named_and_moves_nothing(
+    case: str, now: datetime, tmp_path: Path
+) -> None:
     found = _gate(case, tmp_path)
     assert found["sales_are_of_this_time"].observed == 1
     assert _now(tmp_path) == now
 
 
-def test_bins_of_one_place_are_told_of_and_equal_rows_too_and_units_nobody_knows(tmp_path: Path) -> None:
+def test_bins_of_one_place_are_told_of_and_equal_rows_too_and_units_nobody_knows(
+    tmp_path: Path,
+) -> None:
     assert not _gate("stock_by_bin", tmp_path / "bins")["stock_say_one_thing_at_a_time"].blocks
-    assert _gate("identity_row_counts_once", tmp_path / "rows")["manifest_first_deliveries_repeat_nothing"].observed == 1
-    units = {row["unit"] for row in _gate("unit_words", tmp_path / "units")["sales_are_in_units_somebody_knows"].failed_rows}
+    assert (
+        _gate("identity_row_counts_once", tmp_path / "rows")[
+            "manifest_first_deliveries_repeat_nothing"
+        ].observed
+        == 1
+    )
+    units = {
+        row["unit"]
+        for row in _gate("unit_words", tmp_path / "units")[
+            "sales_are_in_units_somebody_knows"
+        ].failed_rows
+    }
     assert {"PAL", "Case of 12"} <= units
     assert units.isdisjoint({"EA", "CS", "DZ"})
 

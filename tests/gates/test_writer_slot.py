@@ -1,4 +1,5 @@
-"""The writer's slot: a run killed while it held it, and a slot that nobody gave back, never keep the next run from starting."""
+"""The writer's slot: a run killed while it held it, and a slot that nobody gave back, never keep
+the next run from starting."""
 
 from __future__ import annotations
 
@@ -49,13 +50,19 @@ with home.writing(), instance_of(home) as instance:
 """
 
 
-def test_the_next_run_starts_by_itself_after_a_kill_that_leaked_the_writer_s_slot(tmp_path: Path) -> None:
+def test_the_next_run_starts_by_itself_after_a_kill_that_leaked_the_writer_s_slot(
+    tmp_path: Path,
+) -> None:
     world, root, script = tmp_path / "world", tmp_path / "home", tmp_path / "killed.py"
     (world / "till").mkdir(parents=True)
     (world / "world.yml").write_text(WORLD, encoding="utf-8")
-    (world / "till/1.csv").write_text("article,shop,day,pieces\nmug,main,2024-01-01,3\n", encoding="utf-8")
+    (world / "till/1.csv").write_text(
+        "article,shop,day,pieces\nmug,main,2024-01-01,3\n", encoding="utf-8"
+    )
     script.write_text(KILLED, encoding="utf-8")
-    killed = subprocess.run([sys.executable, str(script), str(root)], capture_output=True, check=False)
+    killed = subprocess.run(
+        [sys.executable, str(script), str(root)], capture_output=True, check=False
+    )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
 
     home = Home.found(root, "tiny")

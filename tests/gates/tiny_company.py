@@ -1,4 +1,5 @@
-"""A hand-made company in a warehouse file that keeps every law, for each test to break in one place."""
+"""A hand-made company in a warehouse file that keeps every law, for each test to break in one
+place."""
 
 from __future__ import annotations
 

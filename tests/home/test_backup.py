@@ -1,4 +1,5 @@
-"""A backup is whole wherever the ledger lives, its owner's alone, and comes back whole or not at all."""
+"""A backup is whole wherever the ledger lives, its owner's alone, and comes back whole or not at
+all."""
 
 from __future__ import annotations
 
@@ -54,9 +55,18 @@ def work(home: Home, item: str) -> None:
     """Orders in every stage and messages both ways, so that no table of the ledger is empty."""
     ledger = Ledger.open(home.ledger_url)
     line = OrderLine(
-        world="w", kind="purchase", item_id=item, location_id="DC", from_id="S1", quantity=10, review_period=date(2026, 1, 5),
-        due_on=date(2026, 1, 20), unit_cost=2.5, parts={}, reason="",
-    )  # fmt: skip
+        world="w",
+        kind="purchase",
+        item_id=item,
+        location_id="DC",
+        from_id="S1",
+        quantity=10,
+        review_period=date(2026, 1, 5),
+        due_on=date(2026, 1, 20),
+        unit_cost=2.5,
+        parts={},
+        reason="",
+    )
     ledger.propose([line], "run 1", NOW, scope=[(item, "DC")])
     ledger.approve_within_limits(NOW)
     partner = Partner("S1", str(home.state / "partners" / "S1"), "GBP")
@@ -69,7 +79,10 @@ def content(url: str) -> dict[str, list[tuple]]:
     """Every row of a ledger, table by table."""
     engine = make_engine(url)
     with engine.connect() as connection:
-        rows = {t.name: sorted(map(tuple, connection.execute(sa.select(t))), key=repr) for t in metadata.sorted_tables}
+        rows = {
+            t.name: sorted(map(tuple, connection.execute(sa.select(t))), key=repr)
+            for t in metadata.sorted_tables
+        }
     engine.dispose()
     return rows
 
@@ -82,7 +95,9 @@ def audit(url: str) -> list[str]:
 
 
 @pytest.mark.service
-def test_a_postgresql_ledger_is_in_the_backup_and_comes_back_into_the_home(home, server, tmp_path, monkeypatch):
+def test_a_postgresql_ledger_is_in_the_backup_and_comes_back_into_the_home(
+    home, server, tmp_path, monkeypatch
+):
     work(home, "mug")
     before = content(server)
     assert all(before.values())
@@ -96,11 +111,14 @@ def test_a_postgresql_ledger_is_in_the_backup_and_comes_back_into_the_home(home,
 
 
 @pytest.mark.service
-def test_it_comes_back_into_an_empty_server_whole_and_what_a_server_has_is_never_overwritten(home, server, tmp_path):
+def test_it_comes_back_into_an_empty_server_whole_and_what_a_server_has_is_never_overwritten(
+    home, server, tmp_path
+):
     work(home, "mug")
     before = content(server)
     backup = safekeeping.backup(home, tmp_path / "b.tar.gz")
-    kept = safekeeping.restore(backup, tmp_path / "kept")  # the server still has all of it: it is kept
+    # the server still has all of it: it is kept
+    kept = safekeeping.restore(backup, tmp_path / "kept")
     work(kept, "cup")
     later = content(server)
     safekeeping.restore(backup, tmp_path / "later")
@@ -124,7 +142,9 @@ def test_it_comes_back_into_an_empty_server_whole_and_what_a_server_has_is_never
 
 
 @pytest.mark.service
-def test_a_ledger_of_the_home_moves_to_an_empty_server_with_its_backup(home, server, tmp_path, monkeypatch):
+def test_a_ledger_of_the_home_moves_to_an_empty_server_with_its_backup(
+    home, server, tmp_path, monkeypatch
+):
     monkeypatch.delenv("STOCKHOUSE_LEDGER_URL")
     work(home, "mug")
     before = content(home.ledger_url)
@@ -134,13 +154,17 @@ def test_a_ledger_of_the_home_moves_to_an_empty_server_with_its_backup(home, ser
     assert content(server) == before
 
 
-def test_the_key_of_the_customers_is_in_no_backup_and_comes_back_for_its_user_alone(home, tmp_path, monkeypatch):
+def test_the_key_of_the_customers_is_in_no_backup_and_comes_back_for_its_user_alone(
+    home, tmp_path, monkeypatch
+):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "mine"))
     monkeypatch.delenv("STOCKHOUSE_PRIVACY_KEY", raising=False)
     key = PrivacyKey.of(home.state)
     backup = safekeeping.backup(home, tmp_path / "b.tar.gz")
     with tarfile.open(backup) as archive:
-        kept = [archive.extractfile(member).read() for member in archive.getmembers() if member.isfile()]
+        kept = [
+            archive.extractfile(member).read() for member in archive.getmembers() if member.isfile()
+        ]
     assert not any(key.secret in content for content in kept)
     second = safekeeping.restore(backup, tmp_path / "second")
     assert PrivacyKey.of(second.state) == key
@@ -156,7 +180,9 @@ def test_the_key_of_the_customers_is_in_no_backup_and_comes_back_for_its_user_al
 
 
 def test_a_ledger_that_cannot_be_read_makes_no_backup(home, tmp_path, monkeypatch):
-    monkeypatch.setenv("STOCKHOUSE_LEDGER_URL", "postgresql://me:hush@127.0.0.1:9/nowhere?connect_timeout=2")
+    monkeypatch.setenv(
+        "STOCKHOUSE_LEDGER_URL", "postgresql://me:hush@127.0.0.1:9/nowhere?connect_timeout=2"
+    )
     with pytest.raises(Exception) as caught:
         safekeeping.backup(home, tmp_path / "b.tar.gz")
     assert "hush" not in str(caught.value)

@@ -12,8 +12,10 @@ import pytest
 from orchestration.home import files
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Where a rename is something else: a protocol over many files at once, a name that is the hash of what was written, a folder that
-#: others may write into and so is only looked at through its open descriptor, and the room that knows nothing of this one.
+#: Where a rename is something else: a protocol over many files at once, a name that is the hash of
+#: what was written, a folder that
+#: others may write into and so is only looked at through its open descriptor, and the room that
+#: knows nothing of this one.
 ELSEWHERE = {
     "orchestration/landing/load/store.py",
     "orchestration/intake/deliveries.py",
@@ -23,7 +25,9 @@ ELSEWHERE = {
 
 
 @pytest.mark.parametrize("content", ["text", b"bytes", "", "grüße"])
-def test_what_is_written_is_there_and_nothing_beside_it(tmp_path: Path, content: str | bytes) -> None:
+def test_what_is_written_is_there_and_nothing_beside_it(
+    tmp_path: Path, content: str | bytes
+) -> None:
     target = tmp_path / "deep" / "file"
     files.write(target, "old")
     files.write(target, content)
@@ -32,7 +36,9 @@ def test_what_is_written_is_there_and_nothing_beside_it(tmp_path: Path, content:
 
 
 @pytest.mark.parametrize("is_folder", [False, True])
-def test_an_error_on_the_way_leaves_the_old_one_and_nothing_beside_it(tmp_path: Path, is_folder: bool) -> None:
+def test_an_error_on_the_way_leaves_the_old_one_and_nothing_beside_it(
+    tmp_path: Path, is_folder: bool
+) -> None:
     target = tmp_path / "target"
     files.write(target / "page" if is_folder else target, "old")
     with pytest.raises(RuntimeError), files.replacing(target) as aside:
@@ -62,7 +68,9 @@ def test_a_link_is_switched_in_one_step(tmp_path: Path) -> None:
     assert (tmp_path / "current").readlink() == Path("two")
 
 
-def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_return(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_return(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done: list[str] = []
     sync, replace = os.fsync, os.replace
 
@@ -98,7 +106,9 @@ def test_what_a_killed_writer_left_is_swept_away(tmp_path: Path) -> None:
 @pytest.mark.parametrize("room", ["orchestration", "feature_repo", "models"])
 def test_nothing_else_writes_aside_and_renames(room: str) -> None:
     places = r"\b(path|file|folder|aside|written|unfinished|waiting|target)"
-    renames = re.compile(rf"os\.(replace|rename)\(|{places}\.(replace|rename)\(|\.with_suffix\(.\.(part|new|writing)")
+    renames = re.compile(
+        rf"os\.(replace|rename)\(|{places}\.(replace|rename)\(|\.with_suffix\(.\.(part|new|writing)"
+    )
     found = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / room).rglob("*.py")

@@ -33,9 +33,12 @@ class Shop:
         return World.load(self.folder)
 
     def landed(self, world: World) -> tuple[int, float]:
-        """Land the inbox; how many sales there are now (newest version of each) and how many units."""
+        """Land the inbox; how many sales there are now (newest version of each) and how many
+        units."""
         land(self.con, world, self.folder, self.folder / "state" / "archive", inbox=self.inbox)
-        row = self.con.execute("SELECT count(DISTINCT row_key), sum(quantity) FROM raw.sales").fetchone()
+        row = self.con.execute(
+            "SELECT count(DISTINCT row_key), sum(quantity) FROM raw.sales"
+        ).fetchone()
         assert row is not None
         return int(row[0]), float(row[1] or 0)
 
@@ -45,7 +48,11 @@ class Shop:
         return int(row[0])
 
     def lines(self) -> list[str]:
-        return [line for path in sorted(self.inbox.glob("sales/*.jsonl")) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [
+            line
+            for path in sorted(self.inbox.glob("sales/*.jsonl"))
+            for line in path.read_text(encoding="utf-8").splitlines()
+        ]
 
 
 @pytest.fixture

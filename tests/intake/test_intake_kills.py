@@ -1,4 +1,5 @@
-"""A receiver and a drainer killed with SIGKILL at moments nobody chose: what was acknowledged lands, once."""
+"""A receiver and a drainer killed with SIGKILL at moments nobody chose: what was acknowledged
+lands, once."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from typing import Any
 from orchestration.intake import drain
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Adds messages from a number on, saying each batch's end only after it was taken, and drains now and then.
+#: Adds messages from a number on, saying each batch's end only after it was taken, and drains now
+#: and then.
 WORKER = """
 import json, sys
 from pathlib import Path
@@ -35,13 +37,20 @@ def test_killed_at_any_moment_nothing_acknowledged_is_lost_and_nothing_is_double
     chance, acknowledged = random.Random(7), 0
     for _ in range(6):
         worker = subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(shop.inbox), str(max(0, acknowledged - 3))], cwd=ROOT, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", WORKER, str(shop.inbox), str(max(0, acknowledged - 3))],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert worker.stdout is not None
         first = [worker.stdout.readline() for _ in range(3)]
         time.sleep(chance.uniform(0, 0.1))
         worker.send_signal(signal.SIGKILL)
-        heard = [line for line in (*first, *worker.stdout.read().splitlines(keepends=True)) if line.endswith("\n")]
+        heard = [
+            line
+            for line in (*first, *worker.stdout.read().splitlines(keepends=True))
+            if line.endswith("\n")
+        ]
         worker.wait()
         worker.stdout.close()
         acknowledged = max(acknowledged, int(heard[-1]))

@@ -1,4 +1,5 @@
-"""An API is pulled whole through its failures: slow down, break, repeat, mislead; a real server on loopback says it all."""
+"""An API is pulled whole through its failures: slow down, break, repeat, mislead; a real server on
+loopback says it all."""
 
 from __future__ import annotations
 
@@ -31,7 +32,9 @@ class Api:
             def do_GET(self) -> None:
                 parts = urlsplit(self.path)
                 query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-                api.asked.append((parts.path, {**query, "authorization": self.headers.get("Authorization", "")}))
+                api.asked.append(
+                    (parts.path, {**query, "authorization": self.headers.get("Authorization", "")})
+                )
                 status, headers, body = api.answer(parts.path, query)
                 self.send_response(status)
                 for name, value in {"Content-Length": str(len(body)), **headers}.items():
@@ -57,7 +60,15 @@ def api() -> Iterator[Api]:
 
 def rows(ids: range) -> list[dict[str, Any]]:
     return [
-        {"id": i, "item": "apple", "store": "north", "day": "2024-03-01", "qty": 1, "changed": f"2024-03-01T{i:02d}:00:00"} for i in ids
+        {
+            "id": i,
+            "item": "apple",
+            "store": "north",
+            "day": "2024-03-01",
+            "qty": 1,
+            "changed": f"2024-03-01T{i:02d}:00:00",
+        }
+        for i in ids
     ]
 
 
@@ -76,12 +87,17 @@ def _numbered(path: str, query: dict[str, str]) -> Answer:
 
 def _linked(path: str, query: dict[str, str]) -> Answer:
     at = int(query.get("from", "0"))
-    return said({"items": rows(range(at, at + 5)), "next": f"/sales?from={at + 5}" if at < 5 else None})
+    return said(
+        {"items": rows(range(at, at + 5)), "next": f"/sales?from={at + 5}" if at < 5 else None}
+    )
 
 
 def _headed(path: str, query: dict[str, str]) -> Answer:
     at = int(query.get("from", "0"))
-    return said(rows(range(at, at + 5)), **({"Link": f'</sales?from={at + 5}>; rel="next"'} if at < 5 else {}))
+    return said(
+        rows(range(at, at + 5)),
+        **({"Link": f'</sales?from={at + 5}>; rel="next"'} if at < 5 else {}),
+    )
 
 
 def _cursored(path: str, query: dict[str, str]) -> Answer:
@@ -92,14 +108,19 @@ def _cursored(path: str, query: dict[str, str]) -> Answer:
 @pytest.mark.parametrize(
     ("answer", "options"),
     [
-        (_numbered, {"records": "data.items", "page": {"number": "page", "size": "per_page", "rows": 4}}),
+        (
+            _numbered,
+            {"records": "data.items", "page": {"number": "page", "size": "per_page", "rows": 4}},
+        ),
         (_linked, {"records": "items", "page": {"next": "next"}}),
         (_headed, {"page": {"next": "link"}}),
         (_cursored, {"records": "items", "page": {"cursor": "meta.next", "param": "after"}}),
     ],
     ids=["number", "next", "link header", "cursor"],
 )
-def test_every_way_of_paging_brings_every_row_once(shop: Any, api: Api, answer: Any, options: dict[str, Any]) -> None:
+def test_every_way_of_paging_brings_every_row_once(
+    shop: Any, api: Api, answer: Any, options: dict[str, Any]
+) -> None:
     api.answer = answer
     world = shop.world(**fed(api, **options))
     assert len(pull(world, shop.inbox)) == len(api.asked)
@@ -142,7 +163,8 @@ def test_an_answer_cut_short_is_asked_for_again(shop: Any, api: Api) -> None:
 
 
 def test_a_page_served_twice_lands_once(shop: Any, api: Api) -> None:
-    served = [rows(range(4)), rows(range(4)), rows(range(2, 6)), []]  # rows shift between pages while we read
+    # rows shift between pages while we read
+    served = [rows(range(4)), rows(range(4)), rows(range(2, 6)), []]
     api.answer = lambda path, query: said(served[int(query["page"]) - 1])
     world = shop.world(**fed(api, page={"number": "page"}))
     pull(world, shop.inbox)
@@ -152,7 +174,11 @@ def test_a_page_served_twice_lands_once(shop: Any, api: Api) -> None:
 @pytest.mark.parametrize(
     ("answer", "options", "why"),
     [
-        (lambda path, query: said(rows(range(3))), {"page": {"number": "page"}}, "the same page 3 times"),
+        (
+            lambda path, query: said(rows(range(3))),
+            {"page": {"number": "page"}},
+            "the same page 3 times",
+        ),
         (
             lambda path, query: said({"items": rows(range(3)), "next": "/sales"}),
             {"records": "items", "page": {"next": "next"}},
@@ -163,27 +189,50 @@ def test_a_page_served_twice_lands_once(shop: Any, api: Api) -> None:
             {"records": "items", "page": {"next": "next"}},
             "lies on another server",
         ),
-        (lambda path, query: said({"items": 3}), {"records": "items"}, "no list of objects at `items`"),
+        (
+            lambda path, query: said({"items": 3}),
+            {"records": "items"},
+            "no list of objects at `items`",
+        ),
         (lambda path, query: (200, {}, b"<html>"), {}, "is no JSON"),
         (lambda path, query: (200, {}, b'[{"id": NaN}]'), {}, "NaN is not JSON"),
         (lambda path, query: (200, {}, b"[" * 100_000), {}, "is no JSON"),
         (lambda path, query: said(rows(range(23))), {"most_bytes": 1000}, "more than 1,000 bytes"),
         (
-            lambda path, query: (200, {"Content-Encoding": "gzip"}, gzip.compress(b" " * 3_000_000)),
+            lambda path, query: (
+                200,
+                {"Content-Encoding": "gzip"},
+                gzip.compress(b" " * 3_000_000),
+            ),
             {"most_bytes": 100_000},
             "more than 100,000 bytes",
         ),
         (lambda path, query: (302, {"Location": "http://localhost:9/"}, b""), {}, "HTTP 302"),
     ],
-    ids=["no paging", "circle", "other server", "no list", "html", "nan", "deep", "large", "gzip bomb", "redirect"],
+    ids=[
+        "no paging",
+        "circle",
+        "other server",
+        "no list",
+        "html",
+        "nan",
+        "deep",
+        "large",
+        "gzip bomb",
+        "redirect",
+    ],
 )
-def test_an_api_that_misleads_is_told_so(shop: Any, api: Api, answer: Any, options: dict[str, Any], why: str) -> None:
+def test_an_api_that_misleads_is_told_so(
+    shop: Any, api: Api, answer: Any, options: dict[str, Any], why: str
+) -> None:
     api.answer = answer
     with pytest.raises(ContractError, match=why):
         pull(shop.world(**fed(api, **options)), shop.inbox)
 
 
-def test_since_asks_only_for_what_changed_and_moves_after_the_last_page(shop: Any, api: Api) -> None:
+def test_since_asks_only_for_what_changed_and_moves_after_the_last_page(
+    shop: Any, api: Api
+) -> None:
     def changed(path: str, query: dict[str, str]) -> Answer:
         at = int(query["page"])
         found = [row for row in rows(range(have[0])) if row["changed"] >= query.get("from", "")]
@@ -204,10 +253,17 @@ def test_since_asks_only_for_what_changed_and_moves_after_the_last_page(shop: An
     assert shop.landed(world) == (6, 6.0)
 
 
-def test_the_token_comes_from_the_environment_and_the_pace_is_kept(shop: Any, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_token_comes_from_the_environment_and_the_pace_is_kept(
+    shop: Any, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SHOP_TOKEN", "t0ken")
     api.answer = _linked
-    more = {"headers": {"Authorization": "Bearer ${SHOP_TOKEN}"}, "records": "items", "page": {"next": "next"}, "per_second": 4}
+    more = {
+        "headers": {"Authorization": "Bearer ${SHOP_TOKEN}"},
+        "records": "items",
+        "page": {"next": "next"},
+        "per_second": 4,
+    }
     began = time.monotonic()
     pull(shop.world(**fed(api, **more)), shop.inbox)
     assert time.monotonic() - began >= 0.25
@@ -215,6 +271,14 @@ def test_the_token_comes_from_the_environment_and_the_pace_is_kept(shop: Any, ap
 
 
 def test_decimals_keep_the_digits_they_were_sent_with(shop: Any, api: Api) -> None:
-    api.answer = lambda path, query: (200, {}, b'[{"id": 1, "qty": 1.10, "deep": 12345678901234567890.123456789}]')
+    api.answer = lambda path, query: (
+        200,
+        {},
+        b'[{"id": 1, "qty": 1.10, "deep": 12345678901234567890.123456789}]',
+    )
     pull(shop.world(**fed(api)), shop.inbox)
-    assert json.loads(shop.lines()[0]) == {"id": 1, "qty": "1.10", "deep": "12345678901234567890.123456789"}
+    assert json.loads(shop.lines()[0]) == {
+        "id": 1,
+        "qty": "1.10",
+        "deep": "12345678901234567890.123456789",
+    }

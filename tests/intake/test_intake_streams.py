@@ -1,4 +1,5 @@
-"""Streams against real brokers: repeats, a consumer stopped mid-way, a broker restarted: nothing lost, nothing double."""
+"""Streams against real brokers: repeats, a consumer stopped mid-way, a broker restarted: nothing
+lost, nothing double."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ PATIENCE = 30.0
 
 
 def body(number: int) -> bytes:
-    return json.dumps({"id": f"s{number}", "item": "apple", "store": "north", "day": "2024-03-01", "qty": 1}).encode()
+    return json.dumps(
+        {"id": f"s{number}", "item": "apple", "store": "north", "day": "2024-03-01", "qty": 1}
+    ).encode()
 
 
 async def until(world: Any, folder: Path, number: int) -> None:
@@ -42,7 +45,9 @@ async def until(world: Any, folder: Path, number: int) -> None:
         await asyncio.gather(receiving, return_exceptions=True)
 
 
-async def _on_nats(url: str, stream: str, subject: str, work: Callable[[Any], Awaitable[None]]) -> None:
+async def _on_nats(
+    url: str, stream: str, subject: str, work: Callable[[Any], Awaitable[None]]
+) -> None:
     import nats
 
     connection = await nats.connect(url)
@@ -78,7 +83,13 @@ def jetstream(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.service
 def test_nats_messages_that_come_again_and_again_land_once(shop: Any, jetstream: Any) -> None:
     name, subject, publish = jetstream
-    said = {"nats": "${STOCKHOUSE_NATS_URL}", "stream": name, "subject": subject, "message_id": "id", "batch": 20}
+    said = {
+        "nats": "${STOCKHOUSE_NATS_URL}",
+        "stream": name,
+        "subject": subject,
+        "message_id": "id",
+        "batch": 20,
+    }
     world = shop.world(stream=said, identity="row")
     publish(range(100))
     asyncio.run(until(world, shop.inbox, 40))  # stopped mid-way
@@ -88,13 +99,23 @@ def test_nats_messages_that_come_again_and_again_land_once(shop: Any, jetstream:
     asyncio.run(until(world, shop.inbox, 150 - first))
     drain(world, shop.inbox)
     assert shop.landed(world) == (150, 150.0)
-    assert sorted(json.loads(line)["_message_id"] for line in shop.lines()) == sorted(f"s{number}" for number in range(150))
+    assert sorted(json.loads(line)["_message_id"] for line in shop.lines()) == sorted(
+        f"s{number}" for number in range(150)
+    )
 
 
 @pytest.mark.service
-def test_nats_gives_again_what_was_not_acknowledged(shop: Any, jetstream: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nats_gives_again_what_was_not_acknowledged(
+    shop: Any, jetstream: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name, subject, publish = jetstream
-    said = {"nats": "${STOCKHOUSE_NATS_URL}", "stream": name, "subject": subject, "ack_wait_seconds": 1, "batch": 10}
+    said = {
+        "nats": "${STOCKHOUSE_NATS_URL}",
+        "stream": name,
+        "subject": subject,
+        "ack_wait_seconds": 1,
+        "batch": 10,
+    }
     world = shop.world(stream=said, identity="row")
     publish(range(30))
     add, times = Inbox.add, []
@@ -118,7 +139,9 @@ def test_nats_gives_again_what_was_not_acknowledged(shop: Any, jetstream: Any, m
 def test_a_stream_that_the_server_lacks_is_an_error_of_the_contract(shop: Any) -> None:
     if not NATS:
         pytest.skip("STOCKHOUSE_NATS_URL is not set")
-    world = shop.world(stream={"nats": "${STOCKHOUSE_NATS_URL}", "stream": "NOSUCH", "subject": "no.such"})
+    world = shop.world(
+        stream={"nats": "${STOCKHOUSE_NATS_URL}", "stream": "NOSUCH", "subject": "no.such"}
+    )
     with pytest.raises(ContractError, match="has no stream NOSUCH"):
         asyncio.run(until(world, shop.inbox, 1))
 
@@ -138,14 +161,25 @@ def telemetry(shop: Any) -> Any:
     if not MQTT:
         pytest.skip("STOCKHOUSE_MQTT_URL is not set")
     topic, session = f"t/{uuid.uuid4().hex[:10]}/sales", f"stockhouse-{uuid.uuid4().hex[:10]}"
-    said = {"mqtt": "${STOCKHOUSE_MQTT_URL}", "topic": topic, "client_id": session, "message_id": "id", "batch": 20}
-    yield shop.world(stream=said, identity="row"), lambda numbers: asyncio.run(_on_mqtt(MQTT, topic, numbers))
+    said = {
+        "mqtt": "${STOCKHOUSE_MQTT_URL}",
+        "topic": topic,
+        "client_id": session,
+        "message_id": "id",
+        "batch": 20,
+    }
+    yield (
+        shop.world(stream=said, identity="row"),
+        lambda numbers: asyncio.run(_on_mqtt(MQTT, topic, numbers)),
+    )
 
     async def forget() -> None:
         import aiomqtt
 
         parts = urlsplit(MQTT)
-        async with aiomqtt.Client(parts.hostname or "", parts.port or 1883, identifier=session, clean_session=True):
+        async with aiomqtt.Client(
+            parts.hostname or "", parts.port or 1883, identifier=session, clean_session=True
+        ):
             return
 
     asyncio.run(forget())
@@ -160,7 +194,9 @@ async def both(world: Any, folder: Path, number: int, publishing: Awaitable[None
 
 
 @pytest.mark.service
-def test_mqtt_keeps_what_is_sent_while_we_are_away_and_repeats_land_once(shop: Any, telemetry: Any) -> None:
+def test_mqtt_keeps_what_is_sent_while_we_are_away_and_repeats_land_once(
+    shop: Any, telemetry: Any
+) -> None:
     world, publish = telemetry
     topic = world.sources["sales"].stream["topic"]
     asyncio.run(both(world, shop.inbox, 10, _on_mqtt(MQTT, topic, range(60))))  # stopped mid-way
@@ -171,7 +207,9 @@ def test_mqtt_keeps_what_is_sent_while_we_are_away_and_repeats_land_once(shop: A
 
 
 @pytest.mark.service
-def test_mqtt_gives_again_what_was_not_acknowledged(shop: Any, telemetry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mqtt_gives_again_what_was_not_acknowledged(
+    shop: Any, telemetry: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world, _ = telemetry
     topic = world.sources["sales"].stream["topic"]
     add, times = Inbox.add, []
@@ -203,7 +241,8 @@ class Broker:
     def start(self) -> None:
         server = shutil.which("nats-server") or "/usr/sbin/nats-server"
         self.process = subprocess.Popen(
-            [server, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder)], stderr=subprocess.DEVNULL
+            [server, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder)],
+            stderr=subprocess.DEVNULL,
         )
 
     def kill(self) -> None:
@@ -219,7 +258,14 @@ def test_a_broker_that_is_killed_and_started_again_loses_and_doubles_nothing(
         pytest.skip("STOCKHOUSE_NATS_URL is not set")
     broker = Broker(tmp_path / "broker")
     monkeypatch.setenv("SHOP_NATS_URL", broker.url)
-    said = {"nats": "${SHOP_NATS_URL}", "stream": "SALES", "subject": "sales", "message_id": "id", "ack_wait_seconds": 2, "batch": 10}
+    said = {
+        "nats": "${SHOP_NATS_URL}",
+        "stream": "SALES",
+        "subject": "sales",
+        "message_id": "id",
+        "ack_wait_seconds": 2,
+        "batch": 10,
+    }
     world = shop.world(stream=said, identity="row")
 
     async def drill() -> None:

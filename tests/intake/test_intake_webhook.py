@@ -22,7 +22,9 @@ SALE = {"id": "s1", "item": "apple", "store": "north", "day": "2024-03-01", "qty
 @pytest.fixture
 def world(shop: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("SHOP_WEBHOOK_SECRET", KEY)
-    return shop.world(stream={"webhook": "${SHOP_WEBHOOK_SECRET}", "message_id": "id", "most_bytes": 400})
+    return shop.world(
+        stream={"webhook": "${SHOP_WEBHOOK_SECRET}", "message_id": "id", "most_bytes": 400}
+    )
 
 
 def post(client: TestClient, body: bytes, *, secret: str = KEY, to: str = "sales") -> int:
@@ -42,7 +44,9 @@ def test_an_acknowledged_message_is_already_on_disk(shop: Any, world: Any) -> No
     with Inbox(shop.inbox) as inbox, TestClient(receiver(world, inbox)) as client:
         post(client, json.dumps(SALE).encode())
         with sqlite3.connect(shop.inbox / "inbox.sqlite") as other:
-            assert other.execute("SELECT source, message_id FROM messages").fetchall() == [("sales", "s1")]
+            assert other.execute("SELECT source, message_id FROM messages").fetchall() == [
+                ("sales", "s1")
+            ]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +61,9 @@ def test_an_acknowledged_message_is_already_on_disk(shop: Any, world: Any) -> No
     ],
     ids=["signature", "source", "oversize", "no json", "nan", "no id"],
 )
-def test_what_is_refused_leaves_no_trace(shop: Any, world: Any, body: bytes, more: dict[str, str], status: int) -> None:
+def test_what_is_refused_leaves_no_trace(
+    shop: Any, world: Any, body: bytes, more: dict[str, str], status: int
+) -> None:
     with Inbox(shop.inbox) as inbox, TestClient(receiver(world, inbox)) as client:
         assert post(client, body, **more) == status
         assert inbox.waiting("sales") == 0
@@ -67,7 +73,12 @@ def test_an_unsigned_or_oddly_signed_message_is_refused(shop: Any, world: Any) -
     body = json.dumps(SALE).encode()
     with Inbox(shop.inbox) as inbox, TestClient(receiver(world, inbox)) as client:
         assert client.post("/sales", content=body).status_code == 401
-        assert client.post("/sales", content=body, headers={"X-Signature-256": b"sha256=\xff\xfe"}).status_code == 401
+        assert (
+            client.post(
+                "/sales", content=body, headers={"X-Signature-256": b"sha256=\xff\xfe"}
+            ).status_code
+            == 401
+        )
 
 
 def test_a_body_without_declared_length_is_bounded_too(shop: Any, world: Any) -> None:
@@ -79,7 +90,12 @@ def test_a_body_without_declared_length_is_bounded_too(shop: Any, world: Any) ->
         assert client.post("/sales", content=endless()).status_code == 413
 
 
-def test_no_receiver_starts_without_its_secret(shop: Any, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_receiver_starts_without_its_secret(
+    shop: Any, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("SHOP_WEBHOOK_SECRET")
-    with Inbox(shop.inbox) as inbox, pytest.raises(ContractError, match="SHOP_WEBHOOK_SECRET is not set"):
+    with (
+        Inbox(shop.inbox) as inbox,
+        pytest.raises(ContractError, match="SHOP_WEBHOOK_SECRET is not set"),
+    ):
         receiver(world, inbox)

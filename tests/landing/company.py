@@ -33,7 +33,15 @@ FIRST_DAY = "till,line,item,store,day,qty,price\nT1,1,apple,north,2024-03-01,3,1
 class Company:
     """Writes files, lands them and reads what came of it."""
 
-    def __init__(self, folder: Path, sources: str = SALES, *, timezone: str = "UTC", grain: str = "day", extra: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        sources: str = SALES,
+        *,
+        timezone: str = "UTC",
+        grain: str = "day",
+        extra: str = "",
+    ) -> None:
         self.folder, self.archive = folder, folder / "state" / "archive"
         self.data = folder / "data"
         self.data.mkdir(parents=True, exist_ok=True)
@@ -64,10 +72,14 @@ class Company:
         return self.con.execute(sql).fetchall()
 
     def business(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Every canonical table's business columns and both times; delivery bookkeeping left out."""
+        """Every canonical table's business columns and both times; delivery bookkeeping left
+        out."""
         found = {}
         for name, table in CANONICAL.items():
-            columns = ", ".join(f'"{column}"' for column in (*table.columns, "known_at", "known_lag", "handed_over_at"))
+            columns = ", ".join(
+                f'"{column}"'
+                for column in (*table.columns, "known_at", "known_lag", "handed_over_at")
+            )
             rows = self.rows(f"SELECT {columns}, source_id FROM raw.{name} ORDER BY ALL")
             if rows:
                 found[name] = rows

@@ -1,7 +1,9 @@
-"""The kill drill: `python tests/landing/drill_landing.py [kills] [seed]` ends landings at named moments and proves nothing was lost.
+"""The kill drill: `python tests/landing/drill_landing.py [kills] [seed]` ends landings at named
+moments and proves nothing was lost.
 
-Each round lands the same drops in a fresh home, killed (as by kill -9) at a fail point drawn from the seed, again and again until a
-landing ends by itself; the result must equal that of a landing nobody disturbed. One line a round says how to replay it.
+Each round lands the same drops in a fresh home, killed (as by kill -9) at a fail point drawn from
+the seed, again and again until a landing ends by itself; the result must equal that of a landing
+nobody disturbed. One line a round says how to replay it.
 """
 
 from __future__ import annotations
@@ -42,13 +44,24 @@ def write_company(folder: Path) -> None:
     (folder / "data" / "tills").mkdir(parents=True)
     (folder / "data" / "world.yml").write_text(CONTRACT)
     for day in range(1, DROPS + 1):
-        lines = [f"T{d},{n},apple,north,2024-03-0{d},{n},1.50" for d in range(max(day - 1, 1), day + 1) for n in (1, 2)]
-        lines += [f"T{day},8,pear,north,2024-03-0{day},1,0", f"T{day},9,pear,north,2024-03-0{day},many,1"]
-        (folder / "data" / "tills" / f"{day}.csv").write_text("till,line,item,store,day,qty,price\n" + "\n".join(lines) + "\n")
+        lines = [
+            f"T{d},{n},apple,north,2024-03-0{d},{n},1.50"
+            for d in range(max(day - 1, 1), day + 1)
+            for n in (1, 2)
+        ]
+        lines += [
+            f"T{day},8,pear,north,2024-03-0{day},1,0",
+            f"T{day},9,pear,north,2024-03-0{day},many,1",
+        ]
+        (folder / "data" / "tills" / f"{day}.csv").write_text(
+            "till,line,item,store,day,qty,price\n" + "\n".join(lines) + "\n"
+        )
     (folder / "data" / "items.csv").write_text("item,name\napple,Apple\npear,Pear\n")
 
 
-def land_in_child(folder: Path, point: str | None, room: int | None = None) -> subprocess.CompletedProcess[str]:
+def land_in_child(
+    folder: Path, point: str | None, room: int | None = None
+) -> subprocess.CompletedProcess[str]:
     """Land `folder` in a process of its own; its status is -9 where it was killed.
 
     room: no file may grow beyond so many bytes, as on a full disk.
@@ -85,12 +98,15 @@ def undisturbed(folder: Path) -> dict[str, str]:
 
 
 def check_survivor(folder: Path, expected: dict[str, str], said: str) -> None:
-    """Nothing lost, nothing double: equal tables, each delivery once, nothing left to land, and a rebuild gives the same again."""
+    """Nothing lost, nothing double: equal tables, each delivery once, nothing left to land, and a
+    rebuild gives the same again."""
     assert land_here(folder).new_deliveries == 0, said
     home = Home.open(folder / "home")
     with home.connect() as con:
         assert table_hashes(con) == expected, f"{said}: tables differ"
-        counted = con.execute("SELECT count(*), count(DISTINCT (source_id, delivery)) FROM raw.manifest").fetchone()
+        counted = con.execute(
+            "SELECT count(*), count(DISTINCT (source_id, delivery)) FROM raw.manifest"
+        ).fetchone()
         assert counted == (DROPS + 1, DROPS + 1), f"{said}: the manifest has {counted}"
         reland(con, World.load(folder / "data"), home.archive)
         assert table_hashes(con) == expected, f"{said}: a rebuild differs"
@@ -120,7 +136,9 @@ def drill(kills: int, seed: int) -> int:
             moments = round_of_kills(Path(scratch) / str(seed), seed, expected)
             done += len(moments)
             print(
-                f"seed {seed}: killed at {', '.join(moments) or 'no moment'}; nothing lost, nothing twice ({done} of {kills})", flush=True
+                f"seed {seed}: killed at {', '.join(moments) or 'no moment'}; nothing lost, "
+                f"nothing twice ({done} of {kills})",
+                flush=True,
             )
             seed += 1
     return done

@@ -1,4 +1,5 @@
-"""Now follows the mass of the facts: one wrong year moves neither Now nor the books, and a real pause is believed."""
+"""Now follows the mass of the facts: one wrong year moves neither Now nor the books, and a real
+pause is believed."""
 
 from __future__ import annotations
 
@@ -16,7 +17,9 @@ FIRST = date(2024, 1, 1)
 HEAD = "till,line,item,store,day,qty,price\n"
 
 
-def _every(step: int, count: int, *, rows: int = 2, source: str = "tills/sales", start: date = FIRST) -> list[News]:
+def _every(
+    step: int, count: int, *, rows: int = 2, source: str = "tills/sales", start: date = FIRST
+) -> list[News]:
     return [News(start + timedelta(days=step * k), source, rows) for k in range(count)]
 
 
@@ -27,7 +30,9 @@ def _every(step: int, count: int, *, rows: int = 2, source: str = "tills/sales",
     years=st.lists(st.integers(2, 500), min_size=1, max_size=2, unique=True),
 )
 @settings(max_examples=200, deadline=None)
-def test_rows_of_wrong_years_move_now_at_no_grain_and_no_volume(step: int, count: int, rows: int, years: list[int]) -> None:
+def test_rows_of_wrong_years_move_now_at_no_grain_and_no_volume(
+    step: int, count: int, rows: int, years: list[int]
+) -> None:
     told = _every(step, count, rows=rows)
     odd = [News(told[-1].day + timedelta(days=366 * year), "tills/sales", 1) for year in years]
     assert last_believed(told + odd) == told[-1].day
@@ -43,7 +48,10 @@ def test_without_a_pause_the_newest_day_is_now(step: int, count: int, rows: int)
 @pytest.mark.parametrize("months", [1, 3, 10])
 def test_one_row_of_a_wrong_month_is_held(months: int) -> None:
     told = _every(1, 60)
-    assert last_believed([*told, News(told[-1].day + timedelta(days=30 * months), "tills/sales", 1)]) == told[-1].day
+    assert (
+        last_believed([*told, News(told[-1].day + timedelta(days=30 * months), "tills/sales", 1)])
+        == told[-1].day
+    )
 
 
 def test_a_pause_is_over_after_a_busy_day_or_three_days_in_a_row() -> None:
@@ -73,7 +81,9 @@ def _tills(days: list[str]) -> str:
 
 
 @pytest.mark.parametrize("wrong", ["2204-03-31", "2042-01-05", "2025-03-30"])
-def test_a_wrong_year_in_a_file_leaves_now_where_it_was_and_the_mended_file_too(tmp_path: Path, wrong: str) -> None:
+def test_a_wrong_year_in_a_file_leaves_now_where_it_was_and_the_mended_file_too(
+    tmp_path: Path, wrong: str
+) -> None:
     company = Company(tmp_path)
     days = [f"2024-03-{day:02d}" for day in range(1, 31)]
     company.write("tills/1.csv", _tills([*days, wrong]))
@@ -84,6 +94,8 @@ def test_a_wrong_year_in_a_file_leaves_now_where_it_was_and_the_mended_file_too(
 
 def test_a_day_somebody_asks_for_is_now_whatever_the_facts_say(tmp_path: Path) -> None:
     company = Company(tmp_path)
-    company.write("tills/1.csv", _tills([f"2024-03-{day:02d}" for day in range(1, 31)] + ["2042-01-05"]))
+    company.write(
+        "tills/1.csv", _tills([f"2024-03-{day:02d}" for day in range(1, 31)] + ["2042-01-05"])
+    )
     assert company.land(as_of=date(2024, 3, 10)).now_at == datetime(2024, 3, 11)
     assert company.rows("select newest_at from raw.world") == [(datetime(2024, 3, 31),)]

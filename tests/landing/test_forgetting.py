@@ -1,4 +1,5 @@
-"""A customer forgotten: a stand-in takes their place everywhere, no number changes, and nothing leads back."""
+"""A customer forgotten: a stand-in takes their place everywhere, no number changes, and nothing
+leads back."""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ CSV = SOURCE.replace("PATH", "tills/*.csv").replace("FORMAT", "format: csv")
 COLUMNS = ["item", "store", "day", "qty", "who"]
 ROWS = [
     ["apple", "north", "2024-03-01", "3", ANN],
-    [f"4{ANN}3", "north", "2024-03-01", ANN, BOB],  # the id as a part of another, and as a number that is none
+    # the id as a part of another, and as a number that is none
+    [f"4{ANN}3", "north", "2024-03-01", ANN, BOB],
     ["apple", "north", "2024-03-02", "-1", ANN],
     ["fig", "north", "2024-03-03", "2", None],
 ]
@@ -56,14 +58,19 @@ def delimited(rows: list[list[str | None]], **how: Any) -> str:
 
 
 def archived(company: Company) -> bytes:
-    return b"".join(path.read_bytes() for path in sorted(company.archive.rglob("*")) if path.is_file())
+    return b"".join(
+        path.read_bytes() for path in sorted(company.archive.rglob("*")) if path.is_file()
+    )
 
 
 def facts(company: Company) -> list[tuple[Any, ...]]:
-    """Who bought as a number in the order of first purchases, so that a stand-in changes nothing."""
+    """Who bought as a number in the order of first purchases, so that a stand-in changes
+    nothing."""
     rows = company.rows(
-        """SELECT 'sale', item_id, event_at, quantity, customer_id, known_at, delivery, row_no FROM raw.sales
-        UNION ALL SELECT 'return', item_id, event_at, quantity, customer_id, known_at, delivery, row_no FROM raw.returns
+        """SELECT 'sale', item_id, event_at, quantity, customer_id, known_at, delivery, row_no
+            FROM raw.sales
+        UNION ALL SELECT 'return', item_id, event_at, quantity, customer_id, known_at, delivery,
+            row_no FROM raw.returns
         ORDER BY 7, 8, 2, 4"""
     )
     people: dict[Any, int] = {}
@@ -74,38 +81,66 @@ def facts(company: Company) -> list[tuple[Any, ...]]:
 def shop(company: Company) -> Company:
     company.contract(CSV)
     company.write("tills/1.csv", delimited(ROWS))
-    company.write("tills/2.csv", delimited([["pear", "north", "2024-03-05", "-1", ANN], ["pear", "north", "2024-03-05", "1", BOB]]))
+    company.write(
+        "tills/2.csv",
+        delimited(
+            [["pear", "north", "2024-03-05", "-1", ANN], ["pear", "north", "2024-03-05", "1", BOB]]
+        ),
+    )
     company.write("tills/3.csv", delimited([["pear", "north", "2024-03-06", "1", BOB]]))
     company.land()
     return company
 
 
 def as_parquet(company: Company) -> bytes:
-    values = ", ".join("(" + ", ".join("NULL" if cell is None else f"'{cell}'" for cell in row) + ")" for row in ROWS)
+    values = ", ".join(
+        "(" + ", ".join("NULL" if cell is None else f"'{cell}'" for cell in row) + ")"
+        for row in ROWS
+    )
     target = company.folder / "rows.parquet"
     company.con.execute(
-        f"COPY (SELECT item, store, day::DATE AS day, qty::INT AS qty, who::BIGINT AS who FROM (VALUES {values}) t({', '.join(COLUMNS)}))"
+        "COPY (SELECT item, store, day::DATE AS day, qty::INT AS qty, who::BIGINT AS who FROM "
+        f"(VALUES {values}) t({', '.join(COLUMNS)}))"
         f" TO '{target}' (FORMAT parquet)"
     )
     return target.read_bytes()
 
 
 OBJECTS = [dict(zip(COLUMNS, row, strict=True)) for row in ROWS]
-NUMBERED = [{**row, "qty": int(str(row["qty"])), "who": row["who"] and int(str(row["who"])), "price": 0.1} for row in OBJECTS]
+NUMBERED = [
+    {**row, "qty": int(str(row["qty"])), "who": row["who"] and int(str(row["who"])), "price": 0.1}
+    for row in OBJECTS
+]
 FORMATS: dict[str, tuple[str, str, Any]] = {
     "csv": ("f.csv", "format: csv", delimited(ROWS)),
-    "quoted": ("f.csv", "format: csv", "\ufeff" + delimited(ROWS, quoting=csv.QUOTE_ALL).replace("\n", "\r\n")),
+    "quoted": (
+        "f.csv",
+        "format: csv",
+        "\ufeff" + delimited(ROWS, quoting=csv.QUOTE_ALL).replace("\n", "\r\n"),
+    ),
     "semicolons": (
         "f.csv",
         "format: {csv: {delimiter: ';', encoding: windows-1252}}",
         delimited(ROWS, delimiter=";").replace("fig", "fräulein").encode("cp1252"),
     ),
-    "titled": ("f.csv", "format: {csv: {skip_lines: 1}}", f"all of {ANN}, and more\n" + delimited(ROWS)),
-    "headless": ("f.csv", f"format: {{csv: {{header: [{', '.join(COLUMNS)}]}}}}", delimited(ROWS).partition("\n")[2]),
+    "titled": (
+        "f.csv",
+        "format: {csv: {skip_lines: 1}}",
+        f"all of {ANN}, and more\n" + delimited(ROWS),
+    ),
+    "headless": (
+        "f.csv",
+        f"format: {{csv: {{header: [{', '.join(COLUMNS)}]}}}}",
+        delimited(ROWS).partition("\n")[2],
+    ),
     "tsv": ("f.tsv", "format: tsv", delimited(ROWS, delimiter="\t")),
     "jsonl": ("f.jsonl", "format: jsonl", "".join(json.dumps(row) + "\n" for row in OBJECTS)),
     "numbers": ("f.jsonl", "format: jsonl", "".join(json.dumps(row) + "\n" for row in NUMBERED)),
-    "document": ("f.json", "format: {json: {records: data.rows}}", json.dumps({"of": "today", "data": {"rows": NUMBERED}}, indent=2)),
+    "document": (
+        "f.json",
+        "format: {json: {records: data.rows}}",
+        json.dumps({"of": "today", "data": {"rows": NUMBERED}}, indent=2),
+    ),
     "parquet": ("f.parquet", "format: parquet", as_parquet),
 }
 
@@ -116,12 +151,17 @@ def test_no_row_changes_but_for_the_stand_in(company: Company, kind: str) -> Non
     company.contract(SOURCE.replace("PATH", name).replace("FORMAT", form))
     company.write(name, content(company) if callable(content) else content)
     company.land()
-    before, quantities = facts(company), company.rows("SELECT item_id, quantity FROM raw.sales ORDER BY ALL")
+    before, quantities = (
+        facts(company),
+        company.rows("SELECT item_id, quantity FROM raw.sales ORDER BY ALL"),
+    )
     assert len(before) == 4
     found = forget(company.con, company.world, company.archive, ANN)
     assert (found.deliveries, found.rows, found.sources) == (1, 2, ["tills"])
     assert facts(company) == before
-    assert company.rows("SELECT item_id, quantity FROM raw.sales ORDER BY ALL") == quantities, "an id within an id, or a number, is another"
+    assert company.rows("SELECT item_id, quantity FROM raw.sales ORDER BY ALL") == quantities, (
+        "an id within an id, or a number, is another"
+    )
     assert forget(company.con, company.world, company.archive, ANN).deliveries == 0
     company.reland()
     assert facts(company) == before
@@ -129,14 +169,22 @@ def test_no_row_changes_but_for_the_stand_in(company: Company, kind: str) -> Non
 
 def test_nothing_leads_back_to_who_was_forgotten(shop: Company) -> None:
     shop.write(
-        "tills/4.csv", delimited([["apple", "north", "2024-03-01", "many", "31337"], ["apple", "north", "2024-03-01", "1", "31337"]])
+        "tills/4.csv",
+        delimited(
+            [
+                ["apple", "north", "2024-03-01", "many", "31337"],
+                ["apple", "north", "2024-03-01", "1", "31337"],
+            ]
+        ),
     )
     shop.write("tills/5.csv", delimited([]) + "apple,north,2024-03-02,1,31337,and,more\n")
     shop.land()
     assert b"31337" in archived(shop)
     before = facts(shop)
     hashes = {row[0] for row in shop.rows("SELECT customer_id FROM raw.sales")}
-    assert forget(shop.con, shop.world, shop.archive, "31337").deliveries == 2, "also where it stands in a broken line alone"
+    assert forget(shop.con, shop.world, shop.archive, "31337").deliveries == 2, (
+        "also where it stands in a broken line alone"
+    )
     assert b"31337" not in archived(shop)
     assert facts(shop) == before
     assert len(hashes - {row[0] for row in shop.rows("SELECT customer_id FROM raw.sales")}) == 1
@@ -144,7 +192,11 @@ def test_nothing_leads_back_to_who_was_forgotten(shop: Company) -> None:
 
 
 def test_a_broken_line_loses_the_id_where_it_stands_alone(shop: Company) -> None:
-    shop.write("tills/4.csv", delimited([["fig", "north", "2024-03-01", "1", "31337"]]) + "apple,north,2024-03-02,1,31337,4313370\n")
+    shop.write(
+        "tills/4.csv",
+        delimited([["fig", "north", "2024-03-01", "1", "31337"]])
+        + "apple,north,2024-03-02,1,31337,4313370\n",
+    )
     shop.land()
     forget(shop.con, shop.world, shop.archive, "31337")
     (text,) = shop.rows("SELECT raw_text FROM raw.quarantine")[0]
@@ -154,7 +206,9 @@ def test_a_broken_line_loses_the_id_where_it_stands_alone(shop: Company) -> None
     assert shop.rows("SELECT count(*) FROM raw.quarantine") == [(1,)]
 
 
-def test_the_stand_in_is_one_person_across_deliveries_and_nobody_who_is_there(shop: Company) -> None:
+def test_the_stand_in_is_one_person_across_deliveries_and_nobody_who_is_there(
+    shop: Company,
+) -> None:
     before = facts(shop)
     assert forget(shop.con, shop.world, shop.archive, ANN).deliveries == 2
     assert facts(shop) == before
@@ -174,14 +228,25 @@ def test_the_archive_keeps_the_name_and_notes_what_it_holds_now(shop: Company) -
     forget(shop.con, shop.world, shop.archive, ANN)
     assert sorted(path.name for path in shop.archive.iterdir()) == names
     for sidecar in shop.archive.glob("*.json"):
-        told, held = read_sidecar(sidecar), hashlib.sha256((shop.archive / sidecar.stem).read_bytes()).hexdigest()
+        told, held = (
+            read_sidecar(sidecar),
+            hashlib.sha256((shop.archive / sidecar.stem).read_bytes()).hexdigest(),
+        )
         assert held == (told["redacted"]["sha256"] if "redacted" in told else told["sha256"])
     assert sum("redacted" in read_sidecar(sidecar) for sidecar in shop.archive.glob("*.json")) == 2
 
 
 @pytest.mark.parametrize("name", ["tills/1.csv", "tills/again.csv"])
 def test_the_original_bytes_handed_over_again_bring_nothing_back(shop: Company, name: str) -> None:
-    shop.contract(CSV.replace("    known_after", "    delivered_at: timestamp '2024-04-01' + to_days(length(_file)::int)\n    known_after"))
+    shop.contract(
+        CSV.replace(
+            "    known_after",
+            (
+                "    delivered_at: timestamp '2024-04-01' + to_days(length(_file)::int)\n    "
+                "known_after"
+            ),
+        )
+    )
     shop.land()
     forget(shop.con, shop.world, shop.archive, ANN)
     before = facts(shop)
@@ -213,11 +278,21 @@ def test_nobody_is_called_nothing(shop: Company, customer: str) -> None:
 
 
 def test_an_expression_of_several_columns_is_taken_apart(company: Company) -> None:
-    company.contract(CSV.replace("customer_id: who", "customer_id: upper(trim(who)) || '-' || store"))
-    company.write("tills/1.csv", delimited([["fig", "n7", "2024-03-01", "1", " ann9 "], ["fig", "n7", "2024-03-01", "2", "ANN9"]]))
+    company.contract(
+        CSV.replace("customer_id: who", "customer_id: upper(trim(who)) || '-' || store")
+    )
+    company.write(
+        "tills/1.csv",
+        delimited(
+            [["fig", "n7", "2024-03-01", "1", " ann9 "], ["fig", "n7", "2024-03-01", "2", "ANN9"]]
+        ),
+    )
     company.land()
     before = facts(company)
-    with pytest.raises(ContractError, match=r"tills/1.csv: the customer cannot be replaced without changing what else its rows say"):
+    with pytest.raises(
+        ContractError,
+        match=r"tills/1.csv: the customer cannot be replaced without changing what else its rows say",
+    ):
         forget(company.con, company.world, company.archive, "ANN9-n7")
     company.contract(CSV.replace("customer_id: who", "customer_id: upper(trim(who))"))
     company.land()
@@ -230,7 +305,9 @@ def test_an_id_that_also_says_something_else_is_refused_with_nothing_changed(sho
     shop.contract(CSV.replace("location_id: store", "location_id: who"))
     shop.land()
     before = archived(shop)
-    with pytest.raises(ContractError, match=r"without changing what else its rows say; nothing was changed"):
+    with pytest.raises(
+        ContractError, match=r"without changing what else its rows say; nothing was changed"
+    ):
         forget(shop.con, shop.world, shop.archive, ANN)
     assert archived(shop) == before
 
@@ -259,9 +336,16 @@ def test_a_workbook_is_refused_by_name_with_nothing_changed(shop: Company) -> No
 
 @pytest.mark.parametrize(
     ("point", "times"),
-    [("deliveries rewritten", 1), ("sources marked", 1), *(("bytes replaced", n) for n in (1, 2, 3, 4)), ("after commit", 1)],
+    [
+        ("deliveries rewritten", 1),
+        ("sources marked", 1),
+        *(("bytes replaced", n) for n in (1, 2, 3, 4)),
+        ("after commit", 1),
+    ],
 )
-def test_killed_at_any_moment_the_next_landing_or_the_next_try_finishes(shop: Company, point: str, times: int) -> None:
+def test_killed_at_any_moment_the_next_landing_or_the_next_try_finishes(
+    shop: Company, point: str, times: int
+) -> None:
     before = facts(shop)
     shop.con.close()
     code = (
@@ -270,7 +354,10 @@ def test_killed_at_any_moment_the_next_landing_or_the_next_try_finishes(shop: Co
         f"forget(con, World.load(Path({str(shop.data)!r})), Path({str(shop.archive)!r}), {ANN!r})"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, FAILPOINT: f"{point}:{times}", "PYTHONPATH": str(ROOT)}, cwd=ROOT, check=False
+        [sys.executable, "-c", code],
+        env={**os.environ, FAILPOINT: f"{point}:{times}", "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        check=False,
     )
     assert done.returncode == -9
     assert point in (*FORGETTING, "after commit")
@@ -278,9 +365,13 @@ def test_killed_at_any_moment_the_next_landing_or_the_next_try_finishes(shop: Co
     survivor.land()
     assert facts(survivor) == before
     is_begun = point in ("bytes replaced", "after commit")
-    assert forget(survivor.con, survivor.world, survivor.archive, ANN).deliveries == (0 if is_begun else 2)
+    assert forget(survivor.con, survivor.world, survivor.archive, ANN).deliveries == (
+        0 if is_begun else 2
+    )
     assert facts(survivor) == before
-    assert not [line for line in archived(survivor).splitlines() if line.endswith(f",{ANN}".encode())]
+    assert not [
+        line for line in archived(survivor).splitlines() if line.endswith(f",{ANN}".encode())
+    ]
     assert not [path for path in survivor.archive.iterdir() if path.name.startswith(".")]
     survivor.con.close()
 
@@ -293,13 +384,22 @@ cells = st.text(st.sampled_from('ab12;,"\n é'), max_size=5)
     end=st.sampled_from(["\n", "\r\n"]),
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
 )
-def test_only_the_cells_of_the_customer_change(rows: list[list[str]], end: str, quoting: Any) -> None:
+def test_only_the_cells_of_the_customer_change(
+    rows: list[list[str]], end: str, quoting: Any
+) -> None:
     rows = [[cell or "x" for cell in row] for row in rows]
     text = io.StringIO()
     csv.writer(text, lineterminator=end, quoting=quoting).writerows([["a", "b", "c"], *rows])
     customer = rows[0][1]
     naming = Naming(("b",), {(customer,): ("stand-in",)})
-    raw = rewrite_delimited(text.getvalue().encode(), Csv(), ["a", "b", "c"], [naming], [""], StandIn(customer, "stand-in"))
+    raw = rewrite_delimited(
+        text.getvalue().encode(),
+        Csv(),
+        ["a", "b", "c"],
+        [naming],
+        [""],
+        StandIn(customer, "stand-in"),
+    )
     expected = [[a, "stand-in" if b == customer else b, c] for a, b, c in rows]
     assert list(csv.reader(io.StringIO(raw.decode(), newline="")))[1:] == expected
 

@@ -1,4 +1,5 @@
-"""A contract that cannot be right is refused with the line, what is wrong and how to mend it, before or while the first file is read."""
+"""A contract that cannot be right is refused with the line, what is wrong and how to mend it,
+before or while the first file is read."""
 
 from __future__ import annotations
 
@@ -24,7 +25,11 @@ def contract(old: str = "", new: str = "", *, grain: str = "day") -> str:
 
 MISTAKES = {
     "unknown table": ("- sales:", "- sells:", "no canonical table `sells`"),
-    "unknown column": ("unit_price: price", "unit_prize: price", "`sales` has no column `unit_prize`"),
+    "unknown column": (
+        "unit_price: price",
+        "unit_prize: price",
+        "`sales` has no column `unit_prize`",
+    ),
     "missing required column": ("item_id: item, ", "", "`sales` needs `item_id`"),
     "missing event": ("event_at: day, ", "", "needs at least one of event_at, period_id, order_id"),
     "no known rule": ("    known_after: 1 day\n", "", "nothing says when this is known"),
@@ -40,25 +45,49 @@ MISTAKES = {
     "star": ("quantity: qty", "quantity: count(*)", "not"),
     "lambda": ("quantity: qty", 'quantity: "list_transform([1], lambda x: x)[1]"', "not"),
     "clock": ("quantity: qty", "quantity: epoch(now())", "`now` is not allowed"),
-    "clock without brackets": ("event_at: day", "event_at: current_date + 1", "no column|not allowed"),
+    "clock without brackets": (
+        "event_at: day",
+        "event_at: current_date + 1",
+        "no column|not allowed",
+    ),
     "chance": ("quantity: qty", "quantity: random()", "`random` is not allowed"),
     "settings": ("unit_price: price", "unit_price: \"current_setting('threads')\"", "not allowed"),
     "environment": ("unit_price: price", "unit_price: \"getenv('HOME')\"", "not allowed"),
     "variables": ("unit_price: price", "unit_price: \"getvariable('x')\"", "not allowed"),
     "files": ("unit_price: price", "unit_price: \"read_text('/etc/passwd')\"", "not allowed"),
-    "typing mistake in a function": ("unit_price: price", "unit_price: \"regexp_extrct(price, 'x')\"", "did you mean `regexp_extract`"),
-    "two expressions": ("quantity: qty", "quantity: '1), (2'", "not one expression|no column|no canonical|no SQL|is a query|row"),
+    "typing mistake in a function": (
+        "unit_price: price",
+        "unit_price: \"regexp_extrct(price, 'x')\"",
+        "did you mean `regexp_extract`",
+    ),
+    "two expressions": (
+        "quantity: qty",
+        "quantity: '1), (2'",
+        "not one expression|no column|no canonical|no SQL|is a query|row",
+    ),
     "query": ("quantity: qty", "quantity: 1) from sales --", "is no SQL expression"),
-    "path out of the folder": ("path: tills/*.csv", "path: ../../secrets/*.csv", "leaves the data folder"),
+    "path out of the folder": (
+        "path: tills/*.csv",
+        "path: ../../secrets/*.csv",
+        "leaves the data folder",
+    ),
     "absolute path": ("path: tills/*.csv", "path: /etc/passwd", "leaves the data folder"),
     "timezone": ("timezone: UTC", "timezone: Mars/Base", "no timezone"),
     "lag": ("known_after: 1 day", "known_after: soon", "no length of time"),
     "lag backwards": ("known_after: 1 day", "known_after: -1 day", "negative"),
     "rule with two tables": ("- sales:", "- returns: {}\n        sales:", "one table"),
     "two lead times": ("lead_time_days: 7", "lead_time_days: 7, lead_time_periods: 1", "not both"),
-    "bad encoding": ("silo: pos", "silo: pos\n    format: {csv: {encoding: klingon}}", "no encoding"),
+    "bad encoding": (
+        "silo: pos",
+        "silo: pos\n    format: {csv: {encoding: klingon}}",
+        "no encoding",
+    ),
     "own function circle": ("sources:", "functions:\n  f(x): f(x)\nsources:", "circle|takes"),
-    "own function sees columns": ("sources:", "functions:\n  f(x): x + qty\nsources:", "no argument"),
+    "own function sees columns": (
+        "sources:",
+        "functions:\n  f(x): x + qty\nsources:",
+        "no argument",
+    ),
 }
 
 
@@ -97,8 +126,13 @@ def test_a_misspelt_column_is_recognised(company: Company) -> None:
         company.land()
 
 
-@pytest.mark.parametrize(("grain", "lag", "is_honest"), [("week", "6 days", False), ("week", "7 days", True), ("month", "30 days", False)])
-def test_a_total_is_not_known_before_its_period_has_ended(tmp_path: Path, grain: str, lag: str, is_honest: bool) -> None:
+@pytest.mark.parametrize(
+    ("grain", "lag", "is_honest"),
+    [("week", "6 days", False), ("week", "7 days", True), ("month", "30 days", False)],
+)
+def test_a_total_is_not_known_before_its_period_has_ended(
+    tmp_path: Path, grain: str, lag: str, is_honest: bool
+) -> None:
     text = contract("known_after: 1 day", f"known_after: {lag}", grain=grain)
     if is_honest:
         assert load(tmp_path, text).plan.grain == grain
@@ -108,7 +142,10 @@ def test_a_total_is_not_known_before_its_period_has_ended(tmp_path: Path, grain:
 
 
 def test_words_that_yaml_would_change_stay_words(tmp_path: Path) -> None:
-    world = load(tmp_path, contract("sources:", "functions:\n  land: {Norway: NO, Sweden: SE, else: ON}\nsources:"))
+    world = load(
+        tmp_path,
+        contract("sources:", "functions:\n  land: {Norway: NO, Sweden: SE, else: ON}\nsources:"),
+    )
     assert world.functions["land"] == {"Norway": "NO", "Sweden": "SE", "else": "ON"}
 
 
@@ -117,18 +154,34 @@ def test_a_float_never_becomes_an_id(tmp_path: Path) -> None:
 
     company = Company(tmp_path, SALES.replace("tills/*.csv", "tills.parquet"))
     pl.DataFrame(
-        {"till": ["a"], "line": [1], "item": [17850.0], "store": ["n"], "day": ["2024-01-01"], "qty": [1], "price": [1]}
+        {
+            "till": ["a"],
+            "line": [1],
+            "item": [17850.0],
+            "store": ["n"],
+            "day": ["2024-01-01"],
+            "qty": [1],
+            "price": [1],
+        }
     ).write_parquet(company.data / "tills.parquet")
     with pytest.raises(ContractError, match="numbers with fractions are no names"):
         company.land()
 
 
 def test_the_published_schema_for_editors_is_the_grammar() -> None:
-    published = json.loads((Path(__file__).parents[2] / "orchestration" / "landing" / "world.schema.json").read_text(encoding="utf-8"))
-    assert published == World.model_json_schema(), "make it anew: `stockhouse check --schema > orchestration/landing/world.schema.json`"
+    published = json.loads(
+        (Path(__file__).parents[2] / "orchestration" / "landing" / "world.schema.json").read_text(
+            encoding="utf-8"
+        )
+    )
+    assert published == World.model_json_schema(), (
+        "make it anew: `stockhouse check --schema > orchestration/landing/world.schema.json`"
+    )
     assert {"world", "currency", "plan", "sources"} <= set(published["properties"])
 
 
-@pytest.mark.parametrize("name", ["favorita", "m5", "rossmann", "scms", "supplygraph", "uci", "vn2", "walmart"])
+@pytest.mark.parametrize(
+    "name", ["favorita", "m5", "rossmann", "scms", "supplygraph", "uci", "vn2", "walmart"]
+)
 def test_the_public_worlds_are_valid_contracts(name: str) -> None:
     assert World.load(Path(__file__).parents[1] / "worlds" / name).world == name

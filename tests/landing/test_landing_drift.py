@@ -1,4 +1,5 @@
-"""Added, dropped, renamed, reordered and retyped columns each do what the contract says, and the report says which."""
+"""Added, dropped, renamed, reordered and retyped columns each do what the contract says, and the
+report says which."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ NEXT = "T2,1,apple,north,2024-03-02,4,1.75"
 
 
 def company_with(tmp_path: Path, drift: str | None) -> Company:
-    company = Company(tmp_path, SALES.replace("    into:", f"    drift: {drift}\n    into:") if drift else SALES)
+    company = Company(
+        tmp_path, SALES.replace("    into:", f"    drift: {drift}\n    into:") if drift else SALES
+    )
     company.write("tills/1.csv", FIRST_DAY)
     company.land()
     return company
@@ -22,7 +25,10 @@ def company_with(tmp_path: Path, drift: str | None) -> Company:
 
 def test_a_new_unread_column_and_another_order_are_reported_and_loaded(tmp_path: Path) -> None:
     company = company_with(tmp_path, None)
-    company.write("tills/2.csv", "line,till,item,store,day,qty,price,colour\n1,T2,apple,north,2024-03-02,4,1.75,red\n")
+    company.write(
+        "tills/2.csv",
+        "line,till,item,store,day,qty,price,colour\n1,T2,apple,north,2024-03-02,4,1.75,red\n",
+    )
     report = company.land()
     assert report.new_rows == 1
     assert report.drift == ["tills/2.csv: added colour; reordered"]
@@ -35,7 +41,9 @@ def test_a_new_unread_column_and_another_order_are_reported_and_loaded(tmp_path:
         ("till,line,item,store,day,qty,amount", "renamed price to amount"),
     ],
 )
-def test_stop_refuses_a_changed_column_that_the_contract_reads(tmp_path: Path, header: str, said: str) -> None:
+def test_stop_refuses_a_changed_column_that_the_contract_reads(
+    tmp_path: Path, header: str, said: str
+) -> None:
     company = company_with(tmp_path, "stop")
     row = NEXT if header.count(",") == 6 else NEXT.rpartition(",")[0]
     company.write("tills/2.csv", f"{header}\n{row}\n")
@@ -49,25 +57,47 @@ def test_evolve_reads_a_dropped_column_as_empty(tmp_path: Path) -> None:
     company.write("tills/2.csv", "till,line,item,store,day,qty\nT2,1,apple,north,2024-03-02,4\n")
     report = company.land()
     assert report.drift == ["tills/2.csv: dropped price"]
-    assert company.rows("SELECT quantity, unit_price FROM raw.sales WHERE quantity = 4") == [(4.0, None)]
+    assert company.rows("SELECT quantity, unit_price FROM raw.sales WHERE quantity = 4") == [
+        (4.0, None)
+    ]
 
 
 def test_quarantine_keeps_the_whole_delivery_out_with_the_reason(tmp_path: Path) -> None:
     company = company_with(tmp_path, "quarantine")
-    company.write("tills/2.csv", "till,line,item,store,day,qty\nT2,1,apple,north,2024-03-02,4\nT2,2,apple,north,2024-03-02,4\n")
+    company.write(
+        "tills/2.csv",
+        "till,line,item,store,day,qty\nT2,1,apple,north,2024-03-02,4\nT2,2,apple,north,2024-03-02,4\n",
+    )
     report = company.land()
     assert (report.new_rows, report.quarantined_rows) == (0, 2)
-    assert company.rows("SELECT DISTINCT rule FROM raw.quarantine") == [("its columns changed: dropped price",)]
+    assert company.rows("SELECT DISTINCT rule FROM raw.quarantine") == [
+        ("its columns changed: dropped price",)
+    ]
 
 
 def test_a_retyped_parquet_column_stops_or_is_cast(tmp_path: Path) -> None:
-    rows = {"till": ["T1"], "line": [1], "item": ["a"], "store": ["n"], "day": ["2024-03-01"], "qty": [3], "price": [1.5]}
+    rows = {
+        "till": ["T1"],
+        "line": [1],
+        "item": ["a"],
+        "store": ["n"],
+        "day": ["2024-03-01"],
+        "qty": [3],
+        "price": [1.5],
+    }
     for drift, lands in (("stop", False), ("evolve", True)):
-        company = Company(tmp_path / drift, SALES.replace("*.csv", "*.parquet").replace("    into:", f"    drift: {drift}\n    into:"))
+        company = Company(
+            tmp_path / drift,
+            SALES.replace("*.csv", "*.parquet").replace(
+                "    into:", f"    drift: {drift}\n    into:"
+            ),
+        )
         (company.data / "tills").mkdir()
         pl.DataFrame(rows).write_parquet(company.data / "tills" / "1.parquet")
         company.land()
-        pl.DataFrame({**rows, "till": ["T2"], "qty": ["7"]}).write_parquet(company.data / "tills" / "2.parquet")
+        pl.DataFrame({**rows, "till": ["T2"], "qty": ["7"]}).write_parquet(
+            company.data / "tills" / "2.parquet"
+        )
         if lands:
             assert company.land().drift == ["tills/2.parquet: retyped qty (BIGINT to VARCHAR)"]
             assert company.rows("SELECT sum(quantity) FROM raw.sales") == [(10.0,)]

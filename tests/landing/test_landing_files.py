@@ -1,4 +1,5 @@
-"""One odd file never stops the others: litter is passed over and named, what cannot be read is set aside whole, a torn file gives way."""
+"""One odd file never stops the others: litter is passed over and named, what cannot be read is set
+aside whole, a torn file gives way."""
 
 from __future__ import annotations
 
@@ -19,8 +20,16 @@ from tests.landing.company import FIRST_DAY, SALES, Company
 HEADER = FIRST_DAY.split("\n")[0] + "\n"
 SECOND = HEADER + "T2,1,plum,north,2024-03-02,4,1\n"
 LITTER = [
-    "~$tills.csv", ".DS_Store", "Thumbs.db", "desktop.ini", "._1.csv", ".~lock.1.csv#", "2.csv.filepart", "x.crdownload", "2.csv.tmp",
-]  # fmt: skip
+    "~$tills.csv",
+    ".DS_Store",
+    "Thumbs.db",
+    "desktop.ini",
+    "._1.csv",
+    ".~lock.1.csv#",
+    "2.csv.filepart",
+    "x.crdownload",
+    "2.csv.tmp",
+]
 
 
 def packed(members: dict[str, bytes]) -> bytes:
@@ -53,7 +62,11 @@ def test_litter_beside_files_is_passed_over_and_named(tmp_path: Path, litter: st
 
 def test_a_mac_zip_is_its_files(tmp_path: Path) -> None:
     company = Company(tmp_path, SALES.replace("tills/*.csv", "tills.zip") + "    format: csv\n")
-    body = {"sales.csv": FIRST_DAY.encode(), "__MACOSX/._sales.csv": b"\0\5\x16\7\0", "sub/.DS_Store": b"\0"}
+    body = {
+        "sales.csv": FIRST_DAY.encode(),
+        "__MACOSX/._sales.csv": b"\0\5\x16\7\0",
+        "sub/.DS_Store": b"\0",
+    }
     company.write("tills.zip", packed(body))
     report = company.land(strict=True)
     assert (report.new_deliveries, report.new_rows) == (1, 2)
@@ -61,7 +74,10 @@ def test_a_mac_zip_is_its_files(tmp_path: Path) -> None:
 
 
 BROKEN = {
-    "NUL in the header": ("b.csv", b"till,li\0ne,item,store,day,qty,price\nT2,1,plum,north,2024-03-02,4,1\n"),
+    "NUL in the header": (
+        "b.csv",
+        b"till,li\0ne,item,store,day,qty,price\nT2,1,plum,north,2024-03-02,4,1\n",
+    ),
     "nothing in it": ("b.csv", b""),
     "no such encoding": ("b.csv", "till,line,ïtem\n".encode("latin-1")),
     "no gzip": ("b.csv.gz", b"not packed at all"),
@@ -77,7 +93,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_file_that_cannot_be_read_is_set_aside_whole_and_the_others_land(tmp_path: Path, case: str) -> None:
+def test_a_file_that_cannot_be_read_is_set_aside_whole_and_the_others_land(
+    tmp_path: Path, case: str
+) -> None:
     name, content = BROKEN[case]
     company = Company(tmp_path, SALES.replace("tills/*.csv", "tills/*"))
     company.write("tills/a.csv", FIRST_DAY)
@@ -91,15 +109,23 @@ def test_a_file_that_cannot_be_read_is_set_aside_whole_and_the_others_land(tmp_p
     ((path, rule),) = company.rows("SELECT path, rule FROM raw.quarantine")
     assert path.startswith(f"tills/{name}")
     assert rule.startswith("the file cannot be read: ")
-    assert company.rows("SELECT count(*) FROM raw.manifest WHERE rows_in = 1 AND rows_unclaimed = 1 AND rows_loaded = 0") == [(1,)]
+    assert company.rows(
+        "SELECT count(*) FROM raw.manifest WHERE rows_in = 1 AND rows_unclaimed = 1 AND "
+        "rows_loaded = 0"
+    ) == [(1,)]
     before, quarantine = company.business(), company.rows("SELECT * FROM raw.quarantine")
     assert company.land().new_deliveries == 0
     company.reland()
-    assert (company.business(), company.rows("SELECT * FROM raw.quarantine")) == (before, quarantine)
+    assert (company.business(), company.rows("SELECT * FROM raw.quarantine")) == (
+        before,
+        quarantine,
+    )
 
 
 @pytest.mark.parametrize("target", ["nowhere.csv", "b.csv", "../../outside.csv"])
-def test_a_link_that_leads_nowhere_or_out_is_no_file_and_the_others_land(company: Company, target: str) -> None:
+def test_a_link_that_leads_nowhere_or_out_is_no_file_and_the_others_land(
+    company: Company, target: str
+) -> None:
     company.write("tills/a.csv", FIRST_DAY)
     (company.folder / "outside.csv").write_text(SECOND)
     (company.data / "tills/b.csv").symlink_to(target)
@@ -132,7 +158,9 @@ ROWS = SALES.replace("key: [till, line]", "identity: row")
 
 
 @pytest.mark.parametrize("missing", [1, 2, 3, 5, 9, 20, 31, 40, 60])
-def test_a_file_landed_while_it_is_written_gives_way_to_its_whole_self(tmp_path: Path, missing: int) -> None:
+def test_a_file_landed_while_it_is_written_gives_way_to_its_whole_self(
+    tmp_path: Path, missing: int
+) -> None:
     whole = HEADER + "".join(f"T{i},1,a{i},n,2024-03-01,{1000 + i},2.25\n" for i in range(30))
     torn, at_once = Company(tmp_path / "torn", ROWS), Company(tmp_path / "whole", ROWS)
     torn.write("tills/1.csv", whole[:-missing])
@@ -149,14 +177,17 @@ def test_a_file_landed_while_it_is_written_gives_way_to_its_whole_self(tmp_path:
 
 def test_a_file_that_grows_by_whole_lines_keeps_its_earlier_self(company: Company) -> None:
     company.contract(ROWS)
-    company.write("tills/1.csv", FIRST_DAY.rstrip("\n"))  # whole, and without an end to its last line
+    # whole, and without an end to its last line
+    company.write("tills/1.csv", FIRST_DAY.rstrip("\n"))
     company.land()
     company.write("tills/1.csv", FIRST_DAY + SECOND.removeprefix(HEADER))
     assert company.land().new_rows == 1
     assert company.rows("SELECT count(*), count(DISTINCT delivery) FROM raw.sales") == [(3, 2)]
 
 
-def test_a_file_that_changes_while_it_is_copied_is_left_to_the_next_landing(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_changes_while_it_is_copied_is_left_to_the_next_landing(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = company.write("tills/1.csv", FIRST_DAY)
 
     def growing(*place: Any) -> Discovered:

@@ -1,4 +1,5 @@
-"""Any bytes under any name, and any text as an expression: landing loads, quarantines or refuses with one message; it never crashes."""
+"""Any bytes under any name, and any text as an expression: landing loads, quarantines or refuses
+with one message; it never crashes."""
 
 from __future__ import annotations
 
@@ -18,10 +19,29 @@ from tests.landing.company import FIRST_DAY, HEAD, SALES, Company
 
 BUDGET = settings(max_examples=25, deadline=None, derandomize=True)
 CELLS = st.sampled_from(
-    ["", '"', "a", "1", "-1", "1e400", "2024-01-01", "x\ny", "\x00", "é", "'", "NaN", " ", ",", '""', "99999999999999999999"]
+    [
+        "",
+        '"',
+        "a",
+        "1",
+        "-1",
+        "1e400",
+        "2024-01-01",
+        "x\ny",
+        "\x00",
+        "é",
+        "'",
+        "NaN",
+        " ",
+        ",",
+        '""',
+        "99999999999999999999",
+    ]
 )
 TABLE = st.lists(st.lists(CELLS, min_size=1, max_size=9).map(",".join), max_size=8).map("\n".join)
-EDITS = st.lists(st.tuples(st.integers(0, len(FIRST_DAY)), st.binary(max_size=4)), min_size=1, max_size=4)
+EDITS = st.lists(
+    st.tuples(st.integers(0, len(FIRST_DAY)), st.binary(max_size=4)), min_size=1, max_size=4
+)
 
 
 @contextmanager
@@ -43,8 +63,14 @@ def land_or_refuse(company: Company) -> None:
         assert str(error)
         assert company.rows("SELECT count(*) FROM raw.manifest") == [(0,)]
         return
-    assert counts["rows_in"] == counts["rows_claimed"] + counts["rows_skipped"] + counts["rows_unclaimed"]
-    assert counts["claims"] == counts["rows_loaded"] + counts["rows_quarantined"] + counts["rows_repeated"]
+    assert (
+        counts["rows_in"]
+        == counts["rows_claimed"] + counts["rows_skipped"] + counts["rows_unclaimed"]
+    )
+    assert (
+        counts["claims"]
+        == counts["rows_loaded"] + counts["rows_quarantined"] + counts["rows_repeated"]
+    )
     assert company.rows("SELECT count(*) FROM raw.sales") == [(counts["rows_loaded"],)]
 
 
@@ -68,7 +94,10 @@ def test_any_damage_to_a_good_file(edits: list[tuple[int, bytes]]) -> None:
 
 
 @BUDGET
-@given(st.binary(max_size=300), st.sampled_from(["1.json", "1.jsonl", "1.parquet", "1.zip", "1.csv.gz", "1.tar"]))
+@given(
+    st.binary(max_size=300),
+    st.sampled_from(["1.json", "1.jsonl", "1.parquet", "1.zip", "1.csv.gz", "1.tar"]),
+)
 def test_any_bytes_under_any_name(raw: bytes, name: str) -> None:
     with fresh(SALES.replace("tills/*.csv", name)) as company:
         company.write(name, raw)
@@ -91,7 +120,9 @@ def test_any_damage_to_a_contract_is_one_message(piece: str, place: int) -> None
     text = HEAD.format(timezone="UTC", grain="day") + SALES
     folder = Path(tempfile.mkdtemp(prefix="stockhouse-fuzz-"))
     try:
-        (folder / "world.yml").write_text(text[:place] + piece + text[place:], encoding="utf-8", errors="replace")
+        (folder / "world.yml").write_text(
+            text[:place] + piece + text[place:], encoding="utf-8", errors="replace"
+        )
         try:
             World.load(folder)
         except ContractError as error:
@@ -100,7 +131,15 @@ def test_any_damage_to_a_contract_is_one_message(piece: str, place: int) -> None
         shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("text", ["(" * 5000 + "1" + ")" * 5000, "1" + "+1" * 9000, "not " * 5000 + "true", "[" * 3000 + "]" * 3000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 5000 + "1" + ")" * 5000,
+        "1" + "+1" * 9000,
+        "not " * 5000 + "true",
+        "[" * 3000 + "]" * 3000,
+    ],
+)
 def test_a_deep_expression_is_refused_or_judged(text: str) -> None:
     with parser() as con:
         try:

@@ -1,4 +1,5 @@
-"""Hostile input: one clear error or one quarantined row each, never a crash, never a partial load, never a long wait."""
+"""Hostile input: one clear error or one quarantined row each, never a crash, never a partial load,
+never a long wait."""
 
 from __future__ import annotations
 
@@ -41,8 +42,12 @@ def zip_bomb() -> bytes:
     return bomb("xl/worksheets/sheet1.xml")
 
 
-@pytest.mark.parametrize(("name", "pattern"), [("bomb.zip", "bomb.zip!**/*.xml"), ("bomb.xlsx", "bomb.xlsx")])
-def test_archive_bombs_are_refused_before_they_are_inflated(tmp_path: Path, zip_bomb: bytes, name: str, pattern: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "pattern"), [("bomb.zip", "bomb.zip!**/*.xml"), ("bomb.xlsx", "bomb.xlsx")]
+)
+def test_archive_bombs_are_refused_before_they_are_inflated(
+    tmp_path: Path, zip_bomb: bytes, name: str, pattern: str
+) -> None:
     company = Company(tmp_path, SALES.replace("tills/*.csv", pattern))
     company.write(name, zip_bomb)
     begun = time.process_time()
@@ -94,8 +99,14 @@ def test_a_link_out_of_the_folder_and_a_pipe_are_refused(tmp_path: Path) -> None
 
 ROWS = {
     "a missing cell": ("T1,1,apple,north,2024-03-01,1\n", "has 6 cells where the header has 7"),
-    "a cell too many": ("T1,1,apple,north,2024-03-01,1,1,1\n", "has 8 cells where the header has 7"),
-    "a field of 10 MB": (f"T1,1,{'x' * 10_000_000},north,2024-03-01,1,1\n", "is no row of this file"),
+    "a cell too many": (
+        "T1,1,apple,north,2024-03-01,1,1,1\n",
+        "has 8 cells where the header has 7",
+    ),
+    "a field of 10 MB": (
+        f"T1,1,{'x' * 10_000_000},north,2024-03-01,1,1\n",
+        "is no row of this file",
+    ),
     "not a number": ("T1,1,apple,north,2024-03-01,NaN,1\n", "is no finite number"),
     "infinite": ("T1,1,apple,north,2024-03-01,inf,1\n", "is no finite number"),
     "beyond any float": ("T1,1,apple,north,2024-03-01,1e400,1\n", "is no finite number"),
@@ -123,7 +134,9 @@ def test_invalid_utf8_spoils_its_row_alone(company: Company) -> None:
     company.write("tills/1.csv", (HEADER + GOOD).encode() + b"T1,1,\xff\xfe,north,2024-03-01,1,1\n")
     report = company.land()
     assert (report.new_rows, report.quarantined_rows) == (1, 1)
-    assert company.rows("SELECT rule, raw_text FROM raw.quarantine") == [("is not UTF-8", "T1,1,\\xff\\xfe,north,2024-03-01,1,1")]
+    assert company.rows("SELECT rule, raw_text FROM raw.quarantine") == [
+        ("is not UTF-8", "T1,1,\\xff\\xfe,north,2024-03-01,1,1")
+    ]
 
 
 def test_an_open_quote_does_not_swallow_what_stands_before_it(company: Company) -> None:
@@ -151,7 +164,10 @@ sources:
           name: 'a"b'
 """
     company = Company(tmp_path, sources)
-    company.write("it's {here}/'; drop.csv", f"{columns}\n" + ",".join(f'"v{i}"' for i in range(len(NASTY))) + "\n")
+    company.write(
+        "it's {here}/'; drop.csv",
+        f"{columns}\n" + ",".join(f'"v{i}"' for i in range(len(NASTY))) + "\n",
+    )
     assert company.land().new_rows == 1
     assert company.rows("SELECT item_id, name FROM raw.items") == [("v0", "v1")]
 
@@ -166,8 +182,13 @@ sources:
         ('{"till": "' + "x" * 10_000_000 + '"}', "has 10,0"),
     ],
 )
-def test_a_bad_json_line_is_quarantined_and_its_neighbours_land(tmp_path: Path, line: str, said: str) -> None:
-    good = '{"till": "T1", "line": 1, "item": "a", "store": "n", "day": "2024-03-01", "qty": 1, "price": 1}'
+def test_a_bad_json_line_is_quarantined_and_its_neighbours_land(
+    tmp_path: Path, line: str, said: str
+) -> None:
+    good = (
+        '{"till": "T1", "line": 1, "item": "a", "store": "n", "day": "2024-03-01", "qty": 1, '
+        '"price": 1}'
+    )
     company = Company(tmp_path, SALES.replace("tills/*.csv", "tills.jsonl"))
     company.write("tills.jsonl", f"{good}\n{line}\n{good.replace('T1', 'T2')}\n")
     report = company.land()
@@ -177,7 +198,14 @@ def test_a_bad_json_line_is_quarantined_and_its_neighbours_land(tmp_path: Path, 
 
 def test_numbers_beyond_any_float_in_json_are_quarantined(tmp_path: Path) -> None:
     company = Company(tmp_path, SALES.replace("tills/*.csv", "tills.jsonl"))
-    company.write("tills.jsonl", '{"till": "T1", "line": 1, "item": "a", "store": "n", "day": "2024-03-01", "qty": 1e400, "price": 1}\n')
+    company.write(
+        "tills.jsonl",
+        (
+            '{"till": "T1", "line": 1, "item": "a", "store": "n", "day": "2024-03-01", "qty": '
+            "1e400, "
+            '"price": 1}\n'
+        ),
+    )
     assert company.land().quarantined_rows == 1
 
 
@@ -200,7 +228,9 @@ def test_noise_of_any_name_is_one_clear_error(tmp_path: Path, name: str) -> None
 
 def test_a_corrupt_parquet_page_is_one_clear_error(tmp_path: Path) -> None:
     company = Company(tmp_path, SALES.replace("tills/*.csv", "tills.parquet"))
-    frame = pl.DataFrame({name: [f"{i}" for i in range(5000)] for name in HEADER.strip().split(",")})
+    frame = pl.DataFrame(
+        {name: [f"{i}" for i in range(5000)] for name in HEADER.strip().split(",")}
+    )
     frame.write_parquet(company.data / "tills.parquet", compression="zstd")
     raw = bytearray((company.data / "tills.parquet").read_bytes())
     raw[200:2000] = os.urandom(1800)
@@ -209,7 +239,9 @@ def test_a_corrupt_parquet_page_is_one_clear_error(tmp_path: Path) -> None:
 
 
 def test_a_contract_of_a_billion_laughs_is_refused(tmp_path: Path) -> None:
-    laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9))
+    laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+        f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9)
+    )
     (tmp_path / "world.yml").write_text(HEAD.format(timezone="UTC", grain="day") + laughs)
     with pytest.raises(ContractError, match="more than 100,000 entries"):
         World.load(tmp_path)

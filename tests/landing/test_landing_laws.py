@@ -1,4 +1,5 @@
-"""What landing promises whatever a company hands over: nothing lost, nothing twice, everything counted and dated."""
+"""What landing promises whatever a company hands over: nothing lost, nothing twice, everything
+counted and dated."""
 
 from __future__ import annotations
 
@@ -16,7 +17,12 @@ from tests.landing.company import FIRST_DAY, Company
 def test_every_canonical_table_exists_before_anything_feeds_it(company: Company) -> None:
     company.write("tills/1.csv", FIRST_DAY)
     company.land()
-    found = {name for (name,) in company.rows("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'raw'")}
+    found = {
+        name
+        for (name,) in company.rows(
+            "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'raw'"
+        )
+    }
     assert found == {*CANONICAL, "world", "manifest", "quarantine"}
 
 
@@ -34,7 +40,9 @@ def test_same_bytes_again_change_nothing(company: Company) -> None:
 def test_a_row_leads_back_to_its_bytes(company: Company) -> None:
     company.write("tills/1.csv", FIRST_DAY)
     company.land()
-    delivery, row_no = company.rows("SELECT delivery, row_no FROM raw.sales WHERE item_id = 'pear'")[0]
+    delivery, row_no = company.rows(
+        "SELECT delivery, row_no FROM raw.sales WHERE item_id = 'pear'"
+    )[0]
     lines = (company.archive / delivery).read_text().splitlines()
     assert lines[row_no].startswith("T1,2,pear")
 
@@ -55,7 +63,9 @@ sources:
     company.write("tills/2024-03-03.csv", FIRST_DAY)
     company.write("tills/2024-03-09.csv", FIRST_DAY.replace(",3,1.50", ",5,1.50"))
     company.land()
-    versions = company.rows("SELECT quantity, known_at FROM raw.sales WHERE item_id = 'apple' ORDER BY known_at")
+    versions = company.rows(
+        "SELECT quantity, known_at FROM raw.sales WHERE item_id = 'apple' ORDER BY known_at"
+    )
     assert versions == [(3.0, datetime(2024, 3, 3)), (5.0, datetime(2024, 3, 9))]
     assert company.rows("SELECT count(DISTINCT row_key) FROM raw.sales") == [(2,)]
 
@@ -102,10 +112,18 @@ sources:
     report = company.land()
     counts = report.sources["lines"]
     assert counts["rows_in"] == 8
-    assert counts["rows_in"] == counts["rows_claimed"] + counts["rows_skipped"] + counts["rows_unclaimed"]
-    assert counts["claims"] == counts["rows_loaded"] + counts["rows_quarantined"] + counts["rows_repeated"]
+    assert (
+        counts["rows_in"]
+        == counts["rows_claimed"] + counts["rows_skipped"] + counts["rows_unclaimed"]
+    )
+    assert (
+        counts["claims"]
+        == counts["rows_loaded"] + counts["rows_quarantined"] + counts["rows_repeated"]
+    )
     assert (counts["rows_skipped"], counts["rows_unclaimed"]) == (1, 1)
-    reasons = company.rows("SELECT table_name, column_name, rule, value FROM raw.quarantine ORDER BY ALL NULLS FIRST")
+    reasons = company.rows(
+        "SELECT table_name, column_name, rule, value FROM raw.quarantine ORDER BY ALL NULLS FIRST"
+    )
     assert (None, None, "no rule takes this row", None) in reasons
     assert ("sales", "unit_price", "is no number as declared", "abc") in reasons
     assert ("sales", "location_id", "is missing", None) in reasons
@@ -118,7 +136,8 @@ def test_local_times_become_utc_and_a_local_day_its_midnight(tmp_path: Path) -> 
     company = Company(tmp_path, timezone="Europe/London")
     company.write(
         "tills/1.csv",
-        "till,line,item,store,day,qty,price\nT,1,a,n,2024-07-01,1,1\nT,2,a,n,2024-07-01 10:30:00,1,1\n"
+        "till,line,item,store,day,qty,price\nT,1,a,n,2024-07-01,1,1\nT,2,a,n,2024-07-01 "
+        "10:30:00,1,1\n"
         "T,3,a,n,2024-07-01T10:30:00Z,1,1\nT,4,a,n,2024-01-01,1,1\n",
     )
     company.land(as_of=date(2024, 7, 2))
@@ -148,12 +167,19 @@ sources:
     assert company.land().now_at == datetime(2024, 3, 2)
 
 
-def test_same_key_twice_in_one_delivery_with_other_content_is_quarantined_equal_content_repeats(company: Company) -> None:
-    company.write("tills/1.csv", FIRST_DAY + "T1,1,apple,north,2024-03-01,4,1.50\nT1,2,pear,north,2024-03-01,2,2.25\n")
+def test_same_key_twice_in_one_delivery_with_other_content_is_quarantined_equal_content_repeats(
+    company: Company,
+) -> None:
+    company.write(
+        "tills/1.csv",
+        FIRST_DAY + "T1,1,apple,north,2024-03-01,4,1.50\nT1,2,pear,north,2024-03-01,2,2.25\n",
+    )
     report = company.land()
     counts = report.sources["tills"]
     assert (counts["rows_loaded"], counts["rows_quarantined"], counts["rows_repeated"]) == (1, 2, 1)
-    assert company.rows("SELECT DISTINCT rule FROM raw.quarantine") == [("the same key twice in one delivery, with different content",)]
+    assert company.rows("SELECT DISTINCT rule FROM raw.quarantine") == [
+        ("the same key twice in one delivery, with different content",)
+    ]
 
 
 def test_equal_state_keeps_the_earliest_time_it_was_known(tmp_path: Path) -> None:
@@ -181,9 +207,24 @@ def test_a_state_that_comes_back_is_known_again_whatever_the_order(tmp_path: Pat
 sources:
   master: {silo: erp, path: "*.csv", key: [item], known_at: "_file::date", into: [items: {item_id: item, name: name}]}
 """
-    names = {"2024-01-01": "Apple", "2024-02-01": "Pear", "2024-03-01": "Apple", "2024-04-01": "Apple"}
-    expected = [("Apple", datetime(2024, 1, 1)), ("Pear", datetime(2024, 2, 1)), ("Apple", datetime(2024, 3, 1))]
-    for number, order in enumerate((sorted(names), sorted(names, reverse=True), ["2024-04-01", "2024-01-01", "2024-02-01", "2024-03-01"])):
+    names = {
+        "2024-01-01": "Apple",
+        "2024-02-01": "Pear",
+        "2024-03-01": "Apple",
+        "2024-04-01": "Apple",
+    }
+    expected = [
+        ("Apple", datetime(2024, 1, 1)),
+        ("Pear", datetime(2024, 2, 1)),
+        ("Apple", datetime(2024, 3, 1)),
+    ]
+    for number, order in enumerate(
+        (
+            sorted(names),
+            sorted(names, reverse=True),
+            ["2024-04-01", "2024-01-01", "2024-02-01", "2024-03-01"],
+        )
+    ):
         company = Company(tmp_path / str(number), contract)
         for day in order:
             company.write(f"{day}.csv", f"item,name\na,{names[day]}\n")
@@ -197,21 +238,43 @@ sources:
 def test_rebuild_from_the_archive_gives_equal_hashes(company: Company) -> None:
     company.write("tills/1.csv", FIRST_DAY)
     company.land()
-    company.write("tills/2.csv", FIRST_DAY.replace("2024-03-01", "2024-03-02").replace("T1", "T2") + "T2,3,,north,2024-03-02,1,1\n")
+    company.write(
+        "tills/2.csv",
+        FIRST_DAY.replace("2024-03-01", "2024-03-02").replace("T1", "T2")
+        + "T2,3,,north,2024-03-02,1,1\n",
+    )
     company.land()
     known = datetime(2024, 3, 5)
     orders = pl.DataFrame(
-        {"order_id": ["PO-1"], "item_id": ["apple"], "location_id": ["north"], "quantity": [5.0], "event_at": [datetime(2024, 3, 4)]}
+        {
+            "order_id": ["PO-1"],
+            "item_id": ["apple"],
+            "location_id": ["north"],
+            "quantity": [5.0],
+            "event_at": [datetime(2024, 3, 4)],
+        }
     )
-    land_records(company.con, company.world, "ledger", {"purchase_orders": orders}, known_at=known, archive=company.archive)
-    hashes, quarantine = table_hashes(company.con), company.rows("SELECT * FROM raw.quarantine ORDER BY ALL")
+    land_records(
+        company.con,
+        company.world,
+        "ledger",
+        {"purchase_orders": orders},
+        known_at=known,
+        archive=company.archive,
+    )
+    hashes, quarantine = (
+        table_hashes(company.con),
+        company.rows("SELECT * FROM raw.quarantine ORDER BY ALL"),
+    )
     company.reland()
     assert table_hashes(company.con) == hashes
     assert company.rows("SELECT * FROM raw.quarantine ORDER BY ALL") == quarantine
     assert company.land().new_deliveries == 0
 
 
-def test_ledger_rows_are_idempotent_by_content_and_count_as_none_of_the_worlds_own(company: Company) -> None:
+def test_ledger_rows_are_idempotent_by_content_and_count_as_none_of_the_worlds_own(
+    company: Company,
+) -> None:
     company.write("tills/1.csv", FIRST_DAY)
     company.land()
 
@@ -225,21 +288,32 @@ def test_ledger_rows_are_idempotent_by_content_and_count_as_none_of_the_worlds_o
                 "event_at": [datetime(2024, 3, 4)],
             }
         )
-        report = land_records(company.con, company.world, "ledger", {"purchase_orders": frame}, known_at=known_at, archive=company.archive)
+        report = land_records(
+            company.con,
+            company.world,
+            "ledger",
+            {"purchase_orders": frame},
+            known_at=known_at,
+            archive=company.archive,
+        )
         assert (report.new_deliveries, report.new_rows) == (0, 0)
         return report.sources.get("ledger", {}).get("rows_loaded", 0)
 
     assert hand_over(5.0, datetime(2024, 3, 5)) == 1
     assert hand_over(5.0, datetime(2024, 3, 6)) == 0
     assert hand_over(7.0, datetime(2024, 3, 7)) == 1
-    assert company.rows("SELECT quantity, known_at, source_id FROM raw.purchase_orders ORDER BY ALL") == [
+    assert company.rows(
+        "SELECT quantity, known_at, source_id FROM raw.purchase_orders ORDER BY ALL"
+    ) == [
         (5.0, datetime(2024, 3, 5), "ledger"),
         (7.0, datetime(2024, 3, 7), "ledger"),
     ]
     assert company.rows("SELECT count(DISTINCT row_key) FROM raw.purchase_orders") == [(1,)]
 
 
-def test_a_broken_file_leaves_the_deliveries_before_it_and_nothing_of_itself(company: Company) -> None:
+def test_a_broken_file_leaves_the_deliveries_before_it_and_nothing_of_itself(
+    company: Company,
+) -> None:
     company.write("tills/1.csv", FIRST_DAY)
     company.land()
     company.write("tills/2.csv", b"")
@@ -250,7 +324,10 @@ def test_a_broken_file_leaves_the_deliveries_before_it_and_nothing_of_itself(com
 
 
 def test_a_missing_path_says_which_and_where(company: Company) -> None:
-    with pytest.raises(ContractError, match=r"world\.yml:\d+ sources\.tills\.path: the path `tills/\*\.csv` matches nothing"):
+    with pytest.raises(
+        ContractError,
+        match=r"world\.yml:\d+ sources\.tills\.path: the path `tills/\*\.csv` matches nothing",
+    ):
         company.land()
 
 
@@ -258,7 +335,10 @@ def test_changed_contract_reads_the_archive_anew(company: Company) -> None:
     company.write("tills/1.csv", FIRST_DAY)
     company.land()
     company.contract(
-        (company.data / "world.yml").read_text().removeprefix(company.head).replace("known_after: 1 day", "known_after: 3 days")
+        (company.data / "world.yml")
+        .read_text()
+        .removeprefix(company.head)
+        .replace("known_after: 1 day", "known_after: 3 days")
     )
     report = company.land()
     assert report.new_deliveries == 0
@@ -277,11 +357,14 @@ sources:
     inbox = tmp_path / "inbox"
     (inbox / "scans").mkdir(parents=True)
     (inbox / "scans" / "000001.jsonl").write_text(
-        '{"id": "m1", "sku": "a", "site": "n", "change": -2, "at": "2024-03-01T10:00:00Z", "received_at": "2024-03-01T10:00:05Z"}\n'
+        '{"id": "m1", "sku": "a", "site": "n", "change": -2, "at": "2024-03-01T10:00:00Z", '
+        '"received_at": "2024-03-01T10:00:05Z"}\n'
     )
     report = land(company.con, company.world, company.data, company.archive, inbox=inbox)
     assert report.new_rows == 1
-    assert company.rows("SELECT delta, known_at FROM raw.adjustments") == [(-2.0, datetime(2024, 3, 1, 10, 0, 5))]
+    assert company.rows("SELECT delta, known_at FROM raw.adjustments") == [
+        (-2.0, datetime(2024, 3, 1, 10, 0, 5))
+    ]
 
 
 PATHS = """
@@ -294,13 +377,21 @@ sources:
 def test_two_paths_for_one_item_at_one_time_are_an_error(tmp_path: Path) -> None:
     company = Company(tmp_path, PATHS)
     company.write("items.csv", "item,division,department\na,Food,Fruit\na,Food,Dairy\n")
-    with pytest.raises(ContractError, match=r"items `a` has two paths known at 2024-01-01 00:00:00: Food > Dairy and Food > Fruit"):
+    with pytest.raises(
+        ContractError,
+        match=r"items `a` has two paths known at 2024-01-01 00:00:00: Food > Dairy and Food > Fruit",
+    ):
         company.land()
     assert company.rows("SELECT count(*) FROM raw.items") == [(0,)]
 
 
-@pytest.mark.parametrize(("known_at", "is_honest"), [("week", False), ("week::date + 6", False), ("week::date + 7", True)])
-def test_weekly_totals_known_before_the_week_has_ended_are_an_error(tmp_path: Path, known_at: str, is_honest: bool) -> None:
+@pytest.mark.parametrize(
+    ("known_at", "is_honest"),
+    [("week", False), ("week::date + 6", False), ("week::date + 7", True)],
+)
+def test_weekly_totals_known_before_the_week_has_ended_are_an_error(
+    tmp_path: Path, known_at: str, is_honest: bool
+) -> None:
     sources = f"""
 sources:
   weeks: {{silo: erp, path: weeks.csv, key: [item, week], known_at: "{known_at}",
@@ -322,5 +413,8 @@ sources:
     into: [sales: {item_id: item, location_id: "'n'", event_at: day, quantity: units}]}
 """
     company = Company(tmp_path, sources, grain="week")
-    company.write("lines.csv", "item,day,units\na,2024-03-18,1\na,2024-03-25,2\na,2024-04-01,3\na,2024-04-02,3\n")
+    company.write(
+        "lines.csv",
+        "item,day,units\na,2024-03-18,1\na,2024-03-25,2\na,2024-04-01,3\na,2024-04-02,3\n",
+    )
     assert company.land().new_rows == 4

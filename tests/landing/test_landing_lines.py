@@ -1,4 +1,5 @@
-"""Every physical line of a delimited file is a row, part of a cell a person wrote, or in quarantine: none is lost behind a quote."""
+"""Every physical line of a delimited file is a row, part of a cell a person wrote, or in
+quarantine: none is lost behind a quote."""
 
 from __future__ import annotations
 
@@ -38,7 +39,9 @@ def landed(lines: list[str]) -> tuple[int, int, int, set[str]]:
         report = company.land()
         counts = report.sources["tills"]
         items = {item for (item,) in company.rows("SELECT item_id FROM raw.sales")}
-        assert company.rows("SELECT count(*) FROM raw.quarantine WHERE raw_text = '' OR raw_text IS NULL") == [(0,)]
+        assert company.rows(
+            "SELECT count(*) FROM raw.quarantine WHERE raw_text = '' OR raw_text IS NULL"
+        ) == [(0,)]
         return counts["rows_in"], counts["rows_loaded"], report.quarantined_rows, items
     finally:
         company.con.close()
@@ -58,9 +61,23 @@ def test_stray_quotes_anywhere_spoil_at_most_their_own_lines(strays: list[tuple[
     assert items >= {f"a{i}" for i in range(30) if i not in touched}
 
 
-@pytest.mark.parametrize("opened", ['"a10,n,2024-03-01,1', 'a10,"n,2024-03-01,1', 'a10,n,"2024-03-01,1', 'a10,n,2024-03-01,"1'])
-@pytest.mark.parametrize("closed", ['a15",n,2024-03-01,1', 'a15,n",2024-03-01,1', 'a15,n,2024-03-01",1', 'a15,n,2024-03-01,1"', None])
-def test_one_quote_that_opens_and_one_that_closes_lines_later_swallow_nothing(opened: str, closed: str | None) -> None:
+@pytest.mark.parametrize(
+    "opened",
+    ['"a10,n,2024-03-01,1', 'a10,"n,2024-03-01,1', 'a10,n,"2024-03-01,1', 'a10,n,2024-03-01,"1'],
+)
+@pytest.mark.parametrize(
+    "closed",
+    [
+        'a15",n,2024-03-01,1',
+        'a15,n",2024-03-01,1',
+        'a15,n,2024-03-01",1',
+        'a15,n,2024-03-01,1"',
+        None,
+    ],
+)
+def test_one_quote_that_opens_and_one_that_closes_lines_later_swallow_nothing(
+    opened: str, closed: str | None
+) -> None:
     lines = rows(40)
     lines[10] = opened
     if closed:
@@ -76,7 +93,9 @@ def test_the_last_good_line_stands_before_and_after_a_stray_quote_in_a_large_fil
     assert landed(lines)[:3] == (60_000, 59_999, 1)
 
 
-@pytest.mark.parametrize("cell", ['"two\nlines"', '"a, b\nc, d"', '"said ""so""\n\nand left"', '"one, two, three\nfour"'])
+@pytest.mark.parametrize(
+    "cell", ['"two\nlines"', '"a, b\nc, d"', '"said ""so""\n\nand left"', '"one, two, three\nfour"']
+)
 def test_a_cell_of_several_lines_is_one_cell(cell: str) -> None:
     lines = rows(20)
     lines[4] = f"{cell},n,2024-03-05,5"

@@ -1,4 +1,5 @@
-"""The law of order: any order, overlap, repetition or split of the same rows gives the same business columns in every table."""
+"""The law of order: any order, overlap, repetition or split of the same rows gives the same
+business columns in every table."""
 
 from __future__ import annotations
 
@@ -41,26 +42,44 @@ sources:
       - adjustments: {item_id: item, location_id: "'n'", event_at: day, delta: qty}
       - locations: {location_id: name}
 """
-SOURCES = SOURCES.replace("- items: {item_id: item, name: name}", "- items: {item_id: item, name: name, known_at: day}")
+SOURCES = SOURCES.replace(
+    "- items: {item_id: item, name: name}", "- items: {item_id: item, name: name, known_at: day}"
+)
 HEADER = "id,item,name,day,qty\n"
 line = st.builds(
     lambda i, item, name, day, qty: f"{i},{item},{name},2024-01-{day:02d},{qty}",
-    st.integers(1, 12), st.sampled_from("ab"), st.sampled_from(["x", "y", ""]), st.integers(1, 5), st.sampled_from([-1, 0, 2, 5]),
-)  # fmt: skip
+    st.integers(1, 12),
+    st.sampled_from("ab"),
+    st.sampled_from(["x", "y", ""]),
+    st.integers(1, 5),
+    st.sampled_from([-1, 0, 2, 5]),
+)
 drop = st.lists(line, min_size=1, max_size=6, unique_by=lambda text: text.split(",")[0])
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """Two warehouses get the same drops: one in one go, as they are; the other piecemeal, shuffled, split and repeated."""
+    """Two warehouses get the same drops: one in one go, as they are; the other piecemeal, shuffled,
+    split and repeated."""
 
-    @initialize(drops=st.lists(st.tuples(st.sampled_from(["keyed", "keyless", "master"]), drop), min_size=1, max_size=6))
+    @initialize(
+        drops=st.lists(
+            st.tuples(st.sampled_from(["keyed", "keyless", "master"]), drop), min_size=1, max_size=6
+        )
+    )
     def begin(self, drops: list[tuple[str, list[str]]]) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="stockhouse-order-"))
-        self.plain, self.messy = Company(self.folder / "plain", SOURCES), Company(self.folder / "messy", SOURCES)
-        self.drops = [(source, f"2024-02-{day:02d}", rows) for day, (source, rows) in enumerate(drops, start=1)]
+        self.plain, self.messy = (
+            Company(self.folder / "plain", SOURCES),
+            Company(self.folder / "messy", SOURCES),
+        )
+        self.drops = [
+            (source, f"2024-02-{day:02d}", rows)
+            for day, (source, rows) in enumerate(drops, start=1)
+        ]
         self.waiting = list(self.drops)
         self.files = 0
-        for company in (self.plain, self.messy):  # every path must match something: a drop of headers alone
+        # every path must match something: a drop of headers alone
+        for company in (self.plain, self.messy):
             for source in ("keyed", "keyless", "master"):
                 company.write(f"{source}/2024-01-31.csv", HEADER)
         for source, day, rows in self.drops:
@@ -70,7 +89,9 @@ class AnyOrder(RuleBasedStateMachine):
 
     def _hand_over(self, source: str, day: str, rows: list[str]) -> None:
         self.files += 1
-        self.messy.write(f"{source}/{self.files}/{day}.csv", HEADER + "".join(row + "\n" for row in rows))
+        self.messy.write(
+            f"{source}/{self.files}/{day}.csv", HEADER + "".join(row + "\n" for row in rows)
+        )
 
     @rule(data=st.data(), lands=st.booleans())
     def deliver(self, data: st.DataObject, lands: bool) -> None:
@@ -99,7 +120,8 @@ class AnyOrder(RuleBasedStateMachine):
     def counts_add_up(self) -> None:
         if hasattr(self, "messy"):
             assert self.messy.rows(
-                """SELECT count(*) FROM raw.manifest WHERE rows_in <> rows_claimed + rows_skipped + rows_unclaimed
+                """SELECT count(*) FROM raw.manifest
+                    WHERE rows_in <> rows_claimed + rows_skipped + rows_unclaimed
                 OR claims <> rows_loaded + rows_quarantined + rows_repeated"""
             ) == [(0,)]
 
@@ -119,5 +141,9 @@ class AnyOrder(RuleBasedStateMachine):
 
 TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(
-    max_examples=12, stateful_step_count=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=12,
+    stateful_step_count=8,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
 )

@@ -1,4 +1,5 @@
-"""The quarantine is a workbench: listed, shown, retried after a mended contract, discarded for good."""
+"""The quarantine is a workbench: listed, shown, retried after a mended contract, discarded for
+good."""
 
 from __future__ import annotations
 
@@ -16,16 +17,32 @@ def test_a_bad_row_shows_file_row_column_value_rule_and_raw_text(company: Compan
     company.land()
     (row,) = quarantine.list(company.con).iter_rows(named=True)
     shown = quarantine.show(company.con, row["quarantine_id"])
-    assert (shown["path"], shown["row_no"], shown["table_name"], shown["column_name"]) == ("tills/1.csv", 3, "sales", "quantity")
-    assert (shown["value"], shown["rule"], shown["status"]) == ("1,5", "is no number as declared", "open")
+    assert (shown["path"], shown["row_no"], shown["table_name"], shown["column_name"]) == (
+        "tills/1.csv",
+        3,
+        "sales",
+        "quantity",
+    )
+    assert (shown["value"], shown["rule"], shown["status"]) == (
+        "1,5",
+        "is no number as declared",
+        "open",
+    )
     assert '"item":"plum"' in shown["raw_text"]
 
 
 def test_retry_after_a_mended_contract_loads_the_row(company: Company) -> None:
     company.write("tills/1.csv", BAD)
     company.land()
-    company.contract(SALES.replace("    key:", '    decimal: ","\n    key:').replace("unit_price: price", "unit_price: price::double"))
-    assert quarantine.retry(company.con, company.world, company.archive) == {"retried": 1, "open": 0}
+    company.contract(
+        SALES.replace("    key:", '    decimal: ","\n    key:').replace(
+            "unit_price: price", "unit_price: price::double"
+        )
+    )
+    assert quarantine.retry(company.con, company.world, company.archive) == {
+        "retried": 1,
+        "open": 0,
+    }
     assert company.rows("SELECT quantity FROM raw.sales WHERE item_id = 'plum'") == [(1.5,)]
     assert quarantine.list(company.con, status="retried").height == 1
 
@@ -33,7 +50,10 @@ def test_retry_after_a_mended_contract_loads_the_row(company: Company) -> None:
 def test_retry_without_a_mended_contract_leaves_the_row_open(company: Company) -> None:
     company.write("tills/1.csv", BAD)
     company.land()
-    assert quarantine.retry(company.con, company.world, company.archive, "tills") == {"retried": 0, "open": 1}
+    assert quarantine.retry(company.con, company.world, company.archive, "tills") == {
+        "retried": 0,
+        "open": 1,
+    }
     assert company.rows("SELECT count(*) FROM raw.sales") == [(2,)]
 
 

@@ -1,4 +1,5 @@
-"""What cannot be read as declared goes to quarantine with its cell, and a column of any name can be read as it is called."""
+"""What cannot be read as declared goes to quarantine with its cell, and a column of any name can be
+read as it is called."""
 
 from __future__ import annotations
 
@@ -47,9 +48,15 @@ def test_an_iso_week_is_a_week_of_its_year_or_in_quarantine(company: Company, ye
     company.write("tills/1.csv", "till,line,item,store,year,week,qty,price\n" + lines)
     company.land()
     last = date(year, 12, 28).isocalendar().week  # of every year in its last week
-    real = [datetime.combine(date.fromisocalendar(year, week, 1), datetime.min.time()) for week in weeks if 1 <= week <= last]
+    real = [
+        datetime.combine(date.fromisocalendar(year, week, 1), datetime.min.time())
+        for week in weeks
+        if 1 <= week <= last
+    ]
     assert [at for (at,) in company.rows("SELECT event_at FROM raw.sales ORDER BY 1")] == real
-    assert company.rows("SELECT count(*) FROM raw.quarantine WHERE column_name = 'event_at'") == [(len(weeks) - len(real),)]
+    assert company.rows("SELECT count(*) FROM raw.quarantine WHERE column_name = 'event_at'") == [
+        (len(weeks) - len(real),)
+    ]
 
 
 @pytest.mark.parametrize("error", ERRORS)
@@ -78,23 +85,41 @@ def test_the_case_of_failed_formulas_loads_the_one_whole_row() -> None:
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
-@given(st.integers(0, 10**9), st.sampled_from([" ", "\u00a0", "\u202f", "\u2009"]), st.sampled_from(["", " ", "\u00a0"]))
-def test_a_blank_between_thousands_may_be_any_that_exports_write(number: int, blank: str, pad: str) -> None:
+@given(
+    st.integers(0, 10**9),
+    st.sampled_from([" ", "\u00a0", "\u202f", "\u2009"]),
+    st.sampled_from(["", " ", "\u00a0"]),
+)
+def test_a_blank_between_thousands_may_be_any_that_exports_write(
+    number: int, blank: str, pad: str
+) -> None:
     import duckdb
 
     from orchestration.landing.contract.locales import Locale
     from orchestration.landing.contract.world import Source
 
     source = Source.model_validate(
-        {"silo": "s", "path": "x", "identity": "row", "known_after": "1 day", "thousands": " ", "decimal": ",", "into": [{"sales": {}}]}
+        {
+            "silo": "s",
+            "path": "x",
+            "identity": "row",
+            "known_after": "1 day",
+            "thousands": " ",
+            "decimal": ",",
+            "into": [{"sales": {}}],
+        }
     )
     text = pad + f"{number:,}".replace(",", blank) + ",5" + pad
-    found = duckdb.execute(f"SELECT {Locale(source, 'UTC').number('t')} FROM (SELECT ? AS t)", [text]).fetchone()
+    found = duckdb.execute(
+        f"SELECT {Locale(source, 'UTC').number('t')} FROM (SELECT ? AS t)", [text]
+    ).fetchone()
     assert found == (number + 0.5,)
 
 
 def test_a_message_names_the_blank_that_is_none(company: Company) -> None:
-    company.write("tills/1.csv", "till,line,item,store,day,qty,price\nT1,1,a,n,2024-03-01,1\u00a0234,1\n")
+    company.write(
+        "tills/1.csv", "till,line,item,store,day,qty,price\nT1,1,a,n,2024-03-01,1\u00a0234,1\n"
+    )
     assert "`1<U+00A0>234`" in findings(company.data)
 
 
@@ -105,16 +130,30 @@ def test_a_workbook_of_excel_97_is_read(case: str) -> None:
 
 def test_a_workbook_under_a_password_says_so(tmp_path: Path) -> None:
     company = Company(tmp_path, TERMS)
-    company.write("terms.xlsx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600) + "EncryptedPackage".encode("utf-16-le") + bytes(600))
+    company.write(
+        "terms.xlsx",
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+        + bytes(600)
+        + "EncryptedPackage".encode("utf-16-le")
+        + bytes(600),
+    )
     with pytest.raises(ContractError, match="encrypted with a password"):
         company.land(strict=True)
 
 
 def test_the_case_of_a_hidden_first_sheet_reads_the_one_people_see(tmp_path: Path) -> None:
-    company = Company(tmp_path, (shared("hidden_first_sheet") / "world.yml").read_text().partition("sources:")[2].join(["sources:", ""]))
+    company = Company(
+        tmp_path,
+        (shared("hidden_first_sheet") / "world.yml")
+        .read_text()
+        .partition("sources:")[2]
+        .join(["sources:", ""]),
+    )
     company.write("terms.xlsx", (shared("hidden_first_sheet") / "terms.xlsx").read_bytes())
     company.land()
-    assert company.rows("SELECT count(*) FROM raw.supplier_terms WHERE supplier_id = 'S9' OR moq = 999") == [(0,)]
+    assert company.rows(
+        "SELECT count(*) FROM raw.supplier_terms WHERE supplier_id = 'S9' OR moq = 999"
+    ) == [(0,)]
     assert company.rows("SELECT count(*) > 0 FROM raw.supplier_terms") == [(True,)]
 
 
@@ -132,29 +171,64 @@ def test_a_sheet_by_number_is_one_that_people_see(tmp_path: Path, hidden: int) -
     book.save(packed)
     company.write("terms.xlsx", packed.getvalue())
     company.land()
-    assert company.rows("SELECT supplier_id FROM raw.supplier_terms") == [(f"supplier {1 if hidden == 0 else 0}",)]
+    assert company.rows("SELECT supplier_id FROM raw.supplier_terms") == [
+        (f"supplier {1 if hidden == 0 else 0}",)
+    ]
 
 
-@pytest.mark.parametrize("name", ["Qty (pcs)", "Menge [St.]", "Price/EUR (net)", "Qty (pcs, net)", "sum(x)", "% sold"])
+@pytest.mark.parametrize(
+    "name", ["Qty (pcs)", "Menge [St.]", "Price/EUR (net)", "Qty (pcs, net)", "sum(x)", "% sold"]
+)
 def test_a_column_can_be_named_as_it_is_called(company: Company, name: str) -> None:
     company.contract(SALES.replace("quantity: qty", f"quantity: '{name}'"))
-    company.write("tills/1.csv", f'till,line,item,store,day,"{name}",price\nT1,1,a,n,2024-03-01,4,1\n')
+    company.write(
+        "tills/1.csv", f'till,line,item,store,day,"{name}",price\nT1,1,a,n,2024-03-01,4,1\n'
+    )
     company.land()
     assert company.rows("SELECT quantity FROM raw.sales") == [(4.0,)]
 
 
-NAMES = ["part", "path", "delivery", "_path", "_n", "_D", "_row", "_file", "k:key", "v:quantity", "b:n", "b:source", "problem", "batch"]
+NAMES = [
+    "part",
+    "path",
+    "delivery",
+    "_path",
+    "_n",
+    "_D",
+    "_row",
+    "_file",
+    "k:key",
+    "v:quantity",
+    "b:n",
+    "b:source",
+    "problem",
+    "batch",
+]
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
 @pytest.mark.parametrize("name", NAMES)
 def test_no_delivered_name_meets_one_of_ours(tmp_path: Path, kind: str, name: str) -> None:
-    company = Company(tmp_path, SALES.replace("tills/*.csv", "tills/*").replace("key: [till, line]", "identity: row"))
+    company = Company(
+        tmp_path,
+        SALES.replace("tills/*.csv", "tills/*").replace("key: [till, line]", "identity: row"),
+    )
     for i in (1, 2, 3):
-        row = {"till": "T1", "line": str(i), "item": "a", "store": "n", "day": "2024-03-01", "qty": "1", "price": "1", name: "X"}
+        row = {
+            "till": "T1",
+            "line": str(i),
+            "item": "a",
+            "store": "n",
+            "day": "2024-03-01",
+            "qty": "1",
+            "price": "1",
+            name: "X",
+        }
         frame, file = pl.DataFrame([row]), company.data / f"tills/{i}.{kind}"
         file.parent.mkdir(exist_ok=True)
-        {"csv": frame.write_csv, "jsonl": frame.write_ndjson, "parquet": frame.write_parquet}[kind](file)
+        {"csv": frame.write_csv, "jsonl": frame.write_ndjson, "parquet": frame.write_parquet}[kind](
+            file
+        )
         if i < 3:
             company.land(strict=True)  # one alone, then two together
     company.reland()
@@ -166,11 +240,11 @@ def test_no_delivered_name_meets_one_of_ours(tmp_path: Path, kind: str, name: st
 
 
 def test_a_cell_that_repeats_the_one_above_is_filled_within_its_file(tmp_path: Path) -> None:
-    company = Company(tmp_path, TERMS.replace("key: [Article]", "key: [Article]\n    fill_down: [Supplier]"))
+    company = Company(
+        tmp_path, TERMS.replace("key: [Article]", "key: [Article]\n    fill_down: [Supplier]")
+    )
     for letter in "ab":
-        body = (
-            f"Article,Supplier,Lead,MOQ\n{letter}1,S{letter},7,1\n{letter}2,,7,1\n{letter}3,,7,1\n{letter}4,T{letter},7,1\n{letter}5,,7,1\n"
-        )
+        body = f"Article,Supplier,Lead,MOQ\n{letter}1,S{letter},7,1\n{letter}2,,7,1\n{letter}3,,7,1\n{letter}4,T{letter},7,1\n{letter}5,,7,1\n"
         company.write(f"terms.{letter}.csv", body)
     company.land()
     found = company.rows("SELECT item_id, supplier_id FROM raw.supplier_terms ORDER BY 1")
@@ -183,13 +257,17 @@ def test_two_orders_of_one_date_are_warned_of_with_their_rows() -> None:
 
 
 @pytest.mark.parametrize("days", range(0, 40, 7))
-def test_a_warning_of_two_date_orders_counts_the_days_that_are_two(company: Company, days: int) -> None:
+def test_a_warning_of_two_date_orders_counts_the_days_that_are_two(
+    company: Company, days: int
+) -> None:
     company.contract(SALES + "    dates: ['%d/%m/%Y', '%m/%d/%Y']\n")
     all_days = [date(2024, 1, 1) + timedelta(days=i) for i in range(days + 1)]
     lines = "".join(f"T{i},1,a,n,{day:%d/%m/%Y},1,1\n" for i, day in enumerate(all_days))
     company.write("tills/1.csv", "till,line,item,store,day,qty,price\n" + lines)
     doubtful = sum(day.day <= 12 and day.day != day.month for day in all_days)
-    assert (f"{doubtful} rows of sales.event_at are different days" in findings(company.data)) == (doubtful > 0)
+    assert (f"{doubtful} rows of sales.event_at are different days" in findings(company.data)) == (
+        doubtful > 0
+    )
 
 
 def test_a_column_that_one_file_lacks_is_null_there(tmp_path: Path) -> None:

@@ -22,10 +22,18 @@ NOW = datetime(2026, 1, 5)
 
 def order_line(item: str = "mug", quantity: float = 10, **changes: Any) -> OrderLine:
     said: dict[str, Any] = {
-        "world": "w", "kind": "purchase", "item_id": item, "location_id": "DC", "from_id": "S1", "quantity": quantity,
-        "review_period": date(2026, 1, 5), "due_on": date(2026, 1, 20), "unit_cost": 2.5,
-        "parts": {"expected_demand": float(quantity)}, "reason": "demand over the window less the stock position",
-    } | changes  # fmt: skip
+        "world": "w",
+        "kind": "purchase",
+        "item_id": item,
+        "location_id": "DC",
+        "from_id": "S1",
+        "quantity": quantity,
+        "review_period": date(2026, 1, 5),
+        "due_on": date(2026, 1, 20),
+        "unit_cost": 2.5,
+        "parts": {"expected_demand": float(quantity)},
+        "reason": "demand over the window less the stock position",
+    } | changes
     return OrderLine(**said)
 
 
@@ -65,7 +73,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     engine = make_engine(url)
     with engine.begin() as connection:
         connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
-        connection.exec_driver_sql("TRUNCATE " + ", ".join(f'"{table}"' for table in metadata.tables))
+        connection.exec_driver_sql(
+            "TRUNCATE " + ", ".join(f'"{table}"' for table in metadata.tables)
+        )
     engine.dispose()
 
 

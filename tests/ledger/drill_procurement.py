@@ -1,7 +1,9 @@
-"""The fault drill: orders survive kill -9 at any statement, suppliers that misbehave, rivals, full disks and jumping clocks.
+"""The fault drill: orders survive kill -9 at any statement, suppliers that misbehave, rivals, full
+disks and jumping clocks.
 
-`python tests/ledger/drill_procurement.py [RUNS] [FIRST_SEED]` runs seeds one after another (1,000 by default) and exits non-zero where
-one order was lost or doubled, a balance is off or a chain broken. A seed replays its run.
+`python tests/ledger/drill_procurement.py [RUNS] [FIRST_SEED]` runs seeds one after another (1,000
+by default) and exits non-zero where one order was lost or doubled, a balance is off or a chain
+broken. A seed replays its run.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ ITEMS = tuple(f"item {i}" for i in range(6))
 
 @dataclass
 class Supplier:
-    """A counterparty that keeps what it was sent by control number, as X12 partners do, and answers each order once or oddly."""
+    """A counterparty that keeps what it was sent by control number, as X12 partners do, and answers
+    each order once or oddly."""
 
     partner: Partner
     seen: dict[int, bytes] = field(default_factory=dict)
@@ -53,7 +56,9 @@ class Supplier:
             control = x12.read(body).control
             if control in self.seen:
                 if self.seen[control] != body:
-                    self.violations.append(f"{path.name}: control number {control} was used for two messages")
+                    self.violations.append(
+                        f"{path.name}: control number {control} was used for two messages"
+                    )
                 continue
             self.seen[control] = body
             for transaction in x12.read(body).sets:
@@ -67,7 +72,9 @@ class Supplier:
         order_id = head[3]
         if transaction.code == "850":
             if order_id in self.orders:
-                self.violations.append(f"order {order_id} was placed twice under two control numbers")
+                self.violations.append(
+                    f"order {order_id} was placed twice under two control numbers"
+                )
             self.orders[order_id] = {}
         elif order_id not in self.orders:
             self.violations.append(f"a change of order {order_id} came before the order")
@@ -78,15 +85,23 @@ class Supplier:
                 line["cancelled"] = True
         for segment in transaction.segments:
             if segment[0] == "PO1":
-                lines[segment[1]] = {"item": segment[7], "quantity": float(segment[2]), "price": segment[4], "cancelled": False}
+                lines[segment[1]] = {
+                    "item": segment[7],
+                    "quantity": float(segment[2]),
+                    "price": segment[4],
+                    "cancelled": False,
+                }
             elif segment[0] == "POC":
-                was = lines.setdefault(segment[1], {"item": segment[9], "price": segment[6], "cancelled": False})
+                was = lines.setdefault(
+                    segment[1], {"item": segment[9], "price": segment[6], "cancelled": False}
+                )
                 was |= {"quantity": float(segment[3]), "cancelled": segment[2] == "DI"}
         if transaction.code == "850":
             self.answer(order_id, dice)
 
     def answer(self, order_id: str, dice: random.Random) -> None:
-        """Accept, short, or stay silent; sometimes twice, sometimes with a second opinion; then ship and bill."""
+        """Accept, short, or stay silent; sometimes twice, sometimes with a second opinion; then
+        ship and bill."""
         lines = self.orders[order_id]
         mood = dice.choice(("accept", "accept", "short", "silent", "contradict"))
         shares = {"accept": (1.0,), "short": (0.5,), "silent": (), "contradict": (0.5, 1.0)}[mood]
@@ -94,13 +109,29 @@ class Supplier:
             said: list[list[str]] = [["BAK", "00", "AD", order_id, "20260105"]]
             for line_id, line in lines.items():
                 code = "IA" if share == 1 else "IQ"
-                said.append(["PO1", line_id, x12.number(line["quantity"]), "EA", line["price"], "", "VP", line["item"]])
+                said.append(
+                    [
+                        "PO1",
+                        line_id,
+                        x12.number(line["quantity"]),
+                        "EA",
+                        line["price"],
+                        "",
+                        "VP",
+                        line["item"],
+                    ]
+                )
                 said.append(["ACK", code, x12.number(line["quantity"] * share), "EA"])
             self.say("855", "PR", said)
         if shares:
             shipped = {line_id: line["quantity"] * shares[-1] for line_id, line in lines.items()}
             bill: list[list[str]] = [["BIG", "20260120", f"INV-{order_id}", "20260105", order_id]]
-            notice = [["BSN", "00", f"SHIP-{order_id}", "20260120", "0900"], ["HL", "1", "", "S"], ["HL", "2", "1", "O"], ["PRF", order_id]]
+            notice = [
+                ["BSN", "00", f"SHIP-{order_id}", "20260120", "0900"],
+                ["HL", "1", "", "S"],
+                ["HL", "2", "1", "O"],
+                ["PRF", order_id],
+            ]
             total = 0
             for line_id, units in shipped.items():
                 item, price = lines[line_id]["item"], lines[line_id]["price"]
@@ -112,7 +143,11 @@ class Supplier:
 
     def say(self, code: str, group: str, segments: list[list[str]]) -> None:
         self.control += 1
-        self.waiting.append(x12.write(code, group, segments, self.partner.their, self.partner.ours, self.control, NOW).encode())
+        self.waiting.append(
+            x12.write(
+                code, group, segments, self.partner.their, self.partner.ours, self.control, NOW
+            ).encode()
+        )
 
 
 class Run:
@@ -121,7 +156,10 @@ class Run:
     def __init__(self, seed: int, home: Path) -> None:
         self.dice, self.home = random.Random(seed), home
         self.url = f"sqlite:///{home / 'ledger.sqlite'}"
-        self.partners = {name: Partner(name, str(home / name), "GBP", receipts=name == "S2") for name in SUPPLIERS}
+        self.partners = {
+            name: Partner(name, str(home / name), "GBP", receipts=name == "S2")
+            for name in SUPPLIERS
+        }
         self.suppliers = [Supplier(partner) for partner in self.partners.values()]
         self.plan = [self.line(item) for item in ITEMS]
         self.now = NOW
@@ -131,20 +169,36 @@ class Run:
         quantity = float(self.dice.randrange(2, 40, 2))
         supplier, cost = SUPPLIERS[ITEMS.index(item) % 2], 1.0 + ITEMS.index(item) / 4
         review, due, parts = date(2026, 1, 5), date(2026, 1, 20), {"expected_demand": quantity}
-        return OrderLine("w", "purchase", item, "DC", supplier, quantity, review, due, cost, parts, "drill")
+        return OrderLine(
+            "w", "purchase", item, "DC", supplier, quantity, review, due, cost, parts, "drill"
+        )
 
     def steps(self) -> Iterator[Callable[[Ledger], object]]:
         """What happens, in an order the dice decide."""
         moves: list[Callable[[], Callable[[Ledger], object]]] = [
-            self.propose, self.propose, self.approve, self.approve, self.send, self.send, self.send, self.hear, self.hear,
-            self.book, self.cancel, self.switch,
-        ]  # fmt: skip
+            self.propose,
+            self.propose,
+            self.approve,
+            self.approve,
+            self.send,
+            self.send,
+            self.send,
+            self.hear,
+            self.hear,
+            self.book,
+            self.cancel,
+            self.switch,
+        ]
         yield self.propose()
         for _ in range(7):
             yield self.dice.choice(moves)()
 
     def propose(self) -> Callable[[Ledger], object]:
-        plan = [self.line(line.item_id) if self.dice.random() < 0.3 else line for line in self.plan if self.dice.random() < 0.9]
+        plan = [
+            self.line(line.item_id) if self.dice.random() < 0.3 else line
+            for line in self.plan
+            if self.dice.random() < 0.9
+        ]
         return lambda ledger: ledger.propose(plan, "drill", self.now)
 
     def approve(self) -> Callable[[Ledger], object]:
@@ -175,7 +229,16 @@ class Run:
     def book(self) -> Callable[[Ledger], object]:
         def goods(ledger: Ledger) -> None:
             known = [d for d in ledger.lines() if d.shipments]
-            receipts = [Receipt(f"GR-{d.order_id}-{d.line_id}", d.order_id, d.line_id, sum(d.shipments.values()), self.now) for d in known]
+            receipts = [
+                Receipt(
+                    f"GR-{d.order_id}-{d.line_id}",
+                    d.order_id,
+                    d.line_id,
+                    sum(d.shipments.values()),
+                    self.now,
+                )
+                for d in known
+            ]
             ledger.record_receipts(receipts, "warehouse", self.now)
 
         return goods
@@ -192,15 +255,29 @@ class Run:
 
     def switch(self) -> Callable[[Ledger], object]:
         stop = self.dice.random() < 0.5
-        return lambda ledger: ledger.stop("ann", self.now, "drill") if stop else ledger.resume("ann", self.now, "drill")
+        return lambda ledger: (
+            ledger.stop("ann", self.now, "drill")
+            if stop
+            else ledger.resume("ann", self.now, "drill")
+        )
 
     def play(self) -> list[str]:
         """Steps under faults, then everything that is left without; the violations."""
         Ledger.open(self.url).close()
         for step in self.steps():
-            fault = self.dice.choice(("none", "kill", "kill", "kill", "rival", "lock", "full", "clock"))
-            rival = self.dice.choice((self.propose, self.approve, self.send))() if fault == "rival" else None
-            children = [fork(self.url, act, fault, self.dice.randrange(1, self.dice.choice((8, 16, 40)))) for act in (step, rival) if act]
+            fault = self.dice.choice(
+                ("none", "kill", "kill", "kill", "rival", "lock", "full", "clock")
+            )
+            rival = (
+                self.dice.choice((self.propose, self.approve, self.send))()
+                if fault == "rival"
+                else None
+            )
+            children = [
+                fork(self.url, act, fault, self.dice.randrange(1, self.dice.choice((8, 16, 40))))
+                for act in (step, rival)
+                if act
+            ]
             for child in children:
                 _, ended = os.waitpid(child, 0)
                 outcome = "killed" if os.WIFSIGNALED(ended) else OUTCOMES[os.WEXITSTATUS(ended)]
@@ -232,29 +309,51 @@ class Run:
 
     def judge(self, ledger: Ledger) -> list[str]:
         """Nothing lost, nothing twice, every balance even, every chain whole."""
-        violations = ledger.audit() + [word for supplier in self.suppliers for word in supplier.violations]
+        violations = ledger.audit() + [
+            word for supplier in self.suppliers for word in supplier.violations
+        ]
         placed = {
-            (order_id, line_id): line for s in self.suppliers for order_id, lines in s.orders.items() for line_id, line in lines.items()
+            (order_id, line_id): line
+            for s in self.suppliers
+            for order_id, lines in s.orders.items()
+            for line_id, line in lines.items()
         }
         lines = ledger.lines()
         for d in lines:
             there = placed.pop((d.order_id, d.line_id), None)
             if d.is_approved and not d.ended and there is None:
-                violations.append(f"{d.document_id} ({d.stage}) is lost: the supplier never heard of it")
-            elif there and not d.ended and (there["quantity"], there["item"], there["cancelled"]) != (d.quantity, d.item_id, False):
-                violations.append(f"{d.document_id}: the supplier has {there}, the ledger {d.quantity}")
+                violations.append(
+                    f"{d.document_id} ({d.stage}) is lost: the supplier never heard of it"
+                )
+            elif (
+                there
+                and not d.ended
+                and (there["quantity"], there["item"], there["cancelled"])
+                != (d.quantity, d.item_id, False)
+            ):
+                violations.append(
+                    f"{d.document_id}: the supplier has {there}, the ledger {d.quantity}"
+                )
             elif there and d.ended == "cancelled" and not there["cancelled"]:
                 violations.append(f"{d.document_id} is cancelled here and open there")
         violations += [f"{place} is at the supplier and not in the ledger" for place in placed]
         for s in self.suppliers:
             wanted = {x12.read(body).control for body in s.waiting} if s.partner.receipts else set()
             if sorted(s.receipted) != sorted(wanted):
-                violations.append(f"{s.partner.partner_id} was sent receipts for {sorted(s.receipted)}, it had sent {sorted(wanted)}")
+                violations.append(
+                    f"{s.partner.partner_id} was sent receipts for {sorted(s.receipted)}, it had "
+                    f"sent {sorted(wanted)}"
+                )
         keys = [d.intent_key for d in lines if d.is_live]
         violations += [f"{key} has two live orders" for key in set(keys) if keys.count(key) > 1]
-        held = sum(row.amount_cents for row in ledger.store.read(sa.select(encumbrances.c.amount_cents)))
+        held = sum(
+            row.amount_cents for row in ledger.store.read(sa.select(encumbrances.c.amount_cents))
+        )
         if held != sum(d.encumbered for d in lines):
-            violations.append(f"{held} hundredths are held, the lines add up to {sum(d.encumbered for d in lines)}")
+            violations.append(
+                f"{held} hundredths are held, the lines add up to "
+                f"{sum(d.encumbered for d in lines)}"
+            )
         return violations
 
 
@@ -335,8 +434,10 @@ def jumped(by: timedelta) -> type[datetime]:
 
 @contextmanager
 def home() -> Iterator[Path]:
-    """A folder for one run, in memory where there is such a place: kill -9 loses no page of either."""
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - removed again below
+    """A folder for one run, in memory where there is such a place: kill -9 loses no page of
+    either."""
+    # removed again below
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
     with tempfile.TemporaryDirectory(prefix="drill-", dir=memory) as folder:
         yield Path(folder)
 
@@ -361,5 +462,7 @@ if __name__ == "__main__":
         if (seed - first) % 50 == 49:
             sys.stdout.write(f"{seed - first + 1} runs, {failed} violations so far\n")
             sys.stdout.flush()
-    sys.stdout.write(f"{runs} runs, {failed} violations, {time.monotonic() - started:.0f} s; {dict(faults)}\n")
+    sys.stdout.write(
+        f"{runs} runs, {failed} violations, {time.monotonic() - started:.0f} s; {dict(faults)}\n"
+    )
     sys.exit(bool(failed))

@@ -1,4 +1,5 @@
-"""What needs two people needs two, however one of them spells their name, and whoever moved a quantity counts among them."""
+"""What needs two people needs two, however one of them spells their name, and whoever moved a
+quantity counts among them."""
 
 from __future__ import annotations
 
@@ -25,14 +26,25 @@ from orchestration.planning import overrides
 from .test_procure_station import publish
 
 DISGUISES = [
-    ("anna", "an\u200bna"), ("anna", "ａｎｎａ"), ("anna", "аnna"), ("Émile", "e\u0301mile"), ("anna smith", "anna  smith"),
-    ("STRASSE", "straße"), ("anna", "ANNA "), ("coco", "сосо"), ("anna", "an\u034fna"), ("alice", "aIice"), ("bernard", "bemard"),
-]  # fmt: skip
+    ("anna", "an\u200bna"),
+    ("anna", "ａｎｎａ"),
+    ("anna", "аnna"),
+    ("Émile", "e\u0301mile"),
+    ("anna smith", "anna  smith"),
+    ("STRASSE", "straße"),
+    ("anna", "ANNA "),
+    ("coco", "сосо"),
+    ("anna", "an\u034fna"),
+    ("alice", "aIice"),
+    ("bernard", "bemard"),
+]
 LARGE = {"quantity": 1000, "unit_cost": 2000.0}
 
 
 @pytest.mark.parametrize(("proposer", "typed"), DISGUISES)
-def test_nobody_approves_what_they_proposed_however_they_spell_it(ledger: Ledger, line, now, proposer, typed) -> None:
+def test_nobody_approves_what_they_proposed_however_they_spell_it(
+    ledger: Ledger, line, now, proposer, typed
+) -> None:
     ledger.propose([line(**LARGE)], "r", now, by=proposer)
     (document,) = ledger.lines()
     with pytest.raises(LedgerError, match=r"separation of duties|mixes letters"):
@@ -60,7 +72,9 @@ def test_a_machine_s_name_cannot_be_typed(ledger: Ledger, line, now, machine) ->
     assert len(ledger.events()) == 1
 
 
-def test_whoever_wrote_an_override_does_not_approve_what_it_moved(ledger: Ledger, line, now) -> None:
+def test_whoever_wrote_an_override_does_not_approve_what_it_moved(
+    ledger: Ledger, line, now
+) -> None:
     moved = {("mug", "DC"): {"Anna"}}
     ledger.propose([line("mug", **LARGE), line("cup", **LARGE)], "r", now, authors=moved)
     mug, cup = (document.document_id for document in ledger.lines())
@@ -77,23 +91,53 @@ def agree(ledger: Ledger, limits: Limits, now: datetime) -> None:
     ledger.confirm_limits("kim", now)
 
 
-def billed(ledger: Ledger, line: Callable[..., OrderLine], now: datetime, folder: Path, came: float, units: float, price: float) -> str:
+def billed(
+    ledger: Ledger,
+    line: Callable[..., OrderLine],
+    now: datetime,
+    folder: Path,
+    came: float,
+    units: float,
+    price: float,
+) -> str:
     """A line of ten at 2.50, sent, of which so much came and so much was billed; its document."""
     ledger.propose([line("mug", 10)], "r", now)
     ledger.approve_within_limits(now)
     partner = Partner("S1", str(folder / "S1"), "GBP")
     ledger.send({"S1": partner}, now)
     (order,) = ledger.lines()
-    ledger.record_receipts([Receipt("G1", order.order_id, order.line_id, came, now)], "warehouse", now)
-    said = [["BIG", "20260120", "INV1", "20260105", order.order_id], ["IT1", "1", f"{units:g}", "EA", f"{price:g}", "", "VP", "mug"]]
-    body = x12.write("810", "IN", [*said, ["TDS", f"{units * price * 100:.0f}"]], partner.their, partner.ours, 1, now)
+    ledger.record_receipts(
+        [Receipt("G1", order.order_id, order.line_id, came, now)], "warehouse", now
+    )
+    said = [
+        ["BIG", "20260120", "INV1", "20260105", order.order_id],
+        ["IT1", "1", f"{units:g}", "EA", f"{price:g}", "", "VP", "mug"],
+    ]
+    body = x12.write(
+        "810",
+        "IN",
+        [*said, ["TDS", f"{units * price * 100:.0f}"]],
+        partner.their,
+        partner.ours,
+        1,
+        now,
+    )
     ledger.receive(body.encode(), partner, now)
     return order.document_id
 
 
-@pytest.mark.parametrize(("came", "units", "price"), [(1000, 1000, 2.5), (10, 10, 3.5), (10, 20, 2.5), (11, 11, 2.5)])
-def test_more_than_was_ordered_is_paid_by_a_person_with_the_level_and_the_room(ledger, line, now, tmp_path, came, units, price) -> None:
-    limits = Limits(approvers={"ann": 1, "dan": 3, "kim": 3}, buyer_amount=30.0, auto_amount=30.0, manager_amount=35.0)
+@pytest.mark.parametrize(
+    ("came", "units", "price"), [(1000, 1000, 2.5), (10, 10, 3.5), (10, 20, 2.5), (11, 11, 2.5)]
+)
+def test_more_than_was_ordered_is_paid_by_a_person_with_the_level_and_the_room(
+    ledger, line, now, tmp_path, came, units, price
+) -> None:
+    limits = Limits(
+        approvers={"ann": 1, "dan": 3, "kim": 3},
+        buyer_amount=30.0,
+        auto_amount=30.0,
+        manager_amount=35.0,
+    )
     agree(ledger, limits, now)
     document_id = billed(ledger, line, now, tmp_path, came, units, price)
     assert ledger.lines()[0].invoices["INV1"]["status"] == "exception"
@@ -140,33 +184,73 @@ def test_a_bill_is_released_from_the_command_line(tmp_path: Path, line, now) -> 
     publish(place)
     with procurement.open_desk(place) as desk:
         document_id = billed(desk.ledger, line, now, tmp_path, 10, 10, 3.5)
-    assert run(place, "payment", "release", document_id, "INV1", "--by", "bob")["released"] == "INV1"
-    assert "paid for already" in run(place, "payment", "release", document_id, "INV1", "--by", "bob", code=2)["said"]
+    assert (
+        run(place, "payment", "release", document_id, "INV1", "--by", "bob")["released"] == "INV1"
+    )
+    assert (
+        "paid for already"
+        in run(place, "payment", "release", document_id, "INV1", "--by", "bob", code=2)["said"]
+    )
 
 
 def test_the_matrix_reads_the_risk_that_the_scorecard_shows(home: Home, line) -> None:
     with procurement.open_desk(home) as desk:
         desk.ledger.propose([line("cup", from_id="S9")], "r2", desk.now)
         risks = {name: said.supplier_risk for name, said in procurement.evidence(desk).items()}
-        (cup,) = [document.document_id for document in desk.ledger.lines() if document.item_id == "cup"]
+        (cup,) = [
+            document.document_id for document in desk.ledger.lines() if document.item_id == "cup"
+        ]
     assert risks[cup] == pytest.approx(failure_risk(18, 0)) == pytest.approx(19 / 20)
     (shown,) = run(home, "supplier", "scorecard")["suppliers"]
     assert shown["risk"] == failure_risk(0, 0) == 0.5
 
 
-def test_without_a_name_the_user_of_the_system_acts(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_name_the_user_of_the_system_acts(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("USER", "somebody else")
     monkeypatch.setenv("LOGNAME", "somebody else")
     assert run(home, "limits", "set", "daily_cap=900")["proposed_by"] not in ("", "somebody else")
 
 
-def test_the_authors_of_overrides_in_force_move_what_they_name_and_what_that_knocks_on(home: Home) -> None:
-    rows = pl.DataFrame({"item_id": ["mug", "mug", "cup"], "location_id": ["UK", "DC", "DC"], "lead_time_periods": [1, 1, 1]})
+def test_the_authors_of_overrides_in_force_move_what_they_name_and_what_that_knocks_on(
+    home: Home,
+) -> None:
+    rows = pl.DataFrame(
+        {
+            "item_id": ["mug", "mug", "cup"],
+            "location_id": ["UK", "DC", "DC"],
+            "lead_time_periods": [1, 1, 1],
+        }
+    )
     now, on = datetime(2026, 1, 5), date(2026, 1, 5)
-    overrides.add(home, rows, overrides.parse("quantity", 5.0, "why", ["item_id=mug", "location_id=UK"], None, None), "anna", now, on)
-    overrides.add(home, rows, overrides.parse("demand_factor", 2.0, "why", ["item_id=mug"], None, None), "ben", now, on)
-    gone, _ = overrides.add(home, rows, overrides.parse("demand_factor", 2.0, "why", ["item_id=cup"], None, None), "eve", now, on)
+    overrides.add(
+        home,
+        rows,
+        overrides.parse("quantity", 5.0, "why", ["item_id=mug", "location_id=UK"], None, None),
+        "anna",
+        now,
+        on,
+    )
+    overrides.add(
+        home,
+        rows,
+        overrides.parse("demand_factor", 2.0, "why", ["item_id=mug"], None, None),
+        "ben",
+        now,
+        on,
+    )
+    gone, _ = overrides.add(
+        home,
+        rows,
+        overrides.parse("demand_factor", 2.0, "why", ["item_id=cup"], None, None),
+        "eve",
+        now,
+        on,
+    )
     overrides.expire(home, gone.override_id, "eve", "over", now)
     named = {("mug", "UK"): {"anna", "ben"}, ("mug", "DC"): {"ben"}}
     assert overrides.movers(home, now, on, rows) == named
-    assert overrides.movers(home, now, on, rows, [("cup", "DC"), ("mug", "DC")]) == named | {("cup", "DC"): {"anna", "ben"}}
+    assert overrides.movers(home, now, on, rows, [("cup", "DC"), ("mug", "DC")]) == named | {
+        ("cup", "DC"): {"anna", "ben"}
+    }

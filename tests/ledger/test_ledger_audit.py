@@ -18,7 +18,8 @@ from orchestration.ledger.store import canonical, chain
 
 @pytest.fixture
 def busy(ledger: Ledger, line: Callable, now, tmp_path: Path) -> Ledger:
-    """A ledger with a bit of everything: orders sent and cancelled, goods in, a rejected delivery."""
+    """A ledger with a bit of everything: orders sent and cancelled, goods in, a rejected
+    delivery."""
     plan = [line(item) for item in ("mug", "cup", "jar")]
     made = ledger.propose(plan, "run 1", now)
     ledger.approve_within_limits(now)
@@ -27,17 +28,50 @@ def busy(ledger: Ledger, line: Callable, now, tmp_path: Path) -> Ledger:
     first, second, _ = made.document_ids.values()
     ledger.cancel([first], "ann", now, "enough")
     document = next(d for d in ledger.lines() if d.document_id == second)
-    ledger.record_receipts([Receipt("GR1", document.order_id, document.line_id, 10, now)], "warehouse", now)
+    ledger.record_receipts(
+        [Receipt("GR1", document.order_id, document.line_id, 10, now)], "warehouse", now
+    )
     ledger.receive(b"no X12 at all", partner, now)
     assert ledger.audit() == []
     return ledger
 
 
 COLUMNS = {
-    "events": ("document_id", "version", "kind", "actor", "known_at", "recorded_at", "payload", "previous_hash", "hash"),
-    "documents": ("version", "head", "stage", "intent_key", "is_live", "order_id", "from_id", "review_period", "awaits_sending", "state"),
+    "events": (
+        "document_id",
+        "version",
+        "kind",
+        "actor",
+        "known_at",
+        "recorded_at",
+        "payload",
+        "previous_hash",
+        "hash",
+    ),
+    "documents": (
+        "version",
+        "head",
+        "stage",
+        "intent_key",
+        "is_live",
+        "order_id",
+        "from_id",
+        "review_period",
+        "awaits_sending",
+        "state",
+    ),
     "encumbrances": ("document_id", "day", "amount_cents"),
-    "outbox": ("partner_id", "control", "document_type", "order_id", "revision", "body", "sha256", "lines", "status"),
+    "outbox": (
+        "partner_id",
+        "control",
+        "document_type",
+        "order_id",
+        "revision",
+        "body",
+        "sha256",
+        "lines",
+        "status",
+    ),
     "inbox": ("partner_id", "body", "status", "reason"),
 }
 
@@ -60,24 +94,40 @@ def test_one_altered_cell_is_found(busy, table):
         with tampering(busy) as connection:
             key = connection.scalar(sa.text(f'SELECT min("{KEYS[table]}") FROM "{table}"'))
             where = f'WHERE "{KEYS[table]}" = :key'
-            value = connection.scalar(sa.text(f'SELECT "{column}" FROM "{table}" {where}'), {"key": key})
-            connection.execute(sa.text(f'UPDATE "{table}" SET "{column}" = :value {where}'), {"value": altered(value), "key": key})
+            value = connection.scalar(
+                sa.text(f'SELECT "{column}" FROM "{table}" {where}'), {"key": key}
+            )
+            connection.execute(
+                sa.text(f'UPDATE "{table}" SET "{column}" = :value {where}'),
+                {"value": altered(value), "key": key},
+            )
             assert changes(busy, connection) != [], column
     assert busy.audit() == []
 
 
-KEYS = {"events": "seq", "documents": "document_id", "encumbrances": "seq", "outbox": "message_id", "inbox": "sha256"}
+KEYS = {
+    "events": "seq",
+    "documents": "document_id",
+    "encumbrances": "seq",
+    "outbox": "message_id",
+    "inbox": "sha256",
+}
 
 
 @contextmanager
 def tampering(ledger: Ledger) -> Iterator[sa.Connection]:
-    """A connection of an intruder with full rights, who takes the triggers away; everything is rolled back at the end."""
+    """A connection of an intruder with full rights, who takes the triggers away; everything is
+    rolled back at the end."""
     with ledger.store.engine.connect() as connection:
         connection.exec_driver_sql("BEGIN")
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
         else:
-            for name in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars().all():
+            for name in (
+                connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+                .scalars()
+                .all()
+            ):
                 connection.exec_driver_sql(f'DROP TRIGGER "{name}"')
         yield connection
         connection.rollback()
@@ -92,29 +142,44 @@ def changes(ledger: Ledger, connection: sa.Connection) -> list[str]:
 def test_a_missing_row_is_found(busy, table):
     for end in ("min", "max"):
         with tampering(busy) as connection:
-            connection.execute(sa.text(f'DELETE FROM "{table}" WHERE "{KEYS[table]}" = (SELECT {end}("{KEYS[table]}") FROM "{table}")'))
+            connection.execute(
+                sa.text(
+                    f'DELETE FROM "{table}" WHERE "{KEYS[table]}" = (SELECT {end}("{KEYS[table]}") '
+                    f'FROM "{table}")'
+                )
+            )
             assert changes(busy, connection) != []
 
 
 def test_a_rewritten_chain_still_betrays_itself(busy):
-    """An intruder who recomputes the hash of the event he altered breaks the next link and the projection."""
+    """An intruder who recomputes the hash of the event he altered breaks the next link and the
+    projection."""
     with tampering(busy) as connection:
         row = connection.execute(sa.text("SELECT * FROM events WHERE seq = 1")).mappings().one()
         text = canonical({**json.loads(row["payload"]), "quantity": 9_999.0})
         event = Event._make([*(row[name] for name in Event._fields[:7]), {}])
         said = {"text": text, "hash": chain(row["previous_hash"], event, text)}
-        connection.execute(sa.text("UPDATE events SET payload = :text, hash = :hash WHERE seq = 1"), said)
+        connection.execute(
+            sa.text("UPDATE events SET payload = :text, hash = :hash WHERE seq = 1"), said
+        )
         assert any("chain is broken" in finding for finding in changes(busy, connection))
 
 
 def test_a_missing_guard_is_found(busy):
     with busy.store.engine.connect() as connection:
-        name = "events_no_update" if connection.dialect.name == "sqlite" else "events_is_append_only"
-        connection.exec_driver_sql(f'DROP TRIGGER "{name}"' + ("" if connection.dialect.name == "sqlite" else " ON events"))
+        name = (
+            "events_no_update" if connection.dialect.name == "sqlite" else "events_is_append_only"
+        )
+        connection.exec_driver_sql(
+            f'DROP TRIGGER "{name}"' + ("" if connection.dialect.name == "sqlite" else " ON events")
+        )
         assert any("guard" in finding for finding in findings(connection))
 
 
-@pytest.mark.parametrize("word", [b'"quantity":10.0', b"approval matrix", b"supplier", b"no X12 at all", b"2026-01-05T00:00:00"])
+@pytest.mark.parametrize(
+    "word",
+    [b'"quantity":10.0', b"approval matrix", b"supplier", b"no X12 at all", b"2026-01-05T00:00:00"],
+)
 def test_one_flipped_byte_of_the_file_is_found(tmp_path, line, now, word):
     path = tmp_path / "ledger.sqlite"
     url = f"sqlite:///{path}"

@@ -1,4 +1,5 @@
-"""Whole conversations with a counterparty that was written by somebody else: mock-edi answers what we send, and misbehaves on demand."""
+"""Whole conversations with a counterparty that was written by somebody else: mock-edi answers what
+we send, and misbehaves on demand."""
 
 from __future__ import annotations
 
@@ -21,13 +22,17 @@ ITEMS = {"WIDGET-001": 12.5, "BRKT-050": 4.15}
 
 @pytest.fixture
 def mock() -> Iterator[Mock]:
-    with Mock.start(start_at="2026-01-05T09:00:00Z", despatch_delay_ms=3_600_000, invoice_delay_ms=7_200_000) as running:
+    with Mock.start(
+        start_at="2026-01-05T09:00:00Z", despatch_delay_ms=3_600_000, invoice_delay_ms=7_200_000
+    ) as running:
         yield running
 
 
 @pytest.fixture
 def partners(mock: Mock) -> dict[str, Partner]:
-    partner = Partner("S1", f"{mock.base}/edi", "USD", party=Party("MOCKEDI"), ours=Party("ACME"), usage="T")
+    partner = Partner(
+        "S1", f"{mock.base}/edi", "USD", party=Party("MOCKEDI"), ours=Party("ACME"), usage="T"
+    )
     return {"S1": partner}
 
 
@@ -43,7 +48,10 @@ def hear(ledger: Ledger, mock: Mock, partners: dict[str, Partner], now: datetime
     mock.advance(everything=True)
     mock.settle()
     waiting = mock.expect("GET", "/_mock/mailbox")
-    return [ledger.receive(document["payload"].encode(), partners["S1"], now).status for document in waiting]
+    return [
+        ledger.receive(document["payload"].encode(), partners["S1"], now).status
+        for document in waiting
+    ]
 
 
 def lines(ledger: Ledger):
@@ -56,12 +64,18 @@ def reasons(ledger: Ledger) -> list[str]:
 
 def receive_goods(ledger: Ledger, now, accepted: float | None = None) -> None:
     arrived = [
-        Receipt(f"GR-{d.line_id}", d.order_id, d.line_id, accepted or sum(d.shipments.values()), now) for d in ledger.lines() if d.shipments
+        Receipt(
+            f"GR-{d.line_id}", d.order_id, d.line_id, accepted or sum(d.shipments.values()), now
+        )
+        for d in ledger.lines()
+        if d.shipments
     ]
     ledger.record_receipts(arrived, "warehouse", now)
 
 
-def test_our_orders_and_changes_are_valid_x12_to_a_strict_partner(ledger, line, now, mock, partners):
+def test_our_orders_and_changes_are_valid_x12_to_a_strict_partner(
+    ledger, line, now, mock, partners
+):
     mock.behaviour("ACME", "strict")
     ids = order(ledger, line, now)
     assert ledger.send(partners, now).sent == 1
@@ -74,7 +88,9 @@ def test_our_orders_and_changes_are_valid_x12_to_a_strict_partner(ledger, line, 
     assert (lines(ledger)["BRKT-050"].confirmed, reasons(ledger)) == (60, [])
 
 
-def test_accepted_shipped_billed_matched_and_proposed_for_payment(ledger, line, now, mock, partners):
+def test_accepted_shipped_billed_matched_and_proposed_for_payment(
+    ledger, line, now, mock, partners
+):
     order(ledger, line, now)
     ledger.send(partners, now)
     assert set(hear(ledger, mock, partners, now)) == {"taken"}
@@ -122,7 +138,9 @@ def test_one_rejected_line_leaves_the_other_standing(ledger, line, now, mock, pa
     assert sorted(d.stage for d in ledger.lines()) == ["refused", "shipped"]
 
 
-def test_a_suppliers_price_is_an_exception_and_its_bill_is_not_paid_by_itself(ledger, line, now, mock, partners):
+def test_a_suppliers_price_is_an_exception_and_its_bill_is_not_paid_by_itself(
+    ledger, line, now, mock, partners
+):
     made = ledger.propose([line("WIDGET-001", 100, unit_cost=10.0)], "run 1", now)
     ledger.approve_within_limits(now)
     ledger.send(partners, now)
@@ -131,7 +149,10 @@ def test_a_suppliers_price_is_an_exception_and_its_bill_is_not_paid_by_itself(le
     (document,) = ledger.lines()
     assert any("price is 12.5, ordered at 10" in reason for reason in reasons(ledger))
     ((invoice_id, invoice),) = document.invoices.items()
-    assert (invoice["status"], invoice["reason"]) == ("exception", "invoice price differs from the order price")
+    assert (invoice["status"], invoice["reason"]) == (
+        "exception",
+        "invoice price differs from the order price",
+    )
     ledger.release_payment(next(iter(made.document_ids.values())), invoice_id, "ann", now)
     assert lines(ledger)["WIDGET-001"].stage == "closed"
     assert ledger.audit() == []
@@ -185,7 +206,9 @@ def test_a_corrupt_answer_is_rejected_and_kept(ledger, line, now, mock, partners
     assert ledger.audit() == []
 
 
-def test_a_translator_that_refuses_us_is_an_exception_of_the_edi_desk(ledger, line, now, mock, partners):
+def test_a_translator_that_refuses_us_is_an_exception_of_the_edi_desk(
+    ledger, line, now, mock, partners
+):
     mock.behaviour("ACME", "reject-ack")
     order(ledger, line, now)
     ledger.send(partners, now)
@@ -216,7 +239,9 @@ def test_a_cancellation_that_comes_too_late_is_an_exception(ledger, line, now, m
     assert any("on the way for a line that is cancelled" in reason for reason in reasons(ledger))
 
 
-def test_a_resend_repeats_its_control_number_and_makes_no_second_order(ledger, line, now, mock, partners):
+def test_a_resend_repeats_its_control_number_and_makes_no_second_order(
+    ledger, line, now, mock, partners
+):
     order(ledger, line, now)
     calls = []
 
@@ -238,19 +263,35 @@ def test_a_resend_repeats_its_control_number_and_makes_no_second_order(ledger, l
     assert ledger.audit() == []
 
 
-def test_what_a_partner_sends_is_receipted_once_where_it_wants_that(ledger, line, now, mock, partners):
+def test_what_a_partner_sends_is_receipted_once_where_it_wants_that(
+    ledger, line, now, mock, partners
+):
     partners = {"S1": replace(partners["S1"], receipts=True)}
     order(ledger, line, now)
     ledger.send(partners, now)
     statuses = hear(ledger, mock, partners, now)
     assert set(hear(ledger, mock, partners, now)) <= {"repeated"}
     posted: list[Envelope] = []
-    report = ledger.send(partners, now, lambda envelope, partner: posted.append(envelope) or deliver(envelope, partner))
+    report = ledger.send(
+        partners,
+        now,
+        lambda envelope, partner: posted.append(envelope) or deliver(envelope, partner),
+    )
     assert (report.sent, report.waiting, report.dead) == (len(posted), 0, 0)
     heard = [x12.read(bytes(row.body)) for row in ledger.store.read(sa.select(inbox.c.body))]
-    answered = [transaction for interchange in heard for transaction in interchange.sets if transaction.code != "997"]
+    answered = [
+        transaction
+        for interchange in heard
+        for transaction in interchange.sets
+        if transaction.code != "997"
+    ]
     receipts = [transaction for envelope in posted for transaction in x12.read(envelope.body).sets]
-    assert len(statuses) > len(receipts) == len({transaction.group_control for transaction in answered}) > 0
+    assert (
+        len(statuses)
+        > len(receipts)
+        == len({transaction.group_control for transaction in answered})
+        > 0
+    )
     assert {transaction.code for transaction in receipts} == {"997"}
     assert {int(t.segments[0][2]) for t in receipts} == {t.group_control for t in answered}
     assert {t.segments[1][1] for t in receipts} == {"A"}

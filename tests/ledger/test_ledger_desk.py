@@ -1,4 +1,5 @@
-"""Autonomy with limits: who may approve what, the cap, the budget, and a switch that outlives restarts."""
+"""Autonomy with limits: who may approve what, the cap, the budget, and a switch that outlives
+restarts."""
 
 from __future__ import annotations
 
@@ -18,24 +19,44 @@ def proposed(ledger, lines, now):
 def test_the_database_itself_keeps_proposer_and_approver_apart(ledger, line, now):
     made = ledger.propose([line()], "run 1", now, by="Ann")
     ids = list(made.document_ids.values())
-    with pytest.raises(LedgerError, match="separation of duties"), ledger.store.writing(now) as unit:
+    with (
+        pytest.raises(LedgerError, match="separation of duties"),
+        ledger.store.writing(now) as unit,
+    ):
         (document,) = desk.find(unit, ids)  # past every check of ours
-        unit.add(document, "approved", " ann ", desk.number(unit, [document])[ids[0]] | {"level": 1, "reasons": []})
+        unit.add(
+            document,
+            "approved",
+            " ann ",
+            desk.number(unit, [document])[ids[0]] | {"level": 1, "reasons": []},
+        )
     assert ledger.approve(list(made.document_ids.values()), "bob", now)
 
 
-@pytest.mark.parametrize("statement", ["UPDATE events SET payload = '{}'", "DELETE FROM events", "DELETE FROM encumbrances"])
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE events SET payload = '{}'", "DELETE FROM events", "DELETE FROM encumbrances"],
+)
 def test_the_database_refuses_to_change_history(ledger, line, now, statement):
     ledger.propose([line()], "run 1", now)
     ledger.approve_within_limits(now)
-    with pytest.raises(DatabaseError, match="append-only"), ledger.store.engine.begin() as connection:
+    with (
+        pytest.raises(DatabaseError, match="append-only"),
+        ledger.store.engine.begin() as connection,
+    ):
         connection.execute(sa.text(statement))
 
 
 def test_the_database_holds_one_live_document_per_intent(ledger, line, now):
     ledger.propose([line()], "run 1", now)
-    copy = "INSERT INTO documents SELECT 'R2', version, head, stage, intent_key, is_live, order_id, from_id, review_period, "
-    with pytest.raises(DatabaseError, match=r"(?i)unique"), ledger.store.engine.begin() as connection:
+    copy = (
+        "INSERT INTO documents SELECT 'R2', version, head, stage, intent_key, is_live, order_id, "
+        "from_id, review_period, "
+    )
+    with (
+        pytest.raises(DatabaseError, match=r"(?i)unique"),
+        ledger.store.engine.begin() as connection,
+    ):
         connection.execute(sa.text(copy + "awaits_sending, state FROM documents"))
 
 
@@ -43,7 +64,10 @@ def test_the_matrix_approves_small_lines_and_leaves_large_ones_to_people(ledger,
     ids = proposed(ledger, [line("mug", 10), line("cup", 4000), line("jar", 400_000)], now)
     report = ledger.approve_within_limits(now)
     assert report.approved == (ids["mug"],)
-    assert {document: level for document, (level, _) in report.waiting.items()} == {ids["cup"]: 1, ids["jar"]: 3}
+    assert {document: level for document, (level, _) in report.waiting.items()} == {
+        ids["cup"]: 1,
+        ids["jar"]: 3,
+    }
 
 
 def test_only_a_person_of_the_needed_level_may_approve(ledger, line, now):

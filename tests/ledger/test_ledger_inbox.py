@@ -1,4 +1,5 @@
-"""Bad input from outside: rejected or an exception with owner and reason, the original kept, never silently accepted."""
+"""Bad input from outside: rejected or an exception with owner and reason, the original kept, never
+silently accepted."""
 
 from __future__ import annotations
 
@@ -30,39 +31,69 @@ def sent(ledger: Ledger, line, now, partner) -> Ledger:
 
 
 def delivery(partner: Partner, code: str, segments: list[list[str]], control: int = 1) -> bytes:
-    return x12.write(code, GROUPS[code], segments, partner.their, partner.ours, control, AT).encode()
+    return x12.write(
+        code, GROUPS[code], segments, partner.their, partner.ours, control, AT
+    ).encode()
 
 
 def answer(
-    ledger: Ledger, code: str = "IA", quantity: str = "10", price: str = "2.5", line_id: str = "1", item: str = "mug", currency: str = "GBP"
+    ledger: Ledger,
+    code: str = "IA",
+    quantity: str = "10",
+    price: str = "2.5",
+    line_id: str = "1",
+    item: str = "mug",
+    currency: str = "GBP",
 ):
     (document,) = ledger.lines()
     return [
-        ["BAK", "00", "AD", document.order_id, "20260105"], ["CUR", "SE", currency],
-        ["PO1", line_id, "10", "EA", price, "", "VP", item], ["ACK", code, quantity, "EA", "067", "20260125"],
-    ]  # fmt: skip
+        ["BAK", "00", "AD", document.order_id, "20260105"],
+        ["CUR", "SE", currency],
+        ["PO1", line_id, "10", "EA", price, "", "VP", item],
+        ["ACK", code, quantity, "EA", "067", "20260125"],
+    ]
 
 
-def invoice(ledger: Ledger, number: str = "INV1", quantity: str = "10", price: str = "2.5", currency: str = "GBP", freight: int = 0):
+def invoice(
+    ledger: Ledger,
+    number: str = "INV1",
+    quantity: str = "10",
+    price: str = "2.5",
+    currency: str = "GBP",
+    freight: int = 0,
+):
     (document,) = ledger.lines()
     total = round(float(quantity) * float(price) * 100) + freight
     charge = [["SAC", "C", "D240", "", "", str(freight)]] if freight else []
     return [
-        ["BIG", "20260122", number, "20260105", document.order_id], ["CUR", "SE", currency],
-        ["IT1", "1", quantity, "EA", price, "", "VP", "mug"], ["TDS", str(total)], *charge,
-    ]  # fmt: skip
+        ["BIG", "20260122", number, "20260105", document.order_id],
+        ["CUR", "SE", currency],
+        ["IT1", "1", quantity, "EA", price, "", "VP", "mug"],
+        ["TDS", str(total)],
+        *charge,
+    ]
 
 
 def notice(ledger: Ledger, quantity: str = "10", shipment: str = "SHIP1"):
     (document,) = ledger.lines()
     return [
-        ["BSN", "00", shipment, "20260120", "0900"], ["DTM", "017", "20260124"], ["HL", "1", "", "S"], ["HL", "2", "1", "O"],
-        ["PRF", document.order_id], ["HL", "3", "2", "I"], ["LIN", "1", "VP", "mug"], ["SN1", "1", quantity, "EA"],
-    ]  # fmt: skip
+        ["BSN", "00", shipment, "20260120", "0900"],
+        ["DTM", "017", "20260124"],
+        ["HL", "1", "", "S"],
+        ["HL", "2", "1", "O"],
+        ["PRF", document.order_id],
+        ["HL", "3", "2", "I"],
+        ["LIN", "1", "VP", "mug"],
+        ["SN1", "1", quantity, "EA"],
+    ]
 
 
 def exceptions(ledger: Ledger) -> list[tuple[str, str]]:
-    return [(event.payload["owner"], event.payload["reason"]) for event in ledger.events() if event.kind == "excepted"]
+    return [
+        (event.payload["owner"], event.payload["reason"])
+        for event in ledger.events()
+        if event.kind == "excepted"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +140,9 @@ def test_a_test_message_is_not_taken_in_production(sent, partner, now):
     assert "ISA15 says test" in sent.receive(body, partner, now).reason
 
 
-@pytest.mark.parametrize("body", [b"", b"hello", b"ISA" + b"*" * 200, b"\xff" * 300, b"ISA" + b"x" * x12.LARGEST])
+@pytest.mark.parametrize(
+    "body", [b"", b"hello", b"ISA" + b"*" * 200, b"\xff" * 300, b"ISA" + b"x" * x12.LARGEST]
+)
 def test_what_is_no_message_is_rejected_and_kept(sent, partner, now, body):
     assert sent.receive(body, partner, now).status == "rejected"
     assert sent.receive(body, partner, now).status == "repeated"
@@ -126,7 +159,10 @@ def test_the_same_delivery_twice_is_one_fact(sent, partner, now):
 
 
 def test_contradictory_answers_end_at_the_later_one_in_any_order(sent, partner, now):
-    no, yes = (delivery(partner, "855", answer(sent, code, units), control) for code, units, control in (("IR", "0", 1), ("IA", "10", 2)))
+    no, yes = (
+        delivery(partner, "855", answer(sent, code, units), control)
+        for code, units, control in (("IR", "0", 1), ("IA", "10", 2))
+    )
     sent.receive(yes, partner, now)
     sent.receive(no, partner, now)
     (document,) = sent.lines()
@@ -156,17 +192,35 @@ def test_more_on_the_way_or_at_the_door_than_ordered_is_an_exception(sent, partn
 
 def test_partial_deliveries_add_up_and_the_rest_stays_open(sent, now):
     (document,) = sent.lines()
-    receipts = [Receipt("GR1", document.order_id, "1", 4, now), Receipt("GR2", document.order_id, "1", 3, now, rejected=1)]
+    receipts = [
+        Receipt("GR1", document.order_id, "1", 4, now),
+        Receipt("GR2", document.order_id, "1", 3, now, rejected=1),
+    ]
     assert sent.record_receipts(receipts, "warehouse", now) == 2
     assert sent.record_receipts(receipts, "warehouse", now) == 0
     (document,) = sent.lines()
     assert (document.stage, document.open_quantity) == ("partially_received", 3)
 
 
-@pytest.mark.parametrize("change", [{"order_id": "SHP9"}, {"line_id": "9"}, {"quantity": -1}, {"quantity": float("nan")}, {"rejected": -1}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"order_id": "SHP9"},
+        {"line_id": "9"},
+        {"quantity": -1},
+        {"quantity": float("nan")},
+        {"rejected": -1},
+    ],
+)
 def test_goods_that_nobody_ordered_are_not_booked(sent, now, change):
     (document,) = sent.lines()
-    said = {"receipt_id": "GR1", "order_id": document.order_id, "line_id": "1", "quantity": 1.0, "received_at": now} | change
+    said = {
+        "receipt_id": "GR1",
+        "order_id": document.order_id,
+        "line_id": "1",
+        "quantity": 1.0,
+        "received_at": now,
+    } | change
     with pytest.raises(LedgerError, match="GR1"):
         sent.record_receipts([Receipt(**said)], "warehouse", now)
 
@@ -177,7 +231,11 @@ def test_a_bill_before_the_goods_waits_and_is_paid_when_they_come(sent, partner,
     assert document.invoices["INV1"]["reason"] == "invoiced but nothing received"
     sent.record_receipts([Receipt("GR1", document.order_id, "1", 10, now)], "warehouse", now)
     (document,) = sent.lines()
-    assert (document.stage, document.invoices["INV1"]["amount_cents"], document.encumbered) == ("closed", 2500, 0)
+    assert (document.stage, document.invoices["INV1"]["amount_cents"], document.encumbered) == (
+        "closed",
+        2500,
+        0,
+    )
 
 
 def test_a_second_bill_for_the_same_goods_is_not_paid(sent, partner, now):
@@ -194,12 +252,17 @@ def test_a_second_bill_for_the_same_goods_is_not_paid(sent, partner, now):
 def test_a_bill_that_comes_again_with_other_figures_is_an_exception(sent, partner, now):
     sent.receive(delivery(partner, "810", invoice(sent)), partner, now)
     sent.receive(delivery(partner, "810", invoice(sent, price="3"), 2), partner, now)
-    assert exceptions(sent)[-1] == ("accounts payable", "invoice INV1 came again with other figures; the first one stands")
+    assert exceptions(sent)[-1] == (
+        "accounts payable",
+        "invoice INV1 came again with other figures; the first one stands",
+    )
 
 
 def test_charges_beside_the_lines_go_to_accounts_payable(sent, partner, now):
     sent.receive(delivery(partner, "810", invoice(sent, freight=750)), partner, now)
-    assert ("accounts payable", "invoice INV1 adds 7.50 in charges to its lines") in exceptions(sent)
+    assert ("accounts payable", "invoice INV1 adds 7.50 in charges to its lines") in exceptions(
+        sent
+    )
 
 
 def test_a_bill_in_another_currency_is_not_taken(sent, partner, now):
@@ -219,19 +282,27 @@ def test_a_negative_price_is_rejected_and_kept(sent, partner, now, code):
 
 
 def test_an_order_nobody_placed_is_no_fact(sent, partner, now):
-    said = [[part if part != sent.lines()[0].order_id else "SHP99999999" for part in segment] for segment in notice(sent)]
+    said = [
+        [part if part != sent.lines()[0].order_id else "SHP99999999" for part in segment]
+        for segment in notice(sent)
+    ]
     assert sent.receive(delivery(partner, "856", said), partner, now).facts == 0
     assert exceptions(sent) == [("buyer", "order SHP99999999 is unknown to S1's account")]
     assert sent.audit() == []
 
 
-def test_a_file_too_large_is_read_no_further_than_shows_it_and_the_rest_is_heard(sent, partner, now):
+def test_a_file_too_large_is_read_no_further_than_shows_it_and_the_rest_is_heard(
+    sent, partner, now
+):
     folder = Path(partner.address) / "in"
     folder.mkdir(parents=True)
     with (folder / "1.edi").open("wb") as file:
         file.truncate(50 * x12.LARGEST)
     (folder / "2.edi").write_bytes(delivery(partner, "855", answer(sent)))
-    assert [reception.status for reception in sent.collect({"S1": partner}, now).values()] == ["rejected", "taken"]
+    assert [reception.status for reception in sent.collect({"S1": partner}, now).values()] == [
+        "rejected",
+        "taken",
+    ]
     (largest,) = sent.store.read(sa.select(sa.func.max(sa.func.length(inbox.c.body))))
     assert largest[0] == x12.LARGEST + 1
 
@@ -241,7 +312,10 @@ def test_files_in_the_folder_are_taken_once_and_kept(sent, partner, now):
     folder.mkdir(parents=True)
     (folder / "1.edi").write_bytes(delivery(partner, "855", answer(sent)))
     (folder / "2.edi").write_text("rubbish")
-    assert [reception.status for reception in sent.collect({"S1": partner}, now).values()] == ["taken", "rejected"]
+    assert [reception.status for reception in sent.collect({"S1": partner}, now).values()] == [
+        "taken",
+        "rejected",
+    ]
     assert list(folder.iterdir()) == []
     assert len(list((folder.parent / "taken").iterdir())) == 2
     assert sent.collect({"S1": partner}, now) == {}
@@ -249,6 +323,12 @@ def test_files_in_the_folder_are_taken_once_and_kept(sent, partner, now):
 
 def test_receipts_land_as_canonical_rows(sent, now):
     (document,) = sent.lines()
-    sent.record_receipts([Receipt("GR1", document.order_id, "1", 4, datetime(2026, 1, 19, 14))], "warehouse", now)
+    sent.record_receipts(
+        [Receipt("GR1", document.order_id, "1", 4, datetime(2026, 1, 19, 14))], "warehouse", now
+    )
     (row,) = sent.canonical_rows()["receipts"].to_dicts()
-    assert (row["order_id"], row["quantity"], row["event_at"]) == (document.order_id, 4, datetime(2026, 1, 19, 14))
+    assert (row["order_id"], row["quantity"], row["event_at"]) == (
+        document.order_id,
+        4,
+        datetime(2026, 1, 19, 14),
+    )

@@ -1,4 +1,5 @@
-"""The loop closes: eight weeks without a hand, orders sent, answered, received late, learned from, and the next plan changed."""
+"""The loop closes: eight weeks without a hand, orders sent, answered, received late, learned from,
+and the next plan changed."""
 
 from __future__ import annotations
 
@@ -14,11 +15,13 @@ from models.procurement.x12 import Party
 from orchestration.ledger import Ledger, Partner, Receipt
 from orchestration.ledger.partners import folder_partners
 
-DAILY, PROMISED, ACTUAL = 10.0, 7, 16  # units a day; the days that are promised, and that it really takes
+# units a day; the days that are promised, and that it really takes
+DAILY, PROMISED, ACTUAL = 10.0, 7, 16
 
 
 def learned_days(ledger: Ledger, now: datetime) -> float:
-    """The lead time to plan with: the ninth decile of experience, the promise until there is any."""
+    """The lead time to plan with: the ninth decile of experience, the promise until there is
+    any."""
     cards = ledger.scorecard(now)
     is_known = cards.height and cards["lines"][0] > cards["open_count"][0]
     return cards["lead_time_p90_days"][0] if is_known else PROMISED
@@ -26,16 +29,32 @@ def learned_days(ledger: Ledger, now: datetime) -> float:
 
 def test_eight_weeks_without_a_hand_learn_from_late_receipts(ledger, line):
     monday, targets, plans = date(2026, 1, 5), [], []
-    ledger.propose_limits(Limits(worst_risk=0.95, usual_factor=10), "eve", datetime(2026, 1, 5))  # the desk knows it is late
+    # the desk knows it is late
+    ledger.propose_limits(Limits(worst_risk=0.95, usual_factor=10), "eve", datetime(2026, 1, 5))
     ledger.confirm_limits("dan", datetime(2026, 1, 5))
     with Mock.start(start_at="2026-01-05T09:00:00Z") as mock:
-        partners = {"S1": Partner("S1", f"{mock.base}/edi", "USD", party=Party("MOCKEDI"), ours=Party("ACME"), usage="T")}
+        partners = {
+            "S1": Partner(
+                "S1",
+                f"{mock.base}/edi",
+                "USD",
+                party=Party("MOCKEDI"),
+                ours=Party("ACME"),
+                usage="T",
+            )
+        }
         on_hand, shelved = 300.0, 0.0
         for week in range(8):
             day = monday + timedelta(weeks=week)
             now = datetime.combine(day, datetime.min.time())
             arrived = [
-                Receipt(f"GR-{d.order_id}", d.order_id, d.line_id, sum(d.shipments.values()), date_time(d.approved_on, ACTUAL))
+                Receipt(
+                    f"GR-{d.order_id}",
+                    d.order_id,
+                    d.line_id,
+                    sum(d.shipments.values()),
+                    date_time(d.approved_on, ACTUAL),
+                )
                 for d in ledger.lines()
                 if d.shipments and date_time(d.approved_on, ACTUAL) <= now
             ]
@@ -59,7 +78,12 @@ def test_eight_weeks_without_a_hand_learn_from_late_receipts(ledger, line):
                 ledger.receive(document["payload"].encode(), partners["S1"], now)
         orders = [o for o in mock.get("/_mock/orders").body if o["po_number"].startswith("SHP")]
     sent = [d for d in ledger.lines() if d.sent >= 0]
-    assert len(orders) == len({d.order_id for d in sent}) == sum(plan.new_orders for plan in plans) >= 3
+    assert (
+        len(orders)
+        == len({d.order_id for d in sent})
+        == sum(plan.new_orders for plan in plans)
+        >= 3
+    )
     assert targets[0] == (PROMISED, DAILY * (PROMISED + 7))
     assert targets[-1][0] > PROMISED
     assert ledger.scorecard(datetime(2026, 3, 2))["otif"][0] == 0.0
@@ -86,7 +110,10 @@ def test_evidence_speaks_of_usual_quantities_and_known_suppliers(ledger, line, n
 
 def test_partners_nobody_described_get_a_folder_and_a_form_they_can_read(tmp_path):
     partners = folder_partners(["S/1", "a supplier with a long name"], tmp_path, "GBP")
-    assert {name: partner.form for name, partner in partners.items()} == {"S/1": "x12", "a supplier with a long name": "email"}
+    assert {name: partner.form for name, partner in partners.items()} == {
+        "S/1": "x12",
+        "a supplier with a long name": "email",
+    }
     assert partners["S/1"].address == str(tmp_path / name_of("S/1"))
 
 

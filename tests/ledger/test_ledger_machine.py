@@ -37,13 +37,20 @@ class Procurement(RuleBasedStateMachine):
 
     @rule(target=lines, plan=st.dictionaries(ITEMS, UNITS, min_size=1))
     def propose(self, plan):
-        before = {d.intent_key: d for d in self.ledger.lines() if d.is_live and (d.is_firm or d.is_approved)}
+        before = {
+            d.intent_key: d
+            for d in self.ledger.lines()
+            if d.is_live and (d.is_firm or d.is_approved)
+        }
         wanted = [order_line(item, units, unit_cost=2.0) for item, units in plan.items()]
         report = self.ledger.propose(wanted, "run", self.now)
         again = self.ledger.propose(wanted, "run", self.now)
         assert (again.new_orders, again.revised, again.withdrawn) == (0, 0, 0)
         after = {d.intent_key: d for d in self.ledger.lines() if d.is_live}
-        assert all(after[key].quantity == d.quantity and after[key].document_id == d.document_id for key, d in before.items())
+        assert all(
+            after[key].quantity == d.quantity and after[key].document_id == d.document_id
+            for key, d in before.items()
+        )
         return sorted(report.document_ids.values())[0]
 
     @rule(line=lines, by=PEOPLE)
@@ -51,7 +58,15 @@ class Procurement(RuleBasedStateMachine):
         try:
             self.ledger.approve([line], by, self.now)
         except LedgerError as error:
-            assert any(word in str(error) for word in ("separation of duties", "cannot be approved", "daily cap", "signs with"))
+            assert any(
+                word in str(error)
+                for word in (
+                    "separation of duties",
+                    "cannot be approved",
+                    "daily cap",
+                    "signs with",
+                )
+            )
         else:
             assert by != "planner"
 
@@ -61,7 +76,12 @@ class Procurement(RuleBasedStateMachine):
         values = {d.document_id: d.quantity * d.unit_cost for d in self.ledger.lines()}
         assert all(values[document_id] <= 15.0 for document_id in report.approved)
 
-    @rule(line=lines, by=PEOPLE, what=st.sampled_from(["reject", "cancel", "firm", "change"]), units=UNITS)
+    @rule(
+        line=lines,
+        by=PEOPLE,
+        what=st.sampled_from(["reject", "cancel", "firm", "change"]),
+        units=UNITS,
+    )
     def decide(self, line, by, what, units):
         try:
             if what == "firm":
@@ -81,13 +101,22 @@ class Procurement(RuleBasedStateMachine):
 
         self.ledger.send({"S1": self.partner}, self.now, hand_over)
 
-    @rule(line=lines, code=st.sampled_from(["IA", "IQ", "IR", "IB"]), units=UNITS, change=st.booleans())
+    @rule(
+        line=lines,
+        code=st.sampled_from(["IA", "IQ", "IR", "IB"]),
+        units=UNITS,
+        change=st.booleans(),
+    )
     def answer(self, line, code, units, change):
         document = self.document(line)
         self.control += 1
         head = ["BCA" if change else "BAK", "00", "AD", document.order_id or "SHP9", "20260105"]
         units_said = "0" if code == "IR" else x12.number(units)
-        item = ["POC", "1", "CA", "9", "", "EA", "2", "", "VP", "mug"] if change else ["PO1", "1", "9", "EA", "2", "", "VP", "mug"]
+        item = (
+            ["POC", "1", "CA", "9", "", "EA", "2", "", "VP", "mug"]
+            if change
+            else ["PO1", "1", "9", "EA", "2", "", "VP", "mug"]
+        )
         item[1], item[-1] = document.line_id or "1", document.item_id
         self.hear("865" if change else "855", [head, item, ["ACK", code, units_said, "EA"]])
 
@@ -95,21 +124,43 @@ class Procurement(RuleBasedStateMachine):
     def bill(self, line, units, number):
         document = self.document(line)
         self.control += 1
-        item = ["IT1", document.line_id or "1", x12.number(units), "EA", "2", "", "VP", document.item_id]
-        self.hear("810", [["BIG", "20260120", number, "", document.order_id or "SHP9"], item, ["TDS", str(round(units * 200))]])
+        item = [
+            "IT1",
+            document.line_id or "1",
+            x12.number(units),
+            "EA",
+            "2",
+            "",
+            "VP",
+            document.item_id,
+        ]
+        self.hear(
+            "810",
+            [
+                ["BIG", "20260120", number, "", document.order_id or "SHP9"],
+                item,
+                ["TDS", str(round(units * 200))],
+            ],
+        )
 
     @rule(line=lines, units=UNITS, number=st.sampled_from(["GR1", "GR2"]))
     def book(self, line, units, number):
         document = self.document(line)
         if document.is_approved:
-            self.ledger.record_receipts([Receipt(number, document.order_id, document.line_id, units, self.now)], "warehouse", self.now)
+            self.ledger.record_receipts(
+                [Receipt(number, document.order_id, document.line_id, units, self.now)],
+                "warehouse",
+                self.now,
+            )
 
     @rule(days=st.integers(0, 2))
     def pass_time(self, days):
         self.now += timedelta(days=days)
 
     def hear(self, code, segments):
-        body = x12.write(code, "XX", segments, self.partner.their, self.partner.ours, self.control, NOW).encode()
+        body = x12.write(
+            code, "XX", segments, self.partner.their, self.partner.ours, self.control, NOW
+        ).encode()
         assert self.ledger.receive(body, self.partner, self.now).status == "taken"
 
     def document(self, line):
@@ -136,9 +187,13 @@ class Procurement(RuleBasedStateMachine):
             values = {}
             for event in self.ledger.events():
                 if event.kind in ("requested", "revised"):
-                    values[event.document_id] = event.payload["quantity"] * event.payload["unit_cost"]
+                    values[event.document_id] = (
+                        event.payload["quantity"] * event.payload["unit_cost"]
+                    )
                 elif event.kind == "approved":
-                    spent[event.known_at[:10]] = spent.get(event.known_at[:10], 0.0) + values[event.document_id]
+                    spent[event.known_at[:10]] = (
+                        spent.get(event.known_at[:10], 0.0) + values[event.document_id]
+                    )
             assert all(total <= self.cap for total in spent.values())
 
     @invariant()
@@ -161,4 +216,6 @@ class Procurement(RuleBasedStateMachine):
 
 
 TestProcurement = Procurement.TestCase
-TestProcurement.settings = settings(max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+TestProcurement.settings = settings(
+    max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+)

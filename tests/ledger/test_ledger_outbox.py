@@ -1,4 +1,5 @@
-"""The transactional outbox: once decided, sent once, under one control number, in order, and never past the switch."""
+"""The transactional outbox: once decided, sent once, under one control number, in order, and never
+past the switch."""
 
 from __future__ import annotations
 
@@ -68,9 +69,16 @@ def test_an_unknown_supplier_waits_and_is_named(approved, now):
 
 
 def test_an_order_that_x12_cannot_say_waits_and_holds_no_other_back(ledger, line, now, tmp_path):
-    ledger.propose([line("mug", from_id="S1"), line("cup", from_id="a supplier with a long name")], "run 1", now)
+    ledger.propose(
+        [line("mug", from_id="S1"), line("cup", from_id="a supplier with a long name")],
+        "run 1",
+        now,
+    )
     ledger.approve_within_limits(now)
-    partners = {name: Partner(name, str(tmp_path / str(place)), "GBP") for place, name in enumerate(("S1", "a supplier with a long name"))}
+    partners = {
+        name: Partner(name, str(tmp_path / str(place)), "GBP")
+        for place, name in enumerate(("S1", "a supplier with a long name"))
+    }
     report = ledger.send(partners, now)
     assert (report.sent, len(report.unwritable)) == (1, 1)
     assert "1 to 15 characters" in report.unwritable[0]
@@ -150,7 +158,11 @@ def test_a_change_never_overtakes_its_order(approved, now, partner):
 def test_a_clock_set_back_does_not_strand_a_message(approved, now, partner):
     approved.queue({"S1": partner}, now)
     with approved.store.locked() as connection:
-        connection.execute(sa.update(outbox).values(next_at="2031-01-01T00:00:00.000000", claimed_until="2031-01-01T00:00:00.000000"))
+        connection.execute(
+            sa.update(outbox).values(
+                next_at="2031-01-01T00:00:00.000000", claimed_until="2031-01-01T00:00:00.000000"
+            )
+        )
     assert approved.send({"S1": partner}, now).sent == 1
 
 
@@ -210,9 +222,14 @@ def test_a_supplier_with_e_mail_gets_csv_and_pdf(approved, now, tmp_path):
     approved.send({"S1": partner}, now)
     (path,) = (Path(partner.address) / "out").iterdir()
     mail = email.message_from_bytes(path.read_bytes(), policy=default)
-    parts = {part.get_content_type(): part.get_payload(decode=True) for part in mail.iter_attachments()}
+    parts = {
+        part.get_content_type(): part.get_payload(decode=True) for part in mail.iter_attachments()
+    }
     rows = list(csv.DictReader(io.StringIO(parts["text/csv"].decode())))
-    assert [(row["item"], row["quantity"], row["value"]) for row in rows] == [("mug", "10", "25.00"), ("cup", "10", "25.00")]
+    assert [(row["item"], row["quantity"], row["value"]) for row in rows] == [
+        ("mug", "10", "25.00"),
+        ("cup", "10", "25.00"),
+    ]
     assert parts["application/pdf"].startswith(b"%PDF-")
     assert mail["To"] == "orders@s1.example"
 
@@ -239,7 +256,9 @@ def door(status: int, body: bytes = b"", kind: str = "text/plain") -> Iterator[s
     server.server_close()
 
 
-@pytest.mark.parametrize(("status", "final"), [(503, False), (429, False), (404, True), (302, True)])
+@pytest.mark.parametrize(
+    ("status", "final"), [(503, False), (429, False), (404, True), (302, True)]
+)
 def test_an_http_refusal_is_retried_only_where_that_can_help(status, final):
     with door(status) as url, pytest.raises(TransportError, match=str(status)) as caught:
         deliver(Envelope(1, "850", "SHP1", b"ISA"), Partner("S1", url, "GBP"))
@@ -258,7 +277,10 @@ def test_an_answer_that_comes_with_the_response_waits_with_the_others_once(kind,
 
 def test_an_endless_answer_is_cut_where_it_is_too_large_to_be_read(tmp_path):
     with door(200, b"x" * (LARGEST + 100_000), "application/edi-x12") as url:
-        deliver(Envelope(7, "850", "SHP1", b"ISA"), Partner("S1", url, "GBP", folder=str(tmp_path / "S1")))
+        deliver(
+            Envelope(7, "850", "SHP1", b"ISA"),
+            Partner("S1", url, "GBP", folder=str(tmp_path / "S1")),
+        )
     (answer,) = (tmp_path / "S1" / "in").iterdir()
     assert LARGEST < answer.stat().st_size < LARGEST + 100_000
 

@@ -1,4 +1,5 @@
-"""What is sent is what its events decided: a record altered on the way stops that document, and nothing else."""
+"""What is sent is what its events decided: a record altered on the way stops that document, and
+nothing else."""
 
 from __future__ import annotations
 
@@ -26,7 +27,11 @@ def out(partners: dict[str, Partner], name: str) -> list[str]:
 
 
 def accusations(ledger: Ledger) -> list[str]:
-    return [e.payload["reason"] for e in ledger.events() if e.document_id == "INTEGRITY" and e.payload["owner"] == "internal control"]
+    return [
+        e.payload["reason"]
+        for e in ledger.events()
+        if e.document_id == "INTEGRITY" and e.payload["owner"] == "internal control"
+    ]
 
 
 def alter(ledger: Ledger, table: sa.Table, where, **values) -> None:
@@ -37,11 +42,21 @@ def alter(ledger: Ledger, table: sa.Table, where, **values) -> None:
 @pytest.mark.parametrize(
     "values",
     [
-        {"body": b"ISA*10 units became 9999~"}, {"sha256": "0" * 64}, {"partner_id": "S3"}, {"control": 77}, {"document_type": "860"},
-        {"order_id": "SHP99999999"}, {"revision": 3}, {"lines": "{}"}, {"lines": '{"R00000001":7}'}, {"lines": '{"R00000002":0}'},
+        {"body": b"ISA*10 units became 9999~"},
+        {"sha256": "0" * 64},
+        {"partner_id": "S3"},
+        {"control": 77},
+        {"document_type": "860"},
+        {"order_id": "SHP99999999"},
+        {"revision": 3},
+        {"lines": "{}"},
+        {"lines": '{"R00000001":7}'},
+        {"lines": '{"R00000002":0}'},
     ],
-)  # fmt: skip
-def test_a_message_that_is_not_the_one_its_events_queued_stays_here(values, ledger, line, now, partners):
+)
+def test_a_message_that_is_not_the_one_its_events_queued_stays_here(
+    values, ledger, line, now, partners
+):
     proposed(ledger, line, now)
     ledger.approve_within_limits(now)
     ledger.queue(partners, now)
@@ -65,7 +80,7 @@ def test_a_message_that_is_not_the_one_its_events_queued_stays_here(values, ledg
         {"location_id": "my garage"},
         {"due_on": "2027-01-01"},
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("moment", ["before approval", "before queueing", "before sending"])
 def test_an_altered_state_stops_its_document_alone(said, moment, ledger, line, now, partners):
     proposed(ledger, line, now)
@@ -74,7 +89,9 @@ def test_an_altered_state_stops_its_document_alone(said, moment, ledger, line, n
     if moment == "before sending":
         ledger.queue(partners, now)
     (mug,) = [d for d in ledger.lines() if d.item_id == "mug"]
-    ((text,),) = ledger.store.read(sa.select(documents.c.state).where(documents.c.document_id == mug.document_id))
+    ((text,),) = ledger.store.read(
+        sa.select(documents.c.state).where(documents.c.document_id == mug.document_id)
+    )
     state = json.dumps(json.loads(text) | said, sort_keys=True, separators=(",", ":"))
     alter(ledger, documents, documents.c.document_id == mug.document_id, state=state)
     approved = ledger.approve_within_limits(now)
@@ -96,7 +113,11 @@ def test_an_event_rewritten_in_the_database_stops_its_document(line, now, tmp_pa
         connection.exec_driver_sql("DROP TRIGGER events_no_update")
         old, new = '"quantity":10.0', '"quantity":99.0'
         of_mug = sa.and_(events.c.document_id == "R00000001", events.c.kind == "requested")
-        connection.execute(sa.update(events).where(of_mug).values(payload=sa.func.replace(events.c.payload, old, new)))
+        connection.execute(
+            sa.update(events)
+            .where(of_mug)
+            .values(payload=sa.func.replace(events.c.payload, old, new))
+        )
     report = ledger.send(partners, now)
     assert report.sent == 1
     assert report.altered == ("document R00000001: its version 1 was altered",)

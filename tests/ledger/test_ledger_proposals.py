@@ -37,12 +37,18 @@ def test_a_re_plan_withdraws_what_it_no_longer_contains(ledger, line, now):
     assert ledger.propose([line("mug"), line("cup")], "run 3", now).new_orders == 1
 
 
-def test_a_plan_of_the_next_period_withdraws_stale_requisitions_but_no_later_ones(ledger, line, now):
+def test_a_plan_of_the_next_period_withdraws_stale_requisitions_but_no_later_ones(
+    ledger, line, now
+):
     later = date(2026, 1, 12)
     ledger.propose([line("mug"), line("cup", review_period=date(2026, 1, 19))], "run 1", now)
     ledger.propose([line("mug", review_period=later)], "run 2", now + timedelta(days=7))
     by_period = {document.review_period: document.stage for document in ledger.lines()}
-    assert by_period == {"2026-01-05": "withdrawn", "2026-01-12": "requisition", "2026-01-19": "requisition"}
+    assert by_period == {
+        "2026-01-05": "withdrawn",
+        "2026-01-12": "requisition",
+        "2026-01-19": "requisition",
+    }
 
 
 def test_a_plan_without_a_line_withdraws_what_its_period_asked_for(ledger, line, now):
@@ -79,7 +85,14 @@ def test_what_a_person_refused_is_not_proposed_again(ledger, line, now, step):
 
 
 @pytest.mark.parametrize(
-    "change", [{"quantity": 0}, {"quantity": -1}, {"quantity": float("inf")}, {"unit_cost": -0.5}, {"unit_cost": float("nan")}]
+    "change",
+    [
+        {"quantity": 0},
+        {"quantity": -1},
+        {"quantity": float("inf")},
+        {"unit_cost": -0.5},
+        {"unit_cost": float("nan")},
+    ],
 )
 def test_a_plan_that_cannot_be_ordered_is_refused_whole(ledger, line, now, change):
     with pytest.raises(LedgerError, match=r"mug.*not recorded"):
@@ -93,7 +106,11 @@ def test_a_plan_that_asks_twice_for_one_need_is_refused(ledger, line, now):
 
 
 def test_canonical_rows_count_from_approval_and_lose_what_was_cancelled(ledger, line, now):
-    plan = [line("mug"), line("cup", 7, kind="transfer", from_id="DC", location_id="UK"), line("jar")]
+    plan = [
+        line("mug"),
+        line("cup", 7, kind="transfer", from_id="DC", location_id="UK"),
+        line("jar"),
+    ]
     made = ledger.propose(plan, "run 1", now)
     assert all(frame.is_empty() for frame in ledger.canonical_rows().values())
     ids = {key.split("|")[2]: document for key, document in made.document_ids.items()}
@@ -107,7 +124,12 @@ def test_canonical_rows_count_from_approval_and_lose_what_was_cancelled(ledger, 
     assert set(purchases["source_id"]) == {"ledger"}
     assert purchases["due_at"][0] == datetime(2026, 1, 20)
     transfer = rows["transfers"].row(0, named=True)
-    assert (transfer["from_id"], transfer["to_id"], transfer["quantity"], transfer["known_at"]) == ("DC", "UK", 7, now)
+    assert (transfer["from_id"], transfer["to_id"], transfer["quantity"], transfer["known_at"]) == (
+        "DC",
+        "UK",
+        7,
+        now,
+    )
 
 
 def test_a_firmed_requisition_counts_in_the_position(ledger, line, now):
@@ -117,7 +139,8 @@ def test_a_firmed_requisition_counts_in_the_position(ledger, line, now):
 
 
 def test_orders_recorded_in_a_wrong_year_are_known_and_open_once_now_is_mended(ledger, line, now):
-    """The clock of a wrong year is over with it: what was ordered then counts as ordered, and is not ordered twice."""
+    """The clock of a wrong year is over with it: what was ordered then counts as ordered, and is
+    not ordered twice."""
     wrong = now.replace(year=now.year + 18)
     ledger.propose([line("mug")], "run 1", wrong)
     ledger.approve_within_limits(wrong)

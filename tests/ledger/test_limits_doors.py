@@ -1,4 +1,5 @@
-"""Limits are set by two people or not at all, every method of the ledger has a door, and nobody is two persons by spelling."""
+"""Limits are set by two people or not at all, every method of the ledger has a door, and nobody is
+two persons by spelling."""
 
 from __future__ import annotations
 
@@ -17,25 +18,39 @@ from models.procurement.approval import Limits
 from orchestration.ledger import Ledger, LedgerError
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Opened and closed around every use case; `stockhouse audit` calls the same findings without migrating what it audits, and events
-#: are what it and the canonical rows read.
+#: Opened and closed around every use case; `stockhouse audit` calls the same findings without
+#: migrating what it audits, and events
 FRAME = {"open", "close", "audit", "events"}
 
 
 def test_every_public_method_of_the_ledger_is_reached_from_a_face() -> None:
     faces = [*(ROOT / "orchestration").glob("app/*.py"), *(ROOT / "orchestration").glob("cli/*.py")]
-    faces += [*(ROOT / "orchestration").glob("defs/*.py"), *(ROOT / "orchestration").glob("runs/*.py")]
-    faces += [*(ROOT / "orchestration").glob("expectations/*.py"), *(ROOT / "orchestration").glob("landing/**/*.py")]
+    faces += [
+        *(ROOT / "orchestration").glob("defs/*.py"),
+        *(ROOT / "orchestration").glob("runs/*.py"),
+    ]
+    faces += [
+        *(ROOT / "orchestration").glob("expectations/*.py"),
+        *(ROOT / "orchestration").glob("landing/**/*.py"),
+    ]
     text = "\n".join(path.read_text(encoding="utf-8") for path in faces)
     own = inspect.getsource(Ledger)
-    names = [name for name, _ in inspect.getmembers(Ledger, inspect.isfunction) if not name.startswith("_")]
+    names = [
+        name
+        for name, _ in inspect.getmembers(Ledger, inspect.isfunction)
+        if not name.startswith("_")
+    ]
     unreached = [
-        name for name in sorted(set(names) - FRAME) if not re.search(rf"\.{name}\(", text) and not re.search(rf"self\.{name}\(", own)
+        name
+        for name in sorted(set(names) - FRAME)
+        if not re.search(rf"\.{name}\(", text) and not re.search(rf"self\.{name}\(", own)
     ]
     assert unreached == []
 
 
-def test_limits_count_once_a_second_person_has_confirmed_them(ledger: Ledger, now: datetime) -> None:
+def test_limits_count_once_a_second_person_has_confirmed_them(
+    ledger: Ledger, now: datetime
+) -> None:
     ledger.propose_limits(Limits(auto_amount=10.0), "Ann", now)
     assert ledger.limits() == Limits()
     for same in ("Ann", "ann", "ANN ", "a\u200bnn", "\uff41nn"):
@@ -87,7 +102,9 @@ def test_limits_that_make_no_sense_are_refused(wanted: dict[str, Any], message: 
         ("coco", "сосо"),
     ],
 )
-def test_nobody_approves_under_another_spelling(ledger: Ledger, line: Any, now: datetime, proposer: str, approver: str) -> None:
+def test_nobody_approves_under_another_spelling(
+    ledger: Ledger, line: Any, now: datetime, proposer: str, approver: str
+) -> None:
     ledger.propose([line(quantity=1000, unit_cost=2000.0)], "run", now, by=proposer)
     (document,) = ledger.lines()
     with pytest.raises(LedgerError, match="cannot approve it too"):
@@ -95,15 +112,24 @@ def test_nobody_approves_under_another_spelling(ledger: Ledger, line: Any, now: 
     assert ledger.lines()[0].stage == "requisition"
 
 
-@pytest.mark.parametrize("name", ["аnna", "", "  ", "\u200b", "x" * 101, *sorted(MACHINES), "Approval  Matrix"])
-def test_a_name_that_is_none_or_a_machine_s_is_refused(ledger: Ledger, line: Any, now: datetime, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["аnna", "", "  ", "\u200b", "x" * 101, *sorted(MACHINES), "Approval  Matrix"]
+)
+def test_a_name_that_is_none_or_a_machine_s_is_refused(
+    ledger: Ledger, line: Any, now: datetime, name: str
+) -> None:
     ledger.propose([line()], "run", now)
     with pytest.raises(LedgerError, match=r"name|machine"):
         ledger.approve([ledger.lines()[0].document_id], name, now)
 
 
-@given(st.text(st.characters(codec="utf-8", categories=("Ll", "Lu")), min_size=1, max_size=20), st.integers(0, 20))
-def test_a_spelling_is_the_same_person_with_invisible_signs_and_other_case(name: str, at: int) -> None:
+@given(
+    st.text(st.characters(codec="utf-8", categories=("Ll", "Lu")), min_size=1, max_size=20),
+    st.integers(0, 20),
+)
+def test_a_spelling_is_the_same_person_with_invisible_signs_and_other_case(
+    name: str, at: int
+) -> None:
     try:
         known = principal(name)
     except ValueError:

@@ -21,11 +21,15 @@ from orchestration.planning.plan import order_line_id
 from tests.gates.tiny_company import found
 
 
-def test_approve_takes_the_id_a_plan_gives_its_line_with_or_without_the_run(ledger: Any, line: Any, now: Any) -> None:
+def test_approve_takes_the_id_a_plan_gives_its_line_with_or_without_the_run(
+    ledger: Any, line: Any, now: Any
+) -> None:
     lines = [line("mug"), line("cup"), line("jar")]
     made = ledger.propose(lines, "run 1", now)
     named = [order_line_id("0123abcd-of-any-run", lines[0]), need_id(lines[1].intent_key)]
-    assert ledger.approve(named, "ann", now) == [made.document_ids[item.intent_key] for item in lines[:2]]
+    assert ledger.approve(named, "ann", now) == [
+        made.document_ids[item.intent_key] for item in lines[:2]
+    ]
     with pytest.raises(LedgerError, match="stockhouse orders"):
         ledger.approve(["0123456789"], "ann", now)
 
@@ -37,7 +41,9 @@ def home(tmp_path: Path) -> Home:
     warehouse = found(tmp_path / "warehouse.duckdb")
     with duckdb.connect(str(warehouse)) as con:
         for table in decisions.DECISIONS:
-            decisions.record(home.decisions, "run-1", table, con.execute(f"select * from decisions.{table}").pl())
+            decisions.record(
+                home.decisions, "run-1", table, con.execute(f"select * from decisions.{table}").pl()
+            )
     publish(warehouse, home.published, "run-1")
     warehouse.rename(home.warehouse)
     return home
@@ -54,12 +60,16 @@ def test_what_orders_lists_can_be_traced_and_approved(home: Home, line: Any, now
     ledger.propose([line("mug"), line("lamp", 24)], "run 1", now)
     ledger.close()
     listed = said(home, "orders")["orders"]
-    assert [row["value"] for row in listed] == sorted((row["value"] for row in listed), reverse=True)
+    assert [row["value"] for row in listed] == sorted(
+        (row["value"] for row in listed), reverse=True
+    )
     one = listed[0]
     assert (one["status"], one["currency"], one["item"]) == ("requisition", "EUR", "Desk lamp")
     approved = said(home, "approve", one["id"], "--by", "ann")["approved"]
     assert approved == [one["document_id"]]
-    assert [row["id"] for row in said(home, "orders", "--status", "approved")["orders"]] == [one["id"]]
+    assert [row["id"] for row in said(home, "orders", "--status", "approved")["orders"]] == [
+        one["id"]
+    ]
     refused = CliRunner().invoke(app, ["orders", "--status", "gone", "--home", str(home.root)])
     assert refused.exit_code == 2
     cases = said(home, "orders", "--exceptions")["exceptions"]

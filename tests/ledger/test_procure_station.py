@@ -1,4 +1,5 @@
-"""The procure station: its jobs hear, match and send from the published snapshot, and nothing leaves unless a run says so."""
+"""The procure station: its jobs hear, match and send from the published snapshot, and nothing
+leaves unless a run says so."""
 
 from __future__ import annotations
 
@@ -31,19 +32,28 @@ sources:
 """
 
 
-def publish(home: Home, receipts: tuple[tuple[Any, ...], ...] = (), arrived: tuple[tuple[Any, ...], ...] = ()) -> None:
+def publish(
+    home: Home,
+    receipts: tuple[tuple[Any, ...], ...] = (),
+    arrived: tuple[tuple[Any, ...], ...] = (),
+) -> None:
     """What a run would have published of a company with one supplier that is always late."""
     home.warehouse.unlink(missing_ok=True)
     with duckdb.connect(str(home.warehouse)) as con:
         con.execute("""
             create schema raw; create schema marts; create schema metrics;
             create table raw.world as
-            select 'w' as world, 'GBP' as currency, 'UTC' as timezone, 'day' as grain, timestamp '2026-01-05' as now_at;
-            create table marts.dim_items as select 'mug' as item_id, 'kitchen' as category, true as is_current;
+            select 'w' as world, 'GBP' as currency, 'UTC' as timezone, 'day' as grain,
+                timestamp '2026-01-05' as now_at;
+            create table marts.dim_items as select 'mug' as item_id, 'kitchen' as category,
+                true as is_current;
             create table marts.fct_receipts (
-                order_id varchar, line_id varchar, item_id varchar, quantity double, event_at timestamp, is_current boolean);
-            create table marts.fct_lead_times (order_id varchar, kind varchar, received_at timestamp, is_censored boolean);
-            create table metrics.kpi_supplier_performance as select 'S9' as supplier_id, 18 as due_lines, 0.0 as otif_share;
+                order_id varchar, line_id varchar, item_id varchar, quantity double,
+                    event_at timestamp, is_current boolean);
+            create table marts.fct_lead_times (order_id varchar, kind varchar,
+                received_at timestamp, is_censored boolean);
+            create table metrics.kpi_supplier_performance as select 'S9' as supplier_id,
+                18 as due_lines, 0.0 as otif_share;
         """)
         for row in receipts:
             con.execute("insert into marts.fct_receipts values (?, ?, ?, ?, ?, true)", row)
@@ -69,13 +79,17 @@ def out(home: Home, partner: str = "S1", kind: str = "out") -> list[Path]:
     return sorted((home.state / "partners" / partner / kind).glob("*"))
 
 
-def test_a_batch_that_holds_the_warehouse_does_not_hold_the_desk(home: Home, line: Callable[..., OrderLine]) -> None:
+def test_a_batch_that_holds_the_warehouse_does_not_hold_the_desk(
+    home: Home, line: Callable[..., OrderLine]
+) -> None:
     with duckdb.connect(str(home.warehouse)), procurement.open_desk(home) as desk:
         desk.ledger.propose([line("mug")], "run 1", desk.now)
         assert (desk.now, procurement.approve_and_send(desk)[1].sent) == (NOW, 1)
 
 
-def test_the_desk_s_now_never_lies_before_what_it_recorded(desk: procurement.Desk, line: Callable[..., OrderLine]) -> None:
+def test_the_desk_s_now_never_lies_before_what_it_recorded(
+    desk: procurement.Desk, line: Callable[..., OrderLine]
+) -> None:
     later = datetime(2026, 1, 9)
     desk.ledger.propose([line("mug")], "run 2", later)
     with procurement.open_desk(desk.home) as again:
@@ -91,7 +105,10 @@ def test_goods_that_the_company_s_systems_report_are_booked_once_and_do_not_land
     bought, moved = sorted(desk.ledger.lines(), key=lambda d: d.kind)
     publish(
         desk.home,
-        ((bought.order_id, "1", "mug", 4, datetime(2026, 1, 4)), ("OTHER", "1", "mug", 9, datetime(2026, 1, 4))),
+        (
+            (bought.order_id, "1", "mug", 4, datetime(2026, 1, 4)),
+            ("OTHER", "1", "mug", 9, datetime(2026, 1, 4)),
+        ),
         ((f"{moved.order_id}/{moved.line_id}", datetime(2026, 1, 4)),),
     )
     assert procurement.match(desk).receipts == 2
@@ -105,7 +122,9 @@ def test_goods_that_the_company_s_systems_report_are_booked_once_and_do_not_land
     assert desk.ledger.audit() == []
 
 
-def test_a_supplier_known_to_fail_is_no_case_for_the_robot(desk: procurement.Desk, line: Callable[..., OrderLine]) -> None:
+def test_a_supplier_known_to_fail_is_no_case_for_the_robot(
+    desk: procurement.Desk, line: Callable[..., OrderLine]
+) -> None:
     desk.ledger.propose([line("mug"), line("cup", from_id="S9")], "run 1", NOW)
     approved, sent = procurement.approve_and_send(desk)
     ((_, reasons),) = approved.waiting.values()
@@ -113,7 +132,9 @@ def test_a_supplier_known_to_fail_is_no_case_for_the_robot(desk: procurement.Des
     assert "the supplier fails with probability 95%" in reasons
 
 
-def test_the_switch_holds_approvals_and_messages(desk: procurement.Desk, line: Callable[..., OrderLine]) -> None:
+def test_the_switch_holds_approvals_and_messages(
+    desk: procurement.Desk, line: Callable[..., OrderLine]
+) -> None:
     desk.ledger.propose([line("mug")], "run 1", NOW)
     assert desk.ledger.due() is not None
     desk.ledger.stop("ann", NOW, "a strange plan")
@@ -125,8 +146,12 @@ def test_the_switch_holds_approvals_and_messages(desk: procurement.Desk, line: C
     assert desk.ledger.due() is None
 
 
-def test_an_order_that_x12_cannot_say_leaves_the_reason_in_the_dry_run(desk: procurement.Desk, line: Callable[..., OrderLine]) -> None:
-    desk.ledger.propose([line("mug"), line("cup", 12_345_678.123456789, from_id="S2")], "run 1", NOW)
+def test_an_order_that_x12_cannot_say_leaves_the_reason_in_the_dry_run(
+    desk: procurement.Desk, line: Callable[..., OrderLine]
+) -> None:
+    desk.ledger.propose(
+        [line("mug"), line("cup", 12_345_678.123456789, from_id="S2")], "run 1", NOW
+    )
     names = sorted(path.name for path in procurement.dry_run(desk))
     assert names == ["S1-DC.edi", "S2-DC.unwritable.txt"]
     assert "15 digits" in out(desk.home, "S2", "dry_run")[0].read_text()
@@ -134,10 +159,15 @@ def test_an_order_that_x12_cannot_say_leaves_the_reason_in_the_dry_run(desk: pro
 
 def test_partners_are_as_the_company_describes_them(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text(
-        "S1: {address: 'https://edi.example/in', party: {id: ACME}, usage: T}\nS3: {form: email, mailbox: a@b.example}\n"
+        "S1: {address: 'https://edi.example/in', party: {id: ACME}, usage: T}\nS3: {form: email, "
+        "mailbox: a@b.example}\n"
     )
     partners = read_partners(tmp_path, ["S1", "S2"], "GBP")
-    assert (partners["S1"].address, partners["S1"].their.id, partners["S1"].usage) == ("https://edi.example/in", "ACME", "T")
+    assert (partners["S1"].address, partners["S1"].their.id, partners["S1"].usage) == (
+        "https://edi.example/in",
+        "ACME",
+        "T",
+    )
     assert partners["S2"].address == str(tmp_path / "S2")
     assert (partners["S3"].form, partners["S3"].mailbox) == ("email", "a@b.example")
 
@@ -153,15 +183,21 @@ def test_partners_are_as_the_company_describes_them(tmp_path: Path) -> None:
         ("S1: {", "is no YAML"),
     ],
 )
-def test_a_description_nobody_can_read_is_refused_with_its_place(tmp_path: Path, text: str, word: str) -> None:
+def test_a_description_nobody_can_read_is_refused_with_its_place(
+    tmp_path: Path, text: str, word: str
+) -> None:
     (tmp_path / FILE).write_text(text)
     with pytest.raises(LedgerError, match=word):
         read_partners(tmp_path, ["S1"], "GBP")
 
 
-def test_a_desk_in_the_shell_does_what_one_in_a_browser_does(home: Home, line: Callable[..., OrderLine]) -> None:
+def test_a_desk_in_the_shell_does_what_one_in_a_browser_does(
+    home: Home, line: Callable[..., OrderLine]
+) -> None:
     ledger = Ledger.open(home.ledger_url)
-    mug, cup = ledger.propose([line("mug"), line("cup", from_id="S9")], "run 1", NOW).document_ids.values()
+    mug, cup = ledger.propose(
+        [line("mug"), line("cup", from_id="S9")], "run 1", NOW
+    ).document_ids.values()
 
     def run(*words: str, code: int = 0) -> str:
         done = CliRunner().invoke(shell, [*words, "--home", str(home.root)])
@@ -182,7 +218,9 @@ def test_a_desk_in_the_shell_does_what_one_in_a_browser_does(home: Home, line: C
     assert '"straight_through_share": 0.0' in said  # a hand was needed
     assert "median_decision_to_sent_seconds" in said
     with ledger.store.locked() as connection:
-        connection.exec_driver_sql("UPDATE documents SET from_id = 'S2' WHERE document_id = ?", (mug,))
+        connection.exec_driver_sql(
+            "UPDATE documents SET from_id = 'S2' WHERE document_id = ?", (mug,)
+        )
     assert "is not what its events add up to" in run("audit", code=1)
     ledger.close()
 
@@ -197,10 +235,19 @@ def station(home: Home, tmp_path: Path) -> Callable[..., dict[str, Any]]:
     lakehouse = Lakehouse(world=str(tmp_path), home=str(home.root))
 
     def run(**config: Any) -> dict[str, Any]:
-        assets = [procure.poll, procure.match, procure.send, dg.AssetSpec(["ledger", "requisitions"])]
+        assets = [
+            procure.poll,
+            procure.match,
+            procure.send,
+            dg.AssetSpec(["ledger", "requisitions"]),
+        ]
         said = {"ops": {"procure__send": {"config": config}}}
         done = dg.materialize(assets, resources={"lakehouse": lakehouse}, run_config=said)
-        return {name: value.value for e in done.get_asset_materialization_events() for name, value in e.materialization.metadata.items()}
+        return {
+            name: value.value
+            for e in done.get_asset_materialization_events()
+            for name, value in e.materialization.metadata.items()
+        }
 
     return run
 
@@ -211,15 +258,26 @@ def test_a_run_sends_only_where_it_says_so_and_hears_what_comes_back(
     ledger = Ledger.open(home.ledger_url)
     ledger.propose([line("mug")], "run 1", NOW)
     shown = station()
-    assert (shown["is_sending"], shown["dry_run_files"], len(out(home)), len(out(home, kind="dry_run"))) == (False, 1, 0, 1)
+    assert (
+        shown["is_sending"],
+        shown["dry_run_files"],
+        len(out(home)),
+        len(out(home, kind="dry_run")),
+    ) == (False, 1, 0, 1)
     assert {d.stage for d in ledger.lines()} == {"requisition"}
     assert station(send=True)["sent"] == 1
     assert (len(out(home)), out(home, kind="dry_run")) == (1, [])
     (order,) = ledger.lines()
     partner = read_partners(home.state / "partners", ["S1"], "GBP")["S1"]
-    said = [["BAK", "00", "AD", order.order_id, "20260105"], ["PO1", "1", "10", "EA", "2.5", "", "VP", "mug"], ["ACK", "IA", "10", "EA"]]
+    said = [
+        ["BAK", "00", "AD", order.order_id, "20260105"],
+        ["PO1", "1", "10", "EA", "2.5", "", "VP", "mug"],
+        ["ACK", "IA", "10", "EA"],
+    ]
     (home.state / "partners" / "S1" / "in").mkdir()
-    (home.state / "partners" / "S1" / "in" / "1.edi").write_text(x12.write("855", "PR", said, partner.their, partner.ours, 1, NOW))
+    (home.state / "partners" / "S1" / "in" / "1.edi").write_text(
+        x12.write("855", "PR", said, partner.their, partner.ours, 1, NOW)
+    )
     (home.state / "partners" / "S1" / "in" / ".2.edi").write_text("still being written")
     heard = station(send=True)
     assert (heard["taken"], heard["rejected"], heard["sent"]) == (1, 0, 0)

@@ -1,4 +1,5 @@
-"""Between two runs: what happens re-plans what it concerns, at once, and nothing else; faster ways are weighed in money."""
+"""Between two runs: what happens re-plans what it concerns, at once, and nothing else; faster ways
+are weighed in money."""
 
 from __future__ import annotations
 
@@ -35,9 +36,13 @@ currency: GBP
 plan: {grain: day, review: weekly, absent_sales: zero, whole_units: true}
 sources: {till: {path: "*.csv", identity: row, known_after: 0 days, into: [sales: {item_id: i, location_id: l, event_at: d, quantity: q}]}}
 """
-#: A centre that buys from S1 in ten days, and three shops it feeds in one to three; there are few mugs, and IE has far too many cups.
+#: A centre that buys from S1 in ten days, and three shops it feeds in one to three; there are few
+#: mugs, and IE has far too many cups.
 LEAD = {"UK": 1, "IE": 2, "FR": 3, "DC": 10}
-STOCK = {"mug": {"UK": 60, "IE": 60, "FR": 60, "DC": 20}, "cup": {"UK": 60, "IE": 900, "FR": 60, "DC": 500}}
+STOCK = {
+    "mug": {"UK": 60, "IE": 60, "FR": 60, "DC": 20},
+    "cup": {"UK": 60, "IE": 900, "FR": 60, "DC": 500},
+}
 
 
 @pytest.fixture
@@ -62,12 +67,25 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
             centre = location == "DC"
             nodes.append(
                 {
-                    "item_id": item, "location_id": location, "role": "distribution_centre" if centre else "store",
-                    "kind": "purchase" if centre else "transfer", "from_id": "S1" if centre else "DC", "lead_time_days": float(lead),
-                    "lead_time_periods": lead, "moq": 0.0, "order_multiple": 1.0, "unit_cost": 2.5, "price": 6.0, "holding_cost": 0.005,
-                    "shortage_cost": 3.5, "weight_kg": 0.4, "freight_per_unit": 0.1, "category": "kitchen", "is_assumed": False,
+                    "item_id": item,
+                    "location_id": location,
+                    "role": "distribution_centre" if centre else "store",
+                    "kind": "purchase" if centre else "transfer",
+                    "from_id": "S1" if centre else "DC",
+                    "lead_time_days": float(lead),
+                    "lead_time_periods": lead,
+                    "moq": 0.0,
+                    "order_multiple": 1.0,
+                    "unit_cost": 2.5,
+                    "price": 6.0,
+                    "holding_cost": 0.005,
+                    "shortage_cost": 3.5,
+                    "weight_kg": 0.4,
+                    "freight_per_unit": 0.1,
+                    "category": "kitchen",
+                    "is_assumed": False,
                 }
-            )  # fmt: skip
+            )
             stock.append(
                 {
                     "item_id": item,
@@ -80,15 +98,36 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
             )
             if not centre:
                 demand = nbinom(4, 4 / (4 + DAILY))
-                levels = [(level, float(demand.ppf(level))) for level in QUANTILES] + [(None, float(DAILY))]
+                levels = [(level, float(demand.ppf(level))) for level in QUANTILES] + [
+                    (None, float(DAILY))
+                ]
                 ahead += [
-                    {"item_id": item, "location_id": location, "period_start": d, "quantile": q, "value": v}
+                    {
+                        "item_id": item,
+                        "location_id": location,
+                        "period_start": d,
+                        "quantile": q,
+                        "value": v,
+                    }
                     for d in days
                     for q, v in levels
                 ]
-    orders = [{"order_id": "PO1", "line_id": "1", "kind": "purchase", "origin": "erp", "item_id": "cup", "location_id": "DC",
-               "from_id": "S1", "quantity": 100.0, "due_at": datetime(2026, 1, 8)}]  # fmt: skip
-    forecasts = pl.DataFrame(ahead, schema_overrides={"quantile": pl.Float64}).with_columns(run_id=pl.lit("run 1"), as_of=pl.lit(NOW))
+    orders = [
+        {
+            "order_id": "PO1",
+            "line_id": "1",
+            "kind": "purchase",
+            "origin": "erp",
+            "item_id": "cup",
+            "location_id": "DC",
+            "from_id": "S1",
+            "quantity": 100.0,
+            "due_at": datetime(2026, 1, 8),
+        }
+    ]
+    forecasts = pl.DataFrame(ahead, schema_overrides={"quantile": pl.Float64}).with_columns(
+        run_id=pl.lit("run 1"), as_of=pl.lit(NOW)
+    )
     tables = {
         "marts.dim_item_locations": pl.DataFrame(nodes),
         "marts.dim_items": pl.DataFrame(
@@ -99,32 +138,60 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "is_current": [True, True],
             }
         ),
-        "metrics.kpi_supplier_performance": pl.DataFrame({"supplier_id": ["S1"], "due_lines": [20], "otif_share": [0.9]}),
+        "metrics.kpi_supplier_performance": pl.DataFrame(
+            {"supplier_id": ["S1"], "due_lines": [20], "otif_share": [0.9]}
+        ),
         "marts.fct_stock_positions": pl.DataFrame(stock),
-        "marts.fct_open_orders": pl.DataFrame(orders), "decisions.forecasts": forecasts,
-        "decisions.champions": pl.DataFrame({"policy": ["quantile_order_up_to"], "is_champion": [True], "as_of": [NOW]}),
-        "raw.world": pl.DataFrame({"world": ["w"], "currency": ["GBP"], "timezone": ["UTC"], "grain": ["day"], "now_at": [NOW]}),
-    }  # fmt: skip
+        "marts.fct_open_orders": pl.DataFrame(orders),
+        "decisions.forecasts": forecasts,
+        "decisions.champions": pl.DataFrame(
+            {"policy": ["quantile_order_up_to"], "is_champion": [True], "as_of": [NOW]}
+        ),
+        "raw.world": pl.DataFrame(
+            {
+                "world": ["w"],
+                "currency": ["GBP"],
+                "timezone": ["UTC"],
+                "grain": ["day"],
+                "now_at": [NOW],
+            }
+        ),
+    }
     empty = {
         "marts.dim_locations": "location_id varchar, capacity double, is_current boolean",
-        "marts.fct_lead_times": "order_id varchar, kind varchar, from_id varchar, location_id varchar, promised_days double, "
-        "ordered_at timestamp, received_at timestamp, ordered_on date, received_on date, is_censored boolean, known_at timestamp",
-        "marts.fct_receipts": "order_id varchar, line_id varchar, item_id varchar, quantity double, event_at timestamp, is_current boolean",
+        "marts.fct_lead_times": "order_id varchar, kind varchar, from_id varchar, location_id varchar, promised_days "
+        "double, "
+        "ordered_at timestamp, received_at timestamp, ordered_on date, received_on date, "
+        "is_censored boolean, known_at timestamp",
+        "marts.fct_receipts": (
+            "order_id varchar, line_id varchar, item_id varchar, quantity double, event_at "
+            "timestamp, is_current boolean"
+        ),
         "marts.fct_constraints": "name varchar, scope varchar, value double, is_current boolean",
-        "marts.fct_demand": "item_id varchar, location_id varchar, period_start date, quantity double, is_current boolean",
-        "marts.dim_lanes": "from_id varchar, to_id varchar, item_id varchar, mode varchar, transit_days double, freight_per_kg double, "
+        "marts.fct_demand": (
+            "item_id varchar, location_id varchar, period_start date, quantity double, is_current "
+            "boolean"
+        ),
+        "marts.dim_lanes": "from_id varchar, to_id varchar, item_id varchar, mode varchar, transit_days double, "
+        "freight_per_kg double, "
         "fuel_share double, fuel_index double, is_current boolean",
-        "marts.dim_supplier_terms": "item_id varchar, supplier_id varchar, from_quantity double, lead_time_days double, moq double, "
+        "marts.dim_supplier_terms": "item_id varchar, supplier_id varchar, from_quantity double, lead_time_days double, "
+        "moq double, "
         "order_multiple double, unit_cost double, valid_from timestamp, is_current boolean",
-    }  # fmt: skip
+    }
     with duckdb.connect(str(place.warehouse)) as con:
-        con.execute("create schema raw; create schema marts; create schema metrics; create schema decisions")
+        con.execute(
+            "create schema raw; create schema marts; create schema metrics; create schema decisions"
+        )
         for name, frame in tables.items():
             con.register("frame", frame)
             con.execute(f"create table {name} as select * from frame")
         for name, columns in empty.items():
             con.execute(f"create table {name} ({columns})")
-        lanes = "('S1', 'DC', null, 'Truck', 8, 0.2, 0, 1, true), ('S1', 'DC', null, 'Air', 2, 1.0, 0, 1, true)"
+        lanes = (
+            "('S1', 'DC', null, 'Truck', 8, 0.2, 0, 1, true), ('S1', 'DC', null, 'Air', 2, 1.0, 0, "
+            "1, true)"
+        )
         con.execute(f"insert into marts.dim_lanes values {lanes}")
     keep_forecast(place, "run 1", whole_forecast(FIRST))
     snapshots.publish(place.warehouse, place.published, "run 1", NOW)
@@ -148,7 +215,17 @@ def whole_forecast(first: date) -> Forecast:
 
 def happen(home: Home, name: str = "1", **said: Any) -> None:
     with Inbox(home.inbox) as inbox:
-        inbox.add("events", [Message(name, json.dumps({"starts_on": "2026-01-05", "ends_on": "2026-01-25", **said}).encode())])
+        inbox.add(
+            "events",
+            [
+                Message(
+                    name,
+                    json.dumps(
+                        {"starts_on": "2026-01-05", "ends_on": "2026-01-25", **said}
+                    ).encode(),
+                )
+            ],
+        )
 
 
 def lines(home: Home) -> list[Document]:
@@ -172,11 +249,15 @@ def test_where_nothing_happened_nothing_is_done(home, world):
     assert lines(home) == []
 
 
-def test_a_surge_re_plans_the_items_it_concerns_and_no_other_while_a_batch_holds_the_warehouse(home, world):
+def test_a_surge_re_plans_the_items_it_concerns_and_no_other_while_a_batch_holds_the_warehouse(
+    home, world
+):
     happen(home, kind="demand_factor", scope={"item_id": "cup", "location_id": "UK"}, factor=3)
     with duckdb.connect(str(home.warehouse)):
         done = answered(home, world)
-    assert done.reasons == ("cup, UK: demand is 3 times the forecast from 2026-01-05 to 2026-01-25",)
+    assert done.reasons == (
+        "cup, UK: demand is 3 times the forecast from 2026-01-05 to 2026-01-25",
+    )
     assert done.seconds is not None
     assert 0 <= done.seconds < 60
     proposed = {(d.item_id, d.location_id, d.kind): d for d in lines(home)}
@@ -191,15 +272,25 @@ def test_the_same_event_on_newly_published_facts_is_weighed_again_and_repeats_no
     before = {d.intent_key: d.quantity for d in lines(home)}
     snapshots.publish(home.warehouse, home.published, "run 2", NOW)
     again = answered(home, world)
-    assert (again.report.new_orders, again.report.revised, again.report.withdrawn, again.seconds) == (0, 0, 0, None)
+    assert (
+        again.report.new_orders,
+        again.report.revised,
+        again.report.withdrawn,
+        again.seconds,
+    ) == (0, 0, 0, None)
     assert {d.intent_key: d.quantity for d in lines(home)} == before
 
 
 def test_a_closed_centre_is_passed_by_where_that_is_worth_its_money(home, world):
     happen(home, kind="location_closed", scope={"location_id": "DC"}, ends_on="2026-01-18")
     done = answered(home, world)
-    [print(d.item_id, d.kind, d.from_id, d.location_id, d.quantity, d.due_on, d.reason) for d in lines(home)]
-    extra = {d.location_id: d for d in lines(home) if d.intent_key.count("|") == 5 and d.item_id == "cup"}
+    [
+        print(d.item_id, d.kind, d.from_id, d.location_id, d.quantity, d.due_on, d.reason)
+        for d in lines(home)
+    ]
+    extra = {
+        d.location_id: d for d in lines(home) if d.intent_key.count("|") == 5 and d.item_id == "cup"
+    }
     assert {d.from_id for d in extra.values()} == {"IE"}  # the shop with more than it needs
     assert set(extra) == {"UK", "FR"}
     assert all(rescue.saving > 0 for rescue in done.rescues)
@@ -230,26 +321,40 @@ def answer(home: Home, order: Document, code: str, units: float, day: str) -> No
         assert desk.ledger.receive(body, partner, NOW).status == "taken"
 
 
-def test_a_late_answer_buys_faster_only_what_is_worth_it_and_never_the_same_need_twice(home, world, line):
+def test_a_late_answer_buys_faster_only_what_is_worth_it_and_never_the_same_need_twice(
+    home, world, line
+):
     order = ordered(home, line)
     assert unanswered(home, world) is None
     answer(home, order, "IA", order.quantity, "20260128")
     done = answered(home, world)
-    assert done.reasons == (f"mug of order {order.order_id} is late: due 2026-01-28, asked for 2026-01-15",)
+    assert done.reasons == (
+        f"mug of order {order.order_id} is late: due 2026-01-28, asked for 2026-01-15",
+    )
     assert done.seconds is not None
     assert done.seconds < 60
     documents = {d.document_id: d for d in lines(home)}
     assert documents[order.document_id].stage == "acknowledged"
     assert documents[order.document_id].quantity == order.quantity
-    more, faster = sorted((d for d in documents.values() if d.intent_key.startswith(order.intent_key + "|")), key=lambda d: d.intent_key)
-    assert (more.from_id, more.due_on, more.reason.endswith("units more than were ordered.")) == ("S1", "2026-01-15", True)
-    assert (faster.from_id, faster.due_on) == ("S1", "2026-01-09")  # by air: four days instead of ten
+    more, faster = sorted(
+        (d for d in documents.values() if d.intent_key.startswith(order.intent_key + "|")),
+        key=lambda d: d.intent_key,
+    )
+    assert (more.from_id, more.due_on, more.reason.endswith("units more than were ordered.")) == (
+        "S1",
+        "2026-01-15",
+        True,
+    )
+    # by air: four days instead of ten
+    assert (faster.from_id, faster.due_on) == ("S1", "2026-01-09")
     assert "by Air from S1: costs" in faster.reason
     with procurement.open_desk(home) as desk:
         procurement.approve_and_send(desk)
         happen(home, kind="demand_factor", scope={"item_id": "cup"}, factor=1.1)
         answered(home, world)
-        keys = [d.intent_key for d in desk.ledger.lines() if d.item_id == "mug" and d.kind == "purchase"]
+        keys = [
+            d.intent_key for d in desk.ledger.lines() if d.item_id == "mug" and d.kind == "purchase"
+        ]
     assert sorted(keys) == sorted([order.intent_key, more.intent_key, faster.intent_key])
 
 
@@ -259,13 +364,19 @@ def test_an_answer_in_time_and_in_full_is_no_event(home, world, line):
     assert unanswered(home, world) is None
 
 
-@pytest.mark.parametrize(("code", "units", "word"), [("IQ", 150.0, "confirmed short: 150 of 600"), ("IR", 0.0, "was refused: 600 units")])
+@pytest.mark.parametrize(
+    ("code", "units", "word"),
+    [("IQ", 150.0, "confirmed short: 150 of 600"), ("IR", 0.0, "was refused: 600 units")],
+)
 def test_what_a_supplier_leaves_out_is_planned_anew(home, world, line, code, units, word):
     order = ordered(home, line)
     answer(home, order, code, units, "20260115")
     done = answered(home, world)
     assert word in done.reasons[0]
-    assert any(d.item_id == "mug" and d.document_id != order.document_id and d.stage == "requisition" for d in lines(home))
+    assert any(
+        d.item_id == "mug" and d.document_id != order.document_id and d.stage == "requisition"
+        for d in lines(home)
+    )
 
 
 def test_an_extra_that_is_no_longer_wanted_is_withdrawn(home, world):
@@ -275,7 +386,9 @@ def test_an_extra_that_is_no_longer_wanted_is_withdrawn(home, world):
     later = datetime(2026, 1, 20)
     with duckdb.connect(str(home.warehouse)) as con:
         con.execute("update raw.world set now_at = ?", [later])
-        con.execute("update decisions.forecasts set run_id = 'run 2', period_start = period_start + 15")
+        con.execute(
+            "update decisions.forecasts set run_id = 'run 2', period_start = period_start + 15"
+        )
     keep_forecast(home, "run 2", whole_forecast(later.date()))
     snapshots.publish(home.warehouse, home.published, "run 2", later)
     answered(home, world)
@@ -285,11 +398,20 @@ def test_an_extra_that_is_no_longer_wanted_is_withdrawn(home, world):
 def test_an_event_that_cannot_be_meant_is_on_record_and_changes_no_order(home, world):
     happen(home, kind="demand_factor", factor=-1)
     done = answered(home, world)
-    assert done.reasons == ("message 1 of events cannot be acted on: factor is -1; it lies between 0 and 100",)
+    assert done.reasons == (
+        "message 1 of events cannot be acted on: factor is -1; it lies between 0 and 100",
+    )
     assert (done.items, lines(home)) == (0, [])
 
 
 def test_messages_of_other_kinds_are_no_events(home, world):
     with Inbox(home.inbox) as inbox:
-        inbox.add("till", [Message("1", b'{"kind": "sale", "item": "mug"}'), Message("2", b'{"kind": '), Message("3", b'["kind"]')])
+        inbox.add(
+            "till",
+            [
+                Message("1", b'{"kind": "sale", "item": "mug"}'),
+                Message("2", b'{"kind": '),
+                Message("3", b'["kind"]'),
+            ],
+        )
     assert unanswered(home, world) is None

@@ -1,4 +1,5 @@
-"""A failed run does not use up its run key: a sensor asks again until a run has done what it was asked for, and then no more."""
+"""A failed run does not use up its run key: a sensor asks again until a run has done what it was
+asked for, and then no more."""
 
 from __future__ import annotations
 
@@ -48,13 +49,19 @@ def home(tmp_path: Path, line, monkeypatch: pytest.MonkeyPatch) -> Home:
     with duckdb.connect(str(home.warehouse)) as con:
         con.execute("create schema raw; create schema marts; create schema metrics")
         now = "timestamp '2026-01-05' as now_at"
-        con.execute(f"create table raw.world as select 'w' as world, 'GBP' as currency, 'UTC' as timezone, {now}")
+        con.execute(
+            "create table raw.world as select 'w' as world, 'GBP' as currency, 'UTC' as timezone, "
+            f"{now}"
+        )
         con.execute("create table marts.dim_items as select 'mug' as item_id")
     snapshots.publish(home.warehouse, home.published, "run 1", NOW)
     ledger = Ledger.open(home.ledger_url)
     ledger.propose([line("mug")], "run 1", NOW)
     ledger.close()
-    for path in (home.inbox / "till" / "rows-1.jsonl", home.state / "partners" / "S1" / "in" / "1.edi"):
+    for path in (
+        home.inbox / "till" / "rows-1.jsonl",
+        home.state / "partners" / "S1" / "in" / "1.edi",
+    ):
         path.parent.mkdir(parents=True)
         path.write_text("{}\n")
     return home
@@ -75,12 +82,18 @@ def tick(sensor: str, home: Home, instance: dg.DagsterInstance) -> dg.RunRequest
 
 def run(instance: dg.DagsterInstance, asked: dg.RunRequest, status: dg.DagsterRunStatus) -> None:
     """What the daemon leaves of a run that was asked for."""
-    instance.add_run(dg.DagsterRun(job_name="job", status=status, tags={automation.RUN_KEY_TAG: str(asked.run_key)}))
+    instance.add_run(
+        dg.DagsterRun(
+            job_name="job", status=status, tags={automation.RUN_KEY_TAG: str(asked.run_key)}
+        )
+    )
 
 
 @pytest.mark.parametrize("status", WENT_WRONG)
 @pytest.mark.parametrize("sensor", SENSORS)
-def test_a_sensor_asks_again_under_a_fresh_key_after_a_run_that_went_wrong(sensor, status, home, instance):
+def test_a_sensor_asks_again_under_a_fresh_key_after_a_run_that_went_wrong(
+    sensor, status, home, instance
+):
     first = tick(sensor, home, instance)
     assert tick(sensor, home, instance).run_key == first.run_key
     run(instance, first, status)
@@ -88,11 +101,14 @@ def test_a_sensor_asks_again_under_a_fresh_key_after_a_run_that_went_wrong(senso
     assert second.run_key != first.run_key
     assert (second.asset_selection, second.run_config) == (first.asset_selection, first.run_config)
     run(instance, second, dg.DagsterRunStatus.SUCCESS)
-    assert tick(sensor, home, instance).run_key == second.run_key  # the daemon skips a key that has had its run
+    # the daemon skips a key that has had its run
+    assert tick(sensor, home, instance).run_key == second.run_key
 
 
 @pytest.mark.parametrize("sensor", SENSORS)
-def test_a_run_that_goes_wrong_again_and_again_is_asked_for_with_growing_pauses(sensor, home, instance, monkeypatch):
+def test_a_run_that_goes_wrong_again_and_again_is_asked_for_with_growing_pauses(
+    sensor, home, instance, monkeypatch
+):
     for _ in range(2):
         run(instance, tick(sensor, home, instance), dg.DagsterRunStatus.FAILURE)
     assert isinstance(tick(sensor, home, instance), dg.SkipReason)

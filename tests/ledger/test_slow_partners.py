@@ -1,4 +1,5 @@
-"""No partner keeps another waiting: the whole exchange has one bound, and who is slow rests until the next sending."""
+"""No partner keeps another waiting: the whole exchange has one bound, and who is slow rests until
+the next sending."""
 
 from __future__ import annotations
 
@@ -62,7 +63,9 @@ def test_an_exchange_ends_in_its_time_however_slowly_the_partner_drips(answer, m
     assert time.monotonic() - began < 2
 
 
-def test_a_partner_that_does_not_answer_holds_the_queue_once_and_not_for_each_of_its_orders(ledger, line, now, monkeypatch):
+def test_a_partner_that_does_not_answer_holds_the_queue_once_and_not_for_each_of_its_orders(
+    ledger, line, now, monkeypatch
+):
     monkeypatch.setattr(transports, "TIMEOUT_SECONDS", 0.5)
     reached: list[float] = []
 
@@ -80,7 +83,9 @@ def test_a_partner_that_does_not_answer_holds_the_queue_once_and_not_for_each_of
     assert reached[0] - began < 2
 
 
-def test_a_partner_that_takes_its_time_with_each_message_rests_when_its_patience_is_used_up(ledger, line, now, monkeypatch):
+def test_a_partner_that_takes_its_time_with_each_message_rests_when_its_patience_is_used_up(
+    ledger, line, now, monkeypatch
+):
     monkeypatch.setattr(outbox, "PATIENCE", 0.1)
     plan = [line("mug", from_id="A", location_id=f"L{place}") for place in range(4)]
     ledger.propose([*plan, line("cup", from_id="B")], "run 1", now)

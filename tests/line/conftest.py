@@ -1,4 +1,5 @@
-"""One run of the whole line on the sample company, shared by every test that looks at what it left behind."""
+"""One run of the whole line on the sample company, shared by every test that looks at what it left
+behind."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ def stockhouse(*arguments: str | Path, code: int = 0) -> subprocess.CompletedPro
     """The command as a person runs it, in a process of its own."""
     command = [str(Path(sys.executable).parent / "stockhouse"), *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == code, f"exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert done.returncode == code, (
+        f"exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    )
     return done
 
 
@@ -33,9 +36,11 @@ def command() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture(scope="session")
 def sample_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """The home of a finished first run, and what it reported; made once, whichever worker asks first."""
+    """The home of a finished first run, and what it reported; made once, whichever worker asks
+    first."""
     base = tmp_path_factory.getbasetemp()
-    # Workers share the folder above their own; a run without workers must not find what another run left there.
+    # Workers share the folder above their own; a run without workers must not find what another run
+    # left there.
     shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
     home, report = shared / "sample-home", shared / "sample-report.json"
     with FileLock(str(shared / "sample-home.lock")):

@@ -10,11 +10,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("models", "orchestration", "feature_repo")
-#: Decorators that only change how a function is called; any other one hands it to a framework, which is its door.
+#: Decorators that only change how a function is called; any other one hands it to a framework,
+#: which is its door.
 PLAIN = {
-    "abstractmethod", "cache", "cached_property", "classmethod", "contextmanager", "dataclass", "lru_cache", "overload", "property",
+    "abstractmethod",
+    "cache",
+    "cached_property",
+    "classmethod",
+    "contextmanager",
+    "dataclass",
+    "lru_cache",
+    "overload",
+    "property",
     "staticmethod",
-}  # fmt: skip
+}
 MEASURED = "the benchmarks measure by it, and compare the product with it"
 WAITS = "issue 14, part 5: its door is being built; whoever opens it takes the permission away"
 #: Reached by no code of the product, on purpose, and why.
@@ -38,7 +47,8 @@ ALLOWED = {
 
 @dataclass(frozen=True)
 class Defined:
-    """A function, class or method of ours: where it stands, and the lines of its own body, in which a mention does not count."""
+    """A function, class or method of ours: where it stands, and the lines of its own body, in which
+    a mention does not count."""
 
     name: str
     where: str
@@ -62,7 +72,8 @@ def _trees() -> Iterator[tuple[Path, ast.Module]]:
 
 
 def _definitions(path: Path, tree: ast.Module, ours: set[str]) -> Iterator[Defined]:
-    """Functions, classes and methods; those that a framework calls by a name of its own are left out."""
+    """Functions, classes and methods; those that a framework calls by a name of its own are left
+    out."""
 
     def walk(nodes: list[ast.stmt], prefix: str) -> Iterator[Defined]:
         for node in nodes:
@@ -71,7 +82,9 @@ def _definitions(path: Path, tree: ast.Module, ours: set[str]) -> Iterator[Defin
             place = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
             where = f"{place}:{prefix}{node.name}"
             if _decorators(node) <= PLAIN and not node.name.startswith("__"):
-                yield Defined(node.name, where, path, range(node.lineno, (node.end_lineno or node.lineno) + 1))
+                yield Defined(
+                    node.name, where, path, range(node.lineno, (node.end_lineno or node.lineno) + 1)
+                )
             if isinstance(node, ast.ClassDef) and all(_is_ours(base, ours) for base in node.bases):
                 yield from walk(node.body, f"{node.name}.")
 
@@ -80,12 +93,26 @@ def _definitions(path: Path, tree: ast.Module, ours: set[str]) -> Iterator[Defin
 
 def _is_ours(base: ast.expr, ours: set[str]) -> bool:
     """Whether a base class decides on no method's name: one of ours, or one that has no hooks."""
-    name = base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", getattr(getattr(base, "value", None), "id", ""))
-    return name in ours | {"Exception", "ValueError", "Protocol", "NamedTuple", "StrEnum", "Enum", "Generic", "object"}
+    name = (
+        base.attr
+        if isinstance(base, ast.Attribute)
+        else getattr(base, "id", getattr(getattr(base, "value", None), "id", ""))
+    )
+    return name in ours | {
+        "Exception",
+        "ValueError",
+        "Protocol",
+        "NamedTuple",
+        "StrEnum",
+        "Enum",
+        "Generic",
+        "object",
+    }
 
 
 def _mentions(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    """Every name that code reads or calls, with its line; an import, an assignment and a definition are no use."""
+    """Every name that code reads or calls, with its line; an import, an assignment and a definition
+    are no use."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             yield node.id, node.lineno
@@ -95,14 +122,21 @@ def _mentions(tree: ast.Module) -> Iterator[tuple[str, int]]:
             for alias in node.names:
                 if alias.asname and alias.asname != alias.name:
                     yield alias.name, node.lineno
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
-            yield node.value, node.lineno  # a name handed over as text: a path in the graph, getattr, a forward reference
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and node.value.isidentifier()
+        ):
+            # a name handed over as text: a path in the graph, getattr, a forward reference
+            yield node.value, node.lineno
 
 
 def unreached(code: dict[Path, ast.Module] | None = None) -> list[str]:
     """Where what nobody reaches is defined, in the product or in the given code."""
     trees = list(code.items() if code else _trees())
-    ours = {node.name for _, tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    ours = {
+        node.name for _, tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
+    }
     used: dict[str, list[tuple[Path, int]]] = {}
     for path, tree in trees:
         for name, line in _mentions(tree):
@@ -113,19 +147,27 @@ def unreached(code: dict[Path, ast.Module] | None = None) -> list[str]:
     found = []
     for path, tree in trees:
         for one in _definitions(path, tree, ours):
-            at_home = one.name.startswith("_")  # a private name means something in its own file alone
-            places = [(place, line) for place, line in used.get(one.name, []) if place == one.path or not at_home]
+            # a private name means something in its own file alone
+            at_home = one.name.startswith("_")
+            places = [
+                (place, line)
+                for place, line in used.get(one.name, [])
+                if place == one.path or not at_home
+            ]
             if all(place == one.path and line in one.lines for place, line in places):
                 found.append(one.where)
     return found
 
 
 def test_no_function_is_reached_by_tests_alone() -> None:
-    """Wire it to a command, a station or a page, or delete it with its tests; ALLOWED is for what others call by name."""
+    """Wire it to a command, a station or a page, or delete it with its tests; ALLOWED is for what
+    others call by name."""
     assert [where for where in unreached() if where not in ALLOWED] == []
 
 
 def test_a_function_that_only_itself_or_a_test_calls_is_found(tmp_path: Path) -> None:
-    code = "def used():\n    return 1\n\n\ndef alone(n):\n    return alone(n - 1) if n else used()\n"
+    code = (
+        "def used():\n    return 1\n\n\ndef alone(n):\n    return alone(n - 1) if n else used()\n"
+    )
     (tmp_path / "room.py").write_text(code, encoding="utf-8")
     assert unreached({tmp_path / "room.py": ast.parse(code)}) == ["room.py:alone"]

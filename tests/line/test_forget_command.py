@@ -1,4 +1,5 @@
-"""`stockhouse forget` as a person runs it: through the inbox, the archive and the warehouse, until no file of the home knows them."""
+"""`stockhouse forget` as a person runs it: through the inbox, the archive and the warehouse, until
+no file of the home knows them."""
 
 from __future__ import annotations
 
@@ -27,20 +28,29 @@ sources:
 ANN = "ANN-90210-north"
 
 
-def test_no_file_of_a_home_knows_who_was_forgotten(tmp_path: Path, command: Callable[..., Any]) -> None:
+def test_no_file_of_a_home_knows_who_was_forgotten(
+    tmp_path: Path, command: Callable[..., Any]
+) -> None:
     (tmp_path / "world.yml").write_text(WORLD, encoding="utf-8")
     home = Home.found(tmp_path / "home", "shop")
     rows = [
-        {"line": n, "item": "apple", "store": "north", "day": "2024-03-01", "qty": qty, "who": ANN} for n, qty in enumerate((1, "many", 3))
+        {"line": n, "item": "apple", "store": "north", "day": "2024-03-01", "qty": qty, "who": ANN}
+        for n, qty in enumerate((1, "many", 3))
     ]
     bodies = [*(json.dumps(row).encode() for row in rows), f"{ANN} came in".encode()]
     with Inbox(home.inbox) as inbox:
         inbox.add("till", [Message(str(n), body) for n, body in enumerate(bodies)])
     told = json.loads(command("forget", tmp_path, ANN, "--home", home.root, "--json").stdout)
     assert (told["deliveries"], told["rows"], told["sources"]) == (1, 3, ["till"])
-    assert not [path for path in home.root.rglob("*") if path.is_file() and ANN.encode() in path.read_bytes()]
+    assert not [
+        path
+        for path in home.root.rglob("*")
+        if path.is_file() and ANN.encode() in path.read_bytes()
+    ]
     with home.connect() as con:
-        assert con.execute("SELECT count(*), count(DISTINCT customer_id) FROM raw.sales").fetchone() == (2, 1)
+        assert con.execute(
+            "SELECT count(*), count(DISTINCT customer_id) FROM raw.sales"
+        ).fetchone() == (2, 1)
         assert ANN not in str(quarantine.list(con).rows())
     assert "nothing to forget" in command("forget", tmp_path, ANN, "--home", home.root).stdout
     assert World.load(tmp_path).names_customers("till")

@@ -1,4 +1,5 @@
-"""Whatever is started from a home works on that home's own company, or refuses; it never turns to another one's."""
+"""Whatever is started from a home works on that home's own company, or refuses; it never turns to
+another one's."""
 
 from __future__ import annotations
 
@@ -38,12 +39,16 @@ def company(folder: Path, name: str) -> Path:
 
 
 def sell(folder: Path, file: str, row: str) -> None:
-    (folder / "till" / f"{file}.csv").write_text(f"article,shop,day,pieces\n{row}\n", encoding="utf-8")
+    (folder / "till" / f"{file}.csv").write_text(
+        f"article,shop,day,pieces\n{row}\n", encoding="utf-8"
+    )
 
 
 def items(home: Path) -> set[str]:
     with duckdb.connect(str(home / "derived/warehouse.duckdb"), read_only=True) as con:
-        return {item for (item,) in con.execute("select distinct item_id from raw.sales").fetchall()}
+        return {
+            item for (item,) in con.execute("select distinct item_id from raw.sales").fetchall()
+        }
 
 
 @pytest.fixture
@@ -60,7 +65,10 @@ def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
 
 
 def test_the_graph_of_a_home_lands_the_company_it_was_first_run_for_by_button_and_sensor(
-    homes: dict[str, Path], tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    homes: dict[str, Path],
+    tmp_path: Path,
+    command: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from orchestration.definitions import defs
 
@@ -93,7 +101,9 @@ def test_a_home_that_does_not_know_its_world_or_whose_world_is_gone_refuses(
         Lakehouse().open_home()
 
 
-def test_two_homes_named_at_once_are_refused(homes: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_homes_named_at_once_are_refused(
+    homes: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(homes["north"] / "derived/dagster"))
     monkeypatch.setenv("STOCKHOUSE_HOME", str(homes["south"]))
     with pytest.raises(HomeError, match="unset one of them"):
@@ -102,7 +112,9 @@ def test_two_homes_named_at_once_are_refused(homes: dict[str, Path], monkeypatch
     assert Lakehouse().open_home().root == homes["north"]
 
 
-def test_the_data_s_own_root_is_remembered_too(homes: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_data_s_own_root_is_remembered_too(
+    homes: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Home(homes["south"]).remember(tmp_path / "south", tmp_path / "north")
     monkeypatch.setenv("DAGSTER_HOME", str(homes["south"] / "derived/dagster"))
     assert Lakehouse().data_root == (tmp_path / "north").resolve()

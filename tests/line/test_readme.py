@@ -27,9 +27,12 @@ def test_every_make_target_it_names_exists() -> None:
 
 @pytest.fixture
 def fresh(sample_home: Path, tmp_path: Path) -> Path:
-    """A checkout after its `make run`: the tracked files, the environment, and the sample company's home."""
+    """A checkout after its `make run`: the tracked files, the environment, and the sample company's
+    home."""
     checkout = tmp_path / "checkout"
-    for name in subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
+    for name in subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines():
         if (ROOT / name).is_file():
             (checkout / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, checkout / name)
@@ -41,21 +44,39 @@ def fresh(sample_home: Path, tmp_path: Path) -> Path:
 @pytest.mark.line
 @pytest.mark.xdist_group("line")
 def test_every_block_runs_as_typed_from_the_root_of_a_checkout(fresh: Path) -> None:
-    """One terminal, every shell and Python block of the page in its order; what `make run` made is there."""
+    """One terminal, every shell and Python block of the page in its order; what `make run` made is
+    there."""
     typed = ["set -euo pipefail"]
     for language, block in re.findall(r"```(sh|python)\n(.*?)```", TEXT, flags=re.DOTALL):
         typed.append(block if language == "sh" else f"python - <<'PYTHON'\n{block}\nPYTHON")
     assert len(typed) > 5
-    told = {name: value for name, value in os.environ.items() if name not in ("STOCKHOUSE_HOME", "DAGSTER_HOME", "VIRTUAL_ENV")}
-    told |= {"PYTHONPATH": str(fresh), "PATH": "/usr/local/bin:/usr/bin:/bin"}  # the tools are found by what the page says alone
-    done = subprocess.run(["bash"], input="\n".join(typed), cwd=fresh, env=told, capture_output=True, text=True, check=False)
+    told = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("STOCKHOUSE_HOME", "DAGSTER_HOME", "VIRTUAL_ENV")
+    }
+    # the tools are found by what the page says alone
+    told |= {"PYTHONPATH": str(fresh), "PATH": "/usr/local/bin:/usr/bin:/bin"}
+    done = subprocess.run(
+        ["bash"],
+        input="\n".join(typed),
+        cwd=fresh,
+        env=told,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    assert "order line " in done.stdout and "erp/" in done.stdout, "the trace of the largest line leads to files"
+    assert "order line " in done.stdout and "erp/" in done.stdout, (
+        "the trace of the largest line leads to files"
+    )
 
 
 def test_every_make_line_it_shows_can_be_run() -> None:
     for target in re.findall(r"^make ([a-z-]+)", TEXT, flags=re.MULTILINE):
-        planned = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False)
+        planned = subprocess.run(
+            ["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False
+        )
         assert planned.returncode == 0, planned.stderr
 
 
@@ -73,16 +94,24 @@ def test_every_command_it_names_exists(command: Callable[..., Any]) -> None:
         assert re.search(rf"\b{name}\b", listed), name
 
 
-def test_the_ten_line_world_is_a_valid_contract_and_lands(tmp_path: Path, command: Callable[..., Any]) -> None:
+def test_the_ten_line_world_is_a_valid_contract_and_lands(
+    tmp_path: Path, command: Callable[..., Any]
+) -> None:
     block = TEXT.split("```yaml")[1].split("```")[0]
     assert len(block.strip().splitlines()) <= 12
     assert yaml.safe_load(block)["world"] == "corner-shop"
     (tmp_path / "world.yml").write_text(block, encoding="utf-8")
     (tmp_path / "till").mkdir()
-    (tmp_path / "till/monday.csv").write_text("article,shop,day,pieces\nA,main,2024-01-01,3\nB,main,2024-01-01,two\n", encoding="utf-8")
-    report = json.loads(command("run", tmp_path, "--home", tmp_path / "home", "--until", "land", "--json").stdout)
+    (tmp_path / "till/monday.csv").write_text(
+        "article,shop,day,pieces\nA,main,2024-01-01,3\nB,main,2024-01-01,two\n", encoding="utf-8"
+    )
+    report = json.loads(
+        command("run", tmp_path, "--home", tmp_path / "home", "--until", "land", "--json").stdout
+    )
     assert (report["new_rows"], report["quarantined_rows"]) == (1, 1)
-    row = json.loads(command("quarantine", "list", "--home", tmp_path / "home").stdout.splitlines()[0])
+    row = json.loads(
+        command("quarantine", "list", "--home", tmp_path / "home").stdout.splitlines()[0]
+    )
     assert (row["path"], row["row_no"], row["value"]) == ("till/monday.csv", 2, "two")
 
 
@@ -94,7 +123,11 @@ def test_every_folder_of_the_tree_exists() -> None:
 
 def test_the_dg_command_line_finds_the_graph() -> None:
     done = subprocess.run(
-        [str(Path(sys.executable).parent / "dg"), "list", "defs", "--json"], cwd=ROOT, capture_output=True, text=True, check=False
+        [str(Path(sys.executable).parent / "dg"), "list", "defs", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "decisions/order_lines" in done.stdout

@@ -1,4 +1,5 @@
-"""The model registry: a model is held against what came since, and trained anew for a reason that is on record."""
+"""The model registry: a model is held against what came since, and trained anew for a reason that
+is on record."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ def warehouse(demand: dict[int, float | None]) -> duckdb.DuckDBPyConnection:
     con.execute("create schema marts")
     con.execute(
         "create table marts.fct_demand "
-        "(item_id varchar, location_id varchar, period_start date, quantity double, recorded_quantity double, is_current boolean)"
+        "(item_id varchar, location_id varchar, period_start date, quantity double, "
+        "recorded_quantity double, is_current boolean)"
     )
     for day, quantity in demand.items():
         row = ["tea", "A", FIRST + timedelta(days=day), quantity, quantity or 0.0, True]
@@ -35,23 +37,43 @@ def warehouse(demand: dict[int, float | None]) -> duckdb.DuckDBPyConnection:
     return con
 
 
-def promised(folder: Path, run: str, as_of: datetime, days: list[int], mean: float, high: float, model: str = "m") -> str:
+def promised(
+    folder: Path,
+    run: str,
+    as_of: datetime,
+    days: list[int],
+    mean: float,
+    high: float,
+    model: str = "m",
+) -> str:
     said = [
-        {"run_id": run, "as_of": as_of, "model": model, "item_id": "tea", "location_id": "A", "period_start": FIRST + timedelta(days=day),
-         "quantile": level, "value": value}
+        {
+            "run_id": run,
+            "as_of": as_of,
+            "model": model,
+            "item_id": "tea",
+            "location_id": "A",
+            "period_start": FIRST + timedelta(days=day),
+            "quantile": level,
+            "value": value,
+        }
         for day in days
         for level, value in ((None, mean), (0.5, mean), (0.975, high))
-    ]  # fmt: skip
+    ]
     path = folder / f"{run}.parquet"
     pl.DataFrame(said, infer_schema_length=None).write_parquet(path)
     return str(path)
 
 
-def test_what_a_model_served_is_its_newest_word_on_each_period_that_has_closed_with_known_demand(tmp_path: Path) -> None:
+def test_what_a_model_served_is_its_newest_word_on_each_period_that_has_closed_with_known_demand(
+    tmp_path: Path,
+) -> None:
     files = [
         promised(tmp_path, "one", datetime(2024, 1, 1), [0, 1, 2, 3], mean=10.0, high=14.0),
         promised(tmp_path, "two", datetime(2024, 1, 3), [2, 3, 40], mean=20.0, high=24.0),
-        promised(tmp_path, "other", datetime(2024, 1, 4), [3], mean=99.0, high=99.0, model="another"),
+        promised(
+            tmp_path, "other", datetime(2024, 1, 4), [3], mean=99.0, high=99.0, model="another"
+        ),
         promised(tmp_path, "now", NOW, [3], mean=99.0, high=99.0),
     ]
     with warehouse({0: 10.0, 1: None, 2: 25.0, 3: 15.0}) as con:
@@ -71,7 +93,9 @@ def test_a_model_that_serves_as_promised_stays_and_each_way_to_drift_is_named() 
 
 
 @given(st.floats(0, 10), st.floats(-2, 2), st.floats(0, 1))
-def test_too_little_has_closed_or_nothing_was_promised_and_nobody_speaks_of_drift(wape: float, bias: float, tail: float) -> None:
+def test_too_little_has_closed_or_nothing_was_promised_and_nobody_speaks_of_drift(
+    wape: float, bias: float, tail: float
+) -> None:
     assert Drift(LEAST_SERVED - 1, wape, bias, tail).reason(PROMISE) is None
     assert Drift(10_000, wape, bias, tail).reason({}) is None
 

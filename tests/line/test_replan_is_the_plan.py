@@ -1,4 +1,5 @@
-"""Where nothing has happened, planning again from what is published gives the line's own orders, to the unit."""
+"""Where nothing has happened, planning again from what is published gives the line's own orders, to
+the unit."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ from orchestration.home import Home
 from orchestration.landing import World
 
 LINE = ("kind", "item_id", "location_id", "from_id", "quantity", "due_on", "unit_cost")
-PLANNED = "select * from decisions.order_lines where run_id = (select run_id from published.snapshot)"
+PLANNED = (
+    "select * from decisions.order_lines where run_id = (select run_id from published.snapshot)"
+)
 
 
 def orders_of(home: Home, world: World) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -31,7 +34,9 @@ def orders_of(home: Home, world: World) -> tuple[pl.DataFrame, pl.DataFrame]:
         planned = con.execute(PLANNED).pl().select(LINE)
     state = State(inputs=published.inputs, paths=published.paths)
     made = state.plan(published.policy, published.overrides).lines
-    again = pl.DataFrame([{name: getattr(line, name) for name in LINE} for line in made], schema=planned.schema)
+    again = pl.DataFrame(
+        [{name: getattr(line, name) for name in LINE} for line in made], schema=planned.schema
+    )
     return planned.sort(LINE), again.sort(LINE)
 
 
@@ -45,7 +50,9 @@ def test_the_sample_is_planned_again_to_the_unit(sample_run: tuple[Path, dict[st
 @pytest.mark.shared
 @pytest.mark.line
 @pytest.mark.parametrize("cut", [vn2, uci])
-def test_public_worlds_are_planned_again_to_the_unit(cut: Callable[[Path], Path], tmp_path: Path, command: Callable[..., Any]) -> None:
+def test_public_worlds_are_planned_again_to_the_unit(
+    cut: Callable[[Path], Path], tmp_path: Path, command: Callable[..., Any]
+) -> None:
     folder = cut(tmp_path)
     command("run", folder, "--home", tmp_path / "home", "--json")
     planned, again = orders_of(Home(tmp_path / "home"), World.load(folder))

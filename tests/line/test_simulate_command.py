@@ -12,7 +12,9 @@ import pytest
 
 pytestmark = pytest.mark.line
 
-QUESTIONS = [f"sample_data/scenarios/{name}.yml" for name in ("hub_blocked_48h", "fuel_up_10_percent")]
+QUESTIONS = [
+    f"sample_data/scenarios/{name}.yml" for name in ("hub_blocked_48h", "fuel_up_10_percent")
+]
 
 
 def test_a_blocked_hub_moves_stock_and_dearer_fuel_moves_money_only(
@@ -37,5 +39,7 @@ def test_a_blocked_hub_moves_stock_and_dearer_fuel_moves_money_only(
 
     lost = tmp_path / "lost.yml"
     lost.write_text(Path(QUESTIONS[0]).read_text().replace("DC1", "DC7"))
-    refused = command("simulate", "sample_data", "--scenario", lost, "--out", tmp_path / "no", *home, code=2)
+    refused = command(
+        "simulate", "sample_data", "--scenario", lost, "--out", tmp_path / "no", *home, code=2
+    )
     assert "no location_id is called 'DC7'" in refused.stderr and not (tmp_path / "no").exists()

@@ -1,4 +1,5 @@
-"""The shape of the house: who imports whom, what is in the graph, what a fresh checkout looks like."""
+"""The shape of the house: who imports whom, what is in the graph, what a fresh checkout looks
+like."""
 
 from __future__ import annotations
 
@@ -15,12 +16,18 @@ SNAPSHOT = Path(__file__).with_name("asset_keys.json")
 
 
 def tracked() -> list[str]:
-    return subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    return subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
 
 
 def test_imports_point_only_the_way_the_plan_says() -> None:
     found = subprocess.run(
-        [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
+        [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert found.returncode == 0, found.stdout
 
@@ -33,7 +40,8 @@ def graph() -> dg.Definitions:
 
 
 def test_the_graph_holds_exactly_the_known_assets(graph: dg.Definitions) -> None:
-    """A loose asset that vanishes, or one nobody decided on, shows here. To accept a change: write `keys` to asset_keys.json."""
+    """A loose asset that vanishes, or one nobody decided on, shows here. To accept a change: write
+    `keys` to asset_keys.json."""
     keys = sorted("/".join(key.path) for key in graph.resolve_asset_graph().get_all_asset_keys())
     assert keys == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
 
@@ -55,9 +63,19 @@ def test_every_job_can_be_resolved_and_the_daily_one_is_scheduled(graph: dg.Defi
 
 def test_the_top_level_is_the_one_the_plan_fixes() -> None:
     allowed = {
-        "pyproject.toml", "README.md", "Makefile", "LICENSE", "dbt_project", "feature_repo", "orchestration", "models", "tests",
-        "sample_data", "requirements.lock", "requirements-dev.lock",
-    }  # fmt: skip
+        "pyproject.toml",
+        "README.md",
+        "Makefile",
+        "LICENSE",
+        "dbt_project",
+        "feature_repo",
+        "orchestration",
+        "models",
+        "tests",
+        "sample_data",
+        "requirements.lock",
+        "requirements-dev.lock",
+    }
     assert {name.split("/")[0] for name in tracked() if not name.startswith(".")} <= allowed
 
 
@@ -65,12 +83,20 @@ def test_no_machine_path_and_no_index_host_is_in_the_repository() -> None:
     hosts = ("pypi.org", "files.pythonhosted", "registry.npmjs")
     for name in tracked():
         path = ROOT / name
-        if not path.is_file() or path.suffix in {".xlsx", ".gz", ".parquet", ".png", ".csv"} or name.startswith("sample_data/erp"):
+        if (
+            not path.is_file()
+            or path.suffix in {".xlsx", ".gz", ".parquet", ".png", ".csv"}
+            or name.startswith("sample_data/erp")
+        ):
             continue
         text = path.read_text(encoding="utf-8", errors="replace")
         assert str(ROOT) not in text, name
-        assert not any(host in text for host in hosts) or name == "tests/line/test_structure.py", name
+        assert not any(host in text for host in hosts) or name == "tests/line/test_structure.py", (
+            name
+        )
 
 
 def test_tests_are_no_packages() -> None:
-    assert not [name for name in tracked() if name.startswith("tests/") and name.endswith("__init__.py")]
+    assert not [
+        name for name in tracked() if name.startswith("tests/") and name.endswith("__init__.py")
+    ]

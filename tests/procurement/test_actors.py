@@ -11,13 +11,39 @@ from hypothesis import strategies as st
 from models.procurement.actors import MACHINES, UNSEEN, is_same, person, principal, skeleton
 
 DISGUISES = [
-    ("anna", "an\u200bna"), ("anna", "ａｎｎａ"), ("anna", " Anna "), ("Émile", "e\u0301mile"), ("Émile", "É" + "mile"),
-    ("anna smith", "anna  smith"), ("anna smith", "anna\u00a0smith"), ("anna smith", "anna\u3000smith"), ("anna smith", "anna\tsmith"),
-    ("STRASSE", "straße"), ("straße", "strasse"), ("anna", "anna\u200e"), ("anna", "\ufeffanna"), ("anna", "an\u00adna"),
-    ("anna", "an\ufe0fna"), ("anna", "an\U000e0101na"), ("anna", "an\u034fna"), ("anna", "an\u3164na"), ("ali", "ⓐⓛⓘ"),
-    ("anna", "𝐚𝐧𝐧𝐚"), ("finn", "ﬁnn"), ("İpek", "i̇pek"), ("σωκράτης", "ΣΩΚΡΆΤΗΣ"),
-]  # fmt: skip
-ALIKE = [("coco", "сосо"), ("hope", "һоре"), ("alice", "aIice"), ("paul", "pau1"), ("bob", "b0b"), ("bernard", "bemard"), ("anna", "anпa")]
+    ("anna", "an\u200bna"),
+    ("anna", "ａｎｎａ"),
+    ("anna", " Anna "),
+    ("Émile", "e\u0301mile"),
+    ("Émile", "É" + "mile"),
+    ("anna smith", "anna  smith"),
+    ("anna smith", "anna\u00a0smith"),
+    ("anna smith", "anna\u3000smith"),
+    ("anna smith", "anna\tsmith"),
+    ("STRASSE", "straße"),
+    ("straße", "strasse"),
+    ("anna", "anna\u200e"),
+    ("anna", "\ufeffanna"),
+    ("anna", "an\u00adna"),
+    ("anna", "an\ufe0fna"),
+    ("anna", "an\U000e0101na"),
+    ("anna", "an\u034fna"),
+    ("anna", "an\u3164na"),
+    ("ali", "ⓐⓛⓘ"),
+    ("anna", "𝐚𝐧𝐧𝐚"),
+    ("finn", "ﬁnn"),
+    ("İpek", "i̇pek"),
+    ("σωκράτης", "ΣΩΚΡΆΤΗΣ"),
+]
+ALIKE = [
+    ("coco", "сосо"),
+    ("hope", "һоре"),
+    ("alice", "aIice"),
+    ("paul", "pau1"),
+    ("bob", "b0b"),
+    ("bernard", "bemard"),
+    ("anna", "anпa"),
+]
 #: A script of its own in the middle of another.
 MIXED = ["аnna", "аnnа", "αnna", "bοb", "dаn", "ѕam", "anпa"]
 
@@ -39,13 +65,23 @@ def test_names_that_look_alike_are_one_actor(name, typed):
 
 
 @pytest.mark.parametrize(
-    "names", [("anna", "hanna"), ("ann", "ben"), ("émile", "emile"), ("li wei", "li bei"), ("анна", "инна"), ("王", "玉")]
+    "names",
+    [
+        ("anna", "hanna"),
+        ("ann", "ben"),
+        ("émile", "emile"),
+        ("li wei", "li bei"),
+        ("анна", "инна"),
+        ("王", "玉"),
+    ],
 )
 def test_different_people_stay_different(names):
     assert not is_same(*names)
 
 
-@pytest.mark.parametrize("name", ["", " ", "\u200b", "\ufe0f", "a" * 65, "an\x00na", "an\x1bna", "\ud800", "\ue000"])
+@pytest.mark.parametrize(
+    "name", ["", " ", "\u200b", "\ufe0f", "a" * 65, "an\x00na", "an\x1bna", "\ud800", "\ue000"]
+)
 def test_no_name_is_made_of_nothing_or_of_what_nobody_can_read(name):
     with pytest.raises(ValueError, match=r"nobody|no name"):
         principal(name)
@@ -53,7 +89,13 @@ def test_no_name_is_made_of_nothing_or_of_what_nobody_can_read(name):
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_no_person_is_called_like_a_machine(machine):
-    for typed in (machine, machine.upper(), machine.replace(" ", "  "), machine.replace("p", "\u200bp"), machine.replace("i", "1")):
+    for typed in (
+        machine,
+        machine.upper(),
+        machine.replace(" ", "  "),
+        machine.replace("p", "\u200bp"),
+        machine.replace("i", "1"),
+    ):
         with pytest.raises(ValueError, match="the machine signs with"):
             person(typed)
 

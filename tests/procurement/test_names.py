@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from models.domain import need_key
 from models.names import DEVICES, LONGEST, legible, name_of
 
-#: Texts of any signs, lone surrogates and NUL among them, and such as an attacker or a spreadsheet would write.
+#: Texts of any signs, lone surrogates and NUL among them, and such as an attacker or a spreadsheet
+#: would write.
 ANYTHING = st.text(st.characters(exclude_categories=()), max_size=200)
 
 
@@ -51,7 +52,12 @@ def test_two_pairs_never_share_a_name(one, other):
 
 
 def test_ordinary_ids_are_their_own_names():
-    assert [name_of(text) for text in ("S1", "SHP00000007", "A-1_B", "4711")] == ["S1", "SHP00000007", "A-1_B", "4711"]
+    assert [name_of(text) for text in ("S1", "SHP00000007", "A-1_B", "4711")] == [
+        "S1",
+        "SHP00000007",
+        "A-1_B",
+        "4711",
+    ]
     assert name_of("S1", "DC") == "S1-DC"
     assert name_of("Müller & Söhne/Köln").startswith("Muller_Sohne_Koln+")
 
@@ -66,5 +72,7 @@ def test_what_a_message_repeats_is_one_short_line_that_any_database_takes(text):
 
 def test_two_needs_never_share_a_key():
     pairs = [("a|b", "c"), ("a", "b|c"), ("a\\", "b|c"), ("a\\|b", "c"), ("a", "b\\|c")]
-    assert len({need_key("w", "purchase", item, place, "2026-01-05") for item, place in pairs}) == len(pairs)
+    assert len(
+        {need_key("w", "purchase", item, place, "2026-01-05") for item, place in pairs}
+    ) == len(pairs)
     assert need_key("w", "purchase", "mug", "DC", "2026-01-05") == "w|purchase|mug|DC|2026-01-05"

@@ -22,7 +22,13 @@ from models.procurement.approval import AUTOMATIC, BUYER, DIRECTOR, MANAGER, Evi
         (10, Evidence(usual_quantity=4), Limits(), AUTOMATIC, ""),
         (10, Evidence(completeness=0.2), Limits(), BUYER, "only 20%"),
         (10, Evidence(supplier_risk=0.8), Limits(), MANAGER, "80%"),
-        (10, Evidence(category="batteries"), Limits(asking_categories=("batteries",)), BUYER, "batteries"),
+        (
+            10,
+            Evidence(category="batteries"),
+            Limits(asking_categories=("batteries",)),
+            BUYER,
+            "batteries",
+        ),
     ],
 )
 def test_each_rule_asks_for_its_level(quantity, evidence, limits, level, word):
@@ -38,7 +44,10 @@ def test_a_transfer_spends_nothing():
 @given(st.floats(0, 1e7), st.floats(0, 1e7))
 def test_a_larger_line_never_needs_less_authority(one, other):
     small, large = sorted((one, other))
-    assert judge("purchase", small, 1.0, Evidence(), Limits()).level <= judge("purchase", large, 1.0, Evidence(), Limits()).level
+    assert (
+        judge("purchase", small, 1.0, Evidence(), Limits()).level
+        <= judge("purchase", large, 1.0, Evidence(), Limits()).level
+    )
 
 
 def test_limits_survive_their_record():

@@ -1,4 +1,5 @@
-"""What may happen between two runs: read strictly, and reaching exactly as far as its scope says."""
+"""What may happen between two runs: read strictly, and reaching exactly as far as its scope
+says."""
 
 from __future__ import annotations
 
@@ -11,10 +12,12 @@ from models.procurement.messages import MessageError
 SPAN = {"starts_on": "2026-01-05", "ends_on": "2026-01-25"}
 ROWS = pl.DataFrame(
     {
-        "item_id": ["mug", "mug", "cup"], "location_id": ["DC", "UK", "UK"], "from_id": ["S1", "DC", "DC"],
+        "item_id": ["mug", "mug", "cup"],
+        "location_id": ["DC", "UK", "UK"],
+        "from_id": ["S1", "DC", "DC"],
         "category": ["kitchen", "kitchen", None],
     }
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(
@@ -28,11 +31,18 @@ ROWS = pl.DataFrame(
     ],
 )
 def test_an_event_reaches_the_rows_its_scope_names_and_no_other(scope, reach):
-    assert read({"kind": "demand_factor", "factor": 2, "scope": scope, **SPAN}, "e1").rows(ROWS).to_list() == reach
+    assert (
+        read({"kind": "demand_factor", "factor": 2, "scope": scope, **SPAN}, "e1")
+        .rows(ROWS)
+        .to_list()
+        == reach
+    )
 
 
 def test_a_closed_place_concerns_what_it_takes_and_what_it_gives():
-    assert read({"kind": "location_closed", "scope": {"location_id": "DC"}, **SPAN}, "e1").rows(ROWS).to_list() == [True, True, True]
+    assert read({"kind": "location_closed", "scope": {"location_id": "DC"}, **SPAN}, "e1").rows(
+        ROWS
+    ).to_list() == [True, True, True]
 
 
 @pytest.mark.parametrize(

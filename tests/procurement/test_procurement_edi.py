@@ -27,7 +27,7 @@ INVOICE = [
     ["IT1", "2", "40.5", "EA", "0.125", "", "VP", "CUP"],
     ["TDS", "25506"],
     ["CTT", "2"],
-]  # fmt: skip
+]
 ANSWER = [
     ["BAK", "00", "AD", "SHP00000007", "20260105"],
     ["PO1", "1", "100", "EA", "2.5", "", "VP", "MUG"],
@@ -52,13 +52,18 @@ def test_an_order_says_every_line_once_with_its_totals():
     (transaction,) = interchange.sets
     assert (interchange.control, transaction.code, transaction.group_control) == (7, "850", 7)
     found = [s for s in transaction.segments if s[0] == "PO1"]
-    assert found == [["PO1", "1", "100", "EA", "2.5", "", "VP", "MUG"], ["PO1", "2", "40.5", "EA", "0.125", "", "VP", "CUP"]]
+    assert found == [
+        ["PO1", "1", "100", "EA", "2.5", "", "VP", "MUG"],
+        ["PO1", "2", "40.5", "EA", "0.125", "", "VP", "CUP"],
+    ]
     assert transaction.segments[-1] == ["CTT", "2", "140.5"]
 
 
 def test_a_change_names_what_is_dropped_and_a_whole_cancellation_nothing():
     dropped = dataclasses.replace(LINES[1], action="cancel")
-    part = edi.write(dataclasses.replace(ORDER, revision=2, lines=(dropped,), is_whole=False), US, THEM, 8, AT)
+    part = edi.write(
+        dataclasses.replace(ORDER, revision=2, lines=(dropped,), is_whole=False), US, THEM, 8, AT
+    )
     whole = edi.write(dataclasses.replace(ORDER, revision=3, lines=(dropped,)), US, THEM, 9, AT)
     assert "BCH*04*SA*SHP00000007**2*20260105~" in part and "POC*2*DI*" in part
     assert "BCH*01*SA*SHP00000007**3*20260105~" in whole and "POC" not in whole
@@ -66,20 +71,36 @@ def test_a_change_names_what_is_dropped_and_a_whole_cancellation_nothing():
 
 @settings(max_examples=150, deadline=None)
 @given(
-    item=st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]), min_size=1, max_size=20),
+    item=st.text(
+        st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]),
+        min_size=1,
+        max_size=20,
+    ),
     quantity=st.floats(0.001, 1e9).map(lambda x: round(x, 3)),
     cost=st.integers(0, 10**9).map(lambda x: x / 1000),
     control=st.integers(1, 999_999_999),
 )
 def test_any_item_id_survives_the_wire(item, quantity, cost, control):
-    order = dataclasses.replace(ORDER, lines=(OrderedLine("1", item, quantity, cost, date(2026, 1, 20)),))
+    order = dataclasses.replace(
+        ORDER, lines=(OrderedLine("1", item, quantity, cost, date(2026, 1, 20)),)
+    )
     interchange = x12.read(edi.write(order, US, THEM, control, AT).encode())
     (said,) = [s for s in interchange.sets[0].segments if s[0] == "PO1"]
-    assert (said[7], float(said[2]), float(said[4]), interchange.control) == (item, quantity, cost, control)
+    assert (said[7], float(said[2]), float(said[4]), interchange.control) == (
+        item,
+        quantity,
+        cost,
+        control,
+    )
 
 
 @pytest.mark.parametrize(
-    ("party", "control", "why"), [(Party("A" * 16), 1, "1 to 15 characters"), (Party(""), 1, "1 to 15"), (THEM, 10**9, "nine digits")]
+    ("party", "control", "why"),
+    [
+        (Party("A" * 16), 1, "1 to 15 characters"),
+        (Party(""), 1, "1 to 15"),
+        (THEM, 10**9, "nine digits"),
+    ],
 )
 def test_what_no_envelope_can_carry_is_refused(party, control, why):
     with pytest.raises(MessageError, match=why):
@@ -106,7 +127,7 @@ def test_an_answer_in_pieces_is_one_answer_with_the_gravest_code():
         ("832", ANSWER, "transaction set 832 is none of"),
         ("997", [["AK1", "PO", "1"]], "AK9 is missing"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_message_is_refused_by_segment_and_element(code, segments, why):
     with pytest.raises(MessageError, match=why):
         edi.read(wire(code, segments))
@@ -143,7 +164,12 @@ def test_an_oversized_file_is_refused_unread():
 
 
 def test_receipts_say_whether_our_message_was_taken():
-    refused = [["AK1", "PO", "7"], ["AK2", "850", "0001"], ["AK5", "R", "5"], ["AK9", "R", "1", "1", "0"]]
+    refused = [
+        ["AK1", "PO", "7"],
+        ["AK2", "850", "0001"],
+        ["AK5", "R", "5"],
+        ["AK9", "R", "1", "1", "0"],
+    ]
     _, (said,) = edi.read(wire("997", refused))
     assert said == Received(7, False, "AK5 R 5")
     _, (known,) = edi.read(_with_ta1("TA1*000000007*260105*0830*R*025"))

@@ -62,21 +62,29 @@ def test_the_match_is_that_of_an_independent_matcher_or_stricter_where_the_order
         exact(tolerance.price_percent),
     ).lines
     ours = match(ordered, price, received, [(units, bill_price) for units in billed], tolerance)
-    assert (ours.quantity_variance, ours.value_variance) == (theirs.qty_variance, theirs.value_variance)
+    assert (ours.quantity_variance, ours.value_variance) == (
+        theirs.qty_variance,
+        theirs.value_variance,
+    )
     order = ["not_started", "matched", "check", "exception"]
     assert order.index(ours.status) >= order.index(theirs.status)
-    if ordered is None or _is_within_the_order(ordered, price, received, billed, bill_price, tolerance):
+    if ordered is None or _is_within_the_order(
+        ordered, price, received, billed, bill_price, tolerance
+    ):
         assert (ours.status, ours.reason) == (theirs.status, REASONS[theirs.reason])
     elif ours.reason != matching.BILLED_UNORDERED and theirs.reason and sum(billed):
         assert ours.reason == REASONS[theirs.reason]
 
 
 def _is_within_the_order(ordered, price, received, billed, bill_price, tolerance) -> bool:
-    """Whether units and price are near enough the order that the independent matcher, which has one absolute tolerance, is right."""
+    """Whether units and price are near enough the order that the independent matcher, which has one
+    absolute tolerance, is right."""
     units = max(abs(sum(billed) - sum(received)), sum(received) - ordered, sum(billed) - ordered)
     price_off = abs(exact(bill_price) - exact(price)) if sum(billed) else 0
     is_priced = price_off <= exact(price) * exact(tolerance.price_percent) / 100
-    return is_priced and units <= min(tolerance.quantity, ordered * tolerance.quantity_percent / 100)
+    return is_priced and units <= min(
+        tolerance.quantity, ordered * tolerance.quantity_percent / 100
+    )
 
 
 @settings(max_examples=400, deadline=None)
@@ -87,17 +95,25 @@ def _is_within_the_order(ordered, price, received, billed, bill_price, tolerance
     billed=st.lists(st.tuples(st.integers(0, 3_000).map(float), PRICE), max_size=3),
     tolerance=TOLERANCES,
 )
-def test_what_is_paid_by_itself_is_never_far_from_what_was_ordered(ordered, price, received, billed, tolerance):
-    """Whatever came and was billed: what is matched costs the order's worth at most, plus what the percentages allow."""
+def test_what_is_paid_by_itself_is_never_far_from_what_was_ordered(
+    ordered, price, received, billed, tolerance
+):
+    """Whatever came and was billed: what is matched costs the order's worth at most, plus what the
+    percentages allow."""
     if match(ordered, price, received, billed, tolerance).status != "matched":
         return
     paid = sum(exact(units) * exact(cost) for units, cost in billed)
     allowed = exact(ordered) * exact(price) * (1 + exact(tolerance.price_percent) / 100)
     assert paid <= allowed * (1 + exact(tolerance.quantity_percent) / 100)
-    assert sum(units for units, _ in billed) <= sum(received) + ordered * tolerance.quantity_percent / 100
+    assert (
+        sum(units for units, _ in billed)
+        <= sum(received) + ordered * tolerance.quantity_percent / 100
+    )
 
 
-@pytest.mark.parametrize("tolerance", [Tolerance(), Tolerance(quantity=5, value=1e6)], ids=["usual", "generous"])
+@pytest.mark.parametrize(
+    "tolerance", [Tolerance(), Tolerance(quantity=5, value=1e6)], ids=["usual", "generous"]
+)
 @pytest.mark.parametrize(
     ("ordered", "price", "received", "invoiced", "reason"),
     [
@@ -110,14 +126,18 @@ def test_what_is_paid_by_itself_is_never_far_from_what_was_ordered(ordered, pric
         (10, 2.5, [10], [(10, 2.5), (10, 2.5)], matching.BILLED_TOO_MUCH),
         (10, 2.5, [10], [(20, 2.5)], matching.BILLED_TOO_MUCH),
     ],
-)  # fmt: skip
-def test_no_absolute_tolerance_lets_a_large_relative_deviation_through(ordered, price, received, invoiced, reason, tolerance):
+)
+def test_no_absolute_tolerance_lets_a_large_relative_deviation_through(
+    ordered, price, received, invoiced, reason, tolerance
+):
     verdict = match(ordered, price, received, invoiced, tolerance)
     assert (verdict.status, verdict.reason) == ("exception", reason)
 
 
 def test_a_unit_more_of_a_hundred_may_pass_where_that_was_agreed():
-    assert match(100, 2.5, [101], [(101, 2.5)], Tolerance(quantity=1, value=3.0)).status == "matched"
+    assert (
+        match(100, 2.5, [101], [(101, 2.5)], Tolerance(quantity=1, value=3.0)).status == "matched"
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,7 +157,9 @@ def test_a_unit_more_of_a_hundred_may_pass_where_that_was_agreed():
     ],
 )
 def test_each_verdict_has_its_reason(received, invoiced, status, reason):
-    verdict = match(100, 2.5, received, invoiced, Tolerance(quantity=0, value=1.0, price_percent=0.5))
+    verdict = match(
+        100, 2.5, received, invoiced, Tolerance(quantity=0, value=1.0, price_percent=0.5)
+    )
     assert (verdict.status, verdict.reason) == (status, reason)
 
 

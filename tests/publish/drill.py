@@ -1,6 +1,8 @@
-"""The reader drill: processes that read the current snapshot without pause while version after version is published.
+"""The reader drill: processes that read the current snapshot without pause while version after
+version is published.
 
-Run by itself (`python drill.py FILE STOP`) it is one reader: it reads FILE until STOP exists, then prints what it found.
+Run by itself (`python drill.py FILE STOP`) it is one reader: it reads FILE until STOP exists, then
+prints what it found.
 """
 
 from __future__ import annotations
@@ -14,13 +16,15 @@ from pathlib import Path
 
 import duckdb
 
-#: Two tables and the stamp: a reader that saw parts of two versions would get different runs from them.
+#: Two tables and the stamp: a reader that saw parts of two versions would get different runs from
+#: them.
 STAMPED = ("published.snapshot", "marts.stamp", "decisions.stamp")
 
 
 @dataclass
 class Reading:
-    """What one reader met: reads that worked, reads whose tables disagree about the run, and errors."""
+    """What one reader met: reads that worked, reads whose tables disagree about the run, and
+    errors."""
 
     reads: int = 0
     mixed: int = 0
@@ -28,14 +32,18 @@ class Reading:
 
 
 def read(file: Path, stop: Path) -> Reading:
-    """Open, read and close the snapshot again and again, as a dashboard does, until told to stop."""
+    """Open, read and close the snapshot again and again, as a dashboard does, until told to
+    stop."""
     reading = Reading()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     while not stop.exists():
         try:
             with duckdb.connect(str(file), read_only=True) as con:
-                runs = {con.execute(f"select min(run_id) || max(run_id) from {table}").fetchone() for table in STAMPED}
+                runs = {
+                    con.execute(f"select min(run_id) || max(run_id) from {table}").fetchone()
+                    for table in STAMPED
+                }
             reading.reads += 1
             reading.mixed += len(runs) != 1
         except (duckdb.Error, OSError) as error:
@@ -48,18 +56,25 @@ def stamp(warehouse: Path, run_id: str, rows: int) -> None:
     with duckdb.connect(str(warehouse)) as con:
         for schema in ("marts", "decisions"):
             con.execute(f"create schema if not exists {schema}")
-            con.execute(f"create or replace table {schema}.stamp as select ? as run_id, i from range({rows}) t(i)", [run_id])
+            con.execute(
+                f"create or replace table {schema}.stamp as select ? as run_id, i from "
+                f"range({rows}) t(i)",
+                [run_id],
+            )
 
 
 def drill(folder: Path, readers: int, publishes: int, rows: int, keep: int = 5) -> list[Reading]:
-    """Publish `publishes` versions under the eyes of `readers` processes; returns what each of them met."""
+    """Publish `publishes` versions under the eyes of `readers` processes; returns what each of them
+    met."""
     from orchestration.facts.snapshots import FILE, publish  # a reader needs DuckDB alone
 
     warehouse, target, stop = folder / "warehouse.duckdb", folder / "published", folder / "stop"
     stamp(warehouse, "run-000", rows)
     publish(warehouse, target, "run-000", "2024-12-30")
     command = [sys.executable, __file__, str(target / "current" / FILE), str(stop)]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(readers)]
+    processes = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(readers)
+    ]
     try:
         for process in processes:
             assert process.stdout is not None
@@ -74,5 +89,7 @@ def drill(folder: Path, readers: int, publishes: int, rows: int, keep: int = 5) 
 
 
 if __name__ == "__main__":
-    os.nice(15)  # sixteen readers without pause would otherwise leave the publisher, and everyone else, no processor
+    # sixteen readers without pause would otherwise leave the publisher, and everyone else, no
+    # processor
+    os.nice(15)
     sys.stdout.write(json.dumps(asdict(read(Path(sys.argv[1]), Path(sys.argv[2])))))

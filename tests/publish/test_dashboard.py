@@ -1,4 +1,5 @@
-"""The dashboard: it shows the snapshot's own numbers, stands alone, and survives names that look like markup."""
+"""The dashboard: it shows the snapshot's own numbers, stands alone, and survives names that look
+like markup."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ def page_of(folder: Path, *statements: str) -> str:
         for statement in statements:
             con.execute(statement)
     snapshot = publish(warehouse, folder / "published", "run-1", "2024-12-30")
-    return write_dashboard(snapshot.path, folder / "published" / "dashboard.html").read_text(encoding="utf-8")
+    return write_dashboard(snapshot.path, folder / "published" / "dashboard.html").read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.fixture
@@ -42,7 +45,11 @@ def test_it_needs_nothing_from_anywhere(page: str) -> None:
         asked: list[str] = []  # noqa: RUF012 - one page, one parser
 
         def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            self.asked += [f"{tag} {value}" for name, value in attrs if name in ("src", "href", "srcset", "action")]
+            self.asked += [
+                f"{tag} {value}"
+                for name, value in attrs
+                if name in ("src", "href", "srcset", "action")
+            ]
 
     Requests().feed(page)
     assert Requests.asked == []
@@ -70,21 +77,31 @@ def test_names_are_text_and_never_markup(tmp_path: Path) -> None:
 
 
 def test_unknown_demand_is_a_gap_and_not_a_zero(tmp_path: Path) -> None:
-    censored = "update marts.fct_demand set quantity = null, is_censored = true where period_start between '2024-12-01' and '2024-12-05'"
+    censored = (
+        "update marts.fct_demand set quantity = null, is_censored = true where period_start "
+        "between '2024-12-01' and '2024-12-05'"
+    )
     lines = re.findall(r'<polyline points="[^"]+" class="past"/>', page_of(tmp_path, censored))
     assert len(lines) == 4  # two series, each broken once
 
 
 def test_a_company_that_has_nothing_to_order_has_a_page_too(tmp_path: Path) -> None:
-    empty = [f"delete from decisions.{table}" for table in ("order_lines", "champions", "forecasts", "exceptions", "explanations")]
+    empty = [
+        f"delete from decisions.{table}"
+        for table in ("order_lines", "champions", "forecasts", "exceptions", "explanations")
+    ]
     page = page_of(tmp_path, *empty)
     assert "Nothing to order." in page
     assert "every item was planned" in page
 
 
 def test_what_nobody_counted_is_unknown_and_never_zero(tmp_path: Path) -> None:
-    page = page_of(tmp_path, "delete from metrics.kpi_cover_days", "delete from metrics.kpi_working_capital")
-    tiles = re.findall(r'<div class="card tile"><span>(.*?)</span><b>(.*?)</b><span>(.*?)</span>', page)
+    page = page_of(
+        tmp_path, "delete from metrics.kpi_cover_days", "delete from metrics.kpi_working_capital"
+    )
+    tiles = re.findall(
+        r'<div class="card tile"><span>(.*?)</span><b>(.*?)</b><span>(.*?)</span>', page
+    )
     said = {what: (number, small) for what, number, small in tiles}
     for what in ("stock", "cover", "empty shelves"):
         assert said[what] == ("–", "no stock was ever counted")
@@ -92,6 +109,13 @@ def test_what_nobody_counted_is_unknown_and_never_zero(tmp_path: Path) -> None:
 
 
 def test_its_figures_are_those_of_the_metrics(tmp_path: Path) -> None:
-    page = page_of(tmp_path, "update metrics.kpi_cover_days set cover_days = 17, on_hand = if(location_id = 'dc', 0, on_hand)")
+    page = page_of(
+        tmp_path,
+        (
+            "update metrics.kpi_cover_days set cover_days = 17, on_hand = if(location_id = 'dc', "
+            "0, "
+            "on_hand)"
+        ),
+    )
     assert "<b>17 days</b>" in page
     assert "<b>50.0%</b>" in page

@@ -1,4 +1,5 @@
-"""The pages of a home: one folder, whole or not at all, that asks no other machine for anything it needs."""
+"""The pages of a home: one folder, whole or not at all, that asks no other machine for anything it
+needs."""
 
 from __future__ import annotations
 

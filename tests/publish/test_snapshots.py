@@ -30,54 +30,92 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "published"
 
 
-def test_a_snapshot_holds_the_truth_and_says_which_run_it_shows(warehouse: Path, target: Path) -> None:
+def test_a_snapshot_holds_the_truth_and_says_which_run_it_shows(
+    warehouse: Path, target: Path
+) -> None:
     snapshot = publish(warehouse, target, "run-1", AT)
     with snapshot.connect() as con:
-        said = con.execute("select version, run_id, published_at::varchar from published.snapshot").fetchall()
-        schemas = con.execute("select distinct schema_name from duckdb_tables() order by 1").fetchall()
+        said = con.execute(
+            "select version, run_id, published_at::varchar from published.snapshot"
+        ).fetchall()
+        schemas = con.execute(
+            "select distinct schema_name from duckdb_tables() order by 1"
+        ).fetchall()
         rows = con.execute("select count(*) from marts.fct_demand").fetchone()
     assert said == [(1, "run-1", AT)]
-    assert [name for (name,) in schemas] == ["decisions", "decisions_history", "marts", "metrics", "published"]
+    assert [name for (name,) in schemas] == [
+        "decisions",
+        "decisions_history",
+        "marts",
+        "metrics",
+        "published",
+    ]
     assert rows == (364,)
     assert snapshot.tables["marts.fct_demand"] == 364
 
 
-def test_a_second_run_adds_nothing_to_any_sum_and_stands_in_the_history(warehouse: Path, target: Path) -> None:
+def test_a_second_run_adds_nothing_to_any_sum_and_stands_in_the_history(
+    warehouse: Path, target: Path
+) -> None:
     def sums() -> dict[str, Any]:
         with current(target).connect() as con:
-            tables = con.execute("select table_name from duckdb_tables() where schema_name = 'decisions'").fetchall()
-            return {table: con.execute(f"select count(*) from decisions.{table}").fetchone() for (table,) in tables} | {
-                "value": con.execute("select sum(value), min(run_id) from decisions.order_lines").fetchone()
+            tables = con.execute(
+                "select table_name from duckdb_tables() where schema_name = 'decisions'"
+            ).fetchall()
+            return {
+                table: con.execute(f"select count(*) from decisions.{table}").fetchone()
+                for (table,) in tables
+            } | {
+                "value": con.execute(
+                    "select sum(value), min(run_id) from decisions.order_lines"
+                ).fetchone()
             }
 
     publish(warehouse, target, "run-1", AT)
     before = sums()
     with duckdb.connect(str(warehouse)) as con:
-        for (table,) in con.execute("select table_name from duckdb_tables() where schema_name = 'decisions'").fetchall():
-            if table != "champions":  # a run between two reviews does not rehearse: the champions stand
-                con.execute(f"insert into decisions.{table} select * replace ('run-2' as run_id) from decisions.{table}")
+        for (table,) in con.execute(
+            "select table_name from duckdb_tables() where schema_name = 'decisions'"
+        ).fetchall():
+            # a run between two reviews does not rehearse: the champions stand
+            if table != "champions":
+                con.execute(
+                    f"insert into decisions.{table} select * replace ('run-2' as run_id) from "
+                    f"decisions.{table}"
+                )
     publish(warehouse, target, "run-2", AT)
     assert sums() == before | {"value": (before["value"][0], "run-2")}
     with current(target).connect() as con:
-        kept = con.execute("select count(distinct run_id), sum(value) from decisions_history.order_lines").fetchone()
+        kept = con.execute(
+            "select count(distinct run_id), sum(value) from decisions_history.order_lines"
+        ).fetchone()
         assert con.execute("select count(*) from decisions.champions").fetchone() == (3,)
     assert kept == (2, 2 * before["value"][0])
 
 
-def test_a_plain_publish_names_a_run_that_planned_and_the_moment_it_was_made(warehouse: Path, target: Path) -> None:
+def test_a_plain_publish_names_a_run_that_planned_and_the_moment_it_was_made(
+    warehouse: Path, target: Path
+) -> None:
     before = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     snapshot = publish(warehouse, target, "no run of the line")
     assert snapshot.run_id == "run-1"
     with snapshot.connect() as con:
         said = con.execute("select run_id, published_at from published.snapshot").fetchone()
         assert said is not None
-        assert con.execute("select count(*) from decisions.order_lines where run_id = ?", [said[0]]).fetchone() == (3,)
+        assert con.execute(
+            "select count(*) from decisions.order_lines where run_id = ?", [said[0]]
+        ).fetchone() == (3,)
     assert before <= said[1] <= datetime.now(UTC).replace(tzinfo=None)
 
 
-def test_a_run_with_nothing_to_order_shows_nothing_of_the_run_before(warehouse: Path, target: Path) -> None:
+def test_a_run_with_nothing_to_order_shows_nothing_of_the_run_before(
+    warehouse: Path, target: Path
+) -> None:
     with duckdb.connect(str(warehouse)) as con:
-        con.execute("insert into decisions.exceptions select * replace ('run-2' as run_id) from decisions.exceptions")
+        con.execute(
+            "insert into decisions.exceptions select * replace ('run-2' as run_id) from "
+            "decisions.exceptions"
+        )
     with publish(warehouse, target, "run-2", AT).connect() as con:
         assert con.execute("select count(*) from decisions.order_lines").fetchone() == (0,)
         assert con.execute("select count(*) from decisions_history.order_lines").fetchone() == (3,)
@@ -85,9 +123,16 @@ def test_a_run_with_nothing_to_order_shows_nothing_of_the_run_before(warehouse: 
 
 def test_the_words_travel_with_the_numbers(warehouse: Path, target: Path) -> None:
     with publish(warehouse, target, "run-1", AT).connect() as con:
-        table = con.execute("select comment from duckdb_tables() where table_name = 'fct_demand'").fetchone()
-        column = con.execute("select comment from duckdb_columns() where table_name = 'fct_demand' and column_name = 'quantity'").fetchone()
-    assert table == ("Units wanted, per item, location and period; unknown where the shelf was empty.",)
+        table = con.execute(
+            "select comment from duckdb_tables() where table_name = 'fct_demand'"
+        ).fetchone()
+        column = con.execute(
+            "select comment from duckdb_columns() where table_name = 'fct_demand' and column_name "
+            "= 'quantity'"
+        ).fetchone()
+    assert table == (
+        "Units wanted, per item, location and period; unknown where the shelf was empty.",
+    )
     assert column == ("Units wanted; null = unknown.",)
 
 
@@ -98,13 +143,20 @@ def test_parquet_copies_say_the_same(warehouse: Path, target: Path) -> None:
             schema, name = table.split(".")
             file = str(snapshot.parquet / schema / f"{name}.parquet")
             assert con.execute(f"select count(*) from '{file}'").fetchone() == (rows,)
-            differ = con.execute(f"(from {table} except all from '{file}') union all (from '{file}' except all from {table})").fetchall()
+            differ = con.execute(
+                f"(from {table} except all from '{file}') union all (from '{file}' except all from "
+                f"{table})"
+            ).fetchall()
             assert differ == []
 
 
 def test_views_are_published_as_what_they_show(warehouse: Path, target: Path) -> None:
-    with duckdb.connect(str(warehouse)) as con:  # as dbt writes them: qualified with the database's name
-        con.execute('create view metrics.kpi_sold as select sum(quantity) as sold from "warehouse".marts.fct_demand')
+    # as dbt writes them: qualified with the database's name
+    with duckdb.connect(str(warehouse)) as con:
+        con.execute(
+            "create view metrics.kpi_sold as select sum(quantity) as sold from "
+            '"warehouse".marts.fct_demand'
+        )
     with publish(warehouse, target, "run-1", AT).connect() as con:
         assert con.execute("select sold from metrics.kpi_sold").fetchone() == (2002.0,)
 
@@ -112,12 +164,15 @@ def test_views_are_published_as_what_they_show(warehouse: Path, target: Path) ->
 def test_clients_from_duckdb_1_2_on_can_read_the_file(warehouse: Path, target: Path) -> None:
     snapshot = publish(warehouse, target, "run-1", AT)
     header = snapshot.path.read_bytes()[:4096]
-    storage_format = int.from_bytes(header[12:20], "little")  # 64 = every DuckDB from 0.9, 65 = 1.2, 66 = 1.3, 67 = 1.4
+    # 64 = every DuckDB from 0.9, 65 = 1.2, 66 = 1.3, 67 = 1.4
+    storage_format = int.from_bytes(header[12:20], "little")
     assert header[8:12] == b"DUCK"
     assert storage_format <= 65
 
 
-@pytest.mark.parametrize("has_second_names", [True, False], ids=["hard links", "a file system without them"])
+@pytest.mark.parametrize(
+    "has_second_names", [True, False], ids=["hard links", "a file system without them"]
+)
 def test_parquet_of_an_unchanged_table_is_the_file_of_the_version_before(
     has_second_names: bool, warehouse: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,20 +183,36 @@ def test_parquet_of_an_unchanged_table_is_the_file_of_the_version_before(
         monkeypatch.setattr(os, "link", refuse)
     first = publish(warehouse, target, "run-1", AT)
     with duckdb.connect(str(warehouse)) as con:
-        con.execute("update decisions.order_lines set quantity = quantity + 12, value = (quantity + 12) * unit_cost")
-        con.execute("create or replace table marts.fct_demand as from marts.fct_demand order by known_at desc")  # the same, shuffled
+        con.execute(
+            "update decisions.order_lines set quantity = quantity + 12, value = (quantity + 12) * "
+            "unit_cost"
+        )
+        # the same, shuffled
+        con.execute(
+            "create or replace table marts.fct_demand as from marts.fct_demand order by known_at "
+            "desc"
+        )
     second = publish(warehouse, target, "run-2", AT, keep=1)
     assert not first.folder.exists()
-    files = {table: second.parquet / f"{table.replace('.', '/')}.parquet" for table in second.tables}
+    files = {
+        table: second.parquet / f"{table.replace('.', '/')}.parquet" for table in second.tables
+    }
     with duckdb.connect() as con, second.connect() as published:
         for table, file in files.items():
-            assert con.execute(f"select count(*) from '{file}'").fetchone() == (second.tables[table],)
+            assert con.execute(f"select count(*) from '{file}'").fetchone() == (
+                second.tables[table],
+            )
             assert file.stat().st_mode & 0o222 == 0
         changed = "select sum(quantity) from {}"
         told = published.execute(changed.format("decisions.order_lines")).fetchone()
         assert con.execute(changed.format(f"'{files['decisions.order_lines']}'")).fetchone() == told
-    unchanged = {table for table in second.tables if second.fingerprints[table] == first.fingerprints[table]}
-    assert unchanged == set(second.tables) - {"decisions.order_lines", "decisions_history.order_lines"}
+    unchanged = {
+        table for table in second.tables if second.fingerprints[table] == first.fingerprints[table]
+    }
+    assert unchanged == set(second.tables) - {
+        "decisions.order_lines",
+        "decisions_history.order_lines",
+    }
 
 
 def test_unchanged_parquet_takes_no_second_room(warehouse: Path, target: Path) -> None:
@@ -152,7 +223,9 @@ def test_unchanged_parquet_takes_no_second_room(warehouse: Path, target: Path) -
 
 def test_a_snapshot_cannot_be_written(warehouse: Path, target: Path) -> None:
     snapshot = publish(warehouse, target, "run-1", AT)
-    assert {path.stat().st_mode & 0o222 for path in snapshot.folder.rglob("*") if path.is_file()} == {0}
+    assert {
+        path.stat().st_mode & 0o222 for path in snapshot.folder.rglob("*") if path.is_file()
+    } == {0}
     with snapshot.connect() as con, pytest.raises(duckdb.InvalidInputException, match="read-only"):
         con.execute("delete from marts.fct_demand")
 
@@ -163,13 +236,20 @@ def test_old_versions_go_and_current_stays(warehouse: Path, target: Path) -> Non
     assert sorted(folder.name for folder in (target / "versions").iterdir()) == ["000004", "000005"]
     assert current(target).version == 5
     assert os.readlink(target / "current") == "versions/000005"
-    assert json.loads((target / "current.json").read_text(encoding="utf-8"))["folder"] == "versions/000005"
+    assert (
+        json.loads((target / "current.json").read_text(encoding="utf-8"))["folder"]
+        == "versions/000005"
+    )
 
 
-def test_a_reader_keeps_its_version_when_the_next_is_published(warehouse: Path, target: Path) -> None:
+def test_a_reader_keeps_its_version_when_the_next_is_published(
+    warehouse: Path, target: Path
+) -> None:
     with publish(warehouse, target, "run-1", AT, keep=1).connect() as con:
         publish(warehouse, target, "run-2", AT, keep=1)
-        assert con.execute("select run_id, (select count(*) from marts.fct_demand) from published.snapshot").fetchone() == ("run-1", 364)
+        assert con.execute(
+            "select run_id, (select count(*) from marts.fct_demand) from published.snapshot"
+        ).fetchone() == ("run-1", 364)
 
 
 def test_readers_read_while_the_warehouse_is_written(warehouse: Path, target: Path) -> None:
@@ -180,7 +260,9 @@ def test_readers_read_while_the_warehouse_is_written(warehouse: Path, target: Pa
             assert reader.execute("select count(*) from marts.fct_demand").fetchone() == (364,)
 
 
-def test_a_failed_publish_changes_nothing_and_leaves_nothing(warehouse: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_publish_changes_nothing_and_leaves_nothing(
+    warehouse: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     publish(warehouse, target, "run-1", AT)
 
     def power_cut(_: Path) -> None:

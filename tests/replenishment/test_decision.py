@@ -1,4 +1,5 @@
-"""Laws of the one decision pipeline: steps that add up, room that stock takes, and terms nobody can keep without a forecast."""
+"""Laws of the one decision pipeline: steps that add up, room that stock takes, and terms nobody can
+keep without a forecast."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from models.replenishment.situations import situation_of
 
 
 def company(seed: int, items: int = 3) -> tuple[pl.DataFrame, Situation]:
-    """Items bought into one centre that feeds two shops, with stock, something on the way and sampled demand."""
+    """Items bought into one centre that feeds two shops, with stock, something on the way and
+    sampled demand."""
     random = np.random.default_rng(seed)
     rows: list[dict[str, Any]] = []
     for i in range(items):
@@ -63,10 +65,19 @@ def decided(seed: int, policy: str, **more: Any) -> tuple[pl.DataFrame, Situatio
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 9999), st.sampled_from(sorted(POLICIES)), st.floats(0, 300), st.floats(0, 400))
-def test_steps_follow_each_other_and_the_last_one_keeps_every_term(seed: int, policy: str, budget: float, least: float) -> None:
-    limits = [Constraint("budget", budget), Constraint("dock", 60.0, "units", {"location_id": "EAST"})]
-    rows, now, made = decided(seed, policy, constraints=limits, minimums=[SupplierMinimum("SUP-0", least)])
+@given(
+    st.integers(0, 9999), st.sampled_from(sorted(POLICIES)), st.floats(0, 300), st.floats(0, 400)
+)
+def test_steps_follow_each_other_and_the_last_one_keeps_every_term(
+    seed: int, policy: str, budget: float, least: float
+) -> None:
+    limits = [
+        Constraint("budget", budget),
+        Constraint("dock", 60.0, "units", {"location_id": "EAST"}),
+    ]
+    rows, now, made = decided(
+        seed, policy, constraints=limits, minimums=[SupplierMinimum("SUP-0", least)]
+    )
     assert list(made.quantities) == list(STEPS)
     total = made.after("need") + sum(made.change(step) for step in list(STEPS)[1:])
     assert total == pytest.approx(made.quantity)
@@ -82,8 +93,12 @@ def test_steps_follow_each_other_and_the_last_one_keeps_every_term(seed: int, po
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 9999), st.floats(0, 200))
-def test_what_is_there_and_on_the_way_takes_its_part_of_the_room(seed: int, capacity: float) -> None:
-    place = Constraint("capacity of EAST", capacity, "units", {"location_id": "EAST"}, counts_stock=True)
+def test_what_is_there_and_on_the_way_takes_its_part_of_the_room(
+    seed: int, capacity: float
+) -> None:
+    place = Constraint(
+        "capacity of EAST", capacity, "units", {"location_id": "EAST"}, counts_stock=True
+    )
     rows, now, made = decided(seed, "quantile_order_up_to", constraints=[place])
     there = (rows["location_id"] == "EAST").to_numpy()
     held = float((now.on_hand + now.pipeline.sum(axis=1))[there].sum())
@@ -93,7 +108,9 @@ def test_what_is_there_and_on_the_way_takes_its_part_of_the_room(seed: int, capa
 
 def test_stock_of_rows_that_are_not_planned_takes_room_too() -> None:
     rows, _ = company(seed=1)
-    place = Constraint("capacity of EAST", 100.0, "units", {"location_id": "EAST"}, counts_stock=True)
+    place = Constraint(
+        "capacity of EAST", 100.0, "units", {"location_id": "EAST"}, counts_stock=True
+    )
     out = rows.filter(pl.col("item_id") == "item-1")
     there = out.filter(pl.col("location_id") == "EAST")
     held = there["on_hand"].item() + there["on_order"].item()

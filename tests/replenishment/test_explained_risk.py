@@ -1,4 +1,5 @@
-"""What a line says of running out: every day it names lies within the horizon its probability speaks of."""
+"""What a line says of running out: every day it names lies within the horizon its probability
+speaks of."""
 
 from __future__ import annotations
 
@@ -19,42 +20,69 @@ def situation(seed: int, lead_time: int, review: int, unmet: str) -> tuple[Situa
     random = np.random.default_rng(seed)
     rows, samples = 6, 40
     economics = Economics(
-        holding=np.full(rows, 0.1), shortage=np.full(rows, 2.0), unit_cost=np.ones(rows), order_cost=np.zeros(rows), unmet=unmet
+        holding=np.full(rows, 0.1),
+        shortage=np.full(rows, 2.0),
+        unit_cost=np.ones(rows),
+        order_cost=np.zeros(rows),
+        unmet=unmet,
     )
     made = Situation(
-        on_hand=random.integers(0, 25, rows).astype(float), pipeline=random.integers(0, 9, (rows, 4)).astype(float),
-        history=np.zeros((rows, 8)), paths=random.poisson(4.0, (rows, samples, lead_time + review)).astype(float),
-        lead_time=random.integers(0, lead_time + 1, rows), review=review, economics=economics,
-    )  # fmt: skip
+        on_hand=random.integers(0, 25, rows).astype(float),
+        pipeline=random.integers(0, 9, (rows, 4)).astype(float),
+        history=np.zeros((rows, 8)),
+        paths=random.poisson(4.0, (rows, samples, lead_time + review)).astype(float),
+        lead_time=random.integers(0, lead_time + 1, rows),
+        review=review,
+        economics=economics,
+    )
     return made, random.integers(0, 30, rows).astype(float)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 9999), st.integers(0, 6), st.integers(1, 4), st.sampled_from(["lost", "backlog"]))
-def test_a_named_day_is_more_likely_out_than_not_by_the_probability_beside_it(seed: int, lead_time: int, review: int, unmet: str) -> None:
+@given(
+    st.integers(0, 9999), st.integers(0, 6), st.integers(1, 4), st.sampled_from(["lost", "backlog"])
+)
+def test_a_named_day_is_more_likely_out_than_not_by_the_probability_beside_it(
+    seed: int, lead_time: int, review: int, unmet: str
+) -> None:
     state, quantity = situation(seed, lead_time, review, unmet)
     told = risk(state, quantity, STARTS)
     for row, out_on in enumerate(told["stock_out_on"]):
         due = STARTS[int(state.lead_time[row])]
         before, without = told["stock_out_risk_before"][row], told["stock_out_risk_without"][row]
-        assert told["stock_out_risk_with"][row] <= without, "an order never makes running out likelier"
+        assert told["stock_out_risk_with"][row] <= without, (
+            "an order never makes running out likelier"
+        )
         if out_on is None:
             assert max(before, without) < 0.5
         else:
             assert (before if out_on < due else without) >= 0.5
-        said = in_words({"stock_position": 1.0}, 1.0, due, due, {name: values[row] for name, values in told.items()})
+        said = in_words(
+            {"stock_position": 1.0},
+            1.0,
+            due,
+            due,
+            {name: values[row] for name, values in told.items()},
+        )
         assert ("It comes too late" in said) == (before >= 0.5)
-        for chance, day in re.findall(r"(\d+) %? ?[^,%]*?, most likely from (\S+?)[,.]", said.replace("%", " %")):
+        for chance, day in re.findall(
+            r"(\d+) %? ?[^,%]*?, most likely from (\S+?)[,.]", said.replace("%", " %")
+        ):
             assert int(chance) >= 50, said
             assert date.fromisoformat(day) == out_on
 
 
 def test_an_order_that_comes_too_late_says_so() -> None:
     facts = {
-        "stock_out_risk_before": 0.95, "stock_out_risk_without": 0.05, "stock_out_risk_with": 0.01,
+        "stock_out_risk_before": 0.95,
+        "stock_out_risk_without": 0.05,
+        "stock_out_risk_with": 0.01,
         "stock_out_on": date(2012, 1, 8),
-    }  # fmt: skip
+    }
     said = in_words({"expected_demand": 5.0}, 5.0, date(2012, 1, 20), date(2012, 1, 15), facts)
     assert "Risk of running out 5% without this order, 1% with it." in said
-    late = "It comes too late for the days before 2012-01-15: risk of running out 95%, most likely from"
+    late = (
+        "It comes too late for the days before 2012-01-15: risk of running out 95%, most likely "
+        "from"
+    )
     assert said.endswith(f"{late} 2012-01-08.")

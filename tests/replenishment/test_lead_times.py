@@ -17,7 +17,8 @@ ages = st.lists(st.tuples(st.integers(0, 60), st.booleans()), min_size=1, max_si
 
 
 def test_the_estimate_by_hand() -> None:
-    # Finished after 10, 20 and 30 days, one order still open after 15: of the two left at 20, one came.
+    # Finished after 10, 20 and 30 days, one order still open after 15: of the two left at 20, one
+    # came.
     found = survival(np.array([10.0, 20, 30, 15]), np.array([False, False, False, True]))
     assert found.days.tolist() == [10, 20, 30]
     assert found.probability == pytest.approx([0.25, 0.375, 0.375])
@@ -27,7 +28,9 @@ def test_the_estimate_by_hand() -> None:
 
 @settings(deadline=None)
 @given(ages)
-def test_probabilities_add_up_and_open_orders_never_make_a_supplier_look_faster(rows: list[tuple[int, bool]]) -> None:
+def test_probabilities_add_up_and_open_orders_never_make_a_supplier_look_faster(
+    rows: list[tuple[int, bool]],
+) -> None:
     days, is_open = np.array([float(a) for a, _ in rows]), np.array([b for _, b in rows])
     found = survival(days, is_open)
     assert found.probability.sum() == pytest.approx(1.0) and (found.probability >= 0).all()
@@ -39,8 +42,11 @@ def test_probabilities_add_up_and_open_orders_never_make_a_supplier_look_faster(
 
 
 def test_a_textbook_case_of_survival() -> None:
-    """Events at 6, 10 and 13 of seven subjects, censored at 9, 11 and twice at 16: S = 6/7, 24/35, 16/35, and the rest at 16."""
-    found = survival(np.array([6.0, 9, 10, 11, 13, 16, 16]), np.array([0, 1, 0, 1, 0, 1, 1]).astype(bool))
+    """Events at 6, 10 and 13 of seven subjects, censored at 9, 11 and twice at 16: S = 6/7, 24/35,
+    16/35, and the rest at 16."""
+    found = survival(
+        np.array([6.0, 9, 10, 11, 13, 16, 16]), np.array([0, 1, 0, 1, 0, 1, 1]).astype(bool)
+    )
     assert found.days.tolist() == [6, 10, 13, 16]
     assert 1 - found.probability.cumsum() == pytest.approx([6 / 7, 24 / 35, 16 / 35, 0.0])
     assert (found.quantile(0.5), found.quantile(0.9), found.censored) == (13, 16, 4)
@@ -50,7 +56,9 @@ def test_a_textbook_case_of_survival() -> None:
 def test_without_open_orders_it_is_the_empirical_distribution(days: list[int]) -> None:
     array = np.array(days, dtype=float)
     found = survival(array, np.zeros(array.size, dtype=bool))
-    assert found.probability.cumsum() == pytest.approx([(array <= day).mean() for day in found.days])
+    assert found.probability.cumsum() == pytest.approx(
+        [(array <= day).mean() for day in found.days]
+    )
     assert found.mean_days == pytest.approx(array.mean())
 
 
@@ -77,19 +85,32 @@ def test_ages_that_are_no_days_are_refused() -> None:
 
 
 NEXT = pl.DataFrame(
-    {"kind": "purchase", "from_id": ["S1", "S1", "NEW"], "location_id": "DC", "lead_time_days": [10.0, 30.0, 20.0]}
-)  # fmt: skip
+    {
+        "kind": "purchase",
+        "from_id": ["S1", "S1", "NEW"],
+        "location_id": "DC",
+        "lead_time_days": [10.0, 30.0, 20.0],
+    }
+)
 
 
 def orders(*lines: tuple[str, float, float, bool, int]) -> pl.DataFrame:
-    """Past orders: supplier, promised days, days taken so far, whether still open, day of January it was placed."""
+    """Past orders: supplier, promised days, days taken so far, whether still open, day of January
+    it was placed."""
     return pl.DataFrame(
         [
-            {"kind": "purchase", "from_id": source, "location_id": "DC", "promised_days": promised, "days": days, "is_open": is_open,
-             "ordered_at": datetime(2024, 1, placed)}
+            {
+                "kind": "purchase",
+                "from_id": source,
+                "location_id": "DC",
+                "promised_days": promised,
+                "days": days,
+                "is_open": is_open,
+                "ordered_at": datetime(2024, 1, placed),
+            }
             for source, promised, days, is_open, placed in lines
         ]
-    )  # fmt: skip
+    )
 
 
 def test_a_supplier_s_own_record_counts_for_the_promise_it_was_made_on_and_others_borrow() -> None:
@@ -97,17 +118,25 @@ def test_a_supplier_s_own_record_counts_for_the_promise_it_was_made_on_and_other
     found = expected(NEXT, past, 1.0, 200, seed=0)
     assert found.shape == (3, 200)
     assert set(found[0]) == {15}  # own record and everybody's lateness agree
-    assert set(found[1]) == {45} and set(found[2]) == {30}  # no order on that promise: half as long again, as for everybody
+    # no order on that promise: half as long again, as for everybody
+    assert set(found[1]) == {45} and set(found[2]) == {30}
     assert expected(NEXT, past.clear(), 7.0, 5, seed=0).tolist() == [[2] * 5, [5] * 5, [3] * 5]
 
 
 def test_an_order_still_open_makes_the_next_one_look_no_faster() -> None:
     done = [("S1", 10.0, float(9 + i % 4), False, 1 + i) for i in range(20)]
-    blind, seeing = (expected(NEXT, orders(*done, *late), 1.0, 200, seed=0) for late in ([], [("S1", 10.0, 28.0, True, 1)] * 5))
+    blind, seeing = (
+        expected(NEXT, orders(*done, *late), 1.0, 200, seed=0)
+        for late in ([], [("S1", 10.0, 28.0, True, 1)] * 5)
+    )
     assert seeing[0].mean() > blind[0].mean() and seeing[0].max() >= 28
 
 
 def test_history_s_lead_times_are_those_of_the_nearest_order_that_came() -> None:
-    past = orders(("S1", 10.0, 9.0, False, 2), ("S1", 10.0, 12.0, False, 20), ("S1", 10.0, 40.0, True, 9))
-    found = realized(NEXT, past, [date(2024, 1, 1), date(2024, 1, 10), date(2024, 1, 12), date(2024, 1, 31)], 1.0)
+    past = orders(
+        ("S1", 10.0, 9.0, False, 2), ("S1", 10.0, 12.0, False, 20), ("S1", 10.0, 40.0, True, 9)
+    )
+    found = realized(
+        NEXT, past, [date(2024, 1, 1), date(2024, 1, 10), date(2024, 1, 12), date(2024, 1, 31)], 1.0
+    )
     assert found.tolist() == [[9, 9, 12, 12], [30] * 4, [20] * 4]

@@ -1,4 +1,5 @@
-"""Laws of the state a plan and a replay start from: records are taken at their word, and only a twin reads them kindly."""
+"""Laws of the state a plan and a replay start from: records are taken at their word, and only a
+twin reads them kindly."""
 
 from __future__ import annotations
 
@@ -25,20 +26,40 @@ def books() -> Iterator[duckdb.DuckDBPyConnection]:
     """Counts of two items, movements of three, and an order of which 4 of 10 have come."""
     with duckdb.connect() as con:
         con.execute("create schema marts; create schema intermediate")
-        con.execute("create table marts.fct_stock (item_id text, location_id text, event_at timestamp, known_at timestamp, "
-                    "on_hand double, is_current boolean)")  # fmt: skip
-        con.execute("insert into marts.fct_stock select x.i, 'A', '2024-01-02', '2024-01-02', x.n, true "
-                    "from (values ('counted', 20.0), ('below', 3.0)) x(i, n)")  # fmt: skip
-        con.execute("create table intermediate.int_stock_moved (item_id text, location_id text, event_at timestamp, delta double)")
-        con.execute("insert into intermediate.int_stock_moved values "
-                    "('counted', 'A', '2024-01-03', -5), ('below', 'A', '2024-01-03', -7), ('moved', 'A', '2024-01-03', -2)")  # fmt: skip
-        con.execute("create table intermediate.int_orders_received (item_id text, location_id text, ordered_at timestamp, "
-                    "due_at timestamp, received_at timestamp, quantity double, received_quantity double, closed_at timestamp)")  # fmt: skip
-        con.execute("insert into intermediate.int_orders_received values ('counted', 'A', '2024-01-02', '2024-01-10', null, 10, 4, null)")
+        con.execute(
+            "create table marts.fct_stock (item_id text, location_id text, event_at timestamp, "
+            "known_at timestamp, "
+            "on_hand double, is_current boolean)"
+        )
+        con.execute(
+            "insert into marts.fct_stock select x.i, 'A', '2024-01-02', '2024-01-02', x.n, true "
+            "from (values ('counted', 20.0), ('below', 3.0)) x(i, n)"
+        )
+        con.execute(
+            "create table intermediate.int_stock_moved (item_id text, location_id text, event_at "
+            "timestamp, delta double)"
+        )
+        con.execute(
+            "insert into intermediate.int_stock_moved values "
+            "('counted', 'A', '2024-01-03', -5), ('below', 'A', '2024-01-03', -7), ('moved', 'A', "
+            "'2024-01-03', -2)"
+        )
+        con.execute(
+            "create table intermediate.int_orders_received (item_id text, location_id text, "
+            "ordered_at timestamp, "
+            "due_at timestamp, received_at timestamp, quantity double, received_quantity double, "
+            "closed_at timestamp)"
+        )
+        con.execute(
+            "insert into intermediate.int_orders_received values ('counted', 'A', '2024-01-02', "
+            "'2024-01-10', null, 10, 4, null)"
+        )
         yield con
 
 
-def test_negative_stock_stays_negative_and_what_nobody_ever_counted_is_unknown(books: duckdb.DuckDBPyConnection) -> None:
+def test_negative_stock_stays_negative_and_what_nobody_ever_counted_is_unknown(
+    books: duckdb.DuckDBPyConnection,
+) -> None:
     found = read_past_opening(books, NODES, CLOCK, start=START, horizon=10)
     assert found is not None
     assert found.on_hand[:2].tolist() == [15.0, -4.0]
@@ -47,7 +68,9 @@ def test_negative_stock_stays_negative_and_what_nobody_ever_counted_is_unknown(b
     assert found.on_the_shelf().tolist() == [15.0, 0.0, 0.0, 0.0]
 
 
-def test_of_an_order_in_two_parts_only_the_second_is_on_the_way(books: duckdb.DuckDBPyConnection) -> None:
+def test_of_an_order_in_two_parts_only_the_second_is_on_the_way(
+    books: duckdb.DuckDBPyConnection,
+) -> None:
     found = read_past_opening(books, NODES, CLOCK, start=START, horizon=10)
     assert found is not None
     assert found.due.sum() == found.due[0, 2] == 6.0

@@ -1,4 +1,5 @@
-"""Laws of order quantities: what a supplier accepts, what a distribution centre can give, what a budget allows."""
+"""Laws of order quantities: what a supplier accepts, what a distribution centre can give, what a
+budget allows."""
 
 from __future__ import annotations
 
@@ -10,7 +11,13 @@ from hypothesis.extra.numpy import arrays
 
 from models.domain import Economics, Situation
 from models.replenishment.constraints import Limit, fit, smallest_conflict
-from models.replenishment.orders import allocate, feasible, price_at, smallest_order, up_to_price_break
+from models.replenishment.orders import (
+    allocate,
+    feasible,
+    price_at,
+    smallest_order,
+    up_to_price_break,
+)
 from models.replenishment.projection import expected_cost
 
 units = st.floats(0, 5000, allow_nan=False)
@@ -29,17 +36,26 @@ units = st.floats(0, 5000, allow_nan=False)
         (2.5, 4, 0, 4),
     ],
 )
-def test_the_smallest_multiple_at_or_above_the_minimum_is_ordered(wanted: float, moq: float, multiple: float, ordered: float) -> None:
-    assert feasible(np.array([float(wanted)]), np.array([float(moq)]), np.array([float(multiple)]))[0] == ordered
+def test_the_smallest_multiple_at_or_above_the_minimum_is_ordered(
+    wanted: float, moq: float, multiple: float, ordered: float
+) -> None:
+    assert (
+        feasible(np.array([float(wanted)]), np.array([float(moq)]), np.array([float(multiple)]))[0]
+        == ordered
+    )
 
 
 @settings(deadline=None)
 @given(units, st.integers(0, 300), st.integers(1, 48))
-def test_an_order_is_a_multiple_at_or_above_the_minimum_and_never_less_than_wanted(wanted: float, moq: int, multiple: int) -> None:
+def test_an_order_is_a_multiple_at_or_above_the_minimum_and_never_less_than_wanted(
+    wanted: float, moq: int, multiple: int
+) -> None:
     ordered = float(feasible(np.array([wanted]), np.array([moq]), np.array([multiple]))[0])
     assert ordered % multiple == 0
     assert ordered == 0 or (ordered >= moq and ordered >= wanted - 1e-6)
-    assert ordered <= max(wanted + multiple, smallest_order(np.array([moq]), np.array([multiple]))[0])
+    assert ordered <= max(
+        wanted + multiple, smallest_order(np.array([moq]), np.array([multiple]))[0]
+    )
     assert (ordered == 0) == (wanted <= 1e-9)
 
 
@@ -49,8 +65,15 @@ def test_a_quantity_that_is_no_number_is_refused() -> None:
 
 
 @settings(deadline=None)
-@given(arrays(np.int64, 6, elements=st.integers(0, 40)), st.integers(0, 100), st.integers(0, 100), st.integers(1, 6))
-def test_a_distribution_centre_never_ships_more_than_it_has_nor_more_than_asked(asked: np.ndarray, a: int, b: int, multiple: int) -> None:
+@given(
+    arrays(np.int64, 6, elements=st.integers(0, 40)),
+    st.integers(0, 100),
+    st.integers(0, 100),
+    st.integers(1, 6),
+)
+def test_a_distribution_centre_never_ships_more_than_it_has_nor_more_than_asked(
+    asked: np.ndarray, a: int, b: int, multiple: int
+) -> None:
     source = np.array([-1, -1, 0, 0, 1, 1])
     requested = asked * float(multiple)
     available = np.array([a, b, 0, 0, 0, 0], dtype=float)
@@ -61,7 +84,10 @@ def test_a_distribution_centre_never_ships_more_than_it_has_nor_more_than_asked(
         given_out = shipped[source == parent].sum()
         assert given_out <= available[parent]
         # What stays behind is less than a multiple, unless everyone got what they asked for.
-        assert given_out == requested[source == parent].sum() or available[parent] - given_out < multiple
+        assert (
+            given_out == requested[source == parent].sum()
+            or available[parent] - given_out < multiple
+        )
 
 
 def _situation(seed: int, count: int = 6) -> Situation:
@@ -70,10 +96,17 @@ def _situation(seed: int, count: int = 6) -> Situation:
         on_hand=random.integers(0, 5, count).astype(float),
         pipeline=random.integers(0, 4, (count, 1)).astype(float),
         history=np.zeros((count, 0)),
-        paths=random.poisson(random.uniform(0.5, 8, count)[:, None, None], (count, 60, 3)).astype(float),
+        paths=random.poisson(random.uniform(0.5, 8, count)[:, None, None], (count, 60, 3)).astype(
+            float
+        ),
         lead_time=np.full(count, 2),
         review=1,
-        economics=Economics(np.full(count, 0.2), random.uniform(0.5, 3, count), random.uniform(1, 9, count), np.zeros(count)),
+        economics=Economics(
+            np.full(count, 0.2),
+            random.uniform(0.5, 3, count),
+            random.uniform(1, 9, count),
+            np.zeros(count),
+        ),
     )
 
 
@@ -98,7 +131,9 @@ def test_more_budget_never_costs_service(seed: int, budget: float, more: float) 
     for fitted, room in ((poor, budget), (rich, budget + more)):
         assert use @ fitted.quantity <= room + 1e-6
         ordered = fitted.quantity > 0
-        assert (fitted.quantity[ordered] >= smallest[ordered]).all() and (fitted.quantity % multiple == 0).all()
+        assert (fitted.quantity[ordered] >= smallest[ordered]).all() and (
+            fitted.quantity % multiple == 0
+        ).all()
         assert (fitted.quantity <= wanted).all()
         assert fitted.shadow_price["budget"] >= -1e-12
     kept = _saved(situation, poor.quantity), _saved(situation, rich.quantity)
@@ -116,7 +151,13 @@ def test_a_budget_that_is_enough_changes_nothing_and_costs_nothing() -> None:
 
 def test_a_budget_below_zero_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="'budget of SUP-1'"):
-        fit(_situation(3), np.ones(6), np.ones(6), np.ones(6), [Limit("budget of SUP-1", np.ones(6), -5.0)])
+        fit(
+            _situation(3),
+            np.ones(6),
+            np.ones(6),
+            np.ones(6),
+            [Limit("budget of SUP-1", np.ones(6), -5.0)],
+        )
 
 
 def test_the_shadow_price_is_what_one_more_unit_of_budget_saves() -> None:
@@ -131,19 +172,29 @@ def test_the_shadow_price_is_what_one_more_unit_of_budget_saves() -> None:
 
 
 @settings(deadline=None, max_examples=60)
-@given(arrays(np.int64, (3, 4), elements=st.integers(0, 9)), arrays(np.int64, (2, 4), elements=st.integers(0, 3)), st.integers(0, 40))
-def test_the_conflict_named_is_the_smallest_one_each_of_its_members_is_needed(asked: np.ndarray, use: np.ndarray, room: int) -> None:
+@given(
+    arrays(np.int64, (3, 4), elements=st.integers(0, 9)),
+    arrays(np.int64, (2, 4), elements=st.integers(0, 3)),
+    st.integers(0, 40),
+)
+def test_the_conflict_named_is_the_smallest_one_each_of_its_members_is_needed(
+    asked: np.ndarray, use: np.ndarray, room: int
+) -> None:
     demands = {f"demand {i}": row.astype(float) for i, row in enumerate(asked)}
     limits = [Limit(f"limit {i}", row.astype(float), float(room)) for i, row in enumerate(use)]
 
     def conflict(names: list[str]) -> list[str]:
-        return smallest_conflict({n: q for n, q in demands.items() if n in names}, [x for x in limits if x.name in names])
+        return smallest_conflict(
+            {n: q for n, q in demands.items() if n in names}, [x for x in limits if x.name in names]
+        )
 
     group = conflict([*demands, *(limit.name for limit in limits)])
     if not group:
         assert all(float(limit.use @ asked.max(axis=0)) <= room for limit in limits)
     for name in group:
-        assert conflict(group) == group and conflict([other for other in group if other != name]) == []
+        assert (
+            conflict(group) == group and conflict([other for other in group if other != name]) == []
+        )
 
 
 STEPS = np.array([[12.0, 96.0, np.nan]] * 5), np.array([[1.0, 0.9, np.nan]] * 5)
@@ -154,8 +205,12 @@ def test_the_price_is_that_of_the_highest_step_reached_and_of_the_lowest_below_a
 
 
 def test_an_order_is_raised_to_a_lower_price_only_where_holding_the_rest_costs_less() -> None:
-    # 80 -> 96: saves 0.1 x 96 = 9.60; 16 units wait 1 + 16 / (2 x 10) = 1.8 periods at 0.01 = 0.29, at 0.5 = 14.40.
-    quantity, demand = np.array([80.0, 80.0, 80.0, 0.0, 120.0]), np.array([10.0, 10.0, 0.0, 10.0, 10.0])
+    # 80 -> 96: saves 0.1 x 96 = 9.60; 16 units wait 1 + 16 / (2 x 10) = 1.8 periods at 0.01 = 0.29,
+    # at 0.5 = 14.40.
+    quantity, demand = (
+        np.array([80.0, 80.0, 80.0, 0.0, 120.0]),
+        np.array([10.0, 10.0, 0.0, 10.0, 10.0]),
+    )
     holding = np.array([0.01, 0.5, 0.01, 0.01, 0.01])
     lots = {"moq": np.full(5, 12.0), "multiple": np.full(5, 12.0)}
     raised = up_to_price_break(quantity, *STEPS, **lots, demand=demand, holding=holding, review=1)
@@ -163,12 +218,28 @@ def test_an_order_is_raised_to_a_lower_price_only_where_holding_the_rest_costs_l
 
 
 @settings(deadline=None)
-@given(st.integers(1, 400), st.floats(0.1, 50), st.floats(0.001, 1), st.floats(0.5, 1.0), st.integers(1, 48))
-def test_raising_to_a_price_step_never_costs_more_than_it_saves(wanted: int, demand: float, holding: float, lower: float, lot: int) -> None:
+@given(
+    st.integers(1, 400),
+    st.floats(0.1, 50),
+    st.floats(0.001, 1),
+    st.floats(0.5, 1.0),
+    st.integers(1, 48),
+)
+def test_raising_to_a_price_step_never_costs_more_than_it_saves(
+    wanted: int, demand: float, holding: float, lower: float, lot: int
+) -> None:
     least = feasible(np.array([float(wanted)]), np.zeros(1), np.array([float(lot)]))
     starts, prices = np.array([[1.0, 200.0]]), np.array([[1.0, lower]])
     lots = {"moq": np.zeros(1), "multiple": np.array([float(lot)])}
-    raised = up_to_price_break(least, starts, prices, **lots, demand=np.array([demand]), holding=np.array([holding]), review=2)
+    raised = up_to_price_break(
+        least,
+        starts,
+        prices,
+        **lots,
+        demand=np.array([demand]),
+        holding=np.array([holding]),
+        review=2,
+    )
     early = (raised - least)[0]
     assert raised[0] % lot == 0 and early >= 0 and (early == 0 or raised[0] >= 200)
     saved = (price_at(least, starts, prices) - price_at(raised, starts, prices))[0] * raised[0]

@@ -1,4 +1,5 @@
-"""Laws of the planner's overrides on record: added and never changed, refused where they could do nothing, known when they were."""
+"""Laws of the planner's overrides on record: added and never changed, refused where they could do
+nothing, known when they were."""
 
 from __future__ import annotations
 
@@ -16,7 +17,13 @@ from orchestration.planning import overrides
 
 NOW, TOMORROW = datetime(2011, 12, 9, 23, 59), date(2011, 12, 10)
 PLANNED = pl.DataFrame(
-    {"item_id": ["A", "A", "B"], "location_id": ["UK", "IE", "UK"], "kind": "transfer", "from_id": "DC", "lead_time_periods": 3}
+    {
+        "item_id": ["A", "A", "B"],
+        "location_id": ["UK", "IE", "UK"],
+        "kind": "transfer",
+        "from_id": "DC",
+        "lead_time_periods": 3,
+    }
 )
 
 
@@ -30,8 +37,12 @@ def wanted(value: float = 1.5, kind: Any = "demand_factor", **more: Any) -> Over
 
 
 def test_what_is_recorded_comes_back_and_says_who_and_which(home: Home) -> None:
-    first, touched = overrides.add(home, PLANNED, wanted(expires_on=date(2011, 12, 24)), "jo", NOW, TOMORROW)
-    second, _ = overrides.add(home, PLANNED, wanted(9.0, "parameter", parameter="holding_cost"), "kim", NOW, TOMORROW)
+    first, touched = overrides.add(
+        home, PLANNED, wanted(expires_on=date(2011, 12, 24)), "jo", NOW, TOMORROW
+    )
+    second, _ = overrides.add(
+        home, PLANNED, wanted(9.0, "parameter", parameter="holding_cost"), "kim", NOW, TOMORROW
+    )
     assert (first.override_id, second.override_id, touched) == ("override-1", "override-2", 2)
     assert overrides.entries(home) == [first, second]
     assert [override.reason for override in overrides.in_force(home, NOW, TOMORROW)] == [
@@ -53,7 +64,9 @@ def test_expiring_ends_it_from_then_on_and_rewrites_nothing(home: Home) -> None:
     later = NOW + timedelta(days=7)
     overrides.expire(home, "override-1", "kim", "the fair is off", later)
     assert (home.state / overrides.FILE).read_bytes().startswith(before)
-    assert overrides.in_force(home, later - timedelta(days=1), TOMORROW) and not overrides.in_force(home, later, TOMORROW)
+    assert overrides.in_force(home, later - timedelta(days=1), TOMORROW) and not overrides.in_force(
+        home, later, TOMORROW
+    )
     assert overrides.entries(home)[0].ended_by == "kim"
     with pytest.raises(ValueError, match="ended by kim"):
         overrides.expire(home, "override-1", "jo", "again", later)
@@ -92,12 +105,21 @@ def test_an_override_that_could_do_nothing_or_too_much_is_refused_and_not_record
     ],
 )
 def test_words_that_are_not_understood_are_named(words: dict[str, Any], message: str) -> None:
-    plain: dict[str, Any] = {"kind": "quantity", "value": 1.0, "reason": "why", "scope": ["item_id=A"], "expires": None, "parameter": None}
+    plain: dict[str, Any] = {
+        "kind": "quantity",
+        "value": 1.0,
+        "reason": "why",
+        "scope": ["item_id=A"],
+        "expires": None,
+        "parameter": None,
+    }
     with pytest.raises(ValueError, match=message):
         overrides.parse(**(plain | words))
 
 
-def test_a_line_cut_off_by_a_crash_never_counts_and_the_next_one_takes_its_place(home: Home) -> None:
+def test_a_line_cut_off_by_a_crash_never_counts_and_the_next_one_takes_its_place(
+    home: Home,
+) -> None:
     overrides.add(home, PLANNED, wanted(), "jo", NOW, TOMORROW)
     path = home.state / overrides.FILE
     whole = path.read_bytes()
@@ -106,7 +128,10 @@ def test_a_line_cut_off_by_a_crash_never_counts_and_the_next_one_takes_its_place
         assert len(overrides.entries(home)) == 1
     overrides.add(home, PLANNED, wanted(2.0), "kim", NOW, TOMORROW)
     assert [entry.author for entry in overrides.entries(home)] == ["jo", "kim"]
-    assert [json.loads(line)["override_id"] for line in path.read_text().splitlines()] == ["override-1", "override-2"]
+    assert [json.loads(line)["override_id"] for line in path.read_text().splitlines()] == [
+        "override-1",
+        "override-2",
+    ]
 
 
 def test_a_spoilt_line_is_named(home: Home) -> None:

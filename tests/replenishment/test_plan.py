@@ -1,4 +1,5 @@
-"""Laws of the plan: reasons that add up, bad input that stops one item only, locations that draw on their distribution centre."""
+"""Laws of the plan: reasons that add up, bad input that stops one item only, locations that draw on
+their distribution centre."""
 
 from __future__ import annotations
 
@@ -26,18 +27,45 @@ def company(items: int = 4, seed: int = 0) -> tuple[pl.DataFrame, np.ndarray, np
     rows: list[dict[str, Any]] = []
     for i in range(items):
         common = {
-            "item_id": f"item-{i}", "lead_time_days": 14.0, "unit_cost": 2.0 + i, "price": 5.0 + i, "holding_cost": 0.05,
-            "shortage_cost": 2.0, "weight_kg": 0.5, "freight_per_unit": 0.1, "category": "tea", "is_assumed": False, "on_order": 0.0,
-        }  # fmt: skip
+            "item_id": f"item-{i}",
+            "lead_time_days": 14.0,
+            "unit_cost": 2.0 + i,
+            "price": 5.0 + i,
+            "holding_cost": 0.05,
+            "shortage_cost": 2.0,
+            "weight_kg": 0.5,
+            "freight_per_unit": 0.1,
+            "category": "tea",
+            "is_assumed": False,
+            "on_order": 0.0,
+        }
         rows.append(
-            common | {"location_id": "DC", "role": "distribution_centre", "kind": "purchase", "from_id": f"SUP-{i % 2}",
-                      "lead_time_periods": 2, "moq": 10.0, "order_multiple": 15.0, "on_hand": float(random.integers(0, 40))}
-        )  # fmt: skip
+            common
+            | {
+                "location_id": "DC",
+                "role": "distribution_centre",
+                "kind": "purchase",
+                "from_id": f"SUP-{i % 2}",
+                "lead_time_periods": 2,
+                "moq": 10.0,
+                "order_multiple": 15.0,
+                "on_hand": float(random.integers(0, 40)),
+            }
+        )
         for location in ("EAST", "WEST"):
             rows.append(
-                common | {"location_id": location, "role": "store", "kind": "transfer", "from_id": "DC", "lead_time_periods": 1, "moq": 0.0,
-                          "order_multiple": 1.0, "on_hand": float(random.integers(0, 9))}
-            )  # fmt: skip
+                common
+                | {
+                    "location_id": location,
+                    "role": "store",
+                    "kind": "transfer",
+                    "from_id": "DC",
+                    "lead_time_periods": 1,
+                    "moq": 0.0,
+                    "order_multiple": 1.0,
+                    "on_hand": float(random.integers(0, 9)),
+                }
+            )
     frame = pl.DataFrame(rows)
     is_store = (frame["role"] == "store").to_numpy()
     paths = random.poisson(5.0, (frame.height, 100, 6)) * is_store[:, None, None]
@@ -46,14 +74,20 @@ def company(items: int = 4, seed: int = 0) -> tuple[pl.DataFrame, np.ndarray, np
 
 
 def planned(
-    rows: pl.DataFrame, paths: np.ndarray, history: np.ndarray | None = None, policy: str = "quantile_order_up_to", **more: Any
+    rows: pl.DataFrame,
+    paths: np.ndarray,
+    history: np.ndarray | None = None,
+    policy: str = "quantile_order_up_to",
+    **more: Any,
 ) -> Plan:
     return plan(rows, paths, STARTS, POLICIES[policy], world="tea", history=history, **more)
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 9999), st.sampled_from(sorted(POLICIES)), st.floats(0, 600))
-def test_parts_of_every_line_add_up_exactly_to_its_quantity(seed: int, policy: str, budget: float) -> None:
+def test_parts_of_every_line_add_up_exactly_to_its_quantity(
+    seed: int, policy: str, budget: float
+) -> None:
     rows, paths, history = company(seed=seed)
     result = planned(rows, paths, history, policy, constraints=[Constraint("budget", budget)])
     for line in result.lines:
@@ -75,7 +109,11 @@ def test_numbers_in_the_reason_add_up_with_a_pencil() -> None:
 @given(st.integers(0, 9999))
 def test_transfers_of_an_item_never_exceed_what_its_distribution_centre_has(seed: int) -> None:
     rows, paths, history = company(seed=seed)
-    on_hand = {row["item_id"]: row["on_hand"] for row in rows.iter_rows(named=True) if row["location_id"] == "DC"}
+    on_hand = {
+        row["item_id"]: row["on_hand"]
+        for row in rows.iter_rows(named=True)
+        if row["location_id"] == "DC"
+    }
     sent: dict[str, float] = {}
     for line in planned(rows, paths, history).lines:
         if line.kind == "transfer":
@@ -101,7 +139,9 @@ def test_due_dates_follow_the_clock_and_legacy_quantities_stand_beside() -> None
         assert line.review_period == STARTS[0]
     beside = result.explanations.select("eoq_reorder_point_quantity", "min_max_quantity")
     assert beside.null_count().row(0) == (0, 0) and beside.sum().row(0) > (0, 0)
-    without = planned(rows, paths).explanations.select("eoq_reorder_point_quantity", "min_max_quantity")
+    without = planned(rows, paths).explanations.select(
+        "eoq_reorder_point_quantity", "min_max_quantity"
+    )
     assert without.null_count().row(0) == (rows.height, rows.height)
 
 
@@ -120,10 +160,17 @@ BAD = {
 @pytest.mark.parametrize("kind", sorted(BAD))
 def test_bad_input_stops_one_item_and_the_plan_for_the_rest_stands(kind: str) -> None:
     rows, paths, history = company(seed=2)
-    rows = rows.with_columns(capacity=pl.lit(None, dtype=pl.Float64), service_level=pl.lit(None, dtype=pl.Float64))
+    rows = rows.with_columns(
+        capacity=pl.lit(None, dtype=pl.Float64), service_level=pl.lit(None, dtype=pl.Float64)
+    )
     spoilt = (pl.col("item_id") == "item-1") & (pl.col("location_id") == "DC")
     ((column, value),) = BAD[kind].items()
-    broken = rows.with_columns(pl.when(spoilt).then(pl.lit(value, dtype=rows.schema[column])).otherwise(column).alias(column))
+    broken = rows.with_columns(
+        pl.when(spoilt)
+        .then(pl.lit(value, dtype=rows.schema[column]))
+        .otherwise(column)
+        .alias(column)
+    )
     whole, rest = planned(rows, paths, history), planned(broken, paths, history)
     found = rest.exceptions.filter(pl.col("location_id") == "DC")
     assert found["kind"].to_list() == [kind] and found["severity"].to_list() == ["error"]
@@ -137,7 +184,9 @@ def test_a_forecast_that_is_no_number_goes_to_the_exception_list() -> None:
     rows, paths, history = company(seed=2)
     paths[4, 0, 0] = np.nan
     result = planned(rows, paths, history)
-    assert result.exceptions.select("item_id", "location_id", "kind").rows() == [("item-1", "EAST", "no_forecast")]
+    assert result.exceptions.select("item_id", "location_id", "kind").rows() == [
+        ("item-1", "EAST", "no_forecast")
+    ]
     assert all((line.item_id, line.location_id) != ("item-1", "EAST") for line in result.lines)
 
 
@@ -158,13 +207,19 @@ def test_a_purchase_said_to_arrive_at_once_is_planned_but_listed() -> None:
 
 def test_a_binding_constraint_is_priced_and_its_scope_respected() -> None:
     rows, paths, history = company(seed=5)
-    rows = rows.with_columns(on_hand=pl.when(pl.col("location_id") == "DC").then(0.0).otherwise("on_hand"))
+    rows = rows.with_columns(
+        on_hand=pl.when(pl.col("location_id") == "DC").then(0.0).otherwise("on_hand")
+    )
     limit = Constraint("budget of SUP-0", 60.0, scope={"from_id": "SUP-0"})
     free, bound = planned(rows, paths, history), planned(rows, paths, history, constraints=[limit])
     used = bound.limits.row(0, named=True)
     assert used["name"] == "budget of SUP-0" and used["shadow_price"] > 0
-    assert (used["resource"], used["at_most"]) == ("value", 60.0) and used["used"] <= 60.0 < used["wanted"]
-    assert [line for line in bound.lines if line.from_id == "SUP-1"] == [line for line in free.lines if line.from_id == "SUP-1"]
+    assert (used["resource"], used["at_most"]) == ("value", 60.0) and used["used"] <= 60.0 < used[
+        "wanted"
+    ]
+    assert [line for line in bound.lines if line.from_id == "SUP-1"] == [
+        line for line in free.lines if line.from_id == "SUP-1"
+    ]
     spent = sum(line.value for line in bound.lines if line.from_id == "SUP-0")
     assert spent <= 60 < sum(line.value for line in free.lines if line.from_id == "SUP-0")
 
@@ -172,43 +227,74 @@ def test_a_binding_constraint_is_priced_and_its_scope_respected() -> None:
 def test_a_limit_nobody_can_keep_stops_only_what_it_is_about() -> None:
     rows, paths, history = company(seed=5)
     free = planned(rows, paths, history)
-    broken = planned(rows, paths, history, constraints=[Constraint("budget of SUP-0", -1.0, scope={"from_id": "SUP-0"})])
+    broken = planned(
+        rows,
+        paths,
+        history,
+        constraints=[Constraint("budget of SUP-0", -1.0, scope={"from_id": "SUP-0"})],
+    )
     errors = broken.exceptions.filter(pl.col("kind") == "infeasible_limit")
-    assert errors["item_id"].to_list() == ["item-0", "item-2"] and set(errors["location_id"]) == {"DC"}
+    assert errors["item_id"].to_list() == ["item-0", "item-2"] and set(errors["location_id"]) == {
+        "DC"
+    }
     assert broken.lines == [line for line in free.lines if line.item_id in ("item-1", "item-3")]
 
 
 def test_an_item_whose_weight_nobody_knows_cannot_be_loaded_and_is_listed() -> None:
     rows, paths, history = company(seed=5)
-    light = rows.with_columns(weight_kg=pl.when(pl.col("item_id") == "item-1").then(None).otherwise("weight_kg"))
-    found = planned(light, paths, history, constraints=[Constraint("truck", 1e6, "weight_kg", {"location_id": "EAST"})]).exceptions
-    assert found.select("item_id", "location_id", "kind").rows() == [("item-1", "EAST", "unknown_size")]
+    light = rows.with_columns(
+        weight_kg=pl.when(pl.col("item_id") == "item-1").then(None).otherwise("weight_kg")
+    )
+    found = planned(
+        light,
+        paths,
+        history,
+        constraints=[Constraint("truck", 1e6, "weight_kg", {"location_id": "EAST"})],
+    ).exceptions
+    assert found.select("item_id", "location_id", "kind").rows() == [
+        ("item-1", "EAST", "unknown_size")
+    ]
 
 
 def test_a_line_the_limits_left_nothing_of_says_which_of_them_conflict() -> None:
     rows, paths, history = company(items=1)
-    rows = rows.with_columns(on_hand=pl.when(pl.col("location_id") == "DC").then(0.0).otherwise("on_hand"))
+    rows = rows.with_columns(
+        on_hand=pl.when(pl.col("location_id") == "DC").then(0.0).otherwise("on_hand")
+    )
     limits = [Constraint("budget", 29.0), Constraint("dock", 1e6, "units", {"location_id": "DC"})]
-    result = planned(rows, paths, history, constraints=limits)  # the smallest order is 15 units at 2.00
+    # the smallest order is 15 units at 2.00
+    result = planned(rows, paths, history, constraints=limits)
     assert result.lines == []
     found = result.exceptions.row(0, named=True)
     assert (found["kind"], found["severity"]) == ("cut_by_limits", "warning")
-    assert "the smallest order of 15 and budget cannot all be kept" in found["reason"] and "dock" not in found["reason"]
+    assert (
+        "the smallest order of 15 and budget cannot all be kept" in found["reason"]
+        and "dock" not in found["reason"]
+    )
 
 
-def test_a_supplier_who_is_often_late_gets_a_buffer_of_its_own_and_one_beyond_the_forecast_is_listed() -> None:
+def test_a_supplier_who_is_often_late_gets_a_buffer_of_its_own_and_one_beyond_the_forecast_is_listed() -> (
+    None
+):
     rows, paths, history = company(seed=4)
     promised = np.repeat(rows["lead_time_periods"].to_numpy()[:, None], 100, axis=1)
     late = promised + (np.arange(100) % 2) * (rows["location_id"] == "DC").to_numpy()[:, None]
-    sure, unsure = (planned(rows, paths, history, lead_time_paths=lead) for lead in (promised, late))
+    sure, unsure = (
+        planned(rows, paths, history, lead_time_paths=lead) for lead in (promised, late)
+    )
     assert (sure.explanations["lead_time_noise"] == 0).all()
     at_dc = unsure.explanations.filter(pl.col("location_id") == "DC")
     assert at_dc["lead_time_noise"].sum() > 0
     assert sure.exceptions.is_empty() and unsure.exceptions.is_empty()
     never = planned(rows, paths, history, lead_time_paths=late + 40 * (late > promised))
     assert set(never.exceptions["kind"]) == {"lead_time_beyond_forecast"}
-    assert never.exceptions["reason"][0] == "50.0 % of such orders take longer than the 5 periods the forecast reaches: counted as 5"
-    word = Override("parameter", 2.0, "new contract", scope={"location_id": "DC"}, parameter="lead_time_periods")
+    assert (
+        never.exceptions["reason"][0]
+        == "50.0 % of such orders take longer than the 5 periods the forecast reaches: counted as 5"
+    )
+    word = Override(
+        "parameter", 2.0, "new contract", scope={"location_id": "DC"}, parameter="lead_time_periods"
+    )
     at_its_word = planned(rows, paths, history, lead_time_paths=late, overrides=[word])
     assert quantities(at_its_word) == quantities(sure)
 
@@ -220,33 +306,65 @@ def test_every_row_has_its_target_and_a_promised_service_level_raises_it() -> No
     kept = planned(cheap.with_columns(service_level=pl.lit(0.97)), paths, history).explanations
     assert (kept["order_up_to"] >= plain["order_up_to"]).all() and (kept["service_floor"] > 0).any()
     assert (kept["safety_stock"] - plain["safety_stock"] - kept["service_floor"]).abs().max() < 1e-6
-    assert (kept["implied_shortage_cost"] > 0.2).all() and (plain["promised_service_level"] == 0).all()
+    assert (kept["implied_shortage_cost"] > 0.2).all() and (
+        plain["promised_service_level"] == 0
+    ).all()
     assert (kept["economic_service_level"] == plain["economic_service_level"]).all()
 
 
-def test_a_lower_price_is_paid_where_it_is_reached_bought_up_to_where_it_saves_and_dropped_where_money_is_short() -> None:
+def test_a_lower_price_is_paid_where_it_is_reached_bought_up_to_where_it_saves_and_dropped_where_money_is_short() -> (
+    None
+):
     rows, paths, history = company(seed=5)
-    rows = rows.with_columns(on_hand=pl.when(pl.col("location_id") == "DC").then(0.0).otherwise("on_hand"))
+    rows = rows.with_columns(
+        on_hand=pl.when(pl.col("location_id") == "DC").then(0.0).otherwise("on_hand")
+    )
     plain = planned(rows, paths, history)
-    usual = next(line for line in plain.lines if line.item_id == "item-1" and line.location_id == "DC")
-    steps = {"item_id": "item-1", "from_id": usual.from_id, "from_quantity": [10.0, usual.quantity + 15.0], "unit_cost": [3.0, 2.4]}
+    usual = next(
+        line for line in plain.lines if line.item_id == "item-1" and line.location_id == "DC"
+    )
+    steps = {
+        "item_id": "item-1",
+        "from_id": usual.from_id,
+        "from_quantity": [10.0, usual.quantity + 15.0],
+        "unit_cost": [3.0, 2.4],
+    }
     result = planned(rows, paths, history, price_breaks=pl.DataFrame(steps))
-    raised = next(line for line in result.lines if line.item_id == "item-1" and line.location_id == "DC")
-    assert (raised.quantity, raised.unit_cost, raised.parts["price_break"]) == (usual.quantity + 15.0, 2.4, 15.0)
+    raised = next(
+        line for line in result.lines if line.item_id == "item-1" and line.location_id == "DC"
+    )
+    assert (raised.quantity, raised.unit_cost, raised.parts["price_break"]) == (
+        usual.quantity + 15.0,
+        2.4,
+        15.0,
+    )
     assert "15 raised to a lower price" in raised.reason
-    assert [line for line in result.lines if line.item_id != "item-1"] == [line for line in plain.lines if line.item_id != "item-1"]
+    assert [line for line in result.lines if line.item_id != "item-1"] == [
+        line for line in plain.lines if line.item_id != "item-1"
+    ]
     purse = Constraint("budget", 3.0 * usual.quantity, scope={"item_id": "item-1"})
     tight = planned(rows, paths, history, price_breaks=pl.DataFrame(steps), constraints=[purse])
-    assert sum(line.value for line in tight.lines if line.item_id == "item-1" and line.kind == "purchase") <= purse.at_most
+    assert (
+        sum(
+            line.value
+            for line in tight.lines
+            if line.item_id == "item-1" and line.kind == "purchase"
+        )
+        <= purse.at_most
+    )
 
 
 def bought(result: Plan, supplier: str) -> float:
     return sum(line.value for line in result.lines if line.from_id == supplier)
 
 
-def test_below_a_supplier_s_minimum_more_is_bought_or_nothing_whichever_costs_less_and_the_other_supplier_is_left_alone() -> None:
+def test_below_a_supplier_s_minimum_more_is_bought_or_nothing_whichever_costs_less_and_the_other_supplier_is_left_alone() -> (
+    None
+):
     rows, paths, history = company(seed=5)
-    rows = rows.with_columns(on_hand=pl.when(pl.col("location_id") == "DC").then(0.0).otherwise("on_hand"))
+    rows = rows.with_columns(
+        on_hand=pl.when(pl.col("location_id") == "DC").then(0.0).otherwise("on_hand")
+    )
     plain = planned(rows, paths, history)
     wanted = bought(plain, "SUP-0")
     reached = planned(rows, paths, history, minimums=[SupplierMinimum("SUP-0", wanted + 50)])
@@ -254,20 +372,28 @@ def test_below_a_supplier_s_minimum_more_is_bought_or_nothing_whichever_costs_le
     assert any(line.parts.get("supplier_minimum", 0) > 0 for line in reached.lines)
     dear = rows.with_columns(holding_cost=pl.lit(1.0))
     waits = planned(dear, paths, history, minimums=[SupplierMinimum("SUP-0", 5000.0)])
-    assert bought(waits, "SUP-0") == 0 and set(waits.exceptions["kind"]) == {"below_supplier_minimum"}
+    assert bought(waits, "SUP-0") == 0 and set(waits.exceptions["kind"]) == {
+        "below_supplier_minimum"
+    }
     assert "takes no order below 5000" in waits.exceptions["reason"][0]
     for result, free in ((reached, plain), (waits, planned(dear, paths, history))):
-        assert [line for line in result.lines if line.from_id == "SUP-1"] == [line for line in free.lines if line.from_id == "SUP-1"]
+        assert [line for line in result.lines if line.from_id == "SUP-1"] == [
+            line for line in free.lines if line.from_id == "SUP-1"
+        ]
         for row in result.explanations.iter_rows(named=True):
             assert row["quantity"] == int(row["quantity"])
 
 
 def test_a_minimum_and_a_budget_that_exclude_each_other_are_named_together() -> None:
     rows, paths, history = company(seed=5)
-    rows = rows.with_columns(on_hand=pl.when(pl.col("location_id") == "DC").then(0.0).otherwise("on_hand"))
+    rows = rows.with_columns(
+        on_hand=pl.when(pl.col("location_id") == "DC").then(0.0).otherwise("on_hand")
+    )
     wanted = bought(planned(rows, paths, history), "SUP-0")
     purse = Constraint("budget of SUP-0", wanted, scope={"from_id": "SUP-0"})
-    result = planned(rows, paths, history, minimums=[SupplierMinimum("SUP-0", wanted + 50)], constraints=[purse])
+    result = planned(
+        rows, paths, history, minimums=[SupplierMinimum("SUP-0", wanted + 50)], constraints=[purse]
+    )
     assert bought(result, "SUP-0") == 0 < bought(result, "SUP-1")
     reason = result.exceptions.filter(pl.col("kind") == "below_supplier_minimum")["reason"][0]
     assert "the least order of SUP-0" in reason and "budget of SUP-0" in reason
@@ -275,10 +401,15 @@ def test_a_minimum_and_a_budget_that_exclude_each_other_are_named_together() -> 
 
 def test_what_would_spoil_is_not_bought_and_what_keeps_is_left_alone() -> None:
     rows, paths, history = company(seed=5)
-    rows = rows.with_columns(on_hand=pl.when(pl.col("location_id") == "DC").then(0.0).otherwise(0.0), holding_cost=pl.lit(0.001))
+    rows = rows.with_columns(
+        on_hand=pl.when(pl.col("location_id") == "DC").then(0.0).otherwise(0.0),
+        holding_cost=pl.lit(0.001),
+    )
     spoils = rows.with_columns(shelf_life_periods=pl.when(pl.col("item_id") == "item-1").then(1.0))
     plain, fresh = planned(rows, paths, history), planned(spoils, paths, history)
-    assert [line for line in fresh.lines if line.item_id != "item-1"] == [line for line in plain.lines if line.item_id != "item-1"]
+    assert [line for line in fresh.lines if line.item_id != "item-1"] == [
+        line for line in plain.lines if line.item_id != "item-1"
+    ]
     cut = fresh.explanations.filter(pl.col("item_id") == "item-1")
     whole = plain.explanations.filter(pl.col("item_id") == "item-1")
     assert (cut["shelf_life"] <= 0).all() and cut["shelf_life"].sum() < 0
@@ -286,7 +417,9 @@ def test_what_would_spoil_is_not_bought_and_what_keeps_is_left_alone() -> None:
     assert plain.explanations["expected_waste"].sum() == 0
     for line in fresh.lines:
         assert sum(line.parts.values()) == line.quantity
-    never = planned(rows.with_columns(shelf_life_periods=pl.lit(0.0), moq=pl.lit(900.0)), paths, history)
+    never = planned(
+        rows.with_columns(shelf_life_periods=pl.lit(0.0), moq=pl.lit(900.0)), paths, history
+    )
     assert never.lines == [] and set(never.exceptions["kind"]) == {"outlives_shelf_life"}
 
 
@@ -308,7 +441,10 @@ def test_calibration_is_named_in_the_explanation() -> None:
 
 
 def quantities(result: Plan) -> dict[tuple[str, str], float]:
-    return {(row["item_id"], row["location_id"]): row["quantity"] for row in result.explanations.iter_rows(named=True)}
+    return {
+        (row["item_id"], row["location_id"]): row["quantity"]
+        for row in result.explanations.iter_rows(named=True)
+    }
 
 
 @pytest.mark.parametrize(
@@ -316,12 +452,18 @@ def quantities(result: Plan) -> dict[tuple[str, str], float]:
     [
         Override("demand_factor", 1.5, "fair in town", scope={"item_id": "item-2"}),
         Override("quantity", 45.0, "last call", scope={"item_id": "item-2", "location_id": "DC"}),
-        Override("parameter", 9.0, "key account", scope={"item_id": "item-2"}, parameter="shortage_cost"),
+        Override(
+            "parameter", 9.0, "key account", scope={"item_id": "item-2"}, parameter="shortage_cost"
+        ),
     ],
 )
-def test_an_override_changes_the_plan_by_exactly_what_its_part_says_and_reverts_when_it_expires(override: Override) -> None:
+def test_an_override_changes_the_plan_by_exactly_what_its_part_says_and_reverts_when_it_expires(
+    override: Override,
+) -> None:
     rows, paths, history = company(seed=4)
-    rows = rows.with_columns(on_hand=pl.when(pl.col("location_id") == "DC").then(60.0).otherwise("on_hand"))
+    rows = rows.with_columns(
+        on_hand=pl.when(pl.col("location_id") == "DC").then(60.0).otherwise("on_hand")
+    )
     plain = planned(rows, paths, history)
     changed = planned(rows, paths, history, overrides=[override])
     before, after = quantities(plain), quantities(changed)
@@ -335,19 +477,35 @@ def test_an_override_changes_the_plan_by_exactly_what_its_part_says_and_reverts_
         assert (override.reason in line.reason) == bool(
             line.item_id == "item-2" and (override.kind != "quantity" or line.location_id == "DC")
         )
-    assert planned(rows, paths, history, overrides=[replace(override, expires_on=STARTS[0])]).lines == changed.lines
-    assert planned(rows, paths, history, overrides=[replace(override, expires_on=STARTS[0] - timedelta(days=1))]).lines == plain.lines
+    assert (
+        planned(rows, paths, history, overrides=[replace(override, expires_on=STARTS[0])]).lines
+        == changed.lines
+    )
+    assert (
+        planned(
+            rows,
+            paths,
+            history,
+            overrides=[replace(override, expires_on=STARTS[0] - timedelta(days=1))],
+        ).lines
+        == plain.lines
+    )
 
 
 def test_a_constraint_comes_before_an_override() -> None:
     rows, paths, history = company(seed=4)
-    much = Override("quantity", 3000.0, "buy it all", scope={"item_id": "item-1", "location_id": "DC"})
+    much = Override(
+        "quantity", 3000.0, "buy it all", scope={"item_id": "item-1", "location_id": "DC"}
+    )
     budget = [Constraint("budget", 200.0)]
     result = planned(rows, paths, history, overrides=[much], constraints=budget)
     assert sum(line.value for line in result.lines if line.kind == "purchase") <= 200.0
-    # What the system would have done is what it does: limits and short distribution centres included.
+    # What the system would have done is what it does: limits and short distribution centres
+    # included.
     alone = planned(rows, paths, history, constraints=budget)
-    assert result.explanations["system_quantity"].to_list() == alone.explanations["quantity"].to_list()
+    assert (
+        result.explanations["system_quantity"].to_list() == alone.explanations["quantity"].to_list()
+    )
 
 
 @pytest.mark.parametrize(
@@ -355,8 +513,14 @@ def test_a_constraint_comes_before_an_override() -> None:
     [
         ({"kind": "demand_factor", "value": -1.0}, "must be a number, 0 or more"),
         ({"kind": "parameter", "value": 1.0}, "name the parameter"),
-        ({"kind": "quantity", "value": 1.0, "scope": {"colour": "red"}}, "'colour', which is no column"),
-        ({"kind": "parameter", "value": 1.0, "parameter": "category"}, "'category' is no numeric column"),
+        (
+            {"kind": "quantity", "value": 1.0, "scope": {"colour": "red"}},
+            "'colour', which is no column",
+        ),
+        (
+            {"kind": "parameter", "value": 1.0, "parameter": "category"},
+            "'category' is no numeric column",
+        ),
     ],
 )
 def test_an_override_that_makes_no_sense_is_refused(bad: dict[str, Any], message: str) -> None:

@@ -1,4 +1,5 @@
-"""Laws of policies: what the economics say is what is ordered, and nothing is ordered without need."""
+"""Laws of policies: what the economics say is what is ordered, and nothing is ordered without
+need."""
 
 from __future__ import annotations
 
@@ -13,12 +14,26 @@ from models.domain import Economics, Situation
 from models.replenishment.echelon import Echelons, echelon_view
 from models.replenishment.legacy import MovingAverageCover, seasonal_factors
 from models.replenishment.orders import smallest_order
-from models.replenishment.policies import LEGACY, POLICIES, PRIOR_SCALE, CappedBaseStock, QuantileOrderUpTo, Smoothed
+from models.replenishment.policies import (
+    LEGACY,
+    POLICIES,
+    PRIOR_SCALE,
+    CappedBaseStock,
+    QuantileOrderUpTo,
+    Smoothed,
+)
 from models.replenishment.projection import expected_cost, project, shortfalls, window_demand
 from models.replenishment.service import classes, implied_service_level, implied_shortage_cost
 
 
-def situation(seed: int = 0, count: int = 5, lead: int = 2, review: int = 1, unmet: str = "lost", samples: int = 80) -> Situation:
+def situation(
+    seed: int = 0,
+    count: int = 5,
+    lead: int = 2,
+    review: int = 1,
+    unmet: str = "lost",
+    samples: int = 80,
+) -> Situation:
     random = np.random.default_rng(seed)
     mean = random.uniform(0.3, 9, count)
     return Situation(
@@ -28,13 +43,23 @@ def situation(seed: int = 0, count: int = 5, lead: int = 2, review: int = 1, unm
         paths=random.poisson(mean[:, None, None], (count, samples, lead + review)).astype(float),
         lead_time=np.full(count, lead),
         review=review,
-        economics=Economics(np.full(count, 0.2), np.full(count, 1.0), np.ones(count), np.full(count, 2.0), unmet=unmet),  # type: ignore[arg-type]
+        economics=Economics(
+            np.full(count, 0.2),
+            np.full(count, 1.0),
+            np.ones(count),
+            np.full(count, 2.0),
+            unmet=unmet,
+        ),  # type: ignore[arg-type]
     )
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 9999), st.integers(0, 3), st.integers(1, 4), st.sampled_from(["lost", "backlog"]))
-def test_the_quantile_order_is_the_cheapest_whole_quantity_on_the_paths(seed: int, lead: int, review: int, unmet: str) -> None:
+@given(
+    st.integers(0, 9999), st.integers(0, 3), st.integers(1, 4), st.sampled_from(["lost", "backlog"])
+)
+def test_the_quantile_order_is_the_cheapest_whole_quantity_on_the_paths(
+    seed: int, lead: int, review: int, unmet: str
+) -> None:
     now = situation(seed, lead=lead, review=review, unmet=unmet)
     ordered = QuantileOrderUpTo(scale=1.0).order(now)
     tried = np.arange(0, 160.0)
@@ -54,7 +79,8 @@ def test_in_packs_the_cheaper_of_the_pack_below_and_the_pack_above_is_taken(seed
     smallest = smallest_order(moq, packs)
     for row in range(5):
         if free[row] <= smallest[row]:
-            assert packed[row] == free[row]  # whoever asks raises it to the minimum, no one saves a pack by not ordering
+            # whoever asks raises it to the minimum, no one saves a pack by not ordering
+            assert packed[row] == free[row]
             continue
         tried = np.arange(smallest[row], free[row] + 2 * packs[row] + 1, packs[row])
         cost = expected_cost(now, np.tile(tried, (5, 1)))[row]
@@ -72,7 +98,9 @@ def test_under_backlog_the_level_is_the_critical_fractile_of_the_windows_demand(
 @pytest.mark.parametrize("name", sorted(POLICIES))
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 9999), stock=st.integers(100_000, 1_000_000))
-def test_no_policy_orders_when_stock_lasts_for_years_or_asks_for_less_than_nothing(name: str, seed: int, stock: int) -> None:
+def test_no_policy_orders_when_stock_lasts_for_years_or_asks_for_less_than_nothing(
+    name: str, seed: int, stock: int
+) -> None:
     now = situation(seed)
     ordered = POLICIES[name].order(now)
     assert (ordered >= 0).all() and np.isfinite(ordered).all()
@@ -91,12 +119,16 @@ def test_a_policy_that_needs_a_forecast_says_so() -> None:
         QuantileOrderUpTo().order(replace(situation(), paths=None))
     with pytest.raises(ValueError, match="covers 1 periods"):
         now = situation()
-        QuantileOrderUpTo().order(replace(now, paths=now.paths[:, :, :1] if now.paths is not None else None))
+        QuantileOrderUpTo().order(
+            replace(now, paths=now.paths[:, :, :1] if now.paths is not None else None)
+        )
 
 
 def test_before_any_tuning_lost_sales_take_the_prior_scale_and_backlog_the_textbook() -> None:
     lost, owed = situation(3), situation(3, unmet="backlog")
-    assert (QuantileOrderUpTo().order(lost) == QuantileOrderUpTo(scale=PRIOR_SCALE["lost"]).order(lost)).all()
+    assert (
+        QuantileOrderUpTo().order(lost) == QuantileOrderUpTo(scale=PRIOR_SCALE["lost"]).order(lost)
+    ).all()
     assert (QuantileOrderUpTo().order(owed) == QuantileOrderUpTo(scale=1.0).order(owed)).all()
 
 
@@ -110,7 +142,9 @@ def test_lost_sales_need_less_stock_than_backlog_after_the_shelf_ran_empty() -> 
 @given(st.integers(0, 9999), st.floats(0.2, 1.0), st.floats(1.0, 4.0))
 def test_a_dearer_shortage_never_orders_less(seed: int, low: float, high: float) -> None:
     now = situation(seed)
-    assert (QuantileOrderUpTo(scale=low).order(now) <= QuantileOrderUpTo(scale=high).order(now)).all()
+    assert (
+        QuantileOrderUpTo(scale=low).order(now) <= QuantileOrderUpTo(scale=high).order(now)
+    ).all()
 
 
 @settings(max_examples=20, deadline=None)
@@ -142,7 +176,9 @@ def test_target_parts_add_up_to_what_is_wanted(seed: int, is_late: bool, scale: 
     now = situation(seed, lead=1)
     if is_late:
         longer = np.random.default_rng(seed).poisson(4, (5, 80, 4)).astype(float)
-        now = replace(now, paths=longer, lead_time_paths=np.random.default_rng(seed).integers(0, 4, (5, 80)))
+        now = replace(
+            now, paths=longer, lead_time_paths=np.random.default_rng(seed).integers(0, 4, (5, 80))
+        )
     policy = QuantileOrderUpTo(scale=scale)
     target = policy.split(now, censored_mean=np.ones(5))
     for row in range(5):
@@ -153,7 +189,9 @@ def test_target_parts_add_up_to_what_is_wanted(seed: int, is_late: bool, scale: 
 
 @settings(deadline=None)
 @given(st.floats(0, 0.999), st.floats(0.01, 10), st.integers(1, 9))
-def test_service_level_and_shortage_cost_imply_each_other(level: float, holding: float, periods: int) -> None:
+def test_service_level_and_shortage_cost_imply_each_other(
+    level: float, holding: float, periods: int
+) -> None:
     cost = implied_shortage_cost(level, np.array([holding]), periods)
     assert implied_service_level(cost, np.array([holding]), periods)[0] == pytest.approx(level)
     with pytest.raises(ValueError, match="below 1"):
@@ -175,7 +213,9 @@ def test_smoothing_calms_a_large_order_and_leaves_its_policy_alone_at_weight_one
 def test_the_moving_average_covers_four_weeks_of_known_weeks() -> None:
     history = np.full((1, 20), np.nan)
     history[0, -13:] = [2, 4] * 6 + [np.nan]
-    now = replace(situation(count=1), history=history, on_hand=np.array([5.0]), pipeline=np.array([[1.0]]))
+    now = replace(
+        situation(count=1), history=history, on_hand=np.array([5.0]), pipeline=np.array([[1.0]])
+    )
     assert MovingAverageCover().order(now)[0] == 4 * 3 - 6
 
 
@@ -188,7 +228,9 @@ def test_seasonal_factors_are_pooled_and_average_to_one_over_phases() -> None:
 
 
 def test_a_distribution_centre_sees_the_sum_of_its_locations_and_their_stock() -> None:
-    now = replace(situation(1, count=3, lead=1), lead_time=np.array([2, 1, 3]), paths=np.ones((3, 80, 6)))
+    now = replace(
+        situation(1, count=3, lead=1), lead_time=np.array([2, 1, 3]), paths=np.ones((3, 80, 6))
+    )
     view = echelon_view(now, np.array([-1, 0, 0]))
     assert view.lead_time.tolist() == [5, 1, 3]
     assert view.on_hand[0] == now.on_hand.sum() + now.pipeline[1:].sum()
@@ -207,7 +249,9 @@ def test_goods_that_go_round_in_a_circle_are_refused_by_naming_the_nodes() -> No
 
 
 def test_an_echelon_of_three_levels_counts_every_unit_below_once() -> None:
-    now = replace(situation(1, count=4, lead=1), lead_time=np.array([5, 3, 1, 2]), paths=np.ones((4, 80, 12)))
+    now = replace(
+        situation(1, count=4, lead=1), lead_time=np.array([5, 3, 1, 2]), paths=np.ones((4, 80, 12))
+    )
     view = echelon_view(now, np.array([-1, 0, 1, 1]))
     assert view.lead_time.tolist() == [5 + 3 + 2, 3 + 2, 1, 2]
     position = now.position
@@ -219,7 +263,9 @@ def test_an_echelon_of_three_levels_counts_every_unit_below_once() -> None:
 
 def test_a_node_with_two_sources_burdens_each_with_its_share() -> None:
     # Two plants (0, 1) supply a shop (2) in the ratio 3 to 1.
-    echelons = Echelons(np.array([-1, -1, 0, 1]), np.array([0, 1, 2, 2]), np.array([1, 1, 0.75, 0.25]), nodes=3)
+    echelons = Echelons(
+        np.array([-1, -1, 0, 1]), np.array([0, 1, 2, 2]), np.array([1, 1, 0.75, 0.25]), nodes=3
+    )
     assert echelons.stock(np.zeros(3), np.array([0.0, 0.0, 8.0])).tolist() == [6.0, 2.0, 0.0]
     assert echelons.way_down(np.array([9, 9, 4, 2])).tolist() == [4, 2, 0]
 

@@ -18,7 +18,11 @@ BY_HAND = ("generator/*", "generate.py", "world.yml", "README.md", "scenarios/*"
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    )
 
 
 def is_one_of(name: str, patterns: tuple[str, ...]) -> bool:
@@ -33,12 +37,16 @@ def run_generator(*arguments: object) -> None:
 
 def assert_same_bytes(made: Path, names: list[str]) -> None:
     assert files(made) == names
-    assert [name for name in names if (made / name).read_bytes() != (SAMPLE / name).read_bytes()] == []
+    assert [
+        name for name in names if (made / name).read_bytes() != (SAMPLE / name).read_bytes()
+    ] == []
 
 
 def test_generation_from_committed_rows_repeats_every_byte(tmp_path: Path) -> None:
     run_generator("--out", tmp_path)
-    assert_same_bytes(tmp_path, [name for name in files(SAMPLE) if not is_one_of(name, (*REAL, *BY_HAND))])
+    assert_same_bytes(
+        tmp_path, [name for name in files(SAMPLE) if not is_one_of(name, (*REAL, *BY_HAND))]
+    )
 
 
 @pytest.mark.shared
@@ -51,13 +59,20 @@ def test_generation_from_public_archives_repeats_every_byte(tmp_path: Path) -> N
 
 def test_readme_lists_every_file() -> None:
     named = tuple(re.findall(r"`([\w/*.-]+)`", (SAMPLE / "README.md").read_text(encoding="utf-8")))
-    patterns = (*named, *(f"generator/{name}" for name in named), "README.md", "generate.py", "generator/__init__.py")
+    patterns = (
+        *named,
+        *(f"generator/{name}" for name in named),
+        "README.md",
+        "generate.py",
+        "generator/__init__.py",
+    )
     assert [name for name in files(SAMPLE) if not is_one_of(name, patterns)] == []
 
 
 def test_readme_names_no_file_that_is_missing() -> None:
     named = re.findall(
-        r"`((?:erp|logistics|spreadsheets|signals|scenarios)/[\w/*.-]+\.\w+)`", (SAMPLE / "README.md").read_text(encoding="utf-8")
+        r"`((?:erp|logistics|spreadsheets|signals|scenarios)/[\w/*.-]+\.\w+)`",
+        (SAMPLE / "README.md").read_text(encoding="utf-8"),
     )
     assert [name for name in named if not list(SAMPLE.glob(name))] == []
 

@@ -1,4 +1,5 @@
-"""The sample through the front door: its contract is lawful, every row finds its table, nothing is known before it happens."""
+"""The sample through the front door: its contract is lawful, every row finds its table, nothing is
+known before it happens."""
 
 from __future__ import annotations
 
@@ -42,28 +43,46 @@ def test_every_row_is_loaded_or_left_out_by_name(landed: Landed) -> None:
 
 
 def test_every_canonical_table_that_a_company_needs_is_fed(landed: Landed) -> None:
-    empty = {table for table in CANONICAL if landed.rows(f"SELECT count(*) FROM raw.{table}") == [(0,)]}
+    empty = {
+        table for table in CANONICAL if landed.rows(f"SELECT count(*) FROM raw.{table}") == [(0,)]
+    }
     assert empty == UNFED
 
 
 def test_every_sale_is_of_a_declared_item_at_a_declared_place(landed: Landed) -> None:
     for table in ("sales", "returns", "adjustments", "stock"):
         assert (
-            landed.rows(f"SELECT DISTINCT item_id, location_id FROM raw.{table} EXCEPT SELECT item_id, location_id FROM raw.assortment")
+            landed.rows(
+                f"SELECT DISTINCT item_id, location_id FROM raw.{table} EXCEPT SELECT item_id, "
+                "location_id FROM raw.assortment"
+            )
             == []
         )
-    assert landed.rows("SELECT item_id FROM raw.assortment EXCEPT SELECT item_id FROM raw.items") == []
-    assert landed.rows("SELECT location_id FROM raw.assortment EXCEPT SELECT location_id FROM raw.locations") == []
+    assert (
+        landed.rows("SELECT item_id FROM raw.assortment EXCEPT SELECT item_id FROM raw.items") == []
+    )
+    assert (
+        landed.rows(
+            "SELECT location_id FROM raw.assortment EXCEPT SELECT location_id FROM raw.locations"
+        )
+        == []
+    )
 
 
 def test_no_observed_row_is_known_before_its_event(landed: Landed) -> None:
-    observed = [name for name, table in CANONICAL.items() if table.is_observed and name not in UNFED]
+    observed = [
+        name for name, table in CANONICAL.items() if table.is_observed and name not in UNFED
+    ]
     assert len(observed) >= 8
     for table in observed:
-        assert landed.rows(f"SELECT count(*) FROM raw.{table} WHERE known_at IS NULL OR known_at < event_at") == [(0,)]
+        assert landed.rows(
+            f"SELECT count(*) FROM raw.{table} WHERE known_at IS NULL OR known_at < event_at"
+        ) == [(0,)]
     assert landed.rows("SELECT count(*) FROM raw.transfers WHERE known_at < received_at") == [(0,)]
     assert landed.rows("SELECT count(*) FROM raw.shipments WHERE known_at < delivered_at") == [(0,)]
-    assert landed.rows("SELECT count(*) FROM raw.signals WHERE target_on IS NULL AND known_at <= event_at") == [(0,)]
+    assert landed.rows(
+        "SELECT count(*) FROM raw.signals WHERE target_on IS NULL AND known_at <= event_at"
+    ) == [(0,)]
 
 
 def test_now_is_the_midnight_that_ends_the_last_day(landed: Landed) -> None:
@@ -74,7 +93,9 @@ def test_plans_are_known_before_their_day(landed: Landed) -> None:
     assert landed.rows("SELECT count(*) FROM raw.openings WHERE known_at > event_at") == [(0,)]
     assert landed.rows("SELECT count(*) FROM raw.prices WHERE known_at > event_at") == [(0,)]
     assert landed.rows("SELECT count(*) FROM raw.promotions WHERE known_at > starts_at") == [(0,)]
-    assert landed.rows("SELECT count(*) FROM raw.signals WHERE target_on <= known_at::DATE") == [(0,)]
+    assert landed.rows("SELECT count(*) FROM raw.signals WHERE target_on <= known_at::DATE") == [
+        (0,)
+    ]
 
 
 def test_scenarios_speak_of_this_company(landed: Landed) -> None:
@@ -85,7 +106,8 @@ def test_scenarios_speak_of_this_company(landed: Landed) -> None:
     }
     paths = sorted((SAMPLE / "scenarios").glob("*.yml"))
     past = [SAMPLE / "scenarios" / f"{name}.yml" for name in ("demand_surge", "supplier_late")]
-    assert set(past) < set(paths)  # the others are asked of the twin: tests/line/test_simulate_command.py
+    # the others are asked of the twin: tests/line/test_simulate_command.py
+    assert set(past) < set(paths)
     for path in past:
         scenario = yaml.safe_load(path.read_text(encoding="utf-8"))
         assert scenario["scenario"] == path.stem

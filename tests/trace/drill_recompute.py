@@ -1,6 +1,8 @@
-"""Ten random order lines of a home's last run, each made anew from state/archive alone: `python tests/trace/drill_recompute.py HOME WORLD`.
+"""Ten random order lines of a home's last run, each made anew from state/archive alone: `python
+tests/trace/drill_recompute.py HOME WORLD`.
 
-Exit code 1 if any quantity differs. The home is only read; the rebuild takes as long as a first run without its rehearsal.
+Exit code 1 if any quantity differs. The home is only read; the rebuild takes as long as a first run
+without its rehearsal.
 """
 
 from __future__ import annotations
@@ -17,7 +19,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from orchestration.home import Home
 from orchestration.runs.recompute import recompute
 
-NEWEST = "select order_line_id from decisions.order_lines where run_id = (select max_by(run_id, as_of) from decisions.order_lines)"
+NEWEST = (
+    "select order_line_id from decisions.order_lines where run_id = (select max_by(run_id, as_of) "
+    "from decisions.order_lines)"
+)
 
 
 def main(root: Path, world: Path, lines: int = 10) -> int:
@@ -28,7 +33,10 @@ def main(root: Path, world: Path, lines: int = 10) -> int:
     for line in found:
         print(line)
     same = sum(line.is_same for line in found)
-    print(f"{same} of {len(found)} order lines recomputed to the same quantity in {time.perf_counter() - started:.0f} s")
+    print(
+        f"{same} of {len(found)} order lines recomputed to the same quantity in "
+        f"{time.perf_counter() - started:.0f} s"
+    )
     return int(same < len(found))
 
 

@@ -1,4 +1,5 @@
-"""One row a business grain: parts are added up, an order is one however it is written, and what is over or given up is not awaited."""
+"""One row a business grain: parts are added up, an order is one however it is written, and what is
+over or given up is not awaited."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ def ordered(order: str, item: str, when: str, **more: object) -> Row:
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Each item stands for one habit of real systems; Now is the midnight that begins 2024-02-01."""
+    """Each item stands for one habit of real systems; Now is the midnight that begins
+    2024-02-01."""
     tables: dict[str, list[Row]] = {
         "items": [{"item_id": "cup", "supplier_id": "acme", "pack_size": 12.0, "known_at": BEFORE}],
         "item_units": [{"item_id": "cup", "unit": "PAL", "quantity": 480.0, "known_at": BEFORE}],
@@ -40,27 +42,77 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
             {"kind": "item", "alias": "OLD2", "id": "new", "known_at": at("2024-01-09")},
         ],
         "sales": [
-            sold("OLD1", "2024-01-02"), sold("OLD2", "2024-01-06"), sold("new", "2024-01-12"),
-            sold("cup", "2024-01-02", order_id="s1"), sold("cup", "2024-01-02", order_id="s2", quantity=5.0),
+            sold("OLD1", "2024-01-02"),
+            sold("OLD2", "2024-01-06"),
+            sold("new", "2024-01-12"),
+            sold("cup", "2024-01-02", order_id="s1"),
+            sold("cup", "2024-01-02", order_id="s2", quantity=5.0),
             sold("cup", "2024-01-03", order_id="s3", quantity=7.0),
-            sold("hamper", "2024-01-04", quantity=2.0), sold("set", "2024-01-04"), sold("plate", "2024-01-04"),
+            sold("hamper", "2024-01-04", quantity=2.0),
+            sold("set", "2024-01-04"),
+            sold("plate", "2024-01-04"),
         ],
         "orders": [
             {"order_id": "s1", "event_at": at("2024-01-02"), "status": "Shipped"},
             {"order_id": "s2", "event_at": at("2024-01-02"), "status": " CANCELLED "},
-            {"order_id": "s3", "event_at": at("2024-01-03"), "status": "storniert", "known_at": at("2024-01-20")},
+            {
+                "order_id": "s3",
+                "event_at": at("2024-01-03"),
+                "status": "storniert",
+                "known_at": at("2024-01-20"),
+            },
         ],
         "stock": [
             *(fact("bin", "2024-01-20", on_hand=pieces) for pieces in (20.0, 300.0, 40.0)),
             fact("cup", "2024-01-20", on_hand=2.0, unit="CS"),
         ],
-        "assortment": [{"item_id": item, "location_id": "shop", "known_at": BEFORE} for item in PLANNED],
+        "assortment": [
+            {"item_id": item, "location_id": "shop", "known_at": BEFORE} for item in PLANNED
+        ],
         "purchase_orders": [
-            ordered("P8", "bolt", "2024-01-02", due_at=at("2024-01-20"), supplier_id="acme", quantity=200.0),
-            ordered("P9", "bolt", "2023-01-02", due_at=at("2023-01-10"), supplier_id="acme", quantity=400.0),
-            ordered("P10", "bolt", "2024-01-20", due_at=at("2024-02-10"), supplier_id="acme", quantity=30.0, status="cancelled"),
-            ordered("P11", "bolt", "2024-01-20", due_at=at("2024-02-10"), supplier_id="acme", quantity=50.0, status="Short closed"),
-            ordered("P12", "bolt", "2024-01-25", due_at=at("2024-02-12"), supplier_id="acme", quantity=60.0, status="open"),
+            ordered(
+                "P8",
+                "bolt",
+                "2024-01-02",
+                due_at=at("2024-01-20"),
+                supplier_id="acme",
+                quantity=200.0,
+            ),
+            ordered(
+                "P9",
+                "bolt",
+                "2023-01-02",
+                due_at=at("2023-01-10"),
+                supplier_id="acme",
+                quantity=400.0,
+            ),
+            ordered(
+                "P10",
+                "bolt",
+                "2024-01-20",
+                due_at=at("2024-02-10"),
+                supplier_id="acme",
+                quantity=30.0,
+                status="cancelled",
+            ),
+            ordered(
+                "P11",
+                "bolt",
+                "2024-01-20",
+                due_at=at("2024-02-10"),
+                supplier_id="acme",
+                quantity=50.0,
+                status="Short closed",
+            ),
+            ordered(
+                "P12",
+                "bolt",
+                "2024-01-25",
+                due_at=at("2024-02-12"),
+                supplier_id="acme",
+                quantity=60.0,
+                status="open",
+            ),
             ordered("P13", "cup", "2024-01-25", quantity=4.0, unit="CS", unit_cost=24.0),
             ordered("P14", "cup", "2024-01-25", quantity=1.0, unit="pal"),
             # one order told in two parts at once: 5 now and 7 later, no line numbers
@@ -72,71 +124,134 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
             fact("bolt", "2024-01-30", order_id="P11", line_id="10", quantity=20.0),
         ],
         "shipments": [
-            {"shipment_id": "f1", "from_id": "dc", "to_id": "shop", "item_id": "bolt", "quantity": 5.0, "order_id": "s1", "known_at": None},
+            {
+                "shipment_id": "f1",
+                "from_id": "dc",
+                "to_id": "shop",
+                "item_id": "bolt",
+                "quantity": 5.0,
+                "order_id": "s1",
+                "known_at": None,
+            },
         ],
         "supplier_terms": [
-            {"item_id": "cup", "supplier_id": "acme", "moq": 2.0, "unit": "cs", "unit_cost": 24.0, "known_at": BEFORE},
+            {
+                "item_id": "cup",
+                "supplier_id": "acme",
+                "moq": 2.0,
+                "unit": "cs",
+                "unit_cost": 24.0,
+                "known_at": BEFORE,
+            },
         ],
-    }  # fmt: skip
+    }
     world = {"timezone": "UTC", "now_at": at("2024-02-01")}
     warehouse = make_warehouse(tmp_path_factory.mktemp("grain") / "warehouse.duckdb", world, tables)
     build(
         warehouse,
-        "+fct_stock_positions +fct_overdue_orders +fct_lead_times +fct_shipments +dim_item_locations +fct_receipts +int_orders_changed",
+        (
+            "+fct_stock_positions +fct_overdue_orders +fct_lead_times +fct_shipments "
+            "+dim_item_locations +fct_receipts +int_orders_changed"
+        ),
         "run",
     )
     return warehouse
 
 
 def _demand(company: Path, item: str) -> dict[date, float]:
-    rows = query(company, "select period_start, quantity from marts.fct_demand where is_current and quantity > 0 and item_id = ?", [item])
+    rows = query(
+        company,
+        (
+            "select period_start, quantity from marts.fct_demand where is_current and quantity > 0 "
+            "and "
+            "item_id = ?"
+        ),
+        [item],
+    )
     return {day: quantity for day, quantity in rows}
 
 
 def test_an_alias_of_an_alias_is_followed_to_its_end(company: Path) -> None:
-    assert _demand(company, "new") == {date(2024, 1, 2): 1, date(2024, 1, 6): 1, date(2024, 1, 12): 1}
-    assert query(company, "select alias, id, known_at from intermediate.int_aliases_current order by alias") == [
-        ("OLD1", "new", at("2024-01-09")), ("OLD2", "new", at("2024-01-09")),
-    ]  # fmt: skip
-    assert query(company, "select count(*) from marts.dim_items where item_id like 'OLD%'") == [(0,)]
+    assert _demand(company, "new") == {
+        date(2024, 1, 2): 1,
+        date(2024, 1, 6): 1,
+        date(2024, 1, 12): 1,
+    }
+    assert query(
+        company, "select alias, id, known_at from intermediate.int_aliases_current order by alias"
+    ) == [
+        ("OLD1", "new", at("2024-01-09")),
+        ("OLD2", "new", at("2024-01-09")),
+    ]
+    assert query(company, "select count(*) from marts.dim_items where item_id like 'OLD%'") == [
+        (0,)
+    ]
 
 
 def test_stock_counted_in_bins_is_their_sum(company: Path) -> None:
-    assert query(company, "select on_hand from marts.fct_stock_positions where item_id = 'bin'") == [(360.0,)]
+    assert query(
+        company, "select on_hand from marts.fct_stock_positions where item_id = 'bin'"
+    ) == [(360.0,)]
 
 
 def test_lines_of_a_cancelled_order_count_until_that_is_known(company: Path) -> None:
     assert _demand(company, "cup") == {date(2024, 1, 2): 1}
-    versions = "select quantity from marts.fct_demand where item_id = 'cup' and period_start = date '2024-01-03' order by version"
+    versions = (
+        "select quantity from marts.fct_demand where item_id = 'cup' and period_start = date "
+        "'2024-01-03' order by version"
+    )
     assert query(company, versions) == [(7.0,), (0.0,)]
 
 
 def test_a_receipt_closes_its_line_however_the_numbers_are_written(company: Path) -> None:
-    assert query(company, "select order_id, quantity from marts.fct_open_orders where item_id = 'bolt'") == [("P12", 60.0)]
-    assert query(company, "select supplier_id from marts.fct_receipts where line_id = '00010'") == [("acme",)]
+    assert query(
+        company, "select order_id, quantity from marts.fct_open_orders where item_id = 'bolt'"
+    ) == [("P12", 60.0)]
+    assert query(company, "select supplier_id from marts.fct_receipts where line_id = '00010'") == [
+        ("acme",)
+    ]
 
 
-def test_what_is_overdue_beyond_belief_is_neither_awaited_nor_a_lead_time_and_is_told(company: Path) -> None:
-    assert query(company, "select order_id, quantity from marts.fct_overdue_orders") == [("P9", 400.0)]
-    assert query(company, "select order_id from marts.fct_lead_times where item_id = 'bolt' order by 1") == [("P12",), ("P8",)]
+def test_what_is_overdue_beyond_belief_is_neither_awaited_nor_a_lead_time_and_is_told(
+    company: Path,
+) -> None:
+    assert query(company, "select order_id, quantity from marts.fct_overdue_orders") == [
+        ("P9", 400.0)
+    ]
+    assert query(
+        company, "select order_id from marts.fct_lead_times where item_id = 'bolt' order by 1"
+    ) == [("P12",), ("P8",)]
 
 
 def test_what_changed_adds_up_to_what_is_on_order(company: Path) -> None:
     changed = (
-        "select item_id, sum(on_order_change) from intermediate.int_orders_changed group by 1 having sum(on_order_change) <> 0 order by 1"
+        "select item_id, sum(on_order_change) from intermediate.int_orders_changed group by 1 "
+        "having sum(on_order_change) <> 0 order by 1"
     )
-    assert query(company, changed) == query(company, "select item_id, sum(quantity) from marts.fct_open_orders group by 1 order by 1")
+    assert query(company, changed) == query(
+        company, "select item_id, sum(quantity) from marts.fct_open_orders group by 1 order by 1"
+    )
 
 
 def test_two_rows_of_one_line_told_at_once_are_its_parts(company: Path) -> None:
-    assert query(company, "select quantity from marts.fct_open_orders where item_id = 'new'") == [(12.0,)]
+    assert query(company, "select quantity from marts.fct_open_orders where item_id = 'new'") == [
+        (12.0,)
+    ]
 
 
 def test_orders_stock_and_terms_in_cases_are_planned_in_pieces(company: Path) -> None:
-    open_orders = "select order_id, quantity, unit_cost, from_id from marts.fct_open_orders where item_id = 'cup' order by 1"
+    open_orders = (
+        "select order_id, quantity, unit_cost, from_id from marts.fct_open_orders where item_id = "
+        "'cup' order by 1"
+    )
     assert query(company, open_orders) == [("P13", 48.0, 2.0, "acme"), ("P14", 480.0, None, "acme")]
-    assert query(company, "select on_hand from marts.fct_stock_positions where item_id = 'cup'") == [(24.0,)]
-    terms = "select moq, order_multiple, unit_cost, from_id from marts.dim_item_locations where item_id = 'cup'"
+    assert query(
+        company, "select on_hand from marts.fct_stock_positions where item_id = 'cup'"
+    ) == [(24.0,)]
+    terms = (
+        "select moq, order_multiple, unit_cost, from_id from marts.dim_item_locations where "
+        "item_id = 'cup'"
+    )
     assert query(company, terms) == [(24.0, 12.0, 2.0, "acme")]
 
 
@@ -144,13 +259,20 @@ def test_a_kit_sold_is_demand_of_its_parts_through_kits_of_kits(company: Path) -
     day = date(2024, 1, 4)
     assert _demand(company, "plate") == {day: 2 * 3 * 2 + 2 + 1}
     assert _demand(company, "box") == {day: 2 * 3 + 1}
-    assert query(company, "select count(*) from marts.dim_item_locations where item_id in ('set', 'hamper')") == [(0,)]
+    assert query(
+        company, "select count(*) from marts.dim_item_locations where item_id in ('set', 'hamper')"
+    ) == [(0,)]
 
 
 def test_an_order_without_supplier_has_its_item_s_or_the_implicit_one(company: Path) -> None:
-    said = "select distinct from_id from marts.fct_open_orders where item_id in ('cup', 'new') order by 1"
+    said = (
+        "select distinct from_id from marts.fct_open_orders where item_id in ('cup', 'new') order "
+        "by 1"
+    )
     assert query(company, said) == [("acme",), ("implicit supplier",)]
 
 
 def test_a_shipment_without_a_time_has_its_order_s(company: Path) -> None:
-    assert query(company, "select shipped_at, known_at from marts.fct_shipments") == [(at("2024-01-02"), at("2024-01-02"))]
+    assert query(company, "select shipped_at, known_at from marts.fct_shipments") == [
+        (at("2024-01-02"), at("2024-01-02"))
+    ]

@@ -18,7 +18,8 @@ LAYERS = {
     "features": ("feat_",),
     "metrics": ("kpi_",),
 }
-#: What each layer may read. Intermediate models may read marts: the plan at Now is made from the truth, not beside it.
+#: What each layer may read. Intermediate models may read marts: the plan at Now is made from the
+#: truth, not beside it.
 READS = {
     "staging": {"raw", "staging"},
     "intermediate": {"staging", "intermediate", "marts"},
@@ -27,17 +28,36 @@ READS = {
     "metrics": {"intermediate", "marts", "metrics", "decisions"},
 }
 MARTS = {
-    "bridge_aliases", "dim_calendar", "dim_item_locations", "dim_items", "dim_lanes", "dim_locations", "dim_supplier_terms",
-    "dim_suppliers", "fct_constraints", "fct_demand", "fct_lead_times", "fct_open_orders", "fct_openings", "fct_overdue_orders",
+    "bridge_aliases",
+    "dim_calendar",
+    "dim_item_locations",
+    "dim_items",
+    "dim_lanes",
+    "dim_locations",
+    "dim_supplier_terms",
+    "dim_suppliers",
+    "fct_constraints",
+    "fct_demand",
+    "fct_lead_times",
+    "fct_open_orders",
+    "fct_openings",
+    "fct_overdue_orders",
     "fct_prices",
-    "fct_promotions", "fct_receipts", "fct_shipments", "fct_signals", "fct_stock", "fct_stock_positions",
-}  # fmt: skip
+    "fct_promotions",
+    "fct_receipts",
+    "fct_shipments",
+    "fct_signals",
+    "fct_stock",
+    "fct_stock_positions",
+}
 
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("conventions")
-    warehouse = make_warehouse(folder / "warehouse.duckdb", WORLD | {"now_at": at("2024-01-01")}, {})
+    warehouse = make_warehouse(
+        folder / "warehouse.duckdb", WORLD | {"now_at": at("2024-01-01")}, {}
+    )
     result = run_dbt(warehouse, "parse")
     assert result.returncode == 0, result.stdout
     return json.loads((SCRATCH / "target" / "manifest.json").read_text())
@@ -55,18 +75,39 @@ def test_the_marts_are_exactly_the_agreed_ones(manifest: dict[str, Any]) -> None
     assert {node["name"] for node in models(manifest) if layer(node) == "marts"} == MARTS
 
 
-def test_every_model_is_named_by_its_layer_and_lives_in_the_schema_of_its_folder(manifest: dict[str, Any]) -> None:
-    wrong = [node["name"] for node in models(manifest) if not node["name"].startswith(LAYERS[layer(node)]) or node["schema"] != layer(node)]
+def test_every_model_is_named_by_its_layer_and_lives_in_the_schema_of_its_folder(
+    manifest: dict[str, Any],
+) -> None:
+    wrong = [
+        node["name"]
+        for node in models(manifest)
+        if not node["name"].startswith(LAYERS[layer(node)]) or node["schema"] != layer(node)
+    ]
     assert not wrong
 
 
 def test_a_trial_target_stands_beside_the_truth_and_changes_none_of_it(tmp_path: Path) -> None:
     duckdb.connect(str(tmp_path / "warehouse.duckdb")).close()
-    listed = run_dbt(tmp_path / "warehouse.duckdb", "--quiet", "ls", "--target", "dev", "--resource-type", "model", "--output", "json",
-                     "--output-keys", "name schema")  # fmt: skip
+    listed = run_dbt(
+        tmp_path / "warehouse.duckdb",
+        "--quiet",
+        "ls",
+        "--target",
+        "dev",
+        "--resource-type",
+        "model",
+        "--output",
+        "json",
+        "--output-keys",
+        "name schema",
+    )
     assert listed.returncode == 0, listed.stdout
-    schemas = {json.loads(line)["schema"] for line in listed.stdout.splitlines() if line.startswith("{")}
-    assert schemas == {f"dev_{name}" for name in ("staging", "intermediate", "marts", "features", "metrics")}
+    schemas = {
+        json.loads(line)["schema"] for line in listed.stdout.splitlines() if line.startswith("{")
+    }
+    assert schemas == {
+        f"dev_{name}" for name in ("staging", "intermediate", "marts", "features", "metrics")
+    }
 
 
 def test_no_layer_reads_what_it_may_not(manifest: dict[str, Any]) -> None:
@@ -75,24 +116,43 @@ def test_no_layer_reads_what_it_may_not(manifest: dict[str, Any]) -> None:
         (node["name"], everything[parent]["name"])
         for node in models(manifest)
         for parent in node["depends_on"]["nodes"]
-        if layer(everything[parent]) not in READS[layer(node)] and everything[parent]["name"] != "stg_world"  # the settings, for all
+        # the settings, for all
+        if layer(everything[parent]) not in READS[layer(node)]
+        and everything[parent]["name"] != "stg_world"
     ]
     assert not wrong
 
 
 def test_staging_joins_nothing(manifest: dict[str, Any]) -> None:
-    assert not [n["name"] for n in models(manifest) if layer(n) == "staging" and re.search(r"\bjoin\b", n["raw_code"], re.IGNORECASE)]
+    assert not [
+        n["name"]
+        for n in models(manifest)
+        if layer(n) == "staging" and re.search(r"\bjoin\b", n["raw_code"], re.IGNORECASE)
+    ]
 
 
 def test_every_model_and_column_is_described(manifest: dict[str, Any]) -> None:
-    wrong = [node["name"] for node in models(manifest) if not node["description"] or not node["columns"]]
-    wrong += [f"{node['name']}.{c['name']}" for node in models(manifest) for c in node["columns"].values() if not c["description"]]
-    wrong += [f"raw.{source['name']}" for source in manifest["sources"].values() if not source["description"]]
+    wrong = [
+        node["name"] for node in models(manifest) if not node["description"] or not node["columns"]
+    ]
+    wrong += [
+        f"{node['name']}.{c['name']}"
+        for node in models(manifest)
+        for c in node["columns"].values()
+        if not c["description"]
+    ]
+    wrong += [
+        f"raw.{source['name']}"
+        for source in manifest["sources"].values()
+        if not source["description"]
+    ]
     assert not wrong
 
 
 def test_every_mart_feature_and_metric_has_an_enforced_contract(manifest: dict[str, Any]) -> None:
-    published = [node for node in models(manifest) if layer(node) in {"marts", "features", "metrics"}]
+    published = [
+        node for node in models(manifest) if layer(node) in {"marts", "features", "metrics"}
+    ]
     assert not [node["name"] for node in published if not node["contract"]["enforced"]]
 
 
@@ -101,31 +161,64 @@ def test_every_model_has_a_group_with_an_owner(manifest: dict[str, Any]) -> None
     assert not [node["name"] for node in models(manifest) if node["group"] not in owned]
 
 
-def test_every_key_of_a_dimension_and_every_metric_grain_is_tested(manifest: dict[str, Any]) -> None:
+def test_every_key_of_a_dimension_and_every_metric_grain_is_tested(
+    manifest: dict[str, Any],
+) -> None:
     tested: dict[str, set[str]] = {}
     for node in manifest["nodes"].values():
         if node["resource_type"] == "test" and node.get("test_metadata"):
             tested.setdefault(node["attached_node"] or "", set()).add(node["test_metadata"]["name"])
-    keyed = [node for node in models(manifest) if node["name"].startswith(("dim_", "bridge_", "kpi_", "fct_demand", "fct_stock_positions"))]
-    assert not [node["name"] for node in keyed if not tested.get(node["unique_id"], set()) & {"unique_grain", "unique"}]
-    promised = {node["unique_id"] for node in models(manifest) if any(column["constraints"] for column in node["columns"].values())}
-    assert not [n["name"] for n in models(manifest) if layer(n) in {"marts", "features", "metrics"} and n["unique_id"] not in promised]
-    assert not [n["name"] for n in models(manifest) if layer(n) == "staging" and "complete" not in tested[n["unique_id"]]]
+    keyed = [
+        node
+        for node in models(manifest)
+        if node["name"].startswith(("dim_", "bridge_", "kpi_", "fct_demand", "fct_stock_positions"))
+    ]
+    assert not [
+        node["name"]
+        for node in keyed
+        if not tested.get(node["unique_id"], set()) & {"unique_grain", "unique"}
+    ]
+    promised = {
+        node["unique_id"]
+        for node in models(manifest)
+        if any(column["constraints"] for column in node["columns"].values())
+    }
+    assert not [
+        n["name"]
+        for n in models(manifest)
+        if layer(n) in {"marts", "features", "metrics"} and n["unique_id"] not in promised
+    ]
+    assert not [
+        n["name"]
+        for n in models(manifest)
+        if layer(n) == "staging" and "complete" not in tested[n["unique_id"]]
+    ]
 
 
 def test_every_metric_has_a_unit_test(manifest: dict[str, Any]) -> None:
     tested = {unit["model"] for unit in manifest["unit_tests"].values()}
-    assert not [node["name"] for node in models(manifest) if layer(node) == "metrics" and node["name"] not in tested]
+    assert not [
+        node["name"]
+        for node in models(manifest)
+        if layer(node) == "metrics" and node["name"] not in tested
+    ]
 
 
 def test_no_customer_is_named_where_reports_and_models_look(manifest: dict[str, Any]) -> None:
-    published = [node for node in models(manifest) if layer(node) in {"marts", "features", "metrics"}]
-    assert not [node["name"] for node in published if any("customer" in column for column in node["columns"])]
+    published = [
+        node for node in models(manifest) if layer(node) in {"marts", "features", "metrics"}
+    ]
+    assert not [
+        node["name"]
+        for node in published
+        if any("customer" in column for column in node["columns"])
+    ]
 
 
 #: SQL that only DuckDB speaks, outside the dispatched macros, and the models that still use it.
 ONLY_DUCKDB = re.compile(
-    r"\bqualify\b|\bexclude\s*\(|\b(semi|anti|asof) join\b|\barg_max\b|\bgroup by all\b|union all by name|to_microseconds|isodow",
+    r"\bqualify\b|\bexclude\s*\(|\b(semi|anti|asof) join\b|\barg_max\b|\bgroup by all\b|union all "
+    r"by name|to_microseconds|isodow",
     re.IGNORECASE,
 )
 EXCEPTIONS = {"dim_calendar", "int_orders_received", "int_periods_closed", "stg_world"}
@@ -133,7 +226,9 @@ EXCEPTIONS = {"dim_calendar", "int_orders_received", "int_periods_closed", "stg_
 
 def test_sql_that_only_duckdb_speaks_is_listed(manifest: dict[str, Any]) -> None:
     own = [node for node in models(manifest) if layer(node) != "features"]
-    found = {node["name"] for node in own if ONLY_DUCKDB.search(re.sub(r"--.*", "", node["raw_code"]))}
+    found = {
+        node["name"] for node in own if ONLY_DUCKDB.search(re.sub(r"--.*", "", node["raw_code"]))
+    }
     assert found == EXCEPTIONS
 
 
@@ -142,4 +237,6 @@ def test_every_dispatched_macro_has_a_default_and_a_duckdb_body() -> None:
     dispatched = set(re.findall(r"adapter\.dispatch\('(\w+)'\)", sql))
     bodies = set(re.findall(r"macro (\w+?__\w+)\(", sql))
     assert dispatched
-    assert not [name for name in dispatched if not {f"default__{name}", f"duckdb__{name}"} <= bodies]
+    assert not [
+        name for name in dispatched if not {f"default__{name}", f"duckdb__{name}"} <= bodies
+    ]

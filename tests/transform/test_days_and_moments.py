@@ -1,4 +1,5 @@
-"""A promise is for a local day: features, metrics and a plain calendar agree on who was late, in every time zone and over summer time."""
+"""A promise is for a local day: features, metrics and a plain calendar agree on who was late, in
+every time zone and over summer time."""
 
 from __future__ import annotations
 
@@ -27,8 +28,11 @@ def moment(day: date, zone: str, hour: float = 0.0) -> datetime:
     return local.astimezone(UTC).replace(tzinfo=None)
 
 
-def company(path: Path, zone: str, today: date) -> tuple[Path, dict[str, list[tuple[date, date, date | None]]]]:
-    """Orders due on days, received at hours of days, and what a clerk with a calendar notes: (ordered, promised, received)."""
+def company(
+    path: Path, zone: str, today: date
+) -> tuple[Path, dict[str, list[tuple[date, date, date | None]]]]:
+    """Orders due on days, received at hours of days, and what a clerk with a calendar notes:
+    (ordered, promised, received)."""
     chance = random.Random(zone)
     notes: dict[str, list[tuple[date, date, date | None]]] = {name: [] for name in SUPPLIERS}
     orders: list[Row] = []
@@ -38,18 +42,37 @@ def company(path: Path, zone: str, today: date) -> tuple[Path, dict[str, list[tu
         promised = ordered + timedelta(days=chance.randrange(1, 9))
         received = promised + timedelta(days=chance.choice((-1, 0, 0, 0, 1, 2)))
         supplier = chance.choice(SUPPLIERS)
-        key: Row = {"order_id": f"p{number}", "line_id": "1", "item_id": "cup", "location_id": "shop", "supplier_id": supplier}
-        orders.append(key | {"quantity": 5.0, "event_at": moment(ordered, zone), "due_at": moment(promised, zone)})
+        key: Row = {
+            "order_id": f"p{number}",
+            "line_id": "1",
+            "item_id": "cup",
+            "location_id": "shop",
+            "supplier_id": supplier,
+        }
+        orders.append(
+            key
+            | {"quantity": 5.0, "event_at": moment(ordered, zone), "due_at": moment(promised, zone)}
+        )
         is_in = received < today
         if is_in:
-            receipts.append(key | {"quantity": 5.0, "event_at": moment(received, zone, chance.uniform(0.1, 22.9))})
+            receipts.append(
+                key
+                | {"quantity": 5.0, "event_at": moment(received, zone, chance.uniform(0.1, 22.9))}
+            )
         notes[supplier].append((ordered, promised, received if is_in else None))
     before = {"known_at": moment(START - timedelta(days=30), zone)}
     tables: dict[str, list[Row]] = {
         "items": [{"item_id": "cup", **before}],
         "locations": [{"location_id": "shop", **before}],
         "suppliers": [{"supplier_id": name, **before} for name in SUPPLIERS],
-        "sales": [{"item_id": "cup", "location_id": "shop", "quantity": 1.0, "event_at": moment(START, zone, 10)}],
+        "sales": [
+            {
+                "item_id": "cup",
+                "location_id": "shop",
+                "quantity": 1.0,
+                "event_at": moment(START, zone, 10),
+            }
+        ],
         "purchase_orders": orders,
         "receipts": receipts,
     }
@@ -57,29 +80,55 @@ def company(path: Path, zone: str, today: date) -> tuple[Path, dict[str, list[tu
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata", "Europe/London"])
-def test_lateness_is_the_same_in_the_mart_the_feature_and_the_metric(zone: str, tmp_path: Path) -> None:
+def test_lateness_is_the_same_in_the_mart_the_feature_and_the_metric(
+    zone: str, tmp_path: Path
+) -> None:
     today = START + timedelta(days=50)
     warehouse, notes = company(tmp_path / "warehouse.duckdb", zone, today)
     build(warehouse, "+kpi_supplier_performance +feat_supplier_lead_times", "run")
-    lines = query(warehouse, "select from_id, ordered_on, promised_on, received_on, promised_days, actual_days from marts.fct_lead_times")
-    assert sorted((name, *days) for name, *days, _, _ in lines) == sorted((name, *line) for name in SUPPLIERS for line in notes[name])
+    lines = query(
+        warehouse,
+        (
+            "select from_id, ordered_on, promised_on, received_on, promised_days, actual_days from "
+            "marts.fct_lead_times"
+        ),
+    )
+    assert sorted((name, *days) for name, *days, _, _ in lines) == sorted(
+        (name, *line) for name in SUPPLIERS for line in notes[name]
+    )
     for _, ordered, promised, received, promised_days, actual_days in lines:
-        assert (promised_days, actual_days) == ((promised - ordered).days, ((received or today) - ordered).days)
-    kpi = dict(query(warehouse, "select supplier_id, otif_share from metrics.kpi_supplier_performance"))
-    served = "select supplier_id, max_by(late_share, event_at) from features.feat_supplier_lead_times group by all"
+        assert (promised_days, actual_days) == (
+            (promised - ordered).days,
+            ((received or today) - ordered).days,
+        )
+    kpi = dict(
+        query(warehouse, "select supplier_id, otif_share from metrics.kpi_supplier_performance")
+    )
+    served = (
+        "select supplier_id, max_by(late_share, event_at) from features.feat_supplier_lead_times "
+        "group by all"
+    )
     late = dict(query(warehouse, served))
     for name in SUPPLIERS:
         due = [(promised, received) for _, promised, received in notes[name] if promised < today]
-        on_time = sum(received is not None and received <= promised for promised, received in due) / len(due)
+        on_time = sum(
+            received is not None and received <= promised for promised, received in due
+        ) / len(due)
         assert 0 < on_time < 1, "the case has both kinds"
         assert kpi[name] == pytest.approx(on_time)
         assert late[name] == pytest.approx(1 - on_time, abs=1e-6)
 
 
 def test_a_period_has_as_many_days_in_the_marts_as_in_the_plan() -> None:
-    macro = (PROJECT / "macros" / "clock.sql").read_text(encoding="utf-8").partition("macro days_a_period")[2]
+    macro = (
+        (PROJECT / "macros" / "clock.sql")
+        .read_text(encoding="utf-8")
+        .partition("macro days_a_period")[2]
+    )
     with duckdb.connect() as con:
         for grain, days in DAYS_A_PERIOD.items():
-            (said,) = re.findall(rf"when '{grain}' then ([\d./ ]+\d)", macro.partition("endmacro")[0])
+            (said,) = re.findall(
+                rf"when '{grain}' then ([\d./ ]+\d)", macro.partition("endmacro")[0]
+            )
             assert con.execute(f"select {said}").fetchone() == (pytest.approx(days),)
     assert math.ceil(91.3 / DAYS_A_PERIOD["month"]) == 3, "a quarter is three months"

@@ -1,4 +1,5 @@
-"""Neither hashing nor forgetting a customer moves a number of demand: returns find the same sales."""
+"""Neither hashing nor forgetting a customer moves a number of demand: returns find the same
+sales."""
 
 from __future__ import annotations
 
@@ -38,7 +39,11 @@ def demand(warehouse: Path) -> list[tuple[object, ...]]:
 
 @pytest.mark.line
 def test_demand_is_the_same_with_hashes_with_ids_and_with_stand_ins(tmp_path: Path) -> None:
-    warehouse, archive, world = tmp_path / "warehouse.duckdb", tmp_path / "state" / "archive", write_world(tmp_path / "data")
+    warehouse, archive, world = (
+        tmp_path / "warehouse.duckdb",
+        tmp_path / "state" / "archive",
+        write_world(tmp_path / "data"),
+    )
     with duckdb.connect(str(warehouse)) as con:
         land(con, world, tmp_path / "data", archive)
     hashed = demand(warehouse)
@@ -47,22 +52,36 @@ def test_demand_is_the_same_with_hashes_with_ids_and_with_stand_ins(tmp_path: Pa
     with duckdb.connect(str(warehouse)) as con:
         files = f"read_csv('{tmp_path}/data/erp/invoices/*.csv', all_varchar=true)"
         with session(con, world, archive) as (cur, _):
-            ids = f"SELECT DISTINCT CustomerID AS id, {hidden('CustomerID')} AS hash FROM {files} WHERE CustomerID <> ''"
+            ids = (
+                f"SELECT DISTINCT CustomerID AS id, {hidden('CustomerID')} AS hash FROM {files} "
+                "WHERE CustomerID <> ''"
+            )
             cur.execute(f"CREATE TEMP TABLE plain AS {ids}")
             returned = cur.execute(
-                """SELECT plain.id FROM intermediate.int_returns_matched JOIN raw.returns USING (row_key)
-                JOIN plain ON plain.hash = customer_id WHERE matched_by <> 'nothing' GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 3"""
+                """SELECT plain.id FROM intermediate.int_returns_matched
+                    JOIN raw.returns USING (row_key)
+                JOIN plain ON plain.hash = customer_id WHERE matched_by <> 'nothing' GROUP BY 1
+                    ORDER BY count(*) DESC, 1 LIMIT 3"""
             ).fetchall()
             for table in ("sales", "returns"):
-                cur.execute(f"UPDATE raw.{table} SET customer_id = plain.id FROM plain WHERE customer_id = plain.hash")
-        assert con.execute("SELECT count(*) FROM raw.sales WHERE length(customer_id) = 32").fetchone() == (0,)
+                cur.execute(
+                    f"UPDATE raw.{table} SET customer_id = plain.id FROM plain WHERE customer_id = "
+                    "plain.hash"
+                )
+        assert con.execute(
+            "SELECT count(*) FROM raw.sales WHERE length(customer_id) = 32"
+        ).fetchone() == (0,)
     assert demand(warehouse) == hashed, "as if the ids had been stored"
 
     assert len(returned) == 3
     with duckdb.connect(str(warehouse)) as con:
         for (customer,) in returned:
             assert forget(con, world, archive, customer).rows > 1
-        assert con.execute("SELECT count(*) FROM raw.sales WHERE length(customer_id) < 32").fetchone() == (0,)
+        assert con.execute(
+            "SELECT count(*) FROM raw.sales WHERE length(customer_id) < 32"
+        ).fetchone() == (0,)
     assert demand(warehouse) == hashed, "as if nobody had been forgotten"
     kept = [path.read_bytes() for path in archive.iterdir() if path.is_file()]
-    assert not [customer for (customer,) in returned for content in kept if customer.encode() in content]
+    assert not [
+        customer for (customer,) in returned for content in kept if customer.encode() in content
+    ]

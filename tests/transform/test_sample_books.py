@@ -1,4 +1,5 @@
-"""The sample company's books, whose difference at every count is nothing: stock is what came in less what went out."""
+"""The sample company's books, whose difference at every count is nothing: stock is what came in
+less what went out."""
 
 from __future__ import annotations
 
@@ -17,7 +18,10 @@ def test_every_count_of_the_sample_is_explained_by_its_movements(tmp_path: Path)
     with duckdb.connect(str(warehouse)) as con:
         land(con, World.load(sample), sample, tmp_path / "archive")
     build(warehouse, "+int_stock_balanced", "run")
-    compared = "select count(difference), sum(abs(difference)) from intermediate.int_stock_balanced where is_count"
+    compared = (
+        "select count(difference), sum(abs(difference)) from intermediate.int_stock_balanced where "
+        "is_count"
+    )
     ((counts, unexplained),) = query(warehouse, compared)
     assert counts > 20_000
     assert unexplained == 0

@@ -84,7 +84,10 @@ def random_case(seed: int, unmet: str, is_random: bool, may_cross: bool) -> Case
             several = [1, 1, 2, 3] if seed % 3 else [1]
             chosen = sources[: random.choice(several)] if above else [-1]
             share = random.multinomial(4, np.full(len(chosen), 1 / len(chosen))) / 4
-            lanes += [(int(source), int(node), float(part)) for source, part in zip(chosen, share, strict=True)]
+            lanes += [
+                (int(source), int(node), float(part))
+                for source, part in zip(chosen, share, strict=True)
+            ]
         above += names[start : start + width].tolist()
     if seed % 3:
         lanes = [lanes[k] for k in random.permutation(len(lanes))]
@@ -120,7 +123,9 @@ def random_case(seed: int, unmet: str, is_random: bool, may_cross: bool) -> Case
     )
 
 
-cases = given(st.integers(0, 10**6), st.sampled_from(["lost", "backlog"]), st.booleans(), st.booleans())
+cases = given(
+    st.integers(0, 10**6), st.sampled_from(["lost", "backlog"]), st.booleans(), st.booleans()
+)
 
 
 class Reference:
@@ -134,7 +139,11 @@ class Reference:
         self.stock = case.on_hand.tolist()
         self.owed = [0.0 for _ in self.nodes]
         # Every open order: when it arrives, when it is promised, its lane, its units.
-        self.open = [(k, k, e, float(case.pipeline[e, k])) for e in self.lanes for k in range(case.pipeline.shape[1])]
+        self.open = [
+            (k, k, e, float(case.pipeline[e, k]))
+            for e in self.lanes
+            for k in range(case.pipeline.shape[1])
+        ]
         self.books: dict[str, list[list[float]]] = {name: [] for name in BOOKS}
 
     def inbound(self, node: int) -> list[int]:
@@ -173,9 +182,15 @@ class Reference:
             history.append(own[node] + sum(part * own[i] for i, part in reach.items()))
             used = [int(network.lead_time[e]) for e in self.inbound(node) if network.share[e] > 0]
             lead.append(max(used) + self.way_down(node))
-            usual = {i: part * max(own[i, -26:].mean(), 1e-18) for i, part in reach.items() if part > 0}
+            usual = {
+                i: part * max(own[i, -26:].mean(), 1e-18) for i, part in reach.items() if part > 0
+            }
             costs = network.economics.shortage
-            mean = sum(w * costs[i] for i, w in usual.items()) / sum(usual.values()) if usual else costs[node]
+            mean = (
+                sum(w * costs[i] for i, w in usual.items()) / sum(usual.values())
+                if usual
+                else costs[node]
+            )
             shortage.append(mean)
         economics = Economics(
             network.economics.holding,
@@ -276,7 +291,9 @@ class Reference:
 
 @settings(max_examples=150, deadline=None)
 @cases
-def test_every_book_and_all_a_policy_sees_are_those_of_plain_loops(seed: int, unmet: str, is_random: bool, may_cross: bool) -> None:
+def test_every_book_and_all_a_policy_sees_are_those_of_plain_loops(
+    seed: int, unmet: str, is_random: bool, may_cross: bool
+) -> None:
     case = random_case(seed, unmet, is_random, may_cross)
     ours, theirs = Probe(case.level), Probe(case.level)
     result = case.run(ours)
@@ -291,7 +308,9 @@ def test_every_book_and_all_a_policy_sees_are_those_of_plain_loops(seed: int, un
 
 @settings(max_examples=60, deadline=None)
 @cases
-def test_units_are_conserved_at_every_node_and_in_every_period(seed: int, unmet: str, is_random: bool, may_cross: bool) -> None:
+def test_units_are_conserved_at_every_node_and_in_every_period(
+    seed: int, unmet: str, is_random: bool, may_cross: bool
+) -> None:
     case = random_case(seed, unmet, is_random, may_cross)
     result, network = case.run(Probe(case.level)), case.network
     served = np.diff(result.owed, axis=1, prepend=0) * -(unmet == "backlog") + result.demand
@@ -316,11 +335,15 @@ def test_units_are_conserved_at_every_node_and_in_every_period(seed: int, unmet:
 
 @settings(max_examples=30, deadline=None)
 @cases
-def test_what_is_recorded_changes_nothing_but_what_can_be_asked(seed: int, unmet: str, is_random: bool, may_cross: bool) -> None:
+def test_what_is_recorded_changes_nothing_but_what_can_be_asked(
+    seed: int, unmet: str, is_random: bool, may_cross: bool
+) -> None:
     case = random_case(seed, unmet, is_random, may_cross)
     whole = case.run(Probe(case.level))
     options = {"pipeline": case.pipeline, "history": case.history, "lead_times": case.lead_times}
-    bare = simulate(case.network, Probe(case.level), case.demand, case.on_hand, **options, record=())  # type: ignore[arg-type]
+    bare = simulate(
+        case.network, Probe(case.level), case.demand, case.on_hand, **options, record=()
+    )  # type: ignore[arg-type]
     assert bare.total_cost == pytest.approx(whole.cost.sum(axis=1))
     assert whole.total_cost == pytest.approx(whole.cost.sum(axis=1))
     assert bare.fill_rate == pytest.approx(whole.fill_rate)
@@ -335,12 +358,16 @@ def test_a_book_that_does_not_exist_is_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize(("lead", "level"), [(0, 8), (2, 18), (5, 34)])
-def test_base_stock_under_backlog_costs_what_the_newsvendor_formula_says(lead: int, level: int) -> None:
+def test_base_stock_under_backlog_costs_what_the_newsvendor_formula_says(
+    lead: int, level: int
+) -> None:
     # Demand of the L + 1 periods that a level covers is Poisson(5 (L + 1)), so the cost is exactly
     # h E[S - D]+ + p E[D - S]+.
     copies, periods = 400, 400
     random = np.random.default_rng(lead)
-    economics = Economics(np.full(copies, 1.0), np.full(copies, 4.0), np.ones(copies), np.zeros(copies), "backlog")
+    economics = Economics(
+        np.full(copies, 1.0), np.full(copies, 4.0), np.ones(copies), np.zeros(copies), "backlog"
+    )
     result = simulate(
         Network(np.full(copies, lead), economics),
         CappedBaseStock(level=float(level), cap=np.inf),

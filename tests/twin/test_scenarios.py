@@ -69,7 +69,9 @@ def run(future: Future, policy: object = None) -> SimulationResult:
     )
 
 
-def scenario(kind: str, scope: dict[str, str], starts: float, ends: float, size: float = 1.0) -> Scenario:
+def scenario(
+    kind: str, scope: dict[str, str], starts: float, ends: float, size: float = 1.0
+) -> Scenario:
     return Scenario(kind, kind, (Effect(kind, scope, starts, ends, size),))
 
 
@@ -106,11 +108,17 @@ def test_dearer_fuel_changes_money_and_no_quantity(seed: int) -> None:
     more = 0.1 * (tariffs.freight * tariffs.fuel_share[:, None] + tariffs.fuel)
     assert dear.tariffs.total == pytest.approx(tariffs.total + more)
     price = np.full(6, 20.0)
-    outcomes = [outcome(network(), one, result, price) for one, result in ((calm, before), (dear, after))]
-    lost = (before.sold * (unit_cost_at_shelf(network(), dear) - unit_cost_at_shelf(network(), calm))).sum()
+    outcomes = [
+        outcome(network(), one, result, price) for one, result in ((calm, before), (dear, after))
+    ]
+    lost = (
+        before.sold * (unit_cost_at_shelf(network(), dear) - unit_cost_at_shelf(network(), calm))
+    ).sum()
     assert lost > 0
     assert outcomes[1].margin.sum() == pytest.approx(outcomes[0].margin.sum() - lost)
-    assert outcomes[1].freight.sum() == pytest.approx(outcomes[0].freight.sum() + (before.shipped * more).sum())
+    assert outcomes[1].freight.sum() == pytest.approx(
+        outcomes[0].freight.sum() + (before.shipped * more).sum()
+    )
 
 
 @dataclass(frozen=True)
@@ -134,29 +142,41 @@ class Scheduled:
     st.floats(0, 100),
     st.sampled_from(["hub_blocked", "lane_blocked", "supplier_down"]),
 )
-def test_a_longer_block_never_helps(seed: int, starts: float, first: float, more: float, kind: str) -> None:
+def test_a_longer_block_never_helps(
+    seed: int, starts: float, first: float, more: float, kind: str
+) -> None:
     calm = future(seed)
     scope = {
         "hub_blocked": {"location_id": "DC"},
         "lane_blocked": {"from_id": "DC", "location_id": "A"},
         "supplier_down": {"supplier_id": "S1"},
     }[kind]
-    short, long = (happens(scenario(kind, scope, starts, starts + hours), calm) for hours in (first, first + more))
-    assert (short.lead_times >= calm.lead_times).all() and (long.lead_times >= short.lead_times).all()
+    short, long = (
+        happens(scenario(kind, scope, starts, starts + hours), calm)
+        for hours in (first, first + more)
+    )
+    assert (short.lead_times >= calm.lead_times).all() and (
+        long.lead_times >= short.lead_times
+    ).all()
     policy = Scheduled(np.array([9.0, 9, 3, 3, 3, 3]))
     results = [run(one, policy) for one in (calm, short, long)]
     for better, worse in pairwise(results):
         shelf = slice(2, 6) if kind != "supplier_down" else slice(0, 2)
         came = better.received[shelf].cumsum(axis=1) - worse.received[shelf].cumsum(axis=1)
-        if kind == "lane_blocked" or shelf.start == 0:  # a hub that is short now may share out more later
+        # a hub that is short now may share out more later
+        if kind == "lane_blocked" or shelf.start == 0:
             assert (came >= -1e-9).all()
-            assert (worse.lost[shelf].cumsum(axis=1) - better.lost[shelf].cumsum(axis=1) >= -1e-9).all()
+            assert (
+                worse.lost[shelf].cumsum(axis=1) - better.lost[shelf].cumsum(axis=1) >= -1e-9
+            ).all()
 
 
 def test_hours_are_not_rounded_to_days_before_goods_reach_a_shelf() -> None:
     calm = replace(future(1), lead_times=np.repeat(network().lead_time[:, None], PERIODS, axis=1))
     # Day 2, 20:00 until day 4, 20:00: what sets out at the midnights of days 3 and 4 waits.
-    blocked = happens(scenario("hub_blocked", {"location_id": "DC"}, 2 * 24 + 20, 4 * 24 + 20), calm)
+    blocked = happens(
+        scenario("hub_blocked", {"location_id": "DC"}, 2 * 24 + 20, 4 * 24 + 20), calm
+    )
     extra = blocked.lead_times - calm.lead_times
     assert extra[2].tolist() == [0, 0, 0, 2, 1] + [0] * 15  # 44 and 20 hours late
     # Toward DC from S1, four days away: what would come on days 3 and 4 comes on day 5.
@@ -185,7 +205,9 @@ def test_policies_expect_open_orders_on_their_old_day_until_it_has_passed() -> N
 
 def test_a_surge_is_asked_for_where_and_when_it_is_said() -> None:
     calm = future(2)
-    surge = happens(scenario("demand_factor", {"location_id": "A", "item_id": "x"}, 24, 72, 3.0), calm)
+    surge = happens(
+        scenario("demand_factor", {"location_id": "A", "item_id": "x"}, 24, 72, 3.0), calm
+    )
     assert (surge.demand[2, 1:3] == 3 * calm.demand[2, 1:3]).all()
     changed = surge.demand != calm.demand
     assert changed[2].sum() <= 2 and not np.delete(changed, 2, axis=0).any()
@@ -226,11 +248,14 @@ def test_the_tables_add_up_to_the_totals() -> None:
     futures = [future(seed) for seed in range(6)]
     event = scenario("hub_blocked", {"location_id": "DC"}, 30, 140)
     base, changed = (
-        [outcome(network(), one, run(one), price) for one in futures] for futures in (futures, [happens(event, one) for one in futures])
+        [outcome(network(), one, run(one), price) for one in futures]
+        for futures in (futures, [happens(event, one) for one in futures])
     )
     totals, table = compare(base, changed), by_row(ROWS, base, changed)
     assert table.height == 4 and table["lost_after"].sum() == pytest.approx(totals["lost"]["after"])
-    assert totals["lost"]["difference"] == pytest.approx(totals["lost"]["after"] - totals["lost"]["before"])
+    assert totals["lost"]["difference"] == pytest.approx(
+        totals["lost"]["after"] - totals["lost"]["before"]
+    )
     assert totals["lost"]["lower"] <= totals["lost"]["difference"] <= totals["lost"]["upper"]
     depth = stock_depth(ROWS, range(PERIODS), base, changed)
     assert depth.height == 3 * PERIODS

@@ -1,4 +1,5 @@
-"""Laws of the comparison: a champion is replaced only when luck is ruled out, and the card's figures are the books' figures."""
+"""Laws of the comparison: a champion is replaced only when luck is ruled out, and the card's
+figures are the books' figures."""
 
 from __future__ import annotations
 
@@ -18,7 +19,9 @@ from models.twin.simulator import SimulationResult, simulate
 def replayed() -> dict[str, SimulationResult]:
     random = np.random.default_rng(1)
     demand = random.poisson(3, (20, 12)).astype(float)
-    network = Network(np.full(20, 1), Economics(np.full(20, 0.2), np.ones(20), np.full(20, 2.0), np.zeros(20)))
+    network = Network(
+        np.full(20, 1), Economics(np.full(20, 0.2), np.ones(20), np.full(20, 2.0), np.zeros(20))
+    )
     return {
         name: simulate(
             network,
@@ -57,13 +60,16 @@ def test_intervals_hold_the_true_difference_about_as_often_as_they_say() -> None
 
 
 def test_rows_of_one_item_are_resampled_together() -> None:
-    # Ten items at 50 places that share each item's luck: there are ten independent draws, not five hundred.
+    # Ten items at 50 places that share each item's luck: there are ten independent draws, not five
+    # hundred.
     effect = np.repeat(np.random.default_rng(5).normal(0, 1, 10), 50)[:, None]
     cost = np.full((500, 1), 10.0)
     alone = paired_difference("a", "b", cost + effect, cost)
     together = paired_difference("a", "b", cost + effect, cost, blocks=np.repeat(np.arange(10), 50))
     assert together.upper - together.lower > 4 * (alone.upper - alone.lower)
-    weekly = paired_difference("a", "b", np.tile([0.0, 20.0], (500, 4)), np.full((500, 8), 10.0), period_block=2)
+    weekly = paired_difference(
+        "a", "b", np.tile([0.0, 20.0], (500, 4)), np.full((500, 8), 10.0), period_block=2
+    )
     assert weekly.lower <= 0 <= weekly.upper and weekly.ratio == 1.0
 
 
@@ -74,8 +80,12 @@ def test_the_card_holds_the_books_figures_and_can_be_written_as_json() -> None:
     for name, result in results.items():
         entry = card["policies"][name]
         assert entry["total_cost"] == pytest.approx(result.cost.sum())
-        assert entry["holding_cost"] + entry["shortage_cost"] + entry["ordering_cost"] == pytest.approx(entry["total_cost"])
-        assert sum(period["total_cost"] for period in entry["by_period"]) == pytest.approx(entry["total_cost"])
+        assert entry["holding_cost"] + entry["shortage_cost"] + entry[
+            "ordering_cost"
+        ] == pytest.approx(entry["total_cost"])
+        assert sum(period["total_cost"] for period in entry["by_period"]) == pytest.approx(
+            entry["total_cost"]
+        )
         assert len(entry["by_period"]) == 12
         assert entry["fill_rate"] == pytest.approx(1 - result.lost.sum() / result.demand.sum())
         assert entry["purchase_value"] == pytest.approx(2.0 * result.shipped.sum())
@@ -91,8 +101,13 @@ def test_orders_that_follow_demand_have_a_bullwhip_of_one() -> None:
 
 def test_smoothing_calms_the_bullwhip_and_replay_prices_it() -> None:
     random = np.random.default_rng(4)
-    demand, history = random.poisson(6, (40, 60)).astype(float), random.poisson(6, (40, 30)).astype(float)
-    network = Network(np.full(40, 3), Economics(np.full(40, 0.2), np.full(40, 2.0), np.ones(40), np.zeros(40)))
+    demand, history = (
+        random.poisson(6, (40, 60)).astype(float),
+        random.poisson(6, (40, 30)).astype(float),
+    )
+    network = Network(
+        np.full(40, 3), Economics(np.full(40, 0.2), np.full(40, 2.0), np.ones(40), np.zeros(40))
+    )
 
     def run(policy: Policy) -> SimulationResult:
         return simulate(network, policy, demand, np.full(40, 20.0), history=history)
@@ -121,5 +136,8 @@ def test_freight_is_shown_and_decides_nothing() -> None:
         for rate in (0.0, 0.5)
     )
     card = scorecard({"free": free, "paid": paid}, "free")["policies"]
-    assert card["paid"]["freight_cost"] == pytest.approx(0.5 * card["paid"]["ordered_units"]) and card["free"]["freight_cost"] == 0
+    assert (
+        card["paid"]["freight_cost"] == pytest.approx(0.5 * card["paid"]["ordered_units"])
+        and card["free"]["freight_cost"] == 0
+    )
     assert card["paid"]["total_cost"] == card["free"]["total_cost"]

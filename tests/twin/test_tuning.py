@@ -28,21 +28,33 @@ def test_a_difference_within_the_margin_keeps_the_cautious_setting() -> None:
 
 def test_a_scale_stays_near_the_prior_where_the_difference_is_noise() -> None:
     random = np.random.default_rng(7)
-    network = Network(np.full(80, 1), Economics(np.full(80, 0.2), np.ones(80), np.ones(80), np.zeros(80)))
-    demand, paths = random.poisson(4, (80, 40)).astype(float), random.poisson(4, (80, 200, 2)).astype(float)
+    network = Network(
+        np.full(80, 1), Economics(np.full(80, 0.2), np.ones(80), np.ones(80), np.zeros(80))
+    )
+    demand, paths = (
+        random.poisson(4, (80, 40)).astype(float),
+        random.poisson(4, (80, 200, 2)).astype(float),
+    )
 
     def replay(policy: Policy) -> SimulationResult:
         return simulate(network, policy, demand, np.full(80, 8.0), forecaster=lambda t: paths)
 
     cost = {scale: replay(QuantileOrderUpTo(scale=scale)).cost.sum() for scale in (0.02, 0.65, 0.7)}
     assert abs(cost[0.65] / cost[0.7] - 1) < 0.02 < cost[0.02] / cost[0.7] - 1
-    assert tune_policy(QuantileOrderUpTo(), replay, (0.02, 0.65, 0.7), prior=0.7).setting("lost") == 0.7
-    assert tune_policy(QuantileOrderUpTo(), replay, (0.02, 0.65), prior=0.02).setting("lost") == 0.65
+    assert (
+        tune_policy(QuantileOrderUpTo(), replay, (0.02, 0.65, 0.7), prior=0.7).setting("lost")
+        == 0.7
+    )
+    assert (
+        tune_policy(QuantileOrderUpTo(), replay, (0.02, 0.65), prior=0.02).setting("lost") == 0.65
+    )
 
 
 def test_a_scale_tuned_on_the_past_undoes_a_forecast_that_is_too_high() -> None:
     random = np.random.default_rng(7)
-    network = Network(np.full(80, 1), Economics(np.full(80, 0.2), np.ones(80), np.ones(80), np.zeros(80)))
+    network = Network(
+        np.full(80, 1), Economics(np.full(80, 0.2), np.ones(80), np.ones(80), np.zeros(80))
+    )
     demand = random.poisson(4, (80, 40)).astype(float)
 
     def replay(share: float, policy: Policy) -> SimulationResult:

@@ -1,4 +1,5 @@
-"""For the same situation the twin orders what the plan orders: limits, minimums, price breaks, shelf lives and all."""
+"""For the same situation the twin orders what the plan orders: limits, minimums, price breaks,
+shelf lives and all."""
 
 from __future__ import annotations
 
@@ -24,15 +25,29 @@ STARTS = [date(2024, 1, 1) + timedelta(weeks=k) for k in range(PERIODS)]
 
 
 def company(random: np.random.Generator, items: int = 4) -> pl.DataFrame:
-    """Items of two suppliers in one centre that feeds two shops, with stock, service levels and goods that spoil."""
+    """Items of two suppliers in one centre that feeds two shops, with stock, service levels and
+    goods that spoil."""
     rows: list[dict[str, Any]] = []
     for i in range(items):
-        common = {"item_id": f"item-{i}", "unit_cost": 2.0 + i, "holding_cost": 0.05, "shortage_cost": 2.0, "lead_time_days": 14.0}
-        dc = {"location_id": "DC", "role": "distribution_centre", "kind": "purchase", "from_id": f"SUP-{i % 2}"}
+        common = {
+            "item_id": f"item-{i}",
+            "unit_cost": 2.0 + i,
+            "holding_cost": 0.05,
+            "shortage_cost": 2.0,
+            "lead_time_days": 14.0,
+        }
+        dc = {
+            "location_id": "DC",
+            "role": "distribution_centre",
+            "kind": "purchase",
+            "from_id": f"SUP-{i % 2}",
+        }
         rows.append(common | dc | {"lead_time_periods": 2, "moq": 10.0, "order_multiple": 15.0})
         for shop in ("EAST", "WEST"):
             place = {"location_id": shop, "role": "store", "kind": "transfer", "from_id": "DC"}
-            rows.append(common | place | {"lead_time_periods": 1, "moq": 0.0, "order_multiple": 1.0})
+            rows.append(
+                common | place | {"lead_time_periods": 1, "moq": 0.0, "order_multiple": 1.0}
+            )
     count = len(rows)
     return pl.DataFrame(rows).with_columns(
         on_hand=pl.Series(random.integers(0, 40, count).astype(float)),
@@ -48,37 +63,74 @@ def test_the_twin_orders_what_the_plan_orders(seed: int, policy: str, is_late: b
     random = np.random.default_rng(seed)
     rows = company(random)
     sells = (rows["role"] == "store").to_numpy()
-    paths = (random.poisson(5.0, (rows.height, SAMPLES, PERIODS)) * sells[:, None, None]).astype(np.float32)
+    paths = (random.poisson(5.0, (rows.height, SAMPLES, PERIODS)) * sells[:, None, None]).astype(
+        np.float32
+    )
     history = random.poisson(5.0, (rows.height, 30)) * sells[:, None].astype(float)
     coming = random.integers(0, 6, (rows.height, 3)).astype(float)
     rows = rows.with_columns(on_order=pl.Series(coming.sum(axis=1)))
     late = random.integers(1, 4, (rows.height, SAMPLES)) if is_late else None
     limits = [
         Constraint("budget", float(random.integers(20, 400))),
-        Constraint("capacity of EAST", float(random.integers(20, 300)), "units", {"location_id": "EAST"}, counts_stock=True),
+        Constraint(
+            "capacity of EAST",
+            float(random.integers(20, 300)),
+            "units",
+            {"location_id": "EAST"},
+            counts_stock=True,
+        ),
         Constraint("truck to WEST", 12.0, "weight_kg", {"location_id": "WEST"}),
     ]
-    steps = {"item_id": "item-1", "from_id": "SUP-1", "from_quantity": [0.0, 60.0], "unit_cost": [3.0, 2.6]}
-    breaks, minimums = pl.DataFrame(steps), [SupplierMinimum("SUP-0", float(random.integers(0, 200)))]
+    steps = {
+        "item_id": "item-1",
+        "from_id": "SUP-1",
+        "from_quantity": [0.0, 60.0],
+        "unit_cost": [3.0, 2.6],
+    }
+    breaks, minimums = (
+        pl.DataFrame(steps),
+        [SupplierMinimum("SUP-0", float(random.integers(0, 200)))],
+    )
 
     made = plan(
-        rows, paths, STARTS, POLICIES[policy], world="tea", history=history, pipeline=coming, lead_time_paths=late,
-        constraints=limits, price_breaks=breaks, minimums=minimums,
-    )  # fmt: skip
+        rows,
+        paths,
+        STARTS,
+        POLICIES[policy],
+        world="tea",
+        history=history,
+        pipeline=coming,
+        lead_time_paths=late,
+        constraints=limits,
+        price_breaks=breaks,
+        minimums=minimums,
+    )
     planned = made.explanations["quantity"].to_numpy()
 
     zero = np.zeros(rows.height)
-    economics = Economics(*(rows[name].to_numpy() for name in ("holding_cost", "shortage_cost", "unit_cost")), zero)
+    economics = Economics(
+        *(rows[name].to_numpy() for name in ("holding_cost", "shortage_cost", "unit_cost")), zero
+    )
     terms = Terms.of(rows, price_breaks=breaks, minimums=minimums, constraints=limits)
     network = Network(
-        rows["lead_time_periods"].to_numpy(), economics, terms.sources,
-        moq=rows["moq"].to_numpy(), order_multiple=rows["order_multiple"].to_numpy(),
-    )  # fmt: skip
+        rows["lead_time_periods"].to_numpy(),
+        economics,
+        terms.sources,
+        moq=rows["moq"].to_numpy(),
+        order_multiple=rows["order_multiple"].to_numpy(),
+    )
     simulated = simulate(
-        network, POLICIES[policy], np.zeros((rows.height, 1)), rows["on_hand"].to_numpy(),
-        pipeline=np.concatenate([zero[:, None], coming], axis=1), history=history, forecaster=lambda t: paths,
-        lead_time_paths=late, terms=terms, service_level=rows["service_level"].to_numpy(),
-    )  # fmt: skip
+        network,
+        POLICIES[policy],
+        np.zeros((rows.height, 1)),
+        rows["on_hand"].to_numpy(),
+        pipeline=np.concatenate([zero[:, None], coming], axis=1),
+        history=history,
+        forecaster=lambda t: paths,
+        lead_time_paths=late,
+        terms=terms,
+        service_level=rows["service_level"].to_numpy(),
+    )
     assert simulated.shipped[:, 0].tolist() == planned.tolist()
 
 
@@ -89,19 +141,29 @@ def test_terms_that_ask_nothing_change_nothing(seed: int, policy: str) -> None:
     rows = company(random)
     count = rows.height
     plain = Terms.plain(Terms.of(rows).sources, rows["unit_cost"].to_numpy())
-    economics = Economics(np.full(count, 0.1), np.ones(count), rows["unit_cost"].to_numpy(), np.zeros(count))
+    economics = Economics(
+        np.full(count, 0.1), np.ones(count), rows["unit_cost"].to_numpy(), np.zeros(count)
+    )
     network = Network(
-        rows["lead_time_periods"].to_numpy(), economics, plain.sources,
-        moq=rows["moq"].to_numpy(), order_multiple=rows["order_multiple"].to_numpy(),
-    )  # fmt: skip
+        rows["lead_time_periods"].to_numpy(),
+        economics,
+        plain.sources,
+        moq=rows["moq"].to_numpy(),
+        order_multiple=rows["order_multiple"].to_numpy(),
+    )
     demand = random.poisson(3.0, (count, 8)).astype(float)
     paths = random.poisson(3.0, (count, 40, PERIODS)).astype(np.float32)
 
     def run(terms: Terms | None) -> Any:
         return simulate(
-            network, POLICIES[policy], demand, rows["on_hand"].to_numpy(), history=demand[:, ::-1],
-            forecaster=lambda t: paths, terms=terms,
-        )  # fmt: skip
+            network,
+            POLICIES[policy],
+            demand,
+            rows["on_hand"].to_numpy(),
+            history=demand[:, ::-1],
+            forecaster=lambda t: paths,
+            terms=terms,
+        )
 
     quick, stepped = run(None), run(plain)
     assert (quick.requested == stepped.requested).all() and (quick.shipped == stepped.shipped).all()

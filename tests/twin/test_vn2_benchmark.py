@@ -1,5 +1,5 @@
-"""The 13-week benchmark of the VN2 challenge on a window inside its history, recomputed by plain loops that share no code with
-us."""
+"""The 13-week benchmark of the VN2 challenge on a window inside its history, recomputed by plain
+loops that share no code with us."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def read(name: str) -> tuple[list[str], list[list[str]]]:
 
 
 def by_hand(sales: list[list[float]], in_stock: list[list[bool]], weeks: list[int]) -> list[float]:
-    """Cost of every week, with lists and loops only: seasonal factors pooled over series, 13 weeks, order up to four weeks."""
+    """Cost of every week, with lists and loops only: seasonal factors pooled over series, 13 weeks,
+    order up to four weeks."""
     count = len(sales)
     shown = [[sales[i][t] if in_stock[i][t] else None for t in range(START)] for i in range(count)]
     opening = [[value for value in row[-13:] if value is not None] for row in shown]
@@ -52,7 +53,11 @@ def by_hand(sales: list[list[float]], in_stock: list[list[bool]], weeks: list[in
             factor = {phase: value / centre for phase, value in factor.items()}
             ahead = sum(factor[weeks[now + k]] for k in range(4))
             for i in range(count):
-                recent = [shown[i][t] / factor[weeks[t]] for t in range(now - 13, now) if shown[i][t] is not None]
+                recent = [
+                    shown[i][t] / factor[weeks[t]]
+                    for t in range(now - 13, now)
+                    if shown[i][t] is not None
+                ]
                 level = sum(recent) / len(recent) if recent else 0.0
                 transit[i].append(float(max(0, round(level * ahead - stock[i] - sum(transit[i])))))
         else:
@@ -85,8 +90,15 @@ def test_the_benchmark_costs_the_same_as_by_hand_and_a_slip_of_one_week_shows() 
 
     count = len(sales)
     known = np.where(in_stock, sales, np.nan)[:, :START]
-    mean = np.nan_to_num(np.nanmean(np.where(np.isnan(known[:, -13:]).all(axis=1)[:, None], 0.0, known[:, -13:]), axis=1))
-    network = Network(np.full(count, 2), Economics(np.full(count, 0.2), np.ones(count), np.zeros(count), np.zeros(count)))
+    mean = np.nan_to_num(
+        np.nanmean(
+            np.where(np.isnan(known[:, -13:]).all(axis=1)[:, None], 0.0, known[:, -13:]), axis=1
+        )
+    )
+    network = Network(
+        np.full(count, 2),
+        Economics(np.full(count, 0.2), np.ones(count), np.zeros(count), np.zeros(count)),
+    )
     costs = {}
     for lead_time in (2, 3):
         costs[lead_time] = simulate(
@@ -101,5 +113,6 @@ def test_the_benchmark_costs_the_same_as_by_hand_and_a_slip_of_one_week_shows() 
         ).cost.sum(axis=0)
     assert costs[2] == pytest.approx(expected)
     assert costs[2][2:].sum() == pytest.approx(4283.6, abs=0.05)
-    # With this opening stock a slip happens to be no dearer, but it cannot hide: every scored week costs something else.
+    # With this opening stock a slip happens to be no dearer, but it cannot hide: every scored week
+    # costs something else.
     assert (np.abs(costs[3][2:] - costs[2][2:]) > 1.0).all()

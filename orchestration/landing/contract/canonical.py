@@ -1,26 +1,40 @@
 """The canonical tables: every company's facts, whatever system they came from, in one vocabulary.
 
-Each table is a DuckDB table in schema `raw`, created empty by every landing so that dbt never changes between companies.
-Quantities are in the item's base unit, money in the world's currency, times in UTC without zone.
+Each table is a DuckDB table in schema `raw`, created empty by every landing so that dbt never
+changes between companies. Quantities are in the item's base unit, money in the world's currency,
+times in UTC without zone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-ID, NUMBER, TEXT, TIME, DAY, FLAG, PATH = "VARCHAR", "DOUBLE", "VARCHAR", "TIMESTAMP", "DATE", "BOOLEAN", "VARCHAR[]"
+ID, NUMBER, TEXT, TIME, DAY, FLAG, PATH = (
+    "VARCHAR",
+    "DOUBLE",
+    "VARCHAR",
+    "TIMESTAMP",
+    "DATE",
+    "BOOLEAN",
+    "VARCHAR[]",
+)
 
-#: Columns that every canonical row carries besides its facts: both times, and the way back to the bytes it came from.
+#: Columns that every canonical row carries besides its facts: both times, and the way back to the
+#: bytes it came from.
 LINEAGE: dict[str, str] = {
-    "known_at": TIME,  # when we could have known; null only while the event's period or order is still to be looked up
-    "known_lag": "INTERVAL",  # the contract's `known_after`, for rows whose event_at dbt finds through a period or order
-    "handed_over_at": TIME,  # the source's `delivered_at`, where the contract says how to tell; breaks ties between versions
+    # when we could have known; null only while the event's period or order is still to be looked up
+    "known_at": TIME,
+    # the contract's `known_after`, for rows whose event_at dbt finds through a period or order
+    "known_lag": "INTERVAL",
+    # the source's `delivered_at`, where the contract says how to tell; breaks ties between versions
+    "handed_over_at": TIME,
     "row_key": "UBIGINT",  # same key, other content = a new version of the same fact
     "row_hash": "UBIGINT",  # the content; the last tie-break
     "source_id": TEXT,  # the source's name in world.yml
     "delivery": TEXT,  # sha256 of the delivered bytes, see raw.manifest
     "row_no": "BIGINT",  # 1-based data row in the file (header not counted)
-    "part": TEXT,  # file inside an archive, sheet and unpivoted column, and the rule that took the row
+    # file inside an archive, sheet and unpivoted column, and the rule that took the row
+    "part": TEXT,
 }
 
 
@@ -30,7 +44,8 @@ PERSONAL = frozenset({"customer_id"})
 
 @dataclass(frozen=True)
 class Table:
-    """One canonical table: its columns with types, what must be there, and whether rows describe a state or an event."""
+    """One canonical table: its columns with types, what must be there, and whether rows describe a
+    state or an event."""
 
     columns: dict[str, str]
     required: tuple[str, ...]
@@ -42,103 +57,229 @@ class Table:
     is_state: bool = False
 
 
-def _table(spec: dict[str, str], *, one_of: tuple[tuple[str, ...], ...] = (), observed: bool = True, state: bool = False) -> Table:
+def _table(
+    spec: dict[str, str],
+    *,
+    one_of: tuple[tuple[str, ...], ...] = (),
+    observed: bool = True,
+    state: bool = False,
+) -> Table:
     required = tuple(name.rstrip("*") for name in spec if name.endswith("*"))
-    return Table({name.rstrip("*"): kind for name, kind in spec.items()}, required, one_of, observed, state)
+    return Table(
+        {name.rstrip("*"): kind for name, kind in spec.items()}, required, one_of, observed, state
+    )
 
 
-# fmt: off
 CANONICAL: dict[str, Table] = {
     "sales": _table(
         {
-            "item_id*": ID, "location_id*": ID, "quantity*": NUMBER, "event_at": TIME, "period_id": ID, "order_id": ID, "line_id": ID,
-            "customer_id": ID, "unit": TEXT, "unit_price": NUMBER, "revenue": NUMBER,
+            "item_id*": ID,
+            "location_id*": ID,
+            "quantity*": NUMBER,
+            "event_at": TIME,
+            "period_id": ID,
+            "order_id": ID,
+            "line_id": ID,
+            "customer_id": ID,
+            "unit": TEXT,
+            "unit_price": NUMBER,
+            "revenue": NUMBER,
         },
         one_of=(("event_at", "period_id", "order_id"),),
     ),
     "returns": _table(
         {
-            "item_id*": ID, "location_id*": ID, "quantity*": NUMBER, "event_at*": TIME, "order_id": ID, "line_id": ID,
-            "customer_id": ID, "unit": TEXT, "unit_price": NUMBER, "revenue": NUMBER, "reason": TEXT,
+            "item_id*": ID,
+            "location_id*": ID,
+            "quantity*": NUMBER,
+            "event_at*": TIME,
+            "order_id": ID,
+            "line_id": ID,
+            "customer_id": ID,
+            "unit": TEXT,
+            "unit_price": NUMBER,
+            "revenue": NUMBER,
+            "reason": TEXT,
         }
     ),
     "orders": _table(
         {
-            "order_id*": ID, "event_at*": TIME, "customer_id": ID, "status": TEXT, "promised_at": TIME, "shipped_at": TIME,
+            "order_id*": ID,
+            "event_at*": TIME,
+            "customer_id": ID,
+            "status": TEXT,
+            "promised_at": TIME,
+            "shipped_at": TIME,
             "delivered_at": TIME,
         }
     ),
     "items": _table(
         {
-            "item_id*": ID, "name": TEXT, "levels": PATH, "supplier_id": ID, "pack_size": NUMBER, "weight_kg": NUMBER, "volume_m3": NUMBER,
-            "unit_cost": NUMBER, "shelf_life_days": NUMBER, "holding_cost": NUMBER, "shortage_cost": NUMBER,
+            "item_id*": ID,
+            "name": TEXT,
+            "levels": PATH,
+            "supplier_id": ID,
+            "pack_size": NUMBER,
+            "weight_kg": NUMBER,
+            "volume_m3": NUMBER,
+            "unit_cost": NUMBER,
+            "shelf_life_days": NUMBER,
+            "holding_cost": NUMBER,
+            "shortage_cost": NUMBER,
         },
         observed=False,
         state=True,
     ),
-    "item_units": _table({"item_id*": ID, "unit*": TEXT, "quantity*": NUMBER}, observed=False, state=True),
-    "components": _table({"item_id*": ID, "part_id*": ID, "quantity*": NUMBER}, observed=False, state=True),
+    "item_units": _table(
+        {"item_id*": ID, "unit*": TEXT, "quantity*": NUMBER}, observed=False, state=True
+    ),
+    "components": _table(
+        {"item_id*": ID, "part_id*": ID, "quantity*": NUMBER}, observed=False, state=True
+    ),
     "locations": _table(
-        {"location_id*": ID, "region_id": ID, "kind": TEXT, "levels": PATH, "supplied_from": ID, "capacity": NUMBER},
+        {
+            "location_id*": ID,
+            "region_id": ID,
+            "kind": TEXT,
+            "levels": PATH,
+            "supplied_from": ID,
+            "capacity": NUMBER,
+        },
         observed=False,
         state=True,
     ),
-    "assortment": _table({"item_id*": ID, "location_id*": ID, "starts_at": TIME, "ends_at": TIME}, observed=False, state=True),
-    "suppliers": _table({"supplier_id*": ID, "name": TEXT, "region_id": ID, "payment_days": NUMBER}, observed=False, state=True),
+    "assortment": _table(
+        {"item_id*": ID, "location_id*": ID, "starts_at": TIME, "ends_at": TIME},
+        observed=False,
+        state=True,
+    ),
+    "suppliers": _table(
+        {"supplier_id*": ID, "name": TEXT, "region_id": ID, "payment_days": NUMBER},
+        observed=False,
+        state=True,
+    ),
     "supplier_terms": _table(
         {
-            "item_id*": ID, "supplier_id*": ID, "lead_time_days": NUMBER, "moq": NUMBER, "order_multiple": NUMBER,
-            "from_quantity": NUMBER, "unit_cost": NUMBER, "unit": TEXT, "starts_at": TIME,
+            "item_id*": ID,
+            "supplier_id*": ID,
+            "lead_time_days": NUMBER,
+            "moq": NUMBER,
+            "order_multiple": NUMBER,
+            "from_quantity": NUMBER,
+            "unit_cost": NUMBER,
+            "unit": TEXT,
+            "starts_at": TIME,
         },
         observed=False,
         state=True,
     ),
     "stock": _table(
-        {"item_id*": ID, "location_id*": ID, "event_at*": TIME, "on_hand": NUMBER, "is_in_stock": FLAG, "unit_cost": NUMBER, "unit": TEXT},
+        {
+            "item_id*": ID,
+            "location_id*": ID,
+            "event_at*": TIME,
+            "on_hand": NUMBER,
+            "is_in_stock": FLAG,
+            "unit_cost": NUMBER,
+            "unit": TEXT,
+        },
         one_of=(("on_hand", "is_in_stock"),),
     ),
     "purchase_orders": _table(
         {
-            "order_id*": ID, "item_id*": ID, "location_id*": ID, "quantity*": NUMBER, "event_at*": TIME, "line_id": ID,
-            "due_at": TIME, "supplier_id": ID, "unit_cost": NUMBER, "unit": TEXT, "status": TEXT,
+            "order_id*": ID,
+            "item_id*": ID,
+            "location_id*": ID,
+            "quantity*": NUMBER,
+            "event_at*": TIME,
+            "line_id": ID,
+            "due_at": TIME,
+            "supplier_id": ID,
+            "unit_cost": NUMBER,
+            "unit": TEXT,
+            "status": TEXT,
         }
     ),
     "receipts": _table(
         {
-            "item_id*": ID, "location_id*": ID, "quantity*": NUMBER, "event_at*": TIME, "order_id": ID, "line_id": ID,
-            "supplier_id": ID, "unit": TEXT,
+            "item_id*": ID,
+            "location_id*": ID,
+            "quantity*": NUMBER,
+            "event_at*": TIME,
+            "order_id": ID,
+            "line_id": ID,
+            "supplier_id": ID,
+            "unit": TEXT,
         }
     ),
     "shipments": _table(
         {
-            "shipment_id*": ID, "from_id*": ID, "to_id*": ID, "order_id": ID, "line_id": ID, "item_id": ID, "quantity": NUMBER,
-            "weight_kg": NUMBER, "mode": TEXT, "event_at": TIME, "shipped_at": TIME, "promised_at": TIME, "delivered_at": TIME,
-            "freight_cost": NUMBER, "bills_with": ID,
+            "shipment_id*": ID,
+            "from_id*": ID,
+            "to_id*": ID,
+            "order_id": ID,
+            "line_id": ID,
+            "item_id": ID,
+            "quantity": NUMBER,
+            "weight_kg": NUMBER,
+            "mode": TEXT,
+            "event_at": TIME,
+            "shipped_at": TIME,
+            "promised_at": TIME,
+            "delivered_at": TIME,
+            "freight_cost": NUMBER,
+            "bills_with": ID,
         }
     ),
     "transfers": _table(
         {
-            "transfer_id*": ID, "item_id*": ID, "from_id*": ID, "to_id*": ID, "quantity*": NUMBER, "event_at*": TIME, "due_at": TIME,
+            "transfer_id*": ID,
+            "item_id*": ID,
+            "from_id*": ID,
+            "to_id*": ID,
+            "quantity*": NUMBER,
+            "event_at*": TIME,
+            "due_at": TIME,
             "received_at": TIME,
         }
     ),
-    "adjustments": _table({"item_id*": ID, "location_id*": ID, "delta*": NUMBER, "event_at*": TIME, "reason": TEXT}),
+    "adjustments": _table(
+        {"item_id*": ID, "location_id*": ID, "delta*": NUMBER, "event_at*": TIME, "reason": TEXT}
+    ),
     "lanes": _table(
         {
-            "from_id*": ID, "to_id*": ID, "item_id": ID, "mode": TEXT, "transit_days": NUMBER, "freight_per_kg": NUMBER,
+            "from_id*": ID,
+            "to_id*": ID,
+            "item_id": ID,
+            "mode": TEXT,
+            "transit_days": NUMBER,
+            "freight_per_kg": NUMBER,
             "fuel_share": NUMBER,
         },
         observed=False,
         state=True,
     ),
     "prices": _table(
-        {"item_id*": ID, "price*": NUMBER, "event_at": TIME, "period_id": ID, "location_id": ID, "list_price": NUMBER},
+        {
+            "item_id*": ID,
+            "price*": NUMBER,
+            "event_at": TIME,
+            "period_id": ID,
+            "location_id": ID,
+            "list_price": NUMBER,
+        },
         one_of=(("event_at", "period_id"),),
         observed=False,
     ),
     "promotions": _table(
         {
-            "name*": TEXT, "starts_at*": TIME, "ends_at": TIME, "kind": TEXT, "value": NUMBER, "item_id": ID, "location_id": ID,
+            "name*": TEXT,
+            "starts_at*": TIME,
+            "ends_at": TIME,
+            "kind": TEXT,
+            "value": NUMBER,
+            "item_id": ID,
+            "location_id": ID,
             "region_id": ID,
         },
         observed=False,
@@ -146,23 +287,49 @@ CANONICAL: dict[str, Table] = {
     "openings": _table({"location_id*": ID, "event_at*": TIME, "is_open*": FLAG}, observed=False),
     "calendar": _table({"period_id*": ID, "day*": DAY}, observed=False, state=True),
     "signals": _table(
-        {"name*": TEXT, "event_at*": TIME, "value*": NUMBER, "region_id": ID, "location_id": ID, "item_id": ID, "target_on": DAY},
+        {
+            "name*": TEXT,
+            "event_at*": TIME,
+            "value*": NUMBER,
+            "region_id": ID,
+            "location_id": ID,
+            "item_id": ID,
+            "target_on": DAY,
+        },
         one_of=(("region_id", "location_id", "item_id"),),
         observed=False,
         state=True,
     ),
-    "constraints": _table({"name*": TEXT, "value*": NUMBER, "scope": TEXT}, observed=False, state=True),
+    "constraints": _table(
+        {"name*": TEXT, "value*": NUMBER, "scope": TEXT}, observed=False, state=True
+    ),
     "aliases": _table({"kind*": TEXT, "alias*": ID, "id*": ID}, observed=False, state=True),
 }
 
-#: The world's own settings, one row in `raw.world`: dbt reads the grain, the calendar and Now from here and needs no variables.
+#: The world's own settings, one row in `raw.world`: dbt reads the grain, the calendar and Now from
+#: here and needs no variables.
 WORLD_COLUMNS: dict[str, str] = {
-    "world": TEXT, "currency": TEXT, "timezone": TEXT, "grain": TEXT, "week_starts_on": "INTEGER",  # ISO weekday, 1 = Monday
-    "review_days": "INTEGER", "decide_on": "INTEGER", "lead_time_days": NUMBER, "lead_time_periods": "INTEGER", "absent_sales": TEXT,
-    "is_whole_units": FLAG, "holding_per_year": NUMBER, "holding_per_unit_period": NUMBER, "shortage_margin": NUMBER,
-    "shortage_per_unit": NUMBER, "unmet": TEXT, "has_assumed_economics": FLAG,
+    # ISO weekday, 1 = Monday
+    "world": TEXT,
+    "currency": TEXT,
+    "timezone": TEXT,
+    "grain": TEXT,
+    "week_starts_on": "INTEGER",
+    "review_days": "INTEGER",
+    "decide_on": "INTEGER",
+    "lead_time_days": NUMBER,
+    "lead_time_periods": "INTEGER",
+    "absent_sales": TEXT,
+    "is_whole_units": FLAG,
+    "holding_per_year": NUMBER,
+    "holding_per_unit_period": NUMBER,
+    "shortage_margin": NUMBER,
+    "shortage_per_unit": NUMBER,
+    "unmet": TEXT,
+    "has_assumed_economics": FLAG,
     "now_at": TIME,  # UTC; rows known later are not read by any station of this run
-    "newest_at": TIME,  # UTC; how far the facts themselves are believed: Now where nobody asked for a day
-    "begins_at": TIME,  # UTC; sales, returns and stock from before it are not believed, see now.py; null where all are
+    # UTC; how far the facts themselves are believed: Now where nobody asked for a day
+    "newest_at": TIME,
+    # UTC; sales, returns and stock from before it are not believed, see now.py; null where all are
+    "begins_at": TIME,
 }
-# fmt: on

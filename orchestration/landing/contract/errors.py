@@ -6,7 +6,8 @@ from orchestration.errors import StockhouseError
 
 
 class ContractError(StockhouseError):
-    """The world's contract, or a file it names, cannot be read as declared; nothing of the delivery was loaded (exit code 2)."""
+    """The world's contract, or a file it names, cannot be read as declared; nothing of the delivery
+    was loaded (exit code 2)."""
 
     def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
         self.what, self.where, self.mend = what, where, mend

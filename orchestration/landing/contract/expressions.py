@@ -1,7 +1,9 @@
-"""One DuckDB scalar expression over one row: parsed, judged on its syntax tree, its names resolved, written back as SQL.
+"""One DuckDB scalar expression over one row: parsed, judged on its syntax tree, its names resolved,
+written back as SQL.
 
-Row-local by law: no subquery, window, aggregate, star, lambda or table function, and only the functions listed here. So the order
-in which rows arrive cannot matter, no file or setting can be reached, and each canonical row has one source row.
+Row-local by law: no subquery, window, aggregate, star, lambda or table function, and only the
+functions listed here. So the order in which rows arrive cannot matter, no file or setting can be
+reached, and each canonical row has one source row.
 """
 
 from __future__ import annotations
@@ -21,33 +23,59 @@ Node = dict[str, Any]
 #: Pure scalar functions. A list of what is known to be harmless, not of what is known to harm.
 FUNCTIONS = frozenset(
     """
-    + - * / // % ** ^ & | << >> ~ || ~~ !~~ ~~* !~~* ~~~ @ abs ceil ceiling floor round trunc sign sqrt cbrt exp ln log log10 log2 pow
-    power greatest least mod divide multiply add subtract even factorial gcd lcm pi sin cos tan asin acos atan atan2 degrees radians
-    isnan isinf isfinite xor bit_count nullif ifnull if constant_or_null ascii bar chr concat concat_ws contains ends_with starts_with
-    suffix prefix ^@ format printf instr strpos position lcase lower ucase upper left right length len char_length character_length
-    lpad rpad ltrim rtrim trim repeat replace reverse split split_part str_split string_split string_to_array str_split_regex
-    string_split_regex regexp_split_to_array substr substring translate strip_accents unicode ord hex unhex to_hex from_hex md5 sha1
-    sha256 hash levenshtein editdist3 damerau_levenshtein jaccard jaro_similarity jaro_winkler_similarity regexp_extract
-    regexp_extract_all regexp_full_match regexp_matches regexp_replace regexp_escape like_escape ilike_escape not_like_escape
-    not_ilike_escape nfc_normalize url_decode url_encode to_base base64 from_base64 to_base64 bin date_add date_sub datesub date_diff
-    datediff date_part datepart date_trunc datetrunc day dayname dayofmonth dayofweek dayofyear decade century millennium year month
-    monthname week weekday weekofyear isodow isoyear yearweek quarter hour minute second millisecond microsecond epoch epoch_ms
-    epoch_us epoch_ns era julian last_day make_date make_time make_timestamp make_timestamp_ms make_timestamp_ns make_timestamptz
-    strftime strptime try_strptime time_bucket timezone to_timestamp age to_years to_months to_days to_weeks to_hours to_minutes
-    to_seconds to_milliseconds to_microseconds to_quarters to_decades to_centuries to_millennia list_value array_value row struct_pack
-    list_concat list_cat array_concat array_cat list_contains array_contains list_has list_distinct list_element list_extract
-    array_extract list_position list_indexof list_slice array_slice list_sort array_sort list_reverse list_unique flatten
-    list_aggregate array_length array_to_string list_resize struct_extract struct_extract_at map map_extract element_at json_extract
-    json_extract_string json_extract_path json_extract_path_text json_array_length json_keys json_type json_valid json_value
-    json_exists json_contains -> ->> typeof
+    + - * / // % ** ^ & | << >> ~ || ~~ !~~ ~~* !~~* ~~~ @ abs ceil ceiling floor round trunc sign
+    sqrt cbrt exp ln log log10 log2 pow power greatest least mod divide multiply add subtract even
+    factorial gcd lcm pi sin cos tan asin acos atan atan2 degrees radians isnan isinf isfinite xor
+    bit_count nullif ifnull if constant_or_null ascii bar chr concat concat_ws contains ends_with
+    starts_with suffix prefix ^@ format printf instr strpos position lcase lower ucase upper left
+    right length len char_length character_length lpad rpad ltrim rtrim trim repeat replace reverse
+    split split_part str_split string_split string_to_array str_split_regex string_split_regex
+    regexp_split_to_array substr substring translate strip_accents unicode ord hex unhex to_hex
+    from_hex md5 sha1 sha256 hash levenshtein editdist3 damerau_levenshtein jaccard jaro_similarity
+    jaro_winkler_similarity regexp_extract regexp_extract_all regexp_full_match regexp_matches
+    regexp_replace regexp_escape like_escape ilike_escape not_like_escape not_ilike_escape
+    nfc_normalize url_decode url_encode to_base base64 from_base64 to_base64 bin date_add date_sub
+    datesub date_diff datediff date_part datepart date_trunc datetrunc day dayname dayofmonth
+    dayofweek dayofyear decade century millennium year month monthname week weekday weekofyear
+    isodow isoyear yearweek quarter hour minute second millisecond microsecond epoch epoch_ms
+    epoch_us epoch_ns era julian last_day make_date make_time make_timestamp make_timestamp_ms
+    make_timestamp_ns make_timestamptz strftime strptime try_strptime time_bucket timezone
+    to_timestamp age to_years to_months to_days to_weeks to_hours to_minutes to_seconds
+    to_milliseconds to_microseconds to_quarters to_decades to_centuries to_millennia list_value
+    array_value row struct_pack list_concat list_cat array_concat array_cat list_contains
+    array_contains list_has list_distinct list_element list_extract array_extract list_position
+    list_indexof list_slice array_slice list_sort array_sort list_reverse list_unique flatten
+    list_aggregate array_length array_to_string list_resize struct_extract struct_extract_at map
+    map_extract element_at json_extract json_extract_string json_extract_path json_extract_path_text
+    json_array_length json_keys json_type json_valid json_value json_exists json_contains -> ->>
+    typeof
     """.split()  # noqa: SIM905 - a list of words is read as words
 )
-CLASSES = frozenset("FUNCTION COLUMN_REF CONSTANT CAST CASE CONJUNCTION COMPARISON OPERATOR BETWEEN".split())  # noqa: SIM905 - as above
+CLASSES = frozenset(
+    (
+        "FUNCTION",
+        "COLUMN_REF",
+        "CONSTANT",
+        "CAST",
+        "CASE",
+        "CONJUNCTION",
+        "COMPARISON",
+        "OPERATOR",
+        "BETWEEN",
+    )
+)
 #: What a name under a node may be called; used to say what is wrong in the user's words.
 FORBIDDEN = {
-    "SUBQUERY": "a subquery", "WINDOW": "a window", "STAR": "a star", "LAMBDA": "a lambda", "PARAMETER": "a parameter",
-    "POSITIONAL_REFERENCE": "a positional reference", "COLLATE": "a collation", "DEFAULT": "a default", "LAMBDA_REF": "a lambda",
-}  # fmt: skip
+    "SUBQUERY": "a subquery",
+    "WINDOW": "a window",
+    "STAR": "a star",
+    "LAMBDA": "a lambda",
+    "PARAMETER": "a parameter",
+    "POSITIONAL_REFERENCE": "a positional reference",
+    "COLLATE": "a collation",
+    "DEFAULT": "a default",
+    "LAMBDA_REF": "a lambda",
+}
 LARGEST_EXPRESSION = 20_000  # characters
 DEEPEST = 200
 
@@ -83,7 +111,11 @@ def replace_children(node: Node, change: Callable[[Node], Node]) -> Node:
 
     def visit(value: Any) -> Any:
         if isinstance(value, dict):
-            return change(value) if "class" in value else {key: visit(entry) for key, entry in value.items()}
+            return (
+                change(value)
+                if "class" in value
+                else {key: visit(entry) for key, entry in value.items()}
+            )
         return [visit(entry) for entry in value] if isinstance(value, list) else value
 
     return {key: visit(value) for key, value in node.items()}
@@ -92,7 +124,9 @@ def replace_children(node: Node, change: Callable[[Node], Node]) -> Node:
 def parse(con: duckdb.DuckDBPyConnection, text: str) -> Node:
     """The syntax tree of one scalar expression; ContractError where it is none."""
     if len(text) > LARGEST_EXPRESSION:
-        raise ContractError(f"the expression has {len(text):,} characters", mend=f"at most {LARGEST_EXPRESSION:,}")
+        raise ContractError(
+            f"the expression has {len(text):,} characters", mend=f"at most {LARGEST_EXPRESSION:,}"
+        )
     row = con.execute("SELECT json_serialize_sql(?)", [f"SELECT ({text}\n)"]).fetchone()
     try:
         tree = json.loads(row[0]) if row else {"error": True, "error_message": "empty"}
@@ -100,7 +134,8 @@ def parse(con: duckdb.DuckDBPyConnection, text: str) -> Node:
         raise ContractError("the expression is nested too deeply") from None
     if tree["error"]:
         raise ContractError(
-            f"`{shorten(text)}` is no SQL expression: {tree['error_message']}", mend="names with blanks go in double quotes"
+            f"`{shorten(text)}` is no SQL expression: {tree['error_message']}",
+            mend="names with blanks go in double quotes",
         )
     statements = tree["statements"]
     query = statements[0]["node"]
@@ -128,21 +163,34 @@ def check_row_local(node: Node, own: Mapping[str, Any]) -> None:
     for part in walk(node):
         kind = part["class"]
         if kind not in CLASSES:
-            raise ContractError(f"{FORBIDDEN.get(kind, kind.lower())} is not row-local", mend="joins and totals are SQL in the warehouse")
+            raise ContractError(
+                f"{FORBIDDEN.get(kind, kind.lower())} is not row-local",
+                mend="joins and totals are SQL in the warehouse",
+            )
         if kind != "FUNCTION":
             continue
         name = str(part["function_name"]).lower()
         if part.get("filter") or part.get("distinct") or part["order_bys"]["orders"]:
-            raise ContractError(f"`{name}` with filter, distinct or order is an aggregate, not row-local")
+            raise ContractError(
+                f"`{name}` with filter, distinct or order is an aggregate, not row-local"
+            )
         if name not in own and name not in FUNCTIONS:
             close = difflib.get_close_matches(name, [*FUNCTIONS, *own], 1)
             raise ContractError(
                 f"the function `{name}` is not allowed here",
-                mend=f"did you mean `{close[0]}`?" if close else "only pure functions of one row; write your own under `functions:`",
+                mend=f"did you mean `{close[0]}`?"
+                if close
+                else "only pure functions of one row; write your own under `functions:`",
             )
         if name == "age" and len(part["children"]) != 2:
-            raise ContractError("`age` of one time asks the clock", mend="name both: `age(later, earlier)`")
-        if name == "list_aggregate" and part["children"][1:2] and part["children"][1]["class"] != "CONSTANT":
+            raise ContractError(
+                "`age` of one time asks the clock", mend="name both: `age(later, earlier)`"
+            )
+        if (
+            name == "list_aggregate"
+            and part["children"][1:2]
+            and part["children"][1]["class"] != "CONSTANT"
+        ):
             raise ContractError("the aggregate of `list_aggregate` must be written out")
 
 
@@ -161,6 +209,10 @@ def to_sql(con: duckdb.DuckDBPyConnection, node: Node) -> str:
 
 def substitute(node: Node, values: Mapping[str, Node]) -> Node:
     """The expression with names replaced by other expressions (parameters by arguments)."""
-    if node["class"] == "COLUMN_REF" and len(node["column_names"]) == 1 and node["column_names"][0].lower() in values:
+    if (
+        node["class"] == "COLUMN_REF"
+        and len(node["column_names"]) == 1
+        and node["column_names"][0].lower() in values
+    ):
         return copy.deepcopy(values[node["column_names"][0].lower()])
     return replace_children(node, lambda child: substitute(child, values))

@@ -1,4 +1,5 @@
-"""Text to numbers, times and flags in the source's declared locale: never guessed, null where it does not say what it should."""
+"""Text to numbers, times and flags in the source's declared locale: never guessed, null where it
+does not say what it should."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ class Locale:
         return self.timezone in ("UTC", "Etc/UTC")
 
     def cast(self, sql: str, kind: str, target: str) -> str:
-        """A value of DuckDB type `kind` as the canonical type `target`; unreadable text becomes null."""
+        """A value of DuckDB type `kind` as the canonical type `target`; unreadable text becomes
+        null."""
         if target == NUMBER:
             return self.number(sql) if kind == "VARCHAR" else f"CAST({sql} AS DOUBLE)"
         if target == DAY:
@@ -32,14 +34,19 @@ class Locale:
         if target == FLAG:
             return f"TRY_CAST({sql} AS BOOLEAN)"
         if target == PATH:
-            return f"CAST({sql} AS VARCHAR[])" if kind.endswith("]") else f"CASE WHEN {sql} IS NOT NULL THEN [CAST({sql} AS VARCHAR)] END"
+            return (
+                f"CAST({sql} AS VARCHAR[])"
+                if kind.endswith("]")
+                else f"CASE WHEN {sql} IS NOT NULL THEN [CAST({sql} AS VARCHAR)] END"
+            )
         return sql if kind == "VARCHAR" else f"CAST({sql} AS VARCHAR)"
 
     def number(self, sql: str) -> str:
         decimal, thousands = self.source.decimal, self.source.thousands
         if decimal == "." and thousands is None:
             return f"CASE WHEN NOT contains({sql}, '_') THEN TRY_CAST({sql} AS DOUBLE) END"
-        signs = BLANKS if thousands == " " else thousands  # exports write the blank that breaks no line
+        # exports write the blank that breaks no line
+        signs = BLANKS if thousands == " " else thousands
         whole = rf"(\d+|\d{{1,3}}([{re.escape(signs)}]\d{{3}})+)" if signs else r"\d+"
         pad = rf"[\s{BLANKS}]*" if thousands == " " else r"\s*"
         shape = literal(rf"{pad}[-+]?{whole}({re.escape(decimal)}\d*)?([eE][-+]?\d+)?{pad}")
@@ -48,13 +55,18 @@ class Locale:
         return f"CASE WHEN regexp_full_match({sql}, {shape}) THEN TRY_CAST({plain} AS DOUBLE) END"
 
     def to_utc(self, local: str) -> str:
-        return local if self.is_utc else f"timezone('UTC', timezone({literal(self.timezone)}, {local}))"
+        return (
+            local
+            if self.is_utc
+            else f"timezone('UTC', timezone({literal(self.timezone)}, {local}))"
+        )
 
     def to_local(self, utc: str) -> str:
         return utc if self.is_utc else f"timezone({literal(self.timezone)}, timezone('UTC', {utc}))"
 
     def times(self, sql: str, kind: str) -> tuple[str, str]:
-        """(local, UTC) timestamps without zone. Text with an offset keeps its instant; text without one is local."""
+        """(local, UTC) timestamps without zone. Text with an offset keeps its instant; text without
+        one is local."""
         if "ZONE" in kind:
             utc = f"timezone('UTC', {sql})"
             return self.to_local(utc), utc
@@ -73,12 +85,17 @@ class Locale:
         return "[" + ", ".join(literal(form) for form in self.source.dates) + "]"
 
     def built_in(self, name: str, parts: list[str], types: list[str]) -> str:
-        """day(x): the local day. number(x): text as a number. isoweek(year, week): that week's Monday."""
+        """day(x): the local day. number(x): text as a number. isoweek(year, week): that week's
+        Monday."""
         if name == "isoweek":
             year, week = (f"CAST({part} AS INTEGER)" for part in parts)
             monday = f"(date_trunc('week', make_date({year}, 1, 4)) + to_days(7 * ({week} - 1)))"
-            said = f"concat('no week ', {week}, ' of ', {year})"  # a cast that fails spoils its row and says why
-            return f"CASE WHEN isoyear({monday}) = {year} THEN {monday} WHEN {monday} IS NOT NULL THEN CAST({said} AS TIMESTAMP) END"
+            # a cast that fails spoils its row and says why
+            said = f"concat('no week ', {week}, ' of ', {year})"
+            return (
+                f"CASE WHEN isoyear({monday}) = {year} THEN {monday} WHEN {monday} IS NOT NULL "
+                f"THEN CAST({said} AS TIMESTAMP) END"
+            )
         if name == "number":
             return self.number(parts[0]) if types[0] == "VARCHAR" else f"CAST({parts[0]} AS DOUBLE)"
         if types[0] == "VARCHAR" and self.source.dates:

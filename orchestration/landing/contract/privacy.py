@@ -1,7 +1,9 @@
-"""Customers at the door: whoever bought is stored as a keyed hash, which is the same for the same customer and tells nobody who it is.
+"""Customers at the door: whoever bought is stored as a keyed hash, which is the same for the same
+customer and tells nobody who it is.
 
-The hash is HMAC-SHA256, computed in SQL and cut to 32 hex characters. The key comes from STOCKHOUSE_PRIVACY_KEY or, where that is unset,
-from a file beside the archive that is made once. SQL, logs and the manifest never hold it: a session knows it as two variables.
+The hash is HMAC-SHA256, computed in SQL and cut to 32 hex characters. The key comes from
+STOCKHOUSE_PRIVACY_KEY or, where that is unset, from a file beside the archive that is made once.
+SQL, logs and the manifest never hold it: a session knows it as two variables.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ VARIABLE = "STOCKHOUSE_PRIVACY_KEY"
 FILE = "privacy.key"
 #: Says which key a restored home needs, where a backup came without it.
 FINGERPRINT = "privacy.fingerprint"
-SHORTEST = 16  # characters; customer ids are few enough to be tried one by one, so the key must not be
+# characters; customer ids are few enough to be tried one by one, so the key must not be
+SHORTEST = 16
 BLOCK = 64  # bytes of SHA-256's block
 DIGITS = 32  # of the hash that are kept
 #: What the fingerprint is a hash of; no delivered id begins with a zero byte.
@@ -37,18 +40,27 @@ class PrivacyKey:
 
     @classmethod
     def of(cls, state: Path) -> PrivacyKey:
-        """The key of a home: from the environment, else from state/privacy.key, made once. Raises ContractError where it is too short."""
+        """The key of a home: from the environment, else from state/privacy.key, made once. Raises
+        ContractError where it is too short."""
         given = os.environ.get(VARIABLE)
         file = state / FILE
         if not given and not file.exists():
             if (state / FINGERPRINT).exists():
                 mend = f"put the key that customers were hashed with back there, or into {VARIABLE}"
-                raise ContractError("the home was restored without its key", where=str(file), mend=mend)
+                raise ContractError(
+                    "the home was restored without its key", where=str(file), mend=mend
+                )
             _make(file)
         text = given or file.read_text(encoding="utf-8").strip()
         if len(text) < SHORTEST:
-            place, mend = (VARIABLE, "openssl rand -hex 32 makes one") if given else (str(file), "restore state/ from a backup")
-            raise ContractError(f"the key is shorter than {SHORTEST} characters", where=place, mend=mend)
+            place, mend = (
+                (VARIABLE, "openssl rand -hex 32 makes one")
+                if given
+                else (str(file), "restore state/ from a backup")
+            )
+            raise ContractError(
+                f"the key is shorter than {SHORTEST} characters", where=place, mend=mend
+            )
         return cls(text.encode())
 
     @classmethod
@@ -62,8 +74,11 @@ class PrivacyKey:
         return hmac.new(self.secret, OWN_MARK, hashlib.sha256).hexdigest()[:DIGITS]
 
     def unlock(self, con: duckdb.DuckDBPyConnection) -> None:
-        """Give this connection, and no other, the macro `keyed_hash(text)`: HMAC-SHA256(key, text), null for null."""
-        block = (self.secret if len(self.secret) <= BLOCK else hashlib.sha256(self.secret).digest()).ljust(BLOCK, b"\0")
+        """Give this connection, and no other, the macro `keyed_hash(text)`: HMAC-SHA256(key, text),
+        null for null."""
+        block = (
+            self.secret if len(self.secret) <= BLOCK else hashlib.sha256(self.secret).digest()
+        ).ljust(BLOCK, b"\0")
         con.execute("SET VARIABLE customer_inner = ?", [bytes(byte ^ 0x36 for byte in block)])
         con.execute("SET VARIABLE customer_outer = ?", [bytes(byte ^ 0x5C for byte in block)])
         con.execute("SET VARIABLE customer_key = ?", [self.fingerprint])
@@ -75,7 +90,8 @@ class PrivacyKey:
 
 
 def key_in_use(con: duckdb.DuckDBPyConnection) -> str:
-    """The fingerprint of the key that a session hashes with; empty where its world names no customer."""
+    """The fingerprint of the key that a session hashes with; empty where its world names no
+    customer."""
     row = con.execute("SELECT coalesce(getvariable('customer_key'), '')").fetchone()
     return str(row[0]) if row else ""
 

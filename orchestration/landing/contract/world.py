@@ -1,4 +1,5 @@
-"""world.yml: how a company's bytes are read and which canonical rows they become. The platform knows no company."""
+"""world.yml: how a company's bytes are read and which canonical rows they become. The platform
+knows no company."""
 
 from __future__ import annotations
 
@@ -9,14 +10,30 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from orchestration.landing.contract.canonical import CANONICAL, PERSONAL
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.yaml_document import read_yaml
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-WEEKDAYS: tuple[str, ...] = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+WEEKDAYS: tuple[str, ...] = (
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+)
 REVIEW_DAYS = {"daily": 1, "weekly": 7, "biweekly": 14, "monthly": 30}
 Value = str | bool | int | float
 #: Words of a rule that are not columns of its table.
@@ -30,7 +47,8 @@ class Strict(BaseModel):
 
 
 class Plan(Strict):
-    """The rhythm of planning: length of a period, when it is reviewed, and how long a replenishment takes where no terms are fed."""
+    """The rhythm of planning: length of a period, when it is reviewed, and how long a replenishment
+    takes where no terms are fed."""
 
     grain: Literal["day", "week", "month"]
     week_starts_on: Weekday = "monday"
@@ -63,7 +81,8 @@ class Economics(Strict):
 
 
 class Csv(Strict):
-    """Delimited text. header: false or a list of names for files without one; skip_lines are dropped before anything is read."""
+    """Delimited text. header: false or a list of names for files without one; skip_lines are
+    dropped before anything is read."""
 
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     quote: str = Field(default='"', max_length=1)
@@ -83,11 +102,13 @@ class Csv(Strict):
 
 
 class Xlsx(Strict):
-    """A workbook (.xlsx, .xlsm, .xlsb, .xls or .ods); a sheet's number counts those that are not hidden.
+    """A workbook (.xlsx, .xlsm, .xlsb, .xls or .ods); a sheet's number counts those that are not
+    hidden.
 
     header_row is 1-based; two rows make one name (a merged upper cell speaks for all below it).
 
-    until: the table ends before the first row that has a cell of this text (such as a total); wholly blank rows are no rows.
+    until: the table ends before the first row that has a cell of this text (such as a total);
+    wholly blank rows are no rows.
     """
 
     sheet: str | int = 1
@@ -96,7 +117,8 @@ class Xlsx(Strict):
 
 
 class Json(Strict):
-    """Documents: `records` is the dotted way to the list of rows inside one document; without it a list, or one object a line."""
+    """Documents: `records` is the dotted way to the list of rows inside one document; without it a
+    list, or one object a line."""
 
     records: str | None = None
 
@@ -121,7 +143,13 @@ class Format(Strict):
     @property
     def kind(self) -> Literal["csv", "xlsx", "parquet", "json"]:
         name = next(iter(self.model_fields_set))
-        return {"csv": "csv", "tsv": "csv", "xlsx": "xlsx", "ods": "xlsx", "parquet": "parquet"}.get(name, "json")  # type: ignore[return-value]
+        return {
+            "csv": "csv",
+            "tsv": "csv",
+            "xlsx": "xlsx",
+            "ods": "xlsx",
+            "parquet": "parquet",
+        }.get(name, "json")  # type: ignore[return-value]
 
     @property
     def csv_options(self) -> Csv:
@@ -131,7 +159,8 @@ class Format(Strict):
 
 
 class Unpivot(Strict):
-    """A wide sheet made long: `keep` stays, every other column becomes one row with its `name` and its `value`."""
+    """A wide sheet made long: `keep` stays, every other column becomes one row with its `name` and
+    its `value`."""
 
     keep: list[str] = Field(min_length=1)
     name: str
@@ -160,7 +189,8 @@ class Source(Strict):
     skip: dict[str, str] = {}
     drift: Literal["stop", "quarantine", "evolve"] = "stop"
     fill_down: list[str] = []  # columns in which an empty cell repeats the one above
-    optional: bool = False  # nothing there is no error; nor is it where the source has landed before
+    # nothing there is no error; nor is it where the source has landed before
+    optional: bool = False
     into: list[dict[str, dict[str, Value]]] = Field(min_length=1)
 
     @field_validator("format", mode="before")
@@ -176,7 +206,11 @@ class Source(Strict):
 
     @model_validator(mode="after")
     def _whole(self) -> Source:
-        came = [name for name in ("path", "url", "stream", "database") if getattr(self, name) is not None]
+        came = [
+            name
+            for name in ("path", "url", "stream", "database")
+            if getattr(self, name) is not None
+        ]
         if len(came) != 1:
             raise ValueError("give exactly one of path, url, stream, database")
         if (self.key is None) == (self.identity is None):
@@ -216,12 +250,15 @@ class Source(Strict):
             "jsonl": "jsonl",
         }
         if extension not in known:
-            raise ContractError(f"cannot tell the format of `{name}`", mend="declare it: `format: csv`")
+            raise ContractError(
+                f"cannot tell the format of `{name}`", mend="declare it: `format: csv`"
+            )
         return Format.model_validate({known[extension]: {}})
 
 
 class World(Strict):
-    """One company as a contract. Load it with `World.load(folder)`; errors name the file and line, what is wrong and how to mend it."""
+    """One company as a contract. Load it with `World.load(folder)`; errors name the file and line,
+    what is wrong and how to mend it."""
 
     world: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
     currency: str = Field(pattern=r"^[A-Z]{3}$")
@@ -235,8 +272,10 @@ class World(Strict):
 
     @classmethod
     def load(cls, folder: Path) -> World:
-        """Read and check `folder/world.yml` (or the file itself); raises ContractError at the first thing that cannot be right."""
-        from orchestration.landing.contract.laws import check_world  # noqa: PLC0415 - the laws speak about worlds
+        """Read and check `folder/world.yml` (or the file itself); raises ContractError at the first
+        thing that cannot be right."""
+        # the laws speak about worlds
+        from orchestration.landing.contract.laws import check_world  # noqa: PLC0415
 
         path = folder / "world.yml" if folder.is_dir() else folder
         data, lines = read_yaml(path)
@@ -262,15 +301,23 @@ class World(Strict):
 
     def names_customers(self, source_id: str) -> bool:
         """Whether any rule of the source says who bought."""
-        return any(PERSONAL & words.keys() for rule in self.sources[source_id].into for words in rule.values())
+        return any(
+            PERSONAL & words.keys()
+            for rule in self.sources[source_id].into
+            for words in rule.values()
+        )
 
     def fingerprint(self, source_id: str, key: str = "") -> str:
-        """A hash of all that decides which rows a source's bytes become; when it changes, landing reads the archive anew.
+        """A hash of all that decides which rows a source's bytes become; when it changes, landing
+        reads the archive anew.
 
-        key: the fingerprint of the key that customers are hashed with; it counts where the source names customers.
+        key: the fingerprint of the key that customers are hashed with; it counts where the source
+        names customers.
         """
         shape = self.sources[source_id].model_dump(
-            mode="json", by_alias=True, exclude={"silo", "path", "url", "stream", "database", "drift", "optional"}
+            mode="json",
+            by_alias=True,
+            exclude={"silo", "path", "url", "stream", "database", "drift", "optional"},
         )
         rest: dict[str, Any] = {"timezone": self.timezone, "functions": self.functions}
         if self.names_customers(source_id):
@@ -278,9 +325,12 @@ class World(Strict):
         return hashlib.sha256(json.dumps([shape, rest], sort_keys=True).encode()).hexdigest()
 
 
-def as_contract_error(error: ValidationError, file: str, lines: dict[tuple[str | int, ...], int]) -> ContractError:
+def as_contract_error(
+    error: ValidationError, file: str, lines: dict[tuple[str | int, ...], int]
+) -> ContractError:
     """The first thing that cannot be right in a file, with its line and field."""
-    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")  # a misspelt word explains a missing one
+    # a misspelt word explains a missing one
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     at = tuple(part for part in first["loc"])
     line = next((lines[at[:end]] for end in range(len(at), -1, -1) if at[:end] in lines), 0)
     dotted = ".".join(str(part) for part in at)
@@ -288,7 +338,9 @@ def as_contract_error(error: ValidationError, file: str, lines: dict[tuple[str |
     if first["type"] == "extra_forbidden":
         what = f"`{at[-1]}` is no word of the grammar here"
     more = len(error.errors()) - 1
-    return ContractError(what, where=f"{file}:{line} {dotted}".rstrip(), mend=f"and {more} more" if more else "")
+    return ContractError(
+        what, where=f"{file}:{line} {dotted}".rstrip(), mend=f"and {more} more" if more else ""
+    )
 
 
 def known_tables() -> str:

@@ -1,4 +1,5 @@
-"""world.yml as data with line numbers: YAML whose duplicate keys are errors and whose `no` and `2024-01-01` stay text."""
+"""world.yml as data with line numbers: YAML whose duplicate keys are errors and whose `no` and
+`2024-01-01` stay text."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from orchestration.landing.contract.errors import ContractError
 
 Path_ = tuple[str | int, ...]
 LARGEST_CONTRACT = 1_000_000  # bytes; a contract is written by a person
-MOST_NODES = 100_000  # aliases may multiply: the bill of a billion laughs is refused before it is paid
+# aliases may multiply: the bill of a billion laughs is refused before it is paid
+MOST_NODES = 100_000
 
 
 class _Loader(yaml.SafeLoader):
@@ -21,53 +23,84 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.yaml_implicit_resolvers = {
-    letter: [(tag, expression) for tag, expression in resolvers if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")]
+    letter: [
+        (tag, expression)
+        for tag, expression in resolvers
+        if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
+    ]
     for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|false|False)$"), list("tTfF"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|false|False)$"), list("tTfF")
+)
 
 
 def read_yaml(
     path: Path, begins: str = "world: name", missing: str = "a world is a folder with a world.yml"
 ) -> tuple[dict[str, Any], dict[Path_, int]]:
-    """The contract as nested dicts and the 1-based line of every entry; ContractError where it is no contract at all.
+    """The contract as nested dicts and the 1-based line of every entry; ContractError where it is
+    no contract at all.
 
-    begins, missing: how such a file begins, and what to do where it cannot be read, for the message.
+    begins, missing: how such a file begins, and what to do where it cannot be read, for the
+    message.
     """
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise ContractError(f"cannot be read: {error.strerror}", where=str(path), mend=missing) from None
+        raise ContractError(
+            f"cannot be read: {error.strerror}", where=str(path), mend=missing
+        ) from None
     if len(raw) > LARGEST_CONTRACT:
-        raise ContractError(f"has {len(raw):,} bytes", where=path.name, mend=f"a contract has at most {LARGEST_CONTRACT:,}")
+        raise ContractError(
+            f"has {len(raw):,} bytes",
+            where=path.name,
+            mend=f"a contract has at most {LARGEST_CONTRACT:,}",
+        )
     try:
         loader = _Loader(raw.decode("utf-8-sig"))
         root = loader.get_single_node()
         lines: dict[Path_, int] = {}
         if not isinstance(root, MappingNode):
-            raise ContractError("is not a mapping of settings", where=path.name, mend=f"start with `{begins}`")
+            raise ContractError(
+                "is not a mapping of settings", where=path.name, mend=f"start with `{begins}`"
+            )
         data = _construct(loader, root, (), lines, path.name, [0])
     except UnicodeDecodeError as error:
         raise ContractError(f"is not UTF-8 at byte {error.start}", where=path.name) from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise ContractError(f"{error.problem}", where=f"{path.name}:{line}", mend="is a value with `:` `#` or `,` in quotes?") from None
+        raise ContractError(
+            f"{error.problem}",
+            where=f"{path.name}:{line}",
+            mend="is a value with `:` `#` or `,` in quotes?",
+        ) from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ContractError(f"is not YAML: {error}", where=path.name) from None
     return data, lines
 
 
-def _construct(loader: _Loader, node: Node, at: Path_, lines: dict[Path_, int], file: str, seen: list[int]) -> Any:
+def _construct(
+    loader: _Loader, node: Node, at: Path_, lines: dict[Path_, int], file: str, seen: list[int]
+) -> Any:
     seen[0] += 1
     if seen[0] > MOST_NODES:
-        raise ContractError(f"has more than {MOST_NODES:,} entries", where=file, mend="aliases repeat what they name")
+        raise ContractError(
+            f"has more than {MOST_NODES:,} entries",
+            where=file,
+            mend="aliases repeat what they name",
+        )
     lines.setdefault(at, node.start_mark.line + 1)
     if isinstance(node, ScalarNode):
         return loader.construct_object(node)
     if isinstance(node, SequenceNode):
-        return [_construct(loader, child, (*at, i), lines, file, seen) for i, child in enumerate(node.value)]
+        return [
+            _construct(loader, child, (*at, i), lines, file, seen)
+            for i, child in enumerate(node.value)
+        ]
     if not isinstance(node, MappingNode):
-        raise ContractError("has an unknown kind of entry", where=f"{file}:{node.start_mark.line + 1}")
+        raise ContractError(
+            "has an unknown kind of entry", where=f"{file}:{node.start_mark.line + 1}"
+        )
     own: dict[str, Node] = {}
     inherited: dict[str, Any] = {}
     for key_node, value in node.value:
@@ -79,9 +112,21 @@ def _construct(loader: _Loader, node: Node, at: Path_, lines: dict[Path_, int], 
             continue
         if not isinstance(key_node, ScalarNode):
             raise ContractError("a key must be a word", where=f"{file}:{line}")
-        key = str(loader.construct_object(key_node)) if key_node.tag != "tag:yaml.org,2002:null" else key_node.value
+        key = (
+            str(loader.construct_object(key_node))
+            if key_node.tag != "tag:yaml.org,2002:null"
+            else key_node.value
+        )
         if key in own:
-            raise ContractError(f"the key `{key}` appears twice", where=f"{file}:{line}", mend="keep one of them")
+            raise ContractError(
+                f"the key `{key}` appears twice", where=f"{file}:{line}", mend="keep one of them"
+            )
         own[key] = value
         lines[(*at, key)] = line
-    return {**inherited, **{key: _construct(loader, value, (*at, key), lines, file, seen) for key, value in own.items()}}
+    return {
+        **inherited,
+        **{
+            key: _construct(loader, value, (*at, key), lines, file, seen)
+            for key, value in own.items()
+        },
+    }

@@ -1,6 +1,8 @@
-"""Cells that name a customer replaced in the bytes of one delivery; every other cell, and every broken piece, stays what it was.
+"""Cells that name a customer replaced in the bytes of one delivery; every other cell, and every
+broken piece, stays what it was.
 
-Text is taken apart by the format's own rules and only the cells in question are written anew, so that id 12 never changes 4123.
+Text is taken apart by the format's own rules and only the cells in question are written anew, so
+that id 12 never changes 4123.
 """
 
 from __future__ import annotations
@@ -20,7 +22,12 @@ import duckdb
 from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.world import Csv
-from orchestration.landing.readers.json_document import Number, decode_json, is_one_document, json_text
+from orchestration.landing.readers.json_document import (
+    Number,
+    decode_json,
+    is_one_document,
+    json_text,
+)
 from orchestration.landing.readers.rows import name_in_file, unique_names
 
 Cells = tuple[str | None, ...]
@@ -31,7 +38,8 @@ JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 
 @dataclass(frozen=True)
 class Naming:
-    """Columns that together say who bought, and what the cells of one customer become: old cells -> new cells, null for null."""
+    """Columns that together say who bought, and what the cells of one customer become: old cells ->
+    new cells, null for null."""
 
     columns: tuple[str, ...]
     becomes: dict[Cells, Cells]
@@ -45,15 +53,25 @@ class StandIn:
     name: str
 
     def in_words(self, text: str) -> str:
-        """The id replaced where it stands alone, between signs that are neither letters nor digits."""
-        return re.sub(rf"(?<![^\W_]){re.escape(self.customer)}(?![^\W_])", lambda _: self.name, text)
+        """The id replaced where it stands alone, between signs that are neither letters nor
+        digits."""
+        return re.sub(
+            rf"(?<![^\W_]){re.escape(self.customer)}(?![^\W_])", lambda _: self.name, text
+        )
 
     def in_cells(self, cells: Cells) -> Cells:
-        """The cells that say this customer, saying the stand-in: by whole words, else anywhere inside, else piece by piece."""
+        """The cells that say this customer, saying the stand-in: by whole words, else anywhere
+        inside, else piece by piece."""
 
         def inside(cell: str) -> str:
             found = re.search(re.escape(self.customer), cell, re.IGNORECASE)
-            return cell if found is None else cell[: found.start()] + _in_case(self.name, found.group()) + cell[found.end() :]
+            return (
+                cell
+                if found is None
+                else cell[: found.start()]
+                + _in_case(self.name, found.group())
+                + cell[found.end() :]
+            )
 
         def piece(cell: str) -> str:
             at = self.customer.find(cell) if cell and len(self.name) == len(self.customer) else -1
@@ -72,14 +90,17 @@ def _in_case(text: str, model: str) -> str:
 
 
 def candidates(customer: str, wanted: int = 60) -> list[str]:
-    """Random ids of the same shape (a digit for a digit, a letter for a letter), then longer ones in case all of those are taken."""
+    """Random ids of the same shape (a digit for a digit, a letter for a letter), then longer ones
+    in case all of those are taken."""
     chance = random.SystemRandom()
 
     def like(letter: str, first: bool) -> str:
         if letter.isdigit():
             return chance.choice("123456789" if first and letter != "0" else string.digits)
         if letter.isalpha():
-            return chance.choice(string.ascii_uppercase if letter.isupper() else string.ascii_lowercase)
+            return chance.choice(
+                string.ascii_uppercase if letter.isupper() else string.ascii_lowercase
+            )
         return letter
 
     found: dict[str, None] = {}
@@ -90,13 +111,19 @@ def candidates(customer: str, wanted: int = 60) -> list[str]:
     return [name for name in found if name.casefold() != customer.casefold()]
 
 
-# --- text --------------------------------------------------------------------------------------------------------------------
+# --- text -----------------------------------------------------------------------------------------
 
 
 def rewrite_delimited(
-    raw: bytes, options: Csv, names: Sequence[str], namings: Sequence[Naming], nulls: Sequence[str], who: StandIn
+    raw: bytes,
+    options: Csv,
+    names: Sequence[str],
+    namings: Sequence[Naming],
+    nulls: Sequence[str],
+    who: StandIn,
 ) -> bytes:
-    """The file with the customer's cells replaced; records that are no rows of it have the id replaced where it stands alone."""
+    """The file with the customer's cells replaced; records that are no rows of it have the id
+    replaced where it stands alone."""
     name = codecs.lookup(options.encoding).name
     text = raw.decode(name, "surrogateescape")
     mark = "\ufeff" if text.startswith("\ufeff") else ""
@@ -125,7 +152,11 @@ def rewrite_delimited(
 def _records(text: str, at: int, options: Csv) -> Iterator[tuple[list[str], str]]:
     """Each record as its fields, still quoted, and the line end after it."""
     sign, plain = re.escape(options.quote), rf"[^{re.escape(options.delimiter)}\r\n]*"
-    quoted = rf"{sign}(?:[^{sign}]|{sign}{sign})*+{sign}(?=[{re.escape(options.delimiter)}\r\n]|\Z)|" if options.quote else ""
+    quoted = (
+        rf"{sign}(?:[^{sign}]|{sign}{sign})*+{sign}(?=[{re.escape(options.delimiter)}\r\n]|\Z)|"
+        if options.quote
+        else ""
+    )
     field = re.compile(quoted + plain)
     fields: list[str] = []
     while at < len(text) or fields:
@@ -148,23 +179,33 @@ def _cell(field: str, sign: str) -> str:
 def _field(cell: str, before: str, options: Csv) -> str:
     """The cell as a field, quoted if it was or has to be."""
     sign = options.quote
-    if sign and (before[:1] == sign or any(letter in cell for letter in (sign, options.delimiter, "\n", "\r"))):
+    if sign and (
+        before[:1] == sign
+        or any(letter in cell for letter in (sign, options.delimiter, "\n", "\r"))
+    ):
         return sign + cell.replace(sign, sign * 2) + sign
     return cell
 
 
-def _changes(row: dict[str, str | None], namings: Sequence[Naming], nulls: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+def _changes(
+    row: dict[str, str | None], namings: Sequence[Naming], nulls: Sequence[str]
+) -> Iterator[tuple[str, str | None]]:
     """The columns of one row that have to change, with their new cells."""
     for naming in namings:
         cells = tuple(row.get(name) for name in naming.columns)
         known = tuple(None if cell in nulls else cell for cell in cells)
-        for name, old, new in zip(naming.columns, cells, naming.becomes.get(known, known), strict=True):
+        for name, old, new in zip(
+            naming.columns, cells, naming.becomes.get(known, known), strict=True
+        ):
             if new is not None and new != old:
                 yield name, new
 
 
-def rewrite_json(raw: bytes, records: str | None, namings: Sequence[Naming], nulls: Sequence[str], who: StandIn) -> bytes:
-    """The document or the lines with the customer's values replaced; lines without them are not touched."""
+def rewrite_json(
+    raw: bytes, records: str | None, namings: Sequence[Naming], nulls: Sequence[str], who: StandIn
+) -> bytes:
+    """The document or the lines with the customer's values replaced; lines without them are not
+    touched."""
     text = raw.decode("utf-8-sig", "surrogateescape")
     if records is not None or text.lstrip()[:1] == "[" or is_one_document(text):
         document = decode_json(text)
@@ -186,10 +227,14 @@ def rewrite_json(raw: bytes, records: str | None, namings: Sequence[Naming], nul
             lines[i] = _encode(entries[i]) + ("\r" if line.endswith("\r") else "")
         elif not isinstance(entries[i], dict):
             lines[i] = who.in_words(line)
-    return (("\ufeff" if raw.startswith(codecs.BOM_UTF8) else "") + "\n".join(lines)).encode("utf-8", "surrogateescape")
+    return (("\ufeff" if raw.startswith(codecs.BOM_UTF8) else "") + "\n".join(lines)).encode(
+        "utf-8", "surrogateescape"
+    )
 
 
-def _rewrite_objects(entries: list[Any], namings: Sequence[Naming], nulls: Sequence[str], who: StandIn) -> set[int]:
+def _rewrite_objects(
+    entries: list[Any], namings: Sequence[Naming], nulls: Sequence[str], who: StandIn
+) -> set[int]:
     """Replace inside the objects of a list, in place; which of them changed."""
     keys = list(dict.fromkeys(key for entry in entries if isinstance(entry, dict) for key in entry))
     names = unique_names(keys, "")
@@ -200,7 +245,11 @@ def _rewrite_objects(entries: list[Any], namings: Sequence[Naming], nulls: Seque
             for name, new in _changes(row, namings, nulls):
                 entry[key_of[name]] = _valued(new or "", entry[key_of[name]])
                 changed.add(i)
-        elif entry is not None and (said := json_text(entry)) is not None and who.in_words(said) != said:
+        elif (
+            entry is not None
+            and (said := json_text(entry)) is not None
+            and who.in_words(said) != said
+        ):
             entries[i] = who.in_words(said)
             changed.add(i)
     return changed
@@ -226,28 +275,47 @@ def _encode(value: Any) -> str:
     return re.sub(r'"\\u0000([-+.0-9eE]+)\\u0000"', r"\1", json.dumps(marked(value)))
 
 
-# --- Parquet -----------------------------------------------------------------------------------------------------------------
+# --- Parquet --------------------------------------------------------------------------------------
 
 
-def rewrite_parquet(con: duckdb.DuckDBPyConnection, old: Path, new: Path, kinds: dict[str, str], namings: Sequence[Naming]) -> None:
-    """The file with the customer's cells replaced, its columns, types and row order as they were."""
+def rewrite_parquet(
+    con: duckdb.DuckDBPyConnection,
+    old: Path,
+    new: Path,
+    kinds: dict[str, str],
+    namings: Sequence[Naming],
+) -> None:
+    """The file with the customer's cells replaced, its columns, types and row order as they
+    were."""
     cases: dict[str, str] = {}
     for naming in namings:
         for before, after in naming.becomes.items():
             same = " AND ".join(
-                f"CAST({quote(name_in_file(name))} AS VARCHAR) IS NOT DISTINCT FROM {'NULL' if cell is None else literal(cell)}"
+                (
+                    f"CAST({quote(name_in_file(name))} AS VARCHAR) IS NOT DISTINCT FROM "
+                    f"{'NULL' if cell is None else literal(cell)}"
+                )
                 for name, cell in zip(naming.columns, before, strict=True)
                 if name in kinds
             )
             for name, cell, was in zip(naming.columns, after, before, strict=True):
                 if cell is not None and cell != was:
-                    cases[name] = cases.get(name, "") + f" WHEN {same} THEN CAST({literal(cell)} AS {kinds[name]})"
+                    cases[name] = (
+                        cases.get(name, "")
+                        + f" WHEN {same} THEN CAST({literal(cell)} AS {kinds[name]})"
+                    )
     own = {name: quote(name_in_file(name)) for name in kinds}
-    columns = ", ".join(f"CASE{cases[name]} ELSE {own[name]} END AS {own[name]}" if name in cases else own[name] for name in kinds)
-    con.execute(f"COPY (SELECT {columns} FROM read_parquet({literal(str(old))})) TO {literal(str(new))} (FORMAT parquet)")
+    columns = ", ".join(
+        f"CASE{cases[name]} ELSE {own[name]} END AS {own[name]}" if name in cases else own[name]
+        for name in kinds
+    )
+    con.execute(
+        f"COPY (SELECT {columns} FROM read_parquet({literal(str(old))})) TO {literal(str(new))} "
+        "(FORMAT parquet)"
+    )
 
 
-# --- workbooks ---------------------------------------------------------------------------------------------------------------
+# --- workbooks ------------------------------------------------------------------------------------
 
 
 def refuse_workbook(where: str) -> ContractError:
@@ -255,5 +323,8 @@ def refuse_workbook(where: str) -> ContractError:
     return ContractError(
         "is a workbook, in which no customer can be forgotten; nothing was changed",
         where=where,
-        mend="hand its rows over as CSV from now on, and take this delivery out of the source's history with your administrator",
+        mend=(
+            "hand its rows over as CSV from now on, and take this delivery out of the source's "
+            "history with your administrator"
+        ),
     )

@@ -1,4 +1,5 @@
-"""Deliveries of one source in batches: looked at, compared with what came before, loaded, archived and recorded, each batch whole."""
+"""Deliveries of one source in batches: looked at, compared with what came before, loaded, archived
+and recorded, each batch whole."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ from orchestration.landing.load.store import MANIFEST, Archive, Receipt
 from orchestration.landing.readers.rows import Reject
 from orchestration.landing.readers.sourcing import BAD_DATA, Delivery, SourceRows, look
 
-BATCH_BYTES = 256 << 20  # deliveries of one source and one shape are loaded together up to this size
+# deliveries of one source and one shape are loaded together up to this size
+BATCH_BYTES = 256 << 20
 BATCH_FILES = 512
 
 
@@ -31,21 +33,27 @@ def next_seq(cur: duckdb.DuckDBPyConnection) -> int:
 
 
 def refused_source(world: World, source_id: str, columns: Mapping[str, str]) -> CompiledSource:
-    """Columns that changed can say anywhere who bought, so nothing of such rows is shown where the source names customers."""
+    """Columns that changed can say anywhere who bought, so nothing of such rows is shown where the
+    source names customers."""
     personal = frozenset(columns) if world.names_customers(source_id) else frozenset[str]()
     return CompiledSource(source_id, dict(columns), {}, [], personal)
 
 
-def in_batches(deliveries: list[Delivery], world: World, source_id: str) -> Iterator[list[Delivery]]:
+def in_batches(
+    deliveries: list[Delivery], world: World, source_id: str
+) -> Iterator[list[Delivery]]:
     """Neighbours of equal shape, up to a size."""
     source = world.sources[source_id]
     batch: list[Delivery] = []
     size = 0
     for delivery in deliveries:
         same = (
-            batch and batch[0].columns == delivery.columns and source.format_of(batch[0].path).kind == source.format_of(delivery.path).kind
+            batch
+            and batch[0].columns == delivery.columns
+            and source.format_of(batch[0].path).kind == source.format_of(delivery.path).kind
         )
-        same = same and all(other.sha256 != delivery.sha256 for other in batch)  # equal bytes under two names are counted apart
+        # equal bytes under two names are counted apart
+        same = same and all(other.sha256 != delivery.sha256 for other in batch)
         if batch and (not same or size + delivery.bytes > BATCH_BYTES or len(batch) >= BATCH_FILES):
             yield batch
             batch, size = [], 0
@@ -66,9 +74,11 @@ def load_deliveries(
     keep: bool = True,
     strict: bool = False,
 ) -> None:
-    """Look at every delivery first, then load batch after batch, each with its archive and its manifest lines in one transaction.
+    """Look at every delivery first, then load batch after batch, each with its archive and its
+    manifest lines in one transaction.
 
-    A file that cannot be read is set aside whole, as one row of the quarantine; strict: it raises ContractError instead.
+    A file that cannot be read is set aside whole, as one row of the quarantine; strict: it raises
+    ContractError instead.
     """
     source = world.sources[source_id]
     for delivery in deliveries:
@@ -94,11 +104,16 @@ def load_deliveries(
                 rows.hide(compiled.personal)
             receipts = [_receipt(world, source_id, delivery) for delivery in batch]
             try:
-                _commit(cur, world, rows, compiled, store if keep else None, receipts, careful=False)
+                _commit(
+                    cur, world, rows, compiled, store if keep else None, receipts, careful=False
+                )
             except BAD_DATA:
                 _commit(cur, world, rows, compiled, store if keep else None, receipts, careful=True)
         except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException) as error:
-            raise OSError(f"{source_id} {batch[0].path}: {str(error).splitlines()[0]} (nothing acknowledged is lost: run again)") from error
+            raise OSError(
+                f"{source_id} {batch[0].path}: {str(error).splitlines()[0]} (nothing acknowledged "
+                "is lost: run again)"
+            ) from error
         except duckdb.Error as error:
             raise ContractError(
                 f"cannot be loaded: {str(error).splitlines()[0]}",
@@ -112,11 +127,27 @@ def load_deliveries(
 
 
 def _receipt(world: World, source_id: str, d: Delivery) -> Receipt:
-    return Receipt(d.sha256, d.bytes, source_id, world.sources[source_id].silo, d.path, d.seq or 0, fault=d.fault or None)
+    return Receipt(
+        d.sha256,
+        d.bytes,
+        source_id,
+        world.sources[source_id].silo,
+        d.path,
+        d.seq or 0,
+        fault=d.fault or None,
+    )
 
 
-def look_or_set_aside(cur: duckdb.DuckDBPyConnection, source: Source, delivery: Delivery, store: Archive, *, strict: bool) -> None:
-    """Find the columns of a delivery, or say in `fault` why there are none; strict: raise ContractError then."""
+def look_or_set_aside(
+    cur: duckdb.DuckDBPyConnection,
+    source: Source,
+    delivery: Delivery,
+    store: Archive,
+    *,
+    strict: bool,
+) -> None:
+    """Find the columns of a delivery, or say in `fault` why there are none; strict: raise
+    ContractError then."""
     if delivery.fault or delivery.is_cut:
         return
     try:
@@ -125,11 +156,20 @@ def look_or_set_aside(cur: duckdb.DuckDBPyConnection, source: Source, delivery: 
         if strict:
             raise
         place = error.where.removeprefix(delivery.path).strip()  # such as the sheet
-        delivery.fault = " ".join([*([place] if place else []), error.what, *([f"({error.mend})"] if error.mend else [])])
+        delivery.fault = " ".join(
+            [*([place] if place else []), error.what, *([f"({error.mend})"] if error.mend else [])]
+        )
 
 
-def _record_unread(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, delivery: Delivery, store: Archive | None) -> None:
-    """A delivery of which no row is read: archived and in the manifest, and one row of the quarantine where it is at fault."""
+def _record_unread(
+    cur: duckdb.DuckDBPyConnection,
+    world: World,
+    source_id: str,
+    delivery: Delivery,
+    store: Archive | None,
+) -> None:
+    """A delivery of which no row is read: archived and in the manifest, and one row of the
+    quarantine where it is at fault."""
     delivery.forget_counts()
     receipt = _receipt(world, source_id, delivery)
     cur.execute("BEGIN")
@@ -140,7 +180,9 @@ def _record_unread(cur: duckdb.DuckDBPyConnection, world: World, source_id: str,
             quarantine_reject(cur, source_id, delivery, reject)
         if store is not None:
             store.keep([(delivery.file, receipt)])
-        line = manifest_row(world, source_id, delivery, receipt.seq, world.fingerprint(source_id, key_in_use(cur)))
+        line = manifest_row(
+            world, source_id, delivery, receipt.seq, world.fingerprint(source_id, key_in_use(cur))
+        )
         cur.execute(f"INSERT INTO raw.manifest VALUES ({', '.join('?' for _ in MANIFEST)})", line)
         cur.execute("COMMIT")
     except BaseException:
@@ -163,18 +205,29 @@ def _commit(
     careful: bool,
 ) -> None:
     """Load one batch, archive its bytes and write its manifest lines: all of it or nothing."""
-    row = cur.execute("SELECT 1 FROM raw.manifest WHERE source_id = ? AND delivery IS NOT NULL LIMIT 1", [rows.source_id]).fetchone()
+    row = cur.execute(
+        "SELECT 1 FROM raw.manifest WHERE source_id = ? AND delivery IS NOT NULL LIMIT 1",
+        [rows.source_id],
+    ).fetchone()
     cur.execute("BEGIN")
     try:
         Loader(rows, compiled, careful=careful, is_first=row is None).load()
         check_honesty(rows, world, compiled.rules)
         failpoint("rows staged")
         if store is not None:
-            store.keep((delivery.file, receipt) for delivery, receipt in zip(rows.deliveries, receipts, strict=True))
+            store.keep(
+                (delivery.file, receipt)
+                for delivery, receipt in zip(rows.deliveries, receipts, strict=True)
+            )
         failpoint("bytes archived")
         contract = world.fingerprint(rows.source_id, key_in_use(cur))
-        lines = [manifest_row(world, rows.source_id, d, r.seq, contract) for d, r in zip(rows.deliveries, receipts, strict=True)]
-        cur.executemany(f"INSERT INTO raw.manifest VALUES ({', '.join('?' for _ in MANIFEST)})", lines)
+        lines = [
+            manifest_row(world, rows.source_id, d, r.seq, contract)
+            for d, r in zip(rows.deliveries, receipts, strict=True)
+        ]
+        cur.executemany(
+            f"INSERT INTO raw.manifest VALUES ({', '.join('?' for _ in MANIFEST)})", lines
+        )
         failpoint("before commit")
         cur.execute("COMMIT")
     except BaseException:
@@ -195,15 +248,29 @@ def _roll_back(cur: duckdb.DuckDBPyConnection) -> None:
             raise
 
 
-def settle_drift(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, deliveries: list[Delivery], *, keep: bool) -> None:
-    """Compare each delivery's columns with those of the one before it and do what the contract says (what was acknowledged stays)."""
+def settle_drift(
+    cur: duckdb.DuckDBPyConnection,
+    world: World,
+    source_id: str,
+    deliveries: list[Delivery],
+    *,
+    keep: bool,
+) -> None:
+    """Compare each delivery's columns with those of the one before it and do what the contract says
+    (what was acknowledged stays)."""
     source = world.sources[source_id]
     rows = cur.execute(
-        "SELECT columns FROM raw.manifest WHERE source_id = ? AND columns IS NOT NULL ORDER BY landed_seq", [source_id]
+        "SELECT columns FROM raw.manifest WHERE source_id = ? AND columns IS NOT NULL ORDER BY "
+        "landed_seq",
+        [source_id],
     ).fetchall()
     shapes = [dict(entry.rsplit(" ", 1) for entry in columns) for (columns,) in rows]
     before = shapes[-1] if shapes else None
-    ever = {name: kind for shape in [*(delivery.columns for delivery in reversed(deliveries)), *shapes] for name, kind in shape.items()}
+    ever = {
+        name: kind
+        for shape in [*(delivery.columns for delivery in reversed(deliveries)), *shapes]
+        for name, kind in shape.items()
+    }
     for delivery in deliveries:
         changed = before is not None and meaningful(source, before, delivery.columns)
         delivery.drift = describe(before, delivery.columns) if before is not None else ""
@@ -211,7 +278,10 @@ def settle_drift(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, d
             raise ContractError(
                 f"its columns changed: {delivery.drift}",
                 where=delivery.path,
-                mend=f"at {world.where('sources', source_id)}, `drift: evolve` reads missing columns as empty, `quarantine` sets it aside",
+                mend=(
+                    f"at {world.where('sources', source_id)}, `drift: evolve` reads missing "
+                    "columns as empty, `quarantine` sets it aside"
+                ),
             )
         if changed and source.drift == "quarantine":
             delivery.refused = f"its columns changed: {delivery.drift}"

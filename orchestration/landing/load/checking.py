@@ -1,4 +1,5 @@
-"""What a contract would load, what looks wrong and how to mend it, without touching any home: the contract's own test drive."""
+"""What a contract would load, what looks wrong and how to mend it, without touching any home: the
+contract's own test drive."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ TRIED = 3  # deliveries of each source: the first, the middle and the last
 
 @dataclass(frozen=True)
 class Finding:
-    """One sentence about one source. error: it would not land; warning: look at it; load: what would be loaded; sql: what is compiled."""
+    """One sentence about one source. error: it would not land; warning: look at it; load: what
+    would be loaded; sql: what is compiled."""
 
     source: str
     kind: Literal["error", "warning", "load", "sql"]
@@ -46,14 +48,20 @@ class Finding:
 
 
 def check(world: World, data_root: Path, show_sql: bool = False) -> list[Finding]:
-    """Try the first rows of a few deliveries of every source in memory and say what happened; nothing is kept."""
+    """Try the first rows of a few deliveries of every source in memory and say what happened;
+    nothing is kept."""
     found: list[Finding] = []
-    with tempfile.TemporaryDirectory(prefix="stockhouse-check-") as scratch, duckdb.connect(":memory:") as con:
+    with (
+        tempfile.TemporaryDirectory(prefix="stockhouse-check-") as scratch,
+        duckdb.connect(":memory:") as con,
+    ):
         con.execute("SET threads=2")
         with session(con, world, Path(scratch) / "archive") as (cur, store):
             for source_id, source in world.sources.items():
                 if source.is_inbox:
-                    found.append(Finding(source_id, "load", "is handed over by a receiver through the inbox"))
+                    found.append(
+                        Finding(source_id, "load", "is handed over by a receiver through the inbox")
+                    )
                     continue
                 try:
                     found += _try_source(cur, world, source_id, data_root, store, show_sql)
@@ -61,22 +69,43 @@ def check(world: World, data_root: Path, show_sql: bool = False) -> list[Finding
                     found.append(Finding(source_id, "error", str(error)))
     if world.economics is None:
         found.append(
-            Finding("", "warning", "no economics: holding 0.25 of unit cost a year and a shortage margin of 0.4 of price are assumed")
+            Finding(
+                "",
+                "warning",
+                (
+                    "no economics: holding 0.25 of unit cost a year and a shortage margin of 0.4 "
+                    "of "
+                    "price are assumed"
+                ),
+            )
         )
     if world.plan.lead_time_days is None and world.plan.lead_time_periods is None:
-        feeds = {table for source in world.sources.values() for rule in source.into for table in rule}
+        feeds = {
+            table for source in world.sources.values() for rule in source.into for table in rule
+        }
         if "supplier_terms" not in feeds:
-            found.append(Finding("", "warning", "no lead time: give plan.lead_time_days, or feed supplier_terms"))
+            found.append(
+                Finding(
+                    "", "warning", "no lead time: give plan.lead_time_days, or feed supplier_terms"
+                )
+            )
     return found
 
 
 def _try_source(
-    cur: duckdb.DuckDBPyConnection, world: World, source_id: str, root: Path, store: Archive, show_sql: bool
+    cur: duckdb.DuckDBPyConnection,
+    world: World,
+    source_id: str,
+    root: Path,
+    store: Archive,
+    show_sql: bool,
 ) -> Iterator[Finding]:
     source = world.sources[source_id]
     found = discover(source.path or "", root, store.incoming)
     if found.litter:
-        yield Finding(source_id, "load", f"passed over, left by a program: {', '.join(found.litter[:10])}")
+        yield Finding(
+            source_id, "load", f"passed over, left by a program: {', '.join(found.litter[:10])}"
+        )
     for error in found.faults if found.drops else ():
         yield Finding(source_id, "warning", str(error))
     if source.optional and not found.drops:
@@ -100,21 +129,38 @@ def _try_source(
         delivery.missing = missing_columns(source, delivery.columns, ever)
         if before is not None and (changed := describe(before.columns, delivery.columns)):
             grave = meaningful(source, before.columns, delivery.columns)
-            kind: Literal["error", "warning"] = "error" if grave and source.drift == "stop" else "warning"
-            yield Finding(source_id, kind, f"{drop.name}: {changed} since {before.path} (drift: {source.drift})")
+            kind: Literal["error", "warning"] = (
+                "error" if grave and source.drift == "stop" else "warning"
+            )
+            yield Finding(
+                source_id,
+                kind,
+                f"{drop.name}: {changed} since {before.path} (drift: {source.drift})",
+            )
         compiled, counts = _try_delivery(cur, world, source_id, delivery)
         rows += counts["rows_loaded"]
         yield Finding(source_id, "load", _sentence(delivery))
         yield from _two_date_orders(cur, world, compiled, delivery)
         if before is None:
-            unread = [name for name in delivery.columns if name not in mentions(source, delivery.columns)]
+            unread = [
+                name for name in delivery.columns if name not in mentions(source, delivery.columns)
+            ]
             if unread and not source.unpivot:
                 yield Finding(source_id, "load", f"columns nobody reads: {', '.join(unread[:20])}")
             yield from _shown_customers(source_id, compiled)
             if show_sql:
-                columns = {name: kind_ for name, kind_ in compiled.columns.items() if name not in ("_file", "_row")}
+                columns = {
+                    name: kind_
+                    for name, kind_ in compiled.columns.items()
+                    if name not in ("_file", "_row")
+                }
                 for rule in compiled.rules:
-                    yield Finding(source_id, "sql", f"-- {rule.label}\n{rule.select(source_id, columns, careful=False, where='true')}")
+                    yield Finding(
+                        source_id,
+                        "sql",
+                        f"-- {rule.label}\n"
+                        + rule.select(source_id, columns, careful=False, where="true"),
+                    )
         before = delivery
         copy.unlink(missing_ok=True)
     yield from _quarantined(cur, source_id)
@@ -141,31 +187,48 @@ def _try_delivery(
     return compiled, delivery.counts
 
 
-def _two_date_orders(cur: duckdb.DuckDBPyConnection, world: World, compiled: CompiledSource, delivery: Delivery) -> Iterator[Finding]:
-    """Texts that the declared formats read as different days: 02/03/2024 is the second of March or the third of February."""
+def _two_date_orders(
+    cur: duckdb.DuckDBPyConnection, world: World, compiled: CompiledSource, delivery: Delivery
+) -> Iterator[Finding]:
+    """Texts that the declared formats read as different days: 02/03/2024 is the second of March or
+    the third of February."""
     formats = world.sources[compiled.source_id].dates
     for rule in compiled.rules if len(formats) > 1 else ():
         for name, cell in rule.cells.items():
             if cell.type != "VARCHAR" or CANONICAL[rule.table].columns[name] not in (TIME, DAY):
                 continue
-            days = ", ".join(f"CAST(try_strptime({cell.sql}, {literal(form)}) AS TIMESTAMP)" for form in formats)
+            days = ", ".join(
+                f"CAST(try_strptime({cell.sql}, {literal(form)}) AS TIMESTAMP)" for form in formats
+            )
             found = cur.execute(
-                f"""SELECT count(*), arg_min(text, _row), string_agg(CAST(_row AS VARCHAR), ', ' ORDER BY _row) FILTER (WHERE place <= 5)
-                FROM (SELECT _row, CAST({cell.sql} AS VARCHAR) AS text, row_number() OVER (ORDER BY _row) AS place FROM src
+                f"""SELECT count(*), arg_min(text, _row), string_agg(CAST(_row AS VARCHAR), ', '
+                    ORDER BY _row) FILTER (WHERE place <= 5)
+                FROM (SELECT _row, CAST({cell.sql} AS VARCHAR) AS text,
+                    row_number() OVER (ORDER BY _row) AS place FROM src
                 WHERE len(list_distinct([{days}])) > 1)"""
             ).fetchone()
             if found and found[0]:
-                said = f"{found[0]:,} rows of {rule.table}.{name} are different days by different formats of `dates`, such as `{found[1]}`"
-                mend = f"{delivery.path} rows {found[2]}; the first format that fits is believed: keep the one that is meant"
+                said = (
+                    f"{found[0]:,} rows of {rule.table}.{name} are different days by different "
+                    f"formats of `dates`, such as `{found[1]}`"
+                )
+                mend = (
+                    f"{delivery.path} rows {found[2]}; the first format that fits is believed: "
+                    "keep the one that is meant"
+                )
                 yield Finding(compiled.source_id, "warning", f"{said} ({mend})")
 
 
 def _shown_customers(source_id: str, compiled: CompiledSource) -> Iterator[Finding]:
-    """What says who bought is hashed as customer_id alone; wherever else the contract puts it, it stands as it is."""
+    """What says who bought is hashed as customer_id alone; wherever else the contract puts it, it
+    stands as it is."""
     for rule in compiled.rules:
         for name, cell in rule.cells.items():
             if name not in PERSONAL and (shown := cell.reads & compiled.personal):
-                said = f"{', '.join(sorted(shown))} says who bought, and {rule.table}.{name} stores it unhashed"
+                said = (
+                    f"{', '.join(sorted(shown))} says who bought, and {rule.table}.{name} stores "
+                    "it unhashed"
+                )
                 yield Finding(source_id, "warning", said)
 
 
@@ -173,9 +236,13 @@ def _sentence(delivery: Delivery) -> str:
     c = delivery.counts
     skipped = ", ".join(f"{rows:,} {reason}" for reason, rows in sorted(delivery.skipped.items()))
     return (
-        f"{delivery.path}: of {c['rows_in']:,} rows {c['rows_claimed']:,} are claimed, {c['rows_skipped']:,} skipped"
+        (
+            f"{delivery.path}: of {c['rows_in']:,} rows {c['rows_claimed']:,} are claimed, "
+            f"{c['rows_skipped']:,} skipped"
+        )
         + (f" ({skipped})" if skipped else "")
-        + f", {c['rows_unclaimed']:,} nobody's; {c['rows_loaded']:,} canonical rows, {c['rows_quarantined']:,} quarantined,"
+        + f", {c['rows_unclaimed']:,} nobody's; {c['rows_loaded']:,} canonical rows, "
+        f"{c['rows_quarantined']:,} quarantined,"
         f" {c['rows_repeated']:,} repeats"
     )
 
@@ -183,16 +250,24 @@ def _sentence(delivery: Delivery) -> str:
 def _signs_named(value: str) -> str:
     """Text in which signs that look like a blank, or like nothing, are named."""
     return "".join(
-        letter if letter == " " or (letter.isprintable() and not letter.isspace()) else f"<U+{ord(letter):04X}>" for letter in value
+        letter
+        if letter == " " or (letter.isprintable() and not letter.isspace())
+        else f"<U+{ord(letter):04X}>"
+        for letter in value
     )
 
 
 def _quarantined(cur: duckdb.DuckDBPyConnection, source_id: str) -> Iterator[Finding]:
     for table, column, rule, rows, value, path, row_no in cur.execute(
-        """SELECT table_name, column_name, rule, count(*), any_value(value), any_value(path), min(row_no) FROM raw.quarantine
+        """SELECT table_name, column_name, rule, count(*), any_value(value), any_value(path),
+            min(row_no) FROM raw.quarantine
         WHERE source_id = ? GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3 LIMIT 20""",
         [source_id],
     ).fetchall():
         what = f"{table}.{column} " if table else ""
         example = f", such as `{_signs_named(value)}`" if value is not None else ""
-        yield Finding(source_id, "warning", f"{rows:,} rows to quarantine: {what}{rule}{example} ({path} row {row_no})")
+        yield Finding(
+            source_id,
+            "warning",
+            f"{rows:,} rows to quarantine: {what}{rule}{example} ({path} row {row_no})",
+        )

@@ -1,4 +1,5 @@
-"""world.yml to SQL: the contract's words resolved against the columns that were delivered, rule by rule."""
+"""world.yml to SQL: the contract's words resolved against the columns that were delivered, rule by
+rule."""
 
 from __future__ import annotations
 
@@ -11,8 +12,21 @@ import duckdb
 from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.canonical import CANONICAL, DAY, FLAG, NUMBER, PERSONAL, TIME
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.contract.expressions import Node, check_row_local, column_names, parse, replace_children, to_sql
-from orchestration.landing.contract.functions import BUILT_IN, Function, constant, inline, read_functions
+from orchestration.landing.contract.expressions import (
+    Node,
+    check_row_local,
+    column_names,
+    parse,
+    replace_children,
+    to_sql,
+)
+from orchestration.landing.contract.functions import (
+    BUILT_IN,
+    Function,
+    constant,
+    inline,
+    read_functions,
+)
 from orchestration.landing.contract.laws import rules
 from orchestration.landing.contract.locales import Locale
 from orchestration.landing.contract.world import RULE_WORDS, Value, World
@@ -23,32 +37,57 @@ ROW = {"_file": "VARCHAR", "_row": "BIGINT"}
 
 
 class Compiler:
-    """Turns the contract of one source into SQL, given the columns and types of what was delivered."""
+    """Turns the contract of one source into SQL, given the columns and types of what was
+    delivered."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, world: World, source_id: str, columns: Mapping[str, str]) -> None:
-        self.con, self.world, self.source_id, self.source = con, world, source_id, world.sources[source_id]
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        world: World,
+        source_id: str,
+        columns: Mapping[str, str],
+    ) -> None:
+        self.con, self.world, self.source_id, self.source = (
+            con,
+            world,
+            source_id,
+            world.sources[source_id],
+        )
         self.columns = {**columns, **ROW}
         self.by_lower = {name.lower(): name for name in self.columns}
         self.functions: dict[str, Function] = read_functions(con, world)
         self.locale = Locale(self.source, world.timezone)
         self.personal: frozenset[str] = frozenset()
-        self.missing: set[str] = set()  # columns the contract names and the delivery lacks (drift: evolve reads them as null)
+        # columns the contract names and the delivery lacks (drift: evolve reads them as null)
+        self.missing: set[str] = set()
         con.execute("DROP TABLE IF EXISTS proto")
         spec = ", ".join(f"{quote(name)} {kind}" for name, kind in self.columns.items())
         con.execute(f"CREATE TEMP TABLE proto ({spec})")
 
     def source_sql(self) -> CompiledSource:
-        """Compile everything; the first impossible thing raises ContractError with its place in world.yml."""
-        skip = {reason: self._cell(text, ("skip", reason)).sql for reason, text in self.source.skip.items()}
-        delivered = self._cell(self.source.delivered_at, ("delivered_at",)) if self.source.delivered_at else None
+        """Compile everything; the first impossible thing raises ContractError with its place in
+        world.yml."""
+        skip = {
+            reason: self._cell(text, ("skip", reason)).sql
+            for reason, text in self.source.skip.items()
+        }
+        delivered = (
+            self._cell(self.source.delivered_at, ("delivered_at",))
+            if self.source.delivered_at
+            else None
+        )
         self.personal = self._personal()
-        compiled = [self._rule(i, label, table, words, delivered) for i, (label, table, words) in enumerate(rules(self.source))]
+        compiled = [
+            self._rule(i, label, table, words, delivered)
+            for i, (label, table, words) in enumerate(rules(self.source))
+        ]
         returning = {rule.table for rule in compiled if rule.can_return}
         compiled = [replace(rule, can_return=rule.table in returning) for rule in compiled]
         return CompiledSource(self.source_id, dict(self.columns), skip, compiled, self.personal)
 
     def _personal(self) -> frozenset[str]:
-        """The columns that say who bought; ContractError where that would also be a column's or a file's name."""
+        """The columns that say who bought; ContractError where that would also be a column's or a
+        file's name."""
         found: frozenset[str] = frozenset()
         for index, (_, table, words) in enumerate(rules(self.source)):
             for name in PERSONAL & words.keys():
@@ -64,10 +103,16 @@ class Compiler:
                 found |= cell.reads
         return found - ROW.keys()
 
-    def _rule(self, index: int, label: str, table: str, words: dict[str, Value], delivered: Cell | None) -> CompiledRule:
+    def _rule(
+        self, index: int, label: str, table: str, words: dict[str, Value], delivered: Cell | None
+    ) -> CompiledRule:
         at = ("into", index, table)
         when = self._cell(str(words["when"]), (*at, "when")).sql if "when" in words else None
-        cells = {name: self._cell(value, (*at, name)) for name, value in words.items() if name not in RULE_WORDS}
+        cells = {
+            name: self._cell(value, (*at, name))
+            for name, value in words.items()
+            if name not in RULE_WORDS
+        }
         for name, cell in cells.items():
             self._check_type(cell, CANONICAL[table].columns[name], (*at, name))
         overrides = "known_at" in words or "known_after" in words
@@ -80,13 +125,27 @@ class Compiler:
             self._check_type(known, TIME, (*at, "known_at"))
         tag = literal(f"{self.source_id}/{label}")
         keys = self._key_columns()
-        missing = " OR ".join(f"{quote(name)} IS NULL" for name in keys if name not in ROW) if self.source.key else None
+        missing = (
+            " OR ".join(f"{quote(name)} IS NULL" for name in keys if name not in ROW)
+            if self.source.key
+            else None
+        )
         row_key = f"hash({', '.join([tag, *(self._steady(name) for name in keys)])})"
         return CompiledRule(
-            label, table, when, cells, known, str(lag) if lag is not None else None, delivered, row_key,
-            self.source.key is not None, f"({missing})" if missing else None, self.locale, self.personal,
+            label,
+            table,
+            when,
+            cells,
+            known,
+            str(lag) if lag is not None else None,
+            delivered,
+            row_key,
+            self.source.key is not None,
+            f"({missing})" if missing else None,
+            self.locale,
+            self.personal,
             self._can_return(table, words),
-        )  # fmt: skip
+        )
 
     def _can_return(self, table: str, words: dict[str, Value]) -> bool:
         if not CANONICAL[table].is_state or self.source.key is None:
@@ -96,7 +155,11 @@ class Compiler:
         known_at = words.get("known_at", None if "known_after" in words else self.source.known_at)
         if not isinstance(known_at, str):
             return False
-        named = [known_at] if known_at.lower() in self.by_lower else column_names(parse(self.con, known_at))
+        named = (
+            [known_at]
+            if known_at.lower() in self.by_lower
+            else column_names(parse(self.con, known_at))
+        )
         keys = {name.lower() for name in self._key_columns()}
         return any(name.lower() not in keys for name in named)
 
@@ -109,7 +172,8 @@ class Compiler:
         return names
 
     def _steady(self, name: str) -> str:
-        """The column as the key hashes it: widths and precisions that may drift do not change who a row is."""
+        """The column as the key hashes it: widths and precisions that may drift do not change who a
+        row is."""
         kind, column = self.columns[name].upper(), quote(name)
         if name in self.personal:
             return quote("h:" + name)  # a hash without a key would tell, by trying, who bought
@@ -130,14 +194,23 @@ class Compiler:
     def _no_column(self, name: str, at: tuple[str | int, ...]) -> ContractError:
         own = [column for column in self.columns if column not in ROW]
         close = difflib.get_close_matches(name, own, 1)
-        mend = f"did you mean `{close[0]}`?" if close else f"it has {', '.join(own[:12])}; constants are written `\"'{name}'\"`"
-        return ContractError(f"`{name}` is no column of source `{self.source_id}`", where=self._where(at), mend=mend)
+        mend = (
+            f"did you mean `{close[0]}`?"
+            if close
+            else f"it has {', '.join(own[:12])}; constants are written `\"'{name}'\"`"
+        )
+        return ContractError(
+            f"`{name}` is no column of source `{self.source_id}`", where=self._where(at), mend=mend
+        )
 
     def _where(self, at: tuple[str | int, ...]) -> str:
         return self.world.where("sources", self.source_id, *at)
 
-    def _cell(self, value: Value | None, at: tuple[str | int, ...], times: Mapping[str, str] | None = None) -> Cell:
-        """A contract value as SQL: a column's name, a constant, or an expression with names resolved and functions written out."""
+    def _cell(
+        self, value: Value | None, at: tuple[str | int, ...], times: Mapping[str, str] | None = None
+    ) -> Cell:
+        """A contract value as SQL: a column's name, a constant, or an expression with names
+        resolved and functions written out."""
         if not isinstance(value, str):
             sql, reads = constant(value) if value is not None else "NULL", frozenset[str]()
         elif value.lower() in self.by_lower:
@@ -153,7 +226,10 @@ class Compiler:
                     raise
                 mend = error.mend
                 if "is no SQL expression" in error.what:
-                    mend = f"no column of source `{self.source_id}` is called so either; it has {', '.join(list(self.columns)[:12])}"
+                    mend = (
+                        f"no column of source `{self.source_id}` is called so either; it has "
+                        f"{', '.join(list(self.columns)[:12])}"
+                    )
                 raise ContractError(error.what, where=self._where(at), mend=mend) from None
             sql, reads = to_sql(self.con, node), frozenset(column_names(node)) & self.columns.keys()
         return Cell(sql, self._type(sql, at, times or {}), reads)
@@ -161,7 +237,9 @@ class Compiler:
     def _type(self, sql: str, at: tuple[str | int, ...], times: Mapping[str, str]) -> str:
         local = "".join(f", CAST(NULL AS TIMESTAMP) AS {quote('v:' + name)}" for name in times)
         try:
-            row = self.con.execute(f"DESCRIBE SELECT {sql} AS c FROM (SELECT *{local} FROM proto)").fetchone()
+            row = self.con.execute(
+                f"DESCRIBE SELECT {sql} AS c FROM (SELECT *{local} FROM proto)"
+            ).fetchone()
         except duckdb.Error as error:
             said = str(error).split("\n")[0]
             raise ContractError(f"`{sql}` cannot be: {said}", where=self._where(at)) from None
@@ -172,7 +250,10 @@ class Compiler:
         if node["class"] == "COLUMN_REF":
             name = node["column_names"][0]
             if name.lower() in self.by_lower:
-                return {**node, "column_names": [self.by_lower[name.lower()], *node["column_names"][1:]]}
+                return {
+                    **node,
+                    "column_names": [self.by_lower[name.lower()], *node["column_names"][1:]],
+                }
             if name.lower() in times:
                 return {**node, "column_names": ["v:" + name.lower()]}
             raise self._no_column(name, at)
@@ -180,7 +261,10 @@ class Compiler:
         if node["class"] == "FUNCTION" and name in BUILT_IN:
             given = node["children"]
             if len(given) != BUILT_IN[name]:
-                raise ContractError(f"`{name}` takes {BUILT_IN[name]} arguments, not {len(given)}", where=self._where(at))
+                raise ContractError(
+                    f"`{name}` takes {BUILT_IN[name]} arguments, not {len(given)}",
+                    where=self._where(at),
+                )
             parts = [to_sql(self.con, child) for child in given]
             types = [self._type(part, at, times) for part in parts]
             return parse(self.con, self.locale.built_in(name, parts, types))
@@ -189,13 +273,25 @@ class Compiler:
     def _check_type(self, cell: Cell, kind: str, at: tuple[str | int, ...]) -> None:
         if kind == "VARCHAR" and cell.type.startswith(("FLOAT", "DOUBLE", "DECIMAL")):
             raise ContractError(
-                f"`{cell.sql}` is a {cell.type}; numbers with fractions are no names", where=self._where(at), mend="cast it: `x::bigint`"
+                f"`{cell.sql}` is a {cell.type}; numbers with fractions are no names",
+                where=self._where(at),
+                mend="cast it: `x::bigint`",
             )
-        if kind in (TIME, DAY) and not cell.type.startswith(("VARCHAR", "DATE", "TIMESTAMP", '"NULL"')):
+        if kind in (TIME, DAY) and not cell.type.startswith(
+            ("VARCHAR", "DATE", "TIMESTAMP", '"NULL"')
+        ):
             raise ContractError(
-                f"`{cell.sql}` is a {cell.type}, not a time", where=self._where(at), mend="make_date(y, m, d), to_timestamp(seconds)"
+                f"`{cell.sql}` is a {cell.type}, not a time",
+                where=self._where(at),
+                mend="make_date(y, m, d), to_timestamp(seconds)",
             )
-        if (kind == NUMBER and cell.type.startswith(("DATE", "TIME", "STRUCT", "MAP"))) or (kind == NUMBER and cell.type.endswith("[]")):
-            raise ContractError(f"`{cell.sql}` is a {cell.type}, not a number", where=self._where(at))
+        if (kind == NUMBER and cell.type.startswith(("DATE", "TIME", "STRUCT", "MAP"))) or (
+            kind == NUMBER and cell.type.endswith("[]")
+        ):
+            raise ContractError(
+                f"`{cell.sql}` is a {cell.type}, not a number", where=self._where(at)
+            )
         if kind == FLAG and cell.type.startswith(("DATE", "TIME", "STRUCT", "MAP")):
-            raise ContractError(f"`{cell.sql}` is a {cell.type}, not a yes or no", where=self._where(at))
+            raise ContractError(
+                f"`{cell.sql}` is a {cell.type}, not a yes or no", where=self._where(at)
+            )

@@ -1,4 +1,5 @@
-"""What changed between two deliveries of one source, in words, and whether it changes what the contract reads."""
+"""What changed between two deliveries of one source, in words, and whether it changes what the
+contract reads."""
 
 from __future__ import annotations
 
@@ -8,16 +9,23 @@ from orchestration.landing.contract.world import Source
 
 
 def describe(before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    """`dropped Colour; added Color; retyped Qty (BIGINT to VARCHAR); reordered`; empty where nothing changed."""
+    """`dropped Colour; added Color; retyped Qty (BIGINT to VARCHAR); reordered`; empty where
+    nothing changed."""
     dropped = [name for name in before if name not in after]
     added = [name for name in after if name not in before]
     said = []
-    if len(dropped) == len(added) == 1 and list(before).index(dropped[0]) == list(after).index(added[0]):
+    if len(dropped) == len(added) == 1 and list(before).index(dropped[0]) == list(after).index(
+        added[0]
+    ):
         said.append(f"renamed {dropped[0]} to {added[0]}")
     else:
         said += [f"dropped {', '.join(dropped)}"] if dropped else []
         said += [f"added {', '.join(added)}"] if added else []
-    said += [f"retyped {name} ({before[name]} to {kind})" for name, kind in after.items() if name in before and before[name] != kind]
+    said += [
+        f"retyped {name} ({before[name]} to {kind})"
+        for name, kind in after.items()
+        if name in before and before[name] != kind
+    ]
     common = [name for name in before if name in after]
     if common != [name for name in after if name in before]:
         said.append("reordered")
@@ -25,7 +33,8 @@ def describe(before: Mapping[str, str], after: Mapping[str, str]) -> str:
 
 
 def meaningful(source: Source, before: Mapping[str, str], after: Mapping[str, str]) -> bool:
-    """A change that may alter what rows say: a column the contract names is gone or of another type, or any column of a keyless row."""
+    """A change that may alter what rows say: a column the contract names is gone or of another
+    type, or any column of a keyless row."""
     changed = {name for name in before if name not in after or before[name] != after[name]}
     if source.unpivot:
         changed &= set(source.unpivot.keep)  # a new period's column is data
@@ -35,7 +44,8 @@ def meaningful(source: Source, before: Mapping[str, str], after: Mapping[str, st
 
 
 def mentions(source: Source, columns: Mapping[str, str]) -> set[str]:
-    """The columns whose names occur anywhere in what the contract says about the source (a name inside a longer word counts too)."""
+    """The columns whose names occur anywhere in what the contract says about the source (a name
+    inside a longer word counts too)."""
     said = " ".join(
         [
             *(source.key or []),
@@ -44,13 +54,25 @@ def mentions(source: Source, columns: Mapping[str, str]) -> set[str]:
             *source.skip.values(),
             *(source.unpivot.keep if source.unpivot else []),
         ]
-        + [str(value) for rule in source.into for words in rule.values() for value in words.values()]
+        + [
+            str(value)
+            for rule in source.into
+            for words in rule.values()
+            for value in words.values()
+        ]
     ).lower()
     return {name for name in columns if name.lower() in said}
 
 
-def missing_columns(source: Source, columns: Mapping[str, str], ever: Mapping[str, str]) -> dict[str, str]:
-    """Columns that the contract names, other deliveries have and this one lacks: `drift: evolve` reads them as empty."""
+def missing_columns(
+    source: Source, columns: Mapping[str, str], ever: Mapping[str, str]
+) -> dict[str, str]:
+    """Columns that the contract names, other deliveries have and this one lacks: `drift: evolve`
+    reads them as empty."""
     if source.drift != "evolve" or source.unpivot:
         return {}
-    return {name: kind for name, kind in ever.items() if name not in columns and name in mentions(source, ever)}
+    return {
+        name: kind
+        for name, kind in ever.items()
+        if name not in columns and name in mentions(source, ever)
+    }

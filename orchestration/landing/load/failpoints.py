@@ -1,6 +1,8 @@
-"""Named places where a drill may kill the process: `STOCKHOUSE_FAILPOINT=name:n` ends it, as kill -9 would, the n-th time it gets there.
+"""Named places where a drill may kill the process: `STOCKHOUSE_FAILPOINT=name:n` ends it, as kill
+-9 would, the n-th time it gets there.
 
-Nothing happens unless the variable is set; the places are the moments between two durable steps of landing, or of forgetting a customer.
+Nothing happens unless the variable is set; the places are the moments between two durable steps of
+landing, or of forgetting a customer.
 """
 
 from __future__ import annotations
@@ -8,7 +10,15 @@ from __future__ import annotations
 import os
 import signal
 
-POINTS = ("bytes copied", "rows staged", "bytes moved", "bytes archived", "before commit", "rows committed", "after commit")
+POINTS = (
+    "bytes copied",
+    "rows staged",
+    "bytes moved",
+    "bytes archived",
+    "before commit",
+    "rows committed",
+    "after commit",
+)
 FORGETTING = ("deliveries rewritten", "sources marked", "bytes replaced")
 VARIABLE = "STOCKHOUSE_FAILPOINT"
 _passed: dict[str, int] = {}

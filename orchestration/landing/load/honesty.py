@@ -1,4 +1,5 @@
-"""What only a whole delivery can show: two paths for one thing at one time, or totals that claim to be known before their period ended."""
+"""What only a whole delivery can show: two paths for one thing at one time, or totals that claim to
+be known before their period ended."""
 
 from __future__ import annotations
 
@@ -15,11 +16,16 @@ FEW = 3  # distinct period starts with nothing between them: these are totals an
 
 
 def check_honesty(rows: SourceRows, world: World, rules: list[CompiledRule]) -> None:
-    """Raise ContractError, before anything is committed, where the rows just loaded contradict themselves or the clock."""
+    """Raise ContractError, before anything is committed, where the rows just loaded contradict
+    themselves or the clock."""
     for rule in rules:
         if "levels" in rule.cells:
             _check_paths(rows, rule)
-        if world.plan.grain != "day" and "event_at" in rule.cells and is_period_total(rule.table, rule.cells):
+        if (
+            world.plan.grain != "day"
+            and "event_at" in rule.cells
+            and is_period_total(rule.table, rule.cells)
+        ):
             _check_period(rows, world, rule)
 
 
@@ -28,20 +34,26 @@ def _check_paths(rows: SourceRows, rule: CompiledRule) -> None:
     name = CANONICAL[rule.table].required[0]
     found = rows.con.execute(
         f"""SELECT {quote(name)}, known_at, min(levels), max(levels) FROM raw.{quote(rule.table)}
-        WHERE source_id = ? AND levels IS NOT NULL GROUP BY ALL HAVING min(levels) <> max(levels) LIMIT 1""",
+        WHERE source_id = ? AND levels IS NOT NULL
+            GROUP BY ALL HAVING min(levels) <> max(levels) LIMIT 1""",
         [rows.source_id],
     ).fetchone()
     if found:
         thing, known_at, one, other = found
         raise ContractError(
-            f"{rule.table} `{thing}` has two paths known at {known_at}: {' > '.join(map(str, one))} and {' > '.join(map(str, other))}",
+            f"{rule.table} `{thing}` has two paths known at {known_at}: "
+            f"{' > '.join(map(str, one))} and {' > '.join(map(str, other))}",
             where=rows.deliveries[0].path,
-            mend=f"source `{rows.source_id}`: give the later one a later known_at, or correct the file",
+            mend=(
+                f"source `{rows.source_id}`: give the later one a later known_at, or correct the "
+                "file"
+            ),
         )
 
 
 def _check_period(rows: SourceRows, world: World, rule: CompiledRule) -> None:
-    """Rows that all stand on period starts are totals; a total is known when its period has ended."""
+    """Rows that all stand on period starts are totals; a total is known when its period has
+    ended."""
     local = Locale(rows.source, world.timezone).to_local("event_at")
     if world.plan.grain == "week":
         shift = f"to_days({WEEKDAYS.index(world.plan.week_starts_on)})"
@@ -52,14 +64,17 @@ def _check_period(rows: SourceRows, world: World, rule: CompiledRule) -> None:
     shas = "[" + ", ".join(literal(delivery.sha256) for delivery in rows.deliveries) + "]"
     found = rows.con.execute(
         f"""SELECT count(DISTINCT start), min(event_at) FILTER (WHERE known_at < {ends}) FROM (
-            SELECT event_at, known_at, {local} AS local_at, CAST({start} AS TIMESTAMP) AS start FROM raw.{quote(rule.table)}
-            WHERE source_id = ? AND list_contains({shas}, delivery) AND ends_with(part, {literal(rule.label)}))
+            SELECT event_at, known_at, {local} AS local_at, CAST({start} AS TIMESTAMP) AS start
+                FROM raw.{quote(rule.table)}
+            WHERE source_id = ? AND list_contains({shas}, delivery) AND ends_with(part,
+                {literal(rule.label)}))
         HAVING bool_and(local_at = start)""",
         [rows.source_id],
     ).fetchone()
     if found and found[0] >= FEW and found[1] is not None:
         raise ContractError(
-            f"`{rule.table}` of {found[1]:%Y-%m-%d} is the total of a {world.plan.grain} and known before the {world.plan.grain} has ended",
+            f"`{rule.table}` of {found[1]:%Y-%m-%d} is the total of a {world.plan.grain} and known "
+            f"before the {world.plan.grain} has ended",
             where=world.where("sources", rows.source_id),
             mend=f"known_after: {'7 days' if world.plan.grain == 'week' else '1 month'}",
         )

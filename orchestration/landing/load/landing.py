@@ -1,7 +1,8 @@
-"""The front door: new deliveries in, canonical rows with lineage and both times out, nothing lost and nothing twice.
+"""The front door: new deliveries in, canonical rows with lineage and both times out, nothing lost
+and nothing twice.
 
-At-least-once delivery, exactly-once effect: bytes are archived before their rows are committed, and the manifest, committed with
-the rows, says what has been seen.
+At-least-once delivery, exactly-once effect: bytes are archived before their rows are committed, and
+the manifest, committed with the rows, says what has been seen.
 """
 
 from __future__ import annotations
@@ -47,12 +48,14 @@ def land(
     progress: Progress | None = None,
     strict: bool = False,
 ) -> LandReport:
-    """Land every delivery that has not been seen, one transaction each (small ones of a source together), and set Now.
+    """Land every delivery that has not been seen, one transaction each (small ones of a source
+    together), and set Now.
 
-    Same bytes again change nothing. A source whose contract changed is read anew from the archive. A file that cannot be read is set
-    aside whole and the rest loads; strict: it raises ContractError, with nothing of it loaded. So does, always, a path that matches
-    nothing, unless the source is optional or has landed before. `inbox` holds what receivers took in for sources with url, stream or
-    database: inbox/<source>/*.jsonl.
+    Same bytes again change nothing. A source whose contract changed is read anew from the archive.
+    A file that cannot be read is set aside whole and the rest loads; strict: it raises
+    ContractError, with nothing of it loaded. So does, always, a path that matches nothing, unless
+    the source is optional or has landed before. `inbox` holds what receivers took in for sources
+    with url, stream or database: inbox/<source>/*.jsonl.
     """
     report = LandReport()
     with session(con, world, archive) as (cur, store):
@@ -62,7 +65,10 @@ def land(
             found = _found(cur, world, source_id, data_root, inbox, store)
             if strict and found.faults:
                 raise found.faults[0]
-            report.passed_over += [*(f"{name}: left by a program" for name in found.litter), *map(str, found.faults)]
+            report.passed_over += [
+                *(f"{name}: left by a program" for name in found.litter),
+                *map(str, found.faults),
+            ]
             fresh = _unseen(cur, world, source_id, found.drops, store, report, strict=strict)
             if progress and fresh:
                 progress(f"{source_id}: {len(fresh)} new of {len(found.drops)} deliveries")
@@ -70,18 +76,29 @@ def land(
             if _replaces_cut(store, source_id, fresh):
                 _reland_source(cur, world, store, source_id)
         if progress:
-            for said in (*(f"passed over {said}" for said in report.passed_over), *(f"set aside {said}" for said in report.set_aside)):
+            for said in (
+                *(f"passed over {said}" for said in report.passed_over),
+                *(f"set aside {said}" for said in report.set_aside),
+            ):
                 progress(said)
         report.now_at = write_world(cur, world, as_of)
     return report
 
 
 def land_records(
-    con: duckdb.DuckDBPyConnection, world: World, source_id: str, tables: dict[str, pl.DataFrame], *, known_at: datetime, archive: Path
+    con: duckdb.DuckDBPyConnection,
+    world: World,
+    source_id: str,
+    tables: dict[str, pl.DataFrame],
+    *,
+    known_at: datetime,
+    archive: Path,
 ) -> LandReport:
-    """Land canonical rows that the platform itself hands over (source `ledger`): idempotent by content.
+    """Land canonical rows that the platform itself hands over (source `ledger`): idempotent by
+    content.
 
-    known_at: naive UTC, for rows without a `known_at` column of their own; such rows keep the earliest time at which they were seen.
+    known_at: naive UTC, for rows without a `known_at` column of their own; such rows keep the
+    earliest time at which they were seen.
     """
     report = LandReport()
     with session(con, world, archive) as (cur, store):
@@ -93,9 +110,15 @@ def land_records(
 
 
 def reland(
-    con: duckdb.DuckDBPyConnection, world: World, archive: Path, *, as_of: date | None = None, progress: Progress | None = None
+    con: duckdb.DuckDBPyConnection,
+    world: World,
+    archive: Path,
+    *,
+    as_of: date | None = None,
+    progress: Progress | None = None,
 ) -> LandReport:
-    """Rebuild schema raw from the archive alone, in the order things came: equal business columns, table by table."""
+    """Rebuild schema raw from the archive alone, in the order things came: equal business columns,
+    table by table."""
     report = LandReport()
     with session(con, world, archive) as (cur, store):
         receipts = store.receipts()
@@ -111,7 +134,9 @@ def reland(
     return report
 
 
-def reland_sources(con: duckdb.DuckDBPyConnection, world: World, archive: Path, sources: list[str]) -> None:
+def reland_sources(
+    con: duckdb.DuckDBPyConnection, world: World, archive: Path, sources: list[str]
+) -> None:
     """Read the archive of some sources anew with the contract as it is now."""
     with session(con, world, archive) as (cur, store):
         for source_id in sources:
@@ -120,27 +145,36 @@ def reland_sources(con: duckdb.DuckDBPyConnection, world: World, archive: Path, 
 
 
 def table_hashes(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """One hash a canonical table over its business columns and both times, whatever the row order: equal contents, equal hashes."""
+    """One hash a canonical table over its business columns and both times, whatever the row order:
+    equal contents, equal hashes."""
     found = {}
     for name, table in CANONICAL.items():
-        rows, total = table_hash(con, f"raw.{quote(name)}", (*table.columns, "known_at", "known_lag", "handed_over_at", "source_id"))
+        rows, total = table_hash(
+            con,
+            f"raw.{quote(name)}",
+            (*table.columns, "known_at", "known_lag", "handed_over_at", "source_id"),
+        )
         found[name] = f"{rows}:{total:x}"
     return found
 
 
-# --- inside -----------------------------------------------------------------------------------------------------------------
+# --- inside ---------------------------------------------------------------------------------------
 
 
 @contextmanager
-def session(con: duckdb.DuckDBPyConnection, world: World, archive: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, Archive]]:
-    """A cursor with the settings that landing needs, the tables in place, and the archive open for this one writer."""
+def session(
+    con: duckdb.DuckDBPyConnection, world: World, archive: Path
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, Archive]]:
+    """A cursor with the settings that landing needs, the tables in place, and the archive open for
+    this one writer."""
     store = Archive(archive)
     cur = con.cursor()
     before = cur.execute("SELECT current_setting('disabled_optimizers')").fetchone()
     try:
         cur.execute("SET python_enable_replacements=false")
         cur.execute("SET preserve_insertion_order=true")
-        cur.execute("SET disabled_optimizers='common_subexpressions'")  # it hoists casts out of TRY(), and one bad cell kills the query
+        # it hoists casts out of TRY(), and one bad cell kills the query
+        cur.execute("SET disabled_optimizers='common_subexpressions'")
         cur.execute(f"SET TimeZone='{world.timezone}'")
         create_tables(cur)
         create_state_history(cur)
@@ -154,11 +188,20 @@ def session(con: duckdb.DuckDBPyConnection, world: World, archive: Path) -> Iter
         store.close()
 
 
-def _found(cur: duckdb.DuckDBPyConnection, world: World, source_id: str, data_root: Path, inbox: Path | None, store: Archive) -> Discovered:
+def _found(
+    cur: duckdb.DuckDBPyConnection,
+    world: World,
+    source_id: str,
+    data_root: Path,
+    inbox: Path | None,
+    store: Archive,
+) -> Discovered:
     source = world.sources[source_id]
     if source.path is not None:
         found = discover(source.path, data_root, store.incoming)
-        landed = cur.execute("SELECT 1 FROM raw.manifest WHERE source_id = ? LIMIT 1", [source_id]).fetchone()
+        landed = cur.execute(
+            "SELECT 1 FROM raw.manifest WHERE source_id = ? LIMIT 1", [source_id]
+        ).fetchone()
         if source.optional or landed:  # a drop folder that is emptied after loading is no mistake
             return found
         try:
@@ -186,9 +229,12 @@ def _unseen(
     *,
     strict: bool,
 ) -> list[Delivery]:
-    """Hash every drop and keep those whose bytes (and name, where the contract reads it) this source has not handed over before."""
+    """Hash every drop and keep those whose bytes (and name, where the contract reads it) this
+    source has not handed over before."""
     by_name = _uses_file(world, source_id)
-    rows = cur.execute("SELECT delivery, file FROM raw.manifest WHERE source_id = ?", [source_id]).fetchall()
+    rows = cur.execute(
+        "SELECT delivery, file FROM raw.manifest WHERE source_id = ?", [source_id]
+    ).fetchall()
     seen = {(sha, file if by_name else None) for sha, file in rows}
     fresh = []
     for i, drop in enumerate(drops):
@@ -215,7 +261,8 @@ def _unseen(
             copy.unlink()
             continue
         seen.add(identity)
-        if store.path(sha256).exists():  # known under another name: the archive's own, in which a customer may have been forgotten
+        # known under another name: the archive's own, in which a customer may have been forgotten
+        if store.path(sha256).exists():
             copy.unlink()
             copy = store.verified(sha256)
         fresh.append(Delivery(sha256, size, drop.name, drop.stem, copy, fault=fault))
@@ -229,11 +276,18 @@ def _digest(path: Path) -> str:
 
 
 def _replay(
-    cur: duckdb.DuckDBPyConnection, world: World, store: Archive, receipts: list[Receipt], report: LandReport, progress: Progress | None
+    cur: duckdb.DuckDBPyConnection,
+    world: World,
+    store: Archive,
+    receipts: list[Receipt],
+    report: LandReport,
+    progress: Progress | None,
 ) -> None:
     """Load archived deliveries again, neighbours of one source together."""
     cut = cut_receipts(receipts, store)
-    for (source_id, kind), group in groupby(receipts, key=lambda receipt: (receipt.source_id, receipt.kind)):
+    for (source_id, kind), group in groupby(
+        receipts, key=lambda receipt: (receipt.source_id, receipt.kind)
+    ):
         entries = list(group)
         if progress:
             progress(f"{source_id}: {len(entries)} deliveries from the archive")
@@ -241,11 +295,14 @@ def _replay(
             for receipt in entries:
                 report.add(source_id, replay_records(cur, receipt, store))
         elif source_id in world.sources:
-            load_deliveries(cur, world, source_id, archived(entries, store, cut), store, report, keep=False)
+            load_deliveries(
+                cur, world, source_id, archived(entries, store, cut), store, report, keep=False
+            )
 
 
 def cut_receipts(receipts: Iterable[Receipt], store: Archive) -> set[Receipt]:
-    """Deliveries that were landed while their sender still wrote: a later one of the same file goes on in the middle of their last line."""
+    """Deliveries that were landed while their sender still wrote: a later one of the same file goes
+    on in the middle of their last line."""
     by_file: dict[tuple[str, str], list[Receipt]] = {}
     for receipt in receipts:
         if receipt.kind == "file" and receipt.fault is None:
@@ -254,13 +311,24 @@ def cut_receipts(receipts: Iterable[Receipt], store: Archive) -> set[Receipt]:
         early
         for versions in by_file.values()
         for i, early in enumerate(versions[:-1])
-        if any(_goes_on(store.path(early.sha256), store.path(late.sha256)) for late in versions[i + 1 :])
+        if any(
+            _goes_on(store.path(early.sha256), store.path(late.sha256))
+            for late in versions[i + 1 :]
+        )
     }
 
 
 def _replaces_cut(store: Archive, source_id: str, fresh: list[Delivery]) -> bool:
     names = {delivery.path for delivery in fresh}
-    mine = [receipt for receipt in store.receipts() if receipt.source_id == source_id and receipt.path in names] if fresh else []
+    mine = (
+        [
+            receipt
+            for receipt in store.receipts()
+            if receipt.source_id == source_id and receipt.path in names
+        ]
+        if fresh
+        else []
+    )
     return bool(cut_receipts(mine, store))
 
 
@@ -282,8 +350,11 @@ def _goes_on(early: Path, late: Path) -> bool:
     return True
 
 
-def archived(receipts: Iterable[Receipt], store: Archive, cut: Collection[Receipt] = ()) -> list[Delivery]:
-    """What was handed over, to be read from the archive; `cut` are those for which a later delivery speaks."""
+def archived(
+    receipts: Iterable[Receipt], store: Archive, cut: Collection[Receipt] = ()
+) -> list[Delivery]:
+    """What was handed over, to be read from the archive; `cut` are those for which a later delivery
+    speaks."""
     return [
         Delivery(
             r.sha256,
@@ -303,19 +374,34 @@ def _never():  # type: ignore[no-untyped-def]
     raise AssertionError("archived bytes are read by path")
 
 
-def reland_changed(cur: duckdb.DuckDBPyConnection, world: World, store: Archive, progress: Progress | None) -> None:
-    """A source whose contract changed since its rows were landed is read anew, so that raw always speaks the current contract."""
-    rows = cur.execute("SELECT DISTINCT source_id, contract FROM raw.manifest WHERE contract IS NOT NULL").fetchall()
+def reland_changed(
+    cur: duckdb.DuckDBPyConnection, world: World, store: Archive, progress: Progress | None
+) -> None:
+    """A source whose contract changed since its rows were landed is read anew, so that raw always
+    speaks the current contract."""
+    rows = cur.execute(
+        "SELECT DISTINCT source_id, contract FROM raw.manifest WHERE contract IS NOT NULL"
+    ).fetchall()
     key = key_in_use(cur)
-    changed = {source_id for source_id, print_ in rows if source_id in world.sources and print_ != world.fingerprint(source_id, key)}
+    changed = {
+        source_id
+        for source_id, print_ in rows
+        if source_id in world.sources and print_ != world.fingerprint(source_id, key)
+    }
     for source_id in sorted(changed):
         if progress:
-            progress(f"{source_id}: the contract or the key of its customers changed; reading its archive anew")
+            progress(
+                f"{source_id}: the contract or the key of its customers changed; reading its "
+                "archive anew"
+            )
         _reland_source(cur, world, store, source_id)
 
 
-def reland_lacking(cur: duckdb.DuckDBPyConnection, world: World, store: Archive, progress: Progress | None) -> None:
-    """A source with archived deliveries that the manifest lacks is read anew: restored, or a rebuild was cut, and files may be gone."""
+def reland_lacking(
+    cur: duckdb.DuckDBPyConnection, world: World, store: Archive, progress: Progress | None
+) -> None:
+    """A source with archived deliveries that the manifest lacks is read anew: restored, or a
+    rebuild was cut, and files may be gone."""
     landed = set(cur.execute("SELECT source_id, delivery, path FROM raw.manifest").fetchall())
     lacking: dict[str, int] = {}
     for receipt in store.receipts():
@@ -324,30 +410,44 @@ def reland_lacking(cur: duckdb.DuckDBPyConnection, world: World, store: Archive,
             lacking[receipt.source_id] = lacking.get(receipt.source_id, 0) + 1
     for source_id, deliveries in sorted(lacking.items()):
         if progress:
-            progress(f"{source_id}: the warehouse lacks {deliveries} archived deliveries; reading its archive anew")
+            progress(
+                f"{source_id}: the warehouse lacks {deliveries} archived deliveries; reading its "
+                "archive anew"
+            )
         _reland_source(cur, world, store, source_id)
 
 
-def _reland_source(cur: duckdb.DuckDBPyConnection, world: World, store: Archive, source_id: str) -> None:
-    """Forget one source's rows and load them again from the archive; rows that leave the quarantine by it are marked as retried.
+def _reland_source(
+    cur: duckdb.DuckDBPyConnection, world: World, store: Archive, source_id: str
+) -> None:
+    """Forget one source's rows and load them again from the archive; rows that leave the quarantine
+    by it are marked as retried.
 
-    Where the source names customers, such a row keeps its place but not its text: who is in it may be what has to be forgotten.
+    Where the source names customers, such a row keeps its place but not its text: who is in it may
+    be what has to be forgotten.
     """
     receipts = [receipt for receipt in store.receipts() if receipt.source_id == source_id]
     store.verify(receipts)
-    cur.execute("CREATE OR REPLACE TEMP TABLE was_open AS SELECT * FROM raw.quarantine WHERE source_id = ?", [source_id])
+    cur.execute(
+        "CREATE OR REPLACE TEMP TABLE was_open AS SELECT * FROM raw.quarantine WHERE source_id = ?",
+        [source_id],
+    )
     cur.execute("BEGIN")
     for table in (*CANONICAL, "manifest", "quarantine"):
         cur.execute(f"DELETE FROM raw.{quote(table)} WHERE source_id = ?", [source_id])
     cur.execute("DELETE FROM landing.state_history WHERE source_id = ?", [source_id])
-    cur.execute("INSERT INTO raw.manifest (source_id, contract) VALUES (?, '')", [source_id])  # killed before the end, it is done again
+    # killed before the end, it is done again
+    cur.execute("INSERT INTO raw.manifest (source_id, contract) VALUES (?, '')", [source_id])
     cur.execute("COMMIT")
     _replay(cur, world, store, receipts, LandReport(), None)
     cur.execute("DELETE FROM raw.manifest WHERE source_id = ? AND delivery IS NULL", [source_id])
     text = ", NULL AS value, NULL AS raw_text" if world.names_customers(source_id) else ""
     cur.execute(
-        f"""INSERT INTO raw.quarantine SELECT * REPLACE ('retried' AS status{text}) FROM was_open AS was
-        WHERE NOT EXISTS (SELECT 1 FROM raw.quarantine AS now WHERE now.source_id = was.source_id AND now.delivery = was.delivery
-          AND now.part IS NOT DISTINCT FROM was.part AND now.row_no IS NOT DISTINCT FROM was.row_no)"""
+        f"""INSERT INTO raw.quarantine SELECT * REPLACE ('retried' AS status{text})
+            FROM was_open AS was
+        WHERE NOT EXISTS (SELECT 1 FROM raw.quarantine AS now WHERE now.source_id = was.source_id
+            AND now.delivery = was.delivery
+          AND now.part IS NOT DISTINCT FROM was.part AND now.row_no IS NOT DISTINCT
+              FROM was.row_no)"""
     )
     apply_discards(cur, store.folder)

@@ -1,7 +1,9 @@
-"""Now, believed: the newest time the mass of the facts speaks of, so that one wrong year moves neither the plan nor the books.
+"""Now, believed: the newest time the mass of the facts speaks of, so that one wrong year moves
+neither the plan nor the books.
 
-A typed year is one row far from all the others. Rows beyond a pause that nothing supports are kept and told of, and no station reads them
-until enough others join them, the file is mended, or `--as-of` says that the pause is real.
+A typed year is one row far from all the others. Rows beyond a pause that nothing supports are kept
+and told of, and no station reads them until enough others join them, the file is mended, or
+`--as-of` says that the pause is real.
 """
 
 from __future__ import annotations
@@ -13,34 +15,44 @@ from datetime import date, datetime, timedelta
 
 import duckdb
 
-#: A pause is unusual when it is longer than this, and than so many of the usual ones: shops close for two weeks at Christmas.
+#: A pause is unusual when it is longer than this, and than so many of the usual ones: shops close
+#: for two weeks at Christmas.
 PAUSE_DAYS = 14
 UNUSUAL = 3
 #: What lies beyond a pause is believed when it holds this share of what lies on this side.
 MASS = 0.2
-#: A pause of up to a year is believed sooner: after a day as busy as half the usual ones, after three days that follow one another, or
-#: where a whole source begins after it (a count of the stock, exported long after the last sale).
+#: A pause of up to a year is believed sooner: after a day as busy as half the usual ones, after
+#: three days that follow one another, or
 YEAR = 366
 DAYS_IN_A_ROW = 3
 BUSY_ROWS = 5
 #: History may begin with a gap; a first day more than this long before the rest is a wrong year.
 HEAD_DAYS = 3 * YEAR
 
-#: Every fact by which a company's clock is read: the source and table that says it, and when it was known.
+#: Every fact by which a company's clock is read: the source and table that says it, and when it was
+#: known.
 CLOCK = """
-    SELECT source_id || '/sales' AS source, known_at AS moment FROM raw.sales WHERE known_at IS NOT NULL
+    SELECT source_id || '/sales' AS source, known_at AS moment FROM raw.sales
+        WHERE known_at IS NOT NULL
     UNION ALL SELECT source_id || '/returns', known_at FROM raw.returns
     UNION ALL SELECT source_id || '/stock', known_at FROM raw.stock
     UNION ALL SELECT s.source_id || '/sales', greatest(o.event_at + s.known_lag, s.handed_over_at)
-      FROM raw.sales AS s JOIN (SELECT order_id, max(event_at) AS event_at FROM raw.orders GROUP BY ALL) AS o USING (order_id)
+      FROM raw.sales AS s JOIN (SELECT order_id, max(event_at) AS event_at FROM raw.orders
+          GROUP BY ALL) AS o USING (order_id)
       WHERE s.known_at IS NULL
-    UNION ALL SELECT s.source_id || '/sales', greatest(c.day::TIMESTAMP + s.known_lag, s.handed_over_at)
-      FROM raw.sales AS s JOIN (SELECT period_id, max(day) AS day FROM raw.calendar GROUP BY ALL) AS c USING (period_id)
+    UNION ALL SELECT s.source_id || '/sales', greatest(c.day::TIMESTAMP + s.known_lag,
+        s.handed_over_at)
+      FROM raw.sales AS s JOIN (SELECT period_id, max(day) AS day FROM raw.calendar
+          GROUP BY ALL) AS c USING (period_id)
       WHERE s.known_at IS NULL AND s.event_at IS NULL AND s.order_id IS NULL
 """
 #: When those facts happened, as far as they say so themselves.
 BOOKS = " UNION ALL ".join(
-    f"SELECT source_id || '/{table}' AS source, event_at AS moment FROM raw.{table} WHERE event_at IS NOT NULL"
+    (
+        f"SELECT source_id || '/{table}' AS source, event_at AS moment FROM raw.{table} WHERE "
+        "event_at "
+        "IS NOT NULL"
+    )
     for table in ("sales", "returns", "stock")
 )
 
@@ -56,7 +68,8 @@ class News:
 
 @dataclass(frozen=True)
 class Clock:
-    """now_at: the newest time that is believed. begins_at: facts from before it are not; None where all of them are. UTC, naive."""
+    """now_at: the newest time that is believed. begins_at: facts from before it are not; None where
+    all of them are. UTC, naive."""
 
     now_at: datetime | None
     begins_at: datetime | None
@@ -75,12 +88,16 @@ def read_clock(cur: duckdb.DuckDBPyConnection) -> Clock:
 
 
 def _news(cur: duckdb.DuckDBPyConnection, facts: str) -> list[News]:
-    rows = cur.execute(f"SELECT moment::DATE, source, count(*) FROM ({facts}) WHERE isfinite(moment) GROUP BY ALL ORDER BY ALL").fetchall()
+    rows = cur.execute(
+        f"SELECT moment::DATE, source, count(*) FROM ({facts}) WHERE isfinite(moment) GROUP BY ALL "
+        "ORDER BY ALL"
+    ).fetchall()
     return [News(*row) for row in rows]
 
 
 def last_believed(news: Sequence[News]) -> date | None:
-    """The last day before the first pause that nothing on its far side supports; None where there are no facts."""
+    """The last day before the first pause that nothing on its far side supports; None where there
+    are no facts."""
     if not news:
         return None
     days, rows = _by_day(news)
@@ -92,11 +109,16 @@ def last_believed(news: Sequence[News]) -> date | None:
 
 
 def first_believed(news: Sequence[News]) -> date | None:
-    """The first day after a pause of years with next to nothing before it; None where history has no such pause."""
+    """The first day after a pause of years with next to nothing before it; None where history has
+    no such pause."""
     days, rows = _by_day(news)
     for k in reversed(range(len(days) - 1)):
         before, after = sum(rows[: k + 1]), sum(rows[k + 1 :])
-        if (days[k + 1] - days[k]).days > max(HEAD_DAYS, _usual_pause(days, k)) and before < MASS * after and k + 1 < DAYS_IN_A_ROW:
+        if (
+            (days[k + 1] - days[k]).days > max(HEAD_DAYS, _usual_pause(days, k))
+            and before < MASS * after
+            and k + 1 < DAYS_IN_A_ROW
+        ):
             return days[k + 1]
     return None
 
@@ -110,20 +132,28 @@ def _by_day(news: Sequence[News]) -> tuple[list[date], list[int]]:
 
 
 def _usual_pause(days: Sequence[date], but: int) -> int:
-    """How long a pause may be, by nine in ten of the other ones; `but` is the one under judgment."""
+    """How long a pause may be, by nine in ten of the other ones; `but` is the one under
+    judgment."""
     others = sorted((days[k + 1] - days[k]).days for k in range(len(days) - 1) if k != but)
     return max(PAUSE_DAYS, UNUSUAL * others[int(0.9 * (len(others) - 1))]) if others else PAUSE_DAYS
 
 
-def _is_supported(news: Sequence[News], days: Sequence[date], rows: Sequence[int], k: int, usual: int) -> bool:
+def _is_supported(
+    news: Sequence[News], days: Sequence[date], rows: Sequence[int], k: int, usual: int
+) -> bool:
     """Whether what lies beyond the pause after day k is more than one odd row."""
     before, after = sum(rows[: k + 1]), sum(rows[k + 1 :])
     soon = sum(rows[k + 1 : bisect.bisect_right(days, days[k + 1] + timedelta(days=usual))])
-    is_going_on = k + DAYS_IN_A_ROW < len(days) and (days[k + DAYS_IN_A_ROW] - days[k + 1]).days <= 2 * usual
+    is_going_on = (
+        k + DAYS_IN_A_ROW < len(days) and (days[k + DAYS_IN_A_ROW] - days[k + 1]).days <= 2 * usual
+    )
     if soon >= MASS * before or (is_going_on and after >= MASS * before):
         return True
     if (days[k + 1] - days[k]).days > YEAR:
         return False
     if is_going_on or soon >= max(BUSY_ROWS, sorted(rows)[len(rows) // 2] / 2):
         return True
-    return bool({one.source for one in news if one.day > days[k]} - {one.source for one in news if one.day <= days[k]})
+    return bool(
+        {one.source for one in news if one.day > days[k]}
+        - {one.source for one in news if one.day <= days[k]}
+    )

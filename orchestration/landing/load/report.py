@@ -10,7 +10,8 @@ from orchestration.landing.readers.sourcing import Delivery
 
 @dataclass
 class LandReport:
-    """What one landing did; per source too. new_rows counts canonical rows, quarantined_rows rows and claims sent to quarantine."""
+    """What one landing did; per source too. new_rows counts canonical rows, quarantined_rows rows
+    and claims sent to quarantine."""
 
     new_deliveries: int = 0
     new_rows: int = 0
@@ -18,11 +19,15 @@ class LandReport:
     now_at: datetime | None = None  # UTC, without zone
     sources: dict[str, dict[str, int]] = field(default_factory=dict)
     drift: list[str] = field(default_factory=list)
-    set_aside: list[str] = field(default_factory=list)  # files of which nothing could be read, and why
-    passed_over: list[str] = field(default_factory=list)  # litter, links and files that are still written, and why
+    # files of which nothing could be read, and why
+    set_aside: list[str] = field(default_factory=list)
+    # litter, links and files that are still written, and why
+    passed_over: list[str] = field(default_factory=list)
 
     def add(self, source_id: str, delivery: Delivery) -> None:
-        counts = self.sources.setdefault(source_id, {"deliveries": 0, **dict.fromkeys(delivery.counts, 0)})
+        counts = self.sources.setdefault(
+            source_id, {"deliveries": 0, **dict.fromkeys(delivery.counts, 0)}
+        )
         counts["deliveries"] += 1
         for name, value in delivery.counts.items():
             counts[name] += value
@@ -33,4 +38,6 @@ class LandReport:
         if source_id != "ledger":
             self.new_deliveries += 1
             self.new_rows += delivery.counts["rows_loaded"]
-            self.quarantined_rows += delivery.counts["rows_quarantined"] + delivery.counts["rows_unclaimed"]
+            self.quarantined_rows += (
+                delivery.counts["rows_quarantined"] + delivery.counts["rows_unclaimed"]
+            )

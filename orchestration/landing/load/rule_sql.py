@@ -1,8 +1,9 @@
 """One rule as one select, whose every output row comes from one source row.
 
-The select is built in beats: `raw` evaluates the contract's expressions, `typed` casts them in the source's declared locale,
-`dated` adds when it was known, and the last names the first thing wrong with the row, if anything is. In careful mode every
-expression is wrapped in TRY, so that one bad cell spoils one row and not the query.
+The select is built in beats: `raw` evaluates the contract's expressions, `typed` casts them in the
+source's declared locale, `dated` adds when it was known, and the last names the first thing wrong
+with the row, if anything is. In careful mode every expression is wrapped in TRY, so that one bad
+cell spoils one row and not the query.
 """
 
 from __future__ import annotations
@@ -11,12 +12,21 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestration.home.sql import literal, quote
-from orchestration.landing.contract.canonical import CANONICAL, DAY, FLAG, NUMBER, PATH, PERSONAL, TIME
+from orchestration.landing.contract.canonical import (
+    CANONICAL,
+    DAY,
+    FLAG,
+    NUMBER,
+    PATH,
+    PERSONAL,
+    TIME,
+)
 from orchestration.landing.contract.laws import event_column
 from orchestration.landing.contract.locales import Locale
 from orchestration.landing.contract.privacy import hidden
 
-#: What spreadsheets write into a cell whose formula failed; `nulls: ["#N/A"]` says that nothing is meant.
+#: What spreadsheets write into a cell whose formula failed; `nulls: ["#N/A"]` says that nothing is
+#: meant.
 FAILED = "('#N/A', '#REF!', '#VALUE!', '#DIV/0!', '#NAME?', '#NUM!', '#NULL!', '#SPILL!', '#CALC!')"
 NOT_NEGATIVE = frozenset({"quantity", "price", "list_price", "pack_size", "lead_time_days"})
 
@@ -55,14 +65,20 @@ class CompiledRule:
     key_missing: str | None
     locale: Locale
     personal: frozenset[str]  # columns of the source that say who bought
-    can_return: bool  # a keyed state whose time of knowing is not part of its key or content: A, B and A again are three versions
+    # a keyed state whose time of knowing is not part of its key or content: A, B and A again are
+    # three versions
+    can_return: bool
 
     def checks(self, careful: bool) -> list[Check]:
-        """Everything that would send a row of this rule to quarantine, in the order it is looked for."""
+        """Everything that would send a row of this rule to quarantine, in the order it is looked
+        for."""
         spec = CANONICAL[self.table]
         found: list[Check] = []
         if careful:
-            found += [Check(f"{quote('t:' + name)} IS NULL", name, "cannot be evaluated") for name in self._names()]
+            found += [
+                Check(f"{quote('t:' + name)} IS NULL", name, "cannot be evaluated")
+                for name in self._names()
+            ]
             if self.when is not None:
                 found.append(Check(f"{quote('t:when')} IS NULL", "when", "cannot be evaluated"))
         if self.key_missing:
@@ -71,9 +87,21 @@ class CompiledRule:
             kind = spec.columns[name]
             value, raw = quote("v:" + name), quote("x:" + name)
             if cell.type == "VARCHAR" and kind not in ("VARCHAR", PATH):
-                found.append(Check(f"({value} IS NULL AND {raw} IS NOT NULL)", name, f"is no {_noun(kind)} as declared"))
+                found.append(
+                    Check(
+                        f"({value} IS NULL AND {raw} IS NOT NULL)",
+                        name,
+                        f"is no {_noun(kind)} as declared",
+                    )
+                )
             if cell.type == "VARCHAR" and kind == "VARCHAR":
-                found.append(Check(f"(starts_with({raw}, '#') AND {raw} IN {FAILED})", name, "is a failed formula"))
+                found.append(
+                    Check(
+                        f"(starts_with({raw}, '#') AND {raw} IN {FAILED})",
+                        name,
+                        "is a failed formula",
+                    )
+                )
             if name in spec.required:
                 found.append(Check(f"{value} IS NULL", name, "is missing"))
             if kind in (NUMBER, TIME, DAY) and not (kind == NUMBER and cell.type.endswith("INT")):
@@ -81,37 +109,75 @@ class CompiledRule:
             if name in NOT_NEGATIVE:
                 found.append(Check(f"{value} < 0", name, "is negative"))
         for group in spec.one_of:
-            nulls = " AND ".join(f"{quote('v:' + name)} IS NULL" for name in group if name in self.cells)
+            nulls = " AND ".join(
+                f"{quote('v:' + name)} IS NULL" for name in group if name in self.cells
+            )
             found.append(Check(f"({nulls})", "|".join(group), "is missing"))
         indirect = any(name in self.cells for name in ("period_id", "order_id"))
         if self.lag is None or not indirect:
-            found.append(Check('"k:known" IS NULL', "known_at", "nothing says when this row was known"))
+            found.append(
+                Check('"k:known" IS NULL', "known_at", "nothing says when this row was known")
+            )
         else:
             found.append(
-                Check(f'("k:known" IS NULL AND {self._event_value()} IS NOT NULL)', "known_at", "nothing says when this row was known")
+                Check(
+                    f'("k:known" IS NULL AND {self._event_value()} IS NOT NULL)',
+                    "known_at",
+                    "nothing says when this row was known",
+                )
             )
         if self.delivered is not None:
-            found.append(Check('"k:delivered" IS NULL', "delivered_at", "nothing says when this row was delivered"))
+            found.append(
+                Check(
+                    '"k:delivered" IS NULL',
+                    "delivered_at",
+                    "nothing says when this row was delivered",
+                )
+            )
             if spec.is_observed and "event_at" in self.cells:
-                found.append(Check('"u:event_at" > "k:delivered"', "event_at", "is later than its delivery"))
+                found.append(
+                    Check('"u:event_at" > "k:delivered"', "event_at", "is later than its delivery")
+                )
         return found
 
     def _names(self) -> list[str]:
-        return [*self.cells, *(["known_at"] if self.known else []), *(["delivered_at"] if self.delivered else [])]
+        return [
+            *self.cells,
+            *(["known_at"] if self.known else []),
+            *(["delivered_at"] if self.delivered else []),
+        ]
 
     def _event_value(self) -> str:
         event = event_column(self.table)
         return quote("v:" + event) if event in self.cells else "NULL"
 
-    def select(self, source_id: str, columns: Mapping[str, str], *, careful: bool, where: str, extra: str = "") -> str:
-        """The rule's rows with their problem number (null = good, else the place in `checks`), its value and the raw text."""
+    def select(
+        self,
+        source_id: str,
+        columns: Mapping[str, str],
+        *,
+        careful: bool,
+        where: str,
+        extra: str = "",
+    ) -> str:
+        """The rule's rows with their problem number (null = good, else the place in `checks`), its
+        value and the raw text."""
         spec = CANONICAL[self.table]
 
         def guarded(name: str, sql: str) -> str:
-            return f"TRY({{'v': {sql}}}) AS {quote('t:' + name)}" if careful else f"{sql} AS {quote('x:' + name)}"
+            return (
+                f"TRY({{'v': {sql}}}) AS {quote('t:' + name)}"
+                if careful
+                else f"{sql} AS {quote('x:' + name)}"
+            )
 
         def opened(names: list[str]) -> str:
-            return ", " + ", ".join(f"{quote('t:' + name)}.v AS {quote('x:' + name)}" for name in names) if careful and names else ""
+            return (
+                ", "
+                + ", ".join(f"{quote('t:' + name)}.v AS {quote('x:' + name)}" for name in names)
+                if careful and names
+                else ""
+            )
 
         raw = [guarded(name, cell.sql) for name, cell in self.cells.items()]
         raw += [guarded("delivered_at", self.delivered.sql)] if self.delivered else []
@@ -126,46 +192,89 @@ class CompiledRule:
             kind = spec.columns[name]
             if kind == TIME:
                 typed += [
-                    f"{sql} AS {quote(kind_ + name)}" for kind_, sql in zip(("v:", "u:"), self.locale.times(source, cell.type), strict=True)
+                    f"{sql} AS {quote(kind_ + name)}"
+                    for kind_, sql in zip(
+                        ("v:", "u:"), self.locale.times(source, cell.type), strict=True
+                    )
                 ]
             elif name in PERSONAL:
                 (column,) = cell.reads if cell.sql in map(quote, cell.reads) else (None,)
-                typed.append(f"{hidden(source) if column is None else quote('h:' + column)} AS {quote('v:' + name)}")
+                typed.append(
+                    f"{hidden(source) if column is None else quote('h:' + column)} AS "
+                    f"{quote('v:' + name)}"
+                )
             else:
                 typed.append(f"{self.locale.cast(source, cell.type, kind)} AS {quote('v:' + name)}")
         if self.delivered:
-            typed.append(f'{self.locale.times(quote("x:delivered_at"), self.delivered.type)[1]} AS "k:delivered"')
+            typed.append(
+                f"{self.locale.times(quote('x:delivered_at'), self.delivered.type)[1]} AS "
+                '"k:delivered"'
+            )
         if self.known:
             known = [guarded("known_at", self.known.sql)]
             dated = f'{self.locale.times(quote("x:known_at"), self.known.type)[1]} AS "k:known"'
         else:
-            known = [f'CAST({self._event_value()} AS TIMESTAMP) + INTERVAL {literal(self.lag or "")} AS "x:known_at"']
+            known = [
+                (
+                    f"CAST({self._event_value()} AS TIMESTAMP) + INTERVAL "
+                    f"{literal(self.lag or '')} AS "
+                    '"x:known_at"'
+                )
+            ]
             dated = f'{self.locale.to_utc(quote("x:known_at"))} AS "k:known"'
         kept = '("t:when" IS NULL OR "t:when".v)' if careful and self.when is not None else "true"
         checks = self.checks(careful)
-        problem = "CASE " + " ".join(f"WHEN {check.sql} THEN {i}" for i, check in enumerate(checks)) + " END"
-        cells = self.cells | {name: cell for name, cell in (("known_at", self.known), ("delivered_at", self.delivered)) if cell}
-        shown = {name: hidden(x) if cells[name].reads & self.personal else x for name in self._names() for x in [quote("x:" + name)]}
+        problem = (
+            "CASE "
+            + " ".join(f"WHEN {check.sql} THEN {i}" for i, check in enumerate(checks))
+            + " END"
+        )
+        cells = self.cells | {
+            name: cell
+            for name, cell in (("known_at", self.known), ("delivered_at", self.delivered))
+            if cell
+        }
+        shown = {
+            name: hidden(x) if cells[name].reads & self.personal else x
+            for name in self._names()
+            for x in [quote("x:" + name)]
+        }
         value = 'CASE "k:problem" ' + " ".join(
-            f"WHEN {i} THEN CAST({shown[check.column]} AS VARCHAR)" for i, check in enumerate(checks) if check.column in shown
+            f"WHEN {i} THEN CAST({shown[check.column]} AS VARCHAR)"
+            for i, check in enumerate(checks)
+            if check.column in shown
         )
         facts = [
-            quote(("u:" if kind == TIME else "v:") + name) if name in self.cells else f"CAST(NULL AS {kind})"
+            quote(("u:" if kind == TIME else "v:") + name)
+            if name in self.cells
+            else f"CAST(NULL AS {kind})"
             for name, kind in spec.columns.items()
         ]
-        content = ", ".join(quote(("u:" if spec.columns[name] == TIME else "v:") + name) for name in self.cells)
+        content = ", ".join(
+            quote(("u:" if spec.columns[name] == TIME else "v:") + name) for name in self.cells
+        )
         handed = '"k:delivered"' if self.delivered else "CAST(NULL AS TIMESTAMP)"
-        final = 'CASE WHEN "k:known" IS NOT NULL THEN greatest("k:known", "k:delivered") END' if self.delivered else '"k:known"'
-        lag = f'CASE WHEN "k:known" IS NULL THEN INTERVAL {literal(self.lag)} END' if self.lag else "CAST(NULL AS INTERVAL)"
+        final = (
+            'CASE WHEN "k:known" IS NOT NULL THEN greatest("k:known", "k:delivered") END'
+            if self.delivered
+            else '"k:known"'
+        )
+        lag = (
+            f'CASE WHEN "k:known" IS NULL THEN INTERVAL {literal(self.lag)} END'
+            if self.lag
+            else "CAST(NULL AS INTERVAL)"
+        )
         outputs = [f"{sql} AS {quote(name)}" for sql, name in zip(facts, spec.columns, strict=True)]
         return f"""
-WITH raw AS (SELECT *, {", ".join(raw)} FROM {"src_hashed" if self.personal else "src"} WHERE {condition}),
+WITH raw AS (SELECT *, {", ".join(raw)} FROM {"src_hashed" if self.personal else "src"}
+    WHERE {condition}),
 opened AS (SELECT *{opened(first)} FROM raw WHERE {kept}),
 typed AS (SELECT *, {", ".join(typed) or "NULL"} FROM opened),
 known AS (SELECT *, {", ".join(known)} FROM typed),
 dated AS (SELECT *, {dated} FROM (SELECT *{opened(["known_at"]) if self.known else ""} FROM known)),
 judged AS (SELECT *, {problem} AS "k:problem" FROM dated)
-SELECT {", ".join(outputs)}, {final} AS known_at, {lag} AS known_lag, {handed} AS handed_over_at, "k:key" AS row_key,
+SELECT {", ".join(outputs)}, {final} AS known_at, {lag} AS known_lag, {handed} AS handed_over_at,
+    "k:key" AS row_key,
   hash({literal(source_id)}, {content}) AS row_hash, _row AS row_no, _d, "k:problem" AS problem,
   {value + " END" if "WHEN" in value else "CAST(NULL AS VARCHAR)"} AS problem_value,
   CASE WHEN "k:problem" IS NOT NULL THEN {row_text(columns, self.personal)} END AS raw_text{extra}
@@ -184,8 +293,12 @@ class CompiledSource:
 
 
 def row_text(columns: Iterable[str], personal: Collection[str]) -> str:
-    """The delivered row as JSON for people who mend it; whoever bought is shown as the keyed hash."""
-    cells = (f"{literal(name)}: {hidden(quote(name)) if name in personal else quote(name)}" for name in columns)
+    """The delivered row as JSON for people who mend it; whoever bought is shown as the keyed
+    hash."""
+    cells = (
+        f"{literal(name)}: {hidden(quote(name)) if name in personal else quote(name)}"
+        for name in columns
+    )
     return f"left(CAST(to_json({{{', '.join(cells)}}}) AS VARCHAR), 2000)"
 
 

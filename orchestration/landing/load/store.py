@@ -1,4 +1,5 @@
-"""Where landed rows and bytes are kept: schema raw in the warehouse, and the archive of everything ever handed over."""
+"""Where landed rows and bytes are kept: schema raw in the warehouse, and the archive of everything
+ever handed over."""
 
 from __future__ import annotations
 
@@ -20,44 +21,72 @@ from orchestration.landing.contract.canonical import CANONICAL, LINEAGE, WORLD_C
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.load.failpoints import failpoint
 
-#: One id a line; an append that a power cut tore was never acknowledged, and what follows it on its line still counts.
+#: One id a line; an append that a power cut tore was never acknowledged, and what follows it on its
+#: line still counts.
 DISCARDED_ID = re.compile(r'\{"quarantine_id": "([^"{}]+)"\}')
 MANIFEST: dict[str, str] = {
     "delivery": "VARCHAR",  # sha256 of the bytes
-    "source_id": "VARCHAR", "silo": "VARCHAR", "path": "VARCHAR", "file": "VARCHAR", "bytes": "BIGINT", "landed_seq": "BIGINT",
+    "source_id": "VARCHAR",
+    "silo": "VARCHAR",
+    "path": "VARCHAR",
+    "file": "VARCHAR",
+    "bytes": "BIGINT",
+    "landed_seq": "BIGINT",
     "rows_in": "BIGINT",  # = rows_claimed + rows_skipped + rows_unclaimed
-    "rows_skipped": "BIGINT", "rows_unclaimed": "BIGINT", "rows_claimed": "BIGINT",
+    "rows_skipped": "BIGINT",
+    "rows_unclaimed": "BIGINT",
+    "rows_claimed": "BIGINT",
     "claims": "BIGINT",  # (row, rule) pairs = rows_loaded + rows_quarantined + rows_repeated
-    "rows_loaded": "BIGINT", "rows_quarantined": "BIGINT", "rows_repeated": "BIGINT",
+    "rows_loaded": "BIGINT",
+    "rows_quarantined": "BIGINT",
+    "rows_repeated": "BIGINT",
     "skipped": "VARCHAR",  # JSON: reason -> rows
     "handed_over_at": "TIMESTAMP",
     "columns": "VARCHAR[]",  # `name type`, as delivered: what drift is measured against
     "drift": "VARCHAR",  # what changed since the delivery before, in words
     "contract": "VARCHAR",  # fingerprint of the contract that read it
-}  # fmt: skip
+}
 QUARANTINE: dict[str, str] = {
-    "quarantine_id": "VARCHAR", "source_id": "VARCHAR", "delivery": "VARCHAR", "path": "VARCHAR", "part": "VARCHAR", "row_no": "BIGINT",
-    "table_name": "VARCHAR", "column_name": "VARCHAR", "value": "VARCHAR", "rule": "VARCHAR", "raw_text": "VARCHAR", "status": "VARCHAR",
-}  # fmt: skip
+    "quarantine_id": "VARCHAR",
+    "source_id": "VARCHAR",
+    "delivery": "VARCHAR",
+    "path": "VARCHAR",
+    "part": "VARCHAR",
+    "row_no": "BIGINT",
+    "table_name": "VARCHAR",
+    "column_name": "VARCHAR",
+    "value": "VARCHAR",
+    "rule": "VARCHAR",
+    "raw_text": "VARCHAR",
+    "status": "VARCHAR",
+}
 INCOMING = ".incoming"
-REWRITTEN = ".rewritten"  # deliveries in which a customer was forgotten, complete, on their way to the place of the old ones
-PENDING = ".pending"  # what the sidecars were before the batch that is being landed: undone unless its rows are committed
+# deliveries in which a customer was forgotten, complete, on their way to the place of the old ones
+REWRITTEN = ".rewritten"
+# what the sidecars were before the batch that is being landed: undone unless its rows are committed
+PENDING = ".pending"
 DISCARDED = "discarded.jsonl"  # rows of the quarantine that a person gave up
 
 
 def create_tables(con: duckdb.DuckDBPyConnection) -> None:
-    """Every canonical table, the world, the manifest and the quarantine: empty if unfed, so that dbt never changes."""
+    """Every canonical table, the world, the manifest and the quarantine: empty if unfed, so that
+    dbt never changes."""
     con.execute("CREATE SCHEMA IF NOT EXISTS raw")
     tables = {name: {**table.columns, **LINEAGE} for name, table in CANONICAL.items()}
     tables |= {"world": WORLD_COLUMNS, "manifest": MANIFEST, "quarantine": QUARANTINE}
     have = {
         (str(table), str(column))
-        for table, column in con.execute("SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'raw'").fetchall()
+        for table, column in con.execute(
+            "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'raw'"
+        ).fetchall()
     }
     known = {table for table, _ in have}
     for name, columns in tables.items():
         if name not in known:
-            con.execute(f"CREATE TABLE raw.{quote(name)} ({', '.join(f'{quote(column)} {kind}' for column, kind in columns.items())})")
+            con.execute(
+                f"CREATE TABLE raw.{quote(name)} "
+                f"({', '.join(f'{quote(column)} {kind}' for column, kind in columns.items())})"
+            )
             continue
         for column, kind in columns.items():
             if (name, column) not in have:
@@ -66,7 +95,8 @@ def create_tables(con: duckdb.DuckDBPyConnection) -> None:
 
 @dataclass(frozen=True)
 class Receipt:
-    """One hand-over as the archive remembers it: which source handed over these bytes, under which name, as the how-manieth."""
+    """One hand-over as the archive remembers it: which source handed over these bytes, under which
+    name, as the how-manieth."""
 
     sha256: str
     bytes: int
@@ -80,13 +110,15 @@ class Receipt:
 
 
 class Archive:
-    """The bytes of every delivery, by their hash, each with a sidecar that says what they were: enough to rebuild the rest."""
+    """The bytes of every delivery, by their hash, each with a sidecar that says what they were:
+    enough to rebuild the rest."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.incoming = folder / INCOMING
         if self.incoming.exists():
-            shutil.rmtree(self.incoming)  # left by a run that was killed; nothing in it was acknowledged
+            # left by a run that was killed; nothing in it was acknowledged
+            shutil.rmtree(self.incoming)
         self.incoming.mkdir(parents=True)
         self._verified: set[str] = set()
         self._settle()  # of a replacement that was killed
@@ -96,7 +128,8 @@ class Archive:
         return self.folder / sha256
 
     def verified(self, sha256: str) -> Path:
-        """Where these bytes lie, hashed once a session. Raises ContractError where they are no longer what was archived."""
+        """Where these bytes lie, hashed once a session. Raises ContractError where they are no
+        longer what was archived."""
         path = self.path(sha256)
         if sha256 not in self._verified:
             told = read_sidecar(self.folder / f"{sha256}.json")
@@ -105,7 +138,9 @@ class Archive:
             if found != told.get("redacted", {}).get("sha256", sha256):
                 names = ", ".join(sorted({entry["path"] for entry in told["receipts"]}))
                 raise ContractError(
-                    f"the archive's bytes of {sha256} were altered", where=names, mend="restore state/ from a backup; nothing was read"
+                    f"the archive's bytes of {sha256} were altered",
+                    where=names,
+                    mend="restore state/ from a backup; nothing was read",
                 )
             self._verified.add(sha256)
         return path
@@ -114,14 +149,17 @@ class Archive:
         shutil.rmtree(self.incoming, ignore_errors=True)
 
     def verify(self, receipts: Iterable[Receipt]) -> None:
-        """Raise ContractError, before anything is emptied to be read anew, where archived bytes were altered."""
+        """Raise ContractError, before anything is emptied to be read anew, where archived bytes
+        were altered."""
         for receipt in receipts:
             self.verified(receipt.sha256)
 
     def keep(self, files: Iterable[tuple[Path, Receipt]]) -> None:
-        """Move bytes in and write their sidecars, on disk before the caller commits; the same bytes again add a receipt.
+        """Move bytes in and write their sidecars, on disk before the caller commits; the same bytes
+        again add a receipt.
 
-        The caller ends it with `acknowledge` once the rows are committed; a receipt whose rows never were is withdrawn.
+        The caller ends it with `acknowledge` once the rows are committed; a receipt whose rows
+        never were is withdrawn.
         """
         files = list(files)
         self._note_pending([receipt for _, receipt in files])
@@ -135,8 +173,17 @@ class Archive:
             told = read_sidecar(sidecar) if sidecar.exists() else {"receipts": []}
             mine = (receipt.source_id, receipt.path, receipt.kind)
             known = [r for r in told["receipts"] if (r["source_id"], r["path"], r["kind"]) != mine]
-            entry = {key: value for key, value in receipt.__dict__.items() if key not in ("sha256", "bytes")}
-            content = {**told, "sha256": receipt.sha256, "bytes": receipt.bytes, "receipts": [*known, entry]}
+            entry = {
+                key: value
+                for key, value in receipt.__dict__.items()
+                if key not in ("sha256", "bytes")
+            }
+            content = {
+                **told,
+                "sha256": receipt.sha256,
+                "bytes": receipt.bytes,
+                "receipts": [*known, entry],
+            }
             self._put_sidecar(receipt.sha256, content)
         flush(self.folder)
 
@@ -145,7 +192,8 @@ class Archive:
         (self.folder / PENDING).unlink(missing_ok=True)
 
     def withdraw(self, con: duckdb.DuckDBPyConnection) -> None:
-        """Undo what was kept for rows that were never committed: the sender was told nothing, and a rebuild must not know more."""
+        """Undo what was kept for rows that were never committed: the sender was told nothing, and a
+        rebuild must not know more."""
         pending = self.folder / PENDING
         if not pending.exists():
             return
@@ -179,7 +227,8 @@ class Archive:
         os.replace(waiting, self.folder / f"{sha256}.json")
 
     def replace(self, rewritten: Path) -> None:
-        """Put every file of the folder `rewritten` (bytes and sidecars, on disk) in the place of the old one: all of them, or none yet."""
+        """Put every file of the folder `rewritten` (bytes and sidecars, on disk) in the place of
+        the old one: all of them, or none yet."""
         os.replace(rewritten, self.folder / REWRITTEN)
         flush(self.folder)
         self._settle()
@@ -195,27 +244,42 @@ class Archive:
         waiting.rmdir()
 
     def receipts(self) -> list[Receipt]:
-        """Everything ever handed over, in the order it came. Raises ContractError where bytes are gone."""
+        """Everything ever handed over, in the order it came. Raises ContractError where bytes are
+        gone."""
         found = read_receipts(self.folder)
         for receipt in found:
             if not self.path(receipt.sha256).exists():
-                raise ContractError(f"the archive lacks {receipt.sha256}", where=receipt.path, mend="restore state/ from a backup")
+                raise ContractError(
+                    f"the archive lacks {receipt.sha256}",
+                    where=receipt.path,
+                    mend="restore state/ from a backup",
+                )
         return found
 
 
 def read_receipts(folder: Path) -> list[Receipt]:
-    """What the sidecars of an archive say was handed over, in the order it came; the archive is only read."""
+    """What the sidecars of an archive say was handed over, in the order it came; the archive is
+    only read."""
     told = [read_sidecar(sidecar) for sidecar in folder.glob("*.json")]
-    found = [Receipt(sha256=one["sha256"], bytes=one["bytes"], **entry) for one in told for entry in one["receipts"]]
+    found = [
+        Receipt(sha256=one["sha256"], bytes=one["bytes"], **entry)
+        for one in told
+        for entry in one["receipts"]
+    ]
     return sorted(found, key=lambda receipt: (receipt.seq, receipt.source_id, receipt.path))
 
 
 def read_sidecar(sidecar: Path) -> dict[str, Any]:
-    """What is known of archived bytes: sha256 and length as delivered, receipts, and `redacted` where a customer was forgotten."""
+    """What is known of archived bytes: sha256 and length as delivered, receipts, and `redacted`
+    where a customer was forgotten."""
     try:
         told: dict[str, Any] = json.loads(sidecar.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ContractError(f"is torn: {error}", where=f"the archive's {sidecar.name}", mend="restore state/ from a backup") from None
+        raise ContractError(
+            f"is torn: {error}",
+            where=f"the archive's {sidecar.name}",
+            mend="restore state/ from a backup",
+        ) from None
     return told
 
 
@@ -232,6 +296,8 @@ def apply_discards(con: duckdb.DuckDBPyConnection, archive: Path) -> int:
         return 0
     ids = DISCARDED_ID.findall(file.read_text(encoding="utf-8", errors="replace"))
     row = con.execute(
-        "UPDATE raw.quarantine SET status = 'discarded' WHERE status = 'open' AND list_contains(?::VARCHAR[], quarantine_id)", [ids]
+        "UPDATE raw.quarantine SET status = 'discarded' WHERE status = 'open' AND "
+        "list_contains(?::VARCHAR[], quarantine_id)",
+        [ids],
     ).fetchone()
     return int(row[0]) if row else 0

@@ -1,4 +1,5 @@
-"""Delimited text: the quick way lets DuckDB parse; where it meets a line it cannot, the patient way reads line by line in Python,
+"""Delimited text: the quick way lets DuckDB parse; where it meets a line it cannot, the patient way
+reads line by line in Python,
 
 so that one bad line spoils one row and not the file.
 """
@@ -37,13 +38,18 @@ def csv_header(path: Path, options: Csv, where: str) -> list[str]:
             for _ in range(options.skip_lines):
                 next(lines, None)
             row = next(_csv_rows(lines, options), None)
-            "".join(row or ()).encode("utf-8")  # a header that is not what was declared spoils every row
+            # a header that is not what was declared spoils every row
+            "".join(row or ()).encode("utf-8")
     except UnicodeError:
         raise _undecodable(where, options, "in its header") from None
     except csv.Error as error:
         raise ContractError(f"has an unreadable header: {error}", where=where) from None
     if not row:
-        raise ContractError("has no header line", where=where, mend="is the file empty? a file without one needs `header: [names]`")
+        raise ContractError(
+            "has no header line",
+            where=where,
+            mend="is the file empty? a file without one needs `header: [names]`",
+        )
     return unique_names(row, where)
 
 
@@ -53,7 +59,11 @@ def _codec(options: Csv) -> str:
 
 
 def _undecodable(where: str, options: Csv, place: str) -> ContractError:
-    return ContractError(f"is not {options.encoding} {place}", where=where, mend="declare it: `csv: {encoding: windows-1252}`")
+    return ContractError(
+        f"is not {options.encoding} {place}",
+        where=where,
+        mend="declare it: `csv: {encoding: windows-1252}`",
+    )
 
 
 def _lines(text: io.TextIOBase, options: Csv) -> Iterator[str]:
@@ -85,9 +95,13 @@ def csv_needs_rewriting(path: Path, options: Csv) -> bool:
 
 
 def rewrite_csv(path: Path, target: Path, options: Csv, where: str) -> None:
-    """The file as UTF-8 with \\n line ends; undecodable bytes stop it, since the wrong encoding garbles every row."""
+    """The file as UTF-8 with \\n line ends; undecodable bytes stop it, since the wrong encoding
+    garbles every row."""
     try:
-        with path.open(encoding=_codec(options), newline=None) as source, target.open("w", encoding="utf-8", newline="") as sink:
+        with (
+            path.open(encoding=_codec(options), newline=None) as source,
+            target.open("w", encoding="utf-8", newline="") as sink,
+        ):
             while chunk := source.read(1 << 20):
                 sink.write(chunk)
     except UnicodeError as error:
@@ -95,26 +109,39 @@ def rewrite_csv(path: Path, target: Path, options: Csv, where: str) -> None:
         raise _undecodable(where, options, f"at byte {start}") from None
 
 
-def csv_select(paths: Sequence[Path], names: Sequence[str], options: Csv, nulls: Sequence[str]) -> str:
-    """DuckDB's own reader, told everything and guessing nothing; rows with their number in the file."""
+def csv_select(
+    paths: Sequence[Path], names: Sequence[str], options: Csv, nulls: Sequence[str]
+) -> str:
+    """DuckDB's own reader, told everything and guessing nothing; rows with their number in the
+    file."""
     columns = "{" + ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names) + "}"
     skip = options.skip_lines + (options.header is None)
     files = "[" + ", ".join(literal(str(path)) for path in paths) + "]"
     return (
-        f'SELECT *, row_number() OVER () AS "b:n" FROM read_csv({files}, auto_detect=false, columns={columns}, header=false, skip={skip},'
-        f" delim={literal(options.delimiter)}, quote={literal(options.quote)}, escape={literal(options.quote)},"
-        f" nullstr=[{', '.join(literal(text) for text in nulls)}], strict_mode=true, max_line_size={LONGEST_FIELD},"
+        f'SELECT *, row_number() OVER () AS "b:n" FROM read_csv({files}, auto_detect=false, '
+        f"columns={columns}, header=false, skip={skip},"
+        f" delim={literal(options.delimiter)}, quote={literal(options.quote)}, "
+        f"escape={literal(options.quote)},"
+        f" nullstr=[{', '.join(literal(text) for text in nulls)}], strict_mode=true, "
+        f"max_line_size={LONGEST_FIELD},"
         f" filename='b:source', encoding='utf-8')"
     )
 
 
 def swallowed_rows(delimiter: str, width: int, names: Sequence[str]) -> str:
-    """A condition on rows of `width` cells: over several lines, each of which is a row by itself, so a stray quote swallowed them."""
+    """A condition on rows of `width` cells: over several lines, each of which is a row by itself,
+    so a stray quote swallowed them."""
     if width < 2:
         return "false"
-    text = f"concat_ws({literal(delimiter)}, {', '.join(f'coalesce({quote(name)}, {EMPTY})' for name in names)})"
+    text = (
+        f"concat_ws({literal(delimiter)}, "
+        f"{', '.join(f'coalesce({quote(name)}, {EMPTY})' for name in names)})"
+    )
     cells = f"len(x) - len(replace(x, {literal(delimiter)}, ''))"
-    return f"(contains({text}, chr(10)) AND len(list_filter(string_split({text}, chr(10)), lambda x: {cells} <> {width - 1})) = 0)"
+    return (
+        f"(contains({text}, chr(10)) AND len(list_filter(string_split({text}, chr(10)), lambda x: "
+        f"{cells} <> {width - 1})) = 0)"
+    )
 
 
 def has_quotes(path: Path, options: Csv) -> bool:
@@ -126,8 +153,11 @@ def has_quotes(path: Path, options: Csv) -> bool:
         return any(sign in chunk for chunk in iter(lambda: file.read(1 << 20), b""))
 
 
-def patient_csv(path: Path, names: Sequence[str], options: Csv, nulls: Sequence[str]) -> tuple[pa.Table, list[Reject]]:
-    """The same file line by line: good rows as a table of text, the others as rejects; no line is lost behind a stray quote."""
+def patient_csv(
+    path: Path, names: Sequence[str], options: Csv, nulls: Sequence[str]
+) -> tuple[pa.Table, list[Reject]]:
+    """The same file line by line: good rows as a table of text, the others as rejects; no line is
+    lost behind a stray quote."""
     rejects: list[Reject] = []
     empty = set(nulls)
 
@@ -154,14 +184,21 @@ def _body(text: io.TextIOBase, options: Csv) -> Iterator[str]:
 
 
 def _shown(raw: str) -> str:
-    return raw.rstrip("\r\n")[:MOST_SHOWN].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return (
+        raw.rstrip("\r\n")[:MOST_SHOWN]
+        .encode("utf-8", "surrogateescape")
+        .decode("utf-8", "backslashreplace")
+    )
 
 
-def _records(lines: Iterator[str], options: Csv, width: int) -> Iterator[tuple[str, list[str], str]]:
+def _records(
+    lines: Iterator[str], options: Csv, width: int
+) -> Iterator[tuple[str, list[str], str]]:
     """Each record as its text, its cells and what is wrong with it.
 
-    Where a record has several lines, `_are_rows` says whether a person wrote them as one cell. A quote that never closes, or
-    closes lines later where no cell ends, is a stray sign of its own line: that line alone is bad, the next are read as they stand.
+    Where a record has several lines, `_are_rows` says whether a person wrote them as one cell. A
+    quote that never closes, or closes lines later where no cell ends, is a stray sign of its own
+    line: that line alone is bad, the next are read as they stand.
     """
     waiting: deque[str] = deque()
     shape: list[str] = []
@@ -171,7 +208,11 @@ def _records(lines: Iterator[str], options: Csv, width: int) -> Iterator[tuple[s
         reader = _csv_rows(_taking(lines, waiting, taken), options)
         try:
             row = next(reader)
-            why = "" if len(row) == width or is_header else f"has {len(row)} cells where the header has {width}"
+            why = (
+                ""
+                if len(row) == width or is_header
+                else f"has {len(row)} cells where the header has {width}"
+            )
         except StopIteration:
             return
         except csv.Error as error:
@@ -197,14 +238,18 @@ def _taking(lines: Iterator[str], waiting: deque[str], taken: list[str]) -> Iter
 
 
 def _are_rows(taken: Sequence[str], options: Csv, width: int, shape: Sequence[str]) -> bool:
-    """Whether every line of a record looks like a row: as many cells, numbers where the first good row has numbers."""
+    """Whether every line of a record looks like a row: as many cells, numbers where the first good
+    row has numbers."""
     lines = [_shape(line, options) for line in taken]
     return width > 1 and all(
-        len(line) == width and all(a == b or not a or not b for a, b in zip(line, shape or line, strict=True)) for line in lines
+        len(line) == width
+        and all(a == b or not a or not b for a, b in zip(line, shape or line, strict=True))
+        for line in lines
     )
 
 
 def _shape(line: str, options: Csv) -> list[str]:
-    """What kind of text stands in each cell of a line, quotes left out: a number or date, a word, or nothing."""
+    """What kind of text stands in each cell of a line, quotes left out: a number or date, a word,
+    or nothing."""
     cells = (cell.strip(options.quote + " \r\n") for cell in line.split(options.delimiter))
     return ["" if not cell else "9" if NUMERIC.fullmatch(cell) else "a" for cell in cells]

@@ -1,6 +1,8 @@
-"""What a path pattern names: regular files under the data folder and members of archives, counted before they are inflated.
+"""What a path pattern names: regular files under the data folder and members of archives, counted
+before they are inflated.
 
-Every byte goes through `Drop.copy_to`, which hashes while it copies, so what is parsed later is exactly what was hashed.
+Every byte goes through `Drop.copy_to`, which hashes while it copies, so what is parsed later is
+exactly what was hashed.
 """
 
 from __future__ import annotations
@@ -28,14 +30,17 @@ MOST_BYTES = 64 << 30  # of one file, inflated
 BOMB_BYTES = 32 * MIB  # below this nobody is hurt
 BOMB_RATIO = 200  # inflated to stored; text of numbers stays below 60
 MOST_MEMBERS = 100_000
-LITTER = frozenset({".ds_store", "thumbs.db", "desktop.ini", "ehthumbs.db", ".directory", ".localized"})
+LITTER = frozenset(
+    {".ds_store", "thumbs.db", "desktop.ini", "ehthumbs.db", ".directory", ".localized"}
+)
 UNFINISHED = (".crdownload", ".filepart", ".part", ".partial", ".tmp", ".swp")
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
 @dataclass(frozen=True)
 class Drop:
-    """One file as it was handed over: its display name, the name without folders and extension, and a way to its bytes."""
+    """One file as it was handed over: its display name, the name without folders and extension, and
+    a way to its bytes."""
 
     name: str  # path under the data folder, `archive!member` inside archives
     stored_bytes: int
@@ -62,7 +67,8 @@ class Drop:
     def copy_to(self, target: Path) -> tuple[str, int]:
         """Copy the bytes (inflated where they are a .gz) and return their sha256 and length.
 
-        Raises ContractError where they cannot be read, StillWritten where the file changes meanwhile.
+        Raises ContractError where they cannot be read, StillWritten where the file changes
+        meanwhile.
         """
         before = _stamp(self.stored)
         found = self._copy(target)
@@ -78,19 +84,34 @@ class Drop:
             with self.open() as source, target.open("wb") as sink:
                 while chunk := source.read(MIB):
                     size += len(chunk)
-                    if size > MOST_BYTES or (size > BOMB_BYTES and size > BOMB_RATIO * max(self.stored_bytes, 1)):
+                    if size > MOST_BYTES or (
+                        size > BOMB_BYTES and size > BOMB_RATIO * max(self.stored_bytes, 1)
+                    ):
                         raise ContractError(
-                            f"inflates to more than {size:,} bytes", where=self.name, mend="is it a bomb? hand it over uncompressed"
+                            f"inflates to more than {size:,} bytes",
+                            where=self.name,
+                            mend="is it a bomb? hand it over uncompressed",
                         )
                     digest.update(chunk)
                     sink.write(chunk)
-        except (EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, NotImplementedError, RuntimeError) as error:
-            raise ContractError(f"is broken or cut short: {error}", where=self.name, mend="ask for the file again") from None
+        except (
+            EOFError,
+            zlib.error,
+            zipfile.BadZipFile,
+            tarfile.TarError,
+            gzip.BadGzipFile,
+            NotImplementedError,
+            RuntimeError,
+        ) as error:
+            raise ContractError(
+                f"is broken or cut short: {error}", where=self.name, mend="ask for the file again"
+            ) from None
         return digest.hexdigest(), size
 
 
 class StillWritten(StockhouseError):
-    """The file changed while it was copied: its sender is not done, and the next landing takes it."""
+    """The file changed while it was copied: its sender is not done, and the next landing takes
+    it."""
 
 
 def _stamp(path: Path | None) -> tuple[int, int] | None:
@@ -102,7 +123,8 @@ def _stamp(path: Path | None) -> tuple[int, int] | None:
 
 @dataclass(frozen=True)
 class Discovered:
-    """What a path names: files to read, litter that was passed over, and what is no file of ours to read, with the reason."""
+    """What a path names: files to read, litter that was passed over, and what is no file of ours to
+    read, with the reason."""
 
     drops: list[Drop] = field(default_factory=list)
     litter: list[str] = field(default_factory=list)
@@ -121,14 +143,21 @@ class Discovered:
 
 
 def is_litter(name: str) -> bool:
-    """What operating systems, office programs and half-done downloads leave beside files; nobody hands it over."""
+    """What operating systems, office programs and half-done downloads leave beside files; nobody
+    hands it over."""
     parts = PurePosixPath(name).parts
     last = parts[-1].lower() if parts else ""
-    return "__MACOSX" in parts or last in LITTER or last.startswith(("~$", "._", ".~lock.")) or last.endswith(UNFINISHED)
+    return (
+        "__MACOSX" in parts
+        or last in LITTER
+        or last.startswith(("~$", "._", ".~lock."))
+        or last.endswith(UNFINISHED)
+    )
 
 
 def discover(pattern: str, root: Path, scratch: Path) -> Discovered:
-    """Every drop that `pattern` names under `root`, in name order, and what was passed over; one bad file never hides the others."""
+    """Every drop that `pattern` names under `root`, in name order, and what was passed over; one
+    bad file never hides the others."""
     outer, _, inner = pattern.partition("!")
     found = Discovered()
     for path in sorted(_match(root, outer)):
@@ -166,9 +195,13 @@ def _check_plain(path: Path, root: Path, name: str) -> None:
     try:
         real, base = path.resolve(strict=True), root.resolve()
     except (OSError, RuntimeError):
-        raise ContractError("is a link to nothing", where=name, mend="copy the file into the folder") from None
+        raise ContractError(
+            "is a link to nothing", where=name, mend="copy the file into the folder"
+        ) from None
     if not real.is_relative_to(base):
-        raise ContractError("is a link out of the data folder", where=name, mend="copy the file into the folder")
+        raise ContractError(
+            "is a link out of the data folder", where=name, mend="copy the file into the folder"
+        )
     if not stat.S_ISREG(real.stat().st_mode):
         raise ContractError("is no plain file", where=name, mend="only regular files are landed")
 
@@ -193,20 +226,28 @@ def _members(path: Path, name: str, pattern: str, scratch: Path) -> list[Drop]:
             return _zip_members(path, name, pattern)
         return _tar_members(path, name, pattern, scratch)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise ContractError(f"is no readable archive: {error}", where=name, mend="ask for the file again") from None
+        raise ContractError(
+            f"is no readable archive: {error}", where=name, mend="ask for the file again"
+        ) from None
 
 
 def _wanted(member: str, pattern: str) -> bool:
     parts, wanted = PurePosixPath(member).parts, PurePosixPath(pattern).parts
     if pattern == "*":
         return True
-    return len(parts) == len(wanted) and all(fnmatch.fnmatchcase(part, want) for part, want in zip(parts, wanted, strict=True))
+    return len(parts) == len(wanted) and all(
+        fnmatch.fnmatchcase(part, want) for part, want in zip(parts, wanted, strict=True)
+    )
 
 
 def _check_member(name: str, member: str) -> None:
     pure = PurePosixPath(member)
     if pure.is_absolute() or ".." in pure.parts or "\0" in member:
-        raise ContractError(f"the member `{member}` leaves the archive", where=name, mend="pack it anew with plain names")
+        raise ContractError(
+            f"the member `{member}` leaves the archive",
+            where=name,
+            mend="pack it anew with plain names",
+        )
 
 
 def _zip_members(path: Path, name: str, pattern: str) -> list[Drop]:
@@ -221,7 +262,14 @@ def _zip_members(path: Path, name: str, pattern: str) -> list[Drop]:
             kind = info.external_attr >> 16
             if kind and stat.S_IFMT(kind) not in (0, stat.S_IFREG):
                 raise ContractError(f"the member `{info.filename}` is no plain file", where=name)
-            drops.append(Drop(f"{name}!{info.filename}", max(info.compress_size, 1), _zip_opener(path, info.filename), stored=path))
+            drops.append(
+                Drop(
+                    f"{name}!{info.filename}",
+                    max(info.compress_size, 1),
+                    _zip_opener(path, info.filename),
+                    stored=path,
+                )
+            )
     return drops
 
 
@@ -235,7 +283,8 @@ def _zip_opener(path: Path, member: str) -> Callable[[], IO[bytes]]:
 
 
 def _tar_members(path: Path, name: str, pattern: str, scratch: Path) -> list[Drop]:
-    """Members of a tar are slices of the tar; a compressed one is inflated once, bounded, into the scratch folder."""
+    """Members of a tar are slices of the tar; a compressed one is inflated once, bounded, into the
+    scratch folder."""
     plain = path
     if not path.name.lower().endswith(".tar"):
         plain = scratch / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.tar"
@@ -249,7 +298,14 @@ def _tar_members(path: Path, name: str, pattern: str, scratch: Path) -> list[Dro
             _check_member(name, info.name)
             if not info.isreg() or info.issparse():
                 raise ContractError(f"the member `{info.name}` is no plain file", where=name)
-            drops.append(Drop(f"{name}!{info.name}", max(info.size, 1), partial(_Slice, plain, info.offset_data, info.size), stored=path))  # type: ignore[arg-type]
+            drops.append(
+                Drop(
+                    f"{name}!{info.name}",
+                    max(info.size, 1),
+                    partial(_Slice, plain, info.offset_data, info.size),  # type: ignore[arg-type]
+                    stored=path,
+                )
+            )
     return sorted(drops, key=lambda drop: drop.name)
 
 
@@ -279,5 +335,7 @@ def check_inflated(name: str, inflated: int, stored: int, members: int) -> None:
         raise ContractError(f"has more than {MOST_MEMBERS:,} members", where=name)
     if inflated > MOST_BYTES or (inflated > BOMB_BYTES and inflated > BOMB_RATIO * max(stored, 1)):
         raise ContractError(
-            f"would inflate from {stored:,} to {inflated:,} bytes", where=name, mend="is it a bomb? hand it over uncompressed"
+            f"would inflate from {stored:,} to {inflated:,} bytes",
+            where=name,
+            mend="is it a bomb? hand it over uncompressed",
         )

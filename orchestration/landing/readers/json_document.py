@@ -1,4 +1,5 @@
-"""JSON documents and JSON lines as rows of text: numbers stay as they were written, depth is bounded, NaN is refused."""
+"""JSON documents and JSON lines as rows of text: numbers stay as they were written, depth is
+bounded, NaN is refused."""
 
 from __future__ import annotations
 
@@ -58,8 +59,11 @@ def _refuse(word: str) -> Any:
     raise ValueError(f"{word} is not JSON")
 
 
-def json_table(path: Path, records: str | None, nulls: Sequence[str], where: str) -> tuple[pa.Table, list[str], list[Reject]]:
-    """Objects as rows of text: a whole document with a list, or one object a line; nested values stay JSON text."""
+def json_table(
+    path: Path, records: str | None, nulls: Sequence[str], where: str
+) -> tuple[pa.Table, list[str], list[Reject]]:
+    """Objects as rows of text: a whole document with a list, or one object a line; nested values
+    stay JSON text."""
     raw = path.read_bytes()
     try:
         text = raw.decode("utf-8-sig")
@@ -89,7 +93,11 @@ def json_table(path: Path, records: str | None, nulls: Sequence[str], where: str
         texts = (json_text(entry.get(key)) for key in keys)
         return [None if text is None or text in empty else str(text) for text in texts]
 
-    return text_table(([*cells(entry), number] for number, entry in objects), [*columns, "_row"]), columns, rejects
+    return (
+        text_table(([*cells(entry), number] for number, entry in objects), [*columns, "_row"]),
+        columns,
+        rejects,
+    )
 
 
 def is_one_document(text: str) -> bool:
@@ -102,10 +110,18 @@ def _document(text: str, records: str | None, where: str) -> list[Any]:
     try:
         found = decode_json(text)
     except (ValueError, RecursionError) as error:
-        raise ContractError(f"is no JSON document: {error}", where=where, mend="is it cut short? ask for the file again") from None
+        raise ContractError(
+            f"is no JSON document: {error}",
+            where=where,
+            mend="is it cut short? ask for the file again",
+        ) from None
     for step in records.split(".") if records else ():
         if not isinstance(found, dict) or step not in found:
-            raise ContractError(f"has no `{records}`", where=where, mend="`records` is the dotted way to the list of rows")
+            raise ContractError(
+                f"has no `{records}`",
+                where=where,
+                mend="`records` is the dotted way to the list of rows",
+            )
         found = found[step]
     return found if isinstance(found, list) else [found]
 
@@ -123,5 +139,7 @@ def _json_lines(text: str, rejects: list[Reject]) -> Iterator[tuple[int, Any]]:
             yield number, decode_json(line)
         except (ValueError, RecursionError) as error:
             why = "is not UTF-8" if isinstance(error, UnicodeEncodeError) else str(error)
-            shown = line[:2000].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            shown = (
+                line[:2000].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            )
             rejects.append(Reject(number, shown, f"is no JSON object: {why}"))

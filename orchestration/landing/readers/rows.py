@@ -1,4 +1,5 @@
-"""What every reader hands on: Arrow tables of text, names that DuckDB can hold, and the pieces that are no rows."""
+"""What every reader hands on: Arrow tables of text, names that DuckDB can hold, and the pieces that
+are no rows."""
 
 from __future__ import annotations
 
@@ -40,12 +41,18 @@ def name_in_file(name: str) -> str:
 def unique_names(names: Sequence[str], where: str) -> list[str]:
     """Header names as DuckDB can hold them: blanks are numbered, a repeated name gets `(2)`."""
     if len(names) > MOST_COLUMNS:
-        raise ContractError(f"has {len(names):,} columns", where=where, mend=f"at most {MOST_COLUMNS:,}")
+        raise ContractError(
+            f"has {len(names):,} columns", where=where, mend=f"at most {MOST_COLUMNS:,}"
+        )
     seen: dict[str, int] = {}
     found = []
     for i, raw in enumerate(names, start=1):
         if "\0" in raw:
-            raise ContractError(f"has a NUL in the name of column {i}", where=where, mend="is it text at all? ask for the file again")
+            raise ContractError(
+                f"has a NUL in the name of column {i}",
+                where=where,
+                mend="is it text at all? ask for the file again",
+            )
         name = raw.strip() or f"column_{i}"
         name = name + DELIVERED if is_reserved(name) else name
         seen[name.lower()] = seen.get(name.lower(), 0) + 1
@@ -69,4 +76,7 @@ def text_table(rows: Iterable[list[Any]], names: Sequence[str]) -> pa.Table:
 
 def _batch(piece: list[list[Any]], schema: pa.Schema) -> pa.RecordBatch:
     columns = list(zip(*piece, strict=True))
-    return pa.record_batch([pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)], schema=schema)
+    return pa.record_batch(
+        [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)],
+        schema=schema,
+    )

@@ -24,36 +24,66 @@ ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 MOST_OF_DIRECTORY = 64 << 20
 
 
-def workbook_table(path: Path, options: Xlsx, source: Source, where: str) -> tuple[pa.Table, list[str]]:
+def workbook_table(
+    path: Path, options: Xlsx, source: Source, where: str
+) -> tuple[pa.Table, list[str]]:
     """One sheet as text, parsed in a child process with bounded memory and time."""
     place = f"{where} sheet {options.sheet}"
     with path.open("rb") as file:
         start = file.read(MOST_OF_DIRECTORY)
     if start.startswith(OLE):
         if ENCRYPTED in start:
-            raise ContractError("is encrypted with a password", where=place, mend="save it without one")
+            raise ContractError(
+                "is encrypted with a password", where=place, mend="save it without one"
+            )
         return _sheet(path, options, source, place)  # .xls of Excel 97 to 2003 is packed in no zip
     try:
         with zipfile.ZipFile(path) as book:
             infos = book.infolist()
-            check_inflated(where, sum(info.file_size for info in infos), path.stat().st_size, len(infos))
+            check_inflated(
+                where, sum(info.file_size for info in infos), path.stat().st_size, len(infos)
+            )
     except (zipfile.BadZipFile, OSError) as error:
-        raise ContractError(f"is no readable workbook: {error}", where=place, mend="is it cut short? ask for the file again") from None
+        raise ContractError(
+            f"is no readable workbook: {error}",
+            where=place,
+            mend="is it cut short? ask for the file again",
+        ) from None
     return _sheet(path, options, source, place)
 
 
 def _sheet(path: Path, options: Xlsx, source: Source, place: str) -> tuple[pa.Table, list[str]]:
     heads = options.header_row if isinstance(options.header_row, list) else [options.header_row]
     locale = {"decimal": source.decimal, "date_format": source.dates[0] if source.dates else None}
-    arguments = [str(path), str(options.sheet), json.dumps(heads), json.dumps(options.until), json.dumps(locale)]
+    arguments = [
+        str(path),
+        str(options.sheet),
+        json.dumps(heads),
+        json.dumps(options.until),
+        json.dumps(locale),
+    ]
     child = Path(__file__).with_name("workbook.py")
     try:
-        done = subprocess.run([sys.executable, "-I", str(child), *arguments], capture_output=True, timeout=180, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-I", str(child), *arguments],
+            capture_output=True,
+            timeout=180,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
-        raise ContractError("takes too long to read", where=place, mend="hand it over as CSV") from None
+        raise ContractError(
+            "takes too long to read", where=place, mend="hand it over as CSV"
+        ) from None
     if done.returncode != 0:
-        said = done.stderr.decode("utf-8", "replace").strip() or f"the reader ended with {done.returncode}"
-        raise ContractError(f"cannot be read: {said}", where=place, mend="check the sheet's name and that the file is whole")
+        said = (
+            done.stderr.decode("utf-8", "replace").strip()
+            or f"the reader ended with {done.returncode}"
+        )
+        raise ContractError(
+            f"cannot be read: {said}",
+            where=place,
+            mend="check the sheet's name and that the file is whole",
+        )
     lines = done.stdout.decode("utf-8").splitlines()
     if not lines:
         raise ContractError(f"has no header in row {heads[-1]}", where=place)
@@ -77,7 +107,9 @@ def parquet_columns(con: duckdb.DuckDBPyConnection, path: Path, where: str) -> d
         rows = con.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
     except duckdb.Error as error:
         raise ContractError(
-            f"is no readable Parquet file: {str(error).splitlines()[0]}", where=where, mend="ask for the file again"
+            f"is no readable Parquet file: {str(error).splitlines()[0]}",
+            where=where,
+            mend="ask for the file again",
         ) from None
     kinds = {str(name): str(kind) for name, kind, *_ in rows}
     return dict(zip(unique_names(list(kinds), where), kinds.values(), strict=True))
@@ -88,4 +120,7 @@ def null_text(name: str, kind: str, nulls: Sequence[str]) -> str:
     column = quote(name_in_file(name))
     if kind != "VARCHAR" or not nulls:
         return f"{column} AS {quote(name)}"
-    return f"CASE WHEN {column} NOT IN ({', '.join(literal(text) for text in nulls)}) THEN {column} END AS {quote(name)}"
+    return (
+        f"CASE WHEN {column} NOT IN ({', '.join(literal(text) for text in nulls)}) THEN {column} "
+        f"END AS {quote(name)}"
+    )

@@ -1,4 +1,5 @@
-"""A first contract for files that have none: what can be seen in them is written down, what cannot is left as a question."""
+"""A first contract for files that have none: what can be seen in them is written down, what cannot
+is left as a question."""
 
 from __future__ import annotations
 
@@ -30,23 +31,31 @@ DATE_FORMATS = (
     "%d/%m/%Y %H:%M",
     "%m/%d/%Y %H:%M",
 )
-#: Words people use in headers for what the house calls otherwise; the more special a column, the earlier it chooses.
+#: Words people use in headers for what the house calls otherwise; the more special a column, the
+#: earlier it chooses.
 WORDS = {
     "lead_time_days": r"lead_?time(_?days)?|lieferzeit",
     "order_multiple": r"order_?multiple|multiple|lot_?size",
     "from_quantity": r"(from_?(quantity|qty|units))|((quantity|qty)_?from)|price_?break|tier",
     "moq": r"moq|minimum(_order(_quantity)?)?",
-    "due_at": r"(due|promised|expected|required)(_(on|at|by|date|day))?|eta|delivery_?date|liefertermin",
+    "due_at": (
+        r"(due|promised|expected|required)(_(on|at|by|date|day))?|eta|delivery_?date|liefertermin"
+    ),
     "received_at": r"(received|arrived)(_(at|on|date))?",
     "payment_days": r"payment_?(days|terms)",
     "from_id": r"from(_location)?|origin|shipped_from",
     "to_id": r"to(_location)?|destination|shipped_to",
     "transfer_id": r"transfer(_?(no|id|number))?",
     "item_id": r"item|sku|product|article|artikel(_?nr)?|stock_?code|material|part(_?no|number)?",
-    "location_id": r"store|location|warehouse|site|branch|country|plant|filiale|shop|depot|deliver_?to|ship_?to",
+    "location_id": (
+        r"store|location|warehouse|site|branch|country|plant|filiale|shop|depot"
+        r"|deliver_?to|ship_?to"
+    ),
     "delta": r"difference|delta|adjustment|correction",
     "on_hand": r"on_?hand|stock|inventory|bestand|counted|count",
-    "quantity": r"qty|quantity|units|pieces|pcs|amount|menge|anzahl|sold|sales|volume|received_quantity",
+    "quantity": (
+        r"qty|quantity|units|pieces|pcs|amount|menge|anzahl|sold|sales|volume|received_quantity"
+    ),
     "event_at": (
         r"(sold|ordered|received|counted|booked|shipped|dispatched|posted|invoiced)_(at|on)|(order|invoice|receipt|posting|count)_?date"
         r"|valid_from|date|day|week|datum|timestamp|time"
@@ -54,13 +63,17 @@ WORDS = {
     "unit_price": r"unit_?price|price|preis",
     "price": r"(selling_|list_|unit_)?price|preis",
     "unit_cost": r"unit_?cost|cost|einkaufspreis|unit_?price|price",
-    "order_id": r"order|po|(order|po)_?(no|id|number)|purchase_order|invoice|invoice_?no|document|receipt_?no|belegnr",
+    "order_id": (
+        r"order|po|(order|po)_?(no|id|number)|purchase_order|invoice|invoice_?no|document"
+        r"|receipt_?no|belegnr"
+    ),
     "line_id": r"line|line_?(no|id|number)|position|pos",
     "customer_id": r"customer|client|kunde",
     "supplier_id": r"(main_)?supplier|vendor|lieferant",
     "name": r"name|description|bezeichnung|title",
 }
-#: The tables a draft may be of, with what their files are often called; of equal guesses the first counts.
+#: The tables a draft may be of, with what their files are often called; of equal guesses the first
+#: counts.
 CANDIDATES = {
     "sales": r"sale|invoice|till|pos|umsatz",
     "purchase_orders": r"purchase|po|bestellung",
@@ -75,11 +88,18 @@ CANDIDATES = {
     "locations": r"location|store|branch|filiale",
 }
 #: Columns without which a table of this kind would say nothing, though its grammar can do without.
-TELLING = {"purchase_orders": "supplier_id", "supplier_terms": "lead_time_days", "stock": "on_hand", "items": "name", "suppliers": "name"}
+TELLING = {
+    "purchase_orders": "supplier_id",
+    "supplier_terms": "lead_time_days",
+    "stock": "on_hand",
+    "items": "name",
+    "suppliers": "name",
+}
 
 
 def suggest(files: Sequence[Path]) -> str:
-    """The text of a draft world.yml for these files; every guess is a comment away from being questioned."""
+    """The text of a draft world.yml for these files; every guess is a comment away from being
+    questioned."""
     if not files:
         raise ContractError("no files to look at", mend="stockhouse check --suggest FILE...")
     sources = [_source(path) for path in files]
@@ -87,7 +107,10 @@ def suggest(files: Sequence[Path]) -> str:
         "world: my-company                # give it a name",
         "currency: EUR                    # the currency of every amount",
         "timezone: UTC                    # in which the systems write their times",
-        "plan: {grain: day, review: weekly, absent_sales: zero, lead_time_days: 14}   # please check each word",
+        (
+            "plan: {grain: day, review: weekly, absent_sales: zero, lead_time_days: 14}   # please "
+            "check each word"
+        ),
         "sources:",
     ]
     return "\n".join([*head, *sources]) + "\n"
@@ -109,17 +132,25 @@ def _source(path: Path) -> str:
         lines.append(f'    dates: "{dates}"')
     key = _key(frame, columns)
     lines.append(
-        f"    key: [{', '.join(_yaml(name) for name in key)}]" if key else "    identity: row                # no columns identify a row"
+        f"    key: [{', '.join(_yaml(name) for name in key)}]"
+        if key
+        else "    identity: row                # no columns identify a row"
     )
-    lines.append("    known_after: 1 day           # when could you have known? or known_at: a column")
+    lines.append(
+        "    known_after: 1 day           # when could you have known? or known_at: a column"
+    )
     lines.append("    into:")
     lines.append(f"      - {table}:")
     spec = CANONICAL[table]
     for name in spec.columns:
         if name in mapping:
             lines.append(f"          {name}: {_yaml(mapping[name])}")
-        elif name in spec.required or any(name in group and not any(n in mapping for n in group) for group in spec.one_of):
-            lines.append(f"          {name}: ???          # which column? a constant is written \"'main'\"")
+        elif name in spec.required or any(
+            name in group and not any(n in mapping for n in group) for group in spec.one_of
+        ):
+            lines.append(
+                f"          {name}: ???          # which column? a constant is written \"'main'\""
+            )
     unused = [name for name in columns if name not in mapping.values()]
     if unused:
         lines.append(f"    # columns not used yet: {', '.join(unused)}")
@@ -131,7 +162,11 @@ def _look(path: Path) -> tuple[str, pl.DataFrame, list[str]]:
     suffix = path.suffix.lower()
     try:
         if suffix == ".parquet":
-            return "parquet", pl.read_parquet(path, n_rows=SAMPLE_ROWS).cast(pl.String, strict=False), []
+            return (
+                "parquet",
+                pl.read_parquet(path, n_rows=SAMPLE_ROWS).cast(pl.String, strict=False),
+                [],
+            )
         if suffix in (".xlsx", ".ods"):
             return _look_at_workbook(path)
         if suffix in (".json", ".jsonl"):
@@ -149,7 +184,9 @@ def _json_sample(path: Path) -> pl.DataFrame:
 
 
 def _look_at_workbook(path: Path) -> tuple[str, pl.DataFrame, list[str]]:
-    source = Source.model_validate({"silo": "x", "path": "x", "identity": "row", "into": [{"items": {}}]})
+    source = Source.model_validate(
+        {"silo": "x", "path": "x", "identity": "row", "into": [{"items": {}}]}
+    )
     best: tuple[int, int, pl.DataFrame] | None = None
     for row in range(1, 11):
         try:
@@ -177,7 +214,9 @@ def _look_at_text(raw: bytes, path: Path) -> tuple[str, pl.DataFrame, list[str]]
     if len(raw) == SAMPLE_BYTES:
         text = text[: max(text.rfind("\n"), text.rfind("\r"))]
     lines = re.split(r"\r\n|\n|\r", text)
-    delimiter = max(",;\t|", key=lambda sign: min((line.count(sign) for line in lines[:20] if line), default=0))
+    delimiter = max(
+        ",;\t|", key=lambda sign: min((line.count(sign) for line in lines[:20] if line), default=0)
+    )
     rows = list(csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter))[: SAMPLE_ROWS + 1]
     rows = [row for row in rows if row]
     if not rows:
@@ -187,43 +226,55 @@ def _look_at_text(raw: bytes, path: Path) -> tuple[str, pl.DataFrame, list[str]]
     form = f"{{csv: {{{', '.join(options)}}}}}".replace("'\\t'", '"\\t"') if options else "csv"
     width = len(rows[0])
     body = [row for row in rows[1:] if len(row) == width]
-    frame = pl.DataFrame({name: [row[i] or None for row in body] for i, name in enumerate(rows[0])}, strict=False)
+    frame = pl.DataFrame(
+        {name: [row[i] or None for row in body] for i, name in enumerate(rows[0])}, strict=False
+    )
     comma = any(re.fullmatch(r"-?\d+,\d+", cell or "") for row in body[:200] for cell in row)
     return form, frame.cast(pl.String), ['    decimal: ","'] if comma and delimiter != "," else []
 
 
 def _mapping(columns: Sequence[str], stem: str) -> tuple[str, dict[str, str]]:
-    """The likeliest table, by its columns and the file's name, and which of the file's columns are its."""
+    """The likeliest table, by its columns and the file's name, and which of the file's columns are
+    its."""
     guesses = {table: _columns_of(table, columns) for table in CANDIDATES}
     table = max(CANDIDATES, key=lambda name: _likelihood(name, guesses[name], stem))
     return table, guesses[table]
 
 
 def _columns_of(table: str, columns: Sequence[str]) -> dict[str, str]:
-    """What each column of a canonical table is called in the file; a header that is the word itself goes before one that holds it."""
+    """What each column of a canonical table is called in the file; a header that is the word itself
+    goes before one that holds it."""
     found: dict[str, str] = {}
     for pattern in (r"({})", r"(?:.*_)?({})(?:_.*)?"):
         for name, words in WORDS.items():
             if name not in CANONICAL[table].columns or name in found:
                 continue
             free = (column for column in columns if column not in found.values())
-            match = next((column for column in free if re.fullmatch(pattern.format(words), _plain(column))), None)
+            match = next(
+                (column for column in free if re.fullmatch(pattern.format(words), _plain(column))),
+                None,
+            )
             if match:
                 found[name] = match
     return {name: found[name] for name in WORDS if name in found}
 
 
 def _likelihood(table: str, found: dict[str, str], stem: str) -> int:
-    """How well a file fits a table: every column it explains counts, every one the table cannot do without counts against it."""
+    """How well a file fits a table: every column it explains counts, every one the table cannot do
+    without counts against it."""
     spec, telling = CANONICAL[table], TELLING.get(table)
-    missing = [name for name in (*spec.required, *([telling] if telling else [])) if name not in found]
+    missing = [
+        name for name in (*spec.required, *([telling] if telling else [])) if name not in found
+    ]
     missing += ["one of" for group in spec.one_of if not any(name in found for name in group)]
     is_named = re.search(rf"(^|_)({CANDIDATES[table]})s?(_|$)", _plain(stem)) is not None
     return len(found) - 3 * len(missing) + 3 * is_named
 
 
 def _plain(column: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column).lower()).strip("_")
+    return re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column).lower()).strip(
+        "_"
+    )
 
 
 def _dates(frame: pl.DataFrame, mapping: dict[str, str]) -> str | None:
@@ -252,6 +303,7 @@ def _key(frame: pl.DataFrame, columns: Iterable[str]) -> list[str]:
 def _yaml(name: str) -> str:
     return (
         name
-        if re.fullmatch(r"[A-Za-z_][\w ./()-]*", name) and name.lower() not in ("yes", "no", "on", "off", "null", "true", "false")
+        if re.fullmatch(r"[A-Za-z_][\w ./()-]*", name)
+        and name.lower() not in ("yes", "no", "on", "off", "null", "true", "false")
         else f"'{name}'"
     )

@@ -1,8 +1,9 @@
-"""One sheet of a workbook as JSON lines on standard output; run as a child process, so that a hostile file harms nobody else.
+"""One sheet of a workbook as JSON lines on standard output; run as a child process, so that a
+hostile file harms nobody else.
 
-Usage: python workbook.py FILE SHEET HEADER_ROWS UNTIL OPTIONS. The first line holds the column names, every further line
-[row number, [cells]]. Typed cells are written in the source's declared locale. Exit code 3 with one sentence on standard
-error where the sheet cannot be read.
+Usage: python workbook.py FILE SHEET HEADER_ROWS UNTIL OPTIONS. The first line holds the column
+names, every further line [row number, [cells]]. Typed cells are written in the source's declared
+locale. Exit code 3 with one sentence on standard error where the sheet cannot be read.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def _trimmed(cells: list[str | None]) -> list[str | None]:
 
 
 def _errors(path: str, sheet: str) -> dict[int, dict[int, str]]:
-    """Cells of an .xlsx whose formula failed (#N/A, #REF!), by row and column: calamine hands them over as blank ones."""
+    """Cells of an .xlsx whose formula failed (#N/A, #REF!), by row and column: calamine hands them
+    over as blank ones."""
     if not zipfile.is_zipfile(path):
         return {}
     with zipfile.ZipFile(path) as book:
@@ -86,7 +88,9 @@ def _part_of(book: zipfile.ZipFile, sheet: str) -> str | None:
         words = _attributes(tag)
         if words.get("name") == sheet:
             relation = next((value for key, value in words.items() if key.endswith(":id")), "")
-    for tag in re.findall(rb"<(?:\w+:)?Relationship\b[^>]*>", book.read("xl/_rels/workbook.xml.rels")):
+    for tag in re.findall(
+        rb"<(?:\w+:)?Relationship\b[^>]*>", book.read("xl/_rels/workbook.xml.rels")
+    ):
         words = _attributes(tag)
         if relation and words.get("Id") == relation:
             target = words.get("Target", "").lstrip("/")
@@ -100,27 +104,41 @@ def _attributes(tag: bytes) -> dict[str, str]:
     return {key: html.unescape(value) for key, value in found}
 
 
-def _rows(path: str, sheet: str, decimal: str, date_format: str | None) -> Iterator[list[str | None]]:
-    from python_calamine import CalamineWorkbook, SheetVisibleEnum  # noqa: PLC0415 - after the limits are set
+def _rows(
+    path: str, sheet: str, decimal: str, date_format: str | None
+) -> Iterator[list[str | None]]:
+    # after the limits are set
+    from python_calamine import CalamineWorkbook, SheetVisibleEnum  # noqa: PLC0415
 
     book = CalamineWorkbook.from_path(path)
     names = book.sheet_names
     if sheet.isdigit() and sheet not in names:
-        shown = [one.name for one in book.sheets_metadata if one.visible == SheetVisibleEnum.Visible]
+        shown = [
+            one.name for one in book.sheets_metadata if one.visible == SheetVisibleEnum.Visible
+        ]
         if not 1 <= int(sheet) <= len(shown):
-            hidden = f" (and hidden ones: {', '.join(name for name in names if name not in shown)})" if len(shown) < len(names) else ""
+            hidden = (
+                f" (and hidden ones: {', '.join(name for name in names if name not in shown)})"
+                if len(shown) < len(names)
+                else ""
+            )
             raise LookupError(f"has {len(shown)} sheets, not {sheet}{hidden}")
         sheet = shown[int(sheet) - 1]
     if sheet not in names:
         raise LookupError(f"has no sheet `{sheet}`, only {', '.join(names)}")
     table = book.get_sheet_by_name(sheet)
     if table.total_height * table.total_width > MOST_CELLS:
-        raise LookupError(f"has {table.total_height} rows by {table.total_width} columns: too many cells")
+        raise LookupError(
+            f"has {table.total_height} rows by {table.total_width} columns: too many cells"
+        )
     errors = _errors(path, sheet)
     for number, row in enumerate(table.to_python(skip_empty_area=False), start=1):
         for column, error in errors.get(number, {}).items():
             row[column] = error
-        yield [None if text is None or not text.strip() else text for text in (_text(cell, decimal, date_format) for cell in row)]
+        yield [
+            None if text is None or not text.strip() else text
+            for text in (_text(cell, decimal, date_format) for cell in row)
+        ]
 
 
 def main(path: str, sheet: str, header_rows: str, until: str, options: str) -> None:
@@ -132,7 +150,9 @@ def main(path: str, sheet: str, header_rows: str, until: str, options: str) -> N
     stop = json.loads(until)
     upper: list[str | None] = []
     names: list[str | None] = []
-    for number, cells in enumerate(_rows(path, sheet, locale["decimal"], locale["date_format"]), start=1):
+    for number, cells in enumerate(
+        _rows(path, sheet, locale["decimal"], locale["date_format"]), start=1
+    ):
         if number in heads:
             found = _trimmed([cell.strip() if cell else None for cell in cells])
             names = _names(upper, found) if number != heads[0] else found
@@ -141,7 +161,9 @@ def main(path: str, sheet: str, header_rows: str, until: str, options: str) -> N
                 names = [name or f"column_{i}" for i, name in enumerate(names, start=1)]
                 sys.stdout.write(json.dumps(names) + "\n")
         elif number > heads[-1] and any(cell is not None for cell in cells):
-            if stop is not None and any(cell is not None and cell.strip().casefold() == stop.casefold() for cell in cells):
+            if stop is not None and any(
+                cell is not None and cell.strip().casefold() == stop.casefold() for cell in cells
+            ):
                 break
             sys.stdout.write(json.dumps([number - heads[-1], _trimmed(cells)]) + "\n")
     if not names:

@@ -1,4 +1,5 @@
-"""Alembic's entry: it migrates on the connection that Ledger.open hands over, inside its transaction."""
+"""Alembic's entry: it migrates on the connection that Ledger.open hands over, inside its
+transaction."""
 
 from alembic import context
 

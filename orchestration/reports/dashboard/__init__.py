@@ -1,4 +1,5 @@
-"""The dashboard: one HTML page from a published snapshot, charts inside, nothing fetched; it opens from a mail or a memory stick."""
+"""The dashboard: one HTML page from a published snapshot, charts inside, nothing fetched; it opens
+from a mail or a memory stick."""
 
 from __future__ import annotations
 
@@ -30,18 +31,26 @@ class Panel:
 
 
 def write_dashboard(snapshot: Path, target: Path) -> Path:
-    """Draw a published snapshot (its DuckDB file) as one page at target, replaced whole; returns target."""
-    pages = Environment(loader=PackageLoader("orchestration.reports.dashboard", "."), autoescape=select_autoescape(default=True))
+    """Draw a published snapshot (its DuckDB file) as one page at target, replaced whole; returns
+    target."""
+    pages = Environment(
+        loader=PackageLoader("orchestration.reports.dashboard", "."),
+        autoescape=select_autoescape(default=True),
+    )
     pages.filters["short"] = short
     with duckdb.connect(str(snapshot), read_only=True) as con:
-        con.execute("set enable_progress_bar = false")  # it is drawn on standard output, where --json prints its result alone
+        # it is drawn on standard output, where --json prints its result alone
+        con.execute("set enable_progress_bar = false")
         page = pages.get_template("page.html.j2").render(_content(con))
     files.write(target, page)
     return target
 
 
 def _content(con: duckdb.DuckDBPyConnection) -> Row:
-    about = _rows(con, "select snapshot.*, world.* from published.snapshot as snapshot, published.world as world")[0]
+    about = _rows(
+        con,
+        "select snapshot.*, world.* from published.snapshot as snapshot, published.world as world",
+    )[0]
     money = about["currency"]
     return {
         "about": about,
@@ -71,16 +80,21 @@ group by kind, severity order by severity, cases desc
 
 
 def _tiles(con: duckdb.DuckDBPyConnection, money: str) -> list[tuple[str, str, str]]:
-    """(what, number, small print) of the figures a planner looks at first, each as its metric has it; what is unknown is a dash."""
+    """(what, number, small print) of the figures a planner looks at first, each as its metric has
+    it; what is unknown is a dash."""
     orders = _rows(
         con,
-        """select count(*) filter (kind = 'purchase') as bought, count(*) filter (kind = 'transfer') as moved,
+        """select count(*) filter (kind = 'purchase') as bought,
+            count(*) filter (kind = 'transfer') as moved,
         coalesce(sum(value) filter (kind = 'purchase'), 0) as spend from decisions.order_lines""",
     )[0]
-    stock = _rows(con, "select sum(stock_value) as value, count(*) as places from metrics.kpi_working_capital")[0]
+    stock = _rows(
+        con, "select sum(stock_value) as value, count(*) as places from metrics.kpi_working_capital"
+    )[0]
     shelves = _rows(
         con,
-        """select median(cover_days) as cover, count(*) filter (on_hand <= 0) as empty, count(*) as counted
+        """select median(cover_days) as cover, count(*) filter (on_hand <= 0) as empty,
+            count(*) as counted
         from metrics.kpi_cover_days""",
     )[0]
     exceptions = _value(con, "select count(*) from decisions.exceptions")
@@ -89,17 +103,29 @@ def _tiles(con: duckdb.DuckDBPyConnection, money: str) -> list[tuple[str, str, s
         ("to buy", f"{short(orders['spend'])} {money}", f"{orders['bought']:,} purchase lines"),
         ("to move", f"{orders['moved']:,}", "transfer lines"),
         (
-            ("stock", f"{short(stock['value'])} {money}", f"{stock['places']:,} item-locations, at cost")
+            (
+                "stock",
+                f"{short(stock['value'])} {money}",
+                f"{stock['places']:,} item-locations, at cost",
+            )
             if stock["places"]
             else ("stock", UNKNOWN, never)
         ),
         (
             ("cover", f"{shelves['cover']:,.0f} days", "median, at the issues of the last 28 days")
             if shelves["cover"] is not None
-            else ("cover", UNKNOWN, "nothing left in the last 28 days" if shelves["counted"] else never)
+            else (
+                "cover",
+                UNKNOWN,
+                "nothing left in the last 28 days" if shelves["counted"] else never,
+            )
         ),
         (
-            ("empty shelves", f"{empty:.1%}", f"{shelves['empty']:,} of {shelves['counted']:,} item-locations")
+            (
+                "empty shelves",
+                f"{empty:.1%}",
+                f"{shelves['empty']:,} of {shelves['counted']:,} item-locations",
+            )
             if shelves["counted"]
             else ("empty shelves", UNKNOWN, never)
         ),
@@ -110,34 +136,80 @@ def _tiles(con: duckdb.DuckDBPyConnection, money: str) -> list[tuple[str, str, s
 def _spend(con: duckdb.DuckDBPyConnection, money: str) -> Panel:
     rows = _rows(
         con,
-        """select coalesce(any_value(supplier.name), line.from_id) as name, sum(line.value) as value, count(*) as lines
+        """select coalesce(any_value(supplier.name), line.from_id) as name,
+            sum(line.value) as value, count(*) as lines
         from decisions.order_lines as line left join marts.dim_suppliers as supplier
           on supplier.supplier_id = line.from_id and supplier.is_current
         where line.kind = 'purchase' group by line.from_id order by value desc limit 12""",
     )
-    found = [Bar(row["name"], [("s1", row["value"])], f"{short(row['value'])} {money} · {row['lines']} lines") for row in rows]
-    return Panel("What to buy, by supplier", bars(found), f"Value of the proposed purchase lines, {money}.")
+    found = [
+        Bar(
+            row["name"],
+            [("s1", row["value"])],
+            f"{short(row['value'])} {money} · {row['lines']} lines",
+        )
+        for row in rows
+    ]
+    return Panel(
+        "What to buy, by supplier", bars(found), f"Value of the proposed purchase lines, {money}."
+    )
 
 
 def _policies(con: duckdb.DuckDBPyConnection, money: str) -> Panel:
-    rows = _rows(con, "select * from decisions.champions where total_cost is not null order by total_cost")
+    rows = _rows(
+        con, "select * from decisions.champions where total_cost is not null order by total_cost"
+    )
     found = []
     for row in rows:
         name = row["policy"].replace("_", " ") + (" ★" if row["is_champion"] else "")
-        hint = f"{row['policy']}: holding {row['holding_cost']:,.0f} + shortage {row['shortage_cost']:,.0f} {money}"
+        hint = (
+            f"{row['policy']}: holding {row['holding_cost']:,.0f} + shortage "
+            f"{row['shortage_cost']:,.0f} {money}"
+        )
         if row["lower"] is not None:
-            hint += f"; difference to the champion per period {row['mean_difference']:,.1f} ({row['lower']:,.1f} to {row['upper']:,.1f})"
-        found.append(Bar(name, [("s1", row["holding_cost"]), ("s2", row["shortage_cost"])], f"{short(row['total_cost'])} {money}", hint))
+            hint += (
+                f"; difference to the champion per period {row['mean_difference']:,.1f} "
+                f"({row['lower']:,.1f} to {row['upper']:,.1f})"
+            )
+        found.append(
+            Bar(
+                name,
+                [("s1", row["holding_cost"]), ("s2", row["shortage_cost"])],
+                f"{short(row['total_cost'])} {money}",
+                hint,
+            )
+        )
     key = Markup('<span class="key s1"></span>holding <span class="key s2"></span>shortage. ')
-    return Panel("What each policy would have cost", bars(found), key + "Replayed on the same past demand; ★ decides the orders.")
+    return Panel(
+        "What each policy would have cost",
+        bars(found),
+        key + "Replayed on the same past demand; ★ decides the orders.",
+    )
 
 
 def _cover(con: duckdb.DuckDBPyConnection) -> Panel:
     title = "How long the stock lasts"
-    edges = [("out", 0.0), ("< 1 week", 7.0), ("1–2", 14.0), ("2–4", 28.0), ("4–8", 56.0), ("8–26", 182.0), ("> 26 weeks", float("inf"))]
-    covers = [row["cover_days"] for row in _rows(con, "select cover_days from metrics.kpi_cover_days where cover_days is not null")]
+    edges = [
+        ("out", 0.0),
+        ("< 1 week", 7.0),
+        ("1–2", 14.0),
+        ("2–4", 28.0),
+        ("4–8", 56.0),
+        ("8–26", 182.0),
+        ("> 26 weeks", float("inf")),
+    ]
+    covers = [
+        row["cover_days"]
+        for row in _rows(
+            con, "select cover_days from metrics.kpi_cover_days where cover_days is not null"
+        )
+    ]
     if not covers:
-        return Panel(title, Markup(""), "Unknown: no stock was counted, or nothing left it in the last 28 days.")
+        return Panel(
+            title,
+            Markup(""),
+            "Unknown: no stock was counted, or nothing left it in the last 28 days.",
+        )
     rows, below = [], float("-inf")
     for label, edge in edges:
         kind = "bad" if edge <= 0 else "warn" if edge <= 7 or below >= 182 else "s1"
@@ -146,7 +218,10 @@ def _cover(con: duckdb.DuckDBPyConnection) -> Panel:
     return Panel(
         title,
         columns(rows),
-        "Counted item-locations with issues, by weeks of cover; red is out of stock, amber is short or slow.",
+        (
+            "Counted item-locations with issues, by weeks of cover; red is out of stock, amber is "
+            "short or slow."
+        ),
     )
 
 
@@ -159,27 +234,43 @@ def _series(con: duckdb.DuckDBPyConnection) -> list[Panel]:
         ) join marts.fct_demand as demand using (item_id, location_id)
         left join marts.dim_items as item using (item_id)
         where demand.is_current and coalesce(item.is_current, true)
-        group by item_id, location_id order by sum(demand.revenue) desc nulls last, item_id, location_id limit {SERIES}""",
+        group by item_id, location_id order by sum(demand.revenue) desc nulls last, item_id,
+            location_id limit {SERIES}""",
     )
     panels = []
     for key in largest:
         given = {"item": key["item_id"], "place": key["location_id"]}
         past = con.execute(
             f"""select period_start, quantity from marts.fct_demand
-            where item_id = $item and location_id = $place and is_current order by 1 desc limit {PAST}""",
+            where item_id = $item and location_id = $place and is_current
+                order by 1 desc limit {PAST}""",
             given,
         ).fetchall()[::-1]
         ahead = con.execute(
-            """select quantile, list((period_start, value) order by period_start) from decisions.forecasts
+            """select quantile, list((period_start, value) order by period_start)
+                from decisions.forecasts
             where item_id = $item and location_id = $place group by quantile""",
             given,
         ).fetchall()
         by_level = dict(ahead)
         levels = sorted(level for level in by_level if level is not None)
-        pairs = [(low, high) for low, high in zip(levels, reversed(levels), strict=True) if low < high and 0.02 <= low <= 0.25]
+        pairs = [
+            (low, high)
+            for low, high in zip(levels, reversed(levels), strict=True)
+            if low < high and 0.02 <= low <= 0.25
+        ]
         wide_and_narrow = [pairs[0], pairs[-1]] if len(pairs) > 1 else pairs
-        bands = [(f"band{i}", by_level[low], by_level[high]) for i, (low, high) in enumerate(wide_and_narrow)]
-        panels.append(Panel(f"{key['name']} at {key['location_id']}", fan(past, bands, by_level.get(None) or by_level.get(0.5) or []), ""))
+        bands = [
+            (f"band{i}", by_level[low], by_level[high])
+            for i, (low, high) in enumerate(wide_and_narrow)
+        ]
+        panels.append(
+            Panel(
+                f"{key['name']} at {key['location_id']}",
+                fan(past, bands, by_level.get(None) or by_level.get(0.5) or []),
+                "",
+            )
+        )
     return panels
 
 

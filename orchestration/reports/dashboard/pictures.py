@@ -1,4 +1,5 @@
-"""Pictures as inline SVG: numbers in, markup out. Colours are CSS classes, so that the page decides between light and dark."""
+"""Pictures as inline SVG: numbers in, markup out. Colours are CSS classes, so that the page decides
+between light and dark."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ Point = tuple[date, float | None]
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: its name, its stacked parts (CSS class, size), what is written at its end, and what hovering tells."""
+    """One bar: its name, its stacked parts (CSS class, size), what is written at its end, and what
+    hovering tells."""
 
     name: str
     parts: Sequence[tuple[str, float]]
@@ -28,32 +30,52 @@ def bars(rows: Sequence[Bar], width: int = 560, names: int = 170) -> Markup:
     drawn = []
     for i, row in enumerate(rows):
         y, x = i * step + 4, float(names)
-        drawn.append(f'<text x="{names - 8}" y="{y + 13}" class="name">{escape(_cut(row.name, names // 7))}</text>')
+        drawn.append(
+            f'<text x="{names - 8}" y="{y + 13}" '
+            f'class="name">{escape(_cut(row.name, names // 7))}</text>'
+        )
         for kind, size in row.parts:
             length = max(size, 0) / longest * room
             hint = f"<title>{escape(row.hint or row.name)}</title>"
-            drawn.append(f'<rect x="{x:.1f}" y="{y}" width="{length:.1f}" height="18" class="{kind}">{hint}</rect>')
+            drawn.append(
+                f'<rect x="{x:.1f}" y="{y}" width="{length:.1f}" height="18" '
+                f'class="{kind}">{hint}</rect>'
+            )
             x += length
         drawn.append(f'<text x="{x + 6:.1f}" y="{y + 13}" class="note">{escape(row.note)}</text>')
     return _svg(drawn, width, len(rows) * step + 6)
 
 
 def columns(rows: Sequence[tuple[str, float, str]], width: int = 560, height: int = 210) -> Markup:
-    """Vertical columns for a histogram: (label, size, CSS class); the count stands on each column."""
+    """Vertical columns for a histogram: (label, size, CSS class); the count stands on each
+    column."""
     highest = max((size for _, size, _ in rows), default=0) or 1
     step, floor = width / max(len(rows), 1), height - 24
     drawn = []
     for i, (label, size, kind) in enumerate(rows):
         tall, x = size / highest * (floor - 22), i * step
-        drawn.append(f'<rect x="{x + 5:.1f}" y="{floor - tall:.1f}" width="{step - 10:.1f}" height="{tall:.1f}" class="{kind}"></rect>')
-        drawn.append(f'<text x="{x + step / 2:.1f}" y="{floor - tall - 5:.1f}" class="mid note">{size:,.0f}</text>')
-        drawn.append(f'<text x="{x + step / 2:.1f}" y="{height - 8}" class="mid axis">{escape(label)}</text>')
+        drawn.append(
+            f'<rect x="{x + 5:.1f}" y="{floor - tall:.1f}" width="{step - 10:.1f}" '
+            f'height="{tall:.1f}" class="{kind}"></rect>'
+        )
+        drawn.append(
+            f'<text x="{x + step / 2:.1f}" y="{floor - tall - 5:.1f}" class="mid '
+            f'note">{size:,.0f}</text>'
+        )
+        drawn.append(
+            f'<text x="{x + step / 2:.1f}" y="{height - 8}" class="mid axis">{escape(label)}</text>'
+        )
     drawn.append(f'<line x1="0" x2="{width}" y1="{floor}" y2="{floor}" class="floor"/>')
     return _svg(drawn, width, height)
 
 
-def fan(past: Sequence[Point], bands: Sequence[tuple[str, Sequence[Point], Sequence[Point]]], middle: Sequence[Point]) -> Markup:
-    """Demand up to now as a line, then the forecast: bands from the widest to the narrowest (class, low, high) and its middle.
+def fan(
+    past: Sequence[Point],
+    bands: Sequence[tuple[str, Sequence[Point], Sequence[Point]]],
+    middle: Sequence[Point],
+) -> Markup:
+    """Demand up to now as a line, then the forecast: bands from the widest to the narrowest (class,
+    low, high) and its middle.
 
     A gap in the line is demand that nobody knows (an empty shelf, a missing report).
     """
@@ -62,11 +84,14 @@ def fan(past: Sequence[Point], bands: Sequence[tuple[str, Sequence[Point], Seque
     if not days:
         return Markup("")
     first, span = days[0].toordinal(), max((days[-1] - days[0]).days, 1)
-    values = [value for _, value in past if value is not None] + [value for _, _, high in bands for _, value in high if value is not None]
+    values = [value for _, value in past if value is not None] + [
+        value for _, _, high in bands for _, value in high if value is not None
+    ]
     highest = max([*values, 1.0])
 
     def at(day: date, value: float) -> str:
-        return f"{left + (day.toordinal() - first) / span * (width - left - 6):.1f},{floor - value / highest * (floor - top):.1f}"
+        x = left + (day.toordinal() - first) / span * (width - left - 6)
+        return f"{x:.1f},{floor - value / highest * (floor - top):.1f}"
 
     drawn = [f'<line x1="{left}" x2="{width}" y1="{floor}" y2="{floor}" class="floor"/>']
     for value in (0.0, highest / 2, highest):
@@ -83,7 +108,9 @@ def fan(past: Sequence[Point], bands: Sequence[tuple[str, Sequence[Point], Seque
     for run in _runs(middle):
         drawn.append(f'<polyline points="{" ".join(at(*point) for point in run)}" class="middle"/>')
     drawn.append(f'<text x="{left}" y="{height - 6}" class="axis">{days[0]:%-d %b %Y}</text>')
-    drawn.append(f'<text x="{width - 4}" y="{height - 6}" class="end axis">{days[-1]:%-d %b %Y}</text>')
+    drawn.append(
+        f'<text x="{width - 4}" y="{height - 6}" class="end axis">{days[-1]:%-d %b %Y}</text>'
+    )
     return _svg(drawn, width, height)
 
 
@@ -111,4 +138,5 @@ def _cut(text: str, letters: int) -> str:
 
 
 def _svg(drawn: Sequence[str], width: float, height: float) -> Markup:
-    return Markup(f'<svg viewBox="0 0 {width} {height}" role="img">{"".join(drawn)}</svg>')  # noqa: S704 - every text in it is escaped above
+    # every text in it is escaped above
+    return Markup(f'<svg viewBox="0 0 {width} {height}" role="img">{"".join(drawn)}</svg>')  # noqa: S704

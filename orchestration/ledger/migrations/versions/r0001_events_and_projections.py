@@ -1,4 +1,5 @@
-"""Events, append-only and with proposer and approver kept apart by the database itself; the projections beside them."""
+"""Events, append-only and with proposer and approver kept apart by the database itself; the
+projections beside them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,7 +20,12 @@ def upgrade() -> None:
     dialect = op.get_bind().dialect.name
     op.create_table(
         "events",
-        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
+        sa.Column(
+            "seq",
+            sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+            primary_key=True,
+            autoincrement=False,
+        ),
         sa.Column("document_id", sa.String(64), nullable=False),
         sa.Column("version", sa.Integer, nullable=False),
         sa.Column("kind", sa.String(32), nullable=False),
@@ -47,19 +53,36 @@ def upgrade() -> None:
         sa.Column("state", sa.Text, nullable=False),
     )
     live = sa.text("is_live")
-    op.create_index("one_live_document_per_intent", "documents", ["intent_key"], unique=True, sqlite_where=live, postgresql_where=live)
+    op.create_index(
+        "one_live_document_per_intent",
+        "documents",
+        ["intent_key"],
+        unique=True,
+        sqlite_where=live,
+        postgresql_where=live,
+    )
     op.create_index("documents_by_stage", "documents", ["stage"])
     op.create_index("documents_by_order", "documents", ["order_id"])
     op.create_table(
         "encumbrances",
-        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
+        sa.Column(
+            "seq",
+            sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+            primary_key=True,
+            autoincrement=False,
+        ),
         sa.Column("document_id", sa.String(64), nullable=False, index=True),
         sa.Column("day", sa.String(10), nullable=False, index=True),
         sa.Column("amount_cents", sa.BigInteger, nullable=False),
     )
     op.create_table(
         "outbox",
-        sa.Column("message_id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
+        sa.Column(
+            "message_id",
+            sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+            primary_key=True,
+            autoincrement=False,
+        ),
         sa.Column("partner_id", sa.Text, nullable=False),
         sa.Column("control", sa.Integer, nullable=False),
         sa.Column("document_type", sa.String(8), nullable=False),
@@ -76,7 +99,9 @@ def upgrade() -> None:
         sa.CheckConstraint("status IN ('pending', 'sent', 'dead')", name="known_status"),
     )
     op.create_index("one_control_number_once", "outbox", ["partner_id", "control"], unique=True)
-    op.create_index("one_message_per_revision", "outbox", ["order_id", "document_type", "revision"], unique=True)
+    op.create_index(
+        "one_message_per_revision", "outbox", ["order_id", "document_type", "revision"], unique=True
+    )
     op.create_index("outbox_by_status", "outbox", ["status"])
     op.create_table(
         "inbox",
@@ -95,10 +120,12 @@ def guard_sqlite() -> None:
     for table in APPEND_ONLY:
         for change in ("UPDATE", "DELETE"):
             op.execute(
-                f'CREATE TRIGGER "{table}_no_{change.lower()}" BEFORE {change} ON "{table}" BEGIN SELECT RAISE(ABORT, \'{NO_CHANGE}\'); END'
+                f'CREATE TRIGGER "{table}_no_{change.lower()}" BEFORE {change} ON "{table}" BEGIN '
+                f"SELECT RAISE(ABORT, '{NO_CHANGE}'); END"
             )
     op.execute(
-        f"CREATE TRIGGER separation_of_duties BEFORE INSERT ON events WHEN NEW.kind = 'approved' AND {SAME_PERSON} "
+        "CREATE TRIGGER separation_of_duties BEFORE INSERT ON events WHEN NEW.kind = 'approved' "
+        f"AND {SAME_PERSON} "
         f"BEGIN SELECT RAISE(ABORT, '{NO_SELF_APPROVAL}'); END"
     )
 
@@ -106,19 +133,25 @@ def guard_sqlite() -> None:
 def guard_postgresql() -> None:
     op.execute(
         f"CREATE FUNCTION ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{NO_CHANGE}' USING ERRCODE = 'integrity_constraint_violation'; END $$"
+        f"$$ BEGIN RAISE EXCEPTION '{NO_CHANGE}' USING ERRCODE = 'integrity_constraint_violation'; "
+        "END $$"
     )
     for table in APPEND_ONLY:
         op.execute(
-            f'CREATE TRIGGER "{table}_is_append_only" BEFORE UPDATE OR DELETE OR TRUNCATE ON "{table}" '
+            f'CREATE TRIGGER "{table}_is_append_only" BEFORE UPDATE OR DELETE OR TRUNCATE ON '
+            f'"{table}" '
             "FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only()"
         )
     op.execute(
         f"CREATE FUNCTION proposer_is_not_approver() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
         f"IF NEW.kind = 'approved' AND {SAME_PERSON} THEN "
-        f"RAISE EXCEPTION '{NO_SELF_APPROVAL}' USING ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NEW; END $$"
+        f"RAISE EXCEPTION '{NO_SELF_APPROVAL}' USING ERRCODE = 'integrity_constraint_violation'; "
+        "END IF; RETURN NEW; END $$"
     )
-    op.execute("CREATE TRIGGER separation_of_duties BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION proposer_is_not_approver()")
+    op.execute(
+        "CREATE TRIGGER separation_of_duties BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION "
+        "proposer_is_not_approver()"
+    )
 
 
 def downgrade() -> None:

@@ -1,4 +1,5 @@
-"""Names of people, suppliers and partners of any length: SQLite never counted, PostgreSQL stopped at 128 characters."""
+"""Names of people, suppliers and partners of any length: SQLite never counted, PostgreSQL stopped
+at 128 characters."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +9,12 @@ down_revision = "r0001"
 branch_labels = None
 depends_on = None
 
-WIDENED = (("events", "actor"), ("documents", "from_id"), ("outbox", "partner_id"), ("inbox", "partner_id"))
+WIDENED = (
+    ("events", "actor"),
+    ("documents", "from_id"),
+    ("outbox", "partner_id"),
+    ("inbox", "partner_id"),
+)
 
 
 def upgrade() -> None:
