@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -246,6 +246,8 @@ def fit(
     plans: pl.DataFrame | None,
     spec: Spec,
     progress: Callable[[str], None] | None = None,
+    *,
+    worth: Mapping[str, float] | None = None,
 ) -> DemandModel:
     """Train on past origins and what was then observed.
 
@@ -253,14 +255,16 @@ def fit(
     features, every series of a date together. labels: item_id, location_id, target_on, demand (null
     = unknown: never trained on; below zero counts as zero).
     plans: item_id, location_id, target_on and plan features, or None. progress is told what is
-    being done.
+    being done. worth: by family of signals, what an earlier training found it to save (0: nothing,
+    it is left out); left out, they are tried.
     """
     tell = progress or (lambda _: None)
     tell("scaling the history")
     past = Training.of(origins, labels, plans, spec)
-    if past.design.signals:
-        tell("trying the signals on the newer past")
-    worth = past.worth_of_signals()
+    if worth is None:
+        if past.design.signals:
+            tell("trying the signals on the newer past")
+        worth = past.worth_of_signals()
     past = past.without_signals(
         [name for family, saved in worth.items() if not saved for name in SIGNAL_FAMILIES[family]]
     )
@@ -279,7 +283,7 @@ def fit(
         "data_until": str(labels["target_on"].max()),
         "series": len(past.keys),
         "features": list(past.design.columns),
-        "signals": worth,
+        "signals": dict(worth),
         "alignment": {" x ".join(level.columns): level.strength for level in levels},
         "unseen": calibration.scores,
         "periods_unseen": past.end - past.since,

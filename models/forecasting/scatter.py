@@ -41,6 +41,8 @@ STEADIEST, WILDEST = 5e-4, 50.0
 #: Distance of two components, in standard deviations of the logarithm, and their own width on the
 #: same scale.
 STEP, WIDTH = 0.35, 0.3
+#: Components that carry less of the probability are left out of the tables.
+NEGLIGIBLE = 1e-12
 #: Means of counts between which quantiles are interpolated; above the last they grow with the mean.
 MEANS = np.geomspace(0.004, 4000.0, 72)
 
@@ -178,8 +180,11 @@ class _Law:
                 for a, b in pairwise(edges)
             ]
         )
+        # What the belief rules out stays out: a component of no weight gets none by any outcome.
+        possible = prior > 0
+        possible[0] = True  # zero itself
+        ratios, prior = np.concatenate([[0.0], ratios])[possible], prior[possible]
         width, weights = WIDTH * deviation, prior / prior.sum()
-        ratios = np.concatenate([[0.0], ratios])
         if len(units):
             # the level of the class is not the shape's business: ratios are taken to their own mean
             level = units.sum() / max(mean.sum(), 1e-9) if units.any() else 1.0
@@ -190,6 +195,9 @@ class _Law:
                     joint / np.maximum(joint.sum(axis=1, keepdims=True), 1e-300)
                 ).sum(axis=0)
                 weights /= weights.sum()
+            kept = weights > NEGLIGIBLE
+            kept[0] = True
+            ratios, weights = ratios[kept], weights[kept] / weights[kept].sum()
         return cls(ratios / max(float(weights @ ratios), 1e-9), weights, width)
 
     def cdf(self, units: Doubles, mean: float, whole_units: bool) -> Doubles:

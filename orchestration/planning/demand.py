@@ -3,7 +3,7 @@ cutoff and from nowhere else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -111,9 +111,18 @@ class Demand:
         at a midnight."""
         return self._by_target("plans_v1", targets, known_by)
 
-    def train(self, cutoff: date, progress: Callable[[str], None] | None = None) -> DemandModel:
-        """Fit the pooled model on everything known at the midnight beginning `cutoff`; progress is
-        told what is being done."""
+    def train(
+        self,
+        cutoff: date,
+        progress: Callable[[str], None] | None = None,
+        *,
+        worth: Mapping[str, float] | None = None,
+    ) -> DemandModel:
+        """Fit the pooled model on everything known at the midnight beginning `cutoff`.
+
+        progress is told what is being done. worth: what an earlier training found the signals to
+        save; left out, they are tried anew.
+        """
         if progress is not None:
             progress("pulling the features as they were known")
         possible = [
@@ -130,7 +139,9 @@ class Demand:
         rows = max(50_000, min(ROWS_A_SERIES * len(self.series), 500_000))
         spec = replace(self.timeline.spec(self.horizon), rows=rows, levels=finest_level(past))
         targets = self._periods(self.first, cutoff)
-        return fit(past, self.labels(cutoff), self.plans(targets, cutoff), spec, progress)
+        return fit(
+            past, self.labels(cutoff), self.plans(targets, cutoff), spec, progress, worth=worth
+        )
 
     def predict(
         self, model: DemandModel, origin: date, levels: tuple[float, ...] = PATH_LEVELS

@@ -208,7 +208,9 @@ def replay(
     for k, (day, outlook) in enumerate(zip(decisions, demand.outlooks(decisions), strict=True)):
         tell(f"forecasting at decision {k + 1} of {len(decisions)}")
         if model is None or k % RETRAIN == 0:
-            model = demand.train(day)
+            # what the first training found the signals to be worth holds for the replay
+            worth = None if model is None else model.card["signals"]
+            model = demand.train(day, worth=worth)
             network_model = demand.sense(day, STEPS) if challengers else None
         ours = model.predict(*outlook, PATH_LEVELS)
         forecasts["xgboost"][day] = ours
