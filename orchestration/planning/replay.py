@@ -205,12 +205,13 @@ def replay(
     decisions = [days[k] for k in range(0, last, timeline.review)]
     forecasts: dict[str, dict[date, Forecast]] = {name: {} for name in ("xgboost", *challengers)}
     model = network_model = None
+    worth: Mapping[str, float] | None = None
     for k, (day, outlook) in enumerate(zip(decisions, demand.outlooks(decisions), strict=True)):
         tell(f"forecasting at decision {k + 1} of {len(decisions)}")
         if model is None or k % RETRAIN == 0:
             # what the first training found the signals to be worth holds for the replay
-            worth = None if model is None else model.card["signals"]
             model = demand.train(day, worth=worth)
+            worth = model.card["signals"]
             network_model = demand.sense(day, STEPS) if challengers else None
         ours = model.predict(*outlook, PATH_LEVELS)
         forecasts["xgboost"][day] = ours
