@@ -50,7 +50,7 @@ class Desk:
 def open_desk(home: Home) -> Iterator[Desk]:
     """Open a home's ledger at the home's Now, which never lies before what the ledger has recorded
     already; see Ledger.clock."""
-    ledger = Ledger.open(home.ledger_url)
+    ledger = Ledger.of(home)
     try:
         now, newest, currency = read_clock(home)
         yield Desk(home, ledger, ledger.clock(now, newest), currency)
@@ -257,7 +257,7 @@ def line_named(home: Home, reference: str) -> str:
     """
     if not home.has_ledger:
         return reference
-    ledger = Ledger.open(home.ledger_url)
+    ledger = Ledger.of(home)
     try:
         meant = [
             d

@@ -12,7 +12,7 @@ from models.names import name_of
 from orchestration.home import Home, HomeError, files
 from orchestration.home import backup as files_of
 from orchestration.landing.contract import privacy
-from orchestration.ledger import LedgerError, copying
+from orchestration.ledger import Ledger, LedgerError, checkpoints, copying
 
 #: A PostgreSQL ledger in a backup, as SQLite: every row of it, readable without a server.
 COPY = "ledger-of-postgresql.sqlite"
@@ -39,7 +39,8 @@ def backup(home: Home, target: Path) -> Path:
             files.write(_aside(fingerprint), key.read_bytes(), mode=0o600)
             beside[privacy.FINGERPRINT] = Path(scratch) / privacy.FINGERPRINT
             beside[privacy.FINGERPRINT].write_text(fingerprint + "\n", encoding="utf-8")
-        without = (privacy.FILE, privacy.FINGERPRINT)
+        # the key of the checkpoints vouches for this home's ledger; a restored one gets its own
+        without = (privacy.FILE, privacy.FINGERPRINT, checkpoints.KEY_FILE, checkpoints.FILE)
         return files_of.backup(home, target, beside, without=without)
 
 
@@ -92,6 +93,12 @@ def restore(source: Path, root: Path) -> Home:
     except (LedgerError, OSError):
         shutil.rmtree(home.state, ignore_errors=True)  # half a restore would look like a home
         raise
+    if home.has_ledger:
+        ledger = Ledger.of(home)
+        try:
+            ledger.anchor()
+        finally:
+            ledger.close()
     return Home.open(root)
 
 

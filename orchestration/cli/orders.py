@@ -307,28 +307,47 @@ def resume(
 
 
 @commands.command()
-def audit(home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
-    """Verify every chain and every balance of the ledger, and say how far it runs by itself; exit
-    code 1 if anything was altered."""
+def audit(
+    home: HomeFolder = Path(DEFAULT_HOME),
+    is_anchored: Annotated[
+        bool,
+        typer.Option("--anchor", help="vouch for the ledger as it is now, after a restore"),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Verify every chain, every balance and every checkpoint of the ledger, and say how far it runs
+    by itself; exit code 1 if anything was altered."""
     from orchestration.ledger import Ledger
     from orchestration.ledger.audit import audit as audit_ledger
+    from orchestration.ledger.checkpoints import Checkpoints
 
     place = Home.open(home)
     if not place.has_ledger:
         emit({"altered": []}, "nothing was ever proposed: there is no ledger yet", as_json=as_json)
         return
-    url = place.ledger_url
-    altered = audit_ledger(url)
+    if is_anchored:
+        _anchor(place)
+    altered = audit_ledger(place.ledger_url, Checkpoints(place.state))
     if altered:
         emit({"altered": altered}, "\n".join(altered), as_json=as_json)
         raise typer.Exit(1)
-    ledger = Ledger.open(url)
+    ledger = Ledger.of(place)
     try:
         measures = ledger.measures()
     finally:
         ledger.close()
     shown = f"every chain is intact and every balance adds up\n{json.dumps(measures, indent=1)}"
     emit({"altered": [], **measures}, shown, as_json=as_json)
+
+
+def _anchor(home: Home) -> None:
+    from orchestration.ledger import Ledger
+
+    ledger = Ledger.of(home)
+    try:
+        ledger.anchor()
+    finally:
+        ledger.close()
 
 
 def _emit_lines(done: str, lines: Sequence[str], as_json: bool) -> None:

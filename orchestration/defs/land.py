@@ -90,7 +90,7 @@ def land_ledger(
     same door."""
     believed = con.execute("select newest_at from raw.world").fetchone()
     newest = believed[0] if believed else None
-    ledger = Ledger.open(home.ledger_url)
+    ledger = Ledger.of(home)
     try:
         documents = {
             table: frame.select(

@@ -111,7 +111,7 @@ def propose(
     parts = pl.read_parquet(home.decisions / "explanations" / f"{context.run_id}.parquet")
     timeline = open_demand(home).timeline
     authors = movers(home, context.run_id, timeline)
-    ledger = Ledger.open(home.ledger_url)
+    ledger = Ledger.of(home)
     try:
         period = timeline.review_period(timeline.origin)
         now = ledger.clock(timeline.now_at, timeline.newest_at)

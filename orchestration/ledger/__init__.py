@@ -23,6 +23,7 @@ from models.procurement.approval import Evidence, Limits
 from models.procurement.documents import Document, Event
 from models.procurement.matching import Tolerance
 from models.procurement.scorecard import observe, scorecard
+from orchestration.home import Home
 from orchestration.ledger import (
     audit,
     cycle,
@@ -34,6 +35,7 @@ from orchestration.ledger import (
     rows,
     transports,
 )
+from orchestration.ledger.checkpoints import Checkpoints
 from orchestration.ledger.cycle import Receipt
 from orchestration.ledger.desk import ApprovalReport
 from orchestration.ledger.inbox import Reception
@@ -69,10 +71,15 @@ class Ledger:
         self.store = store
 
     @classmethod
-    def open(cls, url: str) -> Ledger:
+    def open(cls, url: str, checkpoints: Checkpoints | None = None) -> Ledger:
         """The ledger at a database URL (sqlite:///path/ledger.sqlite or postgresql://…), created or
-        migrated as needed."""
-        return cls(Store(url))
+        migrated as needed; its checkpoints beside it, or where they are kept."""
+        return cls(Store(url, checkpoints))
+
+    @classmethod
+    def of(cls, home: Home) -> Ledger:
+        """A home's ledger, wherever it lives; its checkpoints are in the home."""
+        return cls.open(home.ledger_url, Checkpoints(home.state))
 
     def close(self) -> None:
         """Give every connection back."""
@@ -312,7 +319,13 @@ class Ledger:
     def audit(self) -> list[str]:
         """Everything that is wrong with this ledger, in words; an empty list is a clean bill."""
         with self.store.engine.connect() as connection:
-            return list(audit.findings(connection))
+            return list(audit.findings(connection, self.store.checkpoints))
+
+    def anchor(self) -> None:
+        """Vouch for the ledger as it is now, in place of every checkpoint taken before."""
+        if self.store.checkpoints:
+            with self.store.engine.connect() as connection:
+                self.store.checkpoints.anchor(connection)
 
     def events(self) -> list[Event]:
         """Every event, in order of seq."""

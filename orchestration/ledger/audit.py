@@ -12,6 +12,8 @@ import sqlalchemy as sa
 
 from models.procurement.actors import MATRIX, is_same
 from models.procurement.documents import APPLY, Document, Event
+from orchestration.ledger import guards
+from orchestration.ledger.checkpoints import NOTHING, Checkpoints, follow
 from orchestration.ledger.schema import documents, encumbrances, events, inbox, outbox
 from orchestration.ledger.store import (
     GENESIS,
@@ -23,41 +25,34 @@ from orchestration.ledger.store import (
     projection,
 )
 
-TRIGGERS = {
-    "sqlite": ("SELECT name FROM sqlite_master WHERE type = 'trigger'", 5),
-    "postgresql": (
-        "SELECT DISTINCT trigger_name FROM information_schema.triggers WHERE trigger_schema = "
-        "current_schema()",
-        3,
-    ),
-}
 
-
-def audit(url: str) -> list[str]:
+def audit(url: str, checkpoints: Checkpoints | None = None) -> list[str]:
     """Everything that is wrong with the ledger at this URL, in words; an empty list is a clean
-    bill."""
+    bill.
+
+    checkpoints: where its notes are kept, if not beside a SQLite file.
+    """
     engine = make_engine(url)
     try:
         with engine.connect() as connection:
-            return list(findings(connection))
+            return list(findings(connection, checkpoints or Checkpoints.beside(url)))
     except (sa.exc.DBAPIError, ValueError, UnicodeError) as error:
         return [f"the database cannot be read: {str(error).splitlines()[0]}"]
     finally:
         engine.dispose()
 
 
-def findings(connection: sa.Connection) -> Iterator[str]:
-    """Findings, from the file itself to the messages."""
+def findings(connection: sa.Connection, checkpoints: Checkpoints | None = None) -> Iterator[str]:
+    """Findings, from the file itself to the messages and what was noted outside."""
     dialect = connection.dialect.name
     if dialect == "sqlite":
         for (word,) in connection.exec_driver_sql("PRAGMA integrity_check").all():
             if word != "ok":
                 yield f"the file is damaged: {word}"
-    query, guards = TRIGGERS[dialect]
-    if len(connection.exec_driver_sql(query).all()) < guards:
+    for guard in guards.wrong(connection):
         yield (
-            "a guard is missing: the triggers that keep events append-only and proposer and "
-            "approver apart"
+            f"the guard {guard} is missing or not what we made it: the triggers keep events "
+            "append-only, and proposer and approver apart"
         )
     fold = Fold()
     for row in connection.execute(sa.select(events).order_by(events.c.seq)).mappings():
@@ -65,6 +60,8 @@ def findings(connection: sa.Connection) -> Iterator[str]:
     yield from fold.compare_documents(connection)
     yield from fold.compare_balances(connection)
     yield from fold.compare_messages(connection)
+    if checkpoints:
+        yield from checkpoints.findings(fold.digests, fold.seq)
 
 
 class Fold:
@@ -79,6 +76,8 @@ class Fold:
         self.heard: dict[str, tuple[str, str, str]] = {}
         self.proposers: dict[str, set[str]] = {}
         self.seq = 0
+        self.digests: dict[int, str] = {}
+        self._digest = NOTHING
 
     def take(self, row: Mapping[str, Any]) -> Iterator[str]:
         """Check one event against its chain, and let it happen."""
@@ -91,6 +90,7 @@ class Fold:
         if row["version"] != version + 1 or row["previous_hash"] != head:
             yield f"{name}: its chain is broken, it does not follow version {version}"
         self.heads[row["document_id"]] = (row["version"], row["hash"])
+        self._digest = self.digests[self.seq] = follow(self._digest, row["hash"])
         event = Event._make([*(row[field] for field in Event._fields[:7]), {}])
         if chain(row["previous_hash"], event, row["payload"]) != row["hash"]:
             yield f"{name}: its content does not give its hash, it was altered"

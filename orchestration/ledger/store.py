@@ -29,6 +29,7 @@ from sqlalchemy.exc import (
 from models.names import legible
 from models.procurement.documents import CANCELLED, Document, Event, apply, refusal
 from orchestration.errors import StockhouseError
+from orchestration.ledger.checkpoints import Checkpoints
 from orchestration.ledger.schema import documents, encumbrances, events
 
 GENESIS = "0" * 64
@@ -249,7 +250,8 @@ class Store:
     """A database that holds a ledger, SQLite (WAL) or PostgreSQL, migrated to the schema of this
     version."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, checkpoints: Checkpoints | None = None) -> None:
+        self.checkpoints = checkpoints or Checkpoints.beside(url)
         try:
             self.engine = make_engine(url)
         except ModuleNotFoundError as error:
@@ -285,8 +287,12 @@ class Store:
         """One unit of work: everything in it happens, or nothing does."""
         with self.locked() as connection:
             unit = Unit(connection, now)
+            before = unit.seq
             yield unit
             unit.flush()
+        if self.checkpoints and unit.seq > before:
+            with in_words("read"), self.engine.connect() as connection:
+                self.checkpoints.take(connection, since=before)
 
     def read(self, query: sa.Select[Any]) -> list[sa.Row[Any]]:
         """The rows of a query, outside any write."""

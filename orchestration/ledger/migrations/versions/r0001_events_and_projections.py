@@ -15,6 +15,16 @@ SAME_PERSON = """EXISTS (SELECT 1 FROM events AS e WHERE e.document_id = NEW.doc
 NO_CHANGE = "the ledger is append-only: correct an event with another event"
 NO_SELF_APPROVAL = "separation of duties: whoever proposed or changed a line cannot approve it"
 
+#: Bodies of the functions that PostgreSQL's triggers call; the audit compares them.
+REFUSE_CHANGE = (
+    f" BEGIN RAISE EXCEPTION '{NO_CHANGE}' USING ERRCODE = 'integrity_constraint_violation'; END "
+)
+REFUSE_SELF_APPROVAL = (
+    f" BEGIN IF NEW.kind = 'approved' AND {SAME_PERSON} THEN "
+    f"RAISE EXCEPTION '{NO_SELF_APPROVAL}' USING ERRCODE = 'integrity_constraint_violation'; "
+    "END IF; RETURN NEW; END "
+)
+
 
 def upgrade() -> None:
     dialect = op.get_bind().dialect.name
@@ -133,8 +143,7 @@ def guard_sqlite() -> None:
 def guard_postgresql() -> None:
     op.execute(
         f"CREATE FUNCTION ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{NO_CHANGE}' USING ERRCODE = 'integrity_constraint_violation'; "
-        "END $$"
+        f"$${REFUSE_CHANGE}$$"
     )
     for table in APPEND_ONLY:
         op.execute(
@@ -143,10 +152,8 @@ def guard_postgresql() -> None:
             "FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only()"
         )
     op.execute(
-        f"CREATE FUNCTION proposer_is_not_approver() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        f"IF NEW.kind = 'approved' AND {SAME_PERSON} THEN "
-        f"RAISE EXCEPTION '{NO_SELF_APPROVAL}' USING ERRCODE = 'integrity_constraint_violation'; "
-        "END IF; RETURN NEW; END $$"
+        f"CREATE FUNCTION proposer_is_not_approver() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$${REFUSE_SELF_APPROVAL}$$"
     )
     op.execute(
         "CREATE TRIGGER separation_of_duties BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION "
