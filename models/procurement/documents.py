@@ -350,6 +350,7 @@ APPLY: dict[str, Callable[[Document, Event], None]] = {
     "resumed": _noted,
     "limits_proposed": _noted,
     "limits_set": _noted,
+    "worked": _noted,
     "undelivered": _excepted,
     "chased": _chased,
     "taken": _noted,

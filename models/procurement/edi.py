@@ -8,7 +8,7 @@ from datetime import datetime
 
 from models.names import LONGEST, name_of
 from models.procurement import incoming, x12
-from models.procurement.messages import Message, MessageError, Odd, Order
+from models.procurement.messages import Acknowledgement, Message, MessageError, Odd, Order
 from models.procurement.x12 import Interchange, Party, Segment, TransactionSet
 
 #: The functional group in which each transaction set that comes in travels.
@@ -78,6 +78,43 @@ def _change(order: Order) -> Iterator[Segment]:
         if line.action != "cancel":
             yield ["DTM", "002", x12.day(line.due_on)]
     yield ["CTT", str(len(lines))]
+
+
+def write_answer(
+    said: Acknowledgement,
+    sender: Party,
+    receiver: Party,
+    control: int,
+    at: datetime,
+    usage: str = "P",
+) -> str:
+    """A supplier's answer as its own system would send it: an 855 to an order, an 865 to a change.
+
+    Raises MessageError where X12 cannot say it.
+    """
+    code = "865" if said.is_change else "855"
+    body = _answer(said, at)
+    return x12.write(code, GROUPS[code], body, sender, receiver, control, at, usage)
+
+
+def _answer(said: Acknowledgement, at: datetime) -> Iterator[Segment]:
+    head = ["BCA" if said.is_change else "BAK", "00", "AC", said.order_id]
+    yield [*head, "", "", x12.day(at)] if said.is_change else [*head, x12.day(at)]
+    if said.currency:
+        yield ["CUR", "BY", said.currency]
+    for line in said.lines:
+        price = "" if line.unit_cost is None else x12.number(line.unit_cost)
+        units = x12.number(line.quantity)
+        goods = ["EA", price, "", "VP", line.item_id]
+        if said.is_change:
+            yield ["POC", line.line_id, "CA", units, units, *goods]
+        else:
+            yield ["PO1", line.line_id, units, *goods]
+        if line.reason:
+            yield ["REF", "ZZ", "", " ".join(line.reason.split())[:80]]
+        day = [] if line.due_on is None else ["002", x12.day(line.due_on)]
+        yield ["ACK", line.code, units, "EA", *day]
+    yield ["CTT", str(len(said.lines))]
 
 
 def receipts(interchange: Interchange, control: int, at: datetime, usage: str) -> Iterator[str]:

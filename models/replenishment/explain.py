@@ -71,7 +71,7 @@ def in_words(
     first = next(iter(tenths))
     tenths[first] += round(quantity * 10) - sum(tenths.values())  # what is printed must add up too
     terms = [
-        (("- " if value < 0 else "+ ") + f"{_number(abs(value) / 10)} {_words(name)}")
+        (("- " if value < 0 else "+ ") + f"{_number(abs(value) / 10)} {part_in_words(name)}")
         for name, value in _signed(tenths)
     ]
     sentence = (
@@ -179,7 +179,7 @@ def _signed(tenths: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(shown, key=lambda part: part[1] < 0)
 
 
-def _words(name: str) -> str:
+def part_in_words(name: str) -> str:
     return _WORDS.get(name, name.replace("_", " "))
 
 

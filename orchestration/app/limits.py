@@ -3,15 +3,16 @@ person."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from models.procurement.approval import Limits
-from orchestration.app.procurement import Desk
+from models.procurement.approval import Limits, judge
+from models.procurement.documents import Document
+from orchestration.app.procurement import Desk, evidence
 
 
 @dataclass(frozen=True)
@@ -44,27 +45,76 @@ def show_limits(desk: Desk) -> LimitsSaid:
     return LimitsSaid(now, by, now.differences(limits))
 
 
-def propose_limits(desk: Desk, wanted: Mapping[str, Any], by: str) -> LimitsSaid:
+def propose_limits(
+    desk: Desk, wanted: Mapping[str, Any], by: str, seen: Mapping[str, int] | None = None
+) -> LimitsSaid:
     """Propose some limits anew; they count once a second person confirms. Raises ValueError where
-    nothing would change."""
+    nothing would change.
+
+    seen: the version of the limits that the person looked at, see Store.writing.
+    """
     now = desk.ledger.limits()
     then = now.changed(wanted)
     if not now.differences(then):
         raise ValueError("these limits are in force already: nothing would change")
-    desk.ledger.propose_limits(then, by, desk.now)
+    desk.ledger.propose_limits(then, by, desk.now, seen)
     return show_limits(desk)
 
 
-def confirm_limits(desk: Desk, by: str) -> LimitsSaid:
+def confirm_limits(desk: Desk, by: str, seen: Mapping[str, int] | None = None) -> LimitsSaid:
     """Put what waits in force, as a second person."""
-    return LimitsSaid(desk.ledger.confirm_limits(by, desk.now))
+    return LimitsSaid(desk.ledger.confirm_limits(by, desk.now, seen))
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What other limits would mean for the lines that wait: how many the machine would approve by
+    itself now and then, and their money."""
+
+    lines: int
+    before: int
+    after: int
+    money_before: float
+    money_after: float
+
+
+def effect(desk: Desk, wanted: Mapping[str, Any]) -> Effect:
+    """What changing some limits would mean for the lines that wait; caps and budget aside, which
+    are used up line by line."""
+    now = desk.ledger.limits()
+    then, known = now.changed(wanted), evidence(desk)
+    lines = [line for line in desk.ledger.lines() if line.document_id in known]
+
+    def alone(limits: Limits) -> list[Document]:
+        return [
+            line
+            for line in lines
+            if judge(
+                line.kind, line.quantity, line.unit_cost, known[line.document_id], limits
+            ).is_automatic
+        ]
+
+    before, after = alone(now), alone(then)
+    return Effect(len(lines), len(before), len(after), _money(before), _money(after))
+
+
+def _money(lines: Sequence[Document]) -> float:
+    return sum(line.quantity * line.unit_cost for line in lines)
 
 
 def read_limits_file(path: Path) -> dict[str, Any]:
     """Limits out of a YAML file. Raises ValueError with the place of what cannot be read."""
     try:
-        said = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        return read_limits(path.read_bytes(), str(path))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read as limits: {error}") from error
+
+
+def read_limits(content: bytes, path: str = "the file") -> dict[str, Any]:
+    """Limits out of YAML text. Raises ValueError with the place of what cannot be read."""
+    try:
+        said = yaml.safe_load(content.decode())
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(
             f"{path} cannot be read as limits: {' '.join(str(error).split())}"
         ) from error

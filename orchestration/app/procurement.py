@@ -26,6 +26,7 @@ from orchestration.home import Home
 from orchestration.ledger import ApprovalReport, Ledger, Partner, Receipt, Reception, SendReport
 from orchestration.ledger.cycle import FROM_ERP
 from orchestration.ledger.partners import read_partners
+from orchestration.ledger.store import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,10 @@ class Desk:
 
 
 @contextmanager
-def open_desk(home: Home) -> Iterator[Desk]:
+def open_desk(home: Home, patience: float = PATIENCE) -> Iterator[Desk]:
     """Open a home's ledger at the home's Now, which never lies before what the ledger has recorded
     already; see Ledger.clock."""
-    ledger = Ledger.of(home)
+    ledger = Ledger.of(home, patience)
     try:
         now, newest, currency = read_clock(home)
         yield Desk(home, ledger, ledger.clock(now, newest), currency)

@@ -9,7 +9,17 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli import home, limits, line, orders, overrides, quarantine, scenarios, sources
+from orchestration.cli import (
+    desk,
+    home,
+    limits,
+    line,
+    orders,
+    overrides,
+    quarantine,
+    scenarios,
+    sources,
+)
 from orchestration.cli.shell import Guarded
 
 app = typer.Typer(
@@ -27,6 +37,7 @@ for title, room in {
     "Ask the twin": scenarios,
     "Sources": sources,
     "Orders": orders,
+    "The desk": desk,
     "The home": home,
 }.items():
     for registered in room.commands.registered_commands:

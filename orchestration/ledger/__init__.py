@@ -43,7 +43,8 @@ from orchestration.ledger.outbox import SendReport
 from orchestration.ledger.partners import Partner
 from orchestration.ledger.proposals import ProposalReport
 from orchestration.ledger.schema import events
-from orchestration.ledger.store import LedgerError, Store
+from orchestration.ledger.schema import outbox as outbox_table
+from orchestration.ledger.store import PATIENCE, LedgerError, StaleError, Store
 
 __all__ = [
     "ApprovalReport",
@@ -54,6 +55,7 @@ __all__ = [
     "Receipt",
     "Reception",
     "SendReport",
+    "StaleError",
 ]
 
 TOLERANCE = Tolerance()
@@ -71,15 +73,18 @@ class Ledger:
         self.store = store
 
     @classmethod
-    def open(cls, url: str, checkpoints: Checkpoints | None = None) -> Ledger:
+    def open(
+        cls, url: str, checkpoints: Checkpoints | None = None, patience: float = PATIENCE
+    ) -> Ledger:
         """The ledger at a database URL (sqlite:///path/ledger.sqlite or postgresql://…), created or
         migrated as needed; its checkpoints beside it, or where they are kept."""
-        return cls(Store(url, checkpoints))
+        return cls(Store(url, checkpoints, patience))
 
     @classmethod
-    def of(cls, home: Home) -> Ledger:
-        """A home's ledger, wherever it lives; its checkpoints are in the home."""
-        return cls.open(home.ledger_url, Checkpoints(home.state))
+    def of(cls, home: Home, patience: float = PATIENCE) -> Ledger:
+        """A home's ledger, wherever it lives; its checkpoints are in the home. patience: seconds to
+        wait for another writer."""
+        return cls.open(home.ledger_url, Checkpoints(home.state), patience)
 
     def close(self) -> None:
         """Give every connection back."""
@@ -148,11 +153,13 @@ class Ledger:
         by: str,
         now: datetime,
         evidence: Mapping[str, Evidence] | None = None,
+        seen: Mapping[str, int] | None = None,
+        note: str = "",
     ) -> list[str]:
         """Approve lines (document ids, intent keys or order ids) as a named person; all of them or
         none."""
-        with self.store.writing(now) as unit:
-            return desk.approve(unit, references, desk.signed(by), evidence or {})
+        with self.store.writing(now, seen) as unit:
+            return desk.approve(unit, references, desk.signed(by), evidence or {}, note)
 
     def evidence(self, now: datetime) -> dict[str, Evidence]:
         """What earlier orders say about the open requisitions: usual quantities and supplier risks,
@@ -164,21 +171,41 @@ class Ledger:
         see scorecard.scorecard."""
         return scorecard(observe(self.lines(), now.date()), by)
 
-    def reject(self, references: Sequence[str], by: str, now: datetime, reason: str) -> list[str]:
+    def reject(
+        self,
+        references: Sequence[str],
+        by: str,
+        now: datetime,
+        reason: str,
+        seen: Mapping[str, int] | None = None,
+    ) -> list[str]:
         """Say no to requisitions; their need is not proposed again in its review period."""
-        with self.store.writing(now) as unit:
+        with self.store.writing(now, seen) as unit:
             return desk.reject(unit, references, desk.signed(by), reason)
 
-    def firm(self, references: Sequence[str], by: str, now: datetime) -> list[str]:
+    def firm(
+        self,
+        references: Sequence[str],
+        by: str,
+        now: datetime,
+        seen: Mapping[str, int] | None = None,
+    ) -> list[str]:
         """Fix requisitions: no later plan revises or withdraws them, and they count in the stock
         position."""
-        with self.store.writing(now) as unit:
+        with self.store.writing(now, seen) as unit:
             return desk.firm(unit, references, desk.signed(by))
 
-    def cancel(self, references: Sequence[str], by: str, now: datetime, reason: str) -> list[str]:
+    def cancel(
+        self,
+        references: Sequence[str],
+        by: str,
+        now: datetime,
+        reason: str,
+        seen: Mapping[str, int] | None = None,
+    ) -> list[str]:
         """Call off approved lines and release their budget; the next sending tells a supplier that
         knows them."""
-        with self.store.writing(now) as unit:
+        with self.store.writing(now, seen) as unit:
             return desk.cancel(unit, references, desk.signed(by), reason)
 
     def change(
@@ -189,11 +216,64 @@ class Ledger:
         quantity: float | None = None,
         due_on: date | None = None,
         reason: str = "",
+        seen: Mapping[str, int] | None = None,
     ) -> str:
         """Order less, or for another day, of one approved line; the next sending tells the
         supplier."""
-        with self.store.writing(now) as unit:
+        with self.store.writing(now, seen) as unit:
             return desk.change(unit, reference, desk.signed(by), quantity, due_on, reason)
+
+    def work(
+        self,
+        cases: Mapping[str, Mapping[str, Any]],
+        by: str,
+        now: datetime,
+        seen: Mapping[str, int] | None = None,
+    ) -> None:
+        """Say what became of cases: {case id: {status, owner, until, reason, about}}, all or none
+        of them."""
+        with self.store.writing(now, seen) as unit:
+            for case_id, said in cases.items():
+                unit.add(unit.open(case_id), "worked", desk.signed(by), said)
+
+    def worked(self) -> dict[str, dict[str, Any]]:
+        """What was last said of every case, with by, at and version, by case id."""
+        columns = (events.c.document_id, events.c.actor, events.c.recorded_at, events.c.version)
+        query = sa.select(*columns, events.c.payload).where(events.c.kind == "worked")
+        return {
+            case_id: {**json.loads(payload), "by": by, "at": at, "version": version}
+            for case_id, by, at, version, payload in self.store.read(query.order_by(events.c.seq))
+        }
+
+    def history(
+        self,
+        kinds: Collection[str] = (),
+        document_ids: Collection[str] = (),
+        actor: str = "",
+        limit: int = 100,
+        skip: int = 0,
+    ) -> list[Event]:
+        """Events of some kinds, documents and actor, the newest first; nothing named is any."""
+        query = sa.select(*(events.c[name] for name in Event._fields))
+        if kinds:
+            query = query.where(events.c.kind.in_(sorted(kinds)))
+        if document_ids:
+            query = query.where(events.c.document_id.in_(sorted(document_ids)))
+        if actor:
+            query = query.where(events.c.actor == actor)
+        rows = self.store.read(query.order_by(events.c.seq.desc()).limit(limit).offset(skip))
+        return [Event._make((*row[:7], json.loads(row[7]))) for row in rows]
+
+    def age(self) -> tuple[int, str]:
+        """How many events there are, and when the last one was recorded (ISO text, UTC)."""
+        query = sa.select(sa.func.max(events.c.seq), sa.func.max(events.c.recorded_at))
+        seq, at = self.store.read(query)[0]
+        return seq or 0, at or ""
+
+    def mail(self) -> dict[str, int]:
+        """How many messages of the outbox are pending, sent and dead."""
+        query = sa.select(outbox_table.c.status, sa.func.count()).group_by(outbox_table.c.status)
+        return {status: count for status, count in self.store.read(query)}
 
     def stop(self, by: str, now: datetime, reason: str) -> None:
         """Turn the kill switch on: nothing is sent any more, also after a restart, until somebody
@@ -211,18 +291,29 @@ class Ledger:
         with self.store.engine.connect() as connection:
             return desk.is_stopped(connection)
 
-    def propose_limits(self, limits: Limits, by: str, now: datetime) -> None:
+    def propose_limits(
+        self,
+        limits: Limits,
+        by: str,
+        now: datetime,
+        seen: Mapping[str, int] | None = None,
+    ) -> None:
         """Propose another approval matrix, cap, budget or roles; it counts once a second person has
         confirmed it."""
-        with self.store.writing(now) as unit:
+        with self.store.writing(now, seen) as unit:
             unit.add(
                 unit.open(desk.LIMITS), "limits_proposed", desk.signed(by), limits.to_payload()
             )
 
-    def confirm_limits(self, by: str, now: datetime) -> Limits:
+    def confirm_limits(
+        self,
+        by: str,
+        now: datetime,
+        seen: Mapping[str, int] | None = None,
+    ) -> Limits:
         """Confirm proposed limits as a second person; they are in force from now on, and on the
         record."""
-        with self.store.writing(now) as unit:
+        with self.store.writing(now, seen) as unit:
             return desk.confirm_limits(unit, desk.signed(by))
 
     def proposed_limits(self) -> tuple[Limits, str] | None:

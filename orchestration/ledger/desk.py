@@ -199,7 +199,7 @@ def _each(unit: Unit, line: Document, kind: str, by: str, payload: dict[str, Any
 
 
 def approve(
-    unit: Unit, references: Sequence[str], by: str, evidence: Mapping[str, Evidence]
+    unit: Unit, references: Sequence[str], by: str, evidence: Mapping[str, Evidence], note: str = ""
 ) -> list[str]:
     """Approve requisitions as a named person, within that person's level, the daily cap and the
     budget, all or none of them."""
@@ -234,7 +234,9 @@ def approve(
             line,
             "approved",
             by,
-            numbers[line.document_id] | {"level": level, "reasons": list(verdict.reasons)},
+            numbers[line.document_id]
+            | {"level": level, "reasons": list(verdict.reasons)}
+            | ({"note": note} if note else {}),
         )
     return [line.document_id for line in lines]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -34,6 +34,7 @@ from orchestration.ledger.schema import documents, encumbrances, events
 
 GENESIS = "0" * 64
 CHUNK = 500  # bound values a statement
+PATIENCE = 30.0  # seconds to wait for another writer
 #: The events whose actor, and whose payload's authors, moved what a line asks for: none of them may
 #: approve it.
 MOVES = ("requested", "revised", "changed")
@@ -42,6 +43,10 @@ FIELDS = tuple(f.name for f in fields(Document))
 
 class LedgerError(StockhouseError):
     """The ledger refuses: what, where and how to mend it, in one message."""
+
+
+class StaleError(LedgerError):
+    """What is to be decided has changed since the person looked at it."""
 
 
 class UnkeptError(LedgerError):
@@ -216,6 +221,12 @@ class Unit:
         )
         return event
 
+    def expect(self, seen: Mapping[str, int]) -> None:
+        """Raise StaleError where a document is at another version than was looked at."""
+        for document_id, version in seen.items():
+            self.open(document_id)
+            _refuse_stale(document_id, version, self._heads[document_id][0])
+
     def flush(self) -> None:
         """Store what has been added so far; everything becomes visible at commit, or nothing
         does."""
@@ -250,10 +261,12 @@ class Store:
     """A database that holds a ledger, SQLite (WAL) or PostgreSQL, migrated to the schema of this
     version."""
 
-    def __init__(self, url: str, checkpoints: Checkpoints | None = None) -> None:
+    def __init__(
+        self, url: str, checkpoints: Checkpoints | None = None, patience: float = PATIENCE
+    ) -> None:
         self.checkpoints = checkpoints or Checkpoints.beside(url)
         try:
-            self.engine = make_engine(url)
+            self.engine = make_engine(url, patience)
         except ModuleNotFoundError as error:
             raise LedgerError(
                 f"the ledger needs the package {error.name}: pip install 'stockhouse[postgres]'"
@@ -283,11 +296,15 @@ class Store:
             yield connection
 
     @contextmanager
-    def writing(self, now: datetime) -> Iterator[Unit]:
-        """One unit of work: everything in it happens, or nothing does."""
+    def writing(self, now: datetime, seen: Mapping[str, int] | None = None) -> Iterator[Unit]:
+        """One unit of work: everything in it happens, or nothing does.
+
+        seen: versions of documents that somebody looked at; StaleError where one has changed since.
+        """
         with self.locked() as connection:
             unit = Unit(connection, now)
             before = unit.seq
+            unit.expect(seen or {})
             yield unit
             unit.flush()
         if self.checkpoints and unit.seq > before:
@@ -307,6 +324,20 @@ class Store:
             for row in connection.execution_options(yield_per=20_000).execute(query):
                 yield Event._make((*row[:7], json.loads(row[7]))), row[8]
 
+    def versions(self, document_ids: Iterable[str]) -> dict[str, int]:
+        """The version each document is at, 0 where it has no events yet."""
+        wanted, found = list(document_ids), dict.fromkeys(document_ids, 0)
+        for start in range(0, len(wanted), CHUNK):
+            part = documents.c.document_id.in_(wanted[start : start + CHUNK])
+            query = sa.select(documents.c.document_id, documents.c.version).where(part)
+            found.update({name: version for name, version in self.read(query)})
+        return found
+
+    def check(self, seen: Mapping[str, int]) -> None:
+        """Raise StaleError where a document is at another version than was looked at."""
+        for document_id, version in self.versions(seen).items():
+            _refuse_stale(document_id, seen[document_id], version)
+
     def lines(self, *where: sa.ColumnElement[bool]) -> list[Document]:
         """The state of every order line that matches, in order of document id."""
         query = (
@@ -317,7 +348,15 @@ class Store:
         return [Document(**json.loads(row.state)) for row in self.read(query)]
 
 
-def make_engine(url: str) -> sa.Engine:
+def _refuse_stale(document_id: str, seen: int, version: int) -> None:
+    if version != seen:
+        raise StaleError(
+            f"{document_id} has changed since you opened it: nothing was done. Look at it as it is "
+            "now, and decide again."
+        )
+
+
+def make_engine(url: str, patience: float = PATIENCE) -> sa.Engine:
     """An engine whose SQLite connections are in WAL mode, durable at commit, and wait for the lock
     instead of failing."""
     if url.startswith("postgresql://"):
@@ -327,7 +366,7 @@ def make_engine(url: str) -> sa.Engine:
     path = sa.make_url(url).database
     if path and path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, connect_args={"timeout": 30})
+    engine = sa.create_engine(url, connect_args={"timeout": patience})
 
     @sa.event.listens_for(engine, "connect")
     def configure(connection: Any, _: Any) -> None:

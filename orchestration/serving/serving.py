@@ -8,7 +8,6 @@ nor any authentication (feast#6810).
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import os
 from math import isfinite
 from typing import Any
@@ -30,10 +29,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from feature_repo.online_offer import OnlineOffer, check_keys
 from feature_repo.store import open_store
 from orchestration.home import Home, HomeError
+from orchestration.serving.address import LOOPBACK, is_loopback
 
 TOKEN = "STOCKHOUSE_FEATURES_TOKEN"  # noqa: S105 - the name of a variable
 PLAIN = ("string_val", "int64_val", "int32_val", "bool_val")
-LOOPBACK = ["127.0.0.1", "localhost"]
 #: A question about more rows than this is refused: the answer would not fit a request's time or
 #: memory.
 MOST_ROWS = 10_000
@@ -71,15 +70,6 @@ def check_address(host: str, token: str | None) -> None:
         raise ValueError(
             f"{TOKEN} has {len(token)} characters; a token needs {LEAST_TOKEN} or more"
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is reached from this machine alone; a name other than localhost may be
-    anybody's."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def feature_server(

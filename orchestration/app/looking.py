@@ -1,0 +1,74 @@
+"""How the desk looks at what is published: one connection a version, rows as dicts, and how old it
+all is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from orchestration.app.procurement import Desk
+from orchestration.facts import snapshots
+from orchestration.home import Home
+
+Row = dict[str, Any]
+
+
+@contextmanager
+def published(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The published facts. Raises PublishError before the first publication."""
+    with snapshots.current(home.published).connect() as con:
+        yield con
+
+
+def rows(
+    con: duckdb.DuckDBPyConnection, query: str, given: Mapping[str, Any] | None = None
+) -> list[Row]:
+    """What a query answers, a dict a row."""
+    cursor = con.execute(query, dict(given)) if given else con.execute(query)
+    names = [column[0] for column in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def one(
+    con: duckdb.DuckDBPyConnection, query: str, given: Mapping[str, Any] | None = None
+) -> Row | None:
+    """The first row a query answers."""
+    return next(iter(rows(con, query, given)), None)
+
+
+def names(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """What items are called, by id."""
+    found = con.execute(
+        "select item_id, name from marts.dim_items where is_current and name is not null"
+    ).fetchall()
+    return dict(found)
+
+
+@dataclass(frozen=True)
+class Age:
+    """How old what a page shows is: the facts, their publication, and the last ledger event."""
+
+    world: str
+    currency: str
+    now: datetime
+    version: int
+    run_id: str
+    published_at: datetime
+    events: int
+    recorded_at: str
+
+
+def age(desk: Desk) -> Age:
+    """How old everything the desk shows is. Raises PublishError before the first publication."""
+    snapshot = snapshots.current(desk.home.published)
+    events, recorded_at = desk.ledger.age()
+    at = datetime.fromisoformat(snapshot.published_at)
+    world = desk.home.owner or ""
+    return Age(
+        world, desk.currency, desk.now, snapshot.version, snapshot.run_id, at, events, recorded_at
+    )

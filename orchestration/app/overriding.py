@@ -1,0 +1,146 @@
+"""Overrides as people make them: recorded, listed, ended, and previewed as the plan they would
+make."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import polars as pl
+
+from models.domain import OrderLine
+from models.replenishment.overrides import Override
+from orchestration.app.event_replan import Published
+from orchestration.app.looking import names
+from orchestration.facts import snapshots
+from orchestration.facts.timeline import Timeline
+from orchestration.home import Home
+from orchestration.landing import World
+from orchestration.planning import overrides
+from orchestration.planning.overrides import Entry
+from orchestration.planning.plan import make_plan
+
+
+def timeline_of(home: Home) -> Timeline:
+    """The clock of a home, from its contract and the published Now."""
+    snapshot = snapshots.current(home.published)
+    with snapshot.connect() as con:
+        row = con.execute("select now_at from published.world").fetchone()
+    if row is None or row[0] is None:
+        raise ValueError("nothing published says when Now is: run the line first")
+    now: datetime = row[0]
+    return Timeline.of(world_of(home), now)
+
+
+def world_of(home: Home) -> World:
+    """The contract of a home's world, where the last run read it. Raises ValueError where it is
+    gone."""
+    origin = home.origin
+    if origin is None or not origin[0].exists():
+        raise ValueError(
+            f"the world of {home.root} is not where the last run read it: run the line again"
+        )
+    return World.load(origin[0])
+
+
+def record(home: Home, wanted: Override, by: str) -> tuple[Entry, int]:
+    """Record an override; the next plan follows it. How many items and locations it touches comes
+    with it.
+
+    Raises ValueError, with nothing recorded, for one that could do nothing or more than is meant.
+    """
+    timeline = timeline_of(home)
+    with snapshots.current(home.published).connect() as con:
+        planned = con.execute("select * from marts.dim_item_locations").pl()
+    return overrides.add(home, planned, wanted, by, timeline.now_at, timeline.origin)
+
+
+def end(home: Home, override_id: str, by: str, reason: str) -> Entry:
+    """End an override: the next plan is the system's own again."""
+    return overrides.expire(home, override_id, by, reason, timeline_of(home).now_at)
+
+
+def standing(home: Home, *, everything: bool = False) -> list[Entry]:
+    """The overrides the next plan follows, or every one there ever was."""
+    timeline = timeline_of(home)
+    return [
+        entry
+        for entry in overrides.entries(home)
+        if everything or entry.is_in_force(timeline.now_at, timeline.origin)
+    ]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What an override would change: order lines by item, place and source before and after, and
+    what they cost."""
+
+    touches: int
+    changes: pl.DataFrame
+    before: float
+    after: float
+
+
+def preview(home: Home, wanted: Override) -> Preview:
+    """Plan what is published once more, without and with the override; nothing is recorded.
+
+    Raises ValueError where the override could do nothing, or nothing is published to plan from.
+    """
+    timeline, world = timeline_of(home), world_of(home)
+    with snapshots.current(home.published).connect() as con:
+        planned = con.execute("select * from marts.dim_item_locations").pl()
+        published = Published.read(con, home, world, timeline)
+        called = names(con)
+    touches = int(wanted.touches(planned).sum())
+    if not touches:
+        raise ValueError("no planned item and location is in this scope")
+    starts = [timeline.shift(timeline.origin, k) for k in range(published.paths.shape[2])]
+
+    def lines(standing: Collection[Override]) -> list[OrderLine]:
+        made = make_plan(
+            published.inputs, published.paths, starts, published.policy, list(standing)
+        )
+        return made.lines
+
+    now, then = lines(published.overrides), lines([*published.overrides, wanted])
+    changes = _changes(now, then, called)
+    return Preview(touches, changes, _spend(now), _spend(then))
+
+
+def _spend(lines: Collection[OrderLine]) -> float:
+    return sum(line.value for line in lines if line.kind == "purchase")
+
+
+def _changes(
+    before: Collection[OrderLine], after: Collection[OrderLine], called: dict[str, str]
+) -> pl.DataFrame:
+    """The lines whose quantity differs, the most money first."""
+    old, new = (
+        {(line.item_id, line.location_id, line.from_id): line for line in lines}
+        for lines in (before, after)
+    )
+    found = []
+    for key in sorted(old.keys() | new.keys()):
+        was, becomes = (lines[key].quantity if key in lines else 0.0 for lines in (old, new))
+        if was == becomes:
+            continue
+        cost = (new.get(key) or old[key]).unit_cost
+        found.append((*key, called.get(key[0], key[0]), was, becomes, (becomes - was) * cost))
+    schema = {
+        "item_id": pl.String,
+        "location_id": pl.String,
+        "from_id": pl.String,
+        "item": pl.String,
+        "before": pl.Float64,
+        "after": pl.Float64,
+        "cost": pl.Float64,
+    }
+    frame = pl.DataFrame(found, schema=schema, orient="row")
+    return frame.sort(pl.col("cost").abs(), descending=True)
+
+
+def expired_on(entry: Entry, today: date) -> bool:
+    """Whether an override's last day is over."""
+    until = entry.override.expires_on
+    return until is not None and until < today

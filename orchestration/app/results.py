@@ -1,0 +1,110 @@
+"""What it was worth: money tied up, service, cost against the rules companies run, and bills to
+come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from orchestration.app.looking import Row, one, published, rows
+from orchestration.app.procurement import Desk
+
+#: Weeks of the cash calendar.
+WEEKS = 10
+
+
+@dataclass(frozen=True)
+class Results:
+    """What an executive asks for first."""
+
+    capital: Row
+    service: list[Row]
+    policies: list[Row]
+    cash: list[Row]
+    categories: list[Row]
+
+
+def results(desk: Desk) -> Results:
+    """Read the results off the snapshot and the ledger. Raises PublishError before the first
+    publication."""
+    with published(desk.home) as con:
+        capital = one(con, _CAPITAL) or {}
+        service = rows(con, _SERVICE)[::-1]
+        policies = rows(con, _POLICIES)
+        categories = rows(con, _CATEGORIES)
+        days = {
+            row["supplier_id"]: row["payment_days"] or 0
+            for row in rows(
+                con, "select supplier_id, payment_days from marts.dim_suppliers where is_current"
+            )
+        }
+        coming = rows(con, _COMING)
+    return Results(capital, service, policies, _cash(desk, coming, days), categories)
+
+
+def _cash(desk: Desk, coming: list[Row], days: dict[str, float]) -> list[Row]:
+    """What falls due for payment week by week: open orders of the company's systems, and the
+    ledger's own, approved and proposed."""
+    first = desk.now.date() - timedelta(days=desk.now.weekday())
+    weeks = [first + timedelta(weeks=k) for k in range(WEEKS)]
+    found = {week: {"week": week, "ordered": 0.0, "proposed": 0.0} for week in weeks}
+
+    def add(day: date, supplier: str, kind: str, money: float) -> None:
+        paid = day + timedelta(days=float(days.get(supplier, 0)))
+        week = max(paid - timedelta(days=paid.weekday()), first)
+        if week in found:
+            found[week][kind] += money  # type: ignore[operator]
+
+    for row in coming:
+        add(row["due_on"] or desk.now.date(), row["from_id"], "ordered", row["money"])
+    for line in desk.ledger.lines():
+        if line.kind != "purchase" or line.ended:
+            continue
+        kind = "ordered" if line.is_approved else "proposed"
+        units = line.open_quantity if line.is_approved else line.quantity
+        add(date.fromisoformat(line.due_on[:10]), line.from_id, kind, units * line.unit_cost)
+    return list(found.values())
+
+
+_CAPITAL = """
+select sum(stock_value) as stock_value, sum(on_order_value) as on_order_value,
+    sum(payable_value) as payable_value, sum(working_capital) as working_capital,
+    (select sum(gross_margin) / nullif(sum(mean_stock_value), 0) from metrics.kpi_gmroi) as gmroi,
+    (select sum(turns * mean_on_hand) / nullif(sum(mean_on_hand), 0) from metrics.kpi_turns)
+        as turns,
+    (select sum(lost_revenue) from metrics.kpi_lost_sales) as lost_revenue
+from metrics.kpi_working_capital
+"""
+_SERVICE = """
+select fill.month_start, sum(fill.sold_quantity) as sold,
+    sum(fill.sold_quantity) / nullif(sum(fill.sold_quantity) + sum(fill.lost_quantity), 0)
+        as fill_rate,
+    any_value(held.cost) as holding_cost, any_value(out.share) as stock_out_share
+from metrics.kpi_fill_rate as fill
+left join (
+    select month_start, sum(holding_cost) as cost from metrics.kpi_holding_cost group by 1
+) as held on held.month_start = fill.month_start
+left join (
+    select month_start, sum(stock_out_periods) / sum(periods) as share
+    from metrics.kpi_stock_outs group by 1
+) as out on out.month_start = fill.month_start
+group by 1 order by 1 desc limit 13
+"""
+_POLICIES = """
+select * from decisions.champions where total_cost is not null order by total_cost
+"""
+_CATEGORIES = """
+select coalesce(planned.category, '–') as category, count(distinct planned.item_id) as items,
+    sum(capital.stock_value) as stock_value, sum(capital.working_capital) as working_capital,
+    sum(turns.turns * turns.mean_on_hand) / nullif(sum(turns.mean_on_hand), 0) as turns
+from marts.dim_item_locations as planned
+left join metrics.kpi_working_capital as capital
+    on capital.item_id = planned.item_id and capital.location_id = planned.location_id
+left join metrics.kpi_turns as turns
+    on turns.item_id = planned.item_id and turns.location_id = planned.location_id
+group by 1 order by stock_value desc nulls last
+"""
+_COMING = """
+select due_on, from_id, quantity * coalesce(unit_cost, 0) as money
+from marts.fct_open_orders where kind = 'purchase' and origin = 'erp'
+"""

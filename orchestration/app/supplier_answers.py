@@ -1,0 +1,110 @@
+"""What a supplier says on its own page: written as the 855 its system would have sent, and heard
+through the same door."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+
+from models.names import name_of
+from models.procurement import edi, x12
+from models.procurement.documents import Document
+from models.procurement.messages import AcknowledgedLine, Acknowledgement
+from models.procurement.x12 import Party
+from orchestration.app import event_replan
+from orchestration.app.overriding import world_of
+from orchestration.app.procurement import Desk
+from orchestration.home import Home
+from orchestration.ledger import Partner, Reception
+
+#: An order that is out is answered until its goods are here.
+ANSWERABLE = ("sent", "acknowledged")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A supplier's answer to one line: the units it will deliver (0 refuses the line), and when."""
+
+    line_id: str
+    quantity: float
+    due_on: date | None
+    reason: str = ""
+
+
+def open_lines(desk: Desk, supplier: str) -> list[Document]:
+    """The purchase lines a supplier may still answer, by order and line."""
+    found = [
+        line
+        for line in desk.ledger.lines()
+        if line.from_id == supplier and line.kind == "purchase" and line.stage in ANSWERABLE
+    ]
+    return sorted(found, key=lambda line: (line.order_id, line.line_id))
+
+
+def answer(desk: Desk, supplier: str, order_id: str, replies: Collection[Reply]) -> list[Reception]:
+    """Hear a supplier's answer to an order: an 855, or an 865 for lines that were changed since.
+
+    Raises ValueError for a line that is not theirs to answer, or an answer that cannot be meant.
+    """
+    lines = {d.line_id: d for d in open_lines(desk, supplier) if d.order_id == order_id}
+    if not lines or not replies:
+        raise ValueError(f"order {order_id} has no line that can still be answered")
+    said = [_line(lines, reply, desk.now.date()) for reply in replies]
+    partner = _addressed(desk.partners[supplier])
+    heard = []
+    for is_change in (False, True):
+        meant = tuple(a for a in said if bool(lines[a.line_id].revision) == is_change)
+        if not meant:
+            continue
+        written_at = datetime.now(UTC).replace(tzinfo=None)
+        body = edi.write_answer(
+            Acknowledgement(order_id, partner.currency, meant, is_change),
+            partner.their,
+            partner.ours,
+            desk.ledger.age()[0] + 1,
+            written_at,
+            partner.usage,
+        )
+        heard.append(desk.ledger.receive(body.encode(), partner, desk.now))
+    return heard
+
+
+def _line(lines: dict[str, Document], reply: Reply, today: date) -> AcknowledgedLine:
+    line = lines.get(reply.line_id)
+    if line is None:
+        raise ValueError(f"line {reply.line_id} is not on this order, or is answered elsewhere")
+    if not 0 <= reply.quantity <= line.quantity:
+        raise ValueError(
+            f"line {reply.line_id}: {reply.quantity:g} is not between 0 and the {line.quantity:g} "
+            "that were ordered"
+        )
+    asked = date.fromisoformat(line.asked_on[:10])
+    day = reply.due_on or asked
+    if day < today:
+        raise ValueError(f"line {reply.line_id}: {day} is over; today is {today}")
+    if not reply.quantity:
+        code = "IR"
+    elif reply.quantity < line.quantity:
+        code = "IQ"
+    else:
+        code = "IA" if day == asked else "DR"
+    return AcknowledgedLine(
+        line.line_id, line.item_id, code, reply.quantity, line.unit_cost, day, reply.reason
+    )
+
+
+def _addressed(partner: Partner) -> Partner:
+    """The partner under an id that fits on an envelope, also where it reads only mail."""
+    if x12.fits_envelope(partner.their.id):
+        return partner
+    return replace(partner, party=Party(name_of(partner.partner_id)[:15]))
+
+
+def react(home: Home) -> str:
+    """Re-plan what the news concerns, as the sensor does after every delivery; says what came of
+    it."""
+    done = event_replan.replan(home, world_of(home))
+    if done is None:
+        return "nothing has happened that was not answered"
+    return f"{done.items} items planned again: {'; '.join(done.reasons) or 'what happened is over'}"

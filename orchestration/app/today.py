@@ -1,0 +1,116 @@
+"""One look at a morning: what the machine did, what needs a person, what is at stake, and whether
+everything is in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from models.procurement.actors import MATRIX
+from models.procurement.documents import Document
+from orchestration.app.looking import Row, one, published, rows
+from orchestration.app.order_book import order_book
+from orchestration.app.procurement import Desk
+from orchestration.app.supply_exceptions import trouble
+from orchestration.app.worklist import OPEN, WORKING, worklist
+
+SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Today:
+    """The morning's figures. stages: lines and value by how far they are. cases: the most at stake.
+
+    waiting: the largest lines that a person has to approve. risks: where stock may run out. late:
+    lines that will not come as asked. mail: messages of the outbox by status.
+    """
+
+    stages: dict[str, tuple[int, float]]
+    automatic: int
+    waiting: pl.DataFrame
+    waiting_count: int
+    waiting_value: float
+    cases: pl.DataFrame
+    case_count: int
+    at_stake: float
+    risks: list[Row]
+    risk_count: int
+    late: list[tuple[Document, str]]
+    mail: dict[str, int]
+    is_stopped: bool
+    limits_waiting: str
+    stock: Row
+    model: Row
+    spend: list[Row]
+
+
+def today(desk: Desk) -> Today:
+    """Read the morning off the snapshot and the ledger. Raises PublishError before the first
+    publication."""
+    lines = desk.ledger.lines()
+    stages: dict[str, tuple[int, float]] = {}
+    for line in lines:
+        count, value = stages.get(line.stage, (0, 0.0))
+        stages[line.stage] = (count + 1, value + line.quantity * line.unit_cost)
+    book = order_book(desk).filter(pl.col("status") == "requisition")
+    cases = worklist(desk).filter(pl.col("status").is_in([OPEN, WORKING]))
+    waiting = desk.ledger.proposed_limits()
+    with published(desk.home) as con:
+        risks = rows(con, _RISKS)
+        counted = one(con, f"select count(*) as places from decisions.targets {_AT_RISK}") or {}
+        stock = one(con, _STOCK) or {}
+        model = one(con, _MODEL) or {}
+        spend = rows(con, _SPEND)
+    return Today(
+        stages,
+        sum(line.approver == MATRIX for line in lines),
+        book.head(SHOWN),
+        len(book),
+        float(book["value"].sum() or 0),
+        cases.head(SHOWN),
+        len(cases),
+        float(cases["at_stake"].sum() or 0),
+        risks,
+        counted.get("places", 0),
+        [(line, why) for line in lines if (why := trouble(line))],
+        desk.ledger.mail(),
+        desk.ledger.is_stopped(),
+        waiting[1] if waiting else "",
+        stock,
+        model,
+        spend,
+    )
+
+
+#: Where it is likelier than one in ten that stock runs out before the next order can help.
+_AT_RISK = "where greatest(stock_out_risk_before, stock_out_risk_with) >= 0.1"
+_RISKS = f"""
+select target.*, coalesce(item.name, target.item_id) as item,
+    greatest(stock_out_risk_before, stock_out_risk_with) as risk,
+    target.expected_demand * planned.price as at_stake
+from decisions.targets as target
+left join marts.dim_items as item on item.item_id = target.item_id and item.is_current
+left join marts.dim_item_locations as planned
+    on planned.item_id = target.item_id and planned.location_id = target.location_id
+{_AT_RISK}
+order by risk * coalesce(target.expected_demand * planned.price, 0) desc, 1, 2 limit {SHOWN}
+"""
+_STOCK = """
+select (select sum(stock_value) from metrics.kpi_working_capital) as stock_value,
+    (select sum(working_capital) from metrics.kpi_working_capital) as working_capital,
+    (select sum(on_order_value) from metrics.kpi_working_capital) as on_order_value,
+    (select count(*) from metrics.kpi_cover_days where on_hand <= 0) as empty,
+    (select count(*) from metrics.kpi_cover_days) as counted,
+    (select straight_through_share from metrics.kpi_straight_through
+        order by as_of desc limit 1) as straight
+"""
+_MODEL = "select * from decisions.models order by as_of desc limit 1"
+_SPEND = """
+select line.from_id as supplier_id, coalesce(any_value(supplier.name), line.from_id) as name,
+    sum(line.value) as value, count(*) as lines
+from decisions.order_lines as line
+left join marts.dim_suppliers as supplier
+    on supplier.supplier_id = line.from_id and supplier.is_current
+where line.kind = 'purchase' group by 1 order by value desc limit 8
+"""

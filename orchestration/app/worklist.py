@@ -1,0 +1,180 @@
+"""What needs a person, by the money at stake, and what people have made of it.
+
+A case is what the last plan held up, or a line that is late, short or refused. What became of it
+(owner, status, snoozed until, reason) stands in the ledger, as events of the case's own document. A
+case that somebody closed comes back when a later plan raises it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from datetime import date, timedelta
+from typing import Any
+
+import polars as pl
+
+from orchestration.app.looking import names, published, rows
+from orchestration.app.order_book import CASES, open_cases
+from orchestration.app.procurement import Desk
+from orchestration.app.supply_exceptions import trouble
+from orchestration.facts import decisions
+
+OPEN, WORKING, SNOOZED, DONE = "open", "in work", "snoozed", "done"
+STATUSES = (OPEN, WORKING, SNOOZED, DONE)
+#: What a case says beside what order_book.CASES has.
+WORKED = {
+    "case_id": pl.String,
+    "status": pl.String,
+    "owner": pl.String,
+    "until": pl.String,
+    "note": pl.String,
+    "by": pl.String,
+    "version": pl.Int64,
+    "came_back": pl.Boolean,
+}
+#: The longest a case may sleep.
+LONGEST_SNOOZE = timedelta(days=92)
+
+
+def case_id(kind: str, item_id: str, location_id: str) -> str:
+    """The name of a case: the same for the same kind of trouble with the same item and place."""
+    said = "\n".join((kind, item_id, location_id))
+    return f"CASE-{hashlib.sha256(said.encode()).hexdigest()[:16]}"
+
+
+def worklist(desk: Desk) -> pl.DataFrame:
+    """Every case with what became of it, the most money at stake first; columns CASES + WORKED."""
+    known = desk.ledger.worked()
+    cases = pl.concat([open_cases(desk), _supply(desk), _opened(desk, known)])
+    newest = decisions.latest(desk.home.decisions, "exceptions")
+    plan = str(newest["run_id"][0]) if newest is not None and len(newest) else ""
+    today = desk.now.date().isoformat()
+    found = []
+    for row in cases.iter_rows(named=True):
+        name = case_id(row["kind"], row["item_id"], row["location_id"])
+        found.append(row | {"case_id": name} | _state(known.get(name), plan, today))
+    schema = CASES | WORKED
+    return pl.DataFrame(found, schema=schema, orient="row").sort(
+        "at_stake", "case_id", descending=[True, False], nulls_last=True
+    )
+
+
+def _state(said: Mapping[str, Any] | None, plan: str, today: str) -> dict[str, Any]:
+    """What is last said of a case, as it counts now."""
+    if said is None:
+        return dict.fromkeys(("owner", "until", "note", "by"), "") | {
+            "status": OPEN,
+            "version": 0,
+            "came_back": False,
+        }
+    status, until = str(said["status"]), str(said.get("until") or "")
+    woke = status == SNOOZED and until <= today
+    raised = status == DONE and said.get("about") != plan
+    return {
+        "status": OPEN if woke or raised else status,
+        "owner": said.get("owner") or "",
+        "until": until,
+        "note": said.get("reason") or "",
+        "by": said["by"],
+        "version": said["version"],
+        "came_back": woke or raised,
+    }
+
+
+def _opened(desk: Desk, known: Mapping[str, Mapping[str, Any]]) -> pl.DataFrame:
+    """Cases that people opened themselves and nobody has closed."""
+    mine = [said for said in known.values() if said.get("kind") and said["status"] != DONE]
+    if not mine:
+        return pl.DataFrame(schema=CASES)
+    with published(desk.home) as con:
+        called = names(con)
+    worth = {d.document_id: d.quantity * d.unit_cost for d in desk.ledger.lines()}
+    return pl.DataFrame(
+        [
+            (
+                said["id"],
+                "warning",
+                said["kind"],
+                said["item_id"],
+                called.get(said["item_id"], said["item_id"]),
+                said["location_id"],
+                worth.get(said["id"]),
+                desk.currency,
+                said["reason"],
+            )
+            for said in mine
+        ],
+        schema=CASES,
+        orient="row",
+    )
+
+
+def _supply(desk: Desk) -> pl.DataFrame:
+    """Lines that are late, short or refused, as cases; at stake is what is still to come, at its
+    price."""
+    found = [(line, why) for line in desk.ledger.lines() if (why := trouble(line))]
+    if not found:
+        return pl.DataFrame(schema=CASES)
+    with published(desk.home) as con:
+        called = names(con)
+        prices = {
+            (row["item_id"], row["location_id"]): row["price"]
+            for row in rows(con, "select item_id, location_id, price from marts.dim_item_locations")
+        }
+    return pl.DataFrame(
+        [
+            (
+                line.document_id,
+                "error" if line.ended else "warning",
+                "supplier_refused" if line.ended else "supplier_late_or_short",
+                line.item_id,
+                called.get(line.item_id, line.item_id),
+                line.location_id,
+                float(prices.get((line.item_id, line.location_id)) or line.unit_cost)
+                * (line.quantity - line.received),
+                desk.currency,
+                why,
+            )
+            for line, why in found
+        ],
+        schema=CASES,
+        orient="row",
+    )
+
+
+def work(
+    desk: Desk,
+    cases: Collection[str],
+    by: str,
+    status: str,
+    reason: str,
+    *,
+    owner: str = "",
+    until: date | None = None,
+    seen: Mapping[str, int] | None = None,
+    what: Mapping[str, str] | None = None,
+) -> None:
+    """Say what becomes of cases: who has them, until when they sleep, or that they are done.
+
+    what: kind, item_id, location_id and id of a case that a person opens, such as a deferred line.
+    Raises ValueError for what cannot be meant and StaleError where somebody was faster.
+    """
+    if status not in STATUSES:
+        raise ValueError(f"a case is {', '.join(STATUSES)}, not '{status}'")
+    if not cases:
+        raise ValueError("tick at least one case")
+    today, last = desk.now.date(), desk.now.date() + LONGEST_SNOOZE
+    if status == SNOOZED and (until is None or not today < until <= last):
+        raise ValueError(f"say until when it sleeps: a day after {today}, up to {last}")
+    if status in (SNOOZED, DONE) and not reason.strip():
+        raise ValueError("say why: the record keeps the reason")
+    newest = decisions.latest(desk.home.decisions, "exceptions")
+    said = {
+        "status": status,
+        "owner": owner or (by if status == WORKING else ""),
+        "until": until.isoformat() if until and status == SNOOZED else "",
+        "reason": reason,
+        "about": str(newest["run_id"][0]) if newest is not None and len(newest) else "",
+    } | dict(what or {})
+    desk.ledger.work(dict.fromkeys(cases, said), by, desk.now, seen)

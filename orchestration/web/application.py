@@ -1,0 +1,211 @@
+"""The desk as an application: its rooms, what guards them, and what is said when something goes
+wrong."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from threading import Thread
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from orchestration.errors import StockhouseError, translate
+from orchestration.facts.snapshots import PublishError
+from orchestration.home import Home
+from orchestration.web import pictures
+from orchestration.web.guard import HEADERS, Guard, TooLargeError
+from orchestration.web.jobs import Jobs
+from orchestration.web.pages import (
+    account,
+    api,
+    audit,
+    exceptions,
+    items,
+    limits,
+    orders,
+    overrides,
+    scenarios,
+    suppliers,
+    today,
+)
+from orchestration.web.people import People, secret_of
+from orchestration.web.rendering import STATIC
+from orchestration.web.sessions import Sessions
+from orchestration.web.visit import (
+    ForgedError,
+    NotFoundError,
+    NotSignedInError,
+    Room,
+    Visit,
+    WrongRoleError,
+    bare,
+)
+from orchestration.web.words import Words
+
+#: What a request may be refused for: its status, its title, and what to do about it.
+REFUSALS: dict[type[Exception], tuple[int, str, str]] = {
+    ForgedError: (
+        403,
+        "This form is too old",
+        "It was opened before you last signed in, or came from elsewhere. Nothing was done: open "
+        "the page again.",
+    ),
+    NotFoundError: (
+        404,
+        "There is no such page",
+        "It may have been withdrawn by a newer plan, or the address is cut off.",
+    ),
+    TooLargeError: (
+        413,
+        "That is too much",
+        "A form or file may have 2 MB. Nothing was done.",
+    ),
+    WrongRoleError: (
+        403,
+        "Your role does not reach so far",
+        "Nothing was done. Ask somebody who may, or an admin for another role.",
+    ),
+}
+
+ROOMS = (
+    today,
+    exceptions,
+    orders,
+    items,
+    overrides,
+    limits,
+    scenarios,
+    suppliers,
+    audit,
+    account,
+)
+
+
+def create_app(home: Home, *, hosts: tuple[str, ...] = (), is_secure: bool = False) -> FastAPI:
+    """The desk of one home. hosts: the names it answers to; is_secure: it is reached by HTTPS."""
+    room = Room(home, People(home), Sessions(secret_of(home.derived)), Jobs(), is_secure)
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        Thread(target=_warm_up, daemon=True).start()
+        yield
+        room.jobs.close()
+
+    app = FastAPI(
+        title="Stockhouse desk",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        lifespan=life,
+    )
+    app.state.room = room
+    for module in ROOMS:
+        app.include_router(module.router)
+    app.include_router(api.router)
+    app.mount("/static", Kept(directory=STATIC), name="static")
+    for kind in (*REFUSALS, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, _refused)
+    for kind in (StockhouseError, ValueError, OSError):
+        app.add_exception_handler(kind, _told)
+    app.add_exception_handler(NotSignedInError, _ask_who)
+    app.add_exception_handler(500, _failed)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*hosts, "127.0.0.1", "localhost"])
+    app.add_middleware(Guard, is_secure=is_secure)
+    return app
+
+
+class Kept(StaticFiles):
+    """Our own files, whose address changes when they do: a browser may keep them."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """A file, to be kept for a year."""
+        answer = super().file_response(*args, **kwargs)
+        answer.headers["cache-control"] = "public, max-age=31536000, immutable"
+        return answer
+
+
+def _is_api(request: Request) -> bool:
+    return request.url.path.startswith("/api/")
+
+
+async def _page(
+    request: Request, status: int, title: str, message: str, kept: dict[str, list[str]]
+) -> Response:
+    """What went wrong, as a page or as JSON, with what was typed."""
+    if _is_api(request):
+        return JSONResponse({"detail": message}, status)
+    one: Visit = await bare(request)
+    back = request.headers.get("referer", "")
+    back = back.split(request.headers.get("host", "\0"), 1)[-1] if back else ""
+    content = {"title": one.words(title), "message": one.words(message), "kept": kept}
+    return await run_in_threadpool(
+        one.page, "trouble.html.j2", status, back=account.local(back or "/"), **content
+    )
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """A page for what is refused; nothing was done."""
+    if isinstance(error, RequestValidationError):
+        return JSONResponse({"detail": jsonable_encoder(error.errors())}, 422)
+    if isinstance(error, HTTPException):
+        title, message = error.detail, REFUSALS[NotFoundError][2]
+        if error.status_code == 404:
+            title = REFUSALS[NotFoundError][1]
+        return await _page(request, error.status_code, title, message, {})
+    status, title, message = REFUSALS[type(error)]
+    kept = error.visit.typed() if isinstance(error, WrongRoleError) else {}
+    return await _page(request, status, title, message, kept)
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    """A page for an error with words: nothing published, the ledger locked, a broken file."""
+    told = translate(error)
+    if told is None:
+        raise error
+    is_early = isinstance(error, PublishError)
+    title = "Nothing is published yet" if is_early else "This cannot be shown now"
+    return await _page(request, 503, title, told.message, {})
+
+
+async def _ask_who(request: Request, error: Exception) -> Response:
+    """The sign-in page; what was typed goes with it."""
+    if _is_api(request):
+        return JSONResponse({"detail": "sign in first"}, 401)
+    one: Visit = await bare(request)
+    one = replace(one, session=one.room.sessions.fresh(), person=None)
+    path = request.url.path
+    if request.method == "GET":
+        query = f"?{request.url.query}" if request.url.query else ""
+        return one.go("/sign-in", next=path + query)
+    back = request.headers.get("referer", "").split(request.headers.get("host", "\0"), 1)
+    to = account.local(back[-1]) if len(back) > 1 else "/"
+    kept = dict(error.typed) if isinstance(error, NotSignedInError) else {}
+    if path == "/sign-in" or path.startswith("/welcome/"):
+        return one.go(path)
+    return await run_in_threadpool(account.door, one, to, 401, kept, path)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """A page for a defect of ours; its traceback is in the log."""
+    title, message = (
+        "Something went wrong here",
+        "It is written to the desk's log. Nothing is lost.",
+    )
+    answer = await _page(request, 500, title, message, {})
+    answer.headers.update(HEADERS)
+    return answer
+
+
+def _warm_up() -> None:
+    """Draw one chart: the first one takes a second that no reader has to wait for."""
+    pictures.bars([("", 1.0, "main")], Words("en", "en_GB"), "")

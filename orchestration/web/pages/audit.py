@@ -1,0 +1,93 @@
+"""Audit and results: who decided what and why, whether the record is whole, and what it was
+worth."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from starlette.responses import Response
+
+from orchestration.app import looking
+from orchestration.app.results import results
+from orchestration.app.trail import DECISIONS, model_record, override_moves, trail
+from orchestration.ledger.audit import audit
+from orchestration.ledger.checkpoints import Checkpoints
+from orchestration.web import pictures
+from orchestration.web.visit import Visit, signed_in
+from orchestration.web.words import Words
+
+router = APIRouter(include_in_schema=False)
+Viewer = Annotated[Visit, Depends(signed_in())]
+
+
+@router.get("/audit")
+def page(one: Viewer) -> Response:
+    """The record, the newest first; with ?check=1 it is verified from its first event on."""
+    asked = {name: one.asked(name) for name in ("kind", "actor")}
+    asked["kind"] = asked["kind"] if asked["kind"] in DECISIONS else ""
+    everything, number = bool(one.asked("all")), one.number("page", 1)
+    with one.desk() as desk:
+        found, more = trail(desk, **asked, everything=everything, page=number)
+        moves, record, age = override_moves(desk), model_record(desk), looking.age(desk)
+        measures = _measures(desk.ledger.measures(), one.words)
+    home = one.room.home
+    kept = Checkpoints(home.state)
+    checked = audit(home.ledger_url, kept) if one.asked("check") else None
+    return one.page(
+        "audit.html.j2",
+        found=found,
+        more=more,
+        page=number,
+        asked=asked,
+        kinds=DECISIONS,
+        everything=everything,
+        moves=moves,
+        record=record,
+        measures=measures,
+        checked=checked,
+        age=age,
+    )
+
+
+def _measures(said: dict[str, Any], words: Words) -> list[tuple[str, str]]:
+    """The ledger's own measures, as they are read."""
+    found = []
+    for name, value in said.items():
+        if isinstance(value, dict):
+            continue
+        if name.endswith("share"):
+            found.append((name, words.share(value)))
+        elif isinstance(value, int | float):
+            found.append((name, words.number(value, 1)))
+    return found
+
+
+@router.get("/results")
+def results_page(one: Viewer) -> Response:
+    """Money tied up, service, cost against other rules, bills to come; a page to print."""
+    with one.desk() as desk:
+        found, age = results(desk), looking.age(desk)
+    words = one.words
+    policies = [
+        (
+            words.term(row["policy"]),
+            {"holding": row["holding_cost"], "shortage": row["shortage_cost"]},
+        )
+        for row in found.policies
+    ]
+    cash = [
+        (words.short_day(row["week"]), {"ordered": row["ordered"], "proposed": row["proposed"]})
+        for row in found.cash
+    ]
+    about = words("What each policy would have cost")
+    return one.page(
+        "results.html.j2",
+        r=found,
+        age=age,
+        policies=pictures.stacked(policies, words, about, is_across=True) if policies else None,
+        cash=pictures.stacked(cash, words, words("Bills to come, week by week"), is_across=False),
+        service=pictures.line(found.service, "fill_rate", words, words("Fill rate by month"))
+        if found.service
+        else None,
+    )

@@ -1,0 +1,52 @@
+"""Items: what is planned, paged by the snapshot itself, and one item with all that is known of
+it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.responses import Response
+
+from orchestration.app import looking
+from orchestration.app.items import PAGE, SORTS, item_list, item_page
+from orchestration.web import pictures
+from orchestration.web.visit import NotFoundError, Visit, signed_in
+
+router = APIRouter(include_in_schema=False)
+Viewer = Annotated[Visit, Depends(signed_in())]
+
+
+@router.get("/items")
+def page(one: Viewer) -> Response:
+    """One page of what is planned, searched and sorted."""
+    asked = {name: one.asked(name) for name in ("q", "place", "category", "sort")}
+    asked["sort"] = asked["sort"] if asked["sort"] in SORTS else "risk"
+    number = one.number("page", 1)
+    found = item_list(
+        one.room.home, asked["q"], asked["place"], asked["category"], asked["sort"], number
+    )
+    with one.desk() as desk:
+        age = looking.age(desk)
+    return one.page("items.html.j2", found=found, asked=asked, page=number, size=PAGE, age=age)
+
+
+@router.get("/items/{item}")
+def item(one: Viewer, item: str) -> Response:
+    """One item: its places, stock, cover, orders, forecast, suppliers and what people did."""
+    place = one.asked("place")
+    with one.desk() as desk:
+        try:
+            found = item_page(desk, item, place)
+        except LookupError as error:
+            raise NotFoundError from error
+        age = looking.age(desk)
+    ahead = found.outlook
+    return one.page(
+        "item.html.j2",
+        it=found,
+        place=place,
+        age=age,
+        fan=pictures.fan(ahead.past, ahead.ahead, ahead.marks, one.words) if ahead.ahead else None,
+        stock=pictures.stock(ahead.stock, one.words) if ahead.stock else None,
+    )

@@ -1,0 +1,169 @@
+"""Limits and autonomy: shown, previewed, proposed, confirmed by a second person; and the kill
+switch."""
+
+from __future__ import annotations
+
+import io
+from typing import Annotated, Any
+
+import yaml
+from fastapi import APIRouter, Depends
+from starlette.responses import Response
+
+from orchestration.app import limits as setting
+from orchestration.app import looking
+from orchestration.ledger.desk import LIMITS, SWITCH
+from orchestration.web.visit import (
+    Problem,
+    Visit,
+    WrongRoleError,
+    act,
+    problem_of,
+    signed_in,
+)
+from orchestration.web.words import UNKNOWN
+
+router = APIRouter(include_in_schema=False)
+Viewer = Annotated[Visit, Depends(signed_in())]
+Planner = Annotated[Visit, Depends(signed_in("planner"))]
+Approver = Annotated[Visit, Depends(signed_in("approver"))]
+NUMBERS = (
+    "auto_amount",
+    "buyer_amount",
+    "manager_amount",
+    "usual_factor",
+    "least_complete",
+    "worst_risk",
+)
+#: Limits that may be left out: nothing is held back by them then.
+OPTIONAL = ("daily_cap", "budget")
+KINDS = ("limits_proposed", "limits_set", "stopped", "resumed")
+
+
+def _page(
+    one: Visit, problem: Problem | None = None, previewed: dict[str, Any] | None = None
+) -> Response:
+    with one.desk() as desk:
+        said, age = setting.show_limits(desk), looking.age(desk)
+        changes = {name: then for name, (_, then) in (said.changes or {}).items()}
+        asked = {name: pair[1] for name, pair in (previewed or {}).items()} or changes
+        effect = setting.effect(desk, asked) if asked else None
+        history = desk.ledger.history(KINDS, [LIMITS, SWITCH], limit=12)
+        version = desk.ledger.store.versions([LIMITS])[LIMITS]
+        is_stopped = desk.ledger.is_stopped()
+    with looking.published(one.room.home) as con:
+        plan_limits = looking.rows(con, "select * from decisions.limits order by 1, name")
+    approvers = "\n".join(f"{name}: {level}" for name, level in said.in_force.approvers.items())
+    return one.page(
+        "limits.html.j2",
+        problem.status if problem else 200,
+        problem=problem,
+        said=said,
+        age=age,
+        effect=effect,
+        previewed=previewed,
+        history=history,
+        version=version,
+        is_stopped=is_stopped,
+        plan_limits=plan_limits,
+        approvers=approvers,
+        shown=lambda value: _shown(one, value),
+    )
+
+
+def _shown(one: Visit, value: Any) -> str:
+    if value is None:
+        return UNKNOWN
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {level}" for name, level in value.items()) or UNKNOWN
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or UNKNOWN
+    return one.words(value) if isinstance(value, str) else one.words.number(value, 2)
+
+
+@router.get("/limits")
+def page(one: Viewer) -> Response:
+    """The limits in force, what waits for a second person, and the kill switch."""
+    return _page(one)
+
+
+def asked_for(one: Visit) -> dict[str, Any]:
+    """The limits of the form, or of the uploaded file. Raises ValueError for what is none."""
+    if sheet := one.files.get("sheet"):
+        return from_file(sheet)
+    found: dict[str, Any] = {"maturity": one.form.get("maturity", "")}
+    found |= {name: one.amount(name) for name in NUMBERS}
+    found |= {name: one.amount(name) if one.text(name) else None for name in OPTIONAL}
+    asking = one.text("asking_categories").split(",")
+    found["asking_categories"] = [name.strip() for name in asking if name.strip()]
+    levels = yaml.safe_load(one.text("approvers", 20_000)) or {}
+    if not isinstance(levels, dict):
+        raise ValueError(one.words("Who may approve is written as one “name: level” a line."))
+    found["approvers"] = {str(name): level for name, level in levels.items()}
+    return found
+
+
+def from_file(content: bytes) -> dict[str, Any]:
+    """Limits out of an uploaded YAML text or Excel sheet (name, value). Raises ValueError for
+    another file."""
+    if not content.startswith(b"PK"):
+        return setting.read_limits(content)
+    from openpyxl import load_workbook  # noqa: PLC0415 - only for an upload
+
+    try:
+        book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+        rows = [row[:2] for row in book.worksheets[0].iter_rows(max_row=100, values_only=True)]
+    except Exception as error:
+        raise ValueError(f"the workbook cannot be read: {error}") from error
+    pairs = [f"{row[0]}={row[1]}" for row in rows if len(row) == 2 and None not in row]
+    return setting.parse_limits(pairs)
+
+
+@router.post("/limits")
+def propose(one: Planner) -> Response:
+    """Propose other limits, or show what they would change."""
+    if one.form.get("to") == "preview":
+        try:
+            with one.desk() as desk:
+                now = desk.ledger.limits()
+                changed = dict(now.differences(now.changed(asked_for(one))))
+            return _page(one, previewed=changed)
+        except Exception as error:
+            if (problem := problem_of(error)) is None:
+                raise
+            return _page(one, problem)
+
+    def do() -> tuple[str, dict[str, str]]:
+        with one.desk() as desk:
+            setting.propose_limits(desk, asked_for(one), one.me.name, one.seen())
+        return "/limits", {"done": "proposed"}
+
+    return act(one, do, lambda problem: _page(one, problem))
+
+
+@router.post("/limits/confirm")
+def confirm(one: Approver) -> Response:
+    """Put what waits in force, as a second person, as it was when the page was made."""
+
+    def do() -> tuple[str, dict[str, str]]:
+        with one.desk() as desk:
+            setting.confirm_limits(desk, one.me.name, one.seen())
+        return "/limits", {"done": "confirmed"}
+
+    return act(one, do, lambda problem: _page(one, problem))
+
+
+@router.post("/limits/switch")
+def switch(one: Planner) -> Response:
+    """Stop everything, or let orders go again."""
+    resumes = one.form.get("to") == "resume"
+    if resumes and not one.may("approver"):
+        raise WrongRoleError(one, "approver")
+
+    def do() -> tuple[str, dict[str, str]]:
+        with one.desk() as desk:
+            turn = desk.ledger.resume if resumes else desk.ledger.stop
+            turn(one.me.name, desk.now, one.reason())
+        return "/limits", {"done": "resumed" if resumes else "stopped"}
+
+    return act(one, do, lambda problem: _page(one, problem))

@@ -1,0 +1,100 @@
+"""What if: scenarios on the shelf, studies started here, and what they answered."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.responses import Response
+
+from models.twin.scenarios import KINDS
+from orchestration.app import looking, studies
+from orchestration.web.tables import as_file
+from orchestration.web.visit import NotFoundError, Problem, Visit, act, signed_in
+
+router = APIRouter(include_in_schema=False)
+Viewer = Annotated[Visit, Depends(signed_in())]
+Planner = Annotated[Visit, Depends(signed_in("planner"))]
+
+
+def _page(one: Visit, problem: Problem | None = None) -> Response:
+    with one.desk() as desk:
+        age = looking.age(desk)
+    return one.page(
+        "scenarios.html.j2",
+        problem.status if problem else 200,
+        problem=problem,
+        age=age,
+        files=studies.scenario_files(one.room.home),
+        studies=studies.studies(one.room.home),
+        jobs=one.room.jobs.all(),
+        kinds=[(name, one.words.term(name)) for name in KINDS],
+    )
+
+
+@router.get("/scenarios")
+def page(one: Viewer) -> Response:
+    """The studies that were made, and the scenarios that can be asked."""
+    return _page(one)
+
+
+@router.post("/scenarios")
+def write(one: Planner) -> Response:
+    """Put a scenario of one effect on the shelf."""
+
+    def do() -> tuple[str, dict[str, str]]:
+        pairs = [part.partition("=") for part in one.text("scope").split(",") if part.strip()]
+        kind = one.form.get("kind", "")
+        size = one.amount("size") if one.text("size") else None
+        studies.write_scenario(
+            one.room.home,
+            one.text("title", 120),
+            kind,
+            {name.strip(): value.strip() for name, _, value in pairs},
+            (KINDS[kind].word or "") if kind in KINDS else "",
+            size,
+            date.fromisoformat(one.form.get("starts_on", "")),
+            date.fromisoformat(one.form.get("ends_on", "")),
+        )
+        return "/scenarios", {"done": "scenario"}
+
+    return act(one, do, lambda problem: _page(one, problem))
+
+
+@router.post("/scenarios/run")
+def run(one: Planner) -> Response:
+    """Start a study in the background."""
+
+    def do() -> tuple[str, dict[str, str]]:
+        chosen, futures = one.several.get("scenario", []), int(one.amount("futures"))
+        if not chosen:
+            raise ValueError(one.words("Tick at least one scenario."))
+        home, me = one.room.home, one.me.name
+        one.room.jobs.start(
+            ", ".join(chosen), me, lambda tell: studies.run_study(home, chosen, futures, me, tell)
+        )
+        return "/scenarios", {"done": "job"}
+
+    return act(one, do, lambda problem: _page(one, problem))
+
+
+@router.get("/scenarios/{study_id}")
+def study_page(one: Viewer, study_id: str) -> Response:
+    """What a study answered."""
+    with one.desk() as desk:
+        age = looking.age(desk)
+    try:
+        made = studies.study_made(one.room.home, study_id)
+    except LookupError as error:
+        raise NotFoundError from error
+    return one.page("study.html.j2", one=made, age=age)
+
+
+@router.get("/scenarios/{study_id}/{name}.csv")
+def table(one: Viewer, study_id: str, name: str) -> Response:
+    """A table of a study, as a file."""
+    try:
+        return as_file(studies.table(one.room.home, study_id, name), name)
+    except LookupError as error:
+        raise NotFoundError from error

@@ -1,0 +1,54 @@
+"""Today: the morning in one look."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.responses import Response
+
+from orchestration.app import event_replan, looking, supplier_answers
+from orchestration.app.overriding import world_of
+from orchestration.app.today import today
+from orchestration.web import pictures
+from orchestration.web.visit import Visit, signed_in
+
+router = APIRouter(include_in_schema=False)
+Viewer = Annotated[Visit, Depends(signed_in())]
+Planner = Annotated[Visit, Depends(signed_in("planner"))]
+
+
+@router.get("/")
+def page(one: Viewer) -> Response:
+    """What the machine did, what needs a person, what is at stake, and whether all is in order."""
+    with one.desk() as desk:
+        now, age = today(desk), looking.age(desk)
+        is_new = not desk.ledger.history(actor=one.me.name, limit=1)
+    try:
+        unanswered = event_replan.unanswered(one.room.home, world_of(one.room.home)) is not None
+    except ValueError:
+        unanswered = False
+    rows = [(row["name"], row["value"], "main") for row in now.spend]
+    about = one.words("What the plan buys, by supplier")
+    return one.page(
+        "today.html.j2",
+        now=now,
+        age=age,
+        spend=pictures.bars(rows, one.words, about) if rows else None,
+        jobs=one.room.jobs.all(),
+        hints=is_new and one.may("planner"),
+        unanswered=unanswered,
+    )
+
+
+@router.post("/replan")
+def replan(one: Planner) -> Response:
+    """Re-plan in the background what has happened since the last run."""
+    home = one.room.home
+    one.room.once(
+        one.form.get("intent", ""),
+        lambda: one.room.jobs.start(
+            one.words("Re-plan"), one.me.name, lambda tell: supplier_answers.react(home)
+        ),
+    )
+    return one.go("/", done="job")

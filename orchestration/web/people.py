@@ -1,0 +1,239 @@
+"""Who may sign in, and as what: state/desk/people.jsonl, lines added and never changed, readable by
+its owner alone.
+
+{event: invited, name, role, link (sha256), until, by} · {event: enrolled, name, link, hash} ·
+{event: role, name, role, by} · {event: closed, name, by} · {event: left, name}: every one of them
+ends the sessions of that person. Passwords are kept as argon2id hashes and nowhere else.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from threading import BoundedSemaphore
+from typing import Any
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from models.procurement.actors import is_same, person
+from orchestration.errors import StockhouseError
+from orchestration.home import Home
+
+#: What a person may do; each may do what those before it may.
+ROLES = ("viewer", "planner", "approver", "admin")
+LINK_LASTS = timedelta(days=3)
+LEAST, MOST = 12, 200
+#: Two passwords are checked at a time: each takes 64 MiB while it is.
+CHECKING = BoundedSemaphore(2)
+
+
+class PeopleError(StockhouseError):
+    """Somebody cannot be let in, or made known, as asked."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person as the desk knows them. epoch: how often their sessions were ended."""
+
+    name: str
+    role: str
+    secret: str = ""
+    link: str = ""
+    until: str = ""
+    epoch: int = 0
+    is_closed: bool = False
+
+    def may(self, role: str) -> bool:
+        """Whether this person's role is the asked one or higher."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+    @property
+    def is_enrolled(self) -> bool:
+        """Whether they have chosen a password, and nobody has closed their account."""
+        return bool(self.secret) and not self.is_closed
+
+
+class People:
+    """The people of one home."""
+
+    def __init__(self, home: Home) -> None:
+        self.path = home.state / "desk" / "people.jsonl"
+
+    def all(self) -> dict[str, Person]:
+        """Everyone, by name."""
+        return _fold(self.path.read_bytes() if self.path.exists() else b"")
+
+    def get(self, name: str) -> Person | None:
+        """The enrolled person of this name."""
+        found = self.all().get(name)
+        return found if found and found.is_enrolled else None
+
+    def first_link(self) -> str | None:
+        """A link for the first admin, who names themselves; None once somebody can sign in."""
+        if any(one.is_enrolled and one.may("admin") for one in self.all().values()):
+            return None
+        return self._invite("", "admin", "stockhouse")
+
+    def invite(self, name: str, role: str, by: str) -> str:
+        """Make a person known; returns the secret of the one link by which they set a password.
+
+        Raises ValueError for a name no person has, or that an eye takes for another's.
+        """
+        if role not in ROLES:
+            raise ValueError(f"there is no role '{role}'; there are {', '.join(ROLES)}")
+        spelt = person(name)
+        if alike := [other for other in self.all() if other != spelt and is_same(spelt, other)]:
+            raise ValueError(f"'{spelt}' looks like {alike[0]}, who is known here already")
+        return self._invite(spelt, role, by)
+
+    def _invite(self, name: str, role: str, by: str) -> str:
+        secret = secrets.token_urlsafe(24)
+        until = (datetime.now(UTC) + LINK_LASTS).isoformat(timespec="seconds")
+        said = {"name": name, "role": role, "link": _digest(secret), "until": until, "by": by}
+        self._append("invited", said)
+        return secret
+
+    def invited(self, secret: str) -> Person | None:
+        """Whom a link is for; None where it was used, replaced or is too old."""
+        digest, now = _digest(secret), datetime.now(UTC).isoformat(timespec="seconds")
+        return next((p for p in self.all().values() if p.link == digest and p.until > now), None)
+
+    def enrol(self, secret: str, name: str, password: str) -> Person:
+        """Use up a link: set the password (and, for the first admin, the name).
+
+        Raises PeopleError for a link that is over and ValueError for a name or password that will
+        not do.
+        """
+        asked = self.invited(secret)
+        if asked is None:
+            raise PeopleError("this link is over: it was used, replaced, or is older than 3 days")
+        spelt = asked.name or person(name)
+        check_password(password, spelt)
+        with CHECKING:
+            kept = _hasher().hash(password)
+        self._append("enrolled", {"name": spelt, "link": _digest(secret), "hash": kept})
+        return self.all()[spelt]
+
+    def check(self, name: str, password: str) -> Person | None:
+        """The person who signs in so; None for a wrong name or password, in the same time."""
+        try:
+            found = self.get(person(name))
+        except ValueError:
+            found = None
+        with CHECKING:
+            is_right = _verify(found.secret if found else _nobody(), password[:MOST])
+        return found if is_right and found else None
+
+    def set_role(self, name: str, role: str, by: str) -> None:
+        """Give a person another role. Raises PeopleError where no admin would be left."""
+        if role not in ROLES:
+            raise ValueError(f"there is no role '{role}'; there are {', '.join(ROLES)}")
+        self._leave_an_admin(name, role)
+        self._append("role", {"name": name, "role": role, "by": by})
+
+    def close(self, name: str, by: str) -> None:
+        """Let somebody in no more. Raises PeopleError where no admin would be left."""
+        self._leave_an_admin(name, "viewer")
+        self._append("closed", {"name": name, "by": by})
+
+    def sign_out(self, name: str) -> None:
+        """End every session of a person."""
+        self._append("left", {"name": name})
+
+    def _leave_an_admin(self, name: str, role: str) -> None:
+        everyone = self.all()
+        if name not in everyone:
+            raise PeopleError(f"nobody here is called '{name}'")
+        others = [p for p in everyone.values() if p.name != name and p.is_enrolled]
+        if role != "admin" and not any(p.may("admin") for p in others):
+            raise PeopleError(f"{name} is the only admin: make another one first")
+
+    def _append(self, event: str, said: Mapping[str, Any]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+        with os.fdopen(os.open(self.path, flags, 0o600), "r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            content = file.read()
+            if event == "enrolled" and not _is_open(content, said["link"]):
+                raise PeopleError("this link was used meanwhile")
+            at = datetime.now(UTC).isoformat(timespec="seconds")
+            file.truncate(content.rfind(b"\n") + 1)  # a line cut off by a crash never counted
+            file.write(json.dumps({"event": event, **said, "at": at}).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def check_password(password: str, name: str) -> None:
+    """Refuse what is guessed first. Raises ValueError that says why."""
+    if not LEAST <= len(password) <= MOST:
+        raise ValueError(f"a password has {LEAST} to {MOST} characters; a sentence is a good one")
+    if len(set(password)) < 5 or name.casefold() in password.casefold():
+        raise ValueError("choose a password without your name, and of more than a few signs")
+
+
+def _fold(content: bytes) -> dict[str, Person]:
+    found: dict[str, Person] = {}
+    for line in content[: content.rfind(b"\n") + 1].splitlines():
+        said = json.loads(line)
+        event, name = said["event"], said["name"]
+        if event == "enrolled" and name not in found:  # the first admin names themselves
+            found[name] = replace(found.pop(""), name=name)
+        one = found.get(name, Person(name, said.get("role", "viewer")))
+        one = replace(one, epoch=one.epoch + 1)
+        if event == "invited":
+            one = replace(one, role=said["role"], link=said["link"], until=said["until"])
+        elif event == "enrolled":
+            one = replace(one, secret=said["hash"], link="", is_closed=False)
+        elif event == "role":
+            one = replace(one, role=said["role"])
+        elif event == "closed":
+            one = replace(one, is_closed=True, link="")
+        found[name] = one
+    return found
+
+
+def _is_open(content: bytes, link: str) -> bool:
+    return any(one.link == link for one in _fold(content).values())
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+@cache
+def _hasher() -> PasswordHasher:
+    return PasswordHasher()
+
+
+@cache
+def _nobody() -> str:
+    """The hash of a password nobody has: checking a name nobody has takes as long as any."""
+    return _hasher().hash(secrets.token_urlsafe(24))
+
+
+def _verify(secret: str, password: str) -> bool:
+    try:
+        return _hasher().verify(secret, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def secret_of(folder: Path) -> bytes:
+    """The home's own key for what the desk signs, made where there is none."""
+    path = folder / "desk.key"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(secrets.token_hex(32).encode())
+    except FileExistsError:
+        pass
+    return path.read_bytes()

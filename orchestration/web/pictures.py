@@ -1,0 +1,253 @@
+"""Charts as Vega-Lite, drawn to SVG here on the server; their colours are the page's own, so that
+light and dark are one picture."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+import altair as alt
+import vl_convert
+from markupsafe import Markup, escape
+
+from orchestration.web.words import Words
+
+Row = Mapping[str, Any]
+#: Stand-ins that the drawing is made with, and the variable of desk.css each one stands for.
+INK, SOFT, GRID, MAIN, SECOND, WIDE, NARROW, GOOD, BAD = (f"#0101{k:02x}" for k in range(1, 10))
+VARIABLES = {
+    INK: "ink",
+    SOFT: "soft",
+    GRID: "grid",
+    MAIN: "chart-1",
+    SECOND: "chart-2",
+    WIDE: "band-1",
+    NARROW: "band-2",
+    GOOD: "chart-good",
+    BAD: "chart-bad",
+}
+FONT = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
+MONTHS = "%-d %b"
+WIDTH = 560
+
+
+def draw(chart: alt.LayerChart | alt.FacetChart | alt.Chart, about: str) -> Markup:
+    """A chart as inline SVG as wide as its place; about: what it shows, for those who cannot see
+    it."""
+    axis = {
+        "labelColor": SOFT,
+        "titleColor": SOFT,
+        "gridColor": GRID,
+        "domainColor": GRID,
+        "tickColor": GRID,
+        "labelFont": FONT,
+        "titleFont": FONT,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "labelPadding": 6,
+    }
+    config = {
+        "background": None,
+        "view": {"stroke": None},
+        "axis": axis,
+        "text": {"font": FONT, "fontSize": 12, "color": INK},
+        "font": FONT,
+        "aria": False,
+    }
+    spec = chart.to_dict() | {"config": config}
+    return Markup(_svg(json.dumps(spec, default=str))).format(about=escape(about))  # noqa: S704
+
+
+@lru_cache(maxsize=256)
+def _svg(spec: str) -> str:
+    """The SVG of a specification, with a place for what it is about."""
+    drawn = vl_convert.vegalite_to_svg(spec)
+    drawn = drawn.replace("{", "&#123;").replace("}", "&#125;")
+    for colour, name in VARIABLES.items():
+        drawn = drawn.replace(f'"{colour}"', f'"var(--{name})"')
+    drawn = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", drawn)
+    return re.sub(
+        r'<svg ([^>]*?)width="[\d.]+" height="[\d.]+"',
+        r'<svg \1role="img" aria-label="{about}"',
+        drawn,
+        count=1,
+    )
+
+
+def waterfall(parts: Sequence[tuple[str, float]], total: float, words: Words) -> Markup:
+    """How parts add up to a quantity: each bar begins where the one before ended."""
+    found, at = [], 0.0
+    for name, size in parts:
+        found.append(
+            _step(name[:1].upper() + name[1:], at, at + size, "up" if size > 0 else "down", size)
+        )
+        at += size
+    found.append(_step(words("Order"), 0.0, total, "total", total))
+    for row in found:
+        row["said"] = words.number(row["size"], 1)
+    order = [row["part"] for row in found]
+    base = alt.Chart(alt.Data(values=found))
+    place = alt.Y("part:N", sort=order, title=None, axis=alt.Axis(labelLimit=220, ticks=False))
+    colour = alt.Color(
+        "kind:N",
+        scale=alt.Scale(domain=["up", "down", "total"], range=[MAIN, SECOND, INK]),
+        legend=None,
+    )
+    number = alt.X("low:Q", title=words("units"), axis=alt.Axis(tickCount=5))
+    bars = base.mark_bar(height=16).encode(y=place, x=number, x2="high:Q", color=colour)
+    texts = base.mark_text(align="left", dx=6, color=INK).encode(y=place, x="high:Q", text="said:N")
+    shown = (bars + texts).properties(width=WIDTH - 190, height=26 * len(found))
+    told = "; ".join(f"{row['part']} {row['said']}" for row in found)
+    return draw(shown, words("How the quantity comes about: {parts}", parts=told))
+
+
+def _step(part: str, start: float, end: float, kind: str, size: float) -> dict[str, Any]:
+    return {
+        "part": part,
+        "low": min(start, end),
+        "high": max(start, end),
+        "kind": kind,
+        "size": size,
+    }
+
+
+def fan(past: Sequence[Row], ahead: Sequence[Row], marks: Sequence[Row], words: Words) -> Markup:
+    """Demand up to now, then the forecast with its 50 % and 95 % intervals; empty shelves and
+    promotions are marked."""
+    history = [
+        {"day": _noon(row["day"]), "units": row["units"], "out": bool(row["is_censored"])}
+        for row in past
+    ]
+    future = [{**row, "day": _noon(row["day"])} for row in ahead]
+    time = _time()
+    layers: list[alt.Chart] = []
+    if future:
+        base = alt.Chart(alt.Data(values=future))
+        for low, high, colour in (("p025", "p975", WIDE), ("p25", "p75", NARROW)):
+            shape = base.mark_area(color=colour, opacity=1)
+            layers.append(shape.encode(x=time, y=_units(f"{low}:Q", words), y2=f"{high}:Q"))
+        layers.append(
+            base.mark_line(color=MAIN, strokeWidth=2).encode(x=time, y=_units("mean:Q", words))
+        )
+    if history:
+        base = alt.Chart(alt.Data(values=history))
+        line = base.mark_line(color=INK, strokeWidth=1.4, invalid="break-paths-show-domains")
+        layers.append(line.encode(x=time, y=_units("units:Q", words)))
+        out = alt.Chart(alt.Data(values=[row | {"zero": 0} for row in history if row["out"]]))
+        if any(row["out"] for row in history):
+            layers.append(
+                out.mark_point(color=BAD, shape="triangle-down", filled=True, size=45).encode(
+                    x=time, y=_units("zero:Q", words)
+                )
+            )
+    layers = _marked(marks, [*history, *future]) + layers
+    shown = alt.layer(*layers).properties(width=WIDTH, height=220)
+    return draw(shown, words("Demand so far and the forecast with its 50 % and 95 % intervals"))
+
+
+def _marked(marks: Sequence[Row], days: Sequence[Row]) -> list[alt.Chart]:
+    """Promotions as shaded stretches under the curves."""
+    if not (marks and days):
+        return []
+    first, last = min(row["day"] for row in days), max(row["day"] for row in days)
+    stretches = [
+        {"from": max(_noon(row["starts_on"]), first), "to": min(_noon(row["ends_on"]), last)}
+        for row in marks
+        if _noon(row["ends_on"]) >= first and _noon(row["starts_on"]) <= last
+    ]
+    if not stretches:
+        return []
+    base = alt.Chart(alt.Data(values=stretches))
+    return [base.mark_rect(color=GRID, opacity=0.6).encode(x=_time("from:T"), x2="to:T")]
+
+
+def stock(rows: Sequence[Row], words: Words) -> Markup:
+    """Expected stock with the order and without it."""
+    found = [{**row, "day": _noon(row["day"])} for row in rows]
+    base = alt.Chart(alt.Data(values=found))
+    zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color=BAD).encode(y="zero:Q")
+    without = base.mark_line(color=SECOND, strokeWidth=2, strokeDash=[5, 4])
+    kept = base.mark_line(color=MAIN, strokeWidth=2.2)
+    shown = alt.layer(
+        zero,
+        without.encode(x=_time(), y=_units("without:Q", words)),
+        kept.encode(x=_time(), y=_units("with:Q", words)),
+    ).properties(width=WIDTH, height=200)
+    return draw(shown, words("Expected stock with this order and without it"))
+
+
+def bars(rows: Sequence[tuple[str, float, str]], words: Words, about: str) -> Markup:
+    """Horizontal bars with their number at the end: (name, size, kind of colour)."""
+    found = [
+        {"name": name, "size": size, "kind": kind, "said": words.money(size)}
+        for name, size, kind in rows
+    ]
+    base = alt.Chart(alt.Data(values=found))
+    order = [name for name, _, _ in rows]
+    place = alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelLimit=180, ticks=False))
+    colour = alt.Color(
+        "kind:N", scale=alt.Scale(domain=["main", "soft"], range=[MAIN, SECOND]), legend=None
+    )
+    size = alt.X("size:Q", title=None, axis=alt.Axis(tickCount=4))
+    drawn = base.mark_bar(height=16).encode(y=place, x=size, color=colour)
+    texts = base.mark_text(align="left", dx=6, color=INK).encode(y=place, x="size:Q", text="said:N")
+    return draw((drawn + texts).properties(width=WIDTH - 200, height=27 * len(found)), about)
+
+
+def stacked(
+    rows: Sequence[tuple[str, Mapping[str, float]]], words: Words, about: str, *, is_across: bool
+) -> Markup:
+    """Bars of two parts each: (name, {part: size}); across: from the left, with the total at the
+    end."""
+    parts = list(rows[0][1]) if rows else []
+    found = [
+        {"name": name, "part": words.term(part), "size": size, "rank": parts.index(part)}
+        for name, sizes in rows
+        for part, size in sizes.items()
+    ]
+    order = [name for name, _ in rows]
+    colour = alt.Color(
+        "part:N",
+        scale=alt.Scale(domain=[words.term(part) for part in parts], range=[MAIN, SECOND]),
+        legend=alt.Legend(title=None, orient="top", labelColor=SOFT, labelFont=FONT),
+    )
+    base = alt.Chart(alt.Data(values=found))
+    if is_across:
+        place = alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelLimit=200, ticks=False))
+        size = alt.X("size:Q", title=None, axis=alt.Axis(tickCount=5))
+        drawn = base.mark_bar(height=18).encode(y=place, x=size, color=colour, order="rank:Q")
+        return draw(drawn.properties(width=WIDTH - 170, height=34 * len(rows)), about)
+    where = alt.X("name:N", sort=order, title=None, axis=alt.Axis(labelAngle=0, ticks=False))
+    height = alt.Y("size:Q", title=None, axis=alt.Axis(tickCount=5))
+    drawn = base.mark_bar().encode(x=where, y=height, color=colour, order="rank:Q")
+    return draw(drawn.properties(width=WIDTH, height=200), about)
+
+
+def line(rows: Sequence[Row], field: str, words: Words, about: str) -> Markup:
+    """A share by month, on a scale of its own."""
+    found = [{"day": _noon(row["month_start"]), "v": row[field]} for row in rows]
+    base = alt.Chart(alt.Data(values=found)).mark_line(
+        color=MAIN, strokeWidth=2.2, point=alt.OverlayMarkDef(color=MAIN, size=30)
+    )
+    scale = alt.Scale(zero=False, nice=True)
+    height = alt.Y("v:Q", title=None, scale=scale, axis=alt.Axis(format=".2~%", tickCount=5))
+    drawn = base.encode(x=_time(pattern="%b %y"), y=height)
+    return draw(drawn.properties(width=WIDTH, height=180), about)
+
+
+def _noon(day: date) -> str:
+    """A day as Vega reads it without moving it to another zone."""
+    return f"{day.isoformat()}T12:00:00"
+
+
+def _time(field: str = "day:T", pattern: str = MONTHS) -> alt.X:
+    return alt.X(field, title=None, axis=alt.Axis(format=pattern, tickCount=7, grid=False))
+
+
+def _units(field: str, words: Words) -> alt.Y:
+    return alt.Y(field, title=words("units"), axis=alt.Axis(tickCount=5))
