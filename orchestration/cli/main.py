@@ -12,6 +12,7 @@ import typer
 from orchestration.cli import (
     desk,
     home,
+    learn,
     limits,
     line,
     orders,
@@ -35,6 +36,7 @@ app = typer.Typer(
 for title, room in {
     "Run the line": line,
     "Ask the twin": scenarios,
+    "Learn": learn,
     "Sources": sources,
     "Orders": orders,
     "The desk": desk,

@@ -76,6 +76,51 @@ def status(console: Console) -> Iterator[Callable[[str], None]]:
         yield line.update
 
 
+@contextmanager
+def said(console: Console) -> Iterator[Callable[[str], None]]:
+    """As `status`, and a line each where nobody watches, so that a log shows how far it is."""
+    if console.is_terminal:
+        with status(console) as tell:
+            yield tell
+    else:
+        yield lambda words: console.print(words, markup=False, highlight=False, soft_wrap=True)
+
+
+def gap_table(found: dict[str, Any]) -> Group:
+    """How far from the reference each policy is, by problem, and by kind of problem in short."""
+    table = Table(title="Cost a period against the reference, 95 % interval", padding=0)
+    for name in ("problem", "policy"):
+        table.add_column(name, no_wrap=True)
+    for name in ("cost", "reference", "gap", "interval", "CPU s", "seed"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in found["rows"]:
+        lower, upper = row["interval"]
+        table.add_row(
+            row["problem"],
+            row["policy"],
+            f"{row['cost']:,.3f}",
+            f"{row['reference']:,.3f}",
+            f"{row['gap']:+.2%}",
+            f"{lower:+.2%} … {upper:+.2%}",
+            f"{row['seconds']:.0f}",
+            str(row["seed"]),
+        )
+    parts: list[RenderableType] = [table]
+    for one in found.get("summary", []):
+        parts.append(
+            Text(
+                f"{one['problems']}, {one['cases']} cases, {one['policy']}: mean gap "
+                f"{one['mean_gap']:+.2%}, worst {one['worst_gap']:+.2%}, {one['seconds']:.0f} CPU s"
+            )
+        )
+    ended = [run for run in found.get("runs", []) if run["ended"].startswith("stopped")]
+    parts += [Text(f"seed {run['seed']} {run['ended']}; the last good one counts") for run in ended]
+    parts.append(Text(f"Made by code {found['code']}."))
+    if not found.get("is_current", True):
+        parts.append(Text("The code has changed since: `stockhouse learn --report --retrain`."))
+    return Group(*parts)
+
+
 def scorecard(card: dict[str, Any]) -> Table:
     """What each policy cost in a replay, cheapest first."""
     table = Table(title="Replay")

@@ -1,0 +1,96 @@
+"""An agent as bytes without pickle, in the safetensors layout: length, JSON head, raw numbers."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import numpy as np
+
+from models.domain import Floats
+from models.learning.agent import Agent, Form
+from models.learning.rules import PARAMETERS
+
+#: Changed whenever kept agents cannot be read any longer.
+LAYOUT = "1"
+#: No agent of ours comes near; a file that claims more is refused before memory is asked for.
+MOST_BYTES = 50_000_000
+
+
+def to_bytes(agent: Agent) -> bytes:
+    """The agent's form and numbers; the same agent gives the same bytes."""
+    form = agent.form
+    arrays = {f"form.{name}": getattr(form, name) for name in ("scale", "step", "bound")}
+    arrays |= {f"params.{name}": value for name, value in sorted(agent.params.items())}
+    said = {"layout": LAYOUT, "rule": form.rule, "name": agent.name}
+    said |= {"columns": str(form.columns), "hidden": str(form.hidden)}
+    head: dict[str, object] = {"__metadata__": said}
+    data = b""
+    for name, values in arrays.items():
+        raw = np.ascontiguousarray(values, dtype="<f8").tobytes()
+        head[name] = {
+            "dtype": "F64",
+            "shape": list(np.shape(values)),
+            "data_offsets": [len(data), len(data) + len(raw)],
+        }
+        data += raw
+    words = json.dumps(head).encode()
+    words += b" " * (-len(words) % 8)
+    return struct.pack("<Q", len(words)) + words + data
+
+
+def from_bytes(data: bytes) -> Agent:
+    """The agent again. Raises ValueError for anything that is not whole, finite and of this
+    layout."""
+    try:
+        said, arrays = _arrays(data)
+        if said["layout"] != LAYOUT:
+            raise ValueError(f"it has layout {said['layout']}, this version reads {LAYOUT}")
+        form = Form(
+            rule=said["rule"],
+            columns=int(said["columns"]),
+            hidden=int(said["hidden"]),
+            **{name: arrays[f"form.{name}"] for name in ("scale", "step", "bound")},
+        )
+        params = {
+            name.removeprefix("params."): values
+            for name, values in arrays.items()
+            if name.startswith("params.")
+        }
+        _check(form, params)
+    except (ValueError, KeyError, TypeError, struct.error) as error:
+        raise ValueError(f"this is no agent that can be read: {error}; train it anew") from error
+    return Agent(form, params, said["name"])
+
+
+def _arrays(data: bytes) -> tuple[dict[str, str], dict[str, Floats]]:
+    if not 8 < len(data) <= MOST_BYTES:
+        raise ValueError(f"{len(data):,} bytes")
+    (length,) = struct.unpack("<Q", data[:8])
+    if length > len(data) - 8:
+        raise ValueError("it is cut short")
+    head = json.loads(data[8 : 8 + length])
+    said, body = head.pop("__metadata__"), data[8 + length :]
+    arrays = {}
+    for name, entry in head.items():
+        start, end = entry["data_offsets"]
+        if not 0 <= start <= end <= len(body) or entry["dtype"] != "F64":
+            raise ValueError(f"{name} is cut short")
+        values = np.frombuffer(body[start:end], dtype="<f8").reshape(entry["shape"])
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name} holds numbers that are not finite")
+        arrays[name] = values
+    return said, arrays
+
+
+def _check(form: Form, params: dict[str, Floats]) -> None:
+    count = form.scale.size
+    if form.rule not in PARAMETERS:
+        raise ValueError(f"rule {form.rule!r} is unknown")
+    shapes = {name: (count,) for name in PARAMETERS[form.rule]}
+    if "weight0" in params:
+        shapes |= {name: value.shape for name, value in form.beginning({}, 0).items()}
+        shapes |= {name: (form.inputs,) for name in ("low", "high", "usual") if name in params}
+    wrong = [name for name, shape in shapes.items() if params[name].shape != shape]
+    if wrong or form.step.shape != (count,) or form.bound.shape != (count,):
+        raise ValueError(f"{', '.join(wrong) or 'its form'} has another shape than its form says")

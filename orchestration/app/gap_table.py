@@ -1,0 +1,80 @@
+"""The gap table: how far from the best each learned policy is, as it was measured and kept in
+git."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import models
+from orchestration.errors import StockhouseError
+
+KEPT = Path(models.__file__).parent / "learning" / "results" / "small.json"
+#: Whose code decides what the results are.
+CODE = (
+    "domain.py",
+    *(f"replenishment/{name}.py" for name in ("base_policy", "echelon", "orders")),
+    *(f"twin/{name}.py" for name in ("network", "pipeline", "simulator")),
+    *(f"learning/{name}.py" for name in ("agent", "demands", "engine", "gaps", "oracles")),
+    *(f"learning/{name}.py" for name in ("problems", "rules", "serial", "study", "training")),
+)
+
+
+class LearningError(StockhouseError):
+    """What cannot be learned on, or results that are not there."""
+
+
+def code_version() -> str:
+    """Twelve digits that change with the code results depend on, not with its layout, its
+    words or its types."""
+    root, digest = Path(models.__file__).parent, hashlib.sha256()
+    for name in CODE:
+        tree = ast.parse((root / name).read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                node.value.value = ""
+            if isinstance(node, ast.arg):
+                node.annotation = None
+            if isinstance(node, ast.FunctionDef):
+                node.returns = None
+        digest.update(ast.unparse(tree).encode())
+    return digest.hexdigest()[:12]
+
+
+def report(kept: Path = KEPT) -> dict[str, Any]:
+    """The gap table as it was measured: {code, is_current, rows, curves, summary}.
+
+    Raises LearningError where there is none, or it cannot be read.
+    """
+    try:
+        found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+        rows = found["rows"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LearningError(
+            f"{kept}: no gap table can be read ({error}); make it anew with `stockhouse learn"
+            " --report --retrain`"
+        ) from error
+    return found | {"is_current": found["code"] == code_version(), "summary": summary(rows)}
+
+
+def summary(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """By kind of problem and policy: how many cases, mean and worst gap, processor seconds a
+    case."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["problem"].split("-")[0], row["policy"]), []).append(row)
+    return [
+        {
+            "problems": kind,
+            "policy": policy,
+            "cases": len(found),
+            "mean_gap": sum(row["gap"] for row in found) / len(found),
+            "worst_gap": max(row["gap"] for row in found),
+            "seconds": sum(row["seconds"] for row in found) / len(found),
+        }
+        for (kind, policy), found in groups.items()
+    ]
