@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +89,8 @@ class Situation:
     moq: Floats = field(default_factory=lambda: np.zeros(0))
     order_multiple: Floats = field(default_factory=lambda: np.zeros(0))
     service_level: Floats = field(default_factory=lambda: np.zeros(0))
+    #: What was worked out from these arrays already, for whoever asks again; None keeps nothing.
+    memo: dict[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @property
     def position(self) -> Floats:

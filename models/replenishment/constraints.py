@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import Literal, Protocol
 
 import numpy as np
 import polars as pl
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import csr_array, vstack
+from scipy.sparse.csgraph import connected_components
 
 from models.domain import SERIES, Floats, Situation
 from models.replenishment.exceptions import SCHEMA, exception_of
@@ -29,6 +31,8 @@ BLOCKS = 24
 #: bound.
 EXACT = 400
 GAP = 0.01
+#: How often the price of one of two limits is halved: to its last digits.
+BISECTIONS = 50
 
 
 @dataclass(frozen=True)
@@ -287,22 +291,94 @@ def fit(
 
     rows = vstack([use, follows]) if follows is not None else use
     most = np.concatenate([room, np.zeros(rows.shape[0] - room.size)])
-    relaxed = linprog(-saved, A_ub=rows, b_ub=most, bounds=(0, 1), method="highs")
-    if relaxed.status != 0:
-        raise RuntimeError(
-            f"the solver could not price the limits {[limit.name for limit in binding]}: "
-            f"{relaxed.message}"
-        )
-    taken = np.floor(relaxed.x + 1e-7)
-    bound = float(-relaxed.fun)
-    for limit, price in zip(limits, -relaxed.ineqlin.marginals[: room.size], strict=True):
-        prices[limit.name] = float(price)
+    falling = _falling(saved, units[owner, block], owner)
+    share, price, bound = _shared(falling, use.toarray(), room)
+    prices |= dict(zip(prices, price.tolist(), strict=True))
+    taken = np.floor(share + 1e-7)
     if saved.size <= EXACT or float(saved @ taken) < (1 - GAP) * bound:
         taken = _solve(saved, rows, most, fallback=taken)
     quantity = wanted.astype(np.float64)
     quantity[asked] = 0.0
     np.add.at(quantity, asked[owner], units[owner, block] * taken)
     return Fitted(quantity, float(saved @ taken), bound, prices)
+
+
+def _shared(saved: Floats, use: Floats, room: Floats) -> tuple[Floats, Floats, float]:
+    """The linear programme of what blocks save, (B,), within limits: use (L, B), room (L,). The
+    share of every block, the price of every limit, and the most that can be saved.
+
+    Limits on different goods are solved one group after the other; most groups have one limit that
+    decides, few have two.
+    """
+    share, price = np.ones(saved.size), np.zeros(room.size)
+    meets = csr_array((use > 0) @ (use > 0).T.astype(np.int64))
+    _, group = connected_components(meets, directed=False)
+    for label in np.unique(group):
+        limits = np.flatnonzero(group == label)
+        blocks = np.flatnonzero((use[limits] > 0).any(axis=0))
+        if (use[limits] @ share <= room[limits] * (1 + 1e-12) + 1e-9).all():
+            continue
+        part = _group(saved[blocks], use[np.ix_(limits, blocks)], room[limits])
+        share[blocks], price[limits] = part
+    bound = np.maximum(saved - price @ use, 0.0).sum() + price @ room
+    return share, price, float(bound)
+
+
+def _group(saved: Floats, use: Floats, room: Floats) -> tuple[Floats, Floats]:
+    """As `_shared`, for limits that share goods."""
+
+    def is_kept(share: Floats) -> bool:
+        return bool((use @ share <= room * (1 + 1e-12) + 1e-9).all())
+
+    price = np.zeros(room.size)
+    binding = np.flatnonzero(use.sum(axis=1) > room)
+    for one in binding:
+        share, price[one] = _greedy(saved, use[one], room[one])
+        if is_kept(share):
+            return share, price
+        price[one] = 0.0
+    for first, second in combinations(binding, 2):
+        low, high, found = 0.0, float((saved / np.maximum(use[first], 1e-12)).max()), None
+        for _ in range(BISECTIONS):  # the price of the first at which it is kept beside the second
+            middle = (low + high) / 2
+            share, other = _greedy(saved - middle * use[first], use[second], room[second])
+            if use[first] @ share <= room[first] * (1 + 1e-12) + 1e-9:
+                high, found = middle, (share, other)
+            else:
+                low = middle
+        if found is not None and is_kept(found[0]):
+            price[first], price[second] = high, found[1]
+            return found[0], price
+    solved = linprog(-saved, A_ub=use, b_ub=room, bounds=(0, 1), method="highs")
+    if solved.status != 0:
+        raise RuntimeError(f"the solver could not price the limits: {solved.message}")
+    return solved.x, -solved.ineqlin.marginals
+
+
+def _greedy(saved: Floats, use: Floats, room: float) -> tuple[Floats, float]:
+    """For one limit the linear programme is greedy: the share taken of every block, (B,), those
+    that save most a unit of the limit first, and what one more unit of it would save.
+    """
+    worth = np.divide(saved, use, out=np.full(saved.size, np.inf), where=use > 0)
+    queue = np.argsort(-worth, kind="stable")
+    queue = queue[worth[queue] > 0]
+    left = room - np.concatenate([[0.0], use[queue].cumsum()[:-1]])
+    cut = np.divide(left, use[queue], out=np.ones(queue.size), where=use[queue] > 0)
+    share = np.zeros(saved.size)
+    share[queue] = np.clip(cut, 0.0, 1.0)
+    last = np.flatnonzero(share[queue] < 1.0)
+    return share, float(worth[queue][last[0]]) if last.size else 0.0
+
+
+def _falling(saved: Floats, units: Floats, owner: np.ndarray) -> Floats:
+    """What blocks save, (B,), with what rounding made dearer than the block below it mended: then
+    the best shares of blocks never take an upper one before a lower one.
+    """
+    each = saved / units
+    starts = np.flatnonzero(np.diff(owner, prepend=-1))
+    for start, end in zip(starts, np.append(starts[1:], owner.size), strict=True):
+        np.minimum.accumulate(each[start:end], out=each[start:end])
+    return each * units
 
 
 def _solve(saved: Floats, rows: csr_array, most: Floats, *, fallback: Floats) -> Floats:

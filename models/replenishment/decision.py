@@ -31,7 +31,7 @@ from models.replenishment.orders import (
     smallest_order,
     up_to_price_break,
 )
-from models.replenishment.projection import within_reach
+from models.replenishment.projection import mean_demand, remembering, rows_of, within_reach
 from models.replenishment.shelf_life import sellable
 from models.replenishment.situations import price_steps, sources_of
 
@@ -177,23 +177,25 @@ def _price_break(case: _Case, quantity: Floats) -> Floats:
     view, terms = case.view, case.terms
     if terms.prices.shape[1] == 1:
         return quantity
-    demand = np.asarray(view.paths).mean(axis=(1, 2), dtype=np.float64)
     return up_to_price_break(
         quantity,
         terms.starts,
         terms.prices,
         moq=view.moq,
         multiple=view.order_multiple,
-        demand=demand,
+        demand=mean_demand(view),
         holding=view.economics.holding,
         review=view.review,
     )
 
 
 def _shelf_life(case: _Case, quantity: Floats) -> Floats:
-    if not np.isfinite(case.terms.life).any():
+    spoils = np.flatnonzero(np.isfinite(case.terms.life))
+    if not spoils.size:
         return quantity
-    return sellable(case.view, quantity, case.terms.life)
+    kept = quantity.astype(np.float64)
+    kept[spoils] = sellable(rows_of(case.view, spoils), quantity[spoils], case.terms.life[spoils])
+    return kept
 
 
 def _override(case: _Case, quantity: Floats) -> Floats:
@@ -262,7 +264,8 @@ def take_steps(
             "price breaks, shelf lives, minimums and limits need sampled demand: pass a forecast"
         )
     limits = [limit.less(on_hand, pipeline) for limit in terms.limits]
-    case = _Case(on_hand=on_hand, view=view, policy=policy, terms=terms, limits=limits)
+    seen = view if view.memo is not None else remembering(view)
+    case = _Case(on_hand=on_hand, view=seen, policy=policy, terms=terms, limits=limits)
     quantity, quantities = np.zeros_like(on_hand), {}
     for name, step in STEPS.items():
         quantity = quantities[name] = step(case, quantity)

@@ -8,7 +8,8 @@ t + L + R - 1 and on no others, so it is judged on these alone.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -46,33 +47,130 @@ def shortfalls(situation: Situation) -> Floats:
     customer who left needs no unit later. Raises ValueError where the forecast is shorter than the
     window.
     """
-    paths = _paths(situation)
-    count, samples, horizon = paths.shape
+    key = _state(situation)
+    if (known := _remembered(situation, "shortfalls", key)) is not None:
+        return known
     needed = required_horizon(situation)
-    if horizon < needed:
+    if _paths(situation).shape[2] < needed:
         raise ValueError(
-            f"the forecast covers {horizon} periods, but lead time + review need {needed}: "
-            "forecast with a longer horizon"
+            f"the forecast covers {_paths(situation).shape[2]} periods, but lead time + review "
+            f"need {needed}: forecast with a longer horizon"
         )
-    lead = (
-        situation.lead_time_paths
-        if situation.lead_time_paths.size
-        else situation.lead_time[:, None]
+    asked = _remembered(situation, "asked", key[:3])
+    found = _shortfalls(situation, Asked.of(situation) if asked is None else asked)
+    if situation.memo is not None:
+        situation.memo["shortfalls"] = (key, found)
+    return found
+
+
+def _state(situation: Situation) -> tuple[object, ...]:
+    """The arrays that a projection follows from; the first three are those that no stock is in."""
+    return (
+        situation.paths,
+        situation.lead_time,
+        situation.lead_time_paths,
+        situation.on_hand,
+        situation.pipeline,
+        situation.backlog,
     )
+
+
+def _remembered(situation: Situation, name: str, key: tuple[object, ...]) -> Any:
+    """What was worked out from exactly these arrays before, or None."""
+    known, value = (situation.memo or {}).get(name, ((), None))
+    is_same = len(known) == len(key) and all(a is b for a, b in zip(known, key, strict=True))
+    return value if is_same else None
+
+
+def remembering(situation: Situation, asked: Asked | None = None) -> Situation:
+    """The same situation, which works out its shortfalls once; asked: what its futures ask for,
+    where that is known already.
+    """
+    memo = {} if asked is None else {"asked": (_state(situation)[:3], asked)}
+    return replace(situation, memo=memo)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the sampled futures ask for, added up: the part of a projection that is the same
+    whatever stock there is.
+
+    total: (H + 1, N, S) units asked for before each period, counted from any moment on: base is
+    what it begins with. lead: (N, S) whole periods, the lead
+    time on each path. window: (R + 1, N, S) units asked for before the lead time is over, and by
+    the end of each period of the review interval after it.
+    """
+
+    total: Floats
+    lead: Integers
+    window: Floats
+
+    @property
+    def base(self) -> Floats:
+        """(N, S) units counted before the first period."""
+        return self.total[0]
+
+    @classmethod
+    def of(cls, situation: Situation) -> Asked:
+        """Added up for a situation's paths and lead times."""
+        paths = _paths(situation)
+        total = np.zeros((paths.shape[2] + 1, *paths.shape[:2]))
+        np.cumsum(np.moveaxis(paths, 2, 0), axis=0, out=total[1:])
+        sampled = situation.lead_time_paths
+        lead = np.broadcast_to(
+            sampled if sampled.size else situation.lead_time[:, None], paths.shape[:2]
+        )
+        return cls(total, lead, totals_at(total, lead, situation.review))
+
+    def rows(self, rows: slice | Integers) -> Asked:
+        """The same for some rows."""
+        return Asked(self.total[:, rows], self.lead[rows], self.window[:, rows])
+
+
+def totals_at(total: Floats, lead: Integers, review: int) -> Floats:
+    """(H + 1, N, S) totals at the end of the lead time and of each of the R periods after it."""
+    within = lead + np.arange(review + 1)[:, None, None]
+    return np.take_along_axis(total, within, axis=0)
+
+
+def _shortfalls(situation: Situation, asked: Asked) -> Floats:
+    """D_r - X in one step: a path whose stock was zero once has forgotten what it began with.
+
+    X after m periods is A_m - D_m + max(x, D_i - A_i over i <= m), with A what has arrived and D
+    what was asked for; D_i - A_i is greatest just before something arrives, or at the end.
+    """
+    count = asked.lead.shape[0]
     owed = situation.backlog if situation.backlog.size else 0.0
-    stock = np.repeat((situation.on_hand - owed)[:, None], samples, axis=1)
-    is_lost = situation.economics.unmet == "lost"
-    demand = np.ascontiguousarray(np.moveaxis(paths[:, :, :needed], 2, 0))
-    left = np.empty((needed, count, samples))
-    for k in range(needed):
-        if 1 <= k <= situation.pipeline.shape[1]:
-            stock = stock + situation.pipeline[:, k - 1, None]
-        np.subtract(stock, demand[k], out=left[k])
-        # Inside the interval the order's own size is still open, so nothing is cut at zero there.
-        stock = np.where(k < lead, np.maximum(left[k], 0.0), left[k]) if is_lost else left[k]
-        left[k] = stock
-    within = np.broadcast_to(lead, (count, samples)) + np.arange(situation.review)[:, None, None]
-    return -np.moveaxis(np.take_along_axis(left, within, axis=0), 0, 2)
+    begun = asked.base + (situation.on_hand - owed)[:, None]
+    arrived = np.zeros((count, asked.total.shape[0]))  # column k: before period k
+    columns = min(situation.pipeline.shape[1], arrived.shape[1] - 2)
+    arrived[:, 2 : 2 + columns] = situation.pipeline[:, :columns]
+    arrivals = _events(arrived)
+    np.cumsum(arrived, axis=1, out=arrived)
+    if situation.economics.unmet == "lost":
+        rows = np.arange(count)
+        for period in arrivals:  # (N,) the period of each row's next arrival
+            dry = asked.total[period, rows] - arrived[rows, period][:, None]
+            np.maximum(begun, np.where(period[:, None] <= asked.lead, dry, -np.inf), out=begun)
+        at_end = asked.window[0] - np.take_along_axis(arrived, asked.lead, axis=1)
+        np.maximum(begun, np.where(asked.lead > 0, at_end, -np.inf), out=begun)
+    within = asked.lead[:, :, None] + np.arange(1, situation.review + 1)
+    came = np.take_along_axis(arrived, within.reshape(count, -1), axis=1).reshape(within.shape)
+    return np.moveaxis(asked.window[1:], 0, 2) - came - begun[:, :, None]
+
+
+def _events(arrived: Floats) -> list[Integers]:
+    """By turn, the period at whose start something arrives, (N,) each; the last where a row has no
+    more.
+    """
+    row, period = np.nonzero(arrived)
+    if not row.size:
+        return []
+    turn = np.arange(row.size) - np.searchsorted(row, row)
+    never = arrived.shape[1] - 1  # after every lead time
+    events = np.full((int(turn.max()) + 1, len(arrived)), never, dtype=np.int64)
+    events[turn, row] = period - 1
+    return list(events)
 
 
 def critical_order(situation: Situation, shortage: Floats) -> Floats:
@@ -88,9 +186,11 @@ def critical_order(situation: Situation, shortage: Floats) -> Floats:
     answer = np.zeros(count)
     for start in range(0, count, CHUNK):
         rows = slice(start, min(start + CHUNK, count))
-        part = rows_of(situation, rows)
+        part = situation if count <= CHUNK else rows_of(situation, rows)
+        is_lost = part.economics.unmet == "lost"
+        whole, last = _in_order(part)
         answer[rows] = _weighted_quantile(
-            shortfalls(part), part.economics.holding, shortage[rows], part.economics.unmet == "lost"
+            whole, last if is_lost else None, part.economics.holding, shortage[rows]
         )
     return answer
 
@@ -99,20 +199,56 @@ def expected_cost(situation: Situation, quantity: Floats) -> Floats:
     """Expected holding and shortage cost of the periods an order acts on, if these quantities are
     ordered; (N, B) for (N, B) quantities."""
     answer = np.zeros(quantity.shape)
-    for start in range(0, quantity.shape[0], CHUNK):
-        rows = slice(start, min(start + CHUNK, quantity.shape[0]))
-        part = rows_of(situation, rows)
-        lacking = shortfalls(part)
-        h, p = part.economics.holding, part.economics.shortage
-        for b in range(quantity.shape[1]):
-            net = quantity[rows, b, None, None] - lacking
-            held = np.maximum(net, 0.0).sum(axis=2).mean(axis=1)
-            unmet = np.maximum(-net, 0.0)
-            missed = (
-                unmet[:, :, -1] if part.economics.unmet == "lost" else unmet.sum(axis=2)
-            ).mean(axis=1)
-            answer[rows, b] = h * held + p * missed
+    count = quantity.shape[0]
+    for start in range(0, count, CHUNK):
+        rows = slice(start, min(start + CHUNK, count))
+        part = situation if count <= CHUNK else rows_of(situation, rows)
+        whole, last = _in_order(part)
+        economics, tried = part.economics, quantity[rows]
+        held = _beyond(whole, tried)
+        # What some paths lack is what all lack together, less what the others have left.
+        missing = last if economics.unmet == "lost" else whole
+        lacking = missing.sum(axis=1)[:, None] - missing.shape[1] * tried
+        missed = _beyond(missing, tried) + lacking
+        cost = economics.holding[:, None] * held + economics.shortage[:, None] * missed
+        answer[rows] = cost / _paths(part).shape[1]
     return answer
+
+
+def mean_demand(situation: Situation) -> Floats:
+    """Mean demand of a period over the futures, (N,)."""
+    paths = _paths(situation)
+    asked = _remembered(situation, "asked", _state(situation)[:3])
+    if asked is None:
+        return paths.mean(axis=(1, 2), dtype=np.float64)
+    return (asked.total[-1] - asked.total[0]).mean(axis=1) / paths.shape[2]
+
+
+def _in_order(situation: Situation) -> tuple[Floats, Floats]:
+    """The shortfalls of each row in order, of the whole interval (N, S x R) and of its last period
+    (N, S).
+    """
+    key = _state(situation)
+    if (known := _remembered(situation, "in_order", key)) is not None:
+        return known
+    lacking = shortfalls(situation)
+    found = (
+        np.sort(lacking.reshape(len(lacking), -1), axis=1),
+        np.sort(lacking[:, :, -1], axis=1),
+    )
+    if situation.memo is not None:
+        situation.memo["in_order"] = (key, found)
+    return found
+
+
+def _beyond(ordered: Floats, at: Floats) -> Floats:
+    """By how much `at` lies above the values below it, added up: (N, B) of ordered values (N, M)
+    and at (N, B).
+    """
+    total = np.concatenate([np.zeros((len(ordered), 1)), ordered.cumsum(axis=1)], axis=1)
+    below = np.array([np.searchsorted(row, q) for row, q in zip(ordered, at, strict=True)])
+    below = below.reshape(at.shape)
+    return below * at - np.take_along_axis(total, below, axis=1)
 
 
 def project(situation: Situation, periods: int) -> tuple[Floats, Floats]:
@@ -141,8 +277,9 @@ def project(situation: Situation, periods: int) -> tuple[Floats, Floats]:
 def rows_of(situation: Situation, rows: slice | Integers) -> Situation:
     """The same situation for some of its rows."""
     economics = situation.economics
-    return replace(
+    some = replace(
         situation,
+        memo=None,
         on_hand=situation.on_hand[rows],
         pipeline=situation.pipeline[rows],
         history=situation.history[rows],
@@ -167,6 +304,19 @@ def rows_of(situation: Situation, rows: slice | Integers) -> Situation:
             order_cost=economics.order_cost[rows],
         ),
     )
+    return some if situation.memo is None else _remembering_rows(situation, some, rows)
+
+
+def _remembering_rows(whole: Situation, some: Situation, rows: slice | Integers) -> Situation:
+    memo: dict[str, tuple[tuple[object, ...], Any]] = {}
+    key = _state(whole)
+    if (lacking := _remembered(whole, "shortfalls", key)) is not None:
+        memo["shortfalls"] = (_state(some), lacking[rows])
+        if (ordered := _remembered(whole, "in_order", key)) is not None:
+            memo["in_order"] = (_state(some), (ordered[0][rows], ordered[1][rows]))
+    elif (asked := _remembered(whole, "asked", key[:3])) is not None:
+        memo["asked"] = (_state(some)[:3], asked.rows(rows))
+    return replace(some, memo=memo)
 
 
 def window_demand(situation: Situation) -> Floats:
@@ -182,21 +332,26 @@ def window_demand(situation: Situation) -> Floats:
     return np.where(inside, paths, 0.0).sum(axis=2, dtype=np.float64)
 
 
-def _weighted_quantile(lacking: Floats, holding: Floats, shortage: Floats, is_lost: bool) -> Floats:
-    count, samples, review = lacking.shape
-    # a lost unit is saved once, an owed one in every period
-    saves = np.ones(review) if not is_lost else np.eye(review)[-1]
-    weight = holding[:, None, None] + shortage[:, None, None] * saves[None, None, :]
-    values = lacking.reshape(count, samples * review)
-    order = np.argsort(values, axis=1)
-    spread = np.broadcast_to(weight, lacking.shape).reshape(count, samples * review)
-    cumulated = np.take_along_axis(spread, order, axis=1).cumsum(axis=1)
+def _weighted_quantile(
+    values: Floats, last: Floats | None, holding: Floats, shortage: Floats
+) -> Floats:
+    """The value up to which the sample weighs what a unit saves, (N,): each of the ordered values
+    (N, S x R) weighs h, and p where it is a last one (N, S), or any where none are given.
+    """
+    count, size = values.shape
+    # A lost unit is saved once, in the last period; an owed one in every period.
+    saved = size if last is None else last.shape[1]
     # 1e-9 below the threshold: p / (p + h) of the sample must not slip one rank through rounding.
-    reached = cumulated >= (shortage * samples * saves.sum())[:, None] * (1 - 1e-9)
-    rank = np.argmax(reached, axis=1)
-    return np.take_along_axis(np.take_along_axis(values, order, axis=1), rank[:, None], axis=1)[
-        :, 0
-    ]
+    needed = shortage * saved * (1 - 1e-9)
+    low, high = np.zeros(count, dtype=np.int64), np.full(count, size - 1)
+    rows = np.arange(count)
+    while (low < high).any():
+        middle = (low + high) // 2
+        # Of equal values any may stand for all: the answer is their value.
+        of_saved = middle + 1 if last is None else (last <= values[rows, middle][:, None]).sum(1)
+        enough = holding * (middle + 1) + shortage * of_saved >= needed
+        high, low = np.where(enough, middle, high), np.where(enough, low, middle + 1)
+    return values[rows, low]
 
 
 def _paths(situation: Situation) -> Floats:

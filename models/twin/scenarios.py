@@ -1,73 +1,27 @@
 """What if: an event as data, laid over one future of a network, and what it changes there.
 
-A scenario touches demand, how long goods take, and what they cost; the network, the policy and all
-other luck stay as they are, so what differs between a future with it and without it is its effect.
-Times are hours after the first period begins: a block of 48 hours at hour 20 of a day is that, and
-only where goods reach a shelf are hours rounded up, to the period in which they can be sold.
+A scenario touches demand, how long goods take, what they cost, what is in stock and what orders
+have to obey; the network and all other luck stay as they are, so what differs between a future with
+it and without it is its effect. Times are hours after the first period begins: a block of 48 hours
+at hour 20 of a day is that, and only where goods reach a shelf are hours rounded up, to the period
+in which they can be sold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 
-from models.domain import Floats, Integers
+from models.domain import Floats, Integers, Policy
+from models.replenishment.constraints import Constraint, Limit
+from models.replenishment.decision import Terms
+from models.replenishment.policies import POLICIES
+from models.twin.events import KINDS, MONEY, Effect, Scenario
 
-
-@dataclass(frozen=True)
-class Kind:
-    """What an event of a kind needs: the word for its size with the least and most, none for a
-    block; what its scope may name.
-
-    must: the columns that a scope has to name.
-    """
-
-    word: str | None
-    least: float = 0.0
-    most: float = 0.0
-    scope: tuple[str, ...] = ("item_id", "location_id", "category", "supplier_id", "from_id")
-    must: tuple[str, ...] = ()
-
-
-#: demand_factor: units asked for. lead_time_delay: days added to what is ordered, or due,
-#: meanwhile. hub_blocked: nothing comes to or leaves a place. lane_blocked: nothing sets out or
-#: arrives on it.
-KINDS: Mapping[str, Kind] = {
-    "demand_factor": Kind("factor", 0.0, 100.0, scope=("item_id", "location_id", "category")),
-    "lead_time_delay": Kind("days", 0.0, 365.0),
-    "hub_blocked": Kind(None, scope=("location_id",), must=("location_id",)),
-    "lane_blocked": Kind(None, scope=("from_id", "location_id"), must=("from_id", "location_id")),
-    "supplier_down": Kind(None, scope=("supplier_id",), must=("supplier_id",)),
-    "fuel_factor": Kind("factor", 0.0, 100.0),
-    "freight_factor": Kind("factor", 0.0, 100.0),
-    "price_factor": Kind("factor", 0.0, 100.0),
-    "duty_added": Kind("share", -1.0, 10.0),
-}
-
-
-@dataclass(frozen=True)
-class Effect:
-    """One event: its kind, where (columns of the rows), from which hour until which, and how
-    strong.
-    """
-
-    kind: str
-    scope: Mapping[str, str]
-    starts: float
-    ends: float
-    size: float = 1.0
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """A name and the events that make it up."""
-
-    name: str
-    title: str
-    effects: tuple[Effect, ...]
+__all__ = ["KINDS", "Effect", "Future", "Scenario", "Tariffs", "check", "happens"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +52,12 @@ class Tariffs:
 class Future:
     """One way things may go: N rows, each a node with the lane that supplies it, over T periods.
 
-    rows: item_id, location_id, from_id, kind (purchase or transfer), category. hours: of a period.
-    demand: (N, T). lead_times: (N, T) periods an order of each period takes. due: (N, K) units open
-    when it begins, as promised; arriving: (N, K') as they come.
+    rows: item_id, location_id, from_id, kind (purchase or transfer), category, and mode where
+    known. hours: of a period. demand: (N, T). lead_times: (N, T) periods an order of each period
+    takes. due: (N, K) units open when it begins, as promised; arriving: (N, K') as they come.
+    withdrawn: (N, T) share of the stock taken back at the start of each period, empty where none
+    is. terms: what orders have to obey in each period, T of them, empty where nobody asks. policy:
+    the rule that decides, None for the usual one.
     """
 
     rows: pl.DataFrame
@@ -110,38 +67,68 @@ class Future:
     due: Floats
     arriving: Floats
     tariffs: Tariffs
+    withdrawn: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    terms: tuple[Terms, ...] = ()
+    policy: Policy | None = None
 
     def moves_goods_like(self, other: Future) -> bool:
         """Whether nothing but prices differs, which no policy looks at: what is ordered, sold and
         held is then the same.
         """
-        return (
-            self.demand is other.demand
-            and self.lead_times is other.lead_times
-            and self.arriving is other.arriving
+        names = ("demand", "lead_times", "arriving", "due", "withdrawn", "terms", "policy")
+        return all(getattr(self, name) is getattr(other, name) for name in names)
+
+
+def check(effect: Effect, future: Future) -> None:
+    """Refuse an event that cannot happen in what is simulated. Raises ValueError for a scope that
+    names what is not there, for a time outside the periods, and for facts that it needs and nobody
+    has fed.
+    """
+    rows, end = future.rows, future.hours * future.demand.shape[1]
+    if effect.ends <= 0 or effect.starts >= end:
+        raise ValueError(
+            f"{effect.kind} lies outside the {future.demand.shape[1]} periods simulated"
         )
+    for name, value in effect.scope.items():
+        columns = (name,) if name in ("item_id", "category", "mode") else ("location_id", "from_id")
+        if name == "mode" and name not in rows.columns:
+            raise ValueError(f"{effect.kind} names a mode, but no lanes are fed that have one")
+        if not any((rows[other].cast(pl.String) == value).any() for other in columns):
+            raise ValueError(f"{effect.kind}: no {name} is called {value!r} in what is planned")
+    if effect.kind == "capacity_cut" and not _capacity(effect, future.terms):
+        place = effect.scope["location_id"]
+        raise ValueError(
+            f"what {place} can hold is not known: feed locations.capacity, or a constraint capacity"
+        )
+    if effect.kind == "new_policy" and effect.said.get("policy") not in POLICIES:
+        raise ValueError(
+            f"there is no policy {effect.said.get('policy')!r}; there are {', '.join(POLICIES)}"
+        )
+    if effect.kind == "new_constraint":
+        _constraint(effect).limit(rows)
 
 
 def happens(scenario: Scenario, future: Future) -> Future:
-    """The same future with the scenario's events in it.
+    """The same future with the scenario's events in it; those that may or may not happen do.
 
-    Raises ValueError for a scope that names what is not there, and for an event outside the
-    periods.
+    Raises ValueError as `check` does.
     """
     for effect in scenario.effects:
-        end = future.hours * future.demand.shape[1]
-        if effect.ends <= 0 or effect.starts >= end:
-            raise ValueError(
-                f"{effect.kind} lies outside the {future.demand.shape[1]} periods simulated"
-            )
+        check(effect, future)
     for effect in scenario.effects:
-        if effect.kind == "demand_factor":
-            now = _periods(effect, future)
-            factor = np.where(_rows(effect, future)[:, None] & now, effect.size, 1.0)
-            future = replace(future, demand=future.demand * factor)
-        elif effect.kind in ("fuel_factor", "freight_factor", "price_factor", "duty_added"):
+        if effect.kind in ("demand_factor", "item_delisted"):
+            factor = effect.size if effect.kind == "demand_factor" else 0.0
+            now = _rows(effect, future)[:, None] & _periods(effect, future)
+            future = replace(future, demand=future.demand * np.where(now, factor, 1.0))
+        if effect.kind in MONEY:
             future = replace(future, tariffs=_dearer(effect, future))
-    moves = [effect for effect in scenario.effects if KINDS[effect.kind].word in (None, "days")]
+        elif effect.kind in ("item_delisted", "capacity_cut", "new_constraint"):
+            future = replace(future, terms=_bound(effect, future))
+        elif effect.kind == "recall":
+            future = replace(future, withdrawn=_withdrawn(effect, future))
+        elif effect.kind == "new_policy":
+            future = replace(future, policy=POLICIES[effect.said["policy"]])
+    moves = [effect for effect in scenario.effects if effect.kind in _MOVES]
     return _delayed(moves, future) if moves else future
 
 
@@ -152,10 +139,57 @@ def _rows(effect: Effect, future: Future, *, hub_as: str = "location_id") -> np.
         column = "from_id" if name == "supplier_id" else name
         column = hub_as if effect.kind == "hub_blocked" else column
         concerned &= (future.rows[column].cast(pl.String) == value).fill_null(False).to_numpy()
-        columns = (name,) if name in ("item_id", "category") else ("location_id", "from_id")
-        if not any((future.rows[other].cast(pl.String) == value).any() for other in columns):
-            raise ValueError(f"{effect.kind}: no {name} is called {value!r} in what is planned")
     return concerned
+
+
+def _capacity(effect: Effect, terms: Sequence[Terms]) -> list[int]:
+    """The numbers of the limits that say what the place can hold."""
+    name = f"capacity of {effect.scope['location_id']}"
+    return [k for k, limit in enumerate(terms[0].limits) if limit.name == name] if terms else []
+
+
+def _constraint(effect: Effect) -> Constraint:
+    names = {"supplier_id": "from_id"}
+    scope = {names.get(name, name): value for name, value in effect.scope.items()}
+    resource = effect.said.get("resource", "units")
+    name = f"{resource} for {', '.join(scope.values()) or 'all'}"
+    return Constraint(name, effect.size, resource, scope)  # type: ignore[arg-type]
+
+
+def _bound(effect: Effect, future: Future) -> tuple[Terms, ...]:
+    """What orders have to obey, by period, with one more thing to obey while the event lasts."""
+    if not future.terms:
+        raise ValueError(f"{effect.kind} needs the terms that orders obey; none are simulated")
+    usual = future.terms[0]
+    if effect.kind == "item_delisted":
+        free = np.full(future.rows.height, np.nan)
+        fixed = np.where(_rows(effect, future), 0.0, usual.fixed if usual.fixed.size else free)
+        changed = {id(one): replace(one, fixed=fixed) for one in future.terms}
+    elif effect.kind == "capacity_cut":
+        cut = _capacity(effect, future.terms)
+        changed = {id(one): replace(one, limits=_cut(one, cut, effect)) for one in future.terms}
+    else:
+        limit = _constraint(effect).limit(future.rows)
+        changed = {id(one): replace(one, limits=[*one.limits, limit]) for one in future.terms}
+    now = _periods(effect, future)
+    return tuple(changed[id(one)] if on else one for one, on in zip(future.terms, now, strict=True))
+
+
+def _cut(terms: Terms, numbers: Sequence[int], effect: Effect) -> list[Limit]:
+    return [
+        replace(limit, at_most=limit.at_most * (1 - effect.size)) if k in numbers else limit
+        for k, limit in enumerate(terms.limits)
+    ]
+
+
+def _withdrawn(effect: Effect, future: Future) -> Floats:
+    shape = future.demand.shape
+    share = future.withdrawn.copy() if future.withdrawn.size else np.zeros(shape)
+    when = int(np.ceil(max(effect.starts, 0.0) / future.hours - 1e-9))
+    if when < shape[1]:
+        here = _rows(effect, future)
+        share[here, when] = np.maximum(share[here, when], effect.size)
+    return share
 
 
 def _periods(effect: Effect, future: Future) -> np.ndarray:
@@ -184,18 +218,48 @@ def _dearer(effect: Effect, future: Future) -> Tariffs:
     return replace(tariffs, duty=tariffs.duty + added)
 
 
+#: What keeps goods or makes them late.
+_MOVES = (
+    "lead_time_delay",
+    "port_delay",
+    "hub_blocked",
+    "lane_blocked",
+    "supplier_down",
+    "new_supplier",
+)
+#: What goods cannot set out through.
+_BLOCKS = ("hub_blocked", "lane_blocked", "supplier_down")
+
+
 def _delayed(effects: Sequence[Effect], future: Future) -> Future:
     """Goods wait where they cannot set out or arrive, and travel longer where they are delayed;
-    nothing comes sooner.
+    nothing comes sooner, but from a new supplier.
     """
     effects = sorted(effects, key=lambda effect: effect.starts)
+    took = _taken(effects, future)
+    for effect in effects:
+        if effect.kind == "new_supplier":
+            here = _rows(effect, future) & (future.rows["kind"] == "purchase").to_numpy()
+            came_from = pl.when(pl.Series(here)).then(pl.lit(effect.said["supplier"]))
+            rows = future.rows.with_columns(from_id=came_from.otherwise("from_id"))
+            days = np.ceil(effect.size * 24 / future.hours - 1e-9).astype(np.int64)
+            theirs = replace(
+                future, rows=rows, lead_times=np.where(here[:, None], days, future.lead_times)
+            )
+            now = here[:, None] & _periods(effect, future)
+            took = np.where(now, _taken(effects, theirs), took)
+    return replace(future, lead_times=took, arriving=_arriving(effects, future))
+
+
+def _taken(effects: Sequence[Effect], future: Future) -> Integers:
+    """The periods that an order of each period takes with these events, (N, T)."""
     periods = future.demand.shape[1]
     begins = np.broadcast_to(np.arange(periods) * future.hours, future.lead_times.shape).astype(
         float
     )
     leaves = begins.copy()
     for effect in effects:
-        if effect.kind != "lead_time_delay":
+        if effect.kind in _BLOCKS:
             stuck = _rows(effect, future, hub_as="from_id")[:, None] & _during(effect, leaves)
             leaves = np.where(stuck, effect.ends, leaves)
     arrives = leaves + future.lead_times * future.hours
@@ -204,8 +268,7 @@ def _delayed(effects: Sequence[Effect], future: Future) -> Future:
             late = _rows(effect, future)[:, None] & _during(effect, begins)
             arrives = np.where(late, arrives + effect.size * 24, arrives)
     arrives = _admitted(effects, future, arrives)
-    took = np.ceil((arrives - begins) / future.hours - 1e-9).astype(np.int64)
-    return replace(future, lead_times=took, arriving=_arriving(effects, future))
+    return np.ceil((arrives - begins) / future.hours - 1e-9).astype(np.int64)
 
 
 def _during(effect: Effect, moments: Floats) -> np.ndarray:
@@ -215,6 +278,9 @@ def _during(effect: Effect, moments: Floats) -> np.ndarray:
 def _admitted(effects: Sequence[Effect], future: Future, arrives: Floats) -> Floats:
     """When goods that reach a place are let in, hours; shape of `arrives`, (N, ...)."""
     for effect in effects:
+        if effect.kind == "port_delay":
+            held = _rows(effect, future)[:, None] & _during(effect, arrives)
+            arrives = np.where(held, arrives + effect.size * 24, arrives)
         if effect.kind in ("hub_blocked", "lane_blocked"):
             stuck = _rows(effect, future)[:, None] & _during(effect, arrives)
             arrives = np.where(stuck, effect.ends, arrives)

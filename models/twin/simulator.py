@@ -10,7 +10,7 @@ transposes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -21,6 +21,7 @@ from models.replenishment.decision import Terms, take_steps
 from models.replenishment.orders import Lots, Sharing
 from models.replenishment.projection import within_reach
 from models.twin.network import Network
+from models.twin.outlook import Outlook
 from models.twin.pipeline import Pipeline
 
 #: Makes the forecast for the decision of period t from what is known by then: sample paths (N, S,
@@ -96,6 +97,13 @@ class SimulationResult:
     def owed(self) -> Floats:
         """Units owed to customers at the end of the period, (N, T)."""
         return self._book("owed")
+
+    @property
+    def withdrawn(self) -> Floats:
+        """Units of stock taken back at the start of the period, (N, T)."""
+        return (
+            self.books["withdrawn"].T if "withdrawn" in self.books else np.zeros_like(self.demand)
+        )
 
     @cached_property
     def sold(self) -> Floats:
@@ -188,8 +196,9 @@ def simulate(
     lead_time_paths: Integers | None = None,
     phase: Integers | None = None,
     order_periods: int | None = None,
-    terms: Terms | None = None,
+    terms: Terms | Sequence[Terms] | None = None,
     service_level: Floats | None = None,
+    withdrawn: Floats | None = None,
     record: Collection[str] = BOOKS,
 ) -> SimulationResult:
     """Let a policy run the stock through known demand and book what it costs.
@@ -204,12 +213,14 @@ def simulate(
     the policy believes about them. phase: (T0 + T + H,) position in the year of every period from
     the first of history on. order_periods: decisions are made in the first so many periods only.
     terms: what orders have to obey beside minimum and multiple, so that what is judged is what
-    would be ordered; left out, nothing. service_level: (N,) what somebody promised, 0 where nobody
-    did. record: the books to keep by period (BOOKS); sums and costs over all periods are always
+    would be ordered, the same in every period or one for each; left out, nothing. service_level:
+    (N,) what somebody promised, 0 where nobody did. withdrawn: (N, T) share of the stock that is
+    taken back, by a recall, before anything is decided. record: the books to keep by period
+    (BOOKS); sums and costs over all periods are always
     kept. Raises ValueError for NaN or negative demand, for shapes that do not fit and for books
     that do not exist.
     """
-    if terms is not None and not network.is_tree:
+    if terms and not network.is_tree:
         raise ValueError("simulate: terms hold for networks whose nodes have one lane each")
     _check(
         network,
@@ -225,19 +236,46 @@ def simulate(
     sight = _Sight(network, run.demand, history, forecaster, lead_time_paths, phase, service_level)
     periods = demand.shape[1]
     last = periods if order_periods is None else min(periods, order_periods)
+    if isinstance(terms, Sequence) and terms and len(terms) != periods:
+        raise ValueError(f"simulate: terms are given for {len(terms)} of {periods} periods")
     for t in range(periods):
         run.receive(t)
+        if withdrawn is not None and withdrawn.size:
+            run.withdraw(t, withdrawn[:, t])
         if t < last and t % network.review == 0:
             coming = run.on_way.seen()
             view = sight.view(t, run.stock, coming, run.owed)
-            if terms is None:
+            obeyed = terms[t] if isinstance(terms, Sequence) and terms else terms
+            if not isinstance(obeyed, Terms):
                 run.order(t, *_decide(network, policy, view, run.stock, run.lots, run.sharing))
             else:
-                made = take_steps(view, policy, terms, on_hand=run.stock, pipeline=coming)
-                run.order(t, made.after(ASKED), made.quantity)
+                run.order(t, *_settled(forecaster, t, view, policy, obeyed, run.stock, coming))
         run.sell(t)
         run.book(t)
     return SimulationResult(network, demand, run.initial_stock, run.kept, run.totals())
+
+
+def _settled(
+    forecaster: Forecaster | None,
+    t: int,
+    view: Situation,
+    policy: Policy,
+    terms: Terms,
+    stock: Floats,
+    coming: Floats,
+) -> tuple[Floats, Floats]:
+    """Step 2 with terms: what each row asks for and what is sent to it, (N,) each; a decision that
+    was made in exactly this state before, on this outlook, is made again the same.
+    """
+
+    def anew() -> tuple[Floats, Floats]:
+        made = take_steps(view, policy, terms, on_hand=stock, pipeline=coming)
+        return made.after(ASKED), made.quantity
+
+    if not isinstance(forecaster, Outlook):
+        return anew()
+    state = b"".join(part.tobytes() for part in (stock, coming, view.backlog))
+    return forecaster.decision((t, policy.name, id(policy), id(terms), state), anew)
 
 
 def _decide(
@@ -318,6 +356,14 @@ class _Run:
         if "received" in self.kept:
             self.kept["received"][t] = arrived
 
+    def withdraw(self, t: int, share: Floats) -> None:
+        """The end of step 1: so much of the stock is taken back, in whole units unless it is
+        all.
+        """
+        units = np.where(share >= 1.0, self.stock, np.floor(self.stock * share))
+        self.stock -= units
+        self.kept.setdefault("withdrawn", np.zeros(self.demand.shape))[t] = units
+
     def order(self, t: int, requested: Floats, shipped: Floats) -> None:
         """The end of step 2: goods leave their sources and start on their lanes."""
         if self.sharing.sources.size:
@@ -383,7 +429,7 @@ class _Sight:
         phase: Integers | None,
         service_level: Floats | None,
     ) -> None:
-        self.echelons, self.forecaster = network.echelons, forecaster
+        self.network, self.echelons, self.forecaster = network, network.echelons, forecaster
         self.has_parents = bool(self.echelons.parents.size)
         past = np.zeros((0, network.size)) if history is None else history.T
         self.first = self.lifted = len(past)
@@ -428,24 +474,26 @@ class _Sight:
         the policy has answered.
         """
         until = self.first + t
-        paths = self.forecaster(t) if self.forecaster else None
-        economics = self.economics or self._economics(until, paths)
+        known = self.forecaster if isinstance(self.forecaster, Outlook) else None
+        paths = self.forecaster(t) if self.forecaster and known is None else None
+        economics = self.economics or self._economics(until, known(t) if known else paths)
         history = self.own[:until].T
         if self.has_parents:
             history = self._history(until)
             stock = self.echelons.stock(stock, stock + pipeline.sum(axis=1) - owed)
             paths = None if paths is None else self.echelons.paths(paths)
-        return within_reach(
+        seen = within_reach(
             replace(
                 self.usual,
                 on_hand=stock,
                 pipeline=pipeline,
                 history=history,
-                paths=paths,
+                paths=paths if known is None else known.lifted(t, self.network),
                 backlog=owed,
                 economics=economics,
             )
         )
+        return seen if known is None else known.remembered(t, seen)
 
     def _economics(self, until: int, paths: Floats | None) -> Economics:
         economics = self.usual.economics

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from scipy.sparse import csr_array
 
 from models.domain import Floats
 from models.twin.network import Network
@@ -17,36 +18,69 @@ from models.twin.simulator import SimulationResult
 #: The share of futures that a stated range covers, from the lower to the upper end.
 RANGE = (0.025, 0.975)
 #: What is compared in total, money and units over all periods.
-TOTALS = ("cost", "margin", "freight", "demand", "sold", "lost", "bought", "moved")
+TOTALS = (
+    "cost",
+    "margin",
+    "freight",
+    "cost_to_serve",
+    "cash",
+    "written_off",
+    "demand",
+    "sold",
+    "lost",
+    "bought",
+    "moved",
+)
+#: Two-sided 95 % of a normal distribution, for the interval of a mean over many futures.
+Z = 1.96
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of one future, by row (N,): money and units over all periods; stock at the end of
-    each period, (N, T).
+    """What became of one future, by row (N,): money and units over all periods; by place and
+    period, (P, T), stock at the end, units asked for and lost.
 
     cost: holding, shortage and ordering, which a policy is judged by. margin: what is sold, at its
-    price less what it takes to replace it when it is sold, less the cost of holding stock there.
-    freight: money for what was sent, with its fuel. bought: units sent by suppliers; moved: units
-    sent between places.
+    price less what it takes to replace it when it is sold, less the cost of holding stock there and
+    of stock taken back. cost_to_serve: of margin, all but price and purchase price. freight: money
+    for what was sent, with its fuel. cash: what customers pay less what is paid to buy and move
+    goods, when these are handed over. bought: units sent by suppliers; moved: units sent between
+    places. lost_at: (N, T) units, for those futures that are looked at row by row.
     """
 
     cost: Floats
     margin: Floats
     freight: Floats
+    cost_to_serve: Floats
+    cash: Floats
+    written_off: Floats
     demand: Floats
     sold: Floats
     lost: Floats
     bought: Floats
     moved: Floats
-    stock: Floats
+    cash_so_far: Floats
+    stock_at: Floats
+    demand_at: Floats
+    lost_at_place: Floats
+    lost_at: Floats | None = None
+
+    @property
+    def least_cash(self) -> float:
+        """The lowest that cash since the first period falls to, money."""
+        return float(min(self.cash_so_far.min(initial=0.0), 0.0))
+
+    @property
+    def fill_rate(self) -> float:
+        """The share of demand met from stock; 1 where there was none."""
+        asked = float(self.demand.sum())
+        return 1 - float(self.lost.sum()) / asked if asked > 0 else 1.0
 
 
-def unit_cost_at_shelf(network: Network, future: Future) -> Floats:
-    """What a unit at each node costs by the way it comes, from the supplier on, by period, (N, T).
+def along_the_way(network: Network, own: Floats) -> Floats:
+    """What its own lane adds to a unit at each node, (N, T), added up from the supplier on.
     network: a tree.
     """
-    own = future.tariffs.total
     cost, above = own.copy(), network.supplied_from.copy()
     while (above >= 0).any():
         inner = above >= 0
@@ -55,23 +89,65 @@ def unit_cost_at_shelf(network: Network, future: Future) -> Floats:
     return cost
 
 
-def outcome(network: Network, future: Future, result: SimulationResult, price: Floats) -> Outcome:
-    """What became of a future. price: (N,) money a customer pays for a unit."""
-    served = _served(result)
-    earned = served * (price[:, None] - unit_cost_at_shelf(network, future))
+def unit_cost_at_shelf(network: Network, future: Future) -> Floats:
+    """What a unit at each node costs by the way it comes, from the supplier on, by period, (N, T).
+    network: a tree.
+    """
+    return along_the_way(network, future.tariffs.total)
+
+
+def outcome(
+    network: Network,
+    future: Future,
+    result: SimulationResult,
+    price: Floats,
+    *,
+    by_row: bool = True,
+) -> Outcome:
+    """What became of a future. price: (N,) money a customer pays for a unit. by_row: whether to
+    keep where and when each row lost sales.
+    """
+    tariffs, served = future.tariffs, _served(result)
+    at_shelf = unit_cost_at_shelf(network, future)
+    moving = along_the_way(network, tariffs.freight + tariffs.fuel + tariffs.duty)
+    written_off = result.withdrawn * at_shelf
     shipped = result.shipped.sum(axis=1)
-    freight = result.shipped * (future.tariffs.freight + future.tariffs.fuel)
+    freight = result.shipped * (tariffs.freight + tariffs.fuel)
+    revenue = served * price[:, None]
+    margin = revenue - served * at_shelf - result.holding - written_off
+    cash = revenue - result.shipped * tariffs.total
+    places = _places(future.rows)
     return Outcome(
         cost=result.total_cost,
-        margin=(earned - result.holding).sum(axis=1),
+        margin=margin.sum(axis=1),
         freight=freight.sum(axis=1),
+        cost_to_serve=(served * moving + result.holding + written_off).sum(axis=1),
+        cash=cash.sum(axis=1),
+        written_off=written_off.sum(axis=1),
         demand=future.demand.sum(axis=1),
         sold=served.sum(axis=1),
         lost=result.lost.sum(axis=1),
         bought=np.where(network.supplied_from < 0, shipped, 0.0),
         moved=np.where(network.supplied_from < 0, 0.0, shipped),
-        stock=result.on_hand,
+        cash_so_far=cash.sum(axis=0).cumsum(),
+        stock_at=places @ result.on_hand,
+        demand_at=places @ future.demand,
+        lost_at_place=places @ result.lost,
+        lost_at=result.lost.astype(np.float32) if by_row else None,
     )
+
+
+def places_of(rows: pl.DataFrame) -> list[str]:
+    """The places in the order in which outcomes have them."""
+    return rows["location_id"].unique(maintain_order=True).cast(pl.String).to_list()
+
+
+def _places(rows: pl.DataFrame) -> csr_array:
+    """Which rows lie at which place, (P, N)."""
+    number = {name: k for k, name in enumerate(places_of(rows))}
+    at = [number[name] for name in rows["location_id"].cast(pl.String)]
+    shape = (len(number), rows.height)
+    return csr_array((np.ones(rows.height), (at, np.arange(rows.height))), shape=shape)
 
 
 def _served(result: SimulationResult) -> Floats:
@@ -83,51 +159,51 @@ def _served(result: SimulationResult) -> Floats:
 
 
 def compare(base: Sequence[Outcome], changed: Sequence[Outcome]) -> dict[str, dict[str, float]]:
-    """By measure its mean without and with the scenario, and the mean difference with the range of
-    95 % of futures.
+    """By measure its mean without and with the scenario, and the mean difference with two ranges:
+    lower and upper hold 95 % of futures, mean_lower and mean_upper the mean with 95 % confidence.
 
     base, changed: outcomes of the same futures in the same order. Adds fill_rate, the share of
-    demand met from stock.
+    demand met from stock, and least_cash, the lowest that cash falls to.
     """
     found = {}
-    for name in TOTALS:
+    for name in (*TOTALS, "fill_rate", "least_cash"):
         without, with_it = (
-            np.array([float(getattr(one, name).sum()) for one in outcomes])
+            np.array([float(np.sum(getattr(one, name))) for one in outcomes])
             for outcomes in (base, changed)
         )
-        found[name] = _difference(without, with_it)
-    without, with_it = (
-        np.array([1 - one.lost.sum() / max(one.demand.sum(), 1e-9) for one in outcomes])
-        for outcomes in (base, changed)
-    )
-    found["fill_rate"] = _difference(without, with_it)
+        found[name] = difference(without, with_it)
     return found
 
 
 def by_row(rows: pl.DataFrame, base: Sequence[Outcome], changed: Sequence[Outcome]) -> pl.DataFrame:
-    """Margin and sales of every item and lane that sells, before and after, the worst hit first.
+    """Margin, cost to serve and sales of every item and lane that sells, before and after, the
+    worst hit first.
 
     Columns: item_id, location_id, from_id, sold and lost before and after (mean units),
-    margin_before, margin_after (mean money), margin_difference with lower and upper (95 % of
-    futures), unit_margin_before and after, turns_unprofitable.
+    margin_before, margin_after, cost_to_serve_before and after (mean money), margin_difference with
+    lower and upper (95 % of futures), unit_margin and unit_cost_to_serve before and after,
+    turns_unprofitable, and unprofitable_after: the share of futures in which the margin after is
+    not above 0.
     """
-    keys = rows.select("item_id", "location_id", "from_id")
+    measures = ("sold", "lost", "margin", "cost_to_serve")
     means = {
         f"{name}_{word}": np.mean([getattr(one, name) for one in outcomes], axis=0)
-        for name in ("sold", "lost", "margin")
+        for name in measures
         for word, outcomes in (("before", base), ("after", changed))
     }
     differences = np.array([b.margin - a.margin for a, b in zip(base, changed, strict=True)])
     lower, upper = np.quantile(differences, RANGE, axis=0)
-    table = keys.with_columns(
+    table = rows.select("item_id", "location_id", "from_id").with_columns(
         **{name: pl.Series(values) for name, values in means.items()},
         margin_difference=pl.Series(differences.mean(axis=0)),
         lower=pl.Series(lower),
         upper=pl.Series(upper),
+        unprofitable_after=pl.Series(np.mean([one.margin <= 0 for one in changed], axis=0)),
         demand=pl.Series(np.mean([one.demand for one in base], axis=0)),
     )
     per_unit = [
-        (pl.col(f"margin_{word}") / pl.col(f"sold_{word}")).alias(f"unit_margin_{word}")
+        (pl.col(f"{name}_{word}") / pl.col(f"sold_{word}")).alias(f"unit_{name}_{word}")
+        for name in ("margin", "cost_to_serve")
         for word in ("before", "after")
     ]
     turns = (pl.col("margin_before") > 0) & (pl.col("margin_after") <= 0)
@@ -142,40 +218,50 @@ def stock_depth(
 ) -> pl.DataFrame:
     """Units in stock at each place at the end of each period, without and with the scenario.
 
-    Columns: period_start, location_id, before, after (means), difference with lower and upper (95 %
-    of futures).
+    Columns: period_start, location_id, before, after (means), before_lower to after_upper (95 % of
+    futures), difference with lower and upper (95 % of futures), lost_before, lost_after (mean
+    units).
     """
     tables = []
-    places = rows["location_id"].to_numpy()
-    for place in rows["location_id"].unique(maintain_order=True):
-        here = places == place
+    for k, place in enumerate(places_of(rows)):
         without, with_it = (
-            np.array([one.stock[here].sum(axis=0) for one in outcomes])
-            for outcomes in (base, changed)
+            np.array([one.stock_at[k] for one in outcomes]) for outcomes in (base, changed)
         )
-        lower, upper = np.quantile(with_it - without, RANGE, axis=0)
-        tables.append(
-            pl.DataFrame(
-                {
-                    "period_start": list(starts),
-                    "location_id": place,
-                    "before": without.mean(axis=0),
-                    "after": with_it.mean(axis=0),
-                    "difference": (with_it - without).mean(axis=0),
-                    "lower": lower,
-                    "upper": upper,
-                }
+        spans = {
+            f"{word}{end}": band
+            for word, values in (
+                ("before_", without),
+                ("after_", with_it),
+                ("", with_it - without),
             )
-        )
+            for end, band in zip(
+                ("lower", "upper"), np.quantile(values, RANGE, axis=0), strict=True
+            )
+        }
+        columns = {"period_start": list(starts), "location_id": place} | {
+            "before": without.mean(axis=0),
+            "after": with_it.mean(axis=0),
+            "difference": (with_it - without).mean(axis=0),
+            **spans,
+            "lost_before": np.mean([one.lost_at_place[k] for one in base], axis=0),
+            "lost_after": np.mean([one.lost_at_place[k] for one in changed], axis=0),
+        }
+        tables.append(pl.DataFrame(columns))
     return pl.concat(tables)
 
 
-def _difference(without: Floats, with_it: Floats) -> dict[str, float]:
-    lower, upper = np.quantile(with_it - without, RANGE)
+def difference(without: Floats, with_it: Floats) -> dict[str, float]:
+    """Means and paired difference of one figure over the same futures, (F,) each."""
+    paired = with_it - without
+    lower, upper = np.quantile(paired, RANGE)
+    wide = Z * float(paired.std(ddof=1)) / np.sqrt(paired.size) if paired.size > 1 else np.inf
+    mean = float(paired.mean())
     return {
         "before": float(without.mean()),
         "after": float(with_it.mean()),
-        "difference": float((with_it - without).mean()),
+        "difference": mean,
         "lower": float(lower),
         "upper": float(upper),
+        "mean_lower": mean - float(wide),
+        "mean_upper": mean + float(wide),
     }

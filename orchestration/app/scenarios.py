@@ -1,150 +1,72 @@
-"""Ask the twin "what if": scenario files, the futures they are laid over, and what differs.
-
-A future is one sampled path of the published demand forecast with one sampled lead time an order.
-Every scenario meets the same futures, decided on by the policy, limits and terms of the line.
+"""Ask the twin "what if": what scenarios change in the futures that start from what is published,
+what to do about them, and whether the champion holds.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date, datetime
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
-from pydantic import Field, ValidationError, model_validator
 
 from models.domain import Floats
-from models.replenishment.decision import Terms
-from models.twin.network import Network
-from models.twin.scenarios import KINDS, Effect, Future, Scenario, Tariffs, happens
-from models.twin.simulator import SimulationResult, simulate
-from models.twin.what_if import Outcome, by_row, compare, outcome, stock_depth
+from models.replenishment.policies import POLICIES, RegisteredPolicy
+from models.twin.events import Scenario, together
+from models.twin.measures import MEASURES, NOTHING, Line, Priced, best, priced, propose
+from models.twin.resilience import survival_and_recovery, time_to_survive
+from models.twin.what_if import Outcome, by_row, compare, difference, stock_depth
 from orchestration.app.event_replan import Published
+from orchestration.app.scenario_files import Question, parse, read_question, refuse_twins
+from orchestration.app.twin_state import FUTURES_SEED, LOOKED_AT, Twin
 from orchestration.facts import snapshots
-from orchestration.facts.planning_inputs import PlanningInputs, read_nodes, read_terms, weeks
+from orchestration.facts.planning_inputs import read_nodes, read_terms
 from orchestration.facts.published import published_forecast
-from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
+from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.landing import World
-from orchestration.landing.contract.world import Strict, as_contract_error
-from orchestration.landing.contract.yaml_document import read_yaml
-from orchestration.planning.replay import network_of, paths_of
+from orchestration.planning.replay import paths_of
 
-#: Futures are drawn from the forecast with another seed than the paths that decisions look at:
-#: nobody sees the future he meets.
-FUTURES_SEED = 1
 #: As many futures as a forecast is sampled for.
 MOST_FUTURES = 200
+#: Measures and rival policies are tried on so many of the futures: pairs on the same luck differ
+#: far less than futures do.
+TRIED_ON = 24
+
+Tell = Callable[[str], None]
+_T = TypeVar("_T")
 
 
-class EffectFile(Strict):
-    """One event as it is written: kind, scope and size; its own time only where it differs from the
-    scenario's.
-    """
-
-    kind: Literal[tuple(KINDS)]  # type: ignore[valid-type]
-    scope: dict[str, str] = Field(default_factory=dict)
-    factor: float | None = None
-    days: float | None = None
-    share: float | None = None
-
-    @model_validator(mode="after")
-    def _fits(self) -> EffectFile:
-        kind = KINDS[self.kind]
-        given = {word for word in ("factor", "days", "share") if getattr(self, word) is not None}
-        if given != ({kind.word} if kind.word else set()):
-            asked = f"its size as `{kind.word}`" if kind.word else "no size"
-            raise ValueError(f"{self.kind} has {asked}, not {sorted(given) or 'nothing'}")
-        if kind.word and not kind.least <= self.size <= kind.most:
-            raise ValueError(
-                f"{kind.word} is {self.size:g}; it lies between {kind.least:g} and {kind.most:g}"
-            )
-        unknown = sorted(set(self.scope) - set(kind.scope))
-        missing = sorted(set(kind.must) - set(self.scope))
-        if unknown or missing:
-            raise ValueError(
-                f"the scope of {self.kind} may name {', '.join(kind.scope)}"
-                + (f"; it has to name {', '.join(kind.must)}" if kind.must else "")
-            )
-        return self
-
-    @property
-    def size(self) -> float:
-        """How strong, 1 for a block."""
-        sizes = (self.factor, self.days, self.share)
-        return next((size for size in sizes if size is not None), 1.0)
-
-
-class ScenarioFile(Strict):
-    """A scenario as a person writes it: from starts_on to ends_on (both included), or so many hours
-    from starts_at, local time.
-    """
-
-    scenario: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
-    title: str
-    starts_on: date | None = None
-    ends_on: date | None = None
-    starts_at: datetime | None = None
-    hours: float | None = Field(default=None, gt=0, le=24 * 365)
-    effects: list[EffectFile] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _has_a_time(self) -> ScenarioFile:
-        by_day = (self.starts_on, self.ends_on)
-        by_hour = (self.starts_at, self.hours)
-        if not (all(by_day) and not any(by_hour)) and not (all(by_hour) and not any(by_day)):
-            raise ValueError(
-                "say when: starts_on and ends_on (days), or starts_at (a time) and hours"
-            )
-        if self.starts_on and self.ends_on and self.ends_on < self.starts_on:
-            raise ValueError(f"it ends on {self.ends_on}, before it starts on {self.starts_on}")
-        if self.starts_at and self.starts_at.tzinfo:
-            raise ValueError("starts_at is local time, without a zone")
-        return self
-
-    def window(self) -> tuple[datetime, datetime]:
-        """When it begins and ends, local time."""
-        if self.starts_at is not None and self.hours is not None:
-            return self.starts_at, self.starts_at + timedelta(hours=self.hours)
-        midnight = datetime.min.time()
-        first, last = self.starts_on or date.max, self.ends_on or date.max
-        return datetime.combine(first, midnight), datetime.combine(last, midnight) + timedelta(
-            days=1
-        )
-
-
-def read_scenario(path: Path, timeline: Timeline) -> Scenario:
-    """Read a scenario file; its hours count from the first period that is planned.
-
-    Raises ContractError with file, line and field for what cannot be meant.
-    """
-    data, lines = read_yaml(path, "scenario: name", "a scenario is a YAML file")
-    try:
-        said = ScenarioFile.model_validate(data)
-    except ValidationError as error:
-        raise as_contract_error(error, path.name, lines) from None
-    origin = datetime.combine(timeline.origin, datetime.min.time())
-    starts, ends = ((moment - origin).total_seconds() / 3600 for moment in said.window())
-    effects = tuple(Effect(one.kind, one.scope, starts, ends, one.size) for one in said.effects)
-    return Scenario(said.scenario, said.title, effects)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """What a scenario changes over the simulated periods, against the same futures without it.
 
-    totals: by measure before, after, difference, lower and upper (95 % of futures). lanes: margin
-    by item and lane. depth: stock by place and period.
+    totals: by measure before, after, difference and its ranges; see models.twin.what_if.compare.
+    lanes: margin by item and lane. depth: stock by place and period. places: how long each survives
+    and recovers. measures: what can be done, doing nothing first; best: which of them to take.
+    policies: by rival policy its cost less the champion's with the scenario in it.
     """
 
     scenario: Scenario
     totals: Mapping[str, Mapping[str, float]]
     lanes: pl.DataFrame
     depth: pl.DataFrame
+    places: pl.DataFrame
+    measures: Sequence[Priced] = ()
+    policies: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def best(self) -> str:
+        """The measure to take, or doing nothing."""
+        return best(self.measures)
 
     def as_dict(self) -> dict[str, Any]:
         """The answer as plain data, without its tables."""
@@ -155,172 +77,167 @@ class Answer:
             "turn_unprofitable": self.lanes.filter("turns_unprofitable")
             .select("item_id", "location_id")
             .to_dicts(),
+            "places": self.places.to_dicts(),
+            "best_measure": self.best,
+            "measures": [_said(one) for one in self.measures],
+            "policies": self.policies,
         }
+
+
+def _said(one: Priced) -> dict[str, Any]:
+    return {
+        "measure": one.measure,
+        "order_lines": len(one.lines),
+        "units": sum(line.quantity for line in one.lines),
+        "premium": one.premium,
+        "cost": one.cost,
+        "mean_lower": one.lower,
+        "mean_upper": one.upper,
+        "fill_rate": one.fill_rate,
+        "sales_saved": one.lost,
+        "is_worth_it": one.is_worth_it,
+    }
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a study was asked, so that it can be asked again: the files' texts by name."""
+
+    texts: Mapping[str, str]
+    policies: tuple[str, ...] = ()
+    is_together: bool = False
+
+    @property
+    def text(self) -> str:
+        """All of it, as it is kept."""
+        return json.dumps(asdict(self), sort_keys=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
     """The answers to several scenarios on the same futures. run_id: the published run whose state
-    and forecast they start from.
+    and forecast they start from; as_of: its Now.
+
+    survival: how long customers would not notice that a supplier or a shipping place is missing.
     """
 
+    study_id: str
     world: str
+    currency: str
     run_id: str
+    as_of: datetime
     first: date
+    grain: str
     periods: int
     futures: int
+    seed: int
     policy: str
+    version: str
     answers: Sequence[Answer]
+    survival: pl.DataFrame
+    asked: Asked
+    twin: Twin
 
     def tables(self) -> dict[str, pl.DataFrame]:
         """Margin by item and lane, and stock by place and period, of every scenario, by the name of
-        their file.
+        their file; and how long every node survives.
         """
-        found = {}
+        found = {"time_to_survive": self.survival}
         for answer in self.answers:
             found[f"{answer.scenario.name}_lanes"] = answer.lanes
             found[f"{answer.scenario.name}_stock"] = answer.depth
+            if lines := measure_lines(self.twin, answer):
+                found[f"{answer.scenario.name}_measures"] = pl.DataFrame(lines)
         return found
 
     def as_dict(self) -> dict[str, Any]:
         """The study as plain data, without its tables."""
         return {
+            "study_id": self.study_id,
             "world": self.world,
+            "currency": self.currency,
             "run_id": self.run_id,
+            "as_of": self.as_of.isoformat(sep=" "),
             "first_period": self.first.isoformat(),
+            "grain": self.grain,
             "periods": self.periods,
             "futures": self.futures,
+            "seed": self.seed,
             "policy": self.policy,
+            "version": self.version,
+            "time_to_survive": self.survival.to_dicts(),
             "scenarios": [answer.as_dict() for answer in self.answers],
+            "robustness": robustness(self.answers, self.policy),
         }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Twin:
-    """The published state as the simulator needs it, and the futures it may meet."""
-
-    published: Published
-    demand: Floats  # (N, P, T): sampled futures
-    network: Network
-    tariffs: Tariffs
-    price: Floats
-    terms: Terms
-    service_level: Floats
-
-    @classmethod
-    def of(cls, published: Published, demand: Floats, terms: Terms, service_level: Floats) -> Twin:
-        """From what was published, demand paths to come (N, P, T), and what the line's orders
-        obey.
-        """
-        inputs = published.inputs
-        return cls(
-            published=published,
-            demand=demand.astype(np.float64),
-            network=network_of(inputs.rows, inputs.timeline.review, inputs.unmet),
-            tariffs=tariffs_of(inputs, demand.shape[2]),
-            price=inputs.rows["price"].cast(pl.Float64).fill_null(0.0).to_numpy(),
-            terms=terms,
-            service_level=service_level,
-        )
-
-    @property
-    def periods(self) -> int:
-        """How many periods a future has, T."""
-        return self.demand.shape[2]
-
-    def future(self, number: int) -> Future:
-        """One way things may go: a demand path, and a sampled lead time for an order of each lane
-        and period.
-        """
-        inputs, random = self.published.inputs, np.random.default_rng([FUTURES_SEED, number])
-        shape = (self.network.size, self.periods)
-        took = np.repeat(self.network.lead_time[:, None], self.periods, axis=1)
-        if inputs.lead_time_paths is not None:
-            drawn = random.integers(0, inputs.lead_time_paths.shape[1], shape)
-            took = np.take_along_axis(inputs.lead_time_paths, drawn, axis=1)
-        return Future(
-            rows=inputs.rows,
-            hours=24 * DAYS_A_PERIOD[inputs.timeline.grain],
-            demand=self.demand[:, number],
-            lead_times=took.astype(np.int64),
-            due=inputs.due,
-            arriving=inputs.due,
-            tariffs=self.tariffs,
-        )
-
-    def live(self, future: Future) -> SimulationResult:
-        """Let the champion run the stock through a future, within the line's limits and terms."""
-        inputs, policy = self.published.inputs, self.published.policy
-        past = inputs.history.shape[1]
-        horizon = self.published.paths.shape[2]
-        return simulate(
-            self.network,
-            policy,
-            future.demand,
-            np.nan_to_num(inputs.rows["stock"].fill_null(np.nan).to_numpy()).clip(0.0),
-            pipeline=future.due,
-            arriving=future.arriving,
-            history=inputs.history,
-            forecaster=partial(_outlook, self.published.paths, inputs.timeline.review),
-            lead_times=future.lead_times,
-            lead_time_paths=inputs.lead_time_paths,
-            phase=weeks(inputs.timeline, inputs.timeline.origin, past, self.periods + horizon),
-            terms=self.terms,
-            service_level=self.service_level,
-            record=("shipped", "lost", "on_hand", "owed"),
-        )
-
-    def lived(self, plain: Future, scenarios: Sequence[Scenario]) -> list[Outcome]:
-        """What becomes of a future, and of the same with each scenario; quantities that a scenario
-        leaves alone are not run again.
-        """
-        result = self.live(plain)
-        outcomes = [outcome(self.network, plain, result, self.price)]
-        for scenario in scenarios:
-            future = happens(scenario, plain)
-            is_moved = not future.moves_goods_like(plain)
-            after = self.live(future) if is_moved else result
-            outcomes.append(outcome(self.network, future, after, self.price))
-        return outcomes
+def measure_lines(twin: Twin, answer: Answer) -> list[dict[str, Any]]:
+    """The order lines of every measure, as plain data."""
+    rows = twin.rows.select("item_id", "location_id").rows()
+    timeline = twin.published.inputs.timeline
+    return [
+        {
+            "measure": one.measure,
+            "item_id": rows[line.row][0],
+            "location_id": rows[line.row][1],
+            "kind": line.way.kind,
+            "from_id": line.way.from_id,
+            "way": line.way.name,
+            "quantity": line.quantity,
+            "arrives_on": timeline.shift(timeline.origin, line.arrives),
+            "unit_cost": float(line.way.unit_cost),
+            "premium": line.premium * line.quantity,
+        }
+        for one in answer.measures
+        for line in one.lines
+    ]
 
 
-def _outlook(paths: Floats, review: int, t: int) -> Floats:
-    """The published forecast as it stands at period t; beyond its end its last review interval goes
-    on.
+def robustness(answers: Sequence[Answer], champion: str) -> list[dict[str, Any]]:
+    """By rival policy: in how many scenarios it is cheaper than the champion for sure, and the
+    most that the champion costs beyond it.
     """
-    tail = paths[:, :, -review:]
-    longer = np.concatenate([paths[:, :, t:], *([tail] * -(-t // review))], axis=2)
-    return longer[:, :, : paths.shape[2]]
-
-
-def tariffs_of(inputs: PlanningInputs, periods: int) -> Tariffs:
-    """What it costs to bring a unit of each row, the same in every period until a scenario changes
-    it.
-    """
-    logistics, found = inputs.logistics, []
-    for row in inputs.rows.iter_rows(named=True):
-        is_bought = row["kind"] == "purchase"
-        duty_share = logistics.duty(row["from_id"]) if is_bought else 0.0
-        leg = logistics.leg(
-            row,
-            row["location_id"],
-            (row["unit_cost"] or 0.0) if is_bought else 0.0,
-            duty_share=duty_share,
+    found = []
+    for name in sorted({name for answer in answers for name in answer.policies}):
+        against = [one.policies[name] for one in answers if name in one.policies]
+        found.append(
+            {
+                "policy": name,
+                "champion": champion,
+                "scenarios": len(against),
+                "cheaper_for_sure": sum(one["mean_upper"] < 0 for one in against),
+                "dearer_for_sure": sum(one["mean_lower"] > 0 for one in against),
+                "mean_difference": float(np.mean([one["difference"] for one in against])),
+                "most_regret": max(0.0, *(-one["difference"] for one in against)),
+            }
         )
-        parts = (leg.price, leg.freight, leg.fuel, leg.duty)
-        found.append([*map(float, parts), logistics.fuel_share(row), duty_share])
-    columns = np.array(found, dtype=np.float64).reshape(-1, 6).T
-    price, freight, fuel, duty = (
-        np.repeat(column[:, None], periods, axis=1) for column in columns[:4]
-    )
-    return Tariffs(
-        price=price,
-        freight=freight,
-        fuel=fuel,
-        duty=duty,
-        fuel_share=columns[4],
-        duty_share=columns[5],
-    )
+    return found
+
+
+def read_twin(
+    home: Home, world: World, futures: int, run_id: str | None = None
+) -> tuple[Twin, str, str]:
+    """The twin of the published state, the newest or that of a run; the run's id, and the currency.
+
+    Raises ValueError for a run that is no longer published, and PublishError before anything was.
+    """
+    snapshot = snapshots.current(home.published)
+    if run_id is not None and snapshot.run_id != run_id:
+        kept = [one for one in snapshots.kept(home.published) if one.run_id == run_id]
+        if not kept:
+            raise ValueError(
+                f"the state of run {run_id} is no longer published: `stockhouse run --as-of DATE` "
+                "in another home publishes it again"
+            )
+        snapshot = kept[-1]
+    with snapshot.connect() as con:
+        now, currency = con.execute("select now_at, currency from published.world").fetchall()[0]
+        timeline = Timeline.of(world, now)
+        published = Published.read(con, home, world, timeline)
+        forecast = published_forecast(con, home)
+        terms, promised = read_terms(con, read_nodes(con), timeline)
+    coming = paths_of(forecast, published.inputs.rows, seed=FUTURES_SEED)
+    return Twin.of(published, coming[:, :futures], terms, promised), snapshot.run_id, currency
 
 
 def study(
@@ -328,56 +245,190 @@ def study(
     world: World,
     files: Sequence[Path],
     futures: int,
-    progress: Callable[[str], None] | None = None,
+    progress: Tell | None = None,
+    *,
+    policies: Sequence[str] = (),
+    is_together: bool = False,
 ) -> Study:
     """Answer scenario files from the published state: each on the same futures, against those
     without it.
 
-    Raises ContractError for a file that cannot be meant, ValueError for a scope or a time that is
-    not in what is published, and PublishError before anything was.
+    policies: rivals that the champion has to hold against. is_together: whether to ask for all
+    files at once too. Raises ContractError for a file that cannot be meant, ValueError for a policy
+    that is not there, and PublishError before anything was published.
     """
-    if not 1 <= futures <= MOST_FUTURES:
+    _check(futures, policies)
+    twin, run_id, currency = read_twin(home, world, futures)
+    timeline = twin.published.inputs.timeline
+    questions = [read_question(path, timeline) for path in files]
+    asked = Asked(
+        {path.name: one.text for path, one in zip(files, questions, strict=True)},
+        tuple(policies),
+        is_together,
+    )
+    return _answered(twin, run_id, currency, questions, asked, progress or (lambda _: None))
+
+
+def asked_again(
+    home: Home, world: World, kept: Asked, futures: int, run_id: str, progress: Tell | None = None
+) -> Study:
+    """Answer what was asked before, word for word, from the state of that run."""
+    _check(futures, kept.policies)
+    twin, run_id, currency = read_twin(home, world, futures, run_id)
+    timeline = twin.published.inputs.timeline
+    questions = [parse(Path(name), text, timeline) for name, text in kept.texts.items()]
+    return _answered(twin, run_id, currency, questions, kept, progress or (lambda _: None))
+
+
+def _check(futures: int, policies: Sequence[str]) -> None:
+    if not 2 <= futures <= MOST_FUTURES:
         raise ValueError(
-            f"--paths is {futures}; it lies between 1 and {MOST_FUTURES}, as often as a forecast "
-            "is sampled"
+            f"--paths is {futures}; it lies between 2, as one future says nothing of chance, and "
+            f"{MOST_FUTURES}, as often as a forecast is sampled"
         )
-    snapshot = snapshots.current(home.published)
-    with home.connect(read_only=True) as con:
-        timeline = Timeline.read(con)
-    with snapshot.connect() as con:
-        scenarios = [read_scenario(path, timeline) for path in files]
-        published = Published.read(con, home, world, timeline)
-        forecast = published_forecast(con, home)
-        terms, promised = read_terms(con, read_nodes(con), timeline)
-    coming = paths_of(forecast, published.inputs.rows, seed=FUTURES_SEED)
-    twin = Twin.of(published, coming[:, :futures], terms, promised)
-    if len({one.name for one in scenarios}) < len(scenarios):
-        raise ValueError(
-            "two of the scenario files have the same name in `scenario`: name each differently"
-        )
-    lived = []
-    for number in range(futures):
-        if progress:
-            progress(f"living through future {number + 1} of {futures}")
-        lived.append(twin.lived(twin.future(number), scenarios))
-    base, *changed = zip(*lived, strict=True)
-    starts = [timeline.shift(timeline.origin, k) for k in range(twin.periods)]
-    rows = published.inputs.rows
-    answers = [
-        Answer(
-            scenario=one,
-            totals=compare(base, after),
-            lanes=by_row(rows, base, after),
-            depth=stock_depth(rows, starts, base, after),
-        )
-        for one, after in zip(scenarios, changed, strict=True)
-    ]
+    for name in policies:
+        if name not in POLICIES:
+            raise ValueError(f"there is no policy '{name}'; there are {', '.join(POLICIES)}")
+
+
+def _answered(
+    twin: Twin,
+    run_id: str,
+    currency: str,
+    questions: Sequence[Question],
+    asked: Asked,
+    tell: Tell,
+) -> Study:
+    scenarios = [one for question in questions for one in question.scenarios]
+    if asked.is_together and len(scenarios) > 1:
+        scenarios.append(together(scenarios))
+    refuse_twins(scenarios)
+    twin.check(scenarios)
+    futures = twin.demand.shape[1]
+    lived = _spread(futures, lambda k: twin.lived(k, scenarios), "living through future", tell)
+    base, *changed = (list(column) for column in zip(*lived, strict=True))
+    rivals = _rivals(twin, scenarios, asked.policies, tell)
+    answers = []
+    for scenario, after in zip(scenarios, changed, strict=True):
+        measures = _measures(twin, scenario, base, after, tell)
+        answers.append(_answer(twin, scenario, base, after, measures, rivals))
+    timeline, inputs = twin.published.inputs.timeline, twin.published.inputs
+    looked_at = twin.demand[:, :LOOKED_AT]
+    identity = [run_id, asked.text, futures, FUTURES_SEED]
     return Study(
+        study_id=hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12],
         world=timeline.world,
-        run_id=snapshot.run_id,
+        currency=currency,
+        run_id=run_id,
+        as_of=timeline.now_at,
         first=timeline.origin,
+        grain=timeline.grain,
         periods=twin.periods,
         futures=futures,
-        policy=published.policy.name,
+        seed=FUTURES_SEED,
+        policy=twin.published.policy.name,
+        version=version("stockhouse"),
         answers=answers,
+        survival=time_to_survive(twin.network, twin.rows, twin.stock, inputs.due, looked_at),
+        asked=asked,
+        twin=twin,
     )
+
+
+def _answer(
+    twin: Twin,
+    scenario: Scenario,
+    base: Sequence[Outcome],
+    after: Sequence[Outcome],
+    measures: Sequence[Priced],
+    rivals: Mapping[str, Mapping[str, Sequence[Outcome]]],
+) -> Answer:
+    timeline = twin.published.inputs.timeline
+    starts = [timeline.shift(timeline.origin, k) for k in range(twin.periods)]
+    begins = min((one.starts for one in scenario.effects), default=0.0) / twin.hours
+    ends = max((one.ends for one in scenario.effects), default=0.0) / twin.hours
+    window = (max(begins, 0.0), min(ends, float(twin.periods)))
+    return Answer(
+        scenario=scenario,
+        totals=compare(base, after),
+        lanes=by_row(twin.rows, base, after),
+        depth=stock_depth(twin.rows, starts, base, after),
+        places=survival_and_recovery(twin.rows, window, base, after),
+        measures=measures,
+        policies={
+            name: difference(_costs(after[: len(found)]), _costs(found))
+            for name, by_scenario in rivals.items()
+            for found in [by_scenario[scenario.name]]
+        },
+    )
+
+
+def _rivals(
+    twin: Twin, scenarios: Sequence[Scenario], policies: Sequence[str], tell: Tell
+) -> dict[str, dict[str, list[Outcome]]]:
+    """By rival policy and scenario, what becomes of the first futures under it."""
+    found = {}
+    for name in policies:
+        if name == twin.published.policy.name:
+            continue
+        policy: RegisteredPolicy = POLICIES[name]
+        lived = _spread(
+            min(TRIED_ON, twin.demand.shape[1]),
+            lambda k, policy=policy: twin.lived(k, scenarios, policy)[1:],  # type: ignore[misc]
+            f"{name} lives through future",
+            tell,
+        )
+        columns = (list(column) for column in zip(*lived, strict=True))
+        found[name] = dict(zip((one.name for one in scenarios), columns, strict=True))
+    return found
+
+
+def _measures(
+    twin: Twin, scenario: Scenario, base: Sequence[Outcome], after: Sequence[Outcome], tell: Tell
+) -> list[Priced]:
+    """What can be done about a scenario, priced on the first futures; doing nothing first."""
+    looked_at = [
+        after_one.lost_at - before.lost_at
+        for before, after_one in zip(base, after, strict=True)
+        if before.lost_at is not None and after_one.lost_at is not None
+    ]
+    count = min(TRIED_ON, len(after))
+    asked = np.array([float(one.demand.sum()) for one in after[:count]])
+    usual = _costs(after[:count]), _lost(after[:count])
+    nothing = priced(NOTHING, (), (usual[0], usual[0]), (usual[1], usual[1]), asked)
+    lost = np.array(looked_at, dtype=np.float64)
+    if not lost.any():
+        return [nothing]
+    found = [nothing]
+    proposed = propose(twin.options, twin.network, lost, twin.stock)
+    for name in MEASURES:
+        lines: Sequence[Line] = proposed.get(name, ())
+        if not lines:  # no way that comes in time, or none that saves more than it costs
+            found.append(replace(nothing, measure=name))
+            continue
+        made = _spread(
+            count,
+            lambda k, lines=lines: twin.measured(k, scenario, lines),  # type: ignore[misc]
+            f"{scenario.name}: {name} in future",
+            tell,
+        )
+        found.append(priced(name, lines, (usual[0], _costs(made)), (usual[1], _lost(made)), asked))
+    return found
+
+
+def _costs(outcomes: Sequence[Outcome]) -> Floats:
+    return np.array([float(one.cost.sum()) for one in outcomes])
+
+
+def _lost(outcomes: Sequence[Outcome]) -> Floats:
+    return np.array([float(one.lost.sum()) for one in outcomes])
+
+
+def _spread(count: int, work: Callable[[int], _T], words: str, tell: Tell) -> list[_T]:
+    """Work for every number, on all processors; what comes out stands in order, whoever did it."""
+    done: list[_T] = []
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for number, result in enumerate(pool.map(work, range(count)), start=1):
+            tell(f"{words} {number} of {count}")
+            done.append(result)
+    return done

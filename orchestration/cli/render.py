@@ -284,23 +284,81 @@ def listing(frame: pl.DataFrame, title: str) -> Table:
 
 
 def study(said: dict[str, Any]) -> Group:
-    """What each scenario changes in total, with the range of the futures."""
+    """What each scenario changes in total, with the range of the futures, and what to do."""
     shown: list[RenderableType] = []
     for answer in said["scenarios"]:
         table = Table(title=answer["title"], padding=0)
         table.add_column(f"{said['periods']} periods, {said['futures']} futures", no_wrap=True)
-        for name in ("without", "with", "difference", "95 % of futures"):
+        for name in ("without", "with", "difference", "95 % of futures", "95 % sure of the mean"):
             table.add_column(name, justify="right", no_wrap=True)
         for name, one in answer["totals"].items():
             as_number = "{:+,.2%}" if name == "fill_rate" else "{:+,.0f}"
-            cells = [
-                as_number.format(one[word])
-                for word in ("before", "after", "difference", "lower", "upper")
-            ]
+            words = ("before", "after", "difference", "lower", "upper", "mean_lower", "mean_upper")
+            cells = [as_number.format(one[word]) for word in words]
             plain = [cell.removeprefix("+") for cell in cells[:2]]
-            table.add_row(name, *plain, cells[2], f"{cells[3]} … {cells[4]}")
+            spans = [f"{cells[3]} … {cells[4]}", f"{cells[5]} … {cells[6]}"]
+            table.add_row(name.replace("_", " "), *plain, cells[2], *spans)
         shown += [table, f"{len(answer['turn_unprofitable'])} items and lanes turn unprofitable."]
-    return Group(*shown)
+        if len(answer["measures"]) > 1:
+            shown.append(_measures(answer))
+    if said["robustness"]:
+        shown.append(_robustness(said["robustness"]))
+    if promoted := said.get("promoted"):
+        shown.append(
+            f"{promoted['measure'].replace('_', ' ')} for {promoted['scenario']}: "
+            f"{promoted['lines']} order lines, {promoted['new_orders']} of them new in the ledger."
+        )
+    return Group(*shown, f"Kept as study {said['study_id']}.")
+
+
+def _measures(answer: dict[str, Any]) -> Table:
+    table = Table(title="What to do about it: money beside doing nothing", padding=0)
+    table.add_column("measure", no_wrap=True)
+    for name in ("order lines", "premium paid", "costs in all", "95 % sure", "fill rate"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in answer["measures"]:
+        best = " ★" if one["measure"] == answer["best_measure"] else ""
+        name = one["measure"].replace("_", " ") + best
+        if not one["order_lines"]:
+            why = "" if one["measure"] == "do_nothing" else "no way in time that saves its cost"
+            table.add_row(name, why, "", "", "", f"{one['fill_rate']:.2%}")
+            continue
+        span = f"{one['mean_lower']:+,.0f} … {one['mean_upper']:+,.0f}"
+        table.add_row(
+            name,
+            f"{one['order_lines']:,}",
+            f"{one['premium']:,.0f}",
+            f"{one['cost']:+,.0f}",
+            span,
+            f"{one['fill_rate']:.2%}",
+        )
+    return table
+
+
+def _robustness(found: list[dict[str, Any]]) -> Table:
+    table = Table(title=f"Does {found[0]['champion']} hold?", padding=0)
+    for name in (
+        "rival",
+        "scenarios",
+        "cheaper for sure",
+        "dearer for sure",
+        "mean",
+        "most regret",
+    ):
+        table.add_column(name, justify="left" if name == "rival" else "right", no_wrap=True)
+    for one in found:
+        counts = [str(one[name]) for name in ("scenarios", "cheaper_for_sure", "dearer_for_sure")]
+        money = f"{one['mean_difference']:+,.0f}", f"{one['most_regret']:,.0f}"
+        table.add_row(one["policy"], *counts, *money)
+    return table
+
+
+def replayed_study(said: dict[str, Any]) -> str:
+    """Whether a kept study comes out the same."""
+    if not said["differing"]:
+        return f"Study {said['study_id']}: all {said['figures']:,} figures are the same."
+    lines = [f"{one['figure']}: {one['kept']} then, {one['now']} now" for one in said["differing"]]
+    return "\n".join([f"Study {said['study_id']}: {len(lines)} figures differ.", *lines[:20]])
 
 
 def champion_table(champions: pl.DataFrame) -> Table:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestration.cli import render
-from orchestration.cli.shell import AsJson, HomeFolder, WorldFolder, emit, err
+from orchestration.cli.shell import AsJson, By, HomeFolder, WorldFolder, emit, err
 from orchestration.home import DEFAULT_HOME, Home
 from orchestration.landing import World
+
+if TYPE_CHECKING:
+    from orchestration.app.scenarios import Study
 
 commands = typer.Typer()
 
@@ -18,21 +21,67 @@ commands = typer.Typer()
 @commands.command()
 def simulate(
     world: WorldFolder,
+    by: By,
     scenario: Annotated[
-        list[Path], typer.Option(help="Scenario file (YAML); may be given several times.")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for study.json and tables by lane and by day.")],
-    paths: Annotated[int, typer.Option(help="Futures that each scenario meets, at most 200.")] = 20,
+        list[Path] | None,
+        typer.Option(help="Scenario or stress file (YAML); may be given several times."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for report.html, study.json and tables by lane and by day."),
+    ] = None,
+    paths: Annotated[int, typer.Option(help="Futures that each scenario meets, 2 to 200.")] = 20,
+    policies: Annotated[
+        str, typer.Option(help="Rival policies, by comma: does the champion hold against them?")
+    ] = "",
+    is_together: Annotated[
+        bool, typer.Option("--together", help="Ask for all scenarios at once too.")
+    ] = False,
+    again: Annotated[
+        str, typer.Option("--replay", metavar="STUDY", help="Ask a kept study again instead.")
+    ] = "",
+    promote: Annotated[
+        str,
+        typer.Option(metavar="SCENARIO", help="Order what the study advises for this scenario."),
+    ] = "",
+    measure: Annotated[
+        str, typer.Option(help="With --promote: order another measure than the one advised.")
+    ] = "",
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
 ) -> None:
     """Ask the twin "what if": what scenarios change in money, service and stock from what was
-    published on."""
-    from orchestration.app.scenarios import study
+    published on, and what to do about it."""
+    from orchestration.app import scenario_record, scenarios
+
+    if not (scenario or again):
+        raise ValueError("name a --scenario FILE to ask, or a kept study to --replay")
+    contract = World.load(world)
+    place = Home.open(home, contract.world)
+    with render.status(err) as tell:
+        if again:
+            repeated = scenario_record.replay(place, contract, again, tell)
+            emit(repeated.as_dict(), render.replayed_study(repeated.as_dict()), as_json=as_json)
+            raise typer.Exit(1 if repeated.differing else 0)
+        found = scenarios.study(
+            place,
+            contract,
+            scenario or [],
+            paths,
+            tell,
+            policies=[name for name in policies.split(",") if name],
+            is_together=is_together,
+        )
+    scenario_record.record(place, found)
+    said = found.as_dict()
+    if promote:
+        said["promoted"] = scenario_record.promote(place, found, promote, by, measure).as_dict()
+    if out is not None:
+        _write(found, said, out)
+    emit(said, render.study(said), as_json=as_json)
+
+
+def _write(found: Study, said: dict[str, Any], out: Path) -> None:
     from orchestration.reports.study_report import write_study
 
-    contract = World.load(world)
-    with render.status(err) as tell:
-        found = study(Home.open(home, contract.world), contract, scenario, paths, tell)
-    write_study(found.as_dict(), found.tables(), out)
-    emit(found.as_dict(), render.study(found.as_dict()), as_json=as_json)
+    write_study(said, found.tables(), out)

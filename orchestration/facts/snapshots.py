@@ -136,7 +136,16 @@ def current(target: Path) -> Snapshot:
     link = target / "current"
     if not link.is_symlink():
         raise PublishError(f"Nothing is published in {target} yet. Run `stockhouse run` first.")
-    folder = link.resolve()
+    return _described(link.resolve())
+
+
+def kept(target: Path) -> list[Snapshot]:
+    """Every version that is still there, oldest first."""
+    folders = (target / "versions" / f"{number:06d}" for number in sorted(_versions(target)))
+    return [_described(folder) for folder in folders]
+
+
+def _described(folder: Path) -> Snapshot:
     said = json.loads((folder / "snapshot.json").read_text(encoding="utf-8"))
     return Snapshot(
         said["version"],

@@ -259,4 +259,13 @@ def test_the_tables_add_up_to_the_totals() -> None:
     assert totals["lost"]["lower"] <= totals["lost"]["difference"] <= totals["lost"]["upper"]
     depth = stock_depth(ROWS, range(PERIODS), base, changed)
     assert depth.height == 3 * PERIODS
-    assert depth["before"].sum() == pytest.approx(np.mean([one.stock.sum() for one in base]))
+    assert depth["before"].sum() == pytest.approx(np.mean([one.stock_at.sum() for one in base]))
+    assert depth["lost_after"].sum() == pytest.approx(totals["lost"]["after"])
+    sells = (ROWS["location_id"] != "DC").to_numpy()
+    served = np.mean([one.cost_to_serve[sells].sum() for one in changed])
+    assert table["cost_to_serve_after"].sum() == pytest.approx(served)
+    assert totals["cash"]["after"] == pytest.approx(
+        np.mean([one.cash_so_far[-1] for one in changed])
+    )
+    mean = totals["lost"]
+    assert mean["mean_lower"] <= mean["difference"] <= mean["mean_upper"]

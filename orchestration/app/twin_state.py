@@ -1,0 +1,237 @@
+"""The published state as the twin needs it, and the futures that it may meet.
+
+A future is one sampled path of the published demand forecast with one sampled lead time an order.
+Every scenario, measure and policy meets the same futures, within the limits and terms of the line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from models.domain import Floats
+from models.replenishment.alternatives import surplus
+from models.replenishment.base_policy import RegisteredPolicy
+from models.replenishment.decision import Terms
+from models.replenishment.supply_options import SupplyOptions
+from models.twin.events import Scenario
+from models.twin.measures import Line, carried_out
+from models.twin.network import Network
+from models.twin.outlook import Outlook
+from models.twin.scenarios import Future, Tariffs, check, happens
+from models.twin.simulator import SimulationResult, simulate
+from models.twin.what_if import Outcome, outcome
+from orchestration.app.event_replan import Published
+from orchestration.app.replanning import State
+from orchestration.facts.planning_inputs import PlanningInputs, weeks
+from orchestration.facts.timeline import DAYS_A_PERIOD
+from orchestration.landing.contract.errors import ContractError
+from orchestration.planning.replay import network_of
+
+#: Futures are drawn from the forecast with another seed than the paths that decisions look at:
+#: nobody sees the future he meets.
+FUTURES_SEED = 1
+#: Row by row it is kept for so many futures what they lose: measures are sized on these.
+LOOKED_AT = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twin:
+    """The published state as the simulator needs it, and the futures it may meet."""
+
+    published: Published
+    demand: Floats  # (N, P, T): sampled futures
+    network: Network
+    tariffs: Tariffs
+    price: Floats
+    terms: tuple[Terms, ...]
+    service_level: Floats
+
+    @classmethod
+    def of(cls, published: Published, demand: Floats, terms: Terms, service_level: Floats) -> Twin:
+        """From what was published, demand paths to come (N, P, T), and what the line's orders
+        obey.
+        """
+        inputs = published.inputs
+        published = replace(published, inputs=replace(inputs, rows=_with_modes(inputs)))
+        return cls(
+            published=published,
+            demand=demand.astype(np.float64),
+            network=network_of(inputs.rows, inputs.timeline.review, inputs.unmet),
+            tariffs=tariffs_of(inputs, demand.shape[2]),
+            price=inputs.rows["price"].cast(pl.Float64).fill_null(0.0).to_numpy(),
+            terms=(terms,) * demand.shape[2],
+            service_level=service_level,
+        )
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """The planned items and places, with the mode of the lane in use."""
+        return self.published.inputs.rows
+
+    @property
+    def periods(self) -> int:
+        """How many periods a future has, T."""
+        return self.demand.shape[2]
+
+    @property
+    def hours(self) -> float:
+        """Hours of a period."""
+        return 24 * DAYS_A_PERIOD[self.published.inputs.timeline.grain]
+
+    @cached_property
+    def outlook(self) -> Outlook:
+        """The published forecast, which every decision in every future looks at."""
+        return Outlook(self.published.paths, self.network)
+
+    @cached_property
+    def stock(self) -> Floats:
+        """Units on hand before the first period, (N,)."""
+        stock = self.rows["stock"].fill_null(np.nan).to_numpy()
+        return np.nan_to_num(stock).clip(0.0)
+
+    @cached_property
+    def options(self) -> SupplyOptions:
+        """By which ways goods can get to each row, and what each can give away."""
+        inputs = self.published.inputs
+        seen = State(inputs=inputs, paths=self.published.paths).situation()
+        return SupplyOptions.of(inputs.rows, surplus(seen), inputs.logistics)
+
+    @cached_property
+    def _phase(self) -> np.ndarray:
+        timeline, past = self.published.inputs.timeline, self.published.inputs.history.shape[1]
+        horizon = self.published.paths.shape[2]
+        return weeks(timeline, timeline.origin, past, self.periods + horizon)
+
+    def check(self, scenarios: Sequence[Scenario]) -> None:
+        """Refuse, with its place in its file, an event that cannot happen here."""
+        plain = self.future(0)
+        for scenario in scenarios:
+            for effect in scenario.effects:
+                try:
+                    check(effect, plain)
+                except ValueError as error:
+                    raise ContractError(str(error), where=effect.where) from None
+
+    def future(self, number: int) -> Future:
+        """One way things may go: a demand path, and a sampled lead time for an order of each lane
+        and period.
+        """
+        inputs, random = self.published.inputs, np.random.default_rng([FUTURES_SEED, number])
+        shape = (self.network.size, self.periods)
+        took = np.repeat(self.network.lead_time[:, None], self.periods, axis=1)
+        if inputs.lead_time_paths is not None:
+            drawn = random.integers(0, inputs.lead_time_paths.shape[1], shape)
+            took = np.take_along_axis(inputs.lead_time_paths, drawn, axis=1)
+        return Future(
+            rows=self.rows,
+            hours=self.hours,
+            demand=self.demand[:, number],
+            lead_times=took.astype(np.int64),
+            due=inputs.due,
+            arriving=inputs.due,
+            tariffs=self.tariffs,
+            terms=self.terms,
+        )
+
+    def live(
+        self,
+        future: Future,
+        policy: RegisteredPolicy | None = None,
+        taken: Floats | None = None,
+    ) -> SimulationResult:
+        """Let a policy, the champion unless the future or the caller says another, run the stock
+        through a future, within the line's limits and terms.
+
+        taken: (N,) units that have left the stock already.
+        """
+        inputs = self.published.inputs
+        return simulate(
+            self.network,
+            policy or future.policy or self.published.policy,
+            future.demand,
+            self.stock if taken is None else np.maximum(self.stock - taken, 0.0),
+            pipeline=future.due,
+            arriving=future.arriving,
+            history=inputs.history,
+            forecaster=self.outlook,
+            lead_times=future.lead_times,
+            lead_time_paths=inputs.lead_time_paths,
+            phase=self._phase,
+            terms=future.terms,
+            service_level=self.service_level,
+            withdrawn=future.withdrawn,
+            record=("shipped", "lost", "on_hand", "owed"),
+        )
+
+    def lived(
+        self,
+        number: int,
+        scenarios: Sequence[Scenario],
+        policy: RegisteredPolicy | None = None,
+    ) -> list[Outcome]:
+        """What becomes of a future, and of the same with each scenario; quantities that a scenario
+        leaves alone are not run again.
+        """
+        plain, is_looked_at = self.future(number), number < LOOKED_AT
+        result = self.live(plain, policy)
+        outcomes = [outcome(self.network, plain, result, self.price, by_row=is_looked_at)]
+        for scenario in scenarios:
+            future = happens(scenario.in_future(FUTURES_SEED, number), plain)
+            is_moved = not future.moves_goods_like(plain)
+            after = self.live(future, policy) if is_moved else result
+            outcomes.append(outcome(self.network, future, after, self.price, by_row=is_looked_at))
+        return outcomes
+
+    def measured(self, number: int, scenario: Scenario, lines: Sequence[Line]) -> Outcome:
+        """What becomes of a future with a scenario in it, where these lines are ordered now."""
+        future = happens(scenario.in_future(FUTURES_SEED, number), self.future(number))
+        future, taken = carried_out(lines, future)
+        after = self.live(future, taken=taken)
+        return outcome(self.network, future, after, self.price, by_row=False)
+
+
+def _with_modes(inputs: PlanningInputs) -> pl.DataFrame:
+    """The rows with the mode of the lane each is supplied by, where lanes have one."""
+    by = inputs.logistics
+    modes = []
+    for row in inputs.rows.iter_rows(named=True):
+        lanes = by.between(row["from_id"], row["location_id"], row["item_id"])
+        modes.append(lanes[0].get("mode") if lanes else None)
+    if not any(modes):
+        return inputs.rows
+    return inputs.rows.with_columns(mode=pl.Series(modes, dtype=pl.String))
+
+
+def tariffs_of(inputs: PlanningInputs, periods: int) -> Tariffs:
+    """What it costs to bring a unit of each row, the same in every period until a scenario changes
+    it.
+    """
+    logistics, found = inputs.logistics, []
+    for row in inputs.rows.iter_rows(named=True):
+        is_bought = row["kind"] == "purchase"
+        duty_share = logistics.duty(row["from_id"]) if is_bought else 0.0
+        leg = logistics.leg(
+            row,
+            row["location_id"],
+            (row["unit_cost"] or 0.0) if is_bought else 0.0,
+            duty_share=duty_share,
+        )
+        parts = (leg.price, leg.freight, leg.fuel, leg.duty)
+        found.append([*map(float, parts), logistics.fuel_share(row), duty_share])
+    columns = np.array(found, dtype=np.float64).reshape(-1, 6).T
+    price, freight, fuel, duty = (
+        np.repeat(column[:, None], periods, axis=1) for column in columns[:4]
+    )
+    return Tariffs(
+        price=price,
+        freight=freight,
+        fuel=fuel,
+        duty=duty,
+        fuel_share=columns[4],
+        duty_share=columns[5],
+    )
