@@ -16,7 +16,8 @@ import yaml
 
 from models.names import name_of
 from orchestration.app.overriding import timeline_of, world_of
-from orchestration.app.scenarios import read_scenario, study
+from orchestration.app.scenario_files import read_scenario
+from orchestration.app.scenarios import study
 from orchestration.errors import StockhouseError
 from orchestration.home import Home, files
 from orchestration.reports.study_report import write_study
