@@ -32,7 +32,7 @@ VARIABLES = {
 }
 FONT = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 MONTHS = "%-d %b"
-WIDTH = 560
+WIDTH = 500
 
 
 def draw(chart: alt.LayerChart | alt.FacetChart | alt.Chart, about: str) -> Markup:
@@ -92,7 +92,7 @@ def waterfall(parts: Sequence[tuple[str, float]], total: float, words: Words) ->
         row["said"] = words.number(row["size"], 1)
     order = [row["part"] for row in found]
     base = alt.Chart(alt.Data(values=found))
-    place = alt.Y("part:N", sort=order, title=None, axis=alt.Axis(labelLimit=220, ticks=False))
+    place = alt.Y("part:N", sort=order, title=None, axis=alt.Axis(labelLimit=260, ticks=False))
     colour = alt.Color(
         "kind:N",
         scale=alt.Scale(domain=["up", "down", "total"], range=[MAIN, SECOND, INK]),
@@ -101,7 +101,7 @@ def waterfall(parts: Sequence[tuple[str, float]], total: float, words: Words) ->
     number = alt.X("low:Q", title=words("units"), axis=alt.Axis(tickCount=5))
     bars = base.mark_bar(height=16).encode(y=place, x=number, x2="high:Q", color=colour)
     texts = base.mark_text(align="left", dx=6, color=INK).encode(y=place, x="high:Q", text="said:N")
-    shown = (bars + texts).properties(width=WIDTH - 190, height=26 * len(found))
+    shown = (bars + texts).properties(width=WIDTH - 210, height=26 * len(found))
     told = "; ".join(f"{row['part']} {row['said']}" for row in found)
     return draw(shown, words("How the quantity comes about: {parts}", parts=told))
 

@@ -95,10 +95,16 @@ def render(visit: Visit, template: str, content: Mapping[str, Any]) -> str:
         "link": link,
         "languages": LANGUAGES,
         "asset": asset,
+        "plain": plain,
         "done": visit.asked("done") if visit.asked("done") in DONE else "",
         "done_text": lambda name: visit.words(DONE[name]),
     }
     return environment().get_template(template).render(usual | dict(content))
+
+
+def plain(value: Any) -> Any:
+    """A number as an input holds it: whole ones without a decimal point."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 @cache

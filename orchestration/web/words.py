@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from babel import Locale
 from babel.core import negotiate_locale
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_skeleton
 from babel.numbers import format_decimal, format_percent
 
 FOLDER = Path(__file__).parent / "texts"
@@ -97,6 +97,10 @@ class Words:
         said = date.fromisoformat(value[:10]) if isinstance(value, str) else value
         return format_date(said, "medium", self.locale)
 
+    def month(self, value: date) -> str:
+        """A month."""
+        return format_skeleton("yMMM", value, locale=self.locale)
+
     def short_day(self, value: date) -> str:
         """A day without its year."""
         return format_date(value, "d MMM", self.locale)
@@ -106,7 +110,8 @@ class Words:
         if not value:
             return UNKNOWN
         said = datetime.fromisoformat(value) if isinstance(value, str) else value
-        return format_datetime(said, "d MMM y, HH:mm", locale=self.locale)
+        day = format_date(said, "medium", self.locale)
+        return f"{day}, {said:%H:%M}"
 
     @property
     def name(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 
 sys.path.append(str(Path(__file__).parent))  # small_home, beside the tests that stand in it
 
@@ -30,7 +31,7 @@ class Browser:
     fields."""
 
     def __init__(self, app: Any) -> None:
-        self.client = TestClient(app, base_url=HERE, raise_server_exceptions=False)
+        self.client = TestClient(app, base_url=HERE)
         self.page = httpx.Response(200)
 
     def get(self, path: str) -> httpx.Response:
@@ -46,6 +47,13 @@ class Browser:
         usual = {"token": self.hidden("token")[:1], "intent": self.hidden("intent")[:1]}
         seen = {"seen": fields.pop("seen", self.hidden("seen"))}
         return self.client.post(path, data=usual | seen | fields)
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords are hashed by argon2 here too, only not as long as those of real people."""
+    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr("orchestration.web.people._hasher", lambda: quick)
 
 
 @pytest.fixture(scope="session")
