@@ -4,7 +4,6 @@ them."""
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -15,8 +14,9 @@ import polars as pl
 import yaml
 
 from models.names import name_of
+from orchestration.app import scenario_record
 from orchestration.app.overriding import timeline_of, world_of
-from orchestration.app.scenario_files import read_scenario
+from orchestration.app.scenario_files import read_question, read_scenario
 from orchestration.app.scenarios import study
 from orchestration.errors import StockhouseError
 from orchestration.home import Home, files
@@ -60,12 +60,14 @@ def scenario_files(home: Home) -> list[ScenarioFile]:
         for path in sorted(folder.glob("*.yml")):
             text = path.read_text(encoding="utf-8", errors="replace")
             try:
-                said = read_scenario(path, timeline)
-                ends = max(effect.ends for effect in said.effects)
-                trouble = "it was over before the first planned period" if ends <= 0 else ""
-                found.append(ScenarioFile(said.name, path, said.title, text, is_ours, trouble))
+                asked = read_question(path, timeline)
             except (ValueError, StockhouseError) as error:
                 found.append(ScenarioFile(path.stem, path, path.stem, text, is_ours, str(error)))
+                continue
+            title = "; ".join(one.title for one in asked.scenarios[:3])
+            ends = max(effect.ends for one in asked.scenarios for effect in one.effects)
+            trouble = "it was over before the first planned period" if ends <= 0 else ""
+            found.append(ScenarioFile(path.stem, path, title, text, is_ours, trouble))
     return found
 
 
@@ -116,18 +118,32 @@ def run_study(
     if not chosen:
         raise ValueError("choose at least one scenario")
     made = study(home, world_of(home), [one.path for one in chosen], futures, tell)
-    study_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    folder = _shelf(home) / study_id
+    scenario_record.record(home, made)
     at = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+    folder = _shelf(home) / name_of(made.study_id)
     files.write(folder / ABOUT, json.dumps({"by": by, "made_at": at}))
     write_study(made.as_dict(), made.tables(), folder)
-    return study_id
+    return made.study_id
+
+
+def promote(home: Home, study_id: str, scenario: str, by: str, tell: Callable[[str], None]) -> str:
+    """Order what a study advises for a scenario: it is asked again, word for word, and its measure
+    becomes firm requisitions; says what was ordered.
+
+    Raises ValueError where its answers have changed since, or there is nothing to order.
+    """
+    again = scenario_record.replay(home, world_of(home), study_id, tell)
+    if again.differing:
+        raise ValueError("the study's answers are others today: start it anew, and order from that")
+    done = scenario_record.promote(home, again.study, scenario, by)
+    return f"{done.measure.replace('_', ' ')}: {done.lines} lines, {done.new_orders} of them new"
 
 
 def studies(home: Home) -> list[StudyMade]:
     """Every study on the shelf, the newest first."""
-    paths = sorted(_shelf(home).glob("*/study.json"), reverse=True)
-    return [_read(path.parent) for path in paths]
+    paths = _shelf(home).glob("*/study.json")
+    made = [_read(path.parent) for path in paths]
+    return sorted(made, key=lambda one: one.made_at, reverse=True)
 
 
 def study_made(home: Home, study_id: str) -> StudyMade:

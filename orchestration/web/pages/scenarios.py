@@ -16,6 +16,7 @@ from orchestration.web.visit import NotFoundError, Problem, Visit, act, signed_i
 router = APIRouter(include_in_schema=False)
 Viewer = Annotated[Visit, Depends(signed_in())]
 Planner = Annotated[Visit, Depends(signed_in("planner"))]
+Approver = Annotated[Visit, Depends(signed_in("approver"))]
 
 
 def _page(one: Visit, problem: Problem | None = None) -> Response:
@@ -29,7 +30,7 @@ def _page(one: Visit, problem: Problem | None = None) -> Response:
         files=studies.scenario_files(one.room.home),
         studies=studies.studies(one.room.home),
         jobs=one.room.jobs.all(),
-        kinds=[(name, one.words.term(name)) for name in KINDS],
+        kinds=[(name, one.words.term(name)) for name, kind in KINDS.items() if not kind.words],
     )
 
 
@@ -89,6 +90,21 @@ def study_page(one: Viewer, study_id: str) -> Response:
     except LookupError as error:
         raise NotFoundError from error
     return one.page("study.html.j2", one=made, age=age)
+
+
+@router.post("/scenarios/{study_id}/promote")
+def promote(one: Approver, study_id: str) -> Response:
+    """Order, in the background, what a study advises for a scenario."""
+    scenario, home, me = one.text("scenario", 200), one.room.home, one.me.name
+
+    def do() -> tuple[str, dict[str, str]]:
+        title = one.words("Order what {name} advises").format(name=scenario)
+        one.room.jobs.start(
+            title, me, lambda tell: studies.promote(home, study_id, scenario, me, tell)
+        )
+        return "/scenarios", {"done": "job"}
+
+    return act(one, do, lambda problem: _page(one, problem))
 
 
 @router.get("/scenarios/{study_id}/{name}.csv")
