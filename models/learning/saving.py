@@ -4,26 +4,81 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
 from models.domain import Floats
 from models.learning.agent import Agent, Form
 from models.learning.rules import PARAMETERS
+from models.learning.shared import INPUTS, SharedAgent, beginning
 
 #: Changed whenever kept agents cannot be read any longer.
 LAYOUT = "1"
+#: An agent of one network, and the one that a company's items and locations share.
+OWN, SHARED = "network", "company"
 #: No agent of ours comes near; a file that claims more is refused before memory is asked for.
 MOST_BYTES = 50_000_000
 
 
-def to_bytes(agent: Agent) -> bytes:
+def to_bytes(agent: Agent | SharedAgent) -> bytes:
     """The agent's form and numbers; the same agent gives the same bytes."""
+    arrays = {f"params.{name}": value for name, value in sorted(agent.params.items())}
+    said = {"layout": LAYOUT, "name": agent.name}
+    if isinstance(agent, SharedAgent):
+        return _packed(said | {"kind": SHARED}, arrays)
     form = agent.form
-    arrays = {f"form.{name}": getattr(form, name) for name in ("scale", "step", "bound")}
-    arrays |= {f"params.{name}": value for name, value in sorted(agent.params.items())}
-    said = {"layout": LAYOUT, "rule": form.rule, "name": agent.name}
+    said |= {"kind": OWN, "rule": form.rule}
     said |= {"columns": str(form.columns), "hidden": str(form.hidden)}
+    arrays |= {f"form.{name}": getattr(form, name) for name in ("scale", "step", "bound")}
+    return _packed(said, arrays)
+
+
+def from_bytes(data: bytes) -> Agent:
+    """The agent of one network again. Raises ValueError for anything that is not whole, finite and
+    of this layout."""
+    with _told():
+        said, arrays = _arrays(data, OWN)
+        form = Form(
+            rule=said["rule"],
+            columns=int(said["columns"]),
+            hidden=int(said["hidden"]),
+            **{name: arrays[f"form.{name}"] for name in ("scale", "step", "bound")},
+        )
+        params = _params(arrays)
+        _check(form, params)
+    return Agent(form, params, said["name"])
+
+
+def shared_from_bytes(data: bytes) -> SharedAgent:
+    """A company's agent again. Raises ValueError as `from_bytes` does."""
+    with _told():
+        said, arrays = _arrays(data, SHARED)
+        params, inputs = _params(arrays), (len(INPUTS),)
+        shapes = {name: value.shape for name, value in beginning(0).items()}
+        shapes |= {name: inputs for name in ("low", "high", "usual")}
+        wrong = [name for name, shape in shapes.items() if params[name].shape != shape]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)} has another shape than this version's")
+    return SharedAgent(params, said["name"])
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """One message for whatever is wrong with the bytes."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, struct.error) as error:
+        raise ValueError(f"this is no agent that can be read: {error}; train it anew") from error
+
+
+def _params(arrays: dict[str, Floats]) -> dict[str, Floats]:
+    named = {name: name.removeprefix("params.") for name in arrays if name.startswith("params.")}
+    return {short: arrays[name] for name, short in named.items()}
+
+
+def _packed(said: dict[str, str], arrays: dict[str, Floats]) -> bytes:
     head: dict[str, object] = {"__metadata__": said}
     data = b""
     for name, values in arrays.items():
@@ -39,31 +94,7 @@ def to_bytes(agent: Agent) -> bytes:
     return struct.pack("<Q", len(words)) + words + data
 
 
-def from_bytes(data: bytes) -> Agent:
-    """The agent again. Raises ValueError for anything that is not whole, finite and of this
-    layout."""
-    try:
-        said, arrays = _arrays(data)
-        if said["layout"] != LAYOUT:
-            raise ValueError(f"it has layout {said['layout']}, this version reads {LAYOUT}")
-        form = Form(
-            rule=said["rule"],
-            columns=int(said["columns"]),
-            hidden=int(said["hidden"]),
-            **{name: arrays[f"form.{name}"] for name in ("scale", "step", "bound")},
-        )
-        params = {
-            name.removeprefix("params."): values
-            for name, values in arrays.items()
-            if name.startswith("params.")
-        }
-        _check(form, params)
-    except (ValueError, KeyError, TypeError, struct.error) as error:
-        raise ValueError(f"this is no agent that can be read: {error}; train it anew") from error
-    return Agent(form, params, said["name"])
-
-
-def _arrays(data: bytes) -> tuple[dict[str, str], dict[str, Floats]]:
+def _arrays(data: bytes, kind: str) -> tuple[dict[str, str], dict[str, Floats]]:
     if not 8 < len(data) <= MOST_BYTES:
         raise ValueError(f"{len(data):,} bytes")
     (length,) = struct.unpack("<Q", data[:8])
@@ -71,6 +102,8 @@ def _arrays(data: bytes) -> tuple[dict[str, str], dict[str, Floats]]:
         raise ValueError("it is cut short")
     head = json.loads(data[8 : 8 + length])
     said, body = head.pop("__metadata__"), data[8 + length :]
+    if (said["layout"], said["kind"]) != (LAYOUT, kind):
+        raise ValueError(f"it is of layout {said['layout']} and kind {said['kind']}")
     arrays = {}
     for name, entry in head.items():
         start, end = entry["data_offsets"]

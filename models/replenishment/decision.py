@@ -162,7 +162,12 @@ class _Case:
 
 
 def _need(case: _Case, _: Floats) -> Floats:
+    case.notes += getattr(case.policy, "notes", _nothing)(case.view)
     return case.policy.order(case.view)
+
+
+def _nothing(_: Situation) -> Sequence[Note]:
+    return ()
 
 
 def _rounding(case: _Case, quantity: Floats) -> Floats:

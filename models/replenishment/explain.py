@@ -28,6 +28,7 @@ _WORDS = {
     "calibration": "adjustment learned from replay",
     "service_floor": "raised to the promised service level",
     "buffer": "buffer of the rule",
+    "agent_otherwise": "changed by the agent, otherwise",
     "stock_position": "stock on hand and on the way",
     "surplus": "already beyond the target, nothing needed",
     "rounding": "rounding to whole packs",
@@ -180,7 +181,8 @@ def _signed(tenths: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 def part_in_words(name: str) -> str:
-    return _WORDS.get(name, name.replace("_", " "))
+    word = name.replace("_", " ").replace("agent for ", "changed by the agent for its ")
+    return _WORDS.get(name, word)
 
 
 def _number(value: float) -> str:

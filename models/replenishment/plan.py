@@ -395,6 +395,7 @@ def _stock_targets(view: Situation, parts: Mapping[str, Floats]) -> dict[str, An
         "service_floor",
         "lost_before_arrival",
         "buffer",
+        *(name for name in parts if name.startswith("agent_")),
     )
     level = demand + sum(
         (parts[name] for name in buffers if name in parts), start=np.zeros_like(demand)

@@ -157,7 +157,7 @@ class Published:
         return cls(
             inputs=inputs,
             paths=paths_of(forecast, inputs.rows, seed=0),
-            policy=champion(con),
+            policy=champion(con, home),
             overrides=overrides.in_force(home, timeline.now_at, timeline.origin),
         )
 

@@ -9,24 +9,28 @@ from typing import Annotated, Any
 import typer
 
 from orchestration.cli import render
-from orchestration.cli.shell import AsJson, emit, err
+from orchestration.cli.shell import AsJson, HomeFolder, emit, err
+from orchestration.home import DEFAULT_HOME, Home
+from orchestration.landing import World
 
 commands = typer.Typer()
 
 #: Small nets wait for each other's threads more than they work: one thread.
 ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+COMPANY_SEEDS = (0, 1)
 
 
 @commands.command()
 def learn(
-    network: Annotated[
-        Path | None, typer.Argument(help="Network file (YAML): nodes, costs, lead times, demand.")
+    world: Annotated[
+        Path | None,
+        typer.Argument(help="Folder with a world.yml, or a network file (YAML)."),
     ] = None,
     seed: Annotated[
         list[int] | None, typer.Option(help="Seed of a run; several are tried and compared.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for agent.safetensors and agent.json.")
+        Path | None, typer.Option(help="Folder for agent.safetensors and its card, agent.json.")
     ] = None,
     report: Annotated[
         bool, typer.Option("--report", help="Show the gap table that is kept in git.")
@@ -37,23 +41,41 @@ def learn(
     problem: Annotated[
         list[str] | None, typer.Option(help="With --retrain: only this problem.")
     ] = None,
+    home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
 ) -> None:
-    """Learn to replenish a network, or show how far from the best learned policies are."""
+    """Learn to replenish a company or a network, or show how far from the best learned policies
+    are."""
     if report:
         found = _report(retrain, problem, seed)
         emit(found, render.gap_table(found), as_json=as_json)
-        return
-    if network is None or out is None:
-        raise ValueError(
-            "say a network file and --out DIR to learn on it, or --report for the gap table"
-        )
+    elif world is None:
+        raise ValueError("say a world or a network file to learn on, or --report for the gap table")
+    elif world.is_dir():
+        card = _company(world, home, seed, out)
+        emit(card, render.agent_card(card), as_json=as_json)
+    else:
+        card = _network(world, seed, out)
+        emit(card, render.gap_table(card), as_json=as_json)
+
+
+def _company(world: Path, home: Path, seed: list[int] | None, out: Path | None) -> dict[str, Any]:
+    contract = World.load(world)
+    at = Home.open(home, contract.world)
+    from orchestration.app.company_agent import learn_company
+
+    with render.said(err) as tell:
+        return learn_company(at, contract.world, seed or COMPANY_SEEDS, out, tell)
+
+
+def _network(file: Path, seed: list[int] | None, out: Path | None) -> dict[str, Any]:
+    if out is None:
+        raise ValueError(f"say with --out where the agent for {file} goes")
     _use_one_thread()
     from orchestration.app.learning import SEEDS, learn_network
 
     with render.said(err) as tell:
-        card = learn_network(network, seed or SEEDS, out, tell)
-    emit(card, render.gap_table(card), as_json=as_json)
+        return learn_network(file, seed or SEEDS, out, tell)
 
 
 def _report(retrain: bool, names: list[str] | None, seed: list[int] | None) -> dict[str, Any]:

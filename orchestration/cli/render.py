@@ -76,6 +76,22 @@ def status(console: Console) -> Iterator[Callable[[str], None]]:
         yield line.update
 
 
+def agent_card(card: dict[str, Any]) -> Text:
+    """What a company's agent came to, in a few lines."""
+    saves = 1 - card["cost"] / card["structured_cost"] if card["structured_cost"] else 0.0
+    ended = "; ".join(f"seed {run['seed']} {run['ended']}" for run in card["runs"])
+    return Text(
+        f"Agent of {card['world']}, on what was known by {card['trained_until']}: its structured "
+        f"part orders up to the mean + {card['buffer']:.2f} of the buffer to the critical fractile,"
+        f" at most {card['cap']:.2f} review intervals' fractile at once.\n"
+        f"On futures kept aside it costs {card['cost']:,.2f}, its structured part alone "
+        f"{card['structured_cost']:,.2f}, that before learning {card['start_cost']:,.2f}: the net "
+        f"saves {saves:.2%}.\n{ended}. {card['seconds']:.0f} CPU s.\n"
+        "The next rehearsal judges it beside the other policies; "
+        f"`stockhouse replay --start {card['trained_until']} --policies agent,…` does now."
+    )
+
+
 @contextmanager
 def said(console: Console) -> Iterator[Callable[[str], None]]:
     """As `status`, and a line each where nobody watches, so that a log shows how far it is."""

@@ -14,13 +14,14 @@ import polars as pl
 from models.domain import SERIES, Floats
 from models.forecasting.forecast import Forecast
 from models.procurement.documents import REFUSED, Document
-from models.replenishment.policies import RegisteredPolicy, configured
+from models.replenishment.base_policy import RegisteredPolicy
+from orchestration.facts.kept_agents import policy_of
 from orchestration.facts.kept_forecasts import kept_forecast
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 
 
-def champion(con: duckdb.DuckDBPyConnection) -> RegisteredPolicy:
+def champion(con: duckdb.DuckDBPyConnection, home: Home) -> RegisteredPolicy:
     """The policy that decides now, with the scale its last rehearsal tuned. Raises ValueError
     before the first rehearsal."""
     said = con.execute(
@@ -28,7 +29,8 @@ def champion(con: duckdb.DuckDBPyConnection) -> RegisteredPolicy:
     ).pl()
     if said.is_empty():
         raise ValueError("no policy has been rehearsed by now; run the line up to rehearse first")
-    return configured(said["policy"][0], said["scale"][0] if "scale" in said.columns else None)
+    setting = said["scale"][0] if "scale" in said.columns else None
+    return policy_of(home, said["policy"][0], setting)
 
 
 def published_forecast(con: duckdb.DuckDBPyConnection, home: Home) -> Forecast:

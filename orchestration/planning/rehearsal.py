@@ -10,9 +10,10 @@ import polars as pl
 
 from models.domain import SERIES
 from models.replenishment.lead_times import realized
-from models.replenishment.policies import DEFAULT, POLICIES, RegisteredPolicy, configured
+from models.replenishment.policies import DEFAULT, LEGACY, POLICIES, RegisteredPolicy
 from models.twin.scorecard import paired_difference
 from orchestration.facts import decisions
+from orchestration.facts.kept_agents import AGENT, kept_agent, policy_of
 from orchestration.facts.planning_inputs import (
     expected_lead_times,
     read_lead_times,
@@ -39,7 +40,7 @@ def deciding(home: Home, demand: Demand, name: str) -> RegisteredPolicy:
     if it tuned one."""
     last = decisions.latest(home.decisions, "champions", demand.timeline.now_at)
     judged = None if last is None or "scale" not in last.columns else last.filter(policy=name)
-    return configured(name, None if judged is None else judged["scale"].max())
+    return policy_of(home, name, None if judged is None else judged["scale"].max())
 
 
 def is_due(last: datetime, demand: Demand) -> bool:
@@ -53,9 +54,11 @@ def is_due(last: datetime, demand: Demand) -> bool:
 
 
 def champion_is_current(home: Home, demand: Demand) -> pl.DataFrame | None:
-    """The last rehearsal, if it is of this review period; None when it is time to rehearse
-    again."""
+    """The last rehearsal, if it is of this review period; None when it is time to rehearse again,
+    as it is when the agent won it and is kept no longer."""
     last = decisions.latest(home.decisions, "champions", demand.timeline.now_at)
+    if last is not None and last.filter("is_champion")["policy"].item() == AGENT:
+        last = last if kept_agent(home) else None
     return None if last is None or is_due(last["as_of"][0], demand) else last
 
 
@@ -83,6 +86,21 @@ def rehearse(
     after them. A younger company rehearses fewer windows, and none where not even one is left
     beside what a forecast learns from: None.
     """
+    window = rehearsed_window(home, demand)
+    if window is None:
+        return None
+    start, periods = window
+    kept = kept_agent(home)
+    candidates = (*CANDIDATES, AGENT) if kept and kept.knows_until <= start else CANDIDATES
+    result = replay_world(
+        home, start, periods, orders=None, policies=candidates, is_tuned=True, progress=progress
+    )
+    is_first = decisions.latest(home.decisions, "champions", demand.timeline.now_at) is None
+    return result.judged_against(INCUMBENT if is_first else current_policy(home, demand))
+
+
+def rehearsed_window(home: Home, demand: Demand) -> tuple[date, int] | None:
+    """The first day and the periods of a rehearsal now; None where history is too short for one."""
     timeline = demand.timeline
     with home.connect(read_only=True) as con:
         history = con.execute("select max(period_start) from marts.fct_demand").fetchone()
@@ -92,14 +110,8 @@ def rehearse(
         periods = -(-windows * demand.horizon // timeline.review) * timeline.review
         start = timeline.shift(ends, -periods)
         if start >= learns:
-            break
-    else:
-        return None
-    result = replay_world(
-        home, start, periods, orders=None, policies=CANDIDATES, is_tuned=True, progress=progress
-    )
-    is_first = decisions.latest(home.decisions, "champions", timeline.now_at) is None
-    return result.judged_against(INCUMBENT if is_first else current_policy(home, demand))
+            return start, periods
+    return None
 
 
 def unrehearsed_frame(run_id: str, as_of: datetime) -> pl.DataFrame:
@@ -173,7 +185,7 @@ def replay_world(
         revealed = read_lead_times(con, demand.timeline, demand.timeline.origin)
         unmet = con.execute("select unmet from raw.world").fetchone()
         terms, service_level = read_terms(con, nodes, demand.timeline)
-    incumbent = next((name for name in policies if POLICIES[name].is_legacy), policies[0])
+    incumbent = next((name for name in policies if name in LEGACY), policies[0])
     days = [demand.timeline.shift(start, k) for k in range(periods)]
     days_a_period = DAYS_A_PERIOD[demand.timeline.grain]
     return replay(
@@ -186,6 +198,7 @@ def replay_world(
         opening=opening,
         orders=orders,
         policies=policies,
+        agents=_agents(home, policies, start),
         incumbent=incumbent,
         lead_time_paths=expected_lead_times(nodes, known, demand.timeline),
         lead_times=realized(nodes, revealed, days, days_a_period) if len(revealed) else None,
@@ -198,6 +211,20 @@ def replay_world(
     )
 
 
+def _agents(home: Home, policies: Sequence[str], start: date) -> dict[str, RegisteredPolicy]:
+    """The kept agent where it is replayed. Raises ValueError where it knows what came after the
+    start."""
+    if AGENT not in policies:
+        return {}
+    found, kept = policy_of(home, AGENT), kept_agent(home)
+    if kept and kept.knows_until > start:
+        raise ValueError(
+            f"the agent was trained on what was known by {kept.knows_until}; a replay from {start} "
+            "would tell what it already knows: start later, or leave it out"
+        )
+    return {AGENT: found}
+
+
 def _is_in(series: pl.DataFrame) -> pl.Expr:
     return pl.struct(SERIES).is_in(
         series.select(pl.struct(SERIES).alias("series"))["series"].implode()
@@ -208,7 +235,7 @@ def check_policies(names: Sequence[str], challengers: Sequence[str] = ()) -> Non
     """Refuse a policy or a challenger nobody has written, naming those there are, and a challenger
     where our rule is not replayed."""
     for kind, asked, there in (
-        ("policy", names, sorted(POLICIES)),
+        ("policy", names, sorted([*POLICIES, AGENT])),
         ("challenger", challengers, CHALLENGERS),
     ):
         for name in asked:

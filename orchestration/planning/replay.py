@@ -163,6 +163,7 @@ def replay(
     opening: Opening | None = None,
     orders: int | None = None,
     policies: Sequence[str] = CANDIDATES,
+    agents: Mapping[str, RegisteredPolicy] | None = None,
     incumbent: str = INCUMBENT,
     lead_times: Integers | None = None,
     lead_time_paths: Integers | None = None,
@@ -183,7 +184,7 @@ def replay(
     terms, service_level: what orders have to obey and what was promised, as in `simulate`.
     settings: by policy, what an earlier replay tuned. is_tuned: whether to try each policy's
     settings for the decisions that come after the replay. challengers: other forecasters that our
-    rule is also replayed on.
+    rule is also replayed on. agents: policies by name that are learned and not written down.
     """
     tell = progress or (lambda _: None)
     timeline = demand.timeline
@@ -253,7 +254,8 @@ def replay(
     results, used = {}, settings or {}
     for name in policies:
         tell(f"replaying {name}")
-        results[name] = run(configured(name, used.get(name)))
+        agent = (agents or {}).get(name)
+        results[name] = run(agent or configured(name, used.get(name)))
     tuned = _tuned(run, results, used, network.economics.unmet) if is_tuned else {}
     best, rivals = choose(results, incumbent if incumbent in results else policies[0], nodes)
     challenges = {}

@@ -1,0 +1,70 @@
+"""The company's trained agent, kept beside the models: the one policy that is not written down but
+learned."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from models.learning.saving import shared_from_bytes
+from models.learning.shared import SharedAgent
+from models.replenishment.base_policy import RegisteredPolicy
+from models.replenishment.policies import configured
+from orchestration.home import Home, files
+
+#: The name it is rehearsed and decides by.
+AGENT = "agent"
+
+
+@dataclass(frozen=True)
+class KeptAgent:
+    """The agent and its card."""
+
+    policy: SharedAgent
+    card: dict[str, Any]
+
+    @property
+    def knows_until(self) -> date:
+        """The first day it was trained without: a replay may begin then, not earlier."""
+        return date.fromisoformat(self.card["trained_until"])
+
+
+def keep_agent(home: Home, data: bytes, card: dict[str, Any]) -> None:
+    """Keep a trained agent; the one before goes."""
+    home.models.mkdir(parents=True, exist_ok=True)
+    files.write(home.models / "agent.safetensors", data)
+    files.write(home.models / "agent.json", json.dumps(card, indent=1))
+
+
+def kept_agent(home: Home) -> KeptAgent | None:
+    """The agent of this home, if one was trained. Raises ValueError where it is not the one its
+    card speaks of."""
+    kept, card = home.models / "agent.safetensors", home.models / "agent.json"
+    if not kept.exists() or not card.exists():
+        return None
+    data, told = kept.read_bytes(), json.loads(card.read_text(encoding="utf-8"))
+    if hashlib.sha256(data).hexdigest() != told["sha256"]:
+        raise ValueError(
+            f"{kept} is not the agent that {card.name} speaks of: train it anew with `stockhouse "
+            "learn`, or delete both"
+        )
+    return KeptAgent(shared_from_bytes(data), told)
+
+
+def policy_of(home: Home, name: str, setting: object = None) -> RegisteredPolicy:
+    """A policy by its name, with the setting a rehearsal tuned; the agent from where it is kept.
+
+    Raises ValueError where the agent is asked for and none is kept.
+    """
+    if name != AGENT:
+        return configured(name, setting)
+    kept = kept_agent(home)
+    if kept is None:
+        raise ValueError(
+            f"no agent is kept in {home.models}: train one with `stockhouse learn`, or name another"
+            " policy"
+        )
+    return kept.policy
