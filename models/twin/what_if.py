@@ -250,6 +250,19 @@ def stock_depth(
     return pl.concat(tables)
 
 
+def flows(rows: pl.DataFrame, base: Sequence[Outcome], changed: Sequence[Outcome]) -> pl.DataFrame:
+    """Units sent on each lane, without and with the scenario: from_id, location_id, kind, before
+    and after (means).
+    """
+    sent = {
+        word: pl.Series(np.mean([one.bought + one.moved for one in outcomes], axis=0))
+        for word, outcomes in (("before", base), ("after", changed))
+    }
+    lanes = rows.select("from_id", "location_id", "kind").with_columns(**sent)
+    keys = ("from_id", "location_id", "kind")
+    return lanes.group_by(keys).agg(pl.col("before", "after").sum()).sort(keys)
+
+
 def difference(without: Floats, with_it: Floats) -> dict[str, float]:
     """Means and paired difference of one figure over the same futures, (F,) each."""
     paired = with_it - without

@@ -23,7 +23,7 @@ from models.replenishment.policies import POLICIES, RegisteredPolicy
 from models.twin.events import Scenario, together
 from models.twin.measures import MEASURES, NOTHING, Line, Priced, best, priced, propose
 from models.twin.resilience import survival_and_recovery, time_to_survive
-from models.twin.what_if import Outcome, by_row, compare, difference, stock_depth
+from models.twin.what_if import Outcome, by_row, compare, difference, flows, stock_depth
 from orchestration.app.event_replan import Published
 from orchestration.app.scenario_files import Question, parse, read_question, refuse_twins
 from orchestration.app.twin_state import FUTURES_SEED, LOOKED_AT, Twin
@@ -51,8 +51,8 @@ class Answer:
 
     totals: by measure before, after, difference and its ranges; see models.twin.what_if.compare.
     lanes: margin by item and lane. depth: stock by place and period. places: how long each survives
-    and recovers. measures: what can be done, doing nothing first; best: which of them to take.
-    policies: by rival policy its cost less the champion's with the scenario in it.
+    and recovers. flows: units by lane. measures: what can be done, doing nothing first; best: which
+    of them to take. policies: by rival policy its cost less the champion's with the scenario in it.
     """
 
     scenario: Scenario
@@ -60,6 +60,7 @@ class Answer:
     lanes: pl.DataFrame
     depth: pl.DataFrame
     places: pl.DataFrame
+    flows: pl.DataFrame
     measures: Sequence[Priced] = ()
     policies: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
@@ -146,6 +147,7 @@ class Study:
         for answer in self.answers:
             found[f"{answer.scenario.name}_lanes"] = answer.lanes
             found[f"{answer.scenario.name}_stock"] = answer.depth
+            found[f"{answer.scenario.name}_flows"] = answer.flows
             if lines := measure_lines(self.twin, answer):
                 found[f"{answer.scenario.name}_measures"] = pl.DataFrame(lines)
         return found
@@ -354,6 +356,7 @@ def _answer(
         lanes=by_row(twin.rows, base, after),
         depth=stock_depth(twin.rows, starts, base, after),
         places=survival_and_recovery(twin.rows, window, base, after),
+        flows=flows(twin.rows, base, after),
         measures=measures,
         policies={
             name: difference(_costs(after[: len(found)]), _costs(found))
