@@ -43,7 +43,7 @@ class ReplenishmentEnv(gymnasium.Env[Floats, Floats]):
         )
         self._seen = jax.jit(lambda state: self._engine.view(self._engine.arrived(state)))
         self._state: State = self._engine.start(problem.opening, 1)
-        self._demand = np.zeros((periods, 1, count))
+        self._demand: Floats = np.zeros((periods, 1, count))
         self._period = 0
 
     def reset(
