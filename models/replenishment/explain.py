@@ -28,6 +28,15 @@ _WORDS = {
     "calibration": "adjustment learned from replay",
     "service_floor": "raised to the promised service level",
     "buffer": "buffer of the rule",
+    "agent_for_on_hand": "changed by the agent for the stock on hand",
+    "agent_for_position": "changed by the agent for the stock position",
+    "agent_for_due_before_next_review": "changed by the agent for what is due before long",
+    "agent_for_structured_order": "changed by the agent for the size of the order",
+    "agent_for_uncertainty": "changed by the agent for uncertain demand",
+    "agent_for_smallest_order": "changed by the agent for the smallest order",
+    "agent_for_fractile": "changed by the agent for what a missing unit costs",
+    "agent_for_window": "changed by the agent for the lead time",
+    "agent_for_volume": "changed by the agent for the sales volume",
     "agent_otherwise": "changed by the agent, otherwise",
     "stock_position": "stock on hand and on the way",
     "surplus": "already beyond the target, nothing needed",
@@ -181,8 +190,7 @@ def _signed(tenths: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 def part_in_words(name: str) -> str:
-    word = name.replace("_", " ").replace("agent for ", "changed by the agent for its ")
-    return _WORDS.get(name, word)
+    return _WORDS.get(name, name.replace("_", " "))
 
 
 def _number(value: float) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,16 @@ import numpy as np
 
 from models.learning import gaps, problems, saving, study, training
 from models.learning.agent import Agent
+from models.twin.simulator import simulate
 from orchestration.app.gap_table import KEPT, LearningError, code_version, report
 from orchestration.app.network_file import read_network
 from orchestration.home import files
 
-#: The small problems whose gaps are kept in git; the other demands of the same mean come after.
-SMALL = tuple(name for name in problems.CASES if not name.startswith("geometric"))
+#: The small problems whose gaps are kept in git.
+SMALL = tuple(problems.CASES)
 SEEDS = (0, 1)
+#: A front of cost and service is learned with a missing unit costing so many times what it does.
+FRONT = (0.25, 0.5, 1.0, 2.0, 4.0)
 #: Says what is being done, in one line.
 Say = Callable[[str], None]
 
@@ -49,7 +52,8 @@ def retrain(
     if unknown:
         raise LearningError(
             f"no small problem is called {', '.join(unknown)}; they are zipkin-, serial- and"
-            " geometric-, each with -L1 to -L4 and -p4, -p9, -p19, -p39"
+            " geometric-, each with -L1 to -L4 and -p4, -p9, -p19, -p39, and retailers-lost and"
+            " retailers-backlog"
         )
     code = code_version()
     try:
@@ -182,7 +186,59 @@ def learn_network(
     out.mkdir(parents=True, exist_ok=True)
     files.write(out / "agent.safetensors", data)
     files.write(out / "agent.json", json.dumps(card, indent=1))
+    read_agent(out)  # what was written can be read
     return card
+
+
+def learn_front(
+    path: Path,
+    seed: int,
+    out: Path,
+    say: Say,
+    effort: Effort | None = None,
+    prices: Sequence[float] = FRONT,
+) -> dict[str, Any]:
+    """What service costs on a network: one agent for each price of a missing unit, and what each
+    does in the twin on the same demand, kept in front.json.
+
+    Rows: price (times the file's), holding and ordering cost a period, fill_rate, and bullwhip, the
+    variance of the shops' orders over that of their demand.
+    """
+    _, problem = read_network(path)
+    rows = []
+    for price in prices:
+        priced = _priced(problem, price)
+        done, _ = _learned(priced, [seed], say, effort)
+        say(f"{problem.name}: measuring at {price:g} times the price of a missing unit")
+        rows.append({"price": price, **_service(problem, done.agent, effort)})
+    found = {"problem": problem.name, "seed": seed, "code": code_version(), "rows": rows}
+    out.mkdir(parents=True, exist_ok=True)
+    files.write(out / "front.json", json.dumps(found, indent=1))
+    return found
+
+
+def _priced(problem: problems.Problem, price: float) -> problems.Problem:
+    economics = problem.network.economics
+    dearer = replace(economics, shortage=economics.shortage * price)
+    return replace(problem, network=replace(problem.network, economics=dearer))
+
+
+def _service(
+    problem: problems.Problem, agent: Agent, effort: Effort | None
+) -> dict[str, float | None]:
+    """Costs a period of one copy of the network, and the share of demand met at once."""
+    copies, periods = max(min(effort.copies if effort else 500, 500), 2), gaps.PERIODS
+    drawn = problem.sample(np.random.default_rng(gaps.TEST), periods, copies)
+    network = gaps.copies_of(problem.network, copies)
+    demand = drawn.reshape(periods, -1).T
+    lived = simulate(network, agent, demand, np.tile(problem.opening, copies))
+    bullwhip = lived.bullwhip(~network.is_parent)
+    return {
+        "holding": float(lived.holding.sum()) / copies / periods,
+        "ordering": float(lived.ordering.sum()) / copies / periods,
+        "fill_rate": lived.fill_rate,
+        "bullwhip": bullwhip if np.isfinite(bullwhip) else None,
+    }
 
 
 def read_agent(folder: Path) -> Agent:

@@ -41,6 +41,10 @@ def learn(
     problem: Annotated[
         list[str] | None, typer.Option(help="With --retrain: only this problem.")
     ] = None,
+    front: Annotated[
+        bool,
+        typer.Option("--front", help="Of a network file: what service costs, price by price."),
+    ] = False,
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
 ) -> None:
@@ -54,6 +58,9 @@ def learn(
     elif world.is_dir():
         card = _company(world, home, seed, out)
         emit(card, render.agent_card(card), as_json=as_json)
+    elif front:
+        found = _front(world, seed, out)
+        emit(found, render.front(found), as_json=as_json)
     else:
         card = _network(world, seed, out)
         emit(card, render.gap_table(card), as_json=as_json)
@@ -66,6 +73,16 @@ def _company(world: Path, home: Path, seed: list[int] | None, out: Path | None) 
 
     with render.said(err) as tell:
         return learn_company(at, contract.world, seed or COMPANY_SEEDS, out, tell)
+
+
+def _front(file: Path, seed: list[int] | None, out: Path | None) -> dict[str, Any]:
+    if out is None:
+        raise ValueError(f"say with --out where the front of {file} goes")
+    _use_one_thread()
+    from orchestration.app.learning import SEEDS, learn_front
+
+    with render.said(err) as tell:
+        return learn_front(file, (seed or SEEDS)[0], out, tell)
 
 
 def _network(file: Path, seed: list[int] | None, out: Path | None) -> dict[str, Any]:

@@ -76,6 +76,23 @@ def status(console: Console) -> Iterator[Callable[[str], None]]:
         yield line.update
 
 
+def front(found: dict[str, Any]) -> Table:
+    """What service costs on a network, from the cheapest to the best served."""
+    table = Table(title=f"{found['problem']}: cost and service, a period", padding=0)
+    for name in ("missing unit costs", "holding", "ordering", "fill rate", "bullwhip"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in found["rows"]:
+        bullwhip = "–" if row["bullwhip"] is None else f"{row['bullwhip']:.2f}"
+        table.add_row(
+            f"{row['price']:g} times",
+            f"{row['holding']:,.2f}",
+            f"{row['ordering']:,.2f}",
+            f"{row['fill_rate']:.2%}",
+            bullwhip,
+        )
+    return table
+
+
 def agent_card(card: dict[str, Any]) -> Text:
     """What a company's agent came to, in a few lines."""
     saves = 1 - card["cost"] / card["structured_cost"] if card["structured_cost"] else 0.0

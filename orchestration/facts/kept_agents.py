@@ -45,13 +45,18 @@ def kept_agent(home: Home) -> KeptAgent | None:
     kept, card = home.models / "agent.safetensors", home.models / "agent.json"
     if not kept.exists() or not card.exists():
         return None
-    data, told = kept.read_bytes(), json.loads(card.read_text(encoding="utf-8"))
-    if hashlib.sha256(data).hexdigest() != told["sha256"]:
+    data = kept.read_bytes()
+    try:
+        told = json.loads(card.read_text(encoding="utf-8"))
+        date.fromisoformat(told["trained_until"])
+        if hashlib.sha256(data).hexdigest() != told["sha256"]:
+            raise ValueError("the checksum of its card is another")
+        return KeptAgent(shared_from_bytes(data), told)
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{kept} is not the agent that {card.name} speaks of: train it anew with `stockhouse "
-            "learn`, or delete both"
-        )
-    return KeptAgent(shared_from_bytes(data), told)
+            f"{kept} is not the agent that {card.name} speaks of ({error}): train it anew with "
+            "`stockhouse learn`, or delete both"
+        ) from error
 
 
 def policy_of(home: Home, name: str, setting: object = None) -> RegisteredPolicy:

@@ -18,6 +18,7 @@ from models.learning.line import Effort, LineTrainer, Trained, longer, outlooks_
 from models.learning.shared import INPUTS, NAMED, SharedAgent
 from models.replenishment.decision import Terms, decide
 from models.replenishment.echelon import Echelons, echelon_view
+from models.replenishment.explain import part_in_words
 from models.replenishment.notes import exceptions_of
 from models.twin.network import Network
 from models.twin.simulator import simulate
@@ -151,3 +152,8 @@ def test_other_policies_come_by_their_names_as_before(tmp_path: Path) -> None:
     home = Home.found(tmp_path / "home", "tiny")
     assert kept_agents.policy_of(home, "min_max").name == "min_max"
     assert kept_agents.policy_of(home, "quantile_order_up_to", 0.4).setting("lost") == 0.4
+
+
+def test_every_input_has_words_a_planner_reads() -> None:
+    for name in INPUTS:
+        assert part_in_words(f"agent_for_{name}").startswith("changed by the agent for ")

@@ -98,3 +98,17 @@ def test_learn_alone_says_what_it_needs() -> None:
     done = CliRunner().invoke(app, ["learn"])
     assert done.exit_code == 2
     assert "--report" in done.stderr
+
+
+def test_the_front_pays_more_for_holding_where_a_missing_unit_costs_more(tmp_path: Path) -> None:
+    path = tmp_path / "one.yml"
+    path.write_text(
+        "name: one\nnodes: {shop: {lead_time: 1, holding: 1, shortage: 8, demand: {poisson: 5}}}",
+        encoding="utf-8",
+    )
+    found = learning.learn_front(path, 0, tmp_path / "out", quiet, QUICK, (0.25, 4))
+    assert found == json.loads((tmp_path / "out/front.json").read_text(encoding="utf-8"))
+    holding, service = ([row[name] for row in found["rows"]] for name in ("holding", "fill_rate"))
+    assert [row["price"] for row in found["rows"]] == [0.25, 4]
+    assert holding == sorted(holding)
+    assert service == sorted(service)
