@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from orchestration.web.words import LANGUAGES
+from orchestration.web.words import LANGUAGES, in_its_own_words
 
 if TYPE_CHECKING:
     from orchestration.web.visit import Visit
@@ -93,7 +93,7 @@ def render(visit: Visit, template: str, content: Mapping[str, Any]) -> str:
         "path": path,
         "here": "/" + path.split("/")[1],
         "link": link,
-        "languages": LANGUAGES,
+        "languages": {name: in_its_own_words(name) for name in LANGUAGES},
         "asset": asset,
         "plain": plain,
         "done": visit.asked("done") if visit.asked("done") in DONE else "",

@@ -113,10 +113,11 @@ class Words:
         day = format_date(said, "medium", self.locale)
         return f"{day}, {said:%H:%M}"
 
-    @property
-    def name(self) -> str:
-        """The language in its own words."""
-        return str(Locale.parse(self.language).get_display_name(self.language)).capitalize()
+
+@cache
+def in_its_own_words(language: str) -> str:
+    """A language's name for itself."""
+    return str(Locale.parse(language).get_display_name(language)).capitalize()
 
 
 @cache

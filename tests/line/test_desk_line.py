@@ -1,0 +1,124 @@
+"""What people do at the desk changes the plan: an override by exactly what it says and for as long,
+a supplier's answer at once."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from starlette.testclient import TestClient
+
+from models.domain import OrderLine
+from models.procurement.actors import REACTION
+from orchestration.app import overriding
+from orchestration.app.event_replan import Published
+from orchestration.facts import snapshots
+from orchestration.home import Home
+from orchestration.ledger import Ledger
+from orchestration.ledger.audit import audit
+from orchestration.planning import overrides
+from orchestration.planning.plan import make_plan
+from orchestration.web.application import create_app
+from orchestration.web.people import People
+
+pytestmark = [pytest.mark.line, pytest.mark.xdist_group("sample")]
+
+
+class Planner:
+    """Somebody at the desk, by forms alone."""
+
+    def __init__(self, home: Home) -> None:
+        self.app = create_app(home)
+        self.client = TestClient(self.app, base_url="http://127.0.0.1")
+        secret = People(home).invite("ada", "admin", "the test")
+        self.get(f"/welcome/{secret}")
+        chosen = ("name", "ada"), ("password", "a sentence of mine")
+        self.post(f"/welcome/{secret}", **dict(chosen))
+
+    def get(self, path: str) -> str:
+        answer = self.client.get(path)
+        assert answer.status_code == 200, answer.text
+        self.page = answer.text
+        return self.page
+
+    def post(self, path: str, **fields: Any) -> str:
+        found = {
+            name: [unescape(v) for v in re.findall(rf'name="{name}" value="([^"]*)"', self.page)]
+            for name in ("token", "intent", "seen")
+        }
+        usual = {"token": found["token"][:1], "intent": found["intent"][:1], "seen": found["seen"]}
+        answer = self.client.post(path, data=usual | fields)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+
+def planned(home: Home, on: date) -> dict[tuple[str, str, str], float]:
+    """What the plan of a day would order, with the overrides in force on it."""
+    timeline, world = overriding.timeline_of(home), overriding.world_of(home)
+    with snapshots.current(home.published).connect() as con:
+        read = Published.read(con, home, world, timeline)
+    starts = [timeline.shift(timeline.origin, k) for k in range(read.paths.shape[2])]
+    standing = overrides.in_force(home, timeline.now_at, on)
+    lines: list[OrderLine] = make_plan(read.inputs, read.paths, starts, read.policy, standing).lines
+    return {(line.item_id, line.location_id, line.from_id): line.quantity for line in lines}
+
+
+def test_an_override_changes_the_next_plan_by_exactly_that_until_it_expires(
+    sample_home: Path,
+) -> None:
+    home = Home.open(sample_home)
+    origin = overriding.timeline_of(home).origin
+    last = origin + timedelta(days=6)
+    before = planned(home, origin)
+    item, place, source = max(
+        (key for key in before if key[1] != "DC1"), key=lambda key: before[key]
+    )
+    ada = Planner(home)
+    ada.get("/overrides")
+    said = {"kind": "quantity", "value": "7", "item_id": item, "location_id": place}
+    said |= {"expires_on": last.isoformat(), "reason": "the buyer knows better"}
+    shown = ada.post("/overrides", to="preview", **said)
+    assert "Nothing is recorded yet" in shown and not overrides.entries(home)
+    ada.post("/overrides", to="record", **said)
+    after = planned(home, origin)
+    assert after[item, place, source] == 7.0 != before[item, place, source]
+    now = overriding.timeline_of(home).now_at
+    assert overrides.in_force(home, now, last) == overrides.in_force(home, now, origin)
+    assert planned(home, last + timedelta(days=1)) == before
+
+
+def test_a_suppliers_answer_at_the_desk_changes_the_plan(sample_home: Path) -> None:
+    home = Home.open(sample_home)
+    ada = Planner(home)
+    ledger = Ledger.of(home)
+    bought = [d for d in ledger.lines() if d.kind == "purchase" and d.stage == "requisition"]
+    asked = max(bought, key=lambda d: d.quantity * d.unit_cost)
+    ada.get(f"/orders/{asked.document_id}")
+    ada.post(f"/orders/{asked.document_id}/decide", to="approve")
+    ada.get("/orders")
+    ada.post("/send")
+    ada.get("/suppliers")
+    made = ada.post(f"/suppliers/{asked.from_id}/link")
+    link = re.findall(r"<code>http://127.0.0.1(/supplier/[^<]+)</code>", made)[0]
+    sent = next(d for d in ledger.lines() if d.document_id == asked.document_id)
+    known = {d.document_id for d in ledger.lines()}
+    ada.get(link)
+    answer = {f"quantity.{sent.line_id}": "0", f"due.{sent.line_id}": sent.due_on[:10]}
+    ada.post(link, order_id=sent.order_id, **answer)
+    ada.app.state.room.jobs.wait()
+    (job,) = ada.app.state.room.jobs.all()
+    assert job.status == "done", job.said
+    fresh = [d for d in ledger.lines() if d.document_id not in known]
+    again = [d for d in fresh if d.item_id == asked.item_id and d.proposer == REACTION]
+    assert again, [(d.item_id, d.location_id, d.quantity) for d in fresh]
+    refused = next(d for d in ledger.lines() if d.document_id == asked.document_id)
+    assert refused.ended == "refused"
+    ledger.close()
+    assert audit(home.ledger_url) == []
+    orders = pl.DataFrame(TestClient.get(ada.client, "/api/v1/exceptions?size=200").json()["rows"])
+    assert "supplier_refused" in orders["kind"].to_list()
