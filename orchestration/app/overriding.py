@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
 
 import polars as pl
 
@@ -41,7 +43,13 @@ def world_of(home: Home) -> World:
         raise ValueError(
             f"the world of {home.root} is not where the last run read it: run the line again"
         )
-    return World.load(origin[0])
+    contract = origin[0] / "world.yml" if origin[0].is_dir() else origin[0]
+    return _loaded(origin[0], contract.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _loaded(world: Path, _: int) -> World:
+    return World.load(world)
 
 
 def record(home: Home, wanted: Override, by: str) -> tuple[Entry, int]:
@@ -138,9 +146,3 @@ def _changes(
     }
     frame = pl.DataFrame(found, schema=schema, orient="row")
     return frame.sort(pl.col("cost").abs(), descending=True)
-
-
-def expired_on(entry: Entry, today: date) -> bool:
-    """Whether an override's last day is over."""
-    until = entry.override.expires_on
-    return until is not None and until < today

@@ -23,6 +23,7 @@ from orchestration.facts.snapshots import PublishError
 from orchestration.home import Home
 from orchestration.web import pictures
 from orchestration.web.guard import HEADERS, Guard, TooLargeError
+from orchestration.web.held import Held
 from orchestration.web.jobs import Jobs
 from orchestration.web.pages import (
     account,
@@ -92,13 +93,15 @@ ROOMS = (
 
 def create_app(home: Home, *, hosts: tuple[str, ...] = (), is_secure: bool = False) -> FastAPI:
     """The desk of one home. hosts: the names it answers to; is_secure: it is reached by HTTPS."""
-    room = Room(home, People(home), Sessions(secret_of(home.derived)), Jobs(), is_secure)
+    sessions = Sessions(secret_of(home.derived))
+    room = Room(home, People(home), sessions, Jobs(), Held(home), is_secure)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         Thread(target=_warm_up, daemon=True).start()
         yield
         room.jobs.close()
+        room.held.close()
 
     app = FastAPI(
         title="Stockhouse desk",

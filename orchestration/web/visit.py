@@ -20,6 +20,7 @@ from orchestration.errors import Told, translate
 from orchestration.home import Home
 from orchestration.ledger import StaleError
 from orchestration.web.guard import is_from_here
+from orchestration.web.held import Held
 from orchestration.web.jobs import Jobs
 from orchestration.web.people import People, Person
 from orchestration.web.rendering import render
@@ -44,6 +45,7 @@ class Room:
     people: People
     sessions: Sessions
     jobs: Jobs
+    held: Held
     is_secure: bool = False
     patience: Patience = field(default_factory=Patience)
     once: Once = field(default_factory=Once)
@@ -102,6 +104,7 @@ class Visit:
 
     def desk(self) -> AbstractContextManager[Desk]:
         """The home's ledger at its Now, waiting a few seconds for another writer at most."""
+        self.room.held.renew()
         return procurement.open_desk(self.room.home, PATIENCE)
 
     def page(self, template: str, status: int = 200, **content: Any) -> HTMLResponse:
