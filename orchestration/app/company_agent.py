@@ -49,8 +49,8 @@ def learn_company(
     rehearsal begins, so that the rehearsal can judge it.
 
     Each seed learns on the same futures; the cheapest on those kept aside is kept in the home (and
-    in `out`). Raises LearningError where history is too short for a rehearsal, and where no seed
-    came out whole.
+    in `out`). A run that went wrong counts with its last good parameters, and the card says
+    why. Raises LearningError where history is too short for a rehearsal.
     """
     began = time.process_time()
     demand = open_demand(home)

@@ -158,8 +158,9 @@ def learn_network(
     agent.json.
 
     The reference is the exact optimum where there is one location under lost sales that can be
-    enumerated, else the structured policy tuned by gradients. Raises LearningError for a file that
-    cannot be read and for a run of which nothing could be kept.
+    enumerated, else the structured policy tuned by gradients. A run that went wrong counts with its
+    last good parameters, and the card says why it ended. Raises LearningError for a file that
+    cannot be read.
     """
     names, problem = read_network(path)
     done, seconds = _learned(problem, seeds, say, effort)
