@@ -12,6 +12,16 @@ from typing import ClassVar
 
 INPUT = 2
 REFUSED = 1
+#: The extra that brings a package which only some commands need.
+EXTRAS = {
+    "jax": "neural",
+    "optax": "neural",
+    "statsforecast": "classical",
+    "psycopg": "postgres",
+    "redis": "redis",
+    "nats": "streams",
+    "aiomqtt": "streams",
+}
 
 
 class StockhouseError(Exception):
@@ -43,6 +53,9 @@ def translate(error: BaseException) -> Told | None:
     """
     if isinstance(error, StockhouseError):
         return Told(error.label, str(error), error.exit_code)
+    if isinstance(error, ModuleNotFoundError) and (extra := EXTRAS.get(error.name or "")):
+        needed = f"this needs the package {error.name}: pip install 'stockhouse[{extra}]'"
+        return Told("error", needed, INPUT)
     if isinstance(error, ValueError):
         return Told("error", str(error), INPUT)
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):

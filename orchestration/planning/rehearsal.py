@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from importlib.util import find_spec
 
 import polars as pl
 
@@ -245,3 +246,5 @@ def check_policies(names: Sequence[str], challengers: Sequence[str] = ()) -> Non
         raise ValueError(
             f"a challenger's forecasts are decided on by {DEFAULT}: name it among --policies too"
         )
+    if challengers and find_spec("jax") is None:  # said before minutes of landing
+        raise ModuleNotFoundError("the sequence model is trained by JAX", name="jax")

@@ -37,7 +37,7 @@ VALUES = {"kind": "demand_factor", "as_of": "2024-01-31", "start": "2024-01-01"}
 #: These found the home of a world that says what it is; the others never do.
 FOUNDING = {"run", "pull", "receive", "forecast", "replay"}
 #: These run until they are stopped.
-ENDLESS = {"receive", "serve-features"}
+ENDLESS = {"receive", "serve-features", "desk"}
 
 
 def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -229,5 +229,10 @@ def test_only_a_defect_of_ours_has_no_translation() -> None:
     disk = translate(OSError(28, "No space left on device"))
     assert disk is not None and disk.exit_code == 1
     assert translate(BrokenPipeError()) is None
+    absent = translate(ModuleNotFoundError("No module named 'jax'", name="jax"))
+    assert absent == errors.Told(
+        "error", "this needs the package jax: pip install 'stockhouse[neural]'", 2
+    )
+    assert translate(ModuleNotFoundError("No module named 'ours'", name="ours")) is None
     assert translate(AttributeError("x")) is None
     assert "orchestration.cli.main" in sys.modules
