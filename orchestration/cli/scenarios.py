@@ -54,10 +54,10 @@ def simulate(
     published on, and what to do about it."""
     from orchestration.app import scenario_record, scenarios
 
-    if not (scenario or again):
-        raise ValueError("name a --scenario FILE to ask, or a kept study to --replay")
     contract = World.load(world)
     place = Home.open(home, contract.world)
+    if not (scenario or again):
+        raise ValueError("name a --scenario FILE to ask, or a kept study to --replay")
     with render.status(err) as tell:
         if again:
             repeated = scenario_record.replay(place, contract, again, tell)

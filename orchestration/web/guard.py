@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from orchestration.errors import StockhouseError
+
 #: A form or workbook larger than this is refused before it is read.
 LARGEST = 2 * 1024 * 1024
 POLICY = (
@@ -21,7 +23,7 @@ HEADERS = {
 }
 
 
-class TooLargeError(Exception):
+class TooLargeError(StockhouseError):
     """A request's body is larger than any form of the desk."""
 
 

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from orchestration.app import procurement
 from orchestration.app.procurement import Desk
-from orchestration.errors import Told, translate
+from orchestration.errors import StockhouseError, Told, translate
 from orchestration.home import Home
 from orchestration.ledger import StaleError
 from orchestration.web.guard import is_from_here
@@ -51,7 +51,7 @@ class Room:
     once: Once = field(default_factory=Once)
 
 
-class NotSignedInError(Exception):
+class NotSignedInError(StockhouseError):
     """Nobody is signed in, or no longer; what was typed is kept."""
 
     def __init__(self, typed: Mapping[str, list[str]]) -> None:
@@ -59,7 +59,7 @@ class NotSignedInError(Exception):
         super().__init__("not signed in")
 
 
-class WrongRoleError(Exception):
+class WrongRoleError(StockhouseError):
     """The person's role does not reach so far."""
 
     def __init__(self, visit: Visit, role: str) -> None:
@@ -67,11 +67,11 @@ class WrongRoleError(Exception):
         super().__init__(role)
 
 
-class ForgedError(Exception):
+class ForgedError(StockhouseError):
     """A form that did not come from a page of this session."""
 
 
-class NotFoundError(Exception):
+class NotFoundError(StockhouseError):
     """There is no such line, item or case."""
 
 
