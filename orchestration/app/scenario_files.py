@@ -225,6 +225,11 @@ def read_question(path: Path, timeline: Timeline) -> Question:
     return _question(path.name, path.read_text("utf-8-sig"), data, lines, timeline)
 
 
+def is_stress(path: Path) -> bool:
+    """Whether a file is a stress set."""
+    return "stress" in read_yaml(path, "stress: name", "a stress set is a YAML file")[0]
+
+
 def parse(path: Path, text: str, timeline: Timeline) -> Question:
     """As `read_question`, for a text that was kept of a file."""
     with TemporaryDirectory() as folder:

@@ -14,12 +14,15 @@ import polars as pl
 from models.domain import OrderLine
 from models.twin.measures import NOTHING
 from orchestration.app import procurement
-from orchestration.app.scenarios import Answer, Asked, Study, Tell, asked_again
+from orchestration.app.scenario_files import is_stress
+from orchestration.app.scenarios import Answer, Asked, Study, Tell, asked_again, study
 from orchestration.facts import decisions
 from orchestration.home import Home
 from orchestration.landing import World
 
 TABLE = "scenarios"
+#: Futures that a nightly stress set meets.
+STRESS_FUTURES = 30
 #: The figures of a row; those that a part has no word for are empty.
 FIGURES = ("before", "after", "difference", "lower", "upper", "mean_lower", "mean_upper")
 
@@ -66,6 +69,23 @@ def _rows(answer: Answer) -> list[dict[str, Any]]:
 def record(home: Home, study: Study) -> None:
     """Keep a study; the same question of the same state is the same study, kept once."""
     decisions.record(home.decisions, study.study_id, TABLE, frame_of(study))
+
+
+def rehearse_stress(home: Home, world: World, progress: Tell | None = None) -> list[Study]:
+    """Ask and keep every stress set that lies in `scenarios` beside the world's contract.
+
+    Raises ContractError for one that cannot be meant, and PublishError before anything was
+    published.
+    """
+    beside = home.origin[0] if home.origin else None
+    folder = beside / "scenarios" if beside and beside.is_dir() else None
+    files = sorted(folder.glob("*.yml")) if folder else []
+    found = []
+    for path in files:
+        if is_stress(path):
+            found.append(study(home, world, [path], STRESS_FUTURES, progress))
+            record(home, found[-1])
+    return found
 
 
 @dataclass(frozen=True)

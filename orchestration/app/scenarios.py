@@ -20,6 +20,7 @@ import polars as pl
 
 from models.domain import Floats
 from models.replenishment.policies import POLICIES, RegisteredPolicy
+from models.twin.calibration import TRUSTED
 from models.twin.events import Scenario, together
 from models.twin.measures import MEASURES, NOTHING, Line, Priced, best, priced, propose
 from models.twin.resilience import survival_and_recovery, time_to_survive
@@ -27,7 +28,7 @@ from models.twin.what_if import Outcome, by_row, compare, difference, flows, sto
 from orchestration.app.event_replan import Published
 from orchestration.app.scenario_files import Question, parse, read_question, refuse_twins
 from orchestration.app.twin_state import FUTURES_SEED, LOOKED_AT, Twin
-from orchestration.facts import snapshots
+from orchestration.facts import decisions, snapshots
 from orchestration.facts.planning_inputs import read_nodes, read_terms
 from orchestration.facts.published import published_forecast
 from orchestration.facts.timeline import Timeline
@@ -114,6 +115,63 @@ class Asked:
         return json.dumps(asdict(self), sort_keys=True)
 
 
+@dataclass(frozen=True)
+class Trust:
+    """How far answers can be trusted. errors: rows of decisions.calibration. classes: the item
+    class of every item and place; both None where the twin was never compared with counts.
+    """
+
+    errors: pl.DataFrame | None
+    classes: pl.DataFrame | None
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether no class is beyond the threshold anywhere."""
+        return self.errors is not None and bool(self.errors["is_trusted"].all())
+
+    @property
+    def words(self) -> str:
+        """For whoever reads an answer."""
+        if self.errors is None:
+            return (
+                "The twin was never compared with counted stock here: take every answer as a guess."
+            )
+        counted = (self.errors["counts"] * self.errors["counted"]).to_numpy()
+        off = float(self.errors["error"].to_numpy() @ counted) / max(float(counted.sum()), 1e-9)
+        said = (
+            f"Over the last half year, run again with the orders really placed, the twin's stock "
+            f"was {off:.1%} off what was counted"
+        )
+        poor = self.errors.filter(~pl.col("is_trusted")).sort("error", descending=True)
+        if poor.is_empty():
+            return f"{said}, and within {TRUSTED:.0%} for every class and place."
+        names = ", ".join(
+            f"{row['item_class']} at {row['location_id']} ({row['error']:.0%})"
+            for row in poor.iter_rows(named=True)
+        )
+        return f"{said}; do not trust answers about {names}, beyond {TRUSTED:.0%}."
+
+    def marked(self, lanes: pl.DataFrame) -> pl.DataFrame:
+        """A table by item and place with item_class and is_trusted, empty where nobody knows."""
+        if self.errors is None or self.classes is None:
+            return lanes.with_columns(
+                item_class=pl.lit(None, pl.String), is_trusted=pl.lit(None, pl.Boolean)
+            )
+        keys = ["item_id", "location_id"]
+        known = self.classes.unique(keys, keep="first")
+        error = self.errors.select("item_class", "location_id", "is_trusted")
+        marked = lanes.join(known, on=keys, how="left", maintain_order="left")
+        return marked.join(
+            error, on=["item_class", "location_id"], how="left", maintain_order="left"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        names = ("item_class", "location_id", "counts", "counted", "error", "bias", "is_trusted")
+        rows = [] if self.errors is None else self.errors.select(names).to_dicts()
+        return {"is_trusted": self.is_trusted, "words": self.words, "classes": rows}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Study:
     """The answers to several scenarios on the same futures. run_id: the published run whose state
@@ -136,6 +194,7 @@ class Study:
     version: str
     answers: Sequence[Answer]
     survival: pl.DataFrame
+    trust: Trust
     asked: Asked
     twin: Twin
 
@@ -145,7 +204,7 @@ class Study:
         """
         found = {"time_to_survive": self.survival}
         for answer in self.answers:
-            found[f"{answer.scenario.name}_lanes"] = answer.lanes
+            found[f"{answer.scenario.name}_lanes"] = self.trust.marked(answer.lanes)
             found[f"{answer.scenario.name}_stock"] = answer.depth
             found[f"{answer.scenario.name}_flows"] = answer.flows
             if lines := measure_lines(self.twin, answer):
@@ -170,6 +229,7 @@ class Study:
             "time_to_survive": self.survival.to_dicts(),
             "scenarios": [answer.as_dict() for answer in self.answers],
             "robustness": robustness(self.answers, self.policy),
+            "trust": self.trust.as_dict(),
         }
 
 
@@ -268,7 +328,9 @@ def study(
         tuple(policies),
         is_together,
     )
-    return _answered(twin, run_id, currency, questions, asked, progress or (lambda _: None))
+    trust = read_trust(home, timeline.now_at)
+    tell = progress or (lambda _: None)
+    return replace(_answered(twin, run_id, currency, questions, asked, tell), trust=trust)
 
 
 def asked_again(
@@ -279,7 +341,18 @@ def asked_again(
     twin, run_id, currency = read_twin(home, world, futures, run_id)
     timeline = twin.published.inputs.timeline
     questions = [parse(Path(name), text, timeline) for name, text in kept.texts.items()]
-    return _answered(twin, run_id, currency, questions, kept, progress or (lambda _: None))
+    trust = read_trust(home, timeline.now_at)
+    tell = progress or (lambda _: None)
+    return replace(_answered(twin, run_id, currency, questions, kept, tell), trust=trust)
+
+
+def read_trust(home: Home, now: datetime) -> Trust:
+    """How far the twin's stock lay from what was counted, as the last rehearsal found it."""
+    errors = decisions.latest(home.decisions, "calibration", now)
+    targets = decisions.latest(home.decisions, "targets", now)
+    if errors is None or targets is None:
+        return Trust(None, None)
+    return Trust(errors, targets.select("item_id", "location_id", "item_class"))
 
 
 def _check(futures: int, policies: Sequence[str]) -> None:
@@ -332,6 +405,7 @@ def _answered(
         version=version("stockhouse"),
         answers=answers,
         survival=time_to_survive(twin.network, twin.rows, twin.stock, inputs.due, looked_at),
+        trust=Trust(None, None),
         asked=asked,
         twin=twin,
     )

@@ -341,7 +341,7 @@ def study(said: dict[str, Any]) -> Group:
             f"{promoted['measure'].replace('_', ' ')} for {promoted['scenario']}: "
             f"{promoted['lines']} order lines, {promoted['new_orders']} of them new in the ledger."
         )
-    return Group(*shown, f"Kept as study {said['study_id']}.")
+    return Group(*shown, said["trust"]["words"], f"Kept as study {said['study_id']}.")
 
 
 def _measures(answer: dict[str, Any]) -> Table:

@@ -76,6 +76,17 @@ def procure_job() -> UnresolvedAssetJobDefinition:
     )
 
 
+def stress_job() -> UnresolvedAssetJobDefinition:
+    """The stress sets in the twin: reads the published snapshot and writes decisions, so it may run
+    beside the line."""
+    return dg.define_asset_job(
+        name="rehearse_stress",
+        selection=dg.AssetSelection.groups("stress"),
+        description="What the world's stress sets would do to the company as it is published.",
+        executor_def=dg.in_process_executor,
+    )
+
+
 def ask(
     context: dg.SensorEvaluationContext, key: str, **what: Any
 ) -> dg.RunRequest | dg.SkipReason:
@@ -230,9 +241,17 @@ def automation() -> dg.Definitions:
         execution_timezone="UTC",
         description="The whole line once a day, after the night's extracts have arrived.",
     )
+    stress = stress_job()
+    every_night = dg.ScheduleDefinition(
+        name="every_night",
+        job=stress,
+        cron_schedule="0 22 * * *",
+        execution_timezone="UTC",
+        description="The stress sets, on what the day's run published.",
+    )
     return dg.Definitions(
-        jobs=[*jobs, facts_job(), rebuild_job(), procure_job()],
-        schedules=[every_morning],
+        jobs=[*jobs, facts_job(), rebuild_job(), procure_job(), stress],
+        schedules=[every_morning, every_night],
         # all of them off until somebody starts them
         sensors=[deliveries, supplier_messages, goods_and_bills, orders_to_send, happenings],
     )

@@ -1,12 +1,14 @@
-"""rehearse: the candidate policies run the last months in the digital twin; the one that provably
-costs least decides."""
+"""rehearse: how far the twin can be trusted, and the candidate policies that run the last months in
+it; the one that provably costs least decides."""
 
 from collections.abc import Iterator
 
 import dagster as dg
 
+from orchestration.app.scenario_record import rehearse_stress
 from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.facts import decisions
+from orchestration.planning.calibration import record_calibration
 from orchestration.planning.demand import open_demand
 from orchestration.planning.rehearsal import champion_is_current, champions_frame, unrehearsed_frame
 from orchestration.planning.rehearsal import rehearse as rehearse_candidates
@@ -30,7 +32,18 @@ from orchestration.reports import charts
             ),
             owners=OWNERS,
             kinds={"numpy"},
-        )
+        ),
+        dg.AssetSpec(
+            ["decisions", "calibration"],
+            group_name="rehearse",
+            deps=[["marts", "fct_stock"], ["intermediate", "int_orders_received"]],
+            description=(
+                "The last half year in the digital twin with the orders really placed: its stock "
+                "beside what was counted, by item class and place."
+            ),
+            owners=OWNERS,
+            kinds={"numpy"},
+        ),
     ],
 )
 def rehearse(
@@ -49,6 +62,7 @@ def rehearse(
             else unrehearsed_frame(context.run_id, now)
         )
         decisions.record(home.decisions, context.run_id, "champions", champions)
+        record_calibration(home, context.run_id, now)
         if result:
             shown["forecasts_on_rolling_origins"] = dg.MetadataValue.md(
                 charts.markdown(result.scores, digits=3)
@@ -65,4 +79,32 @@ def rehearse(
             **shown,
             "costs": charts.metadata(charts.policy_costs(champions)),
         },
+    )
+    found = decisions.latest(home.decisions, "calibration", demand.timeline.now_at)
+    table = "nothing was counted" if found is None else charts.markdown(found.drop("run_id"), 2)
+    yield dg.MaterializeResult(
+        asset_key=["decisions", "calibration"], metadata={"error": dg.MetadataValue.md(table)}
+    )
+
+
+@dg.asset(
+    key=["decisions", "scenarios"],
+    group_name="stress",
+    # it starts from what the last run published; as a dependency that would go round in a circle
+    description=(
+        "The world's stress sets, laid over futures that start from what is published: what they "
+        "change, and how long every node survives."
+    ),
+    owners=OWNERS,
+    kinds={"numpy"},
+)
+def stress(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> dg.MaterializeResult:
+    """Every night; metrics.kpi_resilience shows it after the next run of the line."""
+    home, world = lakehouse.open_home(), lakehouse.open_world()
+    found = rehearse_stress(home, world, progress=context.log.info)
+    return dg.MaterializeResult(
+        metadata={
+            "studies": [one.study_id for one in found],
+            "scenarios": sum(len(one.answers) for one in found),
+        }
     )

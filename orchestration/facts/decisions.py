@@ -179,6 +179,17 @@ DECISIONS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
         "version": _TEXT,
         "asked": _TEXT,
     },
+    "calibration": {
+        "run_id": _TEXT,
+        "as_of": _TIME,
+        "item_class": _TEXT,
+        "location_id": _TEXT,
+        "counts": pl.Int64,
+        "counted": _NUMBER,
+        "error": _NUMBER,
+        "bias": _NUMBER,
+        "is_trusted": pl.Boolean,
+    },
     "exceptions": {
         "run_id": _TEXT,
         "as_of": _TIME,

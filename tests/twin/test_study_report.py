@@ -47,6 +47,13 @@ def study() -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
         "version": "1",
         "scenarios": [answer],
         "robustness": [],
+        "trust": {
+            "is_trusted": False,
+            "words": EVIL,
+            "classes": [
+                {"item_class": "AX", "location_id": EVIL, "counts": 2, "error": 0.4, "bias": 0.1}
+            ],
+        },
     }
     lanes = {
         "item_id": [EVIL],
@@ -54,7 +61,7 @@ def study() -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
         "from_id": ["DC"],
         "margin_difference": [-3.0],
     }
-    lanes |= {"turns_unprofitable": [True]} | {
+    lanes |= {"item_class": ["AX"], "is_trusted": [None], "turns_unprofitable": [True]} | {
         name: [1.0]
         for name in (
             "margin_before",

@@ -1,0 +1,169 @@
+"""Replay of the last half year with the orders really placed: how far the twin's stock lies from
+what was counted.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from models.domain import Floats, Integers
+from models.forecasting.inputs import locate
+from models.replenishment.service import classes
+from models.twin.calibration import errors, run_again
+from orchestration.facts import decisions
+from orchestration.facts.planning_inputs import read_history, read_nodes, read_past_opening
+from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
+from orchestration.home import Home
+from orchestration.planning.replay import network_of
+
+#: So many weeks are run again.
+WEEKS = 26
+#: What was sold, what was ordered and when it came, and what was counted, from a day on.
+SOLD = """
+    select item_id, location_id, period_start, coalesce(recorded_quantity, quantity, 0) as units
+    from marts.fct_demand where is_current and period_start >= $start
+"""
+ORDERED = """
+    select item_id, location_id, quantity, ordered_at, received_at
+    from intermediate.int_orders_received
+    where ordered_at >= $at and quantity > 0 and kind in ('purchase', 'transfer')
+"""
+COUNTED = """
+    select item_id, location_id, event_at, on_hand from marts.fct_stock
+    where is_current and on_hand is not null and event_at >= $at
+"""
+
+
+def calibrate(home: Home) -> pl.DataFrame | None:
+    """Error of simulated against counted stock by item class and place over the last WEEKS, or what
+    history there is; None where nothing was counted. See models.twin.calibration.errors.
+    """
+    with home.connect(read_only=True) as con:
+        timeline = Timeline.read(con)
+        days = DAYS_A_PERIOD[timeline.grain]
+        start = timeline.shift(timeline.origin, -round(WEEKS * 7 / days))
+        oldest = con.execute("select min(period_start) from marts.fct_demand").fetchone()
+        if oldest is not None and oldest[0] is not None and oldest[0] > start:
+            start = oldest[0]
+        nodes = read_nodes(con)
+        opening = read_past_opening(con, nodes, timeline, start=start, horizon=1)
+        periods = timeline.periods_from(start, timeline.origin)
+        if opening is None or periods < 1:
+            return None
+        due = _due(con, nodes, timeline, start, periods)
+        demand = _by_period(con, SOLD, nodes, timeline, start, periods)
+        placed, took = _orders(con, nodes, timeline, start, periods)
+        counted = _counts(con, nodes, timeline, start, periods)
+        history = read_history(con, nodes, timeline)
+    if counted.is_empty():
+        return None
+    network = network_of(nodes, timeline.review, "lost")
+    again = run_again(network, demand, opening.on_the_shelf(), due, placed, took)
+    price = nodes["price"].cast(pl.Float64).fill_null(1.0).to_numpy()
+    known = np.nan_to_num(network.echelons.history(history))
+    value = known.mean(axis=1) * price if known.shape[1] else price
+    return errors(nodes, again.on_hand, counted, classes(value, known, timeline.review))
+
+
+def record_calibration(home: Home, run_id: str, as_of: datetime) -> None:
+    """Keep what `calibrate` found as decisions.calibration, where anything was counted."""
+    found = calibrate(home)
+    if found is not None:
+        stamped = found.with_columns(run_id=pl.lit(run_id), as_of=pl.lit(as_of))
+        decisions.record(home.decisions, run_id, "calibration", stamped)
+
+
+def _due(
+    con: duckdb.DuckDBPyConnection,
+    nodes: pl.DataFrame,
+    timeline: Timeline,
+    start: date,
+    periods: int,
+) -> Floats:
+    """(N, periods) what was on the way at the start, by when it really came."""
+    at = timeline.cutoff(start).replace(tzinfo=None)
+    coming = con.execute(
+        """
+        select item_id, location_id, quantity, received_at
+        from intermediate.int_orders_received
+        where ordered_at < $at and received_at >= $at and quantity > 0
+        """,
+        {"at": at},
+    ).pl()
+    due = np.zeros((nodes.height, periods))
+    when = timeline.local_days(coming["received_at"].cast(pl.Datetime))
+    for row, day, units in zip(locate(coming, nodes), when, coming["quantity"], strict=True):
+        k = timeline.periods_from(start, day)
+        if row >= 0 and k < periods:
+            due[row, max(k, 0)] += float(units)
+    return due
+
+
+def _by_period(
+    con: duckdb.DuckDBPyConnection,
+    query: str,
+    nodes: pl.DataFrame,
+    timeline: Timeline,
+    start: date,
+    periods: int,
+) -> Floats:
+    found = con.execute(query, {"start": start}).pl()
+    units = np.zeros((nodes.height, periods))
+    row, index = locate(found, nodes), timeline.spec(1).index(found["period_start"])
+    first = int(timeline.spec(1).index(pl.Series([start]))[0])
+    keep = (row >= 0) & (index - first < periods)
+    values = found["units"].cast(pl.Float64).to_numpy()
+    np.add.at(units, (row[keep], index[keep] - first), np.maximum(values[keep], 0.0))
+    return units
+
+
+def _orders(
+    con: duckdb.DuckDBPyConnection,
+    nodes: pl.DataFrame,
+    timeline: Timeline,
+    start: date,
+    periods: int,
+) -> tuple[Floats, Integers]:
+    """Units ordered in each period, and the periods the last of them took; beyond the end where it
+    has not come.
+    """
+    at = timeline.cutoff(start).replace(tzinfo=None)
+    found = con.execute(ORDERED, {"at": at}).pl()
+    placed, took = np.zeros((nodes.height, periods)), np.zeros((nodes.height, periods), np.int64)
+    began = timeline.local_days(found["ordered_at"].cast(pl.Datetime))
+    came = timeline.local_days(found["received_at"].cast(pl.Datetime))
+    lines = zip(locate(found, nodes), began, came, found["quantity"], strict=True)
+    for row, day, end, units in lines:
+        k = timeline.periods_from(start, day)
+        if row < 0 or not 0 <= k < periods:
+            continue
+        placed[row, k] += float(units)
+        until = timeline.periods_from(day, end) if end else periods
+        took[row, k] = max(took[row, k], until)
+    return placed, took
+
+
+def _counts(
+    con: duckdb.DuckDBPyConnection,
+    nodes: pl.DataFrame,
+    timeline: Timeline,
+    start: date,
+    periods: int,
+) -> pl.DataFrame:
+    at = timeline.cutoff(start).replace(tzinfo=None)
+    found = con.execute(COUNTED, {"at": at}).pl()
+    days = timeline.local_days(found["event_at"].cast(pl.Datetime))
+    index = [timeline.periods_from(start, day) for day in days]
+    counted = pl.DataFrame(
+        {
+            "row": locate(found, nodes),
+            "period": pl.Series(index, dtype=pl.Int64),
+            "on_hand": found["on_hand"].cast(pl.Float64),
+        }
+    )
+    is_inside = (pl.col("row") >= 0) & pl.col("period").is_between(0, periods - 1)
+    return counted.filter(is_inside)
