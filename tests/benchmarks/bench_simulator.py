@@ -8,6 +8,7 @@ book the same cost. Runs take turns, medians and the ratio are shown.
 from __future__ import annotations
 
 import argparse
+import resource
 import statistics
 import sys
 import time
@@ -110,6 +111,31 @@ def three_echelons(items: int, periods: int) -> tuple[int, Callable[[], Floats]]
     )
 
 
+def many_paths(paths: int, items: int, periods: int, at_once: int = 25) -> tuple[int, float]:
+    """Futures of a chain of four nodes an item, with a scenario in each: the third node neither
+    gets nor sends anything for ten periods. Node-periods, and CPU seconds.
+    """
+    random = np.random.default_rng(2)
+    size = items * at_once
+    first = np.repeat(np.arange(size) * 4, 4)
+    above = np.tile(np.arange(4) - 1, size)
+    lead = np.tile([3, 2, 2, 1], size)
+    network = Network(lead, economics(size * 4), np.where(above < 0, -1, first + above))
+    level = np.tile([48.0, 34.0, 24.0, 14.0], size)
+    took = np.repeat(lead[:, None], periods, axis=1)
+    blocked = slice(periods // 3, periods // 3 + 10)
+    took[2::4, blocked] += np.arange(10, 0, -1)
+    took[3::4, blocked] += np.arange(10, 0, -1)
+    opening = np.tile([14.0, 10.0, 10.0, 14.0], size)
+    policy = CappedBaseStock(level=level, cap=np.inf)
+    started = time.process_time()
+    for _ in range(paths // at_once):
+        demand = np.zeros((periods, size * 4))
+        demand[:, 3::4] = random.poisson(MEAN, (periods, size))
+        simulate(network, policy, demand.T, opening, lead_times=took, record=())
+    return paths * items * 4 * periods, time.process_time() - started
+
+
 def medians(runs: dict[str, Callable[[], Floats]], rounds: int) -> dict[str, float]:
     """Median CPU seconds of each, taken in turns; all run on one thread, so a busy machine changes
     little."""
@@ -143,6 +169,14 @@ def main() -> None:
     print(
         f"| simulate, three echelons, echelon base-stock, totals | {seconds:.3f} | "
         f"{deep / seconds / 1e6:.0f} | |"
+    )
+
+    nodes, seconds = many_paths(1000, 1000, 90)
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    speed = nodes / seconds / 1e6
+    print(
+        f"| 1,000 futures x 1,000 items x 90 periods x 4 echelons, a hub blocked | {seconds:.1f} | "
+        f"{speed:.0f} | peak {most:.1f} GB |"
     )
 
 
