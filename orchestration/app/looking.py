@@ -3,11 +3,11 @@ all is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 
@@ -16,6 +16,7 @@ from orchestration.facts import snapshots
 from orchestration.home import Home
 
 Row = dict[str, Any]
+Value = TypeVar("Value")
 
 
 @contextmanager
@@ -47,6 +48,18 @@ def names(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
         "select item_id, name from marts.dim_items where is_current and name is not null"
     ).fetchall()
     return dict(found)
+
+
+def remembered(desk: Desk, name: str, make: Callable[[], Value], also: object = None) -> Value:
+    """What was made of the same events and the same publication by this very ledger before; else
+    make it. Only for what nobody changes. also: what else it depends on."""
+    version = snapshots.current(desk.home.published).version
+    key = (desk.ledger.age()[0], version, desk.now, also)
+    kept = desk.ledger.kept.get(name)
+    if kept is None or kept[0] != key:
+        kept = desk.ledger.kept[name] = (key, make())
+    value: Value = kept[1]
+    return value
 
 
 @dataclass(frozen=True)

@@ -53,10 +53,15 @@ def open_desk(home: Home, patience: float = PATIENCE) -> Iterator[Desk]:
     already; see Ledger.clock."""
     ledger = Ledger.of(home, patience)
     try:
-        now, newest, currency = read_clock(home)
-        yield Desk(home, ledger, ledger.clock(now, newest), currency)
+        yield desk_of(home, ledger)
     finally:
         ledger.close()
+
+
+def desk_of(home: Home, ledger: Ledger) -> Desk:
+    """The desk over a ledger that is open already, at the home's Now."""
+    now, newest, currency = read_clock(home)
+    return Desk(home, ledger, ledger.clock(now, newest), currency)
 
 
 def read_clock(home: Home) -> tuple[datetime, datetime | None, str]:

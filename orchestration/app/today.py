@@ -9,7 +9,7 @@ import polars as pl
 
 from models.procurement.actors import MATRIX
 from models.procurement.documents import Document
-from orchestration.app.looking import Row, one, published, rows
+from orchestration.app.looking import Row, one, published, remembered, rows
 from orchestration.app.order_book import order_book
 from orchestration.app.procurement import Desk
 from orchestration.app.supply_exceptions import trouble
@@ -48,6 +48,10 @@ class Today:
 def today(desk: Desk) -> Today:
     """Read the morning off the snapshot and the ledger. Raises PublishError before the first
     publication."""
+    return remembered(desk, "today", lambda: _today(desk))
+
+
+def _today(desk: Desk) -> Today:
     lines = desk.ledger.lines()
     stages: dict[str, tuple[int, float]] = {}
     for line in lines:

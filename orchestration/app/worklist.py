@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from orchestration.app.looking import names, published, rows
+from orchestration.app.looking import names, published, remembered, rows
 from orchestration.app.order_book import CASES, open_cases
 from orchestration.app.procurement import Desk
 from orchestration.app.supply_exceptions import trouble
@@ -45,6 +45,10 @@ def case_id(kind: str, item_id: str, location_id: str) -> str:
 
 def worklist(desk: Desk) -> pl.DataFrame:
     """Every case with what became of it, the most money at stake first; columns CASES + WORKED."""
+    return remembered(desk, "worklist", lambda: _worklist(desk))
+
+
+def _worklist(desk: Desk) -> pl.DataFrame:
     known = desk.ledger.worked()
     cases = pl.concat([open_cases(desk), _supply(desk), _opened(desk, known)])
     newest = decisions.latest(desk.home.decisions, "exceptions")

@@ -71,6 +71,8 @@ class Ledger:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        #: What a reader that stays open made of it, and of which state; see app.looking.remembered.
+        self.kept: dict[str, tuple[object, Any]] = {}
 
     @classmethod
     def open(

@@ -1,4 +1,5 @@
-"""The published snapshot, kept open: a page that opens it again waits for nothing."""
+"""What the desk keeps open, the published snapshot and the ledger, so that a page that looks at
+them waits for nothing."""
 
 from __future__ import annotations
 
@@ -6,29 +7,44 @@ from threading import Lock
 
 import duckdb
 
+from orchestration.app import procurement
+from orchestration.app.procurement import Desk
 from orchestration.facts import snapshots
 from orchestration.home import Home
+from orchestration.ledger import Ledger
+
+#: Seconds that a page waits for the ledger before it says that somebody else is writing.
+PATIENCE = 5.0
 
 
 class Held:
-    """One connection to the current version, renewed when a newer one is published."""
+    """One ledger, and one connection to the current version, renewed when a newer is published."""
 
     def __init__(self, home: Home) -> None:
         self.home = home
         self.version = 0
         self.connection: duckdb.DuckDBPyConnection | None = None
+        self.ledger: Ledger | None = None
         self.lock = Lock()
 
-    def renew(self) -> None:
-        """Hold the current version; nothing before the first publication."""
+    def desk(self) -> Desk:
+        """The home's desk now. Raises as procurement.open_desk does."""
         with self.lock:
-            try:
-                snapshot = snapshots.current(self.home.published)
-            except snapshots.PublishError:
-                return
-            if snapshot.version == self.version:
-                return
-            self.close()
+            self._renew()
+            if self.ledger is None:
+                self.ledger = Ledger.of(self.home, PATIENCE)
+            ledger = self.ledger
+        return procurement.desk_of(self.home, ledger)
+
+    def _renew(self) -> None:
+        """Hold the current version; nothing before the first publication."""
+        try:
+            snapshot = snapshots.current(self.home.published)
+        except snapshots.PublishError:
+            return
+        if snapshot.version != self.version:
+            if self.connection is not None:
+                self.connection.close()
             self.connection = duckdb.connect(str(snapshot.path), read_only=True)
             self.version = snapshot.version
 
@@ -36,4 +52,6 @@ class Held:
         """Let go of what is held."""
         if self.connection is not None:
             self.connection.close()
-        self.connection, self.version = None, 0
+        if self.ledger is not None:
+            self.ledger.close()
+        self.connection, self.ledger, self.version = None, None, 0

@@ -4,7 +4,7 @@ answer."""
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -14,7 +14,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from orchestration.app import procurement
 from orchestration.app.procurement import Desk
 from orchestration.errors import StockhouseError, Told, translate
 from orchestration.home import Home
@@ -27,8 +26,6 @@ from orchestration.web.rendering import render
 from orchestration.web.sessions import COOKIE, LASTS, Once, Patience, Session, Sessions
 from orchestration.web.words import Words
 
-#: Seconds that a page waits for the ledger before it says that somebody else is writing.
-PATIENCE = 5.0
 #: A reason longer than this is no reason; the ledger keeps it for ever.
 LONGEST_TEXT = 2_000
 #: Fields that every form has, and that nobody typed.
@@ -104,8 +101,7 @@ class Visit:
 
     def desk(self) -> AbstractContextManager[Desk]:
         """The home's ledger at its Now, waiting a few seconds for another writer at most."""
-        self.room.held.renew()
-        return procurement.open_desk(self.room.home, PATIENCE)
+        return nullcontext(self.room.held.desk())
 
     def page(self, template: str, status: int = 200, **content: Any) -> HTMLResponse:
         """A page; the session's cookie goes with it, for its forms need one."""

@@ -69,7 +69,8 @@ def _measures(said: dict[str, Any], words: Words) -> list[tuple[str, str]]:
 def results_page(one: Viewer) -> Response:
     """Money tied up, service, cost against other rules, bills to come; a page to print."""
     with one.desk() as desk:
-        found, age = results(desk), looking.age(desk)
+        found = looking.remembered(desk, "results", lambda: results(desk))
+        age = looking.age(desk)
     words = one.words
     policies = [
         (

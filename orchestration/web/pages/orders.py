@@ -59,13 +59,20 @@ def narrowed(book: pl.DataFrame, asked: dict[str, str]) -> pl.DataFrame:
 
 def _book(desk: Desk, asked: dict[str, str]) -> pl.DataFrame:
     ended = asked["status"] in ("rejected", "cancelled", "refused", "closed", "withdrawn")
-    return order_book(desk, [asked["status"]]) if ended else order_book(desk)
+    if ended:
+        return order_book(desk, [asked["status"]])
+    return looking.remembered(desk, "book", lambda: order_book(desk))
+
+
+def stages_of(desk: Desk) -> list[str]:
+    """How far any line is."""
+    return sorted({line.stage for line in desk.ledger.lines()})
 
 
 def _list(one: Visit, problem: Problem | None = None) -> Response:
     asked, number = asked_of(one), one.number("page", 1)
     with one.desk() as desk:
-        stages = sorted({line.stage for line in desk.ledger.lines()})
+        stages = looking.remembered(desk, "stages", lambda: stages_of(desk))
         asked["status"] = asked["status"] if asked["status"] in stages else ""
         book = _book(desk, asked)
         found = narrowed(book, asked)

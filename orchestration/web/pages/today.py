@@ -10,6 +10,8 @@ from starlette.responses import Response
 from orchestration.app import event_replan, looking, supplier_answers
 from orchestration.app.overriding import world_of
 from orchestration.app.today import today
+from orchestration.home import Home
+from orchestration.intake.inbox import FILE
 from orchestration.web import pictures
 from orchestration.web.visit import Visit, signed_in
 
@@ -21,13 +23,11 @@ Planner = Annotated[Visit, Depends(signed_in("planner"))]
 @router.get("/")
 def page(one: Viewer) -> Response:
     """What the machine did, what needs a person, what is at stake, and whether all is in order."""
+    home = one.room.home
     with one.desk() as desk:
         now, age = today(desk), looking.age(desk)
+        news = looking.remembered(desk, "news", lambda: _is_news(home), _heard(home))
         is_new = not desk.ledger.history(actor=one.me.name, limit=1)
-    try:
-        unanswered = event_replan.unanswered(one.room.home, world_of(one.room.home)) is not None
-    except ValueError:
-        unanswered = False
     rows = [(row["name"], row["value"], "main") for row in now.spend]
     about = one.words("What the plan buys, by supplier")
     return one.page(
@@ -37,8 +37,22 @@ def page(one: Viewer) -> Response:
         spend=pictures.bars(rows, one.words, about) if rows else None,
         jobs=one.room.jobs.all(),
         hints=is_new and one.may("planner"),
-        unanswered=unanswered,
+        unanswered=news,
     )
+
+
+def _is_news(home: Home) -> bool:
+    """Whether something has happened that no plan has answered."""
+    try:
+        return event_replan.unanswered(home, world_of(home)) is not None
+    except ValueError:
+        return False
+
+
+def _heard(home: Home) -> int:
+    """When the streams last brought anything."""
+    inbox = home.inbox / FILE
+    return inbox.stat().st_mtime_ns if inbox.exists() else 0
 
 
 @router.post("/replan")
