@@ -59,7 +59,7 @@ def draw(chart: alt.LayerChart | alt.FacetChart | alt.Chart, about: str) -> Mark
         "font": FONT,
         "aria": False,
     }
-    spec = chart.to_dict() | {"config": config}
+    spec = chart.to_dict(validate=False) | {"config": config}
     return Markup(_svg(json.dumps(spec, default=str))).format(about=escape(about))  # noqa: S704
 
 
