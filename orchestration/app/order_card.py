@@ -13,7 +13,6 @@ from models.procurement.approval import Evidence, Verdict, judge
 from models.procurement.documents import Document, Event
 from orchestration.app import procurement
 from orchestration.app.looking import Row, names, one, published, rows
-from orchestration.app.order_book import BOOK
 from orchestration.app.procurement import Desk
 
 #: How many periods of the past stand before a forecast.
@@ -215,25 +214,3 @@ def _projected(
         with_it, less = (other, without) if waits else (without, other)
         found.append({"day": row["day"], "without": less, "with": with_it})
     return found
-
-
-def book_row(line: Document, item: str, currency: str) -> dict[str, Any]:
-    """A line in the words of the order book."""
-    said = (
-        need_id(line.intent_key),
-        line.stage,
-        line.kind,
-        line.item_id,
-        item,
-        line.location_id,
-        line.from_id,
-        line.quantity,
-        line.quantity * line.unit_cost,
-        currency,
-        line.due_on[:10],
-        line.document_id,
-        line.order_id,
-        line.exceptions,
-        line.reason,
-    )
-    return dict(zip(BOOK, said, strict=True))

@@ -267,8 +267,3 @@ def act(
             raise
         return again(problem)
     return one.go(to, **said)
-
-
-def without_form(one: Visit) -> Visit:
-    """The visit as if nothing had been typed."""
-    return replace(one, form={}, several={}, files={})
