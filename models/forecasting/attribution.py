@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from models.domain import SERIES
 from models.forecasting.design import GROUPS
+from models.forecasting.inputs import Indices
 from models.forecasting.quantile import DemandModel
 
 Floats = NDArray[np.float64]
@@ -41,18 +42,25 @@ def attribute(
     before: pl.DataFrame,
     plans_before: pl.DataFrame | None,
     observed: NDArray[np.floating] | None = None,
+    *,
+    rows: Indices | None = None,
+    periods: int | None = None,
 ) -> pl.DataFrame:
     """Split (forecast now - forecast before) of each series and period ahead into PARTS; they add
     up to the difference.
 
-    now, before: origins of one date each, the same series in the same order. observed: (N, H)
-    demand that came; then the difference is (observed - forecast before) and what the model did not
-    foresee is "unexplained". Columns: item_id, location_id, period_start, ahead, part, units.
+    now, before: origins of one date each, the same series in the same order. rows: (n,) the series
+    to split, all where left out. periods: how many ahead to split, the horizon where left out.
+    observed: (n, periods) demand that came; then the difference is (observed - forecast before) and
+    what the model did not foresee is "unexplained". Columns: item_id, location_id, period_start,
+    ahead, part, units.
     """
     if not now.select(SERIES).equals(before.select(SERIES)):
         raise ValueError("the two forecasts to compare must name the same series in the same order")
-    logs, mean = _factors(model, now, plans)
-    logs_before, mean_before = _factors(model, before, plans_before)
+    rows = np.arange(len(now)) if rows is None else rows
+    periods = model.spec.horizon if periods is None else periods
+    logs, mean = _factors(model, now, plans, rows, periods)
+    logs_before, mean_before = _factors(model, before, plans_before, rows, periods)
     both = (mean > 0) & (mean_before > 0)
     ratio = np.log(np.where(both, mean, 1.0) / np.where(both, mean_before, 1.0))
     # the logarithmic mean: units per unit of log ratio
@@ -70,19 +78,21 @@ def attribute(
     # anyway
     target = mean if observed is None else np.asarray(observed, np.float64)
     units["recent demand"] = units["recent demand"] + (target - mean_before - sum(units.values()))
-    return _frame(model, now, units)
+    return _frame(model, now[rows], units, periods)
 
 
 def _factors(
-    model: DemandModel, origins: pl.DataFrame, plans: pl.DataFrame | None
+    model: DemandModel,
+    origins: pl.DataFrame,
+    plans: pl.DataFrame | None,
+    rows: Indices,
+    periods: int,
 ) -> tuple[dict[str, Floats], Floats]:
-    """Per part the sum of its columns' log factors, each (N, H), and the forecast mean they
+    """Per part the sum of its columns' log factors, each (n, periods), and the forecast mean they
     multiply to."""
     base, planned = model.prepare(origins, plans)
-    horizon = model.spec.horizon
-    shape = (len(origins), horizon)
-    pair = np.arange(len(origins) * horizon)
-    row, step = pair // horizon, pair % horizon
+    shape = (len(rows), periods)
+    row, step = np.repeat(rows, periods), np.tile(np.arange(periods), len(rows))
     logs = {part: np.zeros(shape) for part in (*COLUMN_PARTS, "level model")}
     level = np.log(base.level[row].astype(np.float64))
     plain = np.exp(level)
@@ -100,15 +110,17 @@ def _factors(
             logs[GROUPS[name]] += shares[:, j].reshape(shape)
         level = shares[:, -1]  # XGBoost's bias column carries the base margin
     logs["recent demand"] += level.reshape(shape)
-    mean = model.expected(origins, plans).astype(np.float64)
+    # totals align all series, so all are forecast
+    mean = model.expected(origins, plans).astype(np.float64)[rows, :periods]
     aligned = np.where(mean > 0, mean, 1.0) / np.where(mean > 0, plain.reshape(shape), 1.0)
     logs["level model"] = np.log(aligned)
     return logs, mean
 
 
-def _frame(model: DemandModel, origins: pl.DataFrame, units: dict[str, Floats]) -> pl.DataFrame:
-    horizon = model.spec.horizon
-    starts = model.spec.starts(origins["origin"][0])
+def _frame(
+    model: DemandModel, origins: pl.DataFrame, units: dict[str, Floats], horizon: int
+) -> pl.DataFrame:
+    starts = model.spec.starts(origins["origin"][0], horizon)
     pair = np.arange(len(origins) * horizon)
     keys = pl.DataFrame(
         {

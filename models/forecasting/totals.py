@@ -7,6 +7,7 @@ series, the second what hits all alike.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +85,25 @@ class TotalSpread:
         return cls(
             tuple(data["columns"]), data["near"], data["far"], Scatter.from_dict(data["law"])
         )
+
+
+def totals_frame(totals: Mapping[tuple[str, ...], Forecast]) -> pl.DataFrame:
+    """The totals' forecasts as one table a person can read: whose total, when, how much.
+
+    totals: by the columns that name the groups, as `DemandModel.predict_totals` gives them.
+    Columns: total_of (the columns' names, "everything" without any), name, period_start, quantile
+    (null for the mean), value in units.
+    """
+    return pl.concat(
+        made.to_frame().select(
+            pl.lit(" x ".join(columns) or "everything").alias("total_of"),
+            pl.col("item_id").str.replace_all(SEPARATOR, " / ", literal=True).alias("name"),
+            "period_start",
+            "quantile",
+            "value",
+        )
+        for columns, made in totals.items()
+    )
 
 
 def grouping(frame: pl.DataFrame, columns: tuple[str, ...]) -> tuple[list[str], Indices]:

@@ -158,7 +158,16 @@ def scorecard(card: dict[str, Any]) -> Table:
     """What each policy cost in a replay, cheapest first."""
     table = Table(title="Replay")
     table.add_column("policy")
-    for name in ("holding", "shortage", "total", "fill rate", "against the incumbent"):
+    for name in (
+        "holding",
+        "shortage",
+        "total",
+        "with freight",
+        "end stock",
+        "on the way",
+        "fill rate",
+        "against the incumbent",
+    ):
         table.add_column(name, justify="right")
     for name, policy in sorted(card["policies"].items(), key=lambda pair: pair[1]["total_cost"]):
         rival = policy.get("difference")
@@ -167,6 +176,9 @@ def scorecard(card: dict[str, Any]) -> Table:
             f"{policy['holding_cost']:,.1f}",
             f"{policy['shortage_cost']:,.1f}",
             f"{policy['total_cost']:,.1f}",
+            f"{policy['total_with_freight']:,.1f}",
+            f"{policy['end_stock_value']:,.0f}",
+            f"{policy['pipeline_value']:,.0f}",
             f"{policy['fill_rate']:.1%}",
             f"{rival['mean']:+,.0f} ({rival['lower']:+,.0f} … {rival['upper']:+,.0f})"
             if rival

@@ -6,6 +6,8 @@ import dagster as dg
 import polars as pl
 
 from models.domain import QUANTILES
+from models.forecasting.forecast import PATH_LEVELS
+from models.forecasting.totals import totals_frame
 from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.facts import decisions
 from orchestration.facts.kept_forecasts import keep_forecast
@@ -43,6 +45,28 @@ from orchestration.reports import charts
             owners=OWNERS,
             kinds={"xgboost"},
         ),
+        dg.AssetSpec(
+            ["decisions", "forecast_totals"],
+            group_name="forecast",
+            deps=[["features", "feat_demand"], ["features", "feat_demand_observed"]],
+            description=(
+                "The distribution of totals: of everything, of each location and of each "
+                "category; quantiles of series do not add up to these."
+            ),
+            owners=OWNERS,
+            kinds={"xgboost"},
+        ),
+        dg.AssetSpec(
+            ["decisions", "surges"],
+            group_name="forecast",
+            deps=[["features", "feat_demand"], ["features", "feat_demand_observed"]],
+            description=(
+                "Unusual rises of the newest review window, each split into season, promotion, "
+                "price, signals and what nothing explains; the parts add up."
+            ),
+            owners=OWNERS,
+            kinds={"xgboost"},
+        ),
     ],
 )
 def forecast(
@@ -55,18 +79,23 @@ def forecast(
     registered = current_model(home, demand)
     name, row = registered.name, registered.row(context.run_id, demand.timeline.now_at)
     decisions.record(home.decisions, context.run_id, "models", row)
-    whole = demand.predict(registered.model, demand.timeline.origin)
+    origins, plans = next(demand.outlooks([demand.timeline.origin]))
+    whole = registered.model.predict(origins, plans, PATH_LEVELS)
     keep_forecast(home, context.run_id, whole)
     ahead = whole.select(QUANTILES)
     stamp = {"run_id": context.run_id, "as_of": demand.timeline.now_at, "model": name}
-    frame = ahead.to_frame().with_columns(
-        pl.lit(value).alias(column) for column, value in stamp.items()
-    )
-    decisions.record(home.decisions, context.run_id, "forecasts", frame)
+    made = {
+        "forecasts": ahead.to_frame(),
+        "forecast_totals": totals_frame(registered.model.predict_totals(ahead, origins)),
+        "surges": demand.surges(registered.model),
+    }
+    for table, frame in made.items():
+        stamped = frame.with_columns(pl.lit(value).alias(name) for name, value in stamp.items())
+        decisions.record(home.decisions, context.run_id, table, stamped)
     yield dg.MaterializeResult(
         asset_key=["decisions", "forecasts"],
         metadata={
-            "dagster/row_count": len(frame),
+            "dagster/row_count": len(made["forecasts"]),
             "model": name,
             "series": len(demand.series),
             "forecast": charts.metadata(
@@ -78,3 +107,7 @@ def forecast(
         asset_key=["decisions", "models"],
         metadata={"registry": dg.MetadataValue.md(charts.markdown(row, digits=3))},
     )
+    for table in ("forecast_totals", "surges"):
+        yield dg.MaterializeResult(
+            asset_key=["decisions", table], metadata={"dagster/row_count": len(made[table])}
+        )

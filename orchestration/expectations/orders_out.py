@@ -124,7 +124,8 @@ ORDERS_OUT = Gate(
         ),
         _law(
             "is_due_after_it_is_decided",
-            "due_on < as_of::date",
+            "due_on < timezone(coalesce((select timezone from raw.world), 'UTC'), "
+            "timezone('UTC', as_of))::date",
             "No line is due before it was decided.",
             ", as_of, due_on",
         ),

@@ -47,6 +47,9 @@ PLANNED = (
     "overrides",
     "exceptions",
 )
+#: Stands with another table's run, for a run may have nothing to say in it: unusual rises are the
+#: forecast's.
+STANDS_WITH = {"surges": "forecasts"}
 FILE = "stockhouse.duckdb"
 #: The file format every DuckDB client from 1.2 on can open; newer defaults would shut out BI
 #: drivers.
@@ -241,9 +244,9 @@ def _contents(
         if schema != DECISIONS or not {"run_id", "as_of"} <= columns:
             yield schema, table, whole
             continue
-        standing = (
-            f"(select run_id {whole} order by run_id = $run desc, as_of desc, run_id desc limit 1)"
-        )
+        its = quote(STANDS_WITH.get(table, table))
+        runs = f"select run_id from {source}.{quote(schema)}.{its}"
+        standing = f"({runs} order by run_id = $run desc, as_of desc, run_id desc limit 1)"
         yield schema, table, f"{whole} where run_id = {'$run' if table in PLANNED else standing}"
         yield HISTORY, table, whole
 

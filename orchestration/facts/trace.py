@@ -214,6 +214,9 @@ class _Tracer:
             shown=28,
             order="asc",
         )
+        if "surges" in _tables(self.con, "decisions"):
+            rise = "run_id = $run_id and item_id = $item and list_contains($locations, location_id)"
+            self._add("unusual rise", "decisions.surges", rise, given, "units", shown=50)
         if "models" in _tables(self.con, "decisions"):
             self._add(
                 "forecast and model",

@@ -3,7 +3,7 @@ cutoff and from nowhere else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -24,6 +24,8 @@ from models.forecasting.inputs import (
 )
 from models.forecasting.levels import finest_level
 from models.forecasting.quantile import DemandModel, fit
+from models.forecasting.surges import SCHEMA as SURGES
+from models.forecasting.surges import find_surges
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home import Home
 
@@ -117,11 +119,13 @@ class Demand:
         progress: Callable[[str], None] | None = None,
         *,
         worth: Mapping[str, float] | None = None,
+        totals: Sequence[tuple[str, ...]] = (),
     ) -> DemandModel:
         """Fit the pooled model on everything known at the midnight beginning `cutoff`.
 
         progress is told what is being done. worth: what an earlier training found the signals to
-        save; left out, they are tried anew.
+        save; left out, they are tried anew. totals: the columns of the groups whose total is to get
+        a distribution of its own; a column that splits nothing is left out.
         """
         if progress is not None:
             progress("pulling the features as they were known")
@@ -137,7 +141,12 @@ class Demand:
             )
         past = self.features_at(possible)
         rows = max(50_000, min(ROWS_A_SERIES * len(self.series), 500_000))
-        spec = replace(self.timeline.spec(self.horizon), rows=rows, levels=finest_level(past))
+        spec = replace(
+            self.timeline.spec(self.horizon),
+            rows=rows,
+            levels=finest_level(past),
+            totals=tuple(one for one in totals if all(past[c].n_unique() > 1 for c in one)),
+        )
         targets = self._periods(self.first, cutoff)
         return fit(
             past, self.labels(cutoff), self.plans(targets, cutoff), spec, progress, worth=worth
@@ -148,6 +157,29 @@ class Demand:
     ) -> Forecast:
         """Forecast the horizon from an origin with what is known at its midnight."""
         return model.predict(*next(self.outlooks([origin])), levels)
+
+    def surges(self, model: DemandModel) -> pl.DataFrame:
+        """The series that asked for unusually much in the newest review window, with the split of
+        each rise; columns models.forecasting.surges.SCHEMA.
+
+        The model may have been trained on the window: it is asked why, not whether it knew.
+        """
+        timeline = self.timeline
+        start = timeline.shift(timeline.origin, -timeline.review)
+        earlier = timeline.shift(start, -timeline.review)
+        if earlier <= self.first:
+            return pl.DataFrame(schema=SURGES)
+        before, now = self.outlooks([earlier, start])
+        days = [timeline.shift(start, k) for k in range(timeline.review)]
+        asked = now[0].select(SERIES).join(pl.DataFrame({"target_on": days}), how="cross")
+        came = asked.join(
+            self.labels(timeline.origin),
+            on=[*SERIES, "target_on"],
+            how="left",
+            maintain_order="left",
+        )["demand"]
+        units = came.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        return find_surges(model, now, before, units.reshape(-1, timeline.review))
 
     def sense(self, cutoff: date, steps: int) -> SensingModel:
         """Fit the challenger, a sequence model of all series, on everything known at the midnight

@@ -10,8 +10,10 @@ from datetime import date, datetime
 import polars as pl
 
 from models.domain import SERIES, Floats, OrderLine, need_id
+from models.forecasting import surges
 from models.forecasting.forecast import Forecast
 from models.replenishment.base_policy import Unmet
+from models.replenishment.exceptions import SCHEMA as EXCEPTIONS
 from models.replenishment.opening import ASSUMED_COVER
 from models.replenishment.overrides import Override
 from models.replenishment.plan import Plan, plan
@@ -90,10 +92,20 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
     )
     assumed = [ASSUMED_STOCK] if inputs.is_stock_assumed else []
     young = [] if is_rehearsed(home, demand) else [UNREHEARSED]
-    exceptions = pl.concat([made.exceptions, incomplete(known), doubtful, *assumed, *young])
+    rises = surges_of(home, timeline)
+    exceptions = pl.concat([made.exceptions, incomplete(known), doubtful, rises, *assumed, *young])
     scores = held_back(known, doubtful).select(*SERIES, completeness="score")
     explanations = made.explanations.join(scores, on=SERIES, how="left", maintain_order="left")
     return replace(made, exceptions=exceptions, explanations=explanations)
+
+
+def surges_of(home: Home, timeline: Timeline) -> pl.DataFrame:
+    """The unusual rises that the forecast of this Now found, as warnings with their split."""
+    newest = decisions.latest(home.decisions, "surges", timeline.now_at)
+    if newest is None or newest["as_of"][0] != timeline.now_at:
+        return pl.DataFrame(schema=EXCEPTIONS)
+    kind = {"kind": pl.lit("demand_surge"), "severity": pl.lit("warning")}
+    return surges.in_words(newest).with_columns(**kind).select(list(EXCEPTIONS))
 
 
 def make_plan(

@@ -19,6 +19,8 @@ from orchestration.home import Home, files
 from orchestration.planning.demand import Demand
 from orchestration.planning.replay import RETRAIN
 
+#: Whose totals a line's model gives a distribution of their own: everything, places, categories.
+TOTALS = ((), ("location_id",), ("category",))
 #: What a model forecast for periods that have closed since, and what came; one row a series and
 #: period, from its newest run before it.
 SERVED = """
@@ -102,7 +104,7 @@ def current_model(home: Home, demand: Demand) -> Registered:
         if why is None:
             return Registered(DemandModel.from_bytes(kept.read_bytes()), facts, drift, is_new=False)
         reason = why
-    model = demand.train(demand.timeline.origin)
+    model = demand.train(demand.timeline.origin, totals=TOTALS)
     data = model.to_bytes()
     digest = hashlib.sha256(data).hexdigest()
     now = demand.timeline.now_at

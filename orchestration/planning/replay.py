@@ -74,7 +74,12 @@ class Replay:
 
     def scorecard(self) -> dict[str, Any]:
         """{champion, policies: {name: costs, service, by_period}} plus every rival's paired
-        difference to the incumbent."""
+        difference to the incumbent.
+
+        Beside the cost: total_with_freight, what moving the goods cost included; end_stock_value
+        and pipeline_value, goods there and on the way at the end at today's unit cost, the same for
+        every policy; spent, what was paid for goods and freight less what is left of it.
+        """
         card = scorecard(self.results, self.champion) | {"forecasts": self.scores.to_dicts()}
         card["challengers"] = {
             name: {
@@ -87,6 +92,14 @@ class Replay:
             for name, one in self.challenges.items()
         }
         for name, policy in card["policies"].items():
+            policy.update(end_value(self.results[name]))
+            policy["total_with_freight"] = policy["total_cost"] + policy["freight_cost"]
+            policy["spent"] = (
+                policy["purchase_value"]
+                + policy["freight_cost"]
+                - policy["end_stock_value"]
+                - policy["pipeline_value"]
+            )
             for k, entry in enumerate(policy["by_period"]):
                 entry["period_start"] = self.periods[k].isoformat()
             if name in self.rivals:
@@ -117,6 +130,16 @@ class Replay:
             .select("policy", "period_start", *SERIES, "quantity")
             .sort("policy", "period_start", *SERIES)
         )
+
+
+def end_value(result: SimulationResult) -> dict[str, float]:
+    """What a policy leaves behind at the end of a replay, at unit cost in the world's currency:
+    end_stock_value, pipeline_value."""
+    unit_cost = result.network.economics.unit_cost
+    return {
+        "end_stock_value": float(unit_cost @ result.on_hand[:, -1]),
+        "pipeline_value": float(unit_cost @ result.on_order[:, -1]),
+    }
 
 
 def network_of(nodes: pl.DataFrame, review: int, unmet: str) -> Network:

@@ -20,15 +20,18 @@ td,th{padding:.3rem .6rem;text-align:right;border-bottom:1px solid #e4e7eb}
 td:first-child,th:first-child{text-align:left}
 </style><h1>Replay {{ first }} to {{ last }}</h1>
 <p>Every policy started from the same state, decided on what was known at each review,
-    and met the demand that history revealed.
+    and met the demand that history revealed, within today's limits.
+    End stock and goods on the way are worth their unit cost; spent is what goods and freight cost
+    less what is left of them.
 {% if champion %}Champion: <b>{{ champion }}</b>.{% endif %}</p>
-<table><tr><th>policy<th>holding<th>shortage<th>ordering<th>total<th>freight (not in total)<th>fill
-    rate<th>mean stock<th>order lines
+<table><tr><th>policy<th>holding<th>shortage<th>ordering<th>total<th>with
+    freight<th>end stock<th>on the way<th>spent on goods<th>fill rate<th>mean stock<th>order lines
 <th>bullwhip, locations<th>bullwhip, centre<th>cash committed</tr>
 {% for name, p in policies %}<tr><td>{{ name }}
 <td>{{ "%.1f"|format(p.holding_cost) }}<td>{{ "%.1f"|format(p.shortage_cost) }}
 <td>{{ "%.1f"|format(p.ordering_cost) }}<td><b>{{ "%.1f"|format(p.total_cost) }}</b>
-<td>{{ "%.1f"|format(p.freight_cost) }}
+<td>{{ "%.1f"|format(p.total_with_freight) }}<td>{{ "%.0f"|format(p.end_stock_value) }}
+<td>{{ "%.0f"|format(p.pipeline_value) }}<td>{{ "%.0f"|format(p.spent) }}
 <td>{{ "%.1f"|format(100 * p.fill_rate) }}
     %<td>{{ "%.0f"|format(p.mean_stock) }}<td>{{ p.order_lines }}
 {% for ratio in (p.bullwhip.location, p.bullwhip.distribution_centre) %}

@@ -13,6 +13,7 @@ from models.forecasting.attribution import attribute
 from models.forecasting.censoring import moments_above, recover
 from models.forecasting.inputs import Spec
 from models.forecasting.quantile import DemandModel, fit
+from models.forecasting.surges import find_surges, in_words
 
 FIRST = date(2025, 1, 6)
 
@@ -128,6 +129,47 @@ def test_what_the_model_did_not_foresee_is_unexplained(promoted):
     assert parts["units"].sum() == pytest.approx(
         float((surge - model.expected(here, plans)).sum()), rel=1e-5
     )
+
+
+def test_an_unusual_rise_is_found_with_parts_that_add_up_and_usual_demand_is_left_in_peace(
+    promoted,
+):
+    model, here, plans, came = promoted
+    before = here.with_columns(origin=pl.col("origin") - pl.duration(days=7))
+    window, known = came[:, :5].copy(), model.expected(before, plans)[:, :5].sum(axis=1)
+    window[:] = np.floor(model.expected(before, plans)[:, :5])
+    window[3, 2] += 40 + 5 * known[3]
+    window[8, 1] = np.nan
+    found = find_surges(model, (here, plans), (before, plans), window)
+    assert found.select("item_id", "location_id").unique().rows() == [("i3", "x")]
+    surge = found.row(0, named=True)
+    assert (surge["periods"], surge["demand"]) == (5, window[3].sum())
+    assert surge["usual"] == pytest.approx(known[3], rel=1e-5)
+    assert found["units"].sum() == pytest.approx(surge["demand"] - surge["usual"], abs=0.5)
+    assert found["part"][0] == "unexplained"
+    (reason,) = in_words(found)["reason"]
+    assert f"{surge['demand']:.1f} asked for in 5 periods" in reason and "unexplained" in reason
+
+
+def test_a_planned_promotion_is_the_reason_of_the_rise_it_brings(promoted):
+    model, here, plans, came = promoted
+    before = here.with_columns(origin=pl.col("origin") - pl.duration(days=7))
+    rare = pl.col("target_on") != before["origin"][0] + timedelta(days=2)
+    third = came[:, 2:3]
+    found = find_surges(
+        model, (here, plans), (before, plans.filter(rare)), np.hstack([came[:, :2] * 0, third * 2])
+    )
+    if found.is_empty():
+        raise AssertionError("promotions of the third day went unseen")
+    by_part = dict(found.group_by("part").agg(pl.col("units").sum()).iter_rows())
+    assert by_part["promotion"] > 0
+
+
+def test_unknown_periods_count_on_neither_side_and_a_quiet_window_has_no_surge(promoted):
+    model, here, plans, came = promoted
+    before = here.with_columns(origin=pl.col("origin") - pl.duration(days=7))
+    unknown = np.full_like(came, np.nan)
+    assert find_surges(model, (here, plans), (before, plans), unknown).is_empty()
 
 
 def test_a_signal_a_world_feeds_is_a_column_and_is_named_as_the_cause_and_others_have_none(

@@ -1,6 +1,7 @@
 """Counts have the quantiles they should; totals of series that err together are as uncertain as
 they are."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -15,7 +16,7 @@ from models.forecasting.calibration import calibrate
 from models.forecasting.design import COLUMNS
 from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.forecasting.inputs import Spec
-from models.forecasting.totals import TotalSpread, grouping, learn_spread
+from models.forecasting.totals import TotalSpread, grouping, learn_spread, totals_frame
 
 
 @settings(max_examples=40, deadline=None)
@@ -36,6 +37,10 @@ def totals_world(seed: int):
         random.poisson(m * random.gamma(25, 1 / 25, (1, 28))).astype(np.float32) for m in mean
     ]
     return mean, actual
+
+
+def whole(spread: TotalSpread, made: Forecast, frame: pl.DataFrame) -> Forecast:
+    return replace(spread, columns=()).forecast(made, frame)
 
 
 def test_totals_that_move_together_are_covered_and_parts_added_up_would_not_be():
@@ -61,6 +66,10 @@ def test_totals_that_move_together_are_covered_and_parts_added_up_would_not_be()
     totals = spread.forecast(made, frame)
     assert totals.keys["item_id"].to_list() == names == ["a", "b"]
     assert totals.mean == pytest.approx(np.full((2, 28), 250.0))
+    table = totals_frame({("category",): totals, (): whole(spread, made, frame)})
+    means = table.filter(pl.col("quantile").is_null()).group_by("total_of").agg(pl.sum("value"))
+    assert dict(means.iter_rows()) == pytest.approx({"category": 14000.0, "everything": 14000.0})
+    assert set(table["name"]) == {"a", "b", ""}
     observed = np.stack([np.stack([c[group == g].sum(axis=0) for g in (0, 1)]) for c in came])
     for level in (0.5, 0.75, 0.975):
         assert (observed <= totals.at(level)[None]).mean() == pytest.approx(level, abs=0.08)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -189,6 +190,20 @@ def test_a_planted_violation_breaks_its_law(
         assert outcome.observed == len(outcome.failed_rows) > 0
         assert outcome.blocks == (law.severity == "error")
         assert outcome.failed_rows[0], "the row that breaks the law is named"
+
+
+@pytest.mark.parametrize(("due", "passes"), [("2024-12-29", False), ("2024-12-30", True)])
+def test_a_line_is_due_on_the_companys_own_day_of_deciding_or_later(
+    due: str, passes: bool, clean: Path, tmp_path: Path
+) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    shutil.copy(clean, warehouse)
+    law = next(law for _, law in LAWS if law.name == "order_is_due_after_it_is_decided")
+    with duckdb.connect(str(warehouse)) as con:
+        con.execute("update raw.world set timezone = 'Asia/Tokyo'")
+        con.execute(f"{LINES} as_of = timestamp '2024-12-29 15:00', due_on = date '{due}'")
+    (outcome,) = validate(warehouse, replace(GATES["orders_out"], laws=(law,)), "run-1")
+    assert outcome.passed == passes
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,7 @@ ALLOWED = {
     "models/forecasting/metrics.py:wrmsse": MEASURED,
     "models/forecasting/metrics.py:wspl": MEASURED,
     "models/forecasting/statistical.py:statistical": MEASURED,
-    "models/forecasting/attribution.py:attribute": WAITS,
     "models/forecasting/censoring.py:recover": WAITS,
-    "models/forecasting/quantile.py:DemandModel.predict_totals": WAITS,
 }
 
 
