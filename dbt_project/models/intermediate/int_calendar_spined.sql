@@ -4,7 +4,7 @@ with facts as (
   select min(event_at) as first_at from {{ ref('int_sales_dated') }}
   union all select min(event_at) from {{ ref('stg_returns') }}
   union all select min(event_at) from {{ ref('stg_stock') }}
-  union all select min(event_at) from {{ ref('stg_purchase_orders') }}
+  union all select min(event_at) from {{ ref('int_purchases_headed') }}
   union all select min(event_at) from {{ ref('stg_receipts') }}
   union all select min(event_at) from {{ ref('stg_transfers') }}
   union all select {{ now_at() }}

@@ -8,7 +8,7 @@ dated as (
   select order_id, max(event_at) as event_at, max(known_at) as known_at
   from (
     select order_id, event_at, known_at from {{ ref('stg_orders') }} where is_current
-    union all select order_id, event_at, known_at from {{ ref('stg_purchase_orders') }} where is_current
+    union all select order_id, event_at, known_at from {{ ref('stg_purchase_orders') }} where is_current and event_at is not null
   ) as orders
   group by order_id
 ),

@@ -1,7 +1,7 @@
 -- when each item was first met in any fact, declared or not
 with stock as ({{ identified(ref('stg_stock'), {'item_id': 'item'}) }}),
 
-purchase_orders as ({{ identified(ref('stg_purchase_orders'), {'item_id': 'item'}) }}),
+purchase_orders as ({{ identified(ref('int_purchases_headed'), {'item_id': 'item'}) }}),
 
 receipts as ({{ identified(ref('stg_receipts'), {'item_id': 'item'}) }}),
 

@@ -2,7 +2,7 @@
 with packs as ({{ packs() }}),
 
 stated as (
-  {{ identified(ref('stg_purchase_orders'), {'item_id': 'item', 'location_id': 'location', 'supplier_id': 'supplier'}) }}
+  {{ identified(ref('int_purchases_headed'), {'item_id': 'item', 'location_id': 'location', 'supplier_id': 'supplier'}) }}
 ),
 
 items as ({{ newest('stg_items', ['item_id'], ['supplier_id']) }})

@@ -14,6 +14,8 @@ typed as (
     promised_at,
     shipped_at,
     delivered_at,
+    location_id,
+    supplier_id,
     row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
   from versions
 )

@@ -111,6 +111,9 @@ CANONICAL: dict[str, Table] = {
             "promised_at": TIME,
             "shipped_at": TIME,
             "delivered_at": TIME,
+            # of a purchase order's header, for lines that do not say them
+            "location_id": ID,
+            "supplier_id": ID,
         }
     ),
     "items": _table(
@@ -189,9 +192,9 @@ CANONICAL: dict[str, Table] = {
         {
             "order_id*": ID,
             "item_id*": ID,
-            "location_id*": ID,
+            "location_id": ID,
             "quantity*": NUMBER,
-            "event_at*": TIME,
+            "event_at": TIME,
             "line_id": ID,
             "due_at": TIME,
             "supplier_id": ID,

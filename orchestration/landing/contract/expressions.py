@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import difflib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -78,6 +79,11 @@ FORBIDDEN = {
 }
 LARGEST_EXPRESSION = 20_000  # characters
 DEEPEST = 200
+MOST_TIMES = 10_000  # how many times longer than the cells it reads a value may be
+#: Functions whose answer is as long as an argument says, and which argument that is.
+SIZED = {"repeat": 1, "lpad": 1, "rpad": 1, "list_resize": 1, "bar": 3}
+REPLACING = {"replace", "regexp_replace", "translate"}
+SHAPED = {"format", "printf"}
 
 
 def parser() -> duckdb.DuckDBPyConnection:
@@ -192,6 +198,48 @@ def check_row_local(node: Node, own: Mapping[str, Any]) -> None:
             and part["children"][1]["class"] != "CONSTANT"
         ):
             raise ContractError("the aggregate of `list_aggregate` must be written out")
+
+
+def check_growth(node: Node) -> None:
+    """Refuse an expression that could make much of little, such as `repeat(item, 1500000000)`."""
+    if _times(node) > MOST_TIMES:
+        raise ContractError(
+            "the expression could make its cells too long",
+            mend=f"at most {MOST_TIMES:,} times what it reads",
+        )
+
+
+def _times(node: Node, depth: int = 0) -> int:
+    """How many times longer than a cell the expression's value may be."""
+    if depth > DEEPEST:
+        raise ContractError("the expression is nested too deeply")
+    inner = max(sum(_times(child, depth + 1) for child in children(node)), 1)
+    if node["class"] != "FUNCTION":
+        return inner
+    name, given = str(node["function_name"]).lower(), node["children"]
+    if name in SIZED and len(given) > SIZED[name]:
+        return inner * max(_written_number(name, given[SIZED[name]]), 1)
+    if name in REPLACING and len(given) > 2:
+        written = _constant(given[2])
+        return inner * (MOST_TIMES if written is None else len(str(written)) + 1)
+    if name in SHAPED:
+        widths = re.findall(r"\d{4,}", str(_constant(given[0]) or "")) if given else []
+        if widths or (given and _constant(given[0]) is None):
+            raise ContractError(f"`{name}` takes a written pattern, widths below 1,000")
+        return inner * 2
+    return inner
+
+
+def _written_number(name: str, node: Node) -> int:
+    number = _constant(node)
+    if not isinstance(number, int):
+        raise ContractError(f"`{name}` takes a length that is written out as a number")
+    return number
+
+
+def _constant(node: Node) -> Any:
+    """What a constant says; None where it is none."""
+    return node["value"].get("value") if node["class"] == "CONSTANT" else None
 
 
 def column_names(node: Node) -> list[str]:

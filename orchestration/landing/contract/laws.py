@@ -79,6 +79,30 @@ def check_world(world: World) -> None:
                 lag_days(con, source.known_after, world.where("sources", source_id, "known_after"))
             for index, (_, table, words) in enumerate(rules(source)):
                 _check_rule(con, own, world, (source_id, source), index, table, words)
+    _check_headers(world)
+
+
+def _check_headers(world: World) -> None:
+    """A purchase order's line that lacks its date or place needs a header that says it."""
+    said = {
+        name
+        for source in world.sources.values()
+        for _, table, words in rules(source)
+        if table == "orders"
+        for name in words
+    }
+    for source_id, source in world.sources.items():
+        for index, entry in enumerate(source.into):
+            words = entry.get("purchase_orders")
+            if words is None:
+                continue
+            for name in ("location_id", "event_at"):
+                if name not in words and name not in said:
+                    raise ContractError(
+                        f"`purchase_orders` needs `{name}`",
+                        where=world.where("sources", source_id, "into", index, "purchase_orders"),
+                        mend=f"map it here, or in the `orders` of the headers: `{name}: column`",
+                    )
 
 
 def _check_path(world: World, source_id: str, source: Source) -> None:

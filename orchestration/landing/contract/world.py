@@ -118,7 +118,11 @@ class Xlsx(Strict):
 
 class Json(Strict):
     """Documents: `records` is the dotted way to the list of rows inside one document; without it a
-    list, or one object a line."""
+    list, or one object a line.
+
+    The way may lead through lists (`orders.line_items`): each row then also has what the documents
+    around it say, such as its order's date; a row's own word goes first.
+    """
 
     records: str | None = None
 

@@ -14,6 +14,7 @@ from orchestration.landing.contract.canonical import CANONICAL, DAY, FLAG, NUMBE
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.expressions import (
     Node,
+    check_growth,
     check_row_local,
     column_names,
     parse,
@@ -220,7 +221,9 @@ class Compiler:
             try:
                 node = parse(self.con, value)
                 check_row_local(node, {**self.functions, **BUILT_IN})
-                node = self._resolve(inline(node, self.functions), at, times or {})
+                node = inline(node, self.functions)
+                check_growth(node)
+                node = self._resolve(node, at, times or {})
             except ContractError as error:
                 if error.where:
                     raise

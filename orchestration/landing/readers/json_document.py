@@ -11,9 +11,17 @@ from typing import Any
 import pyarrow as pa
 
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.readers.rows import LONGEST_FIELD, Reject, text_table, unique_names
+from orchestration.landing.readers.rows import (
+    LONGEST_FIELD,
+    MOST_COLUMNS,
+    Reject,
+    text_table,
+    unique_names,
+)
 
 DEEPEST_JSON = 64
+LEAST_CELLS = 5_000_000  # of a table made of one document, whatever its size
+CELLS_A_BYTE = 2  # and this many more for each of its bytes
 
 
 def json_text(value: Any) -> str | None:
@@ -83,8 +91,16 @@ def json_table(
         else:
             rejects.append(Reject(number, json.dumps(entry, default=str)[:2000], "is no object"))
     names: dict[str, None] = {}
+    cells_to_be = 0
     for _, entry in objects:
         names.update(dict.fromkeys(entry))
+        cells_to_be += len(names)
+        if len(names) > MOST_COLUMNS or cells_to_be > LEAST_CELLS + CELLS_A_BYTE * len(raw):
+            raise ContractError(
+                f"has objects of {len(names):,} different keys",
+                where=where,
+                mend=f"at most {MOST_COLUMNS:,}; are values written as keys?",
+            )
     keys = list(names)
     columns = unique_names(keys, where)
     empty = set(nulls)
@@ -115,15 +131,32 @@ def _document(text: str, records: str | None, where: str) -> list[Any]:
             where=where,
             mend="is it cut short? ask for the file again",
         ) from None
-    for step in records.split(".") if records else ():
-        if not isinstance(found, dict) or step not in found:
-            raise ContractError(
-                f"has no `{records}`",
-                where=where,
-                mend="`records` is the dotted way to the list of rows",
-            )
-        found = found[step]
-    return found if isinstance(found, list) else [found]
+    try:
+        return list(_rows(found, records.split(".") if records else [], {}))
+    except KeyError:
+        raise ContractError(
+            f"has no `{records}`",
+            where=where,
+            mend="`records` is the dotted way to the list of rows",
+        ) from None
+
+
+def _rows(found: Any, way: list[str], above: dict[str, Any]) -> Iterator[Any]:
+    """The objects at the end of the way, each with what the documents around it say of it; KeyError
+    where the way ends early.
+
+    A line's own word goes before its document's.
+    """
+    if isinstance(found, list):
+        for one in found:
+            yield from _rows(one, way, above)
+    elif not way:
+        yield {**above, **found} if isinstance(found, dict) else found
+    elif isinstance(found, dict):
+        own = {key: value for key, value in found.items() if not isinstance(value, dict | list)}
+        yield from _rows(found[way[0]], way[1:], {**above, **own})
+    else:
+        raise KeyError(way[0])
 
 
 def _json_lines(text: str, rejects: list[Reject]) -> Iterator[tuple[int, Any]]:

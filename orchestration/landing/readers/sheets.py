@@ -22,6 +22,8 @@ from orchestration.landing.readers.rows import name_in_file, text_table, unique_
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # how .xls begins, and any workbook under a password
 ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 MOST_OF_DIRECTORY = 64 << 20
+MOST_ROWS_UNASKED = 1_000_000  # rows a Parquet file may have, whatever its size
+ROWS_A_BYTE = 50  # and a longer one for each of its bytes
 
 
 def workbook_table(
@@ -105,12 +107,20 @@ def parquet_columns(con: duckdb.DuckDBPyConnection, path: Path, where: str) -> d
     """Columns and types of a Parquet file; ContractError where it is none."""
     try:
         rows = con.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
+        told = con.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(path)]).fetchone()
     except duckdb.Error as error:
         raise ContractError(
             f"is no readable Parquet file: {str(error).splitlines()[0]}",
             where=where,
             mend="ask for the file again",
         ) from None
+    many = int(told[0]) if told else 0
+    if many > MOST_ROWS_UNASKED and many > ROWS_A_BYTE * path.stat().st_size:
+        raise ContractError(
+            f"says it has {many:,} rows in {path.stat().st_size:,} bytes",
+            where=where,
+            mend="is it a bomb? hand it over as CSV",
+        )
     kinds = {str(name): str(kind) for name, kind, *_ in rows}
     return dict(zip(unique_names(list(kinds), where), kinds.values(), strict=True))
 

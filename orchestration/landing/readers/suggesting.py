@@ -95,6 +95,8 @@ TELLING = {
     "items": "name",
     "suppliers": "name",
 }
+#: What a draft asks for, though a header may say it too.
+ASKED = {"purchase_orders": ("location_id", "event_at")}
 
 
 def suggest(files: Sequence[Path]) -> str:
@@ -145,7 +147,7 @@ def _source(path: Path) -> str:
     for name in spec.columns:
         if name in mapping:
             lines.append(f"          {name}: {_yaml(mapping[name])}")
-        elif name in spec.required or any(
+        elif name in (*spec.required, *ASKED.get(table, ())) or any(
             name in group and not any(n in mapping for n in group) for group in spec.one_of
         ):
             lines.append(
@@ -264,7 +266,9 @@ def _likelihood(table: str, found: dict[str, str], stem: str) -> int:
     without counts against it."""
     spec, telling = CANONICAL[table], TELLING.get(table)
     missing = [
-        name for name in (*spec.required, *([telling] if telling else [])) if name not in found
+        name
+        for name in (*spec.required, *ASKED.get(table, ()), *([telling] if telling else []))
+        if name not in found
     ]
     missing += ["one of" for group in spec.one_of if not any(name in found for name in group)]
     is_named = re.search(rf"(^|_)({CANDIDATES[table]})s?(_|$)", _plain(stem)) is not None

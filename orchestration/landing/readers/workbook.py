@@ -12,6 +12,7 @@ import datetime
 import html
 import json
 import math
+import os
 import re
 import resource
 import sys
@@ -19,7 +20,11 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-MEMORY = 3 << 30  # bytes of address space
+MEMORY = 3 << 30  # bytes of address space, at most
+LEAST_MEMORY = 192 << 20  # what the reader itself takes is in it
+MEMORY_A_BYTE = 200  # and this many bytes more for each byte of the file
+LEAST_TEXT = 16 << 20  # characters a sheet may say, whatever the size of its file
+TEXT_A_BYTE = 100  # and this many more for each byte of the file
 SECONDS = 120  # of processor time
 MOST_CELLS = 50_000_000
 Cell = Any
@@ -143,16 +148,24 @@ def _rows(
 
 def main(path: str, sheet: str, header_rows: str, until: str, options: str) -> None:
     """Write the sheet's table; the header rows are 1-based, one or two of them."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    size = os.path.getsize(path)
+    memory = min(LEAST_MEMORY + MEMORY_A_BYTE * size, MEMORY)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     locale = json.loads(options)
     heads = json.loads(header_rows)
     stop = json.loads(until)
+    left = LEAST_TEXT + TEXT_A_BYTE * size
     upper: list[str | None] = []
     names: list[str | None] = []
     for number, cells in enumerate(
         _rows(path, sheet, locale["decimal"], locale["date_format"]), start=1
     ):
+        left -= sum(len(cell) for cell in cells if cell)
+        if left < 0:
+            raise LookupError(
+                f"says far more than a file of {size:,} bytes can mean: is it a bomb?"
+            )
         if number in heads:
             found = _trimmed([cell.strip() if cell else None for cell in cells])
             names = _names(upper, found) if number != heads[0] else found
