@@ -290,6 +290,22 @@ _WINDOWS = """
                 known_at) < world.now_at group by all
         )"""
 
+HEADED = Law(
+    "purchase_orders_find_their_header",
+    "raw.purchase_orders",
+    """
+    select said.source_id, said.order_id, said.line_id, said.item_id
+    from {batch} as said
+    left join (select order_id, max(location_id) as location_id from raw.orders
+        group by order_id) as headers on said.order_id = headers.order_id
+    where (said.location_id is null or said.event_at is null)
+        and (headers.order_id is null or coalesce(said.location_id, headers.location_id) is null)
+    """,
+    "Every order line to a supplier says its date and place, or its order's header does: until "
+    "then it counts nowhere. Hand over the header, or map the column.",
+    "warning",
+)
+
 ITEMS = (
     Law(
         "sales_of_each_item_are_usual",
@@ -359,6 +375,7 @@ RAW_IN = Gate(
         *(_of_the_clock(name) for name in CLOCKED),
         *(law for name in FLOWS for law in _usual(name)),
         *ITEMS,
+        HEADED,
         *words_laws(),
         *MANIFEST,
         *WORLD,

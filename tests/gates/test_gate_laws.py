@@ -108,6 +108,7 @@ PLANTED = _table_violations() | {
     "aliases_lead_to_an_end": "; ".join(
         row("aliases", kind="'item'", alias=f"'{a}'", id=f"'{b}'") for a, b in ("xy", "yz", "zx")
     ),
+    "purchase_orders_find_their_header": row("purchase_orders", location_id="null"),
     "receipts_find_their_order": row("receipts", order_id="'nobody knows'"),
     "manifest_first_deliveries_repeat_nothing": "update raw.manifest set rows_repeated = 1",
     "manifest_columns_stay": "update raw.manifest set drift = 'renamed pieces to qty' where source_id = 'till'",

@@ -3,6 +3,7 @@ stands."""
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -23,14 +24,16 @@ LAWS = (
     "sales_are_of",
     "stock_say",
     "manifest_first",
+    "purchase_orders_find_their_header",
 )
 
 
-def _gate(case: str, folder: Path) -> dict[str, CheckOutcome]:
+def _gate(case: str, folder: Path, world: Path | None = None) -> dict[str, CheckOutcome]:
     folder.mkdir(exist_ok=True)
     warehouse = folder / "warehouse.duckdb"
+    files = world or CASES / case
     with duckdb.connect(str(warehouse)) as con:
-        land(con, World.load(CASES / case), CASES / case, folder / "state" / "archive")
+        land(con, World.load(files), files, folder / "state" / "archive")
     laws = tuple(law for law in RAW_IN.laws if law.name.startswith(LAWS))
     return {
         outcome.name: outcome
@@ -98,3 +101,17 @@ def test_bins_of_one_place_are_told_of_and_equal_rows_too_and_units_nobody_knows
 
 def test_a_receipt_whose_line_is_written_with_zeros_finds_its_order(tmp_path: Path) -> None:
     assert "receipts_find_their_order" not in _gate("receipt_line_zeros", tmp_path)
+
+
+def test_an_order_line_without_header_is_told_of(tmp_path: Path) -> None:
+    world = tmp_path / "world"
+    shutil.copytree(CASES / "header_line_documents", world)
+    contract = (world / "world.yml").read_text(encoding="utf-8")
+    said = "event_at: ordered, location_id: warehouse}"
+    (world / "world.yml").write_text(contract.replace("event_at: ordered}", said), encoding="utf-8")
+    found = "purchase_orders_find_their_header"
+    assert found not in _gate("header_line_documents", tmp_path / "whole", world)
+    with (world / "po_lines.csv").open("a", encoding="utf-8") as lines:
+        lines.write("2,1,a,7\n")
+    gate = _gate("header_line_documents", tmp_path / "orphan", world)[found]
+    assert (gate.observed, gate.blocks) == (1, False)
