@@ -157,21 +157,3 @@ def gap(
         seconds=seconds,
         seed=seed,
     )
-
-
-def orders_by_state(policy: Policy, problem: Problem, shape: tuple[int, ...]) -> Integers:
-    """What a policy orders in every state of one location (on hand, due in 1, ...): for its exact
-    cost."""
-    states = np.indices(shape).reshape(len(shape), -1).astype(np.float64)
-    count = states.shape[1]
-    network = copies_of(problem.network, count)
-    seen = Situation(
-        on_hand=states[0],
-        pipeline=states[1:].T,
-        history=np.zeros((count, 0)),
-        paths=None,
-        lead_time=network.lead_time,
-        review=network.review,
-        economics=network.economics,
-    )
-    return policy.order(seen).reshape(shape).astype(np.int64)

@@ -40,6 +40,8 @@ ALLOWED = {
     "models/forecasting/metrics.py:wspl": MEASURED,
     "models/forecasting/statistical.py:statistical": MEASURED,
     "models/forecasting/censoring.py:recover": WAITS,
+    "models/learning/env.py:ReplenishmentEnv": "others bring their own agents to it",
+    "models/learning/oracles.py:clairvoyant": "a bound for whoever studies a policy",
 }
 
 
@@ -164,8 +166,6 @@ def test_no_function_is_reached_by_tests_alone() -> None:
 
 
 def test_a_function_that_only_itself_or_a_test_calls_is_found(tmp_path: Path) -> None:
-    code = (
-        "def used():\n    return 1\n\n\ndef alone(n):\n    return alone(n - 1) if n else used()\n"
-    )
+    code = "def used():\n    return 1\n\n\ndef only_itself(n):\n    return only_itself(n - 1) if n else used()\n"
     (tmp_path / "room.py").write_text(code, encoding="utf-8")
-    assert unreached({tmp_path / "room.py": ast.parse(code)}) == ["room.py:alone"]
+    assert unreached({tmp_path / "room.py": ast.parse(code)}) == ["room.py:only_itself"]
