@@ -76,7 +76,8 @@ class Replay:
         """{champion, policies: {name: costs, service, by_period}} plus every rival's paired
         difference to the incumbent.
 
-        Beside the cost: total_with_freight, what moving the goods cost included; end_stock_value
+        Beside the cost, never ranked by: total_with_freight, what moving the goods cost included
+        (it flatters who moves less, since a lost sale's margin is before freight); end_stock_value
         and pipeline_value, goods there and on the way at the end at today's unit cost, the same for
         every policy; spent, what was paid for goods and freight less what is left of it.
         """
