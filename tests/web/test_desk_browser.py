@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import uvicorn
-from conftest import PASSWORD
 
 from orchestration.home import Home
 from orchestration.ledger import Ledger
@@ -22,6 +21,7 @@ from orchestration.ledger.audit import audit
 from orchestration.planning import overrides
 from orchestration.web.application import create_app
 from orchestration.web.people import People
+from tests.web.browsing import PASSWORD
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import PASSWORD, Browser
-from small_home import make_home
 
 from orchestration.home import Home
 from orchestration.web.application import create_app
 from orchestration.web.people import People, PeopleError
 from orchestration.web.serve import Address
+from tests.web.browsing import PASSWORD, Browser
+from tests.web.small_home import make_home
 
 PAGES = (
     "/",

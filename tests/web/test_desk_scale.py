@@ -8,11 +8,11 @@ from typing import Any
 
 import duckdb
 import pytest
-from small_home import NOW, RUN, order_line
 
 from orchestration.facts import snapshots
 from orchestration.home import Home
 from orchestration.ledger import Ledger
+from tests.web.small_home import NOW, RUN, order_line
 
 PLACES, LINES = 30_490, 6_000
 GROW = f"""

@@ -6,7 +6,6 @@ from datetime import date
 from typing import Any
 
 import pytest
-from small_home import NOW, RUN, order_line
 
 from orchestration.app import order_card, procurement
 from orchestration.app.worklist import worklist
@@ -15,6 +14,7 @@ from orchestration.home import Home
 from orchestration.ledger import Ledger
 from orchestration.ledger.audit import audit
 from orchestration.planning import overrides
+from tests.web.small_home import NOW, RUN, order_line
 
 
 def lines(home: Home, **wanted: Any) -> list[Any]:
@@ -237,7 +237,7 @@ def test_an_override_is_recorded_once_and_ended_with_a_reason(come: Any, home: H
 
 
 def test_a_suppliers_answer_enters_as_an_855_would(come: Any, home: Home, app: Any) -> None:
-    from conftest import Browser
+    from tests.web.browsing import Browser
 
     anna = come("anna", "approver")
     anna.get("/orders?kind=purchase")
