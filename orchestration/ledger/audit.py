@@ -76,7 +76,7 @@ class Fold:
         self.heard: dict[str, tuple[str, str, str]] = {}
         self.proposers: dict[str, set[str]] = {}
         self.seq = 0
-        self.digests: dict[int, str] = {}
+        self.digests: dict[int, str] = {0: NOTHING}
         self._digest = NOTHING
 
     def take(self, row: Mapping[str, Any]) -> Iterator[str]:

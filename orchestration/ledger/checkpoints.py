@@ -73,6 +73,12 @@ class Checkpoints:
     def path(self) -> Path:
         return self.folder / FILE
 
+    def found(self) -> None:
+        """Note that a ledger begins, before its first event can be written: a kill between that
+        event and its own note then leaves no ledger that nothing vouches for."""
+        if not self.path.exists():
+            self._append(0, NOTHING)
+
     def take(self, connection: sa.Connection, since: int) -> None:
         """Note how the ledger stands after a transaction that found `since` events.
 
@@ -136,8 +142,13 @@ class Checkpoints:
         rows = connection.execute(query.order_by(events.c.seq)).all()
         for seq, event_hash in rows:  # noqa: B007, PLR1704 - the last one is what is noted
             digest = follow(digest, event_hash)
+        if rows:
+            self._append(seq, digest)
+
+    def _append(self, seq: int, digest: str) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         key = self._key(is_new=not self.path.exists())
-        if not rows or key is None:
+        if key is None:  # the audit says that it is missing
             return
         at = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
         said: dict[str, Any] = {"seq": seq, "digest": digest, "at": at}

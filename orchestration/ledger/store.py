@@ -280,6 +280,8 @@ class Store:
             current = migrated_to(connection)
         if current != newest_revision():
             with self.locked() as connection:
+                if current is None and self.checkpoints:
+                    self.checkpoints.found()
                 migrate(connection)
 
     @contextmanager

@@ -67,7 +67,7 @@ def files(root: Path) -> list[Path]:
     return [
         path
         for path in root.rglob("*")
-        if path.is_file() and not path.name.startswith("ledger.sqlite")
+        if path.is_file() and not path.name.startswith(("ledger.", "checkpoints."))
     ]
 
 

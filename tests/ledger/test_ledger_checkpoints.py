@@ -108,6 +108,19 @@ def test_what_is_written_after_the_forgery_does_not_hide_it(database, line, now)
     ledger.close()
 
 
+def test_a_kill_before_the_first_note_of_an_event_leaves_a_ledger_that_is_vouched_for(
+    tmp_path, line, now, monkeypatch
+):
+    ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    with monkeypatch.context() as killed:
+        killed.setattr(Checkpoints, "take", lambda *_, **__: None)
+        ledger.propose([line("mug")], "run 1", now)
+    assert ledger.audit() == []
+    ledger.propose([line("cup")], "run 2", now)
+    assert ledger.audit() == []
+    ledger.close()
+
+
 @pytest.mark.parametrize("name", ["checkpoints.jsonl", "ledger.key"])
 def test_removing_the_notes_or_their_key_is_found_and_a_person_can_vouch_anew(
     database, line, now, name
@@ -173,7 +186,7 @@ def test_emptied_guards_are_found(database):
 def test_a_ledger_on_a_server_keeps_its_notes_where_its_home_says(ledger, line, now, tmp_path):
     url = ledger.store.engine.url.render_as_string(hide_password=False)
     elsewhere = Ledger.open(url, Checkpoints(tmp_path / "notes"))
-    (tmp_path / "notes").mkdir()
+    elsewhere.anchor()
     elsewhere.propose([line()], "run 1", now)
     assert elsewhere.audit() == []
     assert (tmp_path / "notes" / "checkpoints.jsonl").exists()
