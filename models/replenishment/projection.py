@@ -26,6 +26,14 @@ def required_horizon(situation: Situation) -> int:
     return int(np.max(longest, initial=0)) + situation.review
 
 
+def drawn_out(paths: Floats, periods: int, review: int) -> Floats:
+    """Sampled futures (N, S, H) that go on for so many more periods, (N, S, H + periods): each
+    repeats its own last review interval."""
+    tail = paths[:, :, -review:]
+    more = np.tile(tail, (1, 1, -(-periods // tail.shape[2])))[:, :, :periods]
+    return np.concatenate([paths, more], axis=2)
+
+
 def within_reach(situation: Situation) -> Situation:
     """The same situation with sampled lead times no longer than its forecast reaches, less a review
     interval."""

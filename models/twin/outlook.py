@@ -8,7 +8,7 @@ from threading import Lock
 import numpy as np
 
 from models.domain import Floats, Situation
-from models.replenishment.projection import Asked, remembering, totals_at
+from models.replenishment.projection import Asked, drawn_out, remembering, totals_at
 from models.twin.network import Network
 
 
@@ -34,10 +34,7 @@ class Outlook:
         return self._from(self._own, t)
 
     def _from(self, paths: Floats, t: int) -> Floats:
-        review = self._network.review
-        tail = paths[:, :, -review:]
-        longer = np.concatenate([paths[:, :, t:], *([tail] * -(-t // review))], axis=2)
-        return longer[:, :, : paths.shape[2]]
+        return drawn_out(paths, t, self._network.review)[:, :, t:]
 
     def lifted(self, t: int, network: Network) -> Floats:
         """The paths of a period with a shipping node's as its echelon's, the same array each time.

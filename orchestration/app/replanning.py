@@ -18,8 +18,9 @@ from models.replenishment.echelon import echelon_view
 from models.replenishment.overrides import Override
 from models.replenishment.plan import Plan
 from models.replenishment.policies import RegisteredPolicy
+from models.replenishment.projection import drawn_out
 from models.replenishment.situations import situation_of, sources_of
-from orchestration.facts.planning_inputs import PlanningInputs, due_by_period
+from orchestration.facts.planning_inputs import PlanningInputs, counted_stock, due_by_period
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.planning.plan import make_plan
 
@@ -69,7 +70,7 @@ class State:
     def ordered(self, lines: Iterable[OrderLine]) -> State:
         """The state with lines ordered: each is due after its row's lead time, and what a place
         ships has left it."""
-        due, stock = self.inputs.due.copy(), _stock(self.rows)
+        due, stock = self.inputs.due.copy(), counted_stock(self.rows)
         where, lead = _index(self.rows), self.rows["lead_time_periods"]
         for line in lines:
             row = where[line.item_id, line.location_id]
@@ -80,7 +81,7 @@ class State:
 
     def rescued(self, rescues: Sequence[Rescue]) -> State:
         """The state with the rescues under way; what another place gives has left it."""
-        due, stock = self.inputs.due.copy(), _stock(self.rows)
+        due, stock = self.inputs.due.copy(), counted_stock(self.rows)
         where = _index(self.rows)
         for one in rescues:
             due[one.row, min(one.way.periods, due.shape[1] - 1)] += one.quantity
@@ -110,9 +111,7 @@ def state_of(
         moved.suffer(event)
     delay = moved.lead - moved.planned
     if (longer := int(delay.max(initial=0))) > 0:
-        tail = moved.paths[:, :, -inputs.timeline.review :]
-        more = np.tile(tail, (1, 1, -(-longer // tail.shape[2])))[:, :, :longer]
-        moved.paths = np.concatenate([moved.paths, more], axis=2)
+        moved.paths = drawn_out(moved.paths, longer, inputs.timeline.review)
     days = [
         _delayed(day, place, source, happened)
         for place, source, day in arrivals.select("location_id", "from_id", "due_on").iter_rows()
@@ -212,11 +211,6 @@ def _delayed(day: date, place: str, source: str, happened: Sequence[Disruption])
 def _periods_until(timeline: Timeline, day: date) -> int:
     """How many periods after the first planned one a day falls; 0 for what is past."""
     return max(0, timeline.periods_from(timeline.origin, day))
-
-
-def _stock(rows: pl.DataFrame) -> Floats:
-    """What the records say is there, (N,), NaN where nobody ever counted."""
-    return rows["stock"].fill_null(np.nan).to_numpy().astype(np.float64).copy()
 
 
 def _index(rows: pl.DataFrame) -> dict[tuple[str, str], int]:

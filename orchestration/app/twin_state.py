@@ -27,7 +27,7 @@ from models.twin.simulator import SimulationResult, simulate
 from models.twin.what_if import Outcome, outcome
 from orchestration.app.event_replan import Published
 from orchestration.app.replanning import State
-from orchestration.facts.planning_inputs import PlanningInputs, weeks
+from orchestration.facts.planning_inputs import PlanningInputs, counted_stock, weeks
 from orchestration.facts.timeline import DAYS_A_PERIOD
 from orchestration.landing.contract.errors import ContractError
 from orchestration.planning.replay import network_of
@@ -91,8 +91,7 @@ class Twin:
     @cached_property
     def stock(self) -> Floats:
         """Units on hand before the first period, (N,)."""
-        stock = self.rows["stock"].fill_null(np.nan).to_numpy()
-        return np.nan_to_num(stock).clip(0.0)
+        return np.nan_to_num(counted_stock(self.rows)).clip(0.0)
 
     @cached_property
     def options(self) -> SupplyOptions:

@@ -421,13 +421,18 @@ def _with_promises(
     )
 
 
+def counted_stock(rows: pl.DataFrame) -> Floats:
+    """What the records say is there, (N,) units, NaN where nobody ever counted."""
+    return rows["stock"].fill_null(np.nan).to_numpy().astype(np.float64).copy()
+
+
 def _stocked(rows: pl.DataFrame, due: Floats) -> pl.DataFrame:
     """The rows with what arrives in the first period on hand and the rest on order; `stock` is what
     the records say.
 
     What arrives today counts as stock, but cannot hide a record that contradicts itself.
     """
-    stock = rows["stock"].fill_null(np.nan).to_numpy()
+    stock = counted_stock(rows)
     on_hand = np.where(stock >= 0, stock + due[:, 0], stock)
     return rows.with_columns(
         on_hand=pl.Series(on_hand).fill_nan(None),
