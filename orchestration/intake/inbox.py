@@ -17,9 +17,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from orchestration.home.sqlite import make_durable
 from orchestration.intake.deliveries import decode, write_delivery
 
 FILE = "inbox.sqlite"
+PATIENCE = 30.0  # seconds to wait for another writer
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (
     id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, message_id TEXT NOT NULL,
@@ -50,11 +52,10 @@ class Inbox:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self._lock = folder, threading.Lock()
         self._connection = sqlite3.connect(
-            folder / FILE, timeout=30, isolation_level=None, check_same_thread=False
+            folder / FILE, timeout=PATIENCE, isolation_level=None, check_same_thread=False
         )
-        self._connection.execute("PRAGMA journal_mode = WAL")
         # an acknowledged message survives a power cut
-        self._connection.execute("PRAGMA synchronous = FULL")
+        make_durable(self._connection, patience=PATIENCE)
         self._connection.executescript(SCHEMA)
 
     def close(self) -> None:

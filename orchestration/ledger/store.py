@@ -29,6 +29,7 @@ from sqlalchemy.exc import (
 from models.names import legible
 from models.procurement.documents import CANCELLED, Document, Event, apply, refusal
 from orchestration.errors import StockhouseError
+from orchestration.home.sqlite import make_durable
 from orchestration.ledger.checkpoints import Checkpoints
 from orchestration.ledger.schema import documents, encumbrances, events
 
@@ -374,8 +375,7 @@ def make_engine(url: str, patience: float = PATIENCE) -> sa.Engine:
     def configure(connection: Any, _: Any) -> None:
         # SQLAlchemy's begin is ours: BEGIN IMMEDIATE, see Store.locked
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        make_durable(connection, patience=patience)
 
     return engine
 
