@@ -3,11 +3,13 @@ what came of it."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import yaml
 
 from orchestration import WRITER_TAG
 from orchestration.errors import REFUSED, StockhouseError, translate
-from orchestration.home import Home
+from orchestration.home import Home, HomeError, files
 
 #: Dagster's own settings for a home: nothing leaves the machine, a killed run frees the writer's
 #: slot.
@@ -31,6 +33,10 @@ INSTANCE = {
     "nux": {"enabled": False},  # no newsletter dialog before the first look at the graph
 }
 
+
+#: Where Dagster keeps runs, events and schedules when several processes work on one home.
+RUNS_URL = "STOCKHOUSE_DAGSTER_URL"
+POSTGRES = {"postgres": {"postgres_url": {"env": RUNS_URL}}}
 
 #: What has a job of its own name; every other station is the end of a line cut short after it.
 #: `procure` is the explicit sending.
@@ -70,9 +76,25 @@ def instance_of(home: Home) -> dg.DagsterInstance:
     """The Dagster instance that keeps this home's runs; `dg dev` with DAGSTER_HOME set to the same
     folder shows them."""
     settings = home.dagster / "dagster.yaml"
-    if not settings.exists():
-        settings.write_text(yaml.safe_dump(INSTANCE), encoding="utf-8")
+    kept = yaml.safe_load(settings.read_text(encoding="utf-8")) if settings.exists() else INSTANCE
+    wanted = kept if "storage" in kept else kept | _storage()
+    if wanted.get("storage") == POSTGRES and not os.environ.get(RUNS_URL):
+        raise HomeError(f"the runs of {home.root} are kept in PostgreSQL: set {RUNS_URL} as before")
+    if wanted != kept or not settings.exists():
+        files.write(settings, yaml.safe_dump(wanted))
     return dg.DagsterInstance.from_config(str(home.dagster))
+
+
+def _storage() -> dict[str, Any]:
+    """Where Dagster keeps runs: PostgreSQL if the environment says so, else files in the home. The
+    settings name the variable, so that no password is written down."""
+    if not os.environ.get(RUNS_URL):
+        return {}
+    if find_spec("dagster_postgres") is None:
+        raise HomeError(
+            f"{RUNS_URL} needs the extra `postgres`: pip install 'stockhouse[postgres]'"
+        )
+    return {"storage": POSTGRES}
 
 
 def run_line(
