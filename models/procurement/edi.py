@@ -3,13 +3,16 @@ invoices and receipts in."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from models.names import LONGEST, name_of
 from models.procurement import incoming, x12
-from models.procurement.messages import Acknowledgement, Message, MessageError, Odd, Order
-from models.procurement.x12 import Interchange, Party, Segment, TransactionSet
+from models.procurement.codec import Delivery, each
+from models.procurement.messages import Acknowledgement, Message, Order, Party
+from models.procurement.x12 import Interchange, Segment, TransactionSet
 
 #: The functional group in which each transaction set that comes in travels.
 GROUPS = {"855": "PR", "865": "CA", "856": "SH", "810": "IN", "997": "FA"}
@@ -146,15 +149,42 @@ def read(body: bytes) -> tuple[Interchange, tuple[Message, ...]]:
     read; nothing is guessed.
     """
     interchange = x12.read(body)
-    messages: list[Message] = [incoming.taken(segment) for segment in interchange.receipts]
-    faults: list[MessageError] = []
-    for place, transaction in enumerate(interchange.sets, start=1):
-        try:
-            messages += incoming.read(transaction)
-        except MessageError as error:
-            faults.append(error)
-            reason = f"transaction set {place} of {len(interchange.sets)} cannot be read: {error}"
-            messages.append(Odd("", "", reason, incoming.EDI_DESK))
-    if faults and len(faults) == len(messages):
-        raise faults[0]
-    return interchange, tuple(messages)
+    taken = [incoming.taken(segment) for segment in interchange.receipts]
+    sets = [partial(incoming.read, transaction) for transaction in interchange.sets]
+    return interchange, each(sets, "transaction set", taken)
+
+
+@dataclass(frozen=True)
+class X12:
+    """X12 4010 as a document format."""
+
+    suffix: str = "edi"
+    media_type: str = "application/edi-x12"
+    receipt_type: str = "997"
+
+    def document_type(self, order: Order) -> str:
+        return "860" if order.revision else "850"
+
+    def write(
+        self, order: Order, ours: Party, theirs: Party, control: int, at: datetime, usage: str
+    ) -> bytes:
+        return write(order, ours, theirs, control, at, usage).encode()
+
+    def split(self, body: bytes) -> list[bytes]:
+        return x12.split(body)
+
+    def read(self, body: bytes) -> Delivery:
+        interchange, messages = read(body)
+
+        def answered(control: int, at: datetime, usage: str) -> Iterable[bytes]:
+            return (text.encode() for text in receipts(interchange, control, at, usage))
+
+        return Delivery(
+            messages,
+            interchange.sender,
+            interchange.receiver,
+            interchange.is_test,
+            interchange.control,
+            interchange.written_at,
+            answered,
+        )

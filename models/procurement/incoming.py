@@ -15,6 +15,11 @@ from typing import TypeVar
 
 from models.procurement import x12
 from models.procurement.messages import (
+    BUYER,
+    DENIED,
+    GRAVEST,
+    PAYABLES,
+    PROMISED,
     AcknowledgedLine,
     Acknowledgement,
     Invoice,
@@ -31,10 +36,6 @@ from models.procurement.x12 import Segment, TransactionSet
 
 Line = TypeVar("Line")
 
-#: Line codes that promise goods, and those that promise none.
-PROMISED, DENIED = ("IA", "IQ", "IP", "IC", "IB", "DR", "IS"), ("IR", "ID")
-#: Of several codes on one line, the one a buyer must hear of first.
-GRAVEST = ("IR", "ID", "IB", "IS", "IQ", "IP", "IC", "DR", "IA")
 #: Line codes that only a person can answer (X12 element 668), in words.
 FOR_A_PERSON = {
     "AC": "accepted and shipped",
@@ -92,7 +93,6 @@ SEGMENTS = {
     "856": {"BSN", "HL", "PRF", "LIN", "SN1", "DTM", "MAN", "PO4", "PKG", "MEA", *_PARTIES},
     "810": {"BIG", "IT1", "DTM", "TDS", "TXI", "SAC", "CAD", "ISS", "PO4", *_PARTIES},
 }
-BUYER, PAYABLES, EDI_DESK = "buyer", "accounts payable", "EDI desk"
 
 
 def read(transaction: TransactionSet) -> list[Message]:
@@ -276,8 +276,9 @@ def _invoice(transaction: TransactionSet) -> list[Message]:
             )
         elif lines:
             charges, off = (added, difference) if place == 0 else (0, 0)
+            amounts = Decimal(charges) / 100, Decimal(off) / 100
             money = _currency(transaction)
-            said.append(Invoice(invoice_id, name, invoiced_on, money, tuple(lines), charges, off))
+            said.append(Invoice(invoice_id, name, invoiced_on, money, tuple(lines), *amounts))
     if not goods and loops:
         said.append(
             Odd(

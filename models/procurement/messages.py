@@ -5,9 +5,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Literal
 
 Action = Literal["order", "add", "change", "cancel"]
+
+#: Who looks at what no machine can take.
+BUYER, PAYABLES, EDI_DESK = "buyer", "accounts payable", "EDI desk"
+#: Line codes (see AcknowledgedLine) that promise goods, and those that promise none.
+PROMISED, DENIED = ("IA", "IQ", "IP", "IC", "IB", "DR", "IS"), ("IR", "ID")
+#: Of several codes on one line, the one a buyer must hear of first.
+GRAVEST = ("IR", "ID", "IB", "IS", "IQ", "IP", "IC", "DR", "IA")
+
+
+@dataclass(frozen=True)
+class Party:
+    """An address on an envelope: an id under a qualifier (ZZ: mutually agreed)."""
+
+    id: str
+    qualifier: str = "ZZ"
 
 
 class MessageError(ValueError):
@@ -118,10 +134,10 @@ class InvoicedLine:
 
 @dataclass(frozen=True)
 class Invoice:
-    """A bill for one order, in hundredths of its currency.
+    """A bill for one order, in its currency.
 
-    charges_cents: what it adds to its lines (freight, tax). rounding_cents: what its total is more
-    than its lines rounded each.
+    charges: what it adds to its lines (freight, tax). rounding: what its total is more than its
+    lines, each rounded to the currency's minor unit.
     """
 
     invoice_id: str
@@ -129,8 +145,8 @@ class Invoice:
     invoiced_on: date
     currency: str | None
     lines: tuple[InvoicedLine, ...]
-    charges_cents: int
-    rounding_cents: int = 0
+    charges: Decimal
+    rounding: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,15 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from models.names import legible
-from models.procurement.messages import MessageError
+from models.procurement import figures
+from models.procurement.codec import check_size
+from models.procurement.figures import expect
+from models.procurement.messages import MessageError, Party
 
 ISA_LENGTH = 106
-#: An interchange larger than this is no answer to an order of ours.
-LARGEST = 8 * 1024 * 1024
-#: What a number in a message may be at most, and how many signs it may have.
-LARGEST_NUMBER, LONGEST_NUMBER = Decimal(10) ** 12, 40
 #: The usual separators, and control characters for values that contain one of them: X12 has no way
 #: to escape.
 SEPARATORS = (("*", ">", "~\n"), ("\x1d", "\x1f", "\x1c"))
@@ -34,15 +33,6 @@ UNSAYABLE = frozenset({"Cc", "Zl", "Zp", "Cs"})
 NEXT_ISA = re.compile(rb"[\r\n]ISA[^A-Za-z0-9]")
 
 Segment = Sequence[str]
-
-
-@dataclass(frozen=True)
-class Party:
-    """An address on the envelope: an id of at most 15 characters under a qualifier (ZZ: mutually
-    agreed)."""
-
-    id: str
-    qualifier: str = "ZZ"
 
 
 @dataclass(frozen=True)
@@ -68,14 +58,8 @@ class Interchange:
     receipts: tuple[Segment, ...]  # TA1 segments
 
 
-def number(value: float) -> str:
-    """A number as X12 writes it: the shortest decimal text, never an exponent, at most 15
-    digits."""
-    text = format(Decimal(repr(float(value))), "f")
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    if len(text.replace("-", "").replace(".", "")) > 15:
-        raise MessageError(f"{value!r} has more than the 15 digits an X12 number may have")
-    return text
+#: A number as X12 writes it.
+number = figures.text
 
 
 def day(value: date) -> str:
@@ -212,10 +196,7 @@ def _end(body: bytes, start: int) -> int:
 def read(body: bytes) -> Interchange:
     """The one interchange in these bytes. Raises MessageError naming the segment where an envelope,
     count or control number is wrong."""
-    if len(body) > LARGEST:
-        raise MessageError(
-            f"{len(body):,} bytes are more than the {LARGEST:,} an interchange may have"
-        )
+    check_size(body)
     try:
         text = body.strip(FILLER).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -301,31 +282,13 @@ def value(segment: Segment, position: int, needed: bool = True) -> str:
 
 def integer(segment: Segment, position: int, digits: int = 15) -> int:
     """A whole number of at most so many digits. Raises MessageError for anything else."""
-    found = value(segment, position)
-    if not (found.isascii() and found.isdecimal()):
-        raise MessageError(f"{segment[0]}{position:02d} is '{found[:40]}', no whole number")
-    if len(found.lstrip("0")) > digits:
-        raise MessageError(
-            f"{segment[0]}{position:02d} has {len(found):,} digits, more than {digits}"
-        )
-    return int(found)
+    return figures.whole(value(segment, position), f"{segment[0]}{position:02d}", digits)
 
 
 def exact(segment: Segment, position: int) -> Decimal:
     """A decimal number as written, neither negative nor beyond what anybody orders. Raises
     MessageError for anything else."""
-    found = value(segment, position)
-    try:
-        said = Decimal(found) if len(found) <= LONGEST_NUMBER else Decimal("Infinity")
-    except InvalidOperation as error:
-        raise MessageError(f"{segment[0]}{position:02d} is '{found[:40]}', no number") from error
-    if not said.is_finite() or said < 0:
-        raise MessageError(f"{segment[0]}{position:02d} is {found[:40]}, below zero or endless")
-    if said > LARGEST_NUMBER or (said and said.adjusted() < -LONGEST_NUMBER):
-        raise MessageError(
-            f"{segment[0]}{position:02d} is {found[:40]}, beyond any quantity or price"
-        )
-    return said
+    return figures.exact(value(segment, position), f"{segment[0]}{position:02d}")
 
 
 def quantity(segment: Segment, position: int) -> float:
@@ -341,8 +304,3 @@ def on(segment: Segment, position: int) -> date:
         raise MessageError(
             f"{segment[0]}{position:02d} is '{found[:40]}', no day as YYYYMMDD"
         ) from error
-
-
-def expect(what: str, said: object, counted: object) -> None:
-    if said != counted:
-        raise MessageError(f"wrong control total: {what} says {said}, it should be {counted}")

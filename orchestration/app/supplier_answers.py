@@ -10,8 +10,7 @@ from datetime import UTC, date, datetime
 from models.names import name_of
 from models.procurement import edi, x12
 from models.procurement.documents import Document
-from models.procurement.messages import AcknowledgedLine, Acknowledgement
-from models.procurement.x12 import Party
+from models.procurement.messages import AcknowledgedLine, Acknowledgement, Party
 from orchestration.app import event_replan
 from orchestration.app.overriding import world_of
 from orchestration.app.procurement import Desk
@@ -95,10 +94,11 @@ def _line(lines: dict[str, Document], reply: Reply, today: date) -> Acknowledged
 
 
 def _addressed(partner: Partner) -> Partner:
-    """The partner under an id that fits on an envelope, also where it reads only mail."""
-    if x12.fits_envelope(partner.their.id):
-        return partner
-    return replace(partner, party=Party(name_of(partner.partner_id)[:15]))
+    """The partner as one that answers in X12, under an id that fits on an envelope; it wants no
+    receipt for what it said on our page, unless its own system speaks X12."""
+    fits, is_x12 = x12.fits_envelope(partner.their.id), partner.form == "x12"
+    party = partner.their if fits else Party(name_of(partner.partner_id)[:15])
+    return replace(partner, form="x12", party=party, receipts=partner.receipts and is_x12)
 
 
 def react(home: Home) -> str:

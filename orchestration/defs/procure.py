@@ -33,8 +33,8 @@ class Sending(dg.Config):
             INBOX,
             group_name="procure",
             description=(
-                "What partners sent (855, 856, 810, 997), byte for byte; each is taken once, odd "
-                "ones are exceptions."
+                "What partners sent (answers, ship notices, invoices, receipts), byte for byte; "
+                "each is taken once, odd ones are exceptions."
             ),
             owners=OWNERS,
             kinds={"sqlite"},

@@ -365,8 +365,8 @@ class Ledger:
     def receive(
         self, body: bytes, partner: Partner, now: datetime, tolerance: Tolerance = TOLERANCE
     ) -> Reception:
-        """Take what a partner sent, in X12: kept, then taken or rejected; the same bytes again
-        change nothing."""
+        """Take what a partner sent, in its format: kept, then taken or rejected; the same bytes
+        again change nothing."""
         return inbox.hear(self.store, body, partner, now, tolerance)
 
     def collect(

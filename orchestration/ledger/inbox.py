@@ -14,8 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from models.names import legible
-from models.procurement import edi, incoming, x12
 from models.procurement.actors import MATCH
+from models.procurement.codec import LARGEST, Delivery
 from models.procurement.documents import (
     ANSWER,
     CANCELLED,
@@ -26,9 +26,12 @@ from models.procurement.documents import (
     is_overtaken,
     is_repeat,
 )
-from models.procurement.incoming import BUYER, EDI_DESK, PAYABLES
 from models.procurement.matching import Tolerance, match
 from models.procurement.messages import (
+    BUYER,
+    DENIED,
+    EDI_DESK,
+    PAYABLES,
     AcknowledgedLine,
     Acknowledgement,
     Invoice,
@@ -62,18 +65,18 @@ class Listener:
     def __init__(self, unit: Unit, partner: Partner, digest: str, tolerance: Tolerance) -> None:
         self.unit, self.partner, self.digest, self.tolerance = unit, partner, digest, tolerance
         self.origin = unit.open(f"IN-{digest[:24]}")
-        self.interchange: x12.Interchange
+        self.said = Delivery(())
         self.facts = self.exceptions = 0
 
     def read(self, body: bytes) -> tuple[tuple[Message, ...], str]:
         """What a delivery says, or why it cannot be taken; nothing is recorded yet."""
         try:
-            interchange, messages = edi.read(body)
-            self._check_envelope(interchange)
+            said = self.partner.reader.read(body)
+            self._check_envelope(said)
         except MessageError as error:
             return (), legible(str(error))
-        self.interchange = interchange
-        return messages, ""
+        self.said = said
+        return said.messages, ""
 
     def reject(self, reason: str) -> Reception:
         """Keep a delivery that nobody can take, and have a person look at it."""
@@ -85,7 +88,7 @@ class Listener:
         """Take everything a delivery says."""
         self._heard("taken", "")
         if self.partner.receipts:
-            reply(self.unit, self.origin, self.interchange, self.partner)
+            reply(self.unit, self.origin, self.said, self.partner)
         for message in messages:
             self._take(message)
         return Reception("taken", "", self.facts, self.exceptions)
@@ -99,16 +102,18 @@ class Listener:
         }
         self.unit.add(self.origin, "heard", self.partner.partner_id, said)
 
-    def _check_envelope(self, interchange: x12.Interchange) -> None:
+    def _check_envelope(self, said: Delivery) -> None:
+        """Refuse what an envelope says to be between others, or a test where none was agreed."""
         partner = self.partner
-        if (interchange.sender, interchange.receiver) != (partner.their, partner.ours):
-            ends = f"{interchange.sender.id} to {interchange.receiver.id}"
+        ends, agreed = (said.sender, said.receiver), (partner.their, partner.ours)
+        if any(end not in (None, ours) for end, ours in zip(ends, agreed, strict=True)):
+            named = " to ".join(end.id if end else "nobody named" for end in ends)
             raise MessageError(
-                f"the envelope runs from {ends}, not from {partner.their.id} to {partner.ours.id}"
+                f"the envelope runs from {named}, not from {partner.their.id} to {partner.ours.id}"
             )
-        if interchange.is_test != (partner.usage == "T"):
+        if said.is_test not in (None, partner.usage == "T"):
             raise MessageError(
-                f"ISA15 says {'test' if interchange.is_test else 'production'}, agreed is "
+                f"the envelope says {'test' if said.is_test else 'production'}, agreed is "
                 f"{partner.usage}"
             )
 
@@ -210,13 +215,13 @@ class Listener:
                 continue
             if said.is_change:
                 self._change_answered(document, answer)
-            elif document.revision and answer.code not in incoming.DENIED:
+            elif document.revision and answer.code not in DENIED:
                 # it crossed our change in the mail: an 865 will answer that
                 self.note(
                     document,
                     "taken",
                     {
-                        "control": self.interchange.control,
+                        "control": self.said.control,
                         "code": answer.code,
                         "reason": answer.reason,
                     },
@@ -229,7 +234,7 @@ class Listener:
         becomes an exception."""
         promised = (
             0.0
-            if answer.code in incoming.DENIED
+            if answer.code in DENIED
             else document.quantity
             if answer.code == "IB"
             else answer.quantity
@@ -289,7 +294,7 @@ class Listener:
 
     def _when(self) -> dict[str, Any]:
         """What tells the newer of two answers."""
-        return {"control": self.interchange.control, "written_at": self.interchange.written_at}
+        return {"control": self.said.control, "written_at": self.said.written_at}
 
     def _which_counts(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         first, second = (
@@ -306,14 +311,14 @@ class Listener:
 
     def _change_answered(self, document: Document, answer: AcknowledgedLine) -> None:
         """An 865 line: the answer to our change or cancellation."""
-        denied = answer.code in incoming.DENIED
+        denied = answer.code in DENIED
         if document.ended == CANCELLED:
             if denied:
                 self.note(
                     document,
                     "taken",
                     {
-                        "control": self.interchange.control,
+                        "control": self.said.control,
                         "code": answer.code,
                         "reason": answer.reason,
                     },
@@ -386,17 +391,13 @@ class Listener:
             said.currency, next(iter(lines.values())), said.order_id
         ):
             return
-        if abs(said.rounding_cents) > self.tolerance.value:
+        if abs(said.rounding) * 100 > self.tolerance.value:
             reason = (
-                f"invoice {said.invoice_id}: its total is {said.rounding_cents / 100:+,.2f} beside "
-                "its lines"
+                f"invoice {said.invoice_id}: its total is {said.rounding:+,.2f} beside its lines"
             )
             self.object(next(iter(lines.values())), PAYABLES, legible(reason))
-        if said.charges_cents:
-            reason = (
-                f"invoice {said.invoice_id} adds {said.charges_cents / 100:,.2f} in charges to its "
-                "lines"
-            )
+        if said.charges:
+            reason = f"invoice {said.invoice_id} adds {said.charges:,.2f} in charges to its lines"
             self.object(next(iter(lines.values())), PAYABLES, reason)
         for line_id in dict.fromkeys(line.line_id for line in said.lines):
             parts = [line for line in said.lines if line.line_id == line_id]
@@ -415,8 +416,8 @@ class Listener:
                 "unit_cost": cost,
                 "invoiced_on": said.invoiced_on.isoformat(),
             }
-            if said.rounding_cents:
-                payload["rounding_cents"] = said.rounding_cents
+            if said.rounding:
+                payload["rounding"] = str(said.rounding)
             known = document.invoices.get(said.invoice_id)
             if known and (known["quantity"], known["unit_cost"]) != (units, cost):
                 self.object(
@@ -481,7 +482,8 @@ def hear(
     mended on our side. Raises LedgerError where the ledger itself cannot be written: then nothing
     has been said about the delivery.
     """
-    return _together([_hear(store, piece, partner, now, tolerance) for piece in x12.split(body)])
+    pieces = partner.reader.split(body)
+    return _together([_hear(store, piece, partner, now, tolerance) for piece in pieces])
 
 
 def _hear(
@@ -621,7 +623,7 @@ def _collect_one(
     tolerance: Tolerance,
 ) -> Reception:
     try:
-        body = folders.read(handle, name, x12.LARGEST + 1)
+        body = folders.read(handle, name, LARGEST + 1)
     except OSError as error:
         return _unread(store, partner, name, error, now)
     reception = hear(store, body, partner, now, tolerance)

@@ -14,19 +14,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from models.names import legible
-from models.procurement import edi
 from models.procurement.actors import SENDER
+from models.procurement.codec import Delivery
 from models.procurement.documents import CANCELLED, REFUSED, Document
 from models.procurement.messages import MessageError, Order, OrderedLine
-from models.procurement.x12 import Interchange
 from orchestration.ledger import desk, proof
 from orchestration.ledger.partners import Partner, render
 from orchestration.ledger.schema import documents, events, outbox
 from orchestration.ledger.store import LedgerError, Store, Unit, canonical, stamp
 from orchestration.ledger.transports import Envelope, TransportError, deliver
 
-#: The document type of a receipt for what a partner sent.
-RECEIPT = "997"
 ATTEMPTS, FIRST_WAIT, LONGEST_WAIT = 8, timedelta(seconds=5), timedelta(hours=1)
 CLAIM = timedelta(seconds=60)
 #: Seconds of one sending that one partner may take; the rest of its messages waits for the next.
@@ -123,7 +120,7 @@ def queue(unit: Unit, partners: Mapping[str, Partner]) -> SendReport:
             unwritable.append(f"order {order_id} to {whom} cannot be written: {error}")
             continue
         numbers.take(order_id, partner.partner_id)
-        kind = ("850" if revision == 0 else "860") if partner.form == "x12" else "email"
+        kind = partner.writer.document_type(order)
         messages.append(_message(unit, message_id, control, kind, order, body, lines))
     if messages:
         unit.connection.execute(sa.insert(outbox), messages)
@@ -184,19 +181,18 @@ def _message(
     }
 
 
-def reply(unit: Unit, origin: Document, interchange: Interchange, partner: Partner) -> None:
+def reply(unit: Unit, origin: Document, delivery: Delivery, partner: Partner) -> None:
     """Queue the receipts of what a partner sent, under the partner's next control numbers; origin:
     the document of the delivery."""
     numbers = _Numbers(unit.connection)
     _, control, message_id = numbers.next(origin.document_id, partner.partner_id)
     rows = []
-    for place, text in enumerate(edi.receipts(interchange, control, unit.now, partner.usage)):
-        body = text.encode()
+    for place, body in enumerate(delivery.receipts(control, unit.now, partner.usage)):
         said = {
             "message_id": message_id + place,
             "partner_id": partner.partner_id,
             "control": control + place,
-            "document_type": RECEIPT,
+            "document_type": partner.reader.receipt_type,
             "sha256": hashlib.sha256(body).hexdigest(),
         }
         unit.add(origin, "replied", SENDER, said | {"revision": place, "order_revision": place})

@@ -56,7 +56,7 @@ def _write(
     for index, line in enumerate(sorted(lines, key=lambda d: d.document_id), start=1):
         line.order_id, line.line_id = f"DRY-{name_of(location_id)}"[:22], str(index)
     tester = replace(partner, usage="T")
-    name, suffix = name_of(partner.partner_id, location_id), partner.suffix
+    name, suffix = name_of(partner.partner_id, location_id), partner.writer.suffix
     try:
         body = render(to_order(lines, lines, tester, 0, now.date()), tester, 1, now)
     except MessageError as error:  # the sending reports it as unwritable and goes on too

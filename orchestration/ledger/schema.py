@@ -86,7 +86,7 @@ outbox = Table(
     Column("message_id", NATURAL, primary_key=True, autoincrement=False),
     Column("partner_id", Text, nullable=False),
     Column("control", Integer, nullable=False),
-    Column("document_type", String(8), nullable=False),  # 850 | 860 | paper | transfer
+    Column("document_type", String(8), nullable=False),  # as its format names it
     Column("order_id", String(32), nullable=False),
     Column("revision", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),

@@ -10,14 +10,13 @@ from pathlib import Path
 import httpx
 
 from models.names import name_of
-from models.procurement.x12 import LARGEST
+from models.procurement.codec import LARGEST
 from orchestration.errors import REFUSED, StockhouseError
 from orchestration.ledger import folders
 from orchestration.ledger.partners import Partner
 
 #: One exchange with a partner has this long, from the first byte to the last.
 TIMEOUT_SECONDS = 10.0
-X12 = "application/edi-x12"
 RETRY_STATUS = frozenset({408, 425, 429})
 
 
@@ -56,7 +55,7 @@ def put(envelope: Envelope, partner: Partner) -> None:
     """Write the message into the partner's `out` folder, all of it or none; its name carries the
     control number."""
     order = f"{envelope.document_type}-{name_of(envelope.order_id)}"
-    name = f"{envelope.control:09d}-{order}.{partner.suffix}"
+    name = f"{envelope.control:09d}-{order}.{partner.writer.suffix}"
     _write(Path(partner.address), folders.OUT, name, envelope.body)
 
 
@@ -72,8 +71,8 @@ def post(envelope: Envelope, partner: Partner) -> None:
     else may be tried again.
 
     The whole exchange has TIMEOUT_SECONDS, however slowly the partner reads or drips. An answer in
-    X12 that comes with the response is put where the partner's answers wait, under the message's
-    control number.
+    the partner's format that comes with the response is put where the partner's answers wait, under
+    the message's control number.
     """
     try:
         answer, said = asyncio.run(_exchange(envelope, partner))
@@ -85,14 +84,16 @@ def post(envelope: Envelope, partner: Partner) -> None:
         final = 300 <= answer.status_code < 500 and answer.status_code not in RETRY_STATUS
         why = f"answered {answer.status_code}: {said[:200].decode(errors='replace')}"
         raise TransportError(f"{partner.address} {why}", final)
-    if said and partner.place and answer.headers.get("content-type", "").startswith(X12):
-        _write(partner.place, folders.IN, f"{envelope.control:09d}-answer.edi", said)
+    reader, media_type = partner.reader, answer.headers.get("content-type", "")
+    if said and partner.place and media_type.startswith(reader.media_type):
+        name = f"{envelope.control:09d}-answer.{reader.suffix}"
+        _write(partner.place, folders.IN, name, said)
 
 
 async def _exchange(envelope: Envelope, partner: Partner) -> tuple[httpx.Response, bytes]:
     """The response to a message and what it says. Raises TimeoutError when its time is over."""
     headers = {
-        "Content-Type": X12 if partner.form == "x12" else "message/rfc822",
+        "Content-Type": partner.writer.media_type,
         "Idempotency-Key": f"{name_of(partner.ours.id, partner.partner_id)}-{envelope.control}",
     }
     async with (

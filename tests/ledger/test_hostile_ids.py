@@ -13,7 +13,8 @@ import pytest
 
 from models.procurement import x12
 from orchestration.ledger import Ledger, LedgerError
-from orchestration.ledger.partners import FORMULA, read_partners
+from orchestration.ledger.mail import FORMULA
+from orchestration.ledger.partners import read_partners
 
 #: What somebody could deliver: paths, headers, markup, options, formulas, and signs that formats
 #: use themselves.

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from models.procurement.x12 import LARGEST
+from models.procurement.codec import LARGEST
 from orchestration.ledger import Ledger, LedgerError, Partner
 from orchestration.ledger.outbox import ATTEMPTS
 from orchestration.ledger.schema import metadata, outbox

@@ -178,7 +178,7 @@ def test_partners_are_as_the_company_describes_them(tmp_path: Path) -> None:
         ("S1: {adress: x}", r"partner S1: \['adress'\] is not understood"),
         ("S1: nonsense", "partner S1: 'nonsense' is not understood"),
         ("S1: {party: {name: ACME}}", "party is"),
-        ("S1: {form: fax}", "form is x12 or email"),
+        ("S1: {form: fax}", "form is one of"),
         ("- S1", "must map partner ids"),
         ("S1: {", "is no YAML"),
     ],

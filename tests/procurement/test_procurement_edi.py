@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.procurement import edi, x12
+from models.procurement.codec import LARGEST
 from models.procurement.messages import MessageError, Order, OrderedLine, Received
 from models.procurement.x12 import Party
 
@@ -119,7 +120,7 @@ def test_an_answer_in_pieces_is_one_answer_with_the_gravest_code():
         ("810", changed(INVOICE, "TDS", 1, "25504"), "TDS01 says 25504, it should be 25506"),
         ("810", changed(INVOICE, "CTT", 1, "3"), "CTT01 says 3, it should be 2"),
         ("810", changed(INVOICE, "IT1", 4, "-2.5"), "IT104 is -2.5, below zero"),
-        ("810", changed(INVOICE, "IT1", 2, "NaN"), "IT102 is NaN"),
+        ("810", changed(INVOICE, "IT1", 2, "NaN"), "IT102 is 'NaN', no number"),
         ("810", changed(INVOICE, "IT1", 2, "many"), "IT102 is 'many', no number"),
         ("810", changed(INVOICE, "BIG", 1, "20261301"), "no day as YYYYMMDD"),
         ("810", [s for s in INVOICE if s[0] != "TDS"], "0 TDS segments"),
@@ -160,7 +161,7 @@ def test_a_truncated_message_is_refused(cut):
 
 def test_an_oversized_file_is_refused_unread():
     with pytest.raises(MessageError, match="more than"):
-        edi.read(b"ISA" + b"x" * x12.LARGEST)
+        edi.read(b"ISA" + b"x" * LARGEST)
 
 
 def test_receipts_say_whether_our_message_was_taken():

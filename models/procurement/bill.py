@@ -1,0 +1,110 @@
+"""An invoice as any format states it, held against its own total before anything of it is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+
+from models.procurement.codes import minor_unit
+from models.procurement.figures import expect
+from models.procurement.messages import (
+    PAYABLES,
+    Invoice,
+    InvoicedLine,
+    Message,
+    MessageError,
+    Odd,
+    OddLineError,
+)
+
+
+@dataclass(frozen=True)
+class BilledLine:
+    """One line of an invoice: pieces, the net price of one, and the amount where it is stated."""
+
+    order_id: str
+    line_id: str
+    item_id: str
+    units: Decimal
+    price: Decimal
+    amount: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class Bill:
+    """The head of an invoice. order_id: for lines that name none. total: what is to be paid. added:
+    charges less allowances, and tax; all in the invoice's currency (hundredths where unsaid)."""
+
+    invoice_id: str
+    order_id: str
+    invoiced_on: date
+    currency: str | None
+    total: Decimal
+    added: Decimal
+
+    def messages(self, readers: Sequence[tuple[str, Callable[[], BilledLine]]]) -> list[Message]:
+        """One invoice for each order on the bill, and what of it only people can take.
+
+        readers: (line id, what reads the line). Raises MessageError where the total is not what the
+        lines make, or where no line can be read.
+        """
+        lines: list[BilledLine] = []
+        said: list[Message] = []
+        broken: list[MessageError] = []
+        for line_id, read in readers:
+            try:
+                lines.append(read())
+            except MessageError as error:
+                broken.append(error)
+                unread = "" if isinstance(error, OddLineError) else " cannot be read"
+                said.append(self._odd(f"line {line_id}{unread}: {error}", self.order_id, line_id))
+        if broken and not lines:
+            raise broken[0]
+        rounding = Decimal(0)
+        if broken:
+            said.append(self._odd("its total cannot be checked, a line has no figures"))
+        else:
+            rounding = self._rounding(lines)
+        return [*self._by_order(lines, rounding), *said]
+
+    def _by_order(self, lines: Sequence[BilledLine], rounding: Decimal) -> list[Message]:
+        orders: dict[str, list[BilledLine]] = {}
+        for line in lines:
+            orders.setdefault(line.order_id or self.order_id, []).append(line)
+        said: list[Message] = []
+        added = self.added
+        for name, mine in orders.items():
+            if not name:
+                said.append(self._odd(f"it names no order for {len(mine)} of its lines", ""))
+                continue
+            taken = tuple(
+                InvoicedLine(line.line_id, line.item_id, float(line.units), float(line.price))
+                for line in mine
+            )
+            head = (self.invoice_id, name, self.invoiced_on, self.currency)
+            said.append(Invoice(*head, taken, added, rounding))
+            added = rounding = Decimal(0)
+        return said
+
+    def _rounding(self, lines: Sequence[BilledLine]) -> Decimal:
+        """What the total is more than its lines: what rounding may make, half a minor unit a line.
+        Raises MessageError where it is more: then something of the invoice is lost or wrong."""
+        smallest = minor_unit(self.currency) if self.currency else Decimal("0.01")
+        reckoned = self.added
+        for line in lines:
+            made = line.units * line.price
+            if line.amount is not None and abs(line.amount - made) > smallest:
+                expect(f"the amount of line {line.line_id}", line.amount, made)
+            reckoned += (
+                made.quantize(smallest, ROUND_HALF_UP) if line.amount is None else line.amount
+            )
+        rounding = self.total - reckoned
+        if abs(rounding) > smallest * max(1, (len(lines) + 1) // 2):
+            expect("the total", self.total, reckoned)
+        return rounding
+
+    def _odd(self, reason: str, order_id: str | None = None, line_id: str = "") -> Odd:
+        about = self.order_id if order_id is None else order_id
+        return Odd(about, line_id, f"invoice {self.invoice_id}: {reason}", PAYABLES)

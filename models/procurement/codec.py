@@ -1,0 +1,109 @@
+"""What a document format has to be able to do; orders, answers and invoices themselves are neutral
+(`messages`). A new format is one file with a Codec, and its line in `formats`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from models.procurement.messages import EDI_DESK, Message, MessageError, Odd, Order, Party
+
+#: A delivery larger than this is no answer to an order of ours, in any format.
+LARGEST = 8 * 1024 * 1024
+
+
+def no_receipts(control: int, at: datetime, usage: str) -> Iterable[bytes]:
+    """The receipts of a format that knows none."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What one delivery says, and the envelope it came in.
+
+    sender, receiver: None where no envelope names them. is_test: None where the format cannot say.
+    control: the envelope's number, 0 where it has none. written_at: the envelope's own time as ISO
+    text, to the minute or the day; empty where it has none. receipts: what tells the partner that
+    this arrived, written under the control numbers from the given one on.
+    """
+
+    messages: tuple[Message, ...]
+    sender: Party | None = None
+    receiver: Party | None = None
+    is_test: bool | None = None
+    control: int = 0
+    written_at: str = ""
+    receipts: Callable[[int, datetime, str], Iterable[bytes]] = no_receipts
+
+
+class Writer(Protocol):
+    """How orders are said in one format. suffix: of its files. media_type: as HTTP and mail name
+    it."""
+
+    @property
+    def suffix(self) -> str: ...
+    @property
+    def media_type(self) -> str: ...
+
+    def document_type(self, order: Order) -> str:
+        """What the format calls an order, or a change of one; at most 8 characters."""
+        ...
+
+    def write(
+        self, order: Order, ours: Party, theirs: Party, control: int, at: datetime, usage: str
+    ) -> bytes:
+        """The order as the partner is sent it, under our control number. usage: P production, T
+        test. Raises MessageError where the format cannot say it."""
+        ...
+
+
+class Reader(Protocol):
+    """How answers, ship notices and invoices are heard in one format. receipt_type: what the format
+    calls the receipt of a delivery."""
+
+    @property
+    def suffix(self) -> str: ...
+    @property
+    def media_type(self) -> str: ...
+    @property
+    def receipt_type(self) -> str: ...
+
+    def split(self, body: bytes) -> list[bytes]:
+        """The deliveries in one file, in order; put together again they are the body."""
+        ...
+
+    def read(self, body: bytes) -> Delivery:
+        """Everything one delivery says. Raises MessageError, naming the place, where nothing of it
+        can be read; nothing is guessed."""
+        ...
+
+
+class Codec(Writer, Reader, Protocol):
+    """A format that is written and read."""
+
+
+def check_size(body: bytes) -> None:
+    """Refuse a delivery that is too large to be one, before anything of it is read."""
+    if len(body) > LARGEST:
+        raise MessageError(f"{len(body):,} bytes are more than the {LARGEST:,} a delivery may have")
+
+
+def each(
+    documents: Iterable[Callable[[], Iterable[Message]]], name: str, before: Iterable[Message] = ()
+) -> tuple[Message, ...]:
+    """Everything the documents of one delivery say, behind what was said before them; one that
+    cannot be read is odd, the others are read. Raises MessageError where nothing can be."""
+    readers, messages = list(documents), list(before)
+    faults: list[MessageError] = []
+    for place, read in enumerate(readers, start=1):
+        try:
+            messages += read()
+        except MessageError as error:
+            faults.append(error)
+            reason = f"{name} {place} of {len(readers)} cannot be read: {error}"
+            messages.append(Odd("", "", reason, EDI_DESK))
+    if faults and len(faults) == len(messages):
+        raise faults[0]
+    return tuple(messages)

@@ -1,0 +1,125 @@
+"""An order as an e-mail for people: its lines as CSV, and on paper as PDF."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage
+from email.utils import format_datetime
+
+from models.names import legible, name_of
+from models.procurement import figures
+from models.procurement.messages import Order, OrderedLine, Party
+
+COLUMNS = ("line", "action", "item", "quantity", "unit cost", "value", "due on")
+PAGE = 40  # lines on one page of paper
+#: How a text begins that a spreadsheet does not show but reckon.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+
+
+@dataclass(frozen=True)
+class Mail:
+    """Orders as e-mails to one mailbox."""
+
+    mailbox: str
+    suffix: str = "eml"
+    media_type: str = "message/rfc822"
+
+    def document_type(self, order: Order) -> str:
+        return "email"
+
+    def write(
+        self, order: Order, ours: Party, theirs: Party, control: int, at: datetime, usage: str
+    ) -> bytes:
+        return _mail(order, self.mailbox, ours, control, at)
+
+
+def _mail(order: Order, mailbox: str, ours: Party, control: int, at: datetime) -> bytes:
+    title = f"Purchase order {order.order_id}" + (
+        f", change {order.revision}" if order.revision else ""
+    )
+    mail = EmailMessage()
+    mail["Subject"], mail["To"] = title, mailbox
+    mail["From"], mail["Date"] = ours.id, format_datetime(at)
+    mail["Message-ID"] = f"<{order.order_id}.{control}@{name_of(ours.id).lower()}>"
+    mail.set_content(
+        f"{title}: {len(order.lines)} lines, {order.currency}. Please answer with this number and "
+        "the line numbers.\n"
+    )
+    mail.add_attachment(
+        table(order).encode(), maintype="text", subtype="csv", filename=f"{order.order_id}.csv"
+    )
+    mail.add_attachment(
+        paper(order, title), maintype="application", subtype="pdf", filename=f"{order.order_id}.pdf"
+    )
+    mail.set_boundary(f"{order.order_id}-{control}")
+    return mail.as_bytes()
+
+
+def rows(lines: Sequence[OrderedLine]) -> Iterator[tuple[str, ...]]:
+    """The lines as people read them."""
+    for line in lines:
+        value = f"{line.quantity * line.unit_cost:.2f}"
+        yield (
+            line.line_id,
+            line.action,
+            line.item_id,
+            figures.text(line.quantity),
+            figures.text(line.unit_cost),
+            value,
+            line.due_on.isoformat(),
+        )
+
+
+def table(order: Order) -> str:
+    """The order as CSV, one line a row; a text that a spreadsheet would reckon as a formula begins
+    with an apostrophe."""
+    text = io.StringIO()
+    shown = (
+        [f"'{cell}" if cell.startswith(FORMULA) else cell for cell in row]
+        for row in rows(order.lines)
+    )
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *shown])
+    return text.getvalue()
+
+
+def paper(order: Order, title: str) -> bytes:
+    """The order as a PDF, forty lines a page."""
+    # seconds to import, and few suppliers want paper
+    from matplotlib.backends.backend_pdf import PdfPages  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    shown = [[legible(cell, 40) for cell in row] for row in rows(order.lines)]
+    total = sum(line.quantity * line.unit_cost for line in order.lines)
+    whom, where = legible(order.supplier_id, 40), legible(order.location_id, 40)
+    pages = [shown[start : start + PAGE] for start in range(0, len(shown), PAGE)]
+    file = io.BytesIO()
+    with PdfPages(file, metadata={"Title": title, "CreationDate": None}) as pdf:
+        for place, page in enumerate(pages, start=1):
+            figure = Figure(figsize=(8.27, 11.69))
+            figure.text(0.08, 0.95, title, size=15, weight="bold")
+            head = (
+                f"to {whom}    deliver to {where}    {order.ordered_on}    page {place} of "
+                f"{len(pages)}"
+            )
+            figure.text(0.08, 0.925, head, size=9, parse_math=False)
+            axes = figure.add_axes((0.08, 0.06, 0.84, 0.85))
+            axes.set_axis_off()
+            drawn = axes.table(
+                cellText=page,
+                colLabels=COLUMNS,
+                loc="upper center",
+                cellLoc="right",
+                edges="horizontal",
+            )
+            drawn.auto_set_font_size(False)
+            drawn.set_fontsize(8)
+            for cell in drawn.get_celld().values():
+                cell.get_text().set_parse_math(False)  # an id may have dollar signs
+            if place == len(pages):
+                figure.text(0.92, 0.04, f"total {total:,.2f} {order.currency}", size=10, ha="right")
+            pdf.savefig(figure)
+    return file.getvalue()

@@ -1,0 +1,219 @@
+"""A whole conversation in every document format, through the product's own commands: told once,
+heard once, in the ledger exactly once; and whatever poison comes, the next message is heard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from typer.testing import CliRunner
+
+from models.domain import OrderLine
+from models.procurement.messages import Order, OrderedLine
+from orchestration.cli import app as shell
+from orchestration.home import Home
+from orchestration.ledger import Ledger
+from orchestration.ledger.partners import FILE
+from orchestration.ledger.schema import inbox
+from tests.ledger.test_procure_station import NOW, publish
+from tests.procurement import edifact_supplier
+
+pytestmark = pytest.mark.filterwarnings("ignore:segments.xml not found")
+
+
+@dataclass(frozen=True)
+class Format:
+    """The other end of one format: how its supplier reads our order, and what it says to it."""
+
+    form: str
+    suffix: str
+    order_in: Callable[[bytes], tuple[str, list[str]]]  # order id, items
+    answer: Callable[[Order], bytes]
+    ship_notice: Callable[[Order], bytes]
+    invoice: Callable[[Order], bytes]
+    hostile: dict[str, Callable[[Order], bytes]]
+
+
+def _edifact() -> Format:
+    supplier = edifact_supplier
+
+    def order_in(body: bytes) -> tuple[str, list[str]]:
+        said = supplier.read(body)
+        return said["BGM"][0][1], [line[2][0] for line in said["LIN"]]
+
+    def bill(order: Order, before: bytes = b"", after: bytes = b"") -> bytes:
+        body = supplier.wire("INVOIC", supplier.invoice(order), "7")
+        assert before in body
+        return body.replace(before, after)
+
+    return Format(
+        "edifact",
+        "edifact",
+        order_in,
+        lambda order: supplier.wire("ORDRSP", supplier.answer(order), "5"),
+        lambda order: supplier.wire("DESADV", supplier.ship_notice(order), "6"),
+        bill,
+        {
+            "control total": lambda order: bill(order, b"MOA+77:", b"MOA+77:9"),
+            "line count": lambda order: bill(order, b"CNT+2:2", b"CNT+2:3"),
+            "segment count": lambda order: bill(order, b"UNT+", b"UNT+9"),
+            "charset": lambda order: bill(order, b"UNOC:3", b"UNOA:3\xff"),
+            "unknown order": lambda order: bill(order, order.order_id.encode(), b"SHP99999999"),
+            "other currency": lambda order: bill(order, b":GBP:", b":USD:"),
+            "no currency": lambda order: bill(order, b":GBP:", b":ZZZ:"),
+            "negative price": lambda order: bill(order, b"PRI+AAA:", b"PRI+AAA:-"),
+            "endless number": lambda order: bill(order, b"QTY+47:", b"QTY+47:" + b"9" * 5000),
+            "not from them": lambda order: bill(order, b"UNB+UNOC:3+S1", b"UNB+UNOC:3+S2"),
+            "cut off": lambda order: bill(order)[:200],
+            "binary": lambda order: bytes(range(256)) * 40,
+            "oversized": lambda order: bill(order) + b" " * 9_000_000,
+            "separators": lambda order: bill(order)[:60] + b"+" * 2_000_000 + b"'",
+        },
+    )
+
+
+FORMATS = {found.form: found for found in (_edifact(),)}
+POISON = [(form, name) for form, found in FORMATS.items() for name in found.hostile]
+
+
+@pytest.fixture(scope="module", params=list(FORMATS))
+def company(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Company:
+    return Company(FORMATS[request.param], tmp_path_factory.mktemp(request.param))
+
+
+class Company:
+    """A home with two suppliers: S1, which speaks the format, and S2, which speaks X12."""
+
+    def __init__(self, form: Format, folder: Path) -> None:
+        self.form, self.home = form, Home.found(folder / "home", "w")
+        publish(self.home)
+        self.partners = self.home.state / "partners"
+        self.partners.mkdir(parents=True, exist_ok=True)
+        (self.partners / FILE).write_text(f"S1: {{form: {form.form}}}\n")
+
+    def ledger(self) -> Ledger:
+        return Ledger.open(self.home.ledger_url)
+
+    def order(self, *lines: OrderLine) -> Order:
+        """Propose, approve and send lines to S1; the order as its supplier is to understand it."""
+        ledger = self.ledger()
+        ledger.propose(list(lines), "run 1", NOW)
+        ledger.approve_within_limits(NOW)
+        self.run("send", "--send")
+        found = [d for d in ledger.lines() if d.from_id == "S1"]
+        ledger.close()
+        said = tuple(
+            OrderedLine(d.line_id, d.item_id, d.quantity, d.unit_cost, date(2026, 1, 20))
+            for d in sorted(found, key=lambda d: d.line_id)
+        )
+        return Order(found[0].order_id, "S1", "DC", NOW.date(), "GBP", 0, said)
+
+    def run(self, *words: str) -> dict[str, Any]:
+        done = CliRunner().invoke(shell, [*words, "--home", str(self.home.root), "--json"])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.output)
+
+    def hear(self, body: bytes, name: str, supplier: str = "S1") -> None:
+        folder = self.partners / supplier / "in"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(body)
+
+    def events(self) -> list[str]:
+        ledger = self.ledger()
+        said = [event.kind for event in ledger.events()]
+        ledger.close()
+        return said
+
+    def exceptions(self) -> list[tuple[str, str]]:
+        ledger = self.ledger()
+        said = [
+            (e.payload["owner"], e.payload["reason"])
+            for e in ledger.events()
+            if e.kind == "excepted"
+        ]
+        ledger.close()
+        return said
+
+
+def test_an_order_its_answer_its_goods_and_its_bill_are_in_the_ledger_once(
+    company: Company, line: Callable[..., OrderLine]
+) -> None:
+    order = company.order(line("mug", 10), line("cup", 4, unit_cost=0.125))
+    (sent,) = (company.partners / "S1" / "out").iterdir()
+    assert sent.suffix == f".{company.form.suffix}"
+    assert company.form.order_in(sent.read_bytes()) == (
+        order.order_id,
+        [said.item_id for said in order.lines],
+    )
+    for form in (company.form.answer, company.form.ship_notice):
+        company.hear(form(order), f"{len(company.events()):03d}.dat")
+        assert [m["status"] for m in company.run("supplier", "receive")["messages"]] == ["taken"]
+    arrived = [
+        (order.order_id, said.line_id, said.item_id, said.quantity, datetime(2026, 1, 4))
+        for said in order.lines
+    ]
+    publish(company.home, tuple(arrived))
+    assert company.run("supplier", "receive")["receipts"] == 2
+    company.hear(company.form.invoice(order), "900.dat")
+    company.run("supplier", "receive")
+    ledger = company.ledger()
+    assert {d.stage for d in ledger.lines()} == {"closed"}, company.exceptions()
+    assert ledger.audit() == []
+    ledger.close()
+    assert company.exceptions() == []
+    before = company.events()
+    for kind in ("sent", "acknowledged", "shipped", "received", "invoiced", "payment_proposed"):
+        assert before.count(kind) == 2, kind
+    for place, form in enumerate(
+        (company.form.answer, company.form.ship_notice, company.form.invoice)
+    ):
+        company.hear(form(order), f"99{place}.dat")
+    heard = company.run("supplier", "receive")["messages"]
+    assert [one["status"] for one in heard] == ["repeated"] * 3
+    assert company.events() == before
+    assert (
+        "every chain is intact"
+        in CliRunner().invoke(shell, ["audit", "--home", str(company.home.root)]).output
+    )
+
+
+@pytest.fixture(scope="module")
+def poisoned() -> dict[str, tuple[Company, Order]]:
+    """A company for each format with an order out, made when the first poison asks for it."""
+    return {}
+
+
+@pytest.mark.parametrize(("form", "name"), POISON)
+def test_no_poison_in_any_format_keeps_the_next_message_waiting(
+    form: str,
+    name: str,
+    poisoned: dict[str, tuple[Company, Order]],
+    line: Callable[..., OrderLine],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    if form not in poisoned:
+        made = Company(FORMATS[form], tmp_path_factory.mktemp(f"poisoned_{form}"))
+        plan = [line("mug", 10), line("cup", 4, unit_cost=0.125), line("pot", from_id="S2")]
+        poisoned[form] = (made, made.order(*plan))
+    company, order = poisoned[form]
+    body = FORMATS[form].hostile[name](order)
+    before = len(company.exceptions())
+    company.hear(body, "1.dat")
+    company.hear(FORMATS[form].answer(order), "2.dat")
+    company.hear(b"rubbish " + name.encode(), "3.dat", "S2")
+    heard = company.run("supplier", "receive")["messages"]
+    assert [one["file"] for one in heard] == ["1.dat", "2.dat", "3.dat"]
+    assert heard[0]["facts"] == 0
+    assert heard[1]["status"] in ("taken", "repeated")
+    said = company.exceptions()[before:]
+    assert said and all(owner and reason for owner, reason in said), heard
+    ledger = company.ledger()
+    kept = [bytes(row.body) for row in ledger.store.read(sa.select(inbox))]
+    ledger.close()
+    assert any(body.startswith(one) and len(one) > min(len(body), 100) - 1 for one in kept)
