@@ -6,7 +6,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,9 @@ from orchestration.cli.shell import AsJson, DataFolder, HomeFolder, WorldFolder,
 from orchestration.facts import snapshots
 from orchestration.home import DEFAULT_HOME, Home
 from orchestration.landing import World
+
+if TYPE_CHECKING:
+    from orchestration.reports.dashboard.reference import Command
 
 commands = typer.Typer()
 
@@ -102,13 +105,39 @@ def forget(
 
 
 @commands.command()
-def docs(home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
-    """Draw what a home knows as pages in derived/docs that open from disk: dashboard, dbt docs and
-    gates."""
+def docs(
+    ctx: typer.Context, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False
+) -> None:
+    """Draw what a home knows as pages in derived/docs that open from disk: dashboard, reference,
+    dbt docs and gates."""
     from orchestration.reports.dashboard.site import write_site
 
-    index = write_site(Home.open(home))
+    index = write_site(Home.open(home), offered(ctx.find_root().command))
     emit({"path": str(index)}, str(index), as_json=as_json)
+
+
+def offered(group: Any, *above: str) -> list[Command]:
+    """Every command of a group that is not hidden, with its groups' names before its own."""
+    from orchestration.reports.dashboard.reference import Command
+
+    found: list[Command] = []
+    for name, one in group.commands.items():
+        if hasattr(one, "commands"):
+            found += offered(one, *above, name)
+        elif not one.hidden:
+            said = " ".join((one.help or "").split("\n\n")[0].split())
+            options = [
+                (
+                    " ".join([*param.opts, *param.secondary_opts])
+                    if param.param_type_name == "option"
+                    else (param.metavar or param.name.upper()),
+                    getattr(param, "help", None) or "",
+                )
+                for param in one.params
+                if param.name != "help"
+            ]
+            found.append(Command(" ".join((*above, name)), said, options))
+    return found
 
 
 @commands.command("serve-features")

@@ -44,12 +44,19 @@ class Database(Strict):
     """
 
     url: str
-    table: str | None = None  # `orders` or `schema.orders`
+    """Where the database is; its password stands in the environment: ${SHOP_URL}."""
+    table: str | None = None
+    """`orders` or `schema.orders`."""
     query: str | None = None
+    """A query instead of a table."""
     cursor: str | None = None
+    """The column that grows: only what is at or after its last value is asked for."""
     overlap: float = Field(default=0, ge=0)
+    """How far before the last value to read again: seconds for times, units for numbers."""
     batch_rows: int = Field(default=50_000, ge=1, le=1_000_000)
+    """Rows fetched at a time."""
     stamp: bool = False
+    """Give every row `_pulled_at` (UTC)."""
 
     _url = field_validator("url")(_no_secret_in_url)
 
@@ -66,12 +73,19 @@ class Page(Strict):
     `param`."""
 
     number: str | None = None
+    """The parameter that counts pages."""
     first: int = 1
+    """The first page's number."""
     size: str | None = None
+    """The parameter that says how many rows a page has."""
     rows: int | None = Field(default=None, ge=1)
+    """Rows a page."""
     next: str | None = None
+    """The dotted way to the next page's address."""
     cursor: str | None = None
+    """The dotted way to the next page's cursor."""
     param: str | None = None
+    """The parameter that carries the cursor."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Page:
@@ -89,7 +103,9 @@ class Since(Strict):
     `param`."""
 
     param: str
+    """The parameter that carries it."""
     field: str
+    """The field whose largest value is sent."""
 
 
 class Rest(Strict):
@@ -101,19 +117,33 @@ class Rest(Strict):
     """
 
     get: str
+    """The address."""
     headers: dict[str, str] = Field(default={})
+    """Sent with every request; secrets as ${SHOP_TOKEN}."""
     params: dict[str, str | int] = Field(default={})
+    """Parameters of every request."""
     records: str | None = None
+    """The dotted way to the list of rows."""
     page: Page | None = None
+    """How pages follow."""
     since: Since | None = None
+    """Ask for changes only."""
     stamp: bool = False
+    """Give every row `_pulled_at` (UTC)."""
     per_second: float | None = Field(default=None, gt=0)
+    """Requests a second at most."""
     timeout_seconds: float = Field(default=30, gt=0, le=600)
+    """How long an answer may take."""
     attempts: int = Field(default=6, ge=1, le=20)
-    wait_seconds: float = Field(default=1, ge=0)  # before the second attempt; doubles
+    """How often a request is tried."""
+    wait_seconds: float = Field(default=1, ge=0)
+    """Before the second attempt; it doubles."""
     longest_wait_seconds: float = Field(default=300, gt=0)
-    most_bytes: int = Field(default=64 * MIB, ge=1)  # of one answer
+    """The longest pause between attempts."""
+    most_bytes: int = Field(default=64 * MIB, ge=1)
+    """Of one answer."""
     most_pages: int = Field(default=10_000, ge=1)
+    """Of one pull."""
 
     _get = field_validator("get")(_no_secret_in_url)
 
@@ -131,13 +161,19 @@ class Nats(Strict):
     """A NATS JetStream stream read by a durable pull consumer."""
 
     nats: str
+    """The server's address."""
     stream: str
+    """The stream's name."""
     subject: str
+    """The subject listened to."""
     durable: str = "stockhouse"
-    # a field of the body; else the Nats-Msg-Id header, else stream and sequence
+    """The consumer's name, which the server remembers."""
     message_id: str | None = None
+    """A field of the body; else the Nats-Msg-Id header, else stream and sequence."""
     ack_wait_seconds: float = Field(default=30, gt=0)
+    """How long a message may be worked on."""
     batch: int = Field(default=500, ge=1, le=10_000)
+    """Messages fetched at a time."""
 
     _nats = field_validator("nats")(_no_secret_in_url)
 
@@ -146,10 +182,15 @@ class Mqtt(Strict):
     """An MQTT topic filter read at QoS 1 in a session that the broker keeps while we are away."""
 
     mqtt: str
+    """The broker's address."""
     topic: str
+    """The topic filter listened to."""
     client_id: str = Field(min_length=1)
-    message_id: str  # a field of the body: MQTT itself has no lasting id
+    """The session's name, which the broker remembers."""
+    message_id: str
+    """A field of the body: MQTT itself has no lasting id."""
     batch: int = Field(default=500, ge=1, le=10_000)
+    """Messages written at a time."""
 
     _mqtt = field_validator("mqtt")(_no_secret_in_url)
 
@@ -158,10 +199,14 @@ class Webhook(Strict):
     """Signed POST requests. The signature is HMAC-SHA256 of the body in hex, with or without
     `sha256=` before it."""
 
-    webhook: str  # ${VARIABLE} with the secret
-    message_id: str | None = None  # a field of the body, which is signed; else the body's own hash
+    webhook: str
+    """${VARIABLE} with the secret that signs requests."""
+    message_id: str | None = None
+    """A field of the body, which is signed; else the body's own hash."""
     signature: str = "X-Signature-256"
+    """The header with the signature."""
     most_bytes: int = Field(default=MIB, ge=1)
+    """Of one request."""
 
     @field_validator("webhook")
     @classmethod
@@ -178,8 +223,9 @@ class Folder(Strict):
     names."""
 
     folder: str = "drop"
-    # untouched for so long: whoever writes it has finished
+    """The folder in the source's inbox, or ${VARIABLE} with its path."""
     settle_seconds: float = Field(default=2, ge=0)
+    """A file untouched for so long is finished."""
 
     @field_validator("folder")
     @classmethod

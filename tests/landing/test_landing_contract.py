@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from orchestration.landing import ContractError, World
+from orchestration.landing.contract.yaml_document import read_yaml
 from tests.landing.company import FIRST_DAY, HEAD, SALES, Company
 
 
@@ -178,6 +180,12 @@ def test_the_published_schema_for_editors_is_the_grammar() -> None:
         "make it anew: `stockhouse check --schema > orchestration/landing/world.schema.json`"
     )
     assert {"world", "currency", "plan", "sources"} <= set(published["properties"])
+    root = Path(__file__).parents[2]
+    for path in (root / "sample_data/world.yml", *(root / "tests/worlds").glob("*/world.yml")):
+        written = json.loads(json.dumps(read_yaml(path)[0], default=str))
+        assert not list(Draft202012Validator(published).iter_errors(written)), path
+    rule = published["$defs"]["Source"]["properties"]["into"]["items"]["properties"]["sales"]
+    assert "Unit: units. Example:" in rule["properties"]["quantity"]["description"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -22,6 +22,7 @@ from pydantic import (
 
 from orchestration.landing.contract.canonical import CANONICAL, PERSONAL
 from orchestration.landing.contract.errors import ContractError
+from orchestration.landing.contract.vocabulary import into_schema
 from orchestration.landing.contract.yaml_document import read_yaml
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -40,10 +41,28 @@ Value = str | bool | int | float
 RULE_WORDS = ("when", "known_after", "known_at")
 
 
+def _or_a_word(schema: dict[str, Any]) -> None:
+    """A format without options is one word of its own grammar."""
+    schema["anyOf"].insert(0, {"enum": list(Format.model_json_schema()["properties"])})
+
+
+def _or_one(schema: dict[str, Any]) -> None:
+    """A list of one may be written without its brackets."""
+    del schema["items"], schema["type"]
+    alone = {"type": ["string", "null"]}
+    schema["anyOf"] = [alone, {"type": "array", "items": alone}]
+
+
+Words = Annotated[list[str], Field(json_schema_extra=_or_one)]
+Rules = Annotated[
+    list[dict[str, dict[str, Value]]], Field(min_length=1, json_schema_extra=into_schema)
+]
+
+
 class Strict(BaseModel):
     """Every word of the grammar is known; a word that is not is a mistake, never ignored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Plan(Strict):
@@ -51,13 +70,21 @@ class Plan(Strict):
     takes where no terms are fed."""
 
     grain: Literal["day", "week", "month"]
+    """Length of a period in which demand is counted and forecast."""
     week_starts_on: Weekday = "monday"
+    """The weekday a week begins with."""
     review: Literal["daily", "weekly", "biweekly", "monthly"] | int = "weekly"
+    """How often orders are decided: a word, or a number of days."""
     decide_on: Weekday | None = None
+    """The weekday on which weekly orders are decided."""
     lead_time_days: float | None = Field(default=None, ge=0)
+    """Days from order to goods, where no terms say it."""
     lead_time_periods: int | None = Field(default=None, ge=0)
+    """The same in whole periods, for worlds without a calendar."""
     absent_sales: Literal["zero", "missing"]
+    """What a period without a row means: zero sold, or unknown."""
     whole_units: bool = False
+    """Order whole units only."""
 
     @model_validator(mode="after")
     def _one_lead_time(self) -> Plan:
@@ -73,11 +100,16 @@ class Plan(Strict):
 class Economics(Strict):
     """What a unit too many and a unit too few cost, where the world says so."""
 
-    holding_per_year: float | None = Field(default=None, ge=0)  # share of unit cost
-    holding_per_unit_period: float | None = Field(default=None, ge=0)  # money
-    shortage_margin: float | None = Field(default=None, ge=0)  # share of price
-    shortage_per_unit: float | None = Field(default=None, ge=0)  # money
+    holding_per_year: float | None = Field(default=None, ge=0)
+    """Cost of holding a unit for a year, as a share of its cost."""
+    holding_per_unit_period: float | None = Field(default=None, ge=0)
+    """Cost of holding one unit for one period, in the world's currency."""
+    shortage_margin: float | None = Field(default=None, ge=0)
+    """Cost of a unit short, as a share of its price."""
+    shortage_per_unit: float | None = Field(default=None, ge=0)
+    """Cost of one unit short, in the world's currency."""
     unmet: Literal["lost", "backlog"] = "lost"
+    """Whether demand that is not met is lost or waits."""
 
 
 class Csv(Strict):
@@ -85,11 +117,17 @@ class Csv(Strict):
     dropped before anything is read."""
 
     delimiter: str = Field(default=",", min_length=1, max_length=1)
+    """What stands between two cells."""
     quote: str = Field(default='"', max_length=1)
+    """What stands around a cell that has a delimiter in it; empty for none."""
     encoding: str = "utf-8"
+    """How bytes are read as text, such as utf-8 or windows-1252."""
     newline: Literal["\n", "\r\n", "\r"] | None = None
+    """What ends a line; left out, any of them."""
     header: list[str] | None = None
+    """The columns' names, for files that have no such line."""
     skip_lines: int = Field(default=0, ge=0)
+    """Lines above the header that are no data."""
 
     @field_validator("encoding")
     @classmethod
@@ -112,8 +150,11 @@ class Xlsx(Strict):
     """
 
     sheet: str | int = 1
+    """The sheet's name, or its number counted from 1."""
     header_row: int | list[int] = 1
+    """The row or rows with the columns' names."""
     until: str | None = None
+    """The table ends before the first row with a cell of this text."""
 
 
 class Json(Strict):
@@ -125,18 +166,26 @@ class Json(Strict):
     """
 
     records: str | None = None
+    """The dotted way to the list of rows."""
 
 
 class Format(Strict):
     """How bytes become rows: exactly one of these."""
 
     csv: Csv | None = None
+    """Delimited text."""
     tsv: Csv | None = None
+    """Text delimited by tabs."""
     xlsx: Xlsx | None = None
+    """A workbook of Excel."""
     ods: Xlsx | None = None
+    """A workbook of OpenDocument."""
     parquet: Strict | None = None
+    """Parquet, which says its types itself."""
     json_: Json | None = Field(default=None, alias="json")
+    """One JSON document."""
     jsonl: Json | None = None
+    """One JSON object a line."""
 
     @model_validator(mode="after")
     def _one(self) -> Format:
@@ -167,35 +216,58 @@ class Unpivot(Strict):
     its `value`."""
 
     keep: list[str] = Field(min_length=1)
+    """Columns that stay as they are."""
     name: str
+    """What the new column with the old columns' names is called."""
     value: str
+    """What the new column with their values is called."""
 
 
 class Source(Strict):
     """One kind of hand-over of one system, and the canonical rows each of its rows becomes."""
 
     silo: str = Field(min_length=1)
+    """The system it comes from, such as erp; a source asset in the graph."""
     path: str | None = None
+    """Files, with * and ** as in a shell, below the world's folder."""
     url: str | dict[str, Any] | None = None
+    """An HTTP API to ask; a URL, or the words of Rest."""
     stream: str | dict[str, Any] | None = None
+    """What is listened to: NATS, MQTT, a webhook or a watched folder."""
     database: str | dict[str, Any] | None = None
-    format: Format | None = None
-    nulls: list[str] = [""]
+    """A SQL database to ask; a URL, or the words of Database."""
+    format: Annotated[Format | None, Field(json_schema_extra=_or_a_word)] = None
+    """How bytes become rows; left out, the file's extension says it."""
+    nulls: Words = [""]
+    """Texts that mean no value."""
     decimal: Literal[".", ","] = "."
+    """The sign before a number's fraction."""
     thousands: Literal[".", ",", " ", "'"] | None = None
-    dates: list[str] = []
+    """The sign between a number's thousands."""
+    dates: Words = []
+    """How dates are written, such as %d.%m.%Y; several are tried in turn."""
     unpivot: Unpivot | None = None
+    """Make a wide sheet long."""
     key: list[str] | None = None
+    """Columns that name a fact: the same key with other content is a new version."""
     identity: Literal["row"] | None = None
+    """`row`: a row is its content, and equal rows are one."""
     known_after: str | None = None
+    """How long after the event a row is known, such as 1 day."""
     known_at: str | None = None
+    """An expression that says when a row was known."""
     delivered_at: str | None = None
+    """An expression over file name, envelope or row that says when the delivery came."""
     skip: dict[str, str] = {}
+    """Rows left out on purpose, by a name and a condition; they are counted."""
     drift: Literal["stop", "quarantine", "evolve"] = "stop"
-    fill_down: list[str] = []  # columns in which an empty cell repeats the one above
-    # nothing there is no error; nor is it where the source has landed before
+    """What a column that comes, goes or changes does: stop, quarantine its rows, or follow."""
+    fill_down: list[str] = []
+    """Columns in which an empty cell repeats the one above."""
     optional: bool = False
-    into: list[dict[str, dict[str, Value]]] = Field(min_length=1)
+    """Nothing there is no error; nor is it where the source has landed before."""
+    into: Rules
+    """Canonical tables, each with `column: expression`; `when` is the condition of a rule."""
 
     @field_validator("format", mode="before")
     @classmethod
@@ -265,12 +337,19 @@ class World(Strict):
     what is wrong and how to mend it."""
 
     world: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    """The company's name; a home belongs to one."""
     currency: str = Field(pattern=r"^[A-Z]{3}$")
+    """The currency of all money, as ISO 4217 writes it."""
     timezone: str = "UTC"
+    """Where local days begin, such as Europe/London."""
     plan: Plan
+    """The rhythm of planning."""
     economics: Economics | None = None
+    """What a unit too many and a unit too few cost."""
     functions: dict[str, Value | dict[str, Value]] = {}
+    """Named expressions and tables of values that rules may use."""
     sources: dict[str, Source] = Field(min_length=1)
+    """Every hand-over, by a name of your own."""
     _file: str = PrivateAttr(default="world.yml")
     _lines: dict[tuple[str | int, ...], int] = PrivateAttr(default_factory=dict)
 

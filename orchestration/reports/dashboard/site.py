@@ -1,7 +1,7 @@
 """Everything a home can show, in one folder that opens from disk: `stockhouse docs`.
 
-HOME/derived/docs/index.html, dashboard.html, dbt.html (every table and column, with its lineage),
-gates/ (every law and who breaks it)
+HOME/derived/docs/index.html, dashboard.html, reference.html (contract, columns, commands, metrics),
+dbt.html (every table and column, with its lineage), gates/ (every law and who breaks it)
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 from orchestration.facts.snapshots import Snapshot, current
 from orchestration.home import Home, HomeError, files
 from orchestration.reports.dashboard import write_dashboard
+from orchestration.reports.dashboard.reference import Command, write_reference
 
 DBT = Path(__file__).resolve().parents[3] / "dbt_project"
 STYLE = """
@@ -30,24 +32,25 @@ a:hover { border-color: #2a6fb5; } b { display: block; } span { opacity: .7; }
 """
 
 
-def write_site(home: Home) -> Path:
+def write_site(home: Home, commands: Sequence[Command]) -> Path:
     """Build the pages of a home that has been run up to publish; returns the index. Nothing on them
     is fetched from anywhere.
 
-    Raises PublishError before the first snapshot, and HomeError with dbt's own words where its
-    pages cannot be made.
+    commands: what the command line offers, for the reference. Raises PublishError before the first
+    snapshot, and HomeError with dbt's own words where its pages cannot be made.
     """
     snapshot = current(home.published)
     site = home.derived / "docs"
     with files.replacing(site) as aside:
         aside.mkdir()
-        _write_pages(home, snapshot, aside)
+        _write_pages(home, snapshot, aside, commands)
     return site / "index.html"
 
 
-def _write_pages(home: Home, snapshot: Snapshot, aside: Path) -> None:
+def _write_pages(home: Home, snapshot: Snapshot, aside: Path, commands: Sequence[Command]) -> None:
     write_dashboard(snapshot.path, aside / "dashboard.html")
-    _write_dbt_docs(home, aside / "dbt.html")
+    manifest = _write_dbt_docs(home, aside / "dbt.html")
+    write_reference(aside / "reference.html", manifest, commands)
     gates = sorted(
         folder.name for folder in home.data_docs.iterdir() if (folder / "index.html").exists()
     )
@@ -57,6 +60,11 @@ def _write_pages(home: Home, snapshot: Snapshot, aside: Path) -> None:
             "dashboard.html",
             "Dashboard",
             "What to order, what it rests on, and what needs a person.",
+        ),
+        (
+            "reference.html",
+            "Reference",
+            "Words of world.yml, columns that may be mapped, commands, variables, metrics.",
         ),
         (
             "dbt.html",
@@ -86,8 +94,9 @@ def _write_pages(home: Home, snapshot: Snapshot, aside: Path) -> None:
     )
 
 
-def _write_dbt_docs(home: Home, target: Path) -> None:
-    """dbt's own pages as one file, with the catalogue of this home's warehouse inside."""
+def _write_dbt_docs(home: Home, target: Path) -> Path:
+    """dbt's own pages as one file, with the catalogue of this home's warehouse inside; returns
+    dbt's manifest."""
     scratch = home.derived / "dbt"
     command = [
         str(Path(sys.executable).with_name("dbt")),
@@ -113,3 +122,4 @@ def _write_dbt_docs(home: Home, target: Path) -> None:
     if done.returncode != 0:
         raise HomeError(f"dbt cannot describe {home.warehouse}: {done.stdout.strip()[-1500:]}")
     shutil.copyfile(scratch / "static_index.html", target)
+    return scratch / "manifest.json"
