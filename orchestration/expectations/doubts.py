@@ -7,6 +7,7 @@ import duckdb
 import polars as pl
 
 from models.domain import SERIES
+from models.replenishment.plausible import WAITING
 from orchestration.expectations.completeness import ENOUGH
 
 #: What a doubtful item's completeness is at most: too little for its order to be approved by
@@ -68,10 +69,10 @@ def doubts(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
 
 
 def held_back(scores: pl.DataFrame, doubtful: pl.DataFrame) -> pl.DataFrame:
-    """The scores of `completeness`, where what is beyond an item's own record is known too little
-    of to be approved by itself."""
+    """The scores of `completeness`, where what is beyond an item's own record, and a line that is
+    not plausible, is known too little of to be approved by itself."""
     beyond = (
-        doubtful.filter(kind="beyond_its_record")
+        doubtful.filter(pl.col("kind").is_in(("beyond_its_record", *WAITING)))
         .select(SERIES)
         .unique()
         .with_columns(held=pl.lit(HELD))

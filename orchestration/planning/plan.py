@@ -17,12 +17,13 @@ from models.replenishment.exceptions import SCHEMA as EXCEPTIONS
 from models.replenishment.opening import ASSUMED_COVER
 from models.replenishment.overrides import Override
 from models.replenishment.plan import Plan, plan
+from models.replenishment.plausible import implausible
 from models.replenishment.policies import RegisteredPolicy
 from models.replenishment.supplier_choice import Buyer
 from orchestration.expectations import completeness, doubts, held_back, incomplete
 from orchestration.facts import decisions
 from orchestration.facts.planning_inputs import PlanningInputs, read_planning_inputs
-from orchestration.facts.timeline import Timeline
+from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home import Home
 from orchestration.planning import overrides
 from orchestration.planning.demand import Demand
@@ -93,10 +94,22 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
     assumed = [ASSUMED_STOCK] if inputs.is_stock_assumed else []
     young = [] if is_rehearsed(home, demand) else [UNREHEARSED]
     rises = surges_of(home, timeline)
-    exceptions = pl.concat([made.exceptions, incomplete(known), doubtful, rises, *assumed, *young])
-    scores = held_back(known, doubtful).select(*SERIES, completeness="score")
+    odd = odd_lines(made, inputs)
+    exceptions = pl.concat(
+        [made.exceptions, incomplete(known), doubtful, odd, rises, *assumed, *young]
+    )
+    scores = held_back(known, pl.concat([doubtful, odd])).select(*SERIES, completeness="score")
     explanations = made.explanations.join(scores, on=SERIES, how="left", maintain_order="left")
     return replace(made, exceptions=exceptions, explanations=explanations)
+
+
+def odd_lines(made: Plan, inputs: PlanningInputs) -> pl.DataFrame:
+    """The lines of a plan that a person looks at before goods move, as warnings."""
+    decided = made.explanations.select(*SERIES, "quantity", "position")
+    planned = inputs.rows.select(*SERIES, "kind", "from_id").join(
+        decided, on=SERIES, how="left", maintain_order="left"
+    )
+    return implausible(planned, inputs.history, DAYS_A_PERIOD[inputs.timeline.grain])
 
 
 def surges_of(home: Home, timeline: Timeline) -> pl.DataFrame:

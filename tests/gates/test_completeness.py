@@ -6,8 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
+import polars as pl
+import pytest
 
-from orchestration.expectations import completeness, incomplete
+from models.replenishment.plausible import WAITING
+from orchestration.expectations import completeness, held_back, incomplete
+from orchestration.expectations.completeness import ENOUGH
 from tests.gates.tiny_company import found
 
 FORGET = """
@@ -40,3 +44,14 @@ def test_an_item_of_which_too_little_is_known_is_an_exception_that_says_what_is_
         "recent count 0 %, "
         "cost and lead time 0 %): a person decides"
     )
+
+
+@pytest.mark.parametrize("kind", ["beyond_its_record", *WAITING])
+def test_a_line_in_doubt_is_never_approved_by_itself_however_much_is_known(
+    tmp_path: Path, kind: str
+) -> None:
+    with duckdb.connect(str(found(tmp_path / "warehouse.duckdb"))) as con:
+        known = completeness(con)
+    doubt = known.head(1).select("item_id", "location_id", kind=pl.lit(kind))
+    held = held_back(known, doubt)["score"]
+    assert held[0] < ENOUGH and held[1:].equals(known["score"][1:])
