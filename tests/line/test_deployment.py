@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from configparser import ConfigParser
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,12 @@ def running(words: list[str], log: Path, env: dict[str, str]) -> Iterator[subpro
     """A process of the deployment, ended as systemd and Docker end it."""
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [BIN / words[0], *words[1:]], stdout=out, stderr=out, env=env, cwd=log.parent
+            [BIN / words[0], *words[1:]],
+            stdout=out,
+            stderr=out,
+            env=env,
+            cwd=log.parent,
+            start_new_session=True,
         )
         try:
             yield process
@@ -156,8 +162,9 @@ def running(words: list[str], log: Path, env: dict[str, str]) -> Iterator[subpro
             process.terminate()
             try:
                 process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            finally:  # and whatever it started
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
 
 
 def ask(port: int, query: str, **variables: Any) -> Any:
