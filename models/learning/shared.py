@@ -167,7 +167,7 @@ class SharedAgent(BasePolicy):
         return found
 
     def explain(
-        self, situation: Situation, wanted: Floats, censored_mean: Floats | None = None
+        self, situation: Situation, wanted: Floats, as_sold: Floats | None = None
     ) -> dict[str, Floats]:
         """Expected demand, the structured buffer, what the net changed by the inputs that moved it
         most, and the stock position, (N,) units each.

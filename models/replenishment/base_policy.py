@@ -30,7 +30,7 @@ class RegisteredPolicy(Policy, Protocol):
         ...
 
     def explain(
-        self, situation: Situation, wanted: Floats, censored_mean: Floats | None = None
+        self, situation: Situation, wanted: Floats, as_sold: Floats | None = None
     ) -> dict[str, Floats]:
         """The reasons of what it wants, (N,) units each."""
         ...
@@ -58,7 +58,7 @@ class BasePolicy:
         )
 
     def explain(
-        self, situation: Situation, wanted: Floats, censored_mean: Floats | None = None
+        self, situation: Situation, wanted: Floats, as_sold: Floats | None = None
     ) -> dict[str, Floats]:
         """Expected demand of the window, the rule's buffer, and the stock position, (N,) units
         each.

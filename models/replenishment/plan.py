@@ -99,7 +99,7 @@ def plan(
     unmet: Literal["lost", "backlog"] = "lost",
     order_cost: float = 0.0,
     lead_time_paths: Integers | None = None,
-    censored_mean: Floats | None = None,
+    as_sold: Floats | None = None,
     constraints: Sequence[Constraint] = (),
     overrides: Sequence[Override] = (),
     phase: Integers | None = None,
@@ -117,12 +117,13 @@ def plan(
     second period; left out, on_order is taken to be due then. Goods due in the first period belong
     to on_hand. history: (N, T) past demand, NaN unknown; without it the legacy baselines are left
     empty.
-    lead_time_paths: (N, S). price_breaks: item_id, from_id, from_quantity, unit_cost. minimums:
-    what suppliers accept at least. overrides: in force on the first day planned; an explanation's
-    parts are the system's own reasons, then what the override adds or takes. logistics: how else
-    goods can come, to list other ways beside the orders. Rows with bad input go to the exception
-    list and the rest is planned. Raises ValueError for shapes that do not fit and for paths that do
-    not cover lead time + review.
+    lead_time_paths: (N, S). as_sold: (N,) recent demand had stock-out periods been taken at what
+    was sold, as a share of what it is without them. price_breaks: item_id, from_id, from_quantity,
+    unit_cost. minimums: what suppliers accept at least. overrides: in force on the first day
+    planned; an explanation's parts are the system's own reasons, then what the override adds or
+    takes. logistics: how else goods can come, to list other ways beside the orders. Rows with bad
+    input go to the exception list and the rest is planned. Raises ValueError for shapes that do not
+    fit and for paths that do not cover lead time + review.
     """
     _check_shapes(
         rows,
@@ -177,7 +178,7 @@ def plan(
     if active:
         agreed = terms(asked.rows, asked.fixed)
         made = decide(situation(asked.rows, asked.paths, asked.is_lead_time_set), policy, agreed)
-    parts = _parts(system, made, policy, _of(censored_mean, keep))
+    parts = _parts(system, made, policy, _of(as_sold, keep))
     paid = _paid(rows, asked, agreed, made.quantity)
     explanations = pl.concat(
         [
@@ -232,7 +233,7 @@ def _empty(exceptions: pl.DataFrame) -> Plan:
 
 
 def _parts(
-    system: Decision, made: Decision, policy: RegisteredPolicy, censored_mean: Floats | None
+    system: Decision, made: Decision, policy: RegisteredPolicy, as_sold: Floats | None
 ) -> dict[str, Floats]:
     """What every step added or took, (N,) units each, adding up to the quantity.
 
@@ -240,7 +241,7 @@ def _parts(
     holds for both.
     """
     wanted = system.after("need")
-    parts = policy.explain(system.view, wanted, censored_mean)
+    parts = policy.explain(system.view, wanted, as_sold)
     parts |= {"surplus": np.maximum(-sum(parts.values()), 0.0)}
     parts |= {"rounding": system.after("rounding") - sum(parts.values())}
     parts |= {step: system.change(step) for step in ("minimum_order", "price_break", "shelf_life")}

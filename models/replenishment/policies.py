@@ -60,20 +60,20 @@ class QuantileOrderUpTo(BasePolicy):
         """The same policy with another scale."""
         return replace(self, scale=setting)
 
-    def split(self, situation: Situation, censored_mean: Floats | None = None) -> Target:
+    def split(self, situation: Situation, as_sold: Floats | None = None) -> Target:
         """What it wants, split into its reasons: see targets.explain_target."""
         return explain_target(
             situation,
             tuned=self.shortage(replace(situation, service_level=np.zeros(0))),
             promised=self.shortage(situation),
-            censored_mean=censored_mean,
+            as_sold=as_sold,
         )
 
     def explain(
-        self, situation: Situation, wanted: Floats, censored_mean: Floats | None = None
+        self, situation: Situation, wanted: Floats, as_sold: Floats | None = None
     ) -> dict[str, Floats]:
         """The order-up-to level's parts, (N,) units each: see targets.Target."""
-        target = self.split(situation, censored_mean)
+        target = self.split(situation, as_sold)
         return {name: getattr(target, name) for name in PARTS}
 
     def shortage(self, situation: Situation) -> Floats:

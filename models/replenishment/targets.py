@@ -62,15 +62,15 @@ PARTS = (
 
 
 def explain_target(
-    situation: Situation, *, tuned: Floats, promised: Floats, censored_mean: Floats | None = None
+    situation: Situation, *, tuned: Floats, promised: Floats, as_sold: Floats | None = None
 ) -> Target:
     """Split what a quantile policy wants into its reasons, by taking them away one after the other.
 
     First the textbook fractile at the planned lead time, then the lead time's spread, then the
     policy's own tuning. tuned: (N,) the cost of a lost unit it decides with where nobody promised a
     service level; promised: (N,) where somebody did.
-    censored_mean: (N,) the window's mean demand had stock-out periods been taken at what was sold;
-    left out, nothing is put down to censoring.
+    as_sold: (N,) mean demand had stock-out periods been taken at what was sold, as a share of what
+    it is without them; left out, nothing is put down to censoring.
     """
     certain = replace(situation, lead_time_paths=np.zeros((0, 0), dtype=np.int64))
     costs = situation.economics.shortage
@@ -80,7 +80,7 @@ def explain_target(
     late = critical_order(situation, costs) if situation.lead_time_paths.size else textbook
     freely = critical_order(situation, tuned)
     wanted = critical_order(situation, promised) if situation.service_level.size else freely
-    seen = mean if censored_mean is None else censored_mean
+    seen = mean if as_sold is None else mean * as_sold
     return Target(
         expected_demand=seen,
         lost_before_arrival=net_need - mean + situation.position,

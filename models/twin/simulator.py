@@ -203,7 +203,7 @@ def simulate(
 ) -> SimulationResult:
     """Let a policy run the stock through known demand and book what it costs.
 
-    demand: (N, T) units, no NaN (`reveal` says how unknown periods are to be read); the transpose
+    demand: (N, T) units, no NaN; the transpose
     of a contiguous (T, N) array is not copied. on_hand: (N,) before period 0's receipts. pipeline:
     (E, K) open orders by lane, column k due at the start of period k. arriving: (E, K') the same
     units as they really come, none sooner than due; left out, as due. history: (N, T0) demand
@@ -512,26 +512,6 @@ class _Sight:
         return self.seen[:until].T
 
 
-def reveal(recorded: Floats, *, unknown: str = "recorded", latent: Floats | None = None) -> Floats:
-    """Read history's unknown periods openly before a replay: as what was sold, or as what is
-    believed to have been asked for.
-
-    recorded: (N, T) units sold, NaN where even that is missing (counted as 0). unknown: "recorded"
-    takes sales as demand, which is too kind to policies that stock little; "latent" takes `latent`
-    (N, T) wherever it is above the recorded figure. Raises ValueError for another word, or "latent"
-    without an estimate.
-    """
-    sold = np.nan_to_num(recorded, nan=0.0)
-    if unknown == "recorded":
-        return sold
-    if unknown == "latent" and latent is not None:
-        return np.maximum(sold, np.nan_to_num(latent, nan=0.0))
-    raise ValueError(
-        "unknown demand can be read as 'recorded' or as 'latent' with an estimate, not as "
-        f"{unknown!r}"
-    )
-
-
 def _check(
     network: Network,
     demand: Floats,
@@ -564,8 +544,7 @@ def _check(
     if np.isnan(lowest):
         row, period = np.argwhere(np.isnan(demand))[0]
         raise ValueError(
-            f"simulate: demand of node {row} in period {period} is unknown; say with reveal() how "
-            "to read it"
+            f"simulate: demand of node {row} in period {period} is unknown; say what it is read as"
         )
     if lowest < 0 or (on_hand < 0).any():
         raise ValueError("simulate: demand and stock on hand must not be negative")

@@ -35,6 +35,17 @@ ALL_PURCHASES = (None, "all", "purchase", "purchases")
 #: Every planned item and location with its terms and costs, those that sell first, then the
 #: distribution centres.
 NODES = "select * from marts.dim_item_locations order by role <> 'store', item_id, location_id"
+#: Demand of a period over the last quarter, with and without the periods when the shelf was empty.
+USUAL = """
+    select
+        item_id, location_id,
+        cast(avg(quantity) as double) as known,
+        cast(avg(recorded_quantity) filter (where quantity is not null or is_censored) as double)
+            as as_sold
+    from marts.fct_demand
+    where is_current and period_start < ? and period_start >= ? - interval 91 day
+    group by item_id, location_id
+"""
 #: What a location can hold: the planner's word before the location master's.
 ROOM = """
     select location_id, coalesce(any_value(said.value), any_value(place.capacity)) as capacity
@@ -129,9 +140,10 @@ class PlanningInputs:
     rows: N planned items and locations with terms, costs, on_hand, on_order, capacity, shelf life
     and promised service level.
     due: (N, K) units on the way by period due, column 0 the first period planned, whose goods count
-    as on hand. history: (N, T) past demand, NaN unknown. lead_time_paths: (N, S) sampled lead
-    times, None where no order was ever placed; past_lead_times: one row an order so far. phase: (T
-    + H,) ISO week of every period from the first of history on.
+    as on hand. history: (N, T) past demand, NaN unknown. usual: (N, 2) mean of the last quarter,
+    with stock-out periods left out as unknown, and taken at what was sold. lead_time_paths: (N, S)
+    sampled lead times, None where no order was ever placed; past_lead_times: one row an order so
+    far. phase: (T + H,) ISO week of every period from the first of history on.
     """
 
     timeline: Timeline
@@ -139,6 +151,7 @@ class PlanningInputs:
     rows: pl.DataFrame
     due: Floats
     history: Floats
+    usual: Floats
     lead_time_paths: Integers | None
     past_lead_times: pl.DataFrame
     phase: Integers
@@ -158,6 +171,7 @@ class PlanningInputs:
             rows=self.rows[keep],
             due=self.due[keep],
             history=self.history[keep],
+            usual=self.usual[keep],
             lead_time_paths=lead_time_paths,
             limits=less_stock(self.limits, self.rows.filter(~inside)),
         )
@@ -191,6 +205,7 @@ def read_planning_inputs(
         rows=_stocked(rows, opening.due),
         due=opening.due,
         history=history,
+        usual=read_usual(con, nodes, timeline),
         lead_time_paths=expected_lead_times(nodes, past, timeline),
         past_lead_times=past,
         phase=weeks(timeline, timeline.origin, history.shape[1], horizon),
@@ -229,6 +244,14 @@ def read_history(con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: 
     known = row >= 0
     past[row[known], index[known] - oldest] = values[known]
     return past
+
+
+def read_usual(con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: Timeline) -> Floats:
+    """(N, 2) mean demand of a period of the last quarter: with stock-out periods left out, and with
+    them taken at what was sold."""
+    usual = con.execute(USUAL, [timeline.origin, timeline.origin]).pl()
+    found = nodes.select(SERIES).join(usual, on=SERIES, how="left", maintain_order="left")
+    return found.select(pl.col("known", "as_sold").fill_null(0.0)).to_numpy()
 
 
 def read_current_opening(

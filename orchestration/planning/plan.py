@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
+import numpy as np
 import polars as pl
 
 from models.domain import SERIES, Floats, OrderLine, need_id
@@ -28,7 +29,7 @@ from orchestration.home import Home
 from orchestration.planning import overrides
 from orchestration.planning.demand import Demand
 from orchestration.planning.rehearsal import deciding, is_rehearsed
-from orchestration.planning.replay import INCUMBENT, paths_of
+from orchestration.planning.replay import INCUMBENT, network_of, paths_of
 
 #: The quantities that stand beside every line, and what the plan calls them.
 BESIDE = {
@@ -140,6 +141,7 @@ def make_plan(
         policy,
         world=inputs.timeline.world,
         history=inputs.history,
+        as_sold=_as_sold(inputs),
         pipeline=inputs.due[:, 1:],
         review=inputs.timeline.review,
         unmet=inputs.unmet,
@@ -164,6 +166,15 @@ def make_plan(
     period = inputs.timeline.review_period(inputs.timeline.origin)
     lines = [replace(line, review_period=period) for line in buyer.choose(made)]
     return replace(made, lines=lines)
+
+
+def _as_sold(inputs: PlanningInputs) -> Floats:
+    """(N,) recent demand with stock-out periods taken at what was sold, as a share of what it is
+    without them, 1 at most: where more than usual was sold until the shelf was empty, leaving the
+    period out hides nothing that it would show. A shipping place's is that of all it supplies."""
+    network = network_of(inputs.rows, inputs.timeline.review, inputs.unmet)
+    known, as_sold = network.echelons.history(inputs.usual).T
+    return np.minimum(np.divide(as_sold, known, out=np.ones_like(known), where=known > 0), 1.0)
 
 
 def order_frames(

@@ -23,7 +23,7 @@ from models.replenishment.opening import Opening, assumed_opening
 from models.replenishment.policies import DEFAULT, POLICIES, RegisteredPolicy, configured
 from models.twin.network import Network
 from models.twin.scorecard import PairedDifference, champion, paired_difference, scorecard
-from models.twin.simulator import SimulationResult, reveal, simulate
+from models.twin.simulator import SimulationResult, simulate
 from models.twin.tuning import tune_policy
 from orchestration.facts.planning_inputs import SAMPLES, weeks
 from orchestration.planning.demand import Demand
@@ -224,7 +224,6 @@ def replay(
     index = spec.index(pl.Series(days))
     series = np.repeat(np.arange(len(keys)), periods)
     revealed = coming.at(series, np.tile(index, len(keys)), absent=0.0).reshape(len(keys), periods)
-    revealed = reveal(revealed)
 
     last = periods if orders is None else min(periods, orders * timeline.review)
     decisions = [days[k] for k in range(0, last, timeline.review)]

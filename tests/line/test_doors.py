@@ -25,7 +25,6 @@ PLAIN = {
     "staticmethod",
 }
 MEASURED = "the benchmarks measure by it, and compare the product with it"
-WAITS = "issue 14, part 5: its door is being built; whoever opens it takes the permission away"
 #: Reached by no code of the product, on purpose, and why.
 ALLOWED = {
     "feature_repo/offline_store.py:WarehouseOfflineStore": "feature_store.yaml names it",
@@ -39,7 +38,6 @@ ALLOWED = {
     "models/forecasting/metrics.py:wrmsse": MEASURED,
     "models/forecasting/metrics.py:wspl": MEASURED,
     "models/forecasting/statistical.py:statistical": MEASURED,
-    "models/forecasting/censoring.py:recover": WAITS,
     "models/learning/env.py:ReplenishmentEnv": "others bring their own agents to it",
     "models/learning/oracles.py:clairvoyant": "a bound for whoever studies a policy",
 }

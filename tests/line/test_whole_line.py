@@ -60,6 +60,31 @@ def test_every_row_is_claimed_skipped_or_unclaimed_and_every_claim_loaded_quaran
     assert broken == []
 
 
+def test_what_empty_shelves_hid_stands_in_an_order_s_reasons_and_nowhere_else(
+    sample_run: tuple[Path, dict[str, Any]],
+) -> None:
+    parts = query(
+        sample_run[0] / "derived/warehouse.duckdb",
+        """
+        with gaps as (
+            select item_id, bool_or(is_censored) as is_censored
+            from marts.fct_demand cross join raw.world
+            where is_current and period_start >= now_at::date - interval 91 day
+            group by item_id
+        )
+        select is_censored, sum(abs(part.quantity))
+        from decisions.explanations as part
+        inner join decisions.order_lines as line using (order_line_id)
+        inner join gaps using (item_id)
+        where part.part = 'censoring'
+        group by is_censored
+        """,
+    )
+    hidden = dict(parts)
+    assert hidden[True] > 1
+    assert hidden.get(False, 0.0) == 0
+
+
 def test_every_order_line_s_parts_add_up_to_its_quantity(
     sample_run: tuple[Path, dict[str, Any]],
 ) -> None:

@@ -180,7 +180,7 @@ def test_target_parts_add_up_to_what_is_wanted(seed: int, is_late: bool, scale: 
             now, paths=longer, lead_time_paths=np.random.default_rng(seed).integers(0, 4, (5, 80))
         )
     policy = QuantileOrderUpTo(scale=scale)
-    target = policy.split(now, censored_mean=np.ones(5))
+    target = policy.split(now, as_sold=np.ones(5))
     for row in range(5):
         assert sum(target.parts(row).values()) == pytest.approx(target.wanted[row])
     assert np.maximum(target.wanted, 0) == pytest.approx(policy.order(now))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from models.domain import Economics, Floats, Situation
 from models.replenishment.policies import POLICIES, CappedBaseStock
 from models.twin.network import Network
-from models.twin.simulator import SimulationResult, reveal, simulate
+from models.twin.simulator import SimulationResult, simulate
 
 ZIPKIN = (
     Path(__file__).resolve().parents[3]
@@ -264,17 +264,11 @@ def test_published_figures_are_copied_right() -> None:
                     assert zipkin(row["policy"], int(row["p"]), lead) == float(row[f"L{lead}"])
 
 
-def test_unknown_demand_is_refused_until_it_is_said_how_to_read_it() -> None:
+def test_unknown_demand_is_refused() -> None:
     network = Network(np.array([1]), economics(1))
     sold = np.array([[3.0, np.nan, 2.0]])
-    with pytest.raises(ValueError, match=r"period 1 is unknown.*reveal"):
+    with pytest.raises(ValueError, match="period 1 is unknown"):
         simulate(network, OrderOnce(1.0), sold, np.zeros(1))
-    assert reveal(sold).tolist() == [[3.0, 0.0, 2.0]]
-    assert reveal(sold, unknown="latent", latent=np.array([[1.0, 4.0, 5.0]])).tolist() == [
-        [3.0, 4.0, 5.0]
-    ]
-    with pytest.raises(ValueError, match="not as 'latent'"):
-        reveal(sold, unknown="latent")
 
 
 @pytest.mark.parametrize(

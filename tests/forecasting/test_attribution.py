@@ -1,5 +1,4 @@
-"""Latent demand is recovered without bias; an attribution adds up to the forecast difference and
-names the planted cause."""
+"""An attribution adds up to the forecast difference and names the planted cause."""
 
 from datetime import date, timedelta
 
@@ -7,61 +6,13 @@ import numpy as np
 import polars as pl
 import pytest
 from demand_features import label_frame, origin_frame
-from scipy.stats import nbinom
 
 from models.forecasting.attribution import attribute
-from models.forecasting.censoring import moments_above, recover
 from models.forecasting.inputs import Spec
 from models.forecasting.quantile import DemandModel, fit
 from models.forecasting.surges import find_surges, in_words
 
 FIRST = date(2025, 1, 6)
-
-
-def demand(seed: int, series: int = 300, periods: int = 200) -> np.ndarray:
-    random = np.random.default_rng(seed)
-    week = np.array([1, 1, 1, 1, 1.5, 2, 0.7])[np.arange(periods) % 7]
-    rate = np.exp(random.normal(1.5, 0.8, series))[:, None] * week
-    return random.negative_binomial(3, 3 / (3 + rate)).astype(float)
-
-
-def test_expected_demand_above_a_bound_is_that_of_the_negative_binomial():
-    mean, overdispersion = 4.0, 0.4
-    k = np.arange(2000)
-    p = nbinom.pmf(k, 1 / overdispersion, 1 / (1 + overdispersion * mean))
-    for least in (0, 1, 2, 3, 5, 12):
-        inside = k >= least
-        first, second = moments_above(np.array([mean]), overdispersion, np.array([float(least)]))
-        assert first[0] == pytest.approx((k * p)[inside].sum() / p[inside].sum(), rel=1e-6)
-        assert second[0] == pytest.approx((k**2 * p)[inside].sum() / p[inside].sum(), rel=1e-6)
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_planted_stock_outs_that_strike_when_demand_is_high_leave_under_one_percent_bias(seed: int):
-    true = demand(seed)
-    shelf = np.quantile(true, 0.87, axis=1, keepdims=True) + 1
-    empty = true > shelf
-    cut = np.minimum(true, shelf)
-    # gone by noon, whatever the demand
-    partly = np.random.default_rng(seed + 9).random(true.shape) < 0.05
-    sold, censored = np.where(partly, np.floor(cut / 2), cut), empty | partly
-    assert 0.10 < censored.mean() < 0.2
-    assert sold.sum() / true.sum() < 0.95
-    found = recover(sold, censored)
-    assert abs(found.demand.sum() / true.sum() - 1) < 0.01
-    assert (found.demand >= sold).all()
-    np.testing.assert_array_equal(found.demand[~censored], sold[~censored])
-
-
-def test_empty_shelves_at_random_are_filled_with_what_is_usual_and_no_record_stays_unknown():
-    true = demand(4)
-    random = np.random.default_rng(3)
-    gone = random.random(true.shape) < 0.12
-    sold = np.where(gone, 0.0, true)
-    sold[0, :50] = np.nan
-    found = recover(sold, gone)
-    assert np.isnan(found.demand[0, :50]).all()
-    assert abs(found.demand[1:].sum() / true[1:].sum() - 1) < 0.01
 
 
 @pytest.fixture(scope="module")
