@@ -129,38 +129,40 @@ def weigh(
         if arrives >= due + situation.review or (is_worse and not is_dry):
             continue
         if way.saves:
-            whole = [way.quantity(ordered + more) for more in _ahead(situation, way)]
-            kept = (
-                sellable(
-                    _repeated(situation, len(whole)), np.array(whole), np.full(len(whole), life)
-                )
-                if whole
-                else np.zeros(0)
-            )
-            tried += [
-                (way, float(size), 0.0, arrives)
-                for size in sorted(set(kept[kept > ordered].tolist()))
-            ]
+            tried += [(way, size, 0.0, arrives) for size in _larger(situation, way, ordered, life)]
             continue
         instead = way.quantity(ordered) if ordered > 0 else 0.0
         if instead >= ordered > 0 and not is_worse:
             tried.append((way, instead, 0.0, arrives))
-        missed = unmet[:, arrives:]
-        # what is owed stays owed
-        late = (
-            missed.sum(axis=1)
-            if situation.economics.unmet == "lost"
-            else missed.max(axis=1, initial=0.0)
-        )
-        if (is_dry or not is_late) and late.any():
-            sizes = {way.quantity(float(np.quantile(late, level))) for level in SIZES} - {0.0}
-            tried += [(way, size, ordered, arrives) for size in sorted(sizes)]
+        if is_dry or not is_late:
+            sizes = _beside(situation, way, unmet[:, arrives:])
+            tried += [(way, size, ordered, arrives) for size in sizes]
     weighed = _weighed(situation, normal, ordered, tried)
     best: dict[str, Alternative] = {}
     for one in weighed[1:]:
         if one.way.name not in best or one.total_cost < best[one.way.name].total_cost:
             best[one.way.name] = one
     return [weighed[0], *sorted(best.values(), key=lambda one: (one.total_cost, one.way.name))]
+
+
+def _larger(situation: Situation, way: SupplyOption, ordered: float, life: float) -> list[float]:
+    """Sizes beyond the normal order in which a cheaper way may pay, none larger than what sells
+    while it keeps."""
+    whole = np.array([way.quantity(ordered + more) for more in _ahead(situation, way)])
+    if not whole.size:
+        return []
+    kept = sellable(_repeated(situation, len(whole)), whole, np.full(len(whole), life))
+    return sorted({float(size) for size in kept[kept > ordered]})
+
+
+def _beside(situation: Situation, way: SupplyOption, missed: Floats) -> list[float]:
+    """Sizes of an order beside the normal one, for what would be missed without it; (S, T) units
+    missed on each path from its arrival on."""
+    is_lost = situation.economics.unmet == "lost"  # what is owed stays owed
+    late = missed.sum(axis=1) if is_lost else missed.max(axis=1, initial=0.0)
+    if not late.any():
+        return []
+    return sorted({way.quantity(float(np.quantile(late, level))) for level in SIZES} - {0.0})
 
 
 def rescues(

@@ -3,7 +3,8 @@ and what is on its way since."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -47,6 +48,21 @@ def published_forecast(con: duckdb.DuckDBPyConnection, home: Home) -> Forecast:
     return kept_forecast(home, newest[0])
 
 
+#: Open orders as they were published.
+OPEN_ORDERS = """
+    select order_id, coalesce(line_id, '') as line_id, origin, item_id, location_id, from_id,
+        quantity, due_at
+    from marts.fct_open_orders
+"""
+#: Orders that the company's systems knew by then.
+KNOWN_ORDERS = "select distinct order_id from marts.fct_lead_times"
+#: Units that the company's systems booked in, by order and line.
+RECEIVED = """
+    select order_id || '/' || coalesce(line_id, ''), sum(quantity) from marts.fct_receipts
+    where is_current group by 1
+"""
+
+
 @dataclass(frozen=True)
 class Coming:
     """Deliveries on their way: as published, as the ledger's lines stand now, and stock the ledger
@@ -67,74 +83,20 @@ class Coming:
         cls, con: duckdb.DuckDBPyConnection, lines: Sequence[Document], timeline: Timeline
     ) -> Coming:
         """The published open orders; a line the company's systems show counts there, once."""
-        published = con.execute(
-            """
-            select order_id, coalesce(line_id, '') as line_id, origin, item_id, location_id,
-                from_id, quantity, due_at
-            from marts.fct_open_orders
-            """
-        ).pl()
-        due_on = timeline.local_days(published["due_at"].cast(pl.Datetime)).fill_null(
-            timeline.origin
-        )
-        published = published.with_columns(due_on=due_on)
-        known = set(
-            con.execute("select distinct order_id from marts.fct_lead_times").pl()["order_id"]
-        )
-        received = dict(
-            con.execute(
-                "select order_id || '/' || coalesce(line_id, ''), sum(quantity) from "
-                "marts.fct_receipts where is_current group by 1"
-            ).fetchall()
-        )
-        theirs = set(published.filter(pl.col("origin") == "erp")["order_id"])
-        heard = {
-            (_name(d), d.item_id, d.location_id): date.fromisoformat(d.due_on[:10])
-            for d in lines
-            if _name(d) in theirs and d.order_id
-        }
-        own = [d for d in lines if _name(d) not in theirs and d.open_quantity > 0]
-        shifts: dict[tuple[str, str], float] = {}
-        for d in lines:
-            if not d.order_id:
-                continue
-            if d.kind == "transfer" and d.is_approved and not d.ended and _name(d) not in known:
-                shifts[d.item_id, d.from_id] = shifts.get((d.item_id, d.from_id), 0.0) - d.quantity
-            news = (
-                d.received - received.get(f"{d.order_id}/{d.line_id}", 0.0)
-                if d.kind == "purchase"
-                else 0.0
-            )
-            if news > 0:
-                shifts[d.item_id, d.location_id] = (
-                    shifts.get((d.item_id, d.location_id), 0.0) + news
-                )
-        asked = [
-            d
-            for d in lines
-            if d.is_approved
-            and d.ended in ("", REFUSED)
-            and d.received < d.quantity
-            and _name(d) not in known
-        ]
-        unseen = pl.DataFrame(
-            [_delivery(d, d.quantity - d.received, d.asked_on) for d in asked],
-            schema=_DELIVERY,
-            orient="row",
-        )
+        published = con.execute(OPEN_ORDERS).pl()
+        due_on = timeline.local_days(published["due_at"].cast(pl.Datetime))
+        published = published.with_columns(due_on=due_on.fill_null(timeline.origin))
+        known = {order for (order,) in con.execute(KNOWN_ORDERS).fetchall()}
+        received = dict(con.execute(RECEIVED).fetchall())
         others = published.filter(pl.col("origin") == "erp")
-        days = [
-            heard.get(tuple(key), day)
-            for *key, day in others.select(
-                "order_id", "item_id", "location_id", "due_on"
-            ).iter_rows()
-        ]
-        others = others.with_columns(due_on=pl.Series(days, dtype=pl.Date))
+        theirs = set(others["order_id"])
+        unseen = [_delivery(d, d.quantity - d.received, d.asked_on) for d in _asked(lines, known)]
+        ahead = pl.DataFrame(unseen, schema=_DELIVERY, orient="row")
         return cls(
-            pl.concat([published.select(list(_DELIVERY)), unseen]),
-            others.select(list(_DELIVERY)),
-            own,
-            shifts,
+            pl.concat([published.select(list(_DELIVERY)), ahead]),
+            _as_heard(others, lines).select(list(_DELIVERY)),
+            [d for d in lines if _name(d) not in theirs and d.open_quantity > 0],
+            _shifts(lines, known, received),
         )
 
     def moved(self, rows: pl.DataFrame) -> Floats:
@@ -171,6 +133,48 @@ _DELIVERY = {
 def _name(line: Document) -> str:
     """A line's order as the marts know it."""
     return line.order_id if line.kind == "purchase" else f"{line.order_id}/{line.line_id}"
+
+
+def _asked(lines: Sequence[Document], known: Collection[str]) -> list[Document]:
+    """The ledger's approved lines that have not come whole and that no system shows."""
+    return [
+        d
+        for d in lines
+        if d.is_approved
+        and d.ended in ("", REFUSED)
+        and d.received < d.quantity
+        and _name(d) not in known
+    ]
+
+
+def _as_heard(others: pl.DataFrame, lines: Sequence[Document]) -> pl.DataFrame:
+    """The systems' open orders, each on the day its supplier last said."""
+    keys = ("order_id", "item_id", "location_id")
+    said = {
+        (_name(d), d.item_id, d.location_id): date.fromisoformat(d.due_on[:10])
+        for d in lines
+        if d.order_id
+    }
+    rows = others.select(*keys, "due_on").iter_rows()
+    days = [said.get((order, item, location), day) for order, item, location, day in rows]
+    return others.with_columns(due_on=pl.Series(days, dtype=pl.Date))
+
+
+def _shifts(
+    lines: Sequence[Document], known: Collection[str], received: Mapping[str, float]
+) -> dict[tuple[str, str], float]:
+    """Units by item and location that the ledger moved and no system shows yet: transfers sent off,
+    goods booked in."""
+    shifts: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for d in lines:
+        if not d.order_id:
+            continue
+        if d.kind == "transfer" and d.is_approved and not d.ended and _name(d) not in known:
+            shifts[d.item_id, d.from_id] -= d.quantity
+        news = d.received - received.get(f"{d.order_id}/{d.line_id}", 0.0)
+        if d.kind == "purchase" and news > 0:
+            shifts[d.item_id, d.location_id] += news
+    return dict(shifts)
 
 
 def _delivery(line: Document, quantity: float, day: str) -> tuple[str, str, str, float, date]:

@@ -40,6 +40,8 @@ ROWS_A_SERIES = 200
 #: Feature rows are pulled for so many (series, origin, target) at a time: a pull costs its start,
 #: and memory sets the limit.
 PULLED_ROWS = 1_000_000
+#: Hears what is being done.
+Tell = Callable[[str], None]
 STAMP = "event_timestamp"  # Feast's name for "as known at"
 
 
@@ -116,7 +118,7 @@ class Demand:
     def train(
         self,
         cutoff: date,
-        progress: Callable[[str], None] | None = None,
+        progress: Tell | None = None,
         *,
         worth: Mapping[str, float] | None = None,
         totals: Sequence[tuple[str, ...]] = (),

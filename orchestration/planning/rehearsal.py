@@ -3,7 +3,7 @@ known, and one is champion."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from importlib.util import find_spec
 
@@ -24,7 +24,7 @@ from orchestration.facts.planning_inputs import (
 )
 from orchestration.facts.timeline import DAYS_A_PERIOD
 from orchestration.home import Home
-from orchestration.planning.demand import Demand
+from orchestration.planning.demand import Demand, Tell
 from orchestration.planning.replay import CANDIDATES, CHALLENGERS, INCUMBENT, Replay, replay
 
 #: A rehearsal covers at least this many decision windows (lead time + review), so that every
@@ -77,9 +77,7 @@ def is_rehearsed(home: Home, demand: Demand) -> bool:
     return last is not None and last["total_cost"].is_not_null().any()
 
 
-def rehearse(
-    home: Home, demand: Demand, progress: Callable[[str], None] | None = None
-) -> Replay | None:
+def rehearse(home: Home, demand: Demand, progress: Tell | None = None) -> Replay | None:
     """Replay the candidates over the newest weeks whose outcome is known; the incumbent is the last
     champion.
 
@@ -164,7 +162,7 @@ def replay_world(
     settings: Mapping[str, float] | None = None,
     is_tuned: bool = False,
     challengers: Sequence[str] = (),
-    progress: Callable[[str], None] | None = None,
+    progress: Tell | None = None,
 ) -> Replay:
     """Replay from the real state at the midnight beginning `start`, on the demand that history has
     since revealed.

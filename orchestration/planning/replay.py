@@ -26,7 +26,7 @@ from models.twin.scorecard import PairedDifference, champion, paired_difference,
 from models.twin.simulator import SimulationResult, simulate
 from models.twin.tuning import tune_policy
 from orchestration.facts.planning_inputs import SAMPLES, weeks
-from orchestration.planning.demand import Demand
+from orchestration.planning.demand import Demand, Tell
 
 #: Bytes of sample paths kept between the policies of a replay; what does not fit is drawn again,
 #: the same.
@@ -196,7 +196,7 @@ def replay(
     settings: Mapping[str, float] | None = None,
     is_tuned: bool = False,
     challengers: Sequence[str] = (),
-    progress: Callable[[str], None] | None = None,
+    progress: Tell | None = None,
 ) -> Replay:
     """Let every policy run the stock from `start` for so many periods, deciding at each review on
     what was known at that midnight.
@@ -217,33 +217,13 @@ def replay(
     keys, stores = nodes.select(SERIES), int((nodes["role"] == "store").sum())
     spec = timeline.spec(demand.horizon)
 
-    labels = demand.labels(start)
-    past = panels(labels, keys, ["demand"], spec)["demand"].values.astype(np.float64)
+    past = panels(demand.labels(start), keys, ["demand"], spec)["demand"].values.astype(np.float64)
     past[stores:] = 0.0
-    coming = panels(truth, keys, ["demand"], spec)["demand"]
-    index = spec.index(pl.Series(days))
-    series = np.repeat(np.arange(len(keys)), periods)
-    revealed = coming.at(series, np.tile(index, len(keys)), absent=0.0).reshape(len(keys), periods)
+    revealed = _revealed(truth, keys, days, spec)
 
     last = periods if orders is None else min(periods, orders * timeline.review)
     decisions = [days[k] for k in range(0, last, timeline.review)]
-    forecasts: dict[str, dict[date, Forecast]] = {name: {} for name in ("xgboost", *challengers)}
-    model = network_model = None
-    worth: Mapping[str, float] | None = None
-    for k, (day, outlook) in enumerate(zip(decisions, demand.outlooks(decisions), strict=True)):
-        tell(f"forecasting at decision {k + 1} of {len(decisions)}")
-        if model is None or k % RETRAIN == 0:
-            # what the first training found the signals to be worth holds for the replay
-            model = demand.train(day, worth=worth)
-            worth = model.card["signals"]
-            network_model = demand.sense(day, STEPS) if challengers else None
-        ours = model.predict(*outlook, PATH_LEVELS)
-        forecasts["xgboost"][day] = ours
-        if network_model is not None:
-            sensed = demand.sensed(network_model, ours.keys, day)
-            made = {"lstm": sensed, "blend": blend(ours, sensed)}
-            for name in challengers:
-                forecasts[name][day] = made[name]
+    forecasts = _forecasts(demand, decisions, challengers, tell)
 
     @lru_cache(maxsize=max(2, PATHS_KEPT // (4 * len(nodes) * SAMPLES * demand.horizon)))
     def paths(name: str, t: int) -> Floats:
@@ -261,7 +241,7 @@ def replay(
         return simulate(
             network,
             policy,
-            revealed.astype(np.float64),
+            revealed,
             state.on_the_shelf(),
             pipeline=state.due,
             history=past,
@@ -286,8 +266,42 @@ def replay(
         tell(f"replaying {DEFAULT} on {name}")
         results[f"{DEFAULT} on {name}"] = run(configured(DEFAULT, used.get(DEFAULT)), name)
         challenges[name] = _challenge(name, results, nodes)
-    scores = score_forecasts(forecasts, days, past, revealed.astype(np.float64), nodes, spec)
+    scores = score_forecasts(forecasts, days, past, revealed, nodes, spec)
     return Replay(nodes, days, results, best, rivals, scores, challenges, tuned)
+
+
+def _forecasts(
+    demand: Demand, decisions: list[date], challengers: Sequence[str], tell: Tell
+) -> dict[str, dict[date, Forecast]]:
+    """By forecaster and decision the forecast made on what was known at its midnight, by a model
+    that is trained anew at every RETRAIN-th."""
+    found: dict[str, dict[date, Forecast]] = {name: {} for name in ("xgboost", *challengers)}
+    model = network_model = None
+    worth: Mapping[str, float] | None = None
+    for k, (day, outlook) in enumerate(zip(decisions, demand.outlooks(decisions), strict=True)):
+        tell(f"forecasting at decision {k + 1} of {len(decisions)}")
+        if model is None or k % RETRAIN == 0:
+            # what the first training found the signals to be worth holds for the replay
+            model = demand.train(day, worth=worth)
+            worth = model.card["signals"]
+            network_model = demand.sense(day, STEPS) if challengers else None
+        ours = model.predict(*outlook, PATH_LEVELS)
+        found["xgboost"][day] = ours
+        if network_model is not None:
+            sensed = demand.sensed(network_model, ours.keys, day)
+            made = {"lstm": sensed, "blend": blend(ours, sensed)}
+            for name in challengers:
+                found[name][day] = made[name]
+    return found
+
+
+def _revealed(truth: pl.DataFrame, keys: pl.DataFrame, days: Sequence[date], spec: Spec) -> Floats:
+    """(N, T) demand of the replayed periods, 0 where history has no row."""
+    coming = panels(truth, keys, ["demand"], spec)["demand"]
+    index = spec.index(pl.Series(days))
+    series = np.repeat(np.arange(len(keys)), len(days))
+    found = coming.at(series, np.tile(index, len(keys)), absent=0.0)
+    return np.nan_to_num(found.reshape(len(keys), len(days)).astype(np.float64))
 
 
 def _challenge(

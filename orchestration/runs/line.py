@@ -97,12 +97,55 @@ def _storage() -> dict[str, Any]:
     return {"storage": POSTGRES}
 
 
+Step = Callable[[str, str], None]
+
+
+@dataclass
+class _Listener:
+    """What is heard of a run while it goes: how long each station took, and why steps failed, the
+    first first."""
+
+    on_step: Step | None
+    started: dict[str, float] = field(default_factory=dict)
+    stations: dict[str, float] = field(default_factory=dict)
+    failures: dict[str, LineStopped] = field(default_factory=dict)
+
+    def hear(self, entry: dg.EventLogEntry) -> None:
+        """One event of Dagster's log."""
+        event = entry.dagster_event
+        if event is None or event.step_key is None:
+            return
+        step = event.step_key
+        if event.is_step_start:
+            self.started[step] = time.monotonic()
+            self._tell(step, "start")
+        elif event.is_step_success or event.is_step_failure:
+            station = step.split("__")[0]
+            seconds = time.monotonic() - self.started.get(step, time.monotonic())
+            self.stations[station] = round(self.stations.get(station, 0.0) + seconds, 2)
+            self._tell(step, "success" if event.is_step_success else "failure")
+            if event.is_step_failure:
+                self._fail(step, event.step_failure_data.error)
+
+    def _tell(self, step: str, what: str) -> None:
+        if self.on_step:
+            self.on_step(step, what)
+
+    def _fail(self, step: str, error: Any) -> None:
+        reason = error.message.strip() if error else f"{step} failed without saying why"
+        self.failures.setdefault(step, LineStopped(reason))
+        # the whole story, for the run's log
+        sys.stdout.write(error.to_string() if error else "")
+
+    @property
+    def first_failure(self) -> LineStopped:
+        """Why the run stopped, in its first failed step's own words."""
+        unsaid = LineStopped("the run failed before its first step; see the log above")
+        return next(iter(self.failures.values()), unsaid)
+
+
 def run_line(
-    home: Home,
-    lakehouse: dict[str, Any],
-    until: str = "publish",
-    *,
-    on_step: Callable[[str, str], None] | None = None,
+    home: Home, lakehouse: dict[str, Any], until: str = "publish", *, on_step: Step | None = None
 ) -> LineReport:
     """Run the line up to a station; `on_step(step, 'start' | 'success' | 'failure')` hears every
     step as it happens.
@@ -112,70 +155,48 @@ def run_line(
     """
     # loading the graph parses dbt; only a run needs it
     from orchestration.definitions import defs  # noqa: PLC0415
-    from orchestration.defs.procure import SEND  # noqa: PLC0415
 
-    report, started, run_id = LineReport(), {}, str(uuid.uuid4())
-    failures: dict[str, LineStopped] = {}  # by step, the first first
-
-    def listen(entry: dg.EventLogEntry) -> None:
-        event = entry.dagster_event
-        if event is None or event.step_key is None:
-            return
-        step = event.step_key
-        if event.is_step_start:
-            started[step] = time.monotonic()
-            _tell(step, "start")
-        elif event.is_step_success or event.is_step_failure:
-            station = step.split("__")[0]
-            seconds = time.monotonic() - started.get(step, time.monotonic())
-            report.stations[station] = round(report.stations.get(station, 0.0) + seconds, 2)
-            _tell(step, "success" if event.is_step_success else "failure")
-            if event.is_step_failure:
-                error = event.step_failure_data.error
-                failures.setdefault(
-                    step,
-                    LineStopped(
-                        error.message.strip() if error else f"{step} failed without saying why"
-                    ),
-                )
-                # the whole story, for the run's log
-                sys.stdout.write(error.to_string() if error else "")
-
-    def _tell(step: str, what: str) -> None:
-        if on_step:
-            on_step(step, what)
+    run_id, listener = str(uuid.uuid4()), _Listener(on_step)
 
     @dg.failure_hook
     def keep(context: dg.HookContext) -> None:
         """Dagster tells of an error as text; a hook alone is given the error itself."""
         if context.op_exception is not None:
-            failures[context.step_key] = _stopped(context.op_exception)
+            listener.failures[context.step_key] = _stopped(context.op_exception)
 
     home.remember(
         Path(lakehouse["world"]), Path(lakehouse["data"]) if "data" in lakehouse else None
     )
     with home.writing(), instance_of(home) as instance:
-        instance.add_event_listener(run_id, listen)
+        instance.add_event_listener(run_id, listener.hear)
         job = defs().resolve_job_def(JOBS.get(until, f"until_{until}")).with_hooks({keep})
         result = job.execute_in_process(
             instance=instance,
             run_id=run_id,
-            run_config={
-                "resources": {
-                    "lakehouse": {"config": lakehouse | {"from_archive": until == "rebuild"}}
-                },
-                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                **(SEND if until == "procure" else {}),
-            },
+            run_config=_run_config(lakehouse, until),
             raise_on_error=False,
         )
-    report.dagster_run_id = run_id
     if not result.success:
-        raise (
-            next(iter(failures.values()))
-            if failures
-            else LineStopped("the run failed before its first step; see the log above")
-        )
+        raise listener.first_failure
+    return _reported(result, run_id, listener.stations)
+
+
+def _run_config(lakehouse: dict[str, Any], until: str) -> dict[str, Any]:
+    # loading the graph parses dbt; only a run needs it
+    from orchestration.defs.procure import SEND  # noqa: PLC0415
+
+    is_rebuilt = {"from_archive": until == "rebuild"}
+    return {
+        "resources": {"lakehouse": {"config": lakehouse | is_rebuilt}},
+        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+        **(SEND if until == "procure" else {}),
+    }
+
+
+def _reported(
+    result: dg.ExecuteInProcessResult, run_id: str, stations: dict[str, float]
+) -> LineReport:
+    report = LineReport(dagster_run_id=run_id, stations=stations)
     report.warnings = [
         check.description or check.check_name
         for check in result.get_asset_check_evaluations()
