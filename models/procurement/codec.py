@@ -23,15 +23,16 @@ def no_receipts(control: int, at: datetime, usage: str) -> Iterable[bytes]:
 class Delivery:
     """What one delivery says, and the envelope it came in.
 
-    sender, receiver: None where no envelope names them. is_test: None where the format cannot say.
-    control: the envelope's number, 0 where it has none. written_at: the envelope's own time as ISO
-    text, to the minute or the day; empty where it has none. receipts: what tells the partner that
-    this arrived, written under the control numbers from the given one on.
+    sender, receiver: every name an envelope has for its ends, none where it has none. is_test:
+    None where the format cannot say. control: the envelope's number, 0 where it has none.
+    written_at: the envelope's own time as ISO text, to the minute or the day; empty where it has
+    none. receipts: what tells the partner that this arrived, written under the control numbers from
+    the given one on.
     """
 
     messages: tuple[Message, ...]
-    sender: Party | None = None
-    receiver: Party | None = None
+    sender: tuple[Party, ...] = ()
+    receiver: tuple[Party, ...] = ()
     is_test: bool | None = None
     control: int = 0
     written_at: str = ""

@@ -244,10 +244,17 @@ def _sent(document: Document, event: Event) -> None:
 def is_overtaken(before: Payload, said: Payload) -> bool:
     """Whether an answer is older than the one in force: written earlier or, where time tells
     nothing, under a smaller number."""
-    then, now = before.get("written_at", ""), said.get("written_at", "")
-    if then and now and then != now:
-        return bool(now < then)
+    then, now = _written(before, said)
+    if then != now:
+        return now < then
     return bool(said["control"] < before.get("control", -1))
+
+
+def _written(before: Payload, said: Payload) -> tuple[str, str]:
+    """When two answers were written, as precisely as both of them say: to the minute or the day."""
+    then, now = before.get("written_at", ""), said.get("written_at", "")
+    precision = min(len(then), len(now))
+    return then[:precision], now[:precision]
 
 
 def is_order_doubtful(before: Payload, said: Payload) -> bool:
@@ -255,9 +262,9 @@ def is_order_doubtful(before: Payload, said: Payload) -> bool:
     written earlier."""
     if not before or said["control"] == before["control"]:
         return False
-    then, now = before.get("written_at", ""), said.get("written_at", "")
+    then, now = _written(before, said)
     has_smaller_number = said["control"] < before["control"]
-    if then and now and then != now:
+    if then != now:
         return bool(now < then) and not has_smaller_number
     return bool(has_smaller_number)
 

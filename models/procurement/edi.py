@@ -181,8 +181,8 @@ class X12:
 
         return Delivery(
             messages,
-            interchange.sender,
-            interchange.receiver,
+            (interchange.sender,),
+            (interchange.receiver,),
             interchange.is_test,
             interchange.control,
             interchange.written_at,

@@ -137,8 +137,8 @@ class Edifact:
         documents = [partial(edifact_in.read, message) for message in interchange.messages]
         return Delivery(
             each(documents, "message"),
-            interchange.sender,
-            interchange.receiver,
+            (interchange.sender,),
+            (interchange.receiver,),
             interchange.is_test,
             interchange.control,
             interchange.written_at,

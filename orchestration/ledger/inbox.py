@@ -105,9 +105,9 @@ class Listener:
     def _check_envelope(self, said: Delivery) -> None:
         """Refuse what an envelope says to be between others, or a test where none was agreed."""
         partner = self.partner
-        ends, agreed = (said.sender, said.receiver), (partner.their, partner.ours)
-        if any(end not in (None, ours) for end, ours in zip(ends, agreed, strict=True)):
-            named = " to ".join(end.id if end else "nobody named" for end in ends)
+        ends = ((said.sender, partner.their), (said.receiver, partner.ours))
+        if any(named and agreed not in named for named, agreed in ends):
+            named = " to ".join(end[0].id if end else "nobody named" for end, _ in ends)
             raise MessageError(
                 f"the envelope runs from {named}, not from {partner.their.id} to {partner.ours.id}"
             )

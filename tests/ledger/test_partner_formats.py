@@ -22,7 +22,7 @@ from orchestration.ledger import Ledger
 from orchestration.ledger.partners import FILE
 from orchestration.ledger.schema import inbox
 from tests.ledger.test_procure_station import NOW, publish
-from tests.procurement import edifact_supplier
+from tests.procurement import edifact_supplier, ubl_supplier
 
 pytestmark = pytest.mark.filterwarnings("ignore:segments.xml not found")
 
@@ -78,7 +78,51 @@ def _edifact() -> Format:
     )
 
 
-FORMATS = {found.form: found for found in (_edifact(),)}
+def _ubl() -> Format:
+    supplier = ubl_supplier
+
+    def order_in(body: bytes) -> tuple[str, list[str]]:
+        top = supplier.read(body)
+        item = "cac:OrderLine/cac:LineItem/cac:Item/cac:BuyersItemIdentification/cbc:ID"
+        return supplier.texts(top, "cbc:ID")[0], supplier.texts(top, item)
+
+    def bill(order: Order, before: bytes = b"", after: bytes = b"") -> bytes:
+        body = supplier.wire("Invoice", supplier.invoice(order))
+        assert before in body
+        return body.replace(before, after) if before else body
+
+    bomb = b'<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;">]>'
+    outside = b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]>'
+    total, price = b'PayableAmount currencyID="GBP">', b'PriceAmount currencyID="GBP">'
+    return Format(
+        "ubl",
+        "xml",
+        order_in,
+        lambda order: supplier.wire("OrderResponse", supplier.answer(order)),
+        lambda order: supplier.wire("DespatchAdvice", supplier.ship_notice(order)),
+        bill,
+        {
+            "entity bomb": lambda order: bill(order, b"?>\n", b"?>\n" + bomb),
+            "file entity": lambda order: bill(order, b"?>\n", b"?>\n" + outside),
+            "control total": lambda order: bill(order, total, total + b"9"),
+            "charset": lambda order: bill(order, b">mug<", b">m\xff<"),
+            "unknown charset": lambda order: bill(order, b"UTF-8", b"UTF-7"),
+            "unknown order": lambda order: bill(order, order.order_id.encode(), b"SHP99999999"),
+            "other currency": lambda order: bill(order, b"GBP", b"USD"),
+            "no currency": lambda order: bill(order, b"GBP", b"ZZZ"),
+            "mixed currencies": lambda order: bill(order, price, price.replace(b"GBP", b"USD")),
+            "negative price": lambda order: bill(order, price, price + b"-"),
+            "endless number": lambda order: bill(order, b'"C62">', b'"C62">' + b"9" * 5000),
+            "not from them": lambda order: bill(order, b">S1<", b">S2<"),
+            "cut off": lambda order: bill(order)[:200],
+            "binary": lambda order: bytes(range(256)) * 40,
+            "oversized": lambda order: bill(order) + b" " * 9_000_000,
+            "deep": lambda order: bill(order, b"</cbc:ID>", b"<cbc:ID>" * 10_000),
+        },
+    )
+
+
+FORMATS = {found.form: found for found in (_edifact(), _ubl())}
 POISON = [(form, name) for form, found in FORMATS.items() for name in found.hostile]
 
 

@@ -1,0 +1,413 @@
+"""What suppliers say in UBL 2.1 (OrderResponse, OrderResponseSimple, DespatchAdvice, Invoice), as
+messages: a line that is odd is named, and the lines beside it are taken.
+
+Every element that could mean something is read, or named as unread for a person; nothing is
+guessed, nothing is passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import partial
+from typing import TypeVar
+
+from models.procurement import figures, xml_tree
+from models.procurement.bill import Bill, BilledLine
+from models.procurement.codec import Delivery
+from models.procurement.codes import EACH
+from models.procurement.messages import (
+    BUYER,
+    PAYABLES,
+    AcknowledgedLine,
+    Acknowledgement,
+    Message,
+    MessageError,
+    Odd,
+    OddLineError,
+    Party,
+    ShipNotice,
+    ShippedLine,
+)
+from models.procurement.xml_tree import Node
+
+Line = TypeVar("Line")
+
+ROOM = "urn:oasis:names:specification:ubl:schema:xsd:"
+CAC, CBC = f"{ROOM}CommonAggregateComponents-2", f"{ROOM}CommonBasicComponents-2"
+EXT = f"{ROOM}CommonExtensionComponents-2"
+DOCUMENTS = ("OrderResponse", "OrderResponseSimple", "DespatchAdvice", "Invoice", "CreditNote")
+NAMES = {CAC: "cac", CBC: "cbc", EXT: "ext"} | {f"{ROOM}{name}-2": "ubl" for name in DOCUMENTS}
+
+#: What an answer says of an order as a whole (UNCL 4343): all of it, none of it, or line by line.
+TAKEN_WHOLE, REFUSED_WHOLE, BY_LINE = ("AP", "29"), ("RE", "27"), ("CA", "30", "")
+#: What it says of a line (UNCL 1229): taken as it is, taken with changes, and not taken.
+TAKEN, AMENDED, REFUSED = ("", "5"), ("3", "6"), {"2": "ID", "7": "IR", "10": "IR"}
+#: The document type (UNCL 1001) of a change that an answer refers to.
+CHANGE = "230"
+DAY = re.compile(r"(\d{4}-\d\d-\d\d)(?:Z|[+-]\d\d:\d\d)?", re.ASCII)
+
+_HEAD = """UBLVersionID CustomizationID ProfileID ProfileExecutionID ID UUID CopyIndicator IssueDate
+IssueTime Note DocumentCurrencyCode PricingCurrencyCode TaxCurrencyCode AccountingCost
+AccountingCostCode BuyerReference CustomerReference SalesOrderID LineCountNumeric
+OrderReference OrderDocumentReference OriginatorDocumentReference AdditionalDocumentReference
+ContractDocumentReference Contract Signature ProjectReference DespatchDocumentReference
+ReceiptDocumentReference StatementDocumentReference SellerSupplierParty BuyerCustomerParty
+OriginatorCustomerParty FreightForwarderParty AccountingSupplierParty AccountingCustomerParty
+DespatchSupplierParty DeliveryCustomerParty PayeeParty TaxRepresentativeParty Delivery DeliveryTerms
+PaymentMeans PaymentTerms DestinationCountry ValidityPeriod InvoicePeriod UBLExtensions TaxTotal"""
+#: The elements of each document that are read here, or say nothing about goods, days or money.
+READ = {
+    "OrderResponse": f"{_HEAD} OrderResponseCode OrderLine LegalMonetaryTotal",
+    "OrderResponseSimple": f"{_HEAD} AcceptedIndicator RejectionNote",
+    "DespatchAdvice": f"{_HEAD} DespatchAdviceTypeCode DocumentStatusCode Shipment DespatchLine",
+    "Invoice": f"{_HEAD} InvoiceTypeCode DueDate TaxPointDate AllowanceCharge LegalMonetaryTotal "
+    "InvoiceLine",
+}
+_LINE = "ID UUID Note LineStatusCode LineExtensionAmount OrderLineReference DocumentReference Item"
+READ |= {
+    "OrderLine": f"{_LINE} LineItem",
+    "LineItem": f"{_LINE} SalesOrderID Quantity MaximumBackorderQuantity MinimumBackorderQuantity "
+    "TotalTaxAmount PartialDeliveryIndicator BackOrderAllowedIndicator Delivery DeliveryTerms "
+    "Price TaxTotal AccountingCost",
+    "DespatchLine": f"{_LINE} DeliveredQuantity BackorderQuantity BackorderReason Shipment "
+    "OutstandingQuantity OutstandingReason",
+    "InvoiceLine": f"{_LINE} InvoicedQuantity TaxPointDate AccountingCost AccountingCostCode "
+    "Delivery InvoicePeriod DespatchLineReference ReceiptLineReference PricingReference "
+    "AllowanceCharge TaxTotal Price",
+}
+OWNERS = {"Invoice": PAYABLES, "CreditNote": PAYABLES}
+#: Who may stand on either end of a document.
+SELLERS = tuple(f"cac:{role}SupplierParty" for role in ("Seller", "Despatch", "Accounting"))
+BUYERS = tuple(f"cac:{role}CustomerParty" for role in ("Buyer", "Delivery", "Accounting"))
+
+
+def read(body: bytes) -> Delivery:
+    """The one document in these bytes. Raises MessageError where it is none that is read here."""
+    top = xml_tree.read(body, NAMES)
+    kind = top.name.removeprefix("ubl:")
+    if kind not in READERS or not top.name.startswith("ubl:"):
+        raise MessageError(f"'{top.name[:120]}' is none of {', '.join(READERS)} of UBL 2")
+    said = READERS[kind](top)
+    if reason := _unread(top):
+        order_id = top.get("cac:OrderReference", "cbc:ID")
+        said.append(Odd(order_id, "", reason, OWNERS.get(kind, BUYER)))
+    return Delivery(
+        tuple(said), _parties(top, SELLERS), _parties(top, BUYERS), written_at=_written_at(top)
+    )
+
+
+def _answer(top: Node) -> list[Message]:
+    order_id, code = top.need("cac:OrderReference", "cbc:ID"), top.get("cbc:OrderResponseCode")
+    lines = top.all("cac:OrderLine")
+    _count(top, lines)
+    if code not in (*TAKEN_WHOLE, *REFUSED_WHOLE, *BY_LINE) or (code in BY_LINE and not lines):
+        reason = f"the answer as a whole is {code[:20] or 'unsaid'}, and it names no line"
+        return [Odd(order_id, "", reason, BUYER)]
+    currency = top.get("cbc:DocumentCurrencyCode") or None
+    day = _promised(top)
+    said, odd = _each(lines, partial(_answered, currency=currency, day=day), order_id, BUYER)
+    rest = "" if lines else "IA" if code in TAKEN_WHOLE else "IR"
+    named = tuple(map(_line_answered, lines))
+    is_change = any(
+        node.get("cbc:DocumentTypeCode") == CHANGE
+        for node in (
+            *top.all("cac:OrderDocumentReference"),
+            *top.all("cac:AdditionalDocumentReference"),
+            *top.all("cac:OrderReference", "cac:DocumentReference"),
+        )
+    )
+    return [Acknowledgement(order_id, currency, tuple(said), is_change, rest, named, day), *odd]
+
+
+def _answered(node: Node, currency: str | None, day: date | None) -> AcknowledgedLine:
+    """A line's answer: what will come, and what comes later."""
+    line = node.first("cac:LineItem")
+    if line is None:
+        raise MessageError("cac:OrderLine/cac:LineItem is missing")
+    action, item_id, line_id = line.get("cbc:LineStatusCode"), _item(line), _line_answered(node)
+    due = _promised(line) or day
+    reason = "; ".join(n.text.strip() for n in (*line.all("cbc:Note"), *node.all("cbc:Note")))
+    price = _price(line, currency)
+    cost = None if price is None else float(price)
+    if action in REFUSED:
+        return AcknowledgedLine(line_id, item_id, REFUSED[action], 0.0, cost, due, reason)
+    if action not in (*TAKEN, *AMENDED):
+        raise OddLineError(f"its status is {action[:20]}, no answer that is read here")
+    units = _units(line, "cbc:Quantity")
+    if units is None:
+        raise MessageError("cbc:Quantity is missing")
+    if later := _units(line, "cbc:MaximumBackorderQuantity"):
+        whole = float(units + later)
+        return AcknowledgedLine(line_id, item_id, "IB", whole, cost, due, reason)
+    code = "IA" if action in TAKEN else "IC"
+    return AcknowledgedLine(line_id, item_id, code, float(units), cost, due, reason)
+
+
+def _line_answered(node: Node) -> str:
+    """The order's own number of a line: the one referred to, else the line's."""
+    return node.get("cac:OrderLineReference", "cbc:LineID") or node.get("cac:LineItem", "cbc:ID")
+
+
+def _simple_answer(top: Node) -> list[Message]:
+    order_id, said = top.need("cac:OrderReference", "cbc:ID"), top.need("cbc:AcceptedIndicator")
+    if said not in ("true", "1", "false", "0"):
+        raise MessageError(f"cbc:AcceptedIndicator is '{said[:20]}', neither true nor false")
+    rest = "IA" if said in ("true", "1") else "IR"
+    return [Acknowledgement(order_id, None, (), rest=rest)]
+
+
+def _ship_notice(top: Node) -> list[Message]:
+    shipment_id, order_id = top.need("cbc:ID"), top.get("cac:OrderReference", "cbc:ID")
+    loops = top.all("cac:DespatchLine")
+    _count(top, loops)
+    if (status := top.get("cbc:DocumentStatusCode")) not in ("", "9"):
+        reason = f"its status is {status[:20]}: it takes back or replaces another"
+        return [Odd(order_id, "", f"shipment {shipment_id}: {reason}", BUYER)]
+    places = top.all("cac:Shipment", "cac:Delivery")
+    days = [day for node in places if (day := _promised(node, is_own=True)) is not None]
+    by_order: dict[str, list[Node]] = {}
+    for loop in loops:
+        named = loop.get("cac:OrderLineReference", "cac:OrderReference", "cbc:ID")
+        by_order.setdefault(named or order_id, []).append(loop)
+    said: list[Message] = []
+    lines: list[ShippedLine] = []
+    for name, mine in by_order.items():
+        found, odd = _each(mine, partial(_shipped, order_id=name), name, BUYER)
+        lines += found
+        said += odd
+    return [ShipNotice(shipment_id, max(days, default=None), tuple(lines)), *said]
+
+
+def _shipped(node: Node, order_id: str) -> ShippedLine:
+    units, item_id = _units(node, "cbc:DeliveredQuantity"), _item(node)
+    if units is None:
+        raise MessageError("cbc:DeliveredQuantity is missing")
+    if not order_id:
+        raise MessageError("no cac:OrderReference says of which order it is")
+    if not item_id:
+        raise OddLineError(f"{units:g} units of an item that has no number of ours are coming")
+    line_id = node.get("cac:OrderLineReference", "cbc:LineID") or node.get("cbc:ID")
+    return ShippedLine(order_id, line_id, item_id, float(units))
+
+
+def _invoice(top: Node) -> list[Message]:
+    invoice_id, order_id = top.need("cbc:ID"), top.get("cac:OrderReference", "cbc:ID")
+    kind, loops = top.get("cbc:InvoiceTypeCode"), top.all("cac:InvoiceLine")
+    _count(top, loops)
+    if kind not in ("", "380"):
+        reason = f"invoice {invoice_id} is of kind {kind[:20]}; it was not taken"
+        return [Odd(order_id, "", reason, PAYABLES)]
+    currency = top.need("cbc:DocumentCurrencyCode")
+    added = _added(top, currency)
+    bill = Bill(
+        invoice_id,
+        order_id,
+        _on(top.need("cbc:IssueDate"), "cbc:IssueDate"),
+        currency,
+        _total(top, currency),
+        added + _signed(top, currency, "cac:LegalMonetaryTotal", "cbc:PayableRoundingAmount"),
+    )
+    bill_line = partial(_billed, currency=currency)
+    said = bill.messages([(node.get("cbc:ID"), partial(_whole, bill_line, node)) for node in loops])
+    if paid := _amount(top, currency, "cac:LegalMonetaryTotal", "cbc:PrepaidAmount"):
+        reason = f"invoice {invoice_id} says that {paid} of it is paid already"
+        said.append(Odd(order_id, "", reason, PAYABLES))
+    return said
+
+
+def _credit_note(top: Node) -> list[Message]:
+    what = f"{top.need('cbc:ID')} is a credit note; it was not taken"
+    return [Odd(top.get("cac:OrderReference", "cbc:ID"), "", what, PAYABLES)]
+
+
+def _billed(node: Node, currency: str) -> BilledLine:
+    units, price = _units(node, "cbc:InvoicedQuantity"), _price(node, currency)
+    if units is None or price is None:
+        raise MessageError("cbc:InvoicedQuantity or cac:Price is missing")
+    has_charges = node.first("cac:AllowanceCharge") is not None
+    amount = None if has_charges else _amount(node, currency, "cbc:LineExtensionAmount")
+    order_id = node.get("cac:OrderLineReference", "cac:OrderReference", "cbc:ID")
+    line_id = node.get("cac:OrderLineReference", "cbc:LineID") or node.get("cbc:ID")
+    return BilledLine(order_id, line_id, _item(node), units, price, amount)
+
+
+def _total(top: Node, currency: str) -> Decimal:
+    """What the invoice comes to, payments before it included; its own sums must agree."""
+    path = "cac:LegalMonetaryTotal"
+    payable = _amount(top, currency, path, "cbc:PayableAmount")
+    if payable is None:
+        raise MessageError(f"{path}/cbc:PayableAmount is missing: an invoice has one total")
+    total = payable + (_amount(top, currency, path, "cbc:PrepaidAmount") or Decimal(0))
+    with_tax = _amount(top, currency, path, "cbc:TaxInclusiveAmount")
+    if with_tax is not None:
+        rounding = _signed(top, currency, path, "cbc:PayableRoundingAmount")
+        figures.expect("cbc:PayableAmount and what is paid", total, with_tax + rounding)
+    return total
+
+
+def _added(top: Node, currency: str) -> Decimal:
+    """Charges less allowances, of the invoice and its lines, and tax in the invoice's currency."""
+    added = Decimal(0)
+    inside = top.all("cac:InvoiceLine", "cac:AllowanceCharge")
+    for node in (*top.all("cac:AllowanceCharge"), *inside):
+        indicator = node.need("cbc:ChargeIndicator")
+        if indicator not in ("true", "1", "false", "0"):
+            raise MessageError(f"cbc:ChargeIndicator is '{indicator[:20]}'")
+        amount = _amount(node, currency, "cbc:Amount") or Decimal(0)
+        added += amount if indicator in ("true", "1") else -amount
+    for node in top.all("cac:TaxTotal", "cbc:TaxAmount"):
+        if node.attributes.get("currencyID", currency) == currency:
+            added += figures.exact(node.text.strip(), "cbc:TaxAmount")
+    return added
+
+
+READERS: dict[str, Callable[[Node], list[Message]]] = {
+    "OrderResponse": _answer,
+    "OrderResponseSimple": _simple_answer,
+    "DespatchAdvice": _ship_notice,
+    "Invoice": _invoice,
+    "CreditNote": _credit_note,
+}
+
+
+def _each(
+    nodes: Sequence[Node], read_one: Callable[[Node], Line], order_id: str, owner: str
+) -> tuple[list[Line], list[Odd]]:
+    """The lines that can be taken, and the others with the reason. Raises MessageError where none
+    of them can even be read."""
+    lines: list[Line] = []
+    odd: list[Odd] = []
+    broken: list[MessageError] = []
+    for node in nodes:
+        line_id = _line_answered(node) or node.get("cbc:ID")
+        try:
+            lines.append(_whole(read_one, node))
+        except OddLineError as error:
+            odd.append(Odd(order_id, line_id, f"line {line_id}: {error}", owner))
+        except MessageError as error:
+            broken.append(error)
+            odd.append(Odd(order_id, line_id, f"line {line_id} cannot be read: {error}", owner))
+    if broken and len(broken) == len(nodes):
+        raise broken[0]
+    return lines, odd
+
+
+def _whole(read_one: Callable[[Node], Line], node: Node) -> Line:
+    """A line that says nothing beside what is read of it."""
+    for part in (node, *node.all("cac:LineItem")):
+        if reason := _unread(part):
+            raise OddLineError(reason)
+    return read_one(node)
+
+
+def _unread(node: Node) -> str:
+    """What an element also says that is not read here, in words; empty where that is nothing."""
+    allowed = READ.get(node.name.partition(":")[2], "").split()
+    unread = sorted({n.name for n in node.children if n.name.partition(":")[2] not in allowed})
+    found = ", ".join(unread)[:300] if allowed else ""
+    return f"it also says what is not read here: {found}" if found else ""
+
+
+def _count(top: Node, lines: Sequence[Node]) -> None:
+    if top.get("cbc:LineCountNumeric"):
+        figures.expect("cbc:LineCountNumeric", top.whole("cbc:LineCountNumeric"), len(lines))
+
+
+def _item(node: Node) -> str:
+    """The item under a number of ours; empty where only others name it."""
+    for owner in ("Buyers", "Sellers"):
+        if found := node.get("cac:Item", f"cac:{owner}ItemIdentification", "cbc:ID"):
+            return found
+    return ""
+
+
+def _units(node: Node, name: str) -> Decimal | None:
+    found = node.first(name)
+    if found is None:
+        return None
+    if (unit := found.attributes.get("unitCode", "")) not in (*EACH, ""):
+        raise OddLineError(f"{name} is in {unit[:20]}; orders are in pieces")
+    return figures.exact(found.text.strip(), name)
+
+
+def _price(node: Node, currency: str | None) -> Decimal | None:
+    """The net price of one piece; None where no price is named."""
+    price = node.first("cac:Price")
+    if price is None:
+        return None
+    basis = _units(price, "cbc:BaseQuantity")
+    if basis is not None and not basis:
+        raise MessageError("cbc:BaseQuantity is 0: no price is for no piece")
+    amount = _amount(price, currency, "cbc:PriceAmount")
+    if amount is None:
+        raise MessageError("cac:Price/cbc:PriceAmount is missing")
+    return amount / (basis or 1)
+
+
+def _amount(node: Node, currency: str | None, *path: str) -> Decimal | None:
+    """An amount that is not negative; None where there is none."""
+    found = node.first(*path)
+    if found is None:
+        return None
+    said = found.attributes.get("currencyID", "")
+    if currency and said not in ("", currency):
+        raise MessageError(f"{path[-1]} is in {said[:20]}, the document in {currency[:20]}")
+    return figures.exact(found.text.strip(), path[-1])
+
+
+def _signed(node: Node, currency: str, *path: str) -> Decimal:
+    """A rounding, up or down; 0 where there is none."""
+    found = node.get(*path)
+    if found.startswith("-"):
+        return -figures.exact(found[1:], path[-1])
+    return _amount(node, currency, *path) or Decimal(0)
+
+
+def _promised(node: Node, is_own: bool = False) -> date | None:
+    """The last day on which a delivery is promised or expected; None where nobody says.
+
+    is_own: the node is the delivery itself.
+    """
+    days = []
+    for delivery in [node] if is_own else node.all("cac:Delivery"):
+        for name in ("cbc:ActualDeliveryDate", "cbc:LatestDeliveryDate"):
+            days += [delivery.get(name)]
+        for name in ("cac:PromisedDeliveryPeriod", "cac:EstimatedDeliveryPeriod"):
+            for period in delivery.all(name):
+                days += [period.get("cbc:EndDate") or period.get("cbc:StartDate")]
+    return max((_on(day, "the delivery's day") for day in days if day), default=None)
+
+
+def _on(said: str, where: str) -> date:
+    found = DAY.fullmatch(said)
+    try:
+        return date.fromisoformat(found[1] if found else said[:40] + "!")
+    except ValueError as error:
+        raise MessageError(f"{where} is '{said[:40]}', no day as YYYY-MM-DD") from error
+
+
+def _written_at(top: Node) -> str:
+    """When the document was issued, to the minute in UTC where it names its zone, else to the
+    day."""
+    day, time = top.get("cbc:IssueDate")[:10], top.get("cbc:IssueTime")
+    try:
+        at = datetime.fromisoformat(f"{day}T{time}") if time else None
+        if at is None:
+            return date.fromisoformat(day).isoformat()
+    except ValueError:
+        return ""
+    at = at.astimezone(UTC) if at.tzinfo else at
+    return at.replace(tzinfo=None).isoformat(timespec="minutes")
+
+
+def _parties(top: Node, roles: Iterable[str]) -> tuple[Party, ...]:
+    """Every number under which the document names one of its ends."""
+    return tuple(
+        Party(node.text.strip(), node.attributes.get("schemeID") or "ZZ")
+        for role in roles
+        for path in (("cbc:EndpointID",), ("cac:PartyIdentification", "cbc:ID"))
+        for node in top.all(role, "cac:Party", *path)
+    )
