@@ -87,6 +87,18 @@ class TotalSpread:
         )
 
 
+#: The columns of `totals_frame`; a company too young to have totals has none of its rows.
+TOTALS = pl.Schema(
+    {
+        "total_of": pl.String,
+        "name": pl.String,
+        "period_start": pl.Date,
+        "quantile": pl.Float64,
+        "value": pl.Float64,
+    }
+)
+
+
 def totals_frame(totals: Mapping[tuple[str, ...], Forecast]) -> pl.DataFrame:
     """The totals' forecasts as one table a person can read: whose total, when, how much.
 
@@ -94,16 +106,17 @@ def totals_frame(totals: Mapping[tuple[str, ...], Forecast]) -> pl.DataFrame:
     Columns: total_of (the columns' names, "everything" without any), name, period_start, quantile
     (null for the mean), value in units.
     """
-    return pl.concat(
-        made.to_frame().select(
+    made = [
+        forecast.to_frame().select(
             pl.lit(" x ".join(columns) or "everything").alias("total_of"),
             pl.col("item_id").str.replace_all(SEPARATOR, " / ", literal=True).alias("name"),
             "period_start",
             "quantile",
             "value",
         )
-        for columns, made in totals.items()
-    )
+        for columns, forecast in totals.items()
+    ]
+    return pl.concat([pl.DataFrame(schema=TOTALS), *made])
 
 
 def grouping(frame: pl.DataFrame, columns: tuple[str, ...]) -> tuple[list[str], Indices]:

@@ -33,7 +33,7 @@ def bring_up_to_date(
 ) -> tuple[Home, dict[str, Any]]:
     """Run the line up to a station, founding the home where there is none; returns the home and the
     run's report."""
-    from orchestration.runs.line import run_line, settings
+    from orchestration.runs.line import LineStopped, run_line, settings
 
     place = Home.found(home, World.load(world).world)
     # dbt talks on standard output, which belongs to the result; what it says is kept in the home.
@@ -42,9 +42,12 @@ def bring_up_to_date(
         redirect_stdout(log),
         render.progress(err) as on_step,
     ):
-        report = run_line(
-            place, settings(world, data, place.root, as_of, strict=strict), until, on_step=on_step
-        )
+        asked = settings(world, data, place.root, as_of, strict=strict)
+        try:
+            report = run_line(place, asked, until, on_step=on_step)
+        except LineStopped as stop:
+            err.print(render.warnings(stop.warnings))
+            raise
     return place, report.as_dict()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -219,20 +219,32 @@ def run_result(home: Home, report: dict[str, Any], until: str) -> Group:
             and ways.filter(run_id=lines["run_id"][0], is_cheapest=True)["rank"].max()
         ):
             parts.append(way_table(ways))
-    parts += [
-        Text(f"warning {said}", style="yellow") for said in report["warnings"][:WARNINGS_SHOWN]
-    ]
-    if len(report["warnings"]) > WARNINGS_SHOWN:
-        parts.append(
-            Text(
-                f"and {len(report['warnings']) - WARNINGS_SHOWN} more warnings, see `run --json` "
-                "or state/gate_results"
-            )
-        )
-    parts.append(Text(_summary(report)))
+    parts += [warnings(report["warnings"]), Text(_summary(report))]
+    if until in ("replenish", "publish") and (told := _for_a_person(home)):
+        parts.append(Text(told))
     if until == "publish":
         parts.append(Text(_next_steps(home)))
     return Group(*parts)
+
+
+def warnings(said: Sequence[str]) -> Group:
+    """What the gates and the door say of the facts, whether the line went on or not."""
+    shown = [Text(f"warning {one}", style="yellow") for one in said[:WARNINGS_SHOWN]]
+    if len(said) > WARNINGS_SHOWN:
+        more = f"and {len(said) - WARNINGS_SHOWN} more warnings, see `run --json`"
+        shown.append(Text(f"{more} or state/gate_results"))
+    return Group(*shown)
+
+
+def _for_a_person(home: Home) -> str:
+    """How many exceptions of each kind the plan leaves to people, and where they stand; empty where
+    there are none."""
+    found = decisions.latest(home.decisions, "exceptions")
+    if found is None or found.is_empty():
+        return ""
+    kinds = found.group_by("kind").len().sort("len", "kind", descending=[True, False])
+    told = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in kinds.iter_rows())
+    return f"{len(found):,} exceptions for a person: {told}; see `stockhouse orders --exceptions`."
 
 
 def _names_and_currency(home: Home) -> tuple[dict[str, str], str]:

@@ -78,7 +78,14 @@ def land(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg
             if table == "manifest":
                 figures |= {
                     name: getattr(report, name)
-                    for name in ("new_deliveries", "new_rows", "quarantined_rows")
+                    for name in (
+                        "new_deliveries",
+                        "new_rows",
+                        "quarantined_rows",
+                        "passed_over",
+                        "set_aside",
+                        "doubts",
+                    )
                 }
             yield dg.MaterializeResult(asset_key=["raw", table], metadata=figures)
 

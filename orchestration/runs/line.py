@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,9 +49,9 @@ class LineStopped(StockhouseError):
 
     label = "stopped"
 
-    def __init__(self, reason: str, exit_code: int = REFUSED) -> None:
+    def __init__(self, reason: str, exit_code: int = REFUSED, warnings: Sequence[str] = ()) -> None:
         super().__init__(reason)
-        self.exit_code = exit_code
+        self.exit_code, self.warnings = exit_code, tuple(warnings)
 
 
 @dataclass
@@ -66,6 +66,10 @@ class LineReport:
     order_value: float = 0.0
     dagster_run_id: str = ""
     stations: dict[str, float] = field(default_factory=dict)
+    # files that were passed over or set aside at the door, and why
+    passed_over: list[str] = field(default_factory=list)
+    set_aside: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -176,9 +180,11 @@ def run_line(
             run_config=_run_config(lakehouse, until),
             raise_on_error=False,
         )
+    report = _reported(job, result, run_id, listener.stations)
     if not result.success:
-        raise listener.first_failure
-    return _reported(result, run_id, listener.stations)
+        stop = listener.first_failure
+        raise LineStopped(str(stop), stop.exit_code, report.warnings)
+    return report
 
 
 def _run_config(lakehouse: dict[str, Any], until: str) -> dict[str, Any]:
@@ -194,17 +200,27 @@ def _run_config(lakehouse: dict[str, Any], until: str) -> dict[str, Any]:
 
 
 def _reported(
-    result: dg.ExecuteInProcessResult, run_id: str, stations: dict[str, float]
+    job: dg.JobDefinition,
+    result: dg.ExecuteInProcessResult,
+    run_id: str,
+    stations: dict[str, float],
 ) -> LineReport:
     report = LineReport(dagster_run_id=run_id, stations=stations)
-    report.warnings = [
-        check.description or check.check_name
-        for check in result.get_asset_check_evaluations()
-        if _is_warning(check)
-    ]
     for event in result.get_asset_materialization_events():
         _collect(report, event)
+    report.warnings = [
+        *(f"passed over {said}" for said in report.passed_over),
+        *(f"set aside {said}" for said in report.set_aside),
+        *report.doubts,
+        *(_law(job, check) for check in result.get_asset_check_evaluations() if _is_warning(check)),
+    ]
     return report
+
+
+def _law(job: dg.JobDefinition, check: dg.AssetCheckEvaluation) -> str:
+    """What a check found, or else the law it holds."""
+    spec = job.asset_layer.asset_graph.get_check_spec(check.asset_check_key)
+    return check.description or spec.description or check.check_name
 
 
 def _is_warning(check: dg.AssetCheckEvaluation) -> bool:

@@ -38,6 +38,15 @@ LINEAGE: dict[str, str] = {
 }
 
 
+#: Columns that name a thing besides those called `…_id`: what stands around it is no part of it.
+NAMING = frozenset({"alias", "id", "supplied_from", "bills_with"})
+
+
+def names_a_thing(column: str) -> bool:
+    """Whether a column holds an id, which two systems have to write alike to mean one thing."""
+    return column.endswith("_id") or column in NAMING
+
+
 #: Columns that name a person; they are stored as a keyed hash alone, see privacy.py.
 PERSONAL = frozenset({"customer_id"})
 

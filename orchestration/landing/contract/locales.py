@@ -11,6 +11,13 @@ from orchestration.landing.contract.canonical import DAY, FLAG, NUMBER, PATH
 from orchestration.landing.contract.world import Source
 
 BLANKS = " \u00a0\u202f\u2009"
+#: Signs that look like a blank, or like nothing: ids that differ in them look alike to everybody.
+LOOK_LIKE_BLANKS = "\t\r\n\u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+LOOK_LIKE_NOTHING = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
+#: An id as nearly all are, which needs no cleaning: printable ASCII without blanks around it.
+PLAIN_NAME = r"[!-~]([ -~]*[!-~])?"
+#: Words of a format by which an impossible day becomes another one, instead of failing.
+LENIENT = ("%V", "%W", "%U", "%j")
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,17 @@ class Locale:
                 else f"CASE WHEN {sql} IS NOT NULL THEN [CAST({sql} AS VARCHAR)] END"
             )
         return sql if kind == "VARCHAR" else f"CAST({sql} AS VARCHAR)"
+
+    def name(self, sql: str, kind: str) -> str:
+        """An id without what cannot be seen: blanks around it, signs of no width, letters drawn by
+        two signs. Nothing else is changed; what is left empty is null."""
+        if kind != "VARCHAR":
+            return f"CAST({sql} AS VARCHAR)"
+        signs, blanks = LOOK_LIKE_BLANKS + LOOK_LIKE_NOTHING, " " * len(LOOK_LIKE_BLANKS)
+        seen = f"translate({sql}, {literal(signs)}, {literal(blanks)})"
+        clean = f"nullif(trim(nfc_normalize({seen})), '')"
+        is_plain = f"regexp_full_match({sql}, {literal(PLAIN_NAME)})"
+        return f"CASE WHEN {is_plain} THEN {sql} ELSE {clean} END"
 
     def number(self, sql: str) -> str:
         decimal, thousands = self.source.decimal, self.source.thousands
@@ -74,12 +92,27 @@ class Locale:
             local = f"CAST({sql} AS TIMESTAMP)"
             return local, self.to_utc(local)
         if self.source.dates:
-            local = f"CAST(try_strptime({sql}, {self._formats()}) AS TIMESTAMP)"
+            local = f"CAST({self._as_declared(sql)} AS TIMESTAMP)"
             return local, self.to_utc(local)
         if self.is_utc:
             return (f"TRY_CAST({sql} AS TIMESTAMP)",) * 2
         utc = f"timezone('UTC', TRY_CAST({sql} AS TIMESTAMPTZ))"
         return self.to_local(utc), utc
+
+    def _as_declared(self, sql: str) -> str:
+        """The time by the first format that fits. Week 53 of a year of 52, or day 366 of one of
+        365, would be read as a day of the next year: such a day has to be written as it was."""
+        if not any(word in form for form in self.source.dates for word in LENIENT):
+            return f"try_strptime({sql}, {self._formats()})"
+        tried = [f"try_strptime({sql}, {literal(form)})" for form in self.source.dates]
+        fits = [
+            f"CASE WHEN {_bare(f'strftime({time}, {literal(form)})')} = {_bare(sql)} "
+            f"THEN {time} END"
+            if any(word in form for word in LENIENT)
+            else time
+            for time, form in zip(tried, self.source.dates, strict=True)
+        ]
+        return f"coalesce({', '.join(fits)})"
 
     def _formats(self) -> str:
         return "[" + ", ".join(literal(form) for form in self.source.dates) + "]"
@@ -99,7 +132,12 @@ class Locale:
         if name == "number":
             return self.number(parts[0]) if types[0] == "VARCHAR" else f"CAST({parts[0]} AS DOUBLE)"
         if types[0] == "VARCHAR" and self.source.dates:
-            return f"CAST(strptime({parts[0]}, {self._formats()}) AS DATE)"
+            return f"CAST({self._as_declared(parts[0])} AS DATE)"
         if types[0] == "VARCHAR":
             return f"CAST(CAST({parts[0]} AS TIMESTAMP) AS DATE)"
         return f"CAST({self.times(parts[0], types[0])[0]} AS DATE)"
+
+
+def _bare(sql: str) -> str:
+    """A written day without zeros and blanks: week 5 is week 05."""
+    return f"translate({sql}, '0 ', '')"

@@ -12,9 +12,16 @@ from orchestration.landing.contract.expressions import parser
 from orchestration.landing.contract.privacy import key_in_use
 from orchestration.landing.contract.world import Source, World
 from orchestration.landing.load.compile import Compiler
-from orchestration.landing.load.drift import describe, meaningful, missing_columns
+from orchestration.landing.load.drift import (
+    describe,
+    is_another_file,
+    meaningful,
+    missing_columns,
+    named_columns,
+    policy,
+)
 from orchestration.landing.load.failpoints import failpoint
-from orchestration.landing.load.honesty import check_honesty
+from orchestration.landing.load.honesty import check_honesty, find_doubts
 from orchestration.landing.load.loading import Loader, manifest_row, quarantine_reject
 from orchestration.landing.load.report import LandReport
 from orchestration.landing.load.rule_sql import CompiledSource
@@ -87,12 +94,12 @@ def load_deliveries(
     for delivery in deliveries:
         delivery.seq = delivery.seq or seq
         seq += 1
-    unread = [delivery for delivery in deliveries if delivery.fault or delivery.is_cut]
+    settle_drift(cur, world, source_id, deliveries, keep=keep, strict=strict)
+    unread = [delivery for delivery in deliveries if not delivery.is_readable]
     for delivery in unread:
         _record_unread(cur, world, source_id, delivery, store if keep else None)
         report.add(source_id, delivery)
-    deliveries = [delivery for delivery in deliveries if delivery not in unread]
-    settle_drift(cur, world, source_id, deliveries, keep=keep)
+    deliveries = [delivery for delivery in deliveries if delivery.is_readable]
     for batch in in_batches(deliveries, world, source_id):
         try:
             rows = SourceRows(cur, world, source_id, batch)
@@ -134,7 +141,7 @@ def _receipt(world: World, source_id: str, d: Delivery) -> Receipt:
         world.sources[source_id].silo,
         d.path,
         d.seq or 0,
-        fault=d.fault or None,
+        fault=d.fault if d.is_broken else None,
     )
 
 
@@ -168,16 +175,18 @@ def _record_unread(
     delivery: Delivery,
     store: Archive | None,
 ) -> None:
-    """A delivery of which no row is read: archived and in the manifest, and one row of the
-    quarantine where it is at fault."""
+    """A delivery of which no row is read: archived and in the manifest; in the quarantine stand its
+    fault, or the pieces it has instead of rows."""
     delivery.forget_counts()
     receipt = _receipt(world, source_id, delivery)
+    pieces = [] if delivery.is_cut else delivery.rejects
+    if delivery.fault:
+        pieces = [Reject(0, delivery.path, f"the file cannot be read: {delivery.fault}")]
+    delivery.counts |= {"rows_in": len(pieces), "rows_unclaimed": len(pieces)}
     cur.execute("BEGIN")
     try:
-        if delivery.fault:
-            delivery.counts |= {"rows_in": 1, "rows_unclaimed": 1}
-            reject = Reject(0, delivery.path, f"the file cannot be read: {delivery.fault}")
-            quarantine_reject(cur, source_id, delivery, reject)
+        for piece in pieces:
+            quarantine_reject(cur, source_id, delivery, piece)
         if store is not None:
             store.keep([(delivery.file, receipt)])
         line = manifest_row(
@@ -213,6 +222,7 @@ def _commit(
     try:
         Loader(rows, compiled, careful=careful, is_first=row is None).load()
         check_honesty(rows, world, compiled.rules)
+        find_doubts(rows, compiled.rules)
         failpoint("rows staged")
         if store is not None:
             store.keep(
@@ -255,9 +265,10 @@ def settle_drift(
     deliveries: list[Delivery],
     *,
     keep: bool,
+    strict: bool = False,
 ) -> None:
     """Compare each delivery's columns with those of the one before it and do what the contract says
-    (what was acknowledged stays)."""
+    (what was acknowledged stays). One that is another file altogether is set aside whole."""
     source = world.sources[source_id]
     rows = cur.execute(
         "SELECT columns FROM raw.manifest WHERE source_id = ? AND columns IS NOT NULL ORDER BY "
@@ -266,15 +277,22 @@ def settle_drift(
     ).fetchall()
     shapes = [dict(entry.rsplit(" ", 1) for entry in columns) for (columns,) in rows]
     before = shapes[-1] if shapes else None
+    readable = [delivery for delivery in deliveries if delivery.is_readable]
     ever = {
         name: kind
-        for shape in [*(delivery.columns for delivery in reversed(deliveries)), *shapes]
+        for shape in [*(delivery.columns for delivery in reversed(readable)), *shapes]
         for name, kind in shape.items()
     }
-    for delivery in deliveries:
+    if source.is_inbox:  # a message leaves out what is empty, the first one too
+        ever = dict.fromkeys(named_columns(source), "VARCHAR") | ever
+    for delivery in readable:
         changed = before is not None and meaningful(source, before, delivery.columns)
         delivery.drift = describe(before, delivery.columns) if before is not None else ""
-        if changed and source.drift == "stop" and keep:
+        drift = policy(source, delivery.path)
+        if before is not None and is_another_file(source, before, delivery.columns) and not strict:
+            delivery.fault = f"is another file than those before it: {delivery.drift}"
+            continue
+        if changed and drift == "stop" and keep:
             raise ContractError(
                 f"its columns changed: {delivery.drift}",
                 where=delivery.path,
@@ -283,8 +301,8 @@ def settle_drift(
                     "columns as empty, `quarantine` sets it aside"
                 ),
             )
-        if changed and source.drift == "quarantine":
+        if changed and drift == "quarantine":
             delivery.refused = f"its columns changed: {delivery.drift}"
             continue
-        delivery.missing = missing_columns(source, delivery.columns, ever)
+        delivery.missing = missing_columns(source, delivery.path, delivery.columns, ever)
         before = delivery.columns

@@ -11,14 +11,20 @@ from typing import Any, Literal
 
 import duckdb
 
-from orchestration.home.sql import literal
-from orchestration.landing.contract.canonical import CANONICAL, DAY, PERSONAL, TIME
+from orchestration.landing.contract.canonical import PERSONAL
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.expressions import parser
-from orchestration.landing.contract.world import World
+from orchestration.landing.contract.world import Source, World
 from orchestration.landing.load.compile import Compiler
-from orchestration.landing.load.drift import describe, meaningful, mentions, missing_columns
-from orchestration.landing.load.honesty import check_honesty
+from orchestration.landing.load.drift import (
+    describe,
+    is_another_file,
+    meaningful,
+    mentions,
+    missing_columns,
+    policy,
+)
+from orchestration.landing.load.honesty import check_honesty, find_doubts
 from orchestration.landing.load.landing import session
 from orchestration.landing.load.loading import Loader
 from orchestration.landing.load.rule_sql import CompiledSource
@@ -115,32 +121,22 @@ def _try_source(
     chosen = sorted({0, len(drops) // 2, len(drops) - 1})[:TRIED]
     before: Delivery | None = None
     rows = 0
-    ever: dict[str, str] = {}
-    deliveries: list[tuple[Drop, Path, Delivery]] = []
-    for index in chosen:
-        drop = drops[index]
-        copy = store.incoming / f"check-{source_id}-{index}"
-        sha256, size = drop.copy_to(copy)
-        delivery = Delivery(sha256, size, drop.name, drop.stem, copy)
-        look(cur, source, delivery, store.incoming)
-        deliveries.append((drop, copy, delivery))
-        ever |= delivery.columns
-    for drop, copy, delivery in deliveries:
-        delivery.missing = missing_columns(source, delivery.columns, ever)
+    tried, faults = _looked_at(cur, source, [drops[index] for index in chosen], store)
+    if faults and not tried:
+        raise faults[0]
+    for error in faults:
+        yield Finding(source_id, "warning", f"{error}; it would be set aside, and the rest loads")
+    ever = {name: kind for delivery in tried for name, kind in delivery.columns.items()}
+    for delivery in tried:
+        delivery.missing = missing_columns(source, delivery.path, delivery.columns, ever)
         if before is not None and (changed := describe(before.columns, delivery.columns)):
-            grave = meaningful(source, before.columns, delivery.columns)
-            kind: Literal["error", "warning"] = (
-                "error" if grave and source.drift == "stop" else "warning"
-            )
-            yield Finding(
-                source_id,
-                kind,
-                f"{drop.name}: {changed} since {before.path} (drift: {source.drift})",
-            )
+            yield _changed(source_id, source, before, delivery, changed)
+            if is_another_file(source, before.columns, delivery.columns):
+                continue
         compiled, counts = _try_delivery(cur, world, source_id, delivery)
         rows += counts["rows_loaded"]
         yield Finding(source_id, "load", _sentence(delivery))
-        yield from _two_date_orders(cur, world, compiled, delivery)
+        yield from (Finding(source_id, "warning", said) for said in delivery.doubts)
         if before is None:
             unread = [
                 name for name in delivery.columns if name not in mentions(source, delivery.columns)
@@ -162,12 +158,46 @@ def _try_source(
                         + rule.select(source_id, columns, careful=False, where="true"),
                     )
         before = delivery
-        copy.unlink(missing_ok=True)
     yield from _quarantined(cur, source_id)
     if not rows:
         yield Finding(source_id, "warning", "nothing of it would be loaded")
     if len(drops) > len(chosen):
         yield Finding(source_id, "load", f"{len(drops)} deliveries match; {len(chosen)} were tried")
+
+
+def _looked_at(
+    cur: duckdb.DuckDBPyConnection, source: Source, drops: list[Drop], store: Archive
+) -> tuple[list[Delivery], list[ContractError]]:
+    """The deliveries that can be read, and why the others cannot."""
+    found: list[Delivery] = []
+    faults: list[ContractError] = []
+    for index, drop in enumerate(drops):
+        copy = store.incoming / f"check-{index}"
+        try:
+            sha256, size = drop.copy_to(copy)
+            delivery = Delivery(sha256, size, drop.name, drop.stem, copy)
+            look(cur, source, delivery, store.incoming)
+        except ContractError as error:
+            faults.append(error)
+            continue
+        except (PermissionError, FileNotFoundError) as error:
+            faults.append(ContractError(str(error.strerror), where=drop.name))
+            continue
+        if delivery.columns:
+            found.append(delivery)
+    return found, faults
+
+
+def _changed(
+    source_id: str, source: Source, before: Delivery, after: Delivery, changed: str
+) -> Finding:
+    """What another shape of a delivery would come to."""
+    drift = policy(source, after.path)
+    said = f"{after.path}: {changed} since {before.path}"
+    if is_another_file(source, before.columns, after.columns):
+        return Finding(source_id, "warning", f"{said}: another file, which would be set aside")
+    grave = meaningful(source, before.columns, after.columns) and drift == "stop"
+    return Finding(source_id, "error" if grave else "warning", f"{said} (drift: {drift})")
 
 
 def _try_delivery(
@@ -184,39 +214,8 @@ def _try_delivery(
         delivery.forget_counts()
         Loader(rows, compiled, careful=True, is_first=False).load()
     check_honesty(rows, world, compiled.rules)
+    find_doubts(rows, compiled.rules)
     return compiled, delivery.counts
-
-
-def _two_date_orders(
-    cur: duckdb.DuckDBPyConnection, world: World, compiled: CompiledSource, delivery: Delivery
-) -> Iterator[Finding]:
-    """Texts that the declared formats read as different days: 02/03/2024 is the second of March or
-    the third of February."""
-    formats = world.sources[compiled.source_id].dates
-    for rule in compiled.rules if len(formats) > 1 else ():
-        for name, cell in rule.cells.items():
-            if cell.type != "VARCHAR" or CANONICAL[rule.table].columns[name] not in (TIME, DAY):
-                continue
-            days = ", ".join(
-                f"CAST(try_strptime({cell.sql}, {literal(form)}) AS TIMESTAMP)" for form in formats
-            )
-            found = cur.execute(
-                f"""SELECT count(*), arg_min(text, _row), string_agg(CAST(_row AS VARCHAR), ', '
-                    ORDER BY _row) FILTER (WHERE place <= 5)
-                FROM (SELECT _row, CAST({cell.sql} AS VARCHAR) AS text,
-                    row_number() OVER (ORDER BY _row) AS place FROM src
-                WHERE len(list_distinct([{days}])) > 1)"""
-            ).fetchone()
-            if found and found[0]:
-                said = (
-                    f"{found[0]:,} rows of {rule.table}.{name} are different days by different "
-                    f"formats of `dates`, such as `{found[1]}`"
-                )
-                mend = (
-                    f"{delivery.path} rows {found[2]}; the first format that fits is believed: "
-                    "keep the one that is meant"
-                )
-                yield Finding(compiled.source_id, "warning", f"{said} ({mend})")
 
 
 def _shown_customers(source_id: str, compiled: CompiledSource) -> Iterator[Finding]:

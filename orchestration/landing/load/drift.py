@@ -3,6 +3,7 @@ contract reads."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from orchestration.landing.contract.world import Source
@@ -64,12 +65,36 @@ def mentions(source: Source, columns: Mapping[str, str]) -> set[str]:
     return {name for name in columns if name.lower() in said}
 
 
+def policy(source: Source, path: str) -> str:
+    """What becomes of a delivery whose columns changed. Objects name their own columns and leave
+    out what is empty, so that JSON evolves where the contract does not say otherwise."""
+    is_json = source.format_of(path).kind == "json"
+    return "evolve" if is_json and "drift" not in source.model_fields_set else source.drift
+
+
+def is_another_file(source: Source, before: Mapping[str, str], after: Mapping[str, str]) -> bool:
+    """Whether nothing of what the contract reads is left: a login page, another source's file."""
+    read = mentions(source, before)
+    return bool(read) and not read & after.keys()
+
+
+def named_columns(source: Source) -> set[str]:
+    """The columns that the contract calls by their names alone, and no others: an expression's are
+    known when something is delivered."""
+    said = [
+        value for rule in source.into for words in rule.values() for value in words.values()
+    ] + [*(source.key or []), source.known_at, source.delivered_at]
+    return {
+        text for text in said if isinstance(text, str) and re.fullmatch(r"[A-Za-z_]\w*", text)
+    } - {"_file", "_row"}
+
+
 def missing_columns(
-    source: Source, columns: Mapping[str, str], ever: Mapping[str, str]
+    source: Source, path: str, columns: Mapping[str, str], ever: Mapping[str, str]
 ) -> dict[str, str]:
     """Columns that the contract names, other deliveries have and this one lacks: `drift: evolve`
     reads them as empty."""
-    if source.drift != "evolve" or source.unpivot:
+    if policy(source, path) != "evolve" or source.unpivot:
         return {}
     return {
         name: kind

@@ -4,12 +4,12 @@ be known before their period ended."""
 from __future__ import annotations
 
 from orchestration.home.sql import literal, quote
-from orchestration.landing.contract.canonical import CANONICAL
+from orchestration.landing.contract.canonical import CANONICAL, DAY, TIME
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.laws import is_period_total
 from orchestration.landing.contract.locales import Locale
 from orchestration.landing.contract.world import WEEKDAYS, World
-from orchestration.landing.load.rule_sql import CompiledRule
+from orchestration.landing.load.rule_sql import Cell, CompiledRule
 from orchestration.landing.readers.sourcing import SourceRows
 
 FEW = 3  # distinct period starts with nothing between them: these are totals and not dated lines
@@ -27,6 +27,39 @@ def check_honesty(rows: SourceRows, world: World, rules: list[CompiledRule]) -> 
             and is_period_total(rule.table, rule.cells)
         ):
             _check_period(rows, world, rule)
+
+
+def find_doubts(rows: SourceRows, rules: list[CompiledRule]) -> None:
+    """Leave in `doubts` of each delivery which texts the declared formats read as different days:
+    02/03/2024 is the second of March or the third of February."""
+    formats = rows.source.dates
+    for delivery in rows.deliveries:
+        delivery.doubts = []
+    for rule in rules if len(formats) > 1 else ():
+        for name, cell in rule.cells.items():
+            if cell.type == "VARCHAR" and CANONICAL[rule.table].columns[name] in (TIME, DAY):
+                _find_two_days(rows, rule.table, name, cell)
+
+
+def _find_two_days(rows: SourceRows, table: str, name: str, cell: Cell) -> None:
+    days = ", ".join(
+        f"CAST(try_strptime({cell.sql}, {literal(form)}) AS TIMESTAMP)"
+        for form in rows.source.dates
+    )
+    found = rows.con.execute(
+        f"""SELECT _d, count(*), arg_min(text, _row), string_agg(CAST(_row AS VARCHAR), ', '
+            ORDER BY _row) FILTER (WHERE place <= 5)
+        FROM (SELECT _d, _row, CAST({cell.sql} AS VARCHAR) AS text,
+            row_number() OVER (PARTITION BY _d ORDER BY _row) AS place FROM src
+        WHERE len(list_distinct([{days}])) > 1) GROUP BY _d"""
+    ).fetchall()
+    for index, count, text, places in found:
+        delivery = rows.deliveries[index]
+        delivery.doubts.append(
+            f"{count:,} rows of {table}.{name} are different days by different formats of `dates`, "
+            f"such as `{text}` ({delivery.path} rows {places}; the first format that fits is "
+            "believed: keep the one that is meant)"
+        )
 
 
 def _check_paths(rows: SourceRows, rule: CompiledRule) -> None:

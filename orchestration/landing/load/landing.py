@@ -240,8 +240,8 @@ def _unseen(
     for i, drop in enumerate(drops):
         if (
             drop.stored_bytes > BATCH_BYTES // 8
-            and drop.plain is not None
-            and (_digest(drop.plain), drop.stem if by_name else None) in seen
+            and drop.is_plain
+            and (_digest(drop), drop.stem if by_name else None) in seen
         ):
             continue
         copy = store.incoming / f"{source_id}-{i}"
@@ -250,6 +250,13 @@ def _unseen(
             sha256, size = drop.copy_to(copy)
         except StillWritten:
             report.passed_over.append(f"{drop.name}: is still written; the next landing takes it")
+            continue
+        except (PermissionError, FileNotFoundError) as error:
+            if strict:
+                raise
+            report.passed_over.append(
+                f"{drop.name}: {error.strerror}; the next landing tries again"
+            )
             continue
         except ContractError as error:
             if strict or drop.stored is None:
@@ -265,14 +272,16 @@ def _unseen(
         if store.path(sha256).exists():
             copy.unlink()
             copy = store.verified(sha256)
-        fresh.append(Delivery(sha256, size, drop.name, drop.stem, copy, fault=fault))
+        delivery = Delivery(sha256, size, drop.name, drop.stem, copy, fault=fault)
+        delivery.is_broken = bool(fault)
+        fresh.append(delivery)
         failpoint("bytes copied")
     return fresh
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _digest(drop: Drop) -> str:
+    with drop.open() as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def _replay(
@@ -364,6 +373,7 @@ def archived(
             store.verified(r.sha256),
             seq=r.seq,
             fault=r.fault or "",
+            is_broken=r.fault is not None,
             is_cut=r in cut,
         )
         for r in receipts

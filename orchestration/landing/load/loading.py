@@ -356,7 +356,7 @@ def manifest_row(
     c = delivery.counts
     columns = (
         [f"{name} {kind}" for name, kind in delivery.columns.items()]
-        if delivery.columns and not delivery.refused
+        if delivery.columns and not delivery.refused and not delivery.fault
         else None
     )
     return [

@@ -21,6 +21,8 @@ class LandReport:
     drift: list[str] = field(default_factory=list)
     # files of which nothing could be read, and why
     set_aside: list[str] = field(default_factory=list)
+    # what can be read in two ways, and which of them was believed
+    doubts: list[str] = field(default_factory=list)
     # litter, links and files that are still written, and why
     passed_over: list[str] = field(default_factory=list)
 
@@ -33,6 +35,7 @@ class LandReport:
             counts[name] += value
         if delivery.drift:
             self.drift.append(f"{delivery.path}: {delivery.drift}")
+        self.doubts += delivery.doubts
         if delivery.fault:
             self.set_aside.append(f"{delivery.path}: {delivery.fault}")
         if source_id != "ledger":

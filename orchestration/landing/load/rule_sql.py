@@ -20,14 +20,20 @@ from orchestration.landing.contract.canonical import (
     PATH,
     PERSONAL,
     TIME,
+    names_a_thing,
 )
 from orchestration.landing.contract.laws import event_column
 from orchestration.landing.contract.locales import Locale
 from orchestration.landing.contract.privacy import hidden
 
-#: What spreadsheets write into a cell whose formula failed; `nulls: ["#N/A"]` says that nothing is
-#: meant.
-FAILED = "('#N/A', '#REF!', '#VALUE!', '#DIV/0!', '#NAME?', '#NUM!', '#NULL!', '#SPILL!', '#CALC!')"
+#: What spreadsheets write into a cell whose formula failed, in whatever language (#N/A, #NV, #REF!,
+#: #BEZUG!, #NOM?, Err:502); `nulls: ["#N/A"]` says that nothing is meant.
+FAILED = r"\s*(#(N/A|N/D|NV|N/V|I/T|[A-ZÀ-ß/0-9 ]+[!?]|GETTING_DATA)|(Err|Fehler|Erreur):\d{3})\s*"
+#: What lies outside is no time: the books of no company reach there, and no library does.
+CALENDAR = {
+    TIME: "TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59'",
+    DAY: "DATE '0001-01-01' AND DATE '9999-12-31'",
+}
 NOT_NEGATIVE = frozenset({"quantity", "price", "list_price", "pack_size", "lead_time_days"})
 
 
@@ -97,7 +103,7 @@ class CompiledRule:
             if cell.type == "VARCHAR" and kind == "VARCHAR":
                 found.append(
                     Check(
-                        f"(starts_with({raw}, '#') AND {raw} IN {FAILED})",
+                        f"(regexp_full_match({raw}, {literal(FAILED)}, 'i'))",
                         name,
                         "is a failed formula",
                     )
@@ -106,6 +112,9 @@ class CompiledRule:
                 found.append(Check(f"{value} IS NULL", name, "is missing"))
             if kind in (NUMBER, TIME, DAY) and not (kind == NUMBER and cell.type.endswith("INT")):
                 found.append(Check(f"NOT isfinite({value})", name, f"is no finite {_noun(kind)}"))
+            if kind in CALENDAR:
+                outside = f"{value} NOT BETWEEN {CALENDAR[kind]}"
+                found.append(Check(outside, name, "is beyond any calendar"))
             if name in NOT_NEGATIVE:
                 found.append(Check(f"{value} < 0", name, "is negative"))
         for group in spec.one_of:
@@ -126,6 +135,13 @@ class CompiledRule:
                     "nothing says when this row was known",
                 )
             )
+        found.append(
+            Check(
+                f'"k:known" NOT BETWEEN {CALENDAR[TIME]}',
+                "known_at",
+                "would be known beyond any calendar",
+            )
+        )
         if self.delivered is not None:
             found.append(
                 Check(
@@ -203,6 +219,8 @@ class CompiledRule:
                     f"{hidden(source) if column is None else quote('h:' + column)} AS "
                     f"{quote('v:' + name)}"
                 )
+            elif names_a_thing(name):
+                typed.append(f"{self.locale.name(source, cell.type)} AS {quote('v:' + name)}")
             else:
                 typed.append(f"{self.locale.cast(source, cell.type, kind)} AS {quote('v:' + name)}")
         if self.delivered:
@@ -214,13 +232,8 @@ class CompiledRule:
             known = [guarded("known_at", self.known.sql)]
             dated = f'{self.locale.times(quote("x:known_at"), self.known.type)[1]} AS "k:known"'
         else:
-            known = [
-                (
-                    f"CAST({self._event_value()} AS TIMESTAMP) + INTERVAL "
-                    f"{literal(self.lag or '')} AS "
-                    '"x:known_at"'
-                )
-            ]
+            later = f"CAST({self._event_value()} AS TIMESTAMP) + INTERVAL {literal(self.lag or '')}"
+            known = [f'{f"TRY({later})" if careful else later} AS "x:known_at"']
             dated = f'{self.locale.to_utc(quote("x:known_at"))} AS "k:known"'
         kept = '("t:when" IS NULL OR "t:when".v)' if careful and self.when is not None else "true"
         checks = self.checks(careful)

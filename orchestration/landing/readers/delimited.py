@@ -41,7 +41,7 @@ def csv_header(path: Path, options: Csv, where: str) -> list[str]:
             # a header that is not what was declared spoils every row
             "".join(row or ()).encode("utf-8")
     except UnicodeError:
-        raise _undecodable(where, options, "in its header") from None
+        raise _undecodable(where, options, "in its header", _marked(path)) from None
     except csv.Error as error:
         raise ContractError(f"has an unreadable header: {error}", where=where) from None
     if not row:
@@ -58,12 +58,21 @@ def _codec(options: Csv) -> str:
     return "utf-8-sig" if name == "utf-8" else name
 
 
-def _undecodable(where: str, options: Csv, place: str) -> ContractError:
+def _undecodable(where: str, options: Csv, place: str, seen: str = "") -> ContractError:
     return ContractError(
         f"is not {options.encoding} {place}",
         where=where,
-        mend="declare it: `csv: {encoding: windows-1252}`",
+        mend=f"declare it: `csv: {{encoding: {seen or 'windows-1252'}}}`",
     )
+
+
+def _marked(path: Path) -> str:
+    """The encoding that the first bytes of a file state, or nothing."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    marks = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"}
+    marks |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+    return next((name for mark, name in marks.items() if start.startswith(mark)), "")
 
 
 def _lines(text: io.TextIOBase, options: Csv) -> Iterator[str]:
@@ -106,7 +115,7 @@ def rewrite_csv(path: Path, target: Path, options: Csv, where: str) -> None:
                 sink.write(chunk)
     except UnicodeError as error:
         start = error.start if isinstance(error, UnicodeDecodeError) else 0
-        raise _undecodable(where, options, f"at byte {start}") from None
+        raise _undecodable(where, options, f"at byte {start}", _marked(path)) from None
 
 
 def csv_select(
@@ -144,13 +153,12 @@ def swallowed_rows(delimiter: str, width: int, names: Sequence[str]) -> str:
     )
 
 
-def has_quotes(path: Path, options: Csv) -> bool:
-    """Whether a line of the file can hide in a cell at all."""
-    if not options.quote:
+def has_sign(path: Path, sign: str) -> bool:
+    """Whether a sign is anywhere in the file: without quotes no line can hide in a cell."""
+    if not sign:
         return False
-    sign = options.quote.encode()
     with path.open("rb") as file:
-        return any(sign in chunk for chunk in iter(lambda: file.read(1 << 20), b""))
+        return any(sign.encode() in chunk for chunk in iter(lambda: file.read(1 << 20), b""))
 
 
 def patient_csv(
@@ -170,6 +178,8 @@ def patient_csv(
                     continue
                 if why or not row or any("\udc80" <= letter <= "\udcff" for letter in raw):
                     rejects.append(Reject(number - 1, _shown(raw), why or "is not UTF-8"))
+                elif "\0" in raw:
+                    rejects.append(Reject(number - 1, _shown(raw), "holds a NUL"))
                 else:
                     yield [*(None if cell in empty else cell for cell in row), number - 1]
 
@@ -188,6 +198,7 @@ def _shown(raw: str) -> str:
         raw.rstrip("\r\n")[:MOST_SHOWN]
         .encode("utf-8", "surrogateescape")
         .decode("utf-8", "backslashreplace")
+        .replace("\0", "\\x00")
     )
 
 

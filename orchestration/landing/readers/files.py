@@ -7,10 +7,12 @@ exactly what was hashed.
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import gzip
 import hashlib
 import io
+import os
 import stat
 import tarfile
 import zipfile
@@ -30,10 +32,30 @@ MOST_BYTES = 64 << 30  # of one file, inflated
 BOMB_BYTES = 32 * MIB  # below this nobody is hurt
 BOMB_RATIO = 200  # inflated to stored; text of numbers stays below 60
 MOST_MEMBERS = 100_000
+#: Names of what programs leave beside files: folder views, bins, index and version folders.
 LITTER = frozenset(
-    {".ds_store", "thumbs.db", "desktop.ini", "ehthumbs.db", ".directory", ".localized"}
+    {
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "icon\r",
+        "__macosx",
+        "$recycle.bin",
+        "#recycle",
+        "system volume information",
+        "lost+found",
+        "@eadir",
+        "@tmp",
+    }
 )
-UNFINISHED = (".crdownload", ".filepart", ".part", ".partial", ".tmp", ".swp")
+#: How they begin: hidden ones, owner files and half-saved documents of office programs.
+LITTER_STARTS = (".", "~$", "~wr", "~lock")
+#: How they end: downloads that go on, copies that editors keep, locks and checksums.
+LITTER_ENDS = (
+    *(".crdownload", ".filepart", ".part", ".partial", ".download", ".opdownload", ".tmp", ".temp"),
+    *(".swp", ".swo", ".bak", ".old", ".orig", "~", "#", ".lock", ".lck", ":zone.identifier"),
+    *(".md5", ".sha1", ".sha256", ".sha512", ".asc", ".sig"),
+)
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
@@ -45,8 +67,8 @@ class Drop:
     name: str  # path under the data folder, `archive!member` inside archives
     stored_bytes: int
     open: Callable[[], IO[bytes]]
-    plain: Path | None = None  # where the bytes lie as they are
-    stored: Path | None = None  # the file itself, packed or not
+    is_plain: bool = False  # whether the bytes lie in the file as they are
+    stored: Place | None = None  # the file itself, packed or not
     fault: str = ""  # why nothing can be read from it
 
     @property
@@ -114,10 +136,10 @@ class StillWritten(StockhouseError):
     it."""
 
 
-def _stamp(path: Path | None) -> tuple[int, int] | None:
-    if path is None:
+def _stamp(place: Place | None) -> tuple[int, int] | None:
+    if place is None:
         return None
-    found = path.stat()
+    found = place.path.lstat()
     return found.st_size, found.st_mtime_ns
 
 
@@ -142,16 +164,14 @@ class Discovered:
         raise ContractError(f"the path `{pattern}` matches nothing {place}{passed}", mend=mend)
 
 
-def is_litter(name: str) -> bool:
-    """What operating systems, office programs and half-done downloads leave beside files; nobody
-    hands it over."""
-    parts = PurePosixPath(name).parts
-    last = parts[-1].lower() if parts else ""
-    return (
-        "__MACOSX" in parts
-        or last in LITTER
-        or last.startswith(("~$", "._", ".~lock."))
-        or last.endswith(UNFINISHED)
+def is_litter(name: str, pattern: str = "") -> bool:
+    """What operating systems, office programs, editors and half-done downloads leave beside files;
+    nobody hands it over. A folder or file that the pattern calls by its name is meant."""
+    meant = PurePosixPath(pattern).parts
+    parts = [part.lower() for part in PurePosixPath(name).parts if part not in meant]
+    return any(
+        part in LITTER or part.startswith(LITTER_STARTS) or part.endswith(LITTER_ENDS)
+        for part in parts
     )
 
 
@@ -161,26 +181,41 @@ def discover(pattern: str, root: Path, scratch: Path) -> Discovered:
     outer, _, inner = pattern.partition("!")
     found = Discovered()
     for path in sorted(_match(root, outer)):
-        name = path.relative_to(root).as_posix()
-        if is_litter(name):
+        name = shown(path.relative_to(root))
+        if is_litter(name, outer):
             found.litter.append(name)
             continue
         try:
-            _check_plain(path, root, name)
+            place = _plain_file(path, root, name)
         except ContractError as error:
             found.faults.append(error)
             continue
         if not inner and not path.name.lower().endswith(ARCHIVES):
-            found.drops.append(_plain(path, name))
+            found.drops.append(_plain(place, name))
             continue
         try:
-            members = _members(path, name, inner or "*", scratch)
-        except ContractError as error:
-            found.drops.append(replace(_as_stored(path, name), fault=error.what))
+            members = _members(place, name, inner or "*", scratch)
+        except PermissionError:
+            mend = "let this user read it"
+            found.faults.append(ContractError("may not be read", where=name, mend=mend))
             continue
-        found.litter.extend(drop.name for drop in members if is_litter(drop.name.partition("!")[2]))
-        found.drops.extend(drop for drop in members if not is_litter(drop.name.partition("!")[2]))
+        except ContractError as error:
+            found.drops.append(replace(_as_stored(place, name), fault=error.what))
+            continue
+        if not members:
+            what = f"has no member `{inner}`" if inner else "has no members"
+            found.faults.append(ContractError(what, where=name, mend="is it the right archive?"))
+        for drop in members:
+            if is_litter(drop.name.partition("!")[2], inner):
+                found.litter.append(drop.name)
+            else:
+                found.drops.append(drop)
     return found
+
+
+def shown(path: Path) -> str:
+    """A path as text that any file, table or screen takes, whatever bytes its name is made of."""
+    return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _match(root: Path, pattern: str) -> Iterator[Path]:
@@ -191,7 +226,58 @@ def _match(root: Path, pattern: str) -> Iterator[Path]:
         yield from (path for path in root.glob(pattern) if not path.is_dir())
 
 
-def _check_plain(path: Path, root: Path, name: str) -> None:
+@dataclass(frozen=True)
+class Place:
+    """A plain file inside the data folder; it is opened step by step from there, so that no link
+    put in its way after it was looked at leads out."""
+
+    root: Path
+    inside: Path  # without links
+
+    @property
+    def path(self) -> Path:
+        return self.root / self.inside
+
+    @property
+    def name(self) -> str:
+        return self.inside.name
+
+    @property
+    def size(self) -> int:
+        return self.path.lstat().st_size
+
+    def open(self) -> IO[bytes]:
+        """The file itself; Swapped where a link or something else stands in its place now."""
+        folders: list[int] = [os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)]
+        try:
+            for part in self.inside.parts[:-1]:
+                way = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+                folders.append(os.open(part, way, dir_fd=folders[-1]))
+            last = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+            file = os.open(self.inside.name, last, dir_fd=folders[-1])
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                raise
+            raise _swapped(self) from None
+        finally:
+            for folder in folders:
+                os.close(folder)
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            os.close(file)
+            raise _swapped(self)
+        return os.fdopen(file, "rb")
+
+
+class Swapped(PermissionError):
+    """What was looked at as a plain file is a link, or something else, when it is opened."""
+
+
+def _swapped(place: Place) -> Swapped:
+    said = "became a link or another kind of file while it was read"
+    return Swapped(errno.ELOOP, said, shown(place.inside))
+
+
+def _plain_file(path: Path, root: Path, name: str) -> Place:
     try:
         real, base = path.resolve(strict=True), root.resolve()
     except (OSError, RuntimeError):
@@ -204,27 +290,39 @@ def _check_plain(path: Path, root: Path, name: str) -> None:
         )
     if not stat.S_ISREG(real.stat().st_mode):
         raise ContractError("is no plain file", where=name, mend="only regular files are landed")
+    return Place(base, real.relative_to(base))
 
 
-def _as_stored(path: Path, name: str) -> Drop:
-    return Drop(name, path.stat().st_size, lambda: path.open("rb"), stored=path)
+def _as_stored(place: Place, name: str) -> Drop:
+    return Drop(name, place.size, place.open, stored=place)
 
 
-def _plain(path: Path, name: str) -> Drop:
-    if path.name.lower().endswith(".gz"):
-        return _gzipped(path, name)
-    return replace(_as_stored(path, name), plain=path)
+def _plain(place: Place, name: str) -> Drop:
+    if place.name.lower().endswith(".gz"):
+        return _gzipped(place, name)
+    return replace(_as_stored(place, name), is_plain=True)
 
 
-def _gzipped(path: Path, name: str) -> Drop:
-    return Drop(name, path.stat().st_size, partial(gzip.GzipFile, path), stored=path)  # type: ignore[arg-type]
+def _gzipped(place: Place, name: str) -> Drop:
+    return Drop(name, place.size, _inflated(place), stored=place)
 
 
-def _members(path: Path, name: str, pattern: str, scratch: Path) -> list[Drop]:
+def _inflated(place: Place) -> Callable[[], IO[bytes]]:
+    @contextmanager
+    def opened() -> Iterator[IO[bytes]]:
+        with place.open() as stored, gzip.GzipFile(fileobj=stored) as stream:
+            yield stream  # type: ignore[misc]
+
+    return opened  # type: ignore[return-value]
+
+
+def _members(place: Place, name: str, pattern: str, scratch: Path) -> list[Drop]:
     try:
-        if path.name.lower().endswith(".zip"):
-            return _zip_members(path, name, pattern)
-        return _tar_members(path, name, pattern, scratch)
+        if place.name.lower().endswith(".zip"):
+            return _zip_members(place, name, pattern)
+        return _tar_members(place, name, pattern, scratch)
+    except PermissionError:
+        raise
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise ContractError(
             f"is no readable archive: {error}", where=name, mend="ask for the file again"
@@ -250,11 +348,11 @@ def _check_member(name: str, member: str) -> None:
         )
 
 
-def _zip_members(path: Path, name: str, pattern: str) -> list[Drop]:
+def _zip_members(place: Place, name: str, pattern: str) -> list[Drop]:
     drops = []
-    with zipfile.ZipFile(path) as archive:
+    with place.open() as stored, zipfile.ZipFile(stored) as archive:
         infos = archive.infolist()
-        check_inflated(name, sum(info.file_size for info in infos), path.stat().st_size, len(infos))
+        check_inflated(name, sum(info.file_size for info in infos), place.size, len(infos))
         for info in sorted(infos, key=lambda info: info.filename):
             if info.is_dir() or not _wanted(info.filename, pattern):
                 continue
@@ -266,31 +364,35 @@ def _zip_members(path: Path, name: str, pattern: str) -> list[Drop]:
                 Drop(
                     f"{name}!{info.filename}",
                     max(info.compress_size, 1),
-                    _zip_opener(path, info.filename),
-                    stored=path,
+                    _zip_opener(place, info.filename),
+                    stored=place,
                 )
             )
     return drops
 
 
-def _zip_opener(path: Path, member: str) -> Callable[[], IO[bytes]]:
+def _zip_opener(place: Place, member: str) -> Callable[[], IO[bytes]]:
     @contextmanager
     def opened() -> Iterator[IO[bytes]]:
-        with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
+        with (
+            place.open() as stored,
+            zipfile.ZipFile(stored) as archive,
+            archive.open(member) as stream,
+        ):
             yield stream
 
     return opened  # type: ignore[return-value]
 
 
-def _tar_members(path: Path, name: str, pattern: str, scratch: Path) -> list[Drop]:
+def _tar_members(place: Place, name: str, pattern: str, scratch: Path) -> list[Drop]:
     """Members of a tar are slices of the tar; a compressed one is inflated once, bounded, into the
     scratch folder."""
-    plain = path
-    if not path.name.lower().endswith(".tar"):
-        plain = scratch / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.tar"
-        _gzipped(path, name).copy_to(plain)
+    plain = place
+    if not place.name.lower().endswith(".tar"):
+        plain = Place(scratch, Path(f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.tar"))
+        _gzipped(place, name).copy_to(plain.path)
     drops = []
-    with tarfile.open(plain, "r:") as archive:
+    with plain.open() as stored, tarfile.open(fileobj=stored, mode="r:") as archive:
         for count, info in enumerate(archive):
             check_inflated(name, info.size, info.size, count)
             if info.isdir() or not _wanted(info.name, pattern):
@@ -303,7 +405,7 @@ def _tar_members(path: Path, name: str, pattern: str, scratch: Path) -> list[Dro
                     f"{name}!{info.name}",
                     max(info.size, 1),
                     partial(_Slice, plain, info.offset_data, info.size),  # type: ignore[arg-type]
-                    stored=path,
+                    stored=place,
                 )
             )
     return sorted(drops, key=lambda drop: drop.name)
@@ -312,9 +414,9 @@ def _tar_members(path: Path, name: str, pattern: str, scratch: Path) -> list[Dro
 class _Slice(io.RawIOBase):
     """A stretch of a file as a file of its own."""
 
-    def __init__(self, path: Path, start: int, length: int) -> None:
+    def __init__(self, place: Place, start: int, length: int) -> None:
         super().__init__()
-        self._file, self._left = path.open("rb"), length
+        self._file, self._left = place.open(), length
         self._file.seek(start)
 
     def read(self, size: int = -1) -> bytes:

@@ -4,6 +4,7 @@ bounded, NaN is refused."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -81,15 +82,21 @@ def json_table(
         text = raw.decode("utf-8", "surrogateescape")
     rejects: list[Reject] = []
     objects: list[tuple[int, dict[str, Any]]] = []
-    if records is not None or text.lstrip()[:1] == "[" or is_one_document(text):
-        entries: Iterable[tuple[int, Any]] = enumerate(_document(text, records, where), start=1)
+    if not text.strip():
+        entries: Iterable[tuple[int, Any]] = ()
+    elif records is not None or text.lstrip()[:1] == "[" or is_one_document(text):
+        entries = enumerate(_document(text, records, where), start=1)
     else:
         entries = _json_lines(text, rejects)
+    is_odd = re.search(r"\\u(0000|d[89a-f])", text, re.IGNORECASE) is not None
     for number, entry in entries:
-        if isinstance(entry, dict):
+        if is_odd and (why := _unwritable(entry)):
+            rejects.append(Reject(number, json.dumps(entry, default=str)[:2000], why))
+        elif isinstance(entry, dict) and entry:
             objects.append((number, entry))
         else:
-            rejects.append(Reject(number, json.dumps(entry, default=str)[:2000], "is no object"))
+            why = "is no object" if entry != {} else "is an object of nothing"
+            rejects.append(Reject(number, json.dumps(entry, default=str)[:2000], why))
     names: dict[str, None] = {}
     cells_to_be = 0
     for _, entry in objects:
@@ -114,6 +121,16 @@ def json_table(
         columns,
         rejects,
     )
+
+
+def _unwritable(entry: Any) -> str:
+    """What is in an object that no database takes as text; empty where nothing is."""
+    said = json.dumps(entry, ensure_ascii=False, default=str)
+    try:
+        said.encode("utf-8")
+    except UnicodeEncodeError:
+        return "holds half a letter (a lone surrogate)"
+    return "holds a NUL" if "\\u0000" in said else ""
 
 
 def is_one_document(text: str) -> bool:

@@ -109,8 +109,9 @@ def parquet_columns(con: duckdb.DuckDBPyConnection, path: Path, where: str) -> d
         rows = con.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
         told = con.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(path)]).fetchone()
     except duckdb.Error as error:
+        said = str(error).splitlines()[0].replace(str(path), where)
         raise ContractError(
-            f"is no readable Parquet file: {str(error).splitlines()[0]}",
+            f"is no readable Parquet file: {said}",
             where=where,
             mend="ask for the file again",
         ) from None

@@ -19,7 +19,7 @@ from orchestration.landing.readers.delimited import (
     csv_header,
     csv_needs_rewriting,
     csv_select,
-    has_quotes,
+    has_sign,
     patient_csv,
     rewrite_csv,
     swallowed_rows,
@@ -68,8 +68,10 @@ class Delivery:
     rewritten: Path | None = None
     drift: str = ""  # what changed since the delivery before, in words
     fault: str = ""  # why nothing can be read from the file
+    is_broken: bool = False  # whatever the contract says
     # the start of a later delivery, torn in its last line: that one speaks for it
     is_cut: bool = False
+    doubts: list[str] = field(default_factory=list)  # what in it can be read in two ways
     refused: str = ""  # why all of its rows go to quarantine
     # columns the source once had, read as empty
     missing: dict[str, str] = field(default_factory=dict)
@@ -77,6 +79,11 @@ class Delivery:
     skipped: dict[str, int] = field(default_factory=dict)
     handed_over_at: datetime | None = None
     seq: int | None = None  # its place among all deliveries, where the archive knows it
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether there are rows to read in it; a document of no objects has no columns."""
+        return not (self.fault or self.is_cut) and bool(self.columns)
 
     @property
     def part(self) -> str:
@@ -254,9 +261,12 @@ class SourceRows:
             )
 
     def _lines_are_swallowed(self, files: list[Path]) -> bool:
-        """Whether a stray quote made several lines one row that DuckDB took for a good one."""
+        """Whether a stray quote made several lines one row that DuckDB took for a good one, or a
+        NUL hides in one."""
         options = self.form.csv_options
-        if not any(has_quotes(file, options) for file in files):
+        if any(has_sign(file, "\0") for file in files):
+            return True
+        if not any(has_sign(file, options.quote) for file in files):
             return False
         condition = swallowed_rows(options.delimiter, len(self.columns), list(self.columns))
         return (
