@@ -13,11 +13,10 @@ from email.utils import format_datetime
 from models.names import legible, name_of
 from models.procurement import figures
 from models.procurement.messages import Order, OrderedLine, Party
+from models.procurement.table import shown
 
 COLUMNS = ("line", "action", "item", "quantity", "unit cost", "value", "due on")
 PAGE = 40  # lines on one page of paper
-#: How a text begins that a spreadsheet does not show but reckon.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 @dataclass(frozen=True)
@@ -78,11 +77,8 @@ def table(order: Order) -> str:
     """The order as CSV, one line a row; a text that a spreadsheet would reckon as a formula begins
     with an apostrophe."""
     text = io.StringIO()
-    shown = (
-        [f"'{cell}" if cell.startswith(FORMULA) else cell for cell in row]
-        for row in rows(order.lines)
-    )
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *shown])
+    safe = (shown(row) for row in rows(order.lines))
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *safe])
     return text.getvalue()
 
 
@@ -92,10 +88,10 @@ def paper(order: Order, title: str) -> bytes:
     from matplotlib.backends.backend_pdf import PdfPages  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    shown = [[legible(cell, 40) for cell in row] for row in rows(order.lines)]
+    cells = [[legible(cell, 40) for cell in row] for row in rows(order.lines)]
     total = sum(line.quantity * line.unit_cost for line in order.lines)
     whom, where = legible(order.supplier_id, 40), legible(order.location_id, 40)
-    pages = [shown[start : start + PAGE] for start in range(0, len(shown), PAGE)]
+    pages = [cells[start : start + PAGE] for start in range(0, len(cells), PAGE)]
     file = io.BytesIO()
     with PdfPages(file, metadata={"Title": title, "CreationDate": None}) as pdf:
         for place, page in enumerate(pages, start=1):

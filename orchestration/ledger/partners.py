@@ -15,6 +15,7 @@ from models.names import LONGEST, legible, name_of
 from models.procurement.codec import Codec, Writer
 from models.procurement.formats import CODECS
 from models.procurement.messages import MessageError, Order, Party
+from models.procurement.table import Contract, Table
 from models.procurement.x12 import fits_envelope
 from orchestration.ledger.mail import Mail
 from orchestration.ledger.store import LedgerError
@@ -34,9 +35,10 @@ class Partner:
     folder: where its answers wait under `in`, put there by the partner, its gateway, or by us when
     an answer came with the response to a POST; the address where it is one.
     form: a format of models.procurement.formats, or email for a partner that reads only mail (and
-    answers in X12). party and ours: both ends of an envelope. mailbox: where mail goes. usage: P
-    for production, T for test; answers must say the same. receipts: whether it wants a receipt
-    (997, CONTRL) for what it sends us.
+    answers in X12, or in CSV). csv: how the CSV of a partner that answers so is read. party and
+    ours: both ends of an envelope. mailbox: where mail goes. usage: P for production, T for test;
+    answers must say the same. receipts: whether it wants a receipt (997, CONTRL) for what it sends
+    us.
     costs_in: the money the ledger's costs are in, where that may be another than the partner's
     currency.
     """
@@ -52,6 +54,7 @@ class Partner:
     receipts: bool = False
     folder: str = ""
     costs_in: str = ""
+    csv: Contract | None = None
 
     @property
     def is_online(self) -> bool:
@@ -77,6 +80,8 @@ class Partner:
     @property
     def reader(self) -> Codec:
         """How this partner answers."""
+        if self.csv is not None:
+            return Table(self.csv)
         return CODECS["x12" if self.form == EMAIL else self.form]
 
 
@@ -138,7 +143,13 @@ def _described(usual: Partner, changes: Any, where: str) -> Partner:
                 said[end] = Party(**said[end])
             except TypeError as error:
                 raise LedgerError(f"{where}: {end} is {{id: …, qualifier: …}}") from error
+    try:
+        said |= {"csv": Contract.of(said["csv"])} if "csv" in said else {}
+    except MessageError as error:
+        raise LedgerError(f"{where}, csv: {error}") from error
     partner = replace(usual, **said)
+    if partner.csv is not None and partner.form not in ("csv", EMAIL):
+        raise LedgerError(f"{where}: csv is for partners of form csv or email")
     if (
         partner.form not in (*CODECS, EMAIL)
         or partner.usage not in ("P", "T")

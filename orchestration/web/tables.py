@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 from starlette.responses import Response
 
-from orchestration.ledger.mail import FORMULA
+from models.procurement.table import FORMULA
 
 
 def safe_csv(frame: pl.DataFrame) -> str:

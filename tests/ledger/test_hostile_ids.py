@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from models.procurement import x12
+from models.procurement.table import FORMULA
 from orchestration.ledger import Ledger, LedgerError
-from orchestration.ledger.mail import FORMULA
 from orchestration.ledger.partners import read_partners
 
 #: What somebody could deliver: paths, headers, markup, options, formulas, and signs that formats

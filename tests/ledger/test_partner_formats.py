@@ -3,6 +3,8 @@ heard once, in the ledger exactly once; and whatever poison comes, the next mess
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,6 +40,7 @@ class Format:
     ship_notice: Callable[[Order], bytes]
     invoice: Callable[[Order], bytes]
     hostile: dict[str, Callable[[Order], bytes]]
+    contract: str = ""  # what partners.yml says beside the form
 
 
 def _edifact() -> Format:
@@ -122,7 +125,91 @@ def _ubl() -> Format:
     )
 
 
-FORMATS = {found.form: found for found in (_edifact(), _ubl())}
+SHEET = """
+  csv:
+    delimiter: ";"
+    encoding: cp1252
+    decimal: ","
+    day: "%d.%m.%Y"
+    answers:
+      when: {Art: AB}
+      order_id: Bestellung
+      line_id: Pos
+      quantity: Menge
+      unit_cost: Preis
+      due_on: Termin
+      currency: Währung
+      code: {column: Status, values: {bestätigt: IA, abgelehnt: IR}}
+    shipments:
+      when: {Art: LS}
+      shipment_id: Beleg
+      order_id: Bestellung
+      line_id: Pos
+      item_id: Artikel
+      quantity: Menge
+      due_on: Termin
+    invoices:
+      when: {Art: RE}
+      invoice_id: Beleg
+      order_id: Bestellung
+      line_id: Pos
+      quantity: Menge
+      unit_cost: Preis
+      invoiced_on: Termin
+      total: Summe
+      currency: Währung
+"""
+
+
+def _csv() -> Format:
+    def order_in(body: bytes) -> tuple[str, list[str]]:
+        rows = list(csv.DictReader(io.StringIO(body.decode())))
+        return rows[0]["order"], [row["item"] for row in rows]
+
+    def sheet(order: Order, kind: str, number: str, state: str, day: str) -> bytes:
+        rows = ["Art;Beleg;Bestellung;Pos;Artikel;Menge;Preis;Währung;Termin;Status;Summe"]
+        total = f"{sum(round(d.quantity * d.unit_cost, 2) for d in order.lines):.2f}"
+        for d in order.lines:
+            price = f"{d.unit_cost:g}".replace(".", ",")
+            said = (kind, number, order.order_id, d.line_id, d.item_id, f"{d.quantity:g}", price)
+            rows.append(";".join((*said, order.currency, day, state, total.replace(".", ","))))
+        return "\n".join(rows).encode("cp1252")
+
+    def bill(order: Order, before: str = "", after: str = "") -> bytes:
+        body = sheet(order, "RE", "INV-1", "", "22.01.2026")
+        assert before.encode("cp1252") in body
+        return body.replace(before.encode("cp1252"), after.encode("cp1252")) if before else body
+
+    return Format(
+        "csv",
+        "csv",
+        order_in,
+        lambda order: sheet(order, "AB", "", "bestätigt", "25.01.2026"),
+        lambda order: sheet(order, "LS", "SHIP-1", "", "21.01.2026"),
+        bill,
+        {
+            "control total": lambda order: bill(order, ";25,5", ";99,5"),
+            "totals differ": lambda order: bill(
+                order, "mug;10;2,5;GBP;22.01.2026;;2", "mug;10;2,5;GBP;22.01.2026;;9"
+            ),
+            "charset": lambda order: bill(order).replace(b"W\xe4hrung", b"W\x81hrung"),
+            "other charset": lambda order: bill(order).decode("cp1252").encode("utf-16"),
+            "unknown order": lambda order: bill(order, order.order_id, "SHP99999999"),
+            "other currency": lambda order: bill(order, ";GBP;", ";USD;"),
+            "no currency": lambda order: bill(order, ";GBP;", ";ZZZ;"),
+            "negative price": lambda order: bill(order, ";2,5;", ";-2,5;").replace(b";0,", b";-0,"),
+            "endless number": lambda order: bill(order, ";GBP", "9" * 5000 + ";GBP"),
+            "other columns": lambda order: bill(order, "Menge", "Anzahl"),
+            "no kind": lambda order: bill(order, "RE;", "XX;"),
+            "open quote": lambda order: bill(order, ";mug", ';"mug'),
+            "binary": lambda order: bytes(range(256)) * 40,
+            "oversized": lambda order: bill(order) + b" " * 9_000_000,
+        },
+        SHEET,
+    )
+
+
+FORMATS = {found.form: found for found in (_edifact(), _ubl(), _csv())}
 POISON = [(form, name) for form, found in FORMATS.items() for name in found.hostile]
 
 
@@ -139,7 +226,7 @@ class Company:
         publish(self.home)
         self.partners = self.home.state / "partners"
         self.partners.mkdir(parents=True, exist_ok=True)
-        (self.partners / FILE).write_text(f"S1: {{form: {form.form}}}\n")
+        (self.partners / FILE).write_text(f"S1:\n  form: {form.form}\n{form.contract}")
 
     def ledger(self) -> Ledger:
         return Ledger.open(self.home.ledger_url)
