@@ -11,6 +11,8 @@ from orchestration.app.procurement import Desk
 
 #: Weeks of the cash calendar.
 WEEKS = 10
+#: Weeks of a year and of a quarter.
+YEAR, QUARTER = 52, 13
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,8 @@ class Results:
     """What an executive asks for first."""
 
     capital: Row
-    service: list[Row]
+    year: Row
+    weeks: list[Row]
     policies: list[Row]
     cash: list[Row]
     categories: list[Row]
@@ -29,7 +32,8 @@ def results(desk: Desk) -> Results:
     publication."""
     with published(desk.home) as con:
         capital = one(con, _CAPITAL) or {}
-        service = rows(con, _SERVICE)[::-1]
+        year = one(con, f"{_ENDED} {_YEAR}") or {}
+        weeks = rows(con, f"{_ENDED} {_BY_WEEK}")[::-1]
         policies = rows(con, _POLICIES)
         categories = rows(con, _CATEGORIES)
         days = {
@@ -39,7 +43,7 @@ def results(desk: Desk) -> Results:
             )
         }
         coming = rows(con, _COMING)
-    return Results(capital, service, policies, _cash(desk, coming, days), categories)
+    return Results(capital, year, weeks, policies, _cash(desk, coming, days), categories)
 
 
 def _cash(desk: Desk, coming: list[Row], days: dict[str, float]) -> list[Row]:
@@ -68,27 +72,38 @@ def _cash(desk: Desk, coming: list[Row], days: dict[str, float]) -> list[Row]:
 
 _CAPITAL = """
 select sum(stock_value) as stock_value, sum(on_order_value) as on_order_value,
-    sum(payable_value) as payable_value, sum(working_capital) as working_capital,
-    (select sum(gross_margin) / nullif(sum(mean_stock_value), 0) from metrics.kpi_gmroi) as gmroi,
-    (select sum(turns * mean_on_hand) / nullif(sum(mean_on_hand), 0) from metrics.kpi_turns)
-        as turns,
-    (select sum(lost_revenue) from metrics.kpi_lost_sales) as lost_revenue
+    sum(payable_value) as payable_value, sum(working_capital) as working_capital
 from metrics.kpi_working_capital
 """
-_SERVICE = """
-select fill.month_start, sum(fill.sold_quantity) as sold,
-    sum(fill.sold_quantity) / nullif(sum(fill.sold_quantity) + sum(fill.lost_quantity), 0)
-        as fill_rate,
-    any_value(held.cost) as holding_cost, any_value(out.share) as stock_out_share
-from metrics.kpi_fill_rate as fill
-left join (
-    select month_start, sum(holding_cost) as cost from metrics.kpi_holding_cost group by 1
-) as held on held.month_start = fill.month_start
-left join (
-    select month_start, sum(stock_out_periods) / sum(periods) as share
-    from metrics.kpi_stock_outs group by 1
-) as out on out.month_start = fill.month_start
-group by 1 order by 1 desc limit 13
+#: The company by week, over the weeks that have ended.
+_ENDED = f"""
+with weeks as (
+    select weekly.week_start, sum(sold_quantity) as sold, sum(lost_quantity) as lost,
+        sum(revenue) as revenue, sum(lost_revenue) as lost_revenue,
+        sum(cost_of_sales) as cost_of_sales, sum(stock_value) as stock_value,
+        sum(due_lines) as due, sum(otif_lines) as otif
+    from metrics.kpi_weekly as weekly, published.world as world
+    where week_start + 7 <= cast(now_at as date)
+    group by 1 order by 1 desc limit {YEAR + QUARTER}
+)
+"""
+_YEAR = f"""
+select min(week_start) as starts_on, max(week_start) + 6 as ends_on,
+    sum(sold) / nullif(sum(sold) + sum(lost), 0) as fill_rate,
+    sum(otif) / nullif(sum(due), 0) as otif_share, sum(lost_revenue) as lost_revenue,
+    {YEAR} * avg(cost_of_sales) / nullif(avg(stock_value), 0) as turns,
+    {YEAR} * avg(revenue - cost_of_sales) / nullif(avg(stock_value), 0) as gmroi
+from (select * from weeks order by week_start desc limit {YEAR})
+"""
+#: Turns are those of the quarter that ends with the week; a week in which all was closed has no
+#: fill rate.
+_BY_WEEK = f"""
+select week_start, sold, case when sold > 0 then sold / (sold + lost) end as fill_rate,
+    otif / nullif(due, 0) as otif_share, stock_value,
+    {YEAR} * avg(cost_of_sales) over quarter / nullif(avg(stock_value) over quarter, 0) as turns
+from weeks
+window quarter as (order by week_start rows between {QUARTER - 1} preceding and current row)
+order by week_start desc limit {YEAR}
 """
 _POLICIES = """
 select * from decisions.champions where total_cost is not null order by total_cost

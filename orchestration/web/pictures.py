@@ -228,16 +228,17 @@ def stacked(
     return draw(drawn.properties(width=WIDTH, height=200), about)
 
 
-def line(rows: Sequence[Row], field: str, words: Words, about: str) -> Markup:
-    """A share by month, on a scale of its own."""
-    found = [{"day": _noon(row["month_start"]), "v": row[field]} for row in rows]
+def weekly(rows: Sequence[Row], field: str, form: str, about: str) -> Markup:
+    """A figure by week, on a scale of its own; a week without one breaks the line. form: how it is
+    written, as d3-format has it."""
+    found = [{"day": _noon(row["week_start"]), "v": row[field]} for row in rows]
     base = alt.Chart(alt.Data(values=found)).mark_line(
-        color=MAIN, strokeWidth=2.2, point=alt.OverlayMarkDef(color=MAIN, size=30)
+        color=MAIN, strokeWidth=2, invalid="break-paths-show-domains"
     )
     scale = alt.Scale(zero=False, nice=True)
-    height = alt.Y("v:Q", title=None, scale=scale, axis=alt.Axis(format=".2~%", tickCount=5))
-    drawn = base.encode(x=_time(pattern="%b %y"), y=height)
-    return draw(drawn.properties(width=WIDTH, height=180), about)
+    height = alt.Y("v:Q", title=None, scale=scale, axis=alt.Axis(format=form, tickCount=4))
+    drawn = base.encode(x=_time(pattern="%-d %b %y"), y=height)
+    return draw(drawn.properties(width=WIDTH, height=150), about)
 
 
 def _noon(day: date) -> str:

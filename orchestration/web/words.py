@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from babel import Locale
 from babel.core import negotiate_locale
-from babel.dates import format_date, format_skeleton
+from babel.dates import format_date
 from babel.numbers import format_decimal, format_percent
 
 FOLDER = Path(__file__).parent / "texts"
@@ -96,10 +96,6 @@ class Words:
             return UNKNOWN
         said = date.fromisoformat(value[:10]) if isinstance(value, str) else value
         return format_date(said, "medium", self.locale)
-
-    def month(self, value: date) -> str:
-        """A month."""
-        return format_skeleton("yMMM", value, locale=self.locale)
 
     def short_day(self, value: date) -> str:
         """A day without its year."""

@@ -64,8 +64,10 @@ create table metrics.kpi_turns as select item_id, location_id, 10.0 as issued_qu
     5.0 as mean_on_hand, 12.0 as turns from marts.dim_item_locations;
 create table metrics.kpi_lost_sales as
     select 'mug' as item_id, 1.0 as lost_quantity, 5.0 as lost_revenue;
-create table metrics.kpi_fill_rate as select date '2025-12-01' as month_start,
-    70.0 as sold_quantity, 1.0 as lost_quantity;
+create table metrics.kpi_weekly as select date '2025-12-01' + 7 * cast(n as integer) as week_start,
+    'mug' as item_id, 'SHOP' as location_id, 70.0 as sold_quantity, 1.0 as lost_quantity,
+    350.0 as revenue, 5.0 as lost_revenue, 175.0 as cost_of_sales, 50.0 as stock_value,
+    n % 2 as due_lines, n % 2 as otif_lines from range(5) as t(n);
 create table metrics.kpi_holding_cost as
     select date '2025-12-01' as month_start, 3.0 as holding_cost;
 create table metrics.kpi_stock_outs as select date '2025-12-01' as month_start,

@@ -6,9 +6,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
+from markupsafe import Markup
 from starlette.responses import Response
 
 from orchestration.app import looking
+from orchestration.app.looking import Row
 from orchestration.app.results import results
 from orchestration.app.trail import DECISIONS, model_record, override_moves, trail
 from orchestration.ledger.audit import audit
@@ -90,7 +92,20 @@ def results_page(one: Viewer) -> Response:
         age=age,
         policies=pictures.stacked(policies, words, about, is_across=True) if policies else None,
         cash=pictures.stacked(cash, words, words("Bills to come, week by week"), is_across=False),
-        service=pictures.line(found.service, "fill_rate", words, words("Fill rate by month"))
-        if found.service
-        else None,
+        weekly=_by_week(found.weeks, age.currency, words),
     )
+
+
+def _by_week(weeks: list[Row], currency: str, words: Words) -> list[tuple[str, Markup]]:
+    """Title and picture of what an executive follows from week to week."""
+    titles = {
+        "fill_rate": (words("Fill rate by week"), ".2~%"),
+        "otif_share": (words("Deliveries on time in full, by week"), ".0%"),
+        "turns": (words("Turns a year, of the quarter that ends with the week"), ".1f"),
+        "stock_value": (words("Stock at cost by week, {currency}", currency=currency), "~s"),
+    }
+    return [
+        (title, pictures.weekly(weeks, field, form, title))
+        for field, (title, form) in titles.items()
+        if any(row[field] is not None for row in weeks)
+    ]

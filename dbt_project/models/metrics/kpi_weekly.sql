@@ -1,0 +1,74 @@
+-- what every KPI is a ratio of, week by week: sum numerator and denominator over any items, places and weeks, then divide
+with planned as (select item_id, location_id, unit_cost from {{ ref('dim_item_locations') }}),
+
+sold as (
+  select
+    cast(date_trunc('week', demand.period_start) as date) as week_start, demand.item_id, demand.location_id,
+    sum(demand.sold_quantity) as sold_quantity, sum(demand.revenue) as revenue,
+    sum((demand.sold_quantity - demand.returned_quantity) * planned.unit_cost) as cost_of_sales
+  from {{ ref('fct_demand') }} as demand
+  inner join planned on demand.item_id = planned.item_id and demand.location_id = planned.location_id
+  where demand.is_current
+  group by 1, 2, 3
+),
+
+lost as (
+  select
+    cast(date_trunc('week', period_start) as date) as week_start, item_id, location_id,
+    sum(lost_quantity) as lost_quantity, sum(lost_revenue) as lost_revenue
+  from {{ ref('kpi_lost_sales') }}
+  group by 1, 2, 3
+),
+
+closings as (
+  select
+    cast(date_trunc('week', period_start) as date) as week_start, item_id, location_id, on_hand,
+    row_number() over (
+      partition by item_id, location_id, date_trunc('week', period_start) order by period_start desc
+    ) as newest
+  from {{ ref('int_stock_closed') }}
+),
+
+stock as (
+  select closings.week_start, closings.item_id, closings.location_id, closings.on_hand * planned.unit_cost as stock_value
+  from closings
+  inner join planned on closings.item_id = planned.item_id and closings.location_id = planned.location_id
+  where closings.newest = 1
+),
+
+deliveries as (
+  select
+    cast(date_trunc('week', promised_on) as date) as week_start, item_id, location_id, count(*) as due_lines,
+    count(*) filter (where received_at is not null and received_on <= promised_on) as otif_lines
+  from {{ ref('fct_lead_times') }}
+  where kind = 'purchase' and from_id is not null and promised_on < {{ local_day(now_at()) }}
+  group by 1, 2, 3
+),
+
+spine as (
+  select week_start, item_id, location_id from sold
+  union select week_start, item_id, location_id from stock
+  union select week_start, item_id, location_id from deliveries
+)
+
+select
+  spine.week_start,
+  spine.item_id,
+  spine.location_id,
+  cast(coalesce(sold.sold_quantity, 0) as double) as sold_quantity,
+  cast(coalesce(lost.lost_quantity, 0) as double) as lost_quantity,
+  cast(coalesce(sold.revenue, 0) as double) as revenue,
+  cast(coalesce(lost.lost_revenue, 0) as double) as lost_revenue,
+  cast(coalesce(sold.cost_of_sales, 0) as double) as cost_of_sales,
+  cast(stock.stock_value as double) as stock_value,
+  coalesce(deliveries.due_lines, 0) as due_lines,
+  coalesce(deliveries.otif_lines, 0) as otif_lines
+from spine
+left join sold
+  on spine.week_start = sold.week_start and spine.item_id = sold.item_id and spine.location_id = sold.location_id
+left join lost
+  on spine.week_start = lost.week_start and spine.item_id = lost.item_id and spine.location_id = lost.location_id
+left join stock
+  on spine.week_start = stock.week_start and spine.item_id = stock.item_id and spine.location_id = stock.location_id
+left join deliveries
+  on spine.week_start = deliveries.week_start and spine.item_id = deliveries.item_id and spine.location_id = deliveries.location_id
