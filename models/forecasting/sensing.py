@@ -24,8 +24,7 @@ import optax
 import polars as pl
 from jax.scipy.special import gammaln
 
-from models.domain import QUANTILES, SERIES
-from models.forecasting.backtest import Forecaster
+from models.domain import QUANTILES
 from models.forecasting.design import Plans, calendar
 from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import LABEL, Floats, Panel, Spec, panels, series_keys
@@ -156,22 +155,6 @@ class SensingModel:
             {name: jnp.asarray(value) for name, value in weights.items()},
             document["card"],
         )
-
-
-def sensed(
-    spec: Spec, steps: int, quantiles: tuple[float, ...] = QUANTILES, samples: int = 200
-) -> Forecaster:
-    """The network as a forecaster for the backtest, trained anew at each origin."""
-
-    def forecaster(
-        origins: pl.DataFrame, labels: pl.DataFrame, plans: pl.DataFrame | None, now: pl.DataFrame
-    ) -> Forecast:
-        model = fit_sensing(labels, plans, spec, steps)
-        return model.predict(
-            labels, now.select(SERIES), now["origin"][0], plans, quantiles, samples
-        )
-
-    return forecaster
 
 
 def fit_sensing(

@@ -131,6 +131,21 @@ class Demand:
         """
         if progress is not None:
             progress("pulling the features as they were known")
+        past, labels, plans = self.past(cutoff)
+        spec = replace(
+            self.timeline.spec(self.horizon),
+            rows=max(50_000, min(ROWS_A_SERIES * len(self.series), 500_000)),
+            levels=finest_level(past),
+            totals=tuple(one for one in totals if all(past[c].n_unique() > 1 for c in one)),
+        )
+        return fit(past, labels, plans, spec, progress, worth=worth)
+
+    def past(self, cutoff: date) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+        """What a model may learn from at the midnight beginning `cutoff`: feature rows by origin,
+        labels, and what was planned for their periods.
+
+        Raises ValueError where history is too short.
+        """
         possible = [
             day for day in self.timeline.origins(cutoff, ORIGINS + 1)[:-1] if day > self.first
         ]
@@ -141,18 +156,8 @@ class Demand:
                 f"history starts on {self.first}, too little before {cutoff} to forecast from: "
                 "land more of it"
             )
-        past = self.features_at(possible)
-        rows = max(50_000, min(ROWS_A_SERIES * len(self.series), 500_000))
-        spec = replace(
-            self.timeline.spec(self.horizon),
-            rows=rows,
-            levels=finest_level(past),
-            totals=tuple(one for one in totals if all(past[c].n_unique() > 1 for c in one)),
-        )
-        targets = self._periods(self.first, cutoff)
-        return fit(
-            past, self.labels(cutoff), self.plans(targets, cutoff), spec, progress, worth=worth
-        )
+        plans = self.plans(self._periods(self.first, cutoff), cutoff)
+        return self.features_at(possible), self.labels(cutoff), plans
 
     def predict(
         self, model: DemandModel, origin: date, levels: tuple[float, ...] = PATH_LEVELS

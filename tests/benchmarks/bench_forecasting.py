@@ -1,8 +1,9 @@
-"""Scores, seconds and memory of the forecasters on public data: `python
-tests/benchmarks/bench_forecasting.py m5 vn2`.
+"""Scores, seconds and memory of the forecasters on public data, by the product's own path: `python
+tests/benchmarks/bench_forecasting.py vn2 uci`.
 
-Reads ../shared/data, builds the contract's features in numpy (tests/forecasting/demand_features.py)
-and prints Markdown tables. Every forecast is trained only on what lies before its window.
+Reads ../shared/data and prints Markdown tables. Each world is run to its features by `stockhouse
+run`; every window is forecast as `stockhouse forecast` does, from features pulled from Feast as
+they were known at its first midnight, by a model trained on nothing newer. What came is read last.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import argparse
 import resource
 import sys
+import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import date, timedelta
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,24 +24,22 @@ import numpy as np
 import polars as pl
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "forecasting")]
+sys.path.insert(0, str(ROOT))
 
-from demand_features import label_frame  # noqa: E402
-from planted_surges import KINDS, plant  # noqa: E402
-from public_worlds import M5_FIRST, World, m5, rossmann, uci, vn2, walmart  # noqa: E402
+from public_homes import SHARED, home_with_features  # noqa: E402
 
-from models.domain import QUANTILES  # noqa: E402
+from models.domain import QUANTILES, SERIES  # noqa: E402
 from models.forecasting import backtest, baselines, metrics  # noqa: E402
-from models.forecasting.attribution import attribute  # noqa: E402
 from models.forecasting.boosting import BOTTOM, expect, sample, train  # noqa: E402
 from models.forecasting.forecast import Forecast, blend  # noqa: E402
-from models.forecasting.inputs import Spec, locate  # noqa: E402
-from models.forecasting.levels import group_name  # noqa: E402
-from models.forecasting.quantile import fit  # noqa: E402
+from models.forecasting.inputs import LABEL, SIGNAL_FAMILIES, Spec, locate  # noqa: E402
+from models.forecasting.quantile import DemandModel, fit  # noqa: E402
 from models.forecasting.rolling import Training  # noqa: E402
-from models.forecasting.sensing import sensed  # noqa: E402
 from models.forecasting.statistical import statistical  # noqa: E402
+from orchestration.planning.demand import Demand, open_demand  # noqa: E402
 
+LEVELS = (0.5, 0.75, 0.975)
+#: M5's twelve levels, each by what its groups share.
 M5_LEVELS = {
     "level_1": (),
     "level_2": ("state",),
@@ -54,18 +54,198 @@ M5_LEVELS = {
     "level_11": ("item_id", "state"),
     "level_12": ("item_id", "location_id"),
 }
-#: Trainings averaged before two sets of signals are compared.
+#: Trainings averaged before two sets of signals are compared: one's luck is worth 0.3 points.
 SEEDS = 3
-#: Futures the LSTM draws for each of M5's 30,490 series.
-SENSED_PATHS = 64
-#: What a surge must exceed, as a multiple of the forecast made before it, to be looked into.
-SURGE = 1.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A public world and how it is forecast: so many periods ahead, in windows so many apart."""
+
+    title: str
+    world: str
+    data: str
+    horizon: int
+    windows: int
+    apart: int
+
+    def demand(self, scratch: Path) -> Demand:
+        """The world's demand as models may see it."""
+        home = home_with_features(self.world, SHARED / self.data, scratch)
+        return open_demand(home, horizon=self.horizon)
+
+    def starts(self, demand: Demand) -> list[date]:
+        """The first days of the windows, the last of which ends with history."""
+        clock = demand.timeline
+        return [
+            clock.shift(clock.origin, -self.horizon - self.apart * k)
+            for k in reversed(range(self.windows))
+        ]
+
+
+CASES = {
+    "m5": Case(title="M5", world="m5", data="m5", horizon=28, windows=3, apart=28),
+    "vn2": Case(title="VN2", world="vn2", data="vn2_history", horizon=3, windows=6, apart=4),
+    "uci": Case(
+        title="UCI Online Retail",
+        world="uci_weekly",
+        data="uci_online_retail",
+        horizon=4,
+        windows=6,
+        apart=4,
+    ),
+    "rossmann": Case(
+        title="Rossmann", world="rossmann", data="rossmann", horizon=42, windows=6, apart=42
+    ),
+    "walmart": Case(
+        title="Walmart", world="walmart", data="walmart_weekly", horizon=8, windows=6, apart=8
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window of a world: what was known at its first midnight, and what came."""
+
+    demand: Demand
+    start: date
+    rows: pl.DataFrame
+    plans: pl.DataFrame
+    labels: pl.DataFrame
+    came: np.ndarray
+
+    @classmethod
+    def of(cls, demand: Demand, start: date) -> Window:
+        """Of the series that had any demand by then."""
+        known = demand.labels(start).filter(pl.col(LABEL).is_not_null()).select(SERIES).unique()
+        seen = demand.series.join(known, on=list(SERIES), how="semi", maintain_order="left")
+        demand = replace(demand, series=seen)
+        rows, plans = next(demand.outlooks([start]))
+        everything = demand.labels(demand.timeline.origin)
+        spec = demand.timeline.spec(demand.horizon)
+        came = backtest.observed(everything, rows.select(SERIES), start, spec)
+        return cls(demand, start, rows, plans, demand.labels(start), came)
+
+    @cached_property
+    def past(self) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+        return self.demand.past(self.start)
+
+    @property
+    def spec(self) -> Spec:
+        return self.demand.timeline.spec(self.demand.horizon)
+
+    def plain(self, method: baselines.Method) -> Forecast:
+        """A baseline on the same labels."""
+        return backtest.baseline(method, self.labels, self.rows, self.spec)
+
+
+def forecasts(window: Window, steps: int) -> dict[str, tuple[Forecast, float]]:
+    """Every forecaster's forecast of a window and its seconds: naive, statistical, XGBoost, and
+    with `steps` of training the LSTM and the blend of both."""
+    made: dict[str, tuple[Forecast, float]] = {}
+
+    def timed(name: str, make: Callable[[], Forecast]) -> None:
+        started = time.perf_counter()
+        forecast = make()
+        made[name] = (forecast, time.perf_counter() - started)
+
+    def boosted() -> Forecast:
+        model = window.demand.train(window.start)
+        return model.predict(window.rows, window.plans, QUANTILES)
+
+    def sequential() -> Forecast:
+        model = window.demand.sense(window.start, steps)
+        return window.demand.sensed(model, window.rows.select(SERIES), window.start, QUANTILES)
+
+    for name, method in {
+        "naive": baselines.naive,
+        "seasonal naive": baselines.seasonal_naive,
+        "13-period moving average": baselines.moving_average,
+        "13-period seasonal moving average": baselines.seasonal_moving_average,
+        "TSB": statistical("tsb"),
+    }.items():
+        timed(name, lambda method=method: window.plain(method))
+    timed("XGBoost", boosted)
+    if steps:
+        timed("LSTM", sequential)
+        timed("blend", lambda: blend(made["XGBoost"][0], made["LSTM"][0]))
+    return made
+
+
+def compare(case: Case, steps: int) -> None:
+    """The tables of a world: every forecaster over all windows, and its WAPE by periods ahead."""
+    started = time.perf_counter()
+    scores: list[dict[str, float | str]] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        demand = case.demand(Path(scratch))
+        for start in case.starts(demand):
+            window = Window.of(demand, start)
+            for name, (forecast, seconds) in forecasts(window, steps).items():
+                found = backtest.score(forecast, window.came)
+                error = np.nansum(np.abs(window.came - forecast.mean), axis=0)
+                size = np.nansum(np.abs(window.came), axis=0)
+                ahead = {f"ahead_{k + 1}": v for k, v in enumerate(error / np.maximum(size, 1e-9))}
+                scores.append({"method": name, **found, **ahead, "seconds": seconds})
+            print(
+                f"{case.title}: {start} after {time.perf_counter() - started:.0f} s",
+                file=sys.stderr,
+                flush=True,
+            )
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(
+        f"\n### {case.title}: {case.windows} windows of {case.horizon} periods, "
+        f"{time.perf_counter() - started:.0f} s, {memory:.1f} GB\n"
+    )
+    mean = pl.DataFrame(scores).group_by("method", maintain_order=True).mean()
+    print(table(mean))
+    if case.horizon <= 12:
+        print(by_ahead(mean, case.horizon))
+
+
+def table(mean: pl.DataFrame) -> str:
+    """Mean scores by method as Markdown; calibration as P(Y < Q) … P(Y <= Q) and, in brackets, the
+    randomised PIT."""
+    plain = ("wape", "bias", "crps", "pinball", "seconds")
+    head = ["method", *plain, *(f"at {level}" for level in LEVELS)]
+    lines = [f"| {' | '.join(head)} |", "|---|" + "--:|" * (len(head) - 1)]
+    for row in mean.iter_rows(named=True):
+        cells = [row["method"], *(f"{row[name]:.3f}" for name in plain)]
+        cells += [
+            f"{row[f'below_{v}']:.3f} … {row[f'at_most_{v}']:.3f} ({row[f'pit_{v}']:.3f})"
+            for v in LEVELS
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def by_ahead(mean: pl.DataFrame, horizon: int) -> str:
+    """WAPE by method and periods ahead."""
+    names = [f"ahead_{k + 1}" for k in range(horizon)]
+    lines = [
+        "\n| WAPE, periods ahead | " + " | ".join(str(k + 1) for k in range(horizon)) + " |",
+        "|---|" + "--:|" * horizon,
+    ]
+    for row in mean.iter_rows(named=True):
+        cells = (f"{row[name]:.3f}" for name in names)
+        lines.append(f"| {row['method']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def described(keys: pl.DataFrame) -> pl.DataFrame:
+    """M5's series with what their names say: FOODS_1_001 in CA_1."""
+    part = pl.col("item_id").str.split("_")
+    return keys.with_columns(
+        state=pl.col("location_id").str.slice(0, 2),
+        category=part.list.get(0),
+        subcategory=pl.concat_str(part.list.get(0), part.list.get(1), separator="_"),
+    )
 
 
 def m5_hierarchy(keys: pl.DataFrame) -> metrics.Hierarchy:
     """M5's twelve levels over the series of `keys`."""
+    named = described(keys)
     return metrics.Hierarchy.of(
-        {name: tuple(keys[c].to_numpy() for c in columns) for name, columns in M5_LEVELS.items()}
+        {name: tuple(named[c].to_numpy() for c in columns) for name, columns in M5_LEVELS.items()}
     )
 
 
@@ -81,639 +261,220 @@ def m5_weights(hierarchy: metrics.Hierarchy) -> tuple[list[np.ndarray], list[np.
     return [scale[a:b] for a, b in pairwise(edges)], [weight[a:b] for a, b in pairwise(edges)]
 
 
-def m5_wspl(
-    world: World,
-    cut: int,
-    made: Forecast,
-    totals: dict[tuple[str, ...], Forecast],
-    actual: np.ndarray,
-) -> dict[str, float]:
-    """WSPL over the twelve levels; the scale is that of the 14 months here, where the organisers
-    had five years."""
-    hierarchy = m5_hierarchy(world.keys)
-    weight = m5_weights(hierarchy)[1]
-    history = hierarchy.aggregate(np.nan_to_num(world.demand[:, :cut]))
-    scale = [metrics.naive_scale(h, power=1) for h in history]
-    values = []
-    for columns, group in zip(M5_LEVELS.values(), hierarchy.groups, strict=True):
-        names = world.keys.select(
-            group_name(columns, world.keys) if columns else pl.lit("").alias("literal")
-        ).to_series()
-        number = dict(zip(names if columns else [""], group.tolist(), strict=False))
-        found = totals.get(columns, made)
-        keys = (
-            found.keys["item_id"]
-            if columns in totals
-            else found.keys.select(group_name(columns, found.keys)).to_series()
-        )
-        filled = np.zeros((int(group.max()) + 1, 28, len(QUANTILES)))
-        filled[[number[name] for name in keys]] = found.values
-        values.append(filled)
-    return metrics.wspl(
-        hierarchy.aggregate(actual),
-        values,
-        QUANTILES,
-        hierarchy.names,
-        [np.nan_to_num(s) for s in scale],
-        weight,
-    )
+def compare_m5(case: Case, steps: int) -> None:
+    """WRMSSE by level on M5's windows. A series that was never sold before a window is not
+    forecast and scores as zero. GB is the process's peak so far."""
+    with tempfile.TemporaryDirectory() as scratch:
+        demand = case.demand(Path(scratch))
+        hierarchy = m5_hierarchy(demand.series)
+        scale, weight = m5_weights(hierarchy)
+        for start in case.starts(demand):
+            window = Window.of(demand, start)
+            row = locate(window.rows, demand.series)
+            actual = np.zeros((len(demand.series), case.horizon))
+            actual[row] = np.nan_to_num(window.came)
+            shown = ("1", "3", "9", "10", "12")
+            head = ["method", "WRMSSE", *shown, "WAPE", "bias", "seconds", "GB"]
+            print(f"\n### from {start}\n\n| {' | '.join(head)} |\n|---|" + "--:|" * (len(head) - 1))
+            for name, (forecast, seconds) in forecasts(window, steps).items():
+                mean = np.zeros_like(actual)
+                mean[row] = forecast.mean
+                found = metrics.wrmsse(actual, mean, hierarchy, scale, weight)
+                memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+                cells = [
+                    name,
+                    f"{found['mean']:.4f}",
+                    *(f"{found[f'level_{k}']:.3f}" for k in shown),
+                ]
+                cells += [f"{metrics.wape(actual, mean):.3f}", f"{metrics.bias(actual, mean):+.3f}"]
+                print(
+                    "| " + " | ".join([*cells, f"{seconds:.0f}", f"{memory:.1f}"]) + " |",
+                    flush=True,
+                )
 
 
-def m5_methods(
-    world: World, cut: int, spec: Spec, steps: int, facts: dict[str, float]
-) -> dict[str, Callable[[], Forecast]]:
-    """How each forecaster makes the 28 days from column `cut` on, knowing what lies before it;
-    XGBoost's WSPL and seconds go to `facts`."""
-    past, made = replace(world, demand=world.demand[:, :cut]), {}
-    labels, here = (
-        label_frame(world.keys, world.demand, world.first, spec, cut),
-        past.origins([cut], spec),
-    )
-    start = spec.starts(M5_FIRST, cut + 1)[-1]
-    plans = world.plans.filter(pl.col("target_on") <= start + timedelta(days=28))
-
-    def boosted() -> Forecast:
-        started = time.perf_counter()
-        origins = past.origins([t for t in range(cut - 7, 0, -7)][::-1], spec)
-        featured = time.perf_counter()
-        model = fit(origins, labels, plans, spec)
-        trained = time.perf_counter()
-        made["XGBoost"] = forecast = model.predict(
-            here, plans.filter(pl.col("target_on") >= start - timedelta(days=1))
-        )
-        facts.update(
-            features=featured - started,
-            training=trained - featured,
-            predicting=time.perf_counter() - trained,
-        )
-        actual = np.nan_to_num(world.demand[:, cut : cut + 28])
-        facts["WSPL"] = m5_wspl(world, cut, forecast, model.predict_totals(forecast, here), actual)[
-            "mean"
-        ]
-        return forecast
-
-    def sequential() -> Forecast:
-        made["LSTM"] = forecast = sensed(spec, steps, samples=SENSED_PATHS)(
-            here, labels, plans, here
-        )
-        return forecast
-
-    def plain(method: baselines.Method) -> Callable[[], Forecast]:
-        return lambda: backtest.baseline(method, spec)(here, labels, None, here)
-
-    methods: dict[str, Callable[[], Forecast]] = {
-        "naive": plain(baselines.naive),
-        "seasonal naive": plain(baselines.seasonal_naive),
-        "28-day moving average": plain(partial(baselines.moving_average, window=28)),
-        "TSB": plain(statistical("tsb")),
-        "XGBoost": boosted,
-    }
-    return methods | (
-        {"LSTM": sequential, "blend": lambda: blend(made["XGBoost"], made["LSTM"])} if steps else {}
-    )
+#: By world what is taken away to see what it is worth: columns of the features and of the plans.
+FAMILIES: dict[str, dict[str, tuple[str, ...]]] = {
+    "rossmann": {
+        "without promotions": ("promotion_count",),
+        "without holidays": ("event_count",),
+        "without openings": ("is_open",),
+        "without weather": SIGNAL_FAMILIES["weather"],
+        "without search interest": SIGNAL_FAMILIES["search"],
+    },
+    "walmart": {
+        "without markdowns": ("promotion_count",),
+        "without holidays": ("event_count",),
+        "without weather": SIGNAL_FAMILIES["weather"],
+        "without macro": SIGNAL_FAMILIES["macro"],
+    },
+}
 
 
-def bench_m5(spec: Spec, ends: list[int], steps: int) -> None:
-    """Every forecaster on 28-day windows that end on the given days (d_ numbers), trained on weekly
-    origins before each.
-
-    WRMSSE by level, calibration as P(Y < Q) … P(Y <= Q) and, in brackets, the randomised PIT; WSPL
-    only of the model that also gives the totals' distributions. GB is the process's peak so far.
-    """
-    world = m5()
-    hierarchy = m5_hierarchy(world.keys)
-    scale, weight = m5_weights(hierarchy)
-    levels = (0.5, 0.75, 0.975)
-    head = [
-        "method",
-        "WRMSSE",
-        "1",
-        "3",
-        "9",
-        "10",
-        "12",
-        "WSPL",
-        "WAPE",
-        "bias",
-        *(f"at {v}" for v in levels),
-        "seconds",
-        "GB",
-    ]
-    for end in ends:
-        cut = end - 28 - 1494
-        actual, facts = np.nan_to_num(world.demand[:, cut : cut + 28]), {}
-        print(
-            f"\n### d_{end - 27}-{end}\n\n| {' | '.join(head)} |\n|---|" + "--:|" * (len(head) - 1)
-        )
-        for name, method in m5_methods(world, cut, spec, steps, facts).items():
-            started = time.perf_counter()
-            forecast = method()
-            seconds = time.perf_counter() - started
-            index = locate(forecast.keys, world.keys)
-            mean = np.zeros_like(actual)
-            mean[index] = forecast.mean
-            score = metrics.wrmsse(actual, mean, hierarchy, scale, weight)
-            cells = [
-                name,
-                f"{score['mean']:.4f}",
-                *(f"{score[f'level_{k}']:.3f}" for k in (1, 3, 9, 10, 12)),
-            ]
-            cells += [
-                f"{facts['WSPL']:.4f}" if name == "XGBoost" else "",
-                f"{metrics.wape(actual, mean):.3f}",
-                f"{metrics.bias(actual, mean):+.3f}",
-            ]
-            pit = metrics.pit_of_quantiles(actual[index], forecast.values, forecast.quantiles)
-            for level in levels:
-                c = metrics.coverage(actual[index], forecast.at(level), level)
-                cells.append(f"{c.below:.3f} … {c.at_most:.3f} ({(pit <= level).mean():.3f})")
-            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-            print("| " + " | ".join([*cells, f"{seconds:.0f}", f"{memory:.1f}"]) + " |", flush=True)
-        print(
-            f"\nXGBoost: {facts['features']:.0f} s for features in numpy, {facts['training']:.0f} "
-            "s to train,"
-            f" {facts['predicting']:.0f} s to predict {len(index):,} series x 28 days x "
-            f"{len(QUANTILES)} quantiles.",
-            flush=True,
-        )
+def ablation(case: Case, series: int) -> None:
+    """What each family of signals is worth on some of the series: WAPE without it less WAPE with
+    everything, and its 95 % interval over windows and series."""
+    families: Mapping[str, tuple[str, ...]] = {"everything": (), **FAMILIES[case.world]}
+    errors: dict[str, list[np.ndarray]] = {name: [] for name in families}
+    size: list[np.ndarray] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        whole = case.demand(Path(scratch))
+        some = whole.series.sample(min(series, len(whole.series)), seed=0).sort(SERIES)
+        demand = replace(whole, series=some)
+        for start in case.starts(demand):
+            window = Window.of(demand, start)
+            size.append(np.nansum(np.abs(window.came), axis=1))
+            for name, gone in families.items():
+                mean = np.mean([without(window, gone, seed) for seed in range(SEEDS)], axis=0)
+                errors[name].append(np.nansum(np.abs(window.came - mean), axis=1))
+            print(f"{case.title}: {start}", file=sys.stderr, flush=True)
+    print(f"\n### {case.title}: {len(some)} series, {case.windows} windows\n")
+    print(worths({name: np.array(found) for name, found in errors.items()}, np.array(size)))
 
 
-def score_file(file: Path, end: int) -> str:
-    """What `stockhouse forecast tests/worlds/m5 …` wrote, checked against its contract and scored
-    on the window that ends on d_`end`.
-
-    Every series sold before the window has every day; one not yet sold is not asked for and scores
-    as zero.
-    """
-    world, cut, horizon = m5(), end - 28 - 1494, 28
-    made = pl.read_parquet(file)
-    starts = [M5_FIRST + timedelta(days=cut + k) for k in range(horizon)]
-    rows = world.keys.select("item_id", "location_id").join(
-        pl.DataFrame({"period_start": starts}), how="cross"
-    )
-    mean = made.filter(pl.col("quantile").is_null())
-    cells = rows.join(mean, on=rows.columns, how="left", maintain_order="left")
-    sold = int(np.isfinite(world.demand[:, :cut]).any(axis=1).sum())
-    if (
-        len(cells) != len(rows)
-        or len(mean) != sold * horizon
-        or cells["value"].null_count() != len(rows) - sold * horizon
-    ):
-        raise SystemExit(
-            f"{file}: {len(mean):,} rows of the mean where {sold:,} series were sold before the "
-            f"window, {horizon} days each"
-        )
-    hierarchy = m5_hierarchy(world.keys)
-    actual = np.nan_to_num(world.demand[:, cut : cut + horizon])
-    score = metrics.wrmsse(
-        actual,
-        cells["value"].fill_null(0.0).to_numpy().reshape(actual.shape),
-        hierarchy,
-        *m5_weights(hierarchy),
-    )
-    lines = [
-        "| level | WRMSSE |",
-        "|---|--:|",
-        *(f"| {name} | {value:.4f} |" for name, value in score.items()),
-    ]
-    for level in sorted(made["quantile"].drop_nulls().unique()):
-        asked = rows.join(
-            made.filter(quantile=level), on=rows.columns, how="left", maintain_order="left"
-        )
-        quantile = asked["value"].fill_null(0.0).to_numpy()
-        found = metrics.coverage(actual, quantile.reshape(actual.shape), level)
-        lines.append(
-            f"| P(Y < Q) and P(Y <= Q) at {level} | {found.below:.3f} … {found.at_most:.3f} |"
-        )
-    return "\n".join(lines)
+def without(window: Window, gone: Sequence[str], seed: int) -> np.ndarray:
+    """Expected units of a window by a model that was never told some columns, (N, H)."""
+    spec = replace(window.spec, levels=(), rows=80_000, rounds=80, seed=seed)
+    past, labels, plans = window.past
+    all_told = dict.fromkeys(SIGNAL_FAMILIES, 1.0)
+    known, planned = (frame.drop(gone, strict=False) for frame in (past, plans))
+    model = fit(known, labels, planned, spec, worth=all_told)
+    rows, ahead = (frame.drop(gone, strict=False) for frame in (window.rows, window.plans))
+    return model.expected(rows, ahead)
 
 
-def rolling(
-    world: World, spec: Spec, windows: int, apart: int, between: int, first: int
-) -> tuple[pl.DataFrame, pl.DataFrame, list[date]]:
-    """Origins, labels and the origin dates of rolling windows `apart` periods apart up to the end
-    of history."""
-    last = world.demand.shape[1] - spec.horizon
-    at = list(range(last, last - windows * apart, -apart))[::-1]
-    starts = spec.starts(world.first, last + 1)
-    origins = world.origins(sorted({*range(first, last + 1, between), *at}), spec)
-    return (
-        origins,
-        label_frame(world.keys, world.demand, world.first, spec),
-        [starts[t] for t in at],
-    )
-
-
-def stairs(
-    world: World, spec: Spec, windows: int, apart: int, between: int, first: int, steps: int
-) -> pl.DataFrame:
-    """Forecast value added, step by step: naive, statistical, XGBoost, the LSTM and their blend, on
-    the same cells; seconds a window."""
-    made: dict[str, Forecast] = {}
-    seconds: dict[str, list[float]] = {}
-
-    def timed(name: str, forecaster: backtest.Forecaster) -> backtest.Forecaster:
-        def wrapped(*frames: pl.DataFrame) -> Forecast:
-            started = time.perf_counter()
-            made[name] = forecaster(*frames)
-            seconds.setdefault(name, []).append(time.perf_counter() - started)
-            return made[name]
-
-        return wrapped
-
-    methods = {
-        "naive": backtest.baseline(baselines.naive, spec),
-        "seasonal naive": backtest.baseline(baselines.seasonal_naive, spec),
-        "13-period moving average": backtest.baseline(baselines.moving_average, spec),
-        "13-period seasonal moving average": backtest.baseline(
-            baselines.seasonal_moving_average, spec
-        ),
-        "TSB": backtest.baseline(statistical("tsb"), spec),
-        "XGBoost": backtest.boosted(spec),
-    }
-    if steps:
-        methods |= {
-            "LSTM": sensed(spec, steps),
-            "blend": lambda *frames: blend(made["XGBoost"], made["LSTM"]),
-        }
-    origins, labels, at = rolling(world, spec, windows, apart, between, first)
-    scores = backtest.backtest(
-        {name: timed(name, method) for name, method in methods.items()},
-        origins,
-        labels,
-        world.plans,
-        at,
-        spec,
-    )
-    return scores.join(
-        pl.DataFrame([{"method": n, "seconds": float(np.mean(s))} for n, s in seconds.items()]),
-        on="method",
-    )
-
-
-def ablation(
-    world: World,
-    spec: Spec,
-    families: dict[str, World],
-    windows: int,
-    apart: int,
-    between: int,
-    first: int,
-) -> str:
-    """What each family of signals is worth: WAPE without it less WAPE with it, and its 95 %
-    interval over windows and series.
-
-    Each forecast is the mean of SEEDS trainings and windows are drawn as well as series: one
-    training's luck is worth 0.3 points.
-    """
-    everything = {"everything": world, **families}
-    errors = {name: np.zeros((windows, len(world.keys))) for name in everything}
-    size = np.zeros((windows, len(world.keys)))
-    for name, one in everything.items():
-        origins, labels, at = rolling(one, spec, windows, apart, between, first)
-        for k, origin in enumerate(at):
-            now = origins.filter(pl.col("origin") == origin)
-            past, known = (
-                origins.filter(pl.col("origin") < origin),
-                labels.filter(pl.col("target_on") < origin),
-            )
-            models = [
-                fit(past, known, one.plans, replace(spec, seed=seed)) for seed in range(SEEDS)
-            ]
-            mean = np.mean([model.expected(now, one.plans) for model in models], axis=0)
-            actual = backtest.observed(labels, now.select("item_id", "location_id"), origin, spec)
-            row = (
-                world.keys.with_row_index("r")
-                .join(now, on=["item_id", "location_id"], how="semi")["r"]
-                .to_numpy()
-            )
-            errors[name][k, row] = np.nansum(np.abs(actual - mean), axis=1)
-            size[k, row] = np.nansum(np.abs(actual), axis=1)
+def worths(errors: Mapping[str, np.ndarray], size: np.ndarray) -> str:
+    """The table of an ablation from absolute errors by family and from units, (W, N) each."""
     random = np.random.default_rng(0)
     draws = [
         np.ix_(random.integers(0, n, n), random.integers(0, m, m)) for n, m in [size.shape] * 1000
     ]
-    lines = [
-        "| signals | WAPE | worth of the family, points | 95 % interval |",
-        "|---|--:|--:|--:|",
-    ]
+    lines = ["| signals | WAPE | worth, points | 95 % interval |", "|---|--:|--:|--:|"]
     for name, error in errors.items():
         lost = error - errors["everything"]
-        low, high = (
-            np.quantile([lost[draw].sum() / size[draw].sum() for draw in draws], (0.025, 0.975))
-            * 100
-        )
-        worth = (
-            f"{100 * lost.sum() / size.sum():+.2f} | {low:+.2f} … {high:+.2f}"
-            if name in families
-            else " | "
-        )
-        lines.append(f"| {name} | {error.sum() / size.sum():.4f} | {worth} |")
+        drawn = [lost[draw].sum() / size[draw].sum() for draw in draws]
+        low, high = np.quantile(drawn, (0.025, 0.975)) * 100
+        worth = f"{100 * lost.sum() / size.sum():+.2f} | {low:+.2f} … {high:+.2f}"
+        told = " | " if name == "everything" else worth
+        lines.append(f"| {name} | {error.sum() / size.sum():.4f} | {told} |")
     return "\n".join(lines)
 
 
-def surges(spec: Spec, weeks: int = 14) -> str:
-    """Planted surges of each kind, found by their size and told apart by the largest part; weeks
-    with several causes are left out."""
-    world, cause = plant(spec, weeks)
-    columns = list(range(28, world.demand.shape[1] - spec.horizon + 1, 7))
-    origins = world.origins(columns, spec)
-    labels = label_frame(world.keys, world.demand, world.first, spec)
-    starts = spec.starts(world.first, world.demand.shape[1])
-    begins = [t for t in columns if t >= world.demand.shape[1] - 7 * weeks]
-    cut = starts[begins[0]]
-    model = fit(
-        origins.filter(pl.col("origin") < cut),
-        labels.filter(pl.col("target_on") < cut),
-        world.plans,
-        spec,
-    )
-    told, truth = [], []
-    for week, t in enumerate(begins):
-        now, before = (origins.filter(pl.col("origin") == starts[column]) for column in (t, t - 7))
-        came = world.demand[:, t : t + 7]
-        parts = attribute(model, now, world.plans, before, world.plans, came)
-        units = np.stack(
-            [
-                parts.filter(part=name)["units"].to_numpy().reshape(came.shape).sum(axis=1)
-                for name in KINDS.values()
-            ],
-            axis=1,
-        )
-        usual = model.expected(before, world.plans).sum(axis=1)
-        is_surge = came.sum(axis=1) > SURGE * usual
-        told += [
-            list(KINDS)[k] if hit else "none"
-            for k, hit in zip(units.argmax(axis=1), is_surge, strict=True)
-        ]
-        truth += cause[:, week].tolist()
-    is_clean = np.array(truth) != "several"
-    said, real = np.array(told)[is_clean], np.array(truth)[is_clean]
-    lines = ["| planted | surges | found and named | precision | recall |", "|---|--:|--:|--:|--:|"]
-    for kind in KINDS:
-        hit = int(((said == kind) & (real == kind)).sum())
-        planted, named = int((real == kind).sum()), int((said == kind).sum())
-        lines.append(
-            f"| {kind} | {planted} | {hit} | {hit / max(named, 1):.2f} | "
-            f"{hit / max(planted, 1):.2f} |"
-        )
-    quiet = real == "none"
-    lines.append(
-        f"| no surge | {int(quiet.sum())} | {int((said[quiet] == 'none').sum())} | | "
-        f"{(said[quiet] == 'none').mean():.2f} |"
-    )
-    return "\n".join(lines)
-
-
-def speed(spec: Spec, world: World, cut: int) -> str:
+def speed(case: Case, series: int) -> None:
     """Seconds and WAPE on one window beside LightGBM on the same matrix and beside mlforecast's own
     pipeline, one after the other."""
+    import lightgbm
+
+    with tempfile.TemporaryDirectory() as scratch:
+        whole = case.demand(Path(scratch))
+        demand = replace(whole, series=whole.series.sample(series, seed=0).sort(SERIES))
+        window = Window.of(demand, case.starts(demand)[-1])
+        print(f"\n### Speed: {case.title}, {series:,} series, one window\n")
+        print("| method | gives | training rows | seconds | WAPE |\n|---|---|--:|--:|--:|")
+
+        def row(name: str, gives: str, rows: int, started: float, mean: np.ndarray) -> None:
+            seconds = time.perf_counter() - started
+            print(
+                f"| {name} | {gives} | {rows:,} | {seconds:.1f} | "
+                f"{metrics.wape(window.came, mean):.4f} |",
+                flush=True,
+            )
+
+        started = time.perf_counter()
+        model = demand.train(window.start)
+        made = model.predict(window.rows, window.plans)
+        row(
+            "ours, Feast to forecast",
+            "mean and nine quantiles",
+            model.spec.rows,
+            started,
+            made.mean,
+        )
+        pairs, laid, base, ahead, step = matrices(window, model)
+        matrix = laid.design.rows(laid.base, pairs.row, pairs.offset, laid.plans)
+        started = time.perf_counter()
+        booster = train(laid.design, laid.base, laid.plans, pairs, BOTTOM, model.spec.rounds)
+        of, at = step // case.horizon, step % case.horizon
+        planned = model.prepare(window.rows, window.plans)[1]
+        mean = expect(booster, laid.design, base, planned, of, at).reshape(window.came.shape)
+        row("XGBoost, the mean model alone", "mean", len(matrix), started, mean)
+        started = time.perf_counter()
+        data = lightgbm.Dataset(matrix, pairs.units, init_score=np.log(laid.base.level[pairs.row]))
+        light = lightgbm.train(LIGHT | {"num_threads": 2}, data, model.spec.rounds)
+        mean = np.exp(light.predict(ahead, raw_score=True)) * base.level[of]
+        row(
+            "LightGBM on the same matrix",
+            "mean",
+            len(matrix),
+            started,
+            mean.reshape(window.came.shape),
+        )
+        started = time.perf_counter()
+        mean, rows = by_mlforecast(window, model.spec)
+        row("mlforecast + LightGBM, recursive", "mean", rows, started, mean)
+
+
+LIGHT = {
+    "objective": "tweedie",
+    "tweedie_variance_power": 1.2,
+    "num_leaves": 255,
+    "max_depth": 8,
+    "learning_rate": 0.06,
+    "max_bin": 127,
+    "feature_fraction": 0.5,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "verbose": -1,
+    "seed": 0,
+}
+
+
+def matrices(window: Window, model: DemandModel) -> tuple:
+    """The product's training pairs and matrices, for another booster to learn from."""
+    demand = window.demand
+    laid = Training.of(*window.past, model.spec)
+    pairs = sample(laid.base, laid.demand, model.spec, model.spec.rows, -(10**9), laid.end, 0)
+    base, planned = model.prepare(window.rows, window.plans)
+    step = np.arange(len(window.rows) * demand.horizon)
+    of, at = step // demand.horizon, step % demand.horizon
+    return pairs, laid, base, model.design.rows(base, of, at, planned), step
+
+
+def by_mlforecast(window: Window, spec: Spec) -> tuple[np.ndarray, int]:
+    """mlforecast's own features and recursion on the same labels: mean (N, H), training rows."""
     import lightgbm
     from mlforecast import MLForecast
     from mlforecast.lag_transforms import RollingMean
 
-    past = replace(world, demand=world.demand[:, :cut])
-    labels = label_frame(world.keys, world.demand, world.first, spec, cut)
-    here = past.origins([cut], spec)
-    actual = backtest.observed(
-        label_frame(world.keys, world.demand, world.first, spec),
-        here.select("item_id", "location_id"),
-        here["origin"][0],
-        spec,
-    )
-    lines = ["| method | gives | training rows | seconds | WAPE |", "|---|---|--:|--:|--:|"]
-
-    def row(name: str, gives: str, rows: int, started: float, mean: np.ndarray) -> None:
-        lines.append(
-            f"| {name} | {gives} | {rows:,} | {time.perf_counter() - started:.1f} | "
-            f"{metrics.wape(actual, mean):.4f} |"
-        )
-
-    started = time.perf_counter()
-    origins = past.origins(list(range(28, cut - 6, 7)), spec)
-    featured = time.perf_counter() - started
-    model = fit(origins, labels, world.plans, spec)
-    row(
-        "ours, features to forecast",
-        "mean and nine quantiles",
-        spec.rows,
-        started,
-        model.predict(here, world.plans).mean,
-    )
-
-    laid = Training.of(origins, labels, world.plans, spec)
-    pairs = sample(laid.base, laid.demand, spec, spec.rows, -(10**9), laid.end, 0)
-    matrix = laid.design.rows(laid.base, pairs.row, pairs.offset, laid.plans)
-    base, planned = model.prepare(here, world.plans)
-    step = np.arange(len(here) * spec.horizon)
-    ahead = model.design.rows(base, step // spec.horizon, step % spec.horizon, planned)
-    started = time.perf_counter()
-    booster = train(laid.design, laid.base, laid.plans, pairs, BOTTOM, spec.rounds)
-    mean = expect(booster, laid.design, base, planned, step // spec.horizon, step % spec.horizon)
-    row("XGBoost, the mean model alone", "mean", len(matrix), started, mean.reshape(actual.shape))
-    started = time.perf_counter()
-    settings = {
-        "objective": "tweedie",
-        "tweedie_variance_power": 1.2,
-        "num_leaves": 255,
-        "max_depth": 8,
-        "learning_rate": 0.06,
-        "max_bin": 127,
-        "feature_fraction": 0.5,
-        "bagging_fraction": 0.8,
-        "bagging_freq": 1,
-        "verbose": -1,
-        "seed": 0,
-    }
-    data = lightgbm.Dataset(matrix, pairs.units, init_score=np.log(laid.base.level[pairs.row]))
-    light = lightgbm.train(settings | {"num_threads": spec.threads}, data, spec.rounds)
-    mean = np.exp(light.predict(ahead, raw_score=True)) * base.level[step // spec.horizon]
-    row("LightGBM on the same matrix", "mean", len(matrix), started, mean.reshape(actual.shape))
-
-    long = labels.with_columns(
-        unique_id=pl.concat_str("item_id", "location_id", separator="|")
-    ).rename({"target_on": "ds", "demand": "y"})
-    long = long.select("unique_id", "ds", pl.col("y").fill_null(0.0)).to_pandas()
-    started = time.perf_counter()
+    name = pl.concat_str(*SERIES, separator="|")
+    long = window.labels.select(unique_id=name, ds="target_on", y=pl.col(LABEL).fill_null(0.0))
     forecaster = MLForecast(
-        {"lgb": lightgbm.LGBMRegressor(n_estimators=spec.rounds, n_jobs=spec.threads, **settings)},
+        {"lgb": lightgbm.LGBMRegressor(n_estimators=spec.rounds, n_jobs=2, **LIGHT)},
         freq="D",
         lags=[*range(1, 9), 14, 21, 28],
         lag_transforms={1: [RollingMean(n, min_samples=1) for n in (7, 28, 91)]},
         date_features=["dayofweek", "day", "week", "month"],
     )
-    made = pl.from_pandas(forecaster.fit(long).predict(spec.horizon))
-    asked = here.select(unique_id=pl.concat_str("item_id", "location_id", separator="|"))
-    mean = (
-        asked.join(made, on="unique_id", how="left", maintain_order="left")["lgb"]
-        .to_numpy()
-        .reshape(actual.shape)
-    )
-    row("mlforecast + LightGBM, recursive", "mean", len(long), started, mean)
-    return "\n".join(lines) + f"\n\nOurs spends {featured:.1f} s of its time on features in numpy."
-
-
-def scored(load: Callable[[], World], spec: Spec, plan: tuple[int, ...]) -> str:
-    """The stairs of one world as a table."""
-    return table(stairs(load(), spec, *plan))
-
-
-def table(scores: pl.DataFrame) -> str:
-    """Mean scores per method and period ahead as Markdown; calibration as P(Y < Q) … P(Y <= Q) and,
-    in brackets, the randomised PIT."""
-    kept = [c for c in scores.columns if c not in ("method", "origin", "ahead", "cells")]
-    mean = scores.group_by("method", "ahead", maintain_order=True).agg(
-        pl.col(kept).mean(), pl.len().alias("windows")
-    )
-    plain = ["wape", "bias", "crps", "pinball", "seconds"]
-    levels = (0.5, 0.75, 0.975)
-    lines = [
-        "| method | ahead | windows | " + " | ".join([*plain, *(f"at {v}" for v in levels)]) + " |",
-        "|---|---|" + "--:|" * 9,
-    ]
-    for row in mean.sort("ahead", nulls_last=True, maintain_order=True).iter_rows(named=True):
-        cells = [
-            row["method"],
-            str(row["ahead"] or "all"),
-            str(row["windows"]),
-            *(f"{row[name]:.3f}" for name in plain),
-        ]
-        cells += [
-            f"{row[f'below_{v}']:.3f} … {row[f'at_most_{v}']:.3f} ({row[f'pit_{v}']:.3f})"
-            for v in levels
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def report(title: str, made: Callable[[], str]) -> None:
-    """Print a section with its seconds and the process's peak memory."""
-    started = time.perf_counter()
-    body = made()
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(
-        f"\n### {title}, {time.perf_counter() - started:.0f} s, {memory:.1f} GB\n\n{body}",
-        flush=True,
-    )
+    made = pl.from_pandas(forecaster.fit(long.to_pandas()).predict(spec.horizon))
+    asked = window.rows.select(unique_id=name)
+    found = asked.join(made, on="unique_id", how="left", maintain_order="left")["lgb"]
+    return found.to_numpy().reshape(window.came.shape), len(long)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument(
-        "worlds", nargs="*", help="m5, vn2, rossmann, walmart, uci, ablation, speed, surges"
-    )
-    parser.add_argument("--ends", type=int, nargs="+", default=[1885, 1913, 1941])
-    parser.add_argument(
-        "--file",
-        type=Path,
-        help="score this Parquet of `stockhouse forecast tests/worlds/m5` on the last of --ends",
-    )
-    # what orchestration/planning/demand.py gives a world of this size
-    parser.add_argument("--rows", type=int, default=500_000)
-    parser.add_argument("--rounds", type=int, default=200)
-    parser.add_argument("--threads", type=int, default=2)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="+", choices=[*CASES, "ablation", "speed"])
     parser.add_argument(
         "--lstm", type=int, default=0, help="training steps of the LSTM; 0 leaves it out"
     )
-    parser.add_argument("--windows", type=int, default=6)
     options = parser.parse_args()
-    if options.file:
-        report(
-            f"{options.file.name} on d_{options.ends[-1] - 27}-{options.ends[-1]}",
-            partial(score_file, options.file, options.ends[-1]),
-        )
-    if "m5" in options.worlds:
-        levels = (("location_id", "subcategory"),)
-        totals = tuple(
-            columns for columns in M5_LEVELS.values() if columns != ("item_id", "location_id")
-        )
-        bench_m5(
-            Spec(
-                "day",
-                28,
-                levels=levels,
-                totals=totals,
-                rows=options.rows,
-                rounds=options.rounds,
-                threads=options.threads,
-            ),
-            options.ends,
-            options.lstm,
-        )
-    shared = {"rows": options.rows, "rounds": options.rounds, "threads": options.threads}
-    by_location, by_category = (("location_id",),), (("category",),)
-    others = {
-        # world, spec, origins apart, training origins between, first training origin
-        "vn2": (vn2, Spec("week", 3, levels=by_location, **shared), 4, 1, 13),
-        "rossmann": (
-            rossmann,
-            Spec("day", 42, whole_units=False, levels=by_category, **shared),
-            42,
-            7,
-            200,
-        ),
-        "walmart": (
-            walmart,
-            Spec("week", 8, whole_units=False, levels=by_category, **shared),
-            8,
-            1,
-            13,
-        ),
-        "uci": (uci, Spec("week", 4, levels=by_location, **shared), 4, 1, 6),
-    }
-    for name, (load, spec, *plan) in others.items():
-        if name in options.worlds:
-            report(
-                f"{name}: {options.windows} windows",
-                partial(scored, load, spec, (options.windows, *plan, options.lstm)),
-            )
-    if "ablation" in options.worlds:
-        daily = rossmann().sampled(200)
-        report(
-            "Rossmann, 200 stores, 42 days ahead",
-            lambda: ablation(
-                daily,
-                replace(others["rossmann"][1], levels=()),
-                {
-                    "without promotions": daily.without("promotion_count"),
-                    "without holidays": daily.without("event_count"),
-                    "without openings": daily.without("is_open"),
-                    "without weather": daily.without(signals=("signal_weather",)),
-                    "without search interest": daily.without(signals=("signal_search_interest",)),
-                    "without weather and search": daily.without(signals=tuple(daily.signals)),
-                },
-                options.windows,
-                42,
-                7,
-                200,
-            ),
-        )
-        weekly = walmart().sampled(600)
-        report(
-            "Walmart, 600 store-departments, 8 weeks ahead",
-            lambda: ablation(
-                weekly,
-                replace(others["walmart"][1], levels=()),
-                {
-                    "without markdowns": weekly.without("promotion_count"),
-                    "without holidays": weekly.without("event_count"),
-                    "without weather": weekly.without(signals=("signal_weather",)),
-                    "without macro (fuel, CPI)": weekly.without(
-                        signals=("signal_fuel_price", "signal_consumer_confidence")
-                    ),
-                    "without weather and macro": weekly.without(signals=tuple(weekly.signals)),
-                },
-                options.windows,
-                8,
-                1,
-                13,
-            ),
-        )
-    if "speed" in options.worlds:
-        few = m5().sampled(2000)
-        report(
-            "Speed: M5, 2,000 series, d_1830-1857",
-            lambda: speed(Spec("day", 28, levels=(), **shared), few, 335),
-        )
-    if "surges" in options.worlds:
-        report("Planted surges", lambda: surges(Spec("day", 7, levels=(), **shared)))
+    for chosen in options.cases:
+        if chosen == "ablation":
+            ablation(CASES["rossmann"], 200)
+            ablation(CASES["walmart"], 600)
+        elif chosen == "speed":
+            speed(CASES["m5"], 2000)
+        elif chosen == "m5":
+            compare_m5(CASES["m5"], options.lstm)
+        else:
+            compare(CASES[chosen], options.lstm)

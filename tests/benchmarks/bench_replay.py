@@ -11,7 +11,6 @@ window. Differences are paired, with a 95 % bootstrap over items.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,6 +25,8 @@ import polars as pl
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from public_homes import SHARED, home_with_features  # noqa: E402
+
 from models.domain import Economics  # noqa: E402
 from models.replenishment.plan import Constraint, plan  # noqa: E402
 from models.replenishment.policies import DEFAULT, LEGACY, POLICIES, QuantileOrderUpTo  # noqa: E402
@@ -36,7 +37,6 @@ from orchestration.home import Home  # noqa: E402
 from orchestration.planning.rehearsal import replay_world  # noqa: E402
 from orchestration.planning.replay import CHALLENGERS, Replay  # noqa: E402
 
-SHARED = ROOT.parent / "shared" / "data"
 OURS = DEFAULT
 
 
@@ -57,21 +57,6 @@ class Case:
     orders: int
     periods: int
     warm: int
-
-
-def home_of(case: Case, scratch: Path) -> Home:
-    """The world's home with features, as the product's command makes it."""
-    command = [str(Path(sys.executable).parent / "stockhouse"), "run", f"tests/worlds/{case.world}"]
-    command += [
-        "--data",
-        str(case.data(scratch)),
-        "--home",
-        str(scratch / "home"),
-        "--until",
-        "features",
-    ]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
-    return Home(scratch / "home")
 
 
 def replays(case: Case, home: Home, challengers: Sequence[str] = ()) -> list[Replay]:
@@ -105,7 +90,8 @@ def compare(case: Case, plot: Path | None) -> None:
     """The table of every policy over all windows, and of each window."""
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
-        made = replays(case, home_of(case, Path(scratch)))
+        data = case.data(Path(scratch))
+        made = replays(case, home_with_features(case.world, data, Path(scratch)))
     names = (OURS, *LEGACY)
     pooled = {name: pool(made, name, case.warm) for name in names}
     best = min(LEGACY, key=lambda name: pooled[name].sum())
@@ -147,7 +133,9 @@ def challenge(case: Case) -> None:
     cheaper?"""
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
-        made = replays(case, home_of(case, Path(scratch)), CHALLENGERS)
+        data = case.data(Path(scratch))
+        home = home_with_features(case.world, data, Path(scratch))
+        made = replays(case, home, CHALLENGERS)
     names = (OURS, *(f"{OURS} on {name}" for name in CHALLENGERS))
     pooled = {name: pool(made, name, case.warm) for name in names}
     blocks = keys_of(made)["item_id"].rank("dense").to_numpy()

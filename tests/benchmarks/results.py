@@ -28,35 +28,19 @@ BENCHMARKS = {
     "intake": ("Stream intake", ["bench_intake.py"]),
     "transform": ("Marts", ["bench_transform.py", "tests/worlds/m5", "../shared/data/m5"]),
     "features": ("Point-in-time joins", ["bench_features.py"]),
-    "m5": (
-        "Forecasts: M5",
-        ["bench_forecasting.py", "m5", "--ends", "1885", "1913", "1941", "--lstm", "600"],
-    ),
     **{
-        name: (
-            f"Forecasts: {title}",
-            ["bench_forecasting.py", name, "--rows", "150000", "--lstm", "300"],
-        )
-        for name, title in (
-            ("vn2", "VN2"),
-            ("rossmann", "Rossmann"),
-            ("walmart", "Walmart"),
-            ("uci", "UCI"),
+        name: (f"Forecasts: {title}", ["bench_forecasting.py", name, "--lstm", steps])
+        for name, title, steps in (
+            ("m5", "M5", "600"),
+            ("vn2", "VN2", "300"),
+            ("rossmann", "Rossmann", "300"),
+            ("walmart", "Walmart", "300"),
+            ("uci", "UCI", "300"),
         )
     },
-    "signals": (
-        "Signals, surges and speed",
-        [
-            "bench_forecasting.py",
-            "ablation",
-            "surges",
-            "speed",
-            "--rows",
-            "80000",
-            "--rounds",
-            "80",
-        ],
-    ),
+    "signals": ("What signals are worth", ["bench_forecasting.py", "ablation"]),
+    "forecast-speed": ("Speed of forecasting", ["bench_forecasting.py", "speed"]),
+    "surges": ("Planted surges", ["bench_surges.py"]),
     "replay": (
         "Replay in money: VN2",
         ["bench_replay.py", "vn2", "--plot", "tests/benchmarks/replay.png"],

@@ -9,6 +9,7 @@ from demand_features import label_frame, origin_frame
 
 from models.forecasting import backtest, baselines
 from models.forecasting.inputs import Spec
+from models.forecasting.quantile import fit
 from models.forecasting.statistical import METHODS, statistical
 
 DAY = Spec("day", 9, rows=5_000, rounds=10, threads=1)
@@ -73,33 +74,19 @@ def test_every_baseline_is_a_distribution():
     assert (short.mean[0] == 3).all() and (short.mean[1] == 0).all()
 
 
-def test_backtest_scores_all_methods_on_the_same_cells_and_retraining_less_often_is_a_choice():
+def test_a_trained_model_beats_the_naive_one_on_the_same_cells():
     random = np.random.default_rng(2)
     keys = pl.DataFrame({"item_id": [f"i{k}" for k in range(20)], "location_id": ["x"] * 20})
     demand = random.poisson(4.0, (20, 120)).astype(np.float32)
-    origins = origin_frame(keys, demand, FIRST, list(range(20, 112)), DAY)
-    at = [FIRST + timedelta(days=d) for d in (90, 100, 110)]
-    methods = {
-        "naive": backtest.baseline(baselines.naive, DAY),
-        "each": backtest.boosted(DAY),
-        "seldom": backtest.retrained_every(DAY, 3),
-    }
-    table = backtest.backtest(
-        methods, origins, label_frame(keys, demand, FIRST, DAY), None, at, DAY
-    )
-    whole = table.filter(pl.col("ahead").is_null())
-    assert whole.group_by("origin").agg(pl.col("cells").n_unique())["cells"].to_list() == [1, 1, 1]
-    assert table.filter(pl.col("ahead") == 9).height == 9
-    mean = dict(whole.group_by("method").agg(pl.col("wape").mean()).iter_rows())
-    assert mean["each"] < 0.8 * mean["naive"]
-    assert mean["seldom"] < 0.8 * mean["naive"]
-    first = (
-        whole.filter(pl.col("origin") == at[0])
-        .filter(pl.col("method") != "naive")["wape"]
-        .to_list()
-    )
-    assert first[0] == first[1]
-    with pytest.raises(ValueError, match="no origins on"):
-        backtest.backtest(
-            methods, origins, label_frame(keys, demand, FIRST, DAY), None, [FIRST], DAY
-        )
+    demand[3, 92] = np.nan
+    origins = origin_frame(keys, demand, FIRST, list(range(20, 91)), DAY)
+    labels = label_frame(keys, demand, FIRST, DAY)
+    start = FIRST + timedelta(days=90)
+    known = labels.filter(pl.col("target_on") < start)
+    now = origins.filter(pl.col("origin") == start)
+    actual = backtest.observed(labels, now.select("item_id", "location_id"), start, DAY)
+    plain = backtest.baseline(baselines.naive, labels, now, DAY)
+    ours = fit(origins.filter(pl.col("origin") < start), known, None, DAY).predict(now)
+    scores = [backtest.score(made, actual) for made in (plain, ours)]
+    assert scores[0]["cells"] == scores[1]["cells"] == actual.size - 1
+    assert scores[1]["wape"] < 0.8 * scores[0]["wape"]

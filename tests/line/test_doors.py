@@ -28,10 +28,7 @@ MEASURED = "the benchmarks measure by it, and compare the product with it"
 #: Reached by no code of the product, on purpose, and why.
 ALLOWED = {
     "feature_repo/offline_store.py:WarehouseOfflineStore": "feature_store.yaml names it",
-    "models/forecasting/backtest.py:backtest": MEASURED,
     "models/forecasting/backtest.py:baseline": MEASURED,
-    "models/forecasting/backtest.py:boosted": MEASURED,
-    "models/forecasting/backtest.py:retrained_every": MEASURED,
     "models/forecasting/baselines.py:naive": MEASURED,
     "models/forecasting/baselines.py:seasonal_moving_average": MEASURED,
     "models/forecasting/metrics.py:mase": MEASURED,
