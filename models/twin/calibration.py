@@ -91,3 +91,10 @@ def errors(
     return found.with_columns(is_trusted=pl.col("error") <= TRUSTED).sort(
         "item_class", "location_id"
     )
+
+
+def overall_error(found: pl.DataFrame) -> float:
+    """The error over all classes and places, each as much as was counted of it; found: see
+    `errors`."""
+    counted = (found["counts"] * found["counted"]).to_numpy()
+    return float(found["error"].to_numpy() @ counted) / max(float(counted.sum()), 1e-9)

@@ -14,8 +14,9 @@ import polars as pl
 from models.domain import OrderLine
 from models.twin.measures import NOTHING
 from orchestration.app import procurement
+from orchestration.app.scenario_answers import Answer, Asked, Study
 from orchestration.app.scenario_files import is_stress
-from orchestration.app.scenarios import Answer, Asked, Study, Tell, asked_again, study
+from orchestration.app.scenarios import Tell, asked_again, study
 from orchestration.facts import decisions
 from orchestration.home import Home
 from orchestration.landing import World

@@ -9,23 +9,22 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-import polars as pl
 
 from models.domain import Floats
 from models.replenishment.policies import POLICIES, RegisteredPolicy
-from models.twin.calibration import TRUSTED
 from models.twin.events import Scenario, together
-from models.twin.measures import MEASURES, NOTHING, Line, Priced, best, priced, propose
+from models.twin.measures import MEASURES, NOTHING, Line, Priced, priced, propose
 from models.twin.resilience import survival_and_recovery, time_to_survive
 from models.twin.what_if import Outcome, by_row, compare, difference, flows, stock_depth
 from orchestration.app.event_replan import Published
+from orchestration.app.scenario_answers import Answer, Asked, Study, Trust
 from orchestration.app.scenario_files import Question, parse, read_question, refuse_twins
 from orchestration.app.twin_state import FUTURES_SEED, LOOKED_AT, Twin
 from orchestration.facts import decisions, snapshots
@@ -44,236 +43,6 @@ TRIED_ON = 24
 
 Tell = Callable[[str], None]
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a scenario changes over the simulated periods, against the same futures without it.
-
-    totals: by measure before, after, difference and its ranges; see models.twin.what_if.compare.
-    lanes: margin by item and lane. depth: stock by place and period. places: how long each survives
-    and recovers. flows: units by lane. measures: what can be done, doing nothing first; best: which
-    of them to take. policies: by rival policy its cost less the champion's with the scenario in it.
-    """
-
-    scenario: Scenario
-    totals: Mapping[str, Mapping[str, float]]
-    lanes: pl.DataFrame
-    depth: pl.DataFrame
-    places: pl.DataFrame
-    flows: pl.DataFrame
-    measures: Sequence[Priced] = ()
-    policies: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-
-    @property
-    def best(self) -> str:
-        """The measure to take, or doing nothing."""
-        return best(self.measures)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The answer as plain data, without its tables."""
-        return {
-            "scenario": self.scenario.name,
-            "title": self.scenario.title,
-            "totals": self.totals,
-            "turn_unprofitable": self.lanes.filter("turns_unprofitable")
-            .select("item_id", "location_id")
-            .to_dicts(),
-            "places": self.places.to_dicts(),
-            "best_measure": self.best,
-            "measures": [_said(one) for one in self.measures],
-            "policies": self.policies,
-        }
-
-
-def _said(one: Priced) -> dict[str, Any]:
-    return {
-        "measure": one.measure,
-        "order_lines": len(one.lines),
-        "units": sum(line.quantity for line in one.lines),
-        "premium": one.premium,
-        "cost": one.cost,
-        "mean_lower": one.lower,
-        "mean_upper": one.upper,
-        "fill_rate": one.fill_rate,
-        "sales_saved": one.lost,
-        "is_worth_it": one.is_worth_it,
-    }
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a study was asked, so that it can be asked again: the files' texts by name."""
-
-    texts: Mapping[str, str]
-    policies: tuple[str, ...] = ()
-    is_together: bool = False
-
-    @property
-    def text(self) -> str:
-        """All of it, as it is kept."""
-        return json.dumps(asdict(self), sort_keys=True)
-
-
-@dataclass(frozen=True)
-class Trust:
-    """How far answers can be trusted. errors: rows of decisions.calibration. classes: the item
-    class of every item and place; both None where the twin was never compared with counts.
-    """
-
-    errors: pl.DataFrame | None
-    classes: pl.DataFrame | None
-
-    @property
-    def is_trusted(self) -> bool:
-        """Whether no class is beyond the threshold anywhere."""
-        return self.errors is not None and bool(self.errors["is_trusted"].all())
-
-    @property
-    def words(self) -> str:
-        """For whoever reads an answer."""
-        if self.errors is None:
-            return (
-                "The twin was never compared with counted stock here: take every answer as a guess."
-            )
-        counted = (self.errors["counts"] * self.errors["counted"]).to_numpy()
-        off = float(self.errors["error"].to_numpy() @ counted) / max(float(counted.sum()), 1e-9)
-        said = (
-            f"Over the last half year, run again with the orders really placed, the twin's stock "
-            f"was {off:.1%} off what was counted"
-        )
-        poor = self.errors.filter(~pl.col("is_trusted")).sort("error", descending=True)
-        if poor.is_empty():
-            return f"{said}, and within {TRUSTED:.0%} for every class and place."
-        names = ", ".join(
-            f"{row['item_class']} at {row['location_id']} ({row['error']:.0%})"
-            for row in poor.iter_rows(named=True)
-        )
-        return f"{said}; do not trust answers about {names}, beyond {TRUSTED:.0%}."
-
-    def marked(self, lanes: pl.DataFrame) -> pl.DataFrame:
-        """A table by item and place with item_class and is_trusted, empty where nobody knows."""
-        if self.errors is None or self.classes is None:
-            return lanes.with_columns(
-                item_class=pl.lit(None, pl.String), is_trusted=pl.lit(None, pl.Boolean)
-            )
-        keys = ["item_id", "location_id"]
-        known = self.classes.unique(keys, keep="first")
-        error = self.errors.select("item_class", "location_id", "is_trusted")
-        marked = lanes.join(known, on=keys, how="left", maintain_order="left")
-        return marked.join(
-            error, on=["item_class", "location_id"], how="left", maintain_order="left"
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        """As plain data."""
-        names = ("item_class", "location_id", "counts", "counted", "error", "bias", "is_trusted")
-        rows = [] if self.errors is None else self.errors.select(names).to_dicts()
-        return {"is_trusted": self.is_trusted, "words": self.words, "classes": rows}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Study:
-    """The answers to several scenarios on the same futures. run_id: the published run whose state
-    and forecast they start from; as_of: its Now.
-
-    survival: how long customers would not notice that a supplier or a shipping place is missing.
-    """
-
-    study_id: str
-    world: str
-    currency: str
-    run_id: str
-    as_of: datetime
-    first: date
-    grain: str
-    periods: int
-    futures: int
-    seed: int
-    policy: str
-    version: str
-    answers: Sequence[Answer]
-    survival: pl.DataFrame
-    trust: Trust
-    asked: Asked
-    twin: Twin
-
-    def tables(self) -> dict[str, pl.DataFrame]:
-        """Margin by item and lane, and stock by place and period, of every scenario, by the name of
-        their file; and how long every node survives.
-        """
-        found = {"time_to_survive": self.survival}
-        for answer in self.answers:
-            found[f"{answer.scenario.name}_lanes"] = self.trust.marked(answer.lanes)
-            found[f"{answer.scenario.name}_stock"] = answer.depth
-            found[f"{answer.scenario.name}_flows"] = answer.flows
-            if lines := measure_lines(self.twin, answer):
-                found[f"{answer.scenario.name}_measures"] = pl.DataFrame(lines)
-        return found
-
-    def as_dict(self) -> dict[str, Any]:
-        """The study as plain data, without its tables."""
-        return {
-            "study_id": self.study_id,
-            "world": self.world,
-            "currency": self.currency,
-            "run_id": self.run_id,
-            "as_of": self.as_of.isoformat(sep=" "),
-            "first_period": self.first.isoformat(),
-            "grain": self.grain,
-            "periods": self.periods,
-            "futures": self.futures,
-            "seed": self.seed,
-            "policy": self.policy,
-            "version": self.version,
-            "time_to_survive": self.survival.to_dicts(),
-            "scenarios": [answer.as_dict() for answer in self.answers],
-            "robustness": robustness(self.answers, self.policy),
-            "trust": self.trust.as_dict(),
-        }
-
-
-def measure_lines(twin: Twin, answer: Answer) -> list[dict[str, Any]]:
-    """The order lines of every measure, as plain data."""
-    rows = twin.rows.select("item_id", "location_id").rows()
-    timeline = twin.published.inputs.timeline
-    return [
-        {
-            "measure": one.measure,
-            "item_id": rows[line.row][0],
-            "location_id": rows[line.row][1],
-            "kind": line.way.kind,
-            "from_id": line.way.from_id,
-            "way": line.way.name,
-            "quantity": line.quantity,
-            "arrives_on": timeline.shift(timeline.origin, line.arrives),
-            "unit_cost": float(line.way.unit_cost),
-            "premium": line.premium * line.quantity,
-        }
-        for one in answer.measures
-        for line in one.lines
-    ]
-
-
-def robustness(answers: Sequence[Answer], champion: str) -> list[dict[str, Any]]:
-    """By rival policy: in how many scenarios it is cheaper than the champion for sure, and the
-    most that the champion costs beyond it.
-    """
-    found = []
-    for name in sorted({name for answer in answers for name in answer.policies}):
-        against = [one.policies[name] for one in answers if name in one.policies]
-        found.append(
-            {
-                "policy": name,
-                "champion": champion,
-                "scenarios": len(against),
-                "cheaper_for_sure": sum(one["mean_upper"] < 0 for one in against),
-                "dearer_for_sure": sum(one["mean_lower"] > 0 for one in against),
-                "mean_difference": float(np.mean([one["difference"] for one in against])),
-                "most_regret": max(0.0, *(-one["difference"] for one in against)),
-            }
-        )
-    return found
 
 
 def read_twin(

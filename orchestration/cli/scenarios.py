@@ -13,7 +13,7 @@ from orchestration.home import DEFAULT_HOME, Home
 from orchestration.landing import World
 
 if TYPE_CHECKING:
-    from orchestration.app.scenarios import Study
+    from orchestration.app.scenario_answers import Study
 
 commands = typer.Typer()
 
