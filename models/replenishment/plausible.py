@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from math import ceil
 
-import numpy as np
 import polars as pl
 
 from models.domain import SERIES, Floats, recent_mean
@@ -24,12 +23,13 @@ def implausible(planned: pl.DataFrame, history: Floats, period_days: float) -> p
 
     planned: item_id, location_id, kind, from_id, quantity and position (units) of every planned
     row. history: (N, T) past demand in their order, NaN unknown. moved_without_sale: a transfer to
-    a place that sold nothing in the last 28 days, though freight and handling are paid there and
-    back. beyond_a_year: a line that lifts the position above a year's demand, at a distribution
-    centre of all it ships to; a row without any known demand is left to `incomplete_data`.
+    a place that is known to have sold nothing in the last 28 days, though freight and handling are
+    paid there and back; one whose shelf was empty is what replenishment is for. beyond_a_year: a
+    line that lifts the position above a year's demand, at a distribution centre of all it ships to;
+    a row without any known demand is left to `incomplete_data`.
     """
     quiet, year = (ceil(days / period_days) for days in (QUIET_DAYS, YEAR_DAYS))
-    sold = np.nansum(history[:, -quiet:], axis=1)
+    sold = history[:, -quiet:].sum(axis=1)  # NaN where any of it is unknown
     usual = Echelons(sources_of(planned)).demand(recent_mean(history, year) * year)
     rows = planned.select(*SERIES, "kind", "from_id", "quantity", "position").with_columns(
         sold=pl.Series(sold), usual=pl.Series(usual).round(1)
