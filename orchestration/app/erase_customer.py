@@ -3,17 +3,19 @@ is one place to look, the archive."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from orchestration import intake
 from orchestration.home import Home, files
 from orchestration.home.sql import literal, quote
 from orchestration.landing import Forgotten, World, forget, land
+from orchestration.landing.erase.remains import remains
 
 
 def forget_customer(home: Home, world: World, data_root: Path, customer: str) -> Forgotten:
     """Replace a customer by a random stand-in in state/ and in schema raw, so that no number
-    changes and nothing leads to the person.
+    changes and nothing leads to the person; `left` names the files that hold the id all the same.
 
     Raises ContractError, with nothing replaced, where a delivery cannot be rewritten; HomeError
     while a run is writing.
@@ -29,7 +31,7 @@ def forget_customer(home: Home, world: World, data_root: Path, customer: str) ->
                 # the archive has them, and there the customer is forgotten
                 received.empty_drained(source_id)
         _write_warehouse_anew(home)
-    return found
+    return replace(found, left=remains(home.root, customer))
 
 
 def _write_warehouse_anew(home: Home) -> None:

@@ -91,7 +91,8 @@ def forget(
     anew, proved to land as the same rows but for the stand-in, and landed again. A workbook cannot
     be written anew and is refused by name, with nothing changed. Killed, it is finished by the next
     run. Other columns of those rows stay as they were delivered, such as a name the contract does
-    not map.
+    not map: files in which the id still stands, as that or in another spelling, are named, and the
+    exit code is 1.
 
     Not within reach: the system that handed the customer over (delete them there first, else the
     next export brings them back), and backups: make a new one and destroy the old. The next
@@ -102,6 +103,8 @@ def forget(
     contract = World.load(world)
     found = forget_customer(Home.open(home, contract.world), contract, data or world, customer)
     emit(asdict(found), render.forgotten(found), as_json=as_json)
+    if found.left:
+        raise typer.Exit(1)
 
 
 @commands.command()

@@ -490,15 +490,16 @@ def way_table(ways: pl.DataFrame) -> Table:
     return table
 
 
-def findings(found: list[Any]) -> Table:
+def findings(found: list[Any]) -> Group:
     """What `stockhouse check` found, one row a finding."""
     table = Table(title="What would be loaded, and what looks wrong")
     for name in ("source", "kind", "message"):
         table.add_column(name, overflow="fold")
     for finding in found:
-        row = finding.as_dict()
-        table.add_row(*(str(row.get(name, "")) for name in ("source", "kind", "message")))
-    return table
+        if finding.kind != "plan":
+            table.add_row(finding.source, finding.kind, finding.message)
+    can = [f"  {finding.message}" for finding in found if finding.kind == "plan"]
+    return Group(table, Text("\n".join(["What the plan can do with this", *can])))
 
 
 def forgotten(found: Any) -> str:
@@ -515,11 +516,16 @@ def forgotten(found: Any) -> str:
             "was forgotten before."
         )
         said += f" Did you mean {' or '.join(found.similar)}?" if found.similar else ""
-    return said + (
-        f" Not searched, world.yml no longer knows them: {', '.join(found.not_searched)}."
-        if found.not_searched
-        else ""
-    )
+    if found.not_searched:
+        said += f" Not searched, world.yml no longer knows them: {', '.join(found.not_searched)}."
+    if found.left:
+        more = f" and {len(found.left) - 10} more" if len(found.left) > 10 else ""
+        said += (
+            f"\nThe same signs still stand in {', '.join(found.left[:10])}{more}: as another "
+            "spelling, in a text, or as something else than the customer. Mend them at their "
+            "source, or map the column as customer_id."
+        )
+    return said
 
 
 def _summary(report: dict[str, Any]) -> str:

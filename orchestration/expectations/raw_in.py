@@ -277,7 +277,8 @@ WORLD = (
             "grain "
             "not in ('day', 'week', 'month')"
         ),
-        "The world says its grain (day, week or month) and its Now.",
+        "The world says what day it is: its Now is the newest row of sales, returns or stock, so "
+        "feed one of them, or say `--as-of DATE`.",
     ),
 )
 

@@ -64,6 +64,13 @@ GRAINS = {
 #: Tables whose rows of one grain are parts of one thing: they are added up, and a person is told.
 ADDED_UP = ("stock", "purchase_orders")
 
+#: The tables in which each kind of thing is named; the first is the one the law stands at.
+SPELT = {
+    "item": ("sales", "items", "stock", "purchase_orders", "receipts", "supplier_terms"),
+    "location": ("stock", "sales", "locations", "purchase_orders", "receipts"),
+    "supplier": ("supplier_terms", "items", "suppliers", "purchase_orders"),
+}
+
 #: Words for an item's own unit, and for what landing can convert without the item.
 BASE_UNITS = (
     "ea",
@@ -212,10 +219,41 @@ def words_laws() -> Iterator[Law]:
         ),
         "warning",
     )
+    yield from map(_spelling, SPELT)
     for table in COUNTED:
         yield _units(table)
     for table, grain in GRAINS.items():
         yield _grain(table, grain)
+
+
+def _spelling(kind: str) -> Law:
+    column, tables = f"{kind}_id", SPELT[kind]
+    ids = " union all ".join(
+        f"select {column} as id, source_id, '{table}' as told_in from "
+        + ("{batch}" if table == tables[0] else f"raw.{table}")
+        for table in tables
+    )
+    look = r"regexp_replace(regexp_replace(upper(id), '\s', '', 'g'), '^0+(.)', '\1')"
+    return Law(
+        f"{tables[0]}_spell_each_{kind}_in_one_way",
+        f"raw.{tables[0]}",
+        f"""
+        with spelt as (
+            select id, {look} as look, string_agg(distinct told_in, ', ' order by told_in) as tables
+            from ({ids}) as said where id is not null and source_id <> 'ledger' group by id
+        )
+        select look, string_agg(id || ' (' || tables || ')', '; ' order by id) as spellings
+        from spelt where not exists (
+            select 1 from raw.aliases as known
+            where lower(trim(known.kind)) = '{kind}' and known.alias = spelt.id
+        )
+        group by look having count(*) > 1
+        """,
+        f"Each {kind} has one spelling in all tables: of two that differ in case, blanks or "
+        "leading zeros, one may have the sales and the other the stock. Where they are one, say "
+        "so in aliases, or in the contract.",
+        "warning",
+    )
 
 
 def _units(table: str) -> Law:

@@ -105,6 +105,9 @@ PLANTED = _table_violations() | {
     "sales_prices_of_each_item_are_usual": "update raw.sales set unit_price = 950 where item_id = 'mug' and event_at > '2024-12-05'",
     "constraints_are_limits_somebody_reads": row("constraints", name="'Budget'"),
     "constraints_are_of_something_known": row("constraints", name="'capacity'", scope="'MIAN'"),
+    "sales_spell_each_item_in_one_way": row("sales", item_id="'00 Mug'"),
+    "stock_spell_each_location_in_one_way": row("stock", location_id="'SHOP'", on_hand="1"),
+    "supplier_terms_spell_each_supplier_in_one_way": row("supplier_terms", supplier_id="'Acme'"),
     "aliases_lead_to_an_end": "; ".join(
         row("aliases", kind="'item'", alias=f"'{a}'", id=f"'{b}'") for a, b in ("xy", "yz", "zx")
     ),

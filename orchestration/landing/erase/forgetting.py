@@ -63,6 +63,8 @@ class Forgotten:
     similar: list[str]
     # sources of the archive that world.yml no longer knows, and files that nobody can read
     not_searched: list[str]
+    # files of the home that hold the id all the same, where it says something else
+    left: list[str] = field(default_factory=list)
 
 
 @dataclass

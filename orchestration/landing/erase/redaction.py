@@ -139,7 +139,7 @@ def rewrite_delimited(
         if header or fields == [""]:
             header = header and fields == [""]
             written.append(options.delimiter.join(fields) + end)
-        elif len(fields) != len(names):
+        elif len(fields) != len(names) or any(_is_broken(field, options.quote) for field in fields):
             written.append(who.in_words(options.delimiter.join(fields)) + end)
         else:
             cells = [_cell(field, options.quote) for field in fields]
@@ -174,6 +174,14 @@ def _records(text: str, at: int, options: Csv) -> Iterator[tuple[list[str], str]
 def _cell(field: str, sign: str) -> str:
     is_quoted = sign and len(field) > 1 and field[0] == field[-1] == sign
     return field[1:-1].replace(sign * 2, sign) if is_quoted else field
+
+
+def _is_broken(field: str, sign: str) -> bool:
+    """Whether a field makes its record none: text after a closing quote, bytes of no encoding, a
+    NUL. Landing set such a record aside."""
+    is_quoted = sign and len(field) > 1 and field[0] == field[-1] == sign
+    is_odd = any("\udc80" <= letter <= "\udcff" or letter == "\0" for letter in field)
+    return is_odd or bool(sign and field.startswith(sign) and not is_quoted)
 
 
 def _field(cell: str, before: str, options: Csv) -> str:

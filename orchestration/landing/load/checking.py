@@ -16,6 +16,7 @@ from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.expressions import parser
 from orchestration.landing.contract.world import Source, World
 from orchestration.landing.load.compile import Compiler
+from orchestration.landing.load.consequences import consequences
 from orchestration.landing.load.drift import (
     describe,
     is_another_file,
@@ -39,10 +40,10 @@ TRIED = 3  # deliveries of each source: the first, the middle and the last
 @dataclass(frozen=True)
 class Finding:
     """One sentence about one source. error: it would not land; warning: look at it; load: what
-    would be loaded; sql: what is compiled."""
+    would be loaded; sql: what is compiled; plan: what orders can be made of it."""
 
     source: str
-    kind: Literal["error", "warning", "load", "sql"]
+    kind: Literal["error", "warning", "load", "sql", "plan"]
     message: str
 
     @property
@@ -95,6 +96,7 @@ def check(world: World, data_root: Path, show_sql: bool = False) -> list[Finding
                     "", "warning", "no lead time: give plan.lead_time_days, or feed supplier_terms"
                 )
             )
+    found += [Finding("", "plan", said) for said in consequences(world)]
     return found
 
 
