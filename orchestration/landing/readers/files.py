@@ -247,7 +247,7 @@ class Place:
         return self.path.lstat().st_size
 
     def open(self) -> IO[bytes]:
-        """The file itself; Swapped where a link or something else stands in its place now."""
+        """The file itself; PermissionError where a link or anything else stands there now."""
         folders: list[int] = [os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)]
         try:
             for part in self.inside.parts[:-1]:
@@ -268,13 +268,9 @@ class Place:
         return os.fdopen(file, "rb")
 
 
-class Swapped(PermissionError):
-    """What was looked at as a plain file is a link, or something else, when it is opened."""
-
-
-def _swapped(place: Place) -> Swapped:
+def _swapped(place: Place) -> PermissionError:
     said = "became a link or another kind of file while it was read"
-    return Swapped(errno.ELOOP, said, shown(place.inside))
+    return PermissionError(errno.ELOOP, said, shown(place.inside))
 
 
 def _plain_file(path: Path, root: Path, name: str) -> Place:
