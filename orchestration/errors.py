@@ -21,6 +21,8 @@ EXTRAS = {
     "redis": "redis",
     "nats": "streams",
     "aiomqtt": "streams",
+    "asyncssh": "partners",
+    "aiosmtplib": "partners",
 }
 
 

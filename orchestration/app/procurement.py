@@ -102,9 +102,11 @@ def _clock_columns(con: duckdb.DuckDBPyConnection) -> str:
 
 
 def poll(desk: Desk) -> dict[Path, Reception]:
-    """Take every message that waits in the partners' `in` folders; the originals are kept, odd ones
-    become exceptions."""
-    return desk.ledger.collect(desk.partners, desk.now)
+    """Fetch what waits at the partners' servers, and take every message in their `in` folders; the
+    originals are kept, odd ones become exceptions."""
+    partners = desk.partners
+    desk.ledger.fetch(partners, desk.now)
+    return desk.ledger.collect(partners, desk.now)
 
 
 @dataclass(frozen=True)

@@ -151,9 +151,9 @@ def supplier_messages(
     """A run where a message waits; names and times are the key, so the same mail asks until a run
     has heard it."""
     with procurement.open_desk(lakehouse.open_home()) as desk:
-        waiting = [
-            f"{path}@{_changed_at(path)}" for path in desk.ledger.waiting_mail(desk.partners)
-        ]
+        partners = desk.partners
+        desk.ledger.fetch(partners, desk.now)
+        waiting = [f"{path}@{_changed_at(path)}" for path in desk.ledger.waiting_mail(partners)]
     if waiting:
         yield ask(context, "|".join(waiting), asset_selection=[INBOX, INVOICES])
     else:

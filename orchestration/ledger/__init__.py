@@ -375,6 +375,12 @@ class Ledger:
         """Take every file waiting in the partners' `in` folders."""
         return dict(inbox.collect(self.store, partners, now, tolerance))
 
+    def fetch(self, partners: Mapping[str, Partner], now: datetime) -> None:
+        """Bring what waits at the partners' own servers into their folders here; who is not reached
+        is an exception of the EDI desk, once."""
+        for name, error in transports.fetch(partners.values()).items():
+            inbox.miss(self.store, partners[name], str(error), now)
+
     def waiting_mail(self, partners: Mapping[str, Partner]) -> list[Path]:
         """The files that wait in the partners' `in` folders, in the order they will be taken."""
         return [path for partner in partners.values() for path in inbox.waiting(partner)]

@@ -635,9 +635,14 @@ def _collect_one(
 
 
 def _unread(store: Store, partner: Partner, name: str, error: OSError, now: datetime) -> Reception:
-    """The exception about what cannot be read in a partner's folder: raised once, however often we
-    look."""
-    reason = legible(f"{name} cannot be read: {error.strerror or error}")
+    """The exception about what cannot be read in a partner's folder."""
+    return miss(store, partner, f"{name} cannot be read: {error.strerror or error}", now, name)
+
+
+def miss(store: Store, partner: Partner, why: str, now: datetime, name: str = "") -> Reception:
+    """The exception about what a partner may have said and we cannot hear: raised once, however
+    often we look. name: of the file, empty for all that the partner says."""
+    reason = legible(why)
     digest = hashlib.sha256(
         f"{partner.partner_id}/{name}".encode("utf-8", "surrogatepass")
     ).hexdigest()

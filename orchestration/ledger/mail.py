@@ -24,6 +24,7 @@ class Mail:
     """Orders as e-mails to one mailbox."""
 
     mailbox: str
+    sender: str
     suffix: str = "eml"
     media_type: str = "message/rfc822"
 
@@ -33,16 +34,16 @@ class Mail:
     def write(
         self, order: Order, ours: Party, theirs: Party, control: int, at: datetime, usage: str
     ) -> bytes:
-        return _mail(order, self.mailbox, ours, control, at)
+        return _mail(order, self, ours, control, at)
 
 
-def _mail(order: Order, mailbox: str, ours: Party, control: int, at: datetime) -> bytes:
+def _mail(order: Order, ends: Mail, ours: Party, control: int, at: datetime) -> bytes:
     title = f"Purchase order {order.order_id}" + (
         f", change {order.revision}" if order.revision else ""
     )
     mail = EmailMessage()
-    mail["Subject"], mail["To"] = title, mailbox
-    mail["From"], mail["Date"] = ours.id, format_datetime(at)
+    mail["Subject"], mail["To"] = title, ends.mailbox
+    mail["From"], mail["Date"] = ends.sender, format_datetime(at)
     mail["Message-ID"] = f"<{order.order_id}.{control}@{name_of(ours.id).lower()}>"
     mail.set_content(
         f"{title}: {len(order.lines)} lines, {order.currency}. Please answer with this number and "

@@ -31,7 +31,11 @@ FILE = "partners.yml"
 class Partner:
     """A supplier, or a location that ships to others, as the sending station knows it.
 
-    address: a folder, where messages appear under `out`, or an http(s) URL that takes a POST.
+    address: a folder, where messages appear under `out`; an http(s) URL that takes a POST;
+    sftp://user@host/folder, where messages are put under `out` and answers fetched from `in`; or
+    smtp(s)://user@host, the server that takes mail from sender to mailbox. secret: the environment
+    variable with the password. key_file, host_key: our private key, and the SFTP server's public
+    one.
     folder: where its answers wait under `in`, put there by the partner, its gateway, or by us when
     an answer came with the response to a POST; the address where it is one.
     form: a format of models.procurement.formats, or email for a partner that reads only mail (and
@@ -55,16 +59,21 @@ class Partner:
     folder: str = ""
     costs_in: str = ""
     csv: Contract | None = None
+    sender: str = ""
+    secret: str = ""
+    key_file: str = ""
+    host_key: str = ""
 
     @property
-    def is_online(self) -> bool:
-        """Whether messages leave by HTTP."""
-        return self.address.startswith(("http://", "https://"))
+    def scheme(self) -> str:
+        """What kind of address it has: http, https, sftp, smtp, smtps; empty for a folder."""
+        scheme, found, _ = self.address.partition("://")
+        return scheme if found else ""
 
     @property
     def place(self) -> Path | None:
         """The folder shared with the partner; None where there is none."""
-        shared = self.folder or ("" if self.is_online else self.address)
+        shared = self.folder or ("" if self.scheme else self.address)
         return Path(shared) if shared else None
 
     @property
@@ -75,7 +84,9 @@ class Partner:
     @property
     def writer(self) -> Writer:
         """How this partner is told of orders."""
-        return Mail(self.mailbox or name_of(self.partner_id)) if self.form == EMAIL else self.reader
+        if self.form != EMAIL:
+            return self.reader
+        return Mail(self.mailbox or name_of(self.partner_id), self.sender or self.ours.id)
 
     @property
     def reader(self) -> Codec:
@@ -158,6 +169,7 @@ def _described(usual: Partner, changes: Any, where: str) -> Partner:
         forms = ", ".join((*CODECS, EMAIL))
         raise LedgerError(f"{where}: form is one of {forms}, usage P or T, receipts true or false")
     texts = [partner.address, partner.currency, partner.mailbox, partner.folder]
+    texts += [partner.sender, partner.secret, partner.key_file, partner.host_key]
     texts += [
         text for party in (partner.their, partner.ours) for text in (party.id, party.qualifier)
     ]
@@ -165,7 +177,21 @@ def _described(usual: Partner, changes: Any, where: str) -> Partner:
         raise LedgerError(
             f"{where}: {odd[0]!r} is no line of text; write it in quotes, on one line"
         )
+    _check_address(partner, where)
     return partner
+
+
+def _check_address(partner: Partner, where: str) -> None:
+    """Refuse an address of a kind nobody knows, and one that lacks what its kind needs."""
+    needed = {"": (), "http": (), "https": (), "sftp": ("host_key",)}
+    needed |= dict.fromkeys(("smtp", "smtps"), ("sender", "mailbox"))
+    if partner.scheme not in needed:
+        kinds = ", ".join(f"{scheme}://" for scheme in needed if scheme)
+        raise LedgerError(f"{where}: its address is a folder, or begins with one of {kinds}")
+    if missing := [word for word in needed[partner.scheme] if not getattr(partner, word)]:
+        raise LedgerError(
+            f"{where}: an address of {partner.scheme}:// needs {missing[0]} beside it"
+        )
 
 
 def render(order: Order, partner: Partner, control: int, at: datetime) -> bytes:

@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from orchestration.ledger import Partner, outbox, transports
-from orchestration.ledger.transports import Envelope, TransportError, deliver
+from orchestration.ledger import Partner, outbox
+from orchestration.ledger.transports import Envelope, TransportError, base, deliver
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
@@ -56,7 +56,7 @@ def server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
 
 @pytest.mark.parametrize("answer", [drip_body, drip_head, never])
 def test_an_exchange_ends_in_its_time_however_slowly_the_partner_drips(answer, monkeypatch):
-    monkeypatch.setattr(transports, "TIMEOUT_SECONDS", 0.7)
+    monkeypatch.setattr(base, "TIMEOUT_SECONDS", 0.7)
     began = time.monotonic()
     with server(answer) as url, pytest.raises(TransportError, match=r"0\.7 s|Timeout"):
         deliver(Envelope(1, "850", "SHP1", b"ISA"), Partner("S1", url, "GBP"))
@@ -66,7 +66,7 @@ def test_an_exchange_ends_in_its_time_however_slowly_the_partner_drips(answer, m
 def test_a_partner_that_does_not_answer_holds_the_queue_once_and_not_for_each_of_its_orders(
     ledger, line, now, monkeypatch
 ):
-    monkeypatch.setattr(transports, "TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(base, "TIMEOUT_SECONDS", 0.5)
     reached: list[float] = []
 
     def quick(client: socket.socket) -> None:

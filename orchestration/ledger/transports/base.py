@@ -1,0 +1,78 @@
+"""What every way to a partner has in common: what is carried, what can go wrong, and how long it
+may take."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from models.names import name_of
+from orchestration.errors import REFUSED, StockhouseError
+from orchestration.ledger import folders
+from orchestration.ledger.partners import Partner
+
+#: One exchange with a partner has this long, from the first byte to the last.
+TIMEOUT_SECONDS = 10.0
+
+
+class TransportError(StockhouseError):
+    """The message did not arrive, or nobody can tell; is_final says that trying again is of no
+    use."""
+
+    exit_code = REFUSED
+    label = "the partner was not reached"
+
+    def __init__(self, why: str, is_final: bool = False) -> None:
+        super().__init__(why)
+        self.is_final = is_final
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What a transport needs to know of a message; control is the partner's control number, the
+    same at every resend."""
+
+    control: int
+    document_type: str
+    order_id: str
+    body: bytes
+
+    def file_name(self, partner: Partner) -> str:
+        """What the message is called where it lies as a file; a resend has the same name."""
+        order = f"{self.document_type}-{name_of(self.order_id)}"
+        return f"{self.control:09d}-{order}.{partner.writer.suffix}"
+
+
+class Transport(Protocol):
+    """A way to a partner."""
+
+    def deliver(self, envelope: Envelope, partner: Partner) -> None:
+        """Hand the bytes over; handing the same message over twice leaves one. Raises
+        TransportError when it cannot be known that they arrived."""
+        ...
+
+    def fetch(self, partner: Partner) -> None:
+        """Bring what waits for us at the partner's into its folder `in`. Raises TransportError
+        where the partner is not reached; what came before that stays."""
+        ...
+
+
+def secret_of(partner: Partner) -> str | None:
+    """The partner's password, from the environment variable that its description names; None where
+    it names none."""
+    if not partner.secret:
+        return None
+    found = os.environ.get(partner.secret)
+    if not found:
+        raise TransportError(f"the environment variable {partner.secret} is not set")
+    return found
+
+
+def keep(place: Path, kind: str, name: str, body: bytes) -> None:
+    """Write a file into a folder shared with a partner, all of it or none."""
+    try:
+        folders.write(place, kind, name, body)
+    except OSError as error:
+        raise TransportError(f"{place / kind / name}: {error.strerror or error}") from error
