@@ -235,6 +235,11 @@ DEFAULT = QuantileOrderUpTo.name
 def configured(name: str, setting: object = None) -> RegisteredPolicy:
     """A policy by its name, with the setting that a rehearsal tuned; as it is where none was, or it
     has none."""
+    if name not in POLICIES:
+        raise ValueError(
+            f"there is no policy '{name}'; there are {', '.join(POLICIES)}, and one of your own "
+            "needs its extension"
+        )
     policy = POLICIES[name]
     return (
         policy.with_setting(setting) if policy.settings and isinstance(setting, float) else policy

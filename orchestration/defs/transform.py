@@ -2,7 +2,7 @@
 models may see (dbt)."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from dagster_dbt import DbtCliResource, dbt_assets
 
 from orchestration.defs.resources import DBT, PROJECT, TRANSLATOR, Lakehouse
 from orchestration.facts import decisions
+from orchestration.home import HomeError, extensions
+from orchestration.home.sql import quote
 
 
 @dbt_assets(
@@ -46,7 +48,24 @@ def transform(
         target_path=home.derived / "dbt",
     ).stream()
     with home.connect() as con:
+        build_own_tables(con, extensions.named("tables"))
         mark_built(con, asked)
+
+
+def build_own_tables(con: duckdb.DuckDBPyConnection, tables: Mapping[str, str]) -> None:
+    """Build what extensions make of the marts, in schema `company`, whole or not at all. Raises
+    HomeError with the database's own words where a select cannot be run."""
+    con.execute("begin")
+    con.execute("drop schema if exists company cascade")
+    if tables:
+        con.execute("create schema company")
+    for name, select in tables.items():
+        try:
+            con.execute(f"create table company.{quote(name)} as {select}")
+        except duckdb.Error as error:
+            con.execute("rollback")
+            raise HomeError(f"an extension's table {name!r} cannot be built: {error}") from error
+    con.execute("commit")
 
 
 def unchanged(
@@ -77,7 +96,8 @@ def fingerprint(con: duckdb.DuckDBPyConnection, keys: Sequence[dg.AssetKey], pro
             (select coalesce(sum(hash(delivery, source_id, rows_loaded,
                 rows_quarantined)::hugeint), 0) from raw.manifest)
     """).fetchone()
-    digest = hashlib.sha256(repr((facts, [key.path for key in keys])).encode())
+    own = sorted(extensions.named("tables").items())
+    digest = hashlib.sha256(repr((facts, [key.path for key in keys], own)).encode())
     for path in (
         project / "dbt_project.yml",
         *(

@@ -14,10 +14,11 @@ from orchestration.expectations.completeness import completeness, incomplete
 from orchestration.expectations.doubts import doubts, held_back
 from orchestration.expectations.laws import Gate, Law
 from orchestration.expectations.orders_out import ORDERS_OUT
+from orchestration.expectations.own import with_own
 from orchestration.expectations.raw_in import RAW_IN
 
-#: Every gate by name.
-GATES: dict[str, Gate] = {gate.name: gate for gate in (RAW_IN, ORDERS_OUT)}
+#: Every gate by name, with the checks that extensions add to it.
+GATES: dict[str, Gate] = with_own(RAW_IN, ORDERS_OUT)
 
 __all__ = [
     "GATES",

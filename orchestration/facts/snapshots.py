@@ -32,7 +32,7 @@ from orchestration.home import files
 from orchestration.home.sql import literal, quote, table_hash
 
 #: What people and BI tools read; staging and raw stay in the warehouse.
-SCHEMAS = ("marts", "metrics", "decisions")
+SCHEMAS = ("marts", "metrics", "decisions", "company")
 #: What a snapshot says of its world.
 WORLD = ("world", "currency", "timezone", "grain", "now_at", "newest_at")
 DECISIONS, HISTORY = "decisions", "decisions_history"

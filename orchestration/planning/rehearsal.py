@@ -23,7 +23,7 @@ from orchestration.facts.planning_inputs import (
     read_terms,
 )
 from orchestration.facts.timeline import DAYS_A_PERIOD
-from orchestration.home import Home
+from orchestration.home import Home, extensions
 from orchestration.planning.demand import Demand, Tell
 from orchestration.planning.replay import CANDIDATES, CHALLENGERS, INCUMBENT, Replay, replay
 
@@ -90,7 +90,9 @@ def rehearse(home: Home, demand: Demand, progress: Tell | None = None) -> Replay
         return None
     start, periods = window
     kept = kept_agent(home)
-    candidates = (*CANDIDATES, AGENT) if kept and kept.knows_until <= start else CANDIDATES
+    own = tuple(policy.name for policy in extensions.policies())
+    is_fair = kept is not None and kept.knows_until <= start
+    candidates = (*CANDIDATES, *own, *((AGENT,) if is_fair else ()))
     result = replay_world(
         home, start, periods, orders=None, policies=candidates, is_tuned=True, progress=progress
     )

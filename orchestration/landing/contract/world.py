@@ -43,7 +43,9 @@ RULE_WORDS = ("when", "known_after", "known_at")
 
 def _or_a_word(schema: dict[str, Any]) -> None:
     """A format without options is one word of its own grammar."""
-    schema["anyOf"].insert(0, {"enum": list(Format.model_json_schema()["properties"])})
+    schema["anyOf"].insert(
+        0, {"enum": sorted(set(Format.model_json_schema()["properties"]) - {"own"})}
+    )
 
 
 def _or_one(schema: dict[str, Any]) -> None:
@@ -186,6 +188,8 @@ class Format(Strict):
     """One JSON document."""
     jsonl: Json | None = None
     """One JSON object a line."""
+    own: str | None = None
+    """The name of a reader that an extension offers."""
 
     @model_validator(mode="after")
     def _one(self) -> Format:
@@ -194,7 +198,7 @@ class Format(Strict):
         return self
 
     @property
-    def kind(self) -> Literal["csv", "xlsx", "parquet", "json"]:
+    def kind(self) -> Literal["csv", "xlsx", "parquet", "json", "own"]:
         name = next(iter(self.model_fields_set))
         return {
             "csv": "csv",
@@ -202,6 +206,7 @@ class Format(Strict):
             "xlsx": "xlsx",
             "ods": "xlsx",
             "parquet": "parquet",
+            "own": "own",
         }.get(name, "json")  # type: ignore[return-value]
 
     @property

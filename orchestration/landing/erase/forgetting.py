@@ -29,7 +29,7 @@ from orchestration.landing.erase.redaction import (
     Naming,
     StandIn,
     candidates,
-    refuse_workbook,
+    refuse_format,
     rewrite_delimited,
     rewrite_json,
     rewrite_parquet,
@@ -251,8 +251,9 @@ def _replace(
     """Write every delivery anew beside the archive, prove that it lands as before, then put all of
     them in place at once."""
     for one in found:
-        if world.sources[one.source_id].format_of(one.delivery.path).kind == "xlsx":
-            raise refuse_workbook(one.delivery.path)
+        kind = world.sources[one.source_id].format_of(one.delivery.path).kind
+        if kind in ("xlsx", "own"):
+            raise refuse_format(one.delivery.path, "a workbook" if kind == "xlsx" else "your own")
     aside = store.incoming / "rewritten"
     aside.mkdir()
     for one in found:

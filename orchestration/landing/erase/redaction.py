@@ -326,10 +326,11 @@ def rewrite_parquet(
 # --- workbooks ------------------------------------------------------------------------------------
 
 
-def refuse_workbook(where: str) -> ContractError:
-    """A workbook is more than its cells; what else in it says who bought nobody can tell."""
+def refuse_format(where: str, what: str) -> ContractError:
+    """A workbook is more than its cells, and a format of a company's own is not known here; what
+    else in it says who bought nobody can tell."""
     return ContractError(
-        "is a workbook, in which no customer can be forgotten; nothing was changed",
+        f"is {what}, a format in which no customer can be forgotten; nothing was changed",
         where=where,
         mend=(
             "hand its rows over as CSV from now on, and take this delivery out of the source's "

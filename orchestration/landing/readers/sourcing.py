@@ -25,6 +25,7 @@ from orchestration.landing.readers.delimited import (
     swallowed_rows,
 )
 from orchestration.landing.readers.json_document import json_table
+from orchestration.landing.readers.own import own_table
 from orchestration.landing.readers.rows import Reject, name_in_file
 from orchestration.landing.readers.sheets import null_text, parquet_columns, workbook_table
 
@@ -117,6 +118,9 @@ def look(con: duckdb.DuckDBPyConnection, source: Source, delivery: Delivery, scr
         delivery.table, names = workbook_table(
             delivery.file, form.xlsx or form.ods or Xlsx(), source, delivery.path
         )
+        delivery.columns = dict.fromkeys(names, "VARCHAR")
+    elif form.kind == "own":
+        delivery.table, names = own_table(delivery.file, form.own or "", delivery.path)
         delivery.columns = dict.fromkeys(names, "VARCHAR")
     else:
         options_json = form.json_ or form.jsonl

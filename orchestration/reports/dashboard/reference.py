@@ -31,6 +31,7 @@ VARIABLES = {
     "STOCKHOUSE_ONLINE_URL": "redis://… or postgresql://… serves features from there",
     "STOCKHOUSE_FEATURES_TOKEN": "what `serve-features` asks for; needed beyond this machine",
     "STOCKHOUSE_PRIVACY_KEY": "the secret that customers are hashed with, instead of the home's",
+    "STOCKHOUSE_EXTENSIONS": "your own code to run: installed names and paths to .py files",
     "STOCKHOUSE_FAILPOINT": "kills a run at a named place; for drills only",
     "DAGSTER_HOME": "HOME/derived/dagster: Dagster's pages show and drive that home",
     "XDG_STATE_HOME": "where a user's copy of the customers' key is kept (~/.local/state)",
