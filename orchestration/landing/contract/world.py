@@ -234,7 +234,8 @@ class Source(Strict):
     silo: str = Field(min_length=1)
     """The system it comes from, such as erp; a source asset in the graph."""
     path: str | None = None
-    """Files, with * and ** as in a shell, below the world's folder."""
+    """Files, with * and ** as in a shell, below the world's folder; a folder `year=2024` is a
+    column `year` of its files."""
     url: str | dict[str, Any] | None = None
     """An HTTP API to ask; a URL, or the words of Rest."""
     stream: str | dict[str, Any] | None = None

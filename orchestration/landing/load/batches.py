@@ -57,6 +57,7 @@ def in_batches(
         same = (
             batch
             and batch[0].columns == delivery.columns
+            and list(batch[0].partitions) == list(delivery.partitions)
             and source.format_of(batch[0].path).kind == source.format_of(delivery.path).kind
         )
         # equal bytes under two names are counted apart

@@ -31,7 +31,13 @@ from orchestration.landing.load.report import LandReport
 from orchestration.landing.load.settings import write_world
 from orchestration.landing.load.state_history import create_state_history
 from orchestration.landing.load.store import Archive, Receipt, apply_discards, create_tables
-from orchestration.landing.readers.files import Discovered, Drop, StillWritten, discover
+from orchestration.landing.readers.files import (
+    Discovered,
+    Drop,
+    StillWritten,
+    discover,
+    partitions,
+)
 from orchestration.landing.readers.sourcing import Delivery
 
 Progress = Callable[[str], None]
@@ -233,15 +239,20 @@ def _unseen(
     source has not handed over before."""
     by_name = _uses_file(world, source_id)
     rows = cur.execute(
-        "SELECT delivery, file FROM raw.manifest WHERE source_id = ?", [source_id]
+        "SELECT delivery, path, file FROM raw.manifest WHERE source_id = ? AND path IS NOT NULL",
+        [source_id],
     ).fetchall()
-    seen = {(sha, file if by_name else None) for sha, file in rows}
+
+    def identified(sha256: str, path: str, stem: str) -> tuple[object, ...]:
+        return sha256, stem if by_name else None, tuple(partitions(path).items())
+
+    seen = {identified(*row) for row in rows}
     fresh = []
     for i, drop in enumerate(drops):
         if (
             drop.stored_bytes > BATCH_BYTES // 8
             and drop.is_plain
-            and (_digest(drop), drop.stem if by_name else None) in seen
+            and identified(_digest(drop), drop.name, drop.stem) in seen
         ):
             continue
         copy = store.incoming / f"{source_id}-{i}"
@@ -263,7 +274,7 @@ def _unseen(
                 raise
             fault = f"{error.what} ({error.mend})" if error.mend else error.what
             sha256, size = drop.packed.copy_to(copy)
-        identity = (sha256, drop.stem if by_name else None)
+        identity = identified(sha256, drop.name, drop.stem)
         if identity in seen:
             copy.unlink()
             continue

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
+from urllib.parse import unquote
 
 from orchestration.errors import StockhouseError
 from orchestration.landing.contract.errors import ContractError
@@ -56,6 +57,8 @@ LITTER_ENDS = (
     *(".swp", ".swo", ".bak", ".old", ".orig", "~", "#", ".lock", ".lck", ":zone.identifier"),
     *(".md5", ".sha1", ".sha256", ".sha512", ".asc", ".sig"),
 )
+#: What Hive and Spark write where a partition's value is null.
+NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
@@ -129,6 +132,17 @@ class Drop:
                 f"is broken or cut short: {error}", where=self.name, mend="ask for the file again"
             ) from None
         return digest.hexdigest(), size
+
+
+def partitions(name: str) -> dict[str, str | None]:
+    """What the folders of a delivery say of all its rows, as `year=2024/month=02` does."""
+    folders = PurePosixPath(name.replace("!", "/")).parts[:-1]
+    said = (part.partition("=") for part in folders)
+    return {
+        key: None if value == NO_PARTITION else unquote(value)
+        for key, sign, value in said
+        if key and sign
+    }
 
 
 class StillWritten(StockhouseError):

@@ -24,6 +24,7 @@ from orchestration.landing.readers.delimited import (
     rewrite_csv,
     swallowed_rows,
 )
+from orchestration.landing.readers.files import partitions
 from orchestration.landing.readers.json_document import json_table
 from orchestration.landing.readers.own import own_table
 from orchestration.landing.readers.rows import Reject, name_in_file
@@ -85,6 +86,13 @@ class Delivery:
     def is_readable(self) -> bool:
         """Whether there are rows to read in it; a document of no objects has no columns."""
         return not (self.fault or self.is_cut) and bool(self.columns)
+
+    @property
+    def partitions(self) -> dict[str, str | None]:
+        """What its folders say of all its rows; a column of the file of that name goes first."""
+        own = {name.lower() for name in self.columns}
+        said = partitions(self.path)
+        return {name: value for name, value in said.items() if name.lower() not in own}
 
     @property
     def part(self) -> str:
@@ -152,7 +160,7 @@ class SourceRows:
         """`src`: the batch's rows (the first `limit` of them) with _d, _file and _row, long if the
         contract unpivots."""
         con = self.con
-        for view in ("src", "src_wide", "src_all", "src_blank", "src_short"):
+        for view in ("src", "src_wide", "src_all", "src_blank", "src_short", "src_inside"):
             con.execute(f"DROP VIEW IF EXISTS {view}")
         con.execute("DROP TABLE IF EXISTS src_rows; DROP TABLE IF EXISTS batch")
         con.execute(
@@ -173,6 +181,8 @@ class SourceRows:
             self._arrow_rows(
                 names, {i: d.table for i, d in enumerate(self.deliveries) if d.table is not None}
             )
+        if self.deliveries[0].partitions:
+            self._add_partitions()
         if self.missing:
             con.execute("ALTER VIEW src RENAME TO src_short")
             empty = ", ".join(
@@ -291,6 +301,22 @@ class SourceRows:
         )
         self.con.execute(f"CREATE TEMP VIEW src AS {rows}")
 
+    def _add_partitions(self) -> None:
+        """What the folders say as columns, beside those of the files."""
+        names = list(self.deliveries[0].partitions)
+        values = []
+        for name in names:
+            cases = " ".join(
+                f"WHEN {i} THEN {literal(value)}"
+                for i, delivery in enumerate(self.deliveries)
+                if (value := delivery.partitions[name]) is not None
+            )
+            said = f"CASE _d {cases} END" if cases else "CAST(NULL AS VARCHAR)"
+            values.append(f"{said} AS {quote(name)}")
+        self.con.execute("ALTER VIEW src RENAME TO src_inside")
+        self.con.execute(f"CREATE TEMP VIEW src AS SELECT *, {', '.join(values)} FROM src_inside")
+        self.columns |= dict.fromkeys(names, "VARCHAR")
+
     def _fill_down(self) -> None:
         """An empty cell of these columns repeats the one above it in its file, as merged cells and
         tidy people mean it."""
@@ -324,7 +350,8 @@ class SourceRows:
                     where=self.world.where("sources", self.source_id, "unpivot"),
                 )
         kept = [by_lower[name.lower()] for name in unpivot.keep]
-        wide = [name for name in self.columns if name not in kept]
+        folders = self.deliveries[0].partitions
+        wide = [name for name in self.columns if name not in kept and name not in folders]
         if not wide:
             raise ContractError(
                 "nothing is left to unpivot",
