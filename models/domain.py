@@ -73,7 +73,10 @@ class Situation:
     empty when the caller knows no calendar. order_multiple: (N,) units orders come in and moq: (N,)
     the least that is accepted; empty where any quantity will do. service_level: (N,) the least
     probability of covering the window that somebody promised, 0 where nobody did; empty where
-    nobody promised anything.
+    nobody promised anything. gap: (N,) periods beyond R until what the next decision orders is
+    there, as calendars of suppliers have it; empty where it is never later. customer_orders:
+    (N, K) units customers have ordered, column 0 overdue, column k due in the k-th coming period;
+    empty where nobody tells.
     """
 
     on_hand: Floats
@@ -89,8 +92,16 @@ class Situation:
     moq: Floats = field(default_factory=lambda: np.zeros(0))
     order_multiple: Floats = field(default_factory=lambda: np.zeros(0))
     service_level: Floats = field(default_factory=lambda: np.zeros(0))
+    gap: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    customer_orders: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     #: What was worked out from these arrays already, for whoever asks again; None keeps nothing.
     memo: dict[str, Any] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def interval(self) -> Integers:
+        """(N,) whole periods that an order has to last: R, and the row's gap."""
+        every = np.full(self.on_hand.size, self.review, dtype=np.int64)
+        return every + self.gap if self.gap.size else every
 
     @property
     def position(self) -> Floats:

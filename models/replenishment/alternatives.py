@@ -118,15 +118,15 @@ def weigh(
     A way that comes later and is no cheaper is left out, unless the normal one is dry; so is what
     comes after the next review's order.
     """
-    due = int(situation.lead_time[0])
+    due, interval = int(situation.lead_time[0]), int(situation.interval[0])
     as_planned = _delivered(situation, np.array([[ordered]]), np.array([[due]]))
-    unmet = project(as_planned, due + situation.review)[1][0]
+    unmet = project(as_planned, due + interval)[1][0]
     tried = [(normal, ordered, 0.0, due)]
     for way in others:
         arrives = way.periods + down
         is_late = arrives > due
         is_worse = is_late and way.cost >= normal.cost
-        if arrives >= due + situation.review or (is_worse and not is_dry):
+        if arrives >= due + interval or (is_worse and not is_dry):
             continue
         if way.saves:
             tried += [(way, size, 0.0, arrives) for size in _larger(situation, way, ordered, life)]
@@ -255,13 +255,13 @@ def shortage(situation: Situation) -> Floats:
     """Units each row is expected to miss before its window ends, (N,); what comes later is for
     later orders."""
     periods = min(
-        int(situation.lead_time.max(initial=0)) + situation.review,
+        int((situation.lead_time + situation.interval).max(initial=0)),
         0 if situation.paths is None else situation.paths.shape[2],
     )
     short: Floats = np.zeros(situation.on_hand.size)
     for start in range(0, short.size, CHUNK):
         part = rows_of(situation, slice(start, start + CHUNK))
-        inside = np.arange(periods)[None, :] < (part.lead_time + part.review)[:, None]
+        inside = np.arange(periods)[None, :] < (part.lead_time + part.interval)[:, None]
         short[start : start + CHUNK] = np.where(
             inside, project(part, periods)[1].mean(axis=1), 0.0
         ).sum(axis=1)
@@ -272,13 +272,13 @@ def surplus(situation: Situation) -> Floats:
     """What each row can give away now and still last through its own window and one more review, in
     nearly all futures, (N,)."""
     last = min(
-        int(situation.lead_time.max(initial=0)) + 2 * situation.review,
+        int((situation.lead_time + 2 * situation.interval).max(initial=0)),
         0 if situation.paths is None else situation.paths.shape[2],
     )
     spare: Floats = np.zeros(situation.on_hand.size)
     for start in range(0, spare.size, CHUNK):
         part = rows_of(situation, slice(start, start + CHUNK))
-        inside = np.arange(last)[None, :] < (part.lead_time + 2 * part.review)[:, None]
+        inside = np.arange(last)[None, :] < (part.lead_time + 2 * part.interval)[:, None]
         # The least stock on the way there counts: what comes in later cannot be given away before.
         least = np.where(inside[:, None, :], project(part, last)[0], np.inf).min(
             axis=2, initial=np.inf
@@ -348,7 +348,8 @@ def _weighed(
     quantities = np.stack([size, rest], axis=1)
     coming = np.stack([arrives, np.full(arrives.size, due)], axis=1).astype(np.int64)
     stock, unmet = project(
-        _delivered(_repeated(situation, len(tried)), quantities, coming), due + situation.review
+        _delivered(_repeated(situation, len(tried)), quantities, coming),
+        due + int(situation.interval[0]),
     )
     holding, missing = float(situation.economics.holding[0]), float(situation.economics.shortage[0])
     expected = holding * stock.sum(axis=2).mean(axis=1) + missing * unmet.sum(axis=2).mean(axis=1)

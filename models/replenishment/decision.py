@@ -4,7 +4,7 @@ replan all take.
 Each step turns quantities into quantities, so the difference it makes *is* its part of the
 explanation:
 
-    need → rounding → minimum_order → price_break → shelf_life → override
+    need → customer_orders → rounding → minimum_order → price_break → shelf_life → override
          → distribution_centre → supplier_minimum → constraints
 
 A planner's quantity replaces what the system wants (override); the stock of the shipping place,
@@ -21,6 +21,7 @@ import polars as pl
 
 from models.domain import Floats, Integers, Policy, Situation
 from models.replenishment.constraints import Constraint, Fitted, Limit, fit
+from models.replenishment.customer_orders import set_aside
 from models.replenishment.echelon import echelon_view
 from models.replenishment.minimums import Floor, SupplierMinimum, give_up, keep_minimums
 from models.replenishment.notes import Note
@@ -84,7 +85,7 @@ class Terms:
             starts=starts,
             prices=prices,
             life=life,
-            floors=[Floor(least.from_id, least.value, least.rows(rows)) for least in minimums],
+            floors=[least.floor(rows) for least in minimums],
             limits=[constraint.limit(priced) for constraint in constraints],
             fixed=np.full(rows.height, np.nan) if fixed is None else fixed,
         )
@@ -170,6 +171,13 @@ def _nothing(_: Situation) -> Sequence[Note]:
     return ()
 
 
+def _customer_orders(case: _Case, quantity: Floats) -> Floats:
+    if not case.view.customer_orders.any():
+        return quantity
+    left, lacking = set_aside(case.view)
+    return case.policy.order(left) + lacking
+
+
 def _rounding(case: _Case, quantity: Floats) -> Floats:
     return feasible(quantity, np.zeros_like(quantity), case.view.order_multiple)
 
@@ -190,7 +198,7 @@ def _price_break(case: _Case, quantity: Floats) -> Floats:
         multiple=view.order_multiple,
         demand=mean_demand(view),
         holding=view.economics.holding,
-        review=view.review,
+        review=view.interval,
     )
 
 
@@ -234,6 +242,7 @@ def _constraints(case: _Case, quantity: Floats) -> Floats:
 #: The steps by the name their part of the explanation has, in the order they are taken.
 STEPS: dict[str, Callable[[_Case, Floats], Floats]] = {
     "need": _need,
+    "customer_orders": _customer_orders,
     "rounding": _rounding,
     "minimum_order": _minimum_order,
     "price_break": _price_break,

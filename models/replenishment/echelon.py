@@ -194,4 +194,7 @@ def echelon_view(situation: Situation, supplied_from: Integers) -> Situation:
         economics=replace(
             economics, shortage=echelons.shortage(economics.shortage, history, paths)
         ),
+        customer_orders=echelons.demand(situation.customer_orders)
+        if situation.customer_orders.size
+        else situation.customer_orders,
     )

@@ -40,6 +40,7 @@ _WORDS = {
     "agent_otherwise": "changed by the agent, otherwise",
     "stock_position": "stock on hand and on the way",
     "surplus": "already beyond the target, nothing needed",
+    "customer_orders": "for customers who wait for more than was expected",
     "rounding": "rounding to whole packs",
     "minimum_order": "raised to the minimum order",
     "price_break": "raised to a lower price",
@@ -89,6 +90,12 @@ def in_words(
         + f" = {_number(quantity)}, covering the periods to that of {last_period.isoformat()}"
     )
     sentence += f"; due {due.isoformat()}."
+    if facts.get("leaves_on") and facts["leaves_on"] > facts["decided_on"]:
+        sentence += f" It leaves on {facts['leaves_on']:%a %Y-%m-%d}, the first day it can."
+    if facts.get("ordered_by_customers"):
+        sentence += f" Customers wait for {_number(facts['ordered_by_customers'])} already."
+    if facts.get("inherited"):
+        sentence += f" {_number(facts['inherited'])} of the stock are of what it replaces."
     if facts.get("override_reason"):
         sentence += f" Override: {facts['override_reason']}."
     return (
@@ -138,12 +145,12 @@ def risk(
     for start in range(0, count, CHUNK):
         rows = np.arange(start, min(start + CHUNK, count))
         part = rows_of(situation, rows)
-        periods = int(part.lead_time.max(initial=0)) + part.review
+        periods = int((part.lead_time + part.interval).max(initial=part.review))
         is_out = project(part, periods)[1] > 0
         within = np.arange(periods)[None, :] - part.lead_time[:, None]
         waits, acts_on = (
             (within < 0)[:, None, :],
-            ((within >= 0) & (within < part.review))[:, None, :],
+            ((within >= 0) & (within < part.interval[:, None]))[:, None, :],
         )
         before[rows] = (is_out & waits).any(axis=2).mean(axis=1)
         without[rows] = (is_out & acts_on).any(axis=2).mean(axis=1)

@@ -34,7 +34,7 @@ def textbook_level(situation: Situation, service_level: float | None, window: in
     service_level: z's probability; None takes each series' critical fractile p / (p + h).
     """
     level = situation.economics.fractile if service_level is None else service_level
-    span = situation.lead_time + situation.review
+    span = situation.lead_time + situation.interval
     mean, deviation = (
         recent_mean(situation.history, window),
         recent_deviation(situation.history, window),
@@ -60,7 +60,7 @@ class EoqReorderPoint(BasePolicy):
         mean = recent_mean(situation.history, self.window)
         economics = situation.economics
         batch = np.sqrt(2 * economics.order_cost * mean / np.maximum(economics.holding, 1e-12))
-        batch = np.maximum(np.round(np.maximum(batch, mean * situation.review)), 1.0)
+        batch = np.maximum(np.round(np.maximum(batch, mean * situation.interval)), 1.0)
         lacking = textbook_level(situation, self.service_level, self.window) - situation.position
         return np.where(
             (lacking >= 0) & (mean > 0), batch * np.maximum(np.ceil(lacking / batch), 1.0), 0.0
@@ -97,7 +97,7 @@ class MinMax(BasePolicy):
 
     def order(self, situation: Situation) -> Floats:
         demand = recent_mean(situation.history, self.window) * (
-            situation.lead_time + situation.review
+            situation.lead_time + situation.interval
         )
         position = situation.position
         return np.where(
@@ -122,7 +122,7 @@ class MovingAverageCover(BasePolicy):
 
     def target(self, situation: Situation) -> Floats:
         """So many periods of forecast, as a stock position; shape (N,)."""
-        span = situation.lead_time + situation.review
+        span = situation.lead_time + situation.interval
         cover = (
             np.broadcast_to(self.cover, span.shape)
             if self.cover is not None
@@ -156,7 +156,7 @@ class SpreadsheetRule(BasePolicy):
         )
         return np.maximum(
             np.ceil(
-                mean * (situation.lead_time + situation.review) * self.margin
+                mean * (situation.lead_time + situation.interval) * self.margin
                 - situation.position
                 - 1e-9
             ),

@@ -1,10 +1,11 @@
-"""A supplier who takes no order below a value: buy more now, or wait for the next review, whichever
-is expected to cost less."""
+"""A supplier who takes no order below a value, a weight or a number of units: buy more now, or
+wait for the next review, whichever is expected to cost less."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -19,13 +20,28 @@ from models.replenishment.projection import expected_cost, rows_of
 Prices = Callable[[Floats], Floats]
 
 
+#: What a minimum may count, and how that is said behind its number.
+COUNTS = {"value": "", "weight_kg": " kg", "units": " units"}
+
+
 @dataclass(frozen=True)
 class SupplierMinimum:
-    """The least value of one review's purchases that a supplier accepts, in the world's
-    currency."""
+    """The least of one review's purchases that a supplier accepts: value in the world's currency,
+    or what `counts` says, kilograms or units."""
 
     from_id: str
     value: float
+    counts: Literal["value", "weight_kg", "units"] = "value"
+
+    def floor(self, rows: pl.DataFrame) -> Floor:
+        """The minimum in numbers for these rows; an item whose weight nobody knows adds none."""
+        use = None
+        if self.counts == "units":
+            use = np.ones(rows.height)
+        elif self.counts == "weight_kg":
+            use = rows["weight_kg"].cast(pl.Float64).fill_null(0.0).to_numpy()
+        said = f"{self.value:g}{COUNTS[self.counts]}"
+        return Floor(self.from_id, self.value, self.rows(rows), use, said)
 
     def rows(self, rows: pl.DataFrame) -> Integers:
         """The rows bought from the supplier."""
@@ -38,15 +54,26 @@ class SupplierMinimum:
 
 @dataclass(frozen=True)
 class Floor:
-    """A supplier's least order value, and the rows bought from that supplier."""
+    """A supplier's least order, and the rows bought from that supplier.
+
+    use: (N,) what a unit of each row counts, None for its price. said: the minimum in words.
+    """
 
     from_id: str
     value: float
     rows: Integers
+    use: Floats | None = None
+    said: str = ""
+
+    def counted(self, quantity: Floats, prices: Prices) -> Floats:
+        """What each row's order counts, (N,)."""
+        return quantity * (prices(quantity) if self.use is None else self.use)
 
     def is_missed(self, quantity: Floats, prices: Prices) -> bool:
-        """Whether something is ordered, but for less than the supplier takes."""
-        return 0 < float((quantity * prices(quantity))[self.rows].sum()) < self.value - 1e-9
+        """Whether something is ordered, but less than the supplier takes."""
+        is_ordered = bool((quantity[self.rows] > 0).any())
+        reached = float(self.counted(quantity, prices)[self.rows].sum())
+        return is_ordered and reached < self.value - 1e-9
 
 
 def keep_minimums(
@@ -74,7 +101,7 @@ def keep_minimums(
             kept = raised
             continue
         why = (
-            f"{least.from_id} takes no order below {least.value:g}: buying more would cost "
+            f"{least.from_id} takes no order below {least.said}: buying more would cost "
             f"{more:,.2f}, waiting {waiting:,.2f}"
         )
         notes.append(Note("below_supplier_minimum", "warning", mine[kept[mine] > 0], why))
@@ -97,12 +124,12 @@ def give_up(
             continue
         alone = np.zeros(kept.size)
         alone[mine] = kept[mine]
-        least_order = {f"the least order of {least.from_id} ({least.value:g})": alone}
+        least_order = {f"the least order of {least.from_id} ({least.said})": alone}
         group = smallest_conflict(least_order, limits)
         why = (
             f"{' and '.join(group)} cannot all be kept"
             if group
-            else f"other orders left less room than the {least.value:g} it takes at least"
+            else f"other orders left less room than the {least.said} it takes at least"
         )
         notes.append(Note("below_supplier_minimum", "warning", mine[left[mine] > 0], why))
         left[mine] = 0.0
@@ -116,7 +143,8 @@ def _raised(
     can be raised."""
     mine = least.rows
     demand = np.asarray(view.paths)[mine].mean(axis=(1, 2), dtype=np.float64)
-    raised, open_ = quantity.copy(), np.flatnonzero(is_free[mine] & (demand > 0))
+    counts = least.counted(np.ones(quantity.size), prices)[mine] > 0
+    raised, open_ = quantity.copy(), np.flatnonzero(is_free[mine] & (demand > 0) & counts)
     while least.is_missed(raised, prices):
         if not open_.size:
             return raised, float("inf")
@@ -125,5 +153,6 @@ def _raised(
         lot = view.order_multiple[row] if view.order_multiple[row] > 0 else 1.0
         raised[row] = feasible(raised[row] + lot, view.moq[row], view.order_multiple[row])
     early = (raised - quantity)[mine]
-    waits = np.divide(early, 2 * demand, out=np.zeros_like(early), where=demand > 0) + view.review
-    return raised, float((early * view.economics.holding[mine] * waits).sum())
+    waits = np.divide(early, 2 * demand, out=np.zeros_like(early), where=demand > 0)
+    held = early * view.economics.holding[mine] * (waits + view.interval[mine])
+    return raised, float(held.sum())

@@ -77,7 +77,7 @@ def up_to_price_break(
     multiple: Floats,
     demand: Floats,
     holding: Floats,
-    review: int,
+    review: Integers | int,
 ) -> Floats:
     """Raise an order to where the supplier's next price begins, if the lower price saves more than
     holding what comes too early costs.

@@ -106,6 +106,7 @@ def plan(
     price_breaks: pl.DataFrame | None = None,
     minimums: Sequence[SupplierMinimum] = (),
     logistics: Logistics | None = None,
+    customer_orders: Floats | None = None,
 ) -> Plan:
     """Plan every item and location at once: locations draw on their distribution centre, which buys
     for all of them.
@@ -121,9 +122,10 @@ def plan(
     was sold, as a share of what it is without them. price_breaks: item_id, from_id, from_quantity,
     unit_cost. minimums: what suppliers accept at least. overrides: in force on the first day
     planned; an explanation's parts are the system's own reasons, then what the override adds or
-    takes. logistics: how else goods can come, to list other ways beside the orders. Rows with bad
-    input go to the exception list and the rest is planned. Raises ValueError for shapes that do not
-    fit and for paths that do not cover lead time + review.
+    takes. logistics: how else goods can come, to list other ways beside the orders.
+    customer_orders: as in models.domain.Situation. Rows with bad input go to the exception list
+    and the rest is planned. Raises ValueError for shapes that do not fit and for paths that do not
+    cover lead time + review.
     """
     _check_shapes(
         rows,
@@ -132,6 +134,7 @@ def plan(
         history=history,
         pipeline=pipeline,
         lead_time_paths=lead_time_paths,
+        customer_orders=customer_orders,
     )
     constraints, beyond = unkeepable(rows, constraints)
     late = _out_of_reach(rows, lead_time_paths, paths, review)
@@ -157,6 +160,7 @@ def plan(
             review=review,
             unmet=unmet,
             order_cost=order_cost,
+            customer_orders=_of(customer_orders, keep),
         )
 
     def terms(asked: pl.DataFrame, fixed: Floats | None = None) -> Terms:
@@ -243,6 +247,7 @@ def _parts(
     wanted = system.after("need")
     parts = policy.explain(system.view, wanted, as_sold)
     parts |= {"surplus": np.maximum(-sum(parts.values()), 0.0)}
+    parts |= {"customer_orders": system.change("customer_orders")}
     parts |= {"rounding": system.after("rounding") - sum(parts.values())}
     parts |= {step: system.change(step) for step in ("minimum_order", "price_break", "shelf_life")}
     parts |= {"override": made.after("override") - system.after("shelf_life")}
@@ -265,7 +270,7 @@ def _explained(
 ) -> pl.DataFrame:
     """Position, parts, quantity, risk and target stock of every row."""
     view, quantity = made.view, made.quantity
-    columns: dict[str, Any] = {"window": view.lead_time + view.review, "position": view.position}
+    columns: dict[str, Any] = {"window": view.lead_time + view.interval, "position": view.position}
     columns |= {name: values + 0.0 for name, values in parts.items()}
     columns |= {"quantity": quantity, **risk(view, quantity, period_starts)}
     columns |= _stock_targets(view, parts)
@@ -334,19 +339,22 @@ def _unforecast(rows: pl.DataFrame, paths: Floats) -> pl.DataFrame:
 def _out_of_reach(
     rows: pl.DataFrame, lead_time_paths: Integers | None, paths: Floats, review: int
 ) -> pl.DataFrame:
-    reach = paths.shape[2] - review
+    gap = rows["gap"].to_numpy() if "gap" in rows.columns else 0
+    reach = np.broadcast_to(paths.shape[2] - review - gap, rows.height)
     share = (
-        np.zeros(rows.height) if lead_time_paths is None else (lead_time_paths > reach).mean(axis=1)
+        np.zeros(rows.height)
+        if lead_time_paths is None
+        else (lead_time_paths > reach[:, None]).mean(axis=1)
     )
     late = pl.Series("late", share * 100)
     reason = pl.format(
         "{} % of such orders take longer than the {} periods the forecast reaches: counted as {}",
         "late",
-        reach,
-        reach,
+        "reach",
+        "reach",
     )
     return exception_of(
-        rows.with_columns(late.round(1)).filter(late > 0),
+        rows.with_columns(late.round(1), reach=pl.Series(reach)).filter(late > 0),
         "lead_time_beyond_forecast",
         "warning",
         reason,
@@ -401,9 +409,9 @@ def _stock_targets(view: Situation, parts: Mapping[str, Floats]) -> dict[str, An
     level = demand + sum(
         (parts[name] for name in buffers if name in parts), start=np.zeros_like(demand)
     )
-    held = 1 if view.economics.unmet == "backlog" else view.review
+    held = np.ones(1) if view.economics.unmet == "backlog" else view.interval
     promised = view.service_level if view.service_level.size else np.zeros_like(demand)
-    value = demand / (view.lead_time + view.review) * view.economics.unit_cost
+    value = demand / (view.lead_time + view.interval) * view.economics.unit_cost
     return {
         "order_up_to": level,
         "safety_stock": level - demand,
@@ -454,6 +462,6 @@ def _line(
             fact["quantity"],
             period_starts[fact["window"] - 1],
             period_starts[lead_time],
-            fact,
+            {**fact, "decided_on": period_starts[0]},
         ),
     )

@@ -81,7 +81,7 @@ class QuantileOrderUpTo(BasePolicy):
         promised service level asks for it."""
         economics, held = (
             situation.economics,
-            1 if situation.economics.unmet == "backlog" else situation.review,
+            np.ones(1) if situation.economics.unmet == "backlog" else situation.interval,
         )
         if self.service_level is not None:
             return implied_shortage_cost(self.service_level, economics.holding, held)

@@ -8,6 +8,7 @@ t + L + R - 1 and on no others, so it is judged on these alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,8 +23,9 @@ CHUNK = 2048
 def required_horizon(situation: Situation) -> int:
     """The number of periods a forecast must cover for this decision: the longest lead time plus the
     review interval."""
-    longest = situation.lead_time_paths if situation.lead_time_paths.size else situation.lead_time
-    return int(np.max(longest, initial=0)) + situation.review
+    sampled = situation.lead_time_paths
+    longest = sampled.max(axis=1) if sampled.size else situation.lead_time
+    return int(np.max(longest + situation.interval, initial=situation.review))
 
 
 def drawn_out(paths: Floats, periods: int, review: int) -> Floats:
@@ -42,7 +44,7 @@ def within_reach(situation: Situation) -> Situation:
     return replace(
         situation,
         lead_time_paths=np.minimum(
-            situation.lead_time_paths, situation.paths.shape[2] - situation.review
+            situation.lead_time_paths, (situation.paths.shape[2] - situation.interval)[:, None]
         ),
     )
 
@@ -190,11 +192,8 @@ def critical_order(situation: Situation, shortage: Floats) -> Floats:
     is the quantile p / (p + h) of demand beyond the projected stock. Both sides are weights on the
     same sorted sample, so the answer is a weighted quantile.
     """
-    count = situation.on_hand.shape[0]
-    answer = np.zeros(count)
-    for start in range(0, count, CHUNK):
-        rows = slice(start, min(start + CHUNK, count))
-        part = situation if count <= CHUNK else rows_of(situation, rows)
+    answer = np.zeros(situation.on_hand.shape[0])
+    for rows, part in alike(situation):
         is_lost = part.economics.unmet == "lost"
         whole, last = _in_order(part)
         answer[rows] = _weighted_quantile(
@@ -207,10 +206,7 @@ def expected_cost(situation: Situation, quantity: Floats) -> Floats:
     """Expected holding and shortage cost of the periods an order acts on, if these quantities are
     ordered; (N, B) for (N, B) quantities."""
     answer = np.zeros(quantity.shape)
-    count = quantity.shape[0]
-    for start in range(0, count, CHUNK):
-        rows = slice(start, min(start + CHUNK, count))
-        part = situation if count <= CHUNK else rows_of(situation, rows)
+    for rows, part in alike(situation):
         whole, last = _in_order(part)
         economics, tried = part.economics, quantity[rows]
         held = _beyond(whole, tried)
@@ -282,6 +278,32 @@ def project(situation: Situation, periods: int) -> tuple[Floats, Floats]:
     return stock, unmet
 
 
+def alike(situation: Situation) -> Iterator[tuple[slice | Integers, Situation]]:
+    """The rows, at most CHUNK at once, whose orders have to last equally long, that long being the
+    review interval of the part."""
+    count = situation.on_hand.shape[0]
+    if not situation.gap.any():
+        for start in range(0, count, CHUNK):
+            rows = slice(start, min(start + CHUNK, count))
+            yield rows, situation if count <= CHUNK else rows_of(situation, rows)
+        return
+    plain = replace(situation, memo=None, gap=np.zeros(0, dtype=np.int64))
+    for interval in np.unique(situation.interval):
+        same = np.flatnonzero(situation.interval == interval)
+        for start in range(0, same.size, CHUNK):
+            some = same[start : start + CHUNK]
+            yield some, replace(rows_of(plain, some), review=int(interval))
+
+
+def expected_shortfall(situation: Situation) -> Floats:
+    """How much stock is lacking on average at the end of the window, (N,); negative where some is
+    left over."""
+    answer = np.zeros(situation.on_hand.shape[0])
+    for rows, part in alike(situation):
+        answer[rows] = shortfalls(part)[:, :, -1].mean(axis=1)
+    return answer
+
+
 def rows_of(situation: Situation, rows: slice | Integers) -> Situation:
     """The same situation for some of its rows."""
     economics = situation.economics
@@ -304,6 +326,10 @@ def rows_of(situation: Situation, rows: slice | Integers) -> Situation:
         service_level=situation.service_level[rows]
         if situation.service_level.size
         else situation.service_level,
+        gap=situation.gap[rows] if situation.gap.size else situation.gap,
+        customer_orders=situation.customer_orders[rows]
+        if situation.customer_orders.size
+        else situation.customer_orders,
         economics=replace(
             economics,
             holding=economics.holding[rows],
@@ -336,7 +362,8 @@ def window_demand(situation: Situation) -> Floats:
         if situation.lead_time_paths.size
         else situation.lead_time[:, None]
     )
-    inside = np.arange(paths.shape[2])[None, None, :] < (lead + situation.review)[:, :, None]
+    until = lead + situation.interval[:, None]
+    inside = np.arange(paths.shape[2])[None, None, :] < until[:, :, None]
     return np.where(inside, paths, 0.0).sum(axis=2, dtype=np.float64)
 
 

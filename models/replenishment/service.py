@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.domain import Floats
+from models.domain import Floats, Integers
 
 #: Items that bring the first 80 % of the value are A, the next 15 % B (Dickie 1951; Silver, Pyke
 #: and Thomas 2017).
@@ -16,7 +16,7 @@ XYZ = (0.5, 1.0)
 
 
 def implied_shortage_cost(
-    service_level: Floats | float, holding: Floats, periods: int = 1
+    service_level: Floats | float, holding: Floats, periods: Floats | Integers | int = 1
 ) -> Floats:
     """The cost of a lost unit that would make this service level the cheapest: h x periods x level
     / (1 - level).
@@ -34,7 +34,9 @@ def implied_shortage_cost(
     return np.asarray(holding * periods * level / (1 - level))
 
 
-def implied_service_level(shortage: Floats, holding: Floats, periods: int = 1) -> Floats:
+def implied_service_level(
+    shortage: Floats, holding: Floats, periods: Floats | Integers | int = 1
+) -> Floats:
     """The service level these costs ask for: p / (p + h x periods); 1 where neither costs
     anything."""
     total = shortage + holding * periods

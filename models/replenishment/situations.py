@@ -21,6 +21,7 @@ def situation_of(
     review: int,
     unmet: Literal["lost", "backlog"],
     order_cost: float,
+    customer_orders: Floats | None = None,
 ) -> Situation:
     """The situation of rows with the columns of dim_item_locations + on_hand, on_order and, if
     promised, service_level.
@@ -55,6 +56,10 @@ def situation_of(
         service_level=column("service_level", 0.0)
         if "service_level" in rows.columns
         else np.zeros(0),
+        gap=rows["gap"].to_numpy().astype(np.int64)
+        if "gap" in rows.columns
+        else np.zeros(0, dtype=np.int64),
+        customer_orders=np.zeros((0, 0)) if customer_orders is None else customer_orders,
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from models.domain import OrderLine
+from models.replenishment.calendars import SupplyCalendar
 from models.replenishment.constraints import Constraint, used
 from models.replenishment.lead_times import expected
 from models.replenishment.plan import Plan
@@ -59,7 +60,8 @@ class Buyer:
     rows: the planned rows of dim_item_locations. logistics, price_breaks, period_starts: as in
     models.replenishment.plan. past: one line an order so far, as
     models.replenishment.lead_times.expected asks. limits: the planner's, which a change must keep.
-    settled: suppliers with a least order value, which the plan has already met.
+    settled: suppliers with a least order value, which the plan has already met. calendar: the days
+    on which suppliers send and places take in.
     """
 
     rows: pl.DataFrame
@@ -70,6 +72,7 @@ class Buyer:
     unmet: Literal["lost", "backlog"]
     limits: Sequence[Constraint]
     settled: Collection[str]
+    calendar: SupplyCalendar | None = None
 
     def choose(self, made: Plan) -> list[OrderLine]:
         """The plan's lines, each purchase of an item with several suppliers given to those who cost
@@ -145,10 +148,12 @@ class Buyer:
                 self.logistics.duty(row["from_id"]),
             )
             (_, first), *rest = prices[row["item_id"], supplier]
+            promised = self.logistics.periods(terms["lead_time_days"])
+            wait = self._wait(row | terms, promised)
             arrives, often = np.unique(took, return_counts=True)
             offer = Offer(
                 supplier,
-                arrives.astype(np.float64) * days,
+                np.maximum(arrives + wait, 0).astype(np.float64) * days,
                 often / often.sum(),
                 ((0.0, first), *rest),
                 float(self.logistics.leg(row, row["location_id"], 0.0, duty_share=duty).total),
@@ -156,13 +161,20 @@ class Buyer:
                 moq=terms["moq"] or 0.0,
                 multiple=terms["order_multiple"] or row["order_multiple"] or 1.0,
             )
-            if (promised := self.logistics.periods(terms["lead_time_days"])) < len(
-                self.period_starts
-            ):
+            if promised + wait < len(self.period_starts):
                 found.setdefault((row["item_id"], row["location_id"]), {})[supplier] = Rival(
-                    offer, max(promised, 1)
+                    offer, max(promised + wait, 1)
                 )
         return found
+
+    def _wait(self, row: Mapping[str, Any], promised: int) -> int:
+        """The periods that an order decided now takes beyond its lead time, for the days of
+        whoever sends and takes it."""
+        if self.calendar is None:
+            return 0
+        way = self.calendar.way(row)
+        takes = self.calendar.periods(way, self.period_starts[0])
+        return 0 if way.is_free else takes - promised
 
     def _need(self, line: OrderLine, fact: Mapping[str, Any], economics: Mapping[str, Any]) -> Need:
         """When the shelf is empty without the line, how fast it sells, and what lateness and

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.domain import Floats, Situation
-from models.replenishment.projection import critical_order, shortfalls, window_demand
+from models.replenishment.projection import critical_order, expected_shortfall, window_demand
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def explain_target(
     certain = replace(situation, lead_time_paths=np.zeros((0, 0), dtype=np.int64))
     costs = situation.economics.shortage
     mean = window_demand(certain).mean(axis=1)
-    net_need = shortfalls(certain)[:, :, -1].mean(axis=1)
+    net_need = expected_shortfall(certain)
     textbook = critical_order(certain, costs)
     late = critical_order(situation, costs) if situation.lead_time_paths.size else textbook
     freely = critical_order(situation, tuned)

@@ -52,13 +52,20 @@ class Pipeline:
     may differ.
 
     Policies see promises only: a late order stays due next period until it comes. network: its
-    lanes and planned lead times. longest: periods of the longest actual lead time or open order;
+    lanes and planned lead times; planned: (T, E) by period where a calendar makes them differ,
+    with `actual`. longest: periods of the longest actual lead time or open order;
     actual: (T, E) the lead time an order of each period really takes, None where all take the
     planned one.
     """
 
-    def __init__(self, network: Network, longest: int, actual: Integers | None) -> None:
-        planned = network.lead_time
+    def __init__(
+        self,
+        network: Network,
+        longest: int,
+        actual: Integers | None,
+        planned: Integers | None = None,
+    ) -> None:
+        self._dated, planned = planned, network.lead_time
         self._turns = [(None, None)] if network.is_tree else network.turns
         self._planned: Integers | int = planned
         if planned.size and planned.min() == planned.max():
@@ -69,7 +76,8 @@ class Pipeline:
         self._promises, self._late = None, np.zeros(network.size)
         self._early: dict[int, list[tuple[Integers, Integers, Floats]]] = {}
         if actual is not None:
-            self._promises = Calendar(network.size, max(longest, int(planned.max(initial=0)), 1))
+            ahead = planned if self._dated is None else self._dated
+            self._promises = Calendar(network.size, max(longest, int(ahead.max(initial=0)), 1))
 
     def load(self, due: Floats, arriving: Floats) -> None:
         """Take over orders already open: due (N, K), column k is promised for the start of period
@@ -107,7 +115,7 @@ class Pipeline:
             part = shipped if lanes is None else shipped[lanes]
             self._arrivals.add(part, took, nodes)
             if self._promises is not None:
-                planned = self._planned
+                planned = self._planned if self._dated is None else self._dated[self._period]
                 if lanes is not None and not isinstance(planned, int):
                     planned = planned[lanes]
                 self._promise(self._promises, part, took, planned, nodes)

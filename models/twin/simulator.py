@@ -17,6 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from models.domain import Economics, Floats, Integers, Policy, Situation
+from models.replenishment.calendars import Waits
 from models.replenishment.decision import Terms, take_steps
 from models.replenishment.orders import Lots, Sharing
 from models.replenishment.projection import within_reach
@@ -199,6 +200,7 @@ def simulate(
     terms: Terms | Sequence[Terms] | None = None,
     service_level: Floats | None = None,
     withdrawn: Floats | None = None,
+    waits: Waits | None = None,
     record: Collection[str] = BOOKS,
 ) -> SimulationResult:
     """Let a policy run the stock through known demand and book what it costs.
@@ -215,13 +217,15 @@ def simulate(
     terms: what orders have to obey beside minimum and multiple, so that what is judged is what
     would be ordered, the same in every period or one for each; left out, nothing. service_level:
     (N,) what somebody promised, 0 where nobody did. withdrawn: (N, T) share of the stock that is
-    taken back, by a recall, before anything is decided. record: the books to keep by period
-    (BOOKS); sums and costs over all periods are always
-    kept. Raises ValueError for NaN or negative demand, for shapes that do not fit and for books
-    that do not exist.
+    taken back, by a recall, before anything is decided. waits: what calendars of suppliers and
+    places add to all lead times and windows, by node and period, for trees. record: the books to
+    keep by period (BOOKS); sums and costs over all periods are always kept. Raises ValueError for
+    NaN or negative demand, for shapes that do not fit and for books that do not exist.
     """
-    if terms and not network.is_tree:
-        raise ValueError("simulate: terms hold for networks whose nodes have one lane each")
+    if (terms or waits) and not network.is_tree:
+        raise ValueError(
+            "simulate: terms and calendars hold for networks whose nodes have one lane each"
+        )
     _check(
         network,
         demand,
@@ -230,10 +234,12 @@ def simulate(
         history=history,
         record=record,
     )
-    if arriving is not None and lead_times is None:  # then the planned ones
+    if (arriving is not None or waits) and lead_times is None:  # then the planned ones
         lead_times = np.repeat(network.lead_time[:, None], demand.shape[1], axis=1)
-    run = _Run(network, demand, on_hand, pipeline, arriving, lead_times, record)
-    sight = _Sight(network, run.demand, history, forecaster, lead_time_paths, phase, service_level)
+    run = _Run(network, demand, on_hand, pipeline, arriving, lead_times, waits, record)
+    sight = _Sight(
+        network, run.demand, history, forecaster, lead_time_paths, phase, service_level, waits
+    )
     periods = demand.shape[1]
     last = periods if order_periods is None else min(periods, order_periods)
     if isinstance(terms, Sequence) and terms and len(terms) != periods:
@@ -320,6 +326,7 @@ class _Run:
         pipeline: Floats | None,
         arriving: Floats | None,
         lead_times: Integers | None,
+        waits: Waits | None,
         record: Collection[str],
     ) -> None:
         count, periods = network.size, demand.shape[1]
@@ -332,11 +339,15 @@ class _Run:
             Lots(network.moq[lanes], network.order_multiple[lanes]) for lanes, _ in network.turns
         ]
         actual = None if lead_times is None else np.ascontiguousarray(lead_times.T)
+        planned = None
+        if waits is not None and actual is not None:
+            actual = np.maximum(actual + waits.longer.T, 0)
+            planned = network.lead_time + waits.longer.T
         due = np.zeros((count, 0)) if pipeline is None else network.by_node(pipeline)
         comes = due if arriving is None else network.by_node(arriving)
         longest = network.lead_time if actual is None else actual
         reach = max(int(longest.max(initial=0)), due.shape[1], comes.shape[1])
-        self.on_way = Pipeline(network, reach, actual)
+        self.on_way = Pipeline(network, reach, actual, planned)
         self.on_way.load(due, comes)
         self.initial_stock = self.stock + due.sum(axis=1)
         lanes = network.to.size
@@ -428,7 +439,9 @@ class _Sight:
         lead_time_paths: Integers | None,
         phase: Integers | None,
         service_level: Floats | None,
+        waits: Waits | None = None,
     ) -> None:
+        self.waits, self.took = waits, lead_time_paths
         self.network, self.echelons, self.forecaster = network, network.echelons, forecaster
         self.has_parents = bool(self.echelons.parents.size)
         past = np.zeros((0, network.size)) if history is None else history.T
@@ -469,6 +482,22 @@ class _Sight:
     def _to_shelves(self, network: Network, lead_time: Integers) -> Integers:
         return network.longest_by_node(lead_time) + self.echelons.way_down(lead_time)
 
+    def _usual(self, t: int) -> Situation:
+        """What is the same in every state of a period: all of it, but for what calendars add."""
+        if self.waits is None:
+            return self.usual
+        network, longer = self.network, self.waits.longer[:, t]
+        sampled = self.usual.lead_time_paths
+        if self.took is not None:
+            took = np.maximum(self.took + longer[:, None], 0)
+            sampled = self._to_shelves(network, took)
+        return replace(
+            self.usual,
+            lead_time=self._to_shelves(network, network.lead_time + longer),
+            lead_time_paths=sampled,
+            gap=self.waits.gaps[:, t],
+        )
+
     def view(self, t: int, stock: Floats, pipeline: Floats, owed: Floats) -> Situation:
         """The situation at step 2 of period t; its arrays are the simulator's own and hold until
         the policy has answered.
@@ -484,7 +513,7 @@ class _Sight:
             paths = None if paths is None else self.echelons.paths(paths)
         seen = within_reach(
             replace(
-                self.usual,
+                self._usual(t),
                 on_hand=stock,
                 pipeline=pipeline,
                 history=history,

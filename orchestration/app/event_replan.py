@@ -174,7 +174,7 @@ class Published:
             line for line in lines if line.item_id not in items and line.stage == "requisition"
         ]
         inputs = self.inputs.of_items(items)
-        minimums = [_still_to_buy(least, others) for least in inputs.minimums]
+        minimums = [_still_to_buy(least, others, self.inputs.rows) for least in inputs.minimums]
         limits = _left(inputs.limits, others, self.inputs.rows)
         return replace(
             self,
@@ -366,10 +366,22 @@ def _units(lines: Mapping[Pair, OrderLine], pair: Pair) -> tuple[float, date | N
     return (line.quantity, line.due_on) if line else (0.0, None)
 
 
-def _still_to_buy(least: SupplierMinimum, others: Sequence[Document]) -> SupplierMinimum:
-    """What the requisitions of the other items leave of a supplier's least order value."""
+def _still_to_buy(
+    least: SupplierMinimum, others: Sequence[Document], nodes: pl.DataFrame
+) -> SupplierMinimum:
+    """What the requisitions of the other items leave of a supplier's least order."""
+    weights: dict[str, float] = {}
+    if least.counts == "weight_kg":
+        known = nodes.select("item_id", "weight_kg").drop_nulls().unique("item_id")
+        weights = dict(known.iter_rows())
+
+    def counted(line: Document) -> float:
+        """What a unit of the line counts."""
+        by_unit = {"value": line.unit_cost, "units": 1.0}
+        return by_unit.get(least.counts, weights.get(line.item_id, 0.0))
+
     bought = sum(
-        line.quantity * line.unit_cost
+        line.quantity * counted(line)
         for line in others
         if line.kind == "purchase" and line.from_id == least.from_id
     )

@@ -67,7 +67,8 @@ def read_twin(
         published = Published.read(con, home, world, timeline)
         forecast = published_forecast(con, home)
         terms, promised = read_terms(con, read_nodes(con), timeline)
-    coming = paths_of(forecast, published.inputs.rows, seed=FUTURES_SEED)
+    inputs = published.inputs
+    coming = inputs.asked(paths_of(forecast, inputs.rows, seed=FUTURES_SEED))
     return Twin.of(published, coming[:, :futures], terms, promised), snapshot.run_id, currency
 
 

@@ -16,6 +16,7 @@ import polars as pl
 from models.domain import Floats
 from models.replenishment.alternatives import surplus
 from models.replenishment.base_policy import RegisteredPolicy
+from models.replenishment.calendars import Waits
 from models.replenishment.decision import Terms
 from models.replenishment.supply_options import SupplyOptions
 from models.twin.events import Scenario
@@ -28,6 +29,7 @@ from models.twin.what_if import Outcome, outcome
 from orchestration.app.event_replan import Published
 from orchestration.app.replanning import State
 from orchestration.facts.planning_inputs import PlanningInputs, counted_stock, weeks
+from orchestration.facts.supply_calendar import waits_of
 from orchestration.facts.timeline import DAYS_A_PERIOD
 from orchestration.landing.contract.errors import ContractError
 from orchestration.planning.replay import network_of
@@ -106,6 +108,24 @@ class Twin:
         horizon = self.published.paths.shape[2]
         return weeks(timeline, timeline.origin, past, self.periods + horizon)
 
+    @cached_property
+    def waits(self) -> Waits | None:
+        """What calendars add to the lead time of an order of each period; that of the first is in
+        the rows already.
+        """
+        inputs = self.published.inputs
+        timeline, rows = inputs.timeline, self.rows
+        if inputs.calendar is None:
+            return None
+        days = [timeline.shift(timeline.origin, k) for k in range(self.periods)]
+        own = pl.Series(self.network.lead_time - inputs.waiting)
+        found = waits_of(inputs.calendar, rows.with_columns(lead_time_periods=own), timeline, days)
+        if found is None:
+            return None
+        return found.beyond(inputs.waiting).within(
+            self.network.lead_time, timeline.review, self.published.paths.shape[2]
+        )
+
     def check(self, scenarios: Sequence[Scenario]) -> None:
         """Refuse, with its place in its file, an event that cannot happen here."""
         plain = self.future(0)
@@ -164,6 +184,7 @@ class Twin:
             terms=future.terms,
             service_level=self.service_level,
             withdrawn=future.withdrawn,
+            waits=self.waits,
             record=("shipped", "lost", "on_hand", "owed"),
         )
 

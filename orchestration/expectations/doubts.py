@@ -39,6 +39,21 @@ ELSEWHERE = """
     anti join marts.dim_item_locations as planned using (item_id, location_id)
     group by item_id, location_id
 """
+#: Stock of a planned item that its newest count says cannot be sold.
+UNAVAILABLE = """
+    select item_id, location_id, 'stock_not_available' as kind, 'warning' as severity,
+        format('{:g} units at {} cannot be sold ({}): they cover no demand',
+            sum(on_hand - available), any_value(location_id),
+            string_agg(distinct coalesce(status, 'reserved or past its date'), ', ')) as reason
+    from (
+        select * from marts.fct_stock_lots
+        where is_current
+        qualify rank() over (partition by item_id, location_id order by event_at desc) = 1
+    ) as lots
+    semi join marts.dim_item_locations as planned using (item_id, location_id)
+    where on_hand > available
+    group by item_id, location_id
+"""
 #: A closed period of the last four weeks far above all the item ever did at the place: more than
 #: ten times its highest before, which
 RECORD = """
@@ -64,7 +79,7 @@ RECORD = """
 def doubts(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """What a person has to look at before the facts are believed: one line of the exception list
     each."""
-    found = " union all ".join(f"({query})" for query in (OVERDUE, ELSEWHERE, RECORD))
+    found = " union all ".join(f"({query})" for query in (OVERDUE, ELSEWHERE, UNAVAILABLE, RECORD))
     return con.execute(f"select * from ({found}) order by all").pl()
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestration.expectations.laws import Gate, Law
+from orchestration.expectations.trading import trading_laws
 from orchestration.expectations.words import words_laws
 from orchestration.landing.contract.canonical import CANONICAL, LINEAGE, NUMBER, Table
 from orchestration.landing.load.rule_sql import NOT_NEGATIVE
@@ -378,6 +379,7 @@ RAW_IN = Gate(
         *ITEMS,
         HEADED,
         *words_laws(),
+        *trading_laws(),
         *MANIFEST,
         *WORLD,
     ),

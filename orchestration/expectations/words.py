@@ -15,12 +15,20 @@ LIMITS = {
     "truck_kg": ("location",),
     "service_level": ("item", "location", "category"),
     "supplier_minimum": ("supplier",),
+    "supplier_minimum_kg": ("supplier",),
+    "supplier_minimum_units": ("supplier",),
     "duty_share": ("supplier",),
 }
 #: Scopes that mean everything, where a limit may be for everything.
 EVERYTHING = ("all", "purchase", "purchases")
 #: Limits that are always of one thing.
-OF_ONE = ("capacity", "truck_kg", "supplier_minimum")
+OF_ONE = (
+    "capacity",
+    "truck_kg",
+    "supplier_minimum",
+    "supplier_minimum_kg",
+    "supplier_minimum_units",
+)
 
 #: Every id the company's own rows use, by kind of thing, with what other systems call them.
 _KNOWN = """
@@ -52,13 +60,15 @@ GRAINS = {
     "locations": ("location_id",),
     "suppliers": ("supplier_id",),
     "supplier_terms": ("item_id", "supplier_id", "from_quantity", "starts_at"),
+    "exchange_rates": ("currency", "event_at"),
+    "successions": ("item_id", "successor_id"),
     "item_units": ("item_id", "lower(unit)"),
     "components": ("item_id", "part_id"),
     "orders": ("order_id",),
     "lanes": ("from_id", "to_id", "item_id", "mode"),
     "constraints": ("name", "scope"),
     "aliases": ("kind", "alias"),
-    "stock": ("item_id", "location_id", "event_at"),
+    "stock": ("item_id", "location_id", "event_at", "bin", "lot", "status"),
     "purchase_orders": ("order_id", "line_id", "item_id", "location_id"),
 }
 #: Tables whose rows of one grain are parts of one thing: they are added up, and a person is told.
@@ -118,7 +128,15 @@ PACK_UNITS = (
     "box",
     "boxes",
 )
-COUNTED = ("sales", "returns", "purchase_orders", "receipts", "stock", "supplier_terms")
+COUNTED = (
+    "sales",
+    "returns",
+    "purchase_orders",
+    "receipts",
+    "stock",
+    "supplier_terms",
+    "customer_orders",
+)
 
 
 def words_laws() -> Iterator[Law]:

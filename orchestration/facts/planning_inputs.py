@@ -8,7 +8,7 @@ plan, to the unit.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -19,13 +19,16 @@ import polars as pl
 from models.domain import SERIES, Floats, Integers
 from models.forecasting.inputs import locate
 from models.replenishment.base_policy import Unmet
+from models.replenishment.calendars import SupplyCalendar
 from models.replenishment.constraints import Constraint, less_stock, unkeepable
+from models.replenishment.customer_orders import consumed
 from models.replenishment.decision import Terms
 from models.replenishment.lead_times import expected
 from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.opening import Opening, assumed_opening
 from models.replenishment.situations import sources_of
 from models.replenishment.supply_options import Logistics, PriceIncrease
+from orchestration.facts.supply_calendar import dated, read_calendar, without_waiting
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 
 #: Sampled futures of every item and location, of demand and of lead times alike.
@@ -60,15 +63,27 @@ PRICES = """
     select item_id, supplier_id as from_id, from_quantity, unit_cost
     from marts.dim_supplier_terms where is_current and unit_cost is not null order by all
 """
-#: How long an item keeps.
+#: How long an item keeps on arrival: the supplier's word before the item master's.
 KEEPS = """
-    select item_id, cast(shelf_life_days as double) as shelf_life_days
-    from marts.dim_items where is_current
+    with told as (
+        select item_id, supplier_id, min(shelf_life_days) as shelf_life_days
+        from marts.dim_supplier_terms where is_current group by item_id, supplier_id
+    )
+    select planned.item_id, planned.location_id,
+        cast(coalesce(told.shelf_life_days, items.shelf_life_days) as double) as shelf_life_days
+    from marts.dim_item_locations as planned
+    join marts.dim_items as items on planned.item_id = items.item_id and items.is_current
+    left join told on planned.kind = 'purchase' and planned.item_id = told.item_id
+        and planned.from_id = told.supplier_id
 """
-#: The least value of a review's purchases that a supplier takes, as the planner wrote it.
+#: The least of a review's purchases that a supplier takes, as the planner wrote it, and what it
+#: counts.
 MINIMUMS = """
-    select scope, value from marts.fct_constraints
-    where is_current and name = 'supplier_minimum' order by all
+    select scope, value, case name when 'supplier_minimum' then 'value'
+        when 'supplier_minimum_kg' then 'weight_kg' else 'units' end as counts
+    from marts.fct_constraints
+    where is_current and name in ('supplier_minimum', 'supplier_minimum_kg',
+        'supplier_minimum_units') order by all
 """
 #: Prices suppliers have announced for orders of the next review: that of the first step, for which
 #: everybody pays at most.
@@ -80,42 +95,60 @@ RISES = """
         from_quantity) = 1
     order by all
 """
+#: Facts of an item whose place others have taken are facts of theirs, by their share.
+HEIRS = "left join marts.dim_successions as heirs on facts.item_id = heirs.item_id"
+#: What customers wait for; without a day, it is due.
+WAITED_FOR = "select item_id, location_id, due_on, quantity from marts.fct_customer_orders"
 #: What is on its way at Now, by the day it is due.
-ON_THE_WAY = "select item_id, location_id, due_at, quantity from marts.fct_open_orders"
+ON_THE_WAY = f"""
+    select coalesce(heirs.successor_id, facts.item_id) as item_id, location_id, due_at,
+        quantity * coalesce(heirs.share, 1) as quantity
+    from marts.fct_open_orders as facts {HEIRS}
+"""
 #: Stock at Now; not known where goods moved but nobody ever counted.
 STOCK = (
     "select item_id, location_id, on_hand, stock_known_at, is_unknown from "
     "marts.fct_stock_positions"
 )
+#: What of the stock is of items whose place the item has taken.
+INHERITED = "select item_id, location_id, inherited from marts.fct_stock_positions"
 #: Stock at an instant: the last count before it and everything that moved since. Item, location,
 #: units.
-STOCK_AT = """
+STOCK_AT = f"""
     with counts as (
         select item_id, location_id, event_at, on_hand from marts.fct_stock
         where is_current and on_hand is not null and event_at <= $at
         qualify row_number() over (partition by item_id, location_id order by event_at desc,
             known_at desc) = 1
+    ),
+    facts as (
+        select counts.item_id, counts.location_id,
+            any_value(counts.on_hand) + coalesce(sum(moves.delta), 0) as on_hand
+        from counts
+        left join intermediate.int_stock_moved as moves
+            on moves.item_id = counts.item_id and moves.location_id = counts.location_id
+            and moves.event_at >= counts.event_at and moves.event_at < $at
+        group by counts.item_id, counts.location_id
     )
-    select counts.item_id, counts.location_id,
-        any_value(counts.on_hand) + coalesce(sum(moves.delta), 0) as on_hand
-    from counts
-    left join intermediate.int_stock_moved as moves
-        on moves.item_id = counts.item_id and moves.location_id = counts.location_id
-        and moves.event_at >= counts.event_at and moves.event_at < $at
-    group by counts.item_id, counts.location_id
+    select coalesce(heirs.successor_id, facts.item_id) as item_id, location_id,
+        sum(on_hand * coalesce(heirs.share, 1)) as on_hand
+    from facts {HEIRS} group by 1, 2
 """
 #: What moved before an instant: where it did and nobody ever counted, the stock is unknown; where
 #: nothing did, there is none.
-MOVED_BY = (
-    "select distinct item_id, location_id from intermediate.int_stock_moved where event_at < $at"
-)
+MOVED_BY = f"""
+    select distinct coalesce(heirs.successor_id, facts.item_id) as item_id, location_id
+    from intermediate.int_stock_moved as facts {HEIRS} where event_at < $at
+"""
 #: Orders placed before an instant and not complete at it; of one that is open to this day, what has
 #: not come in.
-OPEN_AT = """
+OPEN_AT = f"""
     select
-        item_id, location_id, coalesce(due_at, received_at) as due_at,
-        sum(quantity - case when received_at is null then received_quantity else 0 end) as quantity
-    from intermediate.int_orders_received
+        coalesce(heirs.successor_id, facts.item_id) as item_id, location_id,
+        coalesce(due_at, received_at) as due_at,
+        sum((quantity - case when received_at is null then received_quantity else 0 end)
+            * coalesce(heirs.share, 1)) as quantity
+    from intermediate.int_orders_received as facts {HEIRS}
     where ordered_at < $at and (received_at is null or received_at >= $at) and (closed_at is null
         or closed_at >= $at)
     group by all
@@ -124,7 +157,7 @@ OPEN_AT = """
 #: one still open then, or not yet reported, took at least so long.
 TOOK_BY = """
     select
-        kind, from_id, location_id, promised_days, ordered_at,
+        kind, from_id, location_id, promised_days, ordered_at, ordered_on,
         greatest(date_diff('day', ordered_on, least(coalesce(received_on, $day), $day)), 1)::double
             as days,
         received_at is null or received_at >= $at or known_at > $at as is_open
@@ -138,7 +171,8 @@ class PlanningInputs:
     overrides.
 
     rows: N planned items and locations with terms, costs, on_hand, on_order, capacity, shelf life
-    and promised service level.
+    and promised service level; lead times, and the periods an order has to last beyond the review
+    (gap), as the calendar has them for an order decided now.
     due: (N, K) units on the way by period due, column 0 the first period planned, whose goods count
     as on hand. history: (N, T) past demand, NaN unknown. usual: (N, 2) mean of the last quarter,
     with stock-out periods left out as unknown, and taken at what was sold. lead_time_paths: (N, S)
@@ -160,6 +194,11 @@ class PlanningInputs:
     price_breaks: pl.DataFrame
     logistics: Logistics
     is_stock_assumed: bool
+    calendar: SupplyCalendar | None = None
+    #: (N,) periods that orders decided now wait for their calendar, in lead_time_periods already
+    waiting: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    #: (N, K) units that customers wait for, column 0 overdue, column k due in the k-th period
+    owed: Floats = field(default_factory=lambda: np.zeros((0, 0)))
 
     def of_items(self, items: Collection[str]) -> PlanningInputs:
         """The inputs of some items; the room that the others' stock takes is taken."""
@@ -173,8 +212,15 @@ class PlanningInputs:
             history=self.history[keep],
             usual=self.usual[keep],
             lead_time_paths=lead_time_paths,
+            waiting=self.waiting[keep],
+            owed=self.owed[keep],
             limits=less_stock(self.limits, self.rows.filter(~inside)),
         )
+
+    def asked(self, paths: Floats) -> Floats:
+        """Sampled demand of the rows, (N, S, H), with what customers have ordered already in it."""
+        periods = paths.shape[2]
+        return consumed(paths, self.owed[:, 1 : periods + 1], self.owed[:, 0])
 
     def with_state(self, rows: pl.DataFrame, due: Floats) -> PlanningInputs:
         """The same inputs with other stock, terms or deliveries; what is due in the first period is
@@ -197,8 +243,14 @@ def read_planning_inputs(
             lead_time=nodes["lead_time_periods"].cast(pl.Int64).fill_null(1).to_numpy(),
             review=timeline.review,
         )
+    calendar = read_calendar(con, timeline)
     past = read_lead_times(con, timeline, timeline.origin)
+    sampled = expected_lead_times(nodes, past, timeline)
     rows = _with_promises(con, nodes, timeline).with_columns(stock=pl.Series(opening.on_hand))
+    rows = rows.join(con.execute(INHERITED).pl(), on=SERIES, how="left", maintain_order="left")
+    rows, waiting = dated(rows, calendar, timeline, horizon=horizon)
+    owed = read_customer_orders(con, nodes, timeline, horizon=horizon)
+    rows = rows.with_columns(ordered_by_customers=pl.Series(owed.sum(axis=1), dtype=pl.Float64))
     return PlanningInputs(
         timeline=timeline,
         unmet=unmet,
@@ -206,7 +258,7 @@ def read_planning_inputs(
         due=opening.due,
         history=history,
         usual=read_usual(con, nodes, timeline),
-        lead_time_paths=expected_lead_times(nodes, past, timeline),
+        lead_time_paths=None if sampled is None else np.maximum(sampled + waiting[:, None], 0),
         past_lead_times=past,
         phase=weeks(timeline, timeline.origin, history.shape[1], horizon),
         limits=read_limits(con),
@@ -214,7 +266,25 @@ def read_planning_inputs(
         price_breaks=con.execute(PRICES).pl(),
         logistics=read_logistics(con, timeline),
         is_stock_assumed=opening.is_assumed,
+        calendar=calendar,
+        waiting=waiting,
+        owed=owed,
     )
+
+
+def read_customer_orders(
+    con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: Timeline, *, horizon: int
+) -> Floats:
+    """(N, horizon + 1) units that customers wait for: column 0 what is overdue or has no day,
+    column k what is due in the k-th period planned. What is due later is left to the forecast."""
+    waiting = con.execute(WAITED_FOR).pl()
+    owed = np.zeros((nodes.height, horizon + 1))
+    rows = locate(waiting, nodes) if waiting.height else ()
+    for row, day, units in zip(rows, waiting["due_on"], waiting["quantity"], strict=True):
+        ahead = timeline.periods_from(timeline.origin, day) + 1 if day else 0
+        if row >= 0 and ahead <= horizon:
+            owed[row, max(ahead, 0)] += units
+    return owed
 
 
 def read_nodes(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
@@ -320,7 +390,8 @@ def due_by_period(
 def read_lead_times(con: duckdb.DuckDBPyConnection, timeline: Timeline, day: date) -> pl.DataFrame:
     """Every past order's lead time in whole days, as known at the midnight beginning `day`: see
     models.replenishment.lead_times."""
-    return con.execute(TOOK_BY, {"at": timeline.cutoff(day).replace(tzinfo=None), "day": day}).pl()
+    at = {"at": timeline.cutoff(day).replace(tzinfo=None), "day": day}
+    return without_waiting(con.execute(TOOK_BY, at).pl(), read_calendar(con, timeline))
 
 
 def expected_lead_times(
@@ -437,7 +508,7 @@ def _with_promises(
     """The rows with what a place can hold, how long goods keep there, and the service level
     promised."""
     rows = nodes.join(con.execute(ROOM).pl(), on="location_id", how="left", maintain_order="left")
-    rows = rows.join(con.execute(KEEPS).pl(), on="item_id", how="left", maintain_order="left")
+    rows = rows.join(con.execute(KEEPS).pl(), on=SERIES, how="left", maintain_order="left")
     periods = (pl.col("shelf_life_days") / DAYS_A_PERIOD[timeline.grain]).floor()
     return rows.with_columns(
         service_level=read_service_levels(con, rows), shelf_life_periods=periods

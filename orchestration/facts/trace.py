@@ -265,9 +265,9 @@ class _Tracer:
 
     def _raw(self) -> None:
         """Raw rows under any name the item, the locations and the supplier go by, with the way back
-        to their bytes."""
+        to their bytes: those of kits it is a part of and of items it follows are its own."""
         items, places = (
-            self._names("item", [self.item]),
+            self._names("item", [self.item, *self._asked_as()]),
             self._names("location", [*self.shops, self.line["from_id"]]),
         )
         suppliers = self._names("supplier", [self.line["from_id"]])
@@ -293,6 +293,15 @@ class _Tracer:
                 given,
                 "known_at",
             )
+
+    def _asked_as(self) -> list[str]:
+        """The kits that take of the item, and the items whose place it has taken."""
+        kits = "select kit_id from intermediate.int_components_exploded where part_id = $item"
+        old = "select item_id from marts.dim_successions where successor_id = $item"
+        asked = [kits] if "int_components_exploded" in _tables(self.con, "intermediate") else []
+        asked += [old] if "dim_successions" in _tables(self.con, "marts") else []
+        found = [self.con.execute(sql, {"item": self.item}).fetchall() for sql in asked]
+        return sorted(item for rows in found for (item,) in rows)
 
     def _names(self, kind: str, ids: list[str]) -> list[str]:
         query = """select alias from marts.bridge_aliases

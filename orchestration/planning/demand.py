@@ -26,6 +26,7 @@ from models.forecasting.levels import finest_level
 from models.forecasting.quantile import DemandModel, fit
 from models.forecasting.surges import SCHEMA as SURGES
 from models.forecasting.surges import find_surges
+from orchestration.facts.supply_calendar import longest_wait
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home import Home
 
@@ -79,7 +80,11 @@ class Demand:
         regions = con.execute(
             "select location_id, region_id from marts.dim_locations where is_current order by all"
         ).pl()
-        longest = horizon or (longest_window(con, DAYS_A_PERIOD[timeline.grain]) + timeline.review)
+        longest = horizon or (
+            longest_window(con, DAYS_A_PERIOD[timeline.grain])
+            + timeline.review
+            + longest_wait(con, timeline)
+        )
         return cls(open_store(warehouse, features), timeline, series, regions, oldest[0], longest)
 
     def features_at(self, origins: list[date]) -> pl.DataFrame:

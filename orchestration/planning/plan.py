@@ -152,6 +152,7 @@ def make_plan(
         logistics=inputs.logistics,
         overrides=overrides,
         phase=inputs.phase,
+        customer_orders=inputs.owed if inputs.owed.any() else None,
     )
     buyer = Buyer(
         rows=inputs.rows,
@@ -162,6 +163,7 @@ def make_plan(
         unmet=inputs.unmet,
         limits=inputs.limits,
         settled={least.from_id for least in inputs.minimums},
+        calendar=inputs.calendar,
     )
     period = inputs.timeline.review_period(inputs.timeline.origin)
     lines = [replace(line, review_period=period) for line in buyer.choose(made)]

@@ -22,6 +22,7 @@ from orchestration.facts.planning_inputs import (
     read_past_opening,
     read_terms,
 )
+from orchestration.facts.supply_calendar import read_calendar, waits_of
 from orchestration.facts.timeline import DAYS_A_PERIOD
 from orchestration.home import Home, extensions
 from orchestration.planning.demand import Demand, Tell
@@ -186,6 +187,7 @@ def replay_world(
         revealed = read_lead_times(con, demand.timeline, demand.timeline.origin)
         unmet = con.execute("select unmet from raw.world").fetchone()
         terms, service_level = read_terms(con, nodes, demand.timeline)
+        calendar = read_calendar(con, demand.timeline)
     incumbent = next((name for name in policies if name in LEGACY), policies[0])
     days = [demand.timeline.shift(start, k) for k in range(periods)]
     days_a_period = DAYS_A_PERIOD[demand.timeline.grain]
@@ -205,6 +207,7 @@ def replay_world(
         lead_times=realized(nodes, revealed, days, days_a_period) if len(revealed) else None,
         terms=terms,
         service_level=service_level,
+        waits=waits_of(calendar, nodes, demand.timeline, days),
         settings=settings,
         is_tuned=is_tuned,
         challengers=challengers,

@@ -18,6 +18,7 @@ from models.forecasting.backtest import score
 from models.forecasting.forecast import PATH_LEVELS, Forecast, blend
 from models.forecasting.inputs import Spec, locate, panels
 from models.replenishment.base_policy import Unmet
+from models.replenishment.calendars import Waits
 from models.replenishment.decision import Terms
 from models.replenishment.opening import Opening, assumed_opening
 from models.replenishment.policies import DEFAULT, POLICIES, RegisteredPolicy, configured
@@ -193,6 +194,7 @@ def replay(
     lead_time_paths: Integers | None = None,
     terms: Terms | None = None,
     service_level: Floats | None = None,
+    waits: Waits | None = None,
     settings: Mapping[str, float] | None = None,
     is_tuned: bool = False,
     challengers: Sequence[str] = (),
@@ -205,7 +207,8 @@ def replay(
     place orders. The model forecasts anew at every decision and is trained anew at every
     RETRAIN-th, each time on what was known by then. lead_times: (N, T) what an order of each period
     really takes; left out, what was promised. lead_time_paths: (N, S) what policies expect of it.
-    terms, service_level: what orders have to obey and what was promised, as in `simulate`.
+    terms, service_level, waits: what orders have to obey, what was promised, and what calendars
+    add to lead times, as in `simulate`.
     settings: by policy, what an earlier replay tuned. is_tuned: whether to try each policy's
     settings for the decisions that come after the replay. challengers: other forecasters that our
     rule is also replayed on. agents: policies by name that are learned and not written down.
@@ -213,6 +216,8 @@ def replay(
     tell = progress or (lambda _: None)
     timeline = demand.timeline
     network = network_of(nodes, timeline.review, unmet)
+    if waits is not None:
+        waits = waits.within(network.lead_time, timeline.review, demand.horizon)
     days = [timeline.shift(start, k) for k in range(periods)]
     keys, stores = nodes.select(SERIES), int((nodes["role"] == "store").sum())
     spec = timeline.spec(demand.horizon)
@@ -252,6 +257,7 @@ def replay(
             lead_time_paths=lead_time_paths,
             terms=terms,
             service_level=service_level,
+            waits=waits,
         )
 
     results, used = {}, settings or {}

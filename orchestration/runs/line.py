@@ -183,7 +183,9 @@ def run_line(
     report = _reported(job, result, run_id, listener.stations)
     if not result.success:
         stop = listener.first_failure
-        raise LineStopped(str(stop), stop.exit_code, report.warnings)
+        checks = result.get_asset_check_evaluations()
+        broken = [_law(job, check) for check in checks if _is_broken(check)]
+        raise LineStopped("\n".join([*broken, str(stop)]), stop.exit_code, report.warnings)
     return report
 
 
@@ -225,6 +227,10 @@ def _law(job: dg.JobDefinition, check: dg.AssetCheckEvaluation) -> str:
 
 def _is_warning(check: dg.AssetCheckEvaluation) -> bool:
     return not check.passed and check.severity == dg.AssetCheckSeverity.WARN
+
+
+def _is_broken(check: dg.AssetCheckEvaluation) -> bool:
+    return not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
 
 
 def _stopped(error: BaseException) -> LineStopped:

@@ -9,8 +9,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from models.replenishment.calendars import weekdays
 from orchestration.expectations import GATES, Gate, Law, expectation_names, validate
 from orchestration.expectations.raw_in import CLOCKED, FLOWS
+from orchestration.expectations.trading import IN_WEEKDAYS, WEEKDAYS
 from orchestration.expectations.words import COUNTED, GRAINS
 from orchestration.landing.contract.canonical import CANONICAL, Table
 from tests.gates.tiny_company import found
@@ -110,6 +112,24 @@ PLANTED = _table_violations() | {
     "supplier_terms_spell_each_supplier_in_one_way": row("supplier_terms", supplier_id="'Acme'"),
     "aliases_lead_to_an_end": "; ".join(
         row("aliases", kind="'item'", alias=f"'{a}'", id=f"'{b}'") for a, b in ("xy", "yz", "zx")
+    ),
+    **{
+        f"{name}_are_in_a_currency_with_a_rate": row(name, currency="'ZZZ'")
+        for name, table in CANONICAL.items()
+        if "currency" in table.columns and name != "exchange_rates"
+    },
+    **{
+        f"{name}_name_weekdays": row(name, **{column: "'tue, noday'" for column in columns})
+        for name, columns in IN_WEEKDAYS.items()
+    },
+    "suppliers_take_orders_until_a_time_of_day": row("suppliers", order_until="'noon'"),
+    "stock_has_a_status_somebody_reads": row("stock", status="'zorg'"),
+    "exchange_rates_are_above_zero": row("exchange_rates", rate="0.0"),
+    "successions_share_out_at_most_all": "; ".join(
+        row("successions", item_id="'a'", successor_id=f"'{new}'", share="0.6") for new in "bc"
+    ),
+    "successions_lead_to_an_end": "; ".join(
+        row("successions", item_id=f"'{a}'", successor_id=f"'{b}'") for a, b in ("xy", "yz", "zx")
     ),
     "purchase_orders_find_their_header": row("purchase_orders", location_id="null"),
     "receipts_find_their_order": row("receipts", order_id="'nobody knows'"),
@@ -241,3 +261,28 @@ def test_a_line_from_another_supplier_is_judged_by_his_own_lots(
         all(outcome.passed for outcome in validate(warehouse, GATES["orders_out"], "run-1"))
         == passes
     )
+
+
+@pytest.mark.parametrize(
+    ("days", "passes"),
+    [
+        ("tue", True),
+        ("Tuesday", True),
+        ("mon-thu", True),
+        ("Mo, Mi und Fr", True),
+        ("2,5", True),
+        ("mon to wed", True),
+        ("daily", True),
+        ("", True),
+        ("tues-ish", False),
+        ("8", False),
+    ],
+)
+def test_weekdays_that_the_gate_lets_through_can_be_read(days: str, passes: bool) -> None:
+    with duckdb.connect() as con:
+        said = con.execute(
+            f"select regexp_full_match(lower(trim(?)), '{WEEKDAYS}') or trim(?) = ''", [days, days]
+        ).fetchone()
+    assert said == (passes,)
+    if passes:
+        assert weekdays(days)

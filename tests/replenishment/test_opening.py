@@ -54,6 +54,9 @@ def books() -> Iterator[duckdb.DuckDBPyConnection]:
             "insert into intermediate.int_orders_received values ('counted', 'A', '2024-01-02', "
             "'2024-01-10', null, 10, 4, null)"
         )
+        con.execute(
+            "create table marts.dim_successions (item_id text, successor_id text, share double)"
+        )
         yield con
 
 

@@ -16,7 +16,17 @@ from orchestration.landing import LandReport, World, land
 from orchestration.landing.contract.canonical import CANONICAL
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
-UNFED = {"orders", "calendar", "aliases", "components", "item_units"}
+UNFED = {
+    "orders",
+    "calendar",
+    "aliases",
+    "components",
+    "item_units",
+    "holidays",
+    "exchange_rates",
+    "successions",
+    "customer_orders",
+}
 
 
 @dataclass(frozen=True)

@@ -30,13 +30,16 @@ READS = {
 MARTS = {
     "bridge_aliases",
     "dim_calendar",
+    "dim_holidays",
     "dim_item_locations",
     "dim_items",
     "dim_lanes",
     "dim_locations",
+    "dim_successions",
     "dim_supplier_terms",
     "dim_suppliers",
     "fct_constraints",
+    "fct_customer_orders",
     "fct_demand",
     "fct_lead_times",
     "fct_open_orders",
@@ -48,6 +51,7 @@ MARTS = {
     "fct_shipments",
     "fct_signals",
     "fct_stock",
+    "fct_stock_lots",
     "fct_stock_positions",
 }
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.domain import Economics
+from models.replenishment.calendars import Waits
 from models.replenishment.constraints import Constraint
 from models.replenishment.decision import Terms
 from models.replenishment.minimums import SupplierMinimum
@@ -20,7 +21,7 @@ from models.replenishment.policies import POLICIES
 from models.twin.network import Network
 from models.twin.simulator import simulate
 
-PERIODS, SAMPLES = 6, 60
+PERIODS, SAMPLES = 8, 60
 STARTS = [date(2024, 1, 1) + timedelta(weeks=k) for k in range(PERIODS)]
 
 
@@ -58,8 +59,10 @@ def company(random: np.random.Generator, items: int = 4) -> pl.DataFrame:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 99_999), st.sampled_from(sorted(POLICIES)), st.booleans())
-def test_the_twin_orders_what_the_plan_orders(seed: int, policy: str, is_late: bool) -> None:
+@given(st.integers(0, 99_999), st.sampled_from(sorted(POLICIES)), st.booleans(), st.booleans())
+def test_the_twin_orders_what_the_plan_orders(
+    seed: int, policy: str, is_late: bool, is_dated: bool
+) -> None:
     random = np.random.default_rng(seed)
     rows = company(random)
     sells = (rows["role"] == "store").to_numpy()
@@ -70,6 +73,9 @@ def test_the_twin_orders_what_the_plan_orders(seed: int, policy: str, is_late: b
     coming = random.integers(0, 6, (rows.height, 3)).astype(float)
     rows = rows.with_columns(on_order=pl.Series(coming.sum(axis=1)))
     late = random.integers(1, 4, (rows.height, SAMPLES)) if is_late else None
+    # what calendars of suppliers and places add to lead times, and to how long orders have to last
+    longer, gap = (random.integers(0, 2, rows.height) * is_dated for _ in range(2))
+    dated = rows.with_columns(pl.col("lead_time_periods") + pl.Series(longer), gap=pl.Series(gap))
     limits = [
         Constraint("budget", float(random.integers(20, 400))),
         Constraint(
@@ -93,14 +99,14 @@ def test_the_twin_orders_what_the_plan_orders(seed: int, policy: str, is_late: b
     )
 
     made = plan(
-        rows,
+        dated,
         paths,
         STARTS,
         POLICIES[policy],
         world="tea",
         history=history,
         pipeline=coming,
-        lead_time_paths=late,
+        lead_time_paths=None if late is None else late + longer[:, None],
         constraints=limits,
         price_breaks=breaks,
         minimums=minimums,
@@ -130,6 +136,7 @@ def test_the_twin_orders_what_the_plan_orders(seed: int, policy: str, is_late: b
         lead_time_paths=late,
         terms=terms,
         service_level=rows["service_level"].to_numpy(),
+        waits=Waits(longer[:, None], gap[:, None]) if is_dated else None,
     )
     assert simulated.shipped[:, 0].tolist() == planned.tolist()
 

@@ -1,26 +1,42 @@
 {{ config(materialized='table') }}
 -- What each news changed about a period's demand: a line adds at its known_at and takes itself back when its next version is known.
 -- News from before the period could be read counts as of then. One row a series, period and time of news.
-with sale_news as (
+with sales as {{ inlined() }} ({{ inherited(ref('int_sales_dated'), ['quantity', 'revenue']) }}),
+
+returns as {{ inlined() }} ({{ inherited(ref('int_returns_matched'), ['quantity', 'revenue']) }}),
+
+-- the shelf of an item that others follow says nothing once they are there, nor theirs before
+followed as (select successor_id, min(starts_on) as starts_on from {{ ref('dim_successions') }} group by successor_id),
+
+stock_outs as {{ inlined() }} (
+  select coalesce(heirs.successor_id, flags.item_id) as item_id, flags.location_id, flags.event_at, flags.known_at, flags.valid_until
+  from {{ ref('int_stock_outs_flagged') }} as flags
+  left join {{ ref('dim_successions') }} as heirs on flags.item_id = heirs.item_id
+  left join followed on flags.item_id = followed.successor_id
+  where coalesce({{ local_day('flags.event_at') }} < heirs.starts_on, true)
+    and coalesce({{ local_day('flags.event_at') }} >= followed.starts_on, true)
+),
+
+sale_news as (
   select item_id, location_id, event_at, known_at, quantity as sold, coalesce(revenue, 0.0) as revenue, 1 as lines
-  from {{ ref('int_sales_dated') }}
+  from sales
   union all
   select item_id, location_id, event_at, valid_until, -quantity, -coalesce(revenue, 0.0), -1
-  from {{ ref('int_sales_dated') }} where valid_until is not null
+  from sales where valid_until is not null
 ),
 
 other_news as (
   select item_id, location_id, counts_at as event_at, known_at, quantity as returned, revenue, 0 as stock_outs
-  from {{ ref('int_returns_matched') }}
+  from returns
   union all
   select item_id, location_id, counts_at, valid_until, -quantity, -revenue, 0
-  from {{ ref('int_returns_matched') }} where valid_until is not null
+  from returns where valid_until is not null
   union all
   select item_id, location_id, event_at, known_at, 0.0, 0.0, 1
-  from {{ ref('int_stock_outs_flagged') }}
+  from stock_outs
   union all
   select item_id, location_id, event_at, valid_until, 0.0, 0.0, -1
-  from {{ ref('int_stock_outs_flagged') }} where valid_until is not null
+  from stock_outs where valid_until is not null
 ),
 
 news as (

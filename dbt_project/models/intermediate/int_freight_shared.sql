@@ -28,7 +28,12 @@ shipments as (
 ),
 
 bills as (
-  select *, coalesce(bills_with, line_id, shipment_id) as bill_id from shipments where known_at <= {{ now_at() }}
+  select
+    shipments.* replace (shipments.freight_cost * {{ exchanged('shipments') }} as freight_cost),
+    coalesce(bills_with, line_id, shipment_id) as bill_id
+  from shipments
+  {{ join_rates('shipments', 'coalesce(shipments.event_at, shipments.known_at)') }}
+  where known_at <= {{ now_at() }}
 ),
 
 weighed as (

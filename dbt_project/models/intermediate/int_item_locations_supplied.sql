@@ -7,6 +7,7 @@ with planned as (
     case when planned.supplied_from is null then 'purchase' else 'transfer' end as kind,
     coalesce(planned.supplied_from, sourced.supplier_id) as from_id,
     case when planned.supplied_from is null then sourced.lead_time_days end as lead_time_days,
+    case when planned.supplied_from is null then sourced.lead_time_working_days end as lead_time_working_days,
     case when planned.supplied_from is null then sourced.moq end as moq,
     case when planned.supplied_from is null then sourced.order_multiple end as order_multiple,
     planned.supplied_from is null and not sourced.has_terms
@@ -21,6 +22,8 @@ select
   planned.role,
   planned.kind,
   planned.from_id,
+  planned.lead_time_working_days,
+  case when planned.kind = 'transfer' then coalesce(own.departure_days, lane.departure_days) end as departure_days,
   planned.moq,
   planned.order_multiple,
   coalesce(planned.lead_time_days, own.transit_days, lane.transit_days) as stated_days,

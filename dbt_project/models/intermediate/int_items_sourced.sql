@@ -12,6 +12,7 @@ ranked as (
     items.item_id,
     coalesce(terms.supplier_id, items.supplier_id, '{{ var("implicit_supplier") }}') as supplier_id,
     terms.lead_time_days,
+    terms.lead_time_working_days,
     terms.moq,
     terms.order_multiple,
     terms.unit_cost,
@@ -28,6 +29,6 @@ ranked as (
   where items.is_current
 )
 
-select item_id, supplier_id, lead_time_days, moq, order_multiple, unit_cost, has_terms, known_at
+select item_id, supplier_id, lead_time_days, lead_time_working_days, moq, order_multiple, unit_cost, has_terms, known_at
 from ranked
 where preference = 1

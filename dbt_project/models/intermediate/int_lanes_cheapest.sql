@@ -1,5 +1,5 @@
 -- the cheapest way from one place to another at Now, for one item or for all
-select from_id, to_id, item_id, transit_days, freight_per_kg
+select from_id, to_id, item_id, transit_days, freight_per_kg, departure_days
 from (
   select
     *,

@@ -5,7 +5,7 @@ with prices as {{ inlined() }} (
 
 found as {{ inlined() }} (
   select
-    prices.item_id, prices.location_id, prices.price, prices.list_price, prices.row_key, prices.row_hash, prices.handed_over_at,
+    prices.item_id, prices.location_id, prices.price, prices.list_price, prices.currency, prices.tax_share, prices.row_key, prices.row_hash, prices.handed_over_at,
     periods.event_at,
     greatest(
       coalesce(prices.known_at, periods.event_at + coalesce(prices.known_lag, interval 0 day)), prices.handed_over_at, periods.known_at
@@ -15,13 +15,19 @@ found as {{ inlined() }} (
   where prices.event_at is null
 ),
 
-known as {{ inlined() }} (select * from found where known_at <= {{ now_at() }})
+known as {{ inlined() }} (select * from found where known_at <= {{ now_at() }}),
 
-select item_id, location_id, price, list_price, event_at, known_at, is_current
-from prices
-where event_at is not null
+stated as {{ inlined() }} (
+  select item_id, location_id, price, list_price, currency, tax_share, event_at, known_at, is_current
+  from prices
+  where event_at is not null
+  union all
+  select item_id, location_id, price, list_price, currency, tax_share, event_at, known_at, is_current
+  from ({{ versions('known') }}) as versioned
+)
 
-union all
-
-select item_id, location_id, price, list_price, event_at, known_at, is_current
-from ({{ versions('known') }}) as versioned
+select
+  stated.item_id, stated.location_id, {{ net('stated', 'price') }} as price, {{ net('stated', 'list_price') }} as list_price, stated.event_at,
+  stated.known_at, stated.is_current
+from stated
+{{ join_rates('stated', 'stated.event_at') }}

@@ -8,7 +8,7 @@ found as (
   select
     lines.order_id, lines.item_id, coalesce(lines.location_id, headers.location_id) as location_id, lines.quantity,
     coalesce(lines.event_at, headers.event_at) as event_at, lines.line_id, coalesce(lines.due_at, headers.promised_at) as due_at,
-    coalesce(lines.supplier_id, headers.supplier_id) as supplier_id, lines.unit_cost, lines.unit, coalesce(lines.status, headers.status) as status,
+    coalesce(lines.supplier_id, headers.supplier_id) as supplier_id, lines.unit_cost, lines.currency, lines.unit, coalesce(lines.status, headers.status) as status,
     lines.row_key, lines.row_hash,
     greatest(
       coalesce(lines.known_at, headers.event_at + coalesce(lines.known_lag, interval 0 day)), headers.known_at, lines.handed_over_at
@@ -24,7 +24,7 @@ known as (
 )
 
 select
-  order_id, item_id, location_id, quantity, event_at, line_id, due_at, supplier_id, unit_cost, unit, status, row_key, row_hash, known_at,
+  order_id, item_id, location_id, quantity, event_at, line_id, due_at, supplier_id, unit_cost, currency, unit, status, row_key, row_hash, known_at,
   handed_over_at, source_id, valid_until, is_current
 from {{ ref('stg_purchase_orders') }}
 where location_id is not null and event_at is not null

@@ -11,11 +11,12 @@ select
   stated.order_id, stated.line_id, stated.item_id, stated.location_id,
   coalesce(stated.supplier_id, items.supplier_id, '{{ var("implicit_supplier") }}') as supplier_id,
   stated.quantity * {{ units_held('stated') }} as quantity,
-  stated.unit_cost / {{ units_held('stated') }} as unit_cost,
+  stated.unit_cost * {{ exchanged('stated') }} / {{ units_held('stated') }} as unit_cost,
   stated.event_at, stated.due_at, stated.source_id, stated.row_hash, stated.handed_over_at,
   {{ is_over('stated.status') }} as is_over,
   {{ given_up_at('stated.event_at', 'stated.due_at') }} as given_up_at,
   greatest(stated.known_at, packs.known_at) as known_at, stated.valid_until, stated.is_current
 from stated
 {{ join_packs('stated') }}
+{{ join_rates('stated', 'stated.event_at') }}
 left join items on stated.supplier_id is null and stated.item_id = items.item_id

@@ -10,12 +10,13 @@ stated as (
 
 lines as (
   select
-    stated.row_key, stated.item_id, stated.location_id, stated.order_id, stated.customer_id, stated.revenue, stated.event_at,
+    stated.row_key, stated.item_id, stated.location_id, stated.order_id, stated.customer_id, {{ net('stated', 'revenue') }} as revenue, stated.event_at,
     stated.quantity * {{ units_held('stated') }} as quantity,
     greatest(stated.known_at, packs.known_at) as known_at,
     stated.valid_until, stated.is_current
   from stated
   {{ join_packs('stated') }}
+  {{ join_rates('stated', 'stated.event_at') }}
 ),
 
 returns as ({{ taken_apart('lines') }}),

@@ -12,7 +12,7 @@ lines as {{ inlined() }} (
     sales.item_id,
     sales.location_id,
     sales.quantity * {{ units_held('sales') }} as quantity,
-    sales.revenue,
+    {{ net('sales', 'revenue') }} as revenue,
     sales.event_at,
     sales.order_id,
     sales.customer_id,
@@ -22,6 +22,7 @@ lines as {{ inlined() }} (
     sales.is_current
   from sales
   {{ join_packs('sales') }}
+  {{ join_rates('sales', 'sales.event_at') }}
   where sales.event_at is not null
 
   union all

@@ -10,7 +10,8 @@ packs as ({{ packs() }}),
 
 found as (
   select
-    sales.item_id, sales.location_id, sales.quantity * {{ units_held('sales') }} as quantity, sales.revenue, sales.order_id, sales.customer_id, sales.row_key, sales.row_hash,
+    sales.item_id, sales.location_id, sales.quantity * {{ units_held('sales') }} as quantity,
+    {{ net('sales', 'revenue') }} as revenue, sales.order_id, sales.customer_id, sales.row_key, sales.row_hash,
     sales.handed_over_at,
     coalesce(orders.event_at, periods.event_at) as event_at,
     greatest(
@@ -21,6 +22,7 @@ found as (
   left join orders on sales.order_id = orders.order_id
   left join {{ ref('int_periods_named') }} as periods on sales.period_id = periods.period_id and orders.order_id is null
   {{ join_packs('sales') }}
+  {{ join_rates('sales', 'coalesce(orders.event_at, periods.event_at)') }}
 ),
 
 known as (select * from found where known_at <= {{ now_at() }})

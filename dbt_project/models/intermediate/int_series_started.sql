@@ -2,7 +2,9 @@
 -- Every item and location that sold or is declared in the assortment, numbered, with the days its demand covers: from the first sale, the
 -- declared day or the first time it was seen on the shelf on, whichever was first: what lay there and did not sell was not wanted. Before
 -- anything was sold anywhere, the books had not begun.
-with shelved as (
+with sales as {{ inlined() }} ({{ inherited(ref('int_sales_dated'), []) }}),
+
+shelved as (
   select item_id, location_id, greatest(min(event_at), (select min(event_at) from {{ ref('int_sales_dated') }})) as starts_at
   from {{ ref('int_stock_counted') }}
   where valid_until is null and (is_in_stock or (is_in_stock is null and on_hand > 0))
@@ -15,7 +17,7 @@ sold as (
     location_id,
     coalesce(min(event_at) filter (where quantity > 0), min(event_at)) as starts_at,
     min(known_at) as known_at
-  from {{ ref('int_sales_dated') }}
+  from sales
   group by item_id, location_id
 ),
 
@@ -25,14 +27,15 @@ assortment as (
 
 declared as (
   select
-    item_id,
+    coalesce(heirs.successor_id, assortment.item_id) as item_id,
     location_id,
     min(starts_at) as starts_at,
-    case when count(*) = count(ends_at) then max(ends_at) end as ends_at,
-    min(known_at) as known_at
+    case when count(*) = count(case when heirs.item_id is null then ends_at end) then max(ends_at) end as ends_at,
+    min(assortment.known_at) as known_at
   from assortment
+  left join {{ ref('dim_successions') }} as heirs on assortment.item_id = heirs.item_id
   where is_current
-  group by item_id, location_id
+  group by 1, 2
 ),
 
 series as (

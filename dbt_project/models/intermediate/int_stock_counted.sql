@@ -1,5 +1,5 @@
 {{ config(materialized='table') }}
--- What was counted of an item at a place and time, every version, in base units. One place may be counted in parts (bins, lots): rows of
+-- What was counted of an item at a place and time and can be sold, every version, in base units. One place may be counted in parts (bins, lots): rows of
 -- one source that differ in their key are added up, as known at each time; of two sources the one that spoke last is believed.
 with packs as ({{ packs() }}),
 
@@ -9,11 +9,12 @@ stated as (
 
 stock as (
   select
-    stated.item_id, stated.location_id, stated.event_at, stated.on_hand * {{ units_held('stated') }} as on_hand, stated.is_in_stock,
-    stated.unit_cost / {{ units_held('stated') }} as unit_cost, stated.source_id, stated.row_key,
+    stated.item_id, stated.location_id, stated.event_at, {{ available('stated') }} * {{ units_held('stated') }} as on_hand, stated.is_in_stock,
+    stated.unit_cost * {{ exchanged('stated') }} / {{ units_held('stated') }} as unit_cost, stated.source_id, stated.row_key,
     greatest(stated.known_at, packs.known_at) as known_at, stated.valid_until, stated.is_current
   from stated
   {{ join_packs('stated') }}
+  {{ join_rates('stated', 'stated.event_at') }}
 ),
 
 parted as (

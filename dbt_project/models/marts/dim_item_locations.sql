@@ -42,6 +42,8 @@ select
   from_id,
   cast(lead_time_days as double) as lead_time_days,
   cast(coalesce(planned_periods, ceil(lead_time_days / {{ days_a_period() }})) as integer) as lead_time_periods,
+  lead_time_working_days,
+  departure_days,
   coalesce(moq, 0) as moq,
   coalesce(order_multiple, case when {{ world('is_whole_units') }} then 1 else 0.001 end) as order_multiple,
   cast(unit_cost as double) as unit_cost,

@@ -6,11 +6,13 @@ with lanes as (
 
 things as (
   select
-    from_id, to_id, item_id, mode, transit_days, freight_per_kg, fuel_share, true as is_declared, known_at, handed_over_at, row_hash
+    from_id, to_id, item_id, mode, transit_days, freight_per_kg * {{ exchanged('lanes') }} as freight_per_kg, fuel_share, departure_days,
+    true as is_declared, known_at, handed_over_at, row_hash
   from lanes
+  {{ join_rates('lanes', now_at()) }}
 ),
 
-{{ history('things', ['from_id', 'to_id', 'item_id', 'mode'], ['transit_days', 'freight_per_kg', 'fuel_share']) }},
+{{ history('things', ['from_id', 'to_id', 'item_id', 'mode'], ['transit_days', 'freight_per_kg', 'fuel_share', 'departure_days']) }},
 
 fuel as (
   select target_on, avg(value) as price
@@ -36,7 +38,7 @@ paid as (
 )
 
 select
-  from_id, to_id, item_id, mode, transit_days, freight_per_kg, fuel_share,
+  from_id, to_id, item_id, mode, transit_days, freight_per_kg, fuel_share, departure_days,
   cast(coalesce((select price from paid where quoted_at is null) / nullif(paid.price, 0), 1) as double) as fuel_index,
   known_at, valid_from, valid_to, is_current
 from history

@@ -15,16 +15,19 @@ terms as (
         else coalesce(stated.order_multiple, 1) * {{ units_held('stated') }}
       end as order_multiple,
       stated.from_quantity * {{ units_held('stated') }} as from_quantity,
-      stated.unit_cost / {{ units_held('stated') }} as unit_cost,
+      stated.unit_cost * {{ exchanged('stated') }} / {{ units_held('stated') }} as unit_cost,
       greatest(stated.known_at, packs.known_at) as known_at
     )
   from stated
   {{ join_packs('stated') }}
+  {{ join_rates('stated', now_at()) }}
 ),
 
 things as (
   select
-    item_id, supplier_id, coalesce(from_quantity, 0) as from_quantity, lead_time_days, moq, order_multiple, unit_cost,
+    item_id, supplier_id, coalesce(from_quantity, 0) as from_quantity,
+    coalesce(lead_time_days, ceil(lead_time_working_days * 7.0 / 5)) as lead_time_days, lead_time_working_days, shelf_life_days, moq,
+    order_multiple, unit_cost, coalesce(ends_at, timestamp '9999-12-31 00:00:00') as ends_at,
     true as is_declared, greatest(known_at, coalesce(starts_at, known_at)) as known_at, known_at as told_at,
     -- two announcements for one day: the later one counts
     case when starts_at > known_at then known_at else handed_over_at end as handed_over_at, row_hash
@@ -37,12 +40,16 @@ told as (
   group by item_id, supplier_id, from_quantity, known_at
 ),
 
-{{ history('things', ['item_id', 'supplier_id', 'from_quantity'], ['lead_time_days', 'moq', 'order_multiple', 'unit_cost']) }}
+{{ history(
+  'things', ['item_id', 'supplier_id', 'from_quantity'],
+  ['lead_time_days', 'lead_time_working_days', 'shelf_life_days', 'moq', 'order_multiple', 'unit_cost', 'ends_at']
+) }}
 
 select
-  history.item_id, history.supplier_id, lead_time_days, moq, order_multiple, history.from_quantity, unit_cost, told.known_at,
+  history.item_id, history.supplier_id, lead_time_days, lead_time_working_days, shelf_life_days, moq, order_multiple, history.from_quantity, unit_cost, told.known_at,
   history.valid_from, history.valid_to,
-  history.valid_from <= {{ now_at() }} and (history.valid_to is null or history.valid_to > {{ now_at() }}) as is_current
+  history.valid_from <= {{ now_at() }} and (history.valid_to is null or history.valid_to > {{ now_at() }})
+    and history.ends_at > {{ now_at() }} as is_current
 from history
 inner join told
   on history.item_id = told.item_id and history.supplier_id = told.supplier_id and history.from_quantity = told.from_quantity

@@ -4,11 +4,18 @@ with suppliers as (
 ),
 
 things as (
-  select supplier_id, name, region_id, payment_days, true as is_declared, known_at, handed_over_at, row_hash from suppliers
+  select
+    supplier_id, name, region_id, payment_days, order_days, order_until, working_days, true as is_declared, known_at, handed_over_at, row_hash from suppliers
   union all
-  select supplier_id, null, null, null, false, known_at, null, null from {{ ref('int_suppliers_seen') }}
+  select supplier_id, null, null, null, null, null, null, false, known_at, null, null from {{ ref('int_suppliers_seen') }}
 ),
 
-{{ history('things', ['supplier_id'], ['name', 'region_id', 'payment_days']) }}
+{{ history('things', ['supplier_id'], ['name', 'region_id', 'payment_days', 'order_days', 'order_until', 'working_days']) }}
 
-select supplier_id, name, region_id, payment_days, is_declared, known_at, valid_from, valid_to, is_current from history
+select
+  supplier_id, name, region_id, payment_days, order_days, order_until, working_days,
+  coalesce(
+    right('0' || split_part(trim(order_until), ':', 1), 2) || ':' || split_part(order_until, ':', 2) < {{ world('orders_leave_at') }}, false
+  ) as is_cut_off_missed,
+  is_declared, known_at, valid_from, valid_to, is_current
+from history

@@ -18,6 +18,7 @@ typed as (
     shelf_life_days,
     holding_cost,
     shortage_cost,
+    upper(trim(currency)) as currency,
     row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
   from versions
 )

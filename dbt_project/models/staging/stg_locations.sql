@@ -13,6 +13,7 @@ typed as (
     levels,
     supplied_from,
     capacity,
+    receiving_days,
     row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
   from versions
 )

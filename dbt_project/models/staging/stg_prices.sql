@@ -13,6 +13,8 @@ typed as (
     period_id,
     location_id,
     list_price,
+    upper(trim(currency)) as currency,
+    tax_share,
     row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
   from versions
 )

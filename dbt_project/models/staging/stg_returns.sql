@@ -18,6 +18,8 @@ typed as (
     unit_price,
     coalesce(revenue, quantity * unit_price) as revenue,
     reason,
+    upper(trim(currency)) as currency,
+    tax_share,
     row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
   from versions
 )

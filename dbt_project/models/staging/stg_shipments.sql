@@ -22,6 +22,7 @@ typed as (
     delivered_at,
     freight_cost,
     bills_with,
+    upper(trim(currency)) as currency,
     row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
   from versions
 )

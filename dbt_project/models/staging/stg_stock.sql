@@ -14,6 +14,12 @@ typed as (
     is_in_stock,
     unit_cost,
     lower(trim(unit)) as unit,
+    upper(trim(currency)) as currency,
+    lower(trim(status)) as status,
+    bin,
+    lot,
+    expires_at,
+    reserved,
     row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
   from versions
 )

@@ -16,6 +16,10 @@ typed as (
     unit_cost,
     lower(trim(unit)) as unit,
     starts_at,
+    upper(trim(currency)) as currency,
+    lead_time_working_days,
+    shelf_life_days,
+    ends_at,
     row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
   from versions
 )

@@ -11,6 +11,9 @@ typed as (
     name,
     region_id,
     payment_days,
+    order_days,
+    order_until,
+    working_days,
     row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
   from versions
 )

@@ -93,6 +93,8 @@ CANONICAL: dict[str, Table] = {
             "unit": TEXT,
             "unit_price": NUMBER,
             "revenue": NUMBER,
+            "currency": TEXT,
+            "tax_share": NUMBER,
         },
         one_of=(("event_at", "period_id", "order_id"),),
     ),
@@ -108,6 +110,8 @@ CANONICAL: dict[str, Table] = {
             "unit": TEXT,
             "unit_price": NUMBER,
             "revenue": NUMBER,
+            "currency": TEXT,
+            "tax_share": NUMBER,
             "reason": TEXT,
         }
     ),
@@ -138,6 +142,7 @@ CANONICAL: dict[str, Table] = {
             "shelf_life_days": NUMBER,
             "holding_cost": NUMBER,
             "shortage_cost": NUMBER,
+            "currency": TEXT,
         },
         observed=False,
         state=True,
@@ -156,6 +161,8 @@ CANONICAL: dict[str, Table] = {
             "levels": PATH,
             "supplied_from": ID,
             "capacity": NUMBER,
+            # weekdays on which goods are taken in, such as `mon-thu`
+            "receiving_days": TEXT,
         },
         observed=False,
         state=True,
@@ -166,7 +173,17 @@ CANONICAL: dict[str, Table] = {
         state=True,
     ),
     "suppliers": _table(
-        {"supplier_id*": ID, "name": TEXT, "region_id": ID, "payment_days": NUMBER},
+        {
+            "supplier_id*": ID,
+            "name": TEXT,
+            "region_id": ID,
+            "payment_days": NUMBER,
+            # weekdays on which orders are taken, and the local time until which, such as `11:30`
+            "order_days": TEXT,
+            "order_until": TEXT,
+            # weekdays on which goods are made and sent; `mon-fri` where lead times count them
+            "working_days": TEXT,
+        },
         observed=False,
         state=True,
     ),
@@ -179,8 +196,14 @@ CANONICAL: dict[str, Table] = {
             "order_multiple": NUMBER,
             "from_quantity": NUMBER,
             "unit_cost": NUMBER,
+            "currency": TEXT,
             "unit": TEXT,
+            # in place of lead_time_days: the supplier's working days
+            "lead_time_working_days": NUMBER,
+            # days goods still keep when they arrive
+            "shelf_life_days": NUMBER,
             "starts_at": TIME,
+            "ends_at": TIME,
         },
         observed=False,
         state=True,
@@ -194,6 +217,13 @@ CANONICAL: dict[str, Table] = {
             "is_in_stock": FLAG,
             "unit_cost": NUMBER,
             "unit": TEXT,
+            "currency": TEXT,
+            "status": TEXT,
+            "bin": TEXT,
+            "lot": TEXT,
+            "expires_at": TIME,
+            # units of on_hand promised to somebody
+            "reserved": NUMBER,
         },
         one_of=(("on_hand", "is_in_stock"),),
     ),
@@ -208,6 +238,7 @@ CANONICAL: dict[str, Table] = {
             "due_at": TIME,
             "supplier_id": ID,
             "unit_cost": NUMBER,
+            "currency": TEXT,
             "unit": TEXT,
             "status": TEXT,
         }
@@ -240,6 +271,7 @@ CANONICAL: dict[str, Table] = {
             "promised_at": TIME,
             "delivered_at": TIME,
             "freight_cost": NUMBER,
+            "currency": TEXT,
             "bills_with": ID,
         }
     ),
@@ -266,7 +298,10 @@ CANONICAL: dict[str, Table] = {
             "mode": TEXT,
             "transit_days": NUMBER,
             "freight_per_kg": NUMBER,
+            "currency": TEXT,
             "fuel_share": NUMBER,
+            # weekdays on which the lane leaves
+            "departure_days": TEXT,
         },
         observed=False,
         state=True,
@@ -279,6 +314,9 @@ CANONICAL: dict[str, Table] = {
             "period_id": ID,
             "location_id": ID,
             "list_price": NUMBER,
+            "currency": TEXT,
+            # of the net price, where the price includes it: 0.19
+            "tax_share": NUMBER,
         },
         one_of=(("event_at", "period_id"),),
         observed=False,
@@ -295,6 +333,38 @@ CANONICAL: dict[str, Table] = {
             "region_id": ID,
         },
         observed=False,
+    ),
+    # days on which nothing is ordered, made, sent or taken in: of one supplier, location or region,
+    # else of all
+    "holidays": _table(
+        {"day*": DAY, "name": TEXT, "region_id": ID, "supplier_id": ID, "location_id": ID},
+        observed=False,
+        state=True,
+    ),
+    # what one unit of a currency is worth in the world's, from a time on
+    "exchange_rates": _table(
+        {"currency*": TEXT, "rate*": NUMBER, "event_at*": TIME}, observed=False, state=True
+    ),
+    # what takes an item's place from a time on, with its share of the demand
+    "successions": _table(
+        {"item_id*": ID, "successor_id*": ID, "share": NUMBER, "starts_at": TIME},
+        observed=False,
+        state=True,
+    ),
+    # what customers have ordered and not got yet
+    "customer_orders": _table(
+        {
+            "order_id*": ID,
+            "item_id*": ID,
+            "location_id*": ID,
+            "quantity*": NUMBER,
+            "event_at*": TIME,
+            "line_id": ID,
+            "due_at": TIME,
+            "delivered_quantity": NUMBER,
+            "unit": TEXT,
+            "status": TEXT,
+        }
     ),
     "openings": _table({"location_id*": ID, "event_at*": TIME, "is_open*": FLAG}, observed=False),
     "calendar": _table({"period_id*": ID, "day*": DAY}, observed=False, state=True),
@@ -329,6 +399,7 @@ WORLD_COLUMNS: dict[str, str] = {
     "week_starts_on": "INTEGER",
     "review_days": "INTEGER",
     "decide_on": "INTEGER",
+    "orders_leave_at": TEXT,  # local time, HH:MM
     "lead_time_days": NUMBER,
     "lead_time_periods": "INTEGER",
     "absent_sales": TEXT,

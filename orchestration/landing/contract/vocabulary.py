@@ -78,6 +78,22 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "scope": ("all, or an id", "S02"),
     "alias": (NAME, "5012345678900"),
     "id": (NAME, "22086"),
+    "currency": ("ISO 4217 code", "USD"),
+    "rate": ("world's currency for one", "0.92"),
+    "tax_share": ("share of the net amount", "0.19"),
+    "order_days": ("weekdays", "tue, fri"),
+    "order_until": ("local time", "11:30"),
+    "working_days": ("weekdays", "mon-fri"),
+    "departure_days": ("weekdays", "mon, thu"),
+    "receiving_days": ("weekdays", "mon-sat"),
+    "lead_time_working_days": ("working days of the supplier", "10"),
+    "bin": (NAME, "A-03-2"),
+    "lot": (NAME, "L2411"),
+    "expires_at": (MOMENT, "2012-03-31"),
+    "reserved": (UNITS, "24"),
+    "successor_id": (NAME, "22139"),
+    "share": ("share, 0 to 1", "0.6"),
+    "delivered_quantity": (UNITS, "12"),
 }
 
 

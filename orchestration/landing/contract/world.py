@@ -79,6 +79,9 @@ class Plan(Strict):
     """How often orders are decided: a word, or a number of days."""
     decide_on: Weekday | None = None
     """The weekday on which weekly orders are decided."""
+    orders_leave_at: str = Field(default="12:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    """Local time at which a day's orders leave; a supplier's earlier cut-off makes them the next
+    day's."""
     lead_time_days: float | None = Field(default=None, ge=0)
     """Days from order to goods, where no terms say it."""
     lead_time_periods: int | None = Field(default=None, ge=0)
@@ -87,6 +90,12 @@ class Plan(Strict):
     """What a period without a row means: zero sold, or unknown."""
     whole_units: bool = False
     """Order whole units only."""
+
+    @field_validator("orders_leave_at", mode="before")
+    @classmethod
+    def _written_as_a_time(cls, value: Any) -> Any:
+        # YAML reads 11:30 as minutes
+        return f"{value // 60:02d}:{value % 60:02d}" if isinstance(value, int) else value
 
     @model_validator(mode="after")
     def _one_lead_time(self) -> Plan:

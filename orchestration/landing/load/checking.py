@@ -86,6 +86,8 @@ def check(world: World, data_root: Path, show_sql: bool = False) -> list[Finding
                 ),
             )
         )
+    if unrated := _without_rates(world):
+        found.append(Finding("", "warning", unrated))
     if world.plan.lead_time_days is None and world.plan.lead_time_periods is None:
         feeds = {
             table for source in world.sources.values() for rule in source.into for table in rule
@@ -272,3 +274,15 @@ def _quarantined(cur: duckdb.DuckDBPyConnection, source_id: str) -> Iterator[Fin
             "warning",
             f"{rows:,} rows to quarantine: {what}{rule}{example} ({path} row {row_no})",
         )
+
+
+def _without_rates(world: World) -> str:
+    """What is said of a world that maps currencies and feeds no rates."""
+    rules = [rule for source in world.sources.values() for rule in source.into]
+    foreign = sorted({table for rule in rules for table in rule if "currency" in rule[table]})
+    if not foreign or any("exchange_rates" in rule for rule in rules):
+        return ""
+    return (
+        f"{', '.join(foreign)} name a currency and no exchange_rates are fed: an amount in another "
+        f"than {world.currency} would stop the run, as it is never counted one to one"
+    )

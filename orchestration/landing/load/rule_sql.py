@@ -34,7 +34,21 @@ CALENDAR = {
     TIME: "TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59'",
     DAY: "DATE '0001-01-01' AND DATE '9999-12-31'",
 }
-NOT_NEGATIVE = frozenset({"quantity", "price", "list_price", "pack_size", "lead_time_days"})
+NOT_NEGATIVE = frozenset(
+    {
+        "quantity",
+        "price",
+        "list_price",
+        "pack_size",
+        "lead_time_days",
+        "lead_time_working_days",
+        "delivered_quantity",
+        "reserved",
+        "rate",
+        "share",
+        "tax_share",
+    }
+)
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ def write_world(
         "week_starts_on": WEEKDAYS.index(plan.week_starts_on) + 1,
         "review_days": plan.review_days,
         "decide_on": WEEKDAYS.index(plan.decide_on) + 1 if plan.decide_on else None,
+        "orders_leave_at": plan.orders_leave_at,
         "lead_time_days": plan.lead_time_days,
         "lead_time_periods": plan.lead_time_periods,
         "absent_sales": plan.absent_sales,

@@ -46,7 +46,23 @@ WORDS = {
     "from_id": r"from(_location)?|origin|shipped_from",
     "to_id": r"to(_location)?|destination|shipped_to",
     "transfer_id": r"transfer(_?(no|id|number))?",
-    "item_id": r"item|sku|product|article|artikel(_?nr)?|stock_?code|material|part(_?no|number)?",
+    "successor_id": r"successor|new_?(item|sku|article|part)|replaced_by|superseded_by|nachfolger",
+    "part_id": r"part|component|child|komponente",
+    "lead_time_working_days": r"(lead_?time_)?work(ing)?_?days|arbeitstage",
+    "order_days": r"order_?days?|bestelltage?",
+    "order_until": r"cut_?off(_time)?|order_until|bestellschluss",
+    "delivered_quantity": r"(delivered|shipped|fulfilled)_?(qty|quantity)",
+    "reserved": r"reserved|allocated|reserviert",
+    "status": r"status|state|zustand",
+    "expires_at": r"expir(es|y)(_(on|at|date))?|best_before|mhd",
+    "lot": r"lot|batch|charge",
+    "bin": r"bin|shelf|lagerplatz",
+    "currency": r"currency|cur|curr|waehrung",
+    "rate": r"(exchange_?)?rate|kurs",
+    "item_id": (
+        r"kit|parent|assembly|old_?(item|sku|article|part)"
+        r"|item|sku|product|article|artikel(_?nr)?|stock_?code|material|part(_?no|number)?"
+    ),
     "location_id": (
         r"store|location|warehouse|site|branch|country|plant|filiale|shop|depot"
         r"|deliver_?to|ship_?to"
@@ -60,6 +76,7 @@ WORDS = {
         r"(sold|ordered|received|counted|booked|shipped|dispatched|posted|invoiced)_(at|on)|(order|invoice|receipt|posting|count)_?date"
         r"|valid_from|date|day|week|datum|timestamp|time"
     ),
+    "starts_at": r"valid_from|starts?(_(on|at|date))?",
     "unit_price": r"unit_?price|price|preis",
     "price": r"(selling_|list_|unit_)?price|preis",
     "unit_cost": r"unit_?cost|cost|einkaufspreis|unit_?price|price",
@@ -86,6 +103,10 @@ CANDIDATES = {
     "items": r"item|article|product|artikel",
     "suppliers": r"supplier|vendor|lieferant",
     "locations": r"location|store|branch|filiale",
+    "exchange_rates": r"rate|fx|currency|kurs",
+    "components": r"bom|component|kit|recipe",
+    "successions": r"success(ion|or)|supersession|replacement|nachfolge",
+    "customer_orders": r"customer_order|open_order|backorder",
 }
 #: Columns without which a table of this kind would say nothing, though its grammar can do without.
 TELLING = {
@@ -94,6 +115,7 @@ TELLING = {
     "stock": "on_hand",
     "items": "name",
     "suppliers": "name",
+    "customer_orders": "delivered_quantity",
 }
 #: What a draft asks for, though a header may say it too.
 ASKED = {"purchase_orders": ("location_id", "event_at")}

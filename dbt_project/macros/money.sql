@@ -1,0 +1,16 @@
+{#
+  Money is kept in the world's currency, net of sales tax. A row in another currency is worth what the rate of its own time says; one
+  whose rate nobody knows has no amount: never one to one.
+#}
+{% macro join_rates(fact, moment) %}
+  left join {{ ref('int_rates_dated') }} as rates
+    on {{ fact }}.currency = rates.currency and {{ moment }} >= rates.starts_at and {{ moment }} < rates.ends_at
+{%- endmacro %}
+
+{# What one unit of a row's currency is worth in the world's. #}
+{% macro exchanged(fact) -%}
+  case when {{ fact }}.currency is null then 1.0 else rates.rate end
+{%- endmacro %}
+
+{# An amount of a row in the world's currency, without the sales tax it may include. #}
+{% macro net(fact, amount) -%} {{ fact }}.{{ amount }} * {{ exchanged(fact) }} / (1 + coalesce({{ fact }}.tax_share, 0)) {%- endmacro %}

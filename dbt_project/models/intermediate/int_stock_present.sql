@@ -1,0 +1,39 @@
+{{ config(materialized='table') }}
+-- what of each item lies at each place at Now and can be sold: the last count, all that moved since, less lots past their date
+with counts as (
+  select item_id, location_id, event_at, on_hand, known_at
+  from (
+    select *, row_number() over (partition by item_id, location_id order by event_at desc, known_at desc) as newest
+    from {{ ref('fct_stock') }}
+    where is_current and on_hand is not null
+  ) as ranked
+  where newest = 1
+),
+
+moved as (
+  select counts.item_id, counts.location_id, sum(moves.delta) as delta, max(moves.known_at) as known_at,
+    -sum(case when moves.kind in ('sale', 'departure') then moves.delta else 0 end) as issued
+  from counts
+  inner join {{ ref('int_stock_moved') }} as moves
+    on counts.item_id = moves.item_id and counts.location_id = moves.location_id and moves.event_at >= counts.event_at
+    and moves.event_at <= {{ now_at() }}
+  group by counts.item_id, counts.location_id
+),
+
+-- lots that passed their date since the count; what went out is thought to have been of them
+expired as (
+  select lots.item_id, lots.location_id, greatest(sum(lots.available) - coalesce(max(moved.issued), 0), 0) as quantity
+  from {{ ref('fct_stock_lots') }} as lots
+  inner join counts on lots.item_id = counts.item_id and lots.location_id = counts.location_id and lots.event_at = counts.event_at
+  left join moved on lots.item_id = moved.item_id and lots.location_id = moved.location_id
+  where lots.is_current and lots.expires_on > {{ local_day('lots.event_at') }} and lots.expires_on <= {{ local_day(now_at()) }}
+  group by lots.item_id, lots.location_id
+)
+
+select
+  counts.item_id, counts.location_id,
+  counts.on_hand + coalesce(moved.delta, 0) - coalesce(expired.quantity, 0) as on_hand,
+  greatest(counts.known_at, moved.known_at) as known_at
+from counts
+left join moved on counts.item_id = moved.item_id and counts.location_id = moved.location_id
+left join expired on counts.item_id = expired.item_id and counts.location_id = expired.location_id

@@ -1,0 +1,9 @@
+-- days on which nothing is ordered, made, sent or taken in: of one supplier, place or region, else of all
+with stated as (
+  {{ identified(ref('stg_holidays'), {'supplier_id': 'supplier', 'location_id': 'location'}) }}
+)
+
+select day, max(name) as name, region_id, supplier_id, location_id, min(known_at) as known_at
+from stated
+where is_current
+group by day, region_id, supplier_id, location_id

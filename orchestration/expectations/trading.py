@@ -1,0 +1,187 @@
+"""What rows of trade must say so that money, calendars, statuses and successions can be read: no
+amount without a rate, no weekday, time or status that nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestration.expectations.laws import Law
+from orchestration.landing.contract.canonical import CANONICAL
+
+#: How the status of stock that can be sold or shipped begins; what is on consignment can.
+AVAILABLE_STOCK = (
+    "avail",
+    "free",
+    "unrestrict",
+    "releas",
+    "ok",
+    "good",
+    "sell",
+    "salable",
+    "saleable",
+    "usable",
+    "normal",
+    "active",
+    "in stock",
+    "in_stock",
+    "on hand",
+    "on_hand",
+    "stock",
+    "pick",
+    "new",
+    "consign",
+    "frei",
+    "verf",
+    "konsi",
+)
+#: How that of stock which cannot begins; as in dbt_project.yml, where it is left out.
+UNAVAILABLE_STOCK = (
+    "block",
+    "quarantin",
+    "quality",
+    "qc",
+    "inspect",
+    "hold",
+    "on hold",
+    "damag",
+    "defect",
+    "scrap",
+    "expired",
+    "reserv",
+    "allocat",
+    "return",
+    "recall",
+    "transit",
+    "in transit",
+    "gesperrt",
+    "sperr",
+    "defekt",
+)
+#: Weekdays as people write them, English and German, whole or short, or as ISO numbers.
+WEEKDAY = (
+    "(mon(day)?|tue(s|sday)?|wed(nesday)?|thu(r|rs|rsday)?|fri(day)?|sat(urday)?|sun(day)?"
+    "|mo(ntag)?|di(enstag)?|mi(ttwoch)?|do(nnerstag)?|fr(eitag)?|sa(mstag)?|so(nntag)?"
+    "|daily|[1-7])"
+)
+WEEKDAYS = f"{WEEKDAY}(\\s*([,;/+ -]|to|bis|and|und)\\s*{WEEKDAY})*"
+#: Columns that name weekdays, by table.
+IN_WEEKDAYS = {
+    "suppliers": ("order_days", "working_days"),
+    "locations": ("receiving_days",),
+    "lanes": ("departure_days",),
+}
+#: What is money in tables whose rows may name a currency.
+AMOUNTS = (
+    "unit_price",
+    "revenue",
+    "unit_cost",
+    "holding_cost",
+    "shortage_cost",
+    "freight_cost",
+    "freight_per_kg",
+    "price",
+    "list_price",
+)
+
+
+def trading_laws() -> Iterator[Law]:
+    """The laws of money, calendars, statuses and successions: errors, as a plan would go on as if
+    nothing had been said."""
+    for table, spec in CANONICAL.items():
+        if "currency" in spec.columns and table != "exchange_rates":
+            yield _currency(table, [name for name in AMOUNTS if name in spec.columns])
+    for table, columns in IN_WEEKDAYS.items():
+        yield _weekdays(table, columns)
+    yield Law(
+        "suppliers_take_orders_until_a_time_of_day",
+        "raw.suppliers",
+        """select supplier_id, order_until, source_id, row_no from {batch}
+        where not regexp_full_match(trim(order_until),
+            '([01]?[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?')""",
+        "The time until which a supplier takes orders is a time of the day, such as 11:30.",
+    )
+    starts = "|".join((*AVAILABLE_STOCK, *UNAVAILABLE_STOCK))
+    yield Law(
+        "stock_has_a_status_somebody_reads",
+        "raw.stock",
+        f"""select status, count(*) as rows_found, min(item_id) as such_as from {{batch}}
+        where status is not null and trim(status) <> ''
+            and not regexp_matches(lower(trim(status)), '^({starts})')
+        group by status""",
+        "The status of stock says whether it can be sold: it begins like available, unrestricted, "
+        "released or consignment, or like blocked, reserved, quarantine, inspection, hold, damaged "
+        "or expired. Translate other words in the contract.",
+    )
+    yield Law(
+        "exchange_rates_are_above_zero",
+        "raw.exchange_rates",
+        "select currency, rate, event_at, source_id, row_no from {batch} where rate <= 0",
+        "A rate says what one unit of a currency is worth in the world's: more than nothing.",
+    )
+    yield Law(
+        "successions_share_out_at_most_all",
+        "raw.successions",
+        """select item_id, sum(share) as shared, min(source_id) as source_id from (
+            select distinct item_id, successor_id, coalesce(share, 1) as share, source_id
+            from {batch} qualify row_number() over (partition by item_id, successor_id
+                order by known_at desc, handed_over_at desc nulls last) = 1
+        ) as newest group by item_id having sum(share) > 1.000001 or min(share) < 0""",
+        "What takes an item's place shares out at most all of its demand: the shares of an item's "
+        "successors are 0 or more and add up to 1 at most.",
+    )
+    yield _ending()
+
+
+def _currency(table: str, amounts: list[str]) -> Law:
+    is_amount = " or ".join(f"{name} is not null" for name in amounts)
+    return Law(
+        f"{table}_are_in_a_currency_with_a_rate",
+        f"raw.{table}",
+        f"""select upper(trim(currency)) as currency, count(*) as rows_found,
+            min(source_id) as source_id, min(row_no) as first_row
+        from {{batch}} where ({is_amount})
+            and upper(trim(currency)) <> (select currency from raw.world)
+            and upper(trim(currency)) not in (
+                select upper(trim(currency)) from raw.exchange_rates where rate > 0)
+        group by 1""",
+        f"Every amount in {table} is in the world's currency, or exchange_rates says what its "
+        "currency is worth: it is never counted one to one. Feed exchange_rates with currency, "
+        "event_at and rate.",
+    )
+
+
+def _weekdays(table: str, columns: tuple[str, ...]) -> Law:
+    said = " union all ".join(
+        f"select '{name}' as word, {name} as days, source_id, row_no from {{batch}}"
+        for name in columns
+    )
+    return Law(
+        f"{table}_name_weekdays",
+        f"raw.{table}",
+        f"""select word, days, source_id, row_no from ({said}) as said
+        where trim(days) <> '' and not regexp_full_match(lower(trim(days)), '{WEEKDAYS}')""",
+        f"{', '.join(columns)} of {table} are weekdays, such as `tue, fri`, `mon-thu` or `2,5`.",
+    )
+
+
+def _ending() -> Law:
+    return Law(
+        "successions_lead_to_an_end",
+        "raw.successions",
+        """
+        with recursive followed as (
+            select item_id, successor_id, [item_id] as passed, false as is_loop, source_id, row_no
+            from {batch}
+            union all
+            select followed.item_id, next.successor_id, list_append(passed, next.item_id),
+                list_contains(passed, next.successor_id), followed.source_id, followed.row_no
+            from followed join raw.successions as next on followed.successor_id = next.item_id
+            where not is_loop and len(passed) < 20
+        )
+        select item_id, array_to_string(list_append(passed, successor_id), ' -> ') as chain,
+            source_id, row_no
+        from followed where successor_id = item_id
+        """,
+        "A succession, followed to its end, never leads back to its item: take one step of the "
+        "loop out of the file.",
+    )
