@@ -84,6 +84,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     "freight_per_unit": 0.1,
                     "category": "kitchen",
                     "is_assumed": False,
+                    "lead_time_working_days": None,
+                    "departure_days": None,
                 }
             )
             stock.append(
@@ -91,6 +93,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     "item_id": item,
                     "location_id": location,
                     "on_hand": float(STOCK[item][location]),
+                    "inherited": 0.0,
                     "on_order": 0.0,
                     "stock_known_at": NOW,
                     "is_unknown": False,
@@ -158,26 +161,37 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
     }
     empty = {
-        "marts.dim_locations": "location_id varchar, capacity double, is_current boolean",
+        "marts.dim_locations": "location_id varchar, region_id varchar, receiving_days varchar, capacity double, is_current boolean",
         "marts.fct_lead_times": "order_id varchar, kind varchar, from_id varchar, location_id varchar, promised_days "
         "double, "
         "ordered_at timestamp, received_at timestamp, ordered_on date, received_on date, "
         "is_censored boolean, known_at timestamp",
+        "marts.dim_suppliers": (
+            "supplier_id varchar, region_id varchar, order_days varchar, working_days varchar, "
+            "is_cut_off_missed boolean, is_current boolean"
+        ),
+        "marts.dim_holidays": (
+            "day date, region_id varchar, supplier_id varchar, location_id varchar"
+        ),
+        "marts.dim_successions": "item_id varchar, successor_id varchar, share double",
+        "marts.fct_customer_orders": (
+            "item_id varchar, location_id varchar, due_on date, quantity double"
+        ),
         "marts.fct_receipts": (
             "order_id varchar, line_id varchar, item_id varchar, quantity double, event_at "
             "timestamp, is_current boolean"
         ),
         "marts.fct_constraints": "name varchar, scope varchar, value double, is_current boolean",
         "marts.fct_demand": (
-            "item_id varchar, location_id varchar, period_start date, quantity double, is_current "
-            "boolean"
+            "item_id varchar, location_id varchar, period_start date, quantity double, "
+            "recorded_quantity double, is_censored boolean, is_current boolean"
         ),
         "marts.dim_lanes": "from_id varchar, to_id varchar, item_id varchar, mode varchar, transit_days double, "
         "freight_per_kg double, "
         "fuel_share double, fuel_index double, is_current boolean",
         "marts.dim_supplier_terms": "item_id varchar, supplier_id varchar, from_quantity double, lead_time_days double, "
         "moq double, "
-        "order_multiple double, unit_cost double, valid_from timestamp, is_current boolean",
+        "order_multiple double, unit_cost double, shelf_life_days double, valid_from timestamp, is_current boolean",
     }
     with duckdb.connect(str(place.warehouse)) as con:
         con.execute(
