@@ -161,10 +161,12 @@ async def _refused(request: Request, error: Exception) -> Response:
     if isinstance(error, RequestValidationError):
         return JSONResponse({"detail": jsonable_encoder(error.errors())}, 422)
     if isinstance(error, HTTPException):
-        title, message = error.detail, REFUSALS[NotFoundError][2]
-        if error.status_code == 404:
-            title = REFUSALS[NotFoundError][1]
-        return await _page(request, error.status_code, title, message, {})
+        _, title, message = REFUSALS[NotFoundError]
+        if error.status_code != 404:
+            title, message = "This address does not take that", "Nothing was done."
+        answer = await _page(request, error.status_code, title, message, {})
+        answer.headers.update(error.headers or {})  # which methods are allowed, when to come again
+        return answer
     status, title, message = REFUSALS[type(error)]
     kept = error.visit.typed() if isinstance(error, WrongRoleError) else {}
     return await _page(request, status, title, message, kept)

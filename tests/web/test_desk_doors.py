@@ -13,7 +13,7 @@ from orchestration.home import Home
 from orchestration.web.application import create_app
 from orchestration.web.people import People, PeopleError
 from orchestration.web.serve import Address
-from tests.web.browsing import PASSWORD, Browser
+from tests.web.browsing import HERE, PASSWORD, Browser
 from tests.web.small_home import make_home
 
 PAGES = (
@@ -193,3 +193,14 @@ def test_the_welcome_page_takes_no_weak_password(come: Callable[..., Browser], h
     browser.get(f"/welcome/{secret}")
     answer = browser.post(f"/welcome/{secret}", name="bert", password="short")
     assert answer.status_code == 422 and "12" in answer.text
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE"])
+def test_a_method_an_address_does_not_take_is_answered_with_those_it_takes(
+    come: Callable[..., Browser], method: str
+) -> None:
+    browser = come("ada", "admin")
+    for path in ("/api/v1/state", "/api/v1/orders", "/api/v1/items/mug", "/audit"):
+        answer = browser.client.request(method, path, headers={"origin": HERE})
+        assert answer.status_code == 405, path
+        assert answer.headers["allow"] == "GET", path
