@@ -12,6 +12,9 @@ from models.procurement.messages import EDI_DESK, Message, MessageError, Odd, Or
 
 #: A delivery larger than this is no answer to an order of ours, in any format.
 LARGEST = 8 * 1024 * 1024
+#: A file is taken apart into so many deliveries at most; what is behind them is one more, which
+#: cannot be read, and is kept for a person.
+MOST_DELIVERIES = 1_000
 
 
 def no_receipts(control: int, at: datetime, usage: str) -> Iterable[bytes]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from models.names import legible
 from models.procurement import figures
-from models.procurement.codec import check_size
+from models.procurement.codec import MOST_DELIVERIES, check_size
 from models.procurement.figures import expect
 from models.procurement.messages import MessageError, Party
 from models.procurement.x12 import UNSAYABLE
@@ -58,11 +59,14 @@ class Separators:
     release: str = "?"
     terminator: str = "'"
 
-    @property
-    def pieces(self) -> re.Pattern[str]:
-        """One segment, released signs in it, up to its terminator."""
+    def pieces(self, text: str, place: int, limit: int) -> Iterator[re.Match[str]]:
+        """Every segment from a place on, released signs in it, up to its terminator; the first one
+        without ends it, so that nothing is looked at twice."""
         end, release = re.escape(self.terminator), re.escape(self.release)
-        return re.compile(rf"((?:[^{end}{release}]|{release}.)*+){end}", re.DOTALL)
+        one = re.compile(rf"((?:[^{end}{release}]|{release}.)*+){end}", re.DOTALL)
+        while (found := one.match(text, place, limit)) is not None:
+            yield found
+            place = found.end()
 
 
 @dataclass(frozen=True)
@@ -195,8 +199,10 @@ def split(body: bytes) -> list[bytes]:
     own.
     """
     text = body.decode("latin-1")  # every byte is one sign, so places in it are places in the body
-    pieces, start = [], 0
-    while start < len(body) and (end := _end(text, start)) < len(body):
+    cuts = [found.start() + 1 for found in NEXT.finditer(text)]
+    pieces: list[bytes] = []
+    start = 0
+    while len(pieces) < MOST_DELIVERIES and (end := _end(text, start, cuts)) < len(body):
         if _skip(text, end) == len(text):
             break
         pieces.append(body[start:end])
@@ -210,17 +216,17 @@ def _skip(text: str, start: int) -> int:
     return found.end() if found else start
 
 
-def _end(text: str, start: int) -> int:
-    """Where the interchange that begins here ends."""
+def _end(text: str, start: int, cuts: Sequence[int]) -> int:
+    """Where the interchange that begins here ends, at the latest at the next of the cuts."""
     begin = _skip(text, start)
     try:
         marks, place = _separators(text, begin)
     except MessageError:
         marks, place = Separators(), begin
-    cut = NEXT.search(text, _skip(text, place) + 1)
-    limit = cut.start() + 1 if cut else len(text)
+    after = bisect_right(cuts, _skip(text, place))
+    limit = cuts[after] if after < len(cuts) else len(text)
     is_open = False
-    for segment in marks.pieces.finditer(text, place, limit):
+    for segment in marks.pieces(text, place, limit):
         at = _skip(text, segment.start())
         tag = text[at : at + 3]
         if tag == "UNZ":
@@ -298,9 +304,7 @@ def _decoded(body: bytes) -> str:
 def _segments(text: str, place: int, marks: Separators) -> Iterator[Segment]:
     """Every segment, in order; what stands behind the last terminator must be nothing."""
     end = place
-    for found in marks.pieces.finditer(text, place):
-        if found.start() != end:
-            break
+    for found in marks.pieces(text, place, len(text)):
         end = found.end()
         raw = found[1].lstrip("\r\n\t ")
         if raw:

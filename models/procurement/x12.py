@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from models.names import legible
 from models.procurement import figures
-from models.procurement.codec import check_size
+from models.procurement.codec import MOST_DELIVERIES, check_size
 from models.procurement.figures import expect
 from models.procurement.messages import MessageError, Party
 
@@ -24,6 +24,7 @@ SEPARATORS = (("*", ">", "~\n"), ("\x1d", "\x1f", "\x1c"))
 #: What may stand between interchanges and means nothing: line ends, blanks, a byte order mark, the
 #: end signs of old systems.
 FILLER = b"\xef\xbb\xbf \t\r\n\x00\x1a"
+FILLED = re.compile(rb"[" + re.escape(FILLER) + rb"]*+")
 
 #: Unicode's categories of signs that stand in no element: controls, line and paragraph ends, lone
 #: surrogates.
@@ -165,19 +166,25 @@ def split(body: bytes) -> list[bytes]:
     Each begins at its ISA and ends behind its IEA, or where the next ISA begins; what is no
     interchange is a piece of its own.
     """
-    pieces, start = [], 0
-    while start < len(body) and (end := _end(body, start)) < len(body):
-        rest = body[end:]
-        if not rest.strip(FILLER):
+    pieces: list[bytes] = []
+    start = 0
+    while len(pieces) < MOST_DELIVERIES and (end := _end(body, start)) < len(body):
+        if _skip(body, end) == len(body):
             break
         pieces.append(body[start:end])
         start = end
     return [*pieces, body[start:]]
 
 
+def _skip(body: bytes, start: int) -> int:
+    """Where the first byte stands that means something."""
+    found = FILLED.match(body, start)
+    return found.end() if found else start
+
+
 def _end(body: bytes, start: int) -> int:
     """Where the interchange that begins here ends."""
-    begin = start + len(body[start:]) - len(body[start:].lstrip(FILLER))
+    begin = _skip(body, start)
     head = body[begin : begin + ISA_LENGTH]
     is_whole = len(head) == ISA_LENGTH and not NEXT_ISA.search(head)
     if not (is_whole and head.startswith(b"ISA")):

@@ -94,11 +94,19 @@ def _line(lines: dict[str, Document], reply: Reply, today: date) -> Acknowledged
 
 
 def _addressed(partner: Partner) -> Partner:
-    """The partner as one that answers in X12, under an id that fits on an envelope; it wants no
-    receipt for what it said on our page, unless its own system speaks X12."""
-    fits, is_x12 = x12.fits_envelope(partner.their.id), partner.form == "x12"
+    """The partner as one that answers in X12, under an id that fits on an envelope; one whose own
+    system speaks another format has no part in that: neither its codes nor its receipts count."""
+    fits = x12.fits_envelope(partner.their.id)
     party = partner.their if fits else Party(name_of(partner.partner_id)[:15])
-    return replace(partner, form="x12", party=party, receipts=partner.receipts and is_x12)
+    if partner.form == "x12":
+        return replace(partner, party=party)
+    return Partner(
+        partner.partner_id,
+        partner.address,
+        partner.currency,
+        party=Party(party.id),
+        costs_in=partner.costs_in,
+    )
 
 
 def react(home: Home) -> str:

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from typer.testing import CliRunner
 
 from models.domain import OrderLine
 from models.procurement.messages import Order, OrderedLine
+from orchestration.app import procurement
+from orchestration.app.supplier_answers import Reply, answer
 from orchestration.cli import app as shell
 from orchestration.home import Home
 from orchestration.ledger import Ledger
@@ -348,3 +350,18 @@ def test_no_poison_in_any_format_keeps_the_next_message_waiting(
     kept = [bytes(row.body) for row in ledger.store.read(sa.select(inbox))]
     ledger.close()
     assert any(body.startswith(one) and len(one) > min(len(body), 100) - 1 for one in kept)
+
+
+@pytest.mark.parametrize("form", list(FORMATS))
+def test_a_supplier_of_any_format_may_answer_on_its_page(
+    form: str, line: Callable[..., OrderLine], tmp_path: Path
+) -> None:
+    terms = "  party: {id: ACME, qualifier: '31B'}\n  usage: T\n  receipts: true\n"
+    company = Company(replace(FORMATS[form], contract=FORMATS[form].contract + terms), tmp_path)
+    order = company.order(line("mug", 10), line("cup", 4, unit_cost=0.125))
+    replies = [Reply(said.line_id, said.quantity, None) for said in order.lines]
+    with procurement.open_desk(company.home) as desk:
+        heard = answer(desk, "S1", order.order_id, replies)
+        assert [(one.status, one.facts) for one in heard] == [("taken", 2)], heard
+        assert desk.ledger.mail() == {"sent": 1}
+    assert company.exceptions() == []

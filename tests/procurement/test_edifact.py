@@ -4,6 +4,7 @@ is taken for a good message."""
 from __future__ import annotations
 
 import dataclasses
+import time
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -12,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.procurement import edifact_wire
-from models.procurement.codec import LARGEST, Delivery
+from models.procurement.codec import LARGEST, MOST_DELIVERIES, Delivery
+from models.procurement.edi import X12
 from models.procurement.edifact import Edifact
 from models.procurement.messages import (
     Acknowledgement,
@@ -233,6 +235,21 @@ def test_size_and_separators_are_bounded():
     for body in (b"UNB+" + b"x" * LARGEST, b"UNB+UNOC:3" + b"+" * 2_000_000 + b"'"):
         with pytest.raises(MessageError, match="more than"):
             Edifact().read(body)
+
+
+@pytest.mark.parametrize("codec", [Edifact(), X12()])
+@pytest.mark.parametrize(
+    "sign",
+    [b"?", b"'", b"?x", b"x", b" ", b"UNZ+1'", b"\nUNB+x", b"UNA:+.? '", b"\nISA*x", b"ISA*"],
+)
+def test_no_file_takes_long_to_take_apart_and_none_makes_deliveries_without_end(codec, sign):
+    body = b"UNB+UNOC:3" + sign * (2_000_000 // len(sign))
+    began = time.monotonic()
+    pieces = codec.split(body)
+    with pytest.raises(MessageError):
+        codec.read(pieces[-1])
+    assert (b"".join(pieces), len(pieces) <= MOST_DELIVERIES + 1) == (body, True)
+    assert time.monotonic() - began < 10  # a tenth of it on a quiet machine; minutes if quadratic
 
 
 def test_receipts_say_what_was_taken_and_ours_are_heard():
