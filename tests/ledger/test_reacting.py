@@ -295,6 +295,16 @@ def test_the_same_event_on_newly_published_facts_is_weighed_again_and_repeats_no
     assert {d.intent_key: d.quantity for d in lines(home)} == before
 
 
+def test_what_was_published_before_a_mart_was_made_asks_for_a_run(home, world):
+    happen(home, kind="demand_factor", scope={"item_id": "mug"}, factor=2)
+    with duckdb.connect(str(home.warehouse)) as con:
+        con.execute("drop table marts.dim_successions")
+    snapshots.publish(home.warehouse, home.published, "run 1", NOW)
+    with pytest.raises(ValueError, match=r"no dim_successions\): run the line first"):
+        replan(home, world)
+    assert lines(home) == []
+
+
 def test_a_closed_centre_is_passed_by_where_that_is_worth_its_money(home, world):
     happen(home, kind="location_closed", scope={"location_id": "DC"}, ends_on="2026-01-18")
     done = answered(home, world)
