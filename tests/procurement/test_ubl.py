@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from models.procurement import xml_tree
 from models.procurement.codec import LARGEST, Delivery
+from models.procurement.documents import is_order_doubtful, is_overtaken
 from models.procurement.messages import (
     Acknowledgement,
     Invoice,
@@ -151,6 +152,23 @@ def test_a_simple_answer_is_of_all_lines(taken, rest):
     said = [("ID", "A-1"), ("IssueDate", "2026-01-05"), ("AcceptedIndicator", taken), reference]
     (heard,) = read("OrderResponseSimple", said).messages
     assert (heard.rest, heard.order_id, heard.lines) == (rest, "SHP00000007", ())
+
+
+@pytest.mark.parametrize(
+    ("before", "said", "is_older"),
+    [
+        ("2026-01-05T09:30", "2026-01-05T09:29", True),
+        ("2026-01-05T09:30", "2026-01-04", True),
+        ("2026-01-05T09:30", "2026-01-05", False),  # the same day, as far as both of them say
+        ("2026-01-05", "2026-01-05T08:00", False),
+        ("2026-01-05T09:30", "", False),
+        ("", "2026-01-05", False),
+    ],
+)
+def test_the_older_of_two_answers_is_told_as_precisely_as_both_say(before, said, is_older):
+    then, now = ({"written_at": at, "control": 0} for at in (before, said))
+    assert is_overtaken(then, now) is is_older
+    assert not is_order_doubtful(then, now)
 
 
 KINDS = ("OrderResponse", "DespatchAdvice", "Invoice")
