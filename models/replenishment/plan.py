@@ -182,14 +182,51 @@ def plan(
     if active:
         agreed = terms(asked.rows, asked.fixed)
         made = decide(situation(asked.rows, asked.paths, asked.is_lead_time_set), policy, agreed)
+    decided = _Decided(rows=rows, asked=asked, system=system, made=made, terms=agreed)
     parts = _parts(system, made, policy, _of(as_sold, keep))
-    paid = _paid(rows, asked, agreed, made.quantity)
+    return _written(
+        decided,
+        parts,
+        world=world,
+        period_starts=period_starts,
+        logistics=logistics,
+        exceptions=exceptions,
+        limits=_limits(constraints, made),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Decided:
+    """The rows as they are and as the overrides ask for them, what the system decided on the first
+    and made of the second, and the terms that this keeps to."""
+
+    rows: pl.DataFrame
+    asked: Overridden
+    system: Decision
+    made: Decision
+    terms: Terms
+
+
+def _written(
+    decided: _Decided,
+    parts: dict[str, Floats],
+    *,
+    world: str,
+    period_starts: Sequence[date],
+    logistics: Logistics | None,
+    exceptions: pl.DataFrame,
+    limits: pl.DataFrame,
+) -> Plan:
+    """The decision as lines, with what each is built on and the other ways beside it."""
+    asked, made = decided.asked, decided.made
+    paid = _paid(decided.rows, asked, decided.terms, made.quantity)
+    words = {"override_reason": asked.reasons, "system_quantity": decided.system.quantity}
     explanations = pl.concat(
         [
             asked.rows.select("item_id", "location_id", "kind", "from_id", unit_cost=paid),
-            _explained(made, system, parts, agreed, period_starts),
-            pl.DataFrame({"override_reason": asked.reasons, "system_quantity": system.quantity}),
-            _beside(system.view),
+            _explained(made, decided.system, parts, decided.terms, period_starts),
+            pl.DataFrame(words),
+            _beside(decided.system.view),
         ],
         how="horizontal",
     )
@@ -206,9 +243,9 @@ def plan(
             _line(world, facts.row(int(row), named=True), tuple(parts), period_starts)
             for row in np.flatnonzero(made.quantity > 0)
         ],
-        exceptions=pl.concat([exceptions, *_left_out(rows, made, agreed)]),
+        exceptions=pl.concat([exceptions, *_left_out(decided.rows, made, decided.terms)]),
         explanations=explanations,
-        limits=_limits(constraints, made),
+        limits=limits,
         alternatives=others,
         gap=made.fitted.gap,
     )
