@@ -6,15 +6,21 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import polars as pl
 
 from orchestration.landing.contract.canonical import CANONICAL
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.contract.world import Source, Xlsx
+from orchestration.landing.contract.laws import event_column
+from orchestration.landing.contract.world import WEEKDAYS, Source, Xlsx
+from orchestration.landing.readers.files import ARCHIVES, is_litter
 from orchestration.landing.readers.json_document import json_table
 from orchestration.landing.readers.sheets import workbook_table
 
@@ -62,6 +68,7 @@ WORDS = {
     "item_id": (
         r"kit|parent|assembly|old_?(item|sku|article|part)"
         r"|item|sku|product|article|artikel(_?nr)?|stock_?code|material|part(_?no|number)?"
+        r"|dept|department"
     ),
     "location_id": (
         r"store|location|warehouse|site|branch|country|plant|filiale|shop|depot"
@@ -117,6 +124,18 @@ TELLING = {
     "suppliers": "name",
     "customer_orders": "delivered_quantity",
 }
+#: What one company has one of, where no column says which: a constant stands in, with a question.
+ONE_OF_ALL = {"item_id": "all", "location_id": "main"}
+#: The facts that are counted at a time, which a constant may complete.
+COUNTED = ("sales", "stock", "receipts", "purchase_orders")
+TIMES = ("event_at", "due_at", "received_at")
+#: What tells one row of a fact from another, as far as the file has it.
+NATURAL = (
+    *("order_id", "transfer_id", "line_id", "item_id", "location_id", "supplier_id"),
+    *("from_quantity", "event_at"),
+)
+#: From so many columns on that are all days, or all numbers beside one day, a sheet is wide.
+WIDE = 8
 #: What a draft asks for, though a header may say it too.
 ASKED = {"purchase_orders": ("location_id", "event_at")}
 
@@ -126,63 +145,223 @@ def suggest(files: Sequence[Path]) -> str:
     questioned."""
     if not files:
         raise ContractError("no files to look at", mend="stockhouse check --suggest FILE...")
-    sources = [_source(path) for path in files]
+    drafts = [_draft(path) for path in files]
+    weekdays = {draft.weekday for draft in drafts if draft.table == "sales"}
+    day = weekdays.pop() if len(weekdays) == 1 else None
+    words = "grain: day" if day is None else f"grain: week, week_starts_on: {day}"
     head = [
         "world: my-company                # give it a name",
         "currency: EUR                    # the currency of every amount",
         "timezone: UTC                    # in which the systems write their times",
-        (
-            "plan: {grain: day, review: weekly, absent_sales: zero, lead_time_days: 14}   # please "
-            "check each word"
-        ),
+        f"plan: {{{words}, review: weekly, absent_sales: zero, lead_time_days: 14}}   "
+        "# please check each word",
+        *([f"# every sale is of a {day}: does its week begin there, or end?"] if day else []),
         "sources:",
     ]
-    return "\n".join([*head, *sources]) + "\n"
+    aside = _aside(drafts)
+    told = [draft.text(aside.get(draft.path, ""), is_week=day is not None) for draft in drafts]
+    return "\n".join([*head, *told]) + "\n"
 
 
-def _source(path: Path) -> str:
+def _aside(drafts: Sequence[Draft]) -> dict[str, str]:
+    """The files that stand as comments until a person answers, by path: those with an open
+    question, and a second source of sales, which could be the same ones told again."""
+    whole = [draft for draft in drafts if not draft.lacking]
+    if not whole:
+        return {}
+    asked = {
+        draft.path: f"not loaded until somebody says: {', '.join(draft.lacking)}"
+        for draft in drafts
+        if draft.lacking
+    }
+    sales = [draft for draft in whole if draft.table == "sales"]
+    if not sales:
+        return asked
+    first = next((draft for draft in sales if _is_named("sales", draft.name)), sales[0])
+    return asked | {
+        draft.path: f"not loaded: are these other sales than those of {first.path}?"
+        for draft in sales
+        if draft is not first
+    }
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What was seen of one file: its table, which of its columns are that table's, and what only a
+    person can say."""
+
+    path: str
+    name: str
+    form: str
+    extra: list[str]
+    frame: pl.DataFrame
+    table: str
+    mapping: dict[str, str]
+    questions: dict[str, str]  # column of the table -> why a constant or a guess stands in
+
+    @property
+    def lacking(self) -> list[str]:
+        """Columns that the table cannot do without and nothing stands in for."""
+        spec = CANONICAL[self.table]
+        needed = [*spec.required, *ASKED.get(self.table, ())]
+        needed += [
+            group[0] for group in spec.one_of if not any(name in self.mapping for name in group)
+        ]
+        return [name for name in dict.fromkeys(needed) if name not in self.mapping]
+
+    @property
+    def weekday(self) -> str | None:
+        """The one weekday on which everything in the file happened, if it is one."""
+        column = self.mapping.get("event_at")
+        if column is None or column not in self.frame.columns:
+            return None
+        days = _days(self.frame[column]).drop_nulls().unique()
+        weekdays = days.dt.weekday().unique()
+        return WEEKDAYS[weekdays[0] - 1] if len(days) > 2 and len(weekdays) == 1 else None
+
+    def text(self, aside: str = "", *, is_week: bool) -> str:
+        """The source as YAML. aside: why it stands as a comment until somebody answers."""
+        form, key = _dates(self.frame, self.mapping), _key(self.frame, self.mapping)
+        lines = [
+            f"  {self.name}:",
+            "    silo: erp                    # the system it comes from",
+            f"    path: {_yaml(self.path)}",
+            f"    format: {self.form}",
+            *self.extra,
+            *([f'    dates: "{form}"'] if form else []),
+            f"    key: [{', '.join(_yaml(name) for name in key)}]"
+            if key
+            else "    identity: row                # no columns identify a row",
+            self._known(is_week=is_week),
+            "    into:",
+            f"      - {self.table}:",
+            *self._columns(),
+        ]
+        unused = [name for name in self.frame.columns if name not in self.mapping.values()]
+        if unused:
+            lines.append(f"    # columns not used yet: {', '.join(unused)}")
+        if aside:
+            lines = [f"  # {self.path} is {aside}", *(f"  #{line[1:]}" for line in lines)]
+        return "\n".join(lines)
+
+    def _columns(self) -> Iterator[str]:
+        for name in CANONICAL[self.table].columns:
+            if name in self.questions:
+                yield f"          {name}: {self.mapping[name]}   # {self.questions[name]}"
+            elif name in self.mapping:
+                yield f"          {name}: {_yaml(self.mapping[name])}"
+            elif name in self.lacking:
+                what = "which column? a constant is written \"'main'\""
+                yield f"          {name}: ???          # {what}"
+
+    def _known(self, *, is_week: bool) -> str:
+        if event_column(self.table) not in self.mapping and "order_id" not in self.mapping:
+            return "    known_at: date '1970-01-01'  # since when has this been known?"
+        lag = "7 days" if is_week and self.table in ("sales", "stock") else "1 day "
+        return f"    known_after: {lag}          # when could you have known? or known_at: a column"
+
+
+def _draft(path: Path) -> Draft:
     form, frame, extra = _look(path)
-    columns = [name for name in frame.columns if name]
-    table, mapping = _mapping(columns, path.stem)
-    dates = _dates(frame, mapping)
-    lines = [
-        f"  {re.sub(r'[^A-Za-z0-9_-]+', '_', path.stem).strip('_').lower() or 'source'}:",
-        "    silo: erp                    # the system it comes from",
-        f"    path: {_yaml(path.name)}",
-        f"    format: {form}",
-        *extra,
-    ]
-    if dates:
-        lines.append(f'    dates: "{dates}"')
-    key = _key(frame, columns)
-    lines.append(
-        f"    key: [{', '.join(_yaml(name) for name in key)}]"
-        if key
-        else "    identity: row                # no columns identify a row"
+    frame, unpivot = _long(frame.select(name for name in frame.columns if name))
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem).strip("_").lower() or "source"
+    table, mapping = _mapping(frame, path.stem)
+    questions: dict[str, str] = {}
+    for column, one in ONE_OF_ALL.items():
+        if column in mapping or table not in COUNTED or "event_at" not in mapping:
+            continue
+        free = [name for name in frame.columns if name not in mapping.values()]
+        ids = [name for name in free if re.fullmatch(r"(.*_)?(id|idx|code|key)", _plain(name))]
+        if column == "item_id" and ids:
+            mapping[column] = _yaml(ids[0])
+            questions[column] = "is it this column that tells one item from another?"
+        else:
+            mapping[column] = f"\"'{one}'\""
+            which = f": or is it one of {', '.join(free[:3])}?" if free else "?"
+            questions[column] = f"no column says which, so all are one{which}"
+    member = _member_pattern(path)
+    place = f"{path.name}!{member}" if member else path.name
+    return Draft(place, name, form, [*extra, *unpivot], frame, table, mapping, questions)
+
+
+def _long(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """A wide sheet as the rows it means, with the contract's words for that: a column for each day,
+    or a day and a column for each item."""
+    days = [name for name in frame.columns if re.fullmatch(r"\d{4}-\d{2}-\d{2}", name)]
+    few = frame.head(50)
+    if len(days) >= WIDE:
+        kept = [name for name in frame.columns if name not in days]
+        values = few.unpivot(days)["value"].drop_nulls().str.to_lowercase()
+        value = "in_stock" if values.is_in(["true", "false"]).all() else "quantity"
+        words = f"{{keep: [{', '.join(map(_yaml, kept))}], name: day, value: {value}}}"
+        long = few.unpivot(days, index=kept, variable_name="day", value_name=value)
+        return long, [f"    unpivot: {words}   # a column for each day"]
+    dated = [name for name in few.columns if _days(few[name]).null_count() == 0]
+    items = [name for name in few.columns if name not in dated]
+    if len(dated) == 1 and len(items) >= WIDE and _are_items(few.select(items)):
+        words = f"{{keep: [{_yaml(dated[0])}], name: item, value: quantity}}"
+        long = few.unpivot(items, index=dated, variable_name="item", value_name="quantity")
+        return long, [f"    unpivot: {words}   # a column for each item"]
+    return frame, []
+
+
+def _are_items(frame: pl.DataFrame) -> bool:
+    """Whether columns hold nothing but numbers and none is called by a word that tables know."""
+    numbers = frame.select(pl.all().cast(pl.Float64, strict=False))
+    known = any(
+        re.fullmatch(rf"({words})", _plain(name))
+        for name in frame.columns
+        for words in WORDS.values()
     )
-    lines.append(
-        "    known_after: 1 day           # when could you have known? or known_at: a column"
-    )
-    lines.append("    into:")
-    lines.append(f"      - {table}:")
-    spec = CANONICAL[table]
-    for name in spec.columns:
-        if name in mapping:
-            lines.append(f"          {name}: {_yaml(mapping[name])}")
-        elif name in (*spec.required, *ASKED.get(table, ())) or any(
-            name in group and not any(n in mapping for n in group) for group in spec.one_of
-        ):
-            lines.append(
-                f"          {name}: ???          # which column? a constant is written \"'main'\""
-            )
-    unused = [name for name in columns if name not in mapping.values()]
-    if unused:
-        lines.append(f"    # columns not used yet: {', '.join(unused)}")
-    return "\n".join(lines)
+    return not known and numbers.null_count().rows() == frame.null_count().rows()
+
+
+def _days(values: pl.Series) -> pl.Series:
+    """The days that texts say by one of the usual formats, null where none fits all of them."""
+    short = values.str.replace(r"\.0+$", "")
+    for form in DATE_FORMATS if short.drop_nulls().len() else ():
+        kind = pl.Datetime if "%H" in form else pl.Date
+        read = short.str.strptime(kind, form, strict=False)
+        if read.null_count() == short.null_count():
+            return read.cast(pl.Date)
+    return pl.Series(values=[None] * values.len(), dtype=pl.Date)
+
+
+# --- archives -------------------------------------------------------------------------------------
+
+
+def _member_pattern(path: Path) -> str:
+    """The pattern of the files inside an archive; empty for a file that is none."""
+    if not path.name.lower().endswith(ARCHIVES):
+        return ""
+    first = PurePosixPath(_first_member(path)[0])
+    return str(first.with_name(f"*{first.suffix}"))
+
+
+def _first_member(path: Path) -> tuple[str, bytes]:
+    """The name of the first file in an archive that is no litter, and its first bytes."""
+    if path.name.lower().endswith(".zip"):
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if not name.endswith("/") and not is_litter(name):
+                    with archive.open(name) as stream:
+                        return name, stream.read(SAMPLE_BYTES)
+    else:
+        with tarfile.open(path) as packed:
+            for info in packed:
+                if info.isreg() and not is_litter(info.name) and (file := packed.extractfile(info)):
+                    return info.name, file.read(SAMPLE_BYTES)
+    raise ContractError("has no file in it", where=path.name)
 
 
 def _look(path: Path) -> tuple[str, pl.DataFrame, list[str]]:
     """(format as YAML, a sample as text, further lines of the contract)."""
+    if path.name.lower().endswith(ARCHIVES):
+        name, content = _first_member(path)
+        with tempfile.TemporaryDirectory(prefix="stockhouse-suggest-") as folder:
+            first = Path(folder) / PurePosixPath(name).name
+            first.write_bytes(content)
+            return _look(first)
     suffix = path.suffix.lower()
     try:
         if suffix == ".parquet":
@@ -257,30 +436,35 @@ def _look_at_text(raw: bytes, path: Path) -> tuple[str, pl.DataFrame, list[str]]
     return form, frame.cast(pl.String), ['    decimal: ","'] if comma and delimiter != "," else []
 
 
-def _mapping(columns: Sequence[str], stem: str) -> tuple[str, dict[str, str]]:
+def _mapping(frame: pl.DataFrame, stem: str) -> tuple[str, dict[str, str]]:
     """The likeliest table, by its columns and the file's name, and which of the file's columns are
     its."""
-    guesses = {table: _columns_of(table, columns) for table in CANDIDATES}
+    days = {name for name in frame.columns if _days(frame[name]).drop_nulls().len()}
+    guesses = {table: _columns_of(table, frame.columns, days) for table in CANDIDATES}
     table = max(CANDIDATES, key=lambda name: _likelihood(name, guesses[name], stem))
     return table, guesses[table]
 
 
-def _columns_of(table: str, columns: Sequence[str]) -> dict[str, str]:
+def _columns_of(table: str, columns: Sequence[str], days: Collection[str]) -> dict[str, str]:
     """What each column of a canonical table is called in the file; a header that is the word itself
-    goes before one that holds it."""
-    found: dict[str, str] = {}
+    goes before one that holds it. `days` are the columns that hold times."""
+    found = {"is_in_stock": "in_stock"} if table == "stock" and "in_stock" in columns else {}
     for pattern in (r"({})", r"(?:.*_)?({})(?:_.*)?"):
         for name, words in WORDS.items():
             if name not in CANONICAL[table].columns or name in found:
                 continue
-            free = (column for column in columns if column not in found.values())
+            free = (
+                column
+                for column in columns
+                if column not in found.values() and (name not in TIMES or column in days)
+            )
             match = next(
                 (column for column in free if re.fullmatch(pattern.format(words), _plain(column))),
                 None,
             )
             if match:
                 found[name] = match
-    return {name: found[name] for name in WORDS if name in found}
+    return {name: found[name] for name in ("is_in_stock", *WORDS) if name in found}
 
 
 def _likelihood(table: str, found: dict[str, str], stem: str) -> int:
@@ -293,8 +477,16 @@ def _likelihood(table: str, found: dict[str, str], stem: str) -> int:
         if name not in found
     ]
     missing += ["one of" for group in spec.one_of if not any(name in found for name in group)]
-    is_named = re.search(rf"(^|_)({CANDIDATES[table]})s?(_|$)", _plain(stem)) is not None
-    return len(found) - 3 * len(missing) + 3 * is_named
+    if "is_in_stock" in found:
+        missing.remove("on_hand")
+    stood_in = [name for name in missing if name in ONE_OF_ALL and table in COUNTED]
+    is_named = _is_named(table, stem)
+    return len(found) - 3 * len(missing) + 2 * len(stood_in) + 3 * is_named
+
+
+def _is_named(table: str, stem: str) -> bool:
+    """Whether a file is called as files of this table often are."""
+    return re.search(rf"(^|_)({CANDIDATES[table]})s?(_|$)", _plain(stem)) is not None
 
 
 def _plain(column: str) -> str:
@@ -316,11 +508,15 @@ def _dates(frame: pl.DataFrame, mapping: dict[str, str]) -> str | None:
     return None
 
 
-def _key(frame: pl.DataFrame, columns: Iterable[str]) -> list[str]:
-    """The smallest set of columns that tells all sampled rows apart."""
-    names = [name for name in columns if frame[name].null_count() == 0][:12]
-    for size in (1, 2, 3):
-        for chosen in combinations(names, size):
+def _key(frame: pl.DataFrame, mapping: Mapping[str, str]) -> list[str]:
+    """What tells all sampled rows apart: the columns that name the thing and its time, and as few
+    others as will do. A sample of one shop must not make a key without the shop."""
+    full = [name for name in frame.columns if frame[name].null_count() == 0]
+    natural = [mapping[name] for name in NATURAL if mapping.get(name) in full]
+    others = [name for name in full if name not in natural][:12]
+    for size in (0, 1, 2) if natural else (1, 2, 3):
+        for more in combinations(others, size):
+            chosen = [*natural, *more]
             if frame.height > 1 and frame.select(chosen).is_unique().all():
                 return [*chosen]
     return []
