@@ -2,16 +2,17 @@
 models may see (dbt)."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
 from dagster_dbt import DbtCliResource, dbt_assets
 
-from orchestration.defs.resources import DBT, PROJECT, TRANSLATOR, Lakehouse
+from orchestration.defs.changed_models import fingerprints, without
+from orchestration.defs.resources import PROJECT, TRANSLATOR, Lakehouse
 from orchestration.facts import decisions
 from orchestration.home import HomeError, extensions
 from orchestration.home.sql import quote
@@ -27,29 +28,50 @@ from orchestration.home.sql import quote
 def transform(
     context: dg.AssetExecutionContext, lakehouse: Lakehouse, dbt: DbtCliResource
 ) -> Iterator[Any]:
-    """Staging, intermediate, marts and feature rows, each with its tests; nothing where neither the
-    facts nor the SQL changed."""
-    home = lakehouse.open_home()
+    """Staging, intermediate, marts and feature rows, each with its tests; where the facts are the
+    same, only models whose SQL changed and what is built on them."""
+    home, own = lakehouse.open_home(), extensions.named("tables")
+    prints = fingerprints(json.loads(PROJECT.manifest_path.read_text(encoding="utf-8")))
     with home.connect() as con:
         # sources must exist before dbt reads them, also on the first run
         decisions.load(con, home.decisions)
-        asked = fingerprint(con, sorted(context.selected_asset_keys), DBT)
-        is_built = was_built(con, asked)
-    if is_built:
+        facts = facts_of(con, sorted(context.selected_asset_keys), own)
+        kept = standing(con, facts, prints)
+        if kept != set(prints):
+            forget_build(con)  # half built, nothing stands
+    if kept == set(prints):
         context.log.info(
             "nothing new has been landed and no SQL changed: the tables stand as they were built "
             "and tested"
         )
         yield from unchanged(context)
         return
-    yield from dbt.cli(
-        ["build", "--exclude-resource-type", "unit_test"],
+    context.log.info("%s of %s models stand as they were built", len(kept), len(prints))
+    names = {name.rpartition(".")[2] for name in kept}
+    rest = [
+        one
+        for one in unchanged(context)
+        if one.asset_key is not None and one.asset_key.path[-1] in names
+    ]
+    # what stands comes first: a model that stands reads only such as stand too
+    yield from (one for one in rest if isinstance(one, dg.MaterializeResult))
+    checked: set[Any] = set()
+    for event in dbt.cli(
+        ["build", "--exclude-resource-type", "unit_test", *without(kept, PROJECT.manifest_path)],
         context=context,
         target_path=home.derived / "dbt",
-    ).stream()
+    ).stream():
+        if isinstance(event, dg.AssetCheckResult):
+            checked.add((event.asset_key, event.check_name))
+        yield event
     with home.connect() as con:
-        build_own_tables(con, extensions.named("tables"))
-        mark_built(con, asked)
+        build_own_tables(con, own)
+        mark_built(con, facts, prints)
+    yield from (
+        one
+        for one in rest
+        if isinstance(one, dg.AssetCheckResult) and (one.asset_key, one.check_name) not in checked
+    )
 
 
 def build_own_tables(con: duckdb.DuckDBPyConnection, tables: Mapping[str, str]) -> None:
@@ -87,44 +109,39 @@ def unchanged(
             )
 
 
-def fingerprint(con: duckdb.DuckDBPyConnection, keys: Sequence[dg.AssetKey], project: Path) -> str:
-    """What a build depends on: the deliveries landed, the world's settings and Now, the SQL, and
-    which tables are asked for."""
+def facts_of(
+    con: duckdb.DuckDBPyConnection, keys: Sequence[dg.AssetKey], own: Mapping[str, str]
+) -> str:
+    """What a build depends on beside the SQL of its models: the deliveries landed, the world's
+    settings and Now, which tables are asked for, and a company's own tables."""
     facts = con.execute("""
         select
             (select coalesce(sum(hash(world)::hugeint), 0) from raw.world as world),
             (select coalesce(sum(hash(delivery, source_id, rows_loaded,
                 rows_quarantined)::hugeint), 0) from raw.manifest)
     """).fetchone()
-    own = sorted(extensions.named("tables").items())
-    digest = hashlib.sha256(repr((facts, [key.path for key in keys], own)).encode())
-    for path in (
-        project / "dbt_project.yml",
-        *(
-            file
-            for folder in ("models", "macros")
-            for file in sorted((project / folder).rglob("*.*"))
-        ),
-    ):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    said = repr((facts, [key.path for key in keys], sorted(own.items())))
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
-def was_built(con: duckdb.DuckDBPyConnection, asked: str) -> bool:
-    """Whether the last build that succeeded, tests and all, was of exactly this."""
+def standing(con: duckdb.DuckDBPyConnection, facts: str, prints: Mapping[str, str]) -> set[str]:
+    """The models whose tables the last build made, tests and all, from these very facts and SQL."""
     con.execute(
-        "create schema if not exists transform; create table if not exists transform.builds "
-        "(fingerprint varchar)"
+        "create schema if not exists transform; create table if not exists transform.built "
+        "(facts varchar, model varchar, fingerprint varchar)"
     )
-    return (
-        con.execute("select 1 from transform.builds where fingerprint = ?", [asked]).fetchone()
-        is not None
-    )
+    built = con.execute("select model, fingerprint from transform.built where facts = ?", [facts])
+    return {model for model, fingerprint in built.fetchall() if prints.get(model) == fingerprint}
 
 
-def mark_built(con: duckdb.DuckDBPyConnection, asked: str) -> None:
-    """Remember a build that succeeded; older ones no longer describe the tables."""
-    con.execute("begin")
-    con.execute("delete from transform.builds")
-    con.execute("insert into transform.builds values (?)", [asked])
-    con.execute("commit")
+def forget_build(con: duckdb.DuckDBPyConnection) -> None:
+    """From here on nothing is known to stand, until a build has succeeded."""
+    con.execute("delete from transform.built")
+
+
+def mark_built(con: duckdb.DuckDBPyConnection, facts: str, prints: Mapping[str, str]) -> None:
+    """Remember a build that succeeded."""
+    con.executemany(
+        "insert into transform.built values (?, ?, ?)",
+        [(facts, model, fingerprint) for model, fingerprint in prints.items()],
+    )

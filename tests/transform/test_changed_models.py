@@ -1,0 +1,110 @@
+"""A change of one model builds that model and what reads it, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from warehouses import SCRATCH, WORLD, at, make_warehouse, run_dbt
+
+from orchestration.defs.changed_models import fingerprints, without
+from orchestration.defs.transform import forget_build, mark_built, standing
+
+CHANGED = {"int_stock_closed", "int_stock_issued", "kpi_gmroi", "kpi_holding_cost", "kpi_turns"}
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("changed")
+    return make_warehouse(folder / "warehouse.duckdb", WORLD | {"now_at": at("2024-01-01")}, {})
+
+
+@pytest.fixture(scope="module")
+def manifest(warehouse: Path) -> dict[str, Any]:
+    result = run_dbt(warehouse, "parse")
+    assert result.returncode == 0, result.stdout
+    said: dict[str, Any] = json.loads((SCRATCH / "target" / "manifest.json").read_text())
+    return said
+
+
+def different(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+    one, other = fingerprints(before), fingerprints(after)
+    return {name.split(".")[-1] for name in one if one[name] != other[name]}
+
+
+def test_a_model_s_sql_changes_it_and_all_that_read_it(manifest: dict[str, Any]) -> None:
+    after = deepcopy(manifest)
+    after["nodes"]["model.stockhouse.int_stock_closed"]["raw_code"] += "\n-- a word"
+    assert different(manifest, after) == CHANGED | {"kpi_weekly"}
+    assert different(manifest, deepcopy(manifest)) == set()
+
+
+def test_a_test_a_word_and_a_macro_change_what_they_are_about(manifest: dict[str, Any]) -> None:
+    leaf = manifest["nodes"]["model.stockhouse.kpi_gmroi"]
+    for part in ("description", "columns"):
+        after = deepcopy(manifest)
+        after["nodes"][leaf["unique_id"]][part] = "otherwise"
+        assert different(manifest, after) == {"kpi_gmroi"}
+    after = deepcopy(manifest)
+    tests = [
+        node
+        for node in after["nodes"].values()
+        if node["resource_type"] == "test" and node["attached_node"] == leaf["unique_id"]
+    ]
+    tests[0]["test_metadata"]["kwargs"]["columns"] = ["gmroi"]
+    assert different(manifest, after) == {"kpi_gmroi"}
+    after = deepcopy(manifest)
+    after["macros"]["macro.stockhouse.duckdb__local_day"]["macro_sql"] += " "
+    moved = different(manifest, after)
+    assert {"fct_lead_times", "dim_calendar"} <= moved and "stg_items" not in moved
+
+
+def test_dbt_builds_what_changed_with_every_test_that_looks_at_it(
+    warehouse: Path, manifest: dict[str, Any], tmp_path: Path
+) -> None:
+    kept = {
+        name
+        for name in fingerprints(manifest)
+        if name.split(".")[-1] not in CHANGED | {"kpi_weekly"}
+    }
+    path = tmp_path / "manifest.json"
+    path.write_text(json.dumps(manifest))
+    # as dagster-dbt asks for everything but what reads decisions
+    usual = ["--select", "fqn:*", "--exclude", "tag:decisions"]
+    listed = run_dbt(
+        warehouse,
+        *("--quiet", "ls", *without(kept, path), *usual),
+        *("--exclude-resource-type", "unit_test"),
+        *("--output", "json", "--output-keys", "unique_id resource_type depends_on"),
+    )
+    assert listed.returncode == 0, listed.stdout
+    found = [json.loads(line) for line in listed.stdout.splitlines() if line.startswith("{")]
+    models = {one["unique_id"] for one in found if one["resource_type"] == "model"}
+    assert {name.split(".")[-1] for name in models} == CHANGED | {"kpi_weekly"}
+    tests = {one["unique_id"] for one in found if one["resource_type"] == "test"}
+    nodes = manifest["nodes"]
+    later = {name for name, node in nodes.items() if "decisions" in node.get("tags", [])}
+    wanted = {
+        name
+        for name, node in nodes.items()
+        if node["resource_type"] == "test"
+        and models & set(node["depends_on"]["nodes"])
+        and not later & set(node["depends_on"]["nodes"])
+    }
+    assert tests == wanted and wanted
+
+
+def test_nothing_stands_of_a_build_that_failed_or_of_other_facts() -> None:
+    prints = {"a": "1", "b": "2"}
+    with duckdb.connect() as con:
+        assert standing(con, "facts", prints) == set()
+        mark_built(con, "facts", prints)
+        assert standing(con, "facts", prints) == {"a", "b"}
+        assert standing(con, "facts", prints | {"b": "3"}) == {"a"}
+        assert standing(con, "others", prints) == set()
+        forget_build(con)
+        assert standing(con, "facts", prints) == set()
