@@ -55,6 +55,7 @@ drill: install-dev ## the long fault drills
 	$(BIN)/python tests/landing/drill_landing.py
 	$(BIN)/python tests/ledger/drill_procurement.py
 	$(BIN)/python tests/ledger/drill_eight_weeks.py S01,S02 8
+	$(BIN)/python tests/line/drill_shared_cases.py
 
 docs: install ## what a home knows as pages: dashboard, dbt docs and gates, in LAKEHOUSE/derived/docs
 	$(BIN)/stockhouse docs --home $(or $(LAKEHOUSE),.lakehouse)
