@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestration.cli import render
+from orchestration.cli import render, render_twin
 from orchestration.cli.shell import AsJson, HomeFolder, emit, err
 from orchestration.home import DEFAULT_HOME, Home
 from orchestration.landing import World
@@ -52,18 +52,18 @@ def learn(
     are."""
     if report:
         found = _report(retrain, problem, seed)
-        emit(found, render.gap_table(found), as_json=as_json)
+        emit(found, render_twin.gap_table(found), as_json=as_json)
     elif world is None:
         raise ValueError("say a world or a network file to learn on, or --report for the gap table")
     elif world.is_dir():
         card = _company(world, home, seed, out)
-        emit(card, render.agent_card(card), as_json=as_json)
+        emit(card, render_twin.agent_card(card), as_json=as_json)
     elif front:
         found = _front(world, seed, out)
-        emit(found, render.front(found), as_json=as_json)
+        emit(found, render_twin.front(found), as_json=as_json)
     else:
         card = _network(world, seed, out)
-        emit(card, render.gap_table(card), as_json=as_json)
+        emit(card, render_twin.gap_table(card), as_json=as_json)
 
 
 def _company(world: Path, home: Path, seed: list[int] | None, out: Path | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import typer
 
 from models.domain import QUANTILES
 from orchestration import STATIONS
-from orchestration.cli import render
+from orchestration.cli import render, render_run, render_twin
 from orchestration.cli.shell import AsJson, AsOf, DataFolder, HomeFolder, WorldFolder, emit, err
 from orchestration.facts import trace as tracing
 from orchestration.home import DEFAULT_HOME, Home, files
@@ -46,7 +46,7 @@ def bring_up_to_date(
         try:
             report = run_line(place, asked, until, on_step=on_step)
         except LineStopped as stop:
-            err.print(render.warnings(stop.warnings))
+            err.print(render_run.warnings(stop.warnings))
             raise
     return place, report.as_dict()
 
@@ -89,7 +89,7 @@ def run(
     place, report = bring_up_to_date(world, data, home, as_of, until, strict=strict)
     if send:
         bring_up_to_date(world, data, home, as_of, "procure", strict=strict)
-    emit(report, render.run_result(place, report, until), as_json=as_json)
+    emit(report, render_run.run_result(place, report, until), as_json=as_json)
 
 
 @commands.command()
@@ -175,7 +175,7 @@ def replay(
         )
     card = result.scorecard()
     write_replay(card, result.orders(), out)
-    emit(card, render.scorecard(card), as_json=as_json)
+    emit(card, render_twin.scorecard(card), as_json=as_json)
 
 
 @commands.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestration.cli import render
+from orchestration.cli import render, render_twin
 from orchestration.cli.shell import AsJson, By, HomeFolder, WorldFolder, emit, err
 from orchestration.home import DEFAULT_HOME, Home
 from orchestration.landing import World
@@ -61,7 +61,9 @@ def simulate(
     with render.status(err) as tell:
         if again:
             repeated = scenario_record.replay(place, contract, again, tell)
-            emit(repeated.as_dict(), render.replayed_study(repeated.as_dict()), as_json=as_json)
+            emit(
+                repeated.as_dict(), render_twin.replayed_study(repeated.as_dict()), as_json=as_json
+            )
             raise typer.Exit(1 if repeated.differing else 0)
         found = scenarios.study(
             place,
@@ -78,7 +80,7 @@ def simulate(
         said["promoted"] = scenario_record.promote(place, found, promote, by, measure).as_dict()
     if out is not None:
         _write(found, said, out)
-    emit(said, render.study(said), as_json=as_json)
+    emit(said, render_twin.study(said), as_json=as_json)
 
 
 def _write(found: Study, said: dict[str, Any], out: Path) -> None:

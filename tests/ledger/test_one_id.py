@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from models.domain import need_id
 from orchestration.cli import app
-from orchestration.cli.render import OrderTable
+from orchestration.cli.render_run import OrderTable
 from orchestration.facts import decisions
 from orchestration.facts.snapshots import publish
 from orchestration.home import Home
