@@ -142,7 +142,19 @@ COUNTED = (
 def words_laws() -> Iterator[Law]:
     """The laws of words and of the business grain, errors where a plan would go on as if nothing
     had been said."""
-    yield Law(
+    yield _limits_somebody_reads()
+    yield _limits_of_something_known()
+    yield _aliases_that_end()
+    yield _receipts_with_an_order()
+    yield from map(_spelling, SPELT)
+    for table in COUNTED:
+        yield _units(table)
+    for table, grain in GRAINS.items():
+        yield _grain(table, grain)
+
+
+def _limits_somebody_reads() -> Law:
+    return Law(
         "constraints_are_limits_somebody_reads",
         "raw.constraints",
         f"""
@@ -159,7 +171,10 @@ def words_laws() -> Iterator[Law]:
             "by nobody."
         ),
     )
-    yield Law(
+
+
+def _limits_of_something_known() -> Law:
+    return Law(
         "constraints_are_of_something_known",
         "raw.constraints",
         f"""
@@ -181,7 +196,10 @@ def words_laws() -> Iterator[Law]:
             "rows know: another would limit nothing."
         ),
     )
-    yield Law(
+
+
+def _aliases_that_end() -> Law:
+    return Law(
         "aliases_lead_to_an_end",
         "raw.aliases",
         """
@@ -210,7 +228,10 @@ def words_laws() -> Iterator[Law]:
             "of the loop out of the file."
         ),
     )
-    yield Law(
+
+
+def _receipts_with_an_order() -> Law:
+    return Law(
         "receipts_find_their_order",
         "raw.receipts",
         """
@@ -237,11 +258,6 @@ def words_laws() -> Iterator[Law]:
         ),
         "warning",
     )
-    yield from map(_spelling, SPELT)
-    for table in COUNTED:
-        yield _units(table)
-    for table, grain in GRAINS.items():
-        yield _grain(table, grain)
 
 
 def _spelling(kind: str) -> Law:

@@ -247,6 +247,16 @@ class Reference:
                     left -= step[e]
         return sent
 
+    def sell(self, i: int, asked: float) -> float:
+        served = min(self.stock[i], self.owed[i])
+        self.stock[i] -= served
+        self.owed[i] -= served
+        sold = min(self.stock[i], asked)
+        self.stock[i] -= sold
+        if self.network.economics.unmet == "backlog":
+            self.owed[i] += asked - sold
+        return asked - sold
+
     def run(self) -> dict[str, np.ndarray]:
         network, case = self.network, self.case
         for t in range(case.demand.shape[1]):
@@ -272,16 +282,7 @@ class Reference:
                         received[int(network.to[e])] += sent[e]
                     else:
                         self.open.append((t + took, t + planned, e, sent[e]))
-            lost = []
-            for i in self.nodes:
-                served = min(self.stock[i], self.owed[i])
-                self.stock[i] -= served
-                self.owed[i] -= served
-                sold = min(self.stock[i], float(case.demand[i, t]))
-                self.stock[i] -= sold
-                lost.append(float(case.demand[i, t]) - sold)
-                if network.economics.unmet == "backlog":
-                    self.owed[i] += lost[i]
+            lost = [self.sell(i, float(case.demand[i, t])) for i in self.nodes]
             on_order = [sum(o[3] for o in self.open if network.to[o[2]] == i) for i in self.nodes]
             now = (asked, sent, received, lost, list(self.stock), on_order, list(self.owed))
             for name, values in zip(BOOKS, now, strict=True):

@@ -142,31 +142,31 @@ def _try_source(
         yield Finding(source_id, "load", _sentence(delivery))
         yield from (Finding(source_id, "warning", said) for said in delivery.doubts)
         if before is None:
-            unread = [
-                name for name in delivery.columns if name not in mentions(source, delivery.columns)
-            ]
-            if unread and not source.unpivot:
-                yield Finding(source_id, "load", f"columns nobody reads: {', '.join(unread[:20])}")
-            yield from _shown_customers(source_id, compiled)
-            if show_sql:
-                columns = {
-                    name: kind_
-                    for name, kind_ in compiled.columns.items()
-                    if name not in ("_file", "_row")
-                }
-                for rule in compiled.rules:
-                    yield Finding(
-                        source_id,
-                        "sql",
-                        f"-- {rule.label}\n"
-                        + rule.select(source_id, columns, careful=False, where="true"),
-                    )
+            yield from _first_looked_at(source, delivery, compiled, show_sql=show_sql)
         before = delivery
     yield from _quarantined(cur, source_id)
     if not rows:
         yield Finding(source_id, "warning", "nothing of it would be loaded")
     if len(drops) > len(chosen):
         yield Finding(source_id, "load", f"{len(drops)} deliveries match; {len(chosen)} were tried")
+
+
+def _first_looked_at(
+    source: Source, delivery: Delivery, compiled: CompiledSource, *, show_sql: bool
+) -> Iterator[Finding]:
+    """What is said once a source: columns nobody reads, customers in the clear, the SQL asked
+    for."""
+    source_id = compiled.source_id
+    unread = [name for name in delivery.columns if name not in mentions(source, delivery.columns)]
+    if unread and not source.unpivot:
+        yield Finding(source_id, "load", f"columns nobody reads: {', '.join(unread[:20])}")
+    yield from _shown_customers(source_id, compiled)
+    if show_sql:
+        ours = ("_file", "_row")
+        columns = {name: kind for name, kind in compiled.columns.items() if name not in ours}
+        for rule in compiled.rules:
+            sql = rule.select(source_id, columns, careful=False, where="true")
+            yield Finding(source_id, "sql", f"-- {rule.label}\n{sql}")
 
 
 def _looked_at(

@@ -20,6 +20,7 @@ from orchestration.landing.contract.canonical import (
     PATH,
     PERSONAL,
     TIME,
+    Table,
     names_a_thing,
 )
 from orchestration.landing.contract.laws import event_column
@@ -104,70 +105,33 @@ class CompiledRule:
         if self.key_missing:
             found.append(Check(self.key_missing, "key", "a key column is empty"))
         for name, cell in self.cells.items():
-            kind = spec.columns[name]
-            value, raw = quote("v:" + name), quote("x:" + name)
-            if cell.type == "VARCHAR" and kind not in ("VARCHAR", PATH):
-                found.append(
-                    Check(
-                        f"({value} IS NULL AND {raw} IS NOT NULL)",
-                        name,
-                        f"is no {_noun(kind)} as declared",
-                    )
-                )
-            if cell.type == "VARCHAR" and kind == "VARCHAR":
-                found.append(
-                    Check(
-                        f"(regexp_full_match({raw}, {literal(FAILED)}, 'i'))",
-                        name,
-                        "is a failed formula",
-                    )
-                )
-            if name in spec.required:
-                found.append(Check(f"{value} IS NULL", name, "is missing"))
-            if kind in (NUMBER, TIME, DAY) and not (kind == NUMBER and cell.type.endswith("INT")):
-                found.append(Check(f"NOT isfinite({value})", name, f"is no finite {_noun(kind)}"))
-            if kind in CALENDAR:
-                outside = f"{value} NOT BETWEEN {CALENDAR[kind]}"
-                found.append(Check(outside, name, "is beyond any calendar"))
-            if name in NOT_NEGATIVE:
-                found.append(Check(f"{value} < 0", name, "is negative"))
+            found += _checks_of(name, cell, spec.columns[name], is_required=name in spec.required)
         for group in spec.one_of:
             nulls = " AND ".join(
                 f"{quote('v:' + name)} IS NULL" for name in group if name in self.cells
             )
             found.append(Check(f"({nulls})", "|".join(group), "is missing"))
+        return found + self._checks_of_times(spec)
+
+    def _checks_of_times(self, spec: Table) -> list[Check]:
+        unsaid = '"k:known" IS NULL'
         indirect = any(name in self.cells for name in ("period_id", "order_id"))
-        if self.lag is None or not indirect:
-            found.append(
-                Check('"k:known" IS NULL', "known_at", "nothing says when this row was known")
-            )
-        else:
-            found.append(
-                Check(
-                    f'("k:known" IS NULL AND {self._event_value()} IS NOT NULL)',
-                    "known_at",
-                    "nothing says when this row was known",
-                )
-            )
-        found.append(
+        if self.lag is not None and indirect:  # the period or the order says it, after landing
+            unsaid = f"({unsaid} AND {self._event_value()} IS NOT NULL)"
+        found = [
+            Check(unsaid, "known_at", "nothing says when this row was known"),
             Check(
                 f'"k:known" NOT BETWEEN {CALENDAR[TIME]}',
                 "known_at",
                 "would be known beyond any calendar",
-            )
-        )
+            ),
+        ]
         if self.delivered is not None:
-            found.append(
-                Check(
-                    '"k:delivered" IS NULL',
-                    "delivered_at",
-                    "nothing says when this row was delivered",
-                )
-            )
+            unsaid = "nothing says when this row was delivered"
+            found.append(Check('"k:delivered" IS NULL', "delivered_at", unsaid))
             if spec.is_observed and "event_at" in self.cells:
-                found.append(
-                    Check('"u:event_at" > "k:delivered"', "event_at", "is later than its delivery")
-                )
+                late = '"u:event_at" > "k:delivered"'
+                found.append(Check(late, "event_at", "is later than its delivery"))
         return found
 
     def _names(self) -> list[str]:
@@ -180,6 +144,25 @@ class CompiledRule:
     def _event_value(self) -> str:
         event = event_column(self.table)
         return quote("v:" + event) if event in self.cells else "NULL"
+
+    def _typed(self, name: str) -> list[str]:
+        """A column as the type that it is declared to be."""
+        cell, source, kind = (
+            self.cells[name],
+            quote("x:" + name),
+            CANONICAL[self.table].columns[name],
+        )
+        if kind == TIME:
+            times = zip(("v:", "u:"), self.locale.times(source, cell.type), strict=True)
+            return [f"{sql} AS {quote(prefix + name)}" for prefix, sql in times]
+        if name in PERSONAL:
+            (column,) = cell.reads if cell.sql in map(quote, cell.reads) else (None,)
+            sql = hidden(source) if column is None else quote("h:" + column)
+        elif names_a_thing(name):
+            sql = self.locale.name(source, cell.type)
+        else:
+            sql = self.locale.cast(source, cell.type, kind)
+        return [f"{sql} AS {quote('v:' + name)}"]
 
     def select(
         self,
@@ -216,27 +199,7 @@ class CompiledRule:
             raw.append(f"TRY({{'v': {self.when}}}) AS {quote('t:when')}")
         condition = where if careful or self.when is None else f"({where}) AND ({self.when})"
         first = [*self.cells, *(["delivered_at"] if self.delivered else [])]
-        typed = []
-        for name, cell in self.cells.items():
-            source = quote("x:" + name)
-            kind = spec.columns[name]
-            if kind == TIME:
-                typed += [
-                    f"{sql} AS {quote(kind_ + name)}"
-                    for kind_, sql in zip(
-                        ("v:", "u:"), self.locale.times(source, cell.type), strict=True
-                    )
-                ]
-            elif name in PERSONAL:
-                (column,) = cell.reads if cell.sql in map(quote, cell.reads) else (None,)
-                typed.append(
-                    f"{hidden(source) if column is None else quote('h:' + column)} AS "
-                    f"{quote('v:' + name)}"
-                )
-            elif names_a_thing(name):
-                typed.append(f"{self.locale.name(source, cell.type)} AS {quote('v:' + name)}")
-            else:
-                typed.append(f"{self.locale.cast(source, cell.type, kind)} AS {quote('v:' + name)}")
+        typed = [one for name in self.cells for one in self._typed(name)]
         if self.delivered:
             typed.append(
                 f"{self.locale.times(quote('x:delivered_at'), self.delivered.type)[1]} AS "
@@ -306,6 +269,28 @@ SELECT {", ".join(outputs)}, {final} AS known_at, {lag} AS known_lag, {handed} A
   {value + " END" if "WHEN" in value else "CAST(NULL AS VARCHAR)"} AS problem_value,
   CASE WHEN "k:problem" IS NOT NULL THEN {row_text(columns, self.personal)} END AS raw_text{extra}
 FROM judged""".strip()
+
+
+def _checks_of(name: str, cell: Cell, kind: str, *, is_required: bool) -> list[Check]:
+    """How a value can be wrong in its column."""
+    value, raw = quote("v:" + name), quote("x:" + name)
+    found = []
+    if cell.type == "VARCHAR" and kind not in ("VARCHAR", PATH):
+        unread = f"({value} IS NULL AND {raw} IS NOT NULL)"
+        found.append(Check(unread, name, f"is no {_noun(kind)} as declared"))
+    if cell.type == "VARCHAR" and kind == "VARCHAR":
+        failed = f"(regexp_full_match({raw}, {literal(FAILED)}, 'i'))"
+        found.append(Check(failed, name, "is a failed formula"))
+    if is_required:
+        found.append(Check(f"{value} IS NULL", name, "is missing"))
+    if kind in (NUMBER, TIME, DAY) and not (kind == NUMBER and cell.type.endswith("INT")):
+        found.append(Check(f"NOT isfinite({value})", name, f"is no finite {_noun(kind)}"))
+    if kind in CALENDAR:
+        outside = f"{value} NOT BETWEEN {CALENDAR[kind]}"
+        found.append(Check(outside, name, "is beyond any calendar"))
+    if name in NOT_NEGATIVE:
+        found.append(Check(f"{value} < 0", name, "is negative"))
+    return found
 
 
 @dataclass(frozen=True)
