@@ -33,7 +33,7 @@ run: install ## raw extracts to orders on the sample company
 	$(BIN)/stockhouse run sample_data
 
 test: check ## every test that needs nothing but this checkout (services and shared data when they are there)
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations 25
 
 check: install-dev ## style, types and the walls between rooms
 	$(BIN)/ruff check .

@@ -40,7 +40,22 @@ def pytest_runtest_makereport(
     return report
 
 
+#: Homes that several modules share, by the fixture that makes them.
+SHARED_HOMES = {"sample_run": "line", "built": "features"}
+
+
+def _made_once(item: pytest.Item) -> str:
+    """Where a test runs: beside all others of what is made once for them, its home or its
+    module."""
+    used = getattr(item, "fixturenames", ())
+    return next((SHARED_HOMES[name] for name in used if name in SHARED_HOMES), item.path.stem)
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(_made_once(item)))
     if SHARED.is_dir():
         return
     absent = pytest.mark.skip(

@@ -26,7 +26,7 @@ from orchestration.planning.plan import make_plan
 from orchestration.web.application import create_app
 from orchestration.web.people import People
 
-pytestmark = [pytest.mark.line, pytest.mark.xdist_group("sample")]
+pytestmark = [pytest.mark.line, pytest.mark.xdist_group("line")]
 
 
 class Planner:
