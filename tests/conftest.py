@@ -64,3 +64,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("shared"):
             item.add_marker(absent)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if getattr(session.config.option, "loadgroup", False) and any(
+        "@" not in item.nodeid for item in session.items
+    ):
+        raise pytest.UsageError("xdist groups no tests with this pytest: every home is made twice")

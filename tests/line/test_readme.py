@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import yaml
 
@@ -23,6 +24,20 @@ def test_every_make_target_it_names_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"^make ([a-z-]+)", TEXT, flags=re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+def test_the_orders_it_shows_are_the_golden_ones() -> None:
+    golden = pl.read_csv(
+        Path(__file__).with_name("golden_orders.csv"), schema_overrides={"item_id": pl.String}
+    )
+    assert f"Proposed orders: {len(golden)} lines" in TEXT
+    row = r"^ [0-9a-f]{10} │ (\S+) .*?│ (\w+) *│ (\w+) +│ +([\d,]+) │ +([\d,]+) │ +([\d,]+) │"
+    shown = re.findall(row, TEXT, flags=re.MULTILINE)
+    assert len(shown) == 2
+    columns = ("quantity", "eoq_quantity", "min_max_quantity")
+    for item, to, source, *figures in shown:
+        ours = golden.filter(item_id=item, location_id=to, from_id=source).select(columns).row(0)
+        assert [float(one.replace(",", "")) for one in figures] == list(ours), item
 
 
 @pytest.fixture
