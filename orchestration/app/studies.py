@@ -16,6 +16,7 @@ import yaml
 from models.names import name_of
 from orchestration.app import scenario_record
 from orchestration.app.overriding import timeline_of, world_of
+from orchestration.app.scenario_answers import Study
 from orchestration.app.scenario_files import read_question, read_scenario
 from orchestration.app.scenarios import study
 from orchestration.errors import StockhouseError
@@ -119,11 +120,16 @@ def run_study(
         raise ValueError("choose at least one scenario")
     made = study(home, world_of(home), [one.path for one in chosen], futures, tell)
     scenario_record.record(home, made)
+    keep(home, made, by)
+    return made.study_id
+
+
+def keep(home: Home, made: Study, by: str) -> None:
+    """Put a study on the shelf, where the desk lists it, whoever asked it and wherever."""
     at = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
     folder = _shelf(home) / name_of(made.study_id)
     files.write(folder / ABOUT, json.dumps({"by": by, "made_at": at}))
     write_study(made.as_dict(), made.tables(), folder)
-    return made.study_id
 
 
 def promote(home: Home, study_id: str, scenario: str, by: str, tell: Callable[[str], None]) -> str:

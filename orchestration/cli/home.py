@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestration.cli import render
-from orchestration.cli.shell import AsJson, DataFolder, HomeFolder, WorldFolder, emit
+from orchestration.cli.shell import AsJson, DataFolder, HomeFolder, WorldFolder, emit, err
 from orchestration.facts import snapshots
 from orchestration.home import DEFAULT_HOME, Home
 from orchestration.landing import World
@@ -158,4 +158,5 @@ def serve_features(
     place = Home.open(home)
     from orchestration.serving.serving import serve
 
+    err.print(f"serving features on http://{host}:{port}, until stopped", highlight=False)
     serve(place, host=host, port=port)

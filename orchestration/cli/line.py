@@ -13,7 +13,16 @@ import typer
 from models.domain import QUANTILES
 from orchestration import STATIONS
 from orchestration.cli import render, render_run, render_twin
-from orchestration.cli.shell import AsJson, AsOf, DataFolder, HomeFolder, WorldFolder, emit, err
+from orchestration.cli.shell import (
+    AsJson,
+    AsOf,
+    DataFolder,
+    HomeFolder,
+    WorldFolder,
+    a_day,
+    emit,
+    err,
+)
 from orchestration.facts import trace as tracing
 from orchestration.home import DEFAULT_HOME, Home, files
 from orchestration.home.backup import table_hashes
@@ -96,7 +105,10 @@ def run(
 def forecast(
     world: WorldFolder,
     as_of: Annotated[
-        str, typer.Option("--as-of", metavar="DATE", help="The last day that may be known.")
+        str,
+        typer.Option(
+            "--as-of", metavar="DATE", callback=a_day, help="The last day that may be known."
+        ),
     ],
     horizon: Annotated[int, typer.Option(min=1, help="How many periods to forecast.")],
     out: Annotated[Path, typer.Option(help="Parquet file to write.")],
@@ -141,7 +153,9 @@ def replay(
     start: Annotated[
         str,
         typer.Option(
-            metavar="DATE", help="The first decision is made at the midnight beginning this day."
+            metavar="DATE",
+            callback=a_day,
+            help="The first decision is made at the midnight beginning this day.",
         ),
     ],
     periods: Annotated[int, typer.Option(min=1, help="How many periods to replay.")],

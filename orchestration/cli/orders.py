@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestration.cli import render
-from orchestration.cli.shell import AsJson, By, HomeFolder, Reason, WorldFolder, emit
+from orchestration.cli.shell import AsJson, By, HomeFolder, Reason, WorldFolder, a_day, emit
 from orchestration.home import DEFAULT_HOME, Home
 from orchestration.landing import World
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from orchestration.app.procurement import Desk
 
+#: What to look at where nothing is listed.
+NONE = "`stockhouse orders --exceptions` says what a person has to see to, `run` what the plan saw"
 commands = typer.Typer()
 one = typer.Typer(
     no_args_is_help=True, help="One order that is under way: change it, or send its document again."
@@ -81,7 +83,7 @@ def list_orders(
         title = f"{len(found)} {'cases for a person' if exceptions else 'order lines'}"
         emit(
             {"exceptions" if exceptions else "orders": found.to_dicts()},
-            render.listing(found, title),
+            render.listing(found, title) if len(found) else f"{title}: {NONE}",
             as_json=as_json,
         )
 
@@ -212,7 +214,9 @@ def change_order(
     quantity: Annotated[
         float | None, typer.Option(help="Units wanted in all; not more than approved.")
     ] = None,
-    due: Annotated[str | None, typer.Option(metavar="DATE", help="The day it is wanted.")] = None,
+    due: Annotated[
+        str | None, typer.Option(metavar="DATE", callback=a_day, help="The day it is wanted.")
+    ] = None,
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli.shell import AsJson, By, HomeFolder, Reason, emit
+from orchestration.cli.shell import AsJson, By, HomeFolder, Reason, a_day, emit
 from orchestration.home import DEFAULT_HOME, Home
 
 commands = typer.Typer(
@@ -41,7 +41,9 @@ def add(
     expires: Annotated[
         str | None,
         typer.Option(
-            metavar="DATE", help="The last day it holds; without it, until `override expire`."
+            metavar="DATE",
+            callback=a_day,
+            help="The last day it holds; without it, until `override expire`.",
         ),
     ] = None,
     home: HomeFolder = Path(DEFAULT_HOME),

@@ -36,7 +36,7 @@ STEPS = {
 def progress(console: Console) -> Iterator[Callable[[str, str], None]]:
     """A live line a step: what is being done, and for how long."""
     columns = (
-        SpinnerColumn(finished_text="[green]✓"),
+        SpinnerColumn(finished_text=""),
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
     )
@@ -47,9 +47,9 @@ def progress(console: Console) -> Iterator[Callable[[str, str], None]]:
             if what == "start":
                 tasks[step] = bar.add_task(STEPS.get(step, step), total=1)
             elif step in tasks:
-                if what == "failure":
-                    bar.update(tasks[step], description=f"[red]{STEPS.get(step, step)} failed[/]")
-                bar.update(tasks[step], completed=1)
+                words, is_done = STEPS.get(step, step), what != "failure"
+                told = f"[green]✓[/] {words}" if is_done else f"[red]✗ {words} failed[/]"
+                bar.update(tasks[step], description=told, completed=1)
 
         yield on_step
 

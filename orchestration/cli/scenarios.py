@@ -52,7 +52,7 @@ def simulate(
 ) -> None:
     """Ask the twin "what if": what scenarios change in money, service and stock from what was
     published on, and what to do about it."""
-    from orchestration.app import scenario_record, scenarios
+    from orchestration.app import scenario_record, scenarios, studies
 
     contract = World.load(world)
     place = Home.open(home, contract.world)
@@ -75,6 +75,7 @@ def simulate(
             is_together=is_together,
         )
     scenario_record.record(place, found)
+    studies.keep(place, found, by)
     said = found.as_dict()
     if promote:
         said["promoted"] = scenario_record.promote(place, found, promote, by, measure).as_dict()

@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,9 +48,26 @@ DataFolder = Annotated[
     Path | None,
     typer.Option("--data", help="Root of the world's paths; by default the world's own folder."),
 ]
+
+
+def a_day(text: str | None) -> str | None:
+    """What was typed for a day, where it is one; else the command is refused before it begins."""
+    if text is not None:
+        try:
+            date.fromisoformat(text)
+        except ValueError as error:
+            raise typer.BadParameter(f"'{text}' is no day: write it as 2026-01-31") from error
+    return text
+
+
 AsOf = Annotated[
     str | None,
-    typer.Option("--as-of", metavar="DATE", help="Look no further than the end of this day."),
+    typer.Option(
+        "--as-of",
+        metavar="DATE",
+        callback=a_day,
+        help="Look no further than the end of this day.",
+    ),
 ]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print the result alone, as JSON, on standard output.")

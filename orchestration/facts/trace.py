@@ -326,14 +326,14 @@ class _Tracer:
                 where = {
                     "file": path,
                     "part": row["part"],
-                    "line": row["row_no"],
+                    "row": row["row_no"],
                     "source_id": row["source_id"],
                     "silo": silo,
                 }
                 rows.append(
                     where | {"bytes": size, "delivery": row["delivery"], "is_archived": kept}
                 )
-            self.steps.append(Step("file, sheet, line", step.table, rows, step.found))
+            self.steps.append(Step("file, sheet, row", step.table, rows, step.found))
 
     def _notes(self) -> list[str]:
         now = self.con.execute("select now_at from raw.world").fetchone()

@@ -236,3 +236,29 @@ def test_only_a_defect_of_ours_has_no_translation() -> None:
     assert translate(ModuleNotFoundError("No module named 'ours'", name="ours")) is None
     assert translate(AttributeError("x")) is None
     assert "orchestration.cli.main" in sys.modules
+
+
+DATED = [
+    (path, parameter)
+    for path, command in COMMANDS.items()
+    for parameter in command.params
+    if parameter.metavar == "DATE"
+]
+
+
+@pytest.mark.parametrize(("path", "option"), DATED, ids=str)
+@pytest.mark.parametrize("text", ["13/01/2026", "2026-02-30", "tomorrow"])
+def test_a_day_that_is_none_is_refused_by_the_name_of_its_option_before_anything_begins(
+    path: tuple[str, ...], option: Any, text: str, tmp_path: Path
+) -> None:
+    world = tmp_path / "world"
+    world.mkdir()
+    (world / "world.yml").write_text(WORLD, encoding="utf-8")
+    typed = words(path, tmp_path, tmp_path / "home", world)
+    if option.opts[0] in typed:
+        where = typed.index(option.opts[0])
+        del typed[where : where + 2]
+    done = CliRunner().invoke(app, [*typed, option.opts[0], text])
+    assert done.exit_code == 2
+    assert text in done.output and option.opts[0] in done.output
+    assert not (tmp_path / "home").exists()

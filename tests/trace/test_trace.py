@@ -60,20 +60,20 @@ def test_an_order_line_leads_back_to_the_lines_of_its_files(
         "feature rows",
         "mart rows",
         "raw rows",
-        "file, sheet, line",
+        "file, sheet, row",
     ]
-    newest = rows(report, "file, sheet, line", "raw.sales")[0]
+    newest = rows(report, "file, sheet, row", "raw.sales")[0]
     assert newest == {
         "file": "erp/sales.csv",
         "part": "sales.csv",
-        "line": 363,
+        "row": 363,
         "source_id": "till",
         "silo": "erp",
         "bytes": 1000,
         "delivery": "d-sales",
         "is_archived": True,
     }
-    assert rows(report, "file, sheet, line", "raw.stock")[0]["is_archived"] is False
+    assert rows(report, "file, sheet, row", "raw.stock")[0]["is_archived"] is False
     assert (
         sum(row["quantity"] for row in rows(report, "decision", "decisions.explanations"))
         == report.line["quantity"]

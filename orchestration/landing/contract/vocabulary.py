@@ -97,6 +97,10 @@ COLUMNS: dict[str, tuple[str, str]] = {
 }
 
 
+#: Columns whose word means something else in one table: its meaning there, unit and example.
+OTHERWISE = {("stock", "status"): ("stock_status", "word", "blocked")}
+
+
 @dataclass(frozen=True)
 class Word:
     """One column of one canonical table, as a person who writes a contract needs it."""
@@ -119,11 +123,14 @@ def meanings() -> dict[str, str]:
 
 def words() -> list[Word]:
     """Every column of every canonical table, in the tables' own order."""
-    return [
-        Word(name, column, kind, column in table.required, meanings()[column], *COLUMNS[column])
-        for name, table in CANONICAL.items()
-        for column, kind in table.columns.items()
-    ]
+    found = []
+    for name, table in CANONICAL.items():
+        for column, kind in table.columns.items():
+            usual = (column, *COLUMNS[column])
+            meaning, unit, example = OTHERWISE.get((name, column), usual)
+            is_required = column in table.required
+            found.append(Word(name, column, kind, is_required, meanings()[meaning], unit, example))
+    return found
 
 
 def into_schema(schema: dict[str, Any]) -> None:
