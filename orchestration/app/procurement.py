@@ -78,7 +78,7 @@ def read_clock(home: Home) -> tuple[datetime, datetime | None, str]:
         )
     if row is None:
         try:
-            with home.connect(read_only=True) as con:
+            with home.connect(read_only=True, patience=PATIENCE) as con:
                 row = con.execute("select now_at, newest_at, currency from raw.world").fetchone()
         except duckdb.Error as error:
             raise ValueError(

@@ -43,8 +43,9 @@ USUAL = """
     select
         item_id, location_id,
         cast(avg(quantity) as double) as known,
-        cast(avg(recorded_quantity) filter (where quantity is not null or is_censored) as double)
-            as as_sold
+        cast(avg(greatest(recorded_quantity, 0)) filter (
+            where quantity is not null or is_censored
+        ) as double) as as_sold
     from marts.fct_demand
     where is_current and period_start < ? and period_start >= ? - interval 91 day
     group by item_id, location_id

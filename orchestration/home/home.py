@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from orchestration.home import files
 DEFAULT_HOME = ".lakehouse"
 #: A DuckDB file begins with three headers of 4,096 bytes; a shorter one was never finished.
 FOUNDED = 3 * 4096
+#: Seconds between two looks at a warehouse that another process holds.
+PAUSE = 0.2
 
 
 class HomeError(StockhouseError):
@@ -195,25 +198,20 @@ class Home:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     @contextmanager
-    def connect(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    def connect(
+        self, *, read_only: bool = False, patience: float = 0.0
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
         """The one way to open the warehouse. The handle is closed on leaving: dbt runs as another
-        process and needs the lock."""
+        process and needs the lock.
+
+        patience: seconds to wait for another process that holds it. Raises HomeError where it
+        cannot be opened, or is still held then.
+        """
         if not read_only and self.warehouse.exists() and self.warehouse.stat().st_size < FOUNDED:
             # a kill or a full disk stopped DuckDB while it wrote its headers: nothing was ever
             # committed
             self.warehouse.unlink()
-        try:
-            con = duckdb.connect(str(self.warehouse), read_only=read_only)
-        except duckdb.IOException as error:
-            said = str(error).splitlines()[0]
-            mend = (
-                "close the other process; BI reads the published snapshot"
-                if "lock" in said
-                else "`stockhouse rebuild` makes it anew"
-            )
-            raise HomeError(
-                f"the warehouse cannot be opened: {said}. Nothing in state/ is lost: {mend}."
-            ) from error
+        con = self._opened(read_only, time.monotonic() + patience)
         try:
             # a Python variable must never read as a table
             con.execute("set python_enable_replacements = false")
@@ -227,6 +225,25 @@ class Home:
             ) from error
         finally:
             con.close()
+
+    def _opened(self, read_only: bool, until: float) -> duckdb.DuckDBPyConnection:
+        while True:
+            try:
+                return duckdb.connect(str(self.warehouse), read_only=read_only)
+            except duckdb.IOException as error:
+                said = str(error).splitlines()[0]
+                is_held = "lock" in said
+                if is_held and time.monotonic() < until:
+                    time.sleep(PAUSE)
+                    continue
+                mend = (
+                    "close the other process; BI reads the published snapshot"
+                    if is_held
+                    else "`stockhouse rebuild` makes it anew"
+                )
+                raise HomeError(
+                    f"the warehouse cannot be opened: {said}. Nothing in state/ is lost: {mend}."
+                ) from error
 
     @contextmanager
     def writing(self) -> Iterator[None]:
