@@ -22,6 +22,7 @@ from orchestration.cli.shell import (
     a_day,
     emit,
     err,
+    result_alone,
 )
 from orchestration.facts import trace as tracing
 from orchestration.home import DEFAULT_HOME, Home, files
@@ -49,6 +50,7 @@ def bring_up_to_date(
     with (
         (place.derived / "run.log").open("w", encoding="utf-8") as log,
         redirect_stdout(log),
+        result_alone(),
         render.progress(err) as on_step,
     ):
         asked = settings(world, data, place.root, as_of, strict=strict)
@@ -183,7 +185,7 @@ def replay(
     beside = tuple(name.strip() for name in challengers.split(",")) if challengers else ()
     rehearsal.check_policies(names, beside)
     place, _ = bring_up_to_date(world, data, home, None, "facts")
-    with place.writing(), render.status(err) as tell:
+    with place.writing(), result_alone(), render.status(err) as tell:
         result = rehearsal.replay_world(
             place, first, periods, orders=orders, policies=names, challengers=beside, progress=tell
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestration.cli import render, render_twin
-from orchestration.cli.shell import AsJson, By, HomeFolder, WorldFolder, emit, err
+from orchestration.cli.shell import AsJson, By, HomeFolder, WorldFolder, emit, err, result_alone
 from orchestration.home import DEFAULT_HOME, Home
 from orchestration.landing import World
 
@@ -58,13 +58,13 @@ def simulate(
     place = Home.open(home, contract.world)
     if not (scenario or again):
         raise ValueError("name a --scenario FILE to ask, or a kept study to --replay")
-    with render.status(err) as tell:
-        if again:
+    if again:
+        with result_alone(), render.status(err) as tell:
             repeated = scenario_record.replay(place, contract, again, tell)
-            emit(
-                repeated.as_dict(), render_twin.replayed_study(repeated.as_dict()), as_json=as_json
-            )
-            raise typer.Exit(1 if repeated.differing else 0)
+        told = repeated.as_dict()
+        emit(told, render_twin.replayed_study(told), as_json=as_json)
+        raise typer.Exit(1 if repeated.differing else 0)
+    with result_alone(), render.status(err) as tell:
         found = scenarios.study(
             place,
             contract,

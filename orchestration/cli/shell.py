@@ -7,6 +7,8 @@ import json
 import os
 import pwd
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,6 +50,20 @@ DataFolder = Annotated[
     Path | None,
     typer.Option("--data", help="Root of the world's paths; by default the world's own folder."),
 ]
+
+
+@contextmanager
+def result_alone() -> Iterator[None]:
+    """Standard output is the result's: what compiled libraries write there while they work (HiGHS
+    does, whatever it is told) goes to standard error."""
+    sys.stdout.flush()
+    ours = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(ours, 1)
+        os.close(ours)
 
 
 def a_day(text: str | None) -> str | None:

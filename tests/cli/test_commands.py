@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 from orchestration import errors
 from orchestration.cli import app
+from orchestration.cli.shell import result_alone
 from orchestration.errors import StockhouseError, translate
 from orchestration.home import Home, HomeError
 
@@ -262,3 +264,12 @@ def test_a_day_that_is_none_is_refused_by_the_name_of_its_option_before_anything
     assert done.exit_code == 2
     assert text in done.output and option.opts[0] in done.output
     assert not (tmp_path / "home").exists()
+
+
+def test_what_a_library_writes_while_it_works_is_no_part_of_the_result(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with result_alone():
+        os.write(1, b"a solver's own words\n")
+    os.write(1, b"the result\n")
+    assert capfd.readouterr() == ("the result\n", "a solver's own words\n")
