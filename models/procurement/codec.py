@@ -6,9 +6,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from models.procurement.messages import EDI_DESK, Message, MessageError, Odd, Order, Party
+from models.procurement.messages import (
+    EDI_DESK,
+    Message,
+    MessageError,
+    Odd,
+    OddLineError,
+    Order,
+    Party,
+)
+
+Line = TypeVar("Line")
 
 #: A delivery larger than this is no answer to an order of ours, in any format.
 LARGEST = 8 * 1024 * 1024
@@ -111,3 +121,28 @@ def each(
     if faults and len(faults) == len(messages):
         raise faults[0]
     return tuple(messages)
+
+
+def each_line(
+    lines: Iterable[tuple[str, Callable[[], Line]]], order_id: str, owner: str, about: str = ""
+) -> tuple[list[Line], list[Odd]]:
+    """The lines of one document that can be taken, and the others with the reason.
+
+    lines: the number of each and what reads it. about: what an odd one's reason begins with. Raises
+    MessageError where none of them can even be read.
+    """
+    taken: list[Line] = []
+    odd: list[Odd] = []
+    broken: list[MessageError] = []
+    for line_id, read in lines:
+        try:
+            taken.append(read())
+        except OddLineError as error:
+            odd.append(Odd(order_id, line_id, f"{about}line {line_id}: {error}", owner))
+        except MessageError as error:
+            broken.append(error)
+            reason = f"{about}line {line_id} cannot be read: {error}"
+            odd.append(Odd(order_id, line_id, reason, owner))
+    if broken and len(broken) == len(taken) + len(odd):
+        raise broken[0]
+    return taken, odd

@@ -1,5 +1,5 @@
-"""Code lists that every document format shares: currencies (ISO 4217) with their minor units, and
-units of measure (UN/ECE Recommendation 20)."""
+"""Code lists that document formats share: currencies (ISO 4217) with their minor units, units of
+measure (UN/ECE Recommendation 20), and answers to a line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from models.procurement.messages import MessageError
 
 #: What one piece is called: each, one, piece, and what older lists and X12 say for it.
 EACH = frozenset({"EA", "C62", "H87", "PCE", "NAR"})
+
+#: What an answer says of a line (UN/EDIFACT 1229, which UBL uses too): taken as it is, taken with
+#: changes, and not taken, by our code for it.
+TAKEN, AMENDED, REFUSED = ("", "5"), ("3", "6"), {"2": "ID", "7": "IR", "10": "IR"}
 
 #: Currencies by the digits after their point.
 CURRENCIES = {

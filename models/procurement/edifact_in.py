@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import TypeVar
 
 from models.procurement import figures
 from models.procurement.bill import Bill, BilledLine
-from models.procurement.codes import EACH
+from models.procurement.codec import each_line
+from models.procurement.codes import AMENDED, EACH, REFUSED, TAKEN
 from models.procurement.edifact_wire import EdiMessage, Segment
 from models.procurement.messages import (
     BUYER,
@@ -39,8 +41,6 @@ VERSION = "D:96A"
 #: message.
 ORIGINAL = ("", "4", "6", "7", "9", "11", "27", "28", "29", "30")
 TAKEN_WHOLE, REFUSED_WHOLE = "29", "27"
-#: What an answer says of a line (1229): taken as it is, taken with changes, and not taken.
-TAKEN, AMENDED, REFUSED = ("", "5"), ("3", "6"), {"2": "ID", "7": "IR", "10": "IR"}
 #: Which days (2005) say when goods arrive, what we asked for, when they leave, and which say
 #: nothing about that.
 ARRIVES, ASKED = ("17", "63", "67", "69", "76", "132", "191", "358"), ("2",)
@@ -105,7 +105,7 @@ def _answer(message: EdiMessage) -> list[Message]:
         reason = f"the answer as a whole is {function or 'unsaid'}, and it names no line"
         return [Odd(order_id, "", reason, BUYER)]
     day = _day(segment for segment in head if segment.tag == "DTM")
-    lines, odd = _each(loops, lambda loop: _answered(loop, day), order_id, BUYER)
+    lines, odd = each_line(_numbered(loops, partial(_answered, day=day)), order_id, BUYER)
     rest = "" if loops else "IA" if function == TAKEN_WHOLE else "IR"
     named = tuple(loop[0].get(1) for loop in loops)
     is_change = bool(_reference(head, "PP"))
@@ -152,24 +152,21 @@ def _ship_notice(message: EdiMessage) -> list[Message]:
     said: list[Message] = []
     lines: list[ShippedLine] = []
     for name, mine in by_order.items():
-        found, odd = _each(mine, _shipper(name), name, BUYER)
+        found, odd = each_line(_numbered(mine, partial(_shipped, order_id=name)), name, BUYER)
         lines += found
         said += odd
     return [ShipNotice(shipment_id, due, tuple(lines)), *said]
 
 
-def _shipper(order_id: str) -> Callable[[Loop], ShippedLine]:
-    def shipped(loop: Loop) -> ShippedLine:
-        units, item_id = _quantity(loop, "12"), _item(loop)
-        if units is None:
-            raise MessageError(f"QTY 12 is missing behind {loop[0]}")
-        if not order_id:
-            raise MessageError(f"RFF ON is missing before and behind {loop[0]}")
-        if not item_id:
-            raise OddLineError(f"{units:g} units of an item that only {loop[0]} names are coming")
-        return ShippedLine(order_id, _order_line(loop), item_id, float(units))
-
-    return shipped
+def _shipped(loop: Loop, order_id: str) -> ShippedLine:
+    units, item_id = _quantity(loop, "12"), _item(loop)
+    if units is None:
+        raise MessageError(f"QTY 12 is missing behind {loop[0]}")
+    if not order_id:
+        raise MessageError(f"RFF ON is missing before and behind {loop[0]}")
+    if not item_id:
+        raise OddLineError(f"{units:g} units of an item that only {loop[0]} names are coming")
+    return ShippedLine(order_id, _order_line(loop), item_id, float(units))
 
 
 def _invoice(message: EdiMessage) -> list[Message]:
@@ -192,8 +189,7 @@ def _invoice(message: EdiMessage) -> list[Message]:
         _total(summary),
         _charges(message.segments) + _tax(message.segments, summary),
     )
-    lines = [(loop[0].get(1), lambda loop=loop: _billed(loop)) for loop in loops]
-    return bill.messages(lines)
+    return bill.messages(_numbered(loops, _billed))
 
 
 def _billed(loop: Loop) -> BilledLine:
@@ -265,26 +261,10 @@ READERS: dict[str, Callable[[EdiMessage], list[Message]]] = {
 }
 
 
-def _each(
-    loops: Sequence[Loop], read_one: Callable[[Loop], Line], order_id: str, owner: str
-) -> tuple[list[Line], list[Odd]]:
-    """The lines that can be taken, and the others with the reason. Raises MessageError where none
-    of them can even be read."""
-    lines: list[Line] = []
-    odd: list[Odd] = []
-    broken: list[MessageError] = []
-    for loop in loops:
-        line_id = loop[0].get(1)
-        try:
-            lines.append(read_one(loop))
-        except OddLineError as error:
-            odd.append(Odd(order_id, line_id, f"line {line_id}: {error}", owner))
-        except MessageError as error:
-            broken.append(error)
-            odd.append(Odd(order_id, line_id, f"line {line_id} cannot be read: {error}", owner))
-    if broken and len(broken) == len(loops):
-        raise broken[0]
-    return lines, odd
+def _numbered(
+    loops: Sequence[Loop], read_one: Callable[[Loop], Line]
+) -> list[tuple[str, Callable[[], Line]]]:
+    return [(loop[0].get(1), partial(read_one, loop)) for loop in loops]
 
 
 def _parts(message: EdiMessage) -> tuple[Loop, list[Loop]]:

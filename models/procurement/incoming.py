@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from functools import partial
 from typing import TypeVar
 
 from models.procurement import x12
+from models.procurement.codec import each_line
 from models.procurement.messages import (
     BUYER,
     DENIED,
@@ -143,7 +145,7 @@ def _acknowledgement(transaction: TransactionSet) -> list[Message]:
         if s[0] == "DTM"
     ]
     day = _day(before)
-    lines, odd = _each(loops, lambda loop: _answer(loop, change), order_id, BUYER)
+    lines, odd = each_line(_numbered(loops, partial(_answer, change=change)), order_id, BUYER)
     lines = [replace(line, due_on=line.due_on or day) for line in lines]
     if not loops and status not in TAKEN_WHOLE + REFUSED_WHOLE:
         reason = f"the answer as a whole is {status}, and it names no line"
@@ -216,7 +218,9 @@ def _ship_notice(transaction: TransactionSet) -> list[Message]:
     said: list[Message] = []
     lines: list[ShippedLine] = []
     for name in dict.fromkeys(order for order, _, _ in loops):
-        found, odd = _each([loop for loop in loops if loop[0] == name], _shipped, name, BUYER)
+        mine = [loop for loop in loops if loop[0] == name]
+        numbered = [(_number(loop[-1]), partial(_shipped, loop)) for loop in mine]
+        found, odd = each_line(numbered, name, BUYER)
         lines += found
         said += odd
     return [ShipNotice(shipment_id, due, tuple(lines)), *said]
@@ -263,7 +267,8 @@ def _invoice(transaction: TransactionSet) -> list[Message]:
     for loop in loops:
         by_order.setdefault(_order_in(loop) or order_id, []).append(loop)
     for place, (name, mine) in enumerate(by_order.items()):
-        lines, odd = _each(mine, _billed, name, PAYABLES, f"invoice {invoice_id}: ")
+        about = f"invoice {invoice_id}: "
+        lines, odd = each_line(_numbered(mine, _billed), name, PAYABLES, about)
         said += odd
         if not name:
             said.append(
@@ -352,33 +357,14 @@ READERS: dict[str, Callable[[TransactionSet], list[Message]]] = {
 }
 
 
-def _each(
-    loops: Sequence[Sequence[Segment]] | Sequence[tuple[str, Segment, Segment]],
-    read_one: Callable[..., Line],
-    order_id: str,
-    owner: str,
-    about: str = "",
-) -> tuple[list[Line], list[Odd]]:
-    """The lines that can be taken, and the others with the reason. Raises MessageError where none
-    of them can even be read."""
-    lines: list[Line] = []
-    odd: list[Odd] = []
-    broken: list[MessageError] = []
-    for loop in loops:
-        first = loop[-1] if isinstance(loop, tuple) else loop[0]
-        line_id = x12.value(first, 1, needed=False)
-        try:
-            lines.append(read_one(loop))
-        except OddLineError as error:
-            odd.append(Odd(order_id, line_id, f"{about}line {line_id}: {error}", owner))
-        except MessageError as error:
-            broken.append(error)
-            odd.append(
-                Odd(order_id, line_id, f"{about}line {line_id} cannot be read: {error}", owner)
-            )
-    if broken and len(broken) == len(loops):
-        raise broken[0]
-    return lines, odd
+def _numbered(
+    loops: Sequence[Sequence[Segment]], read_one: Callable[[Sequence[Segment]], Line]
+) -> list[tuple[str, Callable[[], Line]]]:
+    return [(_number(loop[0]), partial(read_one, loop)) for loop in loops]
+
+
+def _number(segment: Segment) -> str:
+    return x12.value(segment, 1, needed=False)
 
 
 def _begins(transaction: TransactionSet, tag: str) -> Segment:

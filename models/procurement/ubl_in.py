@@ -16,8 +16,8 @@ from typing import TypeVar
 
 from models.procurement import figures, xml_tree
 from models.procurement.bill import Bill, BilledLine
-from models.procurement.codec import Delivery
-from models.procurement.codes import EACH
+from models.procurement.codec import Delivery, each_line
+from models.procurement.codes import AMENDED, EACH, REFUSED, TAKEN
 from models.procurement.messages import (
     BUYER,
     PAYABLES,
@@ -43,8 +43,6 @@ NAMES = {CAC: "cac", CBC: "cbc", EXT: "ext"} | {f"{ROOM}{name}-2": "ubl" for nam
 
 #: What an answer says of an order as a whole (UNCL 4343): all of it, none of it, or line by line.
 TAKEN_WHOLE, REFUSED_WHOLE, BY_LINE = ("AP", "29"), ("RE", "27"), ("CA", "30", "")
-#: What it says of a line (UNCL 1229): taken as it is, taken with changes, and not taken.
-TAKEN, AMENDED, REFUSED = ("", "5"), ("3", "6"), {"2": "ID", "7": "IR", "10": "IR"}
 #: The document type (UNCL 1001) of a change that an answer refers to.
 CHANGE = "230"
 DAY = re.compile(r"(\d{4}-\d\d-\d\d)(?:Z|[+-]\d\d:\d\d)?", re.ASCII)
@@ -108,7 +106,8 @@ def _answer(top: Node) -> list[Message]:
         return [Odd(order_id, "", reason, BUYER)]
     currency = top.get("cbc:DocumentCurrencyCode") or None
     day = _promised(top)
-    said, odd = _each(lines, partial(_answered, currency=currency, day=day), order_id, BUYER)
+    read_line = partial(_answered, currency=currency, day=day)
+    said, odd = each_line(_numbered(lines, read_line), order_id, BUYER)
     rest = "" if lines else "IA" if code in TAKEN_WHOLE else "IR"
     named = tuple(map(_line_answered, lines))
     is_change = any(
@@ -175,7 +174,7 @@ def _ship_notice(top: Node) -> list[Message]:
     said: list[Message] = []
     lines: list[ShippedLine] = []
     for name, mine in by_order.items():
-        found, odd = _each(mine, partial(_shipped, order_id=name), name, BUYER)
+        found, odd = each_line(_numbered(mine, partial(_shipped, order_id=name)), name, BUYER)
         lines += found
         said += odd
     return [ShipNotice(shipment_id, max(days, default=None), tuple(lines)), *said]
@@ -273,26 +272,13 @@ READERS: dict[str, Callable[[Node], list[Message]]] = {
 }
 
 
-def _each(
-    nodes: Sequence[Node], read_one: Callable[[Node], Line], order_id: str, owner: str
-) -> tuple[list[Line], list[Odd]]:
-    """The lines that can be taken, and the others with the reason. Raises MessageError where none
-    of them can even be read."""
-    lines: list[Line] = []
-    odd: list[Odd] = []
-    broken: list[MessageError] = []
-    for node in nodes:
-        line_id = _line_answered(node) or node.get("cbc:ID")
-        try:
-            lines.append(_whole(read_one, node))
-        except OddLineError as error:
-            odd.append(Odd(order_id, line_id, f"line {line_id}: {error}", owner))
-        except MessageError as error:
-            broken.append(error)
-            odd.append(Odd(order_id, line_id, f"line {line_id} cannot be read: {error}", owner))
-    if broken and len(broken) == len(nodes):
-        raise broken[0]
-    return lines, odd
+def _numbered(
+    nodes: Sequence[Node], read_one: Callable[[Node], Line]
+) -> list[tuple[str, Callable[[], Line]]]:
+    return [
+        (_line_answered(node) or node.get("cbc:ID"), partial(_whole, read_one, node))
+        for node in nodes
+    ]
 
 
 def _whole(read_one: Callable[[Node], Line], node: Node) -> Line:

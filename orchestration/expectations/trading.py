@@ -61,9 +61,11 @@ UNAVAILABLE_STOCK = (
 WEEKDAY = (
     "(mon(day)?|tue(s|sday)?|wed(nesday)?|thu(r|rs|rsday)?|fri(day)?|sat(urday)?|sun(day)?"
     "|mo(ntag)?|di(enstag)?|mi(ttwoch)?|do(nnerstag)?|fr(eitag)?|sa(mstag)?|so(nntag)?"
-    "|daily|[1-7])"
+    "|[1-7])"
 )
-WEEKDAYS = f"{WEEKDAY}(\\s*([,;/+ -]|to|bis|and|und)\\s*{WEEKDAY})*"
+#: A day or a span of days, and lists of them, as models.replenishment.calendars.weekdays reads.
+SPAN = f"{WEEKDAY}((\\s*-\\s*|\\s+(to|bis)\\s+){WEEKDAY})?"
+WEEKDAYS = f"(daily|{SPAN}((\\s*[,;/+]\\s*|\\s+((and|und)\\s+)?){SPAN})*)"
 #: Columns that name weekdays, by table.
 IN_WEEKDAYS = {
     "suppliers": ("order_days", "working_days"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import cache
 
 import duckdb
 import numpy as np
@@ -136,16 +137,15 @@ def without_waiting(past: pl.DataFrame, calendar: SupplyCalendar | None) -> pl.D
     """
     if calendar is None or past.is_empty():
         return past
-    ways: dict[tuple[str, str, str], int] = {}
-    waited = []
+
+    @cache
+    def waited(kind: str, source: str, place: str, day: date) -> float:
+        row = {"kind": kind, "from_id": source, "location_id": place, "lead_time_days": 1.0}
+        return float((calendar.way(row).leaves(day) - day).days)
+
     names = ("kind", "from_id", "location_id", "ordered_on")
-    for kind, source, place, day in past.select(names).iter_rows():
-        key = (kind, source, f"{place} {day}")
-        if key not in ways:
-            row = {"kind": kind, "from_id": source, "location_id": place, "lead_time_days": 1.0}
-            ways[key] = (calendar.way(row).leaves(day) - day).days
-        waited.append(float(ways[key]))
-    wait = pl.Series(waited, dtype=pl.Float64)
+    days = [waited(*one) for one in past.select(names).iter_rows()]
+    wait = pl.Series(days, dtype=pl.Float64)
     return past.with_columns(
         days=pl.max_horizontal(pl.col("days") - wait, 1.0),
         promised_days=pl.max_horizontal(pl.col("promised_days") - wait, 1.0),

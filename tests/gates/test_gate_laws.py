@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.replenishment.calendars import weekdays
 from orchestration.expectations import GATES, Gate, Law, expectation_names, validate
 from orchestration.expectations.raw_in import CLOCKED, FLOWS
-from orchestration.expectations.trading import IN_WEEKDAYS, WEEKDAYS
+from orchestration.expectations.trading import IN_WEEKDAYS, UNAVAILABLE_STOCK, WEEKDAYS
 from orchestration.expectations.words import COUNTED, GRAINS
 from orchestration.landing.contract.canonical import CANONICAL, Table
 from tests.gates.tiny_company import found
 
+ROOT = Path(__file__).resolve().parents[2]
 RAW_IN, ORDERS_OUT = GATES["raw_in"], GATES["orders_out"]
 VALUE = {
     "VARCHAR": "'x'",
@@ -286,3 +291,13 @@ def test_weekdays_that_the_gate_lets_through_can_be_read(days: str, passes: bool
     assert said == (passes,)
     if passes:
         assert weekdays(days)
+
+
+@given(st.from_regex(re.compile(WEEKDAYS, re.ASCII), fullmatch=True))
+def test_weekdays_that_the_gate_lets_through_are_weekdays_to_the_plan(text: str) -> None:
+    assert weekdays(text)
+
+
+def test_the_gate_and_the_marts_know_the_same_stock_that_cannot_be_sold() -> None:
+    project = yaml.safe_load((ROOT / "dbt_project/dbt_project.yml").read_text(encoding="utf-8"))
+    assert project["vars"]["unavailable_stock"] == list(UNAVAILABLE_STOCK)
