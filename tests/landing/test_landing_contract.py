@@ -4,6 +4,7 @@ before or while the first file is read."""
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,23 @@ def test_mistakes_are_refused_with_their_place(tmp_path: Path, mistake: str) -> 
         company.write("tills/1.csv", FIRST_DAY)
         company.land()
     assert "world.yml" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("grain: day", "grain: days", "plan.grain: `days` is none of .* did you mean day"),
+        ("review: weekly", "review: weekley", "plan.review: .* nor a number: did you mean weekly"),
+        ("absent_sales: zero", "absent_sales: 5", "plan.absent_sales: `5` is none of 'zero' or"),
+        ("silo: pos", "silo: 5", "sources.tills.silo: "),
+    ],
+)
+def test_a_word_that_may_not_stand_there_is_named_as_it_was_written(
+    tmp_path: Path, right: str, wrong: str, said: str
+) -> None:
+    with pytest.raises(ContractError, match=said) as caught:
+        load(tmp_path, contract(right, wrong))
+    assert not re.search(r"literal|Input should be 'd|\bint\b|more\)", str(caught.value))
 
 
 def test_duplicate_key_names_its_line(tmp_path: Path) -> None:
