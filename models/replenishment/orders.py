@@ -44,7 +44,7 @@ class Lots:
             row = int(np.flatnonzero(~np.isfinite(quantity))[0])
             raise ValueError(f"order quantity of row {row} is not a finite number")
         if self._are_units:
-            wanted = quantity - 1e-9
+            wanted = np.asarray(quantity - 1e-9)  # one row's is a number, which takes no `out`
             return np.ceil(np.maximum(wanted, 0.0, out=wanted), out=wanted)
         rounded = self._step * np.ceil(quantity / self._step - 1e-9)
         rounded = np.where(self._is_stepped, rounded, quantity)

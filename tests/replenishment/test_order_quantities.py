@@ -45,6 +45,12 @@ def test_the_smallest_multiple_at_or_above_the_minimum_is_ordered(
     )
 
 
+@pytest.mark.parametrize("multiple", [0.0, 1.0, 12.0])
+def test_one_row_alone_is_rounded_as_it_is_among_others(multiple: float) -> None:
+    among = feasible(np.array([2.5, 7.0]), np.zeros(2), np.full(2, multiple))
+    assert feasible(np.float64(2.5), np.float64(0), np.float64(multiple)) == among[0]  # type: ignore[arg-type]
+
+
 @settings(deadline=None)
 @given(units, st.integers(0, 300), st.integers(1, 48))
 def test_an_order_is_a_multiple_at_or_above_the_minimum_and_never_less_than_wanted(
