@@ -215,12 +215,10 @@ def waits(
 
 def longest(
     calendar: SupplyCalendar, rows: pl.DataFrame, days: Sequence[date], following: Sequence[date]
-) -> int:
-    """The most periods by which a way's calendar lengthens the window of an order, on any of these
-    days; over purchases and transfers one after the other."""
+) -> Integers:
+    """(N,) the most periods by which a row's calendar lengthens the window of its orders, on any of
+    these days."""
     if rows.is_empty() or not days:
-        return 0
+        return np.zeros(rows.height, dtype=np.int64)
     found = waits(calendar, rows, days, following)
-    window = np.maximum((found.longer + found.gaps).max(axis=1), 0)
-    is_bought = (rows["kind"] == "purchase").to_numpy()
-    return int(window[is_bought].max(initial=0) + window[~is_bought].max(initial=0))
+    return np.maximum((found.longer + found.gaps).max(axis=1), 0)

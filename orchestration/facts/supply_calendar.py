@@ -91,13 +91,14 @@ def waits_of(
     return waits(calendar, rows, days, following)
 
 
-def longest_wait(con: duckdb.DuckDBPyConnection, timeline: Timeline) -> int:
-    """The most periods by which the calendar has lengthened or will lengthen a window, in the year
-    before Now and in the one after."""
+def longest_waits(
+    con: duckdb.DuckDBPyConnection, timeline: Timeline, rows: pl.DataFrame
+) -> Integers:
+    """(N,) the most periods by which the calendar has lengthened or will lengthen each row's
+    window, in the year before Now and in the one after. rows: of dim_item_locations."""
     calendar = read_calendar(con, timeline)
     if calendar is None:
-        return 0
-    rows = con.execute("select * from marts.dim_item_locations order by all").pl()
+        return np.zeros(rows.height, dtype=np.int64)
     day = timeline.first_period(timeline.origin - YEAR)
     days = []
     while day <= timeline.origin + YEAR:

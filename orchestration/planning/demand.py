@@ -26,7 +26,7 @@ from models.forecasting.levels import finest_level
 from models.forecasting.quantile import DemandModel, fit
 from models.forecasting.surges import SCHEMA as SURGES
 from models.forecasting.surges import find_surges
-from orchestration.facts.supply_calendar import longest_wait
+from orchestration.facts.supply_calendar import longest_waits
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home import Home
 
@@ -80,11 +80,7 @@ class Demand:
         regions = con.execute(
             "select location_id, region_id from marts.dim_locations where is_current order by all"
         ).pl()
-        longest = horizon or (
-            longest_window(con, DAYS_A_PERIOD[timeline.grain])
-            + timeline.review
-            + longest_wait(con, timeline)
-        )
+        longest = horizon or longest_window(con, timeline) + timeline.review
         return cls(open_store(warehouse, features), timeline, series, regions, oldest[0], longest)
 
     def features_at(self, origins: list[date]) -> pl.DataFrame:
@@ -300,20 +296,20 @@ WINDOW = """
         from marts.fct_lead_times
         where not is_censored and ordered_at >= (select now_at from raw.world) - interval 1 year
         group by all
-    ),
-    windows as (
-        select kind, greatest(lead_time_periods, coalesce(took.periods, 0)) as periods
-        from marts.dim_item_locations left join took using (kind, from_id, location_id)
     )
-    select max(periods) filter (kind = 'purchase') + coalesce(max(periods) filter (kind =
-        'transfer'), 0) from windows
+    select ways.*, greatest(lead_time_periods, coalesce(took.periods, 0))::bigint as window_periods
+    from marts.dim_item_locations as ways left join took using (kind, from_id, location_id)
+    order by all
 """
 
 
-def longest_window(con: duckdb.DuckDBPyConnection, days_a_period: float) -> int:
-    """The longest time from deciding at a supplier to the last location's shelf, in periods."""
-    row = con.execute(WINDOW, {"days_a_period": days_a_period}).fetchone()
-    return int(row[0] or 1) if row else 1
+def longest_window(con: duckdb.DuckDBPyConnection, timeline: Timeline) -> int:
+    """The longest time from deciding at a supplier to the last location's shelf, in periods, with
+    what each way's calendar adds to it."""
+    ways = con.execute(WINDOW, {"days_a_period": DAYS_A_PERIOD[timeline.grain]}).pl()
+    window = ways["window_periods"].fill_null(0).to_numpy() + longest_waits(con, timeline, ways)
+    is_bought = (ways["kind"] == "purchase").fill_null(False).to_numpy()
+    return int(window[is_bought].max(initial=0) + window[~is_bought].max(initial=0)) or 1
 
 
 def open_demand(home: Home, horizon: int | None = None) -> Demand:
