@@ -50,7 +50,7 @@ def bring_up_to_date(
     with (
         (place.derived / "run.log").open("w", encoding="utf-8") as log,
         redirect_stdout(log),
-        result_alone(),
+        result_alone(log.fileno()),
         render.progress(err) as on_step,
     ):
         asked = settings(world, data, place.root, as_of, strict=strict)
@@ -144,7 +144,7 @@ def forecast(
     }
     emit(
         report,
-        f"{len(ahead):,} rows for {len(demand.series):,} series written to {out}",
+        f"{render.count_of(len(ahead), 'row')} for {len(demand.series):,} series written to {out}",
         as_json=as_json,
     )
 
@@ -222,7 +222,8 @@ def rebuild(
     }
     emit(
         result,
-        f"{len(after)} tables rebuilt from state/; {len(changed)} differ {', '.join(changed)}",
+        f"{render.count_of(len(after), 'table')} rebuilt from state/; {len(changed)} not as before"
+        + (f": {', '.join(changed)}" if changed else ""),
         as_json=as_json,
     )
     if changed:

@@ -80,10 +80,12 @@ def list_orders(
     if as_csv:
         sys.stdout.write(found.write_csv())
     else:
-        title = f"{len(found)} {'cases for a person' if exceptions else 'order lines'}"
+        title = render.count_of(len(found), "case" if exceptions else "order line")
+        title += " for a person" if exceptions else ""
+        draw = render.cases if exceptions else render.listing
         emit(
             {"exceptions" if exceptions else "orders": found.to_dicts()},
-            render.listing(found, title) if len(found) else f"{title}: {NONE}",
+            draw(found, title) if len(found) else f"{title}: {NONE}",
             as_json=as_json,
         )
 
@@ -199,7 +201,7 @@ def scorecard(
     with open_desk(home) as desk:
         found = desk.ledger.scorecard(desk.now, grain)
     title = (
-        f"{len(found)} suppliers' records"
+        f"records of {render.count_of(len(found), 'supplier')}"
         if len(found)
         else "nothing was ever ordered by this ledger"
     )

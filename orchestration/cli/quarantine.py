@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from orchestration.cli import render
 from orchestration.cli.shell import AsJson, HomeFolder, WorldFolder, emit
 from orchestration.home import DEFAULT_HOME, Home
 from orchestration.landing import World, quarantine
@@ -58,7 +59,11 @@ def retry(
     place = Home.open(home, contract.world)
     with place.writing(), place.connect() as con:
         done = quarantine.retry(con, contract, place.archive, source)
-    emit(done, f"{done['retried']} rows loaded; {done['open']} still open", as_json=as_json)
+    emit(
+        done,
+        f"{render.count_of(done['retried'], 'row')} loaded; {done['open']} still open",
+        as_json=as_json,
+    )
 
 
 @commands.command()
@@ -73,4 +78,4 @@ def discard(
     place = Home.open(home)
     with place.writing(), place.connect() as con:
         count = quarantine.discard(con, place.archive, quarantine_ids)
-    emit({"discarded": count}, f"{count} rows discarded", as_json=as_json)
+    emit({"discarded": count}, f"{render.count_of(count, 'row')} discarded", as_json=as_json)

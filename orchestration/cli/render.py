@@ -71,10 +71,19 @@ def said(console: Console) -> Iterator[Callable[[str], None]]:
         yield lambda words: console.print(words, markup=False, highlight=False, soft_wrap=True)
 
 
+def count_of(number: int, noun: str) -> str:
+    """A number and what it counts: 1 line, 2,000 lines."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def listing(frame: pl.DataFrame, title: str) -> Table:
     """Any short list of decisions as a table; what is unknown is a dash, numbers have two decimals
-    at most, nothing is cut."""
+    at most, nothing is cut. An item's name stands behind its id."""
     table = Table(title=title, padding=0)
+    currencies = (
+        frame["currency"].unique().drop_nulls().to_list() if "currency" in frame.columns else []
+    )
+    frame = _named(frame)
     shown = [
         name
         for name in frame.columns
@@ -88,21 +97,39 @@ def listing(frame: pl.DataFrame, title: str) -> Table:
             overflow="fold",
         )
     for row in frame.select(shown).iter_rows():
-        table.add_row(
-            *(
-                "–"
-                if cell is None
-                else f"{cell:,.2f}".removesuffix(".00")
-                if isinstance(cell, float)
-                else str(cell)
-                for cell in row
-            )
-        )
-    currencies = (
-        frame["currency"].unique().drop_nulls().to_list() if "currency" in frame.columns else []
-    )
+        table.add_row(*map(_cell, row))
     table.caption = f"money in {currencies[0]}" if currencies else None
     return table
+
+
+def cases(frame: pl.DataFrame, title: str) -> Group:
+    """What waits for a person: a line that says of what, and what is at stake, and one that says
+    why."""
+    parts: list[Any] = [Text(title, style="bold")]
+    for row in _named(frame).iter_rows(named=True):
+        at = f" at {row['location_id']}" if row["location_id"] else ""
+        stake = f", {_cell(row['at_stake'])} {row['currency']}" if row["at_stake"] else ""
+        head = f"{row['kind'].replace('_', ' ')}{stake}"
+        parts.append(
+            Text.assemble((f"{_cell(row['id'])} ", "bold"), f"{row['item_id']}{at}: {head}")
+        )
+        parts.append(Text(f"    {row['reason']}"))
+    return Group(*parts)
+
+
+def _named(frame: pl.DataFrame) -> pl.DataFrame:
+    """Ids of items with their names behind them, in place of two columns."""
+    if not {"item_id", "item"} <= set(frame.columns):
+        return frame
+    is_told = pl.col("item").is_not_null() & (pl.col("item") != pl.col("item_id"))
+    both = pl.when(is_told).then(pl.col("item_id") + " " + pl.col("item")).otherwise("item_id")
+    return frame.with_columns(item_id=both).drop("item")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.2f}".removesuffix(".00") if isinstance(value, float) else str(value)
 
 
 def findings(found: list[Any]) -> Group:
@@ -121,8 +148,9 @@ def forgotten(found: Any) -> str:
     """What a wish to be forgotten came to, in one paragraph."""
     if found.deliveries:
         said = (
-            f"forgotten: {found.rows:,} rows in {found.deliveries:,} deliveries of "
-            f"{', '.join(found.sources)} now name a stand-in."
+            f"forgotten: {count_of(found.rows, 'row')} in "
+            f"{count_of(found.deliveries, 'file')} of {', '.join(found.sources)} now name a "
+            "stand-in."
         )
         said += " Make a new backup and destroy the old ones."
     else:

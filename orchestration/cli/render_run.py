@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from models.domain import need_id
+from orchestration.cli.render import count_of
 from orchestration.facts import decisions
 from orchestration.home import Home
 
@@ -73,7 +74,8 @@ def _for_a_person(home: Home) -> str:
         return ""
     kinds = found.group_by("kind").len().sort("len", "kind", descending=[True, False])
     told = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in kinds.iter_rows())
-    return f"{len(found):,} exceptions for a person: {told}; see `stockhouse orders --exceptions`."
+    cases = count_of(len(found), "exception")
+    return f"{cases} for a person: {told}; see `stockhouse orders --exceptions`."
 
 
 def _names_and_currency(home: Home) -> tuple[dict[str, str], str]:
@@ -93,7 +95,9 @@ class OrderTable:
 
     def __init__(self, lines: pl.DataFrame, names: dict[str, str], currency: str) -> None:
         self.shown = lines.sort("value", descending=True).head(ORDERS_SHOWN)
-        self.title = f"Proposed orders: {len(lines)} lines, the {len(self.shown)} largest by value"
+        self.title = f"Proposed orders: {count_of(len(lines), 'line')}"
+        if len(lines) > len(self.shown):
+            self.title += f", the {len(self.shown)} largest by value"
         self.names, self.currency = names, currency
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -210,9 +214,11 @@ def way_table(ways: pl.DataFrame) -> Table:
 def _summary(report: dict[str, Any]) -> str:
     stations = " · ".join(f"{name} {seconds:.1f} s" for name, seconds in report["stations"].items())
     return (
-        f"\n{report['new_deliveries']} new deliveries, {report['new_rows']:,} new rows, "
-        f"{report['quarantined_rows']} in quarantine; "
-        f"{report['new_orders']} new orders worth {report['order_value']:,.2f}.\n{stations}"
+        f"\n{count_of(report['new_deliveries'], 'new file')}, "
+        f"{count_of(report['new_rows'], 'new row')}, "
+        f"{report['quarantined_rows']:,} in quarantine; "
+        f"{count_of(report['new_orders'], 'new order')} worth {report['order_value']:,.2f}."
+        f"\n{stations}"
     )
 
 

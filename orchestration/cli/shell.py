@@ -53,12 +53,12 @@ DataFolder = Annotated[
 
 
 @contextmanager
-def result_alone() -> Iterator[None]:
+def result_alone(aside: int = 2) -> Iterator[None]:
     """Standard output is the result's: what compiled libraries write there while they work (HiGHS
-    does, whatever it is told) goes to standard error."""
+    does, whatever it is told) goes to standard error, or to the open file of that number."""
     sys.stdout.flush()
     ours = os.dup(1)
-    os.dup2(2, 1)
+    os.dup2(aside, 1)
     try:
         yield
     finally:

@@ -68,7 +68,8 @@ class CheckOutcome:
             else ""
         )
         return (
-            f"{self.table}: {self.observed} row(s) break the law “{self.description}” First: "
+            f"{self.table}: {self.observed} {'row breaks' if self.observed == 1 else 'rows break'} "
+            f"the law “{self.description}” First: "
             f"{first}"
         )
 

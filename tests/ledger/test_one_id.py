@@ -75,6 +75,12 @@ def test_what_orders_lists_can_be_traced_and_approved(home: Home, line: Any, now
     cases = said(home, "orders", "--exceptions")["exceptions"]
     assert [case["item_id"] for case in cases] == ["lamp"]
     assert "at_stake" in cases[0]
+    told = CliRunner().invoke(app, ["orders", "--exceptions", "--home", str(home.root)]).stdout
+    assert told.startswith("1 case for a person")
+    assert cases[0]["reason"] in told
+    drawn = CliRunner().invoke(app, ["orders", "--home", str(home.root)]).stdout
+    assert drawn.lstrip().startswith("2 order lines")
+    assert "lamp Desk lamp" in drawn and drawn.count("item") == 1
 
 
 @pytest.mark.parametrize("width", [80, 100, 200])
