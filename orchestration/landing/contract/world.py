@@ -457,8 +457,9 @@ def _as_written(found: ErrorDetails, lines: Mapping[tuple[str | int, ...], int])
     """The place of an error as the file has it: what the checker adds behind it (which kind of a
     value it tried) is nothing a person wrote."""
     at = tuple(found["loc"])
-    is_there = found["type"] != "missing" and at[:1] in lines
-    return next(at[:end] for end in range(len(at), 0, -1) if at[:end] in lines) if is_there else at
+    if found["type"] == "missing":
+        return at
+    return next((at[:end] for end in range(len(at), 0, -1) if at[:end] in lines), at)
 
 
 def _none_of(value: str, expected: str, kinds: Sequence[str]) -> str:
