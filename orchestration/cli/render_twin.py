@@ -189,6 +189,18 @@ def _robustness(found: list[dict[str, Any]]) -> Table:
     return table
 
 
+def placement(said: dict[str, Any]) -> str:
+    """Where safety stock stands in a network, in short."""
+    sure = "no placement costs less" if said["gap"] < 1e-9 else f"within {said['gap']:.2%} of any"
+    return (
+        f"{said['network']}: {said['stages']:,} stages, {said['arcs']:,} arcs. Safety stock at "
+        f"{said['stages_with_stock']:,} of them costs {said['cost']:,.0f} ({sure}; "
+        f"{said['method']}).\nTried out on {said['futures']} futures of {said['periods']} periods: "
+        f"{said['on_time']:.2%} of demand served on time, {said['worst_on_time']:.2%} at the worst "
+        "stage."
+    )
+
+
 def replayed_study(said: dict[str, Any]) -> str:
     """Whether a kept study comes out the same."""
     if not said["differing"]:
