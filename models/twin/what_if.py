@@ -45,7 +45,8 @@ class Outcome:
     of stock taken back. cost_to_serve: of margin, all but price and purchase price. freight: money
     for what was sent, with its fuel. cash: what customers pay less what is paid to buy and move
     goods, when these are handed over. bought: units sent by suppliers; moved: units sent between
-    places. lost_at: (N, T) units, for those futures that are looked at row by row.
+    places. lost_at: (N, T) units lost, and ordered_at: (N, D) units sent at each decision, for
+    those futures that are looked at row by row.
     """
 
     cost: Floats
@@ -64,6 +65,7 @@ class Outcome:
     demand_at: Floats
     lost_at_place: Floats
     lost_at: Floats | None = None
+    ordered_at: Floats | None = None
 
     @property
     def least_cash(self) -> float:
@@ -134,6 +136,7 @@ def outcome(
         demand_at=places @ future.demand,
         lost_at_place=places @ result.lost,
         lost_at=result.lost.astype(np.float32) if by_row else None,
+        ordered_at=result.shipped[:, :: network.review].astype(np.float32) if by_row else None,
     )
 
 
@@ -261,6 +264,41 @@ def flows(rows: pl.DataFrame, base: Sequence[Outcome], changed: Sequence[Outcome
     lanes = rows.select("from_id", "location_id", "kind").with_columns(**sent)
     keys = ("from_id", "location_id", "kind")
     return lanes.group_by(keys).agg(pl.col("before", "after").sum()).sort(keys)
+
+
+def orders(
+    rows: pl.DataFrame, days: Sequence[Any], base: Sequence[Outcome], changed: Sequence[Outcome]
+) -> pl.DataFrame:
+    """The order lines that differ: what is sent to each item and place at each decision, without
+    and with the scenario, over the futures that are looked at row by row.
+
+    days: the first of the period of each decision. Columns: ordered_on, kind, item_id, location_id,
+    from_id, before, after (mean units), difference with lower and upper (95 % of futures), and
+    differs (share of futures in which it does); earliest first, then the largest.
+    """
+    seen = [
+        (one.ordered_at, other.ordered_at)
+        for one, other in zip(base, changed, strict=True)
+        if one.ordered_at is not None and other.ordered_at is not None
+    ]
+    before, after = (np.array(part) for part in zip(*seen, strict=True))
+    paired = after - before
+    node, turn = np.nonzero((paired != 0).any(axis=0))
+    lower, upper = np.quantile(paired[:, node, turn], RANGE, axis=0)
+    lines = rows.select("kind", "item_id", "location_id", "from_id")[node]
+    table = lines.with_columns(
+        ordered_on=pl.Series([days[k] for k in turn.tolist()], dtype=pl.Date),
+        before=pl.Series(before[:, node, turn].mean(axis=0), dtype=pl.Float64),
+        after=pl.Series(after[:, node, turn].mean(axis=0), dtype=pl.Float64),
+        difference=pl.Series(paired[:, node, turn].mean(axis=0), dtype=pl.Float64),
+        lower=pl.Series(lower, dtype=pl.Float64),
+        upper=pl.Series(upper, dtype=pl.Float64),
+        differs=pl.Series((paired[:, node, turn] != 0).mean(axis=0), dtype=pl.Float64),
+    )
+    front = ("ordered_on", "kind", "item_id", "location_id", "from_id")
+    return table.select(*front, pl.exclude(front)).sort(
+        "ordered_on", pl.col("difference").abs(), *front[2:], descending=[False, True] + [False] * 3
+    )
 
 
 def difference(without: Floats, with_it: Floats) -> dict[str, float]:

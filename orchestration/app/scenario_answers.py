@@ -24,8 +24,9 @@ class Answer:
 
     totals: by measure before, after, difference and its ranges; see models.twin.what_if.compare.
     lanes: margin by item and lane. depth: stock by place and period. places: how long each survives
-    and recovers. flows: units by lane. measures: what can be done, doing nothing first; best: which
-    of them to take. policies: by rival policy its cost less the champion's with the scenario in it.
+    and recovers. flows: units by lane. orders: the order lines that differ. measures: what can be
+    done, doing nothing first; best: which of them to take. policies: by rival policy its cost less
+    the champion's with the scenario in it.
     """
 
     scenario: Scenario
@@ -34,6 +35,7 @@ class Answer:
     depth: pl.DataFrame
     places: pl.DataFrame
     flows: pl.DataFrame
+    orders: pl.DataFrame
     measures: Sequence[Priced] = ()
     policies: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
@@ -80,6 +82,7 @@ class Asked:
     texts: Mapping[str, str]
     policies: tuple[str, ...] = ()
     is_together: bool = False
+    against: str = ""
 
     @property
     def text(self) -> str:
@@ -177,6 +180,7 @@ class Study:
             found[f"{answer.scenario.name}_lanes"] = self.trust.marked(answer.lanes)
             found[f"{answer.scenario.name}_stock"] = answer.depth
             found[f"{answer.scenario.name}_flows"] = answer.flows
+            found[f"{answer.scenario.name}_orders"] = answer.orders
             if lines := measure_lines(self.twin, answer):
                 found[f"{answer.scenario.name}_measures"] = pl.DataFrame(lines)
         return found
@@ -196,6 +200,7 @@ class Study:
             "seed": self.seed,
             "policy": self.policy,
             "version": self.version,
+            "against": self.asked.against,
             "time_to_survive": self.survival.to_dicts(),
             "scenarios": [answer.as_dict() for answer in self.answers],
             "robustness": robustness(self.answers, self.policy),

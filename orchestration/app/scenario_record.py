@@ -124,7 +124,7 @@ def replay(home: Home, world: World, study_id: str, progress: Tell | None = None
     kept = pl.read_parquet(path)
     first = kept.row(0, named=True)
     said = json.loads(first["asked"])
-    asked = Asked(said["texts"], tuple(said["policies"]), said["is_together"])
+    asked = Asked(**{**said, "policies": tuple(said["policies"])})
     made = asked_again(home, world, asked, first["futures"], first["state_run_id"], progress)
     now = _figures(frame_of(made))
     before = _figures(kept)

@@ -22,7 +22,7 @@ from models.replenishment.policies import POLICIES, RegisteredPolicy
 from models.twin.events import Scenario, together
 from models.twin.measures import MEASURES, NOTHING, Line, Priced, priced, propose
 from models.twin.resilience import survival_and_recovery, time_to_survive
-from models.twin.what_if import Outcome, by_row, compare, difference, flows, stock_depth
+from models.twin.what_if import Outcome, by_row, compare, difference, flows, orders, stock_depth
 from orchestration.app.event_replan import Published
 from orchestration.app.scenario_answers import Answer, Asked, Study, Trust
 from orchestration.app.scenario_files import Question, parse, read_question, refuse_twins
@@ -81,22 +81,27 @@ def study(
     *,
     policies: Sequence[str] = (),
     is_together: bool = False,
+    against: str = "",
+    run_id: str | None = None,
 ) -> Study:
     """Answer scenario files from the published state: each on the same futures, against those
     without it.
 
     policies: rivals that the champion has to hold against. is_together: whether to ask for all
-    files at once too. Raises ContractError for a file that cannot be meant, ValueError for a policy
-    that is not there, and PublishError before anything was published.
+    files at once too. against: the scenario that the others are compared with, instead of futures
+    without any. run_id: an earlier run whose published state it starts from. Raises ContractError
+    for a file that cannot be meant, ValueError for a policy that is not there, and PublishError
+    before anything was published.
     """
     _check(futures, policies)
-    twin, run_id, currency = read_twin(home, world, futures)
+    twin, run_id, currency = read_twin(home, world, futures, run_id)
     timeline = twin.published.inputs.timeline
     questions = [read_question(path, timeline) for path in files]
     asked = Asked(
         {path.name: one.text for path, one in zip(files, questions, strict=True)},
         tuple(policies),
         is_together,
+        against,
     )
     trust = read_trust(home, timeline.now_at)
     tell = progress or (lambda _: None)
@@ -106,14 +111,25 @@ def study(
 def asked_again(
     home: Home, world: World, kept: Asked, futures: int, run_id: str, progress: Tell | None = None
 ) -> Study:
-    """Answer what was asked before, word for word, from the state of that run."""
+    """Answer what was asked before, word for word, from the state of that run, which is published
+    here or in one of the homes made of earlier days."""
     _check(futures, kept.policies)
+    home = _where_published(home, run_id)
     twin, run_id, currency = read_twin(home, world, futures, run_id)
     timeline = twin.published.inputs.timeline
     questions = [parse(Path(name), text, timeline) for name, text in kept.texts.items()]
     trust = read_trust(home, timeline.now_at)
     tell = progress or (lambda _: None)
     return replace(_answered(twin, run_id, currency, questions, kept, tell), trust=trust)
+
+
+def _where_published(home: Home, run_id: str) -> Home:
+    """The home that keeps what a run published; this one where none does."""
+    earlier = [Home(root) for root in sorted(home.past.glob("*-*"))]
+    for place in (home, *earlier):
+        if any(one.run_id == run_id for one in snapshots.kept(place.published)):
+            return place
+    return home
 
 
 def read_trust(home: Home, now: datetime) -> Trust:
@@ -136,6 +152,15 @@ def _check(futures: int, policies: Sequence[str]) -> None:
             raise ValueError(f"there is no policy '{name}'; there are {', '.join(POLICIES)}")
 
 
+def _check_against(against: str, scenarios: Sequence[Scenario]) -> None:
+    names = [one.name for one in scenarios]
+    if against and (against not in names or len(names) == 1):
+        raise ValueError(
+            f"--against {against}: name one of several scenarios asked here; there are "
+            f"{', '.join(names)}"
+        )
+
+
 def _answered(
     twin: Twin,
     run_id: str,
@@ -148,13 +173,18 @@ def _answered(
     if asked.is_together and len(scenarios) > 1:
         scenarios.append(together(scenarios))
     refuse_twins(scenarios)
+    _check_against(asked.against, scenarios)
     twin.check(scenarios)
     futures = twin.demand.shape[1]
     lived = _spread(futures, lambda k: twin.lived(k, scenarios), "living through future", tell)
     base, *changed = (list(column) for column in zip(*lived, strict=True))
     rivals = _rivals(twin, scenarios, asked.policies, tell)
+    if asked.against:
+        base = changed[[one.name for one in scenarios].index(asked.against)]
     answers = []
     for scenario, after in zip(scenarios, changed, strict=True):
+        if scenario.name == asked.against:
+            continue
         measures = _measures(twin, scenario, base, after, tell)
         answers.append(_answer(twin, scenario, base, after, measures, rivals))
     timeline, inputs = twin.published.inputs.timeline, twin.published.inputs
@@ -201,6 +231,7 @@ def _answer(
         depth=stock_depth(twin.rows, starts, base, after),
         places=survival_and_recovery(twin.rows, window, base, after),
         flows=flows(twin.rows, base, after),
+        orders=orders(twin.rows, starts[:: timeline.review], base, after),
         measures=measures,
         policies={
             name: difference(_costs(after[: len(found)]), _costs(found))

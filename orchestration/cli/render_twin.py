@@ -121,11 +121,12 @@ def scorecard(card: dict[str, Any]) -> Table:
 
 def study(said: dict[str, Any]) -> Group:
     """What each scenario changes in total, with the range of the futures, and what to do."""
-    shown: list[RenderableType] = []
+    shown: list[RenderableType] = [f"From what was known by {said['as_of']} UTC."]
+    usual = said["against"] or "without"
     for answer in said["scenarios"]:
         table = Table(title=answer["title"], padding=0)
         table.add_column(f"{said['periods']} periods, {said['futures']} futures", no_wrap=True)
-        for name in ("without", "with", "difference", "95 % of futures", "95 % sure of the mean"):
+        for name in (usual, "with", "difference", "95 % of futures", "95 % sure of the mean"):
             table.add_column(name, justify="right", no_wrap=True)
         for name, one in answer["totals"].items():
             as_number = "{:+,.2%}" if name == "fill_rate" else "{:+,.0f}"

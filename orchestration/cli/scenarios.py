@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestration.cli import render, render_twin
-from orchestration.cli.shell import AsJson, By, HomeFolder, WorldFolder, emit, err, result_alone
+from orchestration.cli.shell import (
+    AsJson,
+    AsOf,
+    By,
+    HomeFolder,
+    WorldFolder,
+    emit,
+    err,
+    result_alone,
+)
 from orchestration.home import DEFAULT_HOME, Home
 from orchestration.landing import World
 
@@ -37,6 +47,11 @@ def simulate(
     is_together: Annotated[
         bool, typer.Option("--together", help="Ask for all scenarios at once too.")
     ] = False,
+    against: Annotated[
+        str,
+        typer.Option(metavar="SCENARIO", help="Compare the others with this one of them."),
+    ] = "",
+    as_of: AsOf = None,
     again: Annotated[
         str, typer.Option("--replay", metavar="STUDY", help="Ask a kept study again instead.")
     ] = "",
@@ -51,8 +66,14 @@ def simulate(
     as_json: AsJson = False,
 ) -> None:
     """Ask the twin "what if": what scenarios change in money, service and stock from what was
-    published on, and what to do about it."""
+    published on, or known on an earlier day, and what to do about it."""
     from orchestration.app import scenario_record, scenarios, studies
+
+    if as_of and (promote or again):
+        raise ValueError(
+            "--as-of asks of an earlier day: it goes neither with --promote, as nothing can be "
+            "ordered then, nor with --replay, which knows its own day"
+        )
 
     contract = World.load(world)
     place = Home.open(home, contract.world)
@@ -64,15 +85,18 @@ def simulate(
         told = repeated.as_dict()
         emit(told, render_twin.replayed_study(told), as_json=as_json)
         raise typer.Exit(1 if repeated.differing else 0)
+    state, run_id = _state_at(place, world, as_of) if as_of else (place, None)
     with result_alone(), render.status(err) as tell:
         found = scenarios.study(
-            place,
+            state,
             contract,
             scenario or [],
             paths,
             tell,
             policies=[name for name in policies.split(",") if name],
             is_together=is_together,
+            against=against,
+            run_id=run_id,
         )
     scenario_record.record(place, found)
     studies.keep(place, found, by)
@@ -82,6 +106,15 @@ def simulate(
     if out is not None:
         _write(found, said, out)
     emit(said, render_twin.study(said), as_json=as_json)
+
+
+def _state_at(home: Home, world: Path, day: str) -> tuple[Home, str | None]:
+    """The state of an earlier day; made anew where it is not published any more, with a live line a
+    step."""
+    from orchestration.runs.past import state_at
+
+    with result_alone(), render.progress(err) as on_step:
+        return state_at(home, world, date.fromisoformat(day), on_step)
 
 
 def _write(found: Study, said: dict[str, Any], out: Path) -> None:

@@ -62,6 +62,19 @@ def rebuild_job() -> UnresolvedAssetJobDefinition:
     )
 
 
+def past_job() -> UnresolvedAssetJobDefinition:
+    """What was known, forecast, rehearsed and planned on an earlier day, for the twin to start
+    from; nothing is proposed to the ledger."""
+    groups = ("land", "transform", "features", "forecast", "rehearse", "replenish")
+    aside = dg.AssetSelection.assets(["features", "online_store"], ["ledger", "requisitions"])
+    return dg.define_asset_job(
+        name="until_past",
+        selection=dg.AssetSelection.groups(*groups) - aside,
+        executor_def=dg.in_process_executor,
+        tags=WRITER,
+    )
+
+
 def procure_job() -> UnresolvedAssetJobDefinition:
     """Hear suppliers, match goods and bills, send: reads the published snapshot and writes the
     ledger, so it may run beside the line."""
@@ -250,7 +263,7 @@ def automation() -> dg.Definitions:
         description="The stress sets, on what the day's run published.",
     )
     return dg.Definitions(
-        jobs=[*jobs, facts_job(), rebuild_job(), procure_job(), stress],
+        jobs=[*jobs, facts_job(), rebuild_job(), past_job(), procure_job(), stress],
         schedules=[every_morning, every_night],
         # all of them off until somebody starts them
         sensors=[deliveries, supplier_messages, goods_and_bills, orders_to_send, happenings],

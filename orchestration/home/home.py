@@ -178,6 +178,11 @@ class Home:
         return self.derived / "published"
 
     @property
+    def past(self) -> Path:
+        """Homes made anew of what this one knew on earlier days."""
+        return self.derived / "past"
+
+    @property
     def data_docs(self) -> Path:
         return self.derived / "data_docs"
 

@@ -16,6 +16,8 @@ from orchestration.reports import vega
 
 #: So many items and lanes stand in the tornado; the table has them all.
 SHOWN = 15
+#: So many of the order lines that differ stand on the page, the earliest and largest.
+LINES = 40
 #: The figures of the first table, and how each is written.
 TOTALS = {
     "cost": "holding and shortage cost",
@@ -72,7 +74,6 @@ def _drawn(answer: Mapping[str, Any], tables: Mapping[str, pl.DataFrame]) -> dic
         name=pl.format("{} at {}", "item_id", "location_id"), difference="margin_difference"
     )
     largest = moved.sort(pl.col("difference").abs(), descending=True).head(SHOWN).to_dicts()
-    measures = tables.get(f"{name}_measures")
     flows, depth = tables[f"{name}_flows"].to_dicts(), tables[f"{name}_stock"].to_dicts()
     return {
         "said": answer,
@@ -84,7 +85,8 @@ def _drawn(answer: Mapping[str, Any], tables: Mapping[str, pl.DataFrame]) -> dic
         if largest
         else "",
         "lanes": lanes.to_dicts(),
-        "orders": [] if measures is None else measures.to_dicts(),
+        "orders": tables[f"{name}_orders"].head(LINES).to_dicts(),
+        "more_orders": max(tables[f"{name}_orders"].height - LINES, 0),
     }
 
 

@@ -41,6 +41,8 @@ POSTGRES = {"postgres": {"postgres_url": {"env": RUNS_URL}}}
 #: What has a job of its own name; every other station is the end of a line cut short after it.
 #: `procure` is the explicit sending.
 JOBS = {"publish": "daily", "procure": "procure"}
+#: Runs that read the archive and look at no delivery beyond it.
+FROM_ARCHIVE = ("rebuild", "past")
 
 
 class LineStopped(StockhouseError):
@@ -193,7 +195,7 @@ def _run_config(lakehouse: dict[str, Any], until: str) -> dict[str, Any]:
     # loading the graph parses dbt; only a run needs it
     from orchestration.defs.procure import SEND  # noqa: PLC0415
 
-    is_rebuilt = {"from_archive": until == "rebuild"}
+    is_rebuilt = {"from_archive": until in FROM_ARCHIVE}
     return {
         "resources": {"lakehouse": {"config": lakehouse | is_rebuilt}},
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},

@@ -181,10 +181,7 @@ def _rebuilt(home: Home, world: Path, run: Run) -> Iterator[Home]:
     contract = World.load(world)
     with tempfile.TemporaryDirectory(prefix="stockhouse-recompute-") as scratch:
         place = Home.found(Path(scratch), contract.world)
-        link_archive(home.archive, place.archive, run.deliveries)
-        for name in (overrides.FILE, privacy.FILE):
-            if (home.state / name).exists():
-                shutil.copy(home.state / name, place.state / name)
+        share_state(home, place, run.deliveries)
         local = run.as_of.replace(tzinfo=UTC).astimezone(ZoneInfo(contract.timezone))
         is_midnight = (local.hour, local.minute, local.second, local.microsecond) == (0, 0, 0, 0)
         # else its Now came from the data
@@ -198,6 +195,15 @@ def _rebuilt(home: Home, world: Path, run: Run) -> Iterator[Home]:
                 f"{run.as_of}."
             )
         yield place
+
+
+def share_state(home: Home, place: Home, deliveries: int) -> None:
+    """Give another home what this one was handed in its first so many deliveries, what planners
+    overrode, and the key that customers are hashed with."""
+    link_archive(home.archive, place.archive, deliveries)
+    for name in (overrides.FILE, privacy.FILE):
+        if (home.state / name).exists():
+            shutil.copy(home.state / name, place.state / name)
 
 
 def link_archive(source: Path, target: Path, deliveries: int) -> None:

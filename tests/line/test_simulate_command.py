@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
+
+from orchestration.home import Home
 
 pytestmark = pytest.mark.line
 
@@ -77,3 +81,60 @@ effects:
   - {kind: demand_factor, factor: 1.5}
   - {kind: lead_time_delay, scope: {location_id: DC1}, days: 35}
 """
+
+
+def test_an_earlier_day_is_asked_with_what_was_known_then(
+    sample_home: Path, command: Callable[..., Any], tmp_path: Path
+) -> None:
+    for name, text in SPRING.items():
+        (tmp_path / f"{name}.yml").write_text(text)
+    files = [word for name in SPRING for word in ("--scenario", tmp_path / f"{name}.yml")]
+    asked = ("simulate", "sample_data", *files, "--against", "surge", "--paths", "2")
+    then = (*asked, "--as-of", "2011-04-15", "--home", sample_home)
+    before = (sample_home / "state" / "ledger.sqlite").read_bytes()
+    said = json.loads(command(*then, "--out", tmp_path / "out", "--json").stdout)
+    cutoff, first = "2011-04-15 23:00:00", "2011-04-16"
+    assert (said["as_of"], said["first_period"]) == (cutoff, first)
+    (block,) = said["scenarios"]  # beside the surge, not beside nothing
+    assert block["scenario"] == "block" and block["totals"]["demand"]["upper"] < 0
+    lines = pl.read_csv(tmp_path / "out" / "block_orders.csv", try_parse_dates=True)
+    assert lines.height and (lines["differs"] > 0).all()
+    assert lines["ordered_on"].min() >= date.fromisoformat(first)  # type: ignore[operator]
+    assert lines["difference"].to_list() == pytest.approx(lines["after"] - lines["before"])
+
+    (past,) = (Home(path) for path in (sample_home / "derived" / "past").glob("2011-04-15-*"))
+    with duckdb.connect(str(past.warehouse), read_only=True) as con:
+        for table in ("fct_demand", "fct_stock", "fct_prices", "fct_lead_times"):
+            newest = con.execute(f"select max(known_at) from marts.{table}").fetchall()[0][0]
+            assert str(newest) <= cutoff, table
+    made = pl.read_parquet(past.decisions / "forecasts" / "*.parquet")
+    assert str(made["period_start"].min()) == first
+    assert not (past.state / "ledger.sqlite").exists()
+    assert (sample_home / "state" / "ledger.sqlite").read_bytes() == before
+
+    stands = past.warehouse.stat().st_mtime_ns
+    replayed = command("simulate", "sample_data", "--replay", said["study_id"], *then[-2:])
+    assert "figures are the same" in replayed.stdout
+    assert past.warehouse.stat().st_mtime_ns == stands
+    late = command(*asked, "--as-of", "2012-01-31", "--home", sample_home, code=2)
+    assert "nothing is known of that day's end" in late.stderr
+    ordered = command(*then, "--promote", "block", code=2)
+    assert "nothing can be ordered then" in ordered.stderr
+
+
+SPRING = {
+    "surge": """scenario: surge
+title: All sells half more for two weeks
+starts_on: 2011-04-20
+ends_on: 2011-05-03
+effects:
+  - {kind: demand_factor, factor: 1.5}
+""",
+    "block": """scenario: block
+title: Nothing passes the distribution centre for five days
+starts_at: 2011-04-22T08:00
+hours: 120
+effects:
+  - {kind: hub_blocked, scope: {location_id: DC1}}
+""",
+}

@@ -16,7 +16,15 @@ from models.replenishment.policies import CappedBaseStock
 from models.twin.network import Network
 from models.twin.scenarios import Effect, Future, Scenario, Tariffs, happens
 from models.twin.simulator import SimulationResult, simulate
-from models.twin.what_if import by_row, compare, outcome, stock_depth, unit_cost_at_shelf
+from models.twin.what_if import (
+    by_row,
+    compare,
+    flows,
+    orders,
+    outcome,
+    stock_depth,
+    unit_cost_at_shelf,
+)
 
 #: Two items, each bought into DC (rows 0, 1) and sold at A and B.
 ROWS = pl.DataFrame(
@@ -267,5 +275,10 @@ def test_the_tables_add_up_to_the_totals() -> None:
     assert totals["cash"]["after"] == pytest.approx(
         np.mean([one.cash_so_far[-1] for one in changed])
     )
+    lines = orders(ROWS, range(PERIODS)[:: network().review], base, changed)
+    lanes = flows(ROWS, base, changed)
+    assert lines["difference"].sum() == pytest.approx((lanes["after"] - lanes["before"]).sum())
+    assert lines.height and (lines["before"] != lines["after"]).any()
+    assert orders(ROWS, range(PERIODS)[:: network().review], base, base).is_empty()
     mean = totals["lost"]
     assert mean["mean_lower"] <= mean["difference"] <= mean["mean_upper"]

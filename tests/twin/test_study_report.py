@@ -82,11 +82,14 @@ def study() -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
         for end in ("", "_lower", "_upper")
     )
     flow = {"from_id": ["S", "DC"], "location_id": ["DC", EVIL], "kind": ["purchase", "transfer"]}
+    order = {"item_id": [EVIL], "location_id": [EVIL], "from_id": ["DC"], "ordered_on": days[:1]}
+    order |= {name: [1.5] for name in ("before", "after", "difference", "lower", "upper")}
     survival = {"node_id": [EVIL], "periods": [2.0], "lower": [1.0], "upper": [4.0]}
     return said, {
         "s_lanes": pl.DataFrame(lanes),
         "s_stock": stock,
         "s_flows": pl.DataFrame(flow | {"before": [9.0, 8.0], "after": [9.0, 2.0]}),
+        "s_orders": pl.DataFrame(order | {"differs": [0.5]}),
         "time_to_survive": pl.DataFrame(survival),
     }
 
