@@ -45,6 +45,8 @@ class FeatureRows:
 
     @property
     def known_or_event(self) -> str:
+        """k as SQL: when a row was known; a source without such a column knows a row when it
+        happens."""
         return _time(self.known or self.event)
 
     @property
@@ -97,6 +99,7 @@ class FeatureRows:
             ) = 1"""
 
     def times(self) -> list[str]:
+        """SQL columns for e and, where the source has it, k, each as UTC without zone."""
         return [
             f"timezone('UTC', {_time(column)}) AS {quote(column)}"
             for column in (self.event, self.known)

@@ -67,6 +67,9 @@ class WarehouseOfflineStoreConfig(FeastConfigBaseModel):
 
 
 class WarehouseOfflineStore(OfflineStore):
+    """Feast's offline store over the DuckDB warehouse: training rows as known at their own time,
+    and the newest rows for serving."""
+
     supports_filter_by_created_timestamp = True  # and it cannot be switched off
 
     @staticmethod
@@ -233,6 +236,8 @@ class WarehouseJob(RetrievalJob):
         return self._to_arrow_internal(timeout).to_pandas()
 
     def to_sql(self) -> str:
+        """The query that would be run, for reading; running it elsewhere needs the job's entity
+        rows."""
         return self._sql
 
     def persist(
@@ -251,14 +256,18 @@ class WarehouseJob(RetrievalJob):
 
     @property
     def full_feature_names(self) -> bool:
+        """Whether feature columns are called view__feature, so that two views may have one name."""
         return self._full_feature_names
 
     @property
     def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
+        """None: a feature is worked out in the warehouse, never by code in the registry."""
         return []
 
     @property
     def metadata(self) -> RetrievalMetadata | None:
+        """Which features, keys and span of time were asked for; None where a job was not made from
+        entity rows."""
         return self._metadata
 
 

@@ -52,10 +52,12 @@ class WarehouseSource(DataSource):
     __hash__ = DataSource.__hash__
 
     def source_type(self) -> DataSourceProto.SourceType.ValueType:
+        """A kind of source of our own, as Feast's registry names it."""
         return DataSourceProto.CUSTOM_SOURCE
 
     @staticmethod
     def from_proto(data_source: DataSourceProto) -> WarehouseSource:
+        """The source as Feast's registry has kept it."""
         return WarehouseSource(
             json.loads(data_source.custom_options.configuration)["table"],
             name=data_source.name,
@@ -84,17 +86,22 @@ class WarehouseSource(DataSource):
         )
 
     def get_table_query_string(self) -> str:
+        """The table as SQL after FROM, each part of its name quoted."""
         return ".".join(map(quote, self.table.split(".")))
 
     def validate(self, config: RepoConfig) -> None:
+        """Raise LookupError, saying how to mend it, where the warehouse lacks the table."""
         self.get_table_column_names_and_types(config)
 
     def get_table_column_names_and_types(self, config: RepoConfig) -> Iterable[tuple[str, str]]:
+        """The table's columns as (name, DuckDB type), read from the warehouse."""
         with open_warehouse(config.offline_store.path) as connection:
             return list(column_types(connection, self, str(config.repo_path)).items())
 
     @staticmethod
     def source_datatype_to_feast_value_type() -> Callable[[str], ValueType]:
+        """A function from DuckDB's type to Feast's; decimals are served as doubles, other kinds as
+        unknown."""
         return lambda kind: VALUE_TYPES.get(
             kind, ValueType.DOUBLE if kind.startswith("DECIMAL") else ValueType.UNKNOWN
         )

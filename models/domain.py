@@ -135,10 +135,9 @@ def recent_mean(history: Floats, periods: int | None = None) -> Floats:
 
 
 def need_key(world: str, kind: str, item_id: str, location_id: str, review_period: str) -> str:
-    """world | kind | item | location | review period: the name of a need; review_period as an ISO
-    date.
+    r"""The name of a need: world | kind | item | location | review period, the last as an ISO date.
 
-    A `|` or `\\` inside an id has a `\\` before it, so that two needs never share a name.
+    A `|` or `\` inside an id has a `\` before it, so that two needs never share a name.
     """
     said = (world, kind, item_id, location_id, review_period)
     return "|".join(part.replace("\\", "\\\\").replace("|", "\\|") for part in said)
@@ -184,4 +183,5 @@ class OrderLine:
 
     @property
     def value(self) -> float:
+        """What the line costs before freight and duty, in the world's currency."""
         return self.quantity * self.unit_cost

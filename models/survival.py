@@ -24,6 +24,7 @@ class LeadTimes:
 
     @property
     def mean_days(self) -> float:
+        """The expected lead time in days."""
         return float(self.days @ self.probability)
 
     def quantile(self, level: float) -> float:

@@ -70,6 +70,8 @@ class Calibration:
         return self.scatter.quantiles(mean, dispersion, levels)
 
     def to_dict(self) -> dict[str, Any]:
+        """What was learned as plain numbers, for a model's card; the boosted trees are kept in a
+        file of their own."""
         return {
             "whole_units": self.whole_units,
             "dispersion": self.dispersion,
@@ -81,6 +83,7 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any], booster: xgb.Booster | None) -> Calibration:
+        """What `to_dict` kept, together with its boosted trees (None where none were trained)."""
         sizes, correlation = (
             np.asarray(data[name], np.float64) for name in ("sizes", "correlation")
         )

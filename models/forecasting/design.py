@@ -100,6 +100,7 @@ class Plans:
 
     @classmethod
     def of(cls, plans: pl.DataFrame | None, keys: pl.DataFrame, spec: Spec) -> Plans:
+        """Plans laid out over the series of `keys`; empty where nothing is planned."""
         if plans is None or plans.is_empty():
             return cls()
         return cls(
@@ -107,6 +108,8 @@ class Plans:
         )
 
     def at(self, name: str, series: Indices, periods: Indices, absent: float) -> Floats:
+        """What is planned for a series in a period, (n,); `absent` where no plan says anything.
+        series: rows of `keys`; periods: period numbers."""
         if name not in self.panels:
             return np.full(len(series), absent, np.float32)
         found = self.panels[name].at(series, periods, absent)
@@ -254,10 +257,12 @@ class Design:
         return out
 
     def to_dict(self) -> dict[str, Any]:
+        """What was learned as plain values, for a model's card."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Design:
+        """What `to_dict` kept."""
         return cls(
             Spec.from_dict(data["spec"]),
             data["codes"],

@@ -117,6 +117,8 @@ class TreeTotals:
     boosters: tuple[xgb.Booster, ...]
 
     def forecast(self, totals: pl.DataFrame, planned: Plans) -> Floats:
+        """Expected units of every total over the horizon, (G, H). totals: one row a total, as known
+        at the origin; planned: plans over these rows."""
         base = self.design.base(totals, totals.select(SERIES))
         pair = np.arange(len(totals) * self.design.spec.horizon)
         row, step = pair // self.design.spec.horizon, pair % self.design.spec.horizon

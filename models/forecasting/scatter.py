@@ -93,6 +93,7 @@ class Scatter:
         ).astype(np.float32)
 
     def to_dict(self) -> dict[str, Any]:
+        """What was learned as plain numbers, for a model's card; the table to six decimals."""
         return {
             "whole_units": self.whole_units,
             "nodes": self.nodes.tolist(),
@@ -101,6 +102,7 @@ class Scatter:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Scatter:
+        """What `to_dict` kept."""
         return cls(
             data["whole_units"],
             np.asarray(data["nodes"], np.float64),

@@ -156,11 +156,13 @@ class CalendarTotals:
         return np.where(worth > 0, sold / np.where(worth > 0, worth, 1.0), np.nan)
 
     def to_dict(self) -> dict[str, Any]:
+        """What was learned as plain numbers, for a model's card."""
         arrays = {name: getattr(self, name).tolist() for name in ("factors", "usual", "remembered")}
         return {"spec": asdict(self.spec), "groups": self.groups, "first": self.first, **arrays}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> CalendarTotals:
+        """What `to_dict` kept."""
         factors, usual, remembered = (
             np.asarray(data[name], np.float64) for name in ("factors", "usual", "remembered")
         )

@@ -38,6 +38,7 @@ class TotalSpread:
     law: Scatter
 
     def dispersion(self, mean: Floats) -> Floats:
+        """Variance / mean of totals with these means, shaped as they are; never below NARROWEST."""
         return np.maximum(self.near + self.far * mean, NARROWEST)
 
     def quantiles(self, mean: Floats, levels: tuple[float, ...]) -> Floats:
@@ -73,6 +74,7 @@ class TotalSpread:
         )
 
     def to_dict(self) -> dict[str, Any]:
+        """What was learned as plain values, for a model's card."""
         return {
             "columns": self.columns,
             "near": self.near,
@@ -82,6 +84,7 @@ class TotalSpread:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> TotalSpread:
+        """What `to_dict` kept."""
         return cls(
             tuple(data["columns"]), data["near"], data["far"], Scatter.from_dict(data["law"])
         )
@@ -130,6 +133,8 @@ def grouping(frame: pl.DataFrame, columns: tuple[str, ...]) -> tuple[list[str], 
 
 
 def sums(values: Floats, group: Indices, groups: int) -> Floats:
+    """Totals of the rows of each group, (groups, ...). values: (n, ...); group: each row's group,
+    (n,)."""
     out = np.zeros((groups, *values.shape[1:]))
     np.add.at(out, group, values)
     return out

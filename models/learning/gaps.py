@@ -48,6 +48,8 @@ class TablePolicy(BasePolicy):
     name: str = "optimum"
 
     def order(self, situation: Situation) -> Floats:
+        """The optimal units for every row, (N,); a state beyond the table takes its nearest
+        edge's."""
         due = situation.pipeline[:, : self.orders.ndim - 1]
         state = np.column_stack([situation.on_hand, due]).astype(np.int64)
         inside = np.minimum(state, np.array(self.orders.shape) - 1)
@@ -62,6 +64,7 @@ class LevelPolicy(BasePolicy):
     name: str = "echelon_base_stock"
 
     def order(self, situation: Situation) -> Floats:
+        """Units that lift every node's position to its level, (N,)."""
         levels = np.tile(self.levels, situation.on_hand.size // self.levels.size)
         return np.maximum(levels - situation.position, 0.0)
 

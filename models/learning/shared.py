@@ -142,6 +142,8 @@ class SharedAgent(BasePolicy):
     name: str = "agent"
 
     def order(self, situation: Situation) -> Floats:
+        """Whole units for every row, (N,): the structured part's order, changed by the net within
+        the range of its training."""
         wanted, inputs, outlook = self._seen(situation)
         change = np.where(self._is_outside(inputs), 0.0, share(PLAIN, self.params, inputs))
         return np.asarray(np.floor(np.maximum(wanted + change * outlook.scale, 0.0) + 0.5))

@@ -127,6 +127,7 @@ class Verdict:
 
     @property
     def is_automatic(self) -> bool:
+        """Whether no person has to approve the line."""
         return self.level == AUTOMATIC
 
 

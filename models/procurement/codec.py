@@ -57,9 +57,14 @@ class Writer(Protocol):
     it."""
 
     @property
-    def suffix(self) -> str: ...
+    def suffix(self) -> str:
+        """How its files' names end, without the dot."""
+        ...
+
     @property
-    def media_type(self) -> str: ...
+    def media_type(self) -> str:
+        """What HTTP and mail call it."""
+        ...
 
     def document_type(self, order: Order) -> str:
         """What the format calls an order, or a change of one; at most 8 characters."""
@@ -78,11 +83,19 @@ class Reader(Protocol):
     calls the receipt of a delivery."""
 
     @property
-    def suffix(self) -> str: ...
+    def suffix(self) -> str:
+        """How its files' names end, without the dot."""
+        ...
+
     @property
-    def media_type(self) -> str: ...
+    def media_type(self) -> str:
+        """What HTTP and mail call it."""
+        ...
+
     @property
-    def receipt_type(self) -> str: ...
+    def receipt_type(self) -> str:
+        """What the format calls the receipt of a delivery; empty where it has none."""
+        ...
 
     def split(self, body: bytes) -> list[bytes]:
         """The deliveries in one file, in order; put together again they are the body."""

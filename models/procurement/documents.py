@@ -108,6 +108,7 @@ class Document:
 
     @property
     def is_approved(self) -> bool:
+        """Whether a person or the approval matrix has released the line."""
         return bool(self.approver)
 
     @property
@@ -124,6 +125,7 @@ class Document:
 
     @property
     def received(self) -> float:
+        """Units accepted over all receipts; what was turned away does not count."""
         return sum(accepted for accepted, _ in self.receipts.values())
 
     @property
@@ -136,6 +138,7 @@ class Document:
 
     @property
     def invoiced(self) -> float:
+        """Units billed over all invoices."""
         return sum(invoice["quantity"] for invoice in self.invoices.values())
 
     @property

@@ -163,17 +163,23 @@ class X12:
     receipt_type: str = "997"
 
     def document_type(self, order: Order) -> str:
+        """860 for a change of an order, 850 for an order."""
         return "860" if order.revision else "850"
 
     def write(
         self, order: Order, ours: Party, theirs: Party, control: int, at: datetime, usage: str
     ) -> bytes:
+        """The order as one 850 or 860 in an interchange of its own. Raises MessageError where X12
+        cannot say it."""
         return write(order, ours, theirs, control, at, usage).encode()
 
     def split(self, body: bytes) -> list[bytes]:
+        """The interchanges of one file, in order; put together again they are the body."""
         return x12.split(body)
 
     def read(self, body: bytes) -> Delivery:
+        """What an interchange's 855, 865, 856, 810 and 997 say, with the receipt (997) it is
+        answered by. Raises MessageError where nothing can be read."""
         interchange, messages = read(body)
 
         def answered(control: int, at: datetime, usage: str) -> Iterable[bytes]:

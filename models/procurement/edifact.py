@@ -120,19 +120,25 @@ class Edifact:
     receipt_type: str = "CONTRL"
 
     def document_type(self, order: Order) -> str:
+        """ORDCHG for a change of an order, ORDERS for an order."""
         return "ORDCHG" if order.revision else "ORDERS"
 
     def write(
         self, order: Order, ours: Party, theirs: Party, control: int, at: datetime, usage: str
     ) -> bytes:
+        """The order as one ORDERS or ORDCHG in an interchange of its own. Raises MessageError where
+        EDIFACT cannot say it."""
         body = _order(order, ours, theirs)
         name = self.document_type(order)
         return edifact_wire.write(name, body, ours, theirs, control, at, usage)
 
     def split(self, body: bytes) -> list[bytes]:
+        """The interchanges of one file, in order; put together again they are the body."""
         return edifact_wire.split(body)
 
     def read(self, body: bytes) -> Delivery:
+        """What an interchange's messages say, with the CONTRL it is answered by. Raises
+        MessageError where nothing can be read."""
         interchange = edifact_wire.read(body)
         documents = [partial(edifact_in.read, message) for message in interchange.messages]
         return Delivery(

@@ -89,9 +89,12 @@ class Segment:
         return found
 
     def name(self, element: int, component: int = 1) -> str:
+        """What the standard calls a component, such as LIN01.1, for messages about it."""
         return f"{self.tag}{element:02d}.{component}"
 
     def whole(self, element: int, component: int = 1, digits: int = 15) -> int:
+        """A component as a whole number. Raises MessageError where it is missing, no number or
+        longer than `digits`."""
         found = self.need(element, component)
         return figures.whole(found, self.name(element, component), digits)
 
@@ -125,6 +128,7 @@ class Interchange:
 
     @property
     def control(self) -> int:
+        """The interchange's reference as a number of at most 14 digits, else 0."""
         is_number = self.reference.isascii() and self.reference.isdecimal()
         return int(self.reference) if is_number and len(self.reference) <= 14 else 0
 

@@ -108,6 +108,8 @@ class Acknowledgement:
 
 @dataclass(frozen=True)
 class ShippedLine:
+    """Units of one order's line that are on their way."""
+
     order_id: str
     line_id: str
     item_id: str
@@ -126,6 +128,8 @@ class ShipNotice:
 
 @dataclass(frozen=True)
 class InvoicedLine:
+    """Units billed for one line, and the price of one in the invoice's currency."""
+
     line_id: str
     item_id: str
     quantity: float

@@ -93,6 +93,7 @@ class Rows:
 
     @property
     def columns(self) -> set[str]:
+        """The supplier's columns that such a row needs."""
         return {cell.column for cell in self.cells.values()} | set(self.when)
 
 
@@ -126,6 +127,8 @@ class Contract:
         return made
 
     def check(self) -> None:
+        """Raise MessageError where a delimiter, decimal sign, encoding or form of days cannot be
+        used."""
         signs = (self.delimiter, self.decimal)
         if not all(isinstance(sign, str) and len(sign) == 1 for sign in signs) or (
             self.decimal not in (".", ",")
@@ -192,20 +195,25 @@ class Row:
         return found[1:] if found[:1] == "'" and found[1:].startswith(FORMULA) else found
 
     def need(self, word: str) -> str:
+        """What the row says under a word. Raises MessageError where that is nothing."""
         if not (found := self.get(word)):
             raise MessageError(f"{self.where(word)} is empty")
         return found
 
     def where(self, word: str) -> str:
+        """The row's number and the supplier's own column, for messages about a word."""
         return f"row {self.number}, {self.kind.cells[word].column}"
 
     def exact(self, word: str) -> Decimal:
+        """A number without rounding, read by the agreed decimal sign. Raises MessageError where it
+        is none."""
         found, decimal = self.need(word), self.contract.decimal
         if decimal != "." and "." in found:
             raise MessageError(f"{self.where(word)} is '{found[:40]}', agreed is a decimal comma")
         return figures.exact(found.replace(decimal, "."), self.where(word))
 
     def on(self, word: str) -> date:
+        """A day in the agreed form. Raises MessageError where it is none."""
         try:
             return datetime.strptime(self.need(word), self.contract.day).date()
         except ValueError as error:
@@ -224,11 +232,13 @@ class Table:
     receipt_type: str = ""
 
     def document_type(self, order: Order) -> str:
+        """`change` for a change of an order, else `order`."""
         return "change" if order.revision else "order"
 
     def write(
         self, order: Order, ours: Party, theirs: Party, control: int, at: datetime, usage: str
     ) -> bytes:
+        """The order as CSV, one line a row; columns for the supplier's answer stay empty."""
         text = io.StringIO()
         rows = csv.writer(text, lineterminator="\n")
         rows.writerow(COLUMNS)
@@ -240,9 +250,12 @@ class Table:
         return text.getvalue().encode()
 
     def split(self, body: bytes) -> list[bytes]:
+        """The file itself: a CSV is one delivery."""
         return [body]
 
     def read(self, body: bytes) -> Delivery:
+        """What the rows say: answers, shipments and invoices. A row that cannot be read is a
+        message of its own. Raises MessageError where no row says anything."""
         rows, messages = _read(body, self.contract)
         by_kind = {kind: [row for row in rows if row.kind.kind == kind] for kind in NEEDED}
         messages += _answers(by_kind["answers"])

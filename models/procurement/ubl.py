@@ -122,6 +122,7 @@ class Ubl:
     receipt_type: str = ""
 
     def document_type(self, order: Order) -> str:
+        """`order`, `change` or `cancel`, as UBL has a document for each."""
         return {"Order": "order", "OrderChange": "change", "OrderCancellation": "cancel"}[
             _kind(order)
         ]
@@ -129,12 +130,17 @@ class Ubl:
     def write(
         self, order: Order, ours: Party, theirs: Party, control: int, at: datetime, usage: str
     ) -> bytes:
+        """The order as a UBL Order, OrderChange or OrderCancellation. Raises MessageError for an
+        order without lines."""
         if not order.lines:
             raise MessageError(f"order {order.order_id} has no line, and UBL has no order without")
         return xml_tree.write(_document(order, ours, theirs, at, usage))
 
     def split(self, body: bytes) -> list[bytes]:
+        """The document itself: UBL has one to a file."""
         return [body]
 
     def read(self, body: bytes) -> Delivery:
+        """What a document says. Raises MessageError, naming the element, where nothing of it can be
+        read."""
         return ubl_in.read(body)

@@ -50,6 +50,8 @@ class TransactionSet:
 
 @dataclass(frozen=True)
 class Interchange:
+    """What one sender put between ISA and IEA: its documents, and the receipts of what we sent."""
+
     sender: Party
     receiver: Party
     control: int
@@ -64,6 +66,7 @@ number = figures.text
 
 
 def day(value: date) -> str:
+    """A day as X12 writes it, YYYYMMDD."""
     return f"{value:%Y%m%d}"
 
 
@@ -304,6 +307,7 @@ def quantity(segment: Segment, position: int) -> float:
 
 
 def on(segment: Segment, position: int) -> date:
+    """An element as a day. Raises MessageError, naming it, where it is none."""
     found = value(segment, position)
     try:
         return datetime.strptime(found, "%Y%m%d").date()

@@ -55,6 +55,7 @@ class Node:
         return found
 
     def whole(self, *path: str) -> int:
+        """The text at a path as a whole number. Raises MessageError where it is missing or none."""
         return figures.whole(self.need(*path), "/".join(path))
 
 

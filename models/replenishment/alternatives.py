@@ -74,6 +74,8 @@ class Alternative:
 
     @property
     def total_cost(self) -> float:
+        """Money paid above the normal order and money still expected to be lost, in the world's
+        currency."""
         return self.extra_cost + self.expected_cost
 
 

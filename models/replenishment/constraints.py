@@ -100,17 +100,34 @@ class Ordered(Protocol):
     """What a limit asks of a line that is proposed or ordered."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """`purchase` or `transfer`."""
+        ...
+
     @property
-    def item_id(self) -> str: ...
+    def item_id(self) -> str:
+        """What is ordered."""
+        ...
+
     @property
-    def location_id(self) -> str: ...
+    def location_id(self) -> str:
+        """Where it goes."""
+        ...
+
     @property
-    def from_id(self) -> str: ...
+    def from_id(self) -> str:
+        """The supplier or place it comes from."""
+        ...
+
     @property
-    def unit_cost(self) -> float: ...
+    def unit_cost(self) -> float:
+        """Price of one unit, in the world's currency."""
+        ...
+
     @property
-    def quantity(self) -> float: ...
+    def quantity(self) -> float:
+        """Units."""
+        ...
 
 
 #: The columns of lines in a frame.
@@ -244,6 +261,7 @@ class Fitted:
 
     @property
     def gap(self) -> float:
+        """How far the solution may be from the best, as a share of the bound; 0 is proved best."""
         return max(0.0, (self.bound - self.value) / self.bound) if self.bound > 0 else 0.0
 
 

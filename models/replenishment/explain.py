@@ -197,6 +197,7 @@ def _signed(tenths: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 def part_in_words(name: str) -> str:
+    """How a part of an order's quantity is named to people."""
     return _WORDS.get(name, name.replace("_", " "))
 
 

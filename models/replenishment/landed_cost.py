@@ -22,6 +22,7 @@ class LandedCost:
 
     @property
     def total(self) -> Floats:
+        """All parts together, (N,) money a unit."""
         return self.price + self.freight + self.fuel + self.duty + self.holding_in_transit
 
     def __add__(self, onward: LandedCost) -> LandedCost:

@@ -57,6 +57,8 @@ class EoqReorderPoint(BasePolicy):
     is_legacy: ClassVar[bool] = True
 
     def order(self, situation: Situation) -> Floats:
+        """Whole economic batches, (N,) units, wherever the position is at or below the reorder
+        point."""
         mean = recent_mean(situation.history, self.window)
         economics = situation.economics
         batch = np.sqrt(2 * economics.order_cost * mean / np.maximum(economics.holding, 1e-12))
@@ -81,6 +83,7 @@ class PeriodicReview(BasePolicy):
         return textbook_level(situation, self.service_level, self.window)
 
     def order(self, situation: Situation) -> Floats:
+        """Whole units that lift the position to its level, (N,)."""
         return np.maximum(np.ceil(self.target(situation) - situation.position - 1e-9), 0.0)
 
 
@@ -96,6 +99,7 @@ class MinMax(BasePolicy):
     is_legacy: ClassVar[bool] = True
 
     def order(self, situation: Situation) -> Floats:
+        """Whole units up to max, (N,), where the position is below min."""
         demand = recent_mean(situation.history, self.window) * (
             situation.lead_time + situation.interval
         )
@@ -135,6 +139,7 @@ class MovingAverageCover(BasePolicy):
         return base * np.concatenate([[0.0], coming.cumsum()])[cover]
 
     def order(self, situation: Situation) -> Floats:
+        """Whole units that lift the position to its level, (N,), to the nearest."""
         return np.maximum(np.round(self.target(situation) - situation.position), 0.0)
 
 
@@ -149,6 +154,7 @@ class SpreadsheetRule(BasePolicy):
     is_legacy: ClassVar[bool] = True
 
     def order(self, situation: Situation) -> Floats:
+        """Whole units that lift the position to the window's average demand and a fifth, (N,)."""
         mean = (
             np.nan_to_num(situation.history[:, -self.window :]).mean(axis=1)
             if situation.history.shape[1]

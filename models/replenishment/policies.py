@@ -98,6 +98,8 @@ class QuantileOrderUpTo(BasePolicy):
         return situation.position + critical_order(situation, self.shortage(situation))
 
     def order(self, situation: Situation) -> Floats:
+        """Units of least expected cost, (N,), in multiples where the supplier has them. Raises
+        ValueError without sample paths of demand."""
         quantity = np.maximum(critical_order(situation, self.shortage(situation)), 0.0)
         return self._in_multiples(situation, np.round(quantity) if self.whole_units else quantity)
 
@@ -146,6 +148,8 @@ class CappedBaseStock(BasePolicy):
         return _quantile(window_demand(situation), situation.economics.fractile)
 
     def order(self, situation: Situation) -> Floats:
+        """Units that lift the position to its level, (N,), never more than the cap. Raises
+        ValueError without sample paths of demand."""
         cap = self.cap
         if cap is None:
             none_yet = np.zeros_like(situation.lead_time)
@@ -179,6 +183,8 @@ class ReorderPointOrderUpTo(BasePolicy):
         return QuantileOrderUpTo(scale=self.scale).target(situation) + self._batch(situation)
 
     def order(self, situation: Situation) -> Floats:
+        """Whole units up to S, (N,), where the position is below s. Raises ValueError without
+        sample paths of demand."""
         lacking = critical_order(situation, QuantileOrderUpTo(scale=self.scale).shortage(situation))
         return np.where(lacking > 0, np.round(lacking + self._batch(situation)), 0.0)
 
@@ -205,6 +211,7 @@ class Smoothed(BasePolicy):
     name: str = "smoothed"
 
     def order(self, situation: Situation) -> Floats:
+        """The other policy's order, damped, in whole units, (N,); none where it orders none."""
         wanted = self.policy.order(situation)
         usual = recent_mean(situation.history, self.window) * situation.review
         return np.where(wanted > 0, np.round(self.weight * wanted + (1 - self.weight) * usual), 0.0)

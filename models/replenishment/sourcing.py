@@ -97,6 +97,7 @@ class Choice:
 
     @property
     def expected_cost(self) -> float:
+        """What is paid and what early or late goods are expected to cost, money."""
         return self.landed_cost + self.waiting_cost
 
 

@@ -206,6 +206,8 @@ class SupplyOptions:
 
     @classmethod
     def of(cls, rows: pl.DataFrame, surplus: Floats, logistics: Logistics) -> SupplyOptions:
+        """The ways of every row of a frame with the columns of dim_item_locations. surplus: (N,)
+        units each row can give away."""
         records = rows.to_dicts()
         siblings: dict[tuple[str, str], list[int]] = {}
         for i, row in enumerate(records):

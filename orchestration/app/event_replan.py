@@ -252,6 +252,7 @@ class Picture:
 
     @property
     def items(self) -> list[str]:
+        """The items that may be planned anew, in order of their ids."""
         return self.after.rows["item_id"].unique().sort().to_list()
 
     def planned(self, state: State) -> dict[Pair, OrderLine]:
@@ -290,6 +291,7 @@ class Picture:
 
     @property
     def review_period(self) -> date:
+        """The first day of the review that orders of now belong to."""
         timeline = self.after.inputs.timeline
         return timeline.review_period(timeline.origin)
 

@@ -246,6 +246,8 @@ def happenings(
 
 @dg.definitions
 def automation() -> dg.Definitions:
+    """Schedules, sensors and the jobs they start: the line every morning, the stress sets every
+    night."""
     jobs = [line_job(station) for station in STATIONS]
     every_morning = dg.ScheduleDefinition(
         name="every_morning",

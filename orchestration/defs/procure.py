@@ -173,4 +173,5 @@ def replan(context: dg.OpExecutionContext, lakehouse: Lakehouse) -> None:
     )
 )
 def event_replan() -> None:
+    """The replan as a graph of one step, for the sensor that sees an event."""
     replan()

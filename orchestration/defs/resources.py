@@ -73,17 +73,22 @@ class Lakehouse(dg.ConfigurableResource):
     from_archive: bool = False  # rebuild: read state/archive instead of the world's files
 
     def open_world(self) -> World:
+        """The contract of the company this run works on. Raises ContractError where it is wrong."""
         return World.load(self._origin()[0])
 
     @property
     def data_root(self) -> Path:
+        """The folder that the contract's paths start from."""
         return self._origin()[1]
 
     @property
     def cutoff(self) -> date | None:
+        """The day asked for as Now, inclusive; None for the newest fact's."""
         return date.fromisoformat(self.as_of) if self.as_of else None
 
     def open_home(self) -> Home:
+        """The home of that company, made where there is none. Raises HomeError where it is another
+        company's."""
         home = Home.found(self._root(), self.open_world().world)
         # read by profiles.yml when dbt starts as its own process
         os.environ["STOCKHOUSE_WAREHOUSE"] = str(home.warehouse)
@@ -117,6 +122,7 @@ class StationTranslator(DagsterDbtTranslator):
     """Asset key = schema/table = folder/file; the group is the station's verb."""
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        """schema/table of a dbt model, source or seed."""
         schema = (
             dbt_resource_props["source_name"]
             if dbt_resource_props["resource_type"] == "source"
@@ -125,11 +131,13 @@ class StationTranslator(DagsterDbtTranslator):
         return dg.AssetKey([schema, dbt_resource_props["name"]])
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """The station that makes a table, by its folder."""
         return {"features": "features", "metrics": "publish"}.get(
             dbt_resource_props["fqn"][1], "transform"
         )
 
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        """Who answers for every table."""
         return OWNERS
 
 
@@ -181,6 +189,7 @@ TRANSLATOR = StationTranslator()
 
 @dg.definitions
 def resources() -> dg.Definitions:
+    """The lakehouse and dbt, as every step is given them."""
     return dg.Definitions(
         resources={
             "lakehouse": Lakehouse(),

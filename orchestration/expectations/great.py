@@ -43,6 +43,7 @@ class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
 
     @contextmanager
     def get_connection(self) -> Iterator[Any]:
+        """The one connection, opened when first asked for and kept."""
         if self._connection is None:
             self._connection = self.engine.connect()
             # it is drawn on standard output
@@ -50,6 +51,7 @@ class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
         yield self._connection
 
     def close(self) -> None:
+        """Give the file back, so that dbt or another process can open it."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -63,6 +65,7 @@ class DuckDBDatasource(SQLDatasource):
 
     @property
     def execution_engine_type(self) -> builtins.type[DuckDBExecutionEngine]:
+        """The engine above, which keeps its connection."""
         return DuckDBExecutionEngine
 
 

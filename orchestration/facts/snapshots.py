@@ -76,10 +76,12 @@ class Snapshot:
 
     @property
     def path(self) -> Path:
+        """The DuckDB file that BI opens, read-only."""
         return self.folder / FILE
 
     @property
     def parquet(self) -> Path:
+        """The folder with the same tables, one Parquet file each."""
         return self.folder / "parquet"
 
     @contextmanager

@@ -36,6 +36,8 @@ class Timeline:
 
     @classmethod
     def read(cls, con: duckdb.DuckDBPyConnection) -> Timeline:
+        """The world's clock as landing wrote it down. Raises ValueError where nothing has been
+        sold, returned or counted yet, so that there is no Now."""
         row = con.execute(
             "select world, grain, timezone, week_starts_on, review_days, decide_on, "
             "is_whole_units, newest_at, now_at from raw.world"
@@ -105,6 +107,8 @@ class Timeline:
         return first if first == day else self.shift(first, -1)
 
     def spec(self, horizon: int) -> Spec:
+        """What a forecaster has to know of this world: grain, periods ahead, whole units, depth of
+        training."""
         # weeks and months have fewer rows, and deeper training costs more in replay
         rounds = 200 if self.grain == "day" else 100
         return Spec(

@@ -60,6 +60,7 @@ class TraceReport:
     notes: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
+        """The whole trace as plain values, for --json and the desk."""
         steps = [
             {
                 "link": step.link,

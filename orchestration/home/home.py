@@ -125,22 +125,27 @@ class Home:
 
     @property
     def state(self) -> Path:
+        """What cannot be made again; no command deletes it."""
         return self.root / "state"
 
     @property
     def derived(self) -> Path:
+        """What `stockhouse rebuild` recreates from state."""
         return self.root / "derived"
 
     @property
     def archive(self) -> Path:
+        """Every delivery's bytes as they came, by sha256."""
         return self.state / "archive"
 
     @property
     def inbox(self) -> Path:
+        """What streams and people sent, durable before it is acknowledged; runs take it here."""
         return self.state / "inbox"
 
     @property
     def decisions(self) -> Path:
+        """Forecasts, orders and the like, one Parquet file a run."""
         return self.state / "decisions"
 
     @property
@@ -163,18 +168,22 @@ class Home:
 
     @property
     def warehouse(self) -> Path:
+        """The DuckDB file that a run writes; it has one writer at a time."""
         return self.derived / "warehouse.duckdb"
 
     @property
     def features(self) -> Path:
+        """Feast's registry, and the features as served now."""
         return self.derived / "features"
 
     @property
     def models(self) -> Path:
+        """Trained models, each with its card, and the last forecasts whole."""
         return self.derived / "models"
 
     @property
     def published(self) -> Path:
+        """The versions that BI, the desk and replans read."""
         return self.derived / "published"
 
     @property
@@ -184,14 +193,17 @@ class Home:
 
     @property
     def data_docs(self) -> Path:
+        """Great Expectations' pages about the last gates."""
         return self.derived / "data_docs"
 
     @property
     def gate_results(self) -> Path:
+        """What every gate found, run by run."""
         return self.state / "gate_results"
 
     @property
     def dagster(self) -> Path:
+        """DAGSTER_HOME: the history of runs."""
         return self.derived / "dagster"
 
     def forget_derived(self) -> None:

@@ -71,6 +71,7 @@ class Checkpoints:
 
     @property
     def path(self) -> Path:
+        """The file of notes, beside the ledger."""
         return self.folder / FILE
 
     def found(self) -> None:

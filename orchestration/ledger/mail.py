@@ -29,11 +29,13 @@ class Mail:
     media_type: str = "message/rfc822"
 
     def document_type(self, order: Order) -> str:
+        """`email`, for an order and for a change of one."""
         return "email"
 
     def write(
         self, order: Order, ours: Party, theirs: Party, control: int, at: datetime, usage: str
     ) -> bytes:
+        """The order as a mail of ours to theirs, its lines attached as CSV and as PDF."""
         return _mail(order, self, ours, control, at)
 
 

@@ -55,6 +55,7 @@ class Registered:
 
     @property
     def name(self) -> str:
+        """The model's version, as decisions and explanations name it."""
         return str(self.facts["name"])
 
     def row(self, run_id: str, now: datetime) -> pl.DataFrame:

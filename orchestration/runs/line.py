@@ -75,6 +75,7 @@ class LineReport:
     warnings: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
+        """The run's result as plain values, for --json."""
         return asdict(self)
 
 

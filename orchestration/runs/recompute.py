@@ -47,11 +47,13 @@ class Recomputed:
 
     @property
     def is_same(self) -> bool:
+        """Whether the quantity came out again, to nine digits."""
         return self.recomputed is not None and abs(self.quantity - self.recomputed) <= 1e-9 * max(
             1.0, abs(self.quantity)
         )
 
     def as_dict(self) -> dict[str, Any]:
+        """The comparison as plain values, for --json."""
         return asdict(self) | {"is_same": self.is_same}
 
     def __str__(self) -> str:

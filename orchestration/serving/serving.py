@@ -146,6 +146,7 @@ class Bearer:
         self.app, self.expected = app, f"Bearer {token}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on a request that carries the token; answer any other with 401."""
         if scope["type"] == "lifespan" or hmac.compare_digest(
             dict(scope["headers"]).get(b"authorization", b""), self.expected
         ):

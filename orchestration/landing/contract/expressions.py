@@ -95,6 +95,7 @@ def parser() -> duckdb.DuckDBPyConnection:
 
 
 def children(node: Node) -> Iterator[Node]:
+    """The expressions directly under a node of DuckDB's syntax tree."""
     for value in node.values():
         if isinstance(value, dict):
             yield from [value] if "class" in value else children(value)
@@ -105,6 +106,8 @@ def children(node: Node) -> Iterator[Node]:
 
 
 def walk(node: Node, depth: int = 0) -> Iterator[Node]:
+    """A node and every expression below it. Raises ContractError where they are nested deeper than
+    DEEPEST."""
     if depth > DEEPEST:
         raise ContractError("the expression is nested too deeply")
     yield node
@@ -161,6 +164,7 @@ def parse(con: duckdb.DuckDBPyConnection, text: str) -> Node:
 
 
 def shorten(text: str) -> str:
+    """A text as messages quote it, at most 80 characters."""
     return text if len(text) <= 80 else text[:77] + "..."
 
 

@@ -35,6 +35,7 @@ class Function:
 
 
 def constant(value: Value) -> str:
+    """A value of the contract as SQL."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return literal(value) if isinstance(value, str) else repr(value)

@@ -29,6 +29,7 @@ class Locale:
 
     @property
     def is_utc(self) -> bool:
+        """Whether the source's clock is UTC, so that nothing is converted."""
         return self.timezone in ("UTC", "Etc/UTC")
 
     def cast(self, sql: str, kind: str, target: str) -> str:
@@ -60,6 +61,8 @@ class Locale:
         return f"CASE WHEN {is_plain} THEN {sql} ELSE {clean} END"
 
     def number(self, sql: str) -> str:
+        """SQL that reads text as a number by the source's signs; what is written otherwise becomes
+        null."""
         decimal, thousands = self.source.decimal, self.source.thousands
         if decimal == "." and thousands is None:
             return f"CASE WHEN NOT contains({sql}, '_') THEN TRY_CAST({sql} AS DOUBLE) END"
@@ -73,6 +76,7 @@ class Locale:
         return f"CASE WHEN regexp_full_match({sql}, {shape}) THEN TRY_CAST({plain} AS DOUBLE) END"
 
     def to_utc(self, local: str) -> str:
+        """SQL that turns the source's local time into UTC, both without zone."""
         return (
             local
             if self.is_utc
@@ -80,6 +84,7 @@ class Locale:
         )
 
     def to_local(self, utc: str) -> str:
+        """SQL that turns UTC into the source's local time, both without zone."""
         return utc if self.is_utc else f"timezone({literal(self.timezone)}, timezone('UTC', {utc}))"
 
     def times(self, sql: str, kind: str) -> tuple[str, str]:

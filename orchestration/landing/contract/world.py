@@ -112,6 +112,7 @@ class Plan(Strict):
 
     @property
     def review_days(self) -> int:
+        """Days from one decision to the next."""
         return self.review if isinstance(self.review, int) else REVIEW_DAYS[self.review]
 
 
@@ -215,6 +216,7 @@ class Format(Strict):
 
     @property
     def kind(self) -> Literal["csv", "xlsx", "parquet", "json", "own"]:
+        """Which reader the format has; tsv is csv, ods is xlsx."""
         name = next(iter(self.model_fields_set))
         return {
             "csv": "csv",
@@ -227,6 +229,7 @@ class Format(Strict):
 
     @property
     def csv_options(self) -> Csv:
+        """How the CSV is read; a tsv's delimiter is the tab."""
         if self.tsv is not None:
             return self.tsv.model_copy(update={"delimiter": "\t"})
         return self.csv or Csv()
@@ -402,6 +405,7 @@ class World(Strict):
 
     @property
     def name(self) -> str:
+        """What the company is called in homes, keys and reports."""
         return self.world
 
     def names_customers(self, source_id: str) -> bool:
@@ -471,4 +475,5 @@ def _none_of(value: str, expected: str, kinds: Sequence[str]) -> str:
 
 
 def known_tables() -> str:
+    """The canonical tables, for messages."""
     return ", ".join(sorted(CANONICAL))

@@ -35,6 +35,7 @@ BATCH_FILES = 512
 
 
 def next_seq(cur: duckdb.DuckDBPyConnection) -> int:
+    """The number that the next delivery lands under, from 1."""
     row = cur.execute("SELECT coalesce(max(landed_seq), 0) + 1 FROM raw.manifest").fetchone()
     return int(row[0]) if row else 1
 

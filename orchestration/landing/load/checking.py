@@ -48,9 +48,11 @@ class Finding:
 
     @property
     def is_error(self) -> bool:
+        """Whether the source, or a part of it, would not land."""
         return self.kind == "error"
 
     def as_dict(self) -> dict[str, Any]:
+        """The finding as plain values, for --json."""
         return asdict(self)
 
 

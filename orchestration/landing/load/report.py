@@ -27,6 +27,8 @@ class LandReport:
     passed_over: list[str] = field(default_factory=list)
 
     def add(self, source_id: str, delivery: Delivery) -> None:
+        """Count a delivery to its source; what the ledger itself says is neither new nor
+        quarantined."""
         counts = self.sources.setdefault(
             source_id, {"deliveries": 0, **dict.fromkeys(delivery.counts, 0)}
         )

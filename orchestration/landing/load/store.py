@@ -146,6 +146,7 @@ class Archive:
         return path
 
     def close(self) -> None:
+        """Remove what was copied in and never kept."""
         shutil.rmtree(self.incoming, ignore_errors=True)
 
     def verify(self, receipts: Iterable[Receipt]) -> None:

@@ -1,7 +1,5 @@
 """Delimited text: the quick way lets DuckDB parse; where it meets a line it cannot, the patient way
-reads line by line in Python,
-
-so that one bad line spoils one row and not the file.
+reads line by line in Python, so that one bad line spoils one row and not the file.
 """
 
 from __future__ import annotations
@@ -95,7 +93,7 @@ def _csv_rows(lines: Iterator[str], options: Csv) -> Iterator[list[str]]:
 
 
 def csv_needs_rewriting(path: Path, options: Csv) -> bool:
-    """DuckDB reads UTF-8 with \\n or \\r\\n; anything else is decoded here first."""
+    r"""DuckDB reads UTF-8 with \n or \r\n; anything else is decoded here first."""
     if codecs.lookup(options.encoding).name not in ("utf-8", "ascii") or options.newline == "\r":
         return True
     with path.open("rb") as file:
@@ -104,7 +102,7 @@ def csv_needs_rewriting(path: Path, options: Csv) -> bool:
 
 
 def rewrite_csv(path: Path, target: Path, options: Csv, where: str) -> None:
-    """The file as UTF-8 with \\n line ends; undecodable bytes stop it, since the wrong encoding
+    r"""The file as UTF-8 with \n line ends; undecodable bytes stop it, since the wrong encoding
     garbles every row."""
     try:
         with (

@@ -81,6 +81,7 @@ class Drop:
 
     @property
     def file_name(self) -> str:
+        """The name without folders, also inside a zip."""
         return PurePosixPath(self.name.rpartition("!")[2]).name
 
     @property
@@ -250,14 +251,17 @@ class Place:
 
     @property
     def path(self) -> Path:
+        """The data folder and the way inside it, as one."""
         return self.root / self.inside
 
     @property
     def name(self) -> str:
+        """Its name without folders."""
         return self.inside.name
 
     @property
     def size(self) -> int:
+        """Its bytes as stored; a link's own, not its target's."""
         return self.path.lstat().st_size
 
     def open(self) -> IO[bytes]:

@@ -27,6 +27,8 @@ REFUSE_SELF_APPROVAL = (
 
 
 def upgrade() -> None:
+    """Create the ledger's tables, and the triggers that keep events append-only and four eyes
+    apart."""
     dialect = op.get_bind().dialect.name
     op.create_table(
         "events",
@@ -127,6 +129,7 @@ def upgrade() -> None:
 
 
 def guard_sqlite() -> None:
+    """Triggers for SQLite: no event is changed or deleted, nobody approves what they proposed."""
     for table in APPEND_ONLY:
         for change in ("UPDATE", "DELETE"):
             op.execute(
@@ -141,6 +144,7 @@ def guard_sqlite() -> None:
 
 
 def guard_postgresql() -> None:
+    """The same triggers for PostgreSQL, against TRUNCATE too."""
     op.execute(
         f"CREATE FUNCTION ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
         f"$${REFUSE_CHANGE}$$"
@@ -162,6 +166,7 @@ def guard_postgresql() -> None:
 
 
 def downgrade() -> None:
+    """Drop all of it, events too."""
     for table in ("inbox", "outbox", "encumbrances", "documents", "events"):
         op.drop_table(table)
     if op.get_bind().dialect.name == "postgresql":

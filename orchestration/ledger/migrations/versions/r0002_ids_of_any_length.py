@@ -18,12 +18,14 @@ WIDENED = (
 
 
 def upgrade() -> None:
+    """Let ids be of any length in PostgreSQL; SQLite never bounded them."""
     if op.get_bind().dialect.name == "postgresql":
         for table, column in WIDENED:
             op.alter_column(table, column, type_=sa.Text)
 
 
 def downgrade() -> None:
+    """Back to 128 characters; PostgreSQL refuses where an id is longer."""
     if op.get_bind().dialect.name == "postgresql":
         for table, column in WIDENED:
             op.alter_column(table, column, type_=sa.String(128))
