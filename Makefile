@@ -60,8 +60,22 @@ drill: install-dev ## the long fault drills
 docs: install ## what a home knows as pages: dashboard, dbt docs and gates, in LAKEHOUSE/derived/docs
 	$(BIN)/stockhouse docs --home $(or $(LAKEHOUSE),.lakehouse)
 
+release: install-dev ## the wheel (built twice, the same), its software bill of materials and its licences, into dist/
+	rm -rf dist && mkdir -p dist/again
+	$(UV) build --no-config --quiet --wheel --out-dir dist .
+	$(UV) build --no-config --quiet --wheel --out-dir dist/again .
+	cmp dist/*.whl dist/again/*.whl && rm -rf dist/again
+	$(UV) venv --no-config --quiet dist/env
+	$(UV) pip install --no-config --quiet --python dist/env/bin/python --require-hashes -r requirements.lock
+	$(BIN)/cyclonedx-py environment dist/env/bin/python --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json
+	$(BIN)/pip-licenses --python dist/env/bin/python --format markdown --order license --output-file dist/licences.md
+	rm -rf dist/env
+
+audit-deps: install-dev ## locked packages named by the OSV advisories unpacked in ADVISORIES (a folder; nothing is fetched)
+	$(BIN)/python .github/release/audit_deps.py "$(ADVISORIES)" requirements.lock requirements-dev.lock
+
 lock: $(UV) ## resolve the locks anew, without any index host in them
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate pyproject.toml -o requirements.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --extra dev pyproject.toml -c requirements.lock -o requirements-dev.lock
 
-.PHONY: help install install-dev run check format test test-fast bench drill docs lock
+.PHONY: help install install-dev run check format test test-fast bench drill docs release audit-deps lock
