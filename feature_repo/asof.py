@@ -122,7 +122,7 @@ def as_of(
     back. fetch_late: per view, whether the join finds row ids first and reads the features
     afterwards, which is less to sort where a view is long and wide.
     """
-    joins, found, reads, answers = [], [], [], []
+    joins, features, reads, answers = [], [], [], []
     for number, (view, late) in enumerate(zip(views, fetch_late, strict=True)):
         step, read = f"step_{number}", f"read_{number}"
         payload = (
@@ -137,14 +137,14 @@ def as_of(
             f"asked.__at >= {step}.available_at"
         )
         if late:
-            found.append(f"{_alive(view, step, 'row_id')} AS row_id_{number}")
+            features.append(f"{_alive(view, step, 'row_id')} AS row_id_{number}")
             stored = f"(SELECT {view.row_id} AS row_id, * FROM {view.relation})"
             reads.append(f"LEFT JOIN {stored} AS {read} ON {read}.row_id = found.row_id_{number}")
             answers += [
                 f"{read}.{quote(source)} AS {quote(name)}" for source, name in view.features.items()
             ]
         else:
-            found += [
+            features += [
                 f"{_alive(view, step, quote(source))} AS {quote(name)}"
                 for source, name in view.features.items()
             ]
@@ -152,7 +152,7 @@ def as_of(
     given = [f"asked.{quote(column)}" for column in columns]
     return f"""
         WITH asked AS (SELECT *, CAST({quote(at)} AS TIMESTAMP) AS __at FROM {asked}),
-        found AS (SELECT asked.__row, {", ".join(given + found)} FROM asked {" ".join(joins)})
+        found AS (SELECT asked.__row, {", ".join(given + features)} FROM asked {" ".join(joins)})
         SELECT {", ".join([f"found.{quote(column)}" for column in columns] + answers)}
         FROM found {" ".join(reads)}
         ORDER BY found.__row"""

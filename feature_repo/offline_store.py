@@ -293,9 +293,9 @@ def _feature_rows(
     name, source = view.projection.name_to_use(), _source(view)
     kinds = column_types(connection, source, str(config.repo_path))
     origin = {feature: column for column, feature in source.field_mapping.items()}
-    wanted = [ref.split(":", 1)[1] for ref in refs if ref.split(":", 1)[0] == name]
+    columns = [ref.split(":", 1)[1] for ref in refs if ref.split(":", 1)[0] == name]
     features = {}
-    for feature in wanted:
+    for feature in columns:
         column, answer = origin.get(feature, feature), f"{name}__{feature}" if full else feature
         if column not in kinds:
             raise LookupError(

@@ -275,10 +275,10 @@ def _alone(
 
 
 def _view(store: FeatureStore, name: str) -> FeatureView:
-    found = {view.name: view for view in store.list_feature_views() if view.online}
-    if name not in found:
-        raise LookupError(f"there is no online view {name}; there are {sorted(found)}")
-    return found[name]
+    views = {view.name: view for view in store.list_feature_views() if view.online}
+    if name not in views:
+        raise LookupError(f"there is no online view {name}; there are {sorted(views)}")
+    return views[name]
 
 
 def _version(view: FeatureView, table: str) -> str:

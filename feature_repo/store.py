@@ -95,14 +95,14 @@ def online_settings(url: str | None) -> dict[str, Any] | None:
     parts, options = urlsplit(url), parse_qs(urlsplit(url).query)
     password = unquote(parts.password or "")
     if parts.scheme in ("redis", "rediss"):
-        said = {
+        given = {
             "db": parts.path.lstrip("/") or "0",
             "username": unquote(parts.username or ""),
             "password": password,
         }
         settings = [
             f"{parts.hostname}:{parts.port or 6379}",
-            *(f"{name}={value}" for name, value in said.items() if value),
+            *(f"{name}={value}" for name, value in given.items() if value),
         ]
         return {
             "type": "redis",

@@ -124,9 +124,9 @@ def freshness(news: pl.DataFrame, now: datetime) -> pl.DataFrame:
     )
     age = (pl.lit(now) - pl.col("known_on").max().cast(pl.Datetime("us"))) / timedelta(days=1)
     usual = pl.when(pl.len() >= RHYTHM).then(pl.col("silence").quantile(0.95, "higher"))
-    told = days.group_by("view", maintain_order=True).agg(
+    ages = days.group_by("view", maintain_order=True).agg(
         last_on=pl.col("known_on").max(), age_days=age, usual_days=usual
     )
-    return told.with_columns(
+    return ages.with_columns(
         is_stale=(pl.col("age_days") > 2 * pl.col("usual_days") + 1).fill_null(False)
     )

@@ -139,8 +139,8 @@ def need_key(world: str, kind: str, item_id: str, location_id: str, review_perio
 
     A `|` or `\` inside an id has a `\` before it, so that two needs never share a name.
     """
-    said = (world, kind, item_id, location_id, review_period)
-    return "|".join(part.replace("\\", "\\\\").replace("|", "\\|") for part in said)
+    parts = (world, kind, item_id, location_id, review_period)
+    return "|".join(part.replace("\\", "\\\\").replace("|", "\\|") for part in parts)
 
 
 def need_id(intent_key: str) -> str:

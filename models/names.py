@@ -36,8 +36,8 @@ def name_of(*ids: str) -> str:
         and not DEVICES.fullmatch(spelt)
     ):
         return spelt
-    said = "".join(f"{len(part)}:{part}" for part in ids).encode("utf-8", "surrogatepass")
-    digest = b32encode(hashlib.sha256(said).digest()).decode().lower()[:DIGITS]
+    text = "".join(f"{len(part)}:{part}" for part in ids).encode("utf-8", "surrogatepass")
+    digest = b32encode(hashlib.sha256(text).digest()).decode().lower()[:DIGITS]
     return f"{readable(spelt)[: LONGEST - DIGITS - len(MARK)]}{MARK}{digest}"
 
 

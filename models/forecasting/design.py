@@ -112,8 +112,8 @@ class Plans:
         series: rows of `keys`; periods: period numbers."""
         if name not in self.panels:
             return np.full(len(series), absent, np.float32)
-        found = self.panels[name].at(series, periods, absent)
-        return np.where(np.isnan(found), np.float32(absent), found)
+        planned = self.panels[name].at(series, periods, absent)
+        return np.where(np.isnan(planned), np.float32(absent), planned)
 
 
 @dataclass(frozen=True)
@@ -208,10 +208,10 @@ class Design:
                 schema={"value": pl.String, "code": pl.Float32},
             )
             if name in origins.columns:
-                found = origins.select(pl.col(name).cast(pl.String).alias("value")).join(
+                coded = origins.select(pl.col(name).cast(pl.String).alias("value")).join(
                     order, on="value", how="left", maintain_order="left"
                 )
-                matrix[:, j + 2 + k] = found["code"].fill_null(np.nan).to_numpy()
+                matrix[:, j + 2 + k] = coded["code"].fill_null(np.nan).to_numpy()
             else:
                 matrix[:, j + 2 + k] = np.nan
         phases = np.stack(

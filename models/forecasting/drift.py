@@ -27,24 +27,24 @@ class Drift:
     """How a model served since it was trained: closed series-periods, and WAPE, bias and P(Y <= Q)
     at TAIL over them."""
 
-    served: int
+    served_periods: int
     wape: float
     bias: float
     under_tail: float
 
     @classmethod
     def of(
-        cls, came: NDArray[np.floating], mean: NDArray[np.floating], high: NDArray[np.floating]
+        cls, actual: NDArray[np.floating], mean: NDArray[np.floating], high: NDArray[np.floating]
     ) -> Drift | None:
-        """From demand that came and the mean and TAIL quantile forecast for it, (n,) units; None
+        """From actual demand and the mean and TAIL quantile forecast for it, (n,) units; None
         where nothing was sold."""
-        if not came.sum():
+        if not actual.sum():
             return None
         return cls(
-            len(came),
-            metrics.wape(came, mean),
-            metrics.bias(came, mean),
-            metrics.coverage(came, high, TAIL).at_most,
+            len(actual),
+            metrics.wape(actual, mean),
+            metrics.bias(actual, mean),
+            metrics.coverage(actual, high, TAIL).at_most,
         )
 
     def reason(self, unseen: Mapping[str, float]) -> str | None:
@@ -53,21 +53,21 @@ class Drift:
 
         unseen: the model card's figures of that name.
         """
-        if self.served < LEAST_SERVED or not unseen:
+        if self.served_periods < LEAST_SERVED or not unseen:
             return None
         if self.wape > LOST_ACCURACY * unseen["wape"]:
             return (
-                f"drift: WAPE {self.wape:.2f} on {self.served:,} served periods, "
+                f"drift: WAPE {self.wape:.2f} on {self.served_periods:,} served periods, "
                 f"{unseen['wape']:.2f} promised"
             )
         if abs(self.bias) > abs(unseen["bias"]) + NEW_BIAS:
             return (
-                f"drift: bias {self.bias:+.2f} on {self.served:,} served periods, "
+                f"drift: bias {self.bias:+.2f} on {self.served_periods:,} served periods, "
                 f"{unseen['bias']:+.2f} promised"
             )
         if self.under_tail < unseen[f"at_most_{TAIL}"] - MISSED_TAIL:
             return (
-                f"drift: {self.under_tail:.1%} of {self.served:,} served periods under the "
+                f"drift: {self.under_tail:.1%} of {self.served_periods:,} served periods under the "
                 f"{TAIL:.1%} quantile"
             )
         return None

@@ -188,7 +188,7 @@ def to_table(forecast: Forecast) -> pa.Table:
     values = pa.FixedSizeListArray.from_arrays(pa.array(forecast.values.reshape(-1)), width)
     starts = pa.array(forecast.period_starts, pa.date32()).take(pa.array(row % horizon))
     correlation = None if forecast.correlation is None else forecast.correlation.tolist()
-    said = {
+    facts = {
         "quantiles": forecast.quantiles,
         "correlation": correlation,
         "whole_units": forecast.whole_units,
@@ -202,7 +202,7 @@ def to_table(forecast: Forecast) -> pa.Table:
             "values": values,
         }
     )
-    return table.replace_schema_metadata({_KEPT: json.dumps(said).encode()})
+    return table.replace_schema_metadata({_KEPT: json.dumps(facts).encode()})
 
 
 def from_table(table: pa.Table) -> Forecast:
@@ -210,20 +210,20 @@ def from_table(table: pa.Table) -> Forecast:
     metadata = table.schema.metadata or {}
     if _KEPT not in metadata:
         raise ValueError("this table does not say the levels of a forecast: it was not kept as one")
-    said = json.loads(metadata[_KEPT])
+    facts = json.loads(metadata[_KEPT])
     starts = table["period_start"].unique().to_pylist()
     rows = pl.DataFrame(table.select(["item_id", "location_id"]))[:: len(starts)]
     values = table["values"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     shape = (len(rows), len(starts))
-    correlation = said["correlation"]
+    correlation = facts["correlation"]
     return Forecast(
         keys=rows,
         period_starts=starts,
-        quantiles=tuple(said["quantiles"]),
-        values=values.reshape(*shape, len(said["quantiles"])).astype(np.float32),
+        quantiles=tuple(facts["quantiles"]),
+        values=values.reshape(*shape, len(facts["quantiles"])).astype(np.float32),
         mean=table["mean"].to_numpy().reshape(shape).astype(np.float32),
         correlation=None if correlation is None else np.asarray(correlation),
-        whole_units=said["whole_units"],
+        whole_units=facts["whole_units"],
     )
 
 
@@ -274,20 +274,20 @@ class _Margins:
         width, beyond = np.diff(levels), 1 - levels[-1]
         # the mean if every step came at the end of its stretch
         least = steps[:, :, :-1] @ width + beyond * steps[:, :, -1]
-        rise, wanted = np.diff(steps, axis=2) @ width, mean.astype(np.float64)
+        rise, expected = np.diff(steps, axis=2) @ width, mean.astype(np.float64)
         tail = (
             (steps[:, :, -1] - steps[:, :, -2]) / np.log((1 - levels[-2]) / beyond)
             if len(levels) > 2
-            else np.zeros_like(wanted)
+            else np.zeros_like(expected)
         )
 
         def kept(tail: NDArray[np.float64], bounds: tuple[float, float]) -> NDArray[np.float64]:
             return np.clip(
-                (wanted - least - beyond * tail) / np.where(rise > 0, rise, 1.0), *bounds
+                (expected - least - beyond * tail) / np.where(rise > 0, rise, 1.0), *bounds
             )
 
         share = kept(tail, USUAL_BEND)
-        tail = np.maximum((wanted - least - share * rise) / beyond, 0.0)
+        tail = np.maximum((expected - least - share * rise) / beyond, 0.0)
         share = kept(tail, WIDEST_BEND)
         area = least + share * rise + beyond * tail
         return cls(
@@ -295,7 +295,7 @@ class _Margins:
             steps,
             1 / share - 1,
             tail,
-            np.where(area > 0, wanted / np.where(area > 0, area, 1.0), 1.0),
+            np.where(area > 0, expected / np.where(area > 0, area, 1.0), 1.0),
         )
 
     def at(self, uniform: NDArray[np.floating]) -> NDArray[np.floating]:

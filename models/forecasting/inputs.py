@@ -166,8 +166,8 @@ def locate(frame: pl.DataFrame, keys: pl.DataFrame) -> Indices:
     """The row of `keys` each row of `frame` belongs to, -1 where it has none."""
     numbered = keys.select(pl.col(SERIES).cast(pl.String)).with_row_index("_series")
     asked = frame.select(pl.col(SERIES).cast(pl.String))
-    found = asked.join(numbered, on=list(SERIES), how="left", maintain_order="left")["_series"]
-    return found.cast(pl.Int64).fill_null(-1).to_numpy()
+    series = asked.join(numbered, on=list(SERIES), how="left", maintain_order="left")["_series"]
+    return series.cast(pl.Int64).fill_null(-1).to_numpy()
 
 
 def panels(

@@ -203,8 +203,8 @@ def group_of(frame: pl.DataFrame, keys: pl.DataFrame, columns: tuple[str, ...]) 
     """The row of `keys` (item_id = group name) each series belongs to, -1 where none."""
     numbered = keys.select(pl.col("item_id").alias("_group")).with_row_index("_row")
     names = frame.select(group_name(columns, frame).alias("_group"))
-    found = names.join(numbered, on="_group", how="left", maintain_order="left")["_row"]
-    return found.cast(pl.Int64).fill_null(-1).to_numpy()
+    row = names.join(numbered, on="_group", how="left", maintain_order="left")["_row"]
+    return row.cast(pl.Int64).fill_null(-1).to_numpy()
 
 
 def train_level(

@@ -60,7 +60,7 @@ BUSY = 20.0
 
 
 @dataclass(frozen=True)
-class Honest:
+class HeldOut:
     """What the early model said at one origin it had not seen, and what came (NaN = unknown): (N,
     H) each."""
 
@@ -68,7 +68,7 @@ class Honest:
     base: Base
     plans: Plans
     mean: Floats
-    came: Floats
+    actual: Floats
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class Training:
             np.add.at(
                 out[k],
                 locate(one.origins, self.keys),
-                np.nansum(np.abs(one.mean - one.came), axis=1),
+                np.nansum(np.abs(one.mean - one.actual), axis=1),
             )
         return out
 
@@ -229,7 +229,7 @@ class Training:
             ]
         ]
 
-    def honest(self, booster: xgb.Booster | None, levels: tuple[Level, ...]) -> list[Honest]:
+    def honest(self, booster: xgb.Booster | None, levels: tuple[Level, ...]) -> list[HeldOut]:
         """The early model's forecasts at the held-out origins, aligned to `levels`, beside what
         came."""
         return [self._at(origin, booster, levels) for origin in self.held_out()]
@@ -248,7 +248,7 @@ class Training:
                 total, group = forecast_totals(columns, model, one.origins, one.plans)
                 factor = alignment(total, group, one.mean)
                 loss += [
-                    _total_error(one.mean * factor ** np.float32(s), one.came, group, len(total))
+                    _total_error(one.mean * factor ** np.float32(s), one.actual, group, len(total))
                     for s in STRENGTHS
                 ]
             strength = STRENGTHS[int(loss.argmin())] if loss.any() else 0.0
@@ -258,7 +258,7 @@ class Training:
             final.append(Level(columns, latest or model, strength))
         return tuple(early), tuple(final)
 
-    def calibrate(self, honest: list[Honest]) -> Calibration:
+    def calibrate(self, honest: list[HeldOut]) -> Calibration:
         """The distribution around the mean, from at most CALIBRATION_ROWS honest forecasts."""
         spec = self.spec
         if not honest:
@@ -270,13 +270,13 @@ class Training:
             chosen = np.sort(random.permutation(len(one.mean))[:most])
             pair = np.arange(len(chosen) * spec.horizon)
             row, step = chosen[pair // spec.horizon], pair % spec.horizon
-            known = ~np.isnan(one.came[row, step])
+            known = ~np.isnan(one.actual[row, step])
             row, step = row[known], step[known]
             parts.append(
                 (
                     self.design.rows(one.base, row, step, one.plans),
                     one.mean[row, step],
-                    one.came[row, step],
+                    one.actual[row, step],
                     first + row,
                     step,
                 )
@@ -297,17 +297,17 @@ class Training:
             spec.threads,
         )
 
-    def totals(self, honest: list[Honest], calibration: Calibration) -> tuple[TotalSpread, ...]:
+    def totals(self, honest: list[HeldOut], calibration: Calibration) -> tuple[TotalSpread, ...]:
         """The spread of every total that spec.totals names."""
-        mean, came = (
+        mean, actual = (
             [calibration.levelled(one.mean) for one in honest],
-            [one.came for one in honest],
+            [one.actual for one in honest],
         )
         return tuple(
             learn_spread(
                 columns,
                 mean,
-                came,
+                actual,
                 [grouping(one.origins, columns)[1] for one in honest],
                 self.spec.whole_units,
                 self.spec.seed,
@@ -320,7 +320,7 @@ class Training:
             columns, self.origins, self.keys, self.demand, self.plans, self.spec, before
         )
 
-    def _at(self, origin: int, booster: xgb.Booster | None, levels: tuple[Level, ...]) -> Honest:
+    def _at(self, origin: int, booster: xgb.Booster | None, levels: tuple[Level, ...]) -> HeldOut:
         """Forecast one origin from exactly its own rows, as predict does."""
         rows = np.flatnonzero(self.base.origin == origin)
         here = self.origins[rows]
@@ -336,8 +336,8 @@ class Training:
         mean = expect(booster, self.design, base, plans, row, step).reshape(-1, horizon)
         for level in levels:
             mean = mean * level.factors(here, plans, mean)
-        came = self.demand.at(place[row], origin + step).reshape(-1, horizon)
-        return Honest(here, base, plans, mean, np.maximum(came, 0.0))
+        actual = self.demand.at(place[row], origin + step).reshape(-1, horizon)
+        return HeldOut(here, base, plans, mean, np.maximum(actual, 0.0))
 
 
 def _total_error(mean: Floats, observed: Floats, group: Indices, groups: int) -> float:

@@ -145,16 +145,16 @@ def learn(mean: Floats, dispersion: Floats, units: Floats, whole_units: bool, se
         np.quantile(unsteady, np.linspace(0, 1, classes + 1)[1:-1]) if classes > 1 else np.zeros(0)
     )
     kind, random = np.searchsorted(np.unique(edges), unsteady), np.random.default_rng(seed)
-    found: dict[float, _Law] = {}
+    laws: dict[float, _Law] = {}
     for k in np.unique(kind):
         rows = np.flatnonzero(kind == k)
         chosen = np.sort(random.permutation(rows)[:MOST])
         node = float(np.median(unsteady[rows]))
-        found[float(np.log(node))] = _Law.learn(
+        laws[float(np.log(node))] = _Law.learn(
             np.asarray(units, np.float64)[chosen], mean[chosen], node, whole_units
         )
-    nodes = np.array(sorted(found))
-    return _tabulate(nodes, [found[float(node)] for node in nodes], whole_units)
+    nodes = np.array(sorted(laws))
+    return _tabulate(nodes, [laws[float(node)] for node in nodes], whole_units)
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ class CalendarTotals:
         """Log factors (G, T) of the days before the origin, the last first: as remembered, else as
         planned where told, else as usual."""
         periods = origin - 1 - np.arange(max(MEANS))
-        told = periods >= max((panel.first for panel in planned.panels.values()), default=0)
+        is_planned = periods >= max((panel.first for panel in planned.panels.values()), default=0)
         usual = np.broadcast_to(
             self.usual[group][:, None, :], (len(group), len(periods), self.usual.shape[1])
         )
@@ -131,7 +131,9 @@ class CalendarTotals:
         known = (group >= 0)[:, None] & ((place >= 0) & (place < self.remembered.shape[1]))[None, :]
         remembered = self.remembered[group][:, np.clip(place, 0, self.remembered.shape[1] - 1)]
         return np.where(
-            known, remembered, np.where(told[None, :], self._shape(group, planned, periods), shape)
+            known,
+            remembered,
+            np.where(is_planned[None, :], self._shape(group, planned, periods), shape),
         )
 
     def _level(self, totals: pl.DataFrame, shape: Doubles) -> Doubles:
@@ -180,11 +182,11 @@ def _plans(planned: Plans, group: Indices, periods: Indices) -> tuple[Doubles, D
     """What is planned for the groups, (G, T, 4): promotions, and events on the day, before and
     after; and the share open, (G, T)."""
     row, period = np.repeat(group, len(periods)), np.tile(periods, len(group))
-    wanted = [("promotion_count", 0), *(("event_count", k) for k in (0, -1, 1))]
-    told = np.stack([planned.at(name, row, period + k, 0.0) for name, k in wanted], axis=-1)
+    features = [("promotion_count", 0), *(("event_count", k) for k in (0, -1, 1))]
+    plans = np.stack([planned.at(name, row, period + k, 0.0) for name, k in features], axis=-1)
     is_open = np.maximum(planned.at("is_open", row, period, 1.0), 0.01)
     shape = (len(group), len(periods))
-    return told.reshape(*shape, len(wanted)).astype(np.float64), is_open.reshape(shape).astype(
+    return plans.reshape(*shape, len(features)).astype(np.float64), is_open.reshape(shape).astype(
         np.float64
     )
 

@@ -34,30 +34,30 @@ Outlook = tuple[pl.DataFrame, pl.DataFrame | None]
 
 
 def find_surges(
-    model: DemandModel, now: Outlook, before: Outlook, came: NDArray[np.floating]
+    model: DemandModel, now: Outlook, before: Outlook, actual: NDArray[np.floating]
 ) -> pl.DataFrame:
     """What sold far above the usual in the newest window, and which causes the model sees for it.
 
     now, before: origins and plans at the beginning of the window, and as long before it as it is
-    long, the same series in the same order. came: (N, W) units in the window, NaN unknown: such
+    long, the same series in the same order. actual: (N, W) units in the window, NaN unknown: such
     periods count on neither side. Usual is the forecast made before for the window before. Returns
     one row a part of every surge, columns SCHEMA: the parts that add up to demand - usual; none
     where nothing is unusual.
     """
-    periods = came.shape[1]
+    periods = actual.shape[1]
     made = model.predict(*before, PATH_LEVELS)
-    known = np.isfinite(came)
+    known = np.isfinite(actual)
     usual = (made.mean[:, :periods] * known).sum(axis=1)
-    demand = np.nansum(came, axis=1)
+    demand = np.nansum(actual, axis=1)
     rows = np.flatnonzero(demand > SURGE * usual)
     rows = rows[demand[rows] > _seldom(made, rows, known[rows])]
     if not rows.size:
         return pl.DataFrame(schema=SCHEMA)
-    parts = attribute(model, *now, *before, np.nan_to_num(came[rows]), rows=rows, periods=periods)
+    parts = attribute(model, *now, *before, np.nan_to_num(actual[rows]), rows=rows, periods=periods)
     units = parts["units"].to_numpy().reshape(len(PARTS), rows.size, periods)
     units = (units * known[rows]).sum(axis=2)
     part, row = np.nonzero(np.abs(units) > LEAST)
-    found = (
+    surges = (
         now[0][rows]
         .select(
             *SERIES,
@@ -68,7 +68,7 @@ def find_surges(
         )[row]
         .with_columns(part=pl.Series(PARTS).gather(part), units=pl.Series(units[part, row]))
     )
-    return found.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items()).sort(
+    return surges.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items()).sort(
         *SERIES, pl.col("units").abs(), descending=[False, False, True]
     )
 
@@ -86,10 +86,12 @@ def in_words(surges: pl.DataFrame) -> pl.DataFrame:
         _plain("units"),
         "part",
     )
-    told = surges.with_columns(told=parts).group_by(
+    grouped = surges.with_columns(part_text=parts).group_by(
         *SERIES, "period_start", "periods", "demand", "usual", maintain_order=True
     )
-    listed = told.agg(pl.col("told").filter(pl.col("units").abs() >= 0.1 * rise).str.join(", "))
+    listed = grouped.agg(
+        pl.col("part_text").filter(pl.col("units").abs() >= 0.1 * rise).str.join(", ")
+    )
     return listed.select(
         *SERIES,
         reason=pl.format(
@@ -98,7 +100,7 @@ def in_words(surges: pl.DataFrame) -> pl.DataFrame:
             "periods",
             "period_start",
             _plain("usual"),
-            "told",
+            "part_text",
         ),
     )
 

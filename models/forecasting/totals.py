@@ -153,13 +153,13 @@ def learn_spread(
 
     A period unknown for a series is left out of its group's mean and of its total alike.
     """
-    expected, came = [], []
+    expected, realized = [], []
     for m, a, g in zip(mean, actual, group, strict=True):
         known = ~np.isnan(a)
         groups = int(g.max()) + 1
         expected.append(sums(np.where(known, m, 0.0), g, groups).reshape(-1))
-        came.append(sums(np.where(known, a, 0.0), g, groups).reshape(-1))
-    total, observed = np.concatenate(expected), np.concatenate(came)
+        realized.append(sums(np.where(known, a, 0.0), g, groups).reshape(-1))
+    total, observed = np.concatenate(expected), np.concatenate(realized)
     kept = total > 1e-6
     total, observed = total[kept], observed[kept]
     if len(total) < 30:

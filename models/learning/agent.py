@@ -58,9 +58,9 @@ class Form:
         """Units the structured part wants, (..., N)."""
         return RULES[self.rule](ops, params, view, self.scale)
 
-    def features(self, ops: Ops, view: View, wanted: Any) -> Any:
+    def features(self, ops: Ops, view: View, need: Any) -> Any:
         """What the net sees, (..., inputs), in usual demands."""
-        parts = [view.on_hand, view.position, wanted]
+        parts = [view.on_hand, view.position, need]
         parts += [view.pipeline[..., k] for k in range(self.columns)]
         return ops.xp.concatenate([part / self.scale for part in parts], axis=-1)
 
@@ -73,11 +73,11 @@ class Form:
 
     def order(self, ops: Ops, params: Params, view: View) -> Any:
         """Units wanted, (..., N): never negative, whole multiples where the node takes such."""
-        wanted = self.structured(ops, params, view)
+        need = self.structured(ops, params, view)
         if "weight0" in params:
-            features = self.features(ops, view, wanted)
-            wanted = ops.xp.maximum(wanted + self.correction(ops, params, features), 0.0)
-        return whole(ops, wanted, self.step)
+            features = self.features(ops, view, need)
+            need = ops.xp.maximum(need + self.correction(ops, params, features), 0.0)
+        return whole(ops, need, self.step)
 
 
 @dataclass(frozen=True)
@@ -96,13 +96,13 @@ class Agent(BasePolicy):
     def order(self, situation: Situation) -> Floats:
         """Units wanted by row; rows are whole copies of the network it was trained on, in order."""
         view, form = self.view(situation), self.form
-        wanted = form.structured(PLAIN, self.params, view)
+        need = form.structured(PLAIN, self.params, view)
         if "weight0" in self.params:
-            features = form.features(PLAIN, view, wanted)
+            features = form.features(PLAIN, view, need)
             change = form.correction(PLAIN, self.params, features)
             is_known = ~self._is_outside(features)[..., None]
-            wanted = np.maximum(wanted + np.where(is_known, change, 0.0), 0.0)
-        return np.asarray(whole(PLAIN, wanted, form.step)).reshape(-1)
+            need = np.maximum(need + np.where(is_known, change, 0.0), 0.0)
+        return np.asarray(whole(PLAIN, need, form.step)).reshape(-1)
 
     def is_outside(self, situation: Situation) -> np.ndarray:
         """Copies of the network, (copies,), that stand outside the range of the training: there the
@@ -110,8 +110,8 @@ class Agent(BasePolicy):
         view = self.view(situation)
         if "weight0" not in self.params:
             return np.zeros(len(view.position), dtype=bool)
-        wanted = self.form.structured(PLAIN, self.params, view)
-        return self._is_outside(self.form.features(PLAIN, view, wanted))
+        need = self.form.structured(PLAIN, self.params, view)
+        return self._is_outside(self.form.features(PLAIN, view, need))
 
     def _is_outside(self, features: Floats) -> np.ndarray:
         if "low" not in self.params:

@@ -141,10 +141,10 @@ class Engine:
         self, rule: Rule, params: Params, state: State, t: Array, demand: Array
     ) -> tuple[State, Books]:
         state = self.arrived(state)
-        wanted = rule(params, self.view(state))
+        quantity = rule(params, self.view(state))
         if self.network.review > 1:
-            wanted = jnp.where(t % self.network.review == 0, wanted, 0.0)
-        requested = self._lots(wanted)
+            quantity = jnp.where(t % self.network.review == 0, quantity, 0.0)
+        requested = self._lots(quantity)
         shipped = self._share(requested, state.stock)
         stock = state.stock - shipped @ self._draws.T + shipped * self._at_once
         on_way = state.on_way + shipped[..., None] * self._enters
@@ -164,13 +164,13 @@ class Engine:
             cost = cost + economics.order_cost * _is_any(shipped)
         return State(stock, owed, on_way), Books(requested, shipped, lost, stock, owed, cost)
 
-    def _lots(self, wanted: Array) -> Array:
+    def _lots(self, quantity: Array) -> Array:
         """As orders.Lots.round_up; the gradient is that of the wanted quantity."""
-        tiny = 1e-9 if wanted.dtype == jnp.float64 else 1e-4
-        stepped = self._step * jnp.ceil(wanted / self._step - tiny)
-        rounded = jnp.maximum(jnp.where(self._is_stepped, stepped, wanted), self._smallest)
-        rounded = jnp.where(wanted > tiny, rounded, 0.0)
-        return straight_through(jnp.maximum(wanted, 0.0), rounded)
+        tiny = 1e-9 if quantity.dtype == jnp.float64 else 1e-4
+        stepped = self._step * jnp.ceil(quantity / self._step - tiny)
+        rounded = jnp.maximum(jnp.where(self._is_stepped, stepped, quantity), self._smallest)
+        rounded = jnp.where(quantity > tiny, rounded, 0.0)
+        return straight_through(jnp.maximum(quantity, 0.0), rounded)
 
     def _share(self, requested: Array, stock: Array) -> Array:
         """As orders.Sharing.share_out; the gradient is that of sharing in proportion."""

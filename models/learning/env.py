@@ -69,11 +69,11 @@ class ReplenishmentEnv(gymnasium.Env[Floats, Floats]):
         demand = self._demand[self._period][None]
         self._state, books = self._step(self._state, jnp.asarray(units[None]), demand)
         self._period += 1
-        told = {
+        info = {
             name: np.asarray(getattr(books, name))[0, 0] for name in ("shipped", "lost", "on_hand")
         }
         is_over = self._period >= self.periods
-        return self._observed(), -float(books.cost.sum()), False, is_over, told
+        return self._observed(), -float(books.cost.sum()), False, is_over, info
 
     def _observed(self) -> Floats:
         view = self._seen(self._state)

@@ -82,10 +82,10 @@ def reference(problem: Problem) -> Reference:
     network = problem.network
     shortage = float(network.economics.shortage[0])
     if problem.pmf is not None:
-        found = lost_sales(
+        optimum = lost_sales(
             problem.pmf, int(network.lead_time[0]), float(network.economics.holding[0]), shortage
         )
-        return Reference(found.cost, TablePolicy(found.orders))
+        return Reference(optimum.cost, TablePolicy(optimum.orders))
     if problem.name.startswith("serial-"):
         leads = (int(network.lead_time[0]), *UPSTREAM)
         best = clark_scarf(normal_clipped(5, 2, STEP), leads, HOLDING, shortage, step=STEP)

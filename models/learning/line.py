@@ -119,9 +119,9 @@ class LineTrainer:
     def _made(self, params: Params) -> SharedAgent:
         seen = np.asarray(self._seen(params, self._demand[:, self._aside]), dtype=np.float64)
         flat = seen.reshape(-1, seen.shape[-1])
-        told = {"low": flat.min(axis=0), "high": flat.max(axis=0), "usual": flat.mean(axis=0)}
+        ranges = {"low": flat.min(axis=0), "high": flat.max(axis=0), "usual": flat.mean(axis=0)}
         kept = {k: np.asarray(v, dtype=np.float64) for k, v in params.items()}
-        return SharedAgent(kept | told)
+        return SharedAgent(kept | ranges)
 
     def _run(self, params: Params, demand: Any) -> tuple[Any, Any]:
         """Cost a path and what the net saw at each review; decisions of the last window have no
@@ -138,9 +138,9 @@ class LineTrainer:
             k, outlook, asked = given
             mine = jax.tree.map(lambda a, b: jnp.where(k < learned, a, b), params, fixed)
             view = self.engine.view(self.engine.arrived(state))
-            seen = self._wanted(mine, view, outlook)[1]
+            seen = self._need(mine, view, outlook)[1]
             state, books = self.engine.run(
-                lambda p, view: self._wanted(p, view, outlook)[0], mine, asked, state
+                lambda p, view: self._need(p, view, outlook)[0], mine, asked, state
             )
             return state, (books.cost.sum(axis=(0, 2)).mean(), seen)
 
@@ -150,11 +150,11 @@ class LineTrainer:
         )
         return costs.sum(), jax.lax.stop_gradient(seen)
 
-    def _wanted(self, params: Params, view: View, outlook: Outlook) -> tuple[Any, Any]:
-        wanted = structured(TRACED, params, view, outlook)
-        inputs = inputs_of(TRACED, view, outlook, wanted, self.review)
+    def _need(self, params: Params, view: View, outlook: Outlook) -> tuple[Any, Any]:
+        need = structured(TRACED, params, view, outlook)
+        inputs = inputs_of(TRACED, view, outlook, need, self.review)
         change = share(TRACED, params, inputs) * outlook.scale
-        smooth = jnp.maximum(wanted + change, 0.0)
+        smooth = jnp.maximum(need + change, 0.0)
         return TRACED.through(smooth, jnp.floor(smooth + 0.5)), inputs
 
     def _folded(self, due: Floats) -> Floats:
@@ -168,12 +168,12 @@ class LineTrainer:
 def outlooks_along(situation: Situation, paths: Floats, reviews: int) -> list[Outlook]:
     """The outlook at each of so many reviews, as the forecast stands at the first; beyond its end
     its last review interval goes on. paths: (N, S, H) of the view, shipping nodes' echelons."""
-    found = []
+    outlooks = []
     for k in range(reviews):
         shifted = longer(paths, situation.review, (k * situation.review) + paths.shape[2])
         ahead = shifted[:, :, k * situation.review :]
-        found.append(outlook_of(replace(situation, paths=ahead)))
-    return found
+        outlooks.append(outlook_of(replace(situation, paths=ahead)))
+    return outlooks
 
 
 def longer(paths: Floats, review: int, periods: int) -> Floats:

@@ -95,10 +95,10 @@ def lost_sales(
     largest = int(np.ceil(1.3 * demands.mean(pmf))) + 1
     while True:
         shape = (most + 1, *[largest + 1] * (lead_time - 1))
-        found = _iterate(pmf, holding, shortage, shape, None, largest)
-        seen = found.orders[tuple(_reachable(pmf, found.orders).T)]
+        solution = _iterate(pmf, holding, shortage, shape, None, largest)
+        seen = solution.orders[tuple(_reachable(pmf, solution.orders).T)]
         if largest >= most or seen.max(initial=0) < largest:
-            return found
+            return solution
         largest += 3
 
 

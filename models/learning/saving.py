@@ -25,43 +25,43 @@ MOST_BYTES = 50_000_000
 def to_bytes(agent: Agent | SharedAgent) -> bytes:
     """The agent's form and numbers; the same agent gives the same bytes."""
     arrays = {f"params.{name}": value for name, value in sorted(agent.params.items())}
-    said = {"layout": LAYOUT, "name": agent.name}
+    metadata = {"layout": LAYOUT, "name": agent.name}
     if isinstance(agent, SharedAgent):
-        return _packed(said | {"kind": SHARED}, arrays)
+        return _packed(metadata | {"kind": SHARED}, arrays)
     form = agent.form
-    said |= {"kind": OWN, "rule": form.rule}
-    said |= {"columns": str(form.columns), "hidden": str(form.hidden)}
+    metadata |= {"kind": OWN, "rule": form.rule}
+    metadata |= {"columns": str(form.columns), "hidden": str(form.hidden)}
     arrays |= {f"form.{name}": getattr(form, name) for name in ("scale", "step", "bound")}
-    return _packed(said, arrays)
+    return _packed(metadata, arrays)
 
 
 def from_bytes(data: bytes) -> Agent:
     """The agent of one network again. Raises ValueError for anything that is not whole, finite and
     of this layout."""
     with _told():
-        said, arrays = _arrays(data, OWN)
+        metadata, arrays = _arrays(data, OWN)
         form = Form(
-            rule=said["rule"],
-            columns=int(said["columns"]),
-            hidden=int(said["hidden"]),
+            rule=metadata["rule"],
+            columns=int(metadata["columns"]),
+            hidden=int(metadata["hidden"]),
             **{name: arrays[f"form.{name}"] for name in ("scale", "step", "bound")},
         )
         params = _params(arrays)
         _check(form, params)
-    return Agent(form, params, said["name"])
+    return Agent(form, params, metadata["name"])
 
 
 def shared_from_bytes(data: bytes) -> SharedAgent:
     """A company's agent again. Raises ValueError as `from_bytes` does."""
     with _told():
-        said, arrays = _arrays(data, SHARED)
+        metadata, arrays = _arrays(data, SHARED)
         params, inputs = _params(arrays), (len(INPUTS),)
         shapes = {name: value.shape for name, value in beginning(0).items()}
         shapes |= {name: inputs for name in ("low", "high", "usual")}
         wrong = [name for name, shape in shapes.items() if params[name].shape != shape]
         if wrong:
             raise ValueError(f"{', '.join(wrong)} has another shape than this version's")
-    return SharedAgent(params, said["name"])
+    return SharedAgent(params, metadata["name"])
 
 
 @contextmanager
@@ -78,8 +78,8 @@ def _params(arrays: dict[str, Floats]) -> dict[str, Floats]:
     return {short: arrays[name] for name, short in named.items()}
 
 
-def _packed(said: dict[str, str], arrays: dict[str, Floats]) -> bytes:
-    head: dict[str, object] = {"__metadata__": said}
+def _packed(metadata: dict[str, str], arrays: dict[str, Floats]) -> bytes:
+    head: dict[str, object] = {"__metadata__": metadata}
     data = b""
     for name, values in arrays.items():
         raw = np.ascontiguousarray(values, dtype="<f8").tobytes()
@@ -101,9 +101,9 @@ def _arrays(data: bytes, kind: str) -> tuple[dict[str, str], dict[str, Floats]]:
     if length > len(data) - 8:
         raise ValueError("it is cut short")
     head = json.loads(data[8 : 8 + length])
-    said, body = head.pop("__metadata__"), data[8 + length :]
-    if (said["layout"], said["kind"]) != (LAYOUT, kind):
-        raise ValueError(f"it is of layout {said['layout']} and kind {said['kind']}")
+    metadata, body = head.pop("__metadata__"), data[8 + length :]
+    if (metadata["layout"], metadata["kind"]) != (LAYOUT, kind):
+        raise ValueError(f"it is of layout {metadata['layout']} and kind {metadata['kind']}")
     arrays = {}
     for name, entry in head.items():
         start, end = entry["data_offsets"]
@@ -113,7 +113,7 @@ def _arrays(data: bytes, kind: str) -> tuple[dict[str, str], dict[str, Floats]]:
         if not np.isfinite(values).all():
             raise ValueError(f"{name} holds numbers that are not finite")
         arrays[name] = values
-    return said, arrays
+    return metadata, arrays
 
 
 def _check(form: Form, params: dict[str, Floats]) -> None:

@@ -105,7 +105,7 @@ def structured(ops: Ops, params: Params, view: View, outlook: Outlook) -> Any:
     return ops.xp.minimum(ops.xp.maximum(level - view.position, 0.0), most)
 
 
-def inputs_of(ops: Ops, view: View, outlook: Outlook, wanted: Any, review: int) -> Any:
+def inputs_of(ops: Ops, view: View, outlook: Outlook, need: Any, review: int) -> Any:
     """What the net sees, (..., N, inputs): units in a review interval's demand, tails drawn in."""
     scale = outlook.scale
     still = ops.xp.zeros_like(view.position)
@@ -113,7 +113,7 @@ def inputs_of(ops: Ops, view: View, outlook: Outlook, wanted: Any, review: int) 
         view.on_hand / scale,
         view.position / scale,
         view.pipeline[..., :review].sum(axis=-1) / scale,
-        wanted / scale,
+        need / scale,
         (outlook.high - outlook.mean) / scale + still,
         outlook.smallest / scale + still,
         outlook.fractile + still,
@@ -144,20 +144,20 @@ class SharedAgent(BasePolicy):
     def order(self, situation: Situation) -> Floats:
         """Whole units for every row, (N,): the structured part's order, changed by the net within
         the range of its training."""
-        wanted, inputs, outlook = self._seen(situation)
+        need, inputs, outlook = self._seen(situation)
         change = np.where(self._is_outside(inputs), 0.0, share(PLAIN, self.params, inputs))
-        return np.asarray(np.floor(np.maximum(wanted + change * outlook.scale, 0.0) + 0.5))
+        return np.asarray(np.floor(np.maximum(need + change * outlook.scale, 0.0) + 0.5))
 
     def notes(self, situation: Situation) -> Sequence[Note]:
         """Rows the structured part decides alone, as they are unlike anything in training."""
         _, inputs, _ = self._seen(situation)
         low, high = self._range()
         outside = (inputs < low) | (inputs > high)
-        found = []
+        notes = []
         for k, name in enumerate(INPUTS):
             rows = np.flatnonzero(outside[:, k] & ~outside[:, :k].any(axis=1))
             if rows.size:
-                found.append(
+                notes.append(
                     Note(
                         "agent_handed_over",
                         "warning",
@@ -166,10 +166,10 @@ class SharedAgent(BasePolicy):
                         " the structured policy decides; train the agent anew",
                     )
                 )
-        return found
+        return notes
 
     def explain(
-        self, situation: Situation, wanted: Floats, as_sold: Floats | None = None
+        self, situation: Situation, need: Floats, as_sold: Floats | None = None
     ) -> dict[str, Floats]:
         """Expected demand, the structured buffer, what the net changed by the inputs that moved it
         most, and the stock position, (N,) units each.
@@ -182,10 +182,10 @@ class SharedAgent(BasePolicy):
         is_outside = self._is_outside(inputs)
         change = np.where(is_outside, 0.0, share(PLAIN, self.params, inputs)) * outlook.scale
         level = np.where(base > 0, position + base, np.minimum(self._target(outlook), position))
-        level = np.where(wanted > 0, position + np.maximum(wanted - change, 0.0), level)
+        level = np.where(need > 0, position + np.maximum(need - change, 0.0), level)
         parts = {"expected_demand": outlook.mean, "buffer": level - outlook.mean}
-        change = np.where(wanted > 0, position + wanted - level, 0.0)
-        parts |= self._split(inputs, outlook, change, ~is_outside & (wanted > 0))
+        change = np.where(need > 0, position + need - level, 0.0)
+        parts |= self._split(inputs, outlook, change, ~is_outside & (need > 0))
         return parts | {"stock_position": -position}
 
     def _split(
@@ -207,8 +207,8 @@ class SharedAgent(BasePolicy):
     def _seen(self, situation: Situation) -> tuple[Floats, Floats, Outlook]:
         outlook = outlook_of(situation)
         view = View(situation.on_hand, situation.pipeline, situation.position)
-        wanted = structured(PLAIN, self.params, view, outlook)
-        return wanted, inputs_of(PLAIN, view, outlook, wanted, situation.review), outlook
+        need = structured(PLAIN, self.params, view, outlook)
+        return need, inputs_of(PLAIN, view, outlook, need, situation.review), outlook
 
     def _target(self, outlook: Outlook) -> Floats:
         spread = outlook.high - outlook.mean

@@ -54,10 +54,10 @@ class Limits:
         know."""
         return cls(**{**payload, "asking_categories": tuple(payload.get("asking_categories", ()))})
 
-    def changed(self, wanted: Mapping[str, Any]) -> Limits:
+    def changed(self, changes: Mapping[str, Any]) -> Limits:
         """These limits with some of them set anew. Raises ValueError that says which word or value
         is not understood."""
-        unknown = sorted(wanted.keys() - self.to_payload().keys())
+        unknown = sorted(changes.keys() - self.to_payload().keys())
         if unknown:
             near = get_close_matches(unknown[0], self.to_payload(), n=1)
             hint = (
@@ -66,9 +66,9 @@ class Limits:
                 else f"; there are {', '.join(self.to_payload())}"
             )
             raise ValueError(f"there is no limit {unknown[0]!r}{hint}")
-        for name, value in wanted.items():
+        for name, value in changes.items():
             _check(name, value)
-        return Limits.from_payload(self.to_payload() | dict(wanted))
+        return Limits.from_payload(self.to_payload() | dict(changes))
 
     def differences(self, other: Limits) -> dict[str, tuple[Any, Any]]:
         """What another matrix says otherwise: {limit: (here, there)}."""

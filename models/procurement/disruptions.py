@@ -43,12 +43,12 @@ class Disruption:
     def reason(self) -> str:
         """What happened, in words."""
         where = ", ".join(self.scope.values()) or "everywhere"
-        said = {
+        effect = {
             "demand_factor": f"demand is {self.size:g} times the forecast",
             "lead_time_delay": f"deliveries come {self.size:g} days later",
             "location_closed": "it is closed",
         }[self.kind]
-        return f"{where}: {said} from {self.starts_on} to {self.ends_on}"
+        return f"{where}: {effect} from {self.starts_on} to {self.ends_on}"
 
     def rows(self, rows: pl.DataFrame) -> pl.Series:
         """Which of the planner's rows it concerns: True where every column of the scope agrees."""
@@ -61,13 +61,13 @@ class Disruption:
         return rows.with_columns(is_concerned=agrees)["is_concerned"]
 
 
-def read(said: Mapping[str, Any], disruption_id: str) -> Disruption:
+def read(values: Mapping[str, Any], disruption_id: str) -> Disruption:
     """A disruption out of a message's plain values. Raises MessageError naming what is missing or
     cannot be meant."""
-    kind: Any = said.get("kind")
+    kind: Any = values.get("kind")
     if kind not in get_args(Kind):
         raise MessageError(f"kind is {kind!r}, none of {', '.join(get_args(Kind))}")
-    scope = said.get("scope", {})
+    scope = values.get("scope", {})
     if not isinstance(scope, Mapping) or (unknown := [name for name in scope if name not in SCOPE]):
         raise MessageError(
             f"scope may name {', '.join(SCOPE)}, not "
@@ -77,7 +77,7 @@ def read(said: Mapping[str, Any], disruption_id: str) -> Disruption:
         raise MessageError("scope of location_closed is one location_id")
     try:
         starts_on, ends_on = (
-            date.fromisoformat(str(said[name])[:10]) for name in ("starts_on", "ends_on")
+            date.fromisoformat(str(values[name])[:10]) for name in ("starts_on", "ends_on")
         )
     except (KeyError, ValueError) as error:
         raise MessageError(f"starts_on and ends_on are days as YYYY-MM-DD: {error}") from error
@@ -86,7 +86,7 @@ def read(said: Mapping[str, Any], disruption_id: str) -> Disruption:
     size = 0.0
     if kind in SIZES:
         word, least, most = SIZES[kind]
-        value = said.get(word)
+        value = values.get(word)
         if (
             isinstance(value, bool)
             or not isinstance(value, (int, float))

@@ -181,7 +181,7 @@ class Document:
 
 
 def _requested(document: Document, event: Event) -> None:
-    said = event.payload
+    payload = event.payload
     for name in (
         "world",
         "kind",
@@ -193,7 +193,7 @@ def _requested(document: Document, event: Event) -> None:
         "reason",
         *TERMS,
     ):
-        setattr(document, name, said[name])
+        setattr(document, name, payload[name])
     document.proposer, document.proposed_at, document.asked_on = (
         event.actor,
         event.recorded_at,
@@ -244,45 +244,47 @@ def _sent(document: Document, event: Event) -> None:
     document.sent_known_at, document.is_chased = event.known_at, False
 
 
-def is_overtaken(before: Payload, said: Payload) -> bool:
+def is_overtaken(before: Payload, answer: Payload) -> bool:
     """Whether an answer is older than the one in force: written earlier or, where time tells
     nothing, under a smaller number."""
-    then, now = _written(before, said)
+    then, now = _written(before, answer)
     if then != now:
         return now < then
-    return bool(said["control"] < before.get("control", -1))
+    return bool(answer["control"] < before.get("control", -1))
 
 
-def _written(before: Payload, said: Payload) -> tuple[str, str]:
+def _written(before: Payload, answer: Payload) -> tuple[str, str]:
     """When two answers were written, as precisely as both of them say: to the minute or the day."""
-    then, now = before.get("written_at", ""), said.get("written_at", "")
+    then, now = before.get("written_at", ""), answer.get("written_at", "")
     precision = min(len(then), len(now))
     return then[:precision], now[:precision]
 
 
-def is_order_doubtful(before: Payload, said: Payload) -> bool:
+def is_order_doubtful(before: Payload, answer: Payload) -> bool:
     """Whether nobody can tell which of two answers is the newer: the smaller number is not the one
     written earlier."""
-    if not before or said["control"] == before["control"]:
+    if not before or answer["control"] == before["control"]:
         return False
-    then, now = _written(before, said)
-    has_smaller_number = said["control"] < before["control"]
+    then, now = _written(before, answer)
+    has_smaller_number = answer["control"] < before["control"]
     if then != now:
         return bool(now < then) and not has_smaller_number
     return bool(has_smaller_number)
 
 
 def _acknowledged(document: Document, event: Event) -> None:
-    said = event.payload
-    if is_overtaken(document.acknowledgement, said):
+    answer = event.payload
+    if is_overtaken(document.acknowledgement, answer):
         return
-    document.acknowledgement = {name: said[name] for name in ANSWER + WHEN if name in said}
+    document.acknowledgement = {name: answer[name] for name in ANSWER + WHEN if name in answer}
     if document.ended in (CANCELLED, CLOSED):
         return
-    document.confirmed = said["quantity"]
-    document.due_on = said.get("due_on") or document.due_on
+    document.confirmed = answer["quantity"]
+    document.due_on = answer.get("due_on") or document.due_on
     document.ended = (
-        REFUSED if said["code"] == "IR" and not document.shipments and not document.receipts else ""
+        REFUSED
+        if answer["code"] == "IR" and not document.shipments and not document.receipts
+        else ""
     )
 
 
@@ -292,16 +294,18 @@ def _shipped(document: Document, event: Event) -> None:
 
 
 def _received(document: Document, event: Event) -> None:
-    said = event.payload
-    document.receipts.setdefault(said["receipt_id"], [said["quantity"], said.get("rejected", 0.0)])
-    document.arrived_at = max(document.arrived_at, said["received_at"])
+    receipt = event.payload
+    document.receipts.setdefault(
+        receipt["receipt_id"], [receipt["quantity"], receipt.get("rejected", 0.0)]
+    )
+    document.arrived_at = max(document.arrived_at, receipt["received_at"])
 
 
 def _invoiced(document: Document, event: Event) -> None:
-    said = event.payload
+    invoice = event.payload
     document.invoices.setdefault(
-        said["invoice_id"],
-        {"quantity": said["quantity"], "unit_cost": said["unit_cost"], "status": "received"},
+        invoice["invoice_id"],
+        {"quantity": invoice["quantity"], "unit_cost": invoice["unit_cost"], "status": "received"},
     )
 
 

@@ -84,7 +84,7 @@ def _change(order: Order) -> Iterator[Segment]:
 
 
 def write_answer(
-    said: Acknowledgement,
+    answer: Acknowledgement,
     sender: Party,
     receiver: Party,
     control: int,
@@ -95,21 +95,21 @@ def write_answer(
 
     Raises MessageError where X12 cannot say it.
     """
-    code = "865" if said.is_change else "855"
-    body = _answer(said, at)
+    code = "865" if answer.is_change else "855"
+    body = _answer(answer, at)
     return x12.write(code, GROUPS[code], body, sender, receiver, control, at, usage)
 
 
-def _answer(said: Acknowledgement, at: datetime) -> Iterator[Segment]:
-    head = ["BCA" if said.is_change else "BAK", "00", "AC", said.order_id]
-    yield [*head, "", "", x12.day(at)] if said.is_change else [*head, x12.day(at)]
-    if said.currency:
-        yield ["CUR", "BY", said.currency]
-    for line in said.lines:
+def _answer(answer: Acknowledgement, at: datetime) -> Iterator[Segment]:
+    head = ["BCA" if answer.is_change else "BAK", "00", "AC", answer.order_id]
+    yield [*head, "", "", x12.day(at)] if answer.is_change else [*head, x12.day(at)]
+    if answer.currency:
+        yield ["CUR", "BY", answer.currency]
+    for line in answer.lines:
         price = "" if line.unit_cost is None else x12.number(line.unit_cost)
         units = x12.number(line.quantity)
         goods = ["EA", price, "", "VP", line.item_id]
-        if said.is_change:
+        if answer.is_change:
             yield ["POC", line.line_id, "CA", units, units, *goods]
         else:
             yield ["PO1", line.line_id, units, *goods]
@@ -117,7 +117,7 @@ def _answer(said: Acknowledgement, at: datetime) -> Iterator[Segment]:
             yield ["REF", "ZZ", "", " ".join(line.reason.split())[:80]]
         day = [] if line.due_on is None else ["002", x12.day(line.due_on)]
         yield ["ACK", line.code, units, "EA", *day]
-    yield ["CTT", str(len(said.lines))]
+    yield ["CTT", str(len(answer.lines))]
 
 
 def receipts(interchange: Interchange, control: int, at: datetime, usage: str) -> Iterator[str]:

@@ -82,7 +82,7 @@ def read(message: EdiMessage) -> list[Message]:
         raise MessageError(f"message '{message.name[:20]}' is none of {', '.join(READERS)}")
     if message.name != "CONTRL" and message.version != VERSION:
         raise MessageError(f"{message.name} is of {message.version[:20]}, {VERSION} is read here")
-    said = READERS[message.name](message)
+    messages = READERS[message.name](message)
     allowed = SEGMENTS.get(message.name)
     unread = [s for s in message.segments if allowed is not None and s.tag not in allowed]
     if unread:
@@ -90,8 +90,8 @@ def read(message: EdiMessage) -> list[Message]:
         texts = "; ".join(str(segment) for segment in unread[:5])
         more = f" and {len(unread) - 5} more" if len(unread) > 5 else ""
         reason = f"it also says what is not read here: {texts}{more}"
-        said.append(Odd(_reference(message.segments, "ON"), "", reason, owner))
-    return said
+        messages.append(Odd(_reference(message.segments, "ON"), "", reason, owner))
+    return messages
 
 
 def _answer(message: EdiMessage) -> list[Message]:
@@ -131,10 +131,10 @@ def _answered(loop: Loop, day: date | None) -> AcknowledgedLine:
     promised = coming if coming is not None else asked
     if promised is None:
         raise MessageError(f"QTY 113 or 21 is missing behind {line}")
-    wanted = promised if asked is None else asked
+    ordered = promised if asked is None else asked
     if later:
-        return AcknowledgedLine(line_id, item_id, "IB", float(wanted), cost, due, reason)
-    code = "IQ" if promised != wanted else "IA" if action in TAKEN else "DR" if due else "IC"
+        return AcknowledgedLine(line_id, item_id, "IB", float(ordered), cost, due, reason)
+    code = "IQ" if promised != ordered else "IA" if action in TAKEN else "DR" if due else "IC"
     return AcknowledgedLine(line_id, item_id, code, float(promised), cost, due, reason)
 
 
@@ -149,13 +149,13 @@ def _ship_notice(message: EdiMessage) -> list[Message]:
     by_order: dict[str, list[Loop]] = {}
     for loop in loops:
         by_order.setdefault(_reference(loop, "ON") or order_id, []).append(loop)
-    said: list[Message] = []
+    messages: list[Message] = []
     lines: list[ShippedLine] = []
     for name, mine in by_order.items():
-        found, odd = each_line(_numbered(mine, partial(_shipped, order_id=name)), name, BUYER)
-        lines += found
-        said += odd
-    return [ShipNotice(shipment_id, due, tuple(lines)), *said]
+        shipped, odd = each_line(_numbered(mine, partial(_shipped, order_id=name)), name, BUYER)
+        lines += shipped
+        messages += odd
+    return [ShipNotice(shipment_id, due, tuple(lines)), *messages]
 
 
 def _shipped(loop: Loop, order_id: str) -> ShippedLine:
@@ -290,17 +290,17 @@ def _count(segments: Loop, loops: Sequence[Loop]) -> None:
     for segment in segments:
         if segment.tag != "CNT":
             continue
-        said = figures.exact(segment.need(1, 2), segment.name(1, 2))
+        stated = figures.exact(segment.need(1, 2), segment.name(1, 2))
         if segment.get(1) == "2":
-            figures.expect("CNT 2", said, Decimal(len(loops)))
+            figures.expect("CNT 2", stated, Decimal(len(loops)))
         elif segment.get(1) == "1":
             added: dict[str, Decimal] = {}
             for quantity in (s for loop in loops for s in loop if s.tag == "QTY"):
                 units = figures.exact(quantity.need(1, 2), quantity.name(1, 2))
                 for kind in (quantity.get(1), "all"):
                     added[kind] = added.get(kind, Decimal(0)) + units
-            if said not in added.values():
-                figures.expect("CNT 1", said, added.get("all", Decimal(0)))
+            if stated not in added.values():
+                figures.expect("CNT 1", stated, added.get("all", Decimal(0)))
 
 
 def _begins(head: Loop) -> Segment:
@@ -410,15 +410,15 @@ def _day(segments: Iterable[Segment]) -> date | None:
 
 
 def _on(segment: Segment) -> date:
-    said, form = segment.need(1, 2), segment.get(1, 3) or "102"
-    if form == SPAN and len(said.partition("-")[2] or said[8:]) == 8:
-        said, form = said[-8:], "102"
+    text, form = segment.need(1, 2), segment.get(1, 3) or "102"
+    if form == SPAN and len(text.partition("-")[2] or text[8:]) == 8:
+        text, form = text[-8:], "102"
     size, pattern = DAYS.get(form, (0, ""))
     try:
-        if len(said) != size or not said.isdecimal():
-            raise ValueError(said)
-        return datetime.strptime(said, pattern).date()
+        if len(text) != size or not text.isdecimal():
+            raise ValueError(text)
+        return datetime.strptime(text, pattern).date()
     except ValueError as error:
         raise MessageError(
-            f"{segment.name(1, 2)} is '{said[:40]}', no day of format {form[:5]}"
+            f"{segment.name(1, 2)} is '{text[:40]}', no day of format {form[:5]}"
         ) from error

@@ -179,8 +179,8 @@ def _qualifier(party: Party) -> str:
 
 def _text(tag: str, elements: Elements) -> str:
     rows = [[row] if isinstance(row, str) else row for row in elements]
-    said = [":".join(_trimmed([_released(part) for part in row])) for row in rows]
-    return "+".join(_trimmed([tag, *said])) + "'\n"
+    written = [":".join(_trimmed([_released(part) for part in row])) for row in rows]
+    return "+".join(_trimmed([tag, *written])) + "'\n"
 
 
 def _trimmed(parts: list[str]) -> list[str]:

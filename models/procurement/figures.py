@@ -13,42 +13,42 @@ LARGEST, LONGEST = Decimal(10) ** 12, 40
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[Ee][+-]?[0-9]{1,3})?")
 
 
-def exact(found: str, where: str) -> Decimal:
+def exact(written: str, where: str) -> Decimal:
     """A decimal number as written, neither negative nor beyond what anybody orders. Raises
     MessageError for anything else."""
-    if len(found) > LONGEST:
-        raise MessageError(f"{where} is {found[:LONGEST]}…, {len(found):,} signs long")
-    if not NUMBER.fullmatch(found):
-        raise MessageError(f"{where} is '{found}', no number")
-    said = Decimal(found)
-    if said < 0:
-        raise MessageError(f"{where} is {found}, below zero")
-    if said > LARGEST or (said and said.adjusted() < -LONGEST):
-        raise MessageError(f"{where} is {found}, beyond any quantity or price")
-    return said
+    if len(written) > LONGEST:
+        raise MessageError(f"{where} is {written[:LONGEST]}…, {len(written):,} signs long")
+    if not NUMBER.fullmatch(written):
+        raise MessageError(f"{where} is '{written}', no number")
+    number = Decimal(written)
+    if number < 0:
+        raise MessageError(f"{where} is {written}, below zero")
+    if number > LARGEST or (number and number.adjusted() < -LONGEST):
+        raise MessageError(f"{where} is {written}, beyond any quantity or price")
+    return number
 
 
-def whole(found: str, where: str, digits: int = 15) -> int:
+def whole(written: str, where: str, digits: int = 15) -> int:
     """A whole number of at most so many digits. Raises MessageError for anything else."""
-    if not (found.isascii() and found.isdecimal()):
-        raise MessageError(f"{where} is '{found[:LONGEST]}', no whole number")
-    if len(found.lstrip("0")) > digits:
-        raise MessageError(f"{where} has {len(found):,} digits, more than {digits}")
-    return int(found)
+    if not (written.isascii() and written.isdecimal()):
+        raise MessageError(f"{where} is '{written[:LONGEST]}', no whole number")
+    if len(written.lstrip("0")) > digits:
+        raise MessageError(f"{where} has {len(written):,} digits, more than {digits}")
+    return int(written)
 
 
 def text(value: float | Decimal) -> str:
     """A number as messages write it: the shortest decimal text, never an exponent, at most 15
     digits."""
     exactly = value if isinstance(value, Decimal) else Decimal(repr(float(value)))
-    said = format(exactly, "f")
-    said = said.rstrip("0").rstrip(".") if "." in said else said
-    if len(said.replace("-", "").replace(".", "")) > 15:
+    written = format(exactly, "f")
+    written = written.rstrip("0").rstrip(".") if "." in written else written
+    if len(written.replace("-", "").replace(".", "")) > 15:
         raise MessageError(f"{value!r} has more than the 15 digits a number may have")
-    return said
+    return written
 
 
-def expect(what: str, said: object, counted: object) -> None:
+def expect(what: str, stated: object, counted: object) -> None:
     """Hold a control total against what was counted. Raises MessageError where they differ."""
-    if said != counted:
-        raise MessageError(f"wrong control total: {what} says {said}, it should be {counted}")
+    if stated != counted:
+        raise MessageError(f"wrong control total: {what} says {stated}, it should be {counted}")

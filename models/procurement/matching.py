@@ -70,21 +70,21 @@ def match(
     decimals.
     """
     price = _exact(unit_cost)
-    came = sum((_exact(units) for units in received), Decimal(0))
+    accepted = sum((_exact(units) for units in received), Decimal(0))
     billed = sum((_exact(units) for units, _ in invoiced), Decimal(0))
     value = sum((_exact(units) * _exact(cost) for units, cost in invoiced), Decimal(0))
-    units_off = billed - came
+    units_off = billed - accepted
     if ordered is None:
         return Match("exception", ORPHAN, units_off, value)
-    money_off = value - came * price
-    if not came and not billed:
+    money_off = value - accepted * price
+    if not accepted and not billed:
         return Match("not_started", NOTHING_YET, units_off, money_off)
-    wanted = _exact(ordered)
+    agreed = _exact(ordered)
     price_off = max(
         (abs(_exact(cost) - price) for units, cost in invoiced if units), default=Decimal(0)
     )
     gaps = (
-        (max(abs(units_off), came - wanted, billed - wanted), tolerance.units(wanted), 2),
+        (max(abs(units_off), accepted - agreed, billed - agreed), tolerance.units(agreed), 2),
         (price_off, price * _exact(tolerance.price_percent) / 100, 2),
         (abs(money_off), _exact(tolerance.value), 3),
     )
@@ -94,11 +94,11 @@ def match(
         "check" if all(gap <= times * allowed for gap, allowed, times in gaps) else "exception"
     )
     reasons = (
-        (not came, NOTHING_RECEIVED),
-        (billed > came, BILLED_TOO_MUCH),
-        (came > wanted, OVER_DELIVERED),
-        (billed > wanted, BILLED_UNORDERED),
-        (came < wanted, SHORT),
+        (not accepted, NOTHING_RECEIVED),
+        (billed > accepted, BILLED_TOO_MUCH),
+        (accepted > agreed, OVER_DELIVERED),
+        (billed > agreed, BILLED_UNORDERED),
+        (accepted < agreed, SHORT),
         (price_off > price * _exact(tolerance.price_percent) / 100, PRICE_DIFFERS),
     )
     return Match(

@@ -101,7 +101,7 @@ def scorecard(observations: pl.DataFrame, by: tuple[str, ...] = ("supplier_id",)
             pl.col("invoiced_price").is_not_null() & (pl.col("ordered_price") > 0)
         )
         paid = (billed["invoiced_price"] / billed["ordered_price"]).to_numpy()
-        came, turned_down = float(due["received"].sum()), float(due["rejected"].sum())
+        received, turned_down = float(due["received"].sum()), float(due["rejected"].sum())
         refused = group.height - taken.height
         rows.append(
             dict(zip(by, key, strict=True))
@@ -112,10 +112,12 @@ def scorecard(observations: pl.DataFrame, by: tuple[str, ...] = ("supplier_id",)
                 "lead_time_p90_days": times.quantile(0.9) if times else None,
                 "open_count": times.censored if times else 0,
                 "otif": good.height / due.height if due.height else None,
-                "fill_rate": min(came / float(due["ordered"].sum()), 1.0) if due.height else None,
+                "fill_rate": min(received / float(due["ordered"].sum()), 1.0)
+                if due.height
+                else None,
                 "price_variance": float(paid.mean()) - 1 if paid.size else None,
-                "rejection_share": turned_down / (came + turned_down)
-                if came + turned_down
+                "rejection_share": turned_down / (received + turned_down)
+                if received + turned_down
                 else None,
                 "refusal_share": refused / group.height,
                 "risk": failure_risk(due.height, good.height, refused),

@@ -109,19 +109,19 @@ class Contract:
     day: str = "%Y-%m-%d"
 
     @classmethod
-    def of(cls, said: Any) -> Contract:
+    def of(cls, values: Any) -> Contract:
         """The contract as partners.yml words it: {delimiter, encoding, decimal, day, answers:
         {word: column, …}, shipments: …, invoices: …}. Raises MessageError for what is not
         understood."""
-        if not isinstance(said, Mapping):
-            raise MessageError(f"{said!r} is no contract: map answers, shipments or invoices")
+        if not isinstance(values, Mapping):
+            raise MessageError(f"{values!r} is no contract: map answers, shipments or invoices")
         signs = {
-            key: said[key] for key in ("delimiter", "encoding", "decimal", "day") if key in said
+            key: values[key] for key in ("delimiter", "encoding", "decimal", "day") if key in values
         }
-        if unknown := set(said) - set(NEEDED) - set(signs):
+        if unknown := set(values) - set(NEEDED) - set(signs):
             words = ", ".join((*NEEDED, *SIGNS))
             raise MessageError(f"{', '.join(map(str, unknown))} is not understood; words: {words}")
-        rows = tuple(_rows(kind, said[kind]) for kind in NEEDED if kind in said)
+        rows = tuple(_rows(kind, values[kind]) for kind in NEEDED if kind in values)
         made = cls(rows or DEFAULT.rows, **signs)
         made.check()
         return made
@@ -141,11 +141,11 @@ class Contract:
             raise MessageError(f"encoding or day is not understood: {error}") from error
 
 
-def _rows(kind: str, said: Any) -> Rows:
+def _rows(kind: str, mapping: Any) -> Rows:
     """One kind of row as partners.yml words it: word: column, or word: {column: …, values: …}."""
-    if not isinstance(said, Mapping):
-        raise MessageError(f"{kind}: {said!r} does not map words to columns")
-    words, when = {k: v for k, v in said.items() if k != "when"}, said.get("when", {})
+    if not isinstance(mapping, Mapping):
+        raise MessageError(f"{kind}: {mapping!r} does not map words to columns")
+    words, when = {k: v for k, v in mapping.items() if k != "when"}, mapping.get("when", {})
     allowed = (*NEEDED[kind], *MAY[kind])
     missing = [word for word in NEEDED[kind] if word not in words]
     unknown = [word for word in words if word not in allowed]
@@ -160,13 +160,13 @@ def _rows(kind: str, said: Any) -> Rows:
     return Rows(kind, cells, {str(column): str(value) for column, value in when.items()})
 
 
-def _cell(where: str, said: Any) -> Cell:
-    if isinstance(said, Mapping) and set(said) <= {"column", "values"} and "column" in said:
-        values = said.get("values") or {}
+def _cell(where: str, value: Any) -> Cell:
+    if isinstance(value, Mapping) and set(value) <= {"column", "values"} and "column" in value:
+        values = value.get("values") or {}
         if isinstance(values, Mapping):
-            return Cell(str(said["column"]), {str(k): str(v) for k, v in values.items()})
-    if isinstance(said, str):
-        return Cell(said)
+            return Cell(str(value["column"]), {str(k): str(v) for k, v in values.items()})
+    if isinstance(value, str):
+        return Cell(value)
     raise MessageError(f"{where} is a column, or {{column: …, values: {{theirs: ours}}}}")
 
 
@@ -179,13 +179,13 @@ class Row:
 
     number: int
     kind: Rows
-    said: Mapping[str, str]
+    values: Mapping[str, str]
     contract: Contract
 
     def get(self, word: str) -> str:
         """What the row says under a word; empty where it says nothing."""
         cell = self.kind.cells.get(word)
-        found = self.said[cell.column].strip() if cell else ""
+        found = self.values[cell.column].strip() if cell else ""
         if cell and cell.values and found:
             if found not in cell.values:
                 raise MessageError(
@@ -294,14 +294,14 @@ def _read(body: bytes, contract: Contract) -> tuple[list[Row], list[Message]]:
             continue
         if number > MOST_ROWS:
             raise MessageError(f"it has more than {MOST_ROWS:,} rows")
-        said = dict(zip(header, cells, strict=False))
-        fits = (k for k in kinds if all(said.get(c) == v for c, v in k.when.items()))
+        values = dict(zip(header, cells, strict=False))
+        fits = (k for k in kinds if all(values.get(c) == v for c, v in k.when.items()))
         kind = next(fits, None)
         if kind is None or len(cells) != len(header):
             reason = f"row {number} is of no agreed kind or has another number of cells"
             odd.append(Odd("", "", reason, EDI_DESK))
         else:
-            rows.append(Row(number, kind, said, contract))
+            rows.append(Row(number, kind, values, contract))
     return rows, odd
 
 
@@ -319,16 +319,16 @@ def _each(
 ) -> tuple[list[Any], list[Message]]:
     """What rows say one by one, and those that cannot be read. Raises MessageError where none
     can."""
-    said: list[Any] = []
+    messages: list[Any] = []
     odd: list[Message] = []
     for row in rows:
         try:
-            said.append(read_one(row))
+            messages.append(read_one(row))
         except MessageError as error:
             if len(rows) == 1:
                 raise
             odd.append(Odd(_safe(row, "order_id"), _safe(row, "line_id"), str(error), owner))
-    return said, odd
+    return messages, odd
 
 
 def _safe(row: Row, word: str) -> str:
@@ -341,9 +341,9 @@ def _safe(row: Row, word: str) -> str:
 def _answers(rows: Sequence[Row]) -> list[Message]:
     """One answer for each order, and each of its changes, that the rows speak of."""
     filled = [row for row in rows if _safe(row, "quantity")]
-    said, odd = _each(filled, _answer, BUYER)
+    replies, odd = _each(filled, _answer, BUYER)
     whole: dict[tuple[str, str, str], list[AcknowledgedLine]] = {}
-    for key, line in said:
+    for key, line in replies:
         whole.setdefault(key, []).append(line)
     answers = [
         Acknowledgement(order_id, currency or None, tuple(lines), change not in ("", "0"))
@@ -366,9 +366,9 @@ def _answer(row: Row) -> Any:
 
 
 def _shipments(rows: Sequence[Row]) -> list[Message]:
-    said, odd = _each(rows, _shipped, BUYER)
+    shipped, odd = _each(rows, _shipped, BUYER)
     whole: dict[str, list[tuple[date | None, ShippedLine]]] = {}
-    for shipment_id, day, line in said:
+    for shipment_id, day, line in shipped:
         whole.setdefault(shipment_id, []).append((day, line))
     notices = [
         ShipNotice(
@@ -392,7 +392,7 @@ def _invoices(rows: Sequence[Row]) -> list[Message]:
     whole: dict[str, list[Row]] = {}
     for row in rows:
         whole.setdefault(row.need("invoice_id"), []).append(row)
-    said: list[Message] = []
+    messages: list[Message] = []
     for invoice_id, mine in whole.items():
         first = mine[0]
         for word in ("invoiced_on", "total", "currency", "charges"):
@@ -407,8 +407,8 @@ def _invoices(rows: Sequence[Row]) -> list[Message]:
             first.exact("total"),
             charges,
         )
-        said += bill.messages([(_safe(row, "line_id"), partial(_billed, row)) for row in mine])
-    return said
+        messages += bill.messages([(_safe(row, "line_id"), partial(_billed, row)) for row in mine])
+    return messages
 
 
 def _billed(row: Row) -> BilledLine:

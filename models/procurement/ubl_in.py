@@ -88,12 +88,12 @@ def read(body: bytes) -> Delivery:
     kind = top.name.removeprefix("ubl:")
     if kind not in READERS or not top.name.startswith("ubl:"):
         raise MessageError(f"'{top.name[:120]}' is none of {', '.join(READERS)} of UBL 2")
-    said = READERS[kind](top)
+    messages = READERS[kind](top)
     if reason := _unread(top):
         order_id = top.get("cac:OrderReference", "cbc:ID")
-        said.append(Odd(order_id, "", reason, OWNERS.get(kind, BUYER)))
+        messages.append(Odd(order_id, "", reason, OWNERS.get(kind, BUYER)))
     return Delivery(
-        tuple(said), _parties(top, SELLERS), _parties(top, BUYERS), written_at=_written_at(top)
+        tuple(messages), _parties(top, SELLERS), _parties(top, BUYERS), written_at=_written_at(top)
     )
 
 
@@ -107,7 +107,7 @@ def _answer(top: Node) -> list[Message]:
     currency = top.get("cbc:DocumentCurrencyCode") or None
     day = _promised(top)
     read_line = partial(_answered, currency=currency, day=day)
-    said, odd = each_line(_numbered(lines, read_line), order_id, BUYER)
+    answers, odd = each_line(_numbered(lines, read_line), order_id, BUYER)
     rest = "" if lines else "IA" if code in TAKEN_WHOLE else "IR"
     named = tuple(map(_line_answered, lines))
     is_change = any(
@@ -118,7 +118,7 @@ def _answer(top: Node) -> list[Message]:
             *top.all("cac:OrderReference", "cac:DocumentReference"),
         )
     )
-    return [Acknowledgement(order_id, currency, tuple(said), is_change, rest, named, day), *odd]
+    return [Acknowledgement(order_id, currency, tuple(answers), is_change, rest, named, day), *odd]
 
 
 def _answered(node: Node, currency: str | None, day: date | None) -> AcknowledgedLine:
@@ -151,10 +151,10 @@ def _line_answered(node: Node) -> str:
 
 
 def _simple_answer(top: Node) -> list[Message]:
-    order_id, said = top.need("cac:OrderReference", "cbc:ID"), top.need("cbc:AcceptedIndicator")
-    if said not in ("true", "1", "false", "0"):
-        raise MessageError(f"cbc:AcceptedIndicator is '{said[:20]}', neither true nor false")
-    rest = "IA" if said in ("true", "1") else "IR"
+    order_id, accepted = top.need("cac:OrderReference", "cbc:ID"), top.need("cbc:AcceptedIndicator")
+    if accepted not in ("true", "1", "false", "0"):
+        raise MessageError(f"cbc:AcceptedIndicator is '{accepted[:20]}', neither true nor false")
+    rest = "IA" if accepted in ("true", "1") else "IR"
     return [Acknowledgement(order_id, None, (), rest=rest)]
 
 
@@ -171,13 +171,13 @@ def _ship_notice(top: Node) -> list[Message]:
     for loop in loops:
         named = loop.get("cac:OrderLineReference", "cac:OrderReference", "cbc:ID")
         by_order.setdefault(named or order_id, []).append(loop)
-    said: list[Message] = []
+    messages: list[Message] = []
     lines: list[ShippedLine] = []
     for name, mine in by_order.items():
-        found, odd = each_line(_numbered(mine, partial(_shipped, order_id=name)), name, BUYER)
-        lines += found
-        said += odd
-    return [ShipNotice(shipment_id, max(days, default=None), tuple(lines)), *said]
+        shipped, odd = each_line(_numbered(mine, partial(_shipped, order_id=name)), name, BUYER)
+        lines += shipped
+        messages += odd
+    return [ShipNotice(shipment_id, max(days, default=None), tuple(lines)), *messages]
 
 
 def _shipped(node: Node, order_id: str) -> ShippedLine:
@@ -210,11 +210,13 @@ def _invoice(top: Node) -> list[Message]:
         added + _signed(top, currency, "cac:LegalMonetaryTotal", "cbc:PayableRoundingAmount"),
     )
     bill_line = partial(_billed, currency=currency)
-    said = bill.messages([(node.get("cbc:ID"), partial(_whole, bill_line, node)) for node in loops])
+    messages = bill.messages(
+        [(node.get("cbc:ID"), partial(_whole, bill_line, node)) for node in loops]
+    )
     if paid := _amount(top, currency, "cac:LegalMonetaryTotal", "cbc:PrepaidAmount"):
         reason = f"invoice {invoice_id} says that {paid} of it is paid already"
-        said.append(Odd(order_id, "", reason, PAYABLES))
-    return said
+        messages.append(Odd(order_id, "", reason, PAYABLES))
+    return messages
 
 
 def _credit_note(top: Node) -> list[Message]:
@@ -338,9 +340,9 @@ def _amount(node: Node, currency: str | None, *path: str) -> Decimal | None:
     found = node.first(*path)
     if found is None:
         return None
-    said = found.attributes.get("currencyID", "")
-    if currency and said not in ("", currency):
-        raise MessageError(f"{path[-1]} is in {said[:20]}, the document in {currency[:20]}")
+    code = found.attributes.get("currencyID", "")
+    if currency and code not in ("", currency):
+        raise MessageError(f"{path[-1]} is in {code[:20]}, the document in {currency[:20]}")
     return figures.exact(found.text.strip(), path[-1])
 
 
@@ -367,12 +369,12 @@ def _promised(node: Node, is_own: bool = False) -> date | None:
     return max((_on(day, "the delivery's day") for day in days if day), default=None)
 
 
-def _on(said: str, where: str) -> date:
-    found = DAY.fullmatch(said)
+def _on(text: str, where: str) -> date:
+    match = DAY.fullmatch(text)
     try:
-        return date.fromisoformat(found[1] if found else said[:40] + "!")
+        return date.fromisoformat(match[1] if match else text[:40] + "!")
     except ValueError as error:
-        raise MessageError(f"{where} is '{said[:40]}', no day as YYYY-MM-DD") from error
+        raise MessageError(f"{where} is '{text[:40]}', no day as YYYY-MM-DD") from error
 
 
 def _written_at(top: Node) -> str:

@@ -85,8 +85,8 @@ class _Builder:
         self.open.append(node)
         self.texts.append([])
 
-    def text(self, said: str) -> None:
-        self.texts[-1].append(said)
+    def text(self, text: str) -> None:
+        self.texts[-1].append(text)
 
     def end(self, name: str) -> None:
         self.open.pop().text = "".join(self.texts.pop())
@@ -138,8 +138,8 @@ def write(top: Element) -> bytes:
     return ('<?xml version="1.0" encoding="UTF-8"?>\n' + "".join(_lines(top, ""))).encode()
 
 
-def _lines(said: Element, indent: str) -> Iterator[str]:
-    name, attributes, inside = said
+def _lines(element: Element, indent: str) -> Iterator[str]:
+    name, attributes, inside = element
     head = name + "".join(f" {key}={quoteattr(value)}" for key, value in attributes.items())
     if isinstance(inside, str):
         yield f"{indent}<{head}>{escape(_sayable(inside))}</{name}>\n"

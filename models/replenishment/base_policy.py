@@ -30,7 +30,7 @@ class RegisteredPolicy(Policy, Protocol):
         ...
 
     def explain(
-        self, situation: Situation, wanted: Floats, as_sold: Floats | None = None
+        self, situation: Situation, need: Floats, as_sold: Floats | None = None
     ) -> dict[str, Floats]:
         """The reasons of what it wants, (N,) units each."""
         ...
@@ -58,7 +58,7 @@ class BasePolicy:
         )
 
     def explain(
-        self, situation: Situation, wanted: Floats, as_sold: Floats | None = None
+        self, situation: Situation, need: Floats, as_sold: Floats | None = None
     ) -> dict[str, Floats]:
         """Expected demand of the window, the rule's buffer, and the stock position, (N,) units
         each.
@@ -68,9 +68,7 @@ class BasePolicy:
         certain = replace(situation, lead_time_paths=np.zeros((0, 0), dtype=np.int64))
         mean = window_demand(certain).mean(axis=1)
         position = situation.position
-        level = np.where(
-            wanted > 0, position + wanted, np.minimum(self._level(situation), position)
-        )
+        level = np.where(need > 0, position + need, np.minimum(self._level(situation), position))
         return {"expected_demand": mean, "buffer": level - mean, "stock_position": -position}
 
     def _level(self, situation: Situation) -> Floats:

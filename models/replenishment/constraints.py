@@ -144,13 +144,13 @@ ORDERED = {
 def used(constraints: Sequence[Constraint], lines: Iterable[Ordered], rows: pl.DataFrame) -> Floats:
     """How much of every limit some lines use, (constraints,); rows: the planned items and
     locations, with what a limit may count."""
-    said = pl.DataFrame(
+    ordered = pl.DataFrame(
         [{name: getattr(line, name) for name in ORDERED} for line in lines], schema=ORDERED
     )
     facts = rows.select(
         *SERIES, *(name for name in ("category", "weight_kg", "volume_m3") if name in rows.columns)
     )
-    known = said.join(facts, on=list(SERIES), how="left", maintain_order="left")
+    known = ordered.join(facts, on=list(SERIES), how="left", maintain_order="left")
     known = known.with_columns(
         pl.col(name).fill_null(0.0) for name in ("weight_kg", "volume_m3") if name in known.columns
     )
@@ -185,7 +185,7 @@ def unkeepable(
     A limit below zero, or none at all, leaves nothing to order; an item without the weight or
     volume a limit counts cannot be fitted into it.
     """
-    found, kept = [], []
+    exceptions, kept = [], []
     for constraint in constraints:
         inside = pl.Series(in_scope(rows, constraint.scope, f"constraint {constraint.name!r}"))
         if constraint.resource == "value":
@@ -195,7 +195,9 @@ def unkeepable(
                 f"{constraint.name} is {constraint.at_most:g}: nothing can be ordered; enter 0 or "
                 "more"
             )
-            found.append(exception_of(rows.filter(inside), "infeasible_limit", "error", reason))
+            exceptions.append(
+                exception_of(rows.filter(inside), "infeasible_limit", "error", reason)
+            )
             continue
         kept.append(constraint)
         if constraint.resource in rows.columns:
@@ -203,7 +205,7 @@ def unkeepable(
                 f"its {constraint.resource} is not known, but {constraint.name} counts it: enter "
                 "it in the item master"
             )
-            found.append(
+            exceptions.append(
                 exception_of(
                     rows.filter(inside & rows[constraint.resource].is_null()),
                     "unknown_size",
@@ -211,7 +213,7 @@ def unkeepable(
                     reason,
                 )
             )
-    return kept, pl.concat(found) if found else pl.DataFrame(schema=SCHEMA)
+    return kept, pl.concat(exceptions) if exceptions else pl.DataFrame(schema=SCHEMA)
 
 
 def smallest_conflict(demands: Mapping[str, Floats], limits: Sequence[Limit]) -> list[str]:
@@ -267,15 +269,15 @@ class Fitted:
 
 def fit(
     situation: Situation,
-    wanted: Floats,
+    need: Floats,
     smallest: Floats,
     multiple: Floats,
     limits: Sequence[Limit],
 ) -> Fitted:
-    """Cut wanted quantities, already feasible one by one, until every limit is kept, losing the
+    """Cut needed quantities, already feasible one by one, until every limit is kept, losing the
     least expected money.
 
-    wanted, smallest, multiple: (N,) units. Raises ValueError for a limit below zero, which nothing
+    need, smallest, multiple: (N,) units. Raises ValueError for a limit below zero, which nothing
     can keep.
     """
     for limit in limits:
@@ -284,16 +286,16 @@ def fit(
                 f"limit {limit.name!r} is {limit.at_most}: it must be a number, 0 or more"
             )
     binding = [
-        limit for limit in limits if float(limit.use @ wanted) > limit.at_most * (1 + 1e-12) + 1e-9
+        limit for limit in limits if float(limit.use @ need) > limit.at_most * (1 + 1e-12) + 1e-9
     ]
-    touched = np.zeros(wanted.shape, dtype=bool)  # the other rows keep what they want
+    touched = np.zeros(need.shape, dtype=bool)  # the other rows keep what they want
     for limit in binding:
         touched |= limit.use > 0
-    asked = np.flatnonzero((wanted > 0) & touched)
+    asked = np.flatnonzero((need > 0) & touched)
     prices = dict.fromkeys((limit.name for limit in limits), 0.0)
     if not binding or not asked.size:
-        return Fitted(wanted.astype(np.float64), 0.0, 0.0, prices)
-    ladder = _ladder(wanted[asked], smallest[asked], multiple[asked])
+        return Fitted(need.astype(np.float64), 0.0, 0.0, prices)
+    ladder = _ladder(need[asked], smallest[asked], multiple[asked])
     cost = expected_cost(
         rows_of(situation, asked), np.concatenate([np.zeros((asked.size, 1)), ladder], axis=1)
     )
@@ -301,9 +303,9 @@ def fit(
     owner, block = np.nonzero(units > 0)
     saved = -np.diff(cost, axis=1)[owner, block]
     use = csr_array(np.stack([limit.use[asked][owner] * units[owner, block] for limit in limits]))
-    untouched = np.delete(np.arange(wanted.size), asked)
+    untouched = np.delete(np.arange(need.size), asked)
     room = np.array(
-        [limit.at_most - float(limit.use[untouched] @ wanted[untouched]) for limit in limits]
+        [limit.at_most - float(limit.use[untouched] @ need[untouched]) for limit in limits]
     )
     follows = _follows(owner)
 
@@ -315,7 +317,7 @@ def fit(
     taken = np.floor(share + 1e-7)
     if saved.size <= EXACT or float(saved @ taken) < (1 - GAP) * bound:
         taken = _solve(saved, rows, most, fallback=taken)
-    quantity = wanted.astype(np.float64)
+    quantity = need.astype(np.float64)
     quantity[asked] = 0.0
     np.add.at(quantity, asked[owner], units[owner, block] * taken)
     return Fitted(quantity, float(saved @ taken), bound, prices)
@@ -414,14 +416,14 @@ def _solve(saved: Floats, rows: csr_array, most: Floats, *, fallback: Floats) ->
     return np.round(solved.x)
 
 
-def _ladder(wanted: Floats, smallest: Floats, multiple: Floats) -> Floats:
-    """Cumulated quantities (N, B) from the smallest order to the wanted one, in whole multiples,
+def _ladder(quantity: Floats, smallest: Floats, multiple: Floats) -> Floats:
+    """Cumulated quantities (N, B) from the smallest order to the needed one, in whole multiples,
     repeated at the top."""
-    step = np.where(multiple > 0, multiple, np.maximum(wanted / BLOCKS, 1e-9))
-    rungs = np.ceil(np.maximum(wanted - smallest, 0.0) / step - 1e-9)
+    step = np.where(multiple > 0, multiple, np.maximum(quantity / BLOCKS, 1e-9))
+    rungs = np.ceil(np.maximum(quantity - smallest, 0.0) / step - 1e-9)
     stride = np.maximum(np.ceil(rungs / (BLOCKS - 1)), 1.0)
     climbed = smallest[:, None] + np.arange(BLOCKS)[None, :] * (stride * step)[:, None]
-    return np.minimum(climbed, wanted[:, None])
+    return np.minimum(climbed, quantity[:, None])
 
 
 def _follows(owner: np.ndarray) -> csr_array | None:

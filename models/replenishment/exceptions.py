@@ -74,13 +74,15 @@ def find_exceptions(rows: pl.DataFrame, more: pl.DataFrame | None = None) -> pl.
     if "capacity" not in rows.columns:
         rows = rows.with_columns(capacity=pl.lit(None, dtype=pl.Float64))
     faults = _BAD | (_PROMISED if "service_level" in rows.columns else {})
-    found = [_where(rows, kind, "error", is_bad, why) for kind, (is_bad, why) in faults.items()]
-    found += [
+    exceptions = [
+        _where(rows, kind, "error", is_bad, why) for kind, (is_bad, why) in faults.items()
+    ]
+    exceptions += [
         _where(rows, kind, "warning", is_bad, why) for kind, (is_bad, why) in _DOUBTFUL.items()
     ]
-    found += [] if more is None else [more]
+    exceptions += [] if more is None else [more]
     errors = (
-        pl.concat(found)
+        pl.concat(exceptions)
         .filter(pl.col("severity") == "error")
         .select("item_id", from_id="location_id")
         .unique()
@@ -89,7 +91,7 @@ def find_exceptions(rows: pl.DataFrame, more: pl.DataFrame | None = None) -> pl.
     here = rows.select("item_id", from_id="location_id")
     orphans = shipped.join(here, on=["item_id", "from_id"], how="anti")
     blocked = shipped.join(errors, on=["item_id", "from_id"], how="semi")
-    found.append(
+    exceptions.append(
         _where(
             orphans,
             "no_shipping_stock",
@@ -99,8 +101,8 @@ def find_exceptions(rows: pl.DataFrame, more: pl.DataFrame | None = None) -> pl.
         )
     )
     reason = pl.format("{}, which ships it, is on this list", "from_id")
-    found.append(_where(blocked, "shipping_location_left_out", "error", pl.lit(True), reason))
-    return pl.concat(found).sort("item_id", "location_id", "kind")
+    exceptions.append(_where(blocked, "shipping_location_left_out", "error", pl.lit(True), reason))
+    return pl.concat(exceptions).sort("item_id", "location_id", "kind")
 
 
 def exception_of(rows: pl.DataFrame, kind: str, severity: str, reason: pl.Expr) -> pl.DataFrame:

@@ -26,8 +26,8 @@ class Note:
 def exceptions_of(notes: Sequence[Note], rows: pl.DataFrame) -> pl.DataFrame:
     """The notes as lines of the exception list, one a row; rows: item_id, location_id of all
     rows."""
-    found = [
+    exceptions = [
         exception_of(rows[note.rows], note.kind, note.severity, pl.lit(note.reason))
         for note in notes
     ]
-    return pl.concat(found) if found else pl.DataFrame(schema=SCHEMA)
+    return pl.concat(exceptions) if exceptions else pl.DataFrame(schema=SCHEMA)

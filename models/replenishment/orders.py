@@ -44,8 +44,8 @@ class Lots:
             row = int(np.flatnonzero(~np.isfinite(quantity))[0])
             raise ValueError(f"order quantity of row {row} is not a finite number")
         if self._are_units:
-            wanted = np.asarray(quantity - 1e-9)  # one row's is a number, which takes no `out`
-            return np.ceil(np.maximum(wanted, 0.0, out=wanted), out=wanted)
+            units = np.asarray(quantity - 1e-9)  # one row's is a number, which takes no `out`
+            return np.ceil(np.maximum(units, 0.0, out=units), out=units)
         rounded = self._step * np.ceil(quantity / self._step - 1e-9)
         rounded = np.where(self._is_stepped, rounded, quantity)
         return np.where(quantity > 1e-9, np.maximum(rounded, self._smallest), 0.0)
@@ -61,11 +61,11 @@ def feasible(quantity: Floats, moq: Floats, multiple: Floats) -> Floats:
     return Lots(moq, multiple).round_up(quantity)
 
 
-def orderable(wanted: float, moq: float, multiple: float) -> float:
-    """One line's least quantity at or above what is wanted that a supplier takes: at least the MOQ,
+def orderable(quantity: float, moq: float, multiple: float) -> float:
+    """One line's least quantity at or above what is needed that a supplier takes: at least the MOQ,
     in whole multiples (> 0).
     """
-    return math.ceil(round(max(wanted, moq) / multiple, 9)) * multiple
+    return math.ceil(round(max(quantity, moq) / multiple, 9)) * multiple
 
 
 def up_to_price_break(
@@ -145,13 +145,13 @@ class Sharing:
         rows, step = self._rows[short], self._step[short]
         asked, has_step, stock = requested[rows], step > 0, stock[is_short]
         whole = np.where(has_step, step, 1.0)
-        wanted = asked * (np.maximum(stock, 0.0) / total[is_short])[source]
-        given = np.where(has_step, whole * np.floor(wanted / whole + 1e-9), wanted)
+        share = asked * (np.maximum(stock, 0.0) / total[is_short])[source]
+        given = np.where(has_step, whole * np.floor(share / whole + 1e-9), share)
         left = stock - np.bincount(source, weights=given)
         queue = np.flatnonzero(has_step & (given + whole <= asked + 1e-9))
         # Sources are in order and a remainder is a share of one multiple, so one key sorts by both;
         # rounded, so that remainders that are equal but for the last bit count as equal.
-        key = source[queue] - 0.999 * np.round((wanted - given)[queue] / whole[queue], 9)
+        key = source[queue] - 0.999 * np.round((share - given)[queue] / whole[queue], 9)
         _hand_out(given, left, queue[np.argsort(key, kind="stable")], source, whole)
         shipped = requested.copy()
         shipped[rows] = given

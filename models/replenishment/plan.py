@@ -281,8 +281,8 @@ def _parts(
     The system's own reasons come first, then what the planner's overrides add or take, then what
     holds for both.
     """
-    wanted = system.after("need")
-    parts = policy.explain(system.view, wanted, as_sold)
+    need = system.after("need")
+    parts = policy.explain(system.view, need, as_sold)
     parts |= {"surplus": np.maximum(-sum(parts.values()), 0.0)}
     parts |= {"customer_orders": system.change("customer_orders")}
     parts |= {"rounding": system.after("rounding") - sum(parts.values())}
@@ -337,7 +337,7 @@ def _left_out(rows: pl.DataFrame, made: Decision, terms: Terms) -> list[pl.DataF
 
 def _limits(constraints: Sequence[Constraint], made: Decision) -> pl.DataFrame:
     kept, prices = made.after("supplier_minimum"), made.fitted.shadow_price
-    told = [
+    rows = [
         (
             rule.name,
             rule.resource,
@@ -348,7 +348,7 @@ def _limits(constraints: Sequence[Constraint], made: Decision) -> pl.DataFrame:
         )
         for rule, limit in zip(constraints, made.limits, strict=True)
     ]
-    return pl.DataFrame(told, schema=LIMITS, orient="row")
+    return pl.DataFrame(rows, schema=LIMITS, orient="row")
 
 
 def _of(values: Any, keep: Integers) -> Any:
@@ -399,10 +399,10 @@ def _out_of_reach(
 
 
 def _cut_away(
-    rows: pl.DataFrame, wanted: Floats, ordered: Floats, smallest: Floats, limits: Sequence[Limit]
+    rows: pl.DataFrame, need: Floats, ordered: Floats, smallest: Floats, limits: Sequence[Limit]
 ) -> pl.DataFrame:
     """A line the limits left nothing of, with the limits whose room it would have needed."""
-    lost = np.flatnonzero((wanted > 0) & (ordered == 0))
+    lost = np.flatnonzero((need > 0) & (ordered == 0))
     used = [float(limit.use @ ordered) for limit in limits]
     reasons = []
     for row in lost:
@@ -421,7 +421,7 @@ def _cut_away(
             if group
             else f"{' and '.join(full) or 'their room'} went to orders that save more"
         )
-        reasons.append(f"nothing of the {wanted[row]:g} wanted is ordered: {what}")
+        reasons.append(f"nothing of the {need[row]:g} wanted is ordered: {what}")
     return exception_of(
         rows[lost].with_columns(why=pl.Series(reasons, dtype=pl.String)),
         "cut_by_limits",

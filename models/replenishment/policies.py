@@ -70,7 +70,7 @@ class QuantileOrderUpTo(BasePolicy):
         )
 
     def explain(
-        self, situation: Situation, wanted: Floats, as_sold: Floats | None = None
+        self, situation: Situation, need: Floats, as_sold: Floats | None = None
     ) -> dict[str, Floats]:
         """The order-up-to level's parts, (N,) units each: see targets.Target."""
         target = self.split(situation, as_sold)
@@ -212,9 +212,9 @@ class Smoothed(BasePolicy):
 
     def order(self, situation: Situation) -> Floats:
         """The other policy's order, damped, in whole units, (N,); none where it orders none."""
-        wanted = self.policy.order(situation)
+        need = self.policy.order(situation)
         usual = recent_mean(situation.history, self.window) * situation.review
-        return np.where(wanted > 0, np.round(self.weight * wanted + (1 - self.weight) * usual), 0.0)
+        return np.where(need > 0, np.round(self.weight * need + (1 - self.weight) * usual), 0.0)
 
 
 #: Every policy by the name the command line, the scorecard and the decisions use.

@@ -67,10 +67,10 @@ def shortfalls(situation: Situation) -> Floats:
             f"need {needed}: forecast with a longer horizon"
         )
     asked = _remembered(situation, "asked", key[:3])
-    found = _shortfalls(situation, Asked.of(situation) if asked is None else asked)
+    result = _shortfalls(situation, Asked.of(situation) if asked is None else asked)
     if situation.memo is not None:
-        situation.memo["shortfalls"] = (key, found)
-    return found
+        situation.memo["shortfalls"] = (key, result)
+    return result
 
 
 def _state(situation: Situation) -> tuple[object, ...]:
@@ -165,8 +165,8 @@ def _shortfalls(situation: Situation, asked: Asked) -> Floats:
         at_end = asked.window[0] - np.take_along_axis(arrived, asked.lead, axis=1)
         np.maximum(begun, np.where(asked.lead > 0, at_end, -np.inf), out=begun)
     within = asked.lead[:, :, None] + np.arange(1, situation.review + 1)
-    came = np.take_along_axis(arrived, within.reshape(count, -1), axis=1).reshape(within.shape)
-    return np.moveaxis(asked.window[1:], 0, 2) - came - begun[:, :, None]
+    received = np.take_along_axis(arrived, within.reshape(count, -1), axis=1).reshape(within.shape)
+    return np.moveaxis(asked.window[1:], 0, 2) - received - begun[:, :, None]
 
 
 def _events(arrived: Floats) -> list[Integers]:
@@ -236,13 +236,13 @@ def _in_order(situation: Situation) -> tuple[Floats, Floats]:
     if (known := _remembered(situation, "in_order", key)) is not None:
         return known
     lacking = shortfalls(situation)
-    found = (
+    in_order = (
         np.sort(lacking.reshape(len(lacking), -1), axis=1),
         np.sort(lacking[:, :, -1], axis=1),
     )
     if situation.memo is not None:
-        situation.memo["in_order"] = (key, found)
-    return found
+        situation.memo["in_order"] = (key, in_order)
+    return in_order
 
 
 def _beyond(ordered: Floats, at: Floats) -> Floats:

@@ -67,12 +67,12 @@ def sources_of(rows: pl.DataFrame) -> Integers:
     """The row each row's goods come from, (N,): the same item at its shipping location, -1 for a
     purchase."""
     index = rows.select("item_id", from_id="location_id").with_row_index("source")
-    found = rows.select("item_id", "from_id", "kind").join(
+    sources = rows.select("item_id", "from_id", "kind").join(
         index, on=["item_id", "from_id"], how="left", maintain_order="left"
     )
     is_transfer = pl.col("kind") == "transfer"
     return (
-        found.select(pl.when(is_transfer).then("source").fill_null(-1))
+        sources.select(pl.when(is_transfer).then("source").fill_null(-1))
         .to_series()
         .cast(pl.Int64)
         .to_numpy()

@@ -89,7 +89,7 @@ class Buyer:
             (row["item_id"], row["location_id"]): row for row in self.rows.iter_rows(named=True)
         }
         rivals = self.rivals()
-        found = []
+        choices = []
         for line in made.lines:
             at = line.item_id, line.location_id
             if (
@@ -97,14 +97,14 @@ class Buyer:
                 and line.from_id in rivals.get(at, {})
                 and not facts[at]["override_reason"]
             ):
-                found += list(
+                choices += list(
                     self._better(line, self._need(line, facts[at], economics[at]), rivals[at])
                 )
         room = dict(made.limits.select("name", "at_most").iter_rows())
         limits = [
             replace(limit, at_most=room[limit.name]) for limit in self.limits if limit.name in room
         ]
-        return self._within(made.lines, sorted(found, key=lambda one: -one.saving), limits)
+        return self._within(made.lines, sorted(choices, key=lambda one: -one.saving), limits)
 
     def rivals(self) -> dict[tuple[str, str], dict[str, Rival]]:
         """What can be had from whom, by item and location, then supplier, where several sell it
@@ -138,7 +138,7 @@ class Buyer:
         promises = pl.DataFrame(
             [{name: row[name] for name in PROMISED} for row in asked], schema=PROMISED
         )
-        found: dict[tuple[str, str], dict[str, Rival]] = {}
+        rivals: dict[tuple[str, str], dict[str, Rival]] = {}
         for row, took in zip(
             asked, expected(promises, self.past, days, DRAWS, seed=0), strict=True
         ):
@@ -162,10 +162,10 @@ class Buyer:
                 multiple=terms["order_multiple"] or row["order_multiple"] or 1.0,
             )
             if promised + wait < len(self.period_starts):
-                found.setdefault((row["item_id"], row["location_id"]), {})[supplier] = Rival(
+                rivals.setdefault((row["item_id"], row["location_id"]), {})[supplier] = Rival(
                     offer, max(promised + wait, 1)
                 )
-        return found
+        return rivals
 
     def _wait(self, row: Mapping[str, Any], promised: int) -> int:
         """The periods that an order decided now takes beyond its lead time, for the days of

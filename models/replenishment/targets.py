@@ -14,14 +14,14 @@ from models.replenishment.projection import critical_order, expected_shortfall, 
 @dataclass(frozen=True)
 class Target:
     """What the order is built from, per series in units, shape (N,) each; the eight add up to
-    wanted.
+    need.
 
     expected_demand: mean demand of the window. lost_before_arrival: demand expected to be lost
     before the order can come, which it need not cover (0 or less). demand_noise: buffer for demand
     being uncertain. lead_time_noise: for suppliers being early or late. calibration: what tuning by
     replay adds or takes. service_floor: what a promised service level adds. censoring: the share of
     expected demand seen only because stock-outs are not read as "nobody wanted it". stock_position:
-    on hand, on the way and owed, negated. wanted: units before rounding, negative in surplus.
+    on hand, on the way and owed, negated. need: units before rounding, negative in surplus.
     """
 
     expected_demand: Floats
@@ -32,12 +32,12 @@ class Target:
     service_floor: Floats
     censoring: Floats
     stock_position: Floats
-    wanted: Floats
+    need: Floats
 
     @property
     def order_up_to(self) -> Floats:
         """The order-up-to level as a stock position."""
-        return self.wanted - self.stock_position
+        return self.need - self.stock_position
 
     @property
     def safety_stock(self) -> Floats:
@@ -79,7 +79,7 @@ def explain_target(
     textbook = critical_order(certain, costs)
     late = critical_order(situation, costs) if situation.lead_time_paths.size else textbook
     freely = critical_order(situation, tuned)
-    wanted = critical_order(situation, promised) if situation.service_level.size else freely
+    need = critical_order(situation, promised) if situation.service_level.size else freely
     seen = mean if as_sold is None else mean * as_sold
     return Target(
         expected_demand=seen,
@@ -87,8 +87,8 @@ def explain_target(
         demand_noise=textbook - net_need,
         lead_time_noise=late - textbook,
         calibration=freely - late,
-        service_floor=wanted - freely,
+        service_floor=need - freely,
         censoring=mean - seen,
         stock_position=-situation.position,
-        wanted=wanted,
+        need=need,
     )

@@ -80,7 +80,7 @@ class Registered:
                     "unseen_wape": unseen.get("wape"),
                     "unseen_bias": unseen.get("bias"),
                     "unseen_under_tail": unseen.get(f"at_most_{TAIL}"),
-                    "served_periods": drift.served if drift else 0,
+                    "served_periods": drift.served_periods if drift else 0,
                     "served_wape": drift.wape if drift else None,
                     "served_bias": drift.bias if drift else None,
                     "served_under_tail": drift.under_tail if drift else None,

@@ -79,7 +79,7 @@ def test_what_a_model_served_is_its_newest_word_on_each_period_that_has_closed_w
     with warehouse({0: 10.0, 1: None, 2: 25.0, 3: 15.0}) as con:
         found = served(con, files, "m", NOW)
         assert served(con, files, "nobody", NOW) is None
-    assert found is not None and found.served == 3
+    assert found is not None and found.served_periods == 3
     assert found.wape == pytest.approx((0 + 5 + 5) / 50)
     assert found.bias == pytest.approx((50 - 50) / 50)
     assert found.under_tail == pytest.approx(2 / 3)

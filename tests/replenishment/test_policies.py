@@ -182,8 +182,8 @@ def test_target_parts_add_up_to_what_is_wanted(seed: int, is_late: bool, scale: 
     policy = QuantileOrderUpTo(scale=scale)
     target = policy.split(now, as_sold=np.ones(5))
     for row in range(5):
-        assert sum(target.parts(row).values()) == pytest.approx(target.wanted[row])
-    assert np.maximum(target.wanted, 0) == pytest.approx(policy.order(now))
+        assert sum(target.parts(row).values()) == pytest.approx(target.need[row])
+    assert np.maximum(target.need, 0) == pytest.approx(policy.order(now))
     assert target.order_up_to == pytest.approx(policy.target(now))
 
 
