@@ -74,7 +74,8 @@ class Logistics:
 
     lanes: by (from, to), the one in use first. terms: by item, one a supplier. price_increases: by
     (item, supplier), announced for the next review. duty_share: by supplier or EVERY_SUPPLIER, of
-    price and freight. days_a_period: to count lead times.
+    price and freight. days_a_period: to count lead times. stops: by (from, to), hub_id, mode (of
+    all where empty) and after_days of the hubs that goods pass.
     """
 
     lanes: Mapping[tuple[str, str], Sequence[Record]]
@@ -82,6 +83,7 @@ class Logistics:
     days_a_period: float
     duty_share: Mapping[str, float] = field(default_factory=dict)
     price_increases: Mapping[tuple[str, str], PriceIncrease] = field(default_factory=dict)
+    stops: Mapping[tuple[str, str], Sequence[Record]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -91,8 +93,9 @@ class Logistics:
         days_a_period: float,
         duty_share: Mapping[str, float] | None = None,
         price_increases: Mapping[tuple[str, str], PriceIncrease] | None = None,
+        stops: pl.DataFrame | None = None,
     ) -> Logistics:
-        """From the current rows of dim_lanes and dim_supplier_terms."""
+        """From the current rows of dim_lanes, dim_supplier_terms and dim_lane_stops."""
         quoted = lanes.sort(
             pl.col("item_id").is_null(),
             "freight_per_kg",
@@ -110,12 +113,19 @@ class Logistics:
             days_a_period,
             duty_share or {},
             price_increases or {},
+            {} if stops is None else _grouped(stops, "from_id", "to_id"),
         )
 
     def between(self, from_id: str, to_id: str, item: str) -> list[Record]:
         """The quoted lanes an item can take from one place to another, the one in use first."""
         return [
             lane for lane in self.lanes.get((from_id, to_id), ()) if lane["item_id"] in (None, item)
+        ]
+
+    def passed(self, from_id: str, to_id: str, mode: str | None) -> list[Record]:
+        """The hubs that goods pass on a way between two places."""
+        return [
+            stop for stop in self.stops.get((from_id, to_id), ()) if stop["mode"] in (None, mode)
         ]
 
     def offers(self, item: str, supplier: str, place: str) -> bool:

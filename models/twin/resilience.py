@@ -9,6 +9,7 @@ import polars as pl
 
 from models.domain import Floats, Integers
 from models.twin.network import Network
+from models.twin.scenarios import passes
 from models.twin.what_if import RANGE, Outcome, places_of
 
 #: Customers notice where more than this share of demand so far goes unmet.
@@ -18,13 +19,14 @@ NOTICED = 0.05
 def time_to_survive(
     network: Network, rows: pl.DataFrame, on_hand: Floats, due: Floats, demand: Floats
 ) -> pl.DataFrame:
-    """For every supplier and every place that ships: periods until customers notice, if nothing
-    more sets out from it.
+    """For every supplier, every place that ships and every hub that goods pass: periods until
+    customers notice, if nothing more sets out from it, or towards it.
 
     What has set out still arrives, and goods that passed it are shared out below it as needed.
     on_hand: (N,) units. due: (N, K) on the way, column 0 the first period. demand: (N, F, T)
-    futures. Columns: node_id, kind (supplier or place), rows, periods (median over the futures),
-    lower, upper (95 % of them), is_beyond (True where the median is all that is simulated).
+    futures. Columns: node_id, kind (supplier, place or hub), rows, periods (median over the
+    futures), lower, upper (95 % of them), is_beyond (True where the median is all that is
+    simulated).
     """
     echelons, periods = network.echelons, demand.shape[2]
     own_due = np.zeros((network.size, periods))
@@ -33,14 +35,21 @@ def time_to_survive(
     stock, coming = (echelons.demand(part) for part in (on_hand, own_due))
     asked = echelons.paths(demand)
     buys, from_id = network.supplied_from < 0, rows["from_id"].cast(pl.String).to_numpy()
+    nodes = [
+        (node, kind, chosen & (from_id == node))
+        for kind, chosen in (("supplier", buys), ("place", ~buys))
+        for node in sorted(set(from_id[chosen]))
+    ]
+    if "hubs" in rows.columns:
+        hubs = sorted(set(rows["hubs"].explode().drop_nulls()))
+        nodes += [(hub, "hub", passes(rows, hub)) for hub in hubs]
     found = []
-    for kind, chosen in (("supplier", buys), ("place", ~buys)):
-        for node in sorted(set(from_id[chosen])):
-            here = np.flatnonzero(chosen & (from_id == node))
-            lasts = _lasts(stock[here], coming[here], asked[here])
-            middle = float(np.median(lasts))
-            lower, upper = np.quantile(lasts, RANGE)
-            found.append((node, kind, here.size, middle, lower, upper, middle >= periods))
+    for node, kind, flags in nodes:
+        here = np.flatnonzero(flags)
+        lasts = _lasts(stock[here], coming[here], asked[here])
+        middle = float(np.median(lasts))
+        lower, upper = np.quantile(lasts, RANGE)
+        found.append((node, kind, here.size, middle, lower, upper, middle >= periods))
     schema = ["node_id", "kind", "rows", "periods", "lower", "upper", "is_beyond"]
     return pl.DataFrame(found, schema=schema, orient="row").sort("periods", "node_id")
 

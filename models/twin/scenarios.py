@@ -52,12 +52,13 @@ class Tariffs:
 class Future:
     """One way things may go: N rows, each a node with the lane that supplies it, over T periods.
 
-    rows: item_id, location_id, from_id, kind (purchase or transfer), category, and mode where
-    known. hours: of a period. demand: (N, T). lead_times: (N, T) periods an order of each period
-    takes. due: (N, K) units open when it begins, as promised; arriving: (N, K') as they come.
-    withdrawn: (N, T) share of the stock taken back at the start of each period, empty where none
-    is. terms: what orders have to obey in each period, T of them, empty where nobody asks. policy:
-    the rule that decides, None for the usual one.
+    rows: item_id, location_id, from_id, kind (purchase or transfer), category, and where known
+    mode, and hubs with hub_hours, lists of what goods pass and when after departure, half-way where
+    that is empty. hours: of a period. demand: (N, T). lead_times: (N, T) periods an order of each
+    period takes. due: (N, K) units open when it begins, as promised; arriving: (N, K') as they
+    come. withdrawn: (N, T) share of the stock taken back at the start of each period, empty where
+    none is. terms: what orders have to obey in each period, T of them, empty where nobody asks.
+    policy: the rule that decides, None for the usual one.
     """
 
     rows: pl.DataFrame
@@ -93,7 +94,10 @@ def check(effect: Effect, future: Future) -> None:
         columns = (name,) if name in ("item_id", "category", "mode") else ("location_id", "from_id")
         if name == "mode" and name not in rows.columns:
             raise ValueError(f"{effect.kind} names a mode, but no lanes are fed that have one")
-        if not any((rows[other].cast(pl.String) == value).any() for other in columns):
+        is_hub = effect.kind == "hub_blocked" and passes(rows, value).any()
+        if not is_hub and not any(
+            (rows[other].cast(pl.String) == value).any() for other in columns
+        ):
             raise ValueError(f"{effect.kind}: no {name} is called {value!r} in what is planned")
     if effect.kind == "capacity_cut" and not _capacity(effect, future.terms):
         place = effect.scope["location_id"]
@@ -140,6 +144,27 @@ def _rows(effect: Effect, future: Future, *, hub_as: str = "location_id") -> np.
         column = hub_as if effect.kind == "hub_blocked" else column
         concerned &= (future.rows[column].cast(pl.String) == value).fill_null(False).to_numpy()
     return concerned
+
+
+def passes(rows: pl.DataFrame, hub: str) -> np.ndarray:
+    """Which rows' goods pass a hub without being kept there, (N,)."""
+    if "hubs" not in rows.columns:
+        return np.zeros(rows.height, dtype=bool)
+    return rows["hubs"].list.contains(hub).fill_null(False).to_numpy()
+
+
+def _after(effect: Effect, future: Future, transit: Floats) -> tuple[np.ndarray, Floats]:
+    """The rows whose goods pass a blocked hub, (N,), and how many hours after departure they do,
+    of `transit` hours, (N, ...)."""
+    hub = effect.scope["location_id"]
+    here = passes(future.rows, hub)
+    after = transit / 2
+    for row in np.flatnonzero(here):
+        at = future.rows["hubs"][int(row)].to_list().index(hub)
+        said = future.rows["hub_hours"][int(row)][at]
+        if said is not None:
+            after[row] = np.minimum(said, transit[row])
+    return here, after
 
 
 def _capacity(effect: Effect, terms: Sequence[Terms]) -> list[int]:
@@ -262,7 +287,13 @@ def _taken(effects: Sequence[Effect], future: Future) -> Integers:
         if effect.kind in _BLOCKS:
             stuck = _rows(effect, future, hub_as="from_id")[:, None] & _during(effect, leaves)
             leaves = np.where(stuck, effect.ends, leaves)
-    arrives = leaves + future.lead_times * future.hours
+    transit = future.lead_times * future.hours
+    for effect in effects:
+        if effect.kind == "hub_blocked":  # what would pass it meanwhile waits before it
+            here, after = _after(effect, future, transit)
+            stuck = here[:, None] & _during(effect, leaves + after)
+            leaves = np.where(stuck, effect.ends - after, leaves)
+    arrives = leaves + transit
     for effect in effects:
         if effect.kind == "lead_time_delay":
             late = _rows(effect, future)[:, None] & _during(effect, begins)
@@ -295,6 +326,13 @@ def _arriving(effects: Sequence[Effect], future: Future) -> Floats:
         if effect.kind == "lead_time_delay":
             late = _rows(effect, future)[:, None] & _during(effect, due)
             due = np.where(late, due + effect.size * 24, due)
+    usual = future.lead_times[:, :1] * future.hours
+    for effect in effects:
+        if effect.kind == "hub_blocked":
+            here, after = _after(effect, future, usual)
+            ahead = usual - after  # from the hub to the shelf
+            stuck = here[:, None] & _during(effect, due - ahead)
+            due = np.where(stuck, effect.ends + ahead, due)
     comes = np.ceil(_admitted(effects, future, due) / future.hours - 1e-9).astype(np.int64)
     arriving = np.zeros((len(comes), max(columns, int(comes.max(initial=0)) + 1)))
     np.add.at(arriving, (np.arange(len(comes))[:, None], comes), future.arriving)

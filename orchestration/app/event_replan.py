@@ -41,7 +41,7 @@ from orchestration.planning.replay import paths_of
 #: An item at a place.
 Pair = tuple[str, str]
 #: Marts that a snapshot from before they were made lacks.
-NEWEST = frozenset({"dim_successions", "dim_holidays", "fct_customer_orders"})
+NEWEST = frozenset({"dim_successions", "dim_holidays", "dim_lane_stops", "fct_customer_orders"})
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class Twin:
         obey.
         """
         inputs = published.inputs
-        published = replace(published, inputs=replace(inputs, rows=_with_modes(inputs)))
+        published = replace(published, inputs=replace(inputs, rows=_with_ways(inputs)))
         return cls(
             published=published,
             demand=demand.astype(np.float64),
@@ -72,7 +72,7 @@ class Twin:
 
     @property
     def rows(self) -> pl.DataFrame:
-        """The planned items and places, with the mode of the lane in use."""
+        """The planned items and places, with the mode of the lane in use and the hubs on it."""
         return self.published.inputs.rows
 
     @property
@@ -215,16 +215,28 @@ class Twin:
         return outcome(self.network, future, after, self.price, by_row=False)
 
 
-def _with_modes(inputs: PlanningInputs) -> pl.DataFrame:
-    """The rows with the mode of the lane each is supplied by, where lanes have one."""
+def _with_ways(inputs: PlanningInputs) -> pl.DataFrame:
+    """The rows with the mode of the lane each is supplied by, where lanes have one, and the hubs
+    that goods pass on it, each with the hours after departure (empty: half-way)."""
     by = inputs.logistics
-    modes = []
+    modes: list[str | None] = []
+    hubs: list[list[str]] = []
+    hours: list[list[float | None]] = []
     for row in inputs.rows.iter_rows(named=True):
         lanes = by.between(row["from_id"], row["location_id"], row["item_id"])
         modes.append(lanes[0].get("mode") if lanes else None)
-    if not any(modes):
-        return inputs.rows
-    return inputs.rows.with_columns(mode=pl.Series(modes, dtype=pl.String))
+        stops = by.passed(row["from_id"], row["location_id"], modes[-1])
+        hubs.append([stop["hub_id"] for stop in stops])
+        hours.append([None if x["after_days"] is None else 24 * x["after_days"] for x in stops])
+    rows = inputs.rows
+    if any(modes):
+        rows = rows.with_columns(mode=pl.Series(modes, dtype=pl.String))
+    if any(hubs):
+        rows = rows.with_columns(
+            hubs=pl.Series(hubs, dtype=pl.List(pl.String)),
+            hub_hours=pl.Series(hours, dtype=pl.List(pl.Float64)),
+        )
+    return rows
 
 
 def tariffs_of(inputs: PlanningInputs, periods: int) -> Tariffs:

@@ -473,7 +473,9 @@ def read_logistics(con: duckdb.DuckDBPyConnection, timeline: Timeline) -> Logist
         for (item, supplier), cost, day in dated
         if day <= following
     }
-    return Logistics.of(lanes, terms, DAYS_A_PERIOD[timeline.grain], dict(duty), price_increases)
+    stops = con.execute("select * from marts.dim_lane_stops order by all").pl()
+    days = DAYS_A_PERIOD[timeline.grain]
+    return Logistics.of(lanes, terms, days, dict(duty), price_increases, stops)
 
 
 def read_terms(

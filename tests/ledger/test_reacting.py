@@ -173,6 +173,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "marts.dim_holidays": (
             "day date, region_id varchar, supplier_id varchar, location_id varchar"
         ),
+        "marts.dim_lane_stops": (
+            "from_id varchar, to_id varchar, mode varchar, hub_id varchar, after_days double"
+        ),
         "marts.dim_successions": "item_id varchar, successor_id varchar, share double",
         "marts.fct_customer_orders": (
             "item_id varchar, location_id varchar, due_on date, quantity double"

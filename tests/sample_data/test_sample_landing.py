@@ -23,6 +23,7 @@ UNFED = {
     "components",
     "item_units",
     "holidays",
+    "lane_stops",
     "exchange_rates",
     "successions",
     "customer_orders",

@@ -33,6 +33,7 @@ MARTS = {
     "dim_holidays",
     "dim_item_locations",
     "dim_items",
+    "dim_lane_stops",
     "dim_lanes",
     "dim_locations",
     "dim_successions",

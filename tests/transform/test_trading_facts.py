@@ -145,6 +145,17 @@ TABLES: dict[str, list[Row]] = {
         owed("C3", "cup", 9.0, status="cancelled"),
         owed("C4", "cup", 9.0, status="shipped", delivered_quantity=9.0),
     ],
+    "lane_stops": [
+        {
+            "from_id": "acme",
+            "to_id": "shop",
+            "mode": mode,
+            "hub_id": hub,
+            "after_days": days,
+            "known_at": BEFORE,
+        }
+        for mode, hub, days in ((None, "port", 2.5), ("sea", "canal", None))
+    ],
     "holidays": [{"day": date(2024, 2, 5), "supplier_id": "acme", "known_at": BEFORE}],
 }
 
@@ -156,13 +167,23 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
     world = {"timezone": "UTC", "now_at": at("2024-02-01"), "lead_time_days": 3.0}
     warehouse = make_warehouse(tmp_path_factory.mktemp("trade") / "warehouse.duckdb", world, TABLES)
     models = "+fct_stock_positions +dim_item_locations +fct_customer_orders +fct_prices"
-    build(warehouse, f"{models} +dim_holidays +fct_stock_lots +fct_open_orders", "run")
+    build(
+        warehouse, f"{models} +dim_holidays +dim_lane_stops +fct_stock_lots +fct_open_orders", "run"
+    )
     return warehouse
 
 
 def one(company: Path, sql: str) -> object:
     ((value,),) = query(company, sql)
     return value
+
+
+def test_a_lane_passes_the_hubs_that_are_said_of_it(company: Path) -> None:
+    stops = "select from_id, to_id, mode, hub_id, after_days from marts.dim_lane_stops order by 4"
+    assert query(company, stops) == [
+        ("acme", "shop", "sea", "canal", None),
+        ("acme", "shop", None, "port", 2.5),
+    ]
 
 
 def test_amounts_in_another_currency_count_at_the_rate_of_their_day(company: Path) -> None:

@@ -194,6 +194,46 @@ def test_hours_are_not_rounded_to_days_before_goods_reach_a_shelf() -> None:
     assert blocked.arriving[0, 5] == calm.due[0, 3]
 
 
+def hubbed(seed: int, after: float | None) -> Future:
+    """A future in which what goes to A passes PORT, so many hours after it set out."""
+    calm = future(seed)
+    is_a = pl.col("location_id") == "A"
+    hub, hours = pl.lit(["PORT"]), pl.lit([after], dtype=pl.List(pl.Float64))
+    nothing = pl.lit([], dtype=pl.List(pl.String)), pl.lit([], dtype=pl.List(pl.Float64))
+    rows = ROWS.with_columns(
+        hubs=pl.when(is_a).then(hub).otherwise(nothing[0]),
+        hub_hours=pl.when(is_a).then(hours).otherwise(nothing[1]),
+    )
+    return replace(calm, rows=rows, lead_times=np.full_like(calm.lead_times, 2))
+
+
+@seeds
+@settings(max_examples=25, deadline=None)
+def test_what_would_pass_a_blocked_hub_waits_before_it_and_nothing_else_does(seed: int) -> None:
+    calm = hubbed(seed, 30.0)  # of 48 hours on the way
+    event = scenario("hub_blocked", {"location_id": "PORT"}, 20 + 96, 68 + 96)  # hour 20 of day 4
+    after = happens(event, calm)
+    is_a = (ROWS["location_id"] == "A").to_numpy()
+    assert np.array_equal(after.lead_times[~is_a], calm.lead_times[~is_a])
+    # at the hub at hours 30, 54, 78, 102 | 126, 150 | 174: the 126th waits 38 hours, the 150th 14
+    assert (after.lead_times[is_a][:, :7] == [2, 2, 2, 2, 4, 3, 2]).all()
+    # what comes in day 5 passed the hub at hour 102, in day 6 at 126, in day 7 at 150
+    long = np.zeros((6, 9))
+    long[:, 5:8] = [[1.0, 2.0, 4.0]]
+    moved = happens(event, replace(calm, due=long, arriving=long)).arriving
+    assert np.array_equal(moved[~is_a, :9], long[~is_a])
+    assert (moved[is_a][:, 5:9] == [1.0, 0.0, 0.0, 6.0]).all()
+
+
+@seeds
+@settings(max_examples=25, deadline=None)
+def test_a_blocked_hub_that_nothing_passes_meanwhile_changes_nothing(seed: int) -> None:
+    calm = hubbed(seed, None)  # half-way: at hours 24, 48, ...
+    between = happens(scenario("hub_blocked", {"location_id": "PORT"}, 97, 119), calm)
+    assert np.array_equal(between.lead_times, calm.lead_times)
+    assert np.array_equal(run(between).on_hand, run(calm).on_hand)
+
+
 def test_policies_expect_open_orders_on_their_old_day_until_it_has_passed() -> None:
     calm = future(3)
     late = happens(scenario("lead_time_delay", {"supplier_id": "S1"}, 48, 72, 5), calm)

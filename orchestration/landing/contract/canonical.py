@@ -306,6 +306,12 @@ CANONICAL: dict[str, Table] = {
         observed=False,
         state=True,
     ),
+    # hubs that goods pass on a lane without being kept there
+    "lane_stops": _table(
+        {"from_id*": ID, "to_id*": ID, "mode": TEXT, "hub_id*": ID, "after_days": NUMBER},
+        observed=False,
+        state=True,
+    ),
     "prices": _table(
         {
             "item_id*": ID,

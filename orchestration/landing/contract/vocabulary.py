@@ -86,6 +86,8 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "working_days": ("weekdays", "mon-fri"),
     "departure_days": ("weekdays", "mon, thu"),
     "receiving_days": ("weekdays", "mon-sat"),
+    "hub_id": (NAME, "ROTTERDAM"),
+    "after_days": (DAYS, "1.5"),
     "lead_time_working_days": ("working days of the supplier", "10"),
     "bin": (NAME, "A-03-2"),
     "lot": (NAME, "L2411"),
