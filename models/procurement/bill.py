@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
-from models.procurement.codes import minor_unit
+from models.procurement.codes import minor_unit, rounded
 from models.procurement.figures import expect
 from models.procurement.messages import (
     PAYABLES,
@@ -18,6 +18,8 @@ from models.procurement.messages import (
     Odd,
     OddLineError,
 )
+
+HUNDREDTH = Decimal("0.01")
 
 
 @dataclass(frozen=True)
@@ -91,20 +93,44 @@ class Bill:
     def _rounding(self, lines: Sequence[BilledLine]) -> Decimal:
         """What the total is more than its lines: what rounding may make, half a minor unit a line.
         Raises MessageError where it is more: then something of the invoice is lost or wrong."""
-        smallest = minor_unit(self.currency) if self.currency else Decimal("0.01")
-        reckoned = self.added
+        smallest = unit_of(self.currency)
         for line in lines:
             made = line.units * line.price
             if line.amount is not None and abs(line.amount - made) > smallest:
                 expect(f"the amount of line {line.line_id}", line.amount, made)
-            reckoned += (
-                made.quantize(smallest, ROUND_HALF_UP) if line.amount is None else line.amount
-            )
-        rounding = self.total - reckoned
-        if abs(rounding) > smallest * max(1, (len(lines) + 1) // 2):
-            expect("the total", self.total, reckoned)
-        return rounding
+        amounts = [
+            line.units * line.price if line.amount is None else line.amount for line in lines
+        ]
+        return rounding_of("the total", self.total, self.added, amounts, self.currency)
 
     def _odd(self, reason: str, order_id: str | None = None, line_id: str = "") -> Odd:
         about = self.order_id if order_id is None else order_id
         return Odd(about, line_id, f"invoice {self.invoice_id}: {reason}", PAYABLES)
+
+
+def unit_of(currency: str | None) -> Decimal:
+    """The smallest amount of an invoice's currency; hundredths where it names none."""
+    return minor_unit(currency) if currency else HUNDREDTH
+
+
+def rounding_of(
+    what: str,
+    total: Decimal,
+    added: Decimal,
+    amounts: Sequence[Decimal],
+    currency: str | None,
+    step: Decimal = Decimal(0),
+) -> Decimal:
+    """What an invoice's total is more than its lines, each rounded to the currency's minor unit.
+
+    what: where the total stands. added: charges less allowances, and tax. step: the smallest amount
+    in which the format can write a total, where that is more than the minor unit. Raises
+    MessageError where it is more than rounding makes, half a minor unit a line: then something of
+    the invoice is lost or wrong.
+    """
+    smallest = unit_of(currency)
+    reckoned = added + sum(rounded(amount, smallest) for amount in amounts)
+    most = max(smallest * max(1, (len(amounts) + 1) // 2), step)
+    if abs(total - reckoned) > most:
+        expect(what, total, reckoned)
+    return total - reckoned

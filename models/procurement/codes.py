@@ -3,7 +3,7 @@ measure (UN/ECE Recommendation 20), and answers to a line."""
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 from models.procurement.messages import MessageError
 
@@ -27,6 +27,8 @@ CURRENCIES = {
     3: "BHD IQD JOD KWD LYD OMR TND",
     4: "CLF UYW",
 }
+#: Holds the largest quantity at the largest price with four digits behind the point.
+WIDE = Context(prec=64)
 DIGITS = {name: digits for digits, names in CURRENCIES.items() for name in names.split()}
 
 
@@ -41,4 +43,9 @@ def minor_unit(currency: str) -> Decimal:
 
 def money(amount: Decimal, currency: str) -> Decimal:
     """An amount as the currency can be paid, rounded half up to its minor unit."""
-    return amount.quantize(minor_unit(currency), ROUND_HALF_UP)
+    return rounded(amount, minor_unit(currency))
+
+
+def rounded(amount: Decimal, unit: Decimal) -> Decimal:
+    """An amount rounded half up to a unit, however large what a partner wrote is."""
+    return amount.quantize(unit, ROUND_HALF_UP, WIDE)

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from functools import partial
 from typing import TypeVar
 
 from models.procurement import x12
+from models.procurement.bill import HUNDREDTH, rounding_of, unit_of
 from models.procurement.codec import each_line
+from models.procurement.codes import rounded
 from models.procurement.messages import (
     BUYER,
     DENIED,
@@ -252,7 +254,7 @@ def _invoice(transaction: TransactionSet) -> list[Message]:
     if kind in ("CN", "CR") or purpose not in ORIGINAL:
         what = "a credit note" if kind in ("CN", "CR") else f"of purpose {purpose}"
         return [Odd(order_id, "", f"invoice {invoice_id} is {what}; it was not taken", PAYABLES)]
-    added, difference = _added(transaction), 0
+    added, difference = _added(transaction), Decimal(0)
     try:
         goods = [x12.exact(loop[0], 2) * x12.exact(loop[0], 4) for loop in loops]
         difference = _difference(transaction, goods, added)
@@ -280,8 +282,7 @@ def _invoice(transaction: TransactionSet) -> list[Message]:
                 )
             )
         elif lines:
-            charges, off = (added, difference) if place == 0 else (0, 0)
-            amounts = Decimal(charges) / 100, Decimal(off) / 100
+            amounts = (added, difference) if place == 0 else (Decimal(0), Decimal(0))
             money = _currency(transaction)
             said.append(Invoice(invoice_id, name, invoiced_on, money, tuple(lines), *amounts))
     if not goods and loops:
@@ -308,30 +309,26 @@ def _billed(loop: Sequence[Segment]) -> InvoicedLine:
     return InvoicedLine(line_id, _item(item), units, cost)
 
 
-def _difference(transaction: TransactionSet, goods: Sequence[Decimal], added: int) -> int:
-    """Hundredths by which the total differs from its lines rounded each: what rounding may make,
-    half a hundredth a line.
-
-    Raises MessageError where it is more: then something of the invoice is lost or wrong.
-    """
+def _difference(transaction: TransactionSet, goods: Sequence[Decimal], added: Decimal) -> Decimal:
+    """What the total is more than its lines, in the invoice's currency. X12 writes totals in
+    hundredths whatever the currency. Raises MessageError where rounding does not make it."""
     totals = [segment for segment in transaction.segments if segment[0] == "TDS"]
     if len(totals) != 1:
         raise MessageError(f"{len(totals)} TDS segments; an invoice has one total")
-    reckoned = sum(_cents(amount) for amount in goods) + added
-    said = x12.integer(totals[0], 1)
-    if abs(said - reckoned) > max(1, (len(goods) + 1) // 2):
-        x12.expect("TDS01", said, reckoned)
-    return said - reckoned
+    total = x12.integer(totals[0], 1) * HUNDREDTH
+    return rounding_of("TDS01", total, added, goods, _currency(transaction), HUNDREDTH)
 
 
-def _added(transaction: TransactionSet) -> int:
-    """Charges less allowances, and taxes, in hundredths."""
-    signs, added = {"C": 1, "A": -1, "N": 0}, 0
+def _added(transaction: TransactionSet) -> Decimal:
+    """Charges less allowances, and taxes, in the invoice's currency."""
+    signs, added = {"C": 1, "A": -1, "N": 0}, Decimal(0)
+    unit = unit_of(_currency(transaction))
     for segment in transaction.segments:
         if segment[0] == "SAC" and x12.value(segment, 5, needed=False):
-            added += signs.get(x12.value(segment, 1), 0) * x12.integer(segment, 5)
+            sign = signs.get(x12.value(segment, 1), 0)
+            added += sign * x12.integer(segment, 5) * HUNDREDTH
         elif segment[0] == "TXI" and x12.value(segment, 2, needed=False):
-            added += _cents(x12.exact(segment, 2))
+            added += rounded(x12.exact(segment, 2), unit)
     return added
 
 
@@ -455,7 +452,3 @@ def _base(segment: Segment, unit: str) -> None:
 def _text(segment: Segment) -> str:
     """A segment as people may read it."""
     return " ".join(part for part in segment if part)[:120]
-
-
-def _cents(amount: Decimal) -> int:
-    return int((amount * 100).to_integral_value(ROUND_HALF_UP))

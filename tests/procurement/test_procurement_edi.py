@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import date, datetime
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -117,7 +118,7 @@ def test_an_answer_in_pieces_is_one_answer_with_the_gravest_code():
 @pytest.mark.parametrize(
     ("code", "segments", "why"),
     [
-        ("810", changed(INVOICE, "TDS", 1, "25504"), "TDS01 says 25504, it should be 25506"),
+        ("810", changed(INVOICE, "TDS", 1, "25504"), "TDS01 says 255.04, it should be 255.06"),
         ("810", changed(INVOICE, "CTT", 1, "3"), "CTT01 says 3, it should be 2"),
         ("810", changed(INVOICE, "IT1", 4, "-2.5"), "IT104 is -2.5, below zero"),
         ("810", changed(INVOICE, "IT1", 2, "NaN"), "IT102 is 'NaN', no number"),
@@ -132,6 +133,33 @@ def test_an_answer_in_pieces_is_one_answer_with_the_gravest_code():
 def test_a_wrong_message_is_refused_by_segment_and_element(code, segments, why):
     with pytest.raises(MessageError, match=why):
         edi.read(wire(code, segments))
+
+
+@pytest.mark.parametrize(
+    ("currency", "units", "price", "total", "rounding"),
+    [
+        ("GBP", "3", "1.2345", "370", "0"),
+        ("KWD", "3", "1.2345", "370", "-0.004"),  # a line of 3.704, and X12 writes hundredths
+        ("KWD", "3", "1.2345", "372", None),
+        ("JPY", "3", "33.4", "10000", "0"),
+        ("JPY", "3", "33.4", "10200", None),
+        ("CLF", "9E11", "9E11", "1", None),  # 29 digits, refused and no crash
+    ],
+)
+def test_a_total_is_held_in_the_minor_unit_of_its_currency(currency, units, price, total, rounding):
+    bill = [
+        *INVOICE[:1],
+        ["CUR", "SE", currency],
+        ["IT1", "1", units, "EA", price, "", "VP", "MUG"],
+        ["TDS", total],
+        ["CTT", "1"],
+    ]
+    if rounding is None:
+        with pytest.raises(MessageError, match="TDS01 says"):
+            edi.read(wire("810", bill))
+    else:
+        (invoice,) = edi.read(wire("810", bill))[1]
+        assert invoice.rounding == Decimal(rounding)
 
 
 @settings(max_examples=300, deadline=None)
