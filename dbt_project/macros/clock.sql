@@ -83,7 +83,7 @@
 
 {# How many days one period has on average. #}
 {% macro days_a_period() -%}
-  (case {{ world('grain') }} when 'day' then 1.0 when 'week' then 7.0 when 'month' then 365.25 / 12 end)
+  (case {{ world('grain') }} when 'day' then 1.0 when 'week' then 7.0 when 'month' then {{ days_a_year() }} / 12 end)
 {%- endmacro %}
 
 {# Whole days from one local day to a later one. #}

@@ -21,6 +21,6 @@
 {% macro given_up_at(ordered_at, due_at) -%}
   coalesce(
     {{ due_at }} + greatest(interval {{ var('overdue_days') }} day, {{ due_at }} - {{ ordered_at }}),
-    {{ ordered_at }} + interval 365 day
+    {{ ordered_at }} + interval {{ days_of_52_weeks() }} day
   )
 {%- endmacro %}

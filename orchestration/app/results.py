@@ -11,8 +11,6 @@ from orchestration.app.procurement import Desk
 
 #: Weeks of the cash calendar.
 WEEKS = 10
-#: Weeks of a year and of a quarter.
-YEAR, QUARTER = 52, 13
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,8 @@ def results(desk: Desk) -> Results:
     publication."""
     with published(desk.home) as con:
         capital = one(con, _CAPITAL) or {}
-        year = one(con, f"{_ENDED} {_YEAR}") or {}
-        weeks = rows(con, f"{_ENDED} {_BY_WEEK}")[::-1]
+        year = one(con, _YEAR) or {}
+        weeks = rows(con, _BY_WEEK)[::-1]
         policies = rows(con, _POLICIES)
         categories = rows(con, _CATEGORIES)
         days = {
@@ -75,49 +73,27 @@ select sum(stock_value) as stock_value, sum(on_order_value) as on_order_value,
     sum(payable_value) as payable_value, sum(working_capital) as working_capital
 from metrics.kpi_working_capital
 """
-#: The company by week, over the weeks that have ended.
-_ENDED = f"""
-with weeks as (
-    select weekly.week_start, sum(sold_quantity) as sold, sum(lost_quantity) as lost,
-        sum(revenue) as revenue, sum(lost_revenue) as lost_revenue,
-        sum(cost_of_sales) as cost_of_sales, sum(stock_value) as stock_value,
-        sum(due_lines) as due, sum(otif_lines) as otif
-    from metrics.kpi_weekly as weekly, published.world as world
-    where week_start + 7 <= cast(now_at as date)
-    group by 1 order by 1 desc limit {YEAR + QUARTER}
-)
-"""
-_YEAR = f"""
-select min(week_start) as starts_on, max(week_start) + 6 as ends_on,
-    sum(sold) / nullif(sum(sold) + sum(lost), 0) as fill_rate,
-    sum(otif) / nullif(sum(due), 0) as otif_share, sum(lost_revenue) as lost_revenue,
-    {YEAR} * avg(cost_of_sales) / nullif(avg(stock_value), 0) as turns,
-    {YEAR} * avg(revenue - cost_of_sales) / nullif(avg(stock_value), 0) as gmroi
-from (select * from weeks order by week_start desc limit {YEAR})
-"""
-#: Turns are those of the quarter that ends with the week; a week in which all was closed has no
-#: fill rate.
-_BY_WEEK = f"""
-select week_start, sold, case when sold > 0 then sold / (sold + lost) end as fill_rate,
-    otif / nullif(due, 0) as otif_share, stock_value,
-    {YEAR} * avg(cost_of_sales) over quarter / nullif(avg(stock_value) over quarter, 0) as turns
-from weeks
-window quarter as (order by week_start rows between {QUARTER - 1} preceding and current row)
-order by week_start desc limit {YEAR}
+_YEAR = "select * from metrics.kpi_yearly where scope = 'company'"
+_BY_WEEK = """
+select * from metrics.kpi_company_weekly order by week_start desc limit 52
 """
 _POLICIES = """
 select * from decisions.champions where total_cost is not null order by total_cost
 """
 _CATEGORIES = """
-select coalesce(planned.category, '–') as category, count(distinct planned.item_id) as items,
-    sum(capital.stock_value) as stock_value, sum(capital.working_capital) as working_capital,
-    sum(turns.turns * turns.mean_on_hand) / nullif(sum(turns.mean_on_hand), 0) as turns
-from marts.dim_item_locations as planned
-left join metrics.kpi_working_capital as capital
-    on capital.item_id = planned.item_id and capital.location_id = planned.location_id
-left join metrics.kpi_turns as turns
-    on turns.item_id = planned.item_id and turns.location_id = planned.location_id
-group by 1 order by stock_value desc nulls last
+with held as (
+    select coalesce(planned.category, '–') as category,
+        count(distinct planned.item_id) as items,
+        sum(capital.stock_value) as stock_value, sum(capital.working_capital) as working_capital
+    from marts.dim_item_locations as planned
+    left join metrics.kpi_working_capital as capital
+        on capital.item_id = planned.item_id and capital.location_id = planned.location_id
+    group by 1
+)
+select held.*, yearly.turns
+from held left join metrics.kpi_yearly as yearly
+    on yearly.scope = 'category' and yearly.category = held.category
+order by stock_value desc nulls last
 """
 _COMING = """
 select due_on, from_id, quantity * coalesce(unit_cost, 0) as money

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from models.twin.events import KINDS, Effect, Scenario
-from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
+from orchestration.facts.timeline import DAYS_A_PERIOD, DAYS_A_YEAR, Timeline
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.world import Strict, as_contract_error
 from orchestration.landing.contract.yaml_document import read_yaml
@@ -253,7 +253,7 @@ def _question(
     except ValidationError as error:
         raise as_contract_error(error, name, lines) from None
     origin = datetime.combine(timeline.origin, datetime.min.time())
-    last = 24 * 365 * DAYS_A_PERIOD[timeline.grain]
+    last = 24 * DAYS_A_YEAR * DAYS_A_PERIOD[timeline.grain]
     effects = []
     for k, one in enumerate(said.effects):
         timed = one if one.is_timed else said

@@ -15,7 +15,9 @@ from models.forecasting.inputs import Grain, Spec
 from orchestration.landing.contract.world import WEEKDAYS, World
 
 UTC = ZoneInfo("UTC")
-DAYS_A_PERIOD = {"day": 1.0, "week": 7.0, "month": 365.25 / 12}
+#: Days of a mean year, as dbt_project.yml has it.
+DAYS_A_YEAR = 365.25
+DAYS_A_PERIOD = {"day": 1.0, "week": 7.0, "month": DAYS_A_YEAR / 12}
 
 
 @dataclass(frozen=True)

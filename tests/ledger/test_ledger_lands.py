@@ -112,7 +112,7 @@ def test_orders_and_late_receipts_land_and_become_stock_lead_times_and_the_suppl
             land_ledger(con, home, World.load(tmp_path), LATER)
     build(
         home.warehouse,
-        "+fct_stock_positions +fct_lead_times +fct_receipts kpi_supplier_performance",
+        "+fct_stock_positions +fct_lead_times +fct_receipts +kpi_supplier_performance",
         verb="run",
     )
 

@@ -11,10 +11,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import duckdb
+import numpy as np
 import pytest
+import yaml
 from warehouses import Row, build, make_warehouse, query
 
-from orchestration.facts.timeline import DAYS_A_PERIOD
+from models.survival import survival
+from orchestration.facts.timeline import DAYS_A_PERIOD, DAYS_A_YEAR
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 
@@ -79,6 +82,21 @@ def company(
     return make_warehouse(path, {"now_at": moment(today, zone), "timezone": zone}, tables), notes
 
 
+#: Suppliers whose metric is another than the feature served now (whose open lines are as old as
+#: when something last changed).
+DIFFERING = """
+with served as (
+    select *, row_number() over (partition by supplier_id order by event_at desc) as newest
+    from features.feat_supplier_lead_times
+)
+select kept.supplier_id
+from metrics.kpi_supplier_performance as kept
+full join (select * from served where newest = 1) as served using (supplier_id)
+where (1 - kept.otif_share)::float is distinct from served.late_share
+    or kept.open_lines is distinct from served.open_order_count
+"""
+
+
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata", "Europe/London"])
 def test_lateness_is_the_same_in_the_mart_the_feature_and_the_metric(
     zone: str, tmp_path: Path
@@ -109,6 +127,17 @@ def test_lateness_is_the_same_in_the_mart_the_feature_and_the_metric(
         "group by all"
     )
     late = dict(query(warehouse, served))
+    assert query(warehouse, DIFFERING) == [], "the scorecard and the served feature are one"
+    times = "select supplier_id, lead_time_mean_days, lead_time_p90_days from metrics.kpi_supplier_performance"
+    for name, mean_days, p90_days in query(warehouse, times):
+        waits = survival(
+            np.array(
+                [((received or today) - ordered).days for ordered, _, received in notes[name]]
+            ),
+            np.array([received is None for _, _, received in notes[name]]),
+        )  # as the ledger's own scorecard reckons
+        assert mean_days == pytest.approx(waits.mean_days)
+        assert p90_days == waits.quantile(0.9)
     for name in SUPPLIERS:
         due = [(promised, received) for _, promised, received in notes[name] if promised < today]
         on_time = sum(
@@ -120,10 +149,13 @@ def test_lateness_is_the_same_in_the_mart_the_feature_and_the_metric(
 
 
 def test_a_period_has_as_many_days_in_the_marts_as_in_the_plan() -> None:
+    settings = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
+    assert settings["vars"]["days_a_year"] == DAYS_A_YEAR
     macro = (
         (PROJECT / "macros" / "clock.sql")
         .read_text(encoding="utf-8")
         .partition("macro days_a_period")[2]
+        .replace("{{ days_a_year() }}", str(DAYS_A_YEAR))
     )
     with duckdb.connect() as con:
         for grain, days in DAYS_A_PERIOD.items():
@@ -132,3 +164,13 @@ def test_a_period_has_as_many_days_in_the_marts_as_in_the_plan() -> None:
             )
             assert con.execute(f"select {said}").fetchone() == (pytest.approx(days),)
     assert math.ceil(91.3 / DAYS_A_PERIOD["month"]) == 3, "a quarter is three months"
+
+
+def test_the_length_of_a_year_is_written_once() -> None:
+    written = [
+        f"{path.relative_to(PROJECT)}:{number}"
+        for path in sorted(PROJECT.glob("m*/**/*.sql"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if re.search(r"\b36[456](\.25)?\b", line) and path.name != "feat_demand.sql"
+    ]  # feat_demand's 364 is the name of a lag
+    assert written == ["macros/metrics.sql:5"]

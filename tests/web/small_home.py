@@ -59,22 +59,29 @@ create table metrics.kpi_working_capital as select item_id, location_id, 50.0 as
 create table metrics.kpi_straight_through as
     select timestamp '2026-01-05' as as_of, 0.5 as straight_through_share;
 create table metrics.kpi_gmroi as select 'mug' as item_id, 2.0 as gmroi, 100.0 as gross_margin,
-    50.0 as mean_stock_value;
+    50.0 * 365.25 as stock_value_days;
 create table metrics.kpi_turns as select item_id, location_id, 10.0 as issued_quantity,
-    5.0 as mean_on_hand, 12.0 as turns from marts.dim_item_locations;
+    300.0 as stock_days, 12.0 as turns from marts.dim_item_locations;
 create table metrics.kpi_lost_sales as
     select 'mug' as item_id, 1.0 as lost_quantity, 5.0 as lost_revenue;
 create table metrics.kpi_weekly as select date '2025-12-01' + 7 * cast(n as integer) as week_start,
     'mug' as item_id, 'SHOP' as location_id, 70.0 as sold_quantity, 1.0 as lost_quantity,
     350.0 as revenue, 5.0 as lost_revenue, 175.0 as cost_of_sales, 50.0 as stock_value,
     n % 2 as due_lines, n % 2 as otif_lines from range(5) as t(n);
+create table metrics.kpi_company_weekly as select week_start, sold_quantity,
+    70 / 71.0 as fill_rate, otif_lines / nullif(due_lines, 0) as otif_share, revenue,
+    cost_of_sales, stock_value, 180.0 as turns from metrics.kpi_weekly;
+create table metrics.kpi_yearly as select scope, category, date '2025-12-01' as starts_on,
+    date '2026-01-04' as ends_on, 70 / 71.0 as fill_rate, 1.0 as otif_share, 1750.0 as revenue,
+    25.0 as lost_revenue, 182.6 as turns, 182.6 as gmroi
+    from (values ('company', null), ('category', 'Kitchen')) as t(scope, category);
 create table metrics.kpi_holding_cost as
     select date '2025-12-01' as month_start, 3.0 as holding_cost;
 create table metrics.kpi_stock_outs as select date '2025-12-01' as month_start,
     35 as periods, 1 as stock_out_periods;
 create table metrics.kpi_supplier_performance as select 'S1' as supplier_id, 9 as order_lines,
     1 as open_lines, 8 as due_lines, 1.0 as in_full_share, 0.75 as otif_share,
-    10.0 as lead_time_mean_days, 1.0 as lead_time_std_days, 12.0 as lead_time_p90_days;
+    10.0 as lead_time_mean_days, 12.0 as lead_time_p90_days;
 create table metrics.kpi_forecast_accuracy as select 'm' as model, 'SHOP' as location_id,
     1 as periods_ahead, 10 as forecasts, 20.0 as demand, 0.7 as accuracy, 0.3 as wape, 0.1 as bias;
 """

@@ -12,7 +12,7 @@ with listed as (
 paid as (
   select item_id, location_id, sum(revenue) / nullif(sum(sold_quantity - returned_quantity), 0) as price
   from {{ ref('fct_demand') }}
-  where is_current and revenue > 0 and sold_quantity > returned_quantity and period_start >= {{ local_day(now_at()) }} - 365
+  where is_current and revenue > 0 and sold_quantity > returned_quantity and {{ in_last_year('period_start') }}
   group by item_id, location_id
 ),
 

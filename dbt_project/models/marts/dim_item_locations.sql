@@ -50,7 +50,7 @@ select
   cast(price as double) as price,
   cast(coalesce(
     stated_holding, {{ world('holding_per_unit_period') }},
-    coalesce({{ world('holding_per_year') }}, 0.25) * unit_cost * {{ days_a_period() }} / 365
+    coalesce({{ world('holding_per_year') }}, 0.25) * unit_cost * {{ days_a_period() }} / {{ days_a_year() }}
   ) as double) as holding_cost,
   cast(coalesce(
     stated_shortage, {{ world('shortage_per_unit') }}, coalesce({{ world('shortage_margin') }}, 0.4) * price

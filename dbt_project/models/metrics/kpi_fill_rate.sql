@@ -5,7 +5,7 @@ select
   demand.location_id,
   sum(demand.sold_quantity) as sold_quantity,
   sum(coalesce(lost.lost_quantity, 0)) as lost_quantity,
-  sum(demand.sold_quantity) / nullif(sum(demand.sold_quantity) + sum(coalesce(lost.lost_quantity, 0)), 0) as fill_rate
+  {{ fill_rate("sum(demand.sold_quantity)", "sum(coalesce(lost.lost_quantity, 0))") }} as fill_rate
 from {{ ref('fct_demand') }} as demand
 left join {{ ref('kpi_lost_sales') }} as lost
   on demand.item_id = lost.item_id and demand.location_id = lost.location_id and demand.period_start = lost.period_start

@@ -1,8 +1,10 @@
--- how often a year the stock is sold or shipped on: annual issues / mean stock, both in units
+-- how often a year the stock of a place is sold or shipped on, over the last 52 weeks, in units: the same as at cost for one item
 select
   item_id,
   location_id,
-  issued_quantity,
-  mean_on_hand,
-  cast(issued_quantity * 365 / held_days / nullif(mean_on_hand, 0) as double) as turns
-from {{ ref('int_stock_issued') }}
+  cast(sum(issued_quantity) as double) as issued_quantity,
+  cast(sum(stock_days) as double) as stock_days,
+  cast({{ a_year_over_stock('sum(issued_quantity)', 'sum(stock_days)') }} as double) as turns
+from {{ ref('kpi_weekly') }}
+where {{ in_last_year('week_start') }} and stock_days is not null
+group by item_id, location_id

@@ -30,10 +30,25 @@ closings as (
 ),
 
 stock as (
-  select closings.week_start, closings.item_id, closings.location_id, closings.on_hand * planned.unit_cost as stock_value
+  select
+    closings.week_start, closings.item_id, closings.location_id,
+    sum(case when closings.newest = 1 then closings.on_hand * planned.unit_cost end) as stock_value,
+    sum(closings.on_hand) * {{ days_a_period() }} as stock_days,
+    sum(closings.on_hand * planned.unit_cost) * {{ days_a_period() }} as stock_value_days
   from closings
   inner join planned on closings.item_id = planned.item_id and closings.location_id = planned.location_id
-  where closings.newest = 1
+  group by 1, 2, 3
+),
+
+issued as (
+  select week_start, item_id, location_id, -sum(delta) as issued_quantity
+  from (
+    select
+      cast(date_trunc('week', {{ period_start('day') }}) as date) as week_start, item_id, location_id, delta
+    from (select *, {{ local_day('event_at') }} as day from {{ ref('int_stock_moved') }}) as dated
+    where kind in ('sale', 'departure', 'return')
+  ) as moves
+  group by 1, 2, 3
 ),
 
 deliveries as (
@@ -49,7 +64,10 @@ spine as (
   select week_start, item_id, location_id from sold
   union select week_start, item_id, location_id from stock
   union select week_start, item_id, location_id from deliveries
-)
+),
+
+-- a shop that keeps no stock records sells from the stock of the place that does
+stocked as (select distinct week_start, item_id from stock)
 
 select
   spine.week_start,
@@ -60,15 +78,23 @@ select
   cast(coalesce(sold.revenue, 0) as double) as revenue,
   cast(coalesce(lost.lost_revenue, 0) as double) as lost_revenue,
   cast(coalesce(sold.cost_of_sales, 0) as double) as cost_of_sales,
+  cast(case when stocked.item_id is not null then coalesce(sold.revenue, 0) else 0 end as double) as stocked_revenue,
+  cast(case when stocked.item_id is not null then coalesce(sold.cost_of_sales, 0) else 0 end as double) as stocked_cost_of_sales,
+  cast(case when stock.stock_days is not null then coalesce(issued.issued_quantity, 0) end as double) as issued_quantity,
+  cast(stock.stock_days as double) as stock_days,
+  cast(stock.stock_value_days as double) as stock_value_days,
   cast(stock.stock_value as double) as stock_value,
   coalesce(deliveries.due_lines, 0) as due_lines,
   coalesce(deliveries.otif_lines, 0) as otif_lines
 from spine
+left join stocked on spine.week_start = stocked.week_start and spine.item_id = stocked.item_id
 left join sold
   on spine.week_start = sold.week_start and spine.item_id = sold.item_id and spine.location_id = sold.location_id
 left join lost
   on spine.week_start = lost.week_start and spine.item_id = lost.item_id and spine.location_id = lost.location_id
 left join stock
   on spine.week_start = stock.week_start and spine.item_id = stock.item_id and spine.location_id = stock.location_id
+left join issued
+  on spine.week_start = issued.week_start and spine.item_id = issued.item_id and spine.location_id = issued.location_id
 left join deliveries
   on spine.week_start = deliveries.week_start and spine.item_id = deliveries.item_id and spine.location_id = deliveries.location_id
