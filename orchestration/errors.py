@@ -23,6 +23,7 @@ EXTRAS = {
     "aiomqtt": "streams",
     "asyncssh": "partners",
     "aiosmtplib": "partners",
+    "metricflow": "metrics",
 }
 
 

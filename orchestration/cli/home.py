@@ -3,15 +3,18 @@ customer in it."""
 
 from __future__ import annotations
 
+import sys
 import uuid
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import polars as pl
 import typer
 
 from orchestration.cli import render
-from orchestration.cli.shell import AsJson, DataFolder, HomeFolder, WorldFolder, emit, err
+from orchestration.cli.shell import AsJson, DataFolder, HomeFolder, WorldFolder, a_day, emit, err
 from orchestration.facts import snapshots
 from orchestration.home import DEFAULT_HOME, Home
 from orchestration.landing import World
@@ -37,6 +40,45 @@ def publish(
         f"published {snapshot.path}",
         as_json=as_json,
     )
+
+
+@commands.command("metrics")
+def ask_metrics(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Metrics, such as turns; none lists them all.")
+    ] = None,
+    by: Annotated[
+        str, typer.Option(help="What to take them by: month, category, location_id, … by commas.")
+    ] = "",
+    since: Annotated[
+        str | None, typer.Option(callback=a_day, help="Only weeks that begin on this day or later.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(callback=a_day, help="Only weeks that begin up to this day.")
+    ] = None,
+    home: HomeFolder = Path(DEFAULT_HOME),
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print the rows alone, as CSV, on standard output.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the published metrics at any grain: `stockhouse metrics turns fill_rate --by month`."""
+    snapshot = snapshots.current(Home.open(home).published)
+    from orchestration.defs.resources import PROJECT
+    from orchestration.reports.metrics import Semantics
+
+    semantics = Semantics.load(PROJECT.manifest_path.with_name("semantic_manifest.json"))
+    if not names:
+        told = [{"metric": name, "what": what} for name, what in sorted(semantics.metrics.items())]
+        found, title = pl.DataFrame(told), f"metrics, by {', '.join(semantics.groups)}"
+    else:
+        days = [datetime.fromisoformat(day) if day else None for day in (since, until)]
+        groups = [name.strip() for name in by.split(",") if name.strip()]
+        found, title = semantics.ask(snapshot, names, groups, *days), ", ".join(names)
+    if as_csv:
+        sys.stdout.write(found.write_csv())
+    else:
+        emit({"metrics": found.to_dicts()}, render.listing(found, title), as_json=as_json)
 
 
 @commands.command()

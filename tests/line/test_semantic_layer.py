@@ -1,0 +1,158 @@
+"""Each metric is one, whoever asks: the semantic layer, the marts and the dashboard as code give the
+same figures at every grain."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+from polars.testing import assert_frame_equal
+
+from orchestration.defs.resources import PROJECT
+from orchestration.facts import snapshots
+from orchestration.reports.metrics import Semantics
+
+ROOT = Path(__file__).resolve().parents[2]
+BUNDLE = ROOT / ".github/deploy/bi/superset"
+RATIOS = ["fill_rate", "otif_share", "revenue", "lost_revenue", "turns", "gmroi"]
+
+
+@pytest.fixture(scope="module")
+def semantics() -> Semantics:
+    return Semantics.load(PROJECT.manifest_path.with_name("semantic_manifest.json"))
+
+
+@pytest.fixture(scope="module")
+def snapshot(sample_run: tuple[Path, dict[str, Any]]) -> snapshots.Snapshot:
+    return snapshots.current(sample_run[0] / "derived/published")
+
+
+def shown(snapshot: snapshots.Snapshot, query: str) -> pl.DataFrame:
+    with snapshot.connect() as con:
+        return con.execute(query).pl()
+
+
+def year(snapshot: snapshots.Snapshot, table: str) -> tuple[datetime, datetime]:
+    """The first and last Monday of a table's weeks."""
+    (row,) = shown(snapshot, f"select min(week_start), max(week_start) from {table}").rows()
+    first, last = (datetime.combine(day, time.min) for day in row)
+    return first, last
+
+
+def test_a_metric_by_week_is_the_one_the_desk_shows(
+    semantics: Semantics, snapshot: snapshots.Snapshot
+) -> None:
+    names = ["fill_rate", "otif_share", "revenue", "cost_of_sales", "stock_value"]
+    weeks = year(snapshot, "metrics.kpi_company_weekly")
+    asked = semantics.ask(snapshot, names, ["week"], *weeks)
+    kept = shown(
+        snapshot,
+        f"select week_start as week, {', '.join(names)} from metrics.kpi_company_weekly "
+        "where sold_quantity > 0 order by 1",  # where all was closed the desk shows no fill rate
+    )
+    assert len(kept) > 52
+    assert_frame_equal(asked.filter(pl.col("week").is_in(kept["week"].implode())), kept)
+
+
+def test_a_metric_of_the_year_is_the_same_for_the_company_and_each_category(
+    semantics: Semantics, snapshot: snapshots.Snapshot
+) -> None:
+    (dates,) = shown(
+        snapshot, "select starts_on, ends_on - 6 from metrics.kpi_yearly where scope = 'company'"
+    ).rows()
+    weeks = [datetime.combine(day, time.min) for day in dates]
+    for scope, by in (("company", []), ("category", ["category"])):
+        asked = semantics.ask(snapshot, RATIOS, by, *weeks)
+        columns = ", ".join([*by, *RATIOS])
+        kept = shown(
+            snapshot,
+            f"select {columns} from metrics.kpi_yearly where scope = '{scope}' order by category",
+        )
+        assert len(kept) >= 1
+        assert_frame_equal(asked, kept)
+
+
+def test_an_item_s_return_and_a_place_s_turns_are_sums_over_the_same_weeks(
+    semantics: Semantics, snapshot: snapshots.Snapshot
+) -> None:
+    since = """select week_start from metrics.kpi_weekly, published.world as world
+        where week_start >= now_at::date - 364"""
+    weeks = year(snapshot, f"({since})")
+    asked = semantics.ask(snapshot, ["gmroi"], ["item_id"], *weeks).drop_nulls()
+    kept = shown(
+        snapshot, "select item_id, gmroi from metrics.kpi_gmroi where gmroi is not null order by 1"
+    )
+    assert len(kept) > 50
+    assert_frame_equal(asked, kept)
+    # an item's turns at one place that ships nothing on are what its sales at cost make
+    turns = shown(
+        snapshot,
+        f"""select item_id, location_id, turns.turns as kept,
+            365.25 * sum(cost_of_sales) / sum(stock_value_days) as asked
+        from metrics.kpi_turns as turns join metrics.kpi_weekly using (item_id, location_id)
+        where week_start in ({since}) and stock_days is not null
+            and location_id in (select location_id from marts.dim_item_locations
+                where role = 'store')
+        group by all having sum(stock_value_days) > 0""",
+    )
+    assert len(turns) > 50
+    near = (turns["kept"] - turns["asked"]).abs() <= 1e-6 + 0.02 * turns["asked"].abs()
+    assert near.mean() > 0.95, "moves and demand agree but for what was not sold from the shelf"
+
+
+def test_the_command_answers_at_any_grain_and_refuses_what_there_is_not(
+    sample_run: tuple[Path, dict[str, Any]],
+    command: Callable[..., Any],
+    semantics: Semantics,
+    snapshot: snapshots.Snapshot,
+) -> None:
+    asked = ("metrics", "turns", "fill_rate", "--by", "quarter,category")
+    said = json.loads(command(*asked, "--home", sample_run[0], "--json").stdout)["metrics"]
+    wanted = semantics.ask(snapshot, ["turns", "fill_rate"], ["quarter", "category"])
+    assert said == json.loads(json.dumps(wanted.to_dicts(), default=str)) and len(said) > 9
+    refused = command("metrics", "turn", "--home", sample_run[0], code=2)
+    assert "there is no metric 'turn'" in refused.stderr
+
+
+def files(kind: str) -> list[dict[str, Any]]:
+    found = sorted((BUNDLE / kind).rglob("*.yaml"))
+    assert found, f"no {kind} in {BUNDLE}"
+    return [yaml.safe_load(path.read_text(encoding="utf-8")) for path in found]
+
+
+def test_the_dashboard_as_code_reads_what_is_published_and_counts_as_the_metrics_do(
+    semantics: Semantics, snapshot: snapshots.Snapshot
+) -> None:
+    datasets = {one["uuid"]: one for one in files("datasets")}
+    (database,) = files("databases")
+    for one in datasets.values():
+        table = f"{one['schema']}.{one['table_name']}"
+        assert one["database_uuid"] == database["uuid"]
+        there = set(shown(snapshot, f"from {table} limit 0").columns)
+        assert {column["column_name"] for column in one["columns"]} == there
+        for metric in one["metrics"]:
+            (value,) = shown(snapshot, f"select {metric['expression']} from {table}").row(0)
+            if metric["metric_name"] in semantics.metrics and table == "metrics.kpi_weekly":
+                asked = semantics.ask(snapshot, [metric["metric_name"]])
+                assert value == pytest.approx(asked.item()), metric["metric_name"]
+    charts = {one["uuid"]: one for one in files("charts")}
+    for chart in charts.values():
+        data, params = datasets[chart["dataset_uuid"]], chart["params"]
+        measures = {one["metric_name"] for one in data["metrics"]}
+        columns = {one["column_name"] for one in data["columns"]}
+        asked = {params["metric"]} if "metric" in params else set(params["metrics"])
+        grouped = {*params.get("groupby", []), *([params["x_axis"]] if "x_axis" in params else [])}
+        assert asked <= measures and grouped <= columns, chart["slice_name"]
+    (board,) = files("dashboards")
+    placed = [
+        part["meta"]["uuid"]
+        for part in board["position"].values()
+        if isinstance(part, dict) and part["type"] == "CHART"
+    ]
+    assert sorted(placed) == sorted(charts), "every chart stands on the dashboard, once"

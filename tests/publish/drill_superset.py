@@ -1,0 +1,118 @@
+"""Superset itself imports the dashboard and draws every chart: run by `make drill-superset` in an
+environment of its own, as Superset's pins are not ours.
+
+    python tests/publish/drill_superset.py SNAPSHOT.duckdb
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+BUNDLE = Path(__file__).resolve().parents[2] / ".github/deploy/bi/superset"
+CONFIG = """
+SECRET_KEY = "drill"
+SQLALCHEMY_DATABASE_URI = "sqlite:///{folder}/superset.db"
+WTF_CSRF_ENABLED = False
+PREVENT_UNSAFE_DB_CONNECTIONS = False
+"""
+
+
+def bundle(snapshot: Path) -> BytesIO:
+    """The export as Superset reads it, its database pointed at this snapshot."""
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as out:
+        for path in sorted(BUNDLE.rglob("*.yaml")):
+            text = path.read_text(encoding="utf-8")
+            text = text.replace(
+                "duckdb:////published/current/stockhouse.duckdb", f"duckdb:///{snapshot}"
+            )
+            out.writestr(f"stockhouse/{path.relative_to(BUNDLE)}", text)
+    packed.seek(0)
+    return packed
+
+
+def asked(params: dict) -> dict:  # type: ignore[type-arg]
+    """The query behind a chart, as its page would ask it."""
+    metrics = params.get("metrics") or [params["metric"]]
+    columns = list(params.get("groupby", []))
+    if "x_axis" in params:
+        columns = [
+            {
+                "columnType": "BASE_AXIS",
+                "expressionType": "SQL",
+                "label": params["x_axis"],
+                "sqlExpression": params["x_axis"],
+                "timeGrain": params["time_grain_sqla"],
+            },
+            *columns,
+        ]
+    return {"metrics": metrics, "columns": columns, "row_limit": 1000}
+
+
+def main(snapshot: Path) -> int:
+    folder = tempfile.mkdtemp()
+    config = Path(folder) / "superset_config.py"
+    config.write_text(CONFIG.format(folder=folder), encoding="utf-8")
+    os.environ |= {"SUPERSET_CONFIG_PATH": str(config), "SUPERSET_HOME": folder}
+    from superset.app import create_app
+
+    app = create_app()
+    app.config["TESTING"] = True
+    with app.app_context():
+        import superset
+        from flask_appbuilder.security.sqla.models import User
+        from flask_migrate import upgrade
+        from superset import db, security_manager
+        from superset.commands.dashboard.importers.v1 import (
+            ImportDashboardsCommand,
+        )
+        from superset.models.dashboard import Dashboard
+        from superset.utils.core import override_user
+
+        upgrade(directory=str(Path(superset.__file__).parent / "migrations"))
+        security_manager.sync_role_definitions()
+        role = security_manager.find_role("Admin")
+        security_manager.add_user("drill", "d", "d", "d@example.org", role, "drill-drill")
+        user = db.session.query(User).one()
+        with zipfile.ZipFile(bundle(snapshot)) as packed, override_user(user):
+            contents = {
+                name.split("/", 1)[1]: packed.read(name).decode() for name in packed.namelist()
+            }
+            ImportDashboardsCommand(contents, overwrite=True).run()
+        board = db.session.query(Dashboard).filter_by(slug="stockhouse").one()
+        charts = [
+            (chart.slice_name, chart.datasource_id, json.loads(chart.params))
+            for chart in board.slices
+        ]
+        client = app.test_client()
+        login = {"username": "drill", "password": "drill-drill", "provider": "db"}
+        token = client.post("/api/v1/security/login", json=login).json["access_token"]
+        failed = 0
+        for name, dataset, params in sorted(charts):
+            body = {
+                "datasource": {"id": dataset, "type": "table"},
+                "queries": [asked(params)],
+                "result_format": "json",
+                "result_type": "full",
+            }
+            said = client.post(
+                "/api/v1/chart/data", json=body, headers={"Authorization": f"Bearer {token}"}
+            )
+            rows = said.json["result"][0]["data"] if said.status_code == 200 else said.json
+            is_drawn = said.status_code == 200 and bool(rows)
+            failed += not is_drawn
+            print(
+                f"{'drawn ' if is_drawn else 'FAILED'} {name}: {str(rows[:1] if is_drawn else rows)[:160]}"
+            )
+    print(f"{len(charts)} charts, {failed} failed")
+    return int(bool(failed or not charts))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]).resolve()))
