@@ -12,6 +12,7 @@ import typer
 from orchestration.cli import (
     desk,
     home,
+    kept,
     learn,
     limits,
     line,
@@ -53,6 +54,7 @@ app.add_typer(orders.suppliers, name="supplier")
 app.add_typer(limits.commands, name="limits")
 app.add_typer(quarantine.commands, name="quarantine")
 app.add_typer(overrides.commands, name="override")
+app.add_typer(kept.commands, name="model")
 
 
 def _say_version(is_asked: bool) -> None:

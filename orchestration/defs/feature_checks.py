@@ -1,7 +1,6 @@
 """The watch over features: whether they still look like what the model learnt, and whether news
 still arrives. Warnings, never gates."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -18,6 +17,7 @@ from feature_repo.watch import drift, freshness
 from models.domain import SERIES
 from models.forecasting.inputs import SIGNAL_FEATURES
 from orchestration.defs.resources import Lakehouse
+from orchestration.facts.kept_models import model_in_use
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.planning.demand import ORIGINS, Demand
@@ -117,12 +117,9 @@ def learnt_and_served(home: Home) -> tuple[pl.DataFrame, pl.DataFrame]:
         ).fetchone():
             return pl.DataFrame(), pl.DataFrame()
         demand = Demand.open(con, home.warehouse, home.features)
-    card, timeline = home.models / "demand.json", demand.timeline
-    if card.exists():
-        timeline = replace(
-            timeline,
-            now_at=datetime.fromisoformat(json.loads(card.read_text(encoding="utf-8"))["as_of"]),
-        )
+    kept, timeline = model_in_use(home), demand.timeline
+    if kept is not None:
+        timeline = replace(timeline, now_at=datetime.fromisoformat(kept.card["as_of"]))
     origins = [
         day for day in timeline.origins(timeline.origin, ORIGINS + 1)[:-1] if day > demand.first
     ]

@@ -4,7 +4,6 @@ since has drifted."""
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,8 +13,9 @@ import polars as pl
 
 from models.forecasting.drift import TAIL, Drift
 from models.forecasting.quantile import FORM, DemandModel
+from orchestration.facts import kept_models
 from orchestration.facts.timeline import Timeline
-from orchestration.home import Home, files
+from orchestration.home import Home
 from orchestration.planning.demand import Demand
 from orchestration.planning.replay import RETRAIN
 
@@ -94,16 +94,25 @@ def current_model(home: Home, demand: Demand) -> Registered:
     its card.
 
     A model lives for as many reviews as rehearsals and replays let it live (RETRAIN), shorter where
-    drift is measured.
+    drift is measured. A pinned one is used for as long as it can be. Raises ValueError where a
+    pinned one cannot be used: people decide whether to let it go.
     """
-    kept, card = home.models / "demand.model", home.models / "demand.json"
+    kept, held = kept_models.model_in_use(home), kept_models.pinned(home)
     reason, drift = "none was kept", None
-    if kept.exists() and card.exists():
-        facts = json.loads(card.read_text(encoding="utf-8"))
-        drift = _drift(home, facts["name"], demand.timeline.now_at)
-        why = why_anew(facts, demand.horizon, demand.timeline, drift)
+    if kept is not None:
+        facts = kept.card
+        drift = _drift(home, kept.name, demand.timeline.now_at)
+        misfit = why_unusable(facts, demand.horizon, demand.timeline)
+        if held and misfit:
+            raise ValueError(
+                f"model {kept.name} is {held}; it cannot be used, as {misfit}: `stockhouse model "
+                "unpin`, or pin another"
+            )
+        if held:
+            return Registered(kept.load(), facts | {"reason": str(held)}, drift, is_new=False)
+        why = misfit or why_anew(facts, demand.timeline, drift)
         if why is None:
-            return Registered(DemandModel.from_bytes(kept.read_bytes()), facts, drift, is_new=False)
+            return Registered(kept.load(), facts, drift, is_new=False)
         reason = why
     model = demand.train(demand.timeline.origin, totals=TOTALS)
     data = model.to_bytes()
@@ -117,22 +126,24 @@ def current_model(home: Home, demand: Demand) -> Registered:
         "reason": reason,
         **model.card,
     }
-    files.write(kept, data)
-    files.write(card, json.dumps(facts, default=str, indent=1))
+    kept_models.keep_model(home, data, facts)
     return Registered(model, facts, None, is_new=True)
 
 
-def why_anew(
-    facts: dict[str, Any], horizon: int, timeline: Timeline, drift: Drift | None
-) -> str | None:
-    """Why the kept model cannot be used any longer, in words; None where it can."""
-    age = timeline.now_at - datetime.fromisoformat(facts["as_of"])
+def why_unusable(facts: dict[str, Any], horizon: int, timeline: Timeline) -> str | None:
+    """Why a kept model can forecast nothing here, in words; None where it can."""
     if facts["horizon"] != horizon:
         return f"the horizon is {horizon} periods now"
     if facts.get("form") != FORM:
         return "the kept model was made by another version"
-    if age < timedelta(0):
+    if timeline.now_at < datetime.fromisoformat(facts["as_of"]):
         return "the kept model knows a later time"
+    return None
+
+
+def why_anew(facts: dict[str, Any], timeline: Timeline, drift: Drift | None) -> str | None:
+    """Why a model that can be used should be trained anew, in words; None where it serves well."""
+    age = timeline.now_at - datetime.fromisoformat(facts["as_of"])
     if age >= timedelta(days=RETRAIN * timeline.review_days):
         return f"the last is {RETRAIN} reviews old"
     return drift.reason(facts.get("unseen") or {}) if drift else None

@@ -103,6 +103,32 @@ def cost_by_period(card: dict[str, object]) -> Figure:
     return figure
 
 
+def scores_by_class(scores: pl.DataFrame) -> Figure:
+    """WAPE and bias of each class that sold anything, the first class on top.
+
+    scores: class, wape and bias, null where nothing was sold.
+    """
+    known = scores.drop_nulls("wape").reverse()
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(9, 0.34 * len(known) + 1), sharey=True, layout="constrained"
+    )
+    names = known["class"].to_list()
+    left.barh(names, known["wape"].to_numpy(), color=SOFT)
+    left.set_xlabel("WAPE")
+    right.barh(names, known["bias"].to_numpy(), color=ACCENT)
+    right.axvline(0, color=INK, linewidth=0.8)
+    right.set_xlabel("bias, as a share of what was sold")
+    for axis in (left, right):
+        axis.tick_params(labelsize=8)
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def inline(figure: Figure) -> str:
+    """The figure as text for an image's `data:image/png;base64,`."""
+    return base64.b64encode(png(figure)).decode()
+
+
 def png(figure: Figure) -> bytes:
     """The figure as PNG bytes; the figure is closed."""
     out = io.BytesIO()
@@ -113,9 +139,7 @@ def png(figure: Figure) -> bytes:
 
 def metadata(figure: Figure) -> dg.MarkdownMetadataValue:
     """The figure as Dagster shows it: an image inside Markdown."""
-    return dg.MetadataValue.md(
-        f"![plot](data:image/png;base64,{base64.b64encode(png(figure)).decode()})"
-    )
+    return dg.MetadataValue.md(f"![plot](data:image/png;base64,{inline(figure)})")
 
 
 def markdown(frame: pl.DataFrame, digits: int = 0) -> str:

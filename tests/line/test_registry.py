@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from models.forecasting.drift import LEAST_SERVED, Drift
 from models.forecasting.quantile import FORM
 from orchestration.facts.timeline import Timeline
-from orchestration.planning.registry import served, why_anew
+from orchestration.planning.registry import served, why_anew, why_unusable
 from orchestration.planning.replay import RETRAIN
 
 NOW = datetime(2024, 2, 1)
@@ -116,5 +116,6 @@ def test_a_kept_model_serves_until_it_is_old_drifts_or_no_longer_fits(
     change: dict[str, int], now: datetime, drift: Drift | None, why: str | None
 ) -> None:
     facts = {"as_of": NOW.isoformat(), "horizon": 7, "form": FORM, "unseen": PROMISE} | change
-    found = why_anew(facts, 7, Timeline("tea", "day", "UTC", 1, 7, None, True, now), drift)
+    timeline = Timeline("tea", "day", "UTC", 1, 7, None, True, now)
+    found = why_unusable(facts, 7, timeline) or why_anew(facts, timeline, drift)
     assert found is None if why is None else why in (found or "")
