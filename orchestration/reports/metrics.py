@@ -102,9 +102,9 @@ class Semantics:
         with duckdb.connect() as con:
             con.execute(f"attach {literal(str(snapshot.path))} as {quote(database)} (read_only)")
             found = con.execute(query).pl()
-        renamed = found.rename({self.groups[name]: name for name in by})
+        renamed = found.rename({self.groups[name]: name for name in by}).select(*by, *metrics)
         grains = [pl.col(name).cast(pl.Date) for name in by if name in GRAINS]
-        return renamed.select(*by, *metrics).with_columns(grains).sort(*by) if by else renamed
+        return renamed.with_columns(grains).sort(*by) if by else renamed
 
 
 class _Renderer:

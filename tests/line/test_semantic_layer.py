@@ -56,7 +56,7 @@ def test_a_metric_by_week_is_the_one_the_desk_shows(
         f"select week_start as week, {', '.join(names)} from metrics.kpi_company_weekly "
         "where sold_quantity > 0 order by 1",  # where all was closed the desk shows no fill rate
     )
-    assert len(kept) > 52
+    assert len(kept) > 50
     assert_frame_equal(asked.filter(pl.col("week").is_in(kept["week"].implode())), kept)
 
 
@@ -96,7 +96,7 @@ def test_an_item_s_return_and_a_place_s_turns_are_sums_over_the_same_weeks(
         f"""select item_id, location_id, turns.turns as kept,
             365.25 * sum(cost_of_sales) / sum(stock_value_days) as asked
         from metrics.kpi_turns as turns join metrics.kpi_weekly using (item_id, location_id)
-        where week_start in ({since}) and stock_days is not null
+        where week_start in ({since}) and kpi_weekly.stock_days is not null
             and location_id in (select location_id from marts.dim_item_locations
                 where role = 'store')
         group by all having sum(stock_value_days) > 0""",

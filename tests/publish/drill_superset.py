@@ -1,5 +1,5 @@
-"""Superset itself imports the dashboard and draws every chart: run by `make drill-superset` in an
-environment of its own, as Superset's pins are not ours.
+"""Superset itself imports the dashboard and draws every chart: run in an environment of its own, as
+Superset's pins are not ours: apache-superset 6.1, duckdb, duckdb-engine, flask-caching 2.3.1, cachetools.
 
     python tests/publish/drill_superset.py SNAPSHOT.duckdb
 """
@@ -90,26 +90,27 @@ def main(snapshot: Path) -> int:
             (chart.slice_name, chart.datasource_id, json.loads(chart.params))
             for chart in board.slices
         ]
-        client = app.test_client()
-        login = {"username": "drill", "password": "drill-drill", "provider": "db"}
-        token = client.post("/api/v1/security/login", json=login).json["access_token"]
-        failed = 0
-        for name, dataset, params in sorted(charts):
-            body = {
-                "datasource": {"id": dataset, "type": "table"},
-                "queries": [asked(params)],
-                "result_format": "json",
-                "result_type": "full",
-            }
-            said = client.post(
-                "/api/v1/chart/data", json=body, headers={"Authorization": f"Bearer {token}"}
-            )
-            rows = said.json["result"][0]["data"] if said.status_code == 200 else said.json
-            is_drawn = said.status_code == 200 and bool(rows)
-            failed += not is_drawn
-            print(
-                f"{'drawn ' if is_drawn else 'FAILED'} {name}: {str(rows[:1] if is_drawn else rows)[:160]}"
-            )
+    # outside that context: each request signs in for itself
+    client = app.test_client()
+    login = {"username": "drill", "password": "drill-drill", "provider": "db"}
+    token = client.post("/api/v1/security/login", json=login).json["access_token"]
+    failed = 0
+    for name, dataset, params in sorted(charts):
+        body = {
+            "datasource": {"id": dataset, "type": "table"},
+            "queries": [asked(params)],
+            "result_format": "json",
+            "result_type": "full",
+        }
+        said = client.post(
+            "/api/v1/chart/data", json=body, headers={"Authorization": f"Bearer {token}"}
+        )
+        rows = said.json["result"][0]["data"] if said.status_code == 200 else said.json
+        is_drawn = said.status_code == 200 and bool(rows)
+        failed += not is_drawn
+        print(
+            f"{'drawn ' if is_drawn else 'FAILED'} {name}: {str(rows[:1] if is_drawn else rows)[:160]}"
+        )
     print(f"{len(charts)} charts, {failed} failed")
     return int(bool(failed or not charts))
 
