@@ -38,7 +38,7 @@ class StockhouseError(Exception):
 
 
 @dataclass(frozen=True)
-class Told:
+class ErrorReport:
     """An error as a face shows it: one word of what kind it is, the message, and the exit code of a
     command that it ends."""
 
@@ -47,7 +47,7 @@ class Told:
     exit_code: int
 
 
-def translate(error: BaseException) -> Told | None:
+def translate(error: BaseException) -> ErrorReport | None:
     """An error in words a planner understands; None for a defect of ours, which no message
     explains.
 
@@ -55,12 +55,12 @@ def translate(error: BaseException) -> Told | None:
     bad input. A broken pipe is nobody's error: who listened has gone.
     """
     if isinstance(error, StockhouseError):
-        return Told(error.label, str(error), error.exit_code)
+        return ErrorReport(error.label, str(error), error.exit_code)
     if isinstance(error, ModuleNotFoundError) and (extra := EXTRAS.get(error.name or "")):
         needed = f"this needs the package {error.name}: pip install 'stockhouse[{extra}]'"
-        return Told("error", needed, INPUT)
+        return ErrorReport("error", needed, INPUT)
     if isinstance(error, ValueError):
-        return Told("error", str(error), INPUT)
+        return ErrorReport("error", str(error), INPUT)
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-        return Told("the machine refused", str(error), REFUSED)
+        return ErrorReport("the machine refused", str(error), REFUSED)
     return None

@@ -111,8 +111,8 @@ def _trainer(home: Home, demand: Demand, start: date, effort: Effort) -> LineTra
             con, nodes, demand.timeline, start=start, horizon=demand.horizon
         )
         known = read_lead_times(con, demand.timeline, start)
-        said = con.execute("select unmet from raw.world").fetchone()
-    network = network_of(nodes, demand.timeline.review, said[0] if said and said[0] else "lost")
+        row = con.execute("select unmet from raw.world").fetchone()
+    network = network_of(nodes, demand.timeline.review, row[0] if row and row[0] else "lost")
     paths = paths_of(demand.predict(demand.train(start), start), nodes, seed=FUTURES_SEED)
     if opening is None:
         opening = assumed_opening(

@@ -48,14 +48,14 @@ def report(kept: Path = KEPT) -> dict[str, Any]:
     Raises LearningError where there is none, or it cannot be read.
     """
     try:
-        found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-        rows = found["rows"]
+        result: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+        rows = result["rows"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LearningError(
             f"{kept}: no gap table can be read ({error}); make it anew with `stockhouse learn"
             " --report --retrain`"
         ) from error
-    return found | {"is_current": found["code"] == code_version(), "summary": summary(rows)}
+    return result | {"is_current": result["code"] == code_version(), "summary": summary(rows)}
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -68,10 +68,10 @@ def summary(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         {
             "problems": kind,
             "policy": policy,
-            "cases": len(found),
-            "mean_gap": sum(row["gap"] for row in found) / len(found),
-            "worst_gap": max(row["gap"] for row in found),
-            "seconds": sum(row["seconds"] for row in found) / len(found),
+            "cases": len(group),
+            "mean_gap": sum(row["gap"] for row in group) / len(group),
+            "worst_gap": max(row["gap"] for row in group),
+            "seconds": sum(row["seconds"] for row in group) / len(group),
         }
-        for (kind, policy), found in groups.items()
+        for (kind, policy), group in groups.items()
     ]

@@ -44,7 +44,7 @@ select planned.*, coalesce(item.name, planned.item_id) as item, stock.on_hand, s
 
 
 @dataclass(frozen=True)
-class Found:
+class ItemList:
     """One page of a list: its rows, how many there are in all, and what may be filtered by."""
 
     rows: list[Row]
@@ -55,7 +55,7 @@ class Found:
 
 def item_list(
     home: Home, search: str, place: str, category: str, sort: str, page: int, size: int = PAGE
-) -> Found:
+) -> ItemList:
     """One page of what is planned, searched and sorted by the snapshot itself."""
     given = {"search": search.lower(), "place": place, "category": category}
     order = SORTS.get(sort, SORTS["risk"])
@@ -71,7 +71,7 @@ def item_list(
         )
         places = [row["v"] for row in rows(con, values.format("location_id"))]
         categories = [row["v"] for row in rows(con, values.format("category"))]
-    return Found(found, counted["total"] if counted else 0, places, categories)
+    return ItemList(found, counted["total"] if counted else 0, places, categories)
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,12 @@ def item_page(desk: Desk, item: str, place: str = "") -> ItemPage:
         )
         if not places:
             raise LookupError(item)
-        wanted = [place] if place else [row["location_id"] for row in places]
+        shown = [place] if place else [row["location_id"] for row in places]
         coming = rows(con, _COMING, {"item": item})
-        ahead = outlook(con, item, wanted)
+        ahead = outlook(con, item, shown)
         suppliers = rows(con, _SUPPLIERS, {"item": item})
         metrics = one(con, _METRICS, {"item": item}) or {}
-        accuracy = rows(con, _KEPT, {"item": item, "places": wanted})
+        accuracy = rows(con, _KEPT, {"item": item, "places": shown})
     mine = [line for line in desk.ledger.lines() if line.item_id == item]
     overrides = [one for one in entries(desk.home) if one.override.scope.get("item_id") == item]
     return ItemPage(

@@ -57,19 +57,19 @@ def retrain(
         )
     code = code_version()
     try:
-        found = report(kept)
+        result = report(kept)
     except LearningError:
-        found = {"code": code, "rows": [], "curves": {}}
-    if found["code"] != code:
-        found |= {"code": code, "rows": [], "curves": {}}
+        result = {"code": code, "rows": [], "curves": {}}
+    if result["code"] != code:
+        result |= {"code": code, "rows": [], "curves": {}}
     for name in names:
         rows, curves = _measured(name, seeds, say, effort)
-        found["rows"] = [row for row in found["rows"] if row["problem"] != name] + rows
-        found["curves"][name] = curves
+        result["rows"] = [row for row in result["rows"] if row["problem"] != name] + rows
+        result["curves"][name] = curves
         order = list(problems.CASES)
-        found["rows"].sort(key=lambda row: (order.index(row["problem"]), row["policy"]))
+        result["rows"].sort(key=lambda row: (order.index(row["problem"]), row["policy"]))
         kept.parent.mkdir(parents=True, exist_ok=True)
-        files.write(kept, _lines(found))
+        files.write(kept, _lines(result))
     return report(kept)
 
 
@@ -132,13 +132,13 @@ def _optimum(problem: problems.Problem) -> gaps.Reference | None:
         return None
 
 
-def _lines(found: dict[str, Any]) -> str:
+def _lines(result: dict[str, Any]) -> str:
     """JSON with a line a row, so that git shows what changed."""
-    rows = ",\n".join(json.dumps(_rounded(row)) for row in found["rows"])
+    rows = ",\n".join(json.dumps(_rounded(row)) for row in result["rows"])
     curves = ",\n".join(
-        f"{json.dumps(name)}: {json.dumps(curve)}" for name, curve in found["curves"].items()
+        f"{json.dumps(name)}: {json.dumps(curve)}" for name, curve in result["curves"].items()
     )
-    return f'{{"code": "{found["code"]}",\n"rows": [\n{rows}\n],\n"curves": {{\n{curves}\n}}}}\n'
+    return f'{{"code": "{result["code"]}",\n"rows": [\n{rows}\n],\n"curves": {{\n{curves}\n}}}}\n'
 
 
 def _rounded(row: dict[str, Any]) -> dict[str, Any]:
@@ -212,10 +212,10 @@ def learn_front(
         done, _ = _learned(priced, [seed], say, effort)
         say(f"{problem.name}: measuring at {price:g} times the price of a missing unit")
         rows.append({"price": price, **_service(problem, done.agent, effort)})
-    found = {"problem": problem.name, "seed": seed, "code": code_version(), "rows": rows}
+    result = {"problem": problem.name, "seed": seed, "code": code_version(), "rows": rows}
     out.mkdir(parents=True, exist_ok=True)
-    files.write(out / "front.json", json.dumps(found, indent=1))
-    return found
+    files.write(out / "front.json", json.dumps(result, indent=1))
+    return result
 
 
 def _priced(problem: problems.Problem, price: float) -> problems.Problem:

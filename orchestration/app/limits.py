@@ -46,7 +46,7 @@ def show_limits(desk: Desk) -> LimitsSaid:
 
 
 def propose_limits(
-    desk: Desk, wanted: Mapping[str, Any], by: str, seen: Mapping[str, int] | None = None
+    desk: Desk, changes: Mapping[str, Any], by: str, seen: Mapping[str, int] | None = None
 ) -> LimitsSaid:
     """Propose some limits anew; they count once a second person confirms. Raises ValueError where
     nothing would change.
@@ -54,7 +54,7 @@ def propose_limits(
     seen: the version of the limits that the person looked at, see Store.writing.
     """
     now = desk.ledger.limits()
-    then = now.changed(wanted)
+    then = now.changed(changes)
     if not now.differences(then):
         raise ValueError("these limits are in force already: nothing would change")
     desk.ledger.propose_limits(then, by, desk.now, seen)
@@ -78,11 +78,11 @@ class Effect:
     money_after: float
 
 
-def effect(desk: Desk, wanted: Mapping[str, Any]) -> Effect:
+def effect(desk: Desk, changes: Mapping[str, Any]) -> Effect:
     """What changing some limits would mean for the lines that wait; caps and budget aside, which
     are used up line by line."""
     now = desk.ledger.limits()
-    then, known = now.changed(wanted), evidence(desk)
+    then, known = now.changed(changes), evidence(desk)
     lines = [line for line in desk.ledger.lines() if line.document_id in known]
 
     def alone(limits: Limits) -> list[Document]:
@@ -113,30 +113,30 @@ def read_limits_file(path: Path) -> dict[str, Any]:
 def read_limits(content: bytes, path: str = "the file") -> dict[str, Any]:
     """Limits out of YAML text. Raises ValueError with the place of what cannot be read."""
     try:
-        said = yaml.safe_load(content.decode())
+        values = yaml.safe_load(content.decode())
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(
             f"{path} cannot be read as limits: {' '.join(str(error).split())}"
         ) from error
-    if not isinstance(said, dict):
+    if not isinstance(values, dict):
         raise ValueError(
             f"{path}: limits are written as `name: value` lines, such as `auto_amount: 2000`"
         )
-    return {str(name): value for name, value in said.items()}
+    return {str(name): value for name, value in values.items()}
 
 
 def parse_limits(pairs: list[str]) -> dict[str, Any]:
     """Limits out of NAME=VALUE words, the value as YAML reads it. Raises ValueError for another
     word."""
-    found = {}
+    limits = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not (name and equals and value):
             raise ValueError(f"a limit is NAME=VALUE such as auto_amount=2000, not '{pair}'")
         try:
-            found[name] = yaml.safe_load(value)
+            limits[name] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise ValueError(
                 f"{name}: {value!r} cannot be read: {' '.join(str(error).split())}"
             ) from error
-    return found
+    return limits

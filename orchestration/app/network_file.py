@@ -110,9 +110,9 @@ def read_network(path: Path) -> tuple[list[str], Problem]:
     """The nodes' names and the problem of a network file. Raises LearningError for what it does not
     say, or says wrongly."""
     try:
-        told = yaml.safe_load(path.read_text(encoding="utf-8"))
-        found = NetworkFile.model_validate(told)
-        return list(found.nodes), found.problem()
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        network = NetworkFile.model_validate(content)
+        return list(network.nodes), network.problem()
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"

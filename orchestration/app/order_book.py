@@ -98,12 +98,12 @@ def open_cases(desk: Desk) -> pl.DataFrame:
 
     id is that of the line proposed for the same item and location; empty where there is none.
     """
-    found = decisions.latest(desk.home.decisions, "exceptions")
-    if found is None:
+    exceptions = decisions.latest(desk.home.decisions, "exceptions")
+    if exceptions is None:
         return pl.DataFrame(schema=CASES)
     key = ["item_id", "location_id"]
     targets = decisions.latest(desk.home.decisions, "targets")
-    wanted = (
+    demand = (
         pl.DataFrame(schema={"item_id": _TEXT, "location_id": _TEXT, "expected_demand": _NUMBER})
         if targets is None
         else targets
@@ -118,7 +118,7 @@ def open_cases(desk: Desk) -> pl.DataFrame:
         .unique(key, keep="first", maintain_order=True)
     )
     cases = (
-        found.join(wanted.select(*key, "expected_demand").unique(key), on=key, how="left")
+        exceptions.join(demand.select(*key, "expected_demand").unique(key), on=key, how="left")
         .join(prices, on=key, how="left")
         .join(names, on="item_id", how="left")
         .join(book.select(*key, "id"), on=key, how="left")

@@ -121,14 +121,14 @@ with recursive served as (
 """
 
 
-def served(con: duckdb.DuckDBPyConnection, item: str, place: str) -> list[str]:
+def places_fed(con: duckdb.DuckDBPyConnection, item: str, place: str) -> list[str]:
     """A place and the places it feeds with an item."""
     found = con.execute(SERVED, {"item": item, "place": place}).fetchall()
     return [name for (name,) in found]
 
 
 def _outlook(con: duckdb.DuckDBPyConnection, line: Document) -> Outlook:
-    places = served(con, line.item_id, line.location_id)
+    places = places_fed(con, line.item_id, line.location_id)
     order: dict[str, Any] = {"due": line.due_on[:10], "quantity": line.quantity}
     if line.kind == "transfer" and line.from_id in places:
         order["quantity"] = 0.0
@@ -203,7 +203,7 @@ def _projected(
     if not ahead or hand is None or hand["units"] is None:
         return []
     due = [(row["day"], row["units"]) for row in rows(con, _DUE, given)]
-    without, found = float(hand["units"]), []
+    without, stock = float(hand["units"]), []
     units = order["quantity"] if order else 0.0
     for row in ahead:
         arrived = [pair for pair in due if pair[0] is None or pair[0] <= row["day"]]
@@ -212,5 +212,5 @@ def _projected(
         is_in = order is not None and row["day"].isoformat() >= order["due"]
         other = without + units * is_in if waits else without - units * is_in
         with_it, less = (other, without) if waits else (without, other)
-        found.append({"day": row["day"], "without": less, "with": with_it})
-    return found
+        stock.append({"day": row["day"], "without": less, "with": with_it})
+    return stock

@@ -52,7 +52,7 @@ def _loaded(world: Path, _: int) -> World:
     return World.load(world)
 
 
-def record(home: Home, wanted: Override, by: str) -> tuple[Entry, int]:
+def record(home: Home, override: Override, by: str) -> tuple[Entry, int]:
     """Record an override; the next plan follows it. How many items and locations it touches comes
     with it.
 
@@ -61,7 +61,7 @@ def record(home: Home, wanted: Override, by: str) -> tuple[Entry, int]:
     timeline = timeline_of(home)
     with snapshots.current(home.published).connect() as con:
         planned = con.execute("select * from marts.dim_item_locations").pl()
-    return overrides.add(home, planned, wanted, by, timeline.now_at, timeline.origin)
+    return overrides.add(home, planned, override, by, timeline.now_at, timeline.origin)
 
 
 def end(home: Home, override_id: str, by: str, reason: str) -> Entry:
@@ -90,7 +90,7 @@ class Preview:
     after: float
 
 
-def preview(home: Home, wanted: Override) -> Preview:
+def preview(home: Home, override: Override) -> Preview:
     """Plan what is published once more, without and with the override; nothing is recorded.
 
     Raises ValueError where the override could do nothing, or nothing is published to plan from.
@@ -100,7 +100,7 @@ def preview(home: Home, wanted: Override) -> Preview:
         planned = con.execute("select * from marts.dim_item_locations").pl()
         published = Published.read(con, home, world, timeline)
         called = names(con)
-    touches = int(wanted.touches(planned).sum())
+    touches = int(override.touches(planned).sum())
     if not touches:
         raise ValueError("no planned item and location is in this scope")
     starts = [timeline.shift(timeline.origin, k) for k in range(published.paths.shape[2])]
@@ -111,7 +111,7 @@ def preview(home: Home, wanted: Override) -> Preview:
         )
         return made.lines
 
-    now, then = lines(published.overrides), lines([*published.overrides, wanted])
+    now, then = lines(published.overrides), lines([*published.overrides, override])
     changes = _changes(now, then, called)
     return Preview(touches, changes, _spend(now), _spend(then))
 
@@ -128,13 +128,13 @@ def _changes(
         {(line.item_id, line.location_id, line.from_id): line for line in lines}
         for lines in (before, after)
     )
-    found = []
+    changes = []
     for key in sorted(old.keys() | new.keys()):
         was, becomes = (lines[key].quantity if key in lines else 0.0 for lines in (old, new))
         if was == becomes:
             continue
         cost = (new.get(key) or old[key]).unit_cost
-        found.append((*key, called.get(key[0], key[0]), was, becomes, (becomes - was) * cost))
+        changes.append((*key, called.get(key[0], key[0]), was, becomes, (becomes - was) * cost))
     schema = {
         "item_id": pl.String,
         "location_id": pl.String,
@@ -144,5 +144,5 @@ def _changes(
         "after": pl.Float64,
         "cost": pl.Float64,
     }
-    frame = pl.DataFrame(found, schema=schema, orient="row")
+    frame = pl.DataFrame(changes, schema=schema, orient="row")
     return frame.sort(pl.col("cost").abs(), descending=True)

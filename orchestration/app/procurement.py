@@ -166,9 +166,9 @@ def _is_news(line: Document, quantity: float | None) -> bool:
 
 
 def _difference(line: Document, quantity: float | None, received_at: datetime) -> Receipt:
-    came = line.ordered if quantity is None else quantity  # a transfer arrives whole
-    name = f"{FROM_ERP}{line.order_id}-{line.line_id}-{came:g}"
-    return Receipt(name, line.order_id, line.line_id, came - line.received, received_at)
+    received = line.ordered if quantity is None else quantity  # a transfer arrives whole
+    name = f"{FROM_ERP}{line.order_id}-{line.line_id}-{received:g}"
+    return Receipt(name, line.order_id, line.line_id, received - line.received, received_at)
 
 
 def approve_and_send(desk: Desk) -> tuple[ApprovalReport, SendReport]:
@@ -210,16 +210,16 @@ def evidence(desk: Desk) -> dict[str, Evidence]:
         )
     return {
         name: replace(
-            said,
+            record,
             category=categories.get(lines[name].item_id),
             completeness=complete.get(
-                (lines[name].item_id, lines[name].location_id), said.completeness
+                (lines[name].item_id, lines[name].location_id), record.completeness
             ),
-            supplier_risk=risks.get(lines[name].from_id, said.supplier_risk)
+            supplier_risk=risks.get(lines[name].from_id, record.supplier_risk)
             if lines[name].kind == "purchase"
             else None,
         )
-        for name, said in known.items()
+        for name, record in known.items()
     }
 
 

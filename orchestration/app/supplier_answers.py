@@ -33,12 +33,12 @@ class Reply:
 
 def open_lines(desk: Desk, supplier: str) -> list[Document]:
     """The purchase lines a supplier may still answer, by order and line."""
-    found = [
+    lines = [
         line
         for line in desk.ledger.lines()
         if line.from_id == supplier and line.kind == "purchase" and line.stage in ANSWERABLE
     ]
-    return sorted(found, key=lambda line: (line.order_id, line.line_id))
+    return sorted(lines, key=lambda line: (line.order_id, line.line_id))
 
 
 def answer(desk: Desk, supplier: str, order_id: str, replies: Collection[Reply]) -> list[Reception]:
@@ -49,11 +49,11 @@ def answer(desk: Desk, supplier: str, order_id: str, replies: Collection[Reply])
     lines = {d.line_id: d for d in open_lines(desk, supplier) if d.order_id == order_id}
     if not lines or not replies:
         raise ValueError(f"order {order_id} has no line that can still be answered")
-    said = [_line(lines, reply, desk.now.date()) for reply in replies]
+    answers = [_line(lines, reply, desk.now.date()) for reply in replies]
     partner = _addressed(desk.partners[supplier])
-    heard = []
+    received = []
     for is_change in (False, True):
-        meant = tuple(a for a in said if bool(lines[a.line_id].revision) == is_change)
+        meant = tuple(a for a in answers if bool(lines[a.line_id].revision) == is_change)
         if not meant:
             continue
         written_at = datetime.now(UTC).replace(tzinfo=None)
@@ -65,8 +65,8 @@ def answer(desk: Desk, supplier: str, order_id: str, replies: Collection[Reply])
             written_at,
             partner.usage,
         )
-        heard.append(desk.ledger.receive(body.encode(), partner, desk.now))
-    return heard
+        received.append(desk.ledger.receive(body.encode(), partner, desk.now))
+    return received
 
 
 def _line(lines: dict[str, Document], reply: Reply, today: date) -> AcknowledgedLine:

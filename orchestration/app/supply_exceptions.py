@@ -43,16 +43,16 @@ def supply_exceptions(
 
     heard_at: when the ledger last heard of a document from outside, by document id.
     """
-    found = []
+    exceptions = []
     for line in lines:
         if why := trouble(line):
             occasion = hashlib.sha256(f"{line.document_id} {why}".encode()).hexdigest()[:12]
-            found.append(
+            exceptions.append(
                 SupplyException(
                     occasion, why, heard_at.get(line.document_id, ""), frozenset({line.item_id})
                 )
             )
-    return found + disruptions(home.inbox, timeline.local_day(timeline.now_at))
+    return exceptions + disruptions(home.inbox, timeline.local_day(timeline.now_at))
 
 
 def trouble(line: Document) -> str | None:
@@ -90,35 +90,35 @@ def disruptions(inbox: Path, today: date) -> list[SupplyException]:
         rows = connection.execute(
             "SELECT source, message_id, received_at, body FROM messages ORDER BY id"
         ).fetchall()
-    found = []
+    exceptions = []
     for source, message_id, received_at, body in rows:
         if b'"kind"' not in bytes(body):
             continue
         try:
-            said = json.loads(bytes(body))
+            message = json.loads(bytes(body))
         except (ValueError, RecursionError):
             continue  # no JSON at all: what is wrong with it is said where it lands
-        if not isinstance(said, dict) or said.get("kind") not in get_args(Kind):
+        if not isinstance(message, dict) or message.get("kind") not in get_args(Kind):
             continue
         name, heard_at = (
             hashlib.sha256(f"{source}/{message_id}".encode()).hexdigest()[:12],
             received_at.replace(" ", "T"),
         )
         try:
-            event = read(said, name)
+            event = read(message, name)
         except MessageError as error:
-            found.append(
+            exceptions.append(
                 SupplyException(
                     name, f"message {message_id} of {source} cannot be acted on: {error}", heard_at
                 )
             )
         else:
-            found += (
+            exceptions += (
                 [SupplyException(name, event.reason, heard_at, disruption=event)]
                 if event.ends_on >= today
                 else []
             )
-    return found
+    return exceptions
 
 
 def moves(exception: SupplyException, row: pl.DataFrame, item: str) -> bool:

@@ -33,7 +33,7 @@ class Today:
     waiting_value: float
     cases: pl.DataFrame
     case_count: int
-    at_stake: float
+    value_at_risk: float
     risks: list[Row]
     risk_count: int
     late: list[tuple[Document, str]]

@@ -30,7 +30,7 @@ PAGE = 50
 
 
 @dataclass(frozen=True)
-class Told:
+class TrailEntry:
     """One event of the record with the line it is about."""
 
     event: Event
@@ -42,7 +42,7 @@ class Told:
 
 def trail(
     desk: Desk, *, kind: str = "", actor: str = "", everything: bool = False, page: int = 1
-) -> tuple[list[Told], bool]:
+) -> tuple[list[TrailEntry], bool]:
     """One page of the record, the newest first, and whether there is more. Raises ValueError for a
     kind nobody records."""
     if kind and kind not in DECISIONS and not everything:
@@ -51,15 +51,17 @@ def trail(
     skip = max(page - 1, 0) * PAGE
     events = desk.ledger.history(kinds, actor=actor, limit=PAGE + 1, skip=skip)
     lines = {line.document_id: line for line in desk.ledger.lines()}
-    found = []
+    entries = []
     for event in events[:PAGE]:
         line = lines.get(event.document_id)
-        found.append(
-            Told(event, need_id(line.intent_key), line.item_id, line.location_id, line.order_id)
+        entries.append(
+            TrailEntry(
+                event, need_id(line.intent_key), line.item_id, line.location_id, line.order_id
+            )
             if line
-            else Told(event, "", "", "", "")
+            else TrailEntry(event, "", "", "", "")
         )
-    return found, len(events) > PAGE
+    return entries, len(events) > PAGE
 
 
 def override_moves(desk: Desk) -> list[Row]:

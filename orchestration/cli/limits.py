@@ -51,29 +51,33 @@ def set_limits(
     from orchestration.app import limits as setting
 
     with open_desk(home) as desk:
-        said = (setting.read_limits_file(file) if file else {}) | setting.parse_limits(wanted or [])
-        if confirm and said:
+        changes = (setting.read_limits_file(file) if file else {}) | setting.parse_limits(
+            wanted or []
+        )
+        if confirm and changes:
             raise ValueError("--confirm takes what was proposed as it is: leave the limits out")
-        if not confirm and not said:
+        if not confirm and not changes:
             raise ValueError(
                 "say which limit: NAME=VALUE, such as auto_amount=2000, or --file limits.yml"
             )
         done = (
-            setting.confirm_limits(desk, by) if confirm else setting.propose_limits(desk, said, by)
+            setting.confirm_limits(desk, by)
+            if confirm
+            else setting.propose_limits(desk, changes, by)
         )
         _emit(done, as_json)
 
 
-def _emit(said: LimitsSaid, as_json: bool) -> None:
-    lines = [f"{name}: {value}" for name, value in said.in_force.to_payload().items()]
-    if said.changes:
+def _emit(limits: LimitsSaid, as_json: bool) -> None:
+    lines = [f"{name}: {value}" for name, value in limits.in_force.to_payload().items()]
+    if limits.changes:
         lines += [
             "",
             (
-                f"proposed by {said.proposed_by}, in force once another person confirms (limits "
+                f"proposed by {limits.proposed_by}, in force once another person confirms (limits "
                 "set "
                 "--confirm):"
             ),
         ]
-        lines += [f"{name}: {now} → {then}" for name, (now, then) in said.changes.items()]
-    emit(said.as_dict(), "\n".join(lines), as_json=as_json)
+        lines += [f"{name}: {now} → {then}" for name, (now, then) in limits.changes.items()]
+    emit(limits.as_dict(), "\n".join(lines), as_json=as_json)

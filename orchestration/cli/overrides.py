@@ -55,11 +55,11 @@ def add(
     from orchestration.planning import overrides
 
     place = Home.open(home)
-    wanted = overrides.parse(kind, value, reason, scope or [], expires, parameter)
+    override = overrides.parse(kind, value, reason, scope or [], expires, parameter)
     with place.connect(read_only=True) as con:
         timeline = Timeline.read(con)
         planned = con.execute("select * from marts.dim_item_locations").pl()
-    entry, touched = overrides.add(place, planned, wanted, by, timeline.now_at, timeline.origin)
+    entry, touched = overrides.add(place, planned, override, by, timeline.now_at, timeline.origin)
     report = entry.as_dict() | {"touches": touched}
     emit(
         report,

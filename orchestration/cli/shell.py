@@ -19,7 +19,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from models.procurement.actors import person
-from orchestration.errors import Told, translate
+from orchestration.errors import ErrorReport, translate
 
 err = Console(stderr=True)
 PIPE_WIDTH = 180
@@ -109,17 +109,19 @@ class Guarded(TyperGroup):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            told = translate(error)
-            if told is None:
+            report = translate(error)
+            if report is None:
                 raise
-            complain(told)
-            raise typer.Exit(told.exit_code) from error
+            complain(report)
+            raise typer.Exit(report.exit_code) from error
 
 
-def complain(told: Told) -> None:
+def complain(report: ErrorReport) -> None:
     """One message on standard error, word for word: neither read as markup nor broken where a log
     is no terminal's width."""
-    err.print(f"[bold red]{told.label}[/] {escape(told.message)}", highlight=False, soft_wrap=True)
+    err.print(
+        f"[bold red]{report.label}[/] {escape(report.message)}", highlight=False, soft_wrap=True
+    )
 
 
 def emit(data: Any, shown: Any, *, as_json: bool) -> None:

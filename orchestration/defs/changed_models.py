@@ -26,18 +26,18 @@ def fingerprints(manifest: Mapping[str, Any]) -> dict[str, str]:
         if node["resource_type"] == "test":
             for model in node["depends_on"]["nodes"]:
                 tests.setdefault(model, []).append(node)
-    found: dict[str, str] = {}
+    hashes: dict[str, str] = {}
 
     def of(name: str) -> str:
-        if name not in found:
+        if name not in hashes:
             node = nodes[name]
             own = [
                 _said(node, macros),
                 *sorted(_said(test, macros) for test in tests.get(name, [])),
             ]
             read = sorted(of(one) for one in node["depends_on"]["nodes"] if one in nodes)
-            found[name] = hashlib.sha256(json.dumps([own, read]).encode()).hexdigest()
-        return found[name]
+            hashes[name] = hashlib.sha256(json.dumps([own, read]).encode()).hexdigest()
+        return hashes[name]
 
     for name, node in nodes.items():
         if node["resource_type"] == "model":
@@ -45,7 +45,7 @@ def fingerprints(manifest: Mapping[str, Any]) -> dict[str, str]:
     hooks = [node["raw_code"] for node in nodes.values() if node["resource_type"] == "operation"]
     return {
         name: hashlib.sha256(json.dumps([fingerprint, hooks]).encode()).hexdigest()
-        for name, fingerprint in found.items()
+        for name, fingerprint in hashes.items()
     }
 
 

@@ -45,14 +45,14 @@ def poll(lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
     """Hear every partner out; a message that cannot be read is kept, rejected and owned by
     somebody."""
     with procurement.open_desk(lakehouse.open_home()) as desk:
-        heard = procurement.poll(desk).values()
+        received = procurement.poll(desk).values()
     counts = {
-        status: sum(reception.status == status for reception in heard)
+        status: sum(reception.status == status for reception in received)
         for status in ("taken", "rejected", "repeated")
     }
     yield dg.MaterializeResult(
         asset_key=INBOX,
-        metadata=counts | {"exceptions": sum(reception.exceptions for reception in heard)},
+        metadata=counts | {"exceptions": sum(reception.exceptions for reception in received)},
     )
 
 

@@ -80,8 +80,12 @@ def rehearse(
             "costs": charts.metadata(charts.policy_costs(champions)),
         },
     )
-    found = decisions.latest(home.decisions, "calibration", demand.timeline.now_at)
-    table = "nothing was counted" if found is None else charts.markdown(found.drop("run_id"), 2)
+    calibration = decisions.latest(home.decisions, "calibration", demand.timeline.now_at)
+    table = (
+        "nothing was counted"
+        if calibration is None
+        else charts.markdown(calibration.drop("run_id"), 2)
+    )
     yield dg.MaterializeResult(
         asset_key=["decisions", "calibration"], metadata={"error": dg.MetadataValue.md(table)}
     )
@@ -101,10 +105,10 @@ def rehearse(
 def stress(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> dg.MaterializeResult:
     """Every night; metrics.kpi_resilience shows it after the next run of the line."""
     home, world = lakehouse.open_home(), lakehouse.open_world()
-    found = rehearse_stress(home, world, progress=context.log.info)
+    stressed = rehearse_stress(home, world, progress=context.log.info)
     return dg.MaterializeResult(
         metadata={
-            "studies": [one.study_id for one in found],
-            "scenarios": sum(len(one.answers) for one in found),
+            "studies": [one.study_id for one in stressed],
+            "scenarios": sum(len(one.answers) for one in stressed),
         }
     )

@@ -41,16 +41,16 @@ def home_of_the_graph() -> Path:
     Raises HomeError where both name a home and mean two, so that no button of one company's graph
     moves another's goods.
     """
-    told, shown = (
+    named, shown = (
         os.environ.get("STOCKHOUSE_HOME"),
         Path(os.environ.get("DAGSTER_HOME", "")).resolve(),
     )
     if (shown.parent.name, shown.name) != ("derived", "dagster"):
-        return Path(told or DEFAULT_HOME)
+        return Path(named or DEFAULT_HOME)
     home = shown.parents[1]
-    if told and Path(told).resolve() != home:
+    if named and Path(named).resolve() != home:
         raise HomeError(
-            f"DAGSTER_HOME shows the runs of {home}, STOCKHOUSE_HOME says {told}: unset one of "
+            f"DAGSTER_HOME shows the runs of {home}, STOCKHOUSE_HOME says {named}: unset one of "
             "them."
         )
     return home

@@ -261,10 +261,10 @@ def load(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
 def latest(folder: Path, table: str, now: datetime | None = None) -> pl.DataFrame | None:
     """The newest decisions of one kind, by the Now they were made at (not later than `now`), or
     None before the first."""
-    found = [pl.read_parquet(path) for path in _oldest_first(folder / table)]
+    frames = [pl.read_parquet(path) for path in _oldest_first(folder / table)]
     known = [
         frame
-        for frame in found
+        for frame in frames
         if not frame.is_empty() and (now is None or frame["as_of"][0] <= now)
     ]
     return max(reversed(known), key=lambda frame: frame["as_of"][0], default=None)

@@ -47,11 +47,11 @@ def kept_agent(home: Home) -> KeptAgent | None:
         return None
     data = kept.read_bytes()
     try:
-        told = json.loads(card.read_text(encoding="utf-8"))
-        date.fromisoformat(told["trained_until"])
-        if hashlib.sha256(data).hexdigest() != told["sha256"]:
+        values = json.loads(card.read_text(encoding="utf-8"))
+        date.fromisoformat(values["trained_until"])
+        if hashlib.sha256(data).hexdigest() != values["sha256"]:
             raise ValueError("the checksum of its card is another")
-        return KeptAgent(shared_from_bytes(data), told)
+        return KeptAgent(shared_from_bytes(data), values)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{kept} is not the agent that {card.name} speaks of ({error}): train it anew with "

@@ -25,13 +25,13 @@ from orchestration.home import Home
 def champion(con: duckdb.DuckDBPyConnection, home: Home) -> RegisteredPolicy:
     """The policy that decides now, with the scale its last rehearsal tuned. Raises ValueError
     before the first rehearsal."""
-    said = con.execute(
+    row = con.execute(
         "select * from decisions.champions where is_champion order by as_of desc limit 1"
     ).pl()
-    if said.is_empty():
+    if row.is_empty():
         raise ValueError("no policy has been rehearsed by now; run the line up to rehearse first")
-    setting = said["scale"][0] if "scale" in said.columns else None
-    return policy_of(home, said["policy"][0], setting)
+    setting = row["scale"][0] if "scale" in row.columns else None
+    return policy_of(home, row["policy"][0], setting)
 
 
 def published_forecast(con: duckdb.DuckDBPyConnection, home: Home) -> Forecast:
@@ -94,7 +94,7 @@ class Coming:
         ahead = pl.DataFrame(unseen, schema=_DELIVERY, orient="row")
         return cls(
             pl.concat([published.select(list(_DELIVERY)), ahead]),
-            _as_heard(others, lines).select(list(_DELIVERY)),
+            _as_answered(others, lines).select(list(_DELIVERY)),
             [d for d in lines if _name(d) not in theirs and d.open_quantity > 0],
             _shifts(lines, known, received),
         )
@@ -147,16 +147,16 @@ def _asked(lines: Sequence[Document], known: Collection[str]) -> list[Document]:
     ]
 
 
-def _as_heard(others: pl.DataFrame, lines: Sequence[Document]) -> pl.DataFrame:
+def _as_answered(others: pl.DataFrame, lines: Sequence[Document]) -> pl.DataFrame:
     """The systems' open orders, each on the day its supplier last said."""
     keys = ("order_id", "item_id", "location_id")
-    said = {
+    answers = {
         (_name(d), d.item_id, d.location_id): date.fromisoformat(d.due_on[:10])
         for d in lines
         if d.order_id
     }
     rows = others.select(*keys, "due_on").iter_rows()
-    days = [said.get((order, item, location), day) for order, item, location, day in rows]
+    days = [answers.get((order, item, location), day) for order, item, location, day in rows]
     return others.with_columns(due_on=pl.Series(days, dtype=pl.Date))
 
 

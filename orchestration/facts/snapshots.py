@@ -151,14 +151,14 @@ def kept(target: Path) -> list[Snapshot]:
 
 
 def _described(folder: Path) -> Snapshot:
-    said = json.loads((folder / "snapshot.json").read_text(encoding="utf-8"))
+    content = json.loads((folder / "snapshot.json").read_text(encoding="utf-8"))
     return Snapshot(
-        said["version"],
-        said["run_id"],
-        said["published_at"],
+        content["version"],
+        content["run_id"],
+        content["published_at"],
         folder,
-        said["tables"],
-        said.get("fingerprints", {}),
+        content["tables"],
+        content.get("fingerprints", {}),
     )
 
 
@@ -192,19 +192,21 @@ def _write(
         rows: dict[str, int] = {}
         fingerprints: dict[str, str] = {}
         for schema, table, content in _contents(con, source, listed, shown):
-            name, told = f"{quote(schema)}.{quote(table)}", f"{schema}.{table}"
+            name, label = f"{quote(schema)}.{quote(table)}", f"{schema}.{table}"
             con.execute(f"create schema if not exists snapshot.{quote(schema)}")
             con.execute(
                 f"create table snapshot.{name} as {content}",
                 {"run": shown} if "$run" in content else None,
             )
-            rows[told], fingerprints[told] = _fingerprint(con, name)
+            rows[label], fingerprints[label] = _fingerprint(con, name)
             _copy_parquet(
                 con,
                 aside,
                 schema,
                 table,
-                before if before and before.fingerprints.get(told) == fingerprints[told] else None,
+                before
+                if before and before.fingerprints.get(label) == fingerprints[label]
+                else None,
             )
         if not rows:
             raise PublishError(
@@ -306,8 +308,8 @@ def _fingerprint(con: duckdb.DuckDBPyConnection, name: str) -> tuple[int, str]:
     and its rows in any order."""
     columns = con.execute(f"describe snapshot.{name}").fetchall()
     rows, total = table_hash(con, f"snapshot.{name}")
-    said = repr((duckdb.__version__, [column[:2] for column in columns], rows, total))
-    return rows, hashlib.sha256(said.encode()).hexdigest()
+    content = repr((duckdb.__version__, [column[:2] for column in columns], rows, total))
+    return rows, hashlib.sha256(content.encode()).hexdigest()
 
 
 def _same_file(old: Path, new: Path) -> None:
@@ -355,8 +357,8 @@ def _copy_comments(con: duckdb.DuckDBPyConnection, database: str, schemas: tuple
 
 
 def _description(snapshot: Snapshot) -> str:
-    said = {name: value for name, value in asdict(snapshot).items() if name != "folder"}
-    return json.dumps(said | {"folder": f"versions/{snapshot.folder.name}"}, indent=1)
+    content = {name: value for name, value in asdict(snapshot).items() if name != "folder"}
+    return json.dumps(content | {"folder": f"versions/{snapshot.folder.name}"}, indent=1)
 
 
 def _seal(folder: Path) -> None:

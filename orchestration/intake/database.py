@@ -120,10 +120,10 @@ def _read_cursor(kept: Path, options: Database, where: str) -> Any:
     cursor, table or query."""
     if options.cursor is None or not kept.exists():
         return None
-    said = json.loads(kept.read_text(encoding="utf-8"))
-    if said["reads"] != _reads(options):
+    mark = json.loads(kept.read_text(encoding="utf-8"))
+    if mark["reads"] != _reads(options):
         return None
-    value = _parsers()[said["kind"]](said["value"])
+    value = _parsers()[mark["kind"]](mark["value"])
     if not options.overlap:
         return value
     if isinstance(value, str):

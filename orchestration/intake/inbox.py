@@ -205,8 +205,8 @@ def message_lines(message_id: str, received_at: str, body: bytes) -> Iterator[st
     """
     envelope = {"_message_id": message_id, "_received_at": received_at}
     try:
-        said = decode(body)
-        entries = said if isinstance(said, list) else [said]
+        message = decode(body)
+        entries = message if isinstance(message, list) else [message]
         lines = [
             json.dumps(
                 {**entry, **envelope} if isinstance(entry, dict) else f"{message_id}: {entry}",

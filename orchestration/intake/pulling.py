@@ -24,11 +24,11 @@ def pull(world: World, inbox: Path) -> list[str]:
     landing takes it, and the next pull goes on.
     """
     written: list[str] = []
-    for source_id, came in check_intake(world).items():
-        where = world.where("sources", source_id, came)
-        if came == "database":
+    for source_id, kind in check_intake(world).items():
+        where = world.where("sources", source_id, kind)
+        if kind == "database":
             written += pull_database(source_id, database_of(world, source_id), inbox, where=where)
-        elif came == "url":
+        elif kind == "url":
             written += pull_rest(source_id, rest_of(world, source_id), inbox, where=where)
     return written
 
@@ -37,7 +37,7 @@ def drain(world: World, inbox: Path) -> list[str]:
     """Hand on what streams and webhooks received and what was dropped into watched folders; the
     names of new deliveries."""
     written: list[str] = []
-    streams = [source_id for source_id, came in check_intake(world).items() if came == "stream"]
+    streams = [source_id for source_id, kind in check_intake(world).items() if kind == "stream"]
     if not streams:
         return written
     with Inbox(inbox) as received:
@@ -57,8 +57,8 @@ def waiting(world: World, inbox: Path) -> dict[str, int]:
     with Inbox(inbox) as received:
         return {
             source_id: received.waiting(source_id)
-            for source_id, came in check_intake(world).items()
-            if came == "stream"
+            for source_id, kind in check_intake(world).items()
+            if kind == "stream"
         }
 
 

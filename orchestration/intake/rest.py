@@ -248,8 +248,8 @@ def _at(answer: Any, dotted: str) -> Any:
 def _read_mark(kept: Path, options: Rest) -> str | int | None:
     if options.since is None or not kept.exists():
         return None
-    said = json.loads(kept.read_text(encoding="utf-8"))
-    return said["value"] if said["reads"] == [options.get, options.since.field] else None
+    mark = json.loads(kept.read_text(encoding="utf-8"))
+    return mark["value"] if mark["reads"] == [options.get, options.since.field] else None
 
 
 def _later(

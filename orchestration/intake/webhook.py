@@ -60,10 +60,10 @@ def receiver(world: World, inbox: Inbox) -> FastAPI:
         if not is_signed(body, request.headers.get(options.signature, ""), secrets[source_id]):
             return Response("the signature is wrong", 401)
         try:
-            said = decode(body)
+            message = decode(body)
         except (ValueError, RecursionError):
-            said = None
-        if not isinstance(said, (dict, list)):
+            message = None
+        if not isinstance(message, (dict, list)):
             return Response("the body is no JSON object or list", 400)
         message_id = (
             field_of(body, options.message_id)

@@ -111,24 +111,32 @@ class Fold:
         APPLY[event.kind](document, event)
         if change := document.encumbered - held:
             self.entries[event.seq] = (event.document_id, event.known_at[:10], change)
-        said = event.payload
+        payload = event.payload
         if event.kind == "queued":
             message = self.queued.setdefault(
-                said["message_id"], {**said, "order_id": document.order_id, "lines": {}}
+                payload["message_id"], {**payload, "order_id": document.order_id, "lines": {}}
             )
-            message["lines"][event.document_id] = said["revision"]
-            self.status[said["message_id"]] = "pending"
+            message["lines"][event.document_id] = payload["revision"]
+            self.status[payload["message_id"]] = "pending"
         elif event.kind == "replied":
-            self.queued[said["message_id"]] = {**said, "order_id": event.document_id, "lines": {}}
-            self.status[said["message_id"]] = "pending"
+            self.queued[payload["message_id"]] = {
+                **payload,
+                "order_id": event.document_id,
+                "lines": {},
+            }
+            self.status[payload["message_id"]] = "pending"
         elif event.kind in ("sent", "undelivered", "revived"):
-            self.status[said["message_id"]] = {
+            self.status[payload["message_id"]] = {
                 "sent": "sent",
                 "undelivered": "dead",
                 "revived": "pending",
             }[event.kind]
         elif event.kind == "heard":
-            self.heard[said["sha256"]] = (said["partner_id"], said["status"], said["reason"])
+            self.heard[payload["sha256"]] = (
+                payload["partner_id"],
+                payload["status"],
+                payload["reason"],
+            )
 
     def compare_documents(self, connection: sa.Connection) -> Iterator[str]:
         """The projection of every document, column by column."""
@@ -169,27 +177,27 @@ class Fold:
         """Every message out and in: its bytes, its numbers, its lines, and how it ended."""
         seen = set()
         for row in connection.execute(sa.select(outbox)).mappings():
-            name, said = (
+            name, queued = (
                 f"message {row['message_id']} to {row['partner_id']}",
                 self.queued.get(row["message_id"]),
             )
             seen.add(row["message_id"])
             if hashlib.sha256(bytes(row["body"])).hexdigest() != row["sha256"]:
                 yield f"{name}: its body was altered"
-            if said is None:
+            if queued is None:
                 yield f"{name}: no event queued it"
                 continue
-            told = {
-                field: said[field]
+            fields = {
+                field: queued[field]
                 for field in ("partner_id", "control", "document_type", "sha256", "order_id")
             }
-            wanted = {
-                **told,
-                "revision": said["order_revision"],
-                "lines": canonical(said["lines"]),
+            expected = {
+                **fields,
+                "revision": queued["order_revision"],
+                "lines": canonical(queued["lines"]),
                 "status": self.status[row["message_id"]],
             }
-            for field, value in wanted.items():
+            for field, value in expected.items():
                 if row[field] != value:
                     yield f"{name}: its {field} is {row[field]}, its events say {value}"
         for missing in sorted(self.queued.keys() - seen):

@@ -49,10 +49,10 @@ class Checkpoint:
     @classmethod
     def parse(cls, line: bytes) -> Checkpoint:
         """Raises ValueError for a line that is no checkpoint."""
-        said = json.loads(line)
-        if not isinstance(said, dict) or set(said) != {"seq", "digest", "at", "signature"}:
+        note = json.loads(line)
+        if not isinstance(note, dict) or set(note) != {"seq", "digest", "at", "signature"}:
             raise ValueError("no checkpoint")
-        return cls(int(said["seq"]), str(said["digest"]), str(said["at"]), str(said["signature"]))
+        return cls(int(note["seq"]), str(note["digest"]), str(note["at"]), str(note["signature"]))
 
 
 @dataclass(frozen=True)
@@ -152,12 +152,12 @@ class Checkpoints:
         if key is None:  # the audit says that it is missing
             return
         at = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
-        said: dict[str, Any] = {"seq": seq, "digest": digest, "at": at}
-        said["signature"] = _signature(key, seq, digest, at)
+        note: dict[str, Any] = {"seq": seq, "digest": digest, "at": at}
+        note["signature"] = _signature(key, seq, digest, at)
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "r+b") as file:
             _drop_torn_end(file.fileno())
-            file.write(json.dumps(said).encode() + b"\n")
+            file.write(json.dumps(note).encode() + b"\n")
 
     def _last(self) -> tuple[int, str] | None:
         """Number and digest of the last whole note, None without one."""

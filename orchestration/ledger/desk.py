@@ -61,16 +61,16 @@ def find(unit: Unit, references: Sequence[str]) -> list[Document]:
 
 def limits_in_force(connection: sa.Connection) -> Limits:
     """The limits last confirmed, or the house's defaults."""
-    said = last(connection, LIMITS, "limits_set")
-    return Limits.from_payload(json.loads(said["payload"])) if said else Limits()
+    event = last(connection, LIMITS, "limits_set")
+    return Limits.from_payload(json.loads(event["payload"])) if event else Limits()
 
 
 def proposed_limits(connection: sa.Connection) -> tuple[Limits, str] | None:
     """Limits that wait for a second person, and who proposed them; None where nothing waits."""
-    said = last(connection, LIMITS)
-    if said is None or said["kind"] != "limits_proposed":
+    event = last(connection, LIMITS)
+    if event is None or event["kind"] != "limits_proposed":
         return None
-    return Limits.from_payload(json.loads(said["payload"])), str(said["actor"])
+    return Limits.from_payload(json.loads(event["payload"])), str(event["actor"])
 
 
 def confirm_limits(unit: Unit, by: str) -> Limits:
@@ -121,8 +121,8 @@ def last(
 
 def is_stopped(connection: sa.Connection) -> bool:
     """Whether the kill switch is on: nothing leaves until a person resumes."""
-    said = last(connection, SWITCH)
-    return said is not None and said["kind"] == "stopped"
+    event = last(connection, SWITCH)
+    return event is not None and event["kind"] == "stopped"
 
 
 def number(unit: Unit, lines: Sequence[Document]) -> dict[str, dict[str, str]]:
@@ -176,11 +176,11 @@ def change(
     """Order another quantity or day of an approved line. More money than approved needs a new
     approval: it is refused here."""
     (line,) = find(unit, [reference])
-    wanted = line.quantity if quantity is None else float(quantity)
+    target = line.quantity if quantity is None else float(quantity)
     day = line.due_on if due_on is None else due_on.isoformat()
-    if not line.received < wanted <= line.quantity:
+    if not line.received < target <= line.quantity:
         raise LedgerError(
-            f"{line.document_id}: {wanted:g} is not between what came ({line.received:g}) and what "
+            f"{line.document_id}: {target:g} is not between what came ({line.received:g}) and what "
             "was approved "
             f"({line.quantity:g}); cancel the line, or let the plan propose the rest"
         )
@@ -189,7 +189,7 @@ def change(
         line,
         "changed",
         by,
-        {"quantity": wanted, "due_on": day, "unit_cost": line.unit_cost, "reason": reason},
+        {"quantity": target, "due_on": day, "unit_cost": line.unit_cost, "reason": reason},
     )
 
 

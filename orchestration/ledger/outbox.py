@@ -157,7 +157,7 @@ def _message(
 ) -> dict[str, Any]:
     """The outbox row of a message, and the event of it on every line it carries."""
     digest = hashlib.sha256(body).hexdigest()
-    said = {
+    payload = {
         "message_id": message_id,
         "partner_id": order.supplier_id,
         "control": control,
@@ -169,10 +169,10 @@ def _message(
             line,
             "queued",
             SENDER,
-            said | {"revision": line.revision, "order_revision": order.revision},
+            payload | {"revision": line.revision, "order_revision": order.revision},
         )
     return {
-        **said,
+        **payload,
         "order_id": order.order_id,
         "revision": order.revision,
         "body": body,
@@ -188,16 +188,16 @@ def reply(unit: Unit, origin: Document, delivery: Delivery, partner: Partner) ->
     _, control, message_id = numbers.next(origin.document_id, partner.partner_id)
     rows = []
     for place, body in enumerate(delivery.receipts(control, unit.now, partner.usage)):
-        said = {
+        payload = {
             "message_id": message_id + place,
             "partner_id": partner.partner_id,
             "control": control + place,
             "document_type": partner.reader.receipt_type,
             "sha256": hashlib.sha256(body).hexdigest(),
         }
-        unit.add(origin, "replied", SENDER, said | {"revision": place, "order_revision": place})
+        unit.add(origin, "replied", SENDER, payload | {"revision": place, "order_revision": place})
         row = {
-            **said,
+            **payload,
             "order_id": origin.document_id,
             "revision": place,
             "body": body,
@@ -417,12 +417,12 @@ def _tell(unit: Unit, message: sa.Row[Any], status: str, error: TransportError |
     revisions = json.loads(message.lines) or {message.order_id: message.revision}
     for document in unit.read_in(documents.c.document_id, list(revisions)):
         if status == "sent":
-            said = {
+            payload = {
                 "message_id": message.message_id,
                 "revision": revisions[document.document_id],
                 "attempts": message.attempts + 1,
             }
-            unit.add(document, "sent", SENDER, said)
+            unit.add(document, "sent", SENDER, payload)
         else:
             unit.add(document, "undelivered", SENDER, failed)
 

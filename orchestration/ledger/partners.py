@@ -125,12 +125,12 @@ def read_partners(folder: Path, partner_ids: Iterable[str], currency: str) -> di
     """
     partners, file = folder_partners(partner_ids, folder, currency), folder / FILE
     try:
-        said = yaml.safe_load(file.read_text(encoding="utf-8")) or {} if file.exists() else {}
+        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {} if file.exists() else {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise LedgerError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(said, dict):
+    if not isinstance(content, dict):
         raise LedgerError(f"{file}: it must map partner ids to what differs for them")
-    for name, changes in said.items():
+    for name, changes in content.items():
         usual = folder_partners([str(name)], folder, currency)[str(name)]
         partners[str(name)] = _described(usual, changes, f"{file}, partner {name}")
     return partners
@@ -147,18 +147,18 @@ def _described(usual: Partner, changes: Any, where: str) -> Partner:
             f"{where}: {unknown if isinstance(changes, Mapping) else changes!r} is not understood; "
             f"words: {', '.join(words)}"
         )
-    said = dict(changes)
+    settings = dict(changes)
     for end in ("party", "ours"):
-        if end in said:
+        if end in settings:
             try:
-                said[end] = Party(**said[end])
+                settings[end] = Party(**settings[end])
             except TypeError as error:
                 raise LedgerError(f"{where}: {end} is {{id: …, qualifier: …}}") from error
     try:
-        said |= {"csv": Contract.of(said["csv"])} if "csv" in said else {}
+        settings |= {"csv": Contract.of(settings["csv"])} if "csv" in settings else {}
     except MessageError as error:
         raise LedgerError(f"{where}, csv: {error}") from error
-    partner = replace(usual, **said)
+    partner = replace(usual, **settings)
     if partner.csv is not None and partner.form not in ("csv", EMAIL):
         raise LedgerError(f"{where}: csv is for partners of form csv or email")
     if (

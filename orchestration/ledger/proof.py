@@ -24,11 +24,11 @@ INTEGRITY, CONTROL = "INTEGRITY", "internal control"
 def doubts(connection: sa.Connection, document_ids: Collection[str]) -> dict[str, str]:
     """Why a document is not to be trusted, for those whose chain is broken or whose state is not
     what its events add up to."""
-    wanted, found = sorted(set(document_ids)), {}
-    for start in range(0, len(wanted), CHUNK):
-        part = wanted[start : start + CHUNK]
-        found.update(_compared(connection, part, list(_events(connection, part))))
-    return found
+    names, reasons = sorted(set(document_ids)), {}
+    for start in range(0, len(names), CHUNK):
+        part = names[start : start + CHUNK]
+        reasons.update(_compared(connection, part, list(_events(connection, part))))
+    return reasons
 
 
 def _compared(
@@ -38,17 +38,17 @@ def _compared(
     folded, broken = _folded(happened)
     query = sa.select(documents).where(documents.c.document_id.in_(names))
     stored = {row[0]: row for row in connection.execute(query)}
-    found = {}
+    reasons = {}
     for name in names:
         if name in broken:
-            found[name] = broken[name]
+            reasons[name] = broken[name]
         elif (
             name not in folded
             or name not in stored
             or projection(*folded[name]) != stored[name]._asdict()
         ):
-            found[name] = "its state is not what its events add up to"
-    return found
+            reasons[name] = "its state is not what its events add up to"
+    return reasons
 
 
 def _folded(
@@ -81,8 +81,8 @@ def _events(connection: sa.Connection, names: Collection[str]) -> Iterator[Happe
     and its hash."""
     columns = [events.c[field] for field in (*Event._fields, "previous_hash", "hash")]
     query = sa.select(*columns).where(events.c.document_id.in_(names)).order_by(events.c.seq)
-    for *said, text, previous, digest in connection.execute(query):
-        yield Event._make([*said, {}]), previous, text, digest
+    for *fields, text, previous, digest in connection.execute(query):
+        yield Event._make([*fields, {}]), previous, text, digest
 
 
 def doubt_about(connection: sa.Connection, message: sa.Row[Any]) -> str:
@@ -95,9 +95,9 @@ def doubt_about(connection: sa.Connection, message: sa.Row[Any]) -> str:
     names = sorted(carried)
     happened = list(_events(connection, names))
     if why := _compared(connection, names, happened):
-        return "; ".join(f"document {name}: {said}" for name, said in sorted(why.items()))
+        return "; ".join(f"document {name}: {reason}" for name, reason in sorted(why.items()))
     kind = "queued" if lines else "replied"
-    told = {
+    fields = {
         "message_id": message.message_id,
         "partner_id": message.partner_id,
         "control": message.control,
@@ -109,7 +109,7 @@ def doubt_about(connection: sa.Connection, message: sa.Row[Any]) -> str:
         event.document_id
         for event, _, text, _ in happened
         if event.kind == kind
-        and json.loads(text) == told | {"revision": carried[event.document_id]}
+        and json.loads(text) == fields | {"revision": carried[event.document_id]}
     }
     query = sa.select(documents.c.order_id).where(documents.c.document_id.in_(list(lines)))
     orders = set(connection.scalars(query)) if lines else {message.order_id}
@@ -118,12 +118,12 @@ def doubt_about(connection: sa.Connection, message: sa.Row[Any]) -> str:
     return ""
 
 
-def accuse(unit: Unit, kind: str, said: dict[str, Any]) -> None:
+def accuse(unit: Unit, kind: str, payload: dict[str, Any]) -> None:
     """Raise an exception about an altered record, once, on a document of its own: the altered one
     is left as it was found."""
-    said = {**said, "owner": CONTROL}
+    payload = {**payload, "owner": CONTROL}
     before = sa.select(events.c.seq).where(
-        events.c.document_id == INTEGRITY, events.c.payload == canonical(said)
+        events.c.document_id == INTEGRITY, events.c.payload == canonical(payload)
     )
     if unit.connection.scalar(before.limit(1)) is None:
-        unit.add(unit.open(INTEGRITY), kind, SENDER, said)
+        unit.add(unit.open(INTEGRITY), kind, SENDER, payload)

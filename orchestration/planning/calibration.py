@@ -71,9 +71,9 @@ def calibrate(home: Home) -> pl.DataFrame | None:
 
 def record_calibration(home: Home, run_id: str, as_of: datetime) -> None:
     """Keep what `calibrate` found as decisions.calibration, where anything was counted."""
-    found = calibrate(home)
-    if found is not None:
-        stamped = found.with_columns(run_id=pl.lit(run_id), as_of=pl.lit(as_of))
+    calibration = calibrate(home)
+    if calibration is not None:
+        stamped = calibration.with_columns(run_id=pl.lit(run_id), as_of=pl.lit(as_of))
         decisions.record(home.decisions, run_id, "calibration", stamped)
 
 
@@ -111,12 +111,12 @@ def _by_period(
     start: date,
     periods: int,
 ) -> Floats:
-    found = con.execute(query, {"start": start}).pl()
+    sales = con.execute(query, {"start": start}).pl()
     units = np.zeros((nodes.height, periods))
-    row, index = locate(found, nodes), timeline.spec(1).index(found["period_start"])
+    row, index = locate(sales, nodes), timeline.spec(1).index(sales["period_start"])
     first = int(timeline.spec(1).index(pl.Series([start]))[0])
     keep = (row >= 0) & (index - first < periods)
-    values = found["units"].cast(pl.Float64).to_numpy()
+    values = sales["units"].cast(pl.Float64).to_numpy()
     np.add.at(units, (row[keep], index[keep] - first), np.maximum(values[keep], 0.0))
     return units
 
@@ -132,11 +132,11 @@ def _orders(
     has not come.
     """
     at = timeline.cutoff(start).replace(tzinfo=None)
-    found = con.execute(ORDERED, {"at": at}).pl()
+    orders = con.execute(ORDERED, {"at": at}).pl()
     placed, took = np.zeros((nodes.height, periods)), np.zeros((nodes.height, periods), np.int64)
-    began = timeline.local_days(found["ordered_at"].cast(pl.Datetime))
-    came = timeline.local_days(found["received_at"].cast(pl.Datetime))
-    lines = zip(locate(found, nodes), began, came, found["quantity"], strict=True)
+    began = timeline.local_days(orders["ordered_at"].cast(pl.Datetime))
+    received = timeline.local_days(orders["received_at"].cast(pl.Datetime))
+    lines = zip(locate(orders, nodes), began, received, orders["quantity"], strict=True)
     for row, day, end, units in lines:
         k = timeline.periods_from(start, day)
         if row < 0 or not 0 <= k < periods:
@@ -155,14 +155,14 @@ def _counts(
     periods: int,
 ) -> pl.DataFrame:
     at = timeline.cutoff(start).replace(tzinfo=None)
-    found = con.execute(COUNTED, {"at": at}).pl()
-    days = timeline.local_days(found["event_at"].cast(pl.Datetime))
+    counts = con.execute(COUNTED, {"at": at}).pl()
+    days = timeline.local_days(counts["event_at"].cast(pl.Datetime))
     index = [timeline.periods_from(start, day) for day in days]
     counted = pl.DataFrame(
         {
-            "row": locate(found, nodes),
+            "row": locate(counts, nodes),
             "period": pl.Series(index, dtype=pl.Int64),
-            "on_hand": found["on_hand"].cast(pl.Float64),
+            "on_hand": counts["on_hand"].cast(pl.Float64),
         }
     )
     is_inside = (pl.col("row") >= 0) & pl.col("period").is_between(0, periods - 1)

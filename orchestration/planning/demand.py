@@ -95,9 +95,9 @@ class Demand:
             .unique(maintain_order=True)
             .join(self.regions, on="location_id", how="left")
         )
-        told = training_frame(self.store, places.join(stamps, how="cross"), "signals_v1")
+        signals = training_frame(self.store, places.join(stamps, how="cross"), "signals_v1")
         rows = rows.join(
-            told.drop(STAMP, "region_id"),
+            signals.drop(STAMP, "region_id"),
             on=["location_id", "origin"],
             how="left",
             maintain_order="left",
@@ -180,13 +180,13 @@ class Demand:
         before, now = self.outlooks([earlier, start])
         days = [timeline.shift(start, k) for k in range(timeline.review)]
         asked = now[0].select(SERIES).join(pl.DataFrame({"target_on": days}), how="cross")
-        came = asked.join(
+        actual = asked.join(
             self.labels(timeline.origin),
             on=[*SERIES, "target_on"],
             how="left",
             maintain_order="left",
         )["demand"]
-        units = came.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        units = actual.cast(pl.Float64).fill_null(float("nan")).to_numpy()
         return find_surges(model, now, before, units.reshape(-1, timeline.review))
 
     def sense(self, cutoff: date, steps: int) -> SensingModel:

@@ -48,23 +48,25 @@ class Entry:
         )
 
     def __str__(self) -> str:
-        wanted = self.override
-        until = f" until {wanted.expires_on}" if wanted.expires_on else ""
+        override = self.override
+        until = f" until {override.expires_on}" if override.expires_on else ""
         ended = f"; ended by {self.ended_by}" if self.ended_at else ""
-        what = f"{wanted.parameter or wanted.kind} {wanted.value:g} for {_words(wanted.scope)}"
-        return f"{self.override_id}: {what}{until}: {wanted.reason} ({self.author}){ended}"
+        what = (
+            f"{override.parameter or override.kind} {override.value:g} for {_words(override.scope)}"
+        )
+        return f"{self.override_id}: {what}{until}: {override.reason} ({self.author}){ended}"
 
     def as_dict(self) -> dict[str, Any]:
         """The record as data, in the words of the command line."""
-        wanted = self.override
+        override = self.override
         return {
             "override_id": self.override_id,
-            "kind": wanted.kind,
-            "value": wanted.value,
-            "parameter": wanted.parameter,
-            "scope": dict(wanted.scope),
-            "reason": wanted.reason,
-            "expires_on": wanted.expires_on,
+            "kind": override.kind,
+            "value": override.value,
+            "parameter": override.parameter,
+            "scope": dict(override.scope),
+            "reason": override.reason,
+            "expires_on": override.expires_on,
             "author": self.author,
             "known_at": self.known_at,
             "ended_at": self.ended_at,
@@ -87,17 +89,17 @@ def parse(
             f"there is no kind of override '{kind}'; there are {', '.join(get_args(Kind))}"
         )
     pairs = [part.partition("=") for part in scope]
-    for column, equals, wanted in pairs:
-        if not (column and equals and wanted):
+    for column, equals, text in pairs:
+        if not (column and equals and text):
             raise ValueError(
-                f"a scope is COLUMN=VALUE such as item_id=22086, not '{column}{equals}{wanted}'"
+                f"a scope is COLUMN=VALUE such as item_id=22086, not '{column}{equals}{text}'"
             )
     until = date.fromisoformat(expires) if expires else None
     return Override(
         cast(Kind, kind),
         value,
         reason,
-        {column: wanted for column, _, wanted in pairs},
+        {column: text for column, _, text in pairs},
         until,
         parameter,
     )
@@ -148,7 +150,7 @@ def movers(
 
 
 def add(
-    home: Home, planned: pl.DataFrame, wanted: Override, author: str, now: datetime, on: date
+    home: Home, planned: pl.DataFrame, override: Override, author: str, now: datetime, on: date
 ) -> tuple[Entry, int]:
     """Record an override and say how many planned items and locations it touches.
 
@@ -157,36 +159,36 @@ def add(
     meant.
     """
     _require(author, "who wants this (--by)")
-    _require(wanted.reason, "why (--reason)")
-    if not wanted.is_active(on):
+    _require(override.reason, "why (--reason)")
+    if not override.is_active(on):
         raise ValueError(
-            f"it would expire on {wanted.expires_on}, before the first day of the next plan, {on}: "
-            "give a later --expires"
+            f"it would expire on {override.expires_on}, before the first day of the next plan, "
+            f"{on}: give a later --expires"
         )
-    if wanted.parameter is not None and wanted.parameter not in PARAMETERS:
+    if override.parameter is not None and override.parameter not in PARAMETERS:
         raise ValueError(
-            f"'{wanted.parameter}' is no parameter of the plan that a planner sets; there are "
+            f"'{override.parameter}' is no parameter of the plan that a planner sets; there are "
             f"{', '.join(PARAMETERS)}"
         )
-    touched = int(wanted.touches(planned).sum())
+    touched = int(override.touches(planned).sum())
     if not touched:
         raise ValueError(
-            f"no planned item and location has {_words(wanted.scope)}: marts.dim_item_locations "
+            f"no planned item and location has {_words(override.scope)}: marts.dim_item_locations "
             "holds what is planned"
         )
     longest = max(planned["lead_time_periods"].to_list())
-    if wanted.parameter == "lead_time_periods" and wanted.value > longest:
+    if override.parameter == "lead_time_periods" and override.value > longest:
         raise ValueError(
-            f"the forecast reaches lead times of up to {longest} periods, not {wanted.value:g}: "
+            f"the forecast reaches lead times of up to {longest} periods, not {override.value:g}: "
             "set a quantity instead"
         )
-    if wanted.kind == "quantity" and wanted.value > 0 and touched > 1:
+    if override.kind == "quantity" and override.value > 0 and touched > 1:
         raise ValueError(
-            f"{wanted.value:g} units would be ordered for each of {touched} items and locations: "
+            f"{override.value:g} units would be ordered for each of {touched} items and locations: "
             "name one, item and location"
         )
     with _appending(home.state / FILE) as (known, append):
-        entry = Entry(f"override-{len(known) + 1}", wanted, author.strip(), now)
+        entry = Entry(f"override-{len(known) + 1}", override, author.strip(), now)
         append(
             {"event": "added"}
             | {
@@ -228,14 +230,14 @@ def expire(home: Home, override_id: str, author: str, reason: str, now: datetime
 
 
 def _read(path: Path, content: bytes) -> list[Entry]:
-    found: dict[str, Entry] = {}
+    entries_by_id: dict[str, Entry] = {}
     for number, line in enumerate(_whole(content).splitlines(), start=1):
         try:
             event = json.loads(line)
             known_at = datetime.fromisoformat(event["known_at"])
             if event["event"] == "added":
                 until = date.fromisoformat(event["expires_on"]) if event["expires_on"] else None
-                wanted = Override(
+                override = Override(
                     event["kind"],
                     event["value"],
                     event["reason"],
@@ -243,12 +245,12 @@ def _read(path: Path, content: bytes) -> list[Entry]:
                     until,
                     event["parameter"],
                 )
-                found[event["override_id"]] = Entry(
-                    event["override_id"], wanted, event["author"], known_at
+                entries_by_id[event["override_id"]] = Entry(
+                    event["override_id"], override, event["author"], known_at
                 )
             else:
-                ended = found[event["override_id"]]
-                found[ended.override_id] = replace(
+                ended = entries_by_id[event["override_id"]]
+                entries_by_id[ended.override_id] = replace(
                     ended, ended_at=known_at, ended_by=event["author"]
                 )
         except (KeyError, TypeError, ValueError) as error:
@@ -256,7 +258,7 @@ def _read(path: Path, content: bytes) -> list[Entry]:
                 f"{path}, line {number} is no override ({error!r}): bring the file back from a "
                 "backup"
             ) from error
-    return list(found.values())
+    return list(entries_by_id.values())
 
 
 def _whole(content: bytes) -> bytes:

@@ -80,8 +80,8 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
     the planner's limits."""
     timeline = demand.timeline
     with home.connect(read_only=True) as con:
-        said = con.execute("select unmet from raw.world").fetchone()
-        unmet: Unmet = "backlog" if said and said[0] == "backlog" else "lost"
+        row = con.execute("select unmet from raw.world").fetchone()
+        unmet: Unmet = "backlog" if row and row[0] == "backlog" else "lost"
         inputs = read_planning_inputs(con, timeline, horizon=demand.horizon, unmet=unmet)
         known = completeness(con)
         doubtful = doubts(con)

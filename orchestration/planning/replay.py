@@ -281,7 +281,7 @@ def _forecasts(
 ) -> dict[str, dict[date, Forecast]]:
     """By forecaster and decision the forecast made on what was known at its midnight, by a model
     that is trained anew at every RETRAIN-th."""
-    found: dict[str, dict[date, Forecast]] = {name: {} for name in ("xgboost", *challengers)}
+    forecasts: dict[str, dict[date, Forecast]] = {name: {} for name in ("xgboost", *challengers)}
     model = network_model = None
     worth: Mapping[str, float] | None = None
     for k, (day, outlook) in enumerate(zip(decisions, demand.outlooks(decisions), strict=True)):
@@ -292,13 +292,13 @@ def _forecasts(
             worth = model.card["signals"]
             network_model = demand.sense(day, STEPS) if challengers else None
         ours = model.predict(*outlook, PATH_LEVELS)
-        found["xgboost"][day] = ours
+        forecasts["xgboost"][day] = ours
         if network_model is not None:
             sensed = demand.sensed(network_model, ours.keys, day)
             made = {"lstm": sensed, "blend": blend(ours, sensed)}
             for name in challengers:
-                found[name][day] = made[name]
-    return found
+                forecasts[name][day] = made[name]
+    return forecasts
 
 
 def _revealed(truth: pl.DataFrame, keys: pl.DataFrame, days: Sequence[date], spec: Spec) -> Floats:
@@ -306,8 +306,8 @@ def _revealed(truth: pl.DataFrame, keys: pl.DataFrame, days: Sequence[date], spe
     coming = panels(truth, keys, ["demand"], spec)["demand"]
     index = spec.index(pl.Series(days))
     series = np.repeat(np.arange(len(keys)), len(days))
-    found = coming.at(series, np.tile(index, len(keys)), absent=0.0)
-    return np.nan_to_num(found.reshape(len(keys), len(days)).astype(np.float64))
+    demand = coming.at(series, np.tile(index, len(keys)), absent=0.0)
+    return np.nan_to_num(demand.reshape(len(keys), len(days)).astype(np.float64))
 
 
 def _challenge(
@@ -336,7 +336,7 @@ def _tuned(
 
     done: results by policy, decided with the settings `used`, or the prior.
     """
-    found = {}
+    settings = {}
     for name, judged in done.items():
         policy = POLICIES.get(name)
         prior = policy.setting(unmet) if policy else None
@@ -352,8 +352,8 @@ def _tuned(
             return replays[tried.setting(unmet) or 0.0]
 
         best = tune_policy(policy, replayed, sorted(replays), prior=prior)
-        found[name] = best.setting(unmet) or prior
-    return found
+        settings[name] = best.setting(unmet) or prior
+    return settings
 
 
 def score_forecasts(

@@ -174,12 +174,12 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _told(request: Request, error: Exception) -> Response:
     """A page for an error with words: nothing published, the ledger locked, a broken file."""
-    told = translate(error)
-    if told is None:
+    report = translate(error)
+    if report is None:
         raise error
     is_early = isinstance(error, PublishError)
     title = "Nothing is published yet" if is_early else "This cannot be shown now"
-    return await _page(request, 503, title, told.message, {})
+    return await _page(request, 503, title, report.message, {})
 
 
 async def _ask_who(request: Request, error: Exception) -> Response:

@@ -25,7 +25,7 @@ class Job:
     by: str
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC).replace(tzinfo=None))
     status: str = "waiting"
-    said: str = ""
+    message: str = ""
 
 
 class Jobs:
@@ -61,14 +61,16 @@ class Jobs:
 
 
 def _run(job: Job, work: Callable[[Tell], str]) -> None:
-    def tell(said: str) -> None:
-        job.said = said
+    def tell(message: str) -> None:
+        job.message = message
 
     job.status = "running"
     try:
-        job.said = work(tell)
+        job.message = work(tell)
         job.status = "done"
     except Exception as error:
-        told = translate(error)
+        report = translate(error)
         job.status = "failed"
-        job.said = told.message if told else f"a defect of ours: {type(error).__name__}: {error}"
+        job.message = (
+            report.message if report else f"a defect of ours: {type(error).__name__}: {error}"
+        )

@@ -98,8 +98,8 @@ class People:
     def _invite(self, name: str, role: str, by: str) -> str:
         secret = secrets.token_urlsafe(24)
         until = (datetime.now(UTC) + LINK_LASTS).isoformat(timespec="seconds")
-        said = {"name": name, "role": role, "link": _digest(secret), "until": until, "by": by}
-        self._append("invited", said)
+        event = {"name": name, "role": role, "link": _digest(secret), "until": until, "by": by}
+        self._append("invited", event)
         return secret
 
     def invited(self, secret: str) -> Person | None:

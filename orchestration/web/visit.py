@@ -15,7 +15,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from orchestration.app.procurement import Desk
-from orchestration.errors import StockhouseError, Told, translate
+from orchestration.errors import ErrorReport, StockhouseError, translate
 from orchestration.home import Home
 from orchestration.ledger import StaleError
 from orchestration.web.guard import is_from_here
@@ -242,11 +242,11 @@ class Problem:
 
 def problem_of(error: Exception) -> Problem | None:
     """An error a person can mend, as a page shows it; None for a defect of ours."""
-    told: Told | None = translate(error)
-    if told is None:
+    report: ErrorReport | None = translate(error)
+    if report is None:
         return None
     stale = isinstance(error, StaleError)
-    return Problem(told.message, 409 if stale else 422, stale)
+    return Problem(report.message, 409 if stale else 422, stale)
 
 
 def act(

@@ -43,9 +43,9 @@ class Words:
     @classmethod
     def of(cls, chosen: str | None, accepted: str) -> Words:
         """The chosen language, else the first that the browser asks for and we have."""
-        wanted = [part.split(";")[0].strip().replace("-", "_") for part in accepted.split(",")]
+        languages = [part.split(";")[0].strip().replace("-", "_") for part in accepted.split(",")]
         known = [
-            name for name in wanted if name[:2] in LANGUAGES and name.replace("_", "").isalnum()
+            name for name in languages if name[:2] in LANGUAGES and name.replace("_", "").isalnum()
         ]
         language = chosen if chosen in LANGUAGES else (known[0][:2] if known else "en")
         regional = next((name for name in known if name[:2] == language), language)
@@ -54,8 +54,8 @@ class Words:
 
     def __call__(self, text: str, /, **values: Any) -> str:
         """A text in this language, its {places} filled."""
-        said = catalogue(self.language).get(text, text)
-        return said.format(**values) if values else said
+        translated = catalogue(self.language).get(text, text)
+        return translated.format(**values) if values else translated
 
     def term(self, name: str) -> str:
         """A word of the data (`expected_demand`) as people say it."""

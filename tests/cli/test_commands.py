@@ -226,13 +226,13 @@ def test_every_error_of_ours_has_one_root_and_an_exit_code() -> None:
 
 
 def test_only_a_defect_of_ours_has_no_translation() -> None:
-    assert translate(ValueError("no date")) == errors.Told("error", "no date", 2)
-    assert translate(HomeError("no home")) == errors.Told("error", "no home", 2)
+    assert translate(ValueError("no date")) == errors.ErrorReport("error", "no date", 2)
+    assert translate(HomeError("no home")) == errors.ErrorReport("error", "no home", 2)
     disk = translate(OSError(28, "No space left on device"))
     assert disk is not None and disk.exit_code == 1
     assert translate(BrokenPipeError()) is None
     absent = translate(ModuleNotFoundError("No module named 'jax'", name="jax"))
-    assert absent == errors.Told(
+    assert absent == errors.ErrorReport(
         "error", "this needs the package jax: pip install 'stockhouse[neural]'", 2
     )
     assert translate(ModuleNotFoundError("No module named 'ours'", name="ours")) is None

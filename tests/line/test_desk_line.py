@@ -112,7 +112,7 @@ def test_a_suppliers_answer_at_the_desk_changes_the_plan(sample_home: Path) -> N
     ada.post(link, order_id=sent.order_id, **answer)
     ada.app.state.room.jobs.wait()
     (job,) = ada.app.state.room.jobs.all()
-    assert job.status == "done", job.said
+    assert job.status == "done", job.message
     fresh = [d for d in ledger.lines() if d.document_id not in known]
     again = [d for d in fresh if d.item_id == asked.item_id and d.proposer == REACTION]
     assert again, [(d.item_id, d.location_id, d.quantity) for d in fresh]

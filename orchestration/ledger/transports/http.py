@@ -28,7 +28,7 @@ class Http:
         wait, under the message's control number.
         """
         try:
-            answer, said = asyncio.run(_exchange(envelope, partner))
+            answer, body = asyncio.run(_exchange(envelope, partner))
         except TimeoutError as error:
             late = f"not done within {base.TIMEOUT_SECONDS:g} s"
             raise TransportError(f"{partner.address}: {late}") from error
@@ -36,12 +36,12 @@ class Http:
             raise TransportError(f"{partner.address}: {error or type(error).__name__}") from error
         if answer.status_code >= 300:
             final = 300 <= answer.status_code < 500 and answer.status_code not in RETRY_STATUS
-            why = f"answered {answer.status_code}: {said[:200].decode(errors='replace')}"
+            why = f"answered {answer.status_code}: {body[:200].decode(errors='replace')}"
             raise TransportError(f"{partner.address} {why}", final)
         reader, media_type = partner.reader, answer.headers.get("content-type", "")
-        if said and partner.place and media_type.startswith(reader.media_type):
+        if body and partner.place and media_type.startswith(reader.media_type):
             name = f"{envelope.control:09d}-answer.{reader.suffix}"
-            base.keep(partner.place, folders.IN, name, said)
+            base.keep(partner.place, folders.IN, name, body)
 
     def fetch(self, partner: Partner) -> None:
         """Nothing: the partner, or its gateway, puts what it says into its folder."""
@@ -64,9 +64,9 @@ async def _exchange(envelope: Envelope, partner: Partner) -> tuple[httpx.Respons
 async def _bounded(answer: httpx.Response) -> bytes:
     """What a partner says in its response, and of too much only as many bytes as show that it
     is."""
-    said = b""
+    body = b""
     async for piece in answer.aiter_bytes():
-        said += piece
-        if len(said) > LARGEST:
+        body += piece
+        if len(body) > LARGEST:
             break
-    return said
+    return body

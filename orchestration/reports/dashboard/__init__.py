@@ -142,7 +142,7 @@ def _spend(con: duckdb.DuckDBPyConnection, money: str) -> Panel:
           on supplier.supplier_id = line.from_id and supplier.is_current
         where line.kind = 'purchase' group by line.from_id order by value desc limit 12""",
     )
-    found = [
+    spend = [
         Bar(
             row["name"],
             [("s1", row["value"])],
@@ -151,7 +151,7 @@ def _spend(con: duckdb.DuckDBPyConnection, money: str) -> Panel:
         for row in rows
     ]
     return Panel(
-        "What to buy, by supplier", bars(found), f"Value of the proposed purchase lines, {money}."
+        "What to buy, by supplier", bars(spend), f"Value of the proposed purchase lines, {money}."
     )
 
 
@@ -159,7 +159,7 @@ def _policies(con: duckdb.DuckDBPyConnection, money: str) -> Panel:
     rows = _rows(
         con, "select * from decisions.champions where total_cost is not null order by total_cost"
     )
-    found = []
+    policies = []
     for row in rows:
         name = row["policy"].replace("_", " ") + (" ★" if row["is_champion"] else "")
         hint = (
@@ -171,7 +171,7 @@ def _policies(con: duckdb.DuckDBPyConnection, money: str) -> Panel:
                 f"; difference to the champion per period {row['mean_difference']:,.1f} "
                 f"({row['lower']:,.1f} to {row['upper']:,.1f})"
             )
-        found.append(
+        policies.append(
             Bar(
                 name,
                 [("s1", row["holding_cost"]), ("s2", row["shortage_cost"])],
@@ -182,7 +182,7 @@ def _policies(con: duckdb.DuckDBPyConnection, money: str) -> Panel:
     key = Markup('<span class="key s1"></span>holding <span class="key s2"></span>shortage. ')
     return Panel(
         "What each policy would have cost",
-        bars(found),
+        bars(policies),
         key + "Replayed on the same past demand; ★ decides the orders.",
     )
 

@@ -128,15 +128,15 @@ def _values(said: Mapping[str, Any]) -> str:
 def tables(models: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """Every canonical table: its columns with meaning, unit, example, and who reads them at which
     station."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    columns: dict[str, list[dict[str, Any]]] = {}
     for word in vocabulary.words():
         readers: dict[str, list[str]] = {}
         for model in models:
             folder = model["fqn"][1]
             if folder in STATION and _reads(model, word.table, word.column):
                 readers.setdefault(STATION[folder], []).append(model["name"])
-        found.setdefault(word.table, []).append({"word": word, "readers": readers})
-    return found
+        columns.setdefault(word.table, []).append({"word": word, "readers": readers})
+    return columns
 
 
 def _reads(model: Mapping[str, Any], table: str, column: str) -> bool:

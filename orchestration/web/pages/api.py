@@ -70,8 +70,8 @@ def order(one: Viewer, line: str) -> dict[str, Any]:
             card = order_card(desk, line)
         except LookupError as error:
             raise HTTPException(404, "there is no such line") from error
-    said: dict[str, Any] = jsonable_encoder(card)
-    return said
+    content: dict[str, Any] = jsonable_encoder(card)
+    return content
 
 
 @router.get("/exceptions")
@@ -103,5 +103,5 @@ def item(one: Viewer, item: str) -> dict[str, Any]:
             found = item_page(desk, item)
         except LookupError as error:
             raise HTTPException(404, "there is no such item") from error
-    said: dict[str, Any] = jsonable_encoder(found)
-    return said
+    content: dict[str, Any] = jsonable_encoder(found)
+    return content

@@ -222,7 +222,7 @@ def _decide(one: Visit, desk: Desk, line: Document, to: str) -> None:
 def _override(one: Visit, desk: Desk, line: Document) -> None:
     """Another quantity for a requisition: an override of its item and place, for a while."""
     desk.ledger.store.check(one.seen())
-    wanted = Override(
+    override = Override(
         "quantity",
         one.amount("quantity"),
         one.reason(),
@@ -230,7 +230,7 @@ def _override(one: Visit, desk: Desk, line: Document) -> None:
         date.fromisoformat(one.form.get("expires_on", "")),
         None,
     )
-    overriding.record(desk.home, wanted, one.me.name)
+    overriding.record(desk.home, override, one.me.name)
 
 
 @router.get("/orders/{line_id}/lineage")

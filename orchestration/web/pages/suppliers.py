@@ -114,8 +114,8 @@ def answer(one: Anyone, secret: str) -> Response:
             if name.startswith("quantity.")
         ]
         with one.desk() as desk:
-            heard = supplier_answers.answer(desk, supplier, order_id, replies)
-        if refused := [one.reason for one in heard if one.status == "rejected"]:
+            received = supplier_answers.answer(desk, supplier, order_id, replies)
+        if refused := [one.reason for one in received if one.status == "rejected"]:
             raise ValueError(refused[0])
         home = one.room.home
         one.room.jobs.start(
