@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -85,7 +86,9 @@ def simulate(
         told = repeated.as_dict()
         emit(told, render_twin.replayed_study(told), as_json=as_json)
         raise typer.Exit(1 if repeated.differing else 0)
-    state, run_id = _state_at(place, world, as_of) if as_of else (place, None)
+    state, run_id = (place, None)
+    if as_of:
+        state, run_id = _state_at(place, world, date.fromisoformat(as_of), scenario or [])
     with result_alone(), render.status(err) as tell:
         found = scenarios.study(
             state,
@@ -108,13 +111,19 @@ def simulate(
     emit(said, render_twin.study(said), as_json=as_json)
 
 
-def _state_at(home: Home, world: Path, day: str) -> tuple[Home, str | None]:
+def _state_at(home: Home, world: Path, day: date, files: Sequence[Path]) -> tuple[Home, str | None]:
     """The state of an earlier day; made anew where it is not published any more, with a live line a
-    step."""
-    from orchestration.runs.past import state_at
+    step. A scenario that cannot be meant is refused before."""
+    from orchestration.app.scenario_files import read_question
+    from orchestration.facts.timeline import Timeline
+    from orchestration.runs.past import midnight_ending, state_at
 
+    contract = World.load(world)
+    then = Timeline.of(contract, midnight_ending(day, contract.timezone))
+    for path in files:
+        read_question(path, then)
     with result_alone(), render.progress(err) as on_step:
-        return state_at(home, world, date.fromisoformat(day), on_step)
+        return state_at(home, world, day, on_step)
 
 
 def _write(found: Study, said: dict[str, Any], out: Path) -> None:

@@ -39,7 +39,7 @@ def state_at(
     yet, PublishError before the first run, and LineStopped where the line of that day stops.
     """
     world = World.load(folder)
-    cutoff = _midnight_ending(day, world.timezone)
+    cutoff = midnight_ending(day, world.timezone)
     published = {_now(one): one.run_id for one in snapshots.kept(home.published)}
     newest = _now(snapshots.current(home.published))
     if cutoff in published:
@@ -89,7 +89,8 @@ def _known(home: Home, folder: Path) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-def _midnight_ending(day: date, timezone: str) -> datetime:
+def midnight_ending(day: date, timezone: str) -> datetime:
+    """The local midnight that ends a day, UTC without zone."""
     local = datetime.combine(day + timedelta(days=1), datetime.min.time(), ZoneInfo(timezone))
     return local.astimezone(UTC).replace(tzinfo=None)
 

@@ -116,6 +116,10 @@ def test_an_earlier_day_is_asked_with_what_was_known_then(
     replayed = command("simulate", "sample_data", "--replay", said["study_id"], *then[-2:])
     assert "figures are the same" in replayed.stdout
     assert past.warehouse.stat().st_mtime_ns == stands
+    (tmp_path / "block.yml").write_text(SPRING["block"].replace("hours: 120", "hours: -5"))
+    command(*asked, "--as-of", "2011-05-15", "--home", sample_home, code=2)
+    assert not list((sample_home / "derived" / "past").glob("2011-05-15-*"))  # refused at once
+    (tmp_path / "block.yml").write_text(SPRING["block"])
     late = command(*asked, "--as-of", "2012-01-31", "--home", sample_home, code=2)
     assert "nothing is known of that day's end" in late.stderr
     ordered = command(*then, "--promote", "block", code=2)
