@@ -106,16 +106,18 @@ def read(transaction: TransactionSet) -> list[Message]:
         raise MessageError(transaction.fault)
     if transaction.code not in READERS:
         raise MessageError(f"transaction set {transaction.code} is none of {', '.join(READERS)}")
-    said = READERS[transaction.code](transaction)
+    messages = READERS[transaction.code](transaction)
     unread = [s for s in transaction.segments if s[0] not in SEGMENTS.get(transaction.code, {s[0]})]
     if unread:
         owner = PAYABLES if transaction.code == "810" else BUYER
         texts = "; ".join(_text(segment) for segment in unread[:5])
         more = f" and {len(unread) - 5} more" if len(unread) > 5 else ""
-        said.append(
-            Odd(_order_of(said), "", f"it also says what is not read here: {texts}{more}", owner)
+        messages.append(
+            Odd(
+                _order_of(messages), "", f"it also says what is not read here: {texts}{more}", owner
+            )
         )
-    return said
+    return messages
 
 
 def taken(segment: Segment) -> Received:
@@ -178,7 +180,7 @@ def _answer(loop: Sequence[Segment], change: bool) -> AcknowledgedLine:
             raise OddLineError(f"ACK03 is {ack[3]}, the line is in {unit}")
     goods = [ack for ack, code in zip(acks, codes, strict=True) if code in PROMISED]
     promised = [x12.quantity(ack, 2) for ack in goods if x12.value(ack, 2, needed=False)]
-    wanted = x12.quantity(line, 2 + shift)
+    ordered = x12.quantity(line, 2 + shift)
     code = min(codes, key=GRAVEST.index)
     reason = "; ".join(
         text
@@ -188,7 +190,7 @@ def _answer(loop: Sequence[Segment], change: bool) -> AcknowledgedLine:
     )
     priced = 4 + 2 * shift
     price = x12.quantity(line, priced) if x12.value(line, priced, needed=False) else None
-    total = wanted if len(promised) < len(goods) or code == "IB" else sum(promised)
+    total = ordered if len(promised) < len(goods) or code == "IB" else sum(promised)
     days = [x12.on(ack, 5) for ack in acks if x12.value(ack, 5, needed=False)]
     due = [*days, *filter(None, [_day([s for s in loop if s[0] == "DTM"])])]
     line_id, item_id = x12.value(line, 1, needed=False), _item(line)
@@ -217,15 +219,15 @@ def _ship_notice(transaction: TransactionSet) -> list[Message]:
             loops.append((order_id, item, segment))
     levels = sum(segment[0] == "HL" for segment in transaction.segments)
     _count(transaction, levels, len(loops))
-    said: list[Message] = []
+    messages: list[Message] = []
     lines: list[ShippedLine] = []
     for name in dict.fromkeys(order for order, _, _ in loops):
         mine = [loop for loop in loops if loop[0] == name]
         numbered = [(_number(loop[-1]), partial(_shipped, loop)) for loop in mine]
-        found, odd = each_line(numbered, name, BUYER)
-        lines += found
-        said += odd
-    return [ShipNotice(shipment_id, due, tuple(lines)), *said]
+        shipped, odd = each_line(numbered, name, BUYER)
+        lines += shipped
+        messages += odd
+    return [ShipNotice(shipment_id, due, tuple(lines)), *messages]
 
 
 def _shipped(loop: tuple[str, Segment, Segment]) -> ShippedLine:
@@ -264,16 +266,16 @@ def _invoice(transaction: TransactionSet) -> list[Message]:
         if "TDS" in str(error) or len(loops) == 1:
             raise
         goods = []  # a line has no figures: the total cannot be held against the others
-    said: list[Message] = []
+    messages: list[Message] = []
     by_order: dict[str, list[list[Segment]]] = {}
     for loop in loops:
         by_order.setdefault(_order_in(loop) or order_id, []).append(loop)
     for place, (name, mine) in enumerate(by_order.items()):
         about = f"invoice {invoice_id}: "
         lines, odd = each_line(_numbered(mine, _billed), name, PAYABLES, about)
-        said += odd
+        messages += odd
         if not name:
-            said.append(
+            messages.append(
                 Odd(
                     "",
                     "",
@@ -284,9 +286,9 @@ def _invoice(transaction: TransactionSet) -> list[Message]:
         elif lines:
             amounts = (added, difference) if place == 0 else (Decimal(0), Decimal(0))
             money = _currency(transaction)
-            said.append(Invoice(invoice_id, name, invoiced_on, money, tuple(lines), *amounts))
+            messages.append(Invoice(invoice_id, name, invoiced_on, money, tuple(lines), *amounts))
     if not goods and loops:
-        said.append(
+        messages.append(
             Odd(
                 order_id,
                 "",
@@ -294,7 +296,7 @@ def _invoice(transaction: TransactionSet) -> list[Message]:
                 PAYABLES,
             )
         )
-    return said
+    return messages
 
 
 def _billed(loop: Sequence[Segment]) -> InvoicedLine:
@@ -388,8 +390,8 @@ def _loops(segments: Sequence[Segment], tag: str) -> list[list[Segment]]:
 def _count(transaction: TransactionSet, *counted: int) -> None:
     """CTT01 counts lines; in a ship notice suppliers count either its levels or its items."""
     for segment in transaction.segments:
-        if segment[0] == "CTT" and (said := x12.integer(segment, 1)) not in counted:
-            x12.expect("CTT01", said, counted[0])
+        if segment[0] == "CTT" and (stated := x12.integer(segment, 1)) not in counted:
+            x12.expect("CTT01", stated, counted[0])
 
 
 def _day(segments: Iterable[Segment]) -> date | None:

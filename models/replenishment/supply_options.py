@@ -109,7 +109,7 @@ class Logistics:
         offered = offered.unique(["item_id", "supplier_id"], keep="first", maintain_order=True)
         return cls(
             _grouped(quoted, "from_id", "to_id"),
-            {item: found for (item,), found in _grouped(offered, "item_id").items()},
+            {item: breaks for (item,), breaks in _grouped(offered, "item_id").items()},
             days_a_period,
             duty_share or {},
             price_increases or {},
@@ -351,7 +351,7 @@ class SupplyOptions:
 
 
 def _grouped(frame: pl.DataFrame, *keys: str) -> dict[tuple[Any, ...], list[Record]]:
-    found: dict[tuple[Any, ...], list[Record]] = {}
+    groups: dict[tuple[Any, ...], list[Record]] = {}
     for record in frame.iter_rows(named=True):
-        found.setdefault(tuple(record[key] for key in keys), []).append(record)
-    return found
+        groups.setdefault(tuple(record[key] for key in keys), []).append(record)
+    return groups

@@ -88,17 +88,17 @@ def watch(lakehouse: Lakehouse) -> Iterator[dg.AssetCheckResult]:
 
 
 def _result(
-    name: str, found: list[str], what: str, told: pl.DataFrame, plot: Figure
+    name: str, failed: list[str], what: str, rows: pl.DataFrame, plot: Figure
 ) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         asset_key=SERVED,
         check_name=name,
-        passed=not found,
+        passed=not failed,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{', '.join(found) or 'none'} of {len(told)} {what}",
+        description=f"{', '.join(failed) or 'none'} of {len(rows)} {what}",
         metadata={
             "plot": charts.metadata(plot),
-            "table": dg.MetadataValue.md(charts.markdown(told, digits=3)),
+            "table": dg.MetadataValue.md(charts.markdown(rows, digits=3)),
         },
     )
 
@@ -142,11 +142,11 @@ def news_of(home: Home) -> tuple[pl.DataFrame, datetime]:
     with home.connect(read_only=True) as con:
         now = Timeline.read(con).now_at
         tables = {view.name: view.tags["asset"].replace("/", ".") for view in VIEWS if view.online}
-        told = [
+        news = [
             con.execute(NEWS.format(table=table), {"view": view, "now": now}).pl()
             for view, table in tables.items()
         ]
-    return pl.concat(told), now
+    return pl.concat(news), now
 
 
 def stability_plot(moves: pl.DataFrame, shown: int = 15) -> Figure:

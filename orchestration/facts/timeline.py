@@ -67,17 +67,17 @@ class Timeline:
     @classmethod
     def of(cls, world: World, now: datetime) -> Timeline:
         """The world's clock from its contract and a Now, without its warehouse."""
-        said = world.plan
-        decide_on = WEEKDAYS.index(said.decide_on) + 1 if said.decide_on else None
-        week = WEEKDAYS.index(said.week_starts_on) + 1
+        plan = world.plan
+        decide_on = WEEKDAYS.index(plan.decide_on) + 1 if plan.decide_on else None
+        week = WEEKDAYS.index(plan.week_starts_on) + 1
         return cls(
             world.world,
-            said.grain,
+            plan.grain,
             world.timezone,
             week,
-            said.review_days,
+            plan.review_days,
             decide_on,
-            said.whole_units,
+            plan.whole_units,
             now,
         )
 
