@@ -1,6 +1,7 @@
 """What needs a person, by the money at stake, and what people have made of it.
 
-A case is what the last plan held up, or a line that is late, short or refused. What became of it
+A case is what the last plan held up, a line that is late, short or refused, or what an answer, a
+receipt or silence left to ask. What became of it
 (owner, status, snoozed until, reason) stands in the ledger, as events of the case's own document. A
 case that somebody closed comes back when a later plan raises it again.
 """
@@ -33,13 +34,16 @@ WORKED = {
     "version": pl.Int64,
     "came_back": pl.Boolean,
 }
+#: Kinds of case that are raised once, by an event, and not anew by each plan.
+MESSAGE, GOODS = "supplier_message", "goods_and_silence"
 #: The longest a case may sleep.
 LONGEST_SNOOZE = timedelta(days=92)
 
 
-def case_id(kind: str, item_id: str, location_id: str) -> str:
-    """The name of a case: the same for the same kind of trouble with the same item and place."""
-    said = "\n".join((kind, item_id, location_id))
+def case_id(kind: str, *of: str) -> str:
+    """The name of a case: the same for the same kind of trouble with the same item and place, or
+    with the same document and reason where an event raised it."""
+    said = "\n".join((kind, *of))
     return f"CASE-{hashlib.sha256(said.encode()).hexdigest()[:16]}"
 
 
@@ -50,22 +54,24 @@ def worklist(desk: Desk) -> pl.DataFrame:
 
 def _worklist(desk: Desk) -> pl.DataFrame:
     known = desk.ledger.worked()
-    cases = pl.concat([open_cases(desk), _supply(desk), _opened(desk, known)])
+    cases = pl.concat([open_cases(desk), _supply(desk), _opened(desk, known), _asked(desk)])
     newest = decisions.latest(desk.home.decisions, "exceptions")
     plan = str(newest["run_id"][0]) if newest is not None and len(newest) else ""
     today = desk.now.date().isoformat()
     found = []
     for row in cases.iter_rows(named=True):
-        name = case_id(row["kind"], row["item_id"], row["location_id"])
-        found.append(row | {"case_id": name} | _state(known.get(name), plan, today))
+        once = row["kind"] in (MESSAGE, GOODS)
+        of = (row["id"], row["reason"]) if once else (row["item_id"], row["location_id"])
+        name = case_id(row["kind"], *of)
+        found.append(row | {"case_id": name} | _state(known.get(name), plan, today, once=once))
     schema = CASES | WORKED
     return pl.DataFrame(found, schema=schema, orient="row").sort(
         "at_stake", "case_id", descending=[True, False], nulls_last=True
     )
 
 
-def _state(said: Mapping[str, Any] | None, plan: str, today: str) -> dict[str, Any]:
-    """What is last said of a case, as it counts now."""
+def _state(said: Mapping[str, Any] | None, plan: str, today: str, *, once: bool) -> dict[str, Any]:
+    """What is last said of a case, as it counts now. once: no later plan raises it again."""
     if said is None:
         return dict.fromkeys(("owner", "until", "note", "by"), "") | {
             "status": OPEN,
@@ -74,7 +80,7 @@ def _state(said: Mapping[str, Any] | None, plan: str, today: str) -> dict[str, A
         }
     status, until = str(said["status"]), str(said.get("until") or "")
     woke = status == SNOOZED and until <= today
-    raised = status == DONE and said.get("about") != plan
+    raised = status == DONE and not once and said.get("about") != plan
     return {
         "status": OPEN if woke or raised else status,
         "owner": said.get("owner") or "",
@@ -145,6 +151,47 @@ def _supply(desk: Desk) -> pl.DataFrame:
         schema=CASES,
         orient="row",
     )
+
+
+def _asked(desk: Desk) -> pl.DataFrame:
+    """What answers, receipts and silence left for a person, whose it is in the reason; over once
+    its line has ended. At stake is the line, nothing for a delivery that belongs to no line."""
+    asked = desk.ledger.questions()
+    if not asked:
+        return pl.DataFrame(schema=CASES)
+    lines = {line.document_id: line for line in desk.ledger.lines()}
+    with published(desk.home) as con:
+        called = names(con)
+    found = []
+    for event in asked:
+        line = lines.get(event.document_id)
+        if line is not None and line.ended:
+            continue
+        item = line.item_id if line else ""
+        heard = "delivery" in event.payload or line is None
+        found.append(
+            (
+                event.document_id,
+                "warning",
+                MESSAGE if heard else GOODS,
+                item,
+                called.get(item, item),
+                line.location_id if line else "",
+                line.quantity * line.unit_cost if line else None,
+                desk.currency,
+                f"for {event.payload.get('owner', 'buyer')}, of {event.actor}: "
+                f"{event.payload.get('reason', '')}",
+            )
+        )
+    return pl.DataFrame(found, schema=CASES, orient="row").unique(
+        ["id", "kind", "reason"], maintain_order=True
+    )
+
+
+def cases_to_do(desk: Desk) -> pl.DataFrame:
+    """The cases that nobody has closed or put to sleep, the most money at stake first; columns
+    CASES + WORKED."""
+    return worklist(desk).filter(pl.col("status").is_in((OPEN, WORKING)))
 
 
 def work(

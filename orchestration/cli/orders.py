@@ -67,15 +67,17 @@ def list_orders(
     as_json: AsJson = False,
 ) -> None:
     """List what is proposed and under way, by the id that `trace` and `approve` take."""
-    from orchestration.app import order_book
+    from orchestration.app import order_book, worklist
 
     if exceptions and status:
-        raise ValueError("--exceptions lists the plan's own; leave out --status")
+        raise ValueError("--exceptions lists cases and no lines; leave out --status")
     if as_csv and as_json:
         raise ValueError("--csv and --json cannot both be printed")
     with open_desk(home) as desk:
         found = (
-            order_book.open_cases(desk) if exceptions else order_book.order_book(desk, status or ())
+            worklist.cases_to_do(desk).select(*order_book.CASES)
+            if exceptions
+            else order_book.order_book(desk, status or ())
         )
     if as_csv:
         sys.stdout.write(found.write_csv())

@@ -247,6 +247,13 @@ class Ledger:
             for case_id, by, at, version, payload in self.store.read(query.order_by(events.c.seq))
         }
 
+    def questions(self) -> list[Event]:
+        """What messages, goods and silence left for a person to look at, in order of seq; the
+        payload says owner and reason."""
+        query = sa.select(*(events.c[name] for name in Event._fields))
+        asked = query.where(events.c.kind.in_(("chased", "excepted"))).order_by(events.c.seq)
+        return [Event._make((*row[:7], json.loads(row[7]))) for row in self.store.read(asked)]
+
     def history(
         self,
         kinds: Collection[str] = (),

@@ -46,6 +46,7 @@ LANDED: dict[str, tuple[dict[str, int], int, str | None]] = {
         0,
         "2024-03-01",
     ),
+    "price_in_usd": ({"supplier_terms": 1}, 0, None),
     "receipt_line_zeros": (TINY | {"sales": 60}, 0, "2024-03-01"),
     "seven_months": (
         TINY | {"items": 2, "sales": 14, "stock": 2, "supplier_terms": 2},
@@ -56,6 +57,7 @@ LANDED: dict[str, tuple[dict[str, int], int, str | None]] = {
     "short_history": ({"sales": 120}, 0, "2024-03-01"),
     "stock_by_bin": (TINY | {"sales": 60, "stock": 3}, 0, "2024-03-01"),
     "stock_elsewhere": ({"sales": 120, "stock": 2}, 0, "2024-03-01"),
+    "supplier_order_days": ({"suppliers": 1}, 0, None),
     "supplier_with_umlaut": (SHOP, 0, "2024-03-01"),
     "two_date_orders": ({"sales": 3}, 1, "2024-02-14"),
     "unclosed_quote": ({"sales": 199}, 1, "2024-01-29"),

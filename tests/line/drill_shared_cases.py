@@ -7,9 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from tests.line.shared_case_runs import AT_THE_DOOR, TO_ORDERS, run_case
+from shared_case_runs import AT_THE_DOOR, TO_ORDERS, run_case
 
 
 def main(wanted: list[str]) -> int:
