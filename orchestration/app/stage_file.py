@@ -50,11 +50,8 @@ class StageRow:
     deviation: float
     quantile: float
     suppliers: tuple[str, ...]
-
-    @property
-    def is_asked(self) -> bool:
-        """Whether customers outside ask this stage."""
-        return self.mean > 0
+    #: whether the file says what customers ask of it, be it nothing
+    is_asked: bool
 
 
 @dataclass(frozen=True)
@@ -117,6 +114,10 @@ def read_stages(path: Path, holding_rate: float) -> StageNetwork:
             "ext_demand_mean",
             f"nobody asks {names[idle[0]]} for anything, neither a stage nor a customer",
             "say its demand, or leave it out",
+        )
+    if not column("mean").any():
+        raise ContractError(
+            "customers ask for nothing", where=f"{path.name} ext_demand_mean", mend="say a demand"
         )
     bound, unit_cost = _pooled(shape, rows), column("cost")
     for stage in shape.order:
@@ -214,6 +215,7 @@ def _row(path: Path, number: int, said: dict[str, str], rest: list[str]) -> Stag
         deviation=figure("ext_demand_std", 0.0),
         quantile=figure("ext_demand_thres", 0.0),
         suppliers=tuple(pairs[::2]),
+        is_asked=bool(said.get("ext_demand_mean", "").strip()),
     )
 
 

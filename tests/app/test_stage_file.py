@@ -12,6 +12,7 @@ import pytest
 from orchestration.app.stage_file import COLUMNS, place_stock, read_stages
 from orchestration.landing.contract.errors import ContractError
 
+WILLEMS = Path(__file__).resolve().parents[3] / "shared" / "data" / "willems"
 HEAD = ",".join(COLUMNS)
 GOOD = ("part,4,,10,2,,,", "made,2,,5,2,,,,part,1", "shop,1,0,1,,8,2,2,made,1")
 
@@ -51,6 +52,7 @@ def test_a_chain_is_read_as_it_says_and_its_stock_is_written(tmp_path: Path) -> 
         ((*GOOD[:2], "shop,1,0,1,,,,2,made,1"), "ext_demand_mean: nobody asks shop for anything"),
         (("part,4,,10,2,,,,shop,1", *GOOD[1:]), "in a circle: part, made, shop"),
         ((*GOOD[:2], "shop,1,0,1,0.5,8,2,2,made,1"), "risk_pool: '0.5' is no number from 1 on"),
+        ((*GOOD[:2], "shop,1,0,1,,0,0,2,made,1"), "ext_demand_mean: customers ask for nothing"),
         ((), "there is no stage in it"),
     ],
 )
@@ -64,3 +66,11 @@ def test_what_cannot_be_meant_is_refused_with_its_place(
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match=r"chain.csv:1: there is no column lead_time"):
         read_stages(written(tmp_path, *GOOD, head=HEAD.replace("lead_time", "days")), 0.5)
+
+
+@pytest.mark.parametrize("path", sorted(WILLEMS.glob("willems_*.csv")), ids=lambda path: path.stem)
+def test_every_published_chain_is_read(path: Path) -> None:
+    found = read_stages(path, 0.35)
+    assert (found.stages.bound >= 0).all() and found.mean.sum() > 0
+    # a last stage that customers ask for nothing stands in one of them, and needs no stock
+    assert found.stages.size == len(path.read_text().splitlines()) - 1

@@ -56,7 +56,7 @@ BENCHMARKS = {
     "challengers": ("Challengers in money: VN2", ["bench_replay.py", "challengers"]),
     "replay-speed": ("Speed of plan and replay", ["bench_replay.py", "speed"]),
     "simulator": ("Speed of the simulator beside a plain loop", ["bench_simulator.py"]),
-    "placement": ("Safety stock in real supply chains", ["bench_placement.py"]),
+    "placement": ("Safety stock in real supply chains", ["bench_placement.py", "--seconds", "12"]),
     "learning": ("Learned policies against the optimum", ["bench_learning.py"]),
     "procurement": ("Procurement", ["bench_procurement.py"]),
     "publish": (
