@@ -29,9 +29,9 @@ def verdict(share: float, gap: float) -> str:
         return "as published"
     if share * (1 - gap) <= 1 < share:
         return "open: more time is needed"
-    if share < 1:
-        return "below: the file lacks how lead times vary"
-    return "above, which varying lead times cannot explain: the file and the figure differ"
+    if 0.5 <= share < 1:
+        return "below, as where the figure counts how lead times vary, which the file does not say"
+    return "far off: the file and the figure differ in more than how lead times vary"
 
 
 def main() -> None:
