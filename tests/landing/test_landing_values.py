@@ -141,6 +141,26 @@ def test_a_workbook_under_a_password_says_so(tmp_path: Path) -> None:
         company.land(strict=True)
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"<html><table><tr><td>item</td></tr></table></html>", "a web page or XML under"),
+        (b'\xef\xbb\xbf\r\n<?xml version="1.0"?><Workbook/>', "a web page or XML under"),
+        (b"article\tsupplier\tlead\r\nA1\tS1\t7\r\n", "plain text under a workbook's name"),
+        (b"PK\x03\x04 and no more", "is it cut short"),
+        (bytes(600), "is it cut short"),
+    ],
+)
+@pytest.mark.parametrize("name", ["terms.xls", "terms.xlsx"])
+def test_what_only_calls_itself_a_workbook_is_named_for_what_it_is(
+    name: str, body: bytes, words: str, tmp_path: Path
+) -> None:
+    company = Company(tmp_path, TERMS.replace("terms.xlsx", name))
+    company.write(name, body)
+    with pytest.raises(ContractError, match=words):
+        company.land(strict=True)
+
+
 def test_the_case_of_a_hidden_first_sheet_reads_the_one_people_see(tmp_path: Path) -> None:
     company = Company(
         tmp_path,

@@ -46,12 +46,25 @@ def workbook_table(
                 where, sum(info.file_size for info in infos), path.stat().st_size, len(infos)
             )
     except (zipfile.BadZipFile, OSError) as error:
-        raise ContractError(
-            f"is no readable workbook: {error}",
-            where=place,
-            mend="is it cut short? ask for the file again",
-        ) from None
+        raise _no_workbook(start, error, place) from None
     return _sheet(path, options, source, place)
+
+
+def _no_workbook(start: bytes, error: Exception, place: str) -> ContractError:
+    """What a file that is no workbook is by its first bytes, which its name hides; many systems
+    export a web page or plain text and call it .xls."""
+    begins = start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    if begins == b"<":
+        what = "is no workbook but a web page or XML under a workbook's name"
+        return ContractError(what, where=place, mend="open it and save it as .xlsx")
+    if not start.startswith(b"PK") and start and b"\0" not in start:
+        what = "is no workbook but plain text under a workbook's name"
+        return ContractError(what, where=place, mend="declare it: `format: csv`")
+    return ContractError(
+        f"is no readable workbook: {error}",
+        where=place,
+        mend="is it cut short? ask for the file again",
+    )
 
 
 def _sheet(path: Path, options: Xlsx, source: Source, place: str) -> tuple[pa.Table, list[str]]:
