@@ -47,7 +47,7 @@ _WORDS = {
     "shelf_life": "would spoil before it is sold",
     "override": "set by the planner",
     "distribution_centre": "not available at the shipping location",
-    "supplier_minimum": "for the supplier's least order value",
+    "supplier_minimum": "for the supplier's least order",
     "constraints": "cut by limits",
 }
 
@@ -96,6 +96,11 @@ def in_words(
         sentence += f" Customers wait for {_number(facts['ordered_by_customers'])} already."
     if facts.get("inherited"):
         sentence += f" {_number(facts['inherited'])} of the stock are of what it replaces."
+    if facts.get("set_aside"):
+        sentence += (
+            f" {_number(facts['set_aside'])} more lie there blocked, past their date or promised."
+        )
+    sentence += _as_bought(quantity, facts)
     if facts.get("override_reason"):
         sentence += f" Override: {facts['override_reason']}."
     return (
@@ -103,6 +108,19 @@ def in_words(
         if facts.get("stock_out_risk_without") is None
         else f"{sentence} {_risk_in_words(facts, due)}"
     )
+
+
+def _as_bought(quantity: float, facts: Mapping[str, Any]) -> str:
+    """What the supplier reads, where he counts or asks in a unit or a currency of his own."""
+    if not facts.get("sold_unit_quantity"):
+        return ""
+    holds = facts["sold_unit_quantity"]
+    said = f" Bought as {_number(quantity / holds)} × {facts['sold_unit'] or 'unit'}"
+    said += f" of {_number(holds)}" if holds != 1 else ""
+    if facts["sold_currency"] and facts["sold_rate"]:
+        price = facts["unit_cost"] * holds / facts["sold_rate"]
+        said += f" at {price:,.2f} {facts['sold_currency']}"
+    return f"{said}."
 
 
 def _risk_in_words(facts: Mapping[str, Any], due: date) -> str:

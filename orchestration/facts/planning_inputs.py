@@ -111,8 +111,21 @@ STOCK = (
     "select item_id, location_id, on_hand, stock_known_at, is_unknown from "
     "marts.fct_stock_positions"
 )
-#: What of the stock is of items whose place the item has taken.
-INHERITED = "select item_id, location_id, inherited from marts.fct_stock_positions"
+#: What of the stock is of items whose place the item has taken, and what lies there and cannot be
+#: sold.
+BESIDE = "select item_id, location_id, inherited, set_aside from marts.fct_stock_positions"
+#: How suppliers count and in which money they ask, where it is not the item's unit and the world's
+#: currency; sold_rate: what one unit of theirs is worth.
+SOLD_BY = """
+    select
+        item_id, supplier_id as from_id, any_value(sold_unit) as sold_unit,
+        any_value(sold_unit_quantity) as sold_unit_quantity,
+        any_value(sold_currency) as sold_currency,
+        any_value(unit_cost * sold_unit_quantity / sold_price) filter (sold_price > 0) as sold_rate
+    from marts.dim_supplier_terms
+    where is_current and (sold_unit_quantity <> 1 or sold_currency is not null)
+    group by item_id, supplier_id
+"""
 #: Stock at an instant: the last count before it and everything that moved since. Item, location,
 #: units.
 STOCK_AT = f"""
@@ -248,7 +261,9 @@ def read_planning_inputs(
     past = read_lead_times(con, timeline, timeline.origin)
     sampled = expected_lead_times(nodes, past, timeline)
     rows = _with_promises(con, nodes, timeline).with_columns(stock=pl.Series(opening.on_hand))
-    rows = rows.join(con.execute(INHERITED).pl(), on=SERIES, how="left", maintain_order="left")
+    rows = rows.join(con.execute(BESIDE).pl(), on=SERIES, how="left", maintain_order="left")
+    sold = con.execute(SOLD_BY).pl()
+    rows = rows.join(sold, on=["item_id", "from_id"], how="left", maintain_order="left")
     rows, waiting = dated(rows, calendar, timeline, horizon=horizon)
     owed = read_customer_orders(con, nodes, timeline, horizon=horizon)
     rows = rows.with_columns(ordered_by_customers=pl.Series(owed.sum(axis=1), dtype=pl.Float64))

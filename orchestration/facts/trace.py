@@ -34,6 +34,29 @@ UNPRINTED = {
 }
 
 
+#: Raw rows that name no item and yet bear on an order: what the supplier's money is worth, limits
+#: and minimums, and days on which nothing leaves or arrives.
+AROUND = {
+    "exchange_rates": (
+        "currency in (select currency from raw.supplier_terms where list_contains($items, item_id) "
+        "and list_contains($suppliers, supplier_id))",
+        "event_at",
+    ),
+    "constraints": (
+        "scope is null or list_contains($suppliers, scope) or list_contains($places, scope) or "
+        "scope in (select levels[1] from raw.items where list_contains($items, item_id))",
+        "known_at",
+    ),
+    "holidays": (
+        "(list_contains($suppliers, supplier_id) or list_contains($places, location_id) or "
+        "region_id in (select region_id from raw.suppliers where list_contains($suppliers, "
+        "supplier_id) union select region_id from raw.locations where list_contains($places, "
+        "location_id))) and day >= $as_of::date",
+        "day",
+    ),
+}
+
+
 class TraceError(StockhouseError):
     """The order line cannot be traced; the message says what is missing."""
 
@@ -293,6 +316,16 @@ class _Tracer:
                 f"{where} and (known_at <= $as_of or known_at is null)",
                 given,
                 "known_at",
+            )
+        around = {"items": items, "places": places, "suppliers": suppliers, "as_of": self.as_of}
+        for name, (where, newest) in AROUND.items():
+            self._add(
+                "raw rows",
+                f"raw.{name}",
+                f"({where}) and known_at <= $as_of",
+                {word: value for word, value in around.items() if f"${word}" in where + "$as_of"},
+                newest,
+                shown=20,
             )
 
     def _asked_as(self) -> list[str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,3 +88,41 @@ def test_an_order_that_comes_too_late_says_so() -> None:
         "from"
     )
     assert said.endswith(f"{late} 2012-01-08.")
+
+
+@pytest.mark.parametrize(
+    ("sold", "said"),
+    [
+        ({}, ""),
+        ({"sold_unit": "case", "sold_unit_quantity": 24.0}, " Bought as 4 × case of 24."),
+        (
+            {
+                "sold_unit": "case",
+                "sold_unit_quantity": 24.0,
+                "sold_currency": "EUR",
+                "sold_rate": 0.8,
+            },
+            " Bought as 4 × case of 24 at 60.00 EUR.",
+        ),
+        (
+            {"sold_unit_quantity": 1.0, "sold_currency": "USD", "sold_rate": 0.5},
+            " Bought as 96 × unit at 4.00 USD.",
+        ),
+    ],
+)
+def test_what_the_supplier_reads_is_said_in_his_own_unit_and_money(
+    sold: dict[str, Any], said: str
+) -> None:
+    day = date(2024, 1, 5)
+    names = ("sold_unit", "sold_unit_quantity", "sold_currency", "sold_rate")
+    facts = {"unit_cost": 2.0, **dict.fromkeys(names), **sold}
+    told = in_words({"expected_demand": 96.0}, 96.0, day, day, facts)
+    assert (
+        told == f"96 expected demand = 96, covering the periods to that of {day}; due {day}.{said}"
+    )
+
+
+def test_what_lies_there_and_cannot_be_sold_is_said() -> None:
+    day = date(2024, 1, 5)
+    told = in_words({"expected_demand": 96.0}, 96.0, day, day, {"set_aside": 1_200.0})
+    assert told.endswith("1,200 more lie there blocked, past their date or promised.")

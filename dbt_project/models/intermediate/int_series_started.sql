@@ -1,7 +1,7 @@
 {{ config(materialized='table') }}
 -- Every item and location that sold or is declared in the assortment, numbered, with the days its demand covers: from the first sale, the
 -- declared day or the first time it was seen on the shelf on, whichever was first: what lay there and did not sell was not wanted. Before
--- anything was sold anywhere, the books had not begun.
+-- anything was sold anywhere, the books had not begun. Where a kit is listed, its parts are.
 with sales as {{ inlined() }} ({{ inherited(ref('int_sales_dated'), []) }}),
 
 shelved as (
@@ -27,13 +27,14 @@ assortment as (
 
 declared as (
   select
-    coalesce(heirs.successor_id, assortment.item_id) as item_id,
+    coalesce(heirs.successor_id, kits.part_id, assortment.item_id) as item_id,
     location_id,
     min(starts_at) as starts_at,
     case when count(*) = count(case when heirs.item_id is null then ends_at end) then max(ends_at) end as ends_at,
     min(assortment.known_at) as known_at
   from assortment
-  left join {{ ref('dim_successions') }} as heirs on assortment.item_id = heirs.item_id
+  left join {{ ref('int_components_exploded') }} as kits on assortment.item_id = kits.kit_id
+  left join {{ ref('dim_successions') }} as heirs on coalesce(kits.part_id, assortment.item_id) = heirs.item_id
   where is_current
   group by 1, 2
 ),

@@ -17,7 +17,9 @@ terms as (
       stated.from_quantity * {{ units_held('stated') }} as from_quantity,
       stated.unit_cost * {{ exchanged('stated') }} / {{ units_held('stated') }} as unit_cost,
       greatest(stated.known_at, packs.known_at) as known_at
-    )
+    ),
+    stated.unit as sold_unit, cast({{ units_held('stated') }} as double) as sold_unit_quantity,
+    nullif(stated.currency, {{ world('currency') }}) as sold_currency, stated.unit_cost as sold_price
   from stated
   {{ join_packs('stated') }}
   {{ join_rates('stated', now_at()) }}
@@ -27,7 +29,7 @@ things as (
   select
     item_id, supplier_id, coalesce(from_quantity, 0) as from_quantity,
     coalesce(lead_time_days, ceil(lead_time_working_days * 7.0 / 5)) as lead_time_days, lead_time_working_days, shelf_life_days, moq,
-    order_multiple, unit_cost, coalesce(ends_at, timestamp '9999-12-31 00:00:00') as ends_at,
+    order_multiple, unit_cost, sold_unit, sold_unit_quantity, sold_currency, sold_price, coalesce(ends_at, timestamp '9999-12-31 00:00:00') as ends_at,
     true as is_declared, greatest(known_at, coalesce(starts_at, known_at)) as known_at, known_at as told_at,
     -- two announcements for one day: the later one counts
     case when starts_at > known_at then known_at else handed_over_at end as handed_over_at, row_hash
@@ -42,11 +44,15 @@ told as (
 
 {{ history(
   'things', ['item_id', 'supplier_id', 'from_quantity'],
-  ['lead_time_days', 'lead_time_working_days', 'shelf_life_days', 'moq', 'order_multiple', 'unit_cost', 'ends_at']
+  [
+    'lead_time_days', 'lead_time_working_days', 'shelf_life_days', 'moq', 'order_multiple', 'unit_cost', 'sold_unit', 'sold_unit_quantity',
+    'sold_currency', 'sold_price', 'ends_at'
+  ]
 ) }}
 
 select
-  history.item_id, history.supplier_id, lead_time_days, lead_time_working_days, shelf_life_days, moq, order_multiple, history.from_quantity, unit_cost, told.known_at,
+  history.item_id, history.supplier_id, lead_time_days, lead_time_working_days, shelf_life_days, moq, order_multiple, history.from_quantity, unit_cost,
+  sold_unit, sold_unit_quantity, sold_currency, sold_price, told.known_at,
   history.valid_from, history.valid_to,
   history.valid_from <= {{ now_at() }} and (history.valid_to is null or history.valid_to > {{ now_at() }})
     and history.ends_at > {{ now_at() }} as is_current

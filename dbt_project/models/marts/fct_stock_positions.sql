@@ -15,6 +15,24 @@ inherited as (
   group by heirs.successor_id, there.location_id
 ),
 
+-- what the newest count found and cannot be sold: blocked, past its date or promised to somebody
+newest as (
+  select item_id, location_id, max(event_at) as event_at
+  from {{ ref('fct_stock') }}
+  where is_current and on_hand is not null
+  group by item_id, location_id
+),
+
+aside as (
+  select
+    lots.item_id, lots.location_id,
+    sum(lots.on_hand - case when lots.expires_on <= {{ local_day(now_at()) }} then least(lots.available, 0) else lots.available end) as quantity
+  from {{ ref('fct_stock_lots') }} as lots
+  inner join newest on lots.item_id = newest.item_id and lots.location_id = newest.location_id and lots.event_at = newest.event_at
+  where lots.is_current
+  group by lots.item_id, lots.location_id
+),
+
 on_order as (
   select coalesce(heirs.successor_id, orders.item_id) as item_id, orders.location_id, sum(orders.quantity * coalesce(heirs.share, 1)) as quantity
   from {{ ref('fct_open_orders') }} as orders
@@ -27,6 +45,7 @@ select
   planned.location_id,
   coalesce(there.on_hand, 0) + coalesce(inherited.on_hand, 0) as on_hand,
   coalesce(inherited.on_hand, 0) as inherited,
+  coalesce(aside.quantity, 0) as set_aside,
   coalesce(on_order.quantity, 0) as on_order,
   coalesce(there.on_hand, 0) + coalesce(inherited.on_hand, 0) + coalesce(on_order.quantity, 0) as position,
   greatest(there.known_at, inherited.known_at) as stock_known_at,
@@ -34,5 +53,6 @@ select
 from {{ ref('int_item_locations_planned') }} as planned
 left join {{ ref('int_stock_present') }} as there on planned.item_id = there.item_id and planned.location_id = there.location_id
 left join inherited on planned.item_id = inherited.item_id and planned.location_id = inherited.location_id
+left join aside on planned.item_id = aside.item_id and planned.location_id = aside.location_id
 left join on_order on planned.item_id = on_order.item_id and planned.location_id = on_order.location_id
 left join uncounted on planned.item_id = uncounted.item_id and planned.location_id = uncounted.location_id
