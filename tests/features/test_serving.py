@@ -284,11 +284,11 @@ def test_feasts_own_pages_open_over_the_home(
         assert "demand_stats" in client.get("/api/v1/feature_views?project=stockhouse").text
 
 
-def test_what_the_readme_shows_runs(
+def test_what_the_guide_shows_runs(
     home: Home, built: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    block = readme.split("```python\n")[1].split("```")[0]
+    guide = (Path(__file__).parents[2] / ".github/USING.md").read_text(encoding="utf-8")
+    block = guide.split("```python\n")[1].split("```")[0]
     assert len(block.strip().splitlines()) <= 12
     for shown, here in {
         '".lakehouse/derived"': repr(str(home.derived)),
@@ -299,7 +299,7 @@ def test_what_the_readme_shows_runs(
         assert shown in block, shown
         block = block.replace(shown, here)
     names: dict[str, Any] = {}
-    exec(compile(block, "README.md", "exec"), names)  # noqa: S102 - our own page
+    exec(compile(block, "USING.md", "exec"), names)  # noqa: S102 - our own page
     assert names["training"]["demand_lag_1"].null_count() == 0
     assert names["now"]["demand_lag_1"].null_count() == 0
     assert (

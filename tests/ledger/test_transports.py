@@ -235,9 +235,9 @@ def test_partners_are_fetched_beside_each_other_and_who_is_not_reached_is_told_o
     assert ledger.audit() == []
 
 
-def test_the_partners_that_the_readme_describes_can_be_read(tmp_path: Path) -> None:
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-    (said,) = re.findall(r"```yaml partners\n(.*?)```", readme, flags=re.DOTALL)
+def test_the_partners_that_the_guide_describes_can_be_read(tmp_path: Path) -> None:
+    guide = (Path(__file__).resolve().parents[2] / ".github/USING.md").read_text(encoding="utf-8")
+    (said,) = re.findall(r"```yaml partners\n(.*?)```", guide, flags=re.DOTALL)
     (tmp_path / FILE).write_text(said)
     partners = read_partners(tmp_path, [], "GBP")
     assert [partner.form for partner in partners.values()] == ["edifact", "ubl", "email", "csv"]

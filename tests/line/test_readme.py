@@ -1,4 +1,4 @@
-"""The README says nothing that does not hold."""
+"""The README and the guide behind it say nothing that does not hold."""
 
 from __future__ import annotations
 
@@ -18,6 +18,18 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / ".github/USING.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", ["README.md", ".github/USING.md", "sample_data/README.md"])
+def test_every_page_and_part_it_points_to_exists(page: str) -> None:
+    folder = (ROOT / page).parent
+    for target in re.findall(r"\]\((?!https?://)([^)]+)\)", (ROOT / page).read_text("utf-8")):
+        name, _, part = target.partition("#")
+        assert (folder / name).exists(), target
+        if part:
+            heads = re.findall(r"^#+ (.+)$", (folder / name).read_text("utf-8"), re.MULTILINE)
+            assert part in [re.sub(r"\W+", "-", head.lower()).strip("-") for head in heads], target
 
 
 def test_every_make_target_it_names_exists() -> None:
@@ -59,10 +71,10 @@ def fresh(sample_home: Path, tmp_path: Path) -> Path:
 @pytest.mark.line
 @pytest.mark.xdist_group("line")
 def test_every_block_runs_as_typed_from_the_root_of_a_checkout(fresh: Path) -> None:
-    """One terminal, every shell and Python block of the page in its order; what `make run` made is
-    there."""
+    """One terminal, every shell and Python block of the page and of the guide in their order; what
+    `make run` made is there."""
     typed = ["set -euo pipefail"]
-    for language, block in re.findall(r"```(sh|python)\n(.*?)```", TEXT, flags=re.DOTALL):
+    for language, block in re.findall(r"```(sh|python)\n(.*?)```", TEXT + GUIDE, flags=re.DOTALL):
         typed.append(block if language == "sh" else f"python - <<'PYTHON'\n{block}\nPYTHON")
     assert len(typed) > 5
     told = {
@@ -97,14 +109,14 @@ def test_every_make_line_it_shows_can_be_run() -> None:
 
 def test_every_asset_worth_opening_is_in_the_graph() -> None:
     keys = set(json.loads((ROOT / "tests/line/asset_keys.json").read_text(encoding="utf-8")))
-    named = re.findall(r"^\| `([a-z_]+/[a-z_]+)` \|", TEXT, flags=re.MULTILINE)
+    named = re.findall(r"^\| `([a-z_]+/[a-z_]+)` \|", GUIDE, flags=re.MULTILINE)
     assert len(named) == 10
     assert set(named) <= keys
 
 
 def test_every_command_it_names_exists(command: Callable[..., Any]) -> None:
     listed = command("--help").stdout
-    section = TEXT.split("## Commands")[1].split("##")[0].split(";")[0]
+    section = GUIDE.split("## Commands")[1].split("##")[0].split(";")[0]
     for name in re.findall(r"`([a-z-]+)`", section):
         assert re.search(rf"\b{name}\b", listed), name
 
