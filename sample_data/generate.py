@@ -11,18 +11,22 @@ import argparse
 import shutil
 from pathlib import Path
 
-from generator import extracts, invoices, lateness, logistics, signals, workbooks
+from generator import bins, extracts, invoices, lateness, logistics, orders, signals, workbooks
 from generator.calendar import LAST, day
 from generator.company import (
+    KITS,
     assortment_rows,
+    holiday_rows,
     item_rows,
     items,
     location_rows,
     price_rows,
     supplier_rows,
+    unit_rows,
 )
 from generator.invoices import Flows
 from generator.lateness import Lateness
+from generator.money import rate_rows
 from generator.stock import keep_books
 from generator.write import write_csv
 
@@ -40,7 +44,8 @@ def extract(raw: Path, out: Path) -> None:
 
 def generate(real: Path, out: Path) -> None:
     """Write all that is generated into `out`, from the real rows that lie in `real`."""
-    flows, drawn = Flows.read(real / "erp/invoices"), Lateness(real / "logistics/scms_rows.csv")
+    flows = Flows.read(real / "erp/invoices", KITS)
+    drawn = Lateness(real / "logistics/scms_rows.csv")
     master = items(flows)
     books = keep_books(flows, master, drawn)
     balances = books.balances(flows.outflow)
@@ -55,11 +60,19 @@ def generate(real: Path, out: Path) -> None:
     write_csv(out / "erp/suppliers.csv", supplier_rows())
     write_csv(out / "erp/locations.csv", location_rows())
     write_csv(out / "erp/assortment.csv", assortment_rows(flows))
-    write_csv(out / "erp/price_list.csv", price_rows(flows, months))
+    write_csv(out / "erp/price_list.csv", price_rows(flows, master, months))
+    write_csv(out / "erp/units.csv", unit_rows(master))
+    write_csv(out / "erp/holidays.csv", holiday_rows())
+    for year in (2010, 2011):
+        write_csv(out / f"erp/exchange_rates/year={year}/rates.csv", rate_rows(year))
+    orders.write(out / "erp")
     extracts.erp(out / "erp", flows, books, balances)
     logistics.write(out / "logistics", master, books, drawn)
+    bins.write(out / "logistics", master, balances)
     workbooks.supplier_terms(out / "spreadsheets", master)
     workbooks.constraints(out / "spreadsheets")
+    workbooks.kits(out / "spreadsheets", master)
+    workbooks.range_changes(out / "spreadsheets")
     workbooks.stock_count(out / "spreadsheets", flows, balances)
     signals.write(out / "signals")
 

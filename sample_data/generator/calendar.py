@@ -12,7 +12,7 @@ END = date(2011, 12, 9)
 LAST = (END - START).days  # index of the last day
 LISTED = date(2010, 11, 15)  # when the master data of the first extract was handed over
 RENEGOTIATED = date(2011, 6, 15)  # when some suppliers changed their prices
-FRIDAY, SATURDAY, WEDNESDAY = 4, 5, 2
+FRIDAY, SATURDAY, TUESDAY, WEDNESDAY = 4, 5, 1, 2
 
 
 def stream(*names: object) -> random.Random:

@@ -17,6 +17,10 @@ def erp(out: Path, flows: Flows, books: Books, balances: dict[Pair, list[int]]) 
     """Purchase orders, receipts, transfers, adjustments and weekly counts up to the last day; what
     lies beyond is still open."""
     write_csv(out / "purchase_orders.csv", (_order(line) for line in books.purchases))
+    write_csv(
+        out / "purchase_orders_closed.csv",
+        (_order(line, line.ended_on) for line in books.purchases if line.ended_on is not None),
+    )
     receipts = [
         (index, line, units)
         for line in books.purchases
@@ -89,18 +93,24 @@ def erp(out: Path, flows: Flows, books: Books, balances: dict[Pair, list[int]]) 
     )
 
 
-def _order(line: Purchase) -> Row:
-    cost = line.item.cost_at(line.ordered_on, line.quantity)
+def _order(line: Purchase, ended_on: int | None = None) -> Row:
+    """An order line in the supplier's units and money, as it was placed or as it ended."""
+    supplier = line.item.supplier
+    cost = 0.0 if line.is_free else line.item.cost_at(line.ordered_on, line.quantity)
     return {
         "order": line.order_id,
         "line": line.line,
-        "supplier": line.item.supplier.supplier_id,
+        "supplier": supplier.supplier_id,
         "item": line.item.item_id,
         "deliver_to": "DC1",
-        "quantity": line.quantity,
+        "quantity": line.quantity // line.item.sold_by,
+        "unit": "case" if supplier.sells_cases else "piece",
         "unit_cost": f"{cost:.2f}",
-        "ordered_at": at(line.ordered_on, "16:00"),
+        "currency": supplier.currency,
+        "ordered_at": at(line.ordered_on, supplier.ordered_at),
         "due_on": day(line.due_on).isoformat(),
+        "status": "open" if ended_on is None else line.status,
+        "changed_at": None if ended_on is None else at(ended_on, "17:00"),
     }
 
 

@@ -13,7 +13,7 @@ import io
 import re
 import tarfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -160,11 +160,13 @@ class Flows:
     )
     names: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     open_days: set[int] = field(default_factory=set)
+    kits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, folder: Path) -> Flows:
-        """Read the committed drops; byte-equal lines count once, as `identity: row` has it."""
-        flows, seen = cls(), set[str]()
+    def read(cls, folder: Path, kits: Mapping[str, Mapping[str, int]]) -> Flows:
+        """Read the committed drops; byte-equal lines count once, as `identity: row` has it. What
+        leaves of a kit are its parts."""
+        flows, seen = cls(kits=kits), set[str]()
         for path in sorted(folder.glob("*.csv")):
             flows.open_days.add(index_of(path.stem))
             for line in parse(path.read_bytes().decode()):
@@ -176,19 +178,29 @@ class Flows:
     def _add(self, line: Line) -> None:
         if line.kind not in ("sale", "return", "write-off"):
             return
-        pair, index = (line.item, line.location), index_of(line.time)
-        self.outflow[pair][index] += line.quantity if line.kind != "write-off" else -line.quantity
+        index = index_of(line.time)
+        units = line.quantity if line.kind != "write-off" else -line.quantity
+        parts = self.kits.get(line.item, {line.item: 1})
+        for part, count in parts.items():
+            self.outflow[part, line.location][index] += units * count
         if line.kind == "sale":
-            self.first_sale[pair] = min(index, self.first_sale.get(pair, index))
+            for part in {line.item, *parts}:
+                pair = (part, line.location)
+                self.first_sale[pair] = min(index, self.first_sale.get(pair, index))
             self.prices[line.item][index].append(line.price)
             self.names[line.item][line.description.strip()] += 1
 
     @property
-    def pairs(self) -> list[Pair]:
-        """Every (item, location) that ever sold, in order."""
+    def sold(self) -> list[Pair]:
+        """Every (item, location) that ever sold, as itself or in a kit, in order."""
         return sorted(self.first_sale)
 
     @property
+    def pairs(self) -> list[Pair]:
+        """Every (item, location) that is stocked to be sold, in order: all but kits."""
+        return [pair for pair in self.sold if pair[0] not in self.kits]
+
+    @property
     def items(self) -> list[str]:
-        """Every item, in order."""
+        """Every item, in order, kits too."""
         return sorted(self.prices)

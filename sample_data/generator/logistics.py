@@ -54,6 +54,7 @@ def write(out: Path, master: dict[str, Item], books: Books, lateness: Lateness) 
                 "transit_days": transit,
                 "freight_usd_per_kg": lateness.usual_usd_per_kg(mode),
                 "fuel_share": FUEL_SHARE[mode],
+                "departs": "wed, sat" if stop == "IE" else None,
                 "quoted_on": LISTED.isoformat(),
             }
             for start, stop, mode, transit in lanes

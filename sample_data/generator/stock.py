@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from generator.calendar import FRIDAY, LAST, SATURDAY, WEDNESDAY, indices, stream
-from generator.company import LANES, SUPPLIERS, Item
+from generator.company import KITS, LANES, SUPPLIERS, Item
 from generator.invoices import Flows, Pair
 from generator.lateness import Lateness
 
@@ -39,7 +39,7 @@ class Transfer:
 @dataclass(frozen=True)
 class Purchase:
     """One line of a purchase order to DC1; receipts are (day index, units) and may lie after the
-    last day."""
+    last day. A line that ended otherwise than by receipt says how, and on which day."""
 
     order_id: str
     line: int
@@ -48,6 +48,9 @@ class Purchase:
     ordered_on: int
     due_on: int
     receipts: tuple[tuple[int, int], ...]
+    is_free: bool = False
+    status: str | None = None
+    ended_on: int | None = None
 
 
 @dataclass
@@ -104,16 +107,17 @@ def keep_books(flows: Flows, master: dict[str, Item], lateness: Lateness) -> Boo
     for sent in books.transfers:
         called[sent.item_id][sent.sent_on] += sent.quantity
     for supplier in SUPPLIERS:
-        ordered = indices(FRIDAY, -40, LAST)
+        ordered = indices(supplier.ordered_on, -40, LAST)
         arrivals = _in_turn(
             [
                 index + supplier.lead_time_days + lateness.of_purchase(supplier, index)
                 for index in ordered
             ]
         )
-        for one in (one for one in master.values() if one.supplier == supplier):
-            _supply_centre(books, one, called[one.item_id], ordered, arrivals)
-    books.purchases = _numbered(books.purchases)
+        for one in master.values():
+            if one.supplier == supplier and one.item_id not in KITS:
+                _supply_centre(books, one, called[one.item_id], ordered, arrivals)
+    books.purchases = _ended_otherwise(_numbered(books.purchases), master)
     return books
 
 
@@ -278,6 +282,56 @@ def _numbered(lines: list[Purchase]) -> list[Purchase]:
                 )
             )
     return numbered
+
+
+def _ended_otherwise(lines: list[Purchase], master: dict[str, Item]) -> list[Purchase]:
+    """Some lines more that the supplier cancelled, the last of them a few days ago; some of which a
+    part never came and was given up; and one free of charge, for goods that came broken.
+
+    None of it moves stock: what was received stays as it was.
+    """
+    draw = stream("ended otherwise")
+    whole = [line for line in lines if 0 <= line.ordered_on < LAST - 60 and line.quantity > 1]
+    chosen = draw.sample(whole, 9)
+    recent = [line for line in lines if LAST - 14 < line.ordered_on <= LAST - 7]
+    ended = {
+        (line.order_id, line.line): replace(
+            line,
+            quantity=line.quantity + line.item.order_multiple,
+            status="closed short",
+            ended_on=line.receipts[-1][0] + 5,
+        )
+        for line in chosen[:4]
+    }
+    free = chosen[4]
+    ended[free.order_id, free.line] = replace(free, is_free=True)
+    called_off = [_called_off(line, lines, master) for line in (*chosen[5:], recent[-1])]
+    kept = [ended.get((line.order_id, line.line), line) for line in lines]
+    return sorted([*kept, *called_off], key=lambda line: (line.order_id, line.line))
+
+
+def _called_off(line: Purchase, lines: list[Purchase], master: dict[str, Item]) -> Purchase:
+    """A last line of the same order, for an item of the supplier that is not in it (or the same
+    again), that he cancelled."""
+    mates = [other for other in lines if other.order_id == line.order_id]
+    ordered = {other.item.item_id for other in mates}
+    missing = (
+        one
+        for one in master.values()
+        if one.supplier == line.item.supplier and one.item_id not in {*ordered, *KITS}
+    )
+    other = next(missing, line.item)
+    return Purchase(
+        line.order_id,
+        max(mate.line for mate in mates) + 1,
+        other,
+        other.moq,
+        line.ordered_on,
+        line.due_on,
+        (),
+        status="cancelled",
+        ended_on=line.ordered_on + 4,
+    )
 
 
 def _running(opening: int, moves: Counter[int]) -> list[int]:

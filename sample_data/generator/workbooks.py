@@ -9,7 +9,7 @@ from openpyxl import Workbook
 from openpyxl.styles import Alignment, Font
 
 from generator.calendar import END, LAST, LISTED, RENEGOTIATED, stream
-from generator.company import CAPACITY, LANES, Item
+from generator.company import CAPACITY, KITS, LANES, SUCCESSORS, Item
 from generator.invoices import Flows, Pair
 from generator.write import write_workbook
 
@@ -29,11 +29,15 @@ CONSTRAINTS: tuple[tuple[str, str, float, str], ...] = (
     ),
     *(("capacity", place, units, "units on the shelves") for place, units in CAPACITY.items()),
     ("truck_kg", "DC1", 12000, "one lorry a departure"),
+    ("supplier_minimum", "S03", 400, "GBP, the least order he takes"),
+    ("supplier_minimum_kg", "S10", 60, "kg, the least he ships"),
+    ("supplier_minimum_units", "S09", 1000, "units, the least he packs"),
 )
 
 
 def supplier_terms(out: Path, master: dict[str, Item]) -> None:
-    """Two versions: November 2010, and June 2011 for the suppliers that raised their prices."""
+    """Two versions: November 2010, and June 2011 for the suppliers that raised their prices, whose
+    sheet has another word for the price. A lead time is in days or in working days."""
     for known_on, raised in ((LISTED, False), (RENEGOTIATED, True)):
         book = Workbook()
         sheet = book.active
@@ -47,28 +51,37 @@ def supplier_terms(out: Path, master: dict[str, Item]) -> None:
                 "Item",
                 "Description",
                 "Lead time (days)",
+                "Working days",
                 "MOQ",
                 "Order multiple",
                 "Quantity from",
-                "Unit price (GBP)",
+                "Unit",
+                "Unit price" if raised else "Price",
+                "Currency",
+                "Keeps (days)",
             ]
         )
         for cell in sheet[4]:
             cell.font = BOLD
         for one in sorted(master.values(), key=lambda one: (one.supplier.supplier_id, one.item_id)):
-            if raised and not one.supplier.raises_prices:
+            supplier = one.supplier
+            if one.item_id in KITS or (raised and not supplier.raises_prices):
                 continue
             for from_quantity, cost in one.breaks(raised):
                 sheet.append(
                     [
-                        one.supplier.supplier_id,
+                        supplier.supplier_id,
                         one.item_id,
                         one.name,
-                        one.supplier.lead_time_days,
-                        one.moq,
-                        one.order_multiple,
+                        None if supplier.lead_time_working_days else supplier.lead_time_days,
+                        supplier.lead_time_working_days,
+                        one.moq // one.sold_by,
+                        one.order_multiple // one.sold_by,
                         from_quantity,
+                        "case" if supplier.sells_cases else "piece",
                         cost,
+                        supplier.currency,
+                        one.shelf_life_days and supplier.keeps_days,
                     ]
                 )
         sheet.append([])
@@ -84,6 +97,40 @@ def supplier_terms(out: Path, master: dict[str, Item]) -> None:
         )
         sheet.append(["The second line of an item is its price break."])
         write_workbook(out / f"supplier_terms_{known_on}.xlsx", book)
+
+
+def kits(out: Path, master: dict[str, Item]) -> None:
+    """What kits are made of: each named once, in a cell merged over its parts."""
+    book = Workbook()
+    sheet = book.active
+    sheet.title = "Kits"
+    sheet.append(["Kit", "Description", "Takes", "Number"])
+    for cell in sheet[1]:
+        cell.font = BOLD
+    for kit, parts in KITS.items():
+        first = sheet.max_row + 1
+        for part, count in parts.items():
+            sheet.append([kit, master[kit].name, part, count])
+        for column in (1, 2):
+            for row in range(first + 1, sheet.max_row + 1):
+                sheet.cell(row, column).value = None
+            sheet.merge_cells(
+                start_row=first, end_row=sheet.max_row, start_column=column, end_column=column
+            )
+    write_workbook(out / "kits.xlsx", book)
+
+
+def range_changes(out: Path) -> None:
+    """What leaves the range, and what takes its place."""
+    book = Workbook()
+    sheet = book.active
+    sheet.title = "Range"
+    sheet.append(["Leaves", "Replaced by", "From", "Announced"])
+    for cell in sheet[1]:
+        cell.font = BOLD
+    for item, (successor, starts_on, announced_on) in SUCCESSORS.items():
+        sheet.append([item, successor, starts_on, announced_on])
+    write_workbook(out / "range_changes.xlsx", book)
 
 
 def constraints(out: Path) -> None:
@@ -123,7 +170,7 @@ def stock_count(out: Path, flows: Flows, balances: dict[Pair, list[int]]) -> Non
     sheet["C5"].alignment = Alignment(horizontal="center")
     for column, name in enumerate(("Item", "Counted at", *PLACES), 1):
         sheet.cell(6, column, name).font = BOLD
-    for code in flows.items:
+    for code in (code for code in flows.items if code not in KITS):
         counted = [
             balances[code, place][LAST + 1] if (code, place) in balances else None
             for place in PLACES

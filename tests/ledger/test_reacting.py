@@ -94,6 +94,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     "location_id": location,
                     "on_hand": float(STOCK[item][location]),
                     "inherited": 0.0,
+                    "set_aside": 0.0,
                     "on_order": 0.0,
                     "stock_known_at": NOW,
                     "is_unknown": False,
@@ -194,7 +195,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "fuel_share double, fuel_index double, is_current boolean",
         "marts.dim_supplier_terms": "item_id varchar, supplier_id varchar, from_quantity double, lead_time_days double, "
         "moq double, "
-        "order_multiple double, unit_cost double, shelf_life_days double, valid_from timestamp, is_current boolean",
+        "order_multiple double, unit_cost double, shelf_life_days double, valid_from timestamp, is_current boolean, "
+        "sold_unit varchar, sold_unit_quantity double, sold_currency varchar, sold_price double",
     }
     with duckdb.connect(str(place.warehouse)) as con:
         con.execute(
@@ -298,12 +300,22 @@ def test_the_same_event_on_newly_published_facts_is_weighed_again_and_repeats_no
     assert {d.intent_key: d.quantity for d in lines(home)} == before
 
 
-def test_what_was_published_before_a_mart_was_made_asks_for_a_run(home, world):
+@pytest.mark.parametrize(
+    ("change", "lacks"),
+    [
+        ("drop table marts.dim_successions", "dim_successions.successor_id"),
+        (
+            "alter table marts.fct_stock_positions drop column set_aside",
+            "fct_stock_positions.set_aside",
+        ),
+    ],
+)
+def test_what_was_published_before_a_mart_was_made_asks_for_a_run(home, world, change, lacks):
     happen(home, kind="demand_factor", scope={"item_id": "mug"}, factor=2)
     with duckdb.connect(str(home.warehouse)) as con:
-        con.execute("drop table marts.dim_successions")
+        con.execute(change)
     snapshots.publish(home.warehouse, home.published, "run 1", NOW)
-    with pytest.raises(ValueError, match=r"no dim_successions\): run the line first"):
+    with pytest.raises(ValueError, match=rf"no {lacks}\): run the line first"):
         replan(home, world)
     assert lines(home) == []
 

@@ -434,8 +434,8 @@ def test_the_sample_s_orders_are_the_golden_ones(sample_run: tuple[Path, dict[st
     """The legacy quantities are plain arithmetic and must be equal; ours come from trained trees
     and must be near.
 
-    After a deliberate change: copy the new lines from decisions.order_lines into golden_orders.csv
-    and say why in the commit.
+    After a deliberate change: `python tests/line/write_golden_orders.py HOME` writes them from a
+    finished first run; say why in the commit.
     """
     golden = pl.read_csv(
         Path(__file__).with_name("golden_orders.csv"), schema_overrides={"item_id": pl.String}

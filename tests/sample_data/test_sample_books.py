@@ -3,6 +3,7 @@ are possible, all rows have a home."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ TABLES = (
     "locations",
     "assortment",
     "price_list",
+    "units",
     "purchase_orders",
+    "purchase_orders_closed",
     "receipts",
     "adjustments",
     "opening_days",
@@ -38,6 +41,17 @@ def final_count() -> list[tuple[str, str, int]]:
         for place, cell in zip(places, row[2:], strict=True)
         if cell is not None
     ]
+
+
+def parts() -> list[tuple[str, str, int]]:
+    """What one of each kit takes, (kit, part, number); a blank cell repeats the one above."""
+    found, kit = [], ""
+    for row in load_workbook(SAMPLE / "spreadsheets/kits.xlsx")["Kits"].iter_rows(
+        min_row=2, values_only=True
+    ):
+        kit = str(row[0] or kit)
+        found.append((kit, str(row[2]), int(str(row[3]))))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +86,13 @@ def books() -> Iterator[duckdb.DuckDBPyConnection]:
             ON m.country = l.Country
         WHERE regexp_matches({ITEM}, '^[0-9]{{5}}[A-Z]{{0,2}}$') AND NOT (price = 0
             AND units > 0)""")
+    con.execute("CREATE TABLE kits (kit VARCHAR, part VARCHAR, number INT)")
+    con.executemany("INSERT INTO kits VALUES (?, ?, ?)", parts())
     con.execute("""
         CREATE TABLE moves AS
-        SELECT item, location, day, CASE WHEN units < 0 AND InvoiceNo NOT LIKE 'C%' THEN units
-            ELSE -units END AS delta FROM lines
+        SELECT coalesce(part, item) AS item, location, day, coalesce(number, 1)
+            * CASE WHEN units < 0 AND InvoiceNo NOT LIKE 'C%' THEN units ELSE -units END AS delta
+        FROM lines LEFT JOIN kits ON item = kit
         UNION ALL SELECT item, location, booked_at[:10]::DATE, difference::INT FROM adjustments
         UNION ALL SELECT item, location, received_at[:10]::DATE, quantity::INT FROM receipts
         UNION ALL SELECT item, from_location, dispatched_at[:10]::DATE, -quantity::INT FROM sent
@@ -84,7 +101,7 @@ def books() -> Iterator[duckdb.DuckDBPyConnection]:
         CREATE TABLE balances AS
         WITH opening AS (SELECT item, location, on_hand::INT AS on_hand FROM counts
             WHERE counted_at[:10] = '2010-11-30'),
-        pairs AS (SELECT item, location FROM assortment),
+        pairs AS (SELECT item, location FROM assortment WHERE item NOT IN (SELECT kit FROM kits)),
         days AS (SELECT unnest(range(DATE '2010-11-30', DATE '2011-12-10',
             INTERVAL 1 DAY))::DATE AS day),
         daily AS (SELECT item, location, day, sum(delta) AS delta FROM moves GROUP BY ALL)
@@ -136,7 +153,12 @@ def test_every_movement_belongs_to_a_listed_item(books: duckdb.DuckDBPyConnectio
         == []
     )
     assert (
-        query(books, "SELECT main_supplier FROM items EXCEPT SELECT supplier FROM suppliers") == []
+        query(
+            books,
+            "SELECT item FROM items WHERE main_supplier NOT IN (SELECT supplier FROM suppliers) OR "
+            "(main_supplier IS NULL AND item NOT IN (SELECT kit FROM kits))",
+        )
+        == []
     )
 
 
@@ -193,13 +215,16 @@ def test_purchases_keep_to_moq_and_multiple(books: duckdb.DuckDBPyConnection) ->
         min_row=5, values_only=True
     )
     terms = {
-        row[1]: (row[0], int(str(row[4])), int(str(row[5]))) for row in rows if row[0] and row[1]
+        row[1]: (row[0], int(str(row[5])), int(str(row[6])), row[8], row[10])
+        for row in rows
+        if row[0] and row[1]
     }
-    for item, supplier, quantity in query(
-        books, "SELECT item, supplier, quantity::INT FROM purchase_orders"
+    for item, supplier, quantity, unit, currency in query(
+        books, "SELECT item, supplier, quantity::INT, unit, currency FROM purchase_orders"
     ):
-        maker, moq, multiple = terms[item]
+        maker, moq, multiple, *words = terms[item]
         assert (maker, quantity >= moq, quantity % multiple) == (supplier, True, 0)
+        assert words == [unit, currency]
 
 
 def test_some_orders_and_transfers_are_still_open(books: duckdb.DuckDBPyConnection) -> None:
@@ -207,7 +232,8 @@ def test_some_orders_and_transfers_are_still_open(books: duckdb.DuckDBPyConnecti
         books,
         """
         SELECT count(*), count(*) FILTER (due_on < '2011-12-09')
-        FROM purchase_orders ANTI JOIN receipts USING ("order", line)""",
+        FROM purchase_orders ANTI JOIN receipts USING ("order", line)
+            ANTI JOIN purchase_orders_closed USING ("order", line)""",
     )[0]
     assert open_lines > 20
     assert overdue > 0
@@ -223,9 +249,77 @@ def test_every_line_received_is_received_whole_unless_open(
         WITH got AS (SELECT "order", line, sum(quantity::INT) AS units, max(received_at) AS last_at
             FROM receipts GROUP BY ALL)
         SELECT count(*) FROM purchase_orders JOIN got USING ("order", line)
-        WHERE units > quantity::INT OR (units < quantity::INT AND last_at < '2011-12-07')""",
+            LEFT JOIN units AS held ON purchase_orders.item = held.item
+                AND purchase_orders.unit = held.unit
+            ANTI JOIN purchase_orders_closed USING ("order", line)
+        WHERE units > quantity::INT * coalesce(pieces::INT, 1)
+            OR (units < quantity::INT * coalesce(pieces::INT, 1) AND last_at < '2011-12-07')""",
     )[0][0]
     assert wrong == 0
+
+
+def test_a_line_that_ended_otherwise_got_less_than_ordered_and_nothing_after_its_end(
+    books: duckdb.DuckDBPyConnection,
+) -> None:
+    ended = query(
+        books,
+        """
+        SELECT status, coalesce(sum(got.quantity::INT), 0),
+            any_value(ended.quantity::INT * coalesce(pieces::INT, 1)),
+            bool_and(received_at <= changed_at), any_value(changed_at)
+        FROM purchase_orders_closed AS ended LEFT JOIN receipts AS got USING ("order", line)
+            LEFT JOIN units AS held ON ended.item = held.item AND ended.unit = held.unit
+        GROUP BY "order", line, status""",
+    )
+    assert {row[0] for row in ended} == {"cancelled", "closed short"}
+    for status, units, ordered, is_before, _changed in ended:
+        assert (units == 0) == (status == "cancelled")
+        assert units < ordered
+        assert is_before is not False
+    assert max(row[4] for row in ended) > "2011-12-01"
+
+
+def test_foreign_orders_have_a_rate_on_their_day_and_goods_for_damage_cost_nothing(
+    books: duckdb.DuckDBPyConnection,
+) -> None:
+    rates = f"read_csv('{SAMPLE}/erp/exchange_rates/*/rates.csv', hive_partitioning=true)"
+    foreign, unknown, free = query(
+        books,
+        f"""
+        SELECT count(*) FILTER (currency <> 'GBP'), count(*) FILTER (currency <> 'GBP'
+            AND (SELECT count(*) FROM {rates} AS known
+                WHERE known.currency = placed.currency AND year = year(ordered_at::DATE)
+                    AND month = month(ordered_at::DATE)) <> 1), count(*) FILTER (unit_cost::DOUBLE = 0)
+        FROM purchase_orders AS placed""",
+    )[0]
+    assert foreign > 50
+    assert (unknown, free) == (0, 1)
+
+
+def test_bins_hold_what_was_counted(books: duckdb.DuckDBPyConnection) -> None:
+    bins = query(
+        books,
+        f"""
+        SELECT item, any_value(on_hand)::INT, sum(quantity * coalesce(pieces::INT, 1))::INT,
+            count(*) FILTER (status = 'blocked' OR expires_on < '2011-12-09' OR reserved > 0) > 0
+        FROM read_csv('{SAMPLE}/logistics/bins.csv', types={{'item': 'VARCHAR'}}) AS bins
+            LEFT JOIN units USING (item, unit) JOIN balances USING (item)
+        WHERE day = '2011-12-09' AND location = 'DC1' GROUP BY item""",
+    )
+    assert len(bins) >= 6
+    assert [row for row in bins if row[1] != row[2]] == []
+    assert {row[3] for row in bins} == {True, False}
+
+
+def test_customers_order_what_is_listed_where_they_order_it(
+    books: duckdb.DuckDBPyConnection,
+) -> None:
+    listed = set(query(books, "SELECT item, location FROM assortment"))
+    orders = json.loads((SAMPLE / "erp/customer_orders.json").read_text(encoding="utf-8"))
+    asked = [(line["item"], order["market"]) for order in orders for line in order["lines"]]
+    assert len(asked) >= 8
+    assert set(asked) <= listed
+    assert {kit for kit, _part, _number in parts()} & {item for item, _market in asked}
 
 
 def test_freight_that_points_elsewhere_finds_its_notice(books: duckdb.DuckDBPyConnection) -> None:

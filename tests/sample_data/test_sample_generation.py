@@ -58,7 +58,7 @@ def test_generation_from_public_archives_repeats_every_byte(tmp_path: Path) -> N
 
 
 def test_readme_lists_every_file() -> None:
-    named = tuple(re.findall(r"`([\w/*.-]+)`", (SAMPLE / "README.md").read_text(encoding="utf-8")))
+    named = tuple(re.findall(r"`([\w/*.=-]+)`", (SAMPLE / "README.md").read_text(encoding="utf-8")))
     patterns = (
         *named,
         *(f"generator/{name}" for name in named),
@@ -71,7 +71,7 @@ def test_readme_lists_every_file() -> None:
 
 def test_readme_names_no_file_that_is_missing() -> None:
     named = re.findall(
-        r"`((?:erp|logistics|spreadsheets|signals|scenarios)/[\w/*.-]+\.\w+)`",
+        r"`((?:erp|logistics|spreadsheets|signals|scenarios)/[\w/*.=-]+\.\w+)`",
         (SAMPLE / "README.md").read_text(encoding="utf-8"),
     )
     assert [name for name in named if not list(SAMPLE.glob(name))] == []

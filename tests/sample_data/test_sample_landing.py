@@ -16,18 +16,7 @@ from orchestration.landing import LandReport, World, land
 from orchestration.landing.contract.canonical import CANONICAL
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
-UNFED = {
-    "orders",
-    "calendar",
-    "aliases",
-    "components",
-    "item_units",
-    "holidays",
-    "lane_stops",
-    "exchange_rates",
-    "successions",
-    "customer_orders",
-}
+UNFED = {"orders", "calendar", "aliases", "lane_stops"}
 
 
 @dataclass(frozen=True)
