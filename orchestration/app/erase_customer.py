@@ -3,6 +3,7 @@ is one place to look, the archive."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +32,8 @@ def forget_customer(home: Home, world: World, data_root: Path, customer: str) ->
                 # the archive has them, and there the customer is forgotten
                 received.empty_drained(source_id)
         _write_warehouse_anew(home)
+        if home.past.exists():  # earlier days were made of the archive as it was
+            shutil.rmtree(home.past)
     return replace(found, left=remains(home.root, customer))
 
 

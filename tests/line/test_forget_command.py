@@ -40,6 +40,9 @@ def test_no_file_of_a_home_knows_who_was_forgotten(
     bodies = [*(json.dumps(row).encode() for row in rows), f"{ANN} came in".encode()]
     with Inbox(home.inbox) as inbox:
         inbox.add("till", [Message(str(n), body) for n, body in enumerate(bodies)])
+    earlier_day = home.past / "2024-03-01-0123456789ab" / "state" / "archive"
+    earlier_day.mkdir(parents=True)
+    (earlier_day / "till.jsonl").write_bytes(bodies[0])
     told = json.loads(command("forget", tmp_path, ANN, "--home", home.root, "--json").stdout)
     assert (told["deliveries"], told["rows"], told["sources"]) == (1, 3, ["till"])
     assert not [
