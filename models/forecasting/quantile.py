@@ -34,7 +34,7 @@ from models.forecasting.totals import TotalSpread
 #: Training rows of the early model, as a share of the final one's.
 EARLY_SHARE = 0.5
 #: What a kept model's parts are; another one cannot be read and is trained anew.
-FORM = 3
+FORM = 4
 
 
 @dataclass(frozen=True)
