@@ -143,6 +143,7 @@ def dbt(warehouse: Path, *arguments: str) -> None:
             *arguments,
             "--select",
             "features",
+            "int_suppliers_timed",  # a supplier's record, which a feature and a metric tell
             "--project-dir",
             str(PROJECT),
             "--profiles-dir",
