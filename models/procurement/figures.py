@@ -41,11 +41,11 @@ def text(value: float | Decimal) -> str:
     """A number as messages write it: the shortest decimal text, never an exponent, at most 15
     digits."""
     exactly = value if isinstance(value, Decimal) else Decimal(repr(float(value)))
-    written = format(exactly, "f")
-    written = written.rstrip("0").rstrip(".") if "." in written else written
-    if len(written.replace("-", "").replace(".", "")) > 15:
+    decimal = format(exactly, "f")
+    decimal = decimal.rstrip("0").rstrip(".") if "." in decimal else decimal
+    if len(decimal.replace("-", "").replace(".", "")) > 15:
         raise MessageError(f"{value!r} has more than the 15 digits a number may have")
-    return written
+    return decimal
 
 
 def expect(what: str, stated: object, counted: object) -> None:
