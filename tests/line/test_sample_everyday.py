@@ -104,21 +104,15 @@ def test_a_trace_leads_to_what_an_order_depends_on(
     assert {row["day"] for row in told["raw.holidays"]} >= {"2011-12-26", "2012-01-02"}
 
 
-def test_a_supplier_s_least_order_is_kept_or_its_lines_wait_for_a_person(
-    sample_run: tuple[Path, dict[str, Any]], lines: Lines
+def test_a_supplier_s_least_order_is_kept_and_its_trace_leads_to_it(
+    lines: Lines, traced: Callable[[str, str], dict[str, list[dict[str, Any]]]]
 ) -> None:
-    for supplier, use, least in (("S03", "value", 400), ("S09", "quantity", 1000)):
-        bought = sum(line[use] for line in of_supplier(lines, supplier))
-        assert bought == 0 or bought >= least, supplier
-    told = query(
-        sample_run[0],
-        """
-        select count(*) from decisions.exceptions where kind = 'below_supplier_minimum'
-        union all
-        select count(*) from decisions.explanations where part = 'supplier_minimum'
-        """,
-    )
-    assert sum(count for (count,) in told) > 0
+    bought = [sum(line["value"] for line in of_supplier(lines, "S03"))]
+    bought.append(sum(line["quantity"] for line in of_supplier(lines, "S09")))
+    assert all(one == 0 or one >= least for one, least in zip(bought, (400, 1000), strict=True))
+    told = traced(of_supplier(lines, "S10")[0]["item_id"], "DC1")
+    least = {row["name"]: row["value"] for row in told["raw.constraints"] if row["scope"] == "S10"}
+    assert least == {"supplier_minimum_kg": 60}
 
 
 def test_what_was_cancelled_or_closed_short_is_not_on_its_way(
