@@ -30,6 +30,10 @@ Integers = NDArray[np.integer]
 #: The columns that name one series; the same words in SQL, Feast and Python.
 SERIES = ("item_id", "location_id")
 
+#: What brings the first 80 % of the value, or of the units, is class A, the next 15 % B (Dickie
+#: 1951; Silver, Pyke and Thomas 2017).
+ABC = (0.80, 0.95)
+
 #: The nine quantile levels of the M5 uncertainty competition.
 QUANTILES = (0.005, 0.025, 0.165, 0.25, 0.5, 0.75, 0.835, 0.975, 0.995)
 

@@ -3,7 +3,7 @@
 
 FOLDER holds OSV documents (https://ossf.github.io/osv-schema/), one JSON file each, as an archive
 of the Python advisory database unpacks; nothing is fetched. Ends with 1 where a package is named, 2
-where there is nothing to look it up in.
+where there is nothing to look it up in, or a document cannot be read.
 """
 
 from __future__ import annotations
@@ -67,23 +67,18 @@ def findings(packages: dict[str, str], advisory: dict[str, Any]) -> Iterator[Fin
 
 def is_within(version: str, events: list[dict[str, str]]) -> bool:
     """Whether a version lies in a range: each `introduced` opens it, `fixed` closes it before and
-    `last_affected` after its version."""
+    `last_affected` after its version. One that nobody can place counts as within: people look."""
+    try:
+        places = sorted((Version(at), kind) for event in events for kind, at in event.items())
+    except InvalidVersion:
+        return True
     here, inside = Version(version), False
-    for event in sorted(events, key=_place):
-        kind, at = next(iter(event.items()))
-        reached = Version("0") if at == "0" else Version(at)
+    for reached, kind in places:
         if kind == "introduced" and here >= reached:
             inside = True
         elif (kind == "fixed" and here >= reached) or (kind == "last_affected" and here > reached):
             inside = False
     return inside
-
-
-def _place(event: dict[str, str]) -> Version:
-    try:
-        return Version(next(iter(event.values())))
-    except InvalidVersion:
-        return Version("0")
 
 
 def main(folder: Path, locks: list[Path]) -> int:
@@ -95,16 +90,19 @@ def main(folder: Path, locks: list[Path]) -> int:
     packages: dict[str, str] = {}
     for lock in locks:
         packages |= pinned(lock.read_text(encoding="utf-8"))
-    found = [
-        finding
-        for document in documents
-        for finding in findings(packages, json.loads(document.read_text(encoding="utf-8")))
-    ]
+    found, unread = [], 0
+    for document in documents:
+        try:
+            advisory = json.loads(document.read_text(encoding="utf-8"))
+            found += findings(packages, advisory)
+        except (ValueError, AttributeError, KeyError, TypeError) as error:
+            sys.stderr.write(f"{document} is no OSV document ({error!r}): fetch it anew\n")
+            unread += 1
     for one in found:
         cure = f"mended in {', '.join(one.mended_in)}" if one.mended_in else "not mended yet"
         sys.stdout.write(f"{one.package} {one.version}: {one.advisory} {one.summary} ({cure})\n")
     sys.stdout.write(f"{len(packages)} packages, {len(documents)} advisories, {len(found)} found\n")
-    return 1 if found else 0
+    return 1 if found else 2 if unread else 0
 
 
 if __name__ == "__main__":

@@ -163,6 +163,20 @@ class Placement:
         return max(1 - self.at_least / self.cost, 0.0) if self.cost > 0 else 0.0
 
 
+def pooled_bound(stages: Stages, own: Floats, pooling: Floats) -> Floats:
+    """(N,) units by which a period's demand of each stage may exceed its mean: its customers' and
+    its own together, (sum of bound^p)^(1/p).
+
+    own: (N,) units by which what customers outside ask of it may. pooling: (N,) p, 2 where demands
+    are independent, 1 where they rise together.
+    """
+    bound = np.zeros(stages.size)
+    for stage in reversed(stages.order):
+        parts = [*(bound[below] for below in stages.customers[stage]), own[stage]]
+        bound[stage] = float(np.linalg.norm(parts, pooling[stage]))
+    return bound
+
+
 def place(stages: Stages, *, seconds: float = 60.0, gap: float = GAP) -> Placement:
     """The placement of safety stock that costs least, or the best found in so many seconds with
     how much cheaper another could be."""

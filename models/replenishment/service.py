@@ -5,11 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.domain import Floats, Integers
+from models.domain import ABC, Floats, Integers
 
-#: Items that bring the first 80 % of the value are A, the next 15 % B (Dickie 1951; Silver, Pyke
-#: and Thomas 2017).
-ABC = (0.80, 0.95)
 #: Demand of a review interval with a coefficient of variation up to 0.5 is X (steady), up to 1 Y,
 #: above Z (erratic).
 XYZ = (0.5, 1.0)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.domain import Floats, Integers
-from models.replenishment.guaranteed_service import Stages
+from models.replenishment.guaranteed_service import Placement, Stages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +83,49 @@ def run_stages(
     return Assembled(demand=demand, **books)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """How a placement of safety stock did, by stage, (N,): the share of customers' demand served
+    within what was promised (nan where none ask), mean units ready, and mean units of inputs that
+    wait for others."""
+
+    on_time: Floats
+    on_hand: Floats
+    inputs_waiting: Floats
+
+
+def try_out(
+    placement: Placement,
+    mean: Floats,
+    deviation: Floats,
+    *,
+    periods: int,
+    futures: int,
+    seed: int = 0,
+) -> Trial:
+    """Run a placement's base-stock levels through demand that is gamma, knows no bound, and is
+    never expedited; periods are counted once all stages have filled.
+
+    mean, deviation: (N,) units that customers outside ask of each stage a period.
+    """
+    stages = placement.stages
+    warm = int(np.ceil(stages.longest.max())) + 1
+    demand = np.zeros((warm + periods, stages.size, futures))
+    random = np.random.default_rng(seed)
+    for stage in np.flatnonzero(mean > 0).tolist():
+        shape = (mean[stage] / max(deviation[stage], 1e-9)) ** 2
+        demand[:, stage] = random.gamma(shape, mean[stage] / shape, (warm + periods, futures))
+    need = _heard(stages, mean[None, :])[0]
+    result = run_stages(stages, need * placement.net + placement.safety_stock, demand)
+    return Trial(
+        on_time=result.on_time(placement.service_time, warm),
+        on_hand=result.on_hand[warm:].mean(axis=(0, 2)),
+        inputs_waiting=result.inputs[warm:].mean(axis=(0, 2)),
+    )
+
+
 def _heard(stages: Stages, asked: Floats) -> Floats:
-    """What every stage has to make for what customers ask, (T, N, P)."""
+    """What every stage has to make for what customers ask, (T, N, P) or (T, N)."""
     need = asked.copy()
     for stage in reversed(stages.order):
         for above in stages.suppliers[stage]:

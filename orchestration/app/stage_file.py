@@ -16,8 +16,8 @@ import numpy as np
 import polars as pl
 
 from models.domain import Floats
-from models.replenishment.guaranteed_service import Placement, Stages, place
-from models.twin.assembly import run_stages
+from models.replenishment.guaranteed_service import Stages, place, pooled_bound
+from models.twin.assembly import try_out
 from orchestration.home import files
 from orchestration.landing.contract.errors import ContractError
 
@@ -119,7 +119,8 @@ def read_stages(path: Path, holding_rate: float) -> StageNetwork:
         raise ContractError(
             "customers ask for nothing", where=f"{path.name} ext_demand_mean", mend="say a demand"
         )
-    bound, unit_cost = _pooled(shape, rows), column("cost")
+    own = column("quantile") * column("deviation")
+    bound, unit_cost = pooled_bound(shape, own, column("pooling")), column("cost")
     for stage in shape.order:
         unit_cost[stage] += sum(unit_cost[above] for above in shape.suppliers[stage])
     stages = Stages(
@@ -131,17 +132,6 @@ def read_stages(path: Path, holding_rate: float) -> StageNetwork:
         longest_promise=shape.longest_promise,
     )
     return StageNetwork(stages, column("mean"), column("deviation"), unit_cost)
-
-
-def _pooled(stages: Stages, rows: dict[str, StageRow]) -> Floats:
-    """(N,) by how many units a period's demand of each stage may exceed its mean."""
-    bound = np.zeros(stages.size)
-    for stage in reversed(stages.order):
-        row = rows[stages.names[stage]]
-        parts = [bound[below] for below in stages.customers[stage]]
-        parts.append(row.quantile * row.deviation)
-        bound[stage] = float(np.linalg.norm(parts, row.pooling))
-    return bound
 
 
 def _rows(path: Path) -> dict[str, StageRow]:
@@ -232,8 +222,7 @@ def place_stock(
     tell(f"placing the safety stock of {network.stages.size} stages")
     made = place(network.stages, seconds=seconds)
     tell("trying it out")
-    tried = _tried(network, made)
-    of_stage: dict[str, Any] = tried
+    tried = try_out(made, network.mean, network.deviation, periods=PERIODS, futures=FUTURES)
     table = pl.DataFrame(
         {
             "stage_id": list(network.stages.names),
@@ -243,7 +232,9 @@ def place_stock(
             "safety_stock": made.safety_stock,
             "unit_cost": network.unit_cost,
             "cost": network.stages.cost(made.net),
-            **of_stage,
+            "on_time": tried.on_time,
+            "on_hand": tried.on_hand,
+            "inputs_waiting": tried.inputs_waiting,
         }
     ).sort("cost", descending=True)
     asked = network.mean > 0
@@ -259,36 +250,9 @@ def place_stock(
         "stages_with_stock": int((made.safety_stock > 0).sum()),
         "futures": FUTURES,
         "periods": PERIODS,
-        "on_time": _by_demand(tried["on_time"][asked], network.mean[asked]),
-        "worst_on_time": float(tried["on_time"][asked].min()),
+        "on_time": float(np.average(tried.on_time[asked], weights=network.mean[asked])),
+        "worst_on_time": float(tried.on_time[asked].min()),
     }
     files.write(out / "stages.csv", table.write_csv())
     files.write(out / "placement.json", json.dumps(said, indent=1))
     return said
-
-
-def _by_demand(shares: Floats, mean: Floats) -> float:
-    return float((shares * mean).sum() / mean.sum())
-
-
-def _tried(network: StageNetwork, made: Placement) -> dict[str, Floats]:
-    """By stage, the share of customers' demand served on time, and mean units ready and waiting
-    for other inputs, where demand is gamma, knows no bound, and nothing is ever expedited."""
-    stages, asked = network.stages, np.flatnonzero(network.mean > 0).tolist()
-    warm = int(np.ceil(stages.longest.max())) + 1
-    demand = np.zeros((warm + PERIODS, stages.size, FUTURES))
-    random = np.random.default_rng(0)
-    for stage in asked:
-        mean, deviation = network.mean[stage], max(network.deviation[stage], 1e-9)
-        shape = (mean / deviation) ** 2
-        demand[:, stage] = random.gamma(shape, mean / shape, (warm + PERIODS, FUTURES))
-    total = network.mean.copy()
-    for stage in reversed(stages.order):
-        for above in stages.suppliers[stage]:
-            total[above] += total[stage]
-    result = run_stages(stages, total * made.net + made.safety_stock, demand)
-    return {
-        "on_time": result.on_time(made.service_time, warm),
-        "on_hand": result.on_hand[warm:].mean(axis=(0, 2)),
-        "inputs_waiting": result.inputs[warm:].mean(axis=(0, 2)),
-    }

@@ -92,7 +92,7 @@ def card(
     used, held = kept_models.model_in_use(place), kept_models.pinned(place)
     if used is None:
         raise ValueError("no model was trained yet: `stockhouse forecast` trains one")
-    scores, ahead, _ = judge(open_demand(place, used.card["horizon"]))
+    scores, ahead = judge(open_demand(place, used.card["horizon"]))
     window = ahead.period_starts[0], ahead.period_starts[-1]
     write_card(used.card, scores, window, TAIL, str(held) if held else None, out)
     emit(

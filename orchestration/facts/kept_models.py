@@ -7,17 +7,15 @@ reason, by, recorded_at} or {event: unpinned, ...}; lines are added and never ch
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from models.forecasting.quantile import DemandModel
-from orchestration.home import Home, files
+from orchestration.home import Home, files, journal
 
 #: As many versions stay beside the one in use.
 KEPT = 5
@@ -77,11 +75,16 @@ def kept_models(home: Home) -> list[KeptModel]:
 
 
 def pinned(home: Home) -> Pin | None:
-    """The pin in force, None where the newest model is used."""
-    log = home.state / LOG
-    if not log.exists():
+    """The pin in force, None where the newest model is used. Raises ValueError for a spoilt log."""
+    lines = journal.read(home.state / LOG).splitlines()
+    if not lines:
         return None
-    last = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
+    try:
+        last = json.loads(lines[-1])
+    except ValueError as error:
+        raise ValueError(
+            f"{home.state / LOG}, line {len(lines)} is no pin: bring the file back from a backup"
+        ) from error
     if last["event"] != "pinned":
         return None
     return Pin(last["model"], last["by"], last["reason"])
@@ -128,11 +131,8 @@ def _record(home: Home, event: str, name: str, by: str, reason: str) -> None:
         raise ValueError("say why (--reason)")
     moment = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
     said = {"event": event, "model": name, "reason": reason, "by": by, "recorded_at": moment}
-    with (home.state / LOG).open("a", encoding="utf-8") as log:
-        fcntl.flock(log, fcntl.LOCK_EX)
-        log.write(json.dumps(said) + "\n")
-        log.flush()
-        os.fsync(log.fileno())
+    with journal.appending(home.state / LOG) as (_, append):
+        append(said)
 
 
 def _write(folder: Path, data: bytes, card: dict[str, Any]) -> KeptModel:

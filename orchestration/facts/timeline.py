@@ -20,6 +20,11 @@ DAYS_A_YEAR = 365.25
 DAYS_A_PERIOD = {"day": 1.0, "week": 7.0, "month": DAYS_A_YEAR / 12}
 
 
+def midnight(day: date, timezone: str) -> datetime:
+    """Local midnight at the beginning of a day, in UTC."""
+    return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone)).astimezone(UTC)
+
+
 @dataclass(frozen=True)
 class Timeline:
     """One world's clock, read from raw.world; now_at is UTC without zone, days are the company's
@@ -141,9 +146,7 @@ class Timeline:
 
     def instant(self, day: date) -> datetime:
         """Local midnight at the beginning of a day, in UTC: the cutoff of a decision made there."""
-        return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(self.timezone)).astimezone(
-            UTC
-        )
+        return midnight(day, self.timezone)
 
     def cutoff(self, day: date) -> datetime:
         """What a decision made at the midnight beginning a day may know: everything until then, and

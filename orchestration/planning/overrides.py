@@ -9,10 +9,8 @@ planning, versioned by known_at like every other fact, and orders nothing by its
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -22,7 +20,7 @@ from typing import Any, cast, get_args
 import polars as pl
 
 from models.replenishment.overrides import PARAMETERS, Kind, Override
-from orchestration.home import Home
+from orchestration.home import Home, journal
 
 FILE = "overrides.jsonl"
 
@@ -109,7 +107,7 @@ def entries(home: Home) -> list[Entry]:
     """Every override ever recorded, oldest first. Raises ValueError naming the line of a file
     somebody has spoilt."""
     path = home.state / FILE
-    return _read(path, path.read_bytes() if path.exists() else b"")
+    return _read(path, journal.read(path))
 
 
 def in_force(home: Home, now: datetime, on: date) -> list[Override]:
@@ -231,7 +229,7 @@ def expire(home: Home, override_id: str, author: str, reason: str, now: datetime
 
 def _read(path: Path, content: bytes) -> list[Entry]:
     entries_by_id: dict[str, Entry] = {}
-    for number, line in enumerate(_whole(content).splitlines(), start=1):
+    for number, line in enumerate(content.splitlines(), start=1):
         try:
             event = json.loads(line)
             known_at = datetime.fromisoformat(event["known_at"])
@@ -261,30 +259,14 @@ def _read(path: Path, content: bytes) -> list[Entry]:
     return list(entries_by_id.values())
 
 
-def _whole(content: bytes) -> bytes:
-    """The lines that were written to their end: one cut off by a crash was never acknowledged and
-    does not count."""
-    return content[: content.rfind(b"\n") + 1]
-
-
 @contextmanager
-def _appending(path: Path) -> Iterator[tuple[list[Entry], Callable[[Mapping[str, Any]], None]]]:
-    """What is on record, and a way to add to it; two planners at once wait for each other, and what
-    is added is on disk or absent."""
-    with path.open("a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        content = file.read()
-
-        def append(event: Mapping[str, Any]) -> None:
-            stamped = {**event, "recorded_at": datetime.now(UTC).replace(tzinfo=None)}
-            line = json.dumps(stamped, default=lambda value: value.isoformat())
-            file.truncate(len(_whole(content)))
-            file.write(line.encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-        yield _read(path, content), append
+def _appending(path: Path) -> Iterator[tuple[list[Entry], journal.Append]]:
+    """What is on record, and a way to add to it."""
+    with journal.appending(path) as (content, append):
+        yield (
+            _read(path, content),
+            lambda event: append({**event, "recorded_at": datetime.now(UTC).replace(tzinfo=None)}),
+        )
 
 
 def _require(text: str, what: str) -> None:

@@ -13,10 +13,9 @@ from contextlib import redirect_stdout
 from datetime import date, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from orchestration.facts import snapshots
-from orchestration.facts.timeline import UTC
+from orchestration.facts.timeline import midnight
 from orchestration.home import Home, files
 from orchestration.landing import World
 from orchestration.landing.load.store import read_receipts
@@ -91,8 +90,7 @@ def _known(home: Home, folder: Path) -> str:
 
 def midnight_ending(day: date, timezone: str) -> datetime:
     """The local midnight that ends a day, UTC without zone."""
-    local = datetime.combine(day + timedelta(days=1), datetime.min.time(), ZoneInfo(timezone))
-    return local.astimezone(UTC).replace(tzinfo=None)
+    return midnight(day + timedelta(days=1), timezone).replace(tzinfo=None)
 
 
 def _now(snapshot: snapshots.Snapshot) -> datetime:

@@ -8,7 +8,6 @@ ends the sessions of that person. Passwords are kept as argon2id hashes and nowh
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -26,7 +25,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from models.procurement.actors import is_same, person
 from orchestration.errors import StockhouseError
-from orchestration.home import Home
+from orchestration.home import Home, journal
 
 #: What a person may do; each may do what those before it may.
 ROLES = ("viewer", "planner", "approver", "admin")
@@ -70,7 +69,7 @@ class People:
 
     def all(self) -> dict[str, Person]:
         """Everyone, by name."""
-        return _fold(self.path.read_bytes() if self.path.exists() else b"")
+        return _fold(journal.read(self.path))
 
     def get(self, name: str) -> Person | None:
         """The enrolled person of this name."""
@@ -159,17 +158,10 @@ class People:
 
     def _append(self, event: str, said: Mapping[str, Any]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
-        with os.fdopen(os.open(self.path, flags, 0o600), "r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            content = file.read()
+        with journal.appending(self.path) as (content, append):
             if event == "enrolled" and not _is_open(content, said["link"]):
                 raise PeopleError("this link was used meanwhile")
-            at = datetime.now(UTC).isoformat(timespec="seconds")
-            file.truncate(content.rfind(b"\n") + 1)  # a line cut off by a crash never counted
-            file.write(json.dumps({"event": event, **said, "at": at}).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+            append({"event": event, **said, "at": datetime.now(UTC).isoformat(timespec="seconds")})
 
 
 def check_password(password: str, name: str) -> None:
@@ -182,7 +174,7 @@ def check_password(password: str, name: str) -> None:
 
 def _fold(content: bytes) -> dict[str, Person]:
     found: dict[str, Person] = {}
-    for line in content[: content.rfind(b"\n") + 1].splitlines():
+    for line in content.splitlines():
         said = json.loads(line)
         event, name = said["event"], said["name"]
         if event == "enrolled" and name not in found:  # the first admin names themselves

@@ -14,10 +14,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from models.forecasting.demand_classes import classed, score_classes
 from models.forecasting.forecast import Forecast
 from orchestration.facts import kept_models
 from orchestration.home import Home
-from orchestration.planning.model_card import kinds, score
 
 FIRST = date(2024, 1, 1)
 
@@ -103,7 +103,7 @@ def test_series_are_classed_by_what_they_sell_and_how() -> None:
             for k, units in enumerate(row)
         ]
     )
-    found = {row["item_id"]: row for row in kinds(history).to_dicts()}
+    found = {row["item_id"]: row for row in classed(history).to_dicts()}
     assert {name: row["pattern"] for name, row in found.items()} == {name: name for name in sold}
     assert [
         found[name]["volume"][0] for name in ("smooth", "erratic", "lumpy", "intermittent")
@@ -116,7 +116,9 @@ def test_a_class_is_scored_by_its_own_series_and_none_without_sales() -> None:
     ahead = Forecast(keys, [FIRST, FIRST + timedelta(days=1)], (0.975,), mean[:, :, None] * 2, mean)
     came = np.array([[8.0, np.nan], [2.0, 6.0], [0.0, 0.0]])
     classes = keys.with_columns(volume=pl.lit("A"), pattern=pl.Series(["smooth", "lumpy", None]))
-    rows = {(row["of"], row["class"]): row for row in score(classes, ahead, came).to_dicts()}
+    rows = {
+        (row["of"], row["class"]): row for row in score_classes(classes, ahead, came).to_dicts()
+    }
     assert rows["pattern", "smooth"]["wape"] == pytest.approx(2 / 8)
     assert rows["pattern", "smooth"]["bias"] == pytest.approx(2 / 8)
     assert rows["pattern", "lumpy"]["wape"] == pytest.approx(4 / 8)

@@ -38,6 +38,7 @@ def advisory(name: str, events: list[dict[str, str]], **more: object) -> str:
         ([{"introduced": "999"}], False),
         ([{"introduced": "0"}, {"last_affected": "0.0.1"}], False),
         ([{"introduced": "0"}, {"fixed": "0.0.1"}, {"introduced": "0.0.2"}], True),
+        ([{"introduced": "0"}, {"fixed": "no version at all"}], True),
     ],
 )
 def test_a_locked_version_within_an_advisory_range_is_named(
@@ -62,6 +63,14 @@ def test_a_folder_without_advisories_is_no_clean_bill(tmp_path: Path) -> None:
     done = audit(tmp_path)
     assert done.returncode == 2
     assert "holds no advisory" in done.stderr
+
+
+def test_a_document_nobody_can_read_hides_no_other_and_is_no_clean_bill(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[]", encoding="utf-8")
+    assert audit(tmp_path).returncode == 2
+    (tmp_path / "b.json").write_text(advisory("duckdb", [{"introduced": "0"}]), encoding="utf-8")
+    done = audit(tmp_path)
+    assert done.returncode == 1 and "PYSEC-0" in done.stdout and "a.json" in done.stderr
 
 
 def test_the_wheel_comes_out_the_same_each_time(tmp_path: Path) -> None:
