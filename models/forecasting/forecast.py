@@ -320,8 +320,12 @@ def agreeing(
     it are taken down in proportion."""
     levels = np.asarray(quantiles)
     weight = np.append(np.diff(levels), 1 - levels[-1])
-    least = values.astype(np.float64) @ weight
-    factor = np.where(least > mean, mean / np.where(least > 0, least, 1.0), 1.0)[:, :, None]
+    steps = values.astype(np.float64)
+    # the mean if every step came as late in its stretch as paths bend it at most (see _Margins)
+    rise = np.diff(steps, axis=2, prepend=0.0) @ np.diff(levels, prepend=0.0)
+    least = steps @ weight + WIDEST_BEND[0] * rise
+    too_high = least > mean
+    factor = np.divide(mean, least, out=np.ones_like(least), where=too_high)[:, :, None]
     lowered = values * factor
     return np.where(factor < 1, np.floor(lowered) if whole_units else lowered, values).astype(
         np.float32
