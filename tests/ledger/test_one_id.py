@@ -78,7 +78,8 @@ def test_what_orders_lists_can_be_traced_and_approved(home: Home, line: Any, now
     told = CliRunner().invoke(app, ["orders", "--exceptions", "--home", str(home.root)]).stdout
     assert told.startswith("1 case for a person")
     assert cases[0]["reason"] in told
-    drawn = CliRunner().invoke(app, ["orders", "--home", str(home.root)]).stdout
+    wide = {"COLUMNS": "160"}  # however wide a pipe is taken to be here
+    drawn = CliRunner().invoke(app, ["orders", "--home", str(home.root)], env=wide).stdout
     assert drawn.lstrip().startswith("2 order lines")
     assert "lamp Desk lamp" in drawn and drawn.count("item") == 1
 
