@@ -298,3 +298,74 @@ def test_the_clock_is_not_asked(company: Company) -> None:
     company.contract(SALES.replace("unit_price: price", '"revenue": "epoch(age(day::timestamp))"'))
     with pytest.raises(ContractError, match="asks the clock"):
         company.land()
+
+
+ORDERS = """
+sources:
+  orders:
+    silo: erp
+    path: orders.csv
+    FORM
+    key: [n]
+    known_at: date '2024-01-01'
+    into: [purchase_orders: {order_id: n, item_id: item, location_id: place, quantity: qty,
+        event_at: "date '2023-12-01'", due_at: "DUE"}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("due", "form", "good", "bad"),
+    [
+        ("strptime(due || '-1', '%G-W%V-%u')", "", "2020-W53", ["2023-W53", "2024-W00"]),
+        ("try_strptime(due, '%Y-%j')", "", "2024-366", ["2023-366"]),
+        ("isoweek(due[:4]::int, due[6:])", "", "2024 05", ["2024 53", "2024 5.5", "2024 KW"]),
+        ("day(due)", "dates: '%d.%m.%Y'", "29.02.2024", ["29.02.2023", "#N/A"]),
+        ("day(due)", "", "2024-02-29", ["2023-02-29", "soon"]),
+    ],
+)
+def test_a_day_that_an_expression_cannot_read_is_in_quarantine_with_its_cell(
+    tmp_path: Path, due: str, form: str, good: str, bad: list[str]
+) -> None:
+    company = Company(tmp_path, ORDERS.replace("FORM", form).replace("DUE", due))
+    lines = "".join(f"{i},a,x,1,{day}\n" for i, day in enumerate([good, "", *bad]))
+    company.write("orders.csv", "n,item,place,qty,due\n" + lines)
+    company.land()
+    assert company.rows("SELECT order_id FROM raw.purchase_orders ORDER BY 1") == [("0",), ("1",)]
+    found = company.rows("SELECT value FROM raw.quarantine ORDER BY row_no")
+    assert found == [(day,) for day in bad]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "json", "jsonl"])
+def test_a_number_that_a_function_cannot_read_is_no_missing_one(tmp_path: Path, kind: str) -> None:
+    rule = "lead_time_days: Lead, moq: MOQ"
+    company = Company(tmp_path, TERMS.replace(rule, "moq: number(MOQ) * 12"))
+    said = ["5", None, "#N/A", "n/a", "1,5"]
+    frame = pl.DataFrame({"Article": [f"A{i}" for i in range(5)], "Supplier": "S1", "MOQ": said})
+    packed = io.BytesIO()
+    getattr(frame, f"write_{kind}".replace("jsonl", "ndjson"))(packed)
+    company.write(f"terms.{kind}", packed.getvalue())
+    company.land()
+    assert company.rows("SELECT moq FROM raw.supplier_terms ORDER BY 1") == [(60.0,), (None,)]
+    assert company.rows("SELECT row_no, value FROM raw.quarantine ORDER BY 1") == [
+        (3, "#N/A"),
+        (4, "n/a"),
+        (5, "1,5"),
+    ]
+
+
+def test_a_failed_formula_is_no_category(company: Company) -> None:
+    company.contract(
+        SALES.replace("sales: {", 'items: {levels: "[store, item]", ')
+        .replace(
+            "location_id: store, event_at: day, quantity: qty, unit_price: price", "name: till"
+        )
+        .replace("known_after: 1 day", "known_at: date '2024-01-01'")
+    )
+    company.write(
+        "tills/1.csv", "till,line,item,store,day,qty,price\nT1,1,a,tea,,,\nT1,2,b,#N/A,,,\n"
+    )
+    company.land()
+    assert company.rows("SELECT item_id, levels FROM raw.items") == [("a", ["tea", "a"])]
+    assert company.rows("SELECT column_name, rule FROM raw.quarantine") == [
+        ("levels", "is a failed formula")
+    ]

@@ -124,23 +124,40 @@ class Locale:
 
     def built_in(self, name: str, parts: list[str], types: list[str]) -> str:
         """day(x): the local day. number(x): text as a number. isoweek(year, week): that week's
-        Monday."""
+        Monday. Text that is there and says none fails, which spoils its row and says why."""
         if name == "isoweek":
             year, week = (f"CAST({part} AS INTEGER)" for part in parts)
             monday = f"(date_trunc('week', make_date({year}, 1, 4)) + to_days(7 * ({week} - 1)))"
-            # a cast that fails spoils its row and says why
-            said = f"concat('no week ', {week}, ' of ', {year})"
+            said = f"concat('no week ', {parts[1]}, ' of ', {year})"
             return (
-                f"CASE WHEN isoyear({monday}) = {year} THEN {monday} WHEN {monday} IS NOT NULL "
-                f"THEN CAST({said} AS TIMESTAMP) END"
+                f"CASE WHEN isoyear({monday}) = {year} AND {week} = CAST({parts[1]} AS DOUBLE) "
+                f"THEN {monday} WHEN {monday} IS NOT NULL THEN CAST({said} AS TIMESTAMP) END"
             )
         if name == "number":
-            return self.number(parts[0]) if types[0] == "VARCHAR" else f"CAST({parts[0]} AS DOUBLE)"
+            if types[0] != "VARCHAR":
+                return f"CAST({parts[0]} AS DOUBLE)"
+            return _or_fails(self.number(parts[0]), parts[0], "DOUBLE")
         if types[0] == "VARCHAR" and self.source.dates:
-            return f"CAST({self._as_declared(parts[0])} AS DATE)"
+            found = f"CAST({self._as_declared(parts[0])} AS DATE)"
+            return _or_fails(found, parts[0], "DATE")
         if types[0] == "VARCHAR":
             return f"CAST(CAST({parts[0]} AS TIMESTAMP) AS DATE)"
         return f"CAST({self.times(parts[0], types[0])[0]} AS DATE)"
+
+
+def exact_time(call: str, text: str, form: str) -> str:
+    """SQL of a `strptime` whose format counts weeks or days of a year: a day its year does not
+    have fails, instead of being one of the next year. form: the format, as SQL."""
+    is_same = f"{_bare(f'strftime({call}, {form})')} = {_bare(text)}"
+    said = f"concat('no such day: ', {text})"
+    fails = f"CAST({said} AS TIMESTAMP)"
+    return f"CASE WHEN {is_same} THEN {call} WHEN {call} IS NOT NULL THEN {fails} END"
+
+
+def _or_fails(found: str, text: str, kind: str) -> str:
+    """What was read of a text; one that is there and could not be read is a failing cast."""
+    said = f"concat('unreadable: ', {text})"
+    return f"coalesce({found}, CASE WHEN {text} IS NOT NULL THEN CAST({said} AS {kind}) END)"
 
 
 def _bare(sql: str) -> str:

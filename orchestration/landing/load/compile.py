@@ -29,12 +29,14 @@ from orchestration.landing.contract.functions import (
     read_functions,
 )
 from orchestration.landing.contract.laws import rules
-from orchestration.landing.contract.locales import Locale
+from orchestration.landing.contract.locales import LENIENT, Locale, exact_time
 from orchestration.landing.contract.world import RULE_WORDS, Value, World
 from orchestration.landing.load.rule_sql import Cell, CompiledRule, CompiledSource
 
 #: What every source row carries besides its own columns.
 ROW = {"_file": "VARCHAR", "_row": "BIGINT"}
+#: Functions of the engine that make a day of what is none: the 53rd week of a year of 52.
+PARSING = ("strptime", "try_strptime")
 
 
 class Compiler:
@@ -271,6 +273,10 @@ class Compiler:
             parts = [to_sql(self.con, child) for child in given]
             types = [self._type(part, at, times) for part in parts]
             return parse(self.con, self.locale.built_in(name, parts, types))
+        if node["class"] == "FUNCTION" and name in PARSING:
+            call, *given = (to_sql(self.con, one) for one in (node, *node["children"]))
+            if any(word in given[-1] for word in LENIENT):
+                return parse(self.con, exact_time(call, given[0], given[-1]))
         return node
 
     def _check_type(self, cell: Cell, kind: str, at: tuple[str | int, ...]) -> None:

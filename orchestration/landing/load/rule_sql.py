@@ -30,6 +30,8 @@ from orchestration.landing.contract.privacy import hidden
 #: What spreadsheets write into a cell whose formula failed, in whatever language (#N/A, #NV, #REF!,
 #: #BEZUG!, #NOM?, Err:502); `nulls: ["#N/A"]` says that nothing is meant.
 FAILED = r"\s*(#(N/A|N/D|NV|N/V|I/T|[A-ZÀ-ß/0-9 ]+[!?]|GETTING_DATA)|(Err|Fehler|Erreur):\d{3})\s*"
+#: Why a row is not taken whose expression fails; the cells that it read are shown.
+UNEVALUATED = "cannot be evaluated"
 #: What lies outside is no time: the books of no company reach there, and no library does.
 CALENDAR = {
     TIME: "TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59'",
@@ -97,11 +99,10 @@ class CompiledRule:
         found: list[Check] = []
         if careful:
             found += [
-                Check(f"{quote('t:' + name)} IS NULL", name, "cannot be evaluated")
-                for name in self._names()
+                Check(f"{quote('t:' + name)} IS NULL", name, UNEVALUATED) for name in self._names()
             ]
             if self.when is not None:
-                found.append(Check(f"{quote('t:when')} IS NULL", "when", "cannot be evaluated"))
+                found.append(Check(f"{quote('t:when')} IS NULL", "when", UNEVALUATED))
         if self.key_missing:
             found.append(Check(self.key_missing, "key", "a key column is empty"))
         for name, cell in self.cells.items():
@@ -229,10 +230,16 @@ class CompiledRule:
             for name in self._names()
             for x in [quote("x:" + name)]
         }
+        shown |= {
+            UNEVALUATED + name: f"concat_ws(', ', {', '.join(map(quote, sorted(cell.reads)))})"
+            for name, cell in cells.items()
+            if cell.reads and not cell.reads & self.personal
+        }
         value = 'CASE "k:problem" ' + " ".join(
-            f"WHEN {i} THEN CAST({shown[check.column]} AS VARCHAR)"
+            f"WHEN {i} THEN CAST({shown[place]} AS VARCHAR)"
             for i, check in enumerate(checks)
-            if check.column in shown
+            for place in [(UNEVALUATED if check.rule == UNEVALUATED else "") + check.column]
+            if place in shown
         )
         facts = [
             quote(("u:" if kind == TIME else "v:") + name)
@@ -280,6 +287,10 @@ def _checks_of(name: str, cell: Cell, kind: str, *, is_required: bool) -> list[C
         found.append(Check(unread, name, f"is no {_noun(kind)} as declared"))
     if cell.type == "VARCHAR" and kind == "VARCHAR":
         failed = f"(regexp_full_match({raw}, {literal(FAILED)}, 'i'))"
+        found.append(Check(failed, name, "is a failed formula"))
+    if kind == PATH and "VARCHAR" in cell.type:
+        steps = literal(rf"(^|\x1f){FAILED}(\x1f|$)")
+        failed = f"regexp_matches(array_to_string({value}, chr(31)), {steps}, 'i')"
         found.append(Check(failed, name, "is a failed formula"))
     if is_required:
         found.append(Check(f"{value} IS NULL", name, "is missing"))
