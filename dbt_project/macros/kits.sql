@@ -27,10 +27,10 @@
     )
   from {{ lines }} as lines
   left join (
-    select order_id, min(known_at) as known_at
+    select order_key, min(known_at) as known_at
     from {{ ref('stg_orders') }}
     where is_current and {{ is_cancelled('status') }}
-    group by order_id
-  ) as called_off on lines.order_id = called_off.order_id
+    group by order_key
+  ) as called_off on {{ document_key('lines.order_id') }} = called_off.order_key
   where called_off.known_at is null or called_off.known_at > lines.known_at
 {% endmacro %}

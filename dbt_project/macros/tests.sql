@@ -18,10 +18,10 @@
 {% endtest %}
 
 {# A row that leans on another one for its date must find it: an orphan would vanish from demand. #}
-{% test found_in(model, column, to, field, unless) %}
+{% test found_in(model, column, to, field, unless, is_document=false) %}
   select {{ column }} from {{ model }} as fact
   where not ({{ unless }}) and {{ column }} is not null
-    and not exists (select 1 from {{ to }} as found where found.{{ field }} = fact.{{ column }})
+    and not exists (select 1 from {{ to }} as found where found.{{ field }} = {{ document_key('fact.' ~ column) if is_document else 'fact.' ~ column }})
 {% endtest %}
 
 {# opening + receipts - issues ± adjustments = closing, between any two counts #}

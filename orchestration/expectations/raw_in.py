@@ -298,8 +298,11 @@ HEADED = Law(
     """
     select said.source_id, said.order_id, said.line_id, said.item_id
     from {batch} as said
-    left join (select order_id, max(location_id) as location_id from raw.orders
-        group by order_id) as headers on said.order_id = headers.order_id
+    left join (
+        select ltrim(upper(replace(order_id, ' ', '')), '0') as order_id,
+            max(location_id) as location_id
+        from raw.orders group by 1
+    ) as headers on ltrim(upper(replace(said.order_id, ' ', '')), '0') = headers.order_id
     where (said.location_id is null or said.event_at is null)
         and (headers.order_id is null or coalesce(said.location_id, headers.location_id) is null)
     """,

@@ -236,13 +236,13 @@ def _receipts_with_an_order() -> Law:
         "raw.receipts",
         """
         with orders as (
-            select regexp_replace(upper(trim(order_id)), '^0+(.)', '\\1') as number,
-                regexp_replace(upper(trim(line_id)), '^0+(.)', '\\1') as line
+            select regexp_replace(upper(replace(order_id, ' ', '')), '^0+(.)', '\\1') as number,
+                regexp_replace(upper(replace(line_id, ' ', '')), '^0+(.)', '\\1') as line
             from raw.purchase_orders
         ),
         said as (
-            select *, regexp_replace(upper(trim(order_id)), '^0+(.)', '\\1') as number,
-                regexp_replace(upper(trim(line_id)), '^0+(.)', '\\1') as line
+            select *, regexp_replace(upper(replace(order_id, ' ', '')), '^0+(.)', '\\1') as number,
+                regexp_replace(upper(replace(line_id, ' ', '')), '^0+(.)', '\\1') as line
             from {batch} where order_id is not null and source_id <> 'ledger'
         )
         select order_id, line_id, item_id, location_id, quantity, event_at, source_id, row_no

@@ -3,7 +3,7 @@ over or given up is not awaited."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -48,19 +48,28 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
             sold("cup", "2024-01-02", order_id="s1"),
             sold("cup", "2024-01-02", order_id="s2", quantity=5.0),
             sold("cup", "2024-01-03", order_id="s3", quantity=7.0),
+            sold("bin", "2024-01-08", order_id="s8", event_at=None, known_lag=timedelta(0)),
             sold("hamper", "2024-01-04", quantity=2.0),
             sold("set", "2024-01-04"),
             sold("plate", "2024-01-04"),
         ],
         "orders": [
             {"order_id": "s1", "event_at": at("2024-01-02"), "status": "Shipped"},
-            {"order_id": "s2", "event_at": at("2024-01-02"), "status": " CANCELLED "},
+            {"order_id": "0S 2", "event_at": at("2024-01-02"), "status": " CANCELLED "},
             {
-                "order_id": "s3",
+                "order_id": "00s3",
                 "event_at": at("2024-01-03"),
                 "status": "storniert",
                 "known_at": at("2024-01-20"),
             },
+            # the header of a purchase order, and of a sale that says its order alone
+            {
+                "order_id": "0007",
+                "event_at": at("2024-01-27"),
+                "location_id": "shop",
+                "promised_at": at("2024-02-20"),
+            },
+            {"order_id": "0S 8", "event_at": at("2024-01-08")},
         ],
         "stock": [
             *(fact("bin", "2024-01-20", on_hand=pieces) for pieces in (20.0, 300.0, 40.0)),
@@ -115,6 +124,14 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ),
             ordered("P13", "cup", "2024-01-25", quantity=4.0, unit="CS", unit_cost=24.0),
             ordered("P14", "cup", "2024-01-25", quantity=1.0, unit="pal"),
+            ordered(
+                "7",
+                "bin",
+                "2024-01-27",
+                event_at=None,
+                location_id=None,
+                known_at=at("2024-01-27"),
+            ),
             # one order told in two parts at once: 5 now and 7 later, no line numbers
             ordered("P15", "new", "2024-01-26", line_id=None, quantity=5.0),
             ordered("P15", "new", "2024-01-26", line_id=None, quantity=7.0),
@@ -130,7 +147,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "to_id": "shop",
                 "item_id": "bolt",
                 "quantity": 5.0,
-                "order_id": "s1",
+                "order_id": " 0S1",
                 "known_at": None,
             },
         ],
@@ -210,6 +227,12 @@ def test_a_receipt_closes_its_line_however_the_numbers_are_written(company: Path
     assert query(company, "select supplier_id from marts.fct_receipts where line_id = '00010'") == [
         ("acme",)
     ]
+
+
+def test_a_line_finds_its_header_however_the_numbers_are_written(company: Path) -> None:
+    said = "select order_id, due_on, quantity from marts.fct_open_orders where item_id = 'bin'"
+    assert query(company, said) == [("7", date(2024, 2, 20), 10.0)]
+    assert _demand(company, "bin") == {date(2024, 1, 8): 1}
 
 
 def test_what_is_overdue_beyond_belief_is_neither_awaited_nor_a_lead_time_and_is_told(

@@ -5,12 +5,13 @@ with stated as (
 ),
 
 dated as (
-  select order_id, max(event_at) as event_at, max(known_at) as known_at
+  select order_key, max(event_at) as event_at, max(known_at) as known_at
   from (
-    select order_id, event_at, known_at from {{ ref('stg_orders') }} where is_current
-    union all select order_id, event_at, known_at from {{ ref('stg_purchase_orders') }} where is_current and event_at is not null
+    select order_key, event_at, known_at from {{ ref('stg_orders') }} where is_current
+    union all
+    select {{ document_key('order_id') }}, event_at, known_at from {{ ref('stg_purchase_orders') }} where is_current and event_at is not null
   ) as orders
-  group by order_id
+  group by order_key
 ),
 
 -- a shipment that says no time has its order's, and one without an order is known when it was handed over
@@ -24,7 +25,7 @@ shipments as (
       ) as known_at
     )
   from stated
-  left join dated on stated.known_at is null and stated.order_id = dated.order_id
+  left join dated on stated.known_at is null and {{ document_key('stated.order_id') }} = dated.order_key
 ),
 
 bills as (

@@ -1,7 +1,7 @@
 -- Order lines to suppliers, every version. A line that lacks its date or its place takes them, and supplier, promised day and status where
 -- it lacks those too, from its order's header, and is known when both are.
 with headers as (
-  {{ newest('stg_orders', ['order_id'], ['event_at', 'location_id', 'supplier_id', 'promised_at', 'status', 'known_at']) }}
+  {{ newest('stg_orders', ['order_key'], ['event_at', 'location_id', 'supplier_id', 'promised_at', 'status', 'known_at']) }}
 ),
 
 found as (
@@ -15,7 +15,7 @@ found as (
     ) as known_at,
     lines.handed_over_at, lines.source_id
   from {{ ref('stg_purchase_orders') }} as lines
-  inner join headers on lines.order_id = headers.order_id
+  inner join headers on {{ document_key('lines.order_id') }} = headers.order_key
   where lines.location_id is null or lines.event_at is null
 ),
 

@@ -48,7 +48,7 @@ by_order as (
   select returned.row_key, max(sale.event_at) as sold_at
   from first_returns as returned
   inner join first_sales as sale
-    on returned.order_id = sale.order_id and returned.item_id = sale.item_id and returned.location_id = sale.location_id
+    on {{ document_key('returned.order_id') }} = {{ document_key('sale.order_id') }} and returned.item_id = sale.item_id and returned.location_id = sale.location_id
     and sale.known_at <= returned.known_at and sale.event_at <= returned.event_at
   group by returned.row_key
 ),

@@ -4,7 +4,7 @@ with sales as (
   where fact.event_at is null
 ),
 
-orders as ({{ newest('stg_orders', ['order_id'], ['event_at', 'known_at']) }}),
+orders as ({{ newest('stg_orders', ['order_key'], ['event_at', 'known_at']) }}),
 
 packs as ({{ packs() }}),
 
@@ -19,8 +19,8 @@ found as (
       sales.handed_over_at, orders.known_at, periods.known_at, packs.known_at
     ) as known_at
   from sales
-  left join orders on sales.order_id = orders.order_id
-  left join {{ ref('int_periods_named') }} as periods on sales.period_id = periods.period_id and orders.order_id is null
+  left join orders on {{ document_key('sales.order_id') }} = orders.order_key
+  left join {{ ref('int_periods_named') }} as periods on sales.period_id = periods.period_id and orders.order_key is null
   {{ join_packs('sales') }}
   {{ join_rates('sales', 'coalesce(orders.event_at, periods.event_at)') }}
 ),

@@ -5,7 +5,7 @@ stated as (
   {{ identified(ref('stg_customer_orders'), {'item_id': 'item', 'location_id': 'location'}) }}
 ),
 
-headers as ({{ newest('stg_orders', ['order_id'], ['promised_at', 'status']) }}),
+headers as ({{ newest('stg_orders', ['order_key'], ['promised_at', 'status']) }}),
 
 lines as (
   select
@@ -15,7 +15,7 @@ lines as (
     cast(null as double) as revenue, greatest(stated.known_at, packs.known_at) as known_at
   from stated
   {{ join_packs('stated') }}
-  left join headers on stated.order_id = headers.order_id
+  left join headers on {{ document_key('stated.order_id') }} = headers.order_key
   where stated.is_current and not {{ is_over('coalesce(stated.status, headers.status)') }}
 ),
 

@@ -8,6 +8,7 @@ versions as ({{ versions('source') }}),
 typed as (
   select
     order_id,
+    {{ document_key('order_id') }} as order_key,
     event_at,
     customer_id,
     lower(trim(status)) as status,
