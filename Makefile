@@ -16,13 +16,13 @@ $(UV):
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 $(VENV)/.installed: requirements.lock pyproject.toml | $(UV)
-	$(UV) pip install --no-config --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install --no-config --quiet --no-deps --python $(BIN)/python --require-hashes -r requirements.lock
 	$(UV) pip install --no-config --quiet --python $(BIN)/python --no-deps --editable .
 	$(BIN)/python -c "from orchestration.definitions import defs; defs()" # parses the dbt project and compiles our modules, once
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
-	$(UV) pip install --no-config --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	$(UV) pip install --no-config --quiet --no-deps --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	@touch $@
 
 install: $(VENV)/.installed ## set up the environment from the lock
@@ -66,7 +66,7 @@ release: install-dev ## the wheel (built twice, the same), its software bill of 
 	$(UV) build --no-config --quiet --wheel --out-dir dist/again .
 	cmp dist/*.whl dist/again/*.whl && rm -rf dist/again
 	$(UV) venv --no-config --quiet dist/env
-	$(UV) pip install --no-config --quiet --python dist/env/bin/python --require-hashes -r requirements.lock
+	$(UV) pip install --no-config --quiet --no-deps --python dist/env/bin/python --require-hashes -r requirements.lock
 	$(BIN)/cyclonedx-py environment dist/env/bin/python --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json
 	$(BIN)/pip-licenses --python dist/env/bin/python --format markdown --order license --output-file dist/licences.md
 	rm -rf dist/env

@@ -10,14 +10,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import polars as pl
 import typer
 
 from orchestration.cli import render
-from orchestration.cli.shell import AsJson, DataFolder, HomeFolder, WorldFolder, a_day, emit, err
-from orchestration.facts import snapshots
+from orchestration.cli.shell import (
+    AsJson,
+    DataFolder,
+    HomeFolder,
+    WorldFolder,
+    a_day,
+    contract_of,
+    emit,
+    err,
+)
 from orchestration.home import DEFAULT_HOME, Home
-from orchestration.landing import World
 
 if TYPE_CHECKING:
     from orchestration.reports.dashboard.reference import Command
@@ -32,7 +38,9 @@ def publish(
     as_json: AsJson = False,
 ) -> None:
     """Publish the warehouse as it stands: a new read-only snapshot for BI, switched in one step."""
-    place = Home.open(home, World.load(world).world)
+    from orchestration.facts import snapshots
+
+    place = Home.open(home, contract_of(world).world)
     with place.writing():
         snapshot = snapshots.publish(place.warehouse, place.published, str(uuid.uuid4()))
     emit(
@@ -63,6 +71,10 @@ def ask_metrics(
     as_json: AsJson = False,
 ) -> None:
     """Ask the published metrics at any grain: `stockhouse metrics turns fill_rate --by month`."""
+    import polars as pl
+
+    from orchestration.facts import snapshots
+
     snapshot = snapshots.current(Home.open(home).published)
     from orchestration.defs.resources import PROJECT
     from orchestration.reports.metrics import Semantics
@@ -142,7 +154,7 @@ def forget(
     """
     from orchestration.app.erase_customer import forget_customer
 
-    contract = World.load(world)
+    contract = contract_of(world)
     found = forget_customer(Home.open(home, contract.world), contract, data or world, customer)
     emit(asdict(found), render.forgotten(found), as_json=as_json)
     if found.left:

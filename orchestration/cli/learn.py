@@ -9,9 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from orchestration.cli import render, render_twin
-from orchestration.cli.shell import AsJson, HomeFolder, emit, err
+from orchestration.cli.shell import AsJson, HomeFolder, contract_of, emit, err
 from orchestration.home import DEFAULT_HOME, Home
-from orchestration.landing import World
 
 commands = typer.Typer()
 
@@ -67,7 +66,7 @@ def learn(
 
 
 def _company(world: Path, home: Path, seed: list[int] | None, out: Path | None) -> dict[str, Any]:
-    contract = World.load(world)
+    contract = contract_of(world)
     at = Home.open(home, contract.world)
     from orchestration.app.company_agent import learn_company
 

@@ -10,9 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from models.domain import QUANTILES
 from orchestration import STATIONS
-from orchestration.cli import render, render_run, render_twin
+from orchestration.cli import render, render_twin
 from orchestration.cli.shell import (
     AsJson,
     AsOf,
@@ -20,14 +19,12 @@ from orchestration.cli.shell import (
     HomeFolder,
     WorldFolder,
     a_day,
+    contract_of,
     emit,
     err,
     result_alone,
 )
-from orchestration.facts import trace as tracing
 from orchestration.home import DEFAULT_HOME, Home, files
-from orchestration.home.backup import table_hashes
-from orchestration.landing import World
 
 commands = typer.Typer()
 
@@ -45,7 +42,7 @@ def bring_up_to_date(
     run's report."""
     from orchestration.runs.line import LineStopped, run_line, settings
 
-    place = Home.found(home, World.load(world).world)
+    place = Home.found(home, contract_of(world).world)
     # dbt talks on standard output, which belongs to the result; what it says is kept in the home.
     with (
         (place.derived / "run.log").open("w", encoding="utf-8") as log,
@@ -57,6 +54,8 @@ def bring_up_to_date(
         try:
             report = run_line(place, asked, until, on_step=on_step)
         except LineStopped as stop:
+            from orchestration.cli import render_run
+
             err.print(render_run.warnings(stop.warnings))
             raise
     return place, report.as_dict()
@@ -100,6 +99,8 @@ def run(
     place, report = bring_up_to_date(world, data, home, as_of, until, strict=strict)
     if send:
         bring_up_to_date(world, data, home, as_of, "procure", strict=strict)
+    from orchestration.cli import render_run
+
     emit(report, render_run.run_result(place, report, until), as_json=as_json)
 
 
@@ -169,7 +170,8 @@ def replay(
     ] = None,
     policies: Annotated[str | None, typer.Option(help="Policies separated by commas.")] = None,
     challengers: Annotated[
-        str | None, typer.Option(help="Forecasters to try beside XGBoost: lstm, blend.")
+        str | None,
+        typer.Option(help="Forecasters to try beside the one that decides: lstm, blend, your own."),
     ] = None,
     data: DataFolder = None,
     home: HomeFolder = Path(DEFAULT_HOME),
@@ -177,13 +179,14 @@ def replay(
 ) -> None:
     """Replay policies on history: what each would have ordered and cost, knowing only what was
     known."""
+    from orchestration.facts.kept_models import deciding_forecaster
     from orchestration.planning import rehearsal
     from orchestration.reports.replay_report import write_replay
 
     first = date.fromisoformat(start)
     names = tuple(name.strip() for name in policies.split(",")) if policies else rehearsal.REPLAYED
     beside = tuple(name.strip() for name in challengers.split(",")) if challengers else ()
-    rehearsal.check_policies(names, beside)
+    rehearsal.check_policies(names, beside, deciding_forecaster(Home(home)))
     place, _ = bring_up_to_date(world, data, home, None, "facts")
     with place.writing(), result_alone(), render.status(err) as tell:
         result = rehearsal.replay_world(
@@ -203,7 +206,7 @@ def rebuild(
 ) -> None:
     """Recreate everything under derived/ from state/ and say whether every table came back the
     same."""
-    place = Home.open(home, World.load(world).world)
+    place = Home.open(home, contract_of(world).world)
     before = _hashes(place)
     with place.writing():
         place.forget_derived()
@@ -263,12 +266,16 @@ def trace(
             raise ValueError(f"the archive no longer makes the line: {error}") from error
         emit(again.as_dict(), str(again), as_json=as_json)
         raise typer.Exit(0 if again.is_same else 1)
+    from orchestration.facts import trace as tracing
+
     with place.connect(read_only=True) as con:
         report = tracing.trace(con, place.archive, line)
     emit(report.as_dict(), str(report), as_json=as_json)
 
 
 def _levels(text: str | None) -> tuple[float, ...]:
+    from models.domain import QUANTILES
+
     levels = tuple(sorted({float(part) for part in text.split(",")})) if text else QUANTILES
     if not all(0 < level < 1 for level in levels):
         raise ValueError(f"quantile levels lie between 0 and 1, not {text}")
@@ -278,5 +285,7 @@ def _levels(text: str | None) -> tuple[float, ...]:
 def _hashes(place: Home) -> dict[str, str]:
     if not place.warehouse.exists():
         return {}
+    from orchestration.home.backup import table_hashes
+
     with place.connect(read_only=True) as con:
         return table_hashes(con)

@@ -14,9 +14,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestration.cli import render
-from orchestration.cli.shell import AsJson, By, HomeFolder, Reason, WorldFolder, a_day, emit
+from orchestration.cli.shell import (
+    AsJson,
+    By,
+    HomeFolder,
+    Reason,
+    WorldFolder,
+    a_day,
+    contract_of,
+    emit,
+)
 from orchestration.home import DEFAULT_HOME, Home
-from orchestration.landing import World
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -273,7 +281,7 @@ def replan(
 ) -> None:
     """Re-plan at once what has happened since the last run concerns: late answers, short shipments,
     closed places, surges."""
-    contract = World.load(world)
+    contract = contract_of(world)
     place = Home.open(home, contract.world)
     from orchestration.app import event_replan
 

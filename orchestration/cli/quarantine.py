@@ -10,9 +10,8 @@ from typing import Annotated
 import typer
 
 from orchestration.cli import render
-from orchestration.cli.shell import AsJson, HomeFolder, WorldFolder, emit
+from orchestration.cli.shell import AsJson, HomeFolder, WorldFolder, contract_of, emit
 from orchestration.home import DEFAULT_HOME, Home
-from orchestration.landing import World, quarantine
 
 commands = typer.Typer(
     no_args_is_help=True, help="Rows that could not be loaded: look, mend the contract, try again."
@@ -26,6 +25,8 @@ def list_rows(
 ) -> None:
     """The open rows, one JSON object a line: file, row number, column, value and the rule they
     broke."""
+    from orchestration.landing import quarantine
+
     with Home.open(home).connect(read_only=True) as con:
         rows = quarantine.list(con, source).to_dicts()
     emit(
@@ -42,6 +43,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """One row with its raw text."""
+    from orchestration.landing import quarantine
+
     with Home.open(home).connect(read_only=True) as con:
         row = quarantine.show(con, quarantine_id)
     emit(row, json.dumps(row, default=str, indent=1), as_json=as_json)
@@ -55,7 +58,9 @@ def retry(
     as_json: AsJson = False,
 ) -> None:
     """Read the open rows again with the contract as it is now."""
-    contract = World.load(world)
+    from orchestration.landing import quarantine
+
+    contract = contract_of(world)
     place = Home.open(home, contract.world)
     with place.writing(), place.connect() as con:
         done = quarantine.retry(con, contract, place.archive, source)
@@ -75,6 +80,8 @@ def discard(
     as_json: AsJson = False,
 ) -> None:
     """Give rows up on purpose; they stay on record as discarded."""
+    from orchestration.landing import quarantine
+
     place = Home.open(home)
     with place.writing(), place.connect() as con:
         count = quarantine.discard(con, place.archive, quarantine_ids)

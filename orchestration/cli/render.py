@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import polars as pl
 from rich.console import Console, Group
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    import polars as pl
 
 STEPS = {
     "land": "landing extracts",
@@ -121,6 +123,8 @@ def _named(frame: pl.DataFrame) -> pl.DataFrame:
     """Ids of items with their names behind them, in place of two columns."""
     if not {"item_id", "item"} <= set(frame.columns):
         return frame
+    import polars as pl
+
     is_told = pl.col("item").is_not_null() & (pl.col("item") != pl.col("item_id"))
     both = pl.when(is_told).then(pl.col("item_id") + " " + pl.col("item")).otherwise("item_id")
     return frame.with_columns(item_id=both).drop("item")

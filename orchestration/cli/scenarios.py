@@ -16,12 +16,12 @@ from orchestration.cli.shell import (
     By,
     HomeFolder,
     WorldFolder,
+    contract_of,
     emit,
     err,
     result_alone,
 )
 from orchestration.home import DEFAULT_HOME, Home
-from orchestration.landing import World
 
 if TYPE_CHECKING:
     from orchestration.app.scenario_answers import Study
@@ -76,7 +76,7 @@ def simulate(
             "ordered then, nor with --replay, which knows its own day"
         )
 
-    contract = World.load(world)
+    contract = contract_of(world)
     place = Home.open(home, contract.world)
     if not (scenario or again):
         raise ValueError("name a --scenario FILE to ask, or a kept study to --replay")
@@ -118,7 +118,7 @@ def _state_at(home: Home, world: Path, day: date, files: Sequence[Path]) -> tupl
     from orchestration.facts.timeline import Timeline
     from orchestration.runs.past import midnight_ending, state_at
 
-    contract = World.load(world)
+    contract = contract_of(world)
     then = Timeline.of(contract, midnight_ending(day, contract.timezone))
     for path in files:
         read_question(path, then)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,6 +20,9 @@ from typer.core import TyperGroup
 
 from models.procurement.actors import person
 from orchestration.errors import ErrorReport, translate
+
+if TYPE_CHECKING:
+    from orchestration.landing import World
 
 err = Console(stderr=True)
 PIPE_WIDTH = 180
@@ -50,6 +53,13 @@ DataFolder = Annotated[
     Path | None,
     typer.Option("--data", help="Root of the world's paths; by default the world's own folder."),
 ]
+
+
+def contract_of(world: Path) -> World:
+    """A world's contract; what reads one is imported only by the commands that need it."""
+    from orchestration.landing import World
+
+    return World.load(world)
 
 
 @contextmanager

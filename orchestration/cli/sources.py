@@ -10,10 +10,8 @@ from typing import Annotated
 import typer
 
 from orchestration.cli import render
-from orchestration.cli.shell import AsJson, DataFolder, HomeFolder, WorldFolder, emit
+from orchestration.cli.shell import AsJson, DataFolder, HomeFolder, WorldFolder, contract_of, emit
 from orchestration.home import DEFAULT_HOME, Home
-from orchestration.landing import World
-from orchestration.landing import check as check_world
 
 commands = typer.Typer()
 
@@ -43,6 +41,8 @@ def check(
     from orchestration import intake
 
     if schema:
+        from orchestration.landing import World
+
         sys.stdout.write(json.dumps(World.model_json_schema(), indent=1, ensure_ascii=False) + "\n")
         return
     if suggest:
@@ -56,8 +56,10 @@ def check(
             "contract for files?"
         )
     folder = paths[0] if paths else Path("sample_data")
-    contract = World.load(folder)
+    contract = contract_of(folder)
     intake.check_intake(contract)
+    from orchestration.landing import check as check_world
+
     findings = check_world(contract, data or folder, show_sql=show_sql)
     emit(
         {"findings": [finding.as_dict() for finding in findings]},
@@ -78,7 +80,7 @@ def pull(
     it."""
     from orchestration import intake
 
-    contract = World.load(world)
+    contract = contract_of(world)
     intake.check_intake(contract)
     inbox = Home.found(home, contract.world).inbox
     names = intake.pull(contract, inbox) + intake.drain(contract, inbox)
@@ -105,7 +107,7 @@ def receive(
     from orchestration import intake
     from orchestration.serving import pushing
 
-    contract = World.load(world)
+    contract = contract_of(world)
     intake.check_intake(contract)
     webhooks, brokers = intake.webhooks(contract), intake.brokers(contract)
     if not webhooks and not brokers:
