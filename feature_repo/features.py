@@ -8,11 +8,14 @@ is described with its unit; the SQL is in dbt_project/models/features.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from feast import Entity, FeatureService, FeatureView, Field, Project, ValueType
 from feast.types import Bool, FeastType, Float32, Int64, String, UnixTimestamp
 
+from feature_repo.own import own_views
 from feature_repo.sources import WarehouseSource
 
 PLANNING, PURCHASING = "demand-planning", "purchasing"
@@ -410,3 +413,9 @@ lanes_v1 = _service(
     "lanes_v1", [lane_terms], "how long goods are on their way, and what that costs", PURCHASING
 )
 SERVICES = [demand_v1, signals_v1, plans_v1, labels_v1, replenishment_v1, lanes_v1]
+
+# … nor would it know a company's own views of the home it is asked about
+if HOME := os.environ.get("STOCKHOUSE_HOME"):
+    views, services = own_views(Path(HOME) / "derived" / "features", ENTITIES)
+    globals().update({f"own_view_{view.name}": view for view in views})
+    globals().update({f"own_service_{service.name}": service for service in services})

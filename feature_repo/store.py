@@ -18,6 +18,7 @@ from feature_repo.features import ENTITIES, SERVICES, VIEWS, project
 from feature_repo.offline_store import WarehouseOfflineStoreConfig
 from feature_repo.online import delete_entity, materialize_online, push
 from feature_repo.online_offer import OnlineOffer, check_keys
+from feature_repo.own import OWNER, own_views
 
 __all__ = [
     "delete_entity",
@@ -45,7 +46,7 @@ def open_store(
     memory_limit: str | None = None,
 ) -> FeatureStore:
     """The feature store over a warehouse, its definitions applied; opening it twice changes
-    nothing.
+    nothing. A company's own views are those that the last build left in features_dir.
 
     warehouse: the DuckDB file dbt writes. features_dir: folder of the registry, the online values
     and spilled queries. online: Feast's online store settings, such as {"type": "redis",
@@ -79,7 +80,15 @@ def open_store(
         repo_path=features_dir,
     )
     store = FeatureStore(config=config)
-    store.apply([project, *ENTITIES, *VIEWS, *SERVICES])
+    views, services = own_views(features_dir, ENTITIES)
+    own = {one.name for one in views}
+    there: list[Any] = [*store.list_feature_services(), *store.list_feature_views()]
+    gone = [one for one in there if one.owner == OWNER and one.name not in own]
+    store.apply(
+        [project, *ENTITIES, *VIEWS, *SERVICES, *views, *services],
+        objects_to_delete=gone,
+        partial=not gone,
+    )
     return store
 
 

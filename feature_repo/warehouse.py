@@ -66,12 +66,19 @@ def _attach(connection: duckdb.DuckDBPyConnection, path: str, read_only: bool) -
 
 
 def write_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) -> None:
-    """Write a query to a Parquet file: a reader, or a crash, sees the old file or the new one,
-    whole and on the disk."""
+    """Write a query to a Parquet file, as `replacing` writes."""
+    with replacing(path) as aside:
+        connection.execute(f"COPY ({sql}) TO {literal(str(aside))} (FORMAT parquet)")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write to, which takes its place: a reader, or a crash, sees the old
+    one or the new one, whole and on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.aside")
     try:
-        connection.execute(f"COPY ({sql}) TO {literal(str(aside))} (FORMAT parquet)")
+        yield aside
         _flush(aside)
         aside.replace(path)
         _flush(path.parent)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from models.domain import SERIES
 from models.forecasting.design import GROUPS
 from models.forecasting.inputs import Indices
+from models.forecasting.own import OwnModel
 from models.forecasting.quantile import DemandModel
 
 Floats = NDArray[np.float64]
@@ -32,11 +33,11 @@ COLUMN_PARTS = (
     "search",
     "competitor",
 )
-PARTS = (*COLUMN_PARTS, "level model", "closed", "unexplained")
+PARTS = (*COLUMN_PARTS, "level model", "closed", "own forecaster", "unexplained")
 
 
 def attribute(
-    model: DemandModel,
+    model: DemandModel | OwnModel,
     now: pl.DataFrame,
     plans: pl.DataFrame | None,
     before: pl.DataFrame,
@@ -52,13 +53,24 @@ def attribute(
     now, before: origins of one date each, the same series in the same order. rows: (n,) the series
     to split, all where left out. periods: how many ahead to split, the horizon where left out.
     observed: (n, periods) demand that came; then the difference is (observed - forecast before) and
-    what the model did not foresee is "unexplained". Columns: item_id, location_id, period_start,
+    what the model did not foresee is "unexplained". What a company's own forecaster changed its
+    mind by is not split: it is "own forecaster". Columns: item_id, location_id, period_start,
     ahead, part, units.
     """
     if not now.select(SERIES).equals(before.select(SERIES)):
         raise ValueError("the two forecasts to compare must name the same series in the same order")
     rows = np.arange(len(now)) if rows is None else rows
     periods = model.spec.horizon if periods is None else periods
+    if isinstance(model, OwnModel):
+        units = dict.fromkeys(PARTS, np.zeros((len(rows), periods)))
+        mean, mean_before = (
+            model.predict(at, planned).mean.astype(np.float64)[rows, :periods]
+            for at, planned in ((now, plans), (before, plans_before))
+        )
+        units["own forecaster"] = mean - mean_before
+        if observed is not None:
+            units["unexplained"] = np.asarray(observed, np.float64) - mean
+        return _frame(model, now[rows], units, periods)
     logs, mean = _factors(model, now, plans, rows, periods)
     logs_before, mean_before = _factors(model, before, plans_before, rows, periods)
     both = (mean > 0) & (mean_before > 0)
@@ -70,6 +82,7 @@ def attribute(
         mean,
     )
     units = {part: np.where(both, (logs[part] - logs_before[part]) * per_log, 0.0) for part in logs}
+    units["own forecaster"] = np.zeros_like(mean)
     units["closed"] = np.where(both, 0.0, mean - mean_before)
     units["unexplained"] = (
         np.zeros_like(mean) if observed is None else np.asarray(observed, np.float64) - mean
@@ -118,7 +131,7 @@ def _factors(
 
 
 def _frame(
-    model: DemandModel, origins: pl.DataFrame, units: dict[str, Floats], horizon: int
+    model: DemandModel | OwnModel, origins: pl.DataFrame, units: dict[str, Floats], horizon: int
 ) -> pl.DataFrame:
     starts = model.spec.starts(origins["origin"][0], horizon)
     pair = np.arange(len(origins) * horizon)

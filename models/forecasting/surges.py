@@ -12,6 +12,7 @@ from models.domain import SERIES
 from models.forecasting.attribution import PARTS, attribute
 from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.forecasting.inputs import Indices
+from models.forecasting.own import OwnModel
 from models.forecasting.quantile import DemandModel
 
 #: A rise is looked into from this multiple of what was usual …
@@ -34,7 +35,7 @@ Outlook = tuple[pl.DataFrame, pl.DataFrame | None]
 
 
 def find_surges(
-    model: DemandModel, now: Outlook, before: Outlook, actual: NDArray[np.floating]
+    model: DemandModel | OwnModel, now: Outlook, before: Outlook, actual: NDArray[np.floating]
 ) -> pl.DataFrame:
     """What sold far above the usual in the newest window, and which causes the model sees for it.
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import polars as pl
 import typer
 
 from orchestration.cli import render
@@ -15,7 +14,7 @@ from orchestration.home import DEFAULT_HOME, Home
 
 commands = typer.Typer(
     no_args_is_help=True,
-    help="The demand models that are kept: list, pin or unpin one, and its card.",
+    help="The demand models that are kept: list, pin or unpin one, its card, and who forecasts.",
 )
 Name = Annotated[str, typer.Argument(help="A model, as `stockhouse model list` names it.")]
 
@@ -23,6 +22,8 @@ Name = Annotated[str, typer.Argument(help="A model, as `stockhouse model list` n
 @commands.command("list")
 def list_models(home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
     """List the models that can be used, the newest first, and which of them decides."""
+    import polars as pl
+
     from orchestration.facts import kept_models
 
     place = Home.open(home)
@@ -72,6 +73,24 @@ def unpin(
         f"{let_go.model} is no longer pinned: the newest model decides",
         as_json=as_json,
     )
+
+
+@commands.command()
+def use(
+    forecaster: Annotated[
+        str, typer.Argument(help="xgboost, or the name of a forecaster that an extension offers.")
+    ],
+    reason: Reason,
+    by: By,
+    home: HomeFolder = Path(DEFAULT_HOME),
+    as_json: AsJson = False,
+) -> None:
+    """Let another forecaster decide from the next run on: the company's own, or XGBoost again."""
+    from orchestration.facts import kept_models
+
+    kept_models.choose(Home.open(home), forecaster, by, reason)
+    said = {"forecaster": forecaster, "by": by, "reason": reason}
+    emit(said, f"{forecaster} forecasts from the next run on", as_json=as_json)
 
 
 @commands.command()

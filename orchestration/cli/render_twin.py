@@ -110,7 +110,7 @@ def scorecard(card: dict[str, Any]) -> Table:
     verdicts = [
         (
             f"forecasts by {name} cost {one['mean']:+,.0f} ({one['lower']:+,.0f} … "
-            f"{one['upper']:+,.0f}) against XGBoost's: "
+            f"{one['upper']:+,.0f}) against those by {card['forecast_by']}: "
         )
         + ("cheaper beyond chance" if one["is_cheaper"] else "not promoted")
         for name, one in card["challengers"].items()

@@ -11,6 +11,8 @@ import dagster as dg
 import duckdb
 from dagster_dbt import DbtCliResource, dbt_assets
 
+from feature_repo.features import SERVICES, VIEWS
+from feature_repo.own import OwnView, own_text, write_own
 from orchestration.defs.changed_models import fingerprints, without
 from orchestration.defs.resources import PROJECT, TRANSLATOR, Lakehouse
 from orchestration.facts import decisions
@@ -30,12 +32,12 @@ def transform(
 ) -> Iterator[Any]:
     """Staging, intermediate, marts and feature rows, each with its tests; where the facts are the
     same, only models whose SQL changed and what is built on them."""
-    home, own = lakehouse.open_home(), extensions.named("tables")
+    home, own, views = lakehouse.open_home(), extensions.named("tables"), own_features()
     prints = fingerprints(json.loads(PROJECT.manifest_path.read_text(encoding="utf-8")))
     with home.connect() as con:
         # sources must exist before dbt reads them, also on the first run
         decisions.load(con, home.decisions)
-        facts = facts_of(con, sorted(context.selected_asset_keys), own)
+        facts = facts_of(con, sorted(context.selected_asset_keys), own, own_text(views))
         kept = standing(con, facts, prints)
         if kept != set(prints):
             forget_build(con)  # half built, nothing stands
@@ -65,7 +67,8 @@ def transform(
             checked.add((event.asset_key, event.check_name))
         yield event
     with home.connect() as con:
-        build_own_tables(con, own)
+        build_own_tables(con, own, views)
+        write_own(views, home.features)
         mark_built(con, facts, prints)
     yield from (
         one
@@ -74,14 +77,34 @@ def transform(
     )
 
 
-def build_own_tables(con: duckdb.DuckDBPyConnection, tables: Mapping[str, str]) -> None:
-    """Build what extensions make of the marts, in schema `company`, whole or not at all. Raises
-    HomeError with the database's own words where a select cannot be run."""
+def own_features() -> dict[str, OwnView]:
+    """By name, the feature views that extensions offer. Raises HomeError for a name that one of
+    ours, or a table of theirs, has."""
+    views: dict[str, OwnView] = extensions.named("features")
+    taken = {one.name for one in VIEWS} | {one.name for one in SERVICES}
+    taken |= extensions.named("tables").keys()
+    if strange := sorted(taken & views.keys()):
+        raise HomeError(f"an extension's feature view {strange[0]!r} has a name that is taken")
+    known = {feature.name for view in VIEWS for feature in view.features}
+    for name, view in views.items():
+        if twice := sorted(known & view.features.keys()):
+            raise HomeError(
+                f"the feature {twice[0]!r} of the view {name!r} has a name that is taken"
+            )
+        known |= view.features.keys()
+    return views
+
+
+def build_own_tables(
+    con: duckdb.DuckDBPyConnection, tables: Mapping[str, str], views: Mapping[str, OwnView]
+) -> None:
+    """Build what extensions make of the marts, tables and feature rows, in schema `company`, whole
+    or not at all. Raises HomeError with the database's own words where a select cannot be run."""
     con.execute("begin")
     con.execute("drop schema if exists company cascade")
-    if tables:
+    if tables or views:
         con.execute("create schema company")
-    for name, select in tables.items():
+    for name, select in {**tables, **{name: view.sql for name, view in views.items()}}.items():
         try:
             con.execute(f"create table company.{quote(name)} as {select}")
         except duckdb.Error as error:
@@ -110,17 +133,20 @@ def unchanged(
 
 
 def facts_of(
-    con: duckdb.DuckDBPyConnection, keys: Sequence[dg.AssetKey], own: Mapping[str, str]
+    con: duckdb.DuckDBPyConnection,
+    keys: Sequence[dg.AssetKey],
+    own: Mapping[str, str],
+    views: str,
 ) -> str:
     """What a build depends on beside the SQL of its models: the deliveries landed, the world's
-    settings and Now, which tables are asked for, and a company's own tables."""
+    settings and Now, which tables are asked for, and a company's own tables and features."""
     facts = con.execute("""
         select
             (select coalesce(sum(hash(world)::hugeint), 0) from raw.world as world),
             (select coalesce(sum(hash(delivery, source_id, rows_loaded,
                 rows_quarantined)::hugeint), 0) from raw.manifest)
     """).fetchone()
-    said = repr((facts, [key.path for key in keys], sorted(own.items())))
+    said = repr((facts, [key.path for key in keys], sorted(own.items()), views))
     return hashlib.sha256(said.encode()).hexdigest()
 
 

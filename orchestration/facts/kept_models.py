@@ -2,7 +2,8 @@
 pinned, which lies in state/ so that no rebuild takes it away.
 
 state/models.jsonl, one JSON object a line, says who pinned which and why: {event: pinned, model,
-reason, by, recorded_at} or {event: unpinned, ...}; lines are added and never changed.
+reason, by, recorded_at} or {event: unpinned, ...}, and who let which forecaster decide: {event:
+chosen, model: its name, ...}; lines are added and never changed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from models.forecasting.own import OwnModel
 from models.forecasting.quantile import DemandModel
+from orchestration.facts.forecasters import OURS, forecaster_called, forecaster_of
 from orchestration.home import Home, files, journal
 
 #: As many versions stay beside the one in use.
@@ -35,14 +38,21 @@ class KeptModel:
         """What `decisions.models` and people call it."""
         return str(self.card["name"])
 
-    def load(self) -> DemandModel:
-        """The model. Raises ValueError where it is not the one its card speaks of."""
+    @property
+    def forecaster(self) -> str:
+        """Who learned it: XGBoost, or the company's own by its name."""
+        return str(self.card.get("forecaster", OURS))
+
+    def load(self) -> DemandModel | OwnModel:
+        """The model. Raises ValueError where it is not the one its card speaks of, or where nobody
+        offers the forecaster that learned it."""
         data = self.path.read_bytes()
         if hashlib.sha256(data).hexdigest() != self.card["sha256"]:
             raise ValueError(
                 f"{self.path} is not the model that its card speaks of: delete both, or pin another"
             )
-        return DemandModel.from_bytes(data)
+        own = forecaster_called(self.forecaster)
+        return DemandModel.from_bytes(data) if own is None else OwnModel.from_bytes(data, own)
 
 
 @dataclass(frozen=True)
@@ -76,26 +86,51 @@ def kept_models(home: Home) -> list[KeptModel]:
 
 def pinned(home: Home) -> Pin | None:
     """The pin in force, None where the newest model is used. Raises ValueError for a spoilt log."""
-    lines = journal.read(home.state / LOG).splitlines()
-    if not lines:
-        return None
-    try:
-        last = json.loads(lines[-1])
-    except ValueError as error:
-        raise ValueError(
-            f"{home.state / LOG}, line {len(lines)} is no pin: bring the file back from a backup"
-        ) from error
-    if last["event"] != "pinned":
+    last = _last(home, "pinned", "unpinned")
+    if last is None or last["event"] == "unpinned":
         return None
     return Pin(last["model"], last["by"], last["reason"])
 
 
+def deciding_forecaster(home: Home) -> str:
+    """Who forecasts what is decided on: whoever learned the pinned model, else whom a person chose
+    last, else XGBoost."""
+    pin, choice = pinned(home), _last(home, "chosen")
+    return forecaster_of(pin.model) if pin else str(choice["model"]) if choice else OURS
+
+
+def choose(home: Home, forecaster: str, by: str, reason: str) -> None:
+    """Let this forecaster decide from the next run on. Raises ValueError where nobody offers it,
+    without a reason, and while a model is pinned."""
+    forecaster_called(forecaster)
+    if held := pinned(home):
+        raise ValueError(
+            f"model {held.model}, {held}, decides whoever is chosen: `stockhouse model unpin` first"
+        )
+    _record(home, "chosen", forecaster, by, reason)
+
+
+def _last(home: Home, *events: str) -> dict[str, Any] | None:
+    """The newest line of the log that says one of these. Raises ValueError for a spoilt log."""
+    found = None
+    for number, line in enumerate(journal.read(home.state / LOG).splitlines(), start=1):
+        try:
+            said = json.loads(line)
+        except ValueError as error:
+            raise ValueError(
+                f"{home.state / LOG}, line {number} is no pin and no choice: bring the file back "
+                "from a backup"
+            ) from error
+        found = said if said["event"] in events else found
+    return found
+
+
 def model_in_use(home: Home) -> KeptModel | None:
-    """The pinned model, else the newest; None before the first was trained. Raises ValueError where
-    the pinned one is gone."""
-    pin = pinned(home)
+    """The pinned model, else the newest of the forecaster that decides; None before it was trained.
+    Raises ValueError where the pinned one is gone."""
+    pin, decides = pinned(home), deciding_forecaster(home)
     if pin is None:
-        return next(iter(_in(_folder(home))), None)
+        return next((one for one in _in(_folder(home)) if one.forecaster == decides), None)
     for one in kept_models(home):
         if one.name == pin.model:
             return one
@@ -118,7 +153,8 @@ def pin(home: Home, name: str, by: str, reason: str) -> KeptModel:
 
 
 def unpin(home: Home, by: str, reason: str) -> Pin:
-    """Let the newest model decide again. Raises ValueError where none is pinned."""
+    """Let the newest model of who forecasts decide again. Raises ValueError where none is
+    pinned."""
     held = pinned(home)
     if held is None:
         raise ValueError("no model is pinned, so there is nothing to undo")

@@ -1,13 +1,16 @@
-"""A company's own code beside ours, without a fork: policies, readers, checks and tables.
+"""A company's own code beside ours, without a fork: policies, forecasters, readers, checks,
+tables and features.
 
 Nothing of it runs unless STOCKHOUSE_EXTENSIONS names it: a list, parted by commas, of installed
 extensions (entry points of the group `stockhouse.extensions`) and of paths to Python files. An
 extension is a module that may define
 
-    policies  a list of models.replenishment.base_policy.RegisteredPolicy
-    readers   a dict: name -> a function from the path of a file to its rows, each a mapping
-    checks    a dict: gate -> a list of orchestration.expectations.laws.Law
-    tables    a dict: name -> a select; the table is built as company.NAME after the marts
+    policies     a list of models.replenishment.base_policy.RegisteredPolicy
+    forecasters  a list of models.forecasting.own.Forecaster
+    readers      a dict: name -> a function from the path of a file to its rows, each a mapping
+    checks       a dict: gate -> a list of orchestration.expectations.laws.Law
+    tables       a dict: name -> a select; the table is built as company.NAME after the marts
+    features     a dict: name -> a feature_repo.own.OwnView, whose select becomes company.NAME too
 """
 
 from __future__ import annotations
@@ -24,12 +27,13 @@ from typing import Any, Literal
 from orchestration.home.home import HomeError
 
 VARIABLE, GROUP = "STOCKHOUSE_EXTENSIONS", "stockhouse.extensions"
-Kind = Literal["policies", "readers", "checks", "tables"]
+Kind = Literal["readers", "checks", "tables", "features"]
+Listed = Literal["policies", "forecasters"]
 
 
 def named(kind: Kind) -> dict[str, Any]:
-    """All that extensions offer under names: readers, checks or tables. Raises HomeError where two
-    offer the same name."""
+    """All that extensions offer under names: readers, checks, tables or features. Raises HomeError
+    where two offer the same name."""
     found: dict[str, Any] = {}
     for module in _modules(os.environ.get(VARIABLE, "")):
         for name, value in getattr(module, kind, {}).items():
@@ -39,10 +43,10 @@ def named(kind: Kind) -> dict[str, Any]:
     return found
 
 
-def policies() -> list[Any]:
-    """Every policy that extensions offer, in the order in which they are named."""
+def offered(kind: Listed) -> list[Any]:
+    """All policies or forecasters that extensions offer, in the order in which they are named."""
     modules = _modules(os.environ.get(VARIABLE, ""))
-    return [policy for module in modules for policy in getattr(module, "policies", [])]
+    return [one for module in modules for one in getattr(module, kind, [])]
 
 
 @cache

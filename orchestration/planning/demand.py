@@ -13,6 +13,7 @@ import duckdb
 import polars as pl
 from feast import FeatureStore
 
+from feature_repo.own import own_services
 from feature_repo.store import open_store, training_frame
 from models.domain import SERIES
 from models.forecasting.forecast import PATH_LEVELS, Forecast
@@ -23,9 +24,12 @@ from models.forecasting.inputs import (
     SIGNAL_FEATURES,
 )
 from models.forecasting.levels import finest_level
+from models.forecasting.own import Forecaster, OwnModel, fit_own
 from models.forecasting.quantile import DemandModel, fit
 from models.forecasting.surges import SCHEMA as SURGES
 from models.forecasting.surges import find_surges
+from orchestration.facts.forecasters import OURS, forecaster_called
+from orchestration.facts.kept_models import deciding_forecaster
 from orchestration.facts.supply_calendar import longest_waits
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home import Home
@@ -58,6 +62,8 @@ class Demand:
     regions: pl.DataFrame
     first: date  # the oldest period with demand
     horizon: int
+    # who learns and forecasts: one of the company's own, or None for XGBoost
+    forecaster: Forecaster | None = None
 
     @classmethod
     def open(
@@ -83,9 +89,19 @@ class Demand:
         longest = horizon or longest_window(con, timeline) + timeline.review
         return cls(open_store(warehouse, features), timeline, series, regions, oldest[0], longest)
 
+    def by(self, forecaster: str) -> Demand:
+        """The same demand as this forecaster is to learn it. Raises ValueError where nobody offers
+        it."""
+        return replace(self, forecaster=forecaster_called(forecaster))
+
+    @property
+    def forecast_by(self) -> str:
+        """The name of who learns and forecasts."""
+        return OURS if self.forecaster is None else self.forecaster.name
+
     def features_at(self, origins: list[date]) -> pl.DataFrame:
         """One row per series and origin (the first period to be forecast), features as known at
-        that midnight."""
+        that midnight, the company's own last."""
         stamps = pl.DataFrame(
             {"origin": origins, STAMP: [self.timeline.cutoff(day) for day in origins]}
         )
@@ -102,9 +118,14 @@ class Demand:
             how="left",
             maintain_order="left",
         )
-        return rows.select(
-            *SERIES, "origin", *DEMAND_FEATURES, *ITEM_FEATURES, *PRICE_FEATURES, *SIGNAL_FEATURES
-        )
+        features = (*DEMAND_FEATURES, *ITEM_FEATURES, *PRICE_FEATURES, *SIGNAL_FEATURES)
+        rows = rows.select(*SERIES, "origin", *features)
+        for service in own_services(self.store, SERIES):
+            own = training_frame(self.store, self.series.join(stamps, how="cross"), service)
+            rows = rows.join(
+                own.drop(STAMP), on=[*SERIES, "origin"], how="left", maintain_order="left"
+            )
+        return rows
 
     def labels(self, cutoff: date) -> pl.DataFrame:
         """Demand of every closed period before the cutoff, as known at that midnight; null where it
@@ -123,8 +144,8 @@ class Demand:
         *,
         worth: Mapping[str, float] | None = None,
         totals: Sequence[tuple[str, ...]] = (),
-    ) -> DemandModel:
-        """Fit the pooled model on everything known at the midnight beginning `cutoff`.
+    ) -> DemandModel | OwnModel:
+        """Fit the model that forecasts on everything known at the midnight beginning `cutoff`.
 
         progress is told what is being done. worth: what an earlier training found the signals to
         save; left out, they are tried anew. totals: the columns of the groups whose total is to get
@@ -139,6 +160,8 @@ class Demand:
             levels=finest_level(past),
             totals=tuple(one for one in totals if all(past[c].n_unique() > 1 for c in one)),
         )
+        if self.forecaster is not None:
+            return fit_own(self.forecaster, past, labels, plans, spec, progress)
         return fit(past, labels, plans, spec, progress, worth=worth)
 
     def past(self, cutoff: date) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
@@ -161,12 +184,15 @@ class Demand:
         return self.features_at(possible), self.labels(cutoff), plans
 
     def predict(
-        self, model: DemandModel, origin: date, levels: tuple[float, ...] = PATH_LEVELS
+        self,
+        model: DemandModel | OwnModel,
+        origin: date,
+        levels: tuple[float, ...] = PATH_LEVELS,
     ) -> Forecast:
         """Forecast the horizon from an origin with what is known at its midnight."""
         return model.predict(*next(self.outlooks([origin])), levels)
 
-    def surges(self, model: DemandModel) -> pl.DataFrame:
+    def surges(self, model: DemandModel | OwnModel) -> pl.DataFrame:
         """The series that asked for unusually much in the newest review window, with the split of
         each rise; columns models.forecasting.surges.SCHEMA.
 
@@ -313,6 +339,8 @@ def longest_window(con: duckdb.DuckDBPyConnection, timeline: Timeline) -> int:
 
 
 def open_demand(home: Home, horizon: int | None = None) -> Demand:
-    """The world's demand, read from the home's warehouse, which is closed again on return."""
+    """The world's demand as the forecaster that decides is to learn it, read from the home's
+    warehouse, which is closed again on return."""
     with home.connect(read_only=True) as con:
-        return Demand.open(con, home.warehouse, home.features, horizon)
+        demand = Demand.open(con, home.warehouse, home.features, horizon)
+    return demand.by(deciding_forecaster(home))

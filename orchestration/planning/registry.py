@@ -12,6 +12,7 @@ import duckdb
 import polars as pl
 
 from models.forecasting.drift import TAIL, Drift
+from models.forecasting.own import OwnModel
 from models.forecasting.quantile import FORM, DemandModel
 from orchestration.facts import kept_models
 from orchestration.facts.timeline import Timeline
@@ -48,7 +49,7 @@ class Registered:
     drift: how it has served, where that is known. is_new: whether it has just been trained.
     """
 
-    model: DemandModel
+    model: DemandModel | OwnModel
     facts: dict[str, Any]
     drift: Drift | None
     is_new: bool
@@ -119,7 +120,7 @@ def current_model(home: Home, demand: Demand) -> Registered:
     digest = hashlib.sha256(data).hexdigest()
     now = demand.timeline.now_at
     facts = {
-        "name": f"xgboost-{now:%Y%m%d}-{digest[:8]}",
+        "name": f"{demand.forecast_by}-{now:%Y%m%d}-{digest[:8]}",
         "as_of": now.isoformat(),
         "horizon": demand.horizon,
         "sha256": digest,

@@ -14,7 +14,9 @@ from models.replenishment.lead_times import realized
 from models.replenishment.policies import DEFAULT, LEGACY, POLICIES, RegisteredPolicy
 from models.twin.scorecard import paired_difference
 from orchestration.facts import decisions
+from orchestration.facts.forecasters import OURS, own_forecasters
 from orchestration.facts.kept_agents import AGENT, kept_agent, policy_of
+from orchestration.facts.kept_models import deciding_forecaster
 from orchestration.facts.planning_inputs import (
     expected_lead_times,
     read_lead_times,
@@ -91,7 +93,7 @@ def rehearse(home: Home, demand: Demand, progress: Tell | None = None) -> Replay
         return None
     start, periods = window
     kept = kept_agent(home)
-    own = tuple(policy.name for policy in extensions.policies())
+    own = tuple(policy.name for policy in extensions.offered("policies"))
     is_fair = kept is not None and kept.knows_until <= start
     candidates = (*CANDIDATES, *own, *((AGENT,) if is_fair else ()))
     result = replay_world(
@@ -175,6 +177,7 @@ def replay_world(
     """
     with home.connect(read_only=True) as con:
         demand = Demand.open(con, home.warehouse, home.features).known_by(con, start)
+        demand = demand.by(deciding_forecaster(home))
         nodes = read_nodes(con).join(
             demand.items(), on="item_id", how="semi", maintain_order="left"
         )
@@ -235,12 +238,16 @@ def _is_in(series: pl.DataFrame) -> pl.Expr:
     )
 
 
-def check_policies(names: Sequence[str], challengers: Sequence[str] = ()) -> None:
-    """Refuse a policy or a challenger nobody has written, naming those there are, and a challenger
-    where our rule is not replayed."""
+def check_policies(
+    names: Sequence[str], challengers: Sequence[str] = (), decides: str = OURS
+) -> None:
+    """Refuse a policy or a challenger nobody has written, naming those there are, a challenger that
+    decides anyway, and one where our rule is not replayed."""
+    if decides in challengers:
+        raise ValueError(f"{decides} decides: it cannot be its own challenger")
     for kind, asked, there in (
         ("policy", names, sorted([*POLICIES, AGENT])),
-        ("challenger", challengers, CHALLENGERS),
+        ("challenger", challengers, (*CHALLENGERS, OURS, *own_forecasters())),
     ):
         for name in asked:
             if name not in there:
@@ -249,5 +256,7 @@ def check_policies(names: Sequence[str], challengers: Sequence[str] = ()) -> Non
         raise ValueError(
             f"a challenger's forecasts are decided on by {DEFAULT}: name it among --policies too"
         )
-    if challengers and find_spec("jax") is None:  # said before minutes of landing
+    if (
+        set(challengers) & set(CHALLENGERS) and find_spec("jax") is None
+    ):  # said before minutes of landing
         raise ModuleNotFoundError("the sequence model is trained by JAX", name="jax")

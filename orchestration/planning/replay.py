@@ -17,6 +17,8 @@ from models.forecasting import baselines
 from models.forecasting.backtest import score
 from models.forecasting.forecast import PATH_LEVELS, Forecast, blend
 from models.forecasting.inputs import Spec, locate, panels
+from models.forecasting.own import OwnModel
+from models.forecasting.quantile import DemandModel
 from models.replenishment.base_policy import Unmet
 from models.replenishment.calendars import Waits
 from models.replenishment.decision import Terms
@@ -26,6 +28,7 @@ from models.twin.network import Network
 from models.twin.scorecard import PairedDifference, champion, paired_difference, scorecard
 from models.twin.simulator import SimulationResult, simulate
 from models.twin.tuning import tune_policy
+from orchestration.facts.forecasters import OURS
 from orchestration.facts.planning_inputs import SAMPLES, weeks
 from orchestration.planning.demand import Demand, Tell
 
@@ -37,8 +40,8 @@ RETRAIN = 5
 #: What most companies run today: the policy to beat until a rehearsal says otherwise.
 INCUMBENT = "eoq_reorder_point"
 CANDIDATES = (DEFAULT, INCUMBENT, "min_max")
-#: Forecasters that can be replayed beside XGBoost, which decides: the sequence model, and the mean
-#: of the two. See `Replay.challenges`.
+#: What can always be replayed beside the forecaster that decides: the sequence model, and the mean
+#: of the two; a company's own forecasters can be too. See `Replay.challenges`.
 CHALLENGERS = ("lstm", "blend")
 #: Training steps of the sequence model: under a minute on two cores.
 STEPS = 300
@@ -59,12 +62,14 @@ class Replay:
     champion: str
     rivals: dict[str, PairedDifference]
     scores: pl.DataFrame
-    #: Our rule on each challenger's forecasts against the same rule on XGBoost's: worth promoting
-    #: where all of the interval is below 0.
+    #: Our rule on each challenger's forecasts against the same rule on those that decide: worth
+    #: promoting where all of the interval is below 0.
     challenges: dict[str, PairedDifference] = field(default_factory=dict)
     #: By policy, what tuning on these periods says of its setting: for decisions after them, never
     #: for these.
     settings: dict[str, float] = field(default_factory=dict)
+    #: Whose forecasts every policy decided on.
+    forecast_by: str = OURS
 
     def judged_against(self, incumbent: str) -> Replay:
         """The same replay with the champion chosen against this incumbent, if it was replayed."""
@@ -83,6 +88,7 @@ class Replay:
         every policy; spent, what was paid for goods and freight less what is left of it.
         """
         card = scorecard(self.results, self.champion) | {"forecasts": self.scores.to_dicts()}
+        card["forecast_by"] = self.forecast_by
         card["challengers"] = {
             name: {
                 "against": one.against,
@@ -211,7 +217,8 @@ def replay(
     add to lead times, as in `simulate`.
     settings: by policy, what an earlier replay tuned. is_tuned: whether to try each policy's
     settings for the decisions that come after the replay. challengers: other forecasters that our
-    rule is also replayed on. agents: policies by name that are learned and not written down.
+    rule is also replayed on, none of them the one that decides. agents: policies by name that are
+    learned and not written down.
     """
     tell = progress or (lambda _: None)
     timeline = demand.timeline
@@ -242,7 +249,7 @@ def replay(
     # limits weigh lines by what they save, whatever rule asked for them
     weighs = terms is not None and terms.needs_paths
 
-    def run(policy: RegisteredPolicy, forecaster: str = "xgboost") -> SimulationResult:
+    def run(policy: RegisteredPolicy, forecaster: str = demand.forecast_by) -> SimulationResult:
         return simulate(
             network,
             policy,
@@ -272,8 +279,8 @@ def replay(
         tell(f"replaying {DEFAULT} on {name}")
         results[f"{DEFAULT} on {name}"] = run(configured(DEFAULT, used.get(DEFAULT)), name)
         challenges[name] = _challenge(name, results, nodes)
-    scores = score_forecasts(forecasts, days, past, revealed, nodes, spec)
-    return Replay(nodes, days, results, best, rivals, scores, challenges, tuned)
+    scores = score_forecasts(forecasts, demand.forecast_by, days, past, revealed, nodes, spec)
+    return Replay(nodes, days, results, best, rivals, scores, challenges, tuned, demand.forecast_by)
 
 
 def _forecasts(
@@ -281,8 +288,11 @@ def _forecasts(
 ) -> dict[str, dict[date, Forecast]]:
     """By forecaster and decision the forecast made on what was known at its midnight, by a model
     that is trained anew at every RETRAIN-th."""
-    forecasts: dict[str, dict[date, Forecast]] = {name: {} for name in ("xgboost", *challengers)}
+    decides, senses = demand.forecast_by, bool(set(challengers) & set(CHALLENGERS))
+    forecasts: dict[str, dict[date, Forecast]] = {name: {} for name in (decides, *challengers)}
+    beside = [demand.by(name) for name in challengers if name not in CHALLENGERS]
     model = network_model = None
+    rivals: dict[str, DemandModel | OwnModel] = {}
     worth: Mapping[str, float] | None = None
     for k, (day, outlook) in enumerate(zip(decisions, demand.outlooks(decisions), strict=True)):
         tell(f"forecasting at decision {k + 1} of {len(decisions)}")
@@ -290,13 +300,16 @@ def _forecasts(
             # what the first training found the signals to be worth holds for the replay
             model = demand.train(day, worth=worth)
             worth = model.card["signals"]
-            network_model = demand.sense(day, STEPS) if challengers else None
+            network_model = demand.sense(day, STEPS) if senses else None
+            rivals = {one.forecast_by: one.train(day) for one in beside}
         ours = model.predict(*outlook, PATH_LEVELS)
-        forecasts["xgboost"][day] = ours
+        forecasts[decides][day] = ours
+        for name, rival in rivals.items():
+            forecasts[name][day] = rival.predict(*outlook, PATH_LEVELS)
         if network_model is not None:
             sensed = demand.sensed(network_model, ours.keys, day)
             made = {"lstm": sensed, "blend": blend(ours, sensed)}
-            for name in challengers:
+            for name in set(challengers) & set(CHALLENGERS):
                 forecasts[name][day] = made[name]
     return forecasts
 
@@ -313,8 +326,8 @@ def _revealed(truth: pl.DataFrame, keys: pl.DataFrame, days: Sequence[date], spe
 def _challenge(
     name: str, results: dict[str, SimulationResult], nodes: pl.DataFrame
 ) -> PairedDifference:
-    """What our rule costs on a challenger's forecasts less what it costs on XGBoost's, item by
-    item."""
+    """What our rule costs on a challenger's forecasts less what it costs on those that decide, item
+    by item."""
     ours, blocks = DEFAULT, nodes["item_id"].rank("dense").to_numpy()
     return paired_difference(
         f"{ours} on {name}",
@@ -358,6 +371,7 @@ def _tuned(
 
 def score_forecasts(
     forecasts: dict[str, dict[date, Forecast]],
+    decides: str,
     days: list[date],
     past: Floats,
     revealed: Floats,
@@ -371,7 +385,7 @@ def score_forecasts(
     the replay (none: no rows).
     """
     rows = []
-    for day, ours in forecasts["xgboost"].items():
+    for day, ours in forecasts[decides].items():
         first = days.index(day)
         if first + spec.horizon > len(days):
             continue

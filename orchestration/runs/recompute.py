@@ -20,6 +20,8 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from orchestration.expectations import GATES, history
+from orchestration.facts import kept_models
+from orchestration.facts.forecasters import forecaster_of
 from orchestration.facts.timeline import UTC
 from orchestration.facts.trace import TraceError
 from orchestration.home import Home
@@ -184,6 +186,9 @@ def _rebuilt(home: Home, world: Path, run: Run) -> Iterator[Home]:
     with tempfile.TemporaryDirectory(prefix="stockhouse-recompute-") as scratch:
         place = Home.found(Path(scratch), contract.world)
         share_state(home, place, run.deliveries)
+        learned_by = forecaster_of(run.model)
+        if learned_by != kept_models.deciding_forecaster(place):
+            kept_models.choose(place, learned_by, "recompute", f"it made {run.model}")
         local = run.as_of.replace(tzinfo=UTC).astimezone(ZoneInfo(contract.timezone))
         is_midnight = (local.hour, local.minute, local.second, local.microsecond) == (0, 0, 0, 0)
         # else its Now came from the data
@@ -201,11 +206,14 @@ def _rebuilt(home: Home, world: Path, run: Run) -> Iterator[Home]:
 
 def share_state(home: Home, place: Home, deliveries: int) -> None:
     """Give another home what this one was handed in its first so many deliveries, what planners
-    overrode, and the key that customers are hashed with."""
+    overrode, who forecasts, and the key that customers are hashed with."""
     link_archive(home.archive, place.archive, deliveries)
     for name in (overrides.FILE, privacy.FILE):
         if (home.state / name).exists():
             shutil.copy(home.state / name, place.state / name)
+    decides = kept_models.deciding_forecaster(home)
+    if decides != kept_models.deciding_forecaster(place):
+        kept_models.choose(place, decides, "recompute", "it decides")
 
 
 def link_archive(source: Path, target: Path, deliveries: int) -> None:

@@ -70,7 +70,7 @@ def stockhouse(*words: str | Path, **env: str) -> subprocess.CompletedProcess[st
 def test_nothing_runs_unless_it_is_named(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STOCKHOUSE_EXTENSIONS", raising=False)
     (shop / "corner_shop.py").write_text("raise SystemExit('ran unasked')", encoding="utf-8")
-    assert extensions.named("readers") == {} and extensions.policies() == []
+    assert extensions.named("readers") == {} and extensions.offered("policies") == []
     refused = stockhouse("check", shop)
     said = refused.stdout + refused.stderr
     assert refused.returncode != 0 and "no reader called `till_roll`" in said
@@ -100,18 +100,18 @@ def test_tables_are_built_whole_or_not_at_all_and_go_with_their_extension(writte
         con.execute("""
             create schema marts; create table marts.fct_demand as
             select 'mug' as item_id, 4.0 as sold_quantity, true as is_current""")
-        build_own_tables(con, extensions.named("tables"))
+        build_own_tables(con, extensions.named("tables"), {})
         with pytest.raises(HomeError, match="table 'wrong' cannot be built: Catalog Error"):
-            build_own_tables(con, {"right": "select 1", "wrong": "select * from nowhere"})
+            build_own_tables(con, {"right": "select 1", "wrong": "select * from nowhere"}, {})
         assert con.execute("from company.best_sellers").fetchall() == [("mug", 4.0)]
-        build_own_tables(con, {})
+        build_own_tables(con, {}, {})
         assert not con.execute(
             "select * from duckdb_schemas() where schema_name = 'company'"
         ).fetchall()
 
 
 def test_the_policy_of_the_tutorial_orders_and_stands_in_every_rehearsal(written: Path) -> None:
-    (policy,) = extensions.policies()
+    (policy,) = extensions.offered("policies")
     situation = Situation(
         on_hand=np.array([3.0]),
         pipeline=np.zeros((1, 1)),
