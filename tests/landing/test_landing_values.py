@@ -4,6 +4,7 @@ read as it is called."""
 from __future__ import annotations
 
 import io
+import zipfile
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -369,3 +370,52 @@ def test_a_failed_formula_is_no_category(company: Company) -> None:
     assert company.rows("SELECT column_name, rule FROM raw.quarantine") == [
         ("levels", "is a failed formula")
     ]
+
+
+@pytest.mark.parametrize("timezone", ["UTC", "Europe/London", "America/New_York"])
+@pytest.mark.parametrize("rule", ["day", "day::timestamp", "day::timestamp + interval 0 hour"])
+def test_a_time_with_an_offset_is_its_instant_in_every_company(
+    tmp_path: Path, timezone: str, rule: str
+) -> None:
+    company = Company(
+        tmp_path, SALES.replace("event_at: day", f'event_at: "{rule}"'), timezone=timezone
+    )
+    said = ["2024-07-01T23:00:00-05:00", "2024-07-02T04:00:00Z", "2024-07-02T06:00:00.0+02:00"]
+    lines = "".join(f"T1,{i},a,n,{time},1,1\n" for i, time in enumerate(said))
+    company.write("tills/1.csv", "till,line,item,store,day,qty,price\n" + lines)
+    company.land()
+    assert company.rows("SELECT DISTINCT event_at FROM raw.sales") == [(datetime(2024, 7, 2, 4),)]
+
+
+def test_the_day_of_a_time_with_an_offset_is_the_company_s_own(tmp_path: Path) -> None:
+    company = Company(
+        tmp_path, SALES.replace("event_at: day", "event_at: day(day)"), timezone="Europe/Berlin"
+    )
+    company.write(
+        "tills/1.csv",
+        "till,line,item,store,day,qty,price\nT1,1,a,n,2024-07-01T23:30:00Z,1,1\n"
+        "T1,2,a,n,2024-07-01,1,1\n",
+    )
+    company.land()
+    local = "SELECT strftime(event_at + interval 2 hour, '%Y-%m-%d %H') FROM raw.sales ORDER BY 1"
+    assert company.rows(local) == [("2024-07-01 00",), ("2024-07-02 00",)]
+
+
+def test_an_open_document_or_an_archive_under_a_password_says_so(tmp_path: Path) -> None:
+    locked = io.BytesIO()
+    with zipfile.ZipFile(locked, "w") as book:
+        book.writestr("META-INF/manifest.xml", "<file-entry><encryption-data/></file-entry>")
+        book.writestr("content.xml", b"\x99\x01")
+    company = Company(tmp_path / "ods", TERMS)
+    company.write("terms.ods", locked.getvalue())
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("terms.csv", "Article,Supplier,Lead,MOQ\n")
+    raw = bytearray(packed.getvalue())
+    raw[6] |= 1  # the flag of a member under a password, in both places that say it
+    raw[raw.index(b"PK\x01\x02") + 8] |= 1
+    zipped = Company(tmp_path / "zip", TERMS.replace("terms.*", "terms.zip!*.csv"))
+    zipped.write("terms.zip", bytes(raw))
+    for one in (company, zipped):
+        with pytest.raises(ContractError, match="encrypted with a password"):
+            one.land(strict=True)

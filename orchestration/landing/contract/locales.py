@@ -99,8 +99,11 @@ class Locale:
         if self.source.dates:
             local = f"CAST({self._as_declared(sql)} AS TIMESTAMP)"
             return local, self.to_utc(local)
-        if self.is_utc:
-            return (f"TRY_CAST({sql} AS TIMESTAMP)",) * 2
+        if self.is_utc:  # without an offset nothing has to be converted, which takes its time
+            far = f"timezone('UTC', TRY_CAST({sql} AS TIMESTAMPTZ))"
+            near = f"TRY_CAST({sql} AS TIMESTAMP)"
+            read = f"CASE WHEN {_may_have_offset(sql)} THEN {far} ELSE {near} END"
+            return read, read
         utc = f"timezone('UTC', TRY_CAST({sql} AS TIMESTAMPTZ))"
         return self.to_local(utc), utc
 
@@ -137,12 +140,8 @@ class Locale:
             if types[0] != "VARCHAR":
                 return f"CAST({parts[0]} AS DOUBLE)"
             return _or_fails(self.number(parts[0]), parts[0], "DOUBLE")
-        if types[0] == "VARCHAR" and self.source.dates:
-            found = f"CAST({self._as_declared(parts[0])} AS DATE)"
-            return _or_fails(found, parts[0], "DATE")
-        if types[0] == "VARCHAR":
-            return f"CAST(CAST({parts[0]} AS TIMESTAMP) AS DATE)"
-        return f"CAST({self.times(parts[0], types[0])[0]} AS DATE)"
+        found = f"CAST({self.times(parts[0], types[0])[0]} AS DATE)"
+        return _or_fails(found, parts[0], "DATE") if types[0] == "VARCHAR" else found
 
 
 def exact_time(call: str, text: str, form: str) -> str:
@@ -152,6 +151,20 @@ def exact_time(call: str, text: str, form: str) -> str:
     said = f"concat('no such day: ', {text})"
     fails = f"CAST({said} AS TIMESTAMP)"
     return f"CASE WHEN {is_same} THEN {call} WHEN {call} IS NOT NULL THEN {fails} END"
+
+
+def local_time(text: str) -> str:
+    """SQL of a text cast to a time: one with an offset is the company's own time of its instant,
+    as the session's zone is the company's, and not what its clock showed."""
+    far = f"CAST(CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP)"
+    return f"CASE WHEN {_may_have_offset(text)} THEN {far} ELSE CAST({text} AS TIMESTAMP) END"
+
+
+def _may_have_offset(text: str) -> str:
+    """Whether a sign of one stands behind the ten of a date; a date in blanks may be taken for
+    one."""
+    signs = " OR ".join(f"contains(substr({text}, 11), '{sign}')" for sign in "+-Z")
+    return f"length({text}) > 10 AND ({signs})"
 
 
 def _or_fails(found: str, text: str, kind: str) -> str:

@@ -29,7 +29,7 @@ from orchestration.landing.contract.functions import (
     read_functions,
 )
 from orchestration.landing.contract.laws import rules
-from orchestration.landing.contract.locales import LENIENT, Locale, exact_time
+from orchestration.landing.contract.locales import LENIENT, Locale, exact_time, local_time
 from orchestration.landing.contract.world import RULE_WORDS, Value, World
 from orchestration.landing.load.rule_sql import Cell, CompiledRule, CompiledSource
 
@@ -273,6 +273,10 @@ class Compiler:
             parts = [to_sql(self.con, child) for child in given]
             types = [self._type(part, at, times) for part in parts]
             return parse(self.con, self.locale.built_in(name, parts, types))
+        if node["class"] == "CAST" and node["cast_type"]["id"] == TIME and not node["try_cast"]:
+            text = to_sql(self.con, node["child"])
+            if self._type(text, at, times) == "VARCHAR" and column_names(node["child"]):
+                return parse(self.con, local_time(text))
         if node["class"] == "FUNCTION" and name in PARSING:
             call, *given = (to_sql(self.con, one) for one in (node, *node["children"]))
             if any(word in given[-1] for word in LENIENT):

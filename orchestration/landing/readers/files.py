@@ -129,6 +129,10 @@ class Drop:
             NotImplementedError,
             RuntimeError,
         ) as error:
+            if "password required" in str(error):
+                raise ContractError(
+                    "is encrypted with a password", where=self.name, mend="pack it without one"
+                ) from None
             raise ContractError(
                 f"is broken or cut short: {error}", where=self.name, mend="ask for the file again"
             ) from None

@@ -21,7 +21,10 @@ from orchestration.landing.readers.rows import name_in_file, text_table, unique_
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # how .xls begins, and any workbook under a password
 ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+#: What an .ods says of its members: which of them are under a password.
+MANIFEST = "META-INF/manifest.xml"
 MOST_OF_DIRECTORY = 64 << 20
+MOST_OF_MANIFEST = 1 << 20
 MOST_ROWS_UNASKED = 1_000_000  # rows a Parquet file may have, whatever its size
 ROWS_A_BYTE = 50  # and a longer one for each of its bytes
 
@@ -35,19 +38,26 @@ def workbook_table(
         start = file.read(MOST_OF_DIRECTORY)
     if start.startswith(OLE):
         if ENCRYPTED in start:
-            raise ContractError(
-                "is encrypted with a password", where=place, mend="save it without one"
-            )
+            raise _locked(place)
         return _sheet(path, options, source, place)  # .xls of Excel 97 to 2003 is packed in no zip
     try:
         with zipfile.ZipFile(path) as book:
             infos = book.infolist()
+            if MANIFEST in book.namelist():
+                with book.open(MANIFEST) as told:
+                    is_locked = b"encryption-data" in told.read(MOST_OF_MANIFEST)
+                if is_locked:
+                    raise _locked(place)
             check_inflated(
                 where, sum(info.file_size for info in infos), path.stat().st_size, len(infos)
             )
     except (zipfile.BadZipFile, OSError) as error:
         raise _no_workbook(start, error, place) from None
     return _sheet(path, options, source, place)
+
+
+def _locked(place: str) -> ContractError:
+    return ContractError("is encrypted with a password", where=place, mend="save it without one")
 
 
 def _no_workbook(start: bytes, error: Exception, place: str) -> ContractError:
