@@ -17,6 +17,7 @@ from typing import Any, Literal
 import polars as pl
 
 from models.domain import Floats
+from models.replenishment.calendars import SupplyCalendar
 from models.replenishment.landed_cost import LandedCost, landed_cost
 from models.replenishment.orders import orderable
 
@@ -75,7 +76,8 @@ class Logistics:
     lanes: by (from, to), the one in use first. terms: by item, one a supplier. price_increases: by
     (item, supplier), announced for the next review. duty_share: by supplier or EVERY_SUPPLIER, of
     price and freight. days_a_period: to count lead times. stops: by (from, to), hub_id, mode (of
-    all where empty) and after_days of the hubs that goods pass.
+    all where empty) and after_days of the hubs that goods pass. calendar: the days on which
+    suppliers and lanes send and places take in, for what is decided `today`.
     """
 
     lanes: Mapping[tuple[str, str], Sequence[Record]]
@@ -84,6 +86,8 @@ class Logistics:
     duty_share: Mapping[str, float] = field(default_factory=dict)
     price_increases: Mapping[tuple[str, str], PriceIncrease] = field(default_factory=dict)
     stops: Mapping[tuple[str, str], Sequence[Record]] = field(default_factory=dict)
+    calendar: SupplyCalendar | None = None
+    today: date | None = None
 
     @classmethod
     def of(
@@ -94,6 +98,8 @@ class Logistics:
         duty_share: Mapping[str, float] | None = None,
         price_increases: Mapping[tuple[str, str], PriceIncrease] | None = None,
         stops: pl.DataFrame | None = None,
+        calendar: SupplyCalendar | None = None,
+        today: date | None = None,
     ) -> Logistics:
         """From the current rows of dim_lanes, dim_supplier_terms and dim_lane_stops."""
         quoted = lanes.sort(
@@ -114,6 +120,8 @@ class Logistics:
             duty_share or {},
             price_increases or {},
             {} if stops is None else _grouped(stops, "from_id", "to_id"),
+            calendar,
+            today,
         )
 
     def between(self, from_id: str, to_id: str, item: str) -> list[Record]:
@@ -188,6 +196,22 @@ class Logistics:
     def periods(self, days: float) -> int:
         """Whole periods that so many days take."""
         return math.ceil(days / self.days_a_period)
+
+    def until(self, way: Record, days: float) -> int:
+        """Whole periods until what is sent for today by a way of so many days is there: it leaves
+        on a day of its sender's and is taken in on one of its place's.
+
+        way: kind, from_id and location_id and, where known, lead_time_working_days, in place of
+        the days, and departure_days.
+        """
+        if self.calendar is None or self.today is None:
+            return self.periods(days)
+        return self.calendar.periods(self.calendar.way({**way, "lead_time_days": days}), self.today)
+
+
+def _way(kind: str, from_id: str, row: Record) -> Record:
+    """What a calendar asks of a way to a row's place."""
+    return {"kind": kind, "from_id": from_id, "location_id": row["location_id"]}
 
 
 def _is_quoted(row: Record, lane: Record | None) -> bool:
@@ -265,7 +289,7 @@ class SupplyOptions:
                     f"from {place}'s surplus",
                     "transfer",
                     place,
-                    self.logistics.periods(days),
+                    self.logistics.until(_way("transfer", place, row), days),
                     row["unit_cost"],
                     landed,
                     0.0,
@@ -304,8 +328,9 @@ class SupplyOptions:
                 math.inf if fast["transit_days"] is None else fast["transit_days"]
             )
             if saved > 0 and row["weight_kg"] is not None and fast["freight_per_kg"] is not None:
+                way = _way("purchase", supplier, row)
                 periods, landed = (
-                    by.periods(max(row["lead_time_days"] - saved, 0)),
+                    by.until(way, max(row["lead_time_days"] - saved, 0)),
                     by.leg(row, place, here.unit_cost, fast, duty),
                 )
                 name = f"by {fast['mode']} from {supplier}"
@@ -327,7 +352,7 @@ class SupplyOptions:
                     f"from {theirs} instead",
                     "purchase",
                     theirs,
-                    by.periods(other["lead_time_days"]),
+                    by.until({**other, **_way("purchase", theirs, row)}, other["lead_time_days"]),
                     cost,
                     landed,
                     other["moq"] or 0.0,

@@ -280,7 +280,7 @@ def read_planning_inputs(
         limits=read_limits(con),
         minimums=[SupplierMinimum(*least) for least in con.execute(MINIMUMS).fetchall()],
         price_breaks=con.execute(PRICES).pl(),
-        logistics=read_logistics(con, timeline),
+        logistics=read_logistics(con, timeline, calendar),
         is_stock_assumed=opening.is_assumed,
         calendar=calendar,
         waiting=waiting,
@@ -466,9 +466,11 @@ def read_service_levels(con: duckdb.DuckDBPyConnection, rows: pl.DataFrame) -> p
     ).to_series()
 
 
-def read_logistics(con: duckdb.DuckDBPyConnection, timeline: Timeline) -> Logistics:
-    """How goods can travel and be bought now: quoted lanes, suppliers' terms, prices announced, and
-    the planner's duty_share.
+def read_logistics(
+    con: duckdb.DuckDBPyConnection, timeline: Timeline, calendar: SupplyCalendar | None
+) -> Logistics:
+    """How goods can travel and be bought now: quoted lanes, suppliers' terms, prices announced, the
+    planner's duty_share, and the days of suppliers, lanes and places.
 
     duty_share: of price and freight, for one supplier or for all. A price rises within reach if no
     later review can still order at the old one.
@@ -490,7 +492,8 @@ def read_logistics(con: duckdb.DuckDBPyConnection, timeline: Timeline) -> Logist
     }
     stops = con.execute("select * from marts.dim_lane_stops order by all").pl()
     days = DAYS_A_PERIOD[timeline.grain]
-    return Logistics.of(lanes, terms, days, dict(duty), price_increases, stops)
+    today = timeline.origin
+    return Logistics.of(lanes, terms, days, dict(duty), price_increases, stops, calendar, today)
 
 
 def read_terms(

@@ -284,7 +284,14 @@ def test_a_second_supplier_s_offer_is_read_with_his_lots_prices_and_freight(
         starts = [timeline.shift(timeline.origin, k) for k in range(60)]
         past, prices = read_lead_times(con, timeline, timeline.origin), con.execute(PRICES).pl()
         return Buyer(
-            read_nodes(con), read_logistics(con, timeline), prices, past, starts, "lost", [], []
+            read_nodes(con),
+            read_logistics(con, timeline, None),
+            prices,
+            past,
+            starts,
+            "lost",
+            [],
+            [],
         ).rivals()
 
     with Home(sample_home).connect() as con:

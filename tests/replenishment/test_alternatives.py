@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from models.domain import Economics, Situation
 from models.replenishment.alternatives import MOST_ROWS, RISK, alternatives, surplus, weigh
+from models.replenishment.calendars import Days, SupplyCalendar
 from models.replenishment.landed_cost import landed_cost
 from models.replenishment.plan import plan
 from models.replenishment.policies import POLICIES
@@ -334,6 +335,26 @@ def test_the_ways_of_a_centre_and_what_they_cost_by_hand() -> None:
         [3.6, 0.1, 0.0, 0.37, 0.0]
     )
     assert ways["buy ahead of the price of 2024-01-05"]["extra_purchase_cost"] < 0
+
+
+def test_other_ways_leave_and_arrive_on_the_days_that_their_senders_and_places_are_open() -> None:
+    rows, paths = company(1)
+    empty = rows.with_columns(on_hand=pl.lit(0.0))
+    days = SupplyCalendar(
+        orders={"S2": Days(frozenset({4}))},  # Thursdays; STARTS begin on a Monday
+        takes={
+            "DC": Days(closed=frozenset({STARTS[3]})),
+        },
+    )
+    table, _ = listed_for(empty, paths, calendar=days, today=STARTS[0])
+    arrive = {
+        (way, place): day
+        for way, place, day in table.filter(item_id="item-0")
+        .select("way", "location_id", "arrives_on")
+        .iter_rows()
+    }
+    assert arrive["by air from S1", "DC"] == STARTS[4]  # the third day it is closed
+    assert arrive["from S2 instead", "DC"] == STARTS[6]  # leaves on the third day, takes three
 
 
 def test_what_is_listed_orders_nothing_and_a_plan_without_logistics_lists_nothing() -> None:
