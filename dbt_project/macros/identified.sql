@@ -1,6 +1,7 @@
 {#
   A staging table with every id replaced by the one the aliases bridge says it stands for. `columns` maps a column to the kind of
-  thing it names: {'item_id': 'item', 'location_id': 'location'}. A row is known no earlier than the aliases it was read with.
+  thing it names: {'item_id': 'item', 'location_id': 'location'}, or to several of which the first that knows it counts:
+  {'from_id': ['location', 'supplier']}. A row is known no earlier than the aliases it was read with.
 #}
 {% macro identified(model, columns) -%} {{ adapter.dispatch('identified')(model, columns) }} {%- endmacro %}
 
@@ -20,20 +21,22 @@
   {{ _identified_joins(model, columns) }}
 {% endmacro %}
 
+{% macro _kinds(kinds) %}{{ return([kinds] if kinds is string else kinds) }}{% endmacro %}
+
 {% macro _identified_columns(columns) %}
-    {%- for column in columns %}
-    coalesce({{ column }}_alias.id, fact.{{ column }}) as {{ column }},
+    {%- for column, kinds in columns.items() %}
+    coalesce({% for kind in _kinds(kinds) %}{{ column }}_{{ kind }}.id, {% endfor %}fact.{{ column }}) as {{ column }},
     {%- endfor %}
     case
       when fact.known_at is not null
-        then greatest(fact.known_at {%- for column in columns %}, {{ column }}_alias.known_at{% endfor %})
+        then greatest(fact.known_at {%- for column, kinds in columns.items() %}{% for kind in _kinds(kinds) %}, {{ column }}_{{ kind }}.known_at{% endfor %}{% endfor %})
     end as known_at
 {% endmacro %}
 
 {% macro _identified_joins(model, columns) %}
   from {{ model }} as fact
-  {%- for column, kind in columns.items() %}
-  left join {{ ref('int_aliases_current') }} as {{ column }}_alias
-    on {{ column }}_alias.kind = '{{ kind }}' and {{ column }}_alias.alias = fact.{{ column }}
-  {%- endfor %}
+  {%- for column, kinds in columns.items() %}{% for kind in _kinds(kinds) %}
+  left join {{ ref('int_aliases_current') }} as {{ column }}_{{ kind }}
+    on {{ column }}_{{ kind }}.kind = '{{ kind }}' and {{ column }}_{{ kind }}.alias = fact.{{ column }}
+  {%- endfor %}{% endfor %}
 {% endmacro %}

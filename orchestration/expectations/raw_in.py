@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestration.expectations.contradictions import contradiction_laws
 from orchestration.expectations.laws import Gate, Law
 from orchestration.expectations.trading import trading_laws
 from orchestration.expectations.words import words_laws
@@ -383,6 +384,7 @@ RAW_IN = Gate(
         HEADED,
         *words_laws(),
         *trading_laws(),
+        *contradiction_laws(),
         *MANIFEST,
         *WORLD,
     ),

@@ -38,6 +38,9 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
             {"item_id": "hamper", "part_id": "set", "quantity": 3.0, "known_at": BEFORE},
         ],
         "aliases": [
+            {"kind": " Supplier", "alias": "ACME Ltd", "id": "ACME", "known_at": BEFORE},
+            {"kind": "supplier", "alias": "ACME", "id": "acme", "known_at": BEFORE},
+            {"kind": "location", "alias": "Shop 1", "id": "shop", "known_at": BEFORE},
             {"kind": "item", "alias": "OLD1", "id": "OLD2", "known_at": at("2024-01-05")},
             {"kind": "item", "alias": "OLD2", "id": "new", "known_at": at("2024-01-09")},
         ],
@@ -154,12 +157,28 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "supplier_terms": [
             {
                 "item_id": "cup",
-                "supplier_id": "acme",
+                "supplier_id": "ACME Ltd",
                 "moq": 2.0,
                 "unit": "cs",
                 "unit_cost": 24.0,
                 "known_at": BEFORE,
             },
+        ],
+    }
+    tables |= {
+        "lanes": [
+            {
+                "from_id": "ACME Ltd",
+                "to_id": "Shop 1",
+                "transit_days": 2.0,
+                "freight_per_kg": 0.5,
+                "known_at": BEFORE,
+            }
+        ],
+        "constraints": [
+            {"name": "supplier_minimum", "scope": "ACME Ltd", "value": 9.0, "known_at": BEFORE},
+            {"name": "capacity", "scope": "Shop 1", "value": 90.0, "known_at": BEFORE},
+            {"name": "budget", "value": 900.0, "known_at": BEFORE},
         ],
     }
     world = {"timezone": "UTC", "now_at": at("2024-02-01")}
@@ -168,7 +187,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
         warehouse,
         (
             "+fct_stock_positions +fct_overdue_orders +fct_lead_times +fct_shipments "
-            "+dim_item_locations +fct_receipts +int_orders_changed"
+            "+dim_item_locations +fct_receipts +int_orders_changed +fct_constraints +dim_lanes"
         ),
         "run",
     )
@@ -195,13 +214,25 @@ def test_an_alias_of_an_alias_is_followed_to_its_end(company: Path) -> None:
         date(2024, 1, 12): 1,
     }
     assert query(
-        company, "select alias, id, known_at from intermediate.int_aliases_current order by alias"
+        company,
+        "select alias, id, known_at from intermediate.int_aliases_current where kind = 'item' order by alias",
     ) == [
         ("OLD1", "new", at("2024-01-09")),
         ("OLD2", "new", at("2024-01-09")),
     ]
     assert query(company, "select count(*) from marts.dim_items where item_id like 'OLD%'") == [
         (0,)
+    ]
+
+
+def test_lanes_terms_and_limits_of_an_alias_are_of_what_it_stands_for(company: Path) -> None:
+    lanes = "select from_id, to_id from marts.dim_lanes"
+    assert query(company, lanes) == [("acme", "shop")]
+    limits = "select name, scope from marts.fct_constraints order by name"
+    assert query(company, limits) == [
+        ("budget", "all"),
+        ("capacity", "shop"),
+        ("supplier_minimum", "acme"),
     ]
 
 

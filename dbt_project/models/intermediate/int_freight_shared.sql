@@ -1,7 +1,7 @@
 -- Freight of each shipment line. A line may be billed with another one (bills_with names its line, shipment or order): the bill is
 -- shared by weight, else by quantity, else evenly.
 with stated as (
-  {{ identified(ref('stg_shipments'), {'from_id': 'location', 'to_id': 'location', 'item_id': 'item'}) }}
+  {{ identified(ref('stg_shipments'), {'from_id': ['location', 'supplier'], 'to_id': 'location', 'item_id': 'item'}) }}
 ),
 
 dated as (

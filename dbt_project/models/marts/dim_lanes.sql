@@ -1,7 +1,7 @@
 -- By which way goods go from one place to another, with its history; a lane without item serves all. What fuel costs is the mean of
 -- its regions' newest prices: a lorry fills up on both sides of a border.
 with lanes as (
-  {{ identified(ref('stg_lanes'), {'from_id': 'location', 'to_id': 'location', 'item_id': 'item'}) }}
+  {{ identified(ref('stg_lanes'), {'from_id': ['location', 'supplier'], 'to_id': 'location', 'item_id': 'item'}) }}
 ),
 
 things as (

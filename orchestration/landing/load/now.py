@@ -37,8 +37,10 @@ CLOCK = """
     UNION ALL SELECT source_id || '/returns', known_at FROM raw.returns
     UNION ALL SELECT source_id || '/stock', known_at FROM raw.stock
     UNION ALL SELECT s.source_id || '/sales', greatest(o.event_at + s.known_lag, s.handed_over_at)
-      FROM raw.sales AS s JOIN (SELECT order_id, max(event_at) AS event_at FROM raw.orders
-          GROUP BY ALL) AS o USING (order_id)
+      FROM raw.sales AS s JOIN (
+          SELECT ltrim(upper(replace(order_id, ' ', '')), '0') AS order_key,
+              max(event_at) AS event_at FROM raw.orders GROUP BY ALL
+      ) AS o ON ltrim(upper(replace(s.order_id, ' ', '')), '0') = o.order_key
       WHERE s.known_at IS NULL
     UNION ALL SELECT s.source_id || '/sales', greatest(c.day::TIMESTAMP + s.known_lag,
         s.handed_over_at)

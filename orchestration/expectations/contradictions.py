@@ -1,0 +1,164 @@
+"""Words, dates and measures by which two rows contradict each other, or that a plan would pass over
+as if nobody had said them: each is told with its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestration.expectations.laws import Law
+
+#: What an alias may be of: the kinds of ids that other systems call otherwise.
+ALIASED = ("item", "location", "supplier")
+#: How the status of a line begins that nothing more comes of; as in
+#: dbt_project/macros/documents.sql, where it is closed.
+CALLED_OFF = (
+    "cancel|void|annul|anul|storn|reject|declin|refus|delet|withdrawn",
+    "short|closed|complete|done|finish|fully|final|received|delivered|geschlossen|erledigt",
+)
+#: How that of a line begins that is waited for.
+WAITED_FOR = (
+    "open|new|plac|sent|send|creat|enter|draft|plan|await|wait|pend|in[ _]?progress|progress",
+    "in[ _]?process|process|approv|accept|acknowledg|confirm|order|releas|active|on hold|hold",
+    "part|back ?order|ship|dispatch|in transit|transit|on the way|en route|in delivery",
+    "invoic|bill|paid|pick|pack|ready|reserv|unavailable|offen|neu|best|freigegeben|versandt|teil",
+)
+#: Tables of lines whose status says whether more comes.
+IN_STATUS = ("orders", "purchase_orders", "customer_orders")
+#: Units of which one holds another, so that no two can be an item's own.
+MEASURES = {
+    "pieces": ("ea", "each", "pc", "pcs", "pce", "piece", "pieces", "st", "stk", "stck", "c62"),
+    "kg": ("kg",),
+    "g": ("g",),
+    "lb": ("lb",),
+    "l": ("l",),
+    "ml": ("ml",),
+    "m": ("m",),
+    "cm": ("cm",),
+    "ft": ("ft",),
+}
+#: Facts beside the clock's own, whose dates nothing else holds against Now.
+DATED = (
+    "purchase_orders",
+    "receipts",
+    "shipments",
+    "transfers",
+    "adjustments",
+    "customer_orders",
+    "prices",
+)
+#: Of two days, the one that cannot be the earlier, by table: what was ordered is due later.
+IN_TURN = {
+    "purchase_orders": (("event_at", "due_at"),),
+    "customer_orders": (("event_at", "due_at"),),
+    "transfers": (("event_at", "due_at"), ("event_at", "received_at")),
+    "shipments": (("shipped_at", "delivered_at"),),
+    "orders": (("event_at", "promised_at"), ("event_at", "delivered_at")),
+}
+#: A fact may be known so long after Now that it is no system that is a little ahead, and be so old
+#: that its year was mistyped.
+AHEAD, AGO = "interval 31 day", "interval 30 year"
+
+
+def contradiction_laws() -> Iterator[Law]:
+    """The laws of words nobody reads, of dates that cannot be, and of one item in two measures."""
+    yield _aliases_of_a_kind()
+    for table in IN_STATUS:
+        yield _statuses(table)
+    for table in DATED:
+        yield _dated(table)
+    for table, pairs in IN_TURN.items():
+        yield _in_turn(table, pairs)
+    yield _one_measure()
+
+
+def _aliases_of_a_kind() -> Law:
+    kinds = ", ".join(f"('{kind}')" for kind in ALIASED)
+    return Law(
+        "aliases_are_of_a_kind_somebody_reads",
+        "raw.aliases",
+        f"""
+        with kinds(word) as (values {kinds})
+        select kind, count(*) as rows_found, min(alias) as such_as, min(source_id) as source_id,
+            (select max_by(word, jaro_winkler_similarity(word, lower(trim(kind)))) from kinds)
+                as nearest
+        from {{batch}} where lower(trim(kind)) not in (select word from kinds) group by kind
+        """,
+        f"The kind of every alias is one of {', '.join(ALIASED)}: one of another kind would stand "
+        "for nothing. Write that word, or map it in the contract: `kind: \"'item'\"`.",
+    )
+
+
+def _statuses(table: str) -> Law:
+    known = "|".join((*CALLED_OFF, *WAITED_FOR))
+    return Law(
+        f"{table}_have_a_status_somebody_reads",
+        f"raw.{table}",
+        f"""
+        select status, count(*) as rows_found, min(order_id) as such_as, min(source_id) as source_id
+        from {{batch}}
+        where status is not null and trim(status) <> ''
+            and not regexp_matches(lower(trim(status)), '^({known})')
+        group by status
+        """,
+        f"The status of {table} begins like open, confirmed, shipped or partly delivered, or like "
+        "closed, received or cancelled. A line with another word is waited for: translate it in "
+        "the contract.",
+        "warning",
+    )
+
+
+def _dated(table: str) -> Law:
+    return Law(
+        f"{table}_are_of_this_time",
+        f"raw.{table}",
+        f"""
+        select source_id, row_no, event_at, known_at, world.newest_at as believed_until
+        from {{batch}}, (select now_at, newest_at from raw.world) as world
+        where known_at > greatest(newest_at, now_at) + {AHEAD} or event_at < newest_at - {AGO}
+        """,
+        f"No row of {table} lies a month after all that the company sold and counted, where nobody "
+        "reads it until that day comes, nor a generation before: its year may be mistyped.",
+        "warning",
+    )
+
+
+def _in_turn(table: str, pairs: tuple[tuple[str, str], ...]) -> Law:
+    # a day without an hour, and one of another zone, may be of the same day
+    broken = " or ".join(f"{late} < {early} - interval 1 day" for early, late in pairs)
+    columns = ", ".join(dict.fromkeys(name for pair in pairs for name in pair))
+    said = ", nor ".join(f"{late} before {early}" for early, late in pairs)
+    return Law(
+        f"{table}_happen_in_turn",
+        f"raw.{table}",
+        f"select source_id, row_no, {columns} from {{batch}} where {broken}",
+        f"Nothing in {table} has its {said}: one of the two dates was read or typed as another.",
+        "warning",
+    )
+
+
+def _one_measure() -> Law:
+    words = ", ".join(f"('{word}', '{of}')" for of, words in MEASURES.items() for word in words)
+    said = " union all ".join(
+        f"select item_id, lower(trim(unit)) as unit, '{table}' as told_in from "
+        + ("(select * from {batch}) as here" if table == "stock" else f"raw.{table}")
+        + " where unit is not null"
+        for table in ("stock", "sales", "purchase_orders", "receipts", "supplier_terms")
+    )
+    return Law(
+        "stock_and_orders_of_each_item_are_in_one_measure",
+        "raw.stock",
+        f"""
+        with words(word, measure) as (values {words}),
+        said as (
+            select distinct said.item_id, words.measure, said.unit, said.told_in
+            from ({said}) as said join words on said.unit = words.word
+            where not exists (select 1 from raw.item_units as known
+                where known.item_id = said.item_id and lower(trim(known.unit)) = said.unit)
+        )
+        select item_id, string_agg(distinct unit || ' (' || told_in || ')', ', ') as units
+        from said group by item_id having count(distinct measure) > 1
+        """,
+        "Each item is counted in one measure: of two, such as kg and g, both would count as one "
+        "unit. Say in item_units what one holds of the other.",
+        "warning",
+    )
