@@ -23,7 +23,7 @@ from scipy.sparse.csgraph import connected_components
 from models.domain import SERIES, Floats, Situation
 from models.replenishment.exceptions import SCHEMA, exception_of
 from models.replenishment.overrides import in_scope
-from models.replenishment.projection import expected_cost, rows_of
+from models.replenishment.projection import expected_cost
 
 #: A ladder has at most so many blocks; long orders climb several multiples a block.
 BLOCKS = 24
@@ -296,9 +296,8 @@ def fit(
     if not binding or not asked.size:
         return Fitted(need.astype(np.float64), 0.0, 0.0, prices)
     ladder = _ladder(need[asked], smallest[asked], multiple[asked])
-    cost = expected_cost(
-        rows_of(situation, asked), np.concatenate([np.zeros((asked.size, 1)), ladder], axis=1)
-    )
+    tried = np.concatenate([np.zeros((asked.size, 1)), ladder], axis=1)
+    cost = expected_cost(situation, tried, asked)
     units = np.diff(ladder, axis=1, prepend=0.0)
     owner, block = np.nonzero(units > 0)
     saved = -np.diff(cost, axis=1)[owner, block]

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from models.domain import Floats, Situation, recent_mean
+from models.replenishment.projection import remembering
 
 
 def consumed(paths: Floats, due: Floats, overdue: Floats) -> Floats:
@@ -50,5 +51,5 @@ def set_aside(situation: Situation) -> tuple[Situation, Floats]:
         coming = np.minimum(pipeline[:, column], rest)
         pipeline[:, column] -= coming
         rest = rest - coming
-    left = replace(situation, memo=None, on_hand=situation.on_hand - taken, pipeline=pipeline)
+    left = remembering(replace(situation, on_hand=situation.on_hand - taken, pipeline=pipeline))
     return left, rest

@@ -14,7 +14,7 @@ from models.domain import Floats, Integers, Situation
 from models.replenishment.constraints import Limit, smallest_conflict
 from models.replenishment.notes import Note
 from models.replenishment.orders import feasible
-from models.replenishment.projection import expected_cost, rows_of
+from models.replenishment.projection import expected_cost
 
 #: Unit price by row for quantities by row, (N,) each.
 Prices = Callable[[Floats], Floats]
@@ -93,9 +93,7 @@ def keep_minimums(
         if not least.is_missed(kept, prices):
             continue
         raised, more = _raised(view, kept, prices, least, is_free)
-        costs = expected_cost(
-            rows_of(view, mine), np.stack([np.zeros(mine.size), kept[mine]], axis=1)
-        )
+        costs = expected_cost(view, np.stack([np.zeros(mine.size), kept[mine]], axis=1), mine)
         waiting = float((costs[:, 0] - costs[:, 1]).sum())
         if more <= waiting:
             kept = raised

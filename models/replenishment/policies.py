@@ -22,7 +22,7 @@ from models.replenishment.legacy import (
     SpreadsheetRule,
 )
 from models.replenishment.orders import smallest_order
-from models.replenishment.projection import critical_order, expected_cost, rows_of, window_demand
+from models.replenishment.projection import critical_order, expected_cost, window_demand
 from models.replenishment.service import implied_shortage_cost
 from models.replenishment.targets import PARTS, Target, explain_target
 
@@ -113,12 +113,11 @@ class QuantileOrderUpTo(BasePolicy):
         undecided = np.flatnonzero(
             (below < quantity) & (below >= smallest_order(situation.moq, situation.order_multiple))
         )
-        rows = rows_of(situation, undecided)
-        rows = replace(
-            rows, economics=replace(rows.economics, shortage=self.shortage(situation)[undecided])
-        )
         cost = expected_cost(
-            rows, np.stack([below[undecided], below[undecided] + multiple[undecided]], axis=1)
+            situation,
+            np.stack([below[undecided], below[undecided] + multiple[undecided]], axis=1),
+            undecided,
+            shortage=self.shortage(situation)[undecided],
         )
         chosen = quantity.copy()
         chosen[undecided] = below[undecided] + multiple[undecided] * (cost[:, 1] < cost[:, 0])

@@ -8,8 +8,9 @@ t + L + R - 1 and on no others, so it is judged on these alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -49,40 +50,23 @@ def within_reach(situation: Situation) -> Situation:
     )
 
 
-def shortfalls(situation: Situation) -> Floats:
-    """How much stock each sampled future would have lacked, at each period the order can still
-    help: D_r - X, shape (N, S, R).
-
-    Negative values are stock left over. Under lost sales X never falls below zero on a path: a
-    customer who left needs no unit later. Raises ValueError where the forecast is shorter than the
-    window.
+def remembering(situation: Situation, asked: Asked | None = None) -> Situation:
+    """The same situation, which works out its shortfalls once. asked: what its futures ask for,
+    where that is known already.
     """
-    key = _state(situation)
-    if (known := _remembered(situation, "shortfalls", key)) is not None:
-        return known
-    needed = required_horizon(situation)
-    if _paths(situation).shape[2] < needed:
-        raise ValueError(
-            f"the forecast covers {_paths(situation).shape[2]} periods, but lead time + review "
-            f"need {needed}: forecast with a longer horizon"
-        )
-    asked = _remembered(situation, "asked", key[:3])
-    result = _shortfalls(situation, Asked.of(situation) if asked is None else asked)
-    if situation.memo is not None:
-        situation.memo["shortfalls"] = (key, result)
-    return result
+    memo = {} if asked is None else {"asked": (_coming(situation), asked)}
+    return replace(situation, memo=memo)
+
+
+def _coming(situation: Situation) -> tuple[object, ...]:
+    """The arrays that what the futures ask for follows from; no stock is in them."""
+    return situation.paths, situation.lead_time, situation.lead_time_paths
 
 
 def _state(situation: Situation) -> tuple[object, ...]:
-    """The arrays that a projection follows from; the first three are those that no stock is in."""
-    return (
-        situation.paths,
-        situation.lead_time,
-        situation.lead_time_paths,
-        situation.on_hand,
-        situation.pipeline,
-        situation.backlog,
-    )
+    """The arrays that shortfalls follow from."""
+    stock = situation.on_hand, situation.pipeline, situation.backlog
+    return *_coming(situation), *stock, situation.gap
 
 
 def _remembered(situation: Situation, name: str, key: tuple[object, ...]) -> Any:
@@ -92,95 +76,194 @@ def _remembered(situation: Situation, name: str, key: tuple[object, ...]) -> Any
     return value if is_same else None
 
 
-def remembering(situation: Situation, asked: Asked | None = None) -> Situation:
-    """The same situation, which works out its shortfalls once; asked: what its futures ask for,
-    where that is known already.
-    """
-    memo = {} if asked is None else {"asked": (_state(situation)[:3], asked)}
-    return replace(situation, memo=memo)
-
-
 @dataclass(frozen=True)
 class Asked:
     """What the sampled futures ask for, added up: the part of a projection that is the same
     whatever stock there is.
 
-    total: (H + 1, N, S) units asked for before each period, counted from any moment on: base is
-    what it begins with. lead: (N, S) whole periods, the lead
-    time on each path. window: (R + 1, N, S) units asked for before the lead time is over, and by
-    the end of each period of the review interval after it.
+    total: (H + 1, N, S) units asked for before each period, none before the first. lead: (N, S)
+    whole periods, the lead time on each path.
     """
 
     total: Floats
     lead: Integers
-    window: Floats
-
-    @property
-    def base(self) -> Floats:
-        """(N, S) units counted before the first period."""
-        return self.total[0]
+    _windows: dict[tuple[int, bytes], Floats] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, situation: Situation) -> Asked:
         """Added up for a situation's paths and lead times."""
-        paths = _paths(situation)
-        total = np.zeros((paths.shape[2] + 1, *paths.shape[:2]))
-        np.cumsum(np.moveaxis(paths, 2, 0), axis=0, out=total[1:])
-        sampled = situation.lead_time_paths
-        lead = np.broadcast_to(
-            sampled if sampled.size else situation.lead_time[:, None], paths.shape[:2]
+        paths, sampled = _paths(situation), situation.lead_time_paths
+        lead = sampled if sampled.size else situation.lead_time[:, None]
+        return cls(added_up(paths), np.broadcast_to(lead, paths.shape[:2]))
+
+    def window(self, rows: Integers, review: int, *, is_kept: bool) -> Floats:
+        """(R + 1, n, S) units that some rows ask for before the lead time is over, and by the end
+        of each of the R periods after it; kept for whoever asks for the same rows again.
+        """
+        key = (review, rows.tobytes() if is_kept else b"")
+        if (known := self._windows.get(key)) is not None:
+            return known
+        within = self.lead[rows] + np.arange(review + 1)[:, None, None]
+        is_all = rows.size == self.lead.shape[0]
+        found = np.take_along_axis(self.total if is_all else self.total[:, rows], within, axis=0)
+        if is_kept:
+            self._windows[key] = found
+        return found
+
+
+def added_up(paths: Floats) -> Floats:
+    """Demand before each period, (H + 1, N, S), of sampled futures (N, S, H)."""
+    total = np.zeros((paths.shape[2] + 1, *paths.shape[:2]))
+    np.cumsum(np.moveaxis(paths, 2, 0), axis=0, out=total[1:])
+    return total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Rows whose orders have to last equally long, and what each of their futures lacks, worked
+    out once.
+
+    rows: (n,) their numbers, rising. review: R, whole periods, gap included. on_hand: (n,) units,
+    net of what is owed. pipeline: (n, K). asked: of which `at` says where the rows stand. is_kept:
+    whether others will ask for the same rows.
+    """
+
+    rows: Integers
+    review: int
+    on_hand: Floats
+    pipeline: Floats
+    holding: Floats
+    is_lost: bool
+    asked: Asked
+    at: Integers
+    is_kept: bool = False
+
+    @cached_property
+    def shortfalls(self) -> Floats:
+        """How much stock each future would have lacked, at each period the order can still help:
+        D_r - X, (n, R, S); negative values are stock left over.
+
+        Under lost sales X never falls below zero on a path: a customer who left needs no unit
+        later. It takes one step, as a path whose stock was zero once has forgotten what it began
+        with.
+
+        X after m periods is A_m - D_m + max(x, D_i - A_i over i <= m), with A what has arrived and
+        D what was asked for; D_i - A_i is greatest just before something arrives, or at the end.
+        """
+        count, total, lead = self.at.size, self.asked.total, self.asked.lead[self.at]
+        window = self.asked.window(self.at, self.review, is_kept=self.is_kept)
+        begun = np.repeat(self.on_hand[:, None], lead.shape[1], axis=1)
+        arrived = np.zeros((count, total.shape[0]))  # column k: before period k
+        columns = min(self.pipeline.shape[1], arrived.shape[1] - 2)
+        arrived[:, 2 : 2 + columns] = self.pipeline[:, :columns]
+        arrivals = _arrivals(arrived)
+        np.cumsum(arrived, axis=1, out=arrived)
+        ends = lead + (np.arange(count) * arrived.shape[1])[:, None]  # in `arrived`, laid flat
+        if self.is_lost:
+            for rows, period in arrivals:
+                dry = total[period, self.at[rows]] - arrived[rows, period][:, None]
+                dry[period[:, None] > lead[rows]] = -np.inf
+                begun[rows] = np.maximum(begun[rows], dry)
+            at_end = window[0] - arrived.take(ends)
+            np.maximum(begun, at_end, out=begun, where=lead > 0)
+        lacking = np.empty((count, self.review, lead.shape[1]))
+        for k in range(self.review):
+            np.subtract(window[k + 1], begun, out=lacking[:, k])
+            lacking[:, k] -= arrived.take(ends + (k + 1))
+        return lacking
+
+    @cached_property
+    def whole(self) -> Floats:
+        """The shortfalls of the whole interval in order, (n, R x S)."""
+        return np.sort(self.shortfalls.reshape(self.at.size, -1), axis=1)
+
+    @cached_property
+    def last(self) -> Floats:
+        """The shortfalls of its last period in order, (n, S)."""
+        return np.sort(self.shortfalls[:, -1], axis=1)
+
+    @cached_property
+    def whole_added_up(self) -> Floats:
+        """The sum of so many of the smallest shortfalls of the interval, (n, R x S + 1)."""
+        return _from_zero(self.whole)
+
+    @cached_property
+    def last_added_up(self) -> Floats:
+        """The sum of so many of the smallest shortfalls of its last period, (n, S + 1)."""
+        return _from_zero(self.last)
+
+    def cost(self, some: Integers, quantity: Floats, shortage: Floats) -> Floats:
+        """Expected holding and shortage cost of some of the rows if they order so much, (k, B) for
+        (k, B) quantities; shortage: (k,) what a lost unit costs.
+        """
+        held = _beyond(self.whole, self.whole_added_up, some, quantity)
+        # What some paths lack is what all lack together, less what the others have left.
+        missing = self.last if self.is_lost else self.whole
+        added_up = self.last_added_up if self.is_lost else self.whole_added_up
+        lacking = added_up[some, -1][:, None] - missing.shape[1] * quantity
+        missed = _beyond(missing, added_up, some, quantity) + lacking
+        cost = self.holding[some][:, None] * held + shortage[:, None] * missed
+        return cost / self.last.shape[1]
+
+
+def parts(situation: Situation, rows: Integers | None = None) -> Iterable[Part]:
+    """A situation's rows, or some of them, by how long their orders have to last.
+
+    What a situation remembers (`remembering`) has all its rows, whichever are asked for. Raises
+    ValueError where the forecast is shorter than the window.
+    """
+    key = _state(situation)
+    if (known := _remembered(situation, "parts", key)) is not None:
+        return known
+    count = situation.on_hand.size
+    made = _parts(situation, np.arange(count) if rows is None else np.sort(rows), _asked(situation))
+    if rows is not None or situation.memo is None or count > CHUNK:
+        return made
+    kept = [replace(part, is_kept=True) for part in made]
+    situation.memo["parts"] = (key, kept)
+    return kept
+
+
+def _asked(situation: Situation) -> Asked | None:
+    """What is asked for in all rows, where that is known or fits and is worth keeping."""
+    key = _coming(situation)
+    asked: Asked | None = _remembered(situation, "asked", key)
+    if asked is None and situation.memo is not None and situation.on_hand.size <= CHUNK:
+        asked = Asked.of(situation)
+        situation.memo["asked"] = (key, asked)
+    return asked
+
+
+def _parts(situation: Situation, rows: Integers, asked: Asked | None) -> Iterator[Part]:
+    needed = required_horizon(situation)
+    if _paths(situation).shape[2] < needed:
+        raise ValueError(
+            f"the forecast covers {_paths(situation).shape[2]} periods, but lead time + review "
+            f"need {needed}: forecast with a longer horizon"
         )
-        return cls(total, lead, totals_at(total, lead, situation.review))
-
-    def rows(self, rows: slice | Integers) -> Asked:
-        """The same for some rows."""
-        return Asked(self.total[:, rows], self.lead[rows], self.window[:, rows])
-
-
-def totals_at(total: Floats, lead: Integers, review: int) -> Floats:
-    """(H + 1, N, S) totals at the end of the lead time and of each of the R periods after it."""
-    within = lead + np.arange(review + 1)[:, None, None]
-    return np.take_along_axis(total, within, axis=0)
-
-
-def _shortfalls(situation: Situation, asked: Asked) -> Floats:
-    """D_r - X in one step: a path whose stock was zero once has forgotten what it began with.
-
-    X after m periods is A_m - D_m + max(x, D_i - A_i over i <= m), with A what has arrived and D
-    what was asked for; D_i - A_i is greatest just before something arrives, or at the end.
-    """
-    count = asked.lead.shape[0]
-    owed = situation.backlog if situation.backlog.size else 0.0
-    begun = asked.base + (situation.on_hand - owed)[:, None]
-    arrived = np.zeros((count, asked.total.shape[0]))  # column k: before period k
-    columns = min(situation.pipeline.shape[1], arrived.shape[1] - 2)
-    arrived[:, 2 : 2 + columns] = situation.pipeline[:, :columns]
-    arrivals = _events(arrived)
-    np.cumsum(arrived, axis=1, out=arrived)
-    if situation.economics.unmet == "lost":
-        rows = np.arange(count)
-        for period in arrivals:  # (N,) the period of each row's next arrival
-            dry = asked.total[period, rows] - arrived[rows, period][:, None]
-            np.maximum(begun, np.where(period[:, None] <= asked.lead, dry, -np.inf), out=begun)
-        at_end = asked.window[0] - np.take_along_axis(arrived, asked.lead, axis=1)
-        np.maximum(begun, np.where(asked.lead > 0, at_end, -np.inf), out=begun)
-    within = asked.lead[:, :, None] + np.arange(1, situation.review + 1)
-    received = np.take_along_axis(arrived, within.reshape(count, -1), axis=1).reshape(within.shape)
-    return np.moveaxis(asked.window[1:], 0, 2) - received - begun[:, :, None]
+    owed = situation.backlog if situation.backlog.size else np.zeros(situation.on_hand.size)
+    interval = situation.interval[rows]
+    for review in np.unique(interval):
+        same = rows[interval == review]
+        for start in range(0, same.size, CHUNK):
+            some = same[start : start + CHUNK]
+            yield Part(
+                rows=some,
+                review=int(review),
+                on_hand=situation.on_hand[some] - owed[some],
+                pipeline=situation.pipeline[some],
+                holding=situation.economics.holding[some],
+                is_lost=situation.economics.unmet == "lost",
+                asked=Asked.of(rows_of(situation, some)) if asked is None else asked,
+                at=np.arange(some.size) if asked is None else some,
+            )
 
 
-def _events(arrived: Floats) -> list[Integers]:
-    """By turn, the period at whose start something arrives, (N,) each; the last where a row has no
-    more.
-    """
+def _arrivals(arrived: Floats) -> list[tuple[Integers, Integers]]:
+    """By turn, the rows to which goods come once more, and the period before whose end they do."""
     row, period = np.nonzero(arrived)
-    if not row.size:
-        return []
     turn = np.arange(row.size) - np.searchsorted(row, row)
-    never = arrived.shape[1] - 1  # after every lead time
-    events = np.full((int(turn.max()) + 1, len(arrived)), never, dtype=np.int64)
-    events[turn, row] = period - 1
-    return list(events)
+    return [(row[turn == k], period[turn == k] - 1) for k in range(int(turn.max(initial=-1)) + 1)]
 
 
 def critical_order(situation: Situation, shortage: Floats) -> Floats:
@@ -193,66 +276,57 @@ def critical_order(situation: Situation, shortage: Floats) -> Floats:
     same sorted sample, so the answer is a weighted quantile.
     """
     answer = np.zeros(situation.on_hand.shape[0])
-    for rows, part in alike(situation):
-        is_lost = part.economics.unmet == "lost"
-        whole, last = _in_order(part)
-        answer[rows] = _weighted_quantile(
-            whole, last if is_lost else None, part.economics.holding, shortage[rows]
-        )
+    for part in parts(situation):
+        last = part.last if part.is_lost else None
+        answer[part.rows] = _weighted_quantile(part.whole, last, part.holding, shortage[part.rows])
     return answer
 
 
-def expected_cost(situation: Situation, quantity: Floats) -> Floats:
+def expected_cost(
+    situation: Situation,
+    quantity: Floats,
+    rows: Integers | None = None,
+    *,
+    shortage: Floats | None = None,
+) -> Floats:
     """Expected holding and shortage cost of the periods an order acts on, if these quantities are
-    ordered; (N, B) for (N, B) quantities."""
+    ordered; (k, B) for (k, B) quantities of k rows, all where none are named.
+
+    shortage: (k,) what a lost unit costs; left out, what the situation says.
+    """
+    asked = np.arange(situation.on_hand.size) if rows is None else rows
+    lost = situation.economics.shortage[asked] if shortage is None else shortage
     answer = np.zeros(quantity.shape)
-    for rows, part in alike(situation):
-        whole, last = _in_order(part)
-        economics, tried = part.economics, quantity[rows]
-        held = _beyond(whole, tried)
-        # What some paths lack is what all lack together, less what the others have left.
-        missing = last if economics.unmet == "lost" else whole
-        lacking = missing.sum(axis=1)[:, None] - missing.shape[1] * tried
-        missed = _beyond(missing, tried) + lacking
-        cost = economics.holding[:, None] * held + economics.shortage[:, None] * missed
-        answer[rows] = cost / _paths(part).shape[1]
+    for part in parts(situation, rows):
+        here = np.flatnonzero(np.isin(asked, part.rows))
+        some = np.searchsorted(part.rows, asked[here])
+        answer[here] = part.cost(some, quantity[here], lost[here])
     return answer
 
 
 def mean_demand(situation: Situation) -> Floats:
     """Mean demand of a period over the futures, (N,)."""
     paths = _paths(situation)
-    asked = _remembered(situation, "asked", _state(situation)[:3])
+    asked = _remembered(situation, "asked", _coming(situation))
     if asked is None:
         return paths.mean(axis=(1, 2), dtype=np.float64)
-    return (asked.total[-1] - asked.total[0]).mean(axis=1) / paths.shape[2]
+    return asked.total[-1].mean(axis=1) / paths.shape[2]
 
 
-def _in_order(situation: Situation) -> tuple[Floats, Floats]:
-    """The shortfalls of each row in order, of the whole interval (N, S x R) and of its last period
-    (N, S).
+def _from_zero(ordered: Floats) -> Floats:
+    total = np.zeros((ordered.shape[0], ordered.shape[1] + 1))
+    np.cumsum(ordered, axis=1, out=total[:, 1:])
+    return total
+
+
+def _beyond(ordered: Floats, added_up: Floats, rows: Integers, at: Floats) -> Floats:
+    """By how much `at` lies above the values below it, added up: (k, B) of some rows of ordered
+    values (n, M) and at (k, B).
     """
-    key = _state(situation)
-    if (known := _remembered(situation, "in_order", key)) is not None:
-        return known
-    lacking = shortfalls(situation)
-    in_order = (
-        np.sort(lacking.reshape(len(lacking), -1), axis=1),
-        np.sort(lacking[:, :, -1], axis=1),
-    )
-    if situation.memo is not None:
-        situation.memo["in_order"] = (key, in_order)
-    return in_order
-
-
-def _beyond(ordered: Floats, at: Floats) -> Floats:
-    """By how much `at` lies above the values below it, added up: (N, B) of ordered values (N, M)
-    and at (N, B).
-    """
-    total = np.concatenate([np.zeros((len(ordered), 1)), ordered.cumsum(axis=1)], axis=1)
-    below = np.array([np.searchsorted(row, q) for row, q in zip(ordered, at, strict=True)])
-    below = below.reshape(at.shape)
-    return below * at - np.take_along_axis(total, below, axis=1)
+    below = np.empty(at.shape, dtype=np.int64)
+    for k, row in enumerate(rows):
+        below[k] = ordered[row].searchsorted(at[k])
+    return below * at - added_up[rows[:, None], below]
 
 
 def project(situation: Situation, periods: int) -> tuple[Floats, Floats]:
@@ -278,36 +352,19 @@ def project(situation: Situation, periods: int) -> tuple[Floats, Floats]:
     return stock, unmet
 
 
-def alike(situation: Situation) -> Iterator[tuple[slice | Integers, Situation]]:
-    """The rows, at most CHUNK at once, whose orders have to last equally long, that long being the
-    review interval of the part."""
-    count = situation.on_hand.shape[0]
-    if not situation.gap.any():
-        for start in range(0, count, CHUNK):
-            rows = slice(start, min(start + CHUNK, count))
-            yield rows, situation if count <= CHUNK else rows_of(situation, rows)
-        return
-    plain = replace(situation, memo=None, gap=np.zeros(0, dtype=np.int64))
-    for interval in np.unique(situation.interval):
-        same = np.flatnonzero(situation.interval == interval)
-        for start in range(0, same.size, CHUNK):
-            some = same[start : start + CHUNK]
-            yield some, replace(rows_of(plain, some), review=int(interval))
-
-
 def expected_shortfall(situation: Situation) -> Floats:
     """How much stock is lacking on average at the end of the window, (N,); negative where some is
     left over."""
     answer = np.zeros(situation.on_hand.shape[0])
-    for rows, part in alike(situation):
-        answer[rows] = shortfalls(part)[:, :, -1].mean(axis=1)
+    for part in parts(situation):
+        answer[part.rows] = part.shortfalls[:, -1].mean(axis=1)
     return answer
 
 
 def rows_of(situation: Situation, rows: slice | Integers) -> Situation:
     """The same situation for some of its rows."""
     economics = situation.economics
-    some = replace(
+    return replace(
         situation,
         memo=None,
         on_hand=situation.on_hand[rows],
@@ -338,19 +395,6 @@ def rows_of(situation: Situation, rows: slice | Integers) -> Situation:
             order_cost=economics.order_cost[rows],
         ),
     )
-    return some if situation.memo is None else _remembering_rows(situation, some, rows)
-
-
-def _remembering_rows(whole: Situation, some: Situation, rows: slice | Integers) -> Situation:
-    memo: dict[str, tuple[tuple[object, ...], Any]] = {}
-    key = _state(whole)
-    if (lacking := _remembered(whole, "shortfalls", key)) is not None:
-        memo["shortfalls"] = (_state(some), lacking[rows])
-        if (ordered := _remembered(whole, "in_order", key)) is not None:
-            memo["in_order"] = (_state(some), (ordered[0][rows], ordered[1][rows]))
-    elif (asked := _remembered(whole, "asked", key[:3])) is not None:
-        memo["asked"] = (_state(some)[:3], asked.rows(rows))
-    return replace(some, memo=memo)
 
 
 def window_demand(situation: Situation) -> Floats:
@@ -371,7 +415,7 @@ def _weighted_quantile(
     values: Floats, last: Floats | None, holding: Floats, shortage: Floats
 ) -> Floats:
     """The value up to which the sample weighs what a unit saves, (N,): each of the ordered values
-    (N, S x R) weighs h, and p where it is a last one (N, S), or any where none are given.
+    (N, R x S) weighs h, and p where it is a last one (N, S), or any where none are given.
     """
     count, size = values.shape
     # A lost unit is saved once, in the last period; an owed one in every period.

@@ -8,7 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.domain import Floats, Situation
-from models.replenishment.projection import critical_order, expected_shortfall, window_demand
+from models.replenishment.projection import (
+    critical_order,
+    expected_shortfall,
+    remembering,
+    window_demand,
+)
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,8 @@ def explain_target(
     as_sold: (N,) mean demand had stock-out periods been taken at what was sold, as a share of what
     it is without them; left out, nothing is put down to censoring.
     """
-    certain = replace(situation, lead_time_paths=np.zeros((0, 0), dtype=np.int64))
+    situation = remembering(situation)
+    certain = remembering(replace(situation, lead_time_paths=np.zeros((0, 0), dtype=np.int64)))
     costs = situation.economics.shortage
     mean = window_demand(certain).mean(axis=1)
     net_need = expected_shortfall(certain)

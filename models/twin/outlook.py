@@ -8,7 +8,7 @@ from threading import Lock
 import numpy as np
 
 from models.domain import Floats, Situation
-from models.replenishment.projection import Asked, drawn_out, remembering, totals_at
+from models.replenishment.projection import Asked, added_up, drawn_out, remembering
 from models.twin.network import Network
 
 
@@ -46,14 +46,9 @@ class Outlook:
         with self._lock:
             if t not in self._known:
                 paths = self._from(self._paths, t)
-                self._known[t] = (paths, self._added_up(paths))
+                nobody = np.zeros((0, 0), dtype=np.int64)
+                self._known[t] = (paths, Asked(added_up(paths), nobody))
             return self._known[t][0]
-
-    def _added_up(self, paths: Floats) -> Asked:
-        total = np.zeros((paths.shape[2] + 1, *paths.shape[:2]))
-        np.cumsum(np.moveaxis(paths, 2, 0), axis=0, out=total[1:])
-        nobody = np.zeros((0, 0), dtype=np.int64)
-        return Asked(total, nobody, np.zeros((0, 0, 0)))
 
     def remembered(self, t: int, view: Situation) -> Situation:
         """A view of these paths that knows what its futures ask for."""
@@ -64,8 +59,7 @@ class Outlook:
         with self._lock:
             paths, asked = self._known[t]
             if not np.array_equal(asked.lead, lead):
-                window = totals_at(asked.total, lead, view.review)
-                asked = Asked(asked.total, lead, window)
+                asked = Asked(asked.total, lead)
                 self._known[t] = (paths, asked)
         return remembering(view, asked)
 

@@ -24,7 +24,7 @@ from models.replenishment.calendars import (
 from models.replenishment.customer_orders import consumed, set_aside
 from models.replenishment.decision import Terms, decide
 from models.replenishment.policies import POLICIES
-from models.replenishment.projection import expected_cost, window_demand
+from models.replenishment.projection import expected_cost, remembering, window_demand
 
 MONDAY = date(2024, 3, 4)
 ALWAYS = Days()
@@ -143,6 +143,22 @@ def test_costs_and_windows_of_rows_with_and_without_a_gap_stand_side_by_side() -
     tried = np.array([[10.0, 30.0], [10.0, 30.0]])
     assert expected_cost(mixed, tried)[1] == pytest.approx(expected_cost(longer, tried)[1])
     assert window_demand(mixed)[1] == pytest.approx(window_demand(longer)[1])
+
+
+def test_what_a_situation_remembers_costs_what_it_costs_worked_out_anew() -> None:
+    mixed = _situation([0, 6, 0, 2, 6])
+    tried = np.random.default_rng(7).uniform(0, 60, (5, 3))
+    known = remembering(mixed)
+    assert np.array_equal(expected_cost(known, tried), expected_cost(mixed, tried))
+    for rows in ([0, 3], [4, 1], [2], []):
+        some = np.array(rows, dtype=np.int64)
+        lost = np.linspace(1.0, 2.0, some.size)
+        for view in (known, mixed):
+            found = expected_cost(view, tried[some], some, shortage=lost)
+            dearer = replace(mixed.economics, shortage=np.full(5, np.nan))
+            dearer.shortage[some] = lost
+            whole = expected_cost(replace(mixed, economics=dearer), tried)
+            assert np.array_equal(found, whole[some])
 
 
 def test_what_customers_ordered_stands_in_place_of_its_forecast() -> None:

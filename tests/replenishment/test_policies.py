@@ -22,8 +22,13 @@ from models.replenishment.policies import (
     QuantileOrderUpTo,
     Smoothed,
 )
-from models.replenishment.projection import expected_cost, project, shortfalls, window_demand
+from models.replenishment.projection import expected_cost, parts, project, window_demand
 from models.replenishment.service import classes, implied_service_level, implied_shortage_cost
+
+
+def _shortfalls(situation: Situation) -> np.ndarray:
+    (part,) = parts(situation)
+    return part.shortfalls
 
 
 def situation(
@@ -166,7 +171,7 @@ def test_stock_projected_on_a_path_is_what_the_simulator_would_leave(seed: int) 
 def test_a_certain_lead_time_given_as_samples_changes_nothing() -> None:
     now = situation(9)
     sampled = replace(now, lead_time_paths=np.full((5, 80), 2))
-    assert shortfalls(sampled) == pytest.approx(shortfalls(now))
+    assert _shortfalls(sampled) == pytest.approx(_shortfalls(now))
     assert (QuantileOrderUpTo().order(sampled) == QuantileOrderUpTo().order(now)).all()
 
 
@@ -276,7 +281,7 @@ def test_a_promised_service_level_raises_the_order_until_it_is_kept_and_says_so(
     for level in (0.5, 0.8, 0.95):
         promised = replace(cheap, service_level=np.array([0.0, level, level, level, level]))
         quantity = QuantileOrderUpTo().order(promised)
-        covered = (shortfalls(promised)[:, :, -1] <= quantity[:, None]).mean(axis=1)
+        covered = (_shortfalls(promised)[:, -1] <= quantity[:, None]).mean(axis=1)
         assert (covered[1:] >= level - 0.02).all()
         target = QuantileOrderUpTo().split(promised)
         assert target.service_floor[0] == 0 and (target.service_floor[1:] > 0).all()
