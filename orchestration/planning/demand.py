@@ -11,10 +11,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
-from feast import FeatureStore
 
-from feature_repo.own import own_services
-from feature_repo.store import open_store, training_frame
 from models.domain import SERIES
 from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.forecasting.inputs import (
@@ -35,6 +32,8 @@ from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home import Home
 
 if TYPE_CHECKING:
+    from feast import FeatureStore
+
     from models.forecasting.sensing import SensingModel
 
 #: Training looks back this many origins at most (two years of weekly reviews); older demand says
@@ -87,6 +86,9 @@ class Demand:
             "select location_id, region_id from marts.dim_locations where is_current order by all"
         ).pl()
         longest = horizon or longest_window(con, timeline) + timeline.review
+        # Feast takes seconds to import, and few who read this module open a store
+        from feature_repo.store import open_store  # noqa: PLC0415
+
         return cls(open_store(warehouse, features), timeline, series, regions, oldest[0], longest)
 
     def by(self, forecaster: str) -> Demand:
@@ -99,19 +101,27 @@ class Demand:
         """The name of who learns and forecasts."""
         return OURS if self.forecaster is None else self.forecaster.name
 
+    def _pulled(self, entities: pl.DataFrame, service: str) -> pl.DataFrame:
+        """A service's features of these rows, each as known at its own time."""
+        from feature_repo.store import training_frame  # noqa: PLC0415
+
+        return training_frame(self.store, entities, service)
+
     def features_at(self, origins: list[date]) -> pl.DataFrame:
         """One row per series and origin (the first period to be forecast), features as known at
         that midnight, the company's own last."""
+        from feature_repo.own import own_services  # noqa: PLC0415
+
         stamps = pl.DataFrame(
             {"origin": origins, STAMP: [self.timeline.cutoff(day) for day in origins]}
         )
-        rows = training_frame(self.store, self.series.join(stamps, how="cross"), "demand_v1")
+        rows = self._pulled(self.series.join(stamps, how="cross"), "demand_v1")
         places = (
             self.series.select("location_id")
             .unique(maintain_order=True)
             .join(self.regions, on="location_id", how="left")
         )
-        signals = training_frame(self.store, places.join(stamps, how="cross"), "signals_v1")
+        signals = self._pulled(places.join(stamps, how="cross"), "signals_v1")
         rows = rows.join(
             signals.drop(STAMP, "region_id"),
             on=["location_id", "origin"],
@@ -121,7 +131,7 @@ class Demand:
         features = (*DEMAND_FEATURES, *ITEM_FEATURES, *PRICE_FEATURES, *SIGNAL_FEATURES)
         rows = rows.select(*SERIES, "origin", *features)
         for service in own_services(self.store, SERIES):
-            own = training_frame(self.store, self.series.join(stamps, how="cross"), service)
+            own = self._pulled(self.series.join(stamps, how="cross"), service)
             rows = rows.join(
                 own.drop(STAMP), on=[*SERIES, "origin"], how="left", maintain_order="left"
             )
@@ -248,7 +258,7 @@ class Demand:
                 for target in self._ahead(origin)
             ]
             asked = pl.DataFrame(ahead, schema=["origin", "target_on", STAMP], orient="row")
-            plans = training_frame(self.store, self.series.join(asked, how="cross"), "plans_v1")
+            plans = self._pulled(self.series.join(asked, how="cross"), "plans_v1")
             for origin in some:
                 is_here = pl.col("origin") == origin
                 yield features.filter(is_here), plans.filter(is_here).drop("origin")
@@ -307,8 +317,7 @@ class Demand:
 
     def _by_target(self, service: str, targets: list[date], known_by: date) -> pl.DataFrame:
         rows = self.series.join(pl.DataFrame({"target_on": targets}), how="cross")
-        return training_frame(
-            self.store,
+        return self._pulled(
             rows.with_columns(pl.lit(self.timeline.cutoff(known_by)).alias(STAMP)),
             service,
         )

@@ -72,6 +72,12 @@ def test_importing_the_command_line_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_what_reads_a_published_forecast_waits_for_no_feature_store() -> None:
+    code = "import sys, orchestration.app.scenarios as _; print('feast' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_loading_the_graph_warns_of_nothing() -> None:
     code = "from orchestration.definitions import defs; defs()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
