@@ -69,6 +69,7 @@ def contradiction_laws() -> Iterator[Law]:
     for table, pairs in IN_TURN.items():
         yield _in_turn(table, pairs)
     yield _one_measure()
+    yield _holidays_of_somebody()
 
 
 def _aliases_of_a_kind() -> Law:
@@ -160,5 +161,37 @@ def _one_measure() -> Law:
         """,
         "Each item is counted in one measure: of two, such as kg and g, both would count as one "
         "unit. Say in item_units what one holds of the other.",
+        "warning",
+    )
+
+
+def _holidays_of_somebody() -> Law:
+    known = {
+        name: " union ".join(
+            f"select upper(trim({name})) from raw.{table} where {name} is not null"
+            for table in tables
+        )
+        for name, tables in (
+            ("country", ("suppliers", "locations")),
+            ("region_id", ("suppliers", "locations")),
+            ("supplier_id", ("suppliers", "items", "supplier_terms", "purchase_orders")),
+            ("location_id", ("locations", "stock", "sales", "purchase_orders")),
+        )
+    }
+    alien = " or ".join(
+        f"upper(trim({name})) not in ({ids} union "
+        "select upper(trim(alias)) from raw.aliases where alias is not null)"
+        for name, ids in known.items()
+    )
+    return Law(
+        "holidays_are_of_somebody_known",
+        "raw.holidays",
+        f"""
+        select country, region_id, supplier_id, location_id, count(*) as rows_found, min(day) as
+            first_day, min(source_id) as source_id
+        from {{batch}} where {alien} group by all
+        """,
+        "The country and region of every holiday are some supplier's or location's, and its "
+        "supplier or location is known: another day would close nobody.",
         "warning",
     )

@@ -27,14 +27,16 @@ from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 #: How far back and ahead the longest wait is looked for: every holiday comes once.
 YEAR = timedelta(days=366)
 SUPPLIERS = """
-    select supplier_id, region_id, order_days, working_days, is_cut_off_missed
+    select supplier_id, country, region_id, order_days, working_days, is_cut_off_missed
     from marts.dim_suppliers where is_current order by all
 """
 PLACES = """
-    select location_id, region_id, receiving_days from marts.dim_locations where is_current
+    select location_id, country, region_id, receiving_days from marts.dim_locations where is_current
     order by all
 """
-HOLIDAYS = "select day, region_id, supplier_id, location_id from marts.dim_holidays order by all"
+HOLIDAYS = """
+    select day, country, region_id, supplier_id, location_id from marts.dim_holidays order by all
+"""
 #: Whether any row's lead time counts working days or waits for a lane.
 DATED_WAYS = """
     select count(*) from marts.dim_item_locations
@@ -48,23 +50,29 @@ def read_calendar(con: duckdb.DuckDBPyConnection, timeline: Timeline) -> SupplyC
     places = con.execute(PLACES).fetchall()
     holidays = con.execute(HOLIDAYS).fetchall()
     dated = con.execute(DATED_WAYS).fetchone()
-    said = any(order or works or missed for _, _, order, works, missed in suppliers)
+    said = any(order or works or missed for *_, order, works, missed in suppliers)
     if not (said or holidays or any(days for *_, days in places) or (dated and dated[0])):
         return None
     everybody = frozenset(day for day, *whose in holidays if not any(whose))
 
-    def closed(region: str | None, *, supplier: str = "", location: str = "") -> frozenset[date]:
+    def closed(
+        country: str | None, region: str | None, *, supplier: str = "", location: str = ""
+    ) -> frozenset[date]:
         return everybody | {
             day
-            for day, of_region, of_supplier, of_location in holidays
-            if (of_region and of_region == region)
+            for day, of_country, of_region, of_supplier, of_location in holidays
+            if (
+                (of_country or of_region)
+                and of_country in (None, country)
+                and of_region in (None, region)
+            )
             or (of_supplier and of_supplier == supplier)
             or (of_location and of_location == location)
         }
 
     orders, works = {}, {}
-    for supplier, region, order_days, working_days, _ in suppliers:
-        shut = closed(region, supplier=supplier)
+    for supplier, country, region, order_days, working_days, _ in suppliers:
+        shut = closed(country, region, supplier=supplier)
         orders[supplier] = Days(weekdays(order_days), shut)
         works[supplier] = Days(weekdays(working_days) if working_days else MONDAY_TO_FRIDAY, shut)
     return SupplyCalendar(
@@ -72,8 +80,8 @@ def read_calendar(con: duckdb.DuckDBPyConnection, timeline: Timeline) -> SupplyC
         works=works,
         cut_offs=frozenset(supplier for supplier, *_, missed in suppliers if missed),
         takes={
-            place: Days(weekdays(days), closed(region, location=place))
-            for place, region, days in places
+            place: Days(weekdays(days), closed(country, region, location=place))
+            for place, country, region, days in places
         },
         everybody=Days(EVERY_DAY, everybody),
         days_a_period=DAYS_A_PERIOD[timeline.grain],

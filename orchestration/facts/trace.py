@@ -51,7 +51,10 @@ AROUND = {
         "(list_contains($suppliers, supplier_id) or list_contains($places, location_id) or "
         "region_id in (select region_id from raw.suppliers where list_contains($suppliers, "
         "supplier_id) union select region_id from raw.locations where list_contains($places, "
-        "location_id))) and day >= $as_of::date",
+        "location_id)) or upper(trim(country)) in (select upper(trim(country)) from raw.suppliers "
+        "where list_contains($suppliers, supplier_id) union select upper(trim(country)) from "
+        "raw.locations where list_contains($places, location_id)) or (supplier_id is null and "
+        "location_id is null and region_id is null and country is null)) and day >= $as_of::date",
         "day",
     ),
 }

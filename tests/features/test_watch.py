@@ -34,10 +34,11 @@ create table marts.dim_item_locations as
 alter table marts.dim_item_locations add column lead_time_working_days double;
 alter table marts.dim_item_locations add column departure_days varchar;
 alter table marts.dim_locations add column receiving_days varchar;
-create table marts.dim_suppliers as select 's' as supplier_id, null::varchar as region_id,
+alter table marts.dim_locations add column country varchar;
+create table marts.dim_suppliers as select 's' as supplier_id, null::varchar as region_id, null::varchar as country,
     null::varchar as order_days, null::varchar as working_days, false as is_cut_off_missed,
     true as is_current;
-create table marts.dim_holidays as select null::date as day, null::varchar as region_id,
+create table marts.dim_holidays as select null::date as day, null::varchar as country, null::varchar as region_id,
     null::varchar as supplier_id, null::varchar as location_id limit 0;
 update features.feat_signals set known_at = known_at + interval 4 day;  -- its weather ends five days before Now, which is stale indeed
 """

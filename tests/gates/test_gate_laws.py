@@ -133,6 +133,7 @@ PLANTED = (
         "supplier_terms_spell_each_supplier_in_one_way": row(
             "supplier_terms", supplier_id="'Acme'"
         ),
+        "holidays_are_of_somebody_known": row("holidays", country="'GERMANI'"),
         "aliases_are_of_a_kind_somebody_reads": row("aliases", kind="'items'"),
         "stock_and_orders_of_each_item_are_in_one_measure": "; ".join(
             (row("stock", unit="'kg'"), row("purchase_orders", unit="' G '"))

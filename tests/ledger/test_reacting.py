@@ -162,17 +162,17 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
     }
     empty = {
-        "marts.dim_locations": "location_id varchar, region_id varchar, receiving_days varchar, capacity double, is_current boolean",
+        "marts.dim_locations": "location_id varchar, country varchar, region_id varchar, receiving_days varchar, capacity double, is_current boolean",
         "marts.fct_lead_times": "order_id varchar, kind varchar, from_id varchar, location_id varchar, promised_days "
         "double, "
         "ordered_at timestamp, received_at timestamp, ordered_on date, received_on date, "
         "is_censored boolean, known_at timestamp",
         "marts.dim_suppliers": (
-            "supplier_id varchar, region_id varchar, order_days varchar, working_days varchar, "
+            "supplier_id varchar, country varchar, region_id varchar, order_days varchar, working_days varchar, "
             "is_cut_off_missed boolean, is_current boolean"
         ),
         "marts.dim_holidays": (
-            "day date, region_id varchar, supplier_id varchar, location_id varchar"
+            "day date, country varchar, region_id varchar, supplier_id varchar, location_id varchar"
         ),
         "marts.dim_lane_stops": (
             "from_id varchar, to_id varchar, mode varchar, hub_id varchar, after_days double"

@@ -6,8 +6,12 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pytest
 from warehouses import Row, at, build, make_warehouse, query
+
+from orchestration.facts.supply_calendar import read_calendar
+from orchestration.facts.timeline import Timeline
 
 BEFORE = at("2023-01-01")
 #: status, bin, lot, expiry and reservation of each row, and what of its 10 units can be sold
@@ -156,7 +160,18 @@ TABLES: dict[str, list[Row]] = {
         }
         for mode, hub, days in ((None, "port", 2.5), ("sea", "canal", None))
     ],
-    "holidays": [{"day": date(2024, 2, 5), "supplier_id": "acme", "known_at": BEFORE}],
+    "suppliers": [
+        {"supplier_id": "acme", "country": " de", "region_id": "BY", "known_at": BEFORE},
+        {"supplier_id": "bell", "country": "DE", "region_id": "BE", "known_at": BEFORE},
+    ],
+    "locations": [{"location_id": "shop", "country": "FR", "known_at": BEFORE}],
+    "holidays": [
+        {"day": date(2024, 2, 5), "supplier_id": "acme", "known_at": BEFORE},
+        {"day": date(2024, 2, 6), "country": "de", "known_at": BEFORE},
+        {"day": date(2024, 2, 7), "country": "DE", "region_id": "BY", "known_at": BEFORE},
+        {"day": date(2024, 2, 8), "country": "FR", "region_id": "BY", "known_at": BEFORE},
+        {"day": date(2024, 2, 9), "region_id": "BY", "known_at": BEFORE},
+    ],
 }
 
 
@@ -168,7 +183,10 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
     warehouse = make_warehouse(tmp_path_factory.mktemp("trade") / "warehouse.duckdb", world, TABLES)
     models = "+fct_stock_positions +dim_item_locations +fct_customer_orders +fct_prices"
     build(
-        warehouse, f"{models} +dim_holidays +dim_lane_stops +fct_stock_lots +fct_open_orders", "run"
+        warehouse,
+        f"{models} +dim_holidays +dim_lane_stops +fct_stock_lots +fct_open_orders "
+        "+dim_suppliers +dim_locations",
+        "run",
     )
     return warehouse
 
@@ -184,6 +202,20 @@ def test_a_lane_passes_the_hubs_that_are_said_of_it(company: Path) -> None:
         ("acme", "shop", "sea", "canal", None),
         ("acme", "shop", None, "port", 2.5),
     ]
+
+
+def test_holidays_of_a_country_close_its_suppliers_and_places(company: Path) -> None:
+    with duckdb.connect(str(company), read_only=True) as con:
+        calendar = read_calendar(con, Timeline.read(con))
+    assert calendar is not None
+    closed = {
+        name: sorted(day.day for day in days.closed)
+        for name, days in (calendar.orders | calendar.takes).items()
+        if name in ("acme", "bell", "shop")
+    }
+    # the 5th is acme's own, the 6th the country's, the 7th a region's of it, the 9th a region's
+    assert closed == {"acme": [5, 6, 7, 9], "bell": [6], "shop": []}
+    assert calendar.works["bell"].closed == calendar.orders["bell"].closed
 
 
 def test_amounts_in_another_currency_count_at_the_rate_of_their_day(company: Path) -> None:

@@ -10,6 +10,7 @@ typed as (
     day,
     name,
     region_id,
+    upper(trim(country)) as country,
     supplier_id,
     location_id,
     row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current

@@ -9,6 +9,7 @@ typed as (
   select
     location_id,
     region_id,
+    upper(trim(country)) as country,
     lower(trim(kind)) as kind,
     levels,
     supplied_from,

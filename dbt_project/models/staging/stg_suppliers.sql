@@ -10,6 +10,7 @@ typed as (
     supplier_id,
     name,
     region_id,
+    upper(trim(country)) as country,
     payment_days,
     order_days,
     order_until,

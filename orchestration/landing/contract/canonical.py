@@ -157,6 +157,8 @@ CANONICAL: dict[str, Table] = {
         {
             "location_id*": ID,
             "region_id": ID,
+            # whose public holidays close it
+            "country": TEXT,
             "kind": TEXT,
             "levels": PATH,
             "supplied_from": ID,
@@ -177,6 +179,7 @@ CANONICAL: dict[str, Table] = {
             "supplier_id*": ID,
             "name": TEXT,
             "region_id": ID,
+            "country": TEXT,
             "payment_days": NUMBER,
             # weekdays on which orders are taken, and the local time until which, such as `11:30`
             "order_days": TEXT,
@@ -340,10 +343,17 @@ CANONICAL: dict[str, Table] = {
         },
         observed=False,
     ),
-    # days on which nothing is ordered, made, sent or taken in: of one supplier, location or region,
-    # else of all
+    # days on which nothing is ordered, made, sent or taken in: of one supplier, location, region or
+    # country (or of a region of a country, where both are said), else of all
     "holidays": _table(
-        {"day*": DAY, "name": TEXT, "region_id": ID, "supplier_id": ID, "location_id": ID},
+        {
+            "day*": DAY,
+            "name": TEXT,
+            "country": TEXT,
+            "region_id": ID,
+            "supplier_id": ID,
+            "location_id": ID,
+        },
         observed=False,
         state=True,
     ),

@@ -44,6 +44,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "shortage_cost": ("money a unit", "1.18"),
     "part_id": (NAME, "22087"),
     "region_id": (NAME, "EU"),
+    "country": ("ISO 3166 code, or a word of yours", "DE"),
     "kind": ("word", "store"),
     "supplied_from": (NAME, "DC1"),
     "capacity": (UNITS, "40000"),
