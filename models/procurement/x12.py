@@ -99,27 +99,9 @@ def write(
     or contains every separator there is.
     """
     segments = [list(segment) for segment in body]
-    if not 0 < control < 1_000_000_000:
-        raise MessageError(f"control number {control} does not fit in the nine digits of ISA13")
-    for party in (sender, receiver):
-        if not fits_envelope(party.id):
-            raise MessageError(
-                f"'{party.id}' cannot stand on an X12 envelope: give the partner an id of 1 to 15 "
-                "characters of plain ASCII"
-            )
-    for text in (text for segment in segments for text in segment):
-        if UNSAYABLE.intersection(map(unicodedata.category, text)):
-            raise MessageError(
-                f"'{legible(text, 60)}' has a control character in it, which X12 uses itself; "
-                "clean the id"
-            )
+    _check_sayable(segments, (sender, receiver), control)
     said = "".join(value for segment in segments for value in segment) + sender.id + receiver.id
-    element, component, terminator = next(
-        (s for s in SEPARATORS if not any(sign in said for signs in s for sign in signs)),
-        (None, None, None),
-    )
-    if element is None or component is None or terminator is None:
-        raise MessageError("the values use up every separator there is; clean the ids")
+    element, component, terminator = _separators(said)
     isa = [
         "ISA",
         "00",
@@ -160,6 +142,33 @@ def write(
         for segment in (gs, ["ST", code, "0001"], *segments, *tail)
     ]
     return terminator.join([element.join(isa), *trimmed]) + terminator
+
+
+def _check_sayable(
+    segments: Sequence[Sequence[str]], parties: Sequence[Party], control: int
+) -> None:
+    if not 0 < control < 1_000_000_000:
+        raise MessageError(f"control number {control} does not fit in the nine digits of ISA13")
+    for party in parties:
+        if not fits_envelope(party.id):
+            raise MessageError(
+                f"'{party.id}' cannot stand on an X12 envelope: give the partner an id of 1 to 15 "
+                "characters of plain ASCII"
+            )
+    for text in (text for segment in segments for text in segment):
+        if UNSAYABLE.intersection(map(unicodedata.category, text)):
+            raise MessageError(
+                f"'{legible(text, 60)}' has a control character in it, which X12 uses itself; "
+                "clean the id"
+            )
+
+
+def _separators(said: str) -> tuple[str, str, str]:
+    """The first separators of element, component and segment that stand in no value."""
+    for element, component, terminator in SEPARATORS:
+        if not any(sign in said for sign in element + component + terminator):
+            return element, component, terminator
+    raise MessageError("the values use up every separator there is; clean the ids")
 
 
 def split(body: bytes) -> list[bytes]:

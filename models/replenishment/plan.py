@@ -144,55 +144,94 @@ def plan(
         return _empty(exceptions)
     left_out = rows[np.setdiff1d(np.arange(rows.height), keep)]
     constraints = less_stock(constraints, left_out)
-    rows = rows[keep]
-    took = _of(lead_time_paths, keep)
-
-    def situation(asked: pl.DataFrame, paths: Floats, is_certain: np.ndarray) -> Situation:
-        lead = asked["lead_time_periods"].to_numpy()[:, None]
-        return situation_of(
-            asked,
-            paths,
-            history=_of(history, keep),
-            pipeline=_of(pipeline, keep),
-            # A lead time the planner sets is taken at its word.
-            lead_time_paths=None if took is None else np.where(is_certain[:, None], lead, took),
-            phase=phase,
-            review=review,
-            unmet=unmet,
-            order_cost=order_cost,
-            customer_orders=_of(customer_orders, keep),
-        )
-
-    def terms(asked: pl.DataFrame, fixed: Floats | None = None) -> Terms:
-        own = Terms.of(
-            asked,
-            price_breaks=price_breaks,
-            minimums=minimums,
-            constraints=constraints,
-            fixed=fixed,
-        )
-        usual = Terms.of(rows, price_breaks=price_breaks)  # a supplier's prices are his own word
-        return replace(own, starts=usual.starts, prices=usual.prices)
-
-    unset = np.zeros(rows.height, dtype=bool)
-    system = decide(situation(rows, paths[keep], unset), policy, terms(rows))
+    facts = _Facts(
+        rows=rows[keep],
+        paths=paths[keep],
+        history=_of(history, keep),
+        pipeline=_of(pipeline, keep),
+        lead_time_paths=_of(lead_time_paths, keep),
+        customer_orders=_of(customer_orders, keep),
+        phase=phase,
+        review=review,
+        unmet=unmet,
+        order_cost=order_cost,
+        price_breaks=price_breaks,
+        minimums=minimums,
+        constraints=constraints,
+    )
     active = [override for override in overrides if override.is_active(period_starts[0])]
-    asked = apply(active, rows, paths[keep])
-    made, agreed = system, terms(rows)
-    if active:
-        agreed = terms(asked.rows, asked.fixed)
-        made = decide(situation(asked.rows, asked.paths, asked.is_lead_time_set), policy, agreed)
-    decided = _Decided(rows=rows, asked=asked, system=system, made=made, terms=agreed)
-    parts = _parts(system, made, policy, _of(as_sold, keep))
+    decided = _decided(facts, policy, active)
     return _written(
         decided,
-        parts,
+        _parts(decided.system, decided.made, policy, _of(as_sold, keep)),
         world=world,
         period_starts=period_starts,
         logistics=logistics,
         exceptions=exceptions,
-        limits=_limits(constraints, made),
+        limits=_limits(constraints, decided.made),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Facts:
+    """What is decided on, of the rows that can be planned: see `plan`."""
+
+    rows: pl.DataFrame
+    paths: Floats
+    history: Floats | None
+    pipeline: Floats | None
+    lead_time_paths: Integers | None
+    customer_orders: Floats | None
+    phase: Integers | None
+    review: int
+    unmet: Literal["lost", "backlog"]
+    order_cost: float
+    price_breaks: pl.DataFrame | None
+    minimums: Sequence[SupplierMinimum]
+    constraints: Sequence[Constraint]
+
+    def situation(self, asked: pl.DataFrame, paths: Floats, is_certain: np.ndarray) -> Situation:
+        """What the policy sees of rows as somebody asks for them; a lead time that the planner
+        sets is taken at its word."""
+        took = self.lead_time_paths
+        lead = asked["lead_time_periods"].to_numpy()[:, None]
+        return situation_of(
+            asked,
+            paths,
+            history=self.history,
+            pipeline=self.pipeline,
+            lead_time_paths=None if took is None else np.where(is_certain[:, None], lead, took),
+            phase=self.phase,
+            review=self.review,
+            unmet=self.unmet,
+            order_cost=self.order_cost,
+            customer_orders=self.customer_orders,
+        )
+
+    def terms(self, asked: pl.DataFrame, fixed: Floats | None = None) -> Terms:
+        """What orders have to obey; a supplier's prices are his own word."""
+        own = Terms.of(
+            asked,
+            price_breaks=self.price_breaks,
+            minimums=self.minimums,
+            constraints=self.constraints,
+            fixed=fixed,
+        )
+        usual = Terms.of(self.rows, price_breaks=self.price_breaks)
+        return replace(own, starts=usual.starts, prices=usual.prices)
+
+
+def _decided(facts: _Facts, policy: RegisteredPolicy, active: Sequence[Override]) -> _Decided:
+    """What the system decides, and what is made of it where overrides are in force."""
+    rows, paths, agreed = facts.rows, facts.paths, facts.terms(facts.rows)
+    unset = np.zeros(rows.height, dtype=bool)
+    system = made = decide(facts.situation(rows, paths, unset), policy, agreed)
+    asked = apply(active, rows, paths)
+    if active:
+        agreed = facts.terms(asked.rows, asked.fixed)
+        seen = facts.situation(asked.rows, asked.paths, asked.is_lead_time_set)
+        made = decide(seen, policy, agreed)
+    return _Decided(rows=rows, asked=asked, system=system, made=made, terms=agreed)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,16 +76,7 @@ def read_stages(path: Path, holding_rate: float) -> StageNetwork:
     rows = _rows(path)
     names = list(rows)
     number = {name: k for k, name in enumerate(names)}
-    for name, row in rows.items():
-        for above in row.suppliers:
-            if above not in number:
-                raise _wrong(
-                    path,
-                    row.line,
-                    "up_stages",
-                    f"{name} needs {above!r}, which is no stage of this file",
-                    "give it a line, or leave it out",
-                )
+    _check_suppliers(path, rows)
     arcs = [(number[above], k) for k, row in enumerate(rows.values()) for above in row.suppliers]
 
     def column(word: str) -> Floats:
@@ -132,6 +123,19 @@ def read_stages(path: Path, holding_rate: float) -> StageNetwork:
         longest_promise=shape.longest_promise,
     )
     return StageNetwork(stages, column("mean"), column("deviation"), unit_cost)
+
+
+def _check_suppliers(path: Path, rows: Mapping[str, StageRow]) -> None:
+    for name, row in rows.items():
+        for above in row.suppliers:
+            if above not in rows:
+                raise _wrong(
+                    path,
+                    row.line,
+                    "up_stages",
+                    f"{name} needs {above!r}, which is no stage of this file",
+                    "give it a line, or leave it out",
+                )
 
 
 def _rows(path: Path) -> dict[str, StageRow]:

@@ -267,20 +267,33 @@ def replay(
             waits=waits,
         )
 
-    results, used = {}, settings or {}
+    used = settings or {}
+    results = _results(run, policies, agents or {}, used, challengers, tell)
+    ours = {name: results[name] for name in policies}
+    tuned = _tuned(run, ours, used, network.economics.unmet) if is_tuned else {}
+    best, rivals = choose(ours, incumbent if incumbent in ours else policies[0], nodes)
+    challenges = {name: _challenge(name, results, nodes) for name in challengers}
+    scores = score_forecasts(forecasts, demand.forecast_by, days, past, revealed, nodes, spec)
+    return Replay(nodes, days, results, best, rivals, scores, challenges, tuned, demand.forecast_by)
+
+
+def _results(
+    run: Callable[..., SimulationResult],
+    policies: Sequence[str],
+    agents: Mapping[str, RegisteredPolicy],
+    used: Mapping[str, float],
+    challengers: Sequence[str],
+    tell: Tell,
+) -> dict[str, SimulationResult]:
+    """What every policy did, then our rule on each challenger's forecasts."""
+    results = {}
     for name in policies:
         tell(f"replaying {name}")
-        agent = (agents or {}).get(name)
-        results[name] = run(agent or configured(name, used.get(name)))
-    tuned = _tuned(run, results, used, network.economics.unmet) if is_tuned else {}
-    best, rivals = choose(results, incumbent if incumbent in results else policies[0], nodes)
-    challenges = {}
+        results[name] = run(agents.get(name) or configured(name, used.get(name)))
     for name in challengers:
         tell(f"replaying {DEFAULT} on {name}")
         results[f"{DEFAULT} on {name}"] = run(configured(DEFAULT, used.get(DEFAULT)), name)
-        challenges[name] = _challenge(name, results, nodes)
-    scores = score_forecasts(forecasts, demand.forecast_by, days, past, revealed, nodes, spec)
-    return Replay(nodes, days, results, best, rivals, scores, challenges, tuned, demand.forecast_by)
+    return results
 
 
 def _forecasts(
