@@ -72,6 +72,23 @@ def _laws_of(name: str, table: Table) -> Iterator[Law]:
         "is not null)",
         f"Every row of {name} leads back to a delivery in the manifest, and to a line in it.",
     )
+    yield from _laws_of_numbers(name, table)
+    if table.is_observed and "event_at" in table.columns:
+        yield Law(
+            f"{name}_known_no_sooner_than_they_happen",
+            target,
+            f"select {_rows(table, 'event_at')} from {{batch}} where known_at < event_at",
+            (
+                f"Nothing in {name} is known before it happens; where a clerk's dates say so, "
+                "readers "
+                "wait for the later of the two."
+            ),
+            "warning",
+        )
+
+
+def _laws_of_numbers(name: str, table: Table) -> Iterator[Law]:
+    target = f"raw.{name}"
     numbers = [column for column, kind in table.columns.items() if kind == NUMBER]
     counts = [column for column in numbers if column in NOT_NEGATIVE]
     amounts = [
@@ -97,18 +114,6 @@ def _laws_of(name: str, table: Table) -> Iterator[Law]:
                 f"{_any([f'{column} < 0' for column in amounts])}"
             ),
             f"Amounts in {name} are not negative: {', '.join(amounts)}.",
-            "warning",
-        )
-    if table.is_observed and "event_at" in table.columns:
-        yield Law(
-            f"{name}_known_no_sooner_than_they_happen",
-            target,
-            f"select {_rows(table, 'event_at')} from {{batch}} where known_at < event_at",
-            (
-                f"Nothing in {name} is known before it happens; where a clerk's dates say so, "
-                "readers "
-                "wait for the later of the two."
-            ),
             "warning",
         )
 

@@ -3,6 +3,7 @@ like."""
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -94,6 +95,25 @@ def test_no_machine_path_and_no_index_host_is_in_the_repository() -> None:
         assert not any(host in text for host in hosts) or name == "tests/line/test_structure.py", (
             name
         )
+
+
+#: A migration lists the tables of its day; it has no parts and never changes.
+LISTS = {"upgrade"}
+PAGE = 60
+
+
+def test_every_function_fits_a_page() -> None:
+    """Sixty lines, its signature and its docstring aside."""
+    long = []
+    for name in tracked():
+        if not name.endswith(".py") or not name.startswith(("models/", "orchestration/", "feat")):
+            continue
+        for node in ast.walk(ast.parse((ROOT / name).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name not in LISTS:
+                docstring = len((ast.get_docstring(node) or "").splitlines())
+                lines = (node.end_lineno or 0) - node.body[0].lineno + 1 - docstring
+                long += [f"{name}:{node.name} has {lines}"] if lines > PAGE else []
+    assert not long
 
 
 def test_tests_are_no_packages() -> None:

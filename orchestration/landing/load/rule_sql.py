@@ -176,55 +176,57 @@ class CompiledRule:
     ) -> str:
         """The rule's rows with their problem number (null = good, else the place in `checks`), its
         value and the raw text."""
-        spec = CANONICAL[self.table]
+        checks = self.checks(careful)
+        condition = where if careful or self.when is None else f"({where}) AND ({self.when})"
+        kept = '("t:when" IS NULL OR "t:when".v)' if careful and self.when is not None else "true"
+        first = [*self.cells, *(["delivered_at"] if self.delivered else [])]
+        known, dated = self._known(careful)
+        source = "src_hashed" if self.personal else "src"
+        since = _opened(["known_at"]) if careful and self.known else ""
+        return f"""
+WITH raw AS (SELECT *, {", ".join(self._raw(careful))} FROM {source} WHERE {condition}),
+opened AS (SELECT *{_opened(first) if careful else ""} FROM raw WHERE {kept}),
+typed AS (SELECT *, {", ".join(self._all_typed()) or "NULL"} FROM opened),
+known AS (SELECT *, {known} FROM typed),
+dated AS (SELECT *, {dated} FROM (SELECT *{since} FROM known)),
+judged AS (SELECT *, {_first_wrong(checks)} AS "k:problem" FROM dated)
+SELECT {", ".join(self._facts())}, {self._times()},
+    "k:key" AS row_key,
+  hash({literal(source_id)}, {self._content()}) AS row_hash, _row AS row_no, _d,
+  "k:problem" AS problem,
+  {self._problem_value(checks)} AS problem_value,
+  CASE WHEN "k:problem" IS NOT NULL THEN {row_text(columns, self.personal)} END AS raw_text{extra}
+FROM judged""".strip()
 
-        def guarded(name: str, sql: str) -> str:
-            return (
-                f"TRY({{'v': {sql}}}) AS {quote('t:' + name)}"
-                if careful
-                else f"{sql} AS {quote('x:' + name)}"
-            )
-
-        def opened(names: list[str]) -> str:
-            return (
-                ", "
-                + ", ".join(f"{quote('t:' + name)}.v AS {quote('x:' + name)}" for name in names)
-                if careful and names
-                else ""
-            )
-
-        raw = [guarded(name, cell.sql) for name, cell in self.cells.items()]
-        raw += [guarded("delivered_at", self.delivered.sql)] if self.delivered else []
+    def _raw(self, careful: bool) -> list[str]:
+        """The contract's expressions over the source row."""
+        raw = [_guarded(name, cell.sql, careful) for name, cell in self.cells.items()]
+        raw += [_guarded("delivered_at", self.delivered.sql, careful)] if self.delivered else []
         raw += [f'{self.row_key} AS "k:key"']
         if self.when is not None and careful:
             raw.append(f"TRY({{'v': {self.when}}}) AS {quote('t:when')}")
-        condition = where if careful or self.when is None else f"({where}) AND ({self.when})"
-        first = [*self.cells, *(["delivered_at"] if self.delivered else [])]
+        return raw
+
+    def _all_typed(self) -> list[str]:
         typed = [one for name in self.cells for one in self._typed(name)]
         if self.delivered:
-            typed.append(
-                f"{self.locale.times(quote('x:delivered_at'), self.delivered.type)[1]} AS "
-                '"k:delivered"'
-            )
+            times = self.locale.times(quote("x:delivered_at"), self.delivered.type)
+            typed.append(f'{times[1]} AS "k:delivered"')
+        return typed
+
+    def _known(self, careful: bool) -> tuple[str, str]:
+        """When the row was known, as the contract says it and as a UTC moment."""
         if self.known:
-            known = [guarded("known_at", self.known.sql)]
-            dated = f'{self.locale.times(quote("x:known_at"), self.known.type)[1]} AS "k:known"'
-        else:
-            later = f"CAST({self._event_value()} AS TIMESTAMP) + INTERVAL {literal(self.lag or '')}"
-            known = [f'{f"TRY({later})" if careful else later} AS "x:known_at"']
-            dated = f'{self.locale.to_utc(quote("x:known_at"))} AS "k:known"'
-        kept = '("t:when" IS NULL OR "t:when".v)' if careful and self.when is not None else "true"
-        checks = self.checks(careful)
-        problem = (
-            "CASE "
-            + " ".join(f"WHEN {check.sql} THEN {i}" for i, check in enumerate(checks))
-            + " END"
-        )
-        cells = self.cells | {
-            name: cell
-            for name, cell in (("known_at", self.known), ("delivered_at", self.delivered))
-            if cell
-        }
+            at = self.locale.times(quote("x:known_at"), self.known.type)[1]
+            return _guarded("known_at", self.known.sql, careful), f'{at} AS "k:known"'
+        later = f"CAST({self._event_value()} AS TIMESTAMP) + INTERVAL {literal(self.lag or '')}"
+        known = f'{f"TRY({later})" if careful else later} AS "x:known_at"'
+        return known, f'{self.locale.to_utc(quote("x:known_at"))} AS "k:known"'
+
+    def _problem_value(self, checks: list[Check]) -> str:
+        """What to show of the first thing that is wrong: the value, or the cells behind it."""
+        times = (("known_at", self.known), ("delivered_at", self.delivered))
+        cells = self.cells | {name: cell for name, cell in times if cell}
         shown = {
             name: hidden(x) if cells[name].reads & self.personal else x
             for name in self._names()
@@ -235,21 +237,32 @@ class CompiledRule:
             for name, cell in cells.items()
             if cell.reads and not cell.reads & self.personal
         }
-        value = 'CASE "k:problem" ' + " ".join(
+        cases = [
             f"WHEN {i} THEN CAST({shown[place]} AS VARCHAR)"
             for i, check in enumerate(checks)
             for place in [(UNEVALUATED if check.rule == UNEVALUATED else "") + check.column]
             if place in shown
-        )
-        facts = [
-            quote(("u:" if kind == TIME else "v:") + name)
-            if name in self.cells
-            else f"CAST(NULL AS {kind})"
-            for name, kind in spec.columns.items()
         ]
-        content = ", ".join(
-            quote(("u:" if spec.columns[name] == TIME else "v:") + name) for name in self.cells
-        )
+        return f'CASE "k:problem" {" ".join(cases)} END' if cases else "CAST(NULL AS VARCHAR)"
+
+    def _facts(self) -> list[str]:
+        """Every column of the canonical table, null where the contract says nothing of it."""
+        return [
+            f"{self._value(name) if name in self.cells else f'CAST(NULL AS {kind})'} AS "
+            f"{quote(name)}"
+            for name, kind in CANONICAL[self.table].columns.items()
+        ]
+
+    def _content(self) -> str:
+        return ", ".join(self._value(name) for name in self.cells)
+
+    def _value(self, name: str) -> str:
+        kind = CANONICAL[self.table].columns[name]
+        return quote(("u:" if kind == TIME else "v:") + name)
+
+    def _times(self) -> str:
+        """When the row was known, or how long after what it tells of, and when it was handed
+        over."""
         handed = '"k:delivered"' if self.delivered else "CAST(NULL AS TIMESTAMP)"
         final = (
             'CASE WHEN "k:known" IS NOT NULL THEN greatest("k:known", "k:delivered") END'
@@ -261,21 +274,23 @@ class CompiledRule:
             if self.lag
             else "CAST(NULL AS INTERVAL)"
         )
-        outputs = [f"{sql} AS {quote(name)}" for sql, name in zip(facts, spec.columns, strict=True)]
-        return f"""
-WITH raw AS (SELECT *, {", ".join(raw)} FROM {"src_hashed" if self.personal else "src"}
-    WHERE {condition}),
-opened AS (SELECT *{opened(first)} FROM raw WHERE {kept}),
-typed AS (SELECT *, {", ".join(typed) or "NULL"} FROM opened),
-known AS (SELECT *, {", ".join(known)} FROM typed),
-dated AS (SELECT *, {dated} FROM (SELECT *{opened(["known_at"]) if self.known else ""} FROM known)),
-judged AS (SELECT *, {problem} AS "k:problem" FROM dated)
-SELECT {", ".join(outputs)}, {final} AS known_at, {lag} AS known_lag, {handed} AS handed_over_at,
-    "k:key" AS row_key,
-  hash({literal(source_id)}, {content}) AS row_hash, _row AS row_no, _d, "k:problem" AS problem,
-  {value + " END" if "WHEN" in value else "CAST(NULL AS VARCHAR)"} AS problem_value,
-  CASE WHEN "k:problem" IS NOT NULL THEN {row_text(columns, self.personal)} END AS raw_text{extra}
-FROM judged""".strip()
+        return f"{final} AS known_at, {lag} AS known_lag, {handed} AS handed_over_at"
+
+
+def _guarded(name: str, sql: str, careful: bool) -> str:
+    if careful:
+        return f"TRY({{'v': {sql}}}) AS {quote('t:' + name)}"
+    return f"{sql} AS {quote('x:' + name)}"
+
+
+def _opened(names: list[str]) -> str:
+    """What TRY let through, as further columns."""
+    return "".join(f", {quote('t:' + name)}.v AS {quote('x:' + name)}" for name in names)
+
+
+def _first_wrong(checks: list[Check]) -> str:
+    cases = " ".join(f"WHEN {check.sql} THEN {i}" for i, check in enumerate(checks))
+    return f"CASE {cases} END"
 
 
 def _checks_of(name: str, cell: Cell, kind: str, *, is_required: bool) -> list[Check]:
