@@ -57,6 +57,11 @@ drill: install-dev ## the long fault drills
 	$(BIN)/python tests/ledger/drill_eight_weeks.py S01,S02 8
 	$(BIN)/python tests/line/drill_shared_cases.py
 
+drill-superset: install ## Superset itself imports the dashboard as code and draws every chart of LAKEHOUSE, in an environment of its own (700 MB)
+	$(UV) venv --no-config --quiet --allow-existing --python $(BIN)/python $(VENV)/superset
+	$(UV) pip install --no-config --quiet --python $(VENV)/superset/bin/python "apache-superset==6.1.*" "duckdb<2" duckdb-engine "flask-caching==2.3.1" cachetools
+	$(VENV)/superset/bin/python tests/publish/drill_superset.py $(or $(LAKEHOUSE),.lakehouse)/derived/published/current/stockhouse.duckdb
+
 docs: install ## what a home knows as pages: dashboard, dbt docs and gates, in LAKEHOUSE/derived/docs
 	$(BIN)/stockhouse docs --home $(or $(LAKEHOUSE),.lakehouse)
 
@@ -78,4 +83,4 @@ lock: $(UV) ## resolve the locks anew, without any index host in them
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate pyproject.toml -o requirements.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --extra dev pyproject.toml -c requirements.lock -o requirements-dev.lock
 
-.PHONY: help install install-dev run check format test test-fast bench drill docs release audit-deps lock
+.PHONY: help install install-dev run check format test test-fast bench drill drill-superset docs release audit-deps lock

@@ -1,7 +1,7 @@
 """Superset itself imports the dashboard and draws every chart: run in an environment of its own, as
-Superset's pins are not ours: apache-superset 6.1, duckdb, duckdb-engine, flask-caching 2.3.1, cachetools.
+Superset's pins are not ours.
 
-    python tests/publish/drill_superset.py SNAPSHOT.duckdb
+    make drill-superset LAKEHOUSE=HOME
 """
 
 from __future__ import annotations
