@@ -10,6 +10,8 @@ from models.procurement.messages import MessageError
 
 #: What a number in a message may be at most, and how many signs it may have.
 LARGEST, LONGEST = Decimal(10) ** 12, 40
+#: Of a number that we write, the zero before the point included.
+DIGITS = 15
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[Ee][+-]?[0-9]{1,3})?")
 
 
@@ -37,14 +39,22 @@ def whole(written: str, where: str, digits: int = 15) -> int:
     return int(written)
 
 
+def stated(value: float) -> float:
+    """The nearest number a message can state, for what is reckoned: a third of a case, a price at
+    the rate of the day. What `text` takes stays as it is."""
+    exactly = Decimal(repr(float(value)))
+    places = DIGITS - max(1, exactly.adjusted() + 1)
+    return float(round(exactly, max(0, places)))
+
+
 def text(value: float | Decimal) -> str:
     """A number as messages write it: the shortest decimal text, never an exponent, at most 15
     digits."""
     exactly = value if isinstance(value, Decimal) else Decimal(repr(float(value)))
     decimal = format(exactly, "f")
     decimal = decimal.rstrip("0").rstrip(".") if "." in decimal else decimal
-    if len(decimal.replace("-", "").replace(".", "")) > 15:
-        raise MessageError(f"{value!r} has more than the 15 digits a number may have")
+    if len(decimal.replace("-", "").replace(".", "")) > DIGITS:
+        raise MessageError(f"{value!r} has more than the {DIGITS} digits a number may have")
     return decimal
 
 

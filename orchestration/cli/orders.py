@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from orchestration.cli import render
 from orchestration.cli.shell import (
@@ -23,6 +24,7 @@ from orchestration.cli.shell import (
     a_day,
     contract_of,
     emit,
+    err,
 )
 from orchestration.home import DEFAULT_HOME, Home
 
@@ -170,9 +172,17 @@ def send(
             report = desk.ledger.send(desk.partners, desk.now)
             emit(asdict(report), str(report), as_json=as_json)
         else:
-            written = [str(path) for path in procurement.dry_run(desk)]
+            paths = procurement.dry_run(desk)
+            written = [str(path) for path in paths]
+            unwritable = {
+                str(path): path.read_text(encoding="utf-8").strip()
+                for path in paths
+                if path.name.endswith(".unwritable.txt")
+            }
+            for path, reason in unwritable.items():
+                err.print(f"[yellow]warning[/] cannot be written: {escape(f'{path}: {reason}')}")
             emit(
-                {"dry_run": written},
+                {"dry_run": written, "unwritable": unwritable},
                 "\n".join(written) or "nothing is proposed or approved and unsent",
                 as_json=as_json,
             )

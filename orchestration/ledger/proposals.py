@@ -11,6 +11,7 @@ from typing import Any
 
 from models.domain import OrderLine
 from models.names import legible
+from models.procurement import figures
 from models.procurement.actors import PLANNER
 from models.procurement.documents import TERMS, Document
 from orchestration.ledger.schema import documents
@@ -44,12 +45,12 @@ class ProposalReport:
 
 
 def terms(line: OrderLine) -> dict[str, Any]:
-    """What a requisition asks for, as its document keeps it."""
+    """What a requisition asks for, as its document keeps it and its supplier will read it."""
     return {
         "from_id": line.from_id,
-        "quantity": float(line.quantity),
+        "quantity": figures.stated(line.quantity),
         "due_on": line.due_on.isoformat(),
-        "unit_cost": float(line.unit_cost),
+        "unit_cost": figures.stated(line.unit_cost),
     }
 
 

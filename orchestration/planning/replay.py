@@ -83,8 +83,8 @@ class Replay:
         difference to the incumbent.
 
         Beside the cost, never ranked by: total_with_freight, what moving the goods cost included
-        (it flatters who moves less, since a lost sale's cost is taken as net of it); end_stock_value
-        and pipeline_value, goods there and on the way at the end at today's unit cost, the same for
+        (it flatters who moves less, since a lost sale's cost is net of it); end_stock_value and
+        pipeline_value, goods there and on the way at the end at today's unit cost, the same for
         every policy; spent, what was paid for goods and freight less what is left of it.
         """
         card = scorecard(self.results, self.champion) | {"forecasts": self.scores.to_dicts()}

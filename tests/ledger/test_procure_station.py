@@ -4,17 +4,21 @@ leaves unless a run says so."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from models.domain import OrderLine
-from models.procurement import x12
+from models.procurement import figures, x12
 from orchestration.app import procurement
 from orchestration.cli import app as shell
 from orchestration.facts import snapshots
@@ -149,12 +153,31 @@ def test_the_switch_holds_approvals_and_messages(
 def test_an_order_that_x12_cannot_say_leaves_the_reason_in_the_dry_run(
     desk: procurement.Desk, line: Callable[..., OrderLine]
 ) -> None:
-    desk.ledger.propose(
-        [line("mug"), line("cup", 12_345_678.123456789, from_id="S2")], "run 1", NOW
-    )
+    desk.ledger.propose([line("mug"), line("cup\x07", from_id="S2")], "run 1", NOW)
     names = sorted(path.name for path in procurement.dry_run(desk))
     assert names == ["S1-DC.edi", "S2-DC.unwritable.txt"]
-    assert "15 digits" in out(desk.home, "S2", "dry_run")[0].read_text()
+    assert "control character" in out(desk.home, "S2", "dry_run")[0].read_text()
+
+
+def test_what_is_reckoned_is_asked_for_in_digits_that_a_message_has(
+    desk: procurement.Desk, line: Callable[..., OrderLine]
+) -> None:
+    third = replace(line("cup", 0.1 + 0.2, from_id="S2"), unit_cost=8.18382499 / 12)
+    desk.ledger.propose([line("mug"), third], "run 1", NOW)
+    names = sorted(path.name for path in procurement.dry_run(desk))
+    assert names == ["S1-DC.edi", "S2-DC.edi"]
+    (asked,) = [d for d in desk.ledger.lines() if d.item_id == "cup"]
+    assert asked.quantity == 0.3
+    assert asked.unit_cost == pytest.approx(8.18382499 / 12, rel=1e-13)
+    again = desk.ledger.propose([line("mug"), third], "run 2", NOW)
+    assert (again.unchanged, again.revised) == (2, 0), "the same plan asks for the same"
+
+
+@given(st.floats(1e-6, 1e12))
+def test_every_amount_has_a_number_near_it_that_a_message_can_state(value: float) -> None:
+    told = figures.stated(value)
+    assert Decimal(figures.text(told)) == Decimal(repr(told))
+    assert told == pytest.approx(value, rel=1e-8) and figures.stated(told) == told
 
 
 def test_partners_are_as_the_company_describes_them(tmp_path: Path) -> None:

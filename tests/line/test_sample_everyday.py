@@ -53,6 +53,15 @@ def test_a_supplier_s_units_and_money_stand_in_the_reasons_of_his_orders(lines: 
     assert not any("Bought as" in line["reason"] for line in of_supplier(lines, "S01"))
 
 
+def test_every_order_can_be_written_for_who_is_to_read_it(
+    sample_run: tuple[Path, dict[str, Any]],
+) -> None:
+    """In cases, at the rate of the day, from the company's own centre: none is left behind."""
+    files = list(sample_run[0].glob("state/partners/*/dry_run/*"))
+    assert {"S07", "S11", "DC1"} <= {path.parents[1].name for path in files}
+    assert not [path.name for path in files if path.name.endswith(".unwritable.txt")]
+
+
 def test_an_order_waits_for_its_supplier_s_day(lines: Lines) -> None:
     told = of_supplier(lines, "S02")
     assert told and all("It leaves on Tue 2011-12-13" in line["reason"] for line in told)
