@@ -38,7 +38,7 @@ def list_models(home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) 
         }
         for one in kept_models.kept_models(place)
     ]
-    title = f"{len(rows)} models: pin one to go back to it" if rows else ""
+    title = f"{render.count_of(len(rows), 'model')}: pin one to go back to it" if rows else ""
     shown = render.listing(pl.DataFrame(rows), title) if rows else "no model was trained yet"
     emit({"models": rows}, shown, as_json=as_json)
 

@@ -19,10 +19,11 @@ from orchestration.landing import World
 
 ROOT = Path(__file__).resolve().parents[2]
 DBT = ROOT / "dbt_project"
-#: Where dbt's manifest is kept: in the project, or for an installation nobody may write to, in the
-#: user's cache.
+#: Where the line's manifest is kept, apart from what dbt's own commands write into `target`, which
+#: may be of a trial (`--target dev`): in the project, or for an installation nobody may write to,
+#: in the user's cache.
 TARGET = (
-    DBT / "target"
+    DBT / "target" / "line"
     if os.access(DBT, os.W_OK)
     else Path.home() / ".cache" / "stockhouse" / f"dbt-{version('stockhouse')}"
 )

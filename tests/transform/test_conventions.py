@@ -11,6 +11,8 @@ import duckdb
 import pytest
 from warehouses import PROJECT, SCRATCH, WORLD, at, make_warehouse, run_dbt
 
+from orchestration.defs import resources
+
 LAYERS = {
     "staging": ("stg_",),
     "intermediate": ("int_",),
@@ -113,6 +115,15 @@ def test_a_trial_target_stands_beside_the_truth_and_changes_none_of_it(tmp_path:
     assert schemas == {
         f"dev_{name}" for name in ("staging", "intermediate", "marts", "features", "metrics")
     }
+
+
+def test_what_dbt_s_own_commands_write_is_not_what_the_line_reads() -> None:
+    """A trial of today must not be the graph, or the metrics, of tomorrow."""
+    theirs = resources.DBT / "target"
+    assert resources.PROJECT.manifest_path.parent != theirs
+    said = json.loads(resources.PROJECT.manifest_path.read_text(encoding="utf-8"))
+    schemas = {one["schema"] for one in said["nodes"].values() if one["resource_type"] == "model"}
+    assert schemas == {"staging", "intermediate", "marts", "features", "metrics"}
 
 
 def test_no_layer_reads_what_it_may_not(manifest: dict[str, Any]) -> None:
