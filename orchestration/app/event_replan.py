@@ -78,7 +78,7 @@ def replan(home: Home, world: World) -> Replanned | None:
             desk.ledger.lines(),
             desk.ledger.last_replan(),
         )
-        happened = supply_exceptions(home, timeline, lines, desk.ledger.heard_at())
+        happened = supply_exceptions(home, timeline, lines, desk.ledger.received_at())
         state = _state(snapshot, happened)
         if not _is_news(state, happened, last):
             return None
@@ -91,14 +91,14 @@ def replan(home: Home, world: World) -> Replanned | None:
             for exception in happened
             if exception.occasion not in last.get("occasions", ())
         ]
-        heard = max((exception.heard_at for exception in news), default="")
+        heard = max((exception.received_at for exception in news), default="")
         said = {
             "state": state,
             "occasions": sorted(exception.occasion for exception in happened),
             "reasons": [exception.reason for exception in news],
             "items": items,
             "rescues": [rescue.reason for rescue in found],
-            "heard_at": heard,
+            "received_at": heard,
         }
         period = timeline.review_period(timeline.origin)
         movers = (

@@ -31,8 +31,8 @@ BOOK = {
     "exceptions": pl.Int64,
     "reason": _TEXT,
 }
-#: What needs a person. at_stake: the price of the demand expected until the next order's goods are
-#: used up; null where unknown.
+#: What needs a person. value_at_risk: the price of the demand expected until the next order's goods
+#: are used up; null where unknown.
 CASES = {
     "id": _TEXT,
     "severity": _TEXT,
@@ -40,11 +40,11 @@ CASES = {
     "item_id": _TEXT,
     "item": _TEXT,
     "location_id": _TEXT,
-    "at_stake": _NUMBER,
+    "value_at_risk": _NUMBER,
     "currency": _TEXT,
     "reason": _TEXT,
 }
-AT_STAKE = (
+VALUE_AT_RISK = (
     "select item_id, location_id, cast(price as double) as price from marts.dim_item_locations"
 )
 NAMES = "select item_id, name from marts.dim_items where is_current and name is not null"
@@ -93,7 +93,7 @@ def _entry(line: Document, names: dict[str, str], currency: str) -> tuple[object
 
 
 def open_cases(desk: Desk) -> pl.DataFrame:
-    """What the last plan holds up for a person, with the money at stake, the most first; columns
+    """What the last plan holds up for a person, with the money at risk, the most first; columns
     CASES.
 
     id is that of the line proposed for the same item and location; empty where there is none.
@@ -109,7 +109,7 @@ def open_cases(desk: Desk) -> pl.DataFrame:
         else targets
     )
     prices, names = (
-        published_facts(desk.home, AT_STAKE),
+        published_facts(desk.home, VALUE_AT_RISK),
         published_facts(desk.home, NAMES).rename({"name": "item"}),
     )
     book = (
@@ -123,11 +123,11 @@ def open_cases(desk: Desk) -> pl.DataFrame:
         .join(names, on="item_id", how="left")
         .join(book.select(*key, "id"), on=key, how="left")
         .with_columns(
-            at_stake=pl.col("expected_demand") * pl.col("price"),
+            value_at_risk=pl.col("expected_demand") * pl.col("price"),
             currency=pl.lit(desk.currency),
             item=pl.coalesce("item", "item_id"),
         )
     )
     return cases.select(pl.col(name).cast(kind) for name, kind in CASES.items()).sort(
-        "at_stake", descending=True, nulls_last=True
+        "value_at_risk", descending=True, nulls_last=True
     )

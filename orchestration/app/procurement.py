@@ -1,5 +1,5 @@
-"""What the procure station does with a home's ledger: hear suppliers, book goods, approve and send;
-it writes nothing but the ledger.
+"""What the procure station does with a home's ledger: receive what suppliers say, book goods,
+approve and send; it writes nothing but the ledger.
 
 Now, currency and facts come from the published snapshot, so that a running batch, which holds the
 warehouse, never blocks it.

@@ -30,18 +30,18 @@ class SupplyException:
 
     occasion: str
     reason: str
-    heard_at: str
+    received_at: str
     items: frozenset[str] = frozenset()
     disruption: Disruption | None = None
 
 
 def supply_exceptions(
-    home: Home, timeline: Timeline, lines: Iterable[Document], heard_at: Mapping[str, str]
+    home: Home, timeline: Timeline, lines: Iterable[Document], received_at: Mapping[str, str]
 ) -> list[SupplyException]:
     """Everything that happened and is not over: lines late, short or refused, and what the stream
     brought.
 
-    heard_at: when the ledger last heard of a document from outside, by document id.
+    received_at: when the ledger last heard of a document from outside, by document id.
     """
     exceptions = []
     for line in lines:
@@ -49,7 +49,7 @@ def supply_exceptions(
             occasion = hashlib.sha256(f"{line.document_id} {why}".encode()).hexdigest()[:12]
             exceptions.append(
                 SupplyException(
-                    occasion, why, heard_at.get(line.document_id, ""), frozenset({line.item_id})
+                    occasion, why, received_at.get(line.document_id, ""), frozenset({line.item_id})
                 )
             )
     return exceptions + disruptions(home.inbox, timeline.local_day(timeline.now_at))
@@ -100,21 +100,19 @@ def disruptions(inbox: Path, today: date) -> list[SupplyException]:
             continue  # no JSON at all: what is wrong with it is said where it lands
         if not isinstance(message, dict) or message.get("kind") not in get_args(Kind):
             continue
-        name, heard_at = (
-            hashlib.sha256(f"{source}/{message_id}".encode()).hexdigest()[:12],
-            received_at.replace(" ", "T"),
-        )
+        name = hashlib.sha256(f"{source}/{message_id}".encode()).hexdigest()[:12]
+        at = received_at.replace(" ", "T")
         try:
             event = read(message, name)
         except MessageError as error:
             exceptions.append(
                 SupplyException(
-                    name, f"message {message_id} of {source} cannot be acted on: {error}", heard_at
+                    name, f"message {message_id} of {source} cannot be acted on: {error}", at
                 )
             )
         else:
             exceptions += (
-                [SupplyException(name, event.reason, heard_at, disruption=event)]
+                [SupplyException(name, event.reason, at, disruption=event)]
                 if event.ends_on >= today
                 else []
             )

@@ -1,4 +1,4 @@
-"""One look at a morning: what the machine did, what needs a person, what is at stake, and whether
+"""One look at a morning: what the machine did, what needs a person, what is at risk, and whether
 everything is in order."""
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SHOWN = 6
 
 @dataclass(frozen=True)
 class Today:
-    """The morning's figures. stages: lines and value by how far they are. cases: the most at stake.
+    """The morning's figures. stages: lines and value by how far they are. cases: the most at risk.
 
     waiting: the largest lines that a person has to approve. risks: where stock may run out. late:
     lines that will not come as asked. mail: messages of the outbox by status.
@@ -74,7 +74,7 @@ def _today(desk: Desk) -> Today:
         float(book["value"].sum() or 0),
         cases.head(SHOWN),
         len(cases),
-        float(cases["at_stake"].sum() or 0),
+        float(cases["value_at_risk"].sum() or 0),
         risks,
         counted.get("places", 0),
         [(line, why) for line in lines if (why := trouble(line))],
@@ -92,7 +92,7 @@ _AT_RISK = "where greatest(stock_out_risk_before, stock_out_risk_with) >= 0.1"
 _RISKS = f"""
 select target.*, coalesce(item.name, target.item_id) as item,
     greatest(stock_out_risk_before, stock_out_risk_with) as risk,
-    target.expected_demand * planned.price as at_stake
+    target.expected_demand * planned.price as value_at_risk
 from decisions.targets as target
 left join marts.dim_items as item on item.item_id = target.item_id and item.is_current
 left join marts.dim_item_locations as planned

@@ -1,4 +1,4 @@
-"""What needs a person, by the money at stake, and what people have made of it.
+"""What needs a person, by the money at risk, and what people have made of it.
 
 A case is what the last plan held up, a line that is late, short or refused, or what an answer, a
 receipt or silence left to ask. What became of it
@@ -48,7 +48,7 @@ def case_id(kind: str, *of: str) -> str:
 
 
 def worklist(desk: Desk) -> pl.DataFrame:
-    """Every case with what became of it, the most money at stake first; columns CASES + WORKED."""
+    """Every case with what became of it, the most money at risk first; columns CASES + WORKED."""
     return remembered(desk, "worklist", lambda: _worklist(desk))
 
 
@@ -66,7 +66,7 @@ def _worklist(desk: Desk) -> pl.DataFrame:
         found.append(row | {"case_id": name} | _state(known.get(name), plan, today, once=once))
     schema = CASES | WORKED
     return pl.DataFrame(found, schema=schema, orient="row").sort(
-        "at_stake", "case_id", descending=[True, False], nulls_last=True
+        "value_at_risk", "case_id", descending=[True, False], nulls_last=True
     )
 
 
@@ -121,7 +121,7 @@ def _opened(desk: Desk, known: Mapping[str, Mapping[str, Any]]) -> pl.DataFrame:
 
 
 def _supply(desk: Desk) -> pl.DataFrame:
-    """Lines that are late, short or refused, as cases; at stake is what is still to come, at its
+    """Lines that are late, short or refused, as cases; at risk is what is still to come, at its
     price."""
     found = [(line, why) for line in desk.ledger.lines() if (why := trouble(line))]
     if not found:
@@ -155,7 +155,7 @@ def _supply(desk: Desk) -> pl.DataFrame:
 
 def _asked(desk: Desk) -> pl.DataFrame:
     """What answers, receipts and silence left for a person, whose it is in the reason; over once
-    its line has ended. At stake is the line, nothing for a delivery that belongs to no line."""
+    its line has ended. At risk is the line, nothing for a delivery that belongs to no line."""
     asked = desk.ledger.questions()
     if not asked:
         return pl.DataFrame(schema=CASES)
@@ -189,7 +189,7 @@ def _asked(desk: Desk) -> pl.DataFrame:
 
 
 def cases_to_do(desk: Desk) -> pl.DataFrame:
-    """The cases that nobody has closed or put to sleep, the most money at stake first; columns
+    """The cases that nobody has closed or put to sleep, the most money at risk first; columns
     CASES + WORKED."""
     return worklist(desk).filter(pl.col("status").is_in((OPEN, WORKING)))
 

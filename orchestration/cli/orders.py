@@ -64,7 +64,7 @@ def open_desk(home: Path) -> AbstractContextManager[Desk]:
 def list_orders(
     exceptions: Annotated[
         bool,
-        typer.Option("--exceptions", help="What needs a person instead, with the money at stake."),
+        typer.Option("--exceptions", help="What needs a person instead, with the money at risk."),
     ] = False,
     status: Annotated[
         list[str] | None,

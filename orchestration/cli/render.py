@@ -105,12 +105,12 @@ def listing(frame: pl.DataFrame, title: str) -> Table:
 
 
 def cases(frame: pl.DataFrame, title: str) -> Group:
-    """What waits for a person: a line that says of what, and what is at stake, and one that says
+    """What waits for a person: a line that says of what, and what is at risk, and one that says
     why."""
     parts: list[Any] = [Text(title, style="bold")]
     for row in _named(frame).iter_rows(named=True):
         at = f" at {row['location_id']}" if row["location_id"] else ""
-        stake = f", {_cell(row['at_stake'])} {row['currency']}" if row["at_stake"] else ""
+        stake = f", {_cell(row['value_at_risk'])} {row['currency']}" if row["value_at_risk"] else ""
         head = f"{row['kind'].replace('_', ' ')}{stake}"
         parts.append(
             Text.assemble((f"{_cell(row['id'])} ", "bold"), f"{row['item_id']}{at}: {head}")

@@ -1,4 +1,4 @@
-"""procure: what suppliers said is heard, goods and bills are matched, and approved orders leave;
+"""procure: what suppliers say is received, goods and bills are matched, and approved orders leave;
 the daily line only shows them."""
 
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ from orchestration.app import procurement
 from orchestration.app.event_replan import replan as replan_events
 from orchestration.defs.resources import OWNERS, Lakehouse
 
-#: The steps of the procure job, in the order they run: hear first, so that nobody chases a supplier
-#: who has answered.
+#: The steps of the procure job, in the order they run: receive first, so that nobody chases a
+#: supplier who has answered.
 INBOX, INVOICES, OUTBOX = (
     dg.AssetKey(["ledger", name]) for name in ("inbox", "invoices", "outbox")
 )

@@ -131,7 +131,7 @@ class Ledger:
             said = desk.last(connection, REACTIONS)
         return json.loads(said["payload"]) if said else {}
 
-    def heard_at(self) -> dict[str, str]:
+    def received_at(self) -> dict[str, str]:
         """When the ledger last heard of a document from outside (recorded_at, ISO text), by
         document id."""
         heard = sa.select(events.c.document_id, sa.func.max(events.c.recorded_at)).where(
@@ -374,7 +374,7 @@ class Ledger:
     ) -> Reception:
         """Take what a partner sent, in its format: kept, then taken or rejected; the same bytes
         again change nothing."""
-        return inbox.hear(self.store, body, partner, now, tolerance)
+        return inbox.receive(self.store, body, partner, now, tolerance)
 
     def collect(
         self, partners: Mapping[str, Partner], now: datetime, tolerance: Tolerance = TOLERANCE

@@ -59,7 +59,7 @@ class Reception:
     exceptions: int = 0
 
 
-class Listener:
+class Receiver:
     """One delivery on its way into the ledger, inside one transaction."""
 
     def __init__(self, unit: Unit, partner: Partner, digest: str, tolerance: Tolerance) -> None:
@@ -84,7 +84,7 @@ class Listener:
         self.object(self.origin, EDI_DESK, f"the delivery was rejected: {reason}")
         return Reception("rejected", reason, 0, self.exceptions)
 
-    def hear(self, messages: Sequence[Message]) -> Reception:
+    def receive(self, messages: Sequence[Message]) -> Reception:
         """Take everything a delivery says."""
         self._heard("taken", "")
         if self.partner.receipts:
@@ -471,7 +471,7 @@ class Listener:
         return False
 
 
-def hear(
+def receive(
     store: Store, body: bytes, partner: Partner, now: datetime, tolerance: Tolerance
 ) -> Reception:
     """Take what lay in one file, each interchange in it as a delivery of its own, and a transaction
@@ -483,22 +483,22 @@ def hear(
     has been said about the delivery.
     """
     pieces = partner.reader.split(body)
-    return _together([_hear(store, piece, partner, now, tolerance) for piece in pieces])
+    return _together([_interchange(store, piece, partner, now, tolerance) for piece in pieces])
 
 
-def _hear(
+def _interchange(
     store: Store, body: bytes, partner: Partner, now: datetime, tolerance: Tolerance
 ) -> Reception:
     try:
         with store.writing(now) as unit:
-            return receive(unit, body, partner, tolerance)
+            return take(unit, body, partner, tolerance)
     except Exception as error:
         # whatever poison it is, it must not stand in the way of what lies behind it
         if isinstance(error, (LedgerError, OSError)) and not isinstance(error, UnkeptError):
             raise  # nobody's message is at fault: the ledger cannot be written
         why = f"it could not be taken: {type(error).__name__}: {legible(str(error), 200)}"
         with store.writing(now) as unit:
-            return receive(unit, body, partner, tolerance, why)
+            return take(unit, body, partner, tolerance, why)
 
 
 def _together(receptions: Sequence[Reception]) -> Reception:
@@ -514,7 +514,7 @@ def _together(receptions: Sequence[Reception]) -> Reception:
     return Reception(status, reason, facts, exceptions)
 
 
-def receive(
+def take(
     unit: Unit, body: bytes, partner: Partner, tolerance: Tolerance, why: str = ""
 ) -> Reception:
     """Take one delivery into the ledger, or reject it at once where `why` says so.
@@ -526,11 +526,11 @@ def receive(
     known = unit.connection.execute(sa.select(inbox).where(inbox.c.sha256 == digest)).first()
     if known is not None and known.status != "rejected":
         return Reception("repeated")
-    listener = Listener(unit, partner, digest, tolerance)
-    messages, why = listener.read(body) if not why else ((), why)
+    receiver = Receiver(unit, partner, digest, tolerance)
+    messages, why = receiver.read(body) if not why else ((), why)
     if known is not None and (known.partner_id, known.reason) == (partner.partner_id, why):
         return Reception("repeated", why)
-    reception = listener.reject(why) if why else listener.hear(messages)
+    reception = receiver.reject(why) if why else receiver.receive(messages)
     row = {
         "sha256": digest,
         "partner_id": partner.partner_id,
@@ -626,7 +626,7 @@ def _collect_one(
         body = folders.read(handle, name, LARGEST + 1)
     except OSError as error:
         return _unread(store, partner, name, error, now)
-    reception = hear(store, body, partner, now, tolerance)
+    reception = receive(store, body, partner, now, tolerance)
     try:
         folders.keep(place, handle, name)
     except OSError as error:  # it is kept in the ledger; hearing it again changes nothing

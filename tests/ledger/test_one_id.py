@@ -74,7 +74,7 @@ def test_what_orders_lists_can_be_traced_and_approved(home: Home, line: Any, now
     assert refused.exit_code == 2
     cases = said(home, "orders", "--exceptions")["exceptions"]
     assert [case["item_id"] for case in cases] == ["lamp"]
-    assert "at_stake" in cases[0]
+    assert "value_at_risk" in cases[0]
     told = CliRunner().invoke(app, ["orders", "--exceptions", "--home", str(home.root)]).stdout
     assert told.startswith("1 case for a person")
     assert cases[0]["reason"] in told

@@ -365,7 +365,7 @@ def test_what_is_listed_orders_nothing_and_a_plan_without_logistics_lists_nothin
     assert plain.alternatives.is_empty() and plain.alternatives.schema == table.schema
 
 
-def test_a_large_plan_lists_the_rows_with_most_at_stake() -> None:
+def test_a_large_plan_lists_the_rows_with_most_value_at_risk() -> None:
     rows, paths = company(5, items=300)
     bare = rows.with_columns(
         on_hand=pl.when(pl.col("location_id") == "NORTH").then(300.0).otherwise(0.0)

@@ -76,7 +76,7 @@ def order(one: Viewer, line: str) -> dict[str, Any]:
 
 @router.get("/exceptions")
 def exceptions(one: Viewer, page: Page = 1, size: Size = 50) -> Listing:
-    """What needs a person, the most at stake first."""
+    """What needs a person, the most at risk first."""
     with one.desk() as desk:
         cases = worklist(desk)
     return Listing(total=len(cases), rows=cases.slice((page - 1) * size, size).to_dicts())

@@ -1,4 +1,4 @@
-"""Exceptions: ranked by the money at stake, taken, snoozed, closed, exported."""
+"""Exceptions: ranked by the money at risk, taken, snoozed, closed, exported."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _list(one: Visit, problem: Problem | None = None) -> Response:
         page=number,
         size=PAGE,
         total=len(found),
-        at_stake=found["at_stake"].sum(),
+        value_at_risk=found["value_at_risk"].sum(),
         asked=asked,
         kinds=cases["kind"].unique().sort().to_list(),
         owners=[name for name in cases["owner"].unique().sort().to_list() if name],
@@ -63,7 +63,7 @@ def _list(one: Visit, problem: Problem | None = None) -> Response:
 
 @router.get("/exceptions")
 def page(one: Viewer) -> Response:
-    """What needs a person, the most at stake first."""
+    """What needs a person, the most at risk first."""
     return _list(one)
 
 

@@ -22,7 +22,7 @@ Planner = Annotated[Visit, Depends(signed_in("planner"))]
 
 @router.get("/")
 def page(one: Viewer) -> Response:
-    """What the machine did, what needs a person, what is at stake, and whether all is in order."""
+    """What the machine did, what needs a person, what is at risk, and whether all is in order."""
     home = one.room.home
     with one.desk() as desk:
         now, age = today(desk), looking.age(desk)
