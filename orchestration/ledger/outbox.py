@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from models.names import legible
+from models.procurement import figures
 from models.procurement.actors import SENDER
 from models.procurement.codec import Delivery
 from models.procurement.documents import CANCELLED, REFUSED, Document
@@ -72,8 +73,8 @@ def to_order(
             OrderedLine(
                 d.line_id,
                 d.item_id,
-                d.quantity,
-                d.unit_cost,
+                figures.stated(d.quantity),  # a line of an older version may have more digits
+                figures.stated(d.unit_cost),
                 date.fromisoformat(d.due_on),
                 _action(d, revision),
             )

@@ -24,6 +24,7 @@ from orchestration.cli import app as shell
 from orchestration.facts import snapshots
 from orchestration.home import Home
 from orchestration.ledger import Ledger, LedgerError
+from orchestration.ledger.outbox import to_order
 from orchestration.ledger.partners import FILE, read_partners
 
 NOW = datetime(2026, 1, 5)
@@ -169,6 +170,10 @@ def test_what_is_reckoned_is_asked_for_in_digits_that_a_message_has(
     (asked,) = [d for d in desk.ledger.lines() if d.item_id == "cup"]
     assert asked.quantity == 0.3
     assert asked.unit_cost == pytest.approx(8.18382499 / 12, rel=1e-13)
+    older = replace(asked, order_id="o", line_id="1", unit_cost=0.6819854166666667)
+    partner = read_partners(desk.home.state, ["S2"], "GBP")["S2"]
+    (told,) = to_order([older], [older], partner, 0, NOW.date()).lines
+    assert figures.text(told.unit_cost) == "0.68198541666667", "an older version's line goes too"
     again = desk.ledger.propose([line("mug"), third], "run 2", NOW)
     assert (again.unchanged, again.revised) == (2, 0), "the same plan asks for the same"
 
