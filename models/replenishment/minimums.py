@@ -1,5 +1,5 @@
-"""A supplier who takes no order below a value, a weight or a number of units: buy more now, or
-wait for the next review, whichever is expected to cost less."""
+"""A supplier who takes no order below a value, a weight, a volume, or a number of units or
+pallets: buy more now, or wait for the next review, whichever is expected to cost less."""
 
 from __future__ import annotations
 
@@ -21,25 +21,35 @@ Prices = Callable[[Floats], Floats]
 
 
 #: What a minimum may count, and how that is said behind its number.
-COUNTS = {"value": "", "weight_kg": " kg", "units": " units"}
+COUNTS = {
+    "value": "",
+    "weight_kg": " kg",
+    "volume_m3": " m³",
+    "units": " units",
+    "pallets": " pallets",
+}
+Counted = Literal["value", "weight_kg", "volume_m3", "units", "pallets"]
 
 
 @dataclass(frozen=True)
 class SupplierMinimum:
     """The least of one review's purchases that a supplier accepts: value in the world's currency,
-    or what `counts` says, kilograms or units."""
+    or what `counts` says: kilograms, cubic metres, units, or pallets of whatever items."""
 
     from_id: str
     value: float
-    counts: Literal["value", "weight_kg", "units"] = "value"
+    counts: Counted = "value"
 
     def floor(self, rows: pl.DataFrame) -> Floor:
-        """The minimum in numbers for these rows; an item whose weight nobody knows adds none."""
+        """The minimum in numbers for these rows, with pallet_quantity where pallets count; an item
+        whose size nobody knows adds none."""
         use = None
         if self.counts == "units":
             use = np.ones(rows.height)
-        elif self.counts == "weight_kg":
-            use = rows["weight_kg"].cast(pl.Float64).fill_null(0.0).to_numpy()
+        elif self.counts == "pallets":
+            use = (1 / rows["pallet_quantity"].cast(pl.Float64)).fill_null(0.0).to_numpy()
+        elif self.counts != "value":
+            use = rows[self.counts].cast(pl.Float64).fill_null(0.0).to_numpy()
         said = f"{self.value:g}{COUNTS[self.counts]}"
         return Floor(self.from_id, self.value, self.rows(rows), use, said)
 
@@ -98,10 +108,12 @@ def keep_minimums(
         if more <= waiting:
             kept = raised
             continue
-        why = (
-            f"{least.from_id} takes no order below {least.said}: buying more would cost "
-            f"{more:,.2f}, waiting {waiting:,.2f}"
+        buying = (
+            f"buying more would cost {more:,.2f}"
+            if np.isfinite(more)
+            else "nothing that counts towards it sells or may be raised"
         )
+        why = f"{least.from_id} takes no order below {least.said}: {buying}, waiting {waiting:,.2f}"
         notes.append(Note("below_supplier_minimum", "warning", mine[kept[mine] > 0], why))
         kept[mine] = 0.0
     return kept, notes

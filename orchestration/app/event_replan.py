@@ -43,7 +43,7 @@ Pair = tuple[str, str]
 #: Columns that a snapshot from before they were made lacks.
 NEWEST = frozenset(
     {
-        "dim_holidays.day",
+        "dim_holidays.country",
         "dim_lane_stops.from_id",
         "dim_successions.successor_id",
         "dim_supplier_terms.sold_unit",
@@ -396,15 +396,12 @@ def _still_to_buy(
     least: SupplierMinimum, others: Sequence[Document], nodes: pl.DataFrame
 ) -> SupplierMinimum:
     """What the requisitions of the other items leave of a supplier's least order."""
-    weights: dict[str, float] = {}
-    if least.counts == "weight_kg":
-        known = nodes.select("item_id", "weight_kg").drop_nulls().unique("item_id")
-        weights = dict(known.iter_rows())
+    use = least.floor(nodes).use
+    each = {} if use is None else dict(zip(nodes["item_id"], use.tolist(), strict=True))
 
     def counted(line: Document) -> float:
         """What a unit of the line counts."""
-        by_unit = {"value": line.unit_cost, "units": 1.0}
-        return by_unit.get(least.counts, weights.get(line.item_id, 0.0))
+        return line.unit_cost if use is None else each.get(line.item_id, 0.0)
 
     bought = sum(
         line.quantity * counted(line)

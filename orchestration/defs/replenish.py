@@ -21,6 +21,7 @@ READS = [["decisions", "champions"]] + [
         "fct_stock_positions",
         "fct_open_orders",
         "fct_constraints",
+        "dim_item_units",
         "dim_lanes",
         "dim_supplier_terms",
     )

@@ -16,7 +16,9 @@ LIMITS = {
     "service_level": ("item", "location", "category"),
     "supplier_minimum": ("supplier",),
     "supplier_minimum_kg": ("supplier",),
+    "supplier_minimum_m3": ("supplier",),
     "supplier_minimum_units": ("supplier",),
+    "supplier_minimum_pallets": ("supplier",),
     "duty_share": ("supplier",),
 }
 #: Scopes that mean everything, where a limit may be for everything.
@@ -27,7 +29,9 @@ OF_ONE = (
     "truck_kg",
     "supplier_minimum",
     "supplier_minimum_kg",
+    "supplier_minimum_m3",
     "supplier_minimum_units",
+    "supplier_minimum_pallets",
 )
 
 #: Every id the company's own rows use, by kind of thing, with what other systems call them.

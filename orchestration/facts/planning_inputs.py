@@ -80,11 +80,16 @@ KEEPS = """
 #: The least of a review's purchases that a supplier takes, as the planner wrote it, and what it
 #: counts.
 MINIMUMS = """
-    select scope, value, case name when 'supplier_minimum' then 'value'
-        when 'supplier_minimum_kg' then 'weight_kg' else 'units' end as counts
-    from marts.fct_constraints
-    where is_current and name in ('supplier_minimum', 'supplier_minimum_kg',
-        'supplier_minimum_units') order by all
+    with counted(name, counts) as (values ('supplier_minimum', 'value'),
+        ('supplier_minimum_kg', 'weight_kg'), ('supplier_minimum_m3', 'volume_m3'),
+        ('supplier_minimum_units', 'units'), ('supplier_minimum_pallets', 'pallets'))
+    select scope, value, counts from marts.fct_constraints join counted using (name)
+    where is_current order by all
+"""
+#: What a pallet of each item holds, by whatever name it has.
+PALLETS = """
+    select item_id, min(quantity) as pallet_quantity from marts.dim_item_units
+    where regexp_full_match(unit, '(pal|pallets?|plt|palettes?|paletten?|pf|d97)') group by item_id
 """
 #: Prices suppliers have announced for orders of the next review: that of the first step, for which
 #: everybody pays at most.
@@ -278,7 +283,7 @@ def read_planning_inputs(
         past_lead_times=past,
         phase=weeks(timeline, timeline.origin, history.shape[1], horizon),
         limits=read_limits(con),
-        minimums=[SupplierMinimum(*least) for least in con.execute(MINIMUMS).fetchall()],
+        minimums=read_minimums(con),
         price_breaks=con.execute(PRICES).pl(),
         logistics=read_logistics(con, timeline, calendar),
         is_stock_assumed=opening.is_assumed,
@@ -510,10 +515,15 @@ def read_terms(
     sizes = [name for name in ("weight_kg", "volume_m3") if name in rows.columns]
     rows = rows.with_columns(pl.col(*sizes).fill_null(0.0)) if sizes else rows
     constraints, _ = unkeepable(rows, read_limits(con))
-    minimums = [SupplierMinimum(*least) for least in con.execute(MINIMUMS).fetchall()]
+    minimums = read_minimums(con)
     breaks = con.execute(PRICES).pl()
     terms = Terms.of(rows, price_breaks=breaks, minimums=minimums, constraints=constraints)
     return terms, rows["service_level"].fill_null(0.0).to_numpy()
+
+
+def read_minimums(con: duckdb.DuckDBPyConnection) -> list[SupplierMinimum]:
+    """The least of a review's purchases that each supplier takes."""
+    return [SupplierMinimum(*least) for least in con.execute(MINIMUMS).fetchall()]
 
 
 def weeks(timeline: Timeline, first: date, past: int, ahead: int) -> Integers:
@@ -526,9 +536,12 @@ def weeks(timeline: Timeline, first: date, past: int, ahead: int) -> Integers:
 def _with_promises(
     con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: Timeline
 ) -> pl.DataFrame:
-    """The rows with what a place can hold, how long goods keep there, and the service level
-    promised."""
+    """The rows with what a place can hold, how long goods keep there, the service level promised
+    and, where a supplier's least order counts pallets, what one holds."""
     rows = nodes.join(con.execute(ROOM).pl(), on="location_id", how="left", maintain_order="left")
+    if any(least.counts == "pallets" for least in read_minimums(con)):
+        pallets = con.execute(PALLETS).pl()
+        rows = rows.join(pallets, on="item_id", how="left", maintain_order="left")
     rows = rows.join(con.execute(KEEPS).pl(), on=SERIES, how="left", maintain_order="left")
     periods = (pl.col("shelf_life_days") / DAYS_A_PERIOD[timeline.grain]).floor()
     return rows.with_columns(

@@ -51,6 +51,8 @@ FILES: dict[str, tuple[str, list[str]]] = {
         "currency,day,rate",
         ["USD,2024-01-01,0.8", "USD,2024-02-15,0.9", "JPY,2024-01-01,0.006"],
     ),
+    "units": ("article,unit,pieces", ["TUESDAY,Pallet,100"]),
+    "limits": ("limit,whose,least", ["supplier_minimum_pallets,TUE,2"]),
     "bom": ("kit,part,n", ["KIT,PART,2"]),
     "succession": ("old,new,on", ["OLD,NEW,2024-02-27"]),
     "stock": (
@@ -122,6 +124,12 @@ def test_an_order_that_cannot_leave_today_covers_the_longer_window(
     assert "leaves on Tue 2024-03-12" in late["reason"]
     assert late["quantity"] - plain["quantity"] > 6 * 8
     assert lines["WORKDAYS"]["due_on"] == date(2024, 3, 15)
+
+
+@pytest.mark.line
+def test_a_least_order_in_pallets_is_kept_and_said(lines: dict[str, dict[str, Any]]) -> None:
+    assert lines["TUESDAY"]["quantity"] >= 200
+    assert "for the supplier's least order" in lines["TUESDAY"]["reason"]
 
 
 @pytest.mark.line

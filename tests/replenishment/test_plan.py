@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -382,6 +382,33 @@ def test_below_a_supplier_s_minimum_more_is_bought_or_nothing_whichever_costs_le
         ]
         for row in result.explanations.iter_rows(named=True):
             assert row["quantity"] == int(row["quantity"])
+
+
+@pytest.mark.parametrize("counts", ["pallets", "volume_m3"])
+def test_a_least_order_in_pallets_or_room_is_filled_with_whatever_items_there_are(
+    counts: Literal["pallets", "volume_m3"],
+) -> None:
+    rows, paths, history = company(seed=5)
+    rows = rows.with_columns(
+        on_hand=pl.when(pl.col("location_id") == "DC").then(0.0).otherwise("on_hand"),
+        volume_m3=pl.lit(0.02),
+        # a pallet holds 50 of every item but one, of which nobody knows it
+        pallet_quantity=pl.when(pl.col("item_id") != rows["item_id"][0]).then(50.0),
+    )
+    said = SupplierMinimum("SUP-0", 20.0, counts)
+    made = planned(rows, paths, history, minimums=[said])
+    use = dict(zip(rows["item_id"], said.floor(rows).use, strict=True))
+    reached = sum(
+        line.quantity * use[line.item_id] for line in made.lines if line.from_id == "SUP-0"
+    )
+    waits = "takes no order below 20 " + {"pallets": "pallets", "volume_m3": "m³"}[counts]
+    assert reached >= 20 - 1e-9 or waits in made.exceptions["reason"][0]
+    few = planned(rows, paths, history, minimums=[replace(said, value=0.1)])
+    assert few.lines == planned(rows, paths, history).lines
+    unknown = rows.with_columns(pallet_quantity=pl.lit(None), volume_m3=pl.lit(None))
+    waiting = planned(unknown, paths, history, minimums=[said])
+    assert not any(line.from_id == "SUP-0" for line in waiting.lines)
+    assert "nothing that counts towards it" in waiting.exceptions["reason"][0]
 
 
 def test_a_minimum_and_a_budget_that_exclude_each_other_are_named_together() -> None:

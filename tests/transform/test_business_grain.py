@@ -187,7 +187,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
         warehouse,
         (
             "+fct_stock_positions +fct_overdue_orders +fct_lead_times +fct_shipments "
-            "+dim_item_locations +fct_receipts +int_orders_changed +fct_constraints +dim_lanes"
+            "+dim_item_locations +dim_item_units +fct_receipts +int_orders_changed +fct_constraints +dim_lanes"
         ),
         "run",
     )
@@ -307,6 +307,11 @@ def test_orders_stock_and_terms_in_cases_are_planned_in_pieces(company: Path) ->
         "item_id = 'cup'"
     )
     assert query(company, terms) == [(24.0, 12.0, 2.0, "acme")]
+
+
+def test_what_a_unit_holds_is_told(company: Path) -> None:
+    held = "select item_id, unit, quantity from marts.dim_item_units"
+    assert query(company, held) == [("cup", "pal", 480.0)]
 
 
 def test_a_kit_sold_is_demand_of_its_parts_through_kits_of_kits(company: Path) -> None:

@@ -34,6 +34,7 @@ MARTS = {
     "dim_calendar",
     "dim_holidays",
     "dim_item_locations",
+    "dim_item_units",
     "dim_items",
     "dim_lane_stops",
     "dim_lanes",
