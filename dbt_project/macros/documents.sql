@@ -1,11 +1,19 @@
-{# The number of a document or of its line as two systems agree on it: without blanks, case and leading zeros. #}
+{#
+  The number of a document or of its line as two systems agree on it: without blanks, case, leading zeros, and the fraction of nothing
+  that a table of numbers makes of it (10.0).
+#}
 {% macro document_key(number) -%} {{ adapter.dispatch('document_key')(number) }} {%- endmacro %}
 
-{% macro default__document_key(number) -%} regexp_replace(upper(replace({{ number }}, ' ', '')), '^0+(.)', '$1') {%- endmacro %}
+{% macro default__document_key(number) -%} regexp_replace(regexp_replace(upper(replace({{ number }}, ' ', '')), '[.]0+$', ''), '^0+(.)', '$1') {%- endmacro %}
 
 {# The same in a third of the time; sales have millions of them. #}
 {% macro duckdb__document_key(number) -%}
-  coalesce(nullif(ltrim(upper(replace({{ number }}, ' ', '')), '0'), ''), left({{ number }}, 0) || '0')
+  coalesce(
+    nullif(
+      ltrim(upper(replace(case when ends_with({{ number }}, '.0') then {{ number }}[:-3] else {{ number }} end, ' ', '')), '0'),
+      ''
+    ), left({{ number }}, 0) || '0'
+  )
 {%- endmacro %}
 
 {# What a status says, in the words systems use: this line is called off. #}

@@ -23,6 +23,16 @@ OVERDUE = """
             date_diff('day', due_on, now.day)) as reason
     from marts.fct_overdue_orders, (select cast(now_at as date) as day from raw.world) as now
 """
+#: Order lines due so far ahead that they cover nothing of what is planned now.
+FAR_AHEAD = """
+    select item_id, location_id, 'due_far_ahead' as kind, 'warning' as severity,
+        format('{} of order {}{} are due on {}, {} days ahead, and cover nothing that is planned '
+            'now: is the year right?',
+            quantity, order_id, coalesce(' line ' || line_id, ''), due_on,
+            date_diff('day', now.day, due_on)) as reason
+    from marts.fct_open_orders, (select cast(now_at as date) as day from raw.world) as now
+    where date_diff('day', now.day, due_on) > 364
+"""
 #: Stock that lies where its item is not planned, while places that sell it are.
 ELSEWHERE = """
     select stock.item_id, stock.location_id, 'stock_elsewhere' as kind, 'warning' as severity,
@@ -76,10 +86,13 @@ RECORD = """
 """
 
 
+DOUBTS = (OVERDUE, FAR_AHEAD, ELSEWHERE, UNAVAILABLE, RECORD)
+
+
 def doubts(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """What a person has to look at before the facts are believed: one line of the exception list
     each."""
-    found = " union all ".join(f"({query})" for query in (OVERDUE, ELSEWHERE, UNAVAILABLE, RECORD))
+    found = " union all ".join(f"({query})" for query in DOUBTS)
     return con.execute(f"select * from ({found}) order by all").pl()
 
 

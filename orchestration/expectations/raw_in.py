@@ -9,6 +9,7 @@ from orchestration.expectations.contradictions import contradiction_laws
 from orchestration.expectations.laws import Gate, Law
 from orchestration.expectations.trading import trading_laws
 from orchestration.expectations.words import words_laws
+from orchestration.home.sql import document_key
 from orchestration.landing.contract.canonical import CANONICAL, LINEAGE, NUMBER, Table
 from orchestration.landing.load.rule_sql import NOT_NEGATIVE
 
@@ -301,14 +302,14 @@ _WINDOWS = """
 HEADED = Law(
     "purchase_orders_find_their_header",
     "raw.purchase_orders",
-    """
+    f"""
     select said.source_id, said.order_id, said.line_id, said.item_id
-    from {batch} as said
+    from {{batch}} as said
     left join (
-        select ltrim(upper(replace(order_id, ' ', '')), '0') as order_id,
+        select {document_key("order_id")} as order_id,
             max(location_id) as location_id
         from raw.orders group by 1
-    ) as headers on ltrim(upper(replace(said.order_id, ' ', '')), '0') = headers.order_id
+    ) as headers on {document_key("said.order_id")} = headers.order_id
     where (said.location_id is null or said.event_at is null)
         and (headers.order_id is null or coalesce(said.location_id, headers.location_id) is null)
     """,

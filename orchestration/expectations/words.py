@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestration.expectations.laws import Law
+from orchestration.home.sql import document_key
 
 #: A planner's limits, and whose they may be: what `scope` names. A budget has a name of its own
 #: behind the word.
@@ -238,16 +239,14 @@ def _receipts_with_an_order() -> Law:
     return Law(
         "receipts_find_their_order",
         "raw.receipts",
-        """
+        f"""
         with orders as (
-            select regexp_replace(upper(replace(order_id, ' ', '')), '^0+(.)', '\\1') as number,
-                regexp_replace(upper(replace(line_id, ' ', '')), '^0+(.)', '\\1') as line
+            select {document_key("order_id")} as number, {document_key("line_id")} as line
             from raw.purchase_orders
         ),
         said as (
-            select *, regexp_replace(upper(replace(order_id, ' ', '')), '^0+(.)', '\\1') as number,
-                regexp_replace(upper(replace(line_id, ' ', '')), '^0+(.)', '\\1') as line
-            from {batch} where order_id is not null and source_id <> 'ledger'
+            select *, {document_key("order_id")} as number, {document_key("line_id")} as line
+            from {{batch}} where order_id is not null and source_id <> 'ledger'
         )
         select order_id, line_id, item_id, location_id, quantity, event_at, source_id, row_no
             from said
@@ -271,7 +270,7 @@ def _spelling(kind: str) -> Law:
         + ("{batch}" if table == tables[0] else f"raw.{table}")
         for table in tables
     )
-    look = r"regexp_replace(regexp_replace(upper(id), '\s', '', 'g'), '^0+(.)', '\1')"
+    look = r"regexp_replace(regexp_replace(upper(id), '\s|[.]0+$', '', 'g'), '^0+(.)', '\1')"
     return Law(
         f"{tables[0]}_spell_each_{kind}_in_one_way",
         f"raw.{tables[0]}",

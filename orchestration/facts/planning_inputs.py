@@ -101,6 +101,9 @@ RISES = """
         from_quantity) = 1
     order by all
 """
+#: Days ahead from which on an open order, due beyond the forecast, covers nothing that is planned
+#: now; as in orchestration/expectations/doubts.py, where it is told.
+FAR = 364
 #: Facts of an item whose place others have taken are facts of theirs, by their share.
 HEIRS = "left join marts.dim_successions as heirs on facts.item_id = heirs.item_id"
 #: What customers wait for; without a day, it is due.
@@ -394,7 +397,9 @@ def due_by_period(
     comes in the first.
 
     orders: item_id, location_id, quantity and due_at (UTC moments) or due_on (local days). An order
-    for something no longer planned brings stock to nobody here.
+    for something no longer planned brings stock to nobody here, nor does one that is due after more
+    than FAR days, beyond the forecast: its year may be mistyped, and what is needed before it comes
+    has to be ordered all the same.
     """
     if "due_on" not in orders.columns:
         moments = orders["due_at"].cast(pl.Datetime)
@@ -403,7 +408,8 @@ def due_by_period(
     rows = locate(orders, nodes)
     for row, day, quantity in zip(rows, orders["due_on"], orders["quantity"], strict=True):
         column = max(0, timeline.periods_from(start, day)) if day else 0
-        if row >= 0:
+        is_far = day is not None and column > horizon and (day - start).days > FAR
+        if row >= 0 and not is_far:
             due[row, min(column, horizon)] += quantity
     return due
 

@@ -29,3 +29,10 @@ def table_hash(
     sql = f"select count(*), coalesce(sum(hash({said})::hugeint), 0) from {table} as line"
     rows, total = con.execute(sql).fetchone() or (0, 0)
     return int(rows), int(total)
+
+
+def document_key(column: str) -> str:
+    """SQL of a document's or line's number as two systems agree on it, as dbt's macro of this name
+    has it: without blanks, case, leading zeros and the `.0` of a table of numbers."""
+    whole = f"regexp_replace(upper(replace({column}, ' ', '')), '[.]0+$', '')"
+    return f"regexp_replace({whole}, '^0+(.)', '\\1')"

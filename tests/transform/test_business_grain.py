@@ -6,8 +6,14 @@ from __future__ import annotations
 from datetime import date, timedelta
 from pathlib import Path
 
+import duckdb
+import polars as pl
 import pytest
 from warehouses import Row, at, build, make_warehouse, query
+
+from orchestration.expectations.doubts import FAR_AHEAD
+from orchestration.facts.planning_inputs import due_by_period
+from orchestration.facts.timeline import Timeline
 
 BEFORE = at("2023-01-01")
 PLANNED = ("bin", "cup", "bolt", "new", "plate", "box")
@@ -135,13 +141,14 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 location_id=None,
                 known_at=at("2024-01-27"),
             ),
+            ordered("P17", "box", "2024-01-26", due_at=at("2042-02-12"), supplier_id="acme"),
             # one order told in two parts at once: 5 now and 7 later, no line numbers
             ordered("P15", "new", "2024-01-26", line_id=None, quantity=5.0),
             ordered("P15", "new", "2024-01-26", line_id=None, quantity=7.0),
         ],
         "receipts": [
             fact("bolt", "2024-01-19", order_id=" p8", line_id="00010", quantity=200.0),
-            fact("bolt", "2024-01-30", order_id="P11", line_id="10", quantity=20.0),
+            fact("bolt", "2024-01-30", order_id="P11", line_id="10.0", quantity=20.0),
         ],
         "shipments": [
             {
@@ -258,6 +265,18 @@ def test_a_receipt_closes_its_line_however_the_numbers_are_written(company: Path
     assert query(company, "select supplier_id from marts.fct_receipts where line_id = '00010'") == [
         ("acme",)
     ]
+
+
+def test_an_order_due_in_eighteen_years_covers_nothing_of_today_and_is_told(company: Path) -> None:
+    with duckdb.connect(str(company), read_only=True) as con:
+        timeline = Timeline.read(con)
+        coming = con.execute("select * from marts.fct_open_orders").pl()
+        told = con.execute(FAR_AHEAD).fetchall()
+    nodes = pl.DataFrame({"item_id": ["box", "bolt"], "location_id": ["shop", "shop"]})
+    due = due_by_period(coming, nodes, timeline, start=timeline.origin, horizon=30)
+    assert due.sum(axis=1).tolist() == [0.0, 60.0]
+    ((item, _, kind, _, reason),) = told
+    assert (item, kind) == ("box", "due_far_ahead") and "2042-02-12" in reason
 
 
 def test_a_line_finds_its_header_however_the_numbers_are_written(company: Path) -> None:

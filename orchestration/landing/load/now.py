@@ -15,6 +15,8 @@ from datetime import date, datetime, timedelta
 
 import duckdb
 
+from orchestration.home.sql import document_key
+
 #: A pause is unusual when it is longer than this, and than so many of the usual ones: shops close
 #: for two weeks at Christmas.
 PAUSE_DAYS = 14
@@ -31,16 +33,16 @@ HEAD_DAYS = 3 * YEAR
 
 #: Every fact by which a company's clock is read: the source and table that says it, and when it was
 #: known.
-CLOCK = """
+CLOCK = f"""
     SELECT source_id || '/sales' AS source, known_at AS moment FROM raw.sales
         WHERE known_at IS NOT NULL
     UNION ALL SELECT source_id || '/returns', known_at FROM raw.returns
     UNION ALL SELECT source_id || '/stock', known_at FROM raw.stock
     UNION ALL SELECT s.source_id || '/sales', greatest(o.event_at + s.known_lag, s.handed_over_at)
       FROM raw.sales AS s JOIN (
-          SELECT ltrim(upper(replace(order_id, ' ', '')), '0') AS order_key,
+          SELECT {document_key("order_id")} AS order_key,
               max(event_at) AS event_at FROM raw.orders GROUP BY ALL
-      ) AS o ON ltrim(upper(replace(s.order_id, ' ', '')), '0') = o.order_key
+      ) AS o ON {document_key("s.order_id")} = o.order_key
       WHERE s.known_at IS NULL
     UNION ALL SELECT s.source_id || '/sales', greatest(c.day::TIMESTAMP + s.known_lag,
         s.handed_over_at)
