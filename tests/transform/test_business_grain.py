@@ -83,6 +83,14 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "stock": [
             *(fact("bin", "2024-01-20", on_hand=pieces) for pieces in (20.0, 300.0, 40.0)),
             fact("cup", "2024-01-20", on_hand=2.0, unit="CS"),
+            *(
+                fact("bolt", "2024-01-20", on_hand=pieces, bin=bin) | {"event_at": at(when)}
+                for bin, pieces, when in (
+                    ("A1", 20.0, "2024-01-20 08:00"),
+                    ("A2", 300.0, "2024-01-20 08:20"),
+                    ("B7", 40.0, "2024-01-20 17:00"),
+                )
+            ),
         ],
         "assortment": [
             {"item_id": item, "location_id": "shop", "known_at": BEFORE} for item in PLANNED
@@ -247,6 +255,12 @@ def test_stock_counted_in_bins_is_their_sum(company: Path) -> None:
     assert query(
         company, "select on_hand from marts.fct_stock_positions where item_id = 'bin'"
     ) == [(360.0,)]
+
+
+def test_bins_counted_one_after_the_other_are_one_count(company: Path) -> None:
+    # 20 more came in ten days later
+    stock = "select on_hand from marts.fct_stock_positions where item_id = 'bolt'"
+    assert query(company, stock) == [(380.0,)]
 
 
 def test_lines_of_a_cancelled_order_count_until_that_is_known(company: Path) -> None:

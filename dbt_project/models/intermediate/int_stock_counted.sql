@@ -3,9 +3,7 @@
 -- one source that differ in their key are added up, as known at each time; of two sources the one that spoke last is believed.
 with packs as ({{ packs() }}),
 
-stated as (
-  {{ identified(ref('stg_stock'), {'item_id': 'item', 'location_id': 'location'}) }}
-),
+stated as ({{ stock_stated(ref('stg_stock')) }}),
 
 stock as (
   select

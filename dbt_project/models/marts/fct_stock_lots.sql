@@ -1,9 +1,7 @@
 -- what was counted bin by bin and lot by lot, where a world tells them apart, and whether it can be sold
 with packs as ({{ packs() }}),
 
-stated as (
-  {{ identified(ref('stg_stock'), {'item_id': 'item', 'location_id': 'location'}) }}
-)
+stated as ({{ stock_stated(ref('stg_stock')) }})
 
 select
   stated.item_id,
