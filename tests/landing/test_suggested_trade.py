@@ -34,6 +34,22 @@ FILES = {
         "stock",
         ("lot: batch", "status: status", "on_hand: on_hand"),
     ),
+    "public_holidays": (
+        "date,country,holiday name\n2024-12-25,DE,Christmas\n2024-12-26,GB,Boxing Day\n",
+        "holidays",
+        ("day: date", "country: country", "name: holiday name"),
+    ),
+    "units": (
+        "article,unit,pieces\nA,pallet,480\nA,case,12\n",
+        "item_units",
+        ("item_id: article", "unit: unit", "quantity: pieces"),
+    ),
+    "receipts": (
+        "receipt no,order,line,article,warehouse,qty,UoM,received_on\n"
+        "R1,P1,10,A,W,3,CS,2024-01-03\n",
+        "receipts",
+        ("unit: UoM", "order_id: order", "line_id: line"),
+    ),
     "open_orders": (
         "order,article,warehouse,qty,order_date,due_date,shipped_qty\n"
         "O1,A,W,3,2024-01-01,2024-02-01,0\n",

@@ -70,6 +70,8 @@ WORDS = {
         r"|item|sku|product|article|artikel(_?nr)?|stock_?code|material|part(_?no|number)?"
         r"|dept|department"
     ),
+    "country": r"country(_code)?|iso_?code|land",
+    "region_id": r"region|province|bundesland",
     "location_id": (
         r"store|location|warehouse|site|branch|country|plant|filiale|shop|depot"
         r"|deliver_?to|ship_?to"
@@ -89,13 +91,18 @@ WORDS = {
     "unit_cost": r"unit_?cost|cost|einkaufspreis|unit_?price|price",
     "order_id": (
         r"order|po|(order|po)_?(no|id|number)|purchase_order|invoice|invoice_?no|document"
-        r"|receipt_?no|belegnr"
     ),
     "line_id": r"line|line_?(no|id|number)|position|pos",
     "customer_id": r"customer|client|kunde",
     "supplier_id": r"(main_)?supplier|vendor|lieferant",
+    # of the fact, and not of what stands behind it, as in unit_price
+    "unit": r"uo_?m|unit_of_measure|(mengen)?einheit|unit(?!_)",
+    "day": r"day|date|datum|tag",
     "name": r"name|description|bezeichnung|title",
 }
+#: What a header may mean where nothing else of the file does: the number of a receipt is the
+#: order's where no column has that.
+LAST = {"order_id": r"receipt_?no|belegnr"}
 #: The tables a draft may be of, with what their files are often called; of equal guesses the first
 #: counts.
 CANDIDATES = {
@@ -114,6 +121,8 @@ CANDIDATES = {
     "components": r"bom|component|kit|recipe",
     "successions": r"success(ion|or)|supersession|replacement|nachfolge",
     "customer_orders": r"customer_order|open_order|backorder",
+    "item_units": r"units?|uom|packaging|einheit(en)?",
+    "holidays": r"holiday|feiertag|closing_day",
 }
 #: Columns without which a table of this kind would say nothing, though its grammar can do without.
 TELLING = {
@@ -449,8 +458,9 @@ def _columns_of(table: str, columns: Sequence[str], days: Collection[str]) -> di
     """What each column of a canonical table is called in the file; a header that is the word itself
     goes before one that holds it. `days` are the columns that hold times."""
     found = {"is_in_stock": "in_stock"} if table == "stock" and "in_stock" in columns else {}
-    for pattern in (r"({})", r"(?:.*_)?({})(?:_.*)?"):
-        for name, words in WORDS.items():
+    exact, loose = r"({})", r"(?:.*_)?({})(?:_.*)?"
+    for pattern, asked in ((exact, WORDS), (loose, WORDS), (exact, LAST)):
+        for name, words in asked.items():
             if name not in CANONICAL[table].columns or name in found:
                 continue
             free = (
@@ -464,6 +474,8 @@ def _columns_of(table: str, columns: Sequence[str], days: Collection[str]) -> di
             )
             if match:
                 found[name] = match
+    if table == "locations" and "location_id" not in found and "country" in found:
+        found["location_id"] = found.pop("country")  # whose places are countries
     return {name: found[name] for name in ("is_in_stock", *WORDS) if name in found}
 
 
