@@ -151,6 +151,7 @@ def words_laws() -> Iterator[Law]:
     yield _limits_of_something_known()
     yield _aliases_that_end()
     yield _receipts_with_an_order()
+    yield _receipts_with_a_place()
     yield from map(_spelling, SPELT)
     for table in COUNTED:
         yield _units(table)
@@ -259,6 +260,29 @@ def _receipts_with_an_order() -> Law:
             "Every receipt that names an order and a line finds them: what it brought would be "
             "counted, and still be waited for."
         ),
+        "warning",
+    )
+
+
+def _receipts_with_a_place() -> Law:
+    return Law(
+        "receipts_have_a_place",
+        "raw.receipts",
+        f"""
+        with orders as (
+            select {document_key("lines.order_id")} as number,
+                count(distinct coalesce(lines.location_id, headers.location_id)) as places
+            from raw.purchase_orders as lines
+            left join raw.orders as headers
+                on {document_key("lines.order_id")} = {document_key("headers.order_id")}
+            group by 1
+        )
+        select order_id, line_id, item_id, quantity, source_id, row_no
+        from {{batch}} where location_id is null
+            and {document_key("order_id")} not in (select number from orders where places >= 1)
+        """,
+        "Every receipt says where it came to, or names an order that does: until then it counts "
+        "nowhere.",
         "warning",
     )
 

@@ -162,6 +162,7 @@ PLANTED = (
             for a, b in ("xy", "yz", "zx")
         ),
         "purchase_orders_find_their_header": row("purchase_orders", location_id="null"),
+        "receipts_have_a_place": row("receipts", order_id="'nobody knows'", location_id="null"),
         "receipts_find_their_order": row("receipts", order_id="'nobody knows'"),
         "manifest_first_deliveries_repeat_nothing": "update raw.manifest set rows_repeated = 1",
         "manifest_columns_stay": "update raw.manifest set drift = 'renamed pieces to qty' where source_id = 'till'",

@@ -19,7 +19,7 @@ BEFORE = at("2023-01-01")
 PLANNED = ("bin", "cup", "bolt", "new", "plate", "box")
 
 
-def fact(item: str, when: str, location: str = "shop", **more: object) -> Row:
+def fact(item: str, when: str, location: str | None = "shop", **more: object) -> Row:
     return {"item_id": item, "location_id": location, "event_at": at(when), **more}
 
 
@@ -156,7 +156,16 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ],
         "receipts": [
             fact("bolt", "2024-01-19", order_id=" p8", line_id="00010", quantity=200.0),
-            fact("bolt", "2024-01-30", order_id="P11", line_id="10.0", quantity=20.0),
+            fact(
+                "bolt",
+                "2024-01-30",
+                location=None,
+                order_id="P11",
+                line_id="10.0",
+                quantity=20.0,
+            ),
+            # an order that nobody knows says no place
+            fact("bolt", "2024-01-30", location=None, order_id="P77", quantity=9.0),
         ],
         "shipments": [
             {
@@ -297,6 +306,11 @@ def test_a_line_finds_its_header_however_the_numbers_are_written(company: Path) 
     said = "select order_id, due_on, quantity from marts.fct_open_orders where item_id = 'bin'"
     assert query(company, said) == [("7", date(2024, 2, 20), 10.0)]
     assert _demand(company, "bin") == {date(2024, 1, 8): 1}
+
+
+def test_a_receipt_without_a_place_came_to_that_of_its_order(company: Path) -> None:
+    came = "select order_id, location_id, quantity from marts.fct_receipts where order_id <> ' p8'"
+    assert query(company, came) == [("P11", "shop", 20.0)]
 
 
 def test_what_is_overdue_beyond_belief_is_neither_awaited_nor_a_lead_time_and_is_told(

@@ -249,14 +249,16 @@ CANONICAL: dict[str, Table] = {
     "receipts": _table(
         {
             "item_id*": ID,
-            "location_id*": ID,
+            # left out, it is that of the order it names
+            "location_id": ID,
             "quantity*": NUMBER,
             "event_at*": TIME,
             "order_id": ID,
             "line_id": ID,
             "supplier_id": ID,
             "unit": TEXT,
-        }
+        },
+        one_of=(("location_id", "order_id"),),
     ),
     "shipments": _table(
         {
