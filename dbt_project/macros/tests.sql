@@ -17,11 +17,23 @@
   select * from {{ model }} where is_current and {{ column_name }} is not true
 {% endtest %}
 
-{# A row that leans on another one for its date must find it: an orphan would vanish from demand. #}
-{% test found_in(model, column, to, field, unless, is_document=false) %}
-  select {{ column }} from {{ model }} as fact
-  where not ({{ unless }}) and {{ column }} is not null
-    and not exists (select 1 from {{ to }} as found where found.{{ field }} = {{ document_key('fact.' ~ column) if is_document else 'fact.' ~ column }})
+{#
+  A row that leans on another one for its date must find it: an orphan vanishes from demand. `above`: the share of such rows that may be
+  orphans; above it a whole delivery of what they lean on is missing.
+#}
+{% test found_in(model, column, to, field, unless, is_document=false, above=0) %}
+  with leaning as (
+    select
+      {{ column }},
+      not exists (
+        select 1 from {{ to }} as found where found.{{ field }} = {{ document_key('fact.' ~ column) if is_document else 'fact.' ~ column }}
+      ) as is_orphan
+    from {{ model }} as fact
+    where not ({{ unless }}) and {{ column }} is not null
+  )
+
+  select {{ column }} from leaning
+  where is_orphan and (select avg(case when is_orphan then 1.0 else 0.0 end) from leaning) > {{ above }}
 {% endtest %}
 
 {# opening + receipts - issues ± adjustments = closing, between any two counts #}

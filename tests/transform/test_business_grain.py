@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
-from warehouses import Row, at, build, make_warehouse, query
+from warehouses import Row, at, build, make_warehouse, query, run_dbt
 
 from orchestration.expectations.doubts import FAR_AHEAD
 from orchestration.facts.planning_inputs import due_by_period
@@ -306,6 +306,32 @@ def test_a_line_finds_its_header_however_the_numbers_are_written(company: Path) 
     said = "select order_id, due_on, quantity from marts.fct_open_orders where item_id = 'bin'"
     assert query(company, said) == [("7", date(2024, 2, 20), 10.0)]
     assert _demand(company, "bin") == {date(2024, 1, 8): 1}
+
+
+@pytest.mark.parametrize(("orphans", "stops"), [(1, False), (30, True)])
+def test_few_sales_without_a_header_are_told_and_many_stop_the_line(
+    orphans: int, stops: bool, tmp_path: Path
+) -> None:
+    sales: list[Row] = [
+        {
+            "item_id": "cup",
+            "location_id": "shop",
+            "quantity": 1.0,
+            "order_id": f"{'lost' if k < orphans else 'o'}{k}",
+            "known_lag": timedelta(0),
+        }
+        for k in range(300)
+    ]
+    orders: list[Row] = [{"order_id": f"O{k}", "event_at": at("2024-01-02")} for k in range(300)]
+    warehouse = make_warehouse(
+        tmp_path / "warehouse.duckdb",
+        {"timezone": "UTC", "now_at": at("2024-02-01")},
+        {"sales": sales, "orders": orders},
+    )
+    done = run_dbt(warehouse, "build", "--select", "stg_world stg_orders stg_calendar stg_sales")
+    told = [line for line in done.stdout.splitlines() if "found_in_stg_sales" in line]
+    assert any(f"WARN {orphans} " in line for line in told)
+    assert any(f"FAIL {orphans} " in line for line in told) is stops
 
 
 def test_a_receipt_without_a_place_came_to_that_of_its_order(company: Path) -> None:

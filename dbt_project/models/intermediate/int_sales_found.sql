@@ -25,6 +25,7 @@ found as (
   {{ join_rates('sales', 'coalesce(orders.event_at, periods.event_at)') }}
 ),
 
-known as (select * from found where known_at <= {{ now_at() }})
+-- what finds neither its order nor its period has no day, and counts once it does
+known as (select * from found where event_at is not null and known_at <= {{ now_at() }})
 
 select * from ({{ versions('known') }}) as versioned
