@@ -15,7 +15,7 @@ from pathlib import Path
 from feast import Entity, FeatureService, FeatureView, Field, Project, ValueType
 from feast.types import Bool, FeastType, Float32, Int64, String, UnixTimestamp
 
-from feature_repo.own import own_views
+from feature_repo.custom_views import own_views
 from feature_repo.sources import WarehouseSource
 
 PLANNING, PURCHASING = "demand-planning", "purchasing"

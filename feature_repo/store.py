@@ -14,11 +14,11 @@ from feast.errors import FeatureServiceNotFoundException
 from feast.repo_config import RegistryConfig
 from feast.types import Bool, FeastType, Float32, Int64, String
 
+from feature_repo.custom_views import OWNER, own_views
 from feature_repo.features import ENTITIES, SERVICES, VIEWS, project
 from feature_repo.offline_store import WarehouseOfflineStoreConfig
 from feature_repo.online import delete_entity, materialize_online, push
 from feature_repo.online_offer import OnlineOffer, check_keys
-from feature_repo.own import OWNER, own_views
 
 __all__ = [
     "delete_entity",

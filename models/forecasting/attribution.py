@@ -14,9 +14,9 @@ import xgboost as xgb
 from numpy.typing import NDArray
 
 from models.domain import SERIES
+from models.forecasting.custom_forecaster import OwnModel
 from models.forecasting.design import GROUPS
 from models.forecasting.inputs import Indices
-from models.forecasting.own import OwnModel
 from models.forecasting.quantile import DemandModel
 
 Floats = NDArray[np.float64]

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from models.domain import SERIES
 from models.forecasting.attribution import PARTS, attribute
+from models.forecasting.custom_forecaster import OwnModel
 from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.forecasting.inputs import Indices
-from models.forecasting.own import OwnModel
 from models.forecasting.quantile import DemandModel
 
 #: A rise is looked into from this multiple of what was usual …

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from models.procurement.codec import Codec
-from models.procurement.edi import X12
 from models.procurement.edifact import Edifact
 from models.procurement.table import Table
 from models.procurement.ubl import Ubl
+from models.procurement.x12 import X12
 
 CODECS: dict[str, Codec] = {
     "x12": X12(),

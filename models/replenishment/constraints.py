@@ -1,6 +1,9 @@
 """When not everything wanted can be bought: spend each unit of a scarce budget, weight or volume
 where it saves most.
 
+A budget here is what a review may buy for; what may be approved without a person is in
+models/procurement/approval.py.
+
 Every order line is a ladder of blocks: first the smallest quantity the supplier accepts, then one
 multiple after the other. A block's value is the expected cost it saves. One more block never saves
 more a unit than the one before it, so for one budget greedy is the linear programme; several

@@ -11,8 +11,8 @@ import numpy as np
 
 from models.domain import Floats
 from models.replenishment.supply_options import SupplyOption, SupplyOptions
+from models.twin.event_effects import Future
 from models.twin.network import Network
-from models.twin.scenarios import Future
 from models.twin.what_if import Z
 
 #: Doing nothing, and what else can be done.

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from models.domain import Floats, Integers
+from models.twin.event_effects import passes
 from models.twin.network import Network
-from models.twin.scenarios import passes
 from models.twin.what_if import RANGE, Outcome, places_of
 
 #: Customers notice where more than this share of demand so far goes unmet.

@@ -11,8 +11,8 @@ import polars as pl
 from scipy.sparse import csr_array
 
 from models.domain import Floats
+from models.twin.event_effects import Future
 from models.twin.network import Network
-from models.twin.scenarios import Future
 from models.twin.simulator import SimulationResult
 
 #: The share of futures that a stated range covers, from the lower to the upper end.

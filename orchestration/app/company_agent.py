@@ -14,7 +14,7 @@ import polars as pl
 
 from models.domain import SERIES, Floats, Situation
 from models.learning import saving
-from models.learning.line import Effort, LineTrainer, Trained, longer, outlooks_along
+from models.learning.company_training import Effort, LineTrainer, Trained, longer, outlooks_along
 from models.learning.shared import INPUTS
 from models.replenishment.echelon import Echelons, echelon_view
 from models.replenishment.opening import assumed_opening

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from models.twin.calibration import TRUSTED, overall_error
-from models.twin.events import Scenario
 from models.twin.measures import Priced, best
+from models.twin.scenarios import Scenario
+from models.twin.trust import TRUSTED, overall_error
 from orchestration.app.twin_state import Twin
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
-from models.twin.events import KINDS, Effect, Scenario
+from models.twin.scenarios import KINDS, Effect, Scenario
 from orchestration.facts.timeline import DAYS_A_PERIOD, DAYS_A_YEAR, Timeline
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.world import Strict, as_contract_error

@@ -19,9 +19,9 @@ import numpy as np
 
 from models.domain import Floats
 from models.replenishment.policies import POLICIES, RegisteredPolicy
-from models.twin.events import Scenario, together
 from models.twin.measures import MEASURES, NOTHING, Line, Priced, priced, propose
 from models.twin.resilience import survival_and_recovery, time_to_survive
+from models.twin.scenarios import Scenario, together
 from models.twin.what_if import Outcome, by_row, compare, difference, flows, orders, stock_depth
 from orchestration.app.event_replan import Published
 from orchestration.app.scenario_answers import Answer, Asked, Study, Trust

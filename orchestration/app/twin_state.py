@@ -19,11 +19,11 @@ from models.replenishment.base_policy import RegisteredPolicy
 from models.replenishment.calendars import Waits
 from models.replenishment.decision import Terms
 from models.replenishment.supply_options import SupplyOptions
-from models.twin.events import Scenario
+from models.twin.event_effects import Future, Tariffs, check, happens
 from models.twin.measures import Line, carried_out
 from models.twin.network import Network
 from models.twin.outlook import Outlook
-from models.twin.scenarios import Future, Tariffs, check, happens
+from models.twin.scenarios import Scenario
 from models.twin.simulator import SimulationResult, simulate
 from models.twin.what_if import Outcome, outcome
 from orchestration.app.event_replan import Published

@@ -105,9 +105,9 @@ def backup(
     The key that customers are hashed with is not in it: a copy of the key stays with your user,
     under ~/.local/state/stockhouse/keys.
     """
-    from orchestration.app import safekeeping
+    from orchestration.app import home_backup
 
-    written = safekeeping.backup(Home.open(home), out)
+    written = home_backup.backup(Home.open(home), out)
     emit({"path": str(written)}, f"backup written to {written}", as_json=as_json)
 
 
@@ -118,9 +118,9 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Bring a backup into an empty home; then `stockhouse rebuild WORLD` recreates the rest."""
-    from orchestration.app import safekeeping
+    from orchestration.app import home_backup
 
-    place = safekeeping.restore(source, home)
+    place = home_backup.restore(source, home)
     shown = (
         f"restored world '{place.owner}' into {place.root}; next: stockhouse rebuild WORLD --home "
         f"{home}"

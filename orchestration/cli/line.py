@@ -285,7 +285,7 @@ def _levels(text: str | None) -> tuple[float, ...]:
 def _hashes(place: Home) -> dict[str, str]:
     if not place.warehouse.exists():
         return {}
-    from orchestration.home.backup import table_hashes
+    from orchestration.home.archive_file import table_hashes
 
     with place.connect(read_only=True) as con:
         return table_hashes(con)

@@ -12,7 +12,7 @@ from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.facts import decisions
 from orchestration.facts.kept_forecasts import keep_forecast
 from orchestration.planning.demand import open_demand
-from orchestration.planning.registry import current_model
+from orchestration.planning.model_registry import current_model
 from orchestration.reports import charts
 
 

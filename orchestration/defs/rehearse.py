@@ -8,10 +8,10 @@ import dagster as dg
 from orchestration.app.scenario_record import rehearse_stress
 from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.facts import decisions
-from orchestration.planning.calibration import record_calibration
 from orchestration.planning.demand import open_demand
 from orchestration.planning.rehearsal import champion_is_current, champions_frame, unrehearsed_frame
 from orchestration.planning.rehearsal import rehearse as rehearse_candidates
+from orchestration.planning.twin_trust import record_calibration
 from orchestration.reports import charts
 
 

@@ -11,8 +11,8 @@ import dagster as dg
 import duckdb
 from dagster_dbt import DbtCliResource, dbt_assets
 
+from feature_repo.custom_views import OwnView, own_text, write_own
 from feature_repo.features import SERVICES, VIEWS
-from feature_repo.own import OwnView, own_text, write_own
 from orchestration.defs.changed_models import fingerprints, without
 from orchestration.defs.resources import PROJECT, TRANSLATOR, Lakehouse
 from orchestration.facts import decisions

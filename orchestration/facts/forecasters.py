@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from models.forecasting.own import Forecaster
+from models.forecasting.custom_forecaster import Forecaster
 from orchestration.home import HomeError, extensions
 
 #: The forecaster that decides until a person chooses another.

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from models.forecasting.own import OwnModel
+from models.forecasting.custom_forecaster import OwnModel
 from models.forecasting.quantile import DemandModel
 from orchestration.facts.forecasters import OURS, forecaster_called, forecaster_of
 from orchestration.home import Home, files, journal

@@ -6,11 +6,12 @@ extensions (entry points of the group `stockhouse.extensions`) and of paths to P
 extension is a module that may define
 
     policies     a list of models.replenishment.base_policy.RegisteredPolicy
-    forecasters  a list of models.forecasting.own.Forecaster
+    forecasters  a list of models.forecasting.custom_forecaster.Forecaster
     readers      a dict: name -> a function from the path of a file to its rows, each a mapping
     checks       a dict: gate -> a list of orchestration.expectations.laws.Law
     tables       a dict: name -> a select; the table is built as company.NAME after the marts
-    features     a dict: name -> a feature_repo.own.OwnView, whose select becomes company.NAME too
+    features     a dict: name -> a feature_repo.custom_views.OwnView, whose select becomes
+                 company.NAME too
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """The audit: every chain, every balance and every projection recomputed from the events; one
-altered byte is a finding."""
+altered byte is a finding. `store.chain` is what links them, `checkpoints` signs how far they
+went."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 
 from models.procurement.actors import MATRIX, is_same
 from models.procurement.documents import APPLY, Document, Event
-from orchestration.ledger import guards
+from orchestration.ledger import trigger_check
 from orchestration.ledger.checkpoints import NOTHING, Checkpoints, follow
 from orchestration.ledger.schema import documents, encumbrances, events, inbox, outbox
 from orchestration.ledger.store import (
@@ -49,7 +50,7 @@ def findings(connection: sa.Connection, checkpoints: Checkpoints | None = None) 
         for (word,) in connection.exec_driver_sql("PRAGMA integrity_check").all():
             if word != "ok":
                 yield f"the file is damaged: {word}"
-    for guard in guards.wrong(connection):
+    for guard in trigger_check.wrong(connection):
         yield (
             f"the guard {guard} is missing or not what we made it: the triggers keep events "
             "append-only, and proposer and approver apart"

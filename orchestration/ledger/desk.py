@@ -1,5 +1,5 @@
-"""What people and the approval matrix do to order lines: approve, reject, firm, change, cancel; and
-the switch and limits over them."""
+"""What people and the approval matrix do to order lines: approve, reject, firm, change, cancel; the
+switch and limits over them; and four eyes: nobody approves what he proposed."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import duckdb
 import polars as pl
 
 from models.domain import SERIES
+from models.forecasting.custom_forecaster import Forecaster, OwnModel, fit_own
 from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.forecasting.inputs import (
     DEMAND_FEATURES,
@@ -21,7 +22,6 @@ from models.forecasting.inputs import (
     SIGNAL_FEATURES,
 )
 from models.forecasting.levels import finest_level
-from models.forecasting.own import Forecaster, OwnModel, fit_own
 from models.forecasting.quantile import DemandModel, fit
 from models.forecasting.surges import SCHEMA as SURGES
 from models.forecasting.surges import find_surges
@@ -110,7 +110,7 @@ class Demand:
     def features_at(self, origins: list[date]) -> pl.DataFrame:
         """One row per series and origin (the first period to be forecast), features as known at
         that midnight, the company's own last."""
-        from feature_repo.own import own_services  # noqa: PLC0415
+        from feature_repo.custom_views import own_services  # noqa: PLC0415
 
         stamps = pl.DataFrame(
             {"origin": origins, STAMP: [self.timeline.cutoff(day) for day in origins]}

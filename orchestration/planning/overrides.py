@@ -1,5 +1,6 @@
 """The planner's overrides, kept: who wanted what, why, known since when and until when; lines are
-added and never changed.
+added and never changed. The plan reads those in force; what they do to an order is in
+models/replenishment/overrides.py.
 
 state/overrides.jsonl, one JSON object a line: {event: added, override_id, kind, value, parameter,
 scope, reason, expires_on, author, known_at, recorded_at} or {event: expired, override_id, reason,

@@ -15,9 +15,9 @@ import polars as pl
 from models.domain import SERIES, Economics, Floats, Integers
 from models.forecasting import baselines
 from models.forecasting.backtest import score
+from models.forecasting.custom_forecaster import OwnModel
 from models.forecasting.forecast import PATH_LEVELS, Forecast, blend
 from models.forecasting.inputs import Spec, locate, panels
-from models.forecasting.own import OwnModel
 from models.forecasting.quantile import DemandModel
 from models.replenishment.base_policy import Unmet
 from models.replenishment.calendars import Waits

@@ -30,8 +30,8 @@ from orchestration.landing.contract import privacy
 from orchestration.landing.load.store import Archive, read_receipts, read_sidecar, write_sidecar
 from orchestration.planning import overrides
 from orchestration.planning.demand import open_demand
+from orchestration.planning.model_registry import current_model
 from orchestration.planning.plan import plan_orders
-from orchestration.planning.registry import current_model
 from orchestration.runs.line import run_line, settings
 
 

@@ -16,7 +16,7 @@ import pytest
 from feast import FeatureStore
 from small_marts import CORRECTED_AT, NOW
 
-from feature_repo.own import own_services, write_own
+from feature_repo.custom_views import own_services, write_own
 from feature_repo.store import materialize_online, online_frame, open_store, training_frame
 from orchestration.defs.transform import build_own_tables, own_features
 from orchestration.home import HomeError
@@ -90,7 +90,7 @@ def test_names_of_ours_are_refused(
     name: str, feature: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "own.py").write_text(
-        "from feature_repo.own import OwnView\n"
+        "from feature_repo.custom_views import OwnView\n"
         f"features = {{{name!r}: OwnView('select 1', ('item_id',), "
         f"{{{feature!r}: ('number', 'units', 'mine')}}, 'mine')}}",
         encoding="utf-8",

@@ -16,9 +16,9 @@ import pytest
 import sqlalchemy as sa
 
 from models.domain import OrderLine
-from orchestration.app import safekeeping
+from orchestration.app import home_backup
 from orchestration.home import Home, HomeError
-from orchestration.home.backup import restore as restore_files
+from orchestration.home.archive_file import restore as restore_files
 from orchestration.landing import ContractError
 from orchestration.landing.contract.privacy import PrivacyKey
 from orchestration.ledger import Ledger, Partner
@@ -101,9 +101,9 @@ def test_a_postgresql_ledger_is_in_the_backup_and_comes_back_into_the_home(
     work(home, "mug")
     before = content(server)
     assert all(before.values())
-    backup = safekeeping.backup(home, tmp_path / "b.tar.gz")
+    backup = home_backup.backup(home, tmp_path / "b.tar.gz")
     monkeypatch.delenv("STOCKHOUSE_LEDGER_URL")
-    second = safekeeping.restore(backup, tmp_path / "second")
+    second = home_backup.restore(backup, tmp_path / "second")
     assert content(second.ledger_url) == before
     assert audit(second.ledger_url) == []
     work(second, "cup")
@@ -116,18 +116,18 @@ def test_it_comes_back_into_an_empty_server_whole_and_what_a_server_has_is_never
 ):
     work(home, "mug")
     before = content(server)
-    backup = safekeeping.backup(home, tmp_path / "b.tar.gz")
+    backup = home_backup.backup(home, tmp_path / "b.tar.gz")
     # the server still has all of it: it is kept
-    kept = safekeeping.restore(backup, tmp_path / "kept")
+    kept = home_backup.restore(backup, tmp_path / "kept")
     work(kept, "cup")
     later = content(server)
-    safekeeping.restore(backup, tmp_path / "later")
+    home_backup.restore(backup, tmp_path / "later")
     assert content(server) == later
     engine = make_engine(server)
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     engine.dispose()
-    safekeeping.restore(backup, tmp_path / "second")
+    home_backup.restore(backup, tmp_path / "second")
     assert content(server) == before
     assert audit(server) == []
     with engine.begin() as connection:
@@ -136,7 +136,7 @@ def test_it_comes_back_into_an_empty_server_whole_and_what_a_server_has_is_never
     work(home, "jar")
     other = content(server)
     with pytest.raises(HomeError, match="other things happened"):
-        safekeeping.restore(backup, tmp_path / "third")
+        home_backup.restore(backup, tmp_path / "third")
     assert content(server) == other
     assert not (tmp_path / "third" / "state").exists()
 
@@ -148,9 +148,9 @@ def test_a_ledger_of_the_home_moves_to_an_empty_server_with_its_backup(
     monkeypatch.delenv("STOCKHOUSE_LEDGER_URL")
     work(home, "mug")
     before = content(home.ledger_url)
-    backup = safekeeping.backup(home, tmp_path / "b.tar.gz")
+    backup = home_backup.backup(home, tmp_path / "b.tar.gz")
     monkeypatch.setenv("STOCKHOUSE_LEDGER_URL", server)
-    safekeeping.restore(backup, tmp_path / "second")
+    home_backup.restore(backup, tmp_path / "second")
     assert content(server) == before
 
 
@@ -160,19 +160,19 @@ def test_the_key_of_the_customers_is_in_no_backup_and_comes_back_for_its_user_al
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "mine"))
     monkeypatch.delenv("STOCKHOUSE_PRIVACY_KEY", raising=False)
     key = PrivacyKey.of(home.state)
-    backup = safekeeping.backup(home, tmp_path / "b.tar.gz")
+    backup = home_backup.backup(home, tmp_path / "b.tar.gz")
     with tarfile.open(backup) as archive:
         kept = [
             archive.extractfile(member).read() for member in archive.getmembers() if member.isfile()
         ]
     assert not any(key.secret in content for content in kept)
-    second = safekeeping.restore(backup, tmp_path / "second")
+    second = home_backup.restore(backup, tmp_path / "second")
     assert PrivacyKey.of(second.state) == key
-    safekeeping.backup(second, tmp_path / "c.tar.gz")
+    home_backup.backup(second, tmp_path / "c.tar.gz")
     (own,) = (tmp_path / "mine").rglob("*.key")
     assert stat.S_IMODE(own.stat().st_mode) == 0o600
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "somebody else"))
-    third = safekeeping.restore(tmp_path / "c.tar.gz", tmp_path / "third")
+    third = home_backup.restore(tmp_path / "c.tar.gz", tmp_path / "third")
     with pytest.raises(ContractError, match="restored without its key"):
         PrivacyKey.of(third.state)
     (third.state / "privacy.key").write_bytes(key.secret)
@@ -184,7 +184,7 @@ def test_a_ledger_that_cannot_be_read_makes_no_backup(home, tmp_path, monkeypatc
         "STOCKHOUSE_LEDGER_URL", "postgresql://me:hush@127.0.0.1:9/nowhere?connect_timeout=2"
     )
     with pytest.raises(Exception) as caught:
-        safekeeping.backup(home, tmp_path / "b.tar.gz")
+        home_backup.backup(home, tmp_path / "b.tar.gz")
     assert "hush" not in str(caught.value)
     assert list(tmp_path.glob("*b.tar.gz*")) == []
 
@@ -194,8 +194,8 @@ def test_whatever_a_home_and_its_backup_hold_is_their_owner_s_alone_from_birth(t
     try:
         home = Home.found(tmp_path / "home", "w")
         work(home, "mug")
-        backup = safekeeping.backup(home, tmp_path / "b.tar.gz")
-        second = safekeeping.restore(backup, tmp_path / "second")
+        backup = home_backup.backup(home, tmp_path / "b.tar.gz")
+        second = home_backup.restore(backup, tmp_path / "second")
     finally:
         os.umask(before)
     paths = [home.root, second.root, backup, *home.root.rglob("*"), *second.root.rglob("*")]

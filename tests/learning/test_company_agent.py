@@ -14,7 +14,7 @@ import pytest
 
 from models.domain import Economics, Floats, Situation
 from models.learning import saving
-from models.learning.line import Effort, LineTrainer, Trained, longer, outlooks_along
+from models.learning.company_training import Effort, LineTrainer, Trained, longer, outlooks_along
 from models.learning.shared import INPUTS, NAMED, SharedAgent
 from models.replenishment.decision import Terms, decide
 from models.replenishment.echelon import Echelons, echelon_view

@@ -14,11 +14,11 @@ import pytest
 
 from models.domain import Economics, Situation
 from orchestration.defs.transform import build_own_tables
+from orchestration.expectations.custom_checks import with_own
 from orchestration.expectations.laws import Gate, Law
-from orchestration.expectations.own import with_own
 from orchestration.home import HomeError, extensions
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.readers.own import own_table
+from orchestration.landing.readers.custom_formats import own_table
 
 ROOT = Path(__file__).resolve().parents[2]
 TUTORIAL = "\n".join(

@@ -16,9 +16,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from models.forecasting.custom_forecaster import OwnModel, checked, fit_own
 from models.forecasting.forecast import PATH_LEVELS
 from models.forecasting.inputs import Spec
-from models.forecasting.own import OwnModel, checked, fit_own
 from orchestration.facts import kept_models
 from orchestration.facts.forecasters import own_forecasters
 from orchestration.home import Home, HomeError

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from models.forecasting.drift import LEAST_SERVED, Drift
 from models.forecasting.quantile import FORM
 from orchestration.facts.timeline import Timeline
-from orchestration.planning.registry import served, why_anew, why_unusable
+from orchestration.planning.model_registry import served, why_anew, why_unusable
 from orchestration.planning.replay import RETRAIN
 
 NOW = datetime(2024, 2, 1)

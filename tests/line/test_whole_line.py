@@ -19,7 +19,7 @@ from models.replenishment.supplier_choice import Buyer
 from orchestration.facts.planning_inputs import PRICES, read_lead_times, read_logistics, read_nodes
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
-from orchestration.home.backup import table_hashes
+from orchestration.home.archive_file import table_hashes
 
 pytestmark = [pytest.mark.line, pytest.mark.xdist_group("line")]
 STATIONS = ["land", "transform", "features", "forecast", "rehearse", "replenish", "publish"]
@@ -369,8 +369,8 @@ def test_an_override_changes_the_next_plan_by_what_it_says_and_its_end_brings_th
     from orchestration.cli.main import app
     from orchestration.home import Home
     from orchestration.planning.demand import open_demand
+    from orchestration.planning.model_registry import current_model
     from orchestration.planning.plan import order_frames, plan_orders
-    from orchestration.planning.registry import current_model
     from orchestration.planning.rehearsal import current_policy
 
     home = Home.open(sample_home)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from models.procurement import edifact_wire
 from models.procurement.codec import LARGEST, MOST_DELIVERIES, Delivery
-from models.procurement.edi import X12
 from models.procurement.edifact import Edifact
 from models.procurement.messages import (
     Acknowledgement,
@@ -27,6 +26,7 @@ from models.procurement.messages import (
     Received,
     ShipNotice,
 )
+from models.procurement.x12 import X12
 from tests.procurement import edifact_supplier as supplier
 
 pytestmark = pytest.mark.filterwarnings("ignore:segments.xml not found")

@@ -15,10 +15,10 @@ from models.domain import Economics, Floats
 from models.replenishment.constraints import Constraint
 from models.replenishment.decision import Terms
 from models.replenishment.policies import POLICIES, CappedBaseStock, QuantileOrderUpTo
-from models.twin.events import Effect, Scenario, together
+from models.twin.event_effects import Future, Tariffs, happens
 from models.twin.network import Network
 from models.twin.outlook import Outlook
-from models.twin.scenarios import Future, Tariffs, happens
+from models.twin.scenarios import Effect, Scenario, together
 from models.twin.simulator import SimulationResult, simulate
 from models.twin.what_if import outcome
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from models.domain import Economics
 from models.replenishment.landed_cost import LandedCost
 from models.replenishment.supply_options import Logistics, SupplyOption, SupplyOptions
+from models.twin.event_effects import Future, Tariffs
 from models.twin.measures import NOTHING, Line, best, carried_out, priced, propose
 from models.twin.network import Network
 from models.twin.resilience import time_to_survive
-from models.twin.scenarios import Future, Tariffs
 
 PERIODS = 20
 LANES = pl.DataFrame(

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from models.domain import Economics, Floats, Situation
 from models.replenishment.policies import CappedBaseStock
+from models.twin.event_effects import Effect, Future, Scenario, Tariffs, happens
 from models.twin.network import Network
-from models.twin.scenarios import Effect, Future, Scenario, Tariffs, happens
 from models.twin.simulator import SimulationResult, simulate
 from models.twin.what_if import (
     by_row,

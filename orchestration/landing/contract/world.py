@@ -383,7 +383,7 @@ class World(Strict):
         """Read and check `folder/world.yml` (or the file itself); raises ContractError at the first
         thing that cannot be right."""
         # the laws speak about worlds
-        from orchestration.landing.contract.laws import check_world  # noqa: PLC0415
+        from orchestration.landing.contract.validation import check_world  # noqa: PLC0415
 
         path = folder / "world.yml" if folder.is_dir() else folder
         data, lines = read_yaml(path)

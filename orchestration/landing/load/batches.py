@@ -12,6 +12,7 @@ from orchestration.landing.contract.expressions import parser
 from orchestration.landing.contract.privacy import key_in_use
 from orchestration.landing.contract.world import Source, World
 from orchestration.landing.load.compile import Compiler
+from orchestration.landing.load.delivery_checks import check_honesty, find_doubts
 from orchestration.landing.load.drift import (
     describe,
     is_another_file,
@@ -21,7 +22,6 @@ from orchestration.landing.load.drift import (
     policy,
 )
 from orchestration.landing.load.failpoints import failpoint
-from orchestration.landing.load.honesty import check_honesty, find_doubts
 from orchestration.landing.load.loading import Loader, manifest_row, quarantine_reject
 from orchestration.landing.load.report import LandReport
 from orchestration.landing.load.rule_sql import CompiledSource

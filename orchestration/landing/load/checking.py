@@ -17,6 +17,7 @@ from orchestration.landing.contract.expressions import parser
 from orchestration.landing.contract.world import Source, World
 from orchestration.landing.load.compile import Compiler
 from orchestration.landing.load.consequences import consequences
+from orchestration.landing.load.delivery_checks import check_honesty, find_doubts
 from orchestration.landing.load.drift import (
     describe,
     is_another_file,
@@ -25,7 +26,6 @@ from orchestration.landing.load.drift import (
     missing_columns,
     policy,
 )
-from orchestration.landing.load.honesty import check_honesty, find_doubts
 from orchestration.landing.load.landing import session
 from orchestration.landing.load.loading import Loader
 from orchestration.landing.load.rule_sql import CompiledSource

@@ -28,8 +28,8 @@ from orchestration.landing.contract.functions import (
     inline,
     read_functions,
 )
-from orchestration.landing.contract.laws import rules
 from orchestration.landing.contract.locales import LENIENT, Locale, exact_time, local_time
+from orchestration.landing.contract.validation import rules
 from orchestration.landing.contract.world import RULE_WORDS, Value, World
 from orchestration.landing.load.rule_sql import Cell, CompiledRule, CompiledSource
 

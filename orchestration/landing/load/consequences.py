@@ -3,7 +3,7 @@ that costs the orders."""
 
 from __future__ import annotations
 
-from orchestration.landing.contract.laws import rules
+from orchestration.landing.contract.validation import rules
 from orchestration.landing.contract.world import World
 
 #: The facts of which one is needed to know what day it is.

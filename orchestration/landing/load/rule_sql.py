@@ -23,9 +23,9 @@ from orchestration.landing.contract.canonical import (
     Table,
     names_a_thing,
 )
-from orchestration.landing.contract.laws import event_column
 from orchestration.landing.contract.locales import Locale
 from orchestration.landing.contract.privacy import hidden
+from orchestration.landing.contract.validation import event_column
 
 #: What spreadsheets write into a cell whose formula failed, in whatever language (#N/A, #NV, #REF!,
 #: #BEZUG!, #NOM?, Err:502); `nulls: ["#N/A"]` says that nothing is meant.

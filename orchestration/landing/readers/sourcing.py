@@ -15,6 +15,7 @@ from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.privacy import hidden
 from orchestration.landing.contract.world import Source, World, Xlsx
+from orchestration.landing.readers.custom_formats import own_table
 from orchestration.landing.readers.delimited import (
     csv_header,
     csv_needs_rewriting,
@@ -26,7 +27,6 @@ from orchestration.landing.readers.delimited import (
 )
 from orchestration.landing.readers.files import partitions
 from orchestration.landing.readers.json_document import json_table
-from orchestration.landing.readers.own import own_table
 from orchestration.landing.readers.rows import Reject, name_in_file
 from orchestration.landing.readers.sheets import null_text, parquet_columns, workbook_table
 

@@ -18,7 +18,7 @@ import polars as pl
 
 from orchestration.landing.contract.canonical import CANONICAL
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.contract.laws import event_column
+from orchestration.landing.contract.validation import event_column
 from orchestration.landing.contract.world import WEEKDAYS, Source, Xlsx
 from orchestration.landing.readers.files import ARCHIVES, is_litter
 from orchestration.landing.readers.json_document import json_table

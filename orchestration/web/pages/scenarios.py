@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from models.twin.scenarios import KINDS
+from models.twin.event_effects import KINDS
 from orchestration.app import looking, studies
 from orchestration.web.tables import as_file
 from orchestration.web.visit import NotFoundError, Problem, Visit, act, signed_in

@@ -11,8 +11,8 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from models.forecasting.custom_forecaster import OwnModel
 from models.forecasting.drift import TAIL, Drift
-from models.forecasting.own import OwnModel
 from models.forecasting.quantile import FORM, DemandModel
 from orchestration.facts import kept_models
 from orchestration.facts.timeline import Timeline

@@ -6,8 +6,8 @@ from __future__ import annotations
 from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.canonical import CANONICAL, DAY, TIME
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.contract.laws import is_period_total
 from orchestration.landing.contract.locales import Locale
+from orchestration.landing.contract.validation import is_period_total
 from orchestration.landing.contract.world import WEEKDAYS, World
 from orchestration.landing.load.rule_sql import Cell, CompiledRule
 from orchestration.landing.readers.sourcing import SourceRows

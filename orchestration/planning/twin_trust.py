@@ -13,7 +13,7 @@ import polars as pl
 from models.domain import Floats, Integers
 from models.forecasting.inputs import locate
 from models.replenishment.service import classes
-from models.twin.calibration import errors, run_again
+from models.twin.trust import errors, run_again
 from orchestration.facts import decisions
 from orchestration.facts.planning_inputs import read_history, read_nodes, read_past_opening
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
@@ -40,7 +40,7 @@ COUNTED = """
 
 def calibrate(home: Home) -> pl.DataFrame | None:
     """Error of simulated against counted stock by item class and place over the last WEEKS, or what
-    history there is; None where nothing was counted. See models.twin.calibration.errors.
+    history there is; None where nothing was counted. See models.twin.trust.errors.
     """
     with home.connect(read_only=True) as con:
         timeline = Timeline.read(con)

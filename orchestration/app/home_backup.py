@@ -10,7 +10,7 @@ from pathlib import Path
 
 from models.names import name_of
 from orchestration.home import Home, HomeError, files
-from orchestration.home import backup as files_of
+from orchestration.home import archive_file as files_of
 from orchestration.landing.contract import privacy
 from orchestration.ledger import Ledger, LedgerError, checkpoints, copying
 

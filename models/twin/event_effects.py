@@ -1,0 +1,340 @@
+"""What a scenario's events change in one future of a network: blocked hubs and lanes, late ports,
+dearer freight and prices, surges, recalls.
+
+A scenario touches demand, how long goods take, what they cost, what is in stock and what orders
+have to obey; the network and all other luck stay as they are, so what differs between a future with
+it and without it is its effect. Times are hours after the first period begins: a block of 48 hours
+at hour 20 of a day is that, and only where goods reach a shelf are hours rounded up, to the period
+in which they can be sold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import polars as pl
+
+from models.domain import Floats, Integers, Policy
+from models.replenishment.constraints import Constraint, Limit
+from models.replenishment.decision import Terms
+from models.replenishment.policies import POLICIES
+from models.twin.scenarios import KINDS, MONEY, Effect, Scenario
+
+__all__ = ["KINDS", "Effect", "Future", "Scenario", "Tariffs", "check", "happens"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tariffs:
+    """What a unit of each row costs to bring in each period, money, (N, T): price, freight, its
+    fuel surcharge, and duty.
+
+    fuel_share: (N,) the part of freight that follows the price of fuel. duty_share: (N,) of price
+    and freight.
+    """
+
+    price: Floats
+    freight: Floats
+    fuel: Floats
+    duty: Floats
+    fuel_share: Floats
+    duty_share: Floats
+
+    @property
+    def total(self) -> Floats:
+        """One unit's cost at the row's place, but for what it cost at the place that ships it, (N,
+        T).
+        """
+        return self.price + self.freight + self.fuel + self.duty
+
+
+@dataclass(frozen=True, kw_only=True)
+class Future:
+    """One way things may go: N rows, each a node with the lane that supplies it, over T periods.
+
+    rows: item_id, location_id, from_id, kind (purchase or transfer), category, and where known
+    mode, and hubs with hub_hours, lists of what goods pass and when after departure, half-way where
+    that is empty. hours: of a period. demand: (N, T). lead_times: (N, T) periods an order of each
+    period takes. due: (N, K) units open when it begins, as promised; arriving: (N, K') as they
+    come. withdrawn: (N, T) share of the stock taken back at the start of each period, empty where
+    none is. terms: what orders have to obey in each period, T of them, empty where nobody asks.
+    policy: the rule that decides, None for the usual one.
+    """
+
+    rows: pl.DataFrame
+    hours: float
+    demand: Floats
+    lead_times: Integers
+    due: Floats
+    arriving: Floats
+    tariffs: Tariffs
+    withdrawn: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    terms: tuple[Terms, ...] = ()
+    policy: Policy | None = None
+
+    def moves_goods_like(self, other: Future) -> bool:
+        """Whether nothing but prices differs, which no policy looks at: what is ordered, sold and
+        held is then the same.
+        """
+        names = ("demand", "lead_times", "arriving", "due", "withdrawn", "terms", "policy")
+        return all(getattr(self, name) is getattr(other, name) for name in names)
+
+
+def check(effect: Effect, future: Future) -> None:
+    """Refuse an event that cannot happen in what is simulated. Raises ValueError for a scope that
+    names what is not there, for a time outside the periods, and for facts that it needs and nobody
+    has fed.
+    """
+    rows, end = future.rows, future.hours * future.demand.shape[1]
+    if effect.ends <= 0 or effect.starts >= end:
+        raise ValueError(
+            f"{effect.kind} lies outside the {future.demand.shape[1]} periods simulated"
+        )
+    for name, value in effect.scope.items():
+        columns = (name,) if name in ("item_id", "category", "mode") else ("location_id", "from_id")
+        if name == "mode" and name not in rows.columns:
+            raise ValueError(f"{effect.kind} names a mode, but no lanes are fed that have one")
+        is_hub = effect.kind == "hub_blocked" and passes(rows, value).any()
+        if not is_hub and not any(
+            (rows[other].cast(pl.String) == value).any() for other in columns
+        ):
+            raise ValueError(f"{effect.kind}: no {name} is called {value!r} in what is planned")
+    if effect.kind == "capacity_cut" and not _capacity(effect, future.terms):
+        place = effect.scope["location_id"]
+        raise ValueError(
+            f"what {place} can hold is not known: feed locations.capacity, or a constraint capacity"
+        )
+    if effect.kind == "new_policy" and effect.said.get("policy") not in POLICIES:
+        raise ValueError(
+            f"there is no policy {effect.said.get('policy')!r}; there are {', '.join(POLICIES)}"
+        )
+    if effect.kind == "new_constraint":
+        _constraint(effect).limit(rows)
+
+
+def happens(scenario: Scenario, future: Future) -> Future:
+    """The same future with the scenario's events in it; those that may or may not happen do.
+
+    Raises ValueError as `check` does.
+    """
+    for effect in scenario.effects:
+        check(effect, future)
+    for effect in scenario.effects:
+        if effect.kind in ("demand_factor", "item_delisted"):
+            factor = effect.size if effect.kind == "demand_factor" else 0.0
+            now = _rows(effect, future)[:, None] & _periods(effect, future)
+            future = replace(future, demand=future.demand * np.where(now, factor, 1.0))
+        if effect.kind in MONEY:
+            future = replace(future, tariffs=_dearer(effect, future))
+        elif effect.kind in ("item_delisted", "capacity_cut", "new_constraint"):
+            future = replace(future, terms=_bound(effect, future))
+        elif effect.kind == "recall":
+            future = replace(future, withdrawn=_withdrawn(effect, future))
+        elif effect.kind == "new_policy":
+            future = replace(future, policy=POLICIES[effect.said["policy"]])
+    moves = [effect for effect in scenario.effects if effect.kind in _MOVES]
+    return _delayed(moves, future) if moves else future
+
+
+def _rows(effect: Effect, future: Future, *, hub_as: str = "location_id") -> np.ndarray:
+    """Which rows an event concerns, (N,)."""
+    concerned = np.ones(future.rows.height, dtype=bool)
+    for name, value in effect.scope.items():
+        column = "from_id" if name == "supplier_id" else name
+        column = hub_as if effect.kind == "hub_blocked" else column
+        concerned &= (future.rows[column].cast(pl.String) == value).fill_null(False).to_numpy()
+    return concerned
+
+
+def passes(rows: pl.DataFrame, hub: str) -> np.ndarray:
+    """Which rows' goods pass a hub without being kept there, (N,)."""
+    if "hubs" not in rows.columns:
+        return np.zeros(rows.height, dtype=bool)
+    return rows["hubs"].list.contains(hub).fill_null(False).to_numpy()
+
+
+def _after(effect: Effect, future: Future, transit: Floats) -> tuple[np.ndarray, Floats]:
+    """The rows whose goods pass a blocked hub, (N,), and how many hours after departure they do,
+    of `transit` hours, (N, ...)."""
+    hub = effect.scope["location_id"]
+    here = passes(future.rows, hub)
+    after = transit / 2
+    for row in np.flatnonzero(here):
+        at = future.rows["hubs"][int(row)].to_list().index(hub)
+        said = future.rows["hub_hours"][int(row)][at]
+        if said is not None:
+            after[row] = np.minimum(said, transit[row])
+    return here, after
+
+
+def _capacity(effect: Effect, terms: Sequence[Terms]) -> list[int]:
+    """The numbers of the limits that say what the place can hold."""
+    name = f"capacity of {effect.scope['location_id']}"
+    return [k for k, limit in enumerate(terms[0].limits) if limit.name == name] if terms else []
+
+
+def _constraint(effect: Effect) -> Constraint:
+    names = {"supplier_id": "from_id"}
+    scope = {names.get(name, name): value for name, value in effect.scope.items()}
+    resource = effect.said.get("resource", "units")
+    name = f"{resource} for {', '.join(scope.values()) or 'all'}"
+    return Constraint(name, effect.size, resource, scope)  # type: ignore[arg-type]
+
+
+def _bound(effect: Effect, future: Future) -> tuple[Terms, ...]:
+    """What orders have to obey, by period, with one more thing to obey while the event lasts."""
+    if not future.terms:
+        raise ValueError(f"{effect.kind} needs the terms that orders obey; none are simulated")
+    usual = future.terms[0]
+    if effect.kind == "item_delisted":
+        free = np.full(future.rows.height, np.nan)
+        fixed = np.where(_rows(effect, future), 0.0, usual.fixed if usual.fixed.size else free)
+        changed = {id(one): replace(one, fixed=fixed) for one in future.terms}
+    elif effect.kind == "capacity_cut":
+        cut = _capacity(effect, future.terms)
+        changed = {id(one): replace(one, limits=_cut(one, cut, effect)) for one in future.terms}
+    else:
+        limit = _constraint(effect).limit(future.rows)
+        changed = {id(one): replace(one, limits=[*one.limits, limit]) for one in future.terms}
+    now = _periods(effect, future)
+    return tuple(changed[id(one)] if on else one for one, on in zip(future.terms, now, strict=True))
+
+
+def _cut(terms: Terms, numbers: Sequence[int], effect: Effect) -> list[Limit]:
+    return [
+        replace(limit, at_most=limit.at_most * (1 - effect.size)) if k in numbers else limit
+        for k, limit in enumerate(terms.limits)
+    ]
+
+
+def _withdrawn(effect: Effect, future: Future) -> Floats:
+    shape = future.demand.shape
+    share = future.withdrawn.copy() if future.withdrawn.size else np.zeros(shape)
+    when = int(np.ceil(max(effect.starts, 0.0) / future.hours - 1e-9))
+    if when < shape[1]:
+        here = _rows(effect, future)
+        share[here, when] = np.maximum(share[here, when], effect.size)
+    return share
+
+
+def _periods(effect: Effect, future: Future) -> np.ndarray:
+    """The periods that begin while an event lasts, (T,)."""
+    begins = np.arange(future.demand.shape[1]) * future.hours
+    return (effect.starts <= begins) & (begins < effect.ends)
+
+
+def _dearer(effect: Effect, future: Future) -> Tariffs:
+    tariffs = future.tariffs
+    where = _rows(effect, future)[:, None] & _periods(effect, future)
+    more = np.where(where, effect.size - 1.0, 0.0)
+    share, duty_share = tariffs.fuel_share[:, None], tariffs.duty_share[:, None]
+    if effect.kind == "fuel_factor":
+        burnt = tariffs.freight * share + tariffs.fuel  # what of freight is fuel, at today's price
+        return replace(tariffs, fuel=tariffs.fuel + burnt * more)
+    if effect.kind == "freight_factor":
+        freight, fuel = tariffs.freight * (1 + more), tariffs.fuel * (1 + more)
+        duty = tariffs.duty + tariffs.freight * more * duty_share
+        return replace(tariffs, freight=freight, fuel=fuel, duty=duty)
+    if effect.kind == "price_factor":
+        duty = tariffs.duty + tariffs.price * more * duty_share
+        return replace(tariffs, price=tariffs.price * (1 + more), duty=duty)
+    bought = where & (future.rows["kind"] == "purchase").to_numpy()[:, None]
+    added = np.where(bought, effect.size, 0.0) * (tariffs.price + tariffs.freight)
+    return replace(tariffs, duty=tariffs.duty + added)
+
+
+#: What keeps goods or makes them late.
+_MOVES = (
+    "lead_time_delay",
+    "port_delay",
+    "hub_blocked",
+    "lane_blocked",
+    "supplier_down",
+    "new_supplier",
+)
+#: What goods cannot set out through.
+_BLOCKS = ("hub_blocked", "lane_blocked", "supplier_down")
+
+
+def _delayed(effects: Sequence[Effect], future: Future) -> Future:
+    """Goods wait where they cannot set out or arrive, and travel longer where they are delayed;
+    nothing comes sooner, but from a new supplier.
+    """
+    effects = sorted(effects, key=lambda effect: effect.starts)
+    took = _taken(effects, future)
+    for effect in effects:
+        if effect.kind == "new_supplier":
+            here = _rows(effect, future) & (future.rows["kind"] == "purchase").to_numpy()
+            came_from = pl.when(pl.Series(here)).then(pl.lit(effect.said["supplier"]))
+            rows = future.rows.with_columns(from_id=came_from.otherwise("from_id"))
+            days = np.ceil(effect.size * 24 / future.hours - 1e-9).astype(np.int64)
+            theirs = replace(
+                future, rows=rows, lead_times=np.where(here[:, None], days, future.lead_times)
+            )
+            now = here[:, None] & _periods(effect, future)
+            took = np.where(now, _taken(effects, theirs), took)
+    return replace(future, lead_times=took, arriving=_arriving(effects, future))
+
+
+def _taken(effects: Sequence[Effect], future: Future) -> Integers:
+    """The periods that an order of each period takes with these events, (N, T)."""
+    periods = future.demand.shape[1]
+    begins = np.broadcast_to(np.arange(periods) * future.hours, future.lead_times.shape).astype(
+        float
+    )
+    leaves = begins.copy()
+    for effect in effects:
+        if effect.kind in _BLOCKS:
+            stuck = _rows(effect, future, hub_as="from_id")[:, None] & _during(effect, leaves)
+            leaves = np.where(stuck, effect.ends, leaves)
+    transit = future.lead_times * future.hours
+    for effect in effects:
+        if effect.kind == "hub_blocked":  # what would pass it meanwhile waits before it
+            here, after = _after(effect, future, transit)
+            stuck = here[:, None] & _during(effect, leaves + after)
+            leaves = np.where(stuck, effect.ends - after, leaves)
+    arrives = leaves + transit
+    for effect in effects:
+        if effect.kind == "lead_time_delay":
+            late = _rows(effect, future)[:, None] & _during(effect, begins)
+            arrives = np.where(late, arrives + effect.size * 24, arrives)
+    arrives = _admitted(effects, future, arrives)
+    return np.ceil((arrives - begins) / future.hours - 1e-9).astype(np.int64)
+
+
+def _during(effect: Effect, moments: Floats) -> np.ndarray:
+    return (effect.starts <= moments) & (moments < effect.ends)
+
+
+def _admitted(effects: Sequence[Effect], future: Future, arrives: Floats) -> Floats:
+    """When goods that reach a place are let in, hours; shape of `arrives`, (N, ...)."""
+    for effect in effects:
+        if effect.kind == "port_delay":
+            held = _rows(effect, future)[:, None] & _during(effect, arrives)
+            arrives = np.where(held, arrives + effect.size * 24, arrives)
+        if effect.kind in ("hub_blocked", "lane_blocked"):
+            stuck = _rows(effect, future)[:, None] & _during(effect, arrives)
+            arrives = np.where(stuck, effect.ends, arrives)
+    return arrives
+
+
+def _arriving(effects: Sequence[Effect], future: Future) -> Floats:
+    """What was open already, by the period in which it comes, (N, K')."""
+    columns = future.arriving.shape[1]
+    due = np.broadcast_to(np.arange(columns) * future.hours, future.arriving.shape).astype(float)
+    for effect in effects:
+        if effect.kind == "lead_time_delay":
+            late = _rows(effect, future)[:, None] & _during(effect, due)
+            due = np.where(late, due + effect.size * 24, due)
+    usual = future.lead_times[:, :1] * future.hours
+    for effect in effects:
+        if effect.kind == "hub_blocked":
+            here, after = _after(effect, future, usual)
+            ahead = usual - after  # from the hub to the shelf
+            stuck = here[:, None] & _during(effect, due - ahead)
+            due = np.where(stuck, effect.ends + ahead, due)
+    comes = np.ceil(_admitted(effects, future, due) / future.hours - 1e-9).astype(np.int64)
+    arriving = np.zeros((len(comes), max(columns, int(comes.max(initial=0)) + 1)))
+    np.add.at(arriving, (np.arange(len(comes))[:, None], comes), future.arriving)
+    return arriving
