@@ -82,7 +82,7 @@ select * from decisions.champions where total_cost is not null order by total_co
 """
 _CATEGORIES = """
 with held as (
-    select coalesce(planned.category, '–') as category,
+    select planned.category,
         count(distinct planned.item_id) as items,
         sum(capital.stock_value) as stock_value, sum(capital.working_capital) as working_capital
     from marts.dim_item_locations as planned
@@ -90,9 +90,9 @@ with held as (
         on capital.item_id = planned.item_id and capital.location_id = planned.location_id
     group by 1
 )
-select held.*, yearly.turns
+select held.* replace (coalesce(held.category, '–') as category), yearly.turns
 from held left join metrics.kpi_yearly as yearly
-    on yearly.scope = 'category' and yearly.category = held.category
+    on yearly.scope = 'category' and yearly.category is not distinct from held.category
 order by stock_value desc nulls last
 """
 _COMING = """

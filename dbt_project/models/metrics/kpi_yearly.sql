@@ -1,6 +1,6 @@
 -- the last 52 weeks of the whole company, and of each category
 with weekly as (
-  select weekly.*, coalesce(planned.category, '–') as category
+  select weekly.*, planned.category
   from {{ ref('kpi_weekly') }} as weekly
   left join {{ ref('dim_item_locations') }} as planned
     on weekly.item_id = planned.item_id and weekly.location_id = planned.location_id
