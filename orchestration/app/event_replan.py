@@ -40,17 +40,6 @@ from orchestration.planning.replay import paths_of
 
 #: An item at a place.
 Pair = tuple[str, str]
-#: Columns that a snapshot from before they were made lacks.
-NEWEST = frozenset(
-    {
-        "dim_holidays.country",
-        "dim_lane_stops.from_id",
-        "dim_successions.successor_id",
-        "dim_supplier_terms.sold_unit",
-        "fct_customer_orders.quantity",
-        "fct_stock_positions.set_aside",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -139,18 +128,6 @@ def _is_news(state: str, happened: Sequence[SupplyException], last: Mapping[str,
     return state != last.get("state") and bool(happened or last.get("occasions"))
 
 
-def _check_age(con: duckdb.DuckDBPyConnection) -> None:
-    found = con.execute(
-        "select table_name || '.' || column_name from information_schema.columns "
-        "where table_schema = 'marts'"
-    ).fetchall()
-    if missing := sorted(NEWEST - {name for (name,) in found}):
-        raise ValueError(
-            f"what is published is from before this version (it has no {', '.join(missing)}): run "
-            "the line first"
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Published:
     """What the last run planned from, and its forecast drawn as the same sampled futures (N, S,
@@ -174,7 +151,6 @@ class Published:
                 "period "
                 f"is that of {timeline.origin}: run the line first"
             )
-        _check_age(con)
         horizon = len(forecast.period_starts)
         unmet = world.economics.unmet if world.economics else "lost"
         inputs = read_planning_inputs(con, timeline, horizon=horizon, unmet=unmet)

@@ -86,10 +86,21 @@ class Snapshot:
 
     @contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Read this version; another may be published meanwhile, this connection keeps its own."""
+        """Read this version; another may be published meanwhile, this connection keeps its own.
+
+        Raises PublishError for a table or a column that is not there: an earlier Stockhouse
+        published it.
+        """
         with duckdb.connect(str(self.path), read_only=True) as con:
             con.execute(QUIET)
-            yield con
+            try:
+                yield con
+            except (duckdb.BinderException, duckdb.CatalogException) as error:
+                raise PublishError(
+                    f"what run {self.run_id} published lacks what is read here "
+                    f"({str(error).partition(chr(10))[0]}): an earlier version of Stockhouse made "
+                    "it. `stockhouse run` publishes anew."
+                ) from error
 
 
 def publish(

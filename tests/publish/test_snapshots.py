@@ -230,6 +230,18 @@ def test_a_snapshot_cannot_be_written(warehouse: Path, target: Path) -> None:
         con.execute("delete from marts.fct_demand")
 
 
+def test_what_an_earlier_version_published_is_told_and_no_traceback(
+    warehouse: Path, target: Path
+) -> None:
+    publish(warehouse, target, "run-1")
+    for query in ("select colour from marts.dim_items", "from marts.dim_colours"):
+        with (
+            pytest.raises(PublishError, match=r"run-1 .*colour.*`stockhouse run` publishes anew"),
+            current(target).connect() as con,
+        ):
+            con.execute(query)
+
+
 def test_old_versions_go_and_current_stays(warehouse: Path, target: Path) -> None:
     for run in range(1, 6):
         publish(warehouse, target, f"run-{run}", AT, keep=2)
