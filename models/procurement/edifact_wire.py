@@ -15,7 +15,7 @@ from models.procurement import figures
 from models.procurement.codec import MOST_DELIVERIES, check_size
 from models.procurement.figures import expect
 from models.procurement.messages import MessageError, Party
-from models.procurement.x12_wire import UNSAYABLE
+from models.procurement.x12 import UNSAYABLE
 
 #: The character set behind each syntax identifier.
 CHARSETS = {

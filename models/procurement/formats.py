@@ -6,7 +6,7 @@ from models.procurement.codec import Codec
 from models.procurement.edifact import Edifact
 from models.procurement.table import Table
 from models.procurement.ubl import Ubl
-from models.procurement.x12 import X12
+from models.procurement.x12_codec import X12
 
 CODECS: dict[str, Codec] = {
     "x12": X12(),

@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TypeVar
 
-from models.procurement import x12_wire
+from models.procurement import x12
 from models.procurement.bill import HUNDREDTH, rounding_of, unit_of
 from models.procurement.codec import each_line
 from models.procurement.codes import rounded
@@ -36,7 +36,7 @@ from models.procurement.messages import (
     ShipNotice,
     ShippedLine,
 )
-from models.procurement.x12_wire import Segment, TransactionSet
+from models.procurement.x12 import Segment, TransactionSet
 
 Line = TypeVar("Line")
 
@@ -123,9 +123,9 @@ def read(transaction: TransactionSet) -> list[Message]:
 def taken(segment: Segment) -> Received:
     """A TA1: note 025 says that this interchange is there already, which is what a resend hopes to
     hear."""
-    status, note = x12_wire.value(segment, 4), x12_wire.value(segment, 5)
+    status, note = x12.value(segment, 4), x12.value(segment, 5)
     is_accepted = status in ("A", "E") or note == "025"
-    return Received(x12_wire.integer(segment, 1, 9), is_accepted, f"TA1 {status} {note}")
+    return Received(x12.integer(segment, 1, 9), is_accepted, f"TA1 {status} {note}")
 
 
 def _acknowledgement(transaction: TransactionSet) -> list[Message]:
@@ -133,8 +133,8 @@ def _acknowledgement(transaction: TransactionSet) -> list[Message]:
     head = _begins(transaction, "BCA" if change else "BAK")
     loops = _loops(transaction.segments, "POC" if change else "PO1")
     _count(transaction, len(loops))
-    order_id, status = x12_wire.value(head, 3), x12_wire.value(head, 2)
-    if (purpose := x12_wire.value(head, 1, needed=False)) not in ORIGINAL:
+    order_id, status = x12.value(head, 3), x12.value(head, 2)
+    if (purpose := x12.value(head, 1, needed=False)) not in ORIGINAL:
         return [
             Odd(
                 order_id,
@@ -156,7 +156,7 @@ def _acknowledgement(transaction: TransactionSet) -> list[Message]:
         return [Odd(order_id, "", reason, BUYER)]
     is_of_all = not loops or status == "AE"  # AE lists the exceptions alone
     rest = ("IR" if status in REFUSED_WHOLE else "IA") if is_of_all else ""
-    named = tuple(x12_wire.value(loop[0], 1, needed=False) for loop in loops)
+    named = tuple(x12.value(loop[0], 1, needed=False) for loop in loops)
     currency = _currency(transaction)
     return [Acknowledgement(order_id, currency, tuple(lines), change, rest, named, day), *odd]
 
@@ -165,54 +165,54 @@ def _answer(loop: Sequence[Segment], change: bool) -> AcknowledgedLine:
     """A line's ACK segments as one answer: promised units added up, the gravest code, the last
     day."""
     line, shift = loop[0], 1 if change else 0
-    unit = x12_wire.value(line, 3 + 2 * shift)
+    unit = x12.value(line, 3 + 2 * shift)
     acks = [segment for segment in loop if segment[0] == "ACK"]
     if not acks:
         raise OddLineError("it has no ACK segment")
-    codes = [x12_wire.value(ack, 1) for ack in acks]
+    codes = [x12.value(ack, 1) for ack in acks]
     for code in codes:
         if code not in PROMISED + DENIED:
             what = FOR_A_PERSON.get(code, "no answer this house knows")
             raise OddLineError(f"ACK01 is {code}, {what}: {'; '.join(map(_text, acks))}")
     _base(line, unit)
     for ack in acks:
-        if x12_wire.value(ack, 3, needed=False) not in ("", unit):
+        if x12.value(ack, 3, needed=False) not in ("", unit):
             raise OddLineError(f"ACK03 is {ack[3]}, the line is in {unit}")
     goods = [ack for ack, code in zip(acks, codes, strict=True) if code in PROMISED]
-    promised = [x12_wire.quantity(ack, 2) for ack in goods if x12_wire.value(ack, 2, needed=False)]
-    ordered = x12_wire.quantity(line, 2 + shift)
+    promised = [x12.quantity(ack, 2) for ack in goods if x12.value(ack, 2, needed=False)]
+    ordered = x12.quantity(line, 2 + shift)
     code = min(codes, key=GRAVEST.index)
     reason = "; ".join(
         text
         for s in loop
-        if s[0] == "REF" and x12_wire.value(s, 1, needed=False) == "ZZ"
-        if (text := x12_wire.value(s, 3, needed=False) or x12_wire.value(s, 2, needed=False))
+        if s[0] == "REF" and x12.value(s, 1, needed=False) == "ZZ"
+        if (text := x12.value(s, 3, needed=False) or x12.value(s, 2, needed=False))
     )
     priced = 4 + 2 * shift
-    price = x12_wire.quantity(line, priced) if x12_wire.value(line, priced, needed=False) else None
+    price = x12.quantity(line, priced) if x12.value(line, priced, needed=False) else None
     total = ordered if len(promised) < len(goods) or code == "IB" else sum(promised)
-    days = [x12_wire.on(ack, 5) for ack in acks if x12_wire.value(ack, 5, needed=False)]
+    days = [x12.on(ack, 5) for ack in acks if x12.value(ack, 5, needed=False)]
     due = [*days, *filter(None, [_day([s for s in loop if s[0] == "DTM"])])]
-    line_id, item_id = x12_wire.value(line, 1, needed=False), _item(line)
+    line_id, item_id = x12.value(line, 1, needed=False), _item(line)
     return AcknowledgedLine(line_id, item_id, code, total, price, max(due, default=None), reason)
 
 
 def _ship_notice(transaction: TransactionSet) -> list[Message]:
     head = _begins(transaction, "BSN")
-    shipment_id = x12_wire.value(head, 2)
-    if (purpose := x12_wire.value(head, 1, needed=False)) not in ORIGINAL:
+    shipment_id = x12.value(head, 2)
+    if (purpose := x12.value(head, 1, needed=False)) not in ORIGINAL:
         reason = f"the ship notice's purpose is {purpose}: it takes back or replaces another"
         return [Odd("", "", f"shipment {shipment_id}: {reason}", BUYER)]
     due = _day(
         segment
         for segment in transaction.segments
-        if segment[0] == "DTM" and x12_wire.value(segment, 1) not in LEAVES
+        if segment[0] == "DTM" and x12.value(segment, 1) not in LEAVES
     )
     order_id, loops = "", list[tuple[str, Segment, Segment]]()
     item: Segment = ()
     for segment in transaction.segments:
         if segment[0] == "PRF":
-            order_id, item = x12_wire.value(segment, 1), ()
+            order_id, item = x12.value(segment, 1), ()
         elif segment[0] == "LIN":
             item = segment
         elif segment[0] == "SN1":
@@ -232,33 +232,33 @@ def _ship_notice(transaction: TransactionSet) -> list[Message]:
 
 def _shipped(loop: tuple[str, Segment, Segment]) -> ShippedLine:
     order_id, item, goods = loop
-    line_id = x12_wire.value(goods, 1, needed=False) or (
-        x12_wire.value(item, 1, needed=False) if item else ""
+    line_id = x12.value(goods, 1, needed=False) or (
+        x12.value(item, 1, needed=False) if item else ""
     )
     if not order_id or not item:
         raise MessageError("SN1 stands outside an order and item: PRF or LIN is missing before it")
-    _base(goods, x12_wire.value(goods, 3))
+    _base(goods, x12.value(goods, 3))
     item_id = _item(item)
     if not item_id:
         raise OddLineError(
-            f"{x12_wire.quantity(goods, 2):g} units of an item that only {_text(item)} names are "
+            f"{x12.quantity(goods, 2):g} units of an item that only {_text(item)} names are "
             "on the way"
         )
-    return ShippedLine(order_id, line_id, item_id, x12_wire.quantity(goods, 2))
+    return ShippedLine(order_id, line_id, item_id, x12.quantity(goods, 2))
 
 
 def _invoice(transaction: TransactionSet) -> list[Message]:
     head, loops = _begins(transaction, "BIG"), _loops(transaction.segments, "IT1")
     _count(transaction, len(loops))
-    invoice_id, order_id = x12_wire.value(head, 2), x12_wire.value(head, 4, needed=False)
-    invoiced_on = x12_wire.on(head, 1)
-    kind, purpose = (x12_wire.value(head, place, needed=False) for place in (7, 8))
+    invoice_id, order_id = x12.value(head, 2), x12.value(head, 4, needed=False)
+    invoiced_on = x12.on(head, 1)
+    kind, purpose = (x12.value(head, place, needed=False) for place in (7, 8))
     if kind in ("CN", "CR") or purpose not in ORIGINAL:
         what = "a credit note" if kind in ("CN", "CR") else f"of purpose {purpose}"
         return [Odd(order_id, "", f"invoice {invoice_id} is {what}; it was not taken", PAYABLES)]
     added, difference = _added(transaction), Decimal(0)
     try:
-        goods = [x12_wire.exact(loop[0], 2) * x12_wire.exact(loop[0], 4) for loop in loops]
+        goods = [x12.exact(loop[0], 2) * x12.exact(loop[0], 4) for loop in loops]
         difference = _difference(transaction, goods, added)
     except OddLineError as error:
         raise MessageError(str(error)) from error
@@ -301,17 +301,13 @@ def _invoice(transaction: TransactionSet) -> list[Message]:
 
 def _billed(loop: Sequence[Segment]) -> InvoicedLine:
     item = loop[0]
-    units, cost = x12_wire.quantity(item, 2), x12_wire.quantity(item, 4)
-    _base(item, x12_wire.value(item, 3))
+    units, cost = x12.quantity(item, 2), x12.quantity(item, 4)
+    _base(item, x12.value(item, 3))
     named = next(
-        (
-            x12_wire.value(s, 2)
-            for s in loop
-            if s[0] == "REF" and x12_wire.value(s, 1, needed=False) == "LI"
-        ),
+        (x12.value(s, 2) for s in loop if s[0] == "REF" and x12.value(s, 1, needed=False) == "LI"),
         "",
     )
-    line_id = named or _pairs(item).get("PL") or x12_wire.value(item, 1, needed=False)
+    line_id = named or _pairs(item).get("PL") or x12.value(item, 1, needed=False)
     return InvoicedLine(line_id, _item(item), units, cost)
 
 
@@ -321,7 +317,7 @@ def _difference(transaction: TransactionSet, goods: Sequence[Decimal], added: De
     totals = [segment for segment in transaction.segments if segment[0] == "TDS"]
     if len(totals) != 1:
         raise MessageError(f"{len(totals)} TDS segments; an invoice has one total")
-    total = x12_wire.integer(totals[0], 1) * HUNDREDTH
+    total = x12.integer(totals[0], 1) * HUNDREDTH
     return rounding_of("TDS01", total, added, goods, _currency(transaction), HUNDREDTH)
 
 
@@ -330,11 +326,11 @@ def _added(transaction: TransactionSet) -> Decimal:
     signs, added = {"C": 1, "A": -1, "N": 0}, Decimal(0)
     unit = unit_of(_currency(transaction))
     for segment in transaction.segments:
-        if segment[0] == "SAC" and x12_wire.value(segment, 5, needed=False):
-            sign = signs.get(x12_wire.value(segment, 1), 0)
-            added += sign * x12_wire.integer(segment, 5) * HUNDREDTH
-        elif segment[0] == "TXI" and x12_wire.value(segment, 2, needed=False):
-            added += rounded(x12_wire.exact(segment, 2), unit)
+        if segment[0] == "SAC" and x12.value(segment, 5, needed=False):
+            sign = signs.get(x12.value(segment, 1), 0)
+            added += sign * x12.integer(segment, 5) * HUNDREDTH
+        elif segment[0] == "TXI" and x12.value(segment, 2, needed=False):
+            added += rounded(x12.exact(segment, 2), unit)
     return added
 
 
@@ -345,10 +341,10 @@ def _functional(transaction: TransactionSet) -> list[Message]:
     refused = [
         s
         for s in transaction.segments
-        if s[0] in ("AK3", "AK4") or (s[0] == "AK5" and x12_wire.value(s, 1) not in ("A", "E"))
+        if s[0] in ("AK3", "AK4") or (s[0] == "AK5" and x12.value(s, 1) not in ("A", "E"))
     ]
     note = "; ".join(" ".join(part for part in segment if part) for segment in refused)
-    return [Received(x12_wire.integer(head, 2, 9), x12_wire.value(last, 1) in ("A", "E"), note)]
+    return [Received(x12.integer(head, 2, 9), x12.value(last, 1) in ("A", "E"), note)]
 
 
 READERS: dict[str, Callable[[TransactionSet], list[Message]]] = {
@@ -367,7 +363,7 @@ def _numbered(
 
 
 def _number(segment: Segment) -> str:
-    return x12_wire.value(segment, 1, needed=False)
+    return x12.value(segment, 1, needed=False)
 
 
 def _begins(transaction: TransactionSet, tag: str) -> Segment:
@@ -394,8 +390,8 @@ def _loops(segments: Sequence[Segment], tag: str) -> list[list[Segment]]:
 def _count(transaction: TransactionSet, *counted: int) -> None:
     """CTT01 counts lines; in a ship notice suppliers count either its levels or its items."""
     for segment in transaction.segments:
-        if segment[0] == "CTT" and (stated := x12_wire.integer(segment, 1)) not in counted:
-            x12_wire.expect("CTT01", stated, counted[0])
+        if segment[0] == "CTT" and (stated := x12.integer(segment, 1)) not in counted:
+            x12.expect("CTT01", stated, counted[0])
 
 
 def _day(segments: Iterable[Segment]) -> date | None:
@@ -403,10 +399,10 @@ def _day(segments: Iterable[Segment]) -> date | None:
     nobody here knows."""
     days: dict[str, list[date]] = {}
     for segment in segments:
-        kind = x12_wire.value(segment, 1)
+        kind = x12.value(segment, 1)
         if kind not in ARRIVES + LEAVES + OTHER_DAYS:
             raise OddLineError(f"{_text(segment)} names a kind of day that is not read here")
-        days.setdefault(kind, []).append(x12_wire.on(segment, 2))
+        days.setdefault(kind, []).append(x12.on(segment, 2))
     arrives, leaves = (
         [day for kind in kinds for day in days.get(kind, ())] for kinds in (ARRIVES, LEAVES)
     )
@@ -415,7 +411,7 @@ def _day(segments: Iterable[Segment]) -> date | None:
 
 def _currency(transaction: TransactionSet) -> str | None:
     return next(
-        (x12_wire.value(segment, 2) for segment in transaction.segments if segment[0] == "CUR"),
+        (x12.value(segment, 2) for segment in transaction.segments if segment[0] == "CUR"),
         None,
     )
 
@@ -434,11 +430,7 @@ def _item(segment: Segment) -> str:
 def _order_in(loop: Sequence[Segment]) -> str:
     """The order that one line of an invoice names for itself."""
     named = next(
-        (
-            x12_wire.value(s, 2)
-            for s in loop
-            if s[0] == "REF" and x12_wire.value(s, 1, needed=False) == "PO"
-        ),
+        (x12.value(s, 2) for s in loop if s[0] == "REF" and x12.value(s, 1, needed=False) == "PO"),
         "",
     )
     return named or _pairs(loop[0]).get("PO", "")

@@ -14,7 +14,7 @@ from models.names import legible
 from models.procurement import figures
 from models.procurement.codec import check_size
 from models.procurement.messages import MessageError
-from models.procurement.x12_wire import UNSAYABLE
+from models.procurement.x12 import UNSAYABLE
 
 #: What one document may have at most.
 MOST_ELEMENTS, DEEPEST = 250_000, 40

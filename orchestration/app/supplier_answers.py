@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 from models.names import name_of
-from models.procurement import x12, x12_wire
+from models.procurement import x12, x12_codec
 from models.procurement.documents import Document
 from models.procurement.messages import AcknowledgedLine, Acknowledgement, Party
 from orchestration.app import event_replan
@@ -57,7 +57,7 @@ def answer(desk: Desk, supplier: str, order_id: str, replies: Collection[Reply])
         if not meant:
             continue
         written_at = datetime.now(UTC).replace(tzinfo=None)
-        body = x12.write_answer(
+        body = x12_codec.write_answer(
             Acknowledgement(order_id, partner.currency, meant, is_change),
             partner.their,
             partner.ours,
@@ -96,7 +96,7 @@ def _line(lines: dict[str, Document], reply: Reply, today: date) -> Acknowledged
 def _addressed(partner: Partner) -> Partner:
     """The partner as one that answers in X12, under an id that fits on an envelope; one whose own
     system speaks another format has no part in that: neither its codes nor its receipts count."""
-    fits = x12_wire.fits_envelope(partner.their.id)
+    fits = x12.fits_envelope(partner.their.id)
     party = partner.their if fits else Party(name_of(partner.partner_id)[:15])
     if partner.form == "x12":
         return replace(partner, party=party)

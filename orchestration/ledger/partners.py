@@ -16,7 +16,7 @@ from models.procurement.codec import Codec, Writer
 from models.procurement.formats import CODECS
 from models.procurement.messages import MessageError, Order, Party
 from models.procurement.table import Contract, Table
-from models.procurement.x12_wire import fits_envelope
+from models.procurement.x12 import fits_envelope
 from orchestration.ledger.mail import Mail
 from orchestration.ledger.store import LedgerError
 

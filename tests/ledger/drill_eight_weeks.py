@@ -27,7 +27,7 @@ from typing import Any
 import polars as pl
 import yaml
 
-from models.procurement import x12_wire
+from models.procurement import x12
 from models.procurement.approval import Limits
 from orchestration.app import procurement
 from orchestration.facts import snapshots
@@ -136,7 +136,7 @@ class Counterparty:
                 if path.name in self.read:
                     continue
                 self.read.add(path.name)
-                (transaction,) = x12_wire.read(path.read_bytes()).sets
+                (transaction,) = x12.read(path.read_bytes()).sets
                 if transaction.code != "850":
                     continue
                 new += 1
@@ -205,9 +205,7 @@ class Counterparty:
             self.control += 1
             folder = self.partners / name / "in"
             folder.mkdir(parents=True, exist_ok=True)
-            text = x12_wire.write(
-                code, group, said, partner.their, partner.ours, self.control, desk.now
-            )
+            text = x12.write(code, group, said, partner.their, partner.ours, self.control, desk.now)
             (folder / f"{self.control:06d}-{code}.edi").write_text(text)
 
     def move(

@@ -26,7 +26,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from models.domain import OrderLine
-from models.procurement import x12_wire
+from models.procurement import x12
 from orchestration.ledger import Ledger, LedgerError, Partner, Receipt, store
 from orchestration.ledger.schema import encumbrances, outbox
 from orchestration.ledger.transports import Envelope, TransportError, deliver
@@ -53,7 +53,7 @@ class Supplier:
     def read_mail(self, dice: random.Random) -> None:
         for path in sorted((Path(self.partner.address) / "out").glob("*.edi")):
             body = path.read_bytes()
-            control = x12_wire.read(body).control
+            control = x12.read(body).control
             if control in self.seen:
                 if self.seen[control] != body:
                     self.violations.append(
@@ -61,10 +61,10 @@ class Supplier:
                     )
                 continue
             self.seen[control] = body
-            for transaction in x12_wire.read(body).sets:
+            for transaction in x12.read(body).sets:
                 self.take(transaction, dice)
 
-    def take(self, transaction: x12_wire.TransactionSet, dice: random.Random) -> None:
+    def take(self, transaction: x12.TransactionSet, dice: random.Random) -> None:
         if transaction.code == "997":
             self.receipted.append(int(transaction.segments[0][2]))
             return
@@ -113,7 +113,7 @@ class Supplier:
                     [
                         "PO1",
                         line_id,
-                        x12_wire.number(line["quantity"]),
+                        x12.number(line["quantity"]),
                         "EA",
                         line["price"],
                         "",
@@ -121,7 +121,7 @@ class Supplier:
                         line["item"],
                     ]
                 )
-                said.append(["ACK", code, x12_wire.number(line["quantity"] * share), "EA"])
+                said.append(["ACK", code, x12.number(line["quantity"] * share), "EA"])
             self.say("855", "PR", said)
         if shares:
             shipped = {line_id: line["quantity"] * shares[-1] for line_id, line in lines.items()}
@@ -135,10 +135,10 @@ class Supplier:
             total = 0
             for line_id, units in shipped.items():
                 item, price = lines[line_id]["item"], lines[line_id]["price"]
-                bill.append(["IT1", line_id, x12_wire.number(units), "EA", price, "", "VP", item])
+                bill.append(["IT1", line_id, x12.number(units), "EA", price, "", "VP", item])
                 notice += [
                     ["LIN", line_id, "VP", item],
-                    ["SN1", line_id, x12_wire.number(units), "EA"],
+                    ["SN1", line_id, x12.number(units), "EA"],
                 ]
                 total += round(units * float(price) * 100)
             self.say("856", "SH", notice)
@@ -147,7 +147,7 @@ class Supplier:
     def say(self, code: str, group: str, segments: list[list[str]]) -> None:
         self.control += 1
         self.waiting.append(
-            x12_wire.write(
+            x12.write(
                 code, group, segments, self.partner.their, self.partner.ours, self.control, NOW
             ).encode()
         )
@@ -341,9 +341,7 @@ class Run:
                 violations.append(f"{d.document_id} is cancelled here and open there")
         violations += [f"{place} is at the supplier and not in the ledger" for place in placed]
         for s in self.suppliers:
-            wanted = (
-                {x12_wire.read(body).control for body in s.waiting} if s.partner.receipts else set()
-            )
+            wanted = {x12.read(body).control for body in s.waiting} if s.partner.receipts else set()
             if sorted(s.receipted) != sorted(wanted):
                 violations.append(
                     f"{s.partner.partner_id} was sent receipts for {sorted(s.receipted)}, it had "

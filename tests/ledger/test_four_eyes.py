@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from models.domain import OrderLine
-from models.procurement import x12_wire
+from models.procurement import x12
 from models.procurement.actors import MACHINES
 from models.procurement.approval import Limits
 from models.procurement.scorecard import failure_risk
@@ -113,7 +113,7 @@ def billed(
         ["BIG", "20260120", "INV1", "20260105", order.order_id],
         ["IT1", "1", f"{units:g}", "EA", f"{price:g}", "", "VP", "mug"],
     ]
-    body = x12_wire.write(
+    body = x12.write(
         "810",
         "IN",
         [*said, ["TDS", f"{units * price * 100:.0f}"]],

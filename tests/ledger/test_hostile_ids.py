@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from models.procurement import x12_wire
+from models.procurement import x12
 from models.procurement.table import FORMULA
 from orchestration.ledger import Ledger, LedgerError
 from orchestration.ledger.partners import read_partners
@@ -76,7 +76,7 @@ def sound(path: Path, partner) -> None:
     """One message is whole, says only what we say, and forges nothing."""
     body = path.read_bytes()
     if path.suffix == ".edi":
-        interchange = x12_wire.read(body)
+        interchange = x12.read(body)
         assert (interchange.sender, interchange.receiver) == (partner.ours, partner.their)
         (order,) = interchange.sets
         assert {segment[0] for segment in order.segments} <= SEGMENTS
@@ -167,7 +167,7 @@ def test_a_dry_run_is_no_order_wherever_it_ends_up(ledger, line, now, tmp_path):
     (path,) = ledger.preview(read_partners(tmp_path, {"S02"}, "GBP"), now)
     assert path.parent == tmp_path / "S02" / "dry_run"
     assert not (tmp_path / "S02" / "out").exists()
-    assert x12_wire.read(path.read_bytes()).is_test
+    assert x12.read(path.read_bytes()).is_test
 
 
 @pytest.mark.parametrize("kind", ["dry_run", "out"])

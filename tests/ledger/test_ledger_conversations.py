@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 from mockedi.testing import Mock
 
-from models.procurement import x12_wire
-from models.procurement.x12_wire import Party
+from models.procurement import x12
+from models.procurement.x12 import Party
 from orchestration.ledger import Ledger, Partner, Receipt
 from orchestration.ledger.schema import inbox
 from orchestration.ledger.transports import Envelope, TransportError, deliver
@@ -278,16 +278,14 @@ def test_what_a_partner_sends_is_receipted_once_where_it_wants_that(
         lambda envelope, partner: posted.append(envelope) or deliver(envelope, partner),
     )
     assert (report.sent, report.waiting, report.dead) == (len(posted), 0, 0)
-    heard = [x12_wire.read(bytes(row.body)) for row in ledger.store.read(sa.select(inbox.c.body))]
+    heard = [x12.read(bytes(row.body)) for row in ledger.store.read(sa.select(inbox.c.body))]
     answered = [
         transaction
         for interchange in heard
         for transaction in interchange.sets
         if transaction.code != "997"
     ]
-    receipts = [
-        transaction for envelope in posted for transaction in x12_wire.read(envelope.body).sets
-    ]
+    receipts = [transaction for envelope in posted for transaction in x12.read(envelope.body).sets]
     assert (
         len(statuses)
         > len(receipts)

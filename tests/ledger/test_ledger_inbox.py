@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from models.procurement import x12_wire
+from models.procurement import x12
 from models.procurement.codec import LARGEST
 from orchestration.ledger import Ledger, LedgerError, Partner, Receipt
 from orchestration.ledger.schema import inbox
@@ -32,7 +32,7 @@ def sent(ledger: Ledger, line, now, partner) -> Ledger:
 
 
 def delivery(partner: Partner, code: str, segments: list[list[str]], control: int = 1) -> bytes:
-    return x12_wire.write(
+    return x12.write(
         code, GROUPS[code], segments, partner.their, partner.ours, control, AT
     ).encode()
 
@@ -137,9 +137,7 @@ def test_an_envelope_of_somebody_else_is_rejected_and_kept(sent, partner, now, t
 
 
 def test_a_test_message_is_not_taken_in_production(sent, partner, now):
-    body = x12_wire.write(
-        "855", "PR", answer(sent), partner.their, partner.ours, 1, AT, "T"
-    ).encode()
+    body = x12.write("855", "PR", answer(sent), partner.their, partner.ours, 1, AT, "T").encode()
     assert "the envelope says test" in sent.receive(body, partner, now).reason
 
 

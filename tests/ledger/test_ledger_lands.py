@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models.procurement import x12_wire
+from models.procurement import x12
 from orchestration.app import procurement
 from orchestration.defs.land import land_ledger
 from orchestration.facts import snapshots
@@ -86,7 +86,7 @@ def test_orders_and_late_receipts_land_and_become_stock_lead_times_and_the_suppl
             ["ACK", "IA", "10", "EA"],
         ]
         desk.ledger.receive(
-            x12_wire.write("855", "PR", said, partner.their, partner.ours, 1, MONDAY).encode(),
+            x12.write("855", "PR", said, partner.their, partner.ours, 1, MONDAY).encode(),
             partner,
             MONDAY,
         )

@@ -11,7 +11,7 @@ from mockedi.testing import Mock
 
 from models.names import name_of
 from models.procurement.approval import Limits
-from models.procurement.x12_wire import Party
+from models.procurement.x12 import Party
 from orchestration.ledger import Ledger, Partner, Receipt
 from orchestration.ledger.partners import folder_partners
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from models.procurement import x12_wire
+from models.procurement import x12
 from models.procurement.approval import Limits
 from models.procurement.documents import fold
 from orchestration.ledger import Ledger, LedgerError, Partner, Receipt
@@ -111,7 +111,7 @@ class Procurement(RuleBasedStateMachine):
         document = self.document(line)
         self.control += 1
         head = ["BCA" if change else "BAK", "00", "AD", document.order_id or "SHP9", "20260105"]
-        units_said = "0" if code == "IR" else x12_wire.number(units)
+        units_said = "0" if code == "IR" else x12.number(units)
         item = (
             ["POC", "1", "CA", "9", "", "EA", "2", "", "VP", "mug"]
             if change
@@ -127,7 +127,7 @@ class Procurement(RuleBasedStateMachine):
         item = [
             "IT1",
             document.line_id or "1",
-            x12_wire.number(units),
+            x12.number(units),
             "EA",
             "2",
             "",
@@ -158,7 +158,7 @@ class Procurement(RuleBasedStateMachine):
         self.now += timedelta(days=days)
 
     def hear(self, code, segments):
-        body = x12_wire.write(
+        body = x12.write(
             code, "XX", segments, self.partner.their, self.partner.ours, self.control, NOW
         ).encode()
         assert self.ledger.receive(body, self.partner, self.now).status == "taken"

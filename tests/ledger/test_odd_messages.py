@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.procurement import x12_wire
-from models.procurement.x12_wire import Party
+from models.procurement import x12
+from models.procurement.x12 import Party
 from orchestration.ledger import Ledger, Partner
 from orchestration.ledger.schema import inbox
 
@@ -48,7 +48,7 @@ def delivery(
 ) -> bytes:
     """Segments as they stand on paper, in an envelope."""
     body = [segment.split("*") for segment in segments]
-    return x12_wire.write(
+    return x12.write(
         code, GROUPS[code], body, Party(sender), Party("STOCKHOUSE"), control, at
     ).encode()
 
@@ -389,7 +389,7 @@ def test_an_interchange_cut_short_does_not_spoil_the_next(cut, sent, partner):
 )
 def test_splitting_loses_no_byte(parts):
     body = b"".join(parts)
-    assert b"".join(x12_wire.split(body)) == body
+    assert b"".join(x12.split(body)) == body
 
 
 def test_a_transaction_set_that_cannot_be_read_is_named_and_the_others_are_taken(sent, partner):
@@ -489,7 +489,7 @@ def test_what_nobody_foresaw_is_rejected_with_its_name_and_the_rest_is_heard(
 ):
     from models.procurement import x12_in
 
-    def broken(transaction: x12_wire.TransactionSet):
+    def broken(transaction: x12.TransactionSet):
         raise ZeroDivisionError("nobody thought of this \x00")
 
     monkeypatch.setitem(x12_in.READERS, "997", broken)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from models.domain import OrderLine
-from models.procurement import figures, x12_wire
+from models.procurement import figures, x12
 from orchestration.app import procurement
 from orchestration.cli import app as shell
 from orchestration.facts import snapshots
@@ -304,7 +304,7 @@ def test_a_run_sends_only_where_it_says_so_and_hears_what_comes_back(
     ]
     (home.state / "partners" / "S1" / "in").mkdir()
     (home.state / "partners" / "S1" / "in" / "1.edi").write_text(
-        x12_wire.write("855", "PR", said, partner.their, partner.ours, 1, NOW)
+        x12.write("855", "PR", said, partner.their, partner.ours, 1, NOW)
     )
     (home.state / "partners" / "S1" / "in" / ".2.edi").write_text("still being written")
     heard = station(send=True)

@@ -18,7 +18,7 @@ from scipy.stats import nbinom
 
 from models.domain import QUANTILES, OrderLine
 from models.forecasting.forecast import PATH_LEVELS, Forecast
-from models.procurement import x12_wire
+from models.procurement import x12
 from models.procurement.documents import Document
 from orchestration.app import procurement
 from orchestration.app.event_replan import Replanned, replan, unanswered
@@ -349,12 +349,12 @@ def ordered(home: Home, line: Callable[..., OrderLine], quantity: float = 600) -
 def answer(home: Home, order: Document, code: str, units: float, day: str) -> None:
     said = [
         ["BAK", "00", "AD", order.order_id, "20260105"],
-        ["PO1", order.line_id, x12_wire.number(order.quantity), "EA", "2.5", "", "VP", "mug"],
-        ["ACK", code, x12_wire.number(units), "EA", "067", day],
+        ["PO1", order.line_id, x12.number(order.quantity), "EA", "2.5", "", "VP", "mug"],
+        ["ACK", code, x12.number(units), "EA", "067", day],
     ]
     with procurement.open_desk(home) as desk:
         partner = desk.partners["S1"]
-        body = x12_wire.write("855", "PR", said, partner.their, partner.ours, 1, NOW).encode()
+        body = x12.write("855", "PR", said, partner.their, partner.ours, 1, NOW).encode()
         assert desk.ledger.receive(body, partner, NOW).status == "taken"
 
 

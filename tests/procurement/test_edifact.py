@@ -26,7 +26,7 @@ from models.procurement.messages import (
     Received,
     ShipNotice,
 )
-from models.procurement.x12 import X12
+from models.procurement.x12_codec import X12
 from tests.procurement import edifact_supplier as supplier
 
 pytestmark = pytest.mark.filterwarnings("ignore:segments.xml not found")
