@@ -64,13 +64,13 @@ def _coming(situation: Situation) -> tuple[object, ...]:
 
 
 def _state(situation: Situation) -> tuple[object, ...]:
-    """The arrays that shortfalls follow from."""
+    """What the parts of a situation follow from."""
     stock = situation.on_hand, situation.pipeline, situation.backlog
-    return *_coming(situation), *stock, situation.gap
+    return *_coming(situation), *stock, situation.gap, situation.review, situation.economics
 
 
 def _remembered(situation: Situation, name: str, key: tuple[object, ...]) -> Any:
-    """What was worked out from exactly these arrays before, or None."""
+    """What was worked out from exactly these before, or None."""
     known, value = (situation.memo or {}).get(name, ((), None))
     is_same = len(known) == len(key) and all(a is b for a, b in zip(known, key, strict=True))
     return value if is_same else None
@@ -100,12 +100,11 @@ class Asked:
         """(R + 1, n, S) units that some rows ask for before the lead time is over, and by the end
         of each of the R periods after it; kept for whoever asks for the same rows again.
         """
-        key = (review, rows.tobytes() if is_kept else b"")
-        if (known := self._windows.get(key)) is not None:
-            return known
+        key = review, rows.tobytes()
+        if key in self._windows:
+            return self._windows[key]
         within = self.lead[rows] + np.arange(review + 1)[:, None, None]
-        is_all = rows.size == self.lead.shape[0]
-        found = np.take_along_axis(self.total if is_all else self.total[:, rows], within, axis=0)
+        found: Floats = self.total[within, rows[:, None], np.arange(self.total.shape[2])]
         if is_kept:
             self._windows[key] = found
         return found
@@ -136,7 +135,7 @@ class Part:
     is_lost: bool
     asked: Asked
     at: Integers
-    is_kept: bool = False
+    is_kept: bool
 
     @cached_property
     def shortfalls(self) -> Floats:
@@ -215,11 +214,13 @@ def parts(situation: Situation, rows: Integers | None = None) -> Iterable[Part]:
     key = _state(situation)
     if (known := _remembered(situation, "parts", key)) is not None:
         return known
+    if rows is not None:
+        return _parts(situation, np.sort(rows), _asked(situation))
     count = situation.on_hand.size
-    made = _parts(situation, np.arange(count) if rows is None else np.sort(rows), _asked(situation))
-    if rows is not None or situation.memo is None or count > CHUNK:
+    made = _parts(situation, np.arange(count), _asked(situation), is_kept=True)
+    if situation.memo is None or count > CHUNK:
         return made
-    kept = [replace(part, is_kept=True) for part in made]
+    kept = list(made)
     situation.memo["parts"] = (key, kept)
     return kept
 
@@ -234,7 +235,9 @@ def _asked(situation: Situation) -> Asked | None:
     return asked
 
 
-def _parts(situation: Situation, rows: Integers, asked: Asked | None) -> Iterator[Part]:
+def _parts(
+    situation: Situation, rows: Integers, asked: Asked | None, *, is_kept: bool = False
+) -> Iterator[Part]:
     needed = required_horizon(situation)
     if _paths(situation).shape[2] < needed:
         raise ValueError(
@@ -256,6 +259,7 @@ def _parts(situation: Situation, rows: Integers, asked: Asked | None) -> Iterato
                 is_lost=situation.economics.unmet == "lost",
                 asked=Asked.of(rows_of(situation, some)) if asked is None else asked,
                 at=np.arange(some.size) if asked is None else some,
+                is_kept=is_kept,
             )
 
 

@@ -161,6 +161,17 @@ def test_what_a_situation_remembers_costs_what_it_costs_worked_out_anew() -> Non
             assert np.array_equal(found, whole[some])
 
 
+def test_a_situation_remembers_nothing_that_other_costs_or_another_interval_would_change() -> None:
+    known = remembering(_situation([0, 6, 0]))
+    tried = np.full((3, 1), 30.0)
+    expected_cost(known, tried)
+    dearer = replace(known.economics, holding=known.economics.holding * 2)
+    for changed in (replace(known, economics=dearer), replace(known, review=3)):
+        anew = replace(changed, memo=None)
+        assert np.array_equal(expected_cost(changed, tried), expected_cost(anew, tried))
+        assert not np.array_equal(expected_cost(changed, tried), expected_cost(known, tried))
+
+
 def test_what_customers_ordered_stands_in_place_of_its_forecast() -> None:
     paths = np.full((1, 2, 3), 5.0)
     asked = consumed(paths, np.array([[0.0, 3.0, 9.0]]), np.array([4.0]))
