@@ -8,12 +8,9 @@
 
 {# The same in a third of the time; sales have millions of them. #}
 {% macro duckdb__document_key(number) -%}
-  coalesce(
-    nullif(
-      ltrim(upper(replace(case when ends_with({{ number }}, '.0') then {{ number }}[:-3] else {{ number }} end, ' ', '')), '0'),
-      ''
-    ), left({{ number }}, 0) || '0'
-  )
+  {%- set bare = "upper(replace(" ~ number ~ ", ' ', ''))" -%}
+  {%- set whole = "case when contains(" ~ number ~ ", '.') then regexp_replace(" ~ bare ~ ", '[.]0+$', '') else " ~ bare ~ " end" -%}
+  coalesce(nullif(ltrim({{ whole }}, '0'), ''), right({{ whole }}, 1))
 {%- endmacro %}
 
 {# What a status says, in the words systems use: this line is called off. #}

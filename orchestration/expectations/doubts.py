@@ -7,7 +7,7 @@ import duckdb
 import polars as pl
 
 from models.domain import SERIES
-from models.replenishment.plausible import WAITING
+from models.replenishment.plausible import WAITING, YEAR_DAYS
 from orchestration.expectations.completeness import ENOUGH
 
 #: What a doubtful item's completeness is at most: too little for its order to be approved by
@@ -24,14 +24,14 @@ OVERDUE = """
     from marts.fct_overdue_orders, (select cast(now_at as date) as day from raw.world) as now
 """
 #: Order lines due so far ahead that they cover nothing of what is planned now.
-FAR_AHEAD = """
+FAR_AHEAD = f"""
     select item_id, location_id, 'due_far_ahead' as kind, 'warning' as severity,
-        format('{} of order {}{} are due on {}, {} days ahead, and cover nothing that is planned '
-            'now: is the year right?',
+        format('{{}} of order {{}}{{}} are due on {{}}, {{}} days ahead, and cover nothing that is '
+            'planned now: is the year right?',
             quantity, order_id, coalesce(' line ' || line_id, ''), due_on,
             date_diff('day', now.day, due_on)) as reason
     from marts.fct_open_orders, (select cast(now_at as date) as day from raw.world) as now
-    where date_diff('day', now.day, due_on) > 364
+    where date_diff('day', now.day, due_on) > {YEAR_DAYS}
 """
 #: Stock that lies where its item is not planned, while places that sell it are.
 ELSEWHERE = """

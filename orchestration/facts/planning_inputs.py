@@ -26,6 +26,7 @@ from models.replenishment.decision import Terms
 from models.replenishment.lead_times import expected
 from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.opening import Opening, assumed_opening
+from models.replenishment.plausible import YEAR_DAYS
 from models.replenishment.situations import sources_of
 from models.replenishment.supply_options import Logistics, PriceIncrease
 from orchestration.facts.supply_calendar import dated, read_calendar, without_waiting
@@ -101,9 +102,6 @@ RISES = """
         from_quantity) = 1
     order by all
 """
-#: Days ahead from which on an open order, due beyond the forecast, covers nothing that is planned
-#: now; as in orchestration/expectations/doubts.py, where it is told.
-FAR = 364
 #: Facts of an item whose place others have taken are facts of theirs, by their share.
 HEIRS = "left join marts.dim_successions as heirs on facts.item_id = heirs.item_id"
 #: What customers wait for; without a day, it is due.
@@ -398,8 +396,8 @@ def due_by_period(
 
     orders: item_id, location_id, quantity and due_at (UTC moments) or due_on (local days). An order
     for something no longer planned brings stock to nobody here, nor does one that is due after more
-    than FAR days, beyond the forecast: its year may be mistyped, and what is needed before it comes
-    has to be ordered all the same.
+    than YEAR_DAYS, beyond the forecast: its year may be mistyped, and what is needed before it
+    comes has to be ordered all the same.
     """
     if "due_on" not in orders.columns:
         moments = orders["due_at"].cast(pl.Datetime)
@@ -408,7 +406,7 @@ def due_by_period(
     rows = locate(orders, nodes)
     for row, day, quantity in zip(rows, orders["due_on"], orders["quantity"], strict=True):
         column = max(0, timeline.periods_from(start, day)) if day else 0
-        is_far = day is not None and column > horizon and (day - start).days > FAR
+        is_far = day is not None and column > horizon and (day - start).days > YEAR_DAYS
         if row >= 0 and not is_far:
             due[row, min(column, horizon)] += quantity
     return due

@@ -9,9 +9,11 @@ from typing import Any
 
 import duckdb
 import pytest
+from jinja2 import Environment
 from warehouses import PROJECT, SCRATCH, WORLD, at, make_warehouse, run_dbt
 
 from orchestration.defs import resources
+from orchestration.home.sql import document_key
 
 LAYERS = {
     "staging": ("stg_",),
@@ -257,3 +259,16 @@ def test_every_dispatched_macro_has_a_default_and_a_duckdb_body() -> None:
     assert not [
         name for name in dispatched if not {f"default__{name}", f"duckdb__{name}"} <= bodies
     ]
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["10", "0010", "10.0", "10.00", " 010.0 ", "po 7", "PO7", "000", "0.0", "", "v1.50", "a.b"],
+)
+def test_a_document_has_one_number_in_dbt_and_in_the_gate(number: str) -> None:
+    text = (PROJECT / "macros/documents.sql").read_text(encoding="utf-8")
+    macros = Environment(autoescape=False).from_string(text).module  # noqa: S701 - SQL, no page
+    macro = macros.duckdb__document_key("said")
+    asked = f"select {macro}, {document_key('said')} from (select ? as said)"
+    found, wanted = duckdb.execute(asked, [number]).fetchall()[0]
+    assert found == wanted
