@@ -6,6 +6,7 @@ UV := $(BIN)/uv
 export GX_ANALYTICS_ENABLED := false
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export FEAST_USAGE := False
+unexport PYTHONDONTWRITEBYTECODE # common in containers; every command would compile five thousand modules again, 10 s
 .DEFAULT_GOAL := help
 
 help: ## say what each target does

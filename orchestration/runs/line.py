@@ -19,6 +19,7 @@ import yaml
 from orchestration import WRITER_TAG
 from orchestration.errors import REFUSED, StockhouseError, translate
 from orchestration.home import Home, HomeError, files
+from orchestration.runs.event_log import instance_at
 
 #: Dagster's own settings for a home: nothing leaves the machine, a killed run frees the writer's
 #: slot.
@@ -89,7 +90,7 @@ def instance_of(home: Home) -> dg.DagsterInstance:
         raise HomeError(f"the runs of {home.root} are kept in PostgreSQL: set {RUNS_URL} as before")
     if wanted != kept or not settings.exists():
         files.write(settings, yaml.safe_dump(wanted))
-    return dg.DagsterInstance.from_config(str(home.dagster))
+    return instance_at(home.dagster)
 
 
 def _storage() -> dict[str, Any]:
