@@ -52,21 +52,22 @@ def _loaded(world: Path, _: int) -> World:
     return World.load(world)
 
 
-def record(home: Home, override: Override, by: str) -> tuple[Entry, int]:
+def record(home: Home, override: Override, by: str, request: str = "") -> tuple[Entry, int]:
     """Record an override; the next plan follows it. How many items and locations it touches comes
-    with it.
+    with it. request: of a script, see overrides.add.
 
     Raises ValueError, with nothing recorded, for one that could do nothing or more than is meant.
     """
     timeline = timeline_of(home)
     with snapshots.current(home.published).connect() as con:
         planned = con.execute("select * from marts.dim_item_locations").pl()
-    return overrides.add(home, planned, override, by, timeline.now_at, timeline.origin)
+    now, first = timeline.now_at, timeline.origin
+    return overrides.add(home, planned, override, by, now, first, request)
 
 
-def end(home: Home, override_id: str, by: str, reason: str) -> Entry:
+def end(home: Home, override_id: str, by: str, reason: str, request: str = "") -> Entry:
     """End an override: the next plan is the system's own again."""
-    return overrides.expire(home, override_id, by, reason, timeline_of(home).now_at)
+    return overrides.expire(home, override_id, by, reason, timeline_of(home).now_at, request)
 
 
 def standing(home: Home, *, everything: bool = False) -> list[Entry]:

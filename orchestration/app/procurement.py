@@ -7,7 +7,7 @@ warehouse, never blocks it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -169,6 +169,18 @@ def _difference(line: Document, quantity: float | None, received_at: datetime) -
     received = line.ordered if quantity is None else quantity  # a transfer arrives whole
     name = f"{FROM_ERP}{line.order_id}-{line.line_id}-{received:g}"
     return Receipt(name, line.order_id, line.line_id, received - line.received, received_at)
+
+
+def approve(
+    desk: Desk,
+    references: Sequence[str],
+    by: str,
+    seen: Mapping[str, int] | None = None,
+    note: str = "",
+) -> list[str]:
+    """Approve lines as a named person, with what is known of each; all of them or none. seen: the
+    versions that the person looked at, see Store.writing."""
+    return desk.ledger.approve(references, by, desk.now, evidence(desk), seen, note)
 
 
 def approve_and_send(desk: Desk) -> tuple[ApprovalReport, SendReport]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from models.procurement.documents import Document
 from orchestration.app.looking import names, published, remembered, rows
 from orchestration.app.order_book import CASES, open_cases
 from orchestration.app.procurement import Desk
@@ -229,3 +230,19 @@ def work(
         "about": str(newest["run_id"][0]) if newest is not None and len(newest) else "",
     } | dict(what or {})
     desk.ledger.work(dict.fromkeys(cases, said), by, desk.now, seen)
+
+
+def defer(
+    desk: Desk,
+    line: Document,
+    by: str,
+    reason: str,
+    until: date,
+    seen: Mapping[str, int] | None = None,
+) -> str:
+    """Put a line aside until a day: a case that sleeps till then; returns its id. Raises as `work`
+    does."""
+    about = {"kind": "deferred", "item_id": line.item_id, "location_id": line.location_id}
+    case, about["id"] = case_id(*about.values()), line.document_id
+    work(desk, [case], by, SNOOZED, reason, until=until, seen=seen, what=about)
+    return case

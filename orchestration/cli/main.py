@@ -22,6 +22,7 @@ from orchestration.cli import (
     quarantine,
     scenarios,
     sources,
+    tokens,
 )
 from orchestration.cli.shell import Guarded
 
@@ -55,6 +56,7 @@ app.add_typer(limits.commands, name="limits")
 app.add_typer(quarantine.commands, name="quarantine")
 app.add_typer(overrides.commands, name="override")
 app.add_typer(kept.commands, name="model")
+app.add_typer(tokens.commands, name="token")
 
 
 def _say_version(is_asked: bool) -> None:

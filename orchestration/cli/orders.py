@@ -110,11 +110,7 @@ def approve(
     from orchestration.app import procurement
 
     with open_desk(home) as desk:
-        _emit_lines(
-            "approved",
-            desk.ledger.approve(references, by, desk.now, procurement.evidence(desk)),
-            as_json,
-        )
+        _emit_lines("approved", procurement.approve(desk, references, by), as_json)
 
 
 @commands.command()

@@ -9,14 +9,34 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 Append = Callable[[Mapping[str, Any]], None]
+Value = TypeVar("Value")
 
 
 def read(path: Path) -> bytes:
     """The whole lines of a journal, nothing where there is none yet."""
     return _whole(path.read_bytes()) if path.exists() else b""
+
+
+class Folded(Generic[Value]):
+    """What a journal adds up to, added up again only once it has changed."""
+
+    def __init__(self, path: Path, fold: Callable[[bytes], Value]) -> None:
+        self.path, self.fold = path, fold
+        self.kept: tuple[tuple[int, int, int] | None, Value] | None = None
+
+    def now(self) -> Value:
+        """What the journal adds up to now; nobody changes it."""
+        try:
+            found = self.path.stat()
+            stamp = (found.st_ino, found.st_size, found.st_mtime_ns)
+        except FileNotFoundError:
+            stamp = None
+        if self.kept is None or self.kept[0] != stamp:
+            self.kept = (stamp, self.fold(read(self.path)))
+        return self.kept[1]
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from models.procurement.actors import PLANNER, REACTION
 from models.procurement.approval import Evidence, Limits
 from models.procurement.documents import Document, Event
 from models.procurement.matching import Tolerance
+from models.procurement.messages import Invoice
 from models.procurement.scorecard import observe, scorecard
 from orchestration.home import Home
 from orchestration.ledger import (
@@ -32,6 +33,7 @@ from orchestration.ledger import (
     outbox,
     preview,
     proposals,
+    requests,
     rows,
     transports,
 )
@@ -42,6 +44,7 @@ from orchestration.ledger.inbox import Reception
 from orchestration.ledger.outbox import SendReport
 from orchestration.ledger.partners import Partner
 from orchestration.ledger.proposals import ProposalReport
+from orchestration.ledger.requests import Request
 from orchestration.ledger.schema import events
 from orchestration.ledger.schema import outbox as outbox_table
 from orchestration.ledger.store import PATIENCE, LedgerError, StaleError, Store
@@ -54,6 +57,7 @@ __all__ = [
     "ProposalReport",
     "Receipt",
     "Reception",
+    "Request",
     "SendReport",
     "StaleError",
 ]
@@ -91,6 +95,46 @@ class Ledger:
     def close(self) -> None:
         """Give every connection back."""
         self.store.engine.dispose()
+
+    def asked(self, request: Request) -> Ledger:
+        """The same ledger for one request of a script: what it writes next happens once, see
+        Store.writing."""
+        mine = Ledger(self.store.asked(request))
+        mine.kept = self.kept
+        return mine
+
+    def done(self, request: Request) -> list[Event] | None:
+        """The events a request made when it happened, in order; None where it has not. Raises
+        OtherRequestError where its key was used for another one."""
+        with self.store.engine.connect() as connection:
+            span = requests.span_of(connection, request)
+        return None if span is None else self.between(*span)
+
+    def remember(self, now: datetime) -> None:
+        """Keep that this ledger's request was heard, where what it asks for is written elsewhere.
+        Raises RepeatedError where it was heard before."""
+        with self.store.writing(now):
+            pass
+
+    def between(
+        self,
+        after: int,
+        last: int | None = None,
+        kinds: Collection[str] = (),
+        limit: int = 10_000,
+        document_ids: Collection[str] = (),
+    ) -> list[Event]:
+        """Events of some kinds and documents after a sequence number, up to another or the end, in
+        order; nothing named is any."""
+        query = sa.select(*(events.c[name] for name in Event._fields)).where(events.c.seq > after)
+        if last is not None:
+            query = query.where(events.c.seq <= last)
+        if kinds:
+            query = query.where(events.c.kind.in_(sorted(kinds)))
+        if document_ids:
+            query = query.where(events.c.document_id.in_(sorted(document_ids)))
+        rows = self.store.read(query.order_by(events.c.seq).limit(limit))
+        return [Event._make((*row[:7], json.loads(row[7]))) for row in rows]
 
     def propose(
         self,
@@ -275,9 +319,9 @@ class Ledger:
 
     def age(self) -> tuple[int, str]:
         """How many events there are, and when the last one was recorded (ISO text, UTC)."""
-        query = sa.select(sa.func.max(events.c.seq), sa.func.max(events.c.recorded_at))
-        seq, at = self.store.read(query)[0]
-        return seq or 0, at or ""
+        query = sa.select(events.c.seq, events.c.recorded_at).order_by(events.c.seq.desc())
+        found = self.store.read(query.limit(1))
+        return (found[0].seq, found[0].recorded_at) if found else (0, "")
 
     def mail(self) -> dict[str, int]:
         """How many messages of the outbox are pending, sent and dead."""
@@ -376,6 +420,15 @@ class Ledger:
         again change nothing."""
         return inbox.receive(self.store, body, partner, now, tolerance)
 
+    def bill(
+        self, invoice: Invoice, body: bytes, partner: Partner, by: str, now: datetime
+    ) -> Reception:
+        """Take a partner's bill as a person hands it in: kept as it came (body), then matched as
+        one of the partner's messages would be."""
+        with self.store.writing(now) as unit:
+            told = inbox.Told((invoice,), desk.signed(by))
+            return inbox.take(unit, body, partner, TOLERANCE, told=told)
+
     def collect(
         self, partners: Mapping[str, Partner], now: datetime, tolerance: Tolerance = TOLERANCE
     ) -> dict[Path, Reception]:
@@ -405,10 +458,17 @@ class Ledger:
         with self.store.writing(now) as unit:
             return cycle.record(unit, receipts, by, tolerance)
 
-    def release_payment(self, reference: str, invoice_id: str, by: str, now: datetime) -> None:
+    def release_payment(
+        self,
+        reference: str,
+        invoice_id: str,
+        by: str,
+        now: datetime,
+        seen: Mapping[str, int] | None = None,
+    ) -> None:
         """Propose the payment of an invoice the match left to people, within that person's level,
         the cap and the budget."""
-        with self.store.writing(now) as unit:
+        with self.store.writing(now, seen) as unit:
             desk.release_payment(unit, reference, invoice_id, desk.signed(by))
 
     def chase(self, now: datetime, after: timedelta = timedelta(days=2)) -> list[str]:

@@ -59,11 +59,23 @@ class Reception:
     exceptions: int = 0
 
 
-class Receiver:
-    """One delivery on its way into the ledger, inside one transaction."""
+@dataclass(frozen=True)
+class Told:
+    """What a partner said, as a person of the company heard it and hands it in."""
 
-    def __init__(self, unit: Unit, partner: Partner, digest: str, tolerance: Tolerance) -> None:
+    messages: tuple[Message, ...]
+    by: str
+
+
+class Receiver:
+    """One delivery on its way into the ledger, inside one transaction. by: who hands it in, where
+    it does not come from the partner itself."""
+
+    def __init__(
+        self, unit: Unit, partner: Partner, digest: str, tolerance: Tolerance, by: str = ""
+    ) -> None:
         self.unit, self.partner, self.digest, self.tolerance = unit, partner, digest, tolerance
+        self.by = by
         self.origin = unit.open(f"IN-{digest[:24]}")
         self.said = Delivery(())
         self.facts = self.exceptions = 0
@@ -99,7 +111,7 @@ class Receiver:
             "partner_id": self.partner.partner_id,
             "status": status,
             "reason": reason,
-        }
+        } | ({"handed_in_by": self.by} if self.by else {})
         self.unit.add(self.origin, "heard", self.partner.partner_id, said)
 
     def _check_envelope(self, said: Delivery) -> None:
@@ -515,19 +527,27 @@ def _together(receptions: Sequence[Reception]) -> Reception:
 
 
 def take(
-    unit: Unit, body: bytes, partner: Partner, tolerance: Tolerance, why: str = ""
+    unit: Unit,
+    body: bytes,
+    partner: Partner,
+    tolerance: Tolerance,
+    why: str = "",
+    told: Told | None = None,
 ) -> Reception:
     """Take one delivery into the ledger, or reject it at once where `why` says so.
 
     The same bytes again change nothing, unless they were rejected and are not any more, or for
-    another reason.
+    another reason. told: what the bytes say, where they are in no format of the partner's.
     """
     digest = hashlib.sha256(body).hexdigest()
     known = unit.connection.execute(sa.select(inbox).where(inbox.c.sha256 == digest)).first()
     if known is not None and known.status != "rejected":
         return Reception("repeated")
-    receiver = Receiver(unit, partner, digest, tolerance)
-    messages, why = receiver.read(body) if not why else ((), why)
+    receiver = Receiver(unit, partner, digest, tolerance, told.by if told else "")
+    if told is not None:
+        messages = told.messages
+    else:
+        messages, why = receiver.read(body) if not why else ((), why)
     if known is not None and (known.partner_id, known.reason) == (partner.partner_id, why):
         return Reception("repeated", why)
     reception = receiver.reject(why) if why else receiver.receive(messages)

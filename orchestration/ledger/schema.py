@@ -123,3 +123,28 @@ inbox = Table(
     ),
     Column("reason", Text, nullable=False),
 )
+
+#: What scripts asked for under a key of theirs: the events between after_seq and last_seq are what
+#: came of it.
+requests = Table(
+    "requests",
+    metadata,
+    Column("request_id", String(64), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("token_id", Text, nullable=False),
+    Column("after_seq", NATURAL, nullable=False),
+    Column("last_seq", NATURAL, nullable=False),
+    Column("recorded_at", String(26), nullable=False),
+)
+
+#: How far each subscriber of order events was told, and when it is tried again.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("after_seq", NATURAL, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", String(26), nullable=False),
+    Column("claimed_until", String(26), nullable=False),
+    Column("last_error", Text, nullable=False),
+)

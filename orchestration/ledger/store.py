@@ -3,6 +3,7 @@ projections kept in the same commit."""
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -30,7 +31,9 @@ from models.names import legible
 from models.procurement.documents import CANCELLED, Document, Event, apply, refusal
 from orchestration.errors import StockhouseError
 from orchestration.home.sqlite import make_durable
+from orchestration.ledger import requests
 from orchestration.ledger.checkpoints import Checkpoints
+from orchestration.ledger.requests import Request
 from orchestration.ledger.schema import documents, encumbrances, events
 
 GENESIS = "0" * 64
@@ -54,6 +57,10 @@ class UnkeptError(LedgerError):
     """What is to be written breaks a rule of the database, or fits into none of its columns."""
 
 
+class BusyError(LedgerError):
+    """The database is not to be had now: somebody else writes, or it is away."""
+
+
 @contextmanager
 def in_words(done: str) -> Iterator[None]:
     """What a database refuses, in one line of ours: neither a traceback nor an address with a
@@ -64,7 +71,7 @@ def in_words(done: str) -> Iterator[None]:
         raise UnkeptError(f"the ledger refused: {_first_line(error)}") from error
     except (OperationalError, InterfaceError, ProgrammingError) as error:
         why = _first_line(error)
-        raise LedgerError(
+        raise BusyError(
             f"the ledger could not be {done} ({why}); nothing was kept, run it again"
         ) from error
 
@@ -266,6 +273,7 @@ class Store:
         self, url: str, checkpoints: Checkpoints | None = None, patience: float = PATIENCE
     ) -> None:
         self.checkpoints = checkpoints or Checkpoints.beside(url)
+        self.request: Request | None = None
         try:
             self.engine = make_engine(url, patience)
         except ModuleNotFoundError as error:
@@ -303,16 +311,27 @@ class Store:
         """One unit of work: everything in it happens, or nothing does.
 
         seen: versions of documents that somebody looked at; StaleError where one has changed since.
+        Raises RepeatedError where this store's request has happened already; see `asked`.
         """
         with self.locked() as connection:
+            if self.request:
+                requests.refuse_repeat(connection, self.request)
             unit = Unit(connection, now)
             before = unit.seq
             unit.expect(seen or {})
             yield unit
             unit.flush()
+            if self.request:
+                requests.keep(connection, self.request, before, unit.seq, unit.recorded_at)
         if self.checkpoints and unit.seq > before:
             with in_words("read"), self.engine.connect() as connection:
                 self.checkpoints.take(connection, since=before)
+
+    def asked(self, request: Request) -> Store:
+        """The same store for one request of a script, whose one unit of work happens once."""
+        mine = copy.copy(self)
+        mine.request = request
+        return mine
 
     def read(self, query: sa.Select[Any]) -> list[sa.Row[Any]]:
         """The rows of a query, outside any write."""

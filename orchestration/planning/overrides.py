@@ -29,7 +29,7 @@ FILE = "overrides.jsonl"
 @dataclass(frozen=True)
 class Entry:
     """One override on record: what is wanted, by whom, known since when; ended_at and ended_by once
-    somebody has expired it."""
+    somebody has expired it. requests: of scripts, that recorded or ended it."""
 
     override_id: str
     override: Override
@@ -37,6 +37,7 @@ class Entry:
     known_at: datetime
     ended_at: datetime | None = None
     ended_by: str | None = None
+    requests: tuple[str, ...] = ()
 
     def is_in_force(self, now: datetime, on: date) -> bool:
         """Whether a plan made at `now` (UTC) for the periods from `on` has to follow it."""
@@ -149,13 +150,19 @@ def movers(
 
 
 def add(
-    home: Home, planned: pl.DataFrame, override: Override, author: str, now: datetime, on: date
+    home: Home,
+    planned: pl.DataFrame,
+    override: Override,
+    author: str,
+    now: datetime,
+    on: date,
+    request: str = "",
 ) -> tuple[Entry, int]:
     """Record an override and say how many planned items and locations it touches.
 
     planned: the rows of dim_item_locations. now: the home's Now, UTC. on: the first day of the next
-    plan. Raises ValueError, with nothing recorded, for one that could do nothing or more than is
-    meant.
+    plan. request: of a script, which records one however often it is sent. Raises ValueError, with
+    nothing recorded, for one that could do nothing or more than is meant.
     """
     _require(author, "who wants this (--by)")
     _require(override.reason, "why (--reason)")
@@ -187,9 +194,11 @@ def add(
             "name one, item and location"
         )
     with _appending(home.state / FILE) as (known, append):
+        if (before := _of_request(known, request)) is not None:
+            return before, touched
         entry = Entry(f"override-{len(known) + 1}", override, author.strip(), now)
         append(
-            {"event": "added"}
+            {"event": "added", **_by_request(request)}
             | {
                 name: value
                 for name, value in entry.as_dict().items()
@@ -199,9 +208,11 @@ def add(
     return entry, touched
 
 
-def expire(home: Home, override_id: str, author: str, reason: str, now: datetime) -> Entry:
+def expire(
+    home: Home, override_id: str, author: str, reason: str, now: datetime, request: str = ""
+) -> Entry:
     """End an override from the next plan on; the record stays. Raises ValueError for one that is
-    not there or has ended."""
+    not there or has ended, but by this very request of a script."""
     _require(author, "who ends this (--by)")
     _require(reason, "why (--reason)")
     with _appending(home.state / FILE) as (known, append):
@@ -211,6 +222,8 @@ def expire(home: Home, override_id: str, author: str, reason: str, now: datetime
             raise ValueError(
                 f"there is no '{override_id}'; on record and not ended: {there or 'none'}"
             )
+        if entry == _of_request(known, request):
+            return entry
         if entry.ended_at is not None:
             raise ValueError(
                 f"{override_id} was ended by {entry.ended_by} at {entry.ended_at:%Y-%m-%d %H:%M} "
@@ -219,6 +232,7 @@ def expire(home: Home, override_id: str, author: str, reason: str, now: datetime
         append(
             {
                 "event": "expired",
+                **_by_request(request),
                 "override_id": override_id,
                 "reason": reason,
                 "author": author.strip(),
@@ -228,12 +242,22 @@ def expire(home: Home, override_id: str, author: str, reason: str, now: datetime
     return replace(entry, ended_at=now, ended_by=author.strip())
 
 
+def _by_request(request: str) -> dict[str, str]:
+    return {"request": request} if request else {}
+
+
+def _of_request(known: Collection[Entry], request: str) -> Entry | None:
+    """The override that a request of a script has recorded or ended already."""
+    return next((entry for entry in known if request and request in entry.requests), None)
+
+
 def _read(path: Path, content: bytes) -> list[Entry]:
     entries_by_id: dict[str, Entry] = {}
     for number, line in enumerate(content.splitlines(), start=1):
         try:
             event = json.loads(line)
             known_at = datetime.fromisoformat(event["known_at"])
+            asked = (event["request"],) if "request" in event else ()
             if event["event"] == "added":
                 until = date.fromisoformat(event["expires_on"]) if event["expires_on"] else None
                 override = Override(
@@ -245,12 +269,15 @@ def _read(path: Path, content: bytes) -> list[Entry]:
                     event["parameter"],
                 )
                 entries_by_id[event["override_id"]] = Entry(
-                    event["override_id"], override, event["author"], known_at
+                    event["override_id"], override, event["author"], known_at, requests=asked
                 )
             else:
                 ended = entries_by_id[event["override_id"]]
                 entries_by_id[ended.override_id] = replace(
-                    ended, ended_at=known_at, ended_by=event["author"]
+                    ended,
+                    ended_at=known_at,
+                    ended_by=event["author"],
+                    requests=ended.requests + asked,
                 )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(

@@ -10,24 +10,25 @@ from threading import Thread
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from orchestration.errors import StockhouseError, translate
 from orchestration.facts.snapshots import PublishError
 from orchestration.home import Home
-from orchestration.web import pictures
+from orchestration.web import api, pictures
+from orchestration.web.api import problems
+from orchestration.web.api.problems import ProblemError
 from orchestration.web.guard import HEADERS, Guard, TooLargeError
 from orchestration.web.held import Held
 from orchestration.web.jobs import Jobs
 from orchestration.web.pages import (
     account,
-    api,
     audit,
     exceptions,
     items,
@@ -41,6 +42,7 @@ from orchestration.web.pages import (
 from orchestration.web.people import People, secret_of
 from orchestration.web.rendering import STATIC
 from orchestration.web.sessions import Sessions
+from orchestration.web.tokens import Tokens
 from orchestration.web.visit import (
     ForgedError,
     NotFoundError,
@@ -94,7 +96,10 @@ ROOMS = (
 def create_app(home: Home, *, hosts: tuple[str, ...] = (), is_secure: bool = False) -> FastAPI:
     """The desk of one home. hosts: the names it answers to; is_secure: it is reached by HTTPS."""
     sessions = Sessions(secret_of(home.derived))
-    room = Room(home, People(home), sessions, Jobs(), Held(home), is_secure)
+    people = People(home)
+    room = Room(
+        home, people, Tokens(home, people), sessions, Jobs(), Held(home), is_secure=is_secure
+    )
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -104,11 +109,13 @@ def create_app(home: Home, *, hosts: tuple[str, ...] = (), is_secure: bool = Fal
         room.held.close()
 
     app = FastAPI(
-        title="Stockhouse desk",
+        title="Stockhouse",
+        summary="The planner's desk for ERPs and scripts.",
+        description=api.__doc__ or "",
         version="1",
         docs_url=None,
         redoc_url=None,
-        openapi_url="/api/openapi.json",
+        openapi_url=f"{api.PREFIX}/openapi.json",
         lifespan=life,
     )
     app.state.room = room
@@ -116,7 +123,7 @@ def create_app(home: Home, *, hosts: tuple[str, ...] = (), is_secure: bool = Fal
         app.include_router(module.router)
     app.include_router(api.router)
     app.mount("/static", Kept(directory=STATIC), name="static")
-    for kind in (*REFUSALS, HTTPException, RequestValidationError):
+    for kind in (*REFUSALS, HTTPException, RequestValidationError, ProblemError):
         app.add_exception_handler(kind, _refused)
     for kind in (StockhouseError, ValueError, OSError):
         app.add_exception_handler(kind, _told)
@@ -138,15 +145,13 @@ class Kept(StaticFiles):
 
 
 def _is_api(request: Request) -> bool:
-    return request.url.path.startswith("/api/")
+    return request.url.path.startswith(api.PREFIX)
 
 
 async def _page(
     request: Request, status: int, title: str, message: str, kept: dict[str, list[str]]
 ) -> Response:
-    """What went wrong, as a page or as JSON, with what was typed."""
-    if _is_api(request):
-        return JSONResponse({"detail": message}, status)
+    """What went wrong, as a page, with what was typed."""
     one: Visit = await bare(request)
     back = request.headers.get("referer", "")
     back = back.split(request.headers.get("host", "\0"), 1)[-1] if back else ""
@@ -157,9 +162,11 @@ async def _page(
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    """A page for what is refused; nothing was done."""
+    """A page for what is refused, or the API's problem document; nothing was done."""
+    if _is_api(request):
+        return problems.of(request, error)
     if isinstance(error, RequestValidationError):
-        return JSONResponse({"detail": jsonable_encoder(error.errors())}, 422)
+        raise error  # a page asks for forms, which it reads itself
     if isinstance(error, HTTPException):
         _, title, message = REFUSALS[NotFoundError]
         if error.status_code != 404:
@@ -175,8 +182,10 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _told(request: Request, error: Exception) -> Response:
     """A page for an error with words: nothing published, the ledger locked, a broken file."""
     report = translate(error)
-    if report is None:
+    if report is None or isinstance(error, ValidationError):  # an answer of ours is not in shape
         raise error
+    if _is_api(request):
+        return problems.of(request, error)
     is_early = isinstance(error, PublishError)
     title = "Nothing is published yet" if is_early else "This cannot be shown now"
     return await _page(request, 503, title, report.message, {})
@@ -184,8 +193,6 @@ async def _told(request: Request, error: Exception) -> Response:
 
 async def _ask_who(request: Request, error: Exception) -> Response:
     """The sign-in page; what was typed goes with it."""
-    if _is_api(request):
-        return JSONResponse({"detail": "sign in first"}, 401)
     one: Visit = await bare(request)
     one = replace(one, session=one.room.sessions.fresh(), person=None)
     path = request.url.path
@@ -202,6 +209,10 @@ async def _ask_who(request: Request, error: Exception) -> Response:
 
 async def _failed(request: Request, error: Exception) -> Response:
     """A page for a defect of ours; its traceback is in the log."""
+    if _is_api(request):
+        answer: Response = problems.of(request, error)
+        answer.headers.update(HEADERS)
+        return answer
     title, message = (
         "Something went wrong here",
         "It is written to the desk's log. Nothing is lost.",

@@ -25,16 +25,24 @@ class Held:
         self.version = 0
         self.connection: duckdb.DuckDBPyConnection | None = None
         self.ledger: Ledger | None = None
+        self.kept: tuple[tuple[int, int], Desk] | None = None
         self.lock = Lock()
 
     def desk(self) -> Desk:
         """The home's desk now. Raises as procurement.open_desk does."""
+        return self.state()[1]
+
+    def state(self) -> tuple[tuple[int, int], Desk]:
+        """The desk, and of which publication and which last event it is: whatever is read there is
+        the same as long as these are."""
         with self.lock:
             self._renew()
             if self.ledger is None:
                 self.ledger = Ledger.of(self.home, PATIENCE)
-            ledger = self.ledger
-        return procurement.desk_of(self.home, ledger)
+            state = (self.version, self.ledger.age()[0])
+            if self.kept is None or self.kept[0] != state or not self.version:
+                self.kept = (state, procurement.desk_of(self.home, self.ledger))
+            return self.kept
 
     def _renew(self) -> None:
         """Hold the current version; nothing before the first publication."""
@@ -54,4 +62,4 @@ class Held:
             self.connection.close()
         if self.ledger is not None:
             self.ledger.close()
-        self.connection, self.ledger, self.version = None, None, 0
+        self.connection, self.ledger, self.version, self.kept = None, None, 0, None

@@ -36,10 +36,13 @@ class Jobs:
         self.known: OrderedDict[str, Job] = OrderedDict()
         self.lock = Lock()
 
-    def start(self, title: str, by: str, work: Callable[[Tell], str]) -> Job:
-        """Queue a piece of work; what it returns is said at its end."""
-        job = Job(secrets.token_hex(6), title, by)
+    def start(self, title: str, by: str, work: Callable[[Tell], str], job_id: str = "") -> Job:
+        """Queue a piece of work; what it returns is said at its end. job_id: of a job that is known
+        already, nothing is queued."""
+        job = Job(job_id or secrets.token_hex(6), title, by)
         with self.lock:
+            if job.job_id in self.known:
+                return self.known[job.job_id]
             self.known[job.job_id] = job
             while len(self.known) > KEPT:
                 self.known.popitem(last=False)
@@ -50,6 +53,11 @@ class Jobs:
         """Every job since the desk was opened, the newest first."""
         with self.lock:
             return list(reversed(self.known.values()))
+
+    def get(self, job_id: str) -> Job | None:
+        """One job; None for one that nobody has started since the desk was opened."""
+        with self.lock:
+            return self.known.get(job_id)
 
     def wait(self) -> None:
         """Return once everything queued so far is done."""

@@ -41,7 +41,8 @@ class PeopleError(StockhouseError):
 
 @dataclass(frozen=True)
 class Person:
-    """One person as the desk knows them. epoch: how often their sessions were ended."""
+    """One person as the desk knows them. epoch: how often their sessions were ended; closings: how
+    often they were let in no more."""
 
     name: str
     role: str
@@ -50,6 +51,7 @@ class Person:
     until: str = ""
     epoch: int = 0
     is_closed: bool = False
+    closings: int = 0
 
     def may(self, role: str) -> bool:
         """Whether this person's role is the asked one or higher."""
@@ -66,14 +68,15 @@ class People:
 
     def __init__(self, home: Home) -> None:
         self.path = home.state / "desk" / "people.jsonl"
+        self.folded = journal.Folded(self.path, _fold)
 
     def all(self) -> dict[str, Person]:
         """Everyone, by name."""
-        return _fold(journal.read(self.path))
+        return dict(self.folded.now())
 
     def get(self, name: str) -> Person | None:
         """The enrolled person of this name."""
-        found = self.all().get(name)
+        found = self.folded.now().get(name)
         return found if found and found.is_enrolled else None
 
     def first_link(self) -> str | None:
@@ -188,7 +191,7 @@ def _fold(content: bytes) -> dict[str, Person]:
         elif event == "role":
             one = replace(one, role=said["role"])
         elif event == "closed":
-            one = replace(one, is_closed=True, link="")
+            one = replace(one, is_closed=True, link="", closings=one.closings + 1)
         found[name] = one
     return found
 

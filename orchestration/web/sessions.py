@@ -19,6 +19,8 @@ LASTS = 12 * 3600
 #: How many wrong passwords in how many seconds, for one name or from one address.
 TRIES, WINDOW = 5, 15 * 60
 MOST_KEPT = 10_000
+#: Requests a second that one caller of the API may make in the long run, and how many at once.
+RATE, BURST = 100.0, 200.0
 
 
 @dataclass(frozen=True)
@@ -116,3 +118,22 @@ class Once:
                 while len(self.done) > MOST_KEPT:
                     self.done.popitem(last=False)
             return result
+
+
+class Rates:
+    """How many requests each caller has left: a bucket of BURST that fills at RATE a second."""
+
+    def __init__(self) -> None:
+        self.left: dict[str, tuple[float, float]] = {}
+        self.lock = Lock()
+
+    def wait(self, who: str) -> int:
+        """Seconds until this caller may ask again; 0 for now, which takes one request off."""
+        with self.lock:
+            now = time.monotonic()
+            left, at = self.left.get(who, (BURST, now))
+            left = min(left + (now - at) * RATE, BURST)
+            if left < 1:
+                return int((1 - left) / RATE + 0.999)
+            self.left[who] = (left - 1, now)
+            return 0

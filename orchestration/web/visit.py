@@ -23,7 +23,8 @@ from orchestration.web.held import Held
 from orchestration.web.jobs import Jobs
 from orchestration.web.people import People, Person
 from orchestration.web.rendering import render
-from orchestration.web.sessions import COOKIE, LASTS, Once, Patience, Session, Sessions
+from orchestration.web.sessions import COOKIE, LASTS, Once, Patience, Rates, Session, Sessions
+from orchestration.web.tokens import Tokens
 from orchestration.web.words import Words
 
 #: A reason longer than this is no reason; the ledger keeps it for ever.
@@ -40,12 +41,14 @@ class Room:
 
     home: Home
     people: People
+    tokens: Tokens
     sessions: Sessions
     jobs: Jobs
     held: Held
     is_secure: bool = False
     patience: Patience = field(default_factory=Patience)
     once: Once = field(default_factory=Once)
+    rates: Rates = field(default_factory=Rates)
 
 
 class NotSignedInError(StockhouseError):

@@ -16,7 +16,7 @@ from orchestration.app import looking, overriding, procurement
 from orchestration.app.order_book import order_book
 from orchestration.app.order_card import find_line, order_card
 from orchestration.app.procurement import Desk
-from orchestration.app.worklist import SNOOZED, case_id, work
+from orchestration.app.worklist import defer
 from orchestration.facts.trace import UNPRINTED, trace
 from orchestration.web import pictures
 from orchestration.web.tables import as_file, page_of
@@ -122,9 +122,7 @@ def bulk(one: Approver) -> Response:
         seen = {name: version for name, version in one.seen().items() if name in lines}
         with one.desk() as desk:
             if to == "approve":
-                known = procurement.evidence(desk)
-                note = one.text("reason")
-                desk.ledger.approve(lines, one.me.name, desk.now, known, seen, note)
+                procurement.approve(desk, lines, one.me.name, seen, one.text("reason"))
             else:
                 desk.ledger.reject(lines, one.me.name, desk.now, one.reason(), seen)
         return "/orders", dict(one.request.query_params) | {"done": to}
@@ -197,8 +195,7 @@ def decide(one: Planner, line_id: str) -> Response:
 def _decide(one: Visit, desk: Desk, line: Document, to: str) -> None:
     name, me, seen = line.document_id, one.me.name, one.seen()
     if to == "approve":
-        known = procurement.evidence(desk)
-        desk.ledger.approve([name], me, desk.now, known, seen, one.text("reason"))
+        procurement.approve(desk, [name], me, seen, one.text("reason"))
     elif to == "reject":
         desk.ledger.reject([name], me, desk.now, one.reason(), seen)
     elif to == "firm":
@@ -212,9 +209,7 @@ def _decide(one: Visit, desk: Desk, line: Document, to: str) -> None:
         _override(one, desk, line)
     elif to == "defer":
         day = date.fromisoformat(one.form.get("until", ""))
-        about = {"kind": "deferred", "item_id": line.item_id, "location_id": line.location_id}
-        case, about["id"] = case_id(*about.values()), name
-        work(desk, [case], me, SNOOZED, one.reason(), until=day, what=about)
+        defer(desk, line, me, one.reason(), day)
     else:
         raise ValueError(f"'{to}' is nothing a person does to a line")
 
