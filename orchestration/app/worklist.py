@@ -1,9 +1,9 @@
 """What needs a person, by the money at risk, and what people have made of it.
 
-A case is what the last plan held up, a line that is late, short or refused, or what an answer, a
-receipt or silence left to ask. What became of it
-(owner, status, snoozed until, reason) stands in the ledger, as events of the case's own document. A
-case that somebody closed comes back when a later plan raises it again.
+A case is what the last plan held up, a line that is late, short or refused, an approved one that
+cannot be sent, or what an answer, a receipt or silence left to ask. What became of it (owner,
+status, snoozed until, reason) stands in the ledger, as events of the case's own document. A case
+that somebody closed comes back when a later plan raises it again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from models.procurement.documents import Document
+from models.procurement.documents import CLOSED, Document
 from orchestration.app.looking import names, published, remembered, rows
 from orchestration.app.order_book import CASES, open_cases
 from orchestration.app.procurement import Desk
@@ -37,6 +37,10 @@ WORKED = {
 }
 #: Kinds of case that are raised once, by an event, and not anew by each plan.
 MESSAGE, GOODS = "supplier_message", "goods_and_silence"
+#: An approved line that cannot be sent, for as long as that is so.
+UNSENT = "order_not_sent"
+#: Stages in which it no longer matters that a message did not arrive: the goods did.
+ARRIVED = ("received", CLOSED)
 #: The longest a case may sleep.
 LONGEST_SNOOZE = timedelta(days=92)
 
@@ -55,14 +59,16 @@ def worklist(desk: Desk) -> pl.DataFrame:
 
 def _worklist(desk: Desk) -> pl.DataFrame:
     known = desk.ledger.worked()
-    cases = pl.concat([open_cases(desk), _supply(desk), _opened(desk, known), _asked(desk)])
+    raised = open_cases(desk), _supply(desk), _unsent(desk), _opened(desk, known), _asked(desk)
+    cases = pl.concat(raised)
     newest = decisions.latest(desk.home.decisions, "exceptions")
     plan = str(newest["run_id"][0]) if newest is not None and len(newest) else ""
     today = desk.now.date().isoformat()
     found = []
     for row in cases.iter_rows(named=True):
         once = row["kind"] in (MESSAGE, GOODS)
-        of = (row["id"], row["reason"]) if once else (row["item_id"], row["location_id"])
+        by_line = once or row["kind"] == UNSENT
+        of = (row["id"], row["reason"]) if by_line else (row["item_id"], row["location_id"])
         name = case_id(row["kind"], *of)
         found.append(row | {"case_id": name} | _state(known.get(name), plan, today, once=once))
     schema = CASES | WORKED
@@ -148,6 +154,34 @@ def _supply(desk: Desk) -> pl.DataFrame:
                 why,
             )
             for line, why in found
+        ],
+        schema=CASES,
+        orient="row",
+    )
+
+
+def _unsent(desk: Desk) -> pl.DataFrame:
+    """Approved lines that their supplier cannot hear of, as cases; at risk is the line."""
+    reasons = desk.ledger.unsent(desk.partners, desk.now)
+    if not reasons:
+        return pl.DataFrame(schema=CASES)
+    with published(desk.home) as con:
+        called = names(con)
+    return pl.DataFrame(
+        [
+            (
+                line.document_id,
+                "error",
+                UNSENT,
+                line.item_id,
+                called.get(line.item_id, line.item_id),
+                line.location_id,
+                line.quantity * line.unit_cost,
+                desk.currency,
+                reasons[line.document_id],
+            )
+            for line in desk.ledger.lines()
+            if line.document_id in reasons and line.stage not in ARRIVED
         ],
         schema=CASES,
         orient="row",

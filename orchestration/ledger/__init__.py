@@ -48,6 +48,7 @@ from orchestration.ledger.requests import Request
 from orchestration.ledger.schema import events
 from orchestration.ledger.schema import outbox as outbox_table
 from orchestration.ledger.store import PATIENCE, LedgerError, StaleError, Store
+from orchestration.ledger.unsent import unsent
 
 __all__ = [
     "ApprovalReport",
@@ -407,6 +408,10 @@ class Ledger:
         """A dry run: the messages a sending would make, requisitions included, as files under each
         partner's `dry_run` folder."""
         return preview.preview(self.store, partners, now)
+
+    def unsent(self, partners: Mapping[str, Partner], now: datetime) -> dict[str, str]:
+        """Why approved lines stay unsent until a person does something, by document id."""
+        return unsent(self.store, partners, now)
 
     def revive(self, message_id: int, by: str, now: datetime) -> None:
         """Give a dead letter another life, with the same bytes and control number."""

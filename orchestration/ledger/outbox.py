@@ -103,7 +103,7 @@ def queue(unit: Unit, partners: Mapping[str, Partner]) -> SendReport:
     company: dict[str, list[Document]] = {}
     for document in unit.read_in(documents.c.order_id, list(orders)):
         company.setdefault(document.order_id, []).append(document)
-    numbers = _Numbers(unit.connection)
+    numbers = Numbers(unit.connection)
     unaddressed: set[str] = set()
     unwritable: list[str] = []
     messages: list[dict[str, Any]] = []
@@ -185,7 +185,7 @@ def _message(
 def reply(unit: Unit, origin: Document, delivery: Delivery, partner: Partner) -> None:
     """Queue the receipts of what a partner sent, under the partner's next control numbers; origin:
     the document of the delivery."""
-    numbers = _Numbers(unit.connection)
+    numbers = Numbers(unit.connection)
     _, control, message_id = numbers.next(origin.document_id, partner.partner_id)
     rows = []
     for place, body in enumerate(delivery.receipts(control, unit.now, partner.usage)):
@@ -220,7 +220,7 @@ def _fresh(unit: Unit) -> dict[str, Any]:
     }
 
 
-class _Numbers:
+class Numbers:
     """Order revisions and control numbers, each one more than the last one stored; the write lock
     makes them unique."""
 
@@ -247,6 +247,7 @@ class _Numbers:
         )
 
     def take(self, order_id: str, partner_id: str) -> None:
+        """Use up what comes next."""
         self.revisions[order_id], self.controls[partner_id], self.message_id = self.next(
             order_id, partner_id
         )

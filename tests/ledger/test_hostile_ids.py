@@ -138,6 +138,8 @@ def test_a_hostile_id_stays_in_its_place_and_holds_nobody_back(column, line, now
             if path.exists() and Path(partner.address) in path.parents:
                 sound(path, partner)
     waiting = {document.from_id for document in ledger.lines() if document.stage != "sent"}
+    held_back = {document.document_id for document in ledger.lines() if document.stage != "sent"}
+    assert set(ledger.unsent(partners, now)) == held_back
     assert (len(waiting), report.sent) == (
         len(report.unwritable),
         len(shown) - len(report.unwritable),

@@ -131,8 +131,11 @@ def test_a_failing_transport_is_tried_with_growing_waits_then_given_up(approved,
     assert all(later > sooner for sooner, later in pairwise(waits[:-1]))
     assert {document.exceptions for document in approved.lines()} == {1}
     assert approved.send({"S1": partner}, now).sent == 0
+    (why,) = set(approved.unsent({"S1": partner}, now).values())
+    assert "the line is down" in why and f"order revive {message.message_id}" in why
     approved.revive(message.message_id, "ann", now)
     assert approved.send({"S1": partner}, now).sent == 1
+    assert approved.unsent({"S1": partner}, now) == {}
     assert messages(approved)[0].body == message.body
     assert approved.audit() == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+import polars as pl
 import pytest
 
 from orchestration.app import order_card, procurement
@@ -153,6 +154,27 @@ def test_a_deferred_line_sleeps_among_the_exceptions(come: Any, home: Home) -> N
     assert paul.post(f"/orders/{line}/decide", to="defer", **said).status_code == 200
     assert "the price falls" in paul.get("/exceptions?status=snoozed").text
     assert "the price falls" not in paul.get("/exceptions").text
+
+
+def test_an_approved_order_that_cannot_be_sent_is_a_case_until_it_can(home: Home) -> None:
+    described = home.state / "partners" / "partners.yml"
+    described.parent.mkdir(parents=True, exist_ok=True)
+    described.write_text("S1: {currency: JPY}\n", encoding="utf-8")
+    line = the_line(home)
+
+    with procurement.open_desk(home) as desk:
+        desk.ledger.approve([line], "anna", desk.now)
+
+    def unsent(*, is_sent: bool) -> list[dict[str, Any]]:
+        with procurement.open_desk(home) as desk:
+            assert desk.ledger.send(desk.partners, desk.now).sent == is_sent
+            return worklist(desk).filter(pl.col("kind") == "order_not_sent").to_dicts()
+
+    (case,) = unsent(is_sent=False)
+    assert (case["id"], case["item_id"], case["severity"]) == (line, "mug", "error")
+    assert case["value_at_risk"] == 40 * 2.5 and "S1 is paid in JPY" in case["reason"]
+    described.unlink()
+    assert unsent(is_sent=True) == []
 
 
 def test_exports_are_no_formulas_to_a_spreadsheet(come: Any) -> None:
