@@ -133,7 +133,9 @@ def weigh(
         if way.saves:
             tried += [(way, size, 0.0, arrives) for size in _larger(situation, way, ordered, life)]
             continue
-        instead = way.quantity(ordered) if ordered > 0 else 0.0
+        # what stands in is for what lacks until the order comes, and no reason not to order
+        is_order = way.kind != "substitute"
+        instead = way.quantity(ordered) if ordered > 0 and is_order else 0.0
         if instead >= ordered > 0 and not is_worse:
             tried.append((way, instead, 0.0, arrives))
         if is_dry or not is_late:
@@ -215,9 +217,9 @@ def alternatives(
     at_risk = _at_risk(view, rows, ordered, logistics)
     if not at_risk.size:
         return pl.DataFrame(schema=ALTERNATIVES)
-    concerned = np.flatnonzero(
-        rows["item_id"].is_in(rows["item_id"].gather(at_risk).unique().implode()).to_numpy()
-    )
+    items = set(rows["item_id"].gather(at_risk))
+    items |= {x["substitute_id"] for item in items for x in logistics.substitutes.get(item, ())}
+    concerned = np.flatnonzero(rows["item_id"].is_in(list(items)).to_numpy())
     at_hand = _delivered(
         rows_of(view, concerned), ordered[concerned, None], view.lead_time[concerned, None]
     )
@@ -237,7 +239,7 @@ def alternatives(
             situation,
             options.normal(i),
             float(ordered[row]),
-            options.others(i),
+            [*options.others(i), *options.stand_ins(i)],
             is_dry=bool(is_dry[row]),
             down=down,
             life=float(life[row]),
@@ -301,7 +303,8 @@ def _at_risk(
     is_offered = np.array(
         [kind == "purchase" and logistics.offers(*where) for *where, kind in bought], dtype=bool
     )
-    possible = np.flatnonzero(is_spread | is_offered)
+    has_substitute = rows["item_id"].is_in(list(logistics.substitutes)).to_numpy()
+    possible = np.flatnonzero(is_spread | is_offered | has_substitute)
     if not possible.size:
         return possible
     sieved = rows_of(
@@ -394,9 +397,12 @@ def _repeated(situation: Situation, count: int) -> Situation:
 
 def _take(options: SupplyOptions, i: int, chosen: Alternative) -> None:
     """What one row is given is no other row's any more."""
-    giver = options.where.get((options.rows[i]["item_id"], chosen.way.from_id))
-    if chosen.way.kind == "transfer" and giver is not None and chosen.way.most < np.inf:
-        options.surplus[giver] -= chosen.quantity
+    way, row = chosen.way, options.rows[i]
+    is_other = way.kind == "substitute"
+    key = (way.from_id, row["location_id"]) if is_other else (row["item_id"], way.from_id)
+    giver = options.where.get(key)
+    if way.kind != "purchase" and giver is not None and way.most < np.inf:
+        options.surplus[giver] -= chosen.quantity * way.each
 
 
 def _told(

@@ -94,6 +94,12 @@ def in_words(
         sentence += f" It leaves on {facts['leaves_on']:%a %Y-%m-%d}, the first day it can."
     if facts.get("ordered_by_customers"):
         sentence += f" Customers wait for {_number(facts['ordered_by_customers'])} already."
+    if facts.get("goes_into"):
+        sentence += f" Expected for what is made of it: {facts['goes_into']}."
+    if facts.get("made_of"):
+        sentence += f" It is made of {facts['made_of']}, taken when it is begun."
+    if facts.get("stand_ins"):
+        sentence += f" Until it comes, {facts['stand_ins']} can be used in its place."
     if facts.get("inherited"):
         sentence += f" {_number(facts['inherited'])} of the stock are of what it replaces."
     if facts.get("set_aside"):

@@ -11,9 +11,10 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from models.domain import Floats, Integers, OrderLine, Situation
+from models.domain import SERIES, Floats, Integers, OrderLine, Situation
 from models.replenishment.alternatives import ALTERNATIVES, alternatives
 from models.replenishment.base_policy import RegisteredPolicy
+from models.replenishment.bills import Bills, in_bill_words, parts_short, with_parts
 from models.replenishment.constraints import (
     Constraint,
     Limit,
@@ -31,7 +32,7 @@ from models.replenishment.overrides import Overridden, Override, apply
 from models.replenishment.policies import POLICIES
 from models.replenishment.service import classes, implied_service_level, implied_shortage_cost
 from models.replenishment.shelf_life import expected_waste
-from models.replenishment.situations import situation_of
+from models.replenishment.situations import situation_of, sources_of
 from models.replenishment.supply_options import Logistics
 
 __all__ = ["Constraint", "Override", "Plan", "plan"]
@@ -107,6 +108,7 @@ def plan(
     minimums: Sequence[SupplierMinimum] = (),
     logistics: Logistics | None = None,
     customer_orders: Floats | None = None,
+    bills: Bills | None = None,
 ) -> Plan:
     """Plan every item and location at once: locations draw on their distribution centre, which buys
     for all of them.
@@ -123,7 +125,8 @@ def plan(
     unit_cost. minimums: what suppliers accept at least. overrides: in force on the first day
     planned; an explanation's parts are the system's own reasons, then what the override adds or
     takes. logistics: how else goods can come, to list other ways beside the orders.
-    customer_orders: as in models.domain.Situation. Rows with bad input go to the exception list
+    customer_orders: as in models.domain.Situation. bills: what making an item takes of others,
+    which is demand of these. Rows with bad input go to the exception list
     and the rest is planned. Raises ValueError for shapes that do not fit and for paths that do not
     cover lead time + review.
     """
@@ -160,7 +163,13 @@ def plan(
         constraints=constraints,
     )
     active = [override for override in overrides if override.is_active(period_starts[0])]
+    bills = bills.kept(keep) if bills is not None else None
+    if bills is not None:
+        facts = facts.with_parts(bills, policy, active, period_starts)
     decided = _decided(facts, policy, active)
+    if bills is not None:
+        short = parts_short(facts.rows, bills, decided.made.quantity)
+        exceptions = pl.concat([exceptions, short])
     return _written(
         decided,
         _parts(decided.system, decided.made, policy, _of(as_sold, keep)),
@@ -207,6 +216,24 @@ class _Facts:
             order_cost=self.order_cost,
             customer_orders=self.customer_orders,
         )
+
+    def with_parts(
+        self,
+        bills: Bills,
+        policy: RegisteredPolicy,
+        active: Sequence[Override],
+        period_starts: Sequence[date],
+    ) -> _Facts:
+        """The same with what making takes of parts in their demand, what is ordered now first."""
+        seen = self.situation(self.rows, self.paths, np.zeros(self.rows.height, dtype=bool))
+        paths, units = with_parts(
+            seen,
+            bills,
+            sources_of(self.rows),
+            period_starts,
+            lambda paths: _decided(replace(self, paths=paths), policy, active).made.quantity,
+        )
+        return replace(self, paths=paths, rows=in_bill_words(self.rows, bills, units))
 
     def terms(self, asked: pl.DataFrame, fixed: Floats | None = None) -> Terms:
         """What orders have to obey; a supplier's prices are his own word."""
@@ -277,6 +304,7 @@ def _written(
     if logistics is not None:
         priced = asked.rows.with_columns(unit_cost=paid)
         others = alternatives(made.view, priced, made.quantity, period_starts, logistics)
+        facts = facts.join(_stand_ins(others), on=SERIES, how="left", maintain_order="left")
     return Plan(
         lines=[
             _line(world, facts.row(int(row), named=True), tuple(parts), period_starts)
@@ -288,6 +316,13 @@ def _written(
         alternatives=others,
         gap=made.fitted.gap,
     )
+
+
+def _stand_ins(others: pl.DataFrame) -> pl.DataFrame:
+    """What can be used in each row's place, in words."""
+    one = pl.format("{} of {}", pl.col("quantity").cast(pl.Int64), "from_id")
+    found = others.filter(pl.col("kind") == "substitute")
+    return found.group_by(SERIES).agg(stand_ins=one.sort_by("rank").str.join(", "))
 
 
 def _check_shapes(

@@ -1,5 +1,5 @@
 """By which ways goods can get to a place, and what a unit costs landed by each: quoted lanes,
-suppliers' terms, other places' surplus.
+suppliers' terms, other places' surplus; and what may be used in an item's place.
 
 Freight and transit of a way nobody quoted are composed of quoted lanes: goods that go from one
 place to another past the centre take as long and cost as much as over it; goods sent straight to a
@@ -34,11 +34,12 @@ class SupplyOption:
 
     unit_cost: what the order says; landed: with all it takes to bring it. most: units there are of
     it. saves: money every unit beyond the normal order saves against buying it later, at a price
-    that rises meanwhile.
+    that rises meanwhile. kind `substitute` is no order: from_id is the item that is used instead,
+    `each` how many of it for one.
     """
 
     name: str
-    kind: Literal["purchase", "transfer"]
+    kind: Literal["purchase", "transfer", "substitute"]
     from_id: str
     periods: int
     unit_cost: float
@@ -47,6 +48,7 @@ class SupplyOption:
     multiple: float
     most: float = math.inf
     saves: float = 0.0
+    each: float = 1.0
 
     @property
     def cost(self) -> float:
@@ -77,7 +79,8 @@ class Logistics:
     (item, supplier), announced for the next review. duty_share: by supplier or EVERY_SUPPLIER, of
     price and freight. days_a_period: to count lead times. stops: by (from, to), hub_id, mode (of
     all where empty) and after_days of the hubs that goods pass. calendar: the days on which
-    suppliers and lanes send and places take in, for what is decided `today`.
+    suppliers and lanes send and places take in, for what is decided `today`. substitutes: by item,
+    substitute_id and quantity, how many of it for one.
     """
 
     lanes: Mapping[tuple[str, str], Sequence[Record]]
@@ -88,6 +91,7 @@ class Logistics:
     stops: Mapping[tuple[str, str], Sequence[Record]] = field(default_factory=dict)
     calendar: SupplyCalendar | None = None
     today: date | None = None
+    substitutes: Mapping[str, Sequence[Record]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -100,8 +104,10 @@ class Logistics:
         stops: pl.DataFrame | None = None,
         calendar: SupplyCalendar | None = None,
         today: date | None = None,
+        substitutes: pl.DataFrame | None = None,
     ) -> Logistics:
-        """From the current rows of dim_lanes, dim_supplier_terms and dim_lane_stops."""
+        """From the current rows of dim_lanes, dim_supplier_terms, dim_lane_stops and
+        dim_substitutes."""
         quoted = lanes.sort(
             pl.col("item_id").is_null(),
             "freight_per_kg",
@@ -122,6 +128,9 @@ class Logistics:
             {} if stops is None else _grouped(stops, "from_id", "to_id"),
             calendar,
             today,
+            {}
+            if substitutes is None
+            else {item: found for (item,), found in _grouped(substitutes, "item_id").items()},
         )
 
     def between(self, from_id: str, to_id: str, item: str) -> list[Record]:
@@ -274,6 +283,31 @@ class SupplyOptions:
         """Every way that is not the row's usual one: another place's surplus, straight from the
         supplier, a faster lane, another supplier, the same order before its price rises."""
         yield from self._transfers(i) if self.rows[i]["kind"] == "transfer" else self._purchases(i)
+
+    def stand_ins(self, i: int) -> Iterator[SupplyOption]:
+        """What may be used in the row's place: of each substitute what lies at the same place and
+        is not needed there itself."""
+        row = self.rows[i]
+        for one in self.logistics.substitutes.get(row["item_id"], ()):
+            j = self.where.get((one["substitute_id"], row["location_id"]))
+            if j is None:
+                continue
+            there, each = self.rows[j], one["quantity"]
+            most = math.floor(min(float(self.surplus[j]), there["on_hand"] or 0.0) / each)
+            if most >= 1:
+                cost = there["unit_cost"] * each
+                yield SupplyOption(
+                    f"{one['substitute_id']} in its place",
+                    "substitute",
+                    one["substitute_id"],
+                    0,
+                    cost,
+                    landed_cost(cost, weight_kg=0.0, freight_per_kg=0.0, fuel_share=0.0),
+                    0.0,
+                    1.0,
+                    float(most),
+                    each=each,
+                )
 
     def _transfers(self, i: int) -> Iterator[SupplyOption]:
         row, here = self.rows[i], self.normal(i)

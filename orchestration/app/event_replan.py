@@ -216,7 +216,9 @@ class Picture:
             if line.stage == "requisition" and line.proposer == REACTION
         )
         items = affected(nodes, happened) | {item for item, _ in standing}
-        asked = Published.read(con, home, world, timeline).of_items(items, lines)
+        published = Published.read(con, home, world, timeline)
+        items = published.inputs.made_with(items)
+        asked = published.of_items(items, lines)
         if asked is None:
             return None
         rows = asked.inputs.rows

@@ -215,7 +215,7 @@ def order_lines(study: Study, answer: Answer, measure: str) -> list[OrderLine]:
     return [
         OrderLine(
             timeline.world,
-            line.way.kind,
+            "purchase" if line.way.kind == "purchase" else "transfer",
             rows[line.row][0],
             rows[line.row][1],
             line.way.from_id,

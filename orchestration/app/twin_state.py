@@ -88,7 +88,8 @@ class Twin:
     @cached_property
     def outlook(self) -> Outlook:
         """The published forecast, which every decision in every future looks at."""
-        return Outlook(self.published.paths, self.network)
+        published = self.published
+        return Outlook(published.inputs.with_parts(published.paths), self.network)
 
     @cached_property
     def stock(self) -> Floats:

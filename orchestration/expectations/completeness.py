@@ -13,13 +13,22 @@ ENOUGH = 0.6
 HISTORY_DAYS, STOCK_DAYS = 182, 35
 
 SCORES = """
-with recursive serves as (  -- a warehouse is known as well as the shops it feeds
-    select item_id, location_id, location_id as shop_id from marts.dim_item_locations
+with recursive feeds as (
+    select item_id, from_id as location_id, item_id as fed_item, location_id as fed_location
+    from marts.dim_item_locations where kind = 'transfer'
     union
-    select fed.item_id, fed.from_id, serves.shop_id
-    from serves join marts.dim_item_locations as fed
-      on fed.item_id = serves.item_id and fed.location_id = serves.location_id
-          and fed.kind = 'transfer'
+    select bills.part_id, made.location_id, made.item_id, made.location_id
+    from marts.dim_bills_of_materials as bills
+    join marts.dim_item_locations as made using (item_id) where made.kind = 'purchase'
+),
+-- a warehouse is known as well as the shops it feeds, a part as what is made of it
+serves as (
+    select item_id, location_id, item_id as asked_item, location_id as shop_id
+    from marts.dim_item_locations
+    union
+    select feeds.item_id, feeds.location_id, serves.asked_item, serves.shop_id
+    from serves join feeds
+      on feeds.fed_item = serves.item_id and feeds.fed_location = serves.location_id
 ),
 demand as (
     select
@@ -27,7 +36,7 @@ demand as (
         count(quantity) / count(*) as known_share,
         least(1, date_diff('day', min(period_start),
             max(period_start) + 1) / $history_days) as history_share
-    from serves join marts.fct_demand as demand on demand.item_id = serves.item_id
+    from serves join marts.fct_demand as demand on demand.item_id = serves.asked_item
         and demand.location_id = serves.shop_id
     where is_current and period_start >= (select now_at::date from raw.world) - $history_days
     group by all

@@ -131,7 +131,24 @@ def trading_laws() -> Iterator[Law]:
         "What takes an item's place shares out at most all of its demand: the shares of an item's "
         "successors are 0 or more and add up to 1 at most.",
     )
-    yield _ending()
+    yield Law(
+        "bills_of_materials_take_something",
+        "raw.bills_of_materials",
+        """select item_id, part_id, quantity, scrap_share, source_id, row_no from {batch}
+        where quantity <= 0 or scrap_share < 0 or scrap_share >= 1""",
+        "What is made takes more than nothing of its part, and what is lost of it is a share of 0 "
+        "or more and below 1: write 2 % as 0.02.",
+    )
+    yield Law(
+        "substitutes_stand_in_for_something",
+        "raw.substitutes",
+        """select item_id, substitute_id, quantity, source_id, row_no from {batch}
+        where quantity <= 0 or item_id = substitute_id""",
+        "A substitute is another item, and more than none of it stands in for one.",
+    )
+    yield _ending("successions", "successor_id", "A succession")
+    yield _ending("components", "part_id", "What a kit is made of")
+    yield _ending("bills_of_materials", "part_id", "What an item is made of")
 
 
 def _currency(table: str, amounts: list[str]) -> Law:
@@ -166,24 +183,27 @@ def _weekdays(table: str, columns: tuple[str, ...]) -> Law:
     )
 
 
-def _ending() -> Law:
+def _ending(table: str, follows: str, said: str) -> Law:
     return Law(
-        "successions_lead_to_an_end",
-        "raw.successions",
-        """
-        with recursive followed as (
-            select item_id, successor_id, [item_id] as passed, false as is_loop, source_id, row_no
-            from {batch}
-            union all
-            select followed.item_id, next.successor_id, list_append(passed, next.item_id),
-                list_contains(passed, next.successor_id), followed.source_id, followed.row_no
-            from followed join raw.successions as next on followed.successor_id = next.item_id
-            where not is_loop and len(passed) < 20
+        f"{table}_lead_to_an_end",
+        f"raw.{table}",
+        f"""
+        with recursive steps as (
+            select distinct item_id, {follows} as next_id from raw.{table}
+        ),
+        -- each pair once, however many ways lead from the one to the other
+        reached as (
+            select item_id, next_id from steps
+            union
+            select reached.item_id, steps.next_id
+            from reached join steps on reached.next_id = steps.item_id
         )
-        select item_id, array_to_string(list_append(passed, successor_id), ' -> ') as chain,
-            source_id, row_no
-        from followed where successor_id = item_id
+        select item_id, {follows}, source_id, row_no from {{batch}} as said
+        where item_id = {follows} or exists (
+            select 1 from reached
+            where reached.item_id = said.{follows} and reached.next_id = said.item_id
+        )
         """,
-        "A succession, followed to its end, never leads back to its item: take one step of the "
-        "loop out of the file.",
+        f"{said}, followed to its end, never leads back to its item: take one step of the loop out "
+        "of the file.",
     )

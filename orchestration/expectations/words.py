@@ -69,6 +69,8 @@ GRAINS = {
     "successions": ("item_id", "successor_id"),
     "item_units": ("item_id", "lower(unit)"),
     "components": ("item_id", "part_id"),
+    "bills_of_materials": ("item_id", "part_id", "starts_at"),
+    "substitutes": ("item_id", "substitute_id"),
     "orders": ("order_id",),
     "lanes": ("from_id", "to_id", "item_id", "mode"),
     "constraints": ("name", "scope"),

@@ -19,15 +19,17 @@ import polars as pl
 from models.domain import SERIES, Floats, Integers
 from models.forecasting.inputs import locate
 from models.replenishment.base_policy import Unmet
+from models.replenishment.bills import Bills, with_parts
 from models.replenishment.calendars import SupplyCalendar
 from models.replenishment.constraints import Constraint, less_stock, unkeepable
 from models.replenishment.customer_orders import consumed
 from models.replenishment.decision import Terms
+from models.replenishment.echelon import Echelons
 from models.replenishment.lead_times import expected
 from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.opening import Opening, assumed_opening
 from models.replenishment.plausible import YEAR_DAYS
-from models.replenishment.situations import sources_of
+from models.replenishment.situations import situation_of, sources_of
 from models.replenishment.supply_options import Logistics, PriceIncrease
 from orchestration.facts.supply_calendar import dated, read_calendar, without_waiting
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
@@ -100,6 +102,11 @@ RISES = """
     where not is_current and unit_cost is not null and valid_from > $now
     qualify row_number() over (partition by item_id, supplier_id order by valid_from,
         from_quantity) = 1
+    order by all
+"""
+#: What making one of an item takes of its parts.
+BILLS = """
+    select item_id, part_id, taken, starts_on, ends_on from marts.dim_bills_of_materials
     order by all
 """
 #: Facts of an item whose place others have taken are facts of theirs, by their share.
@@ -219,6 +226,8 @@ class PlanningInputs:
     waiting: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     #: (N, K) units that customers wait for, column 0 overdue, column k due in the k-th period
     owed: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    #: what making an item takes of others, None where nothing is made
+    bills: Bills | None = None
 
     def of_items(self, items: Collection[str]) -> PlanningInputs:
         """The inputs of some items; the room that the others' stock takes is taken."""
@@ -235,11 +244,44 @@ class PlanningInputs:
             waiting=self.waiting[keep],
             owed=self.owed[keep],
             limits=less_stock(self.limits, self.rows.filter(~inside)),
+            bills=None if self.bills is None else self.bills.kept(keep),
         )
 
+    def made_with(self, items: Collection[str]) -> set[str]:
+        """These items, what they are made of and what they go into, over all levels."""
+        if self.bills is None:
+            return set(items)
+        names, found = self.rows["item_id"], set(items)
+        pairs = {
+            (names[int(a)], names[int(b)])
+            for a, b in zip(self.bills.made, self.bills.part, strict=True)
+        }
+        while more := {x for pair in pairs if found & set(pair) for x in pair} - found:
+            found |= more
+        return found
+
+    def with_parts(self, paths: Floats) -> Floats:
+        """Sampled demand of the rows, (N, S, H), with what making takes of parts in it."""
+        if self.bills is None:
+            return paths
+        situation = situation_of(
+            self.rows.with_columns(pl.col("on_hand").fill_null(0.0)),
+            paths,
+            history=None,
+            pipeline=self.due[:, 1:],
+            lead_time_paths=None,
+            phase=None,
+            review=self.timeline.review,
+            unmet=self.unmet,
+            order_cost=0.0,
+        )
+        days = [self.timeline.shift(self.timeline.origin, k) for k in range(paths.shape[2])]
+        return with_parts(situation, self.bills, sources_of(self.rows), days)[0]
+
     def asked(self, paths: Floats) -> Floats:
-        """Sampled demand of the rows, (N, S, H), with what customers have ordered already in it."""
-        periods = paths.shape[2]
+        """Sampled demand of the rows, (N, S, H), with what customers have ordered already and what
+        making takes of parts in it."""
+        paths, periods = self.with_parts(paths), paths.shape[2]
         return consumed(paths, self.owed[:, 1 : periods + 1], self.owed[:, 0])
 
     def with_state(self, rows: pl.DataFrame, due: Floats) -> PlanningInputs:
@@ -254,7 +296,8 @@ def read_planning_inputs(
     """Read what the next plan is made from, at Now. horizon: periods the forecast covers, at least
     one."""
     nodes = read_nodes(con)
-    history = read_history(con, nodes, timeline)
+    bills = Bills.of(con.execute(BILLS).pl(), nodes)
+    history = with_use(read_history(con, nodes, timeline), bills, nodes)
     opening = read_current_opening(con, nodes, timeline, horizon)
     if opening is None:  # a world without stock records plans from an assumed start, and says so
         opening = assumed_opening(
@@ -291,7 +334,19 @@ def read_planning_inputs(
         calendar=calendar,
         waiting=waiting,
         owed=owed,
+        bills=bills,
     )
+
+
+def with_use(history: Floats, bills: Bills | None, nodes: pl.DataFrame) -> Floats:
+    """(N, T) past demand with what making took of parts; what is unknown stays so where the part
+    sells as well."""
+    if bills is None:
+        return history
+    used = bills.usual(Echelons(sources_of(nodes)).history(history))
+    is_part = np.isin(np.arange(nodes.height), bills.part)
+    alone = is_part & np.isnan(history).all(axis=1)
+    return np.where(alone[:, None], 0.0, history) + used
 
 
 def read_customer_orders(
@@ -502,7 +557,10 @@ def read_logistics(
     stops = con.execute("select * from marts.dim_lane_stops order by all").pl()
     days = DAYS_A_PERIOD[timeline.grain]
     today = timeline.origin
-    return Logistics.of(lanes, terms, days, dict(duty), price_increases, stops, calendar, today)
+    others = con.execute("select * from marts.dim_substitutes order by all").pl()
+    return Logistics.of(
+        lanes, terms, days, dict(duty), price_increases, stops, calendar, today, others
+    )
 
 
 def read_terms(

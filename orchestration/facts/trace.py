@@ -59,6 +59,17 @@ AROUND = {
     ),
 }
 
+#: What is made of an item, over all levels.
+MADE_OF = """
+    with recursive made as (
+        select item_id from marts.dim_bills_of_materials where part_id = $item
+        union
+        select above.item_id from marts.dim_bills_of_materials as above
+        join made on above.part_id = made.item_id
+    )
+    select item_id from made
+"""
+
 
 class TraceError(StockhouseError):
     """The order line cannot be traced; the message says what is missing."""
@@ -332,11 +343,14 @@ class _Tracer:
             )
 
     def _asked_as(self) -> list[str]:
-        """The kits that take of the item, and the items whose place it has taken."""
+        """The kits that take of the item, what is made of it, over all levels, and the items whose
+        place it has taken."""
         kits = "select kit_id from intermediate.int_components_exploded where part_id = $item"
         old = "select item_id from marts.dim_successions where successor_id = $item"
         asked = [kits] if "int_components_exploded" in _tables(self.con, "intermediate") else []
-        asked += [old] if "dim_successions" in _tables(self.con, "marts") else []
+        marts = _tables(self.con, "marts")
+        asked += [old] if "dim_successions" in marts else []
+        asked += [MADE_OF] if "dim_bills_of_materials" in marts else []
         found = [self.con.execute(sql, {"item": self.item}).fetchall() for sql in asked]
         return sorted(item for rows in found for (item,) in rows)
 

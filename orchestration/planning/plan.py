@@ -153,6 +153,7 @@ def make_plan(
         overrides=overrides,
         phase=inputs.phase,
         customer_orders=inputs.owed if inputs.owed.any() else None,
+        bills=inputs.bills,
     )
     buyer = Buyer(
         rows=inputs.rows,

@@ -157,9 +157,19 @@ PLANTED = (
         "successions_share_out_at_most_all": "; ".join(
             row("successions", item_id="'a'", successor_id=f"'{new}'", share="0.6") for new in "bc"
         ),
-        "successions_lead_to_an_end": "; ".join(
-            row("successions", item_id=f"'{a}'", successor_id=f"'{b}'")
-            for a, b in ("xy", "yz", "zx")
+        **{
+            f"{name}_lead_to_an_end": "; ".join(
+                row(name, item_id=f"'{a}'", **{column: f"'{b}'"}) for a, b in ("xy", "yz", "zx")
+            )
+            for name, column in (
+                ("successions", "successor_id"),
+                ("components", "part_id"),
+                ("bills_of_materials", "part_id"),
+            )
+        },
+        "bills_of_materials_take_something": row("bills_of_materials", scrap_share="1.0"),
+        "substitutes_stand_in_for_something": row(
+            "substitutes", item_id="'a'", substitute_id="'a'"
         ),
         "purchase_orders_find_their_header": row("purchase_orders", location_id="null"),
         "receipts_have_a_place": row("receipts", order_id="'nobody knows'", location_id="null"),

@@ -105,3 +105,4 @@ select item_id, location_id, on_hand * unit_cost as stock_value
 from marts.fct_stock_positions inner join marts.dim_item_locations using (item_id, location_id) where stock_known_at is not null;
 create table metrics.kpi_supplier_performance as
 select supplier_id, 10 as due_lines, 0.9 as otif_share from marts.dim_suppliers;
+create table marts.dim_bills_of_materials (item_id varchar, part_id varchar);

@@ -19,6 +19,16 @@ FILES = {
         "components",
         ("item_id: kit", "part_id: component", "quantity: qty"),
     ),
+    "recipes": (
+        "finished good,ingredient,qty,scrap,valid to\nK1,P1,2,0.1,2024-12-31\nK1,P2,1,0,\n",
+        "bills_of_materials",
+        ("part_id: ingredient", "scrap_share: scrap", "ends_at: valid to", "made before: bills"),
+    ),
+    "substitutes": (
+        "article,substitute\nA,B\nC,D\n",
+        "substitutes",
+        ("item_id: article", "substitute_id: substitute"),
+    ),
     "replacements": (
         "old_item,new_item,valid_from\nA,B,2024-01-01\nC,D,2024-02-01\n",
         "successions",

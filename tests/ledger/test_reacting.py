@@ -178,6 +178,10 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "from_id varchar, to_id varchar, mode varchar, hub_id varchar, after_days double"
         ),
         "marts.dim_successions": "item_id varchar, successor_id varchar, share double",
+        "marts.dim_substitutes": "item_id varchar, substitute_id varchar, quantity double",
+        "marts.dim_bills_of_materials": (
+            "item_id varchar, part_id varchar, taken double, starts_on date, ends_on date"
+        ),
         "marts.fct_customer_orders": (
             "item_id varchar, location_id varchar, due_on date, quantity double"
         ),

@@ -1,5 +1,6 @@
 """One small company with what companies take for granted: order days, working days and holidays,
-foreign currencies, kits, a successor, blocked stock, and customers who wait; from its files to its
+foreign currencies, kits, goods made, a successor, a substitute, blocked stock, and customers who
+wait; from its files to its
 orders and back."""
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from orchestration.landing import World
 FIRST, DAYS = date(2024, 1, 1), 60  # decided on Friday, 2024-03-01
 #: what sells how often a day; PLAIN is like TUESDAY but for its supplier
 MEANS = {"TUESDAY": 8, "PLAIN": 8, "WAITED": 8, "KIT": 3, "PART": 2, "OLD": 6, "WORKDAYS": 5}
+MEANS |= {"TABLE": 4, "SLOW": 2}
 FILES: dict[str, tuple[str, list[str]]] = {
     "items": (
         "article,supplier",
@@ -32,6 +34,10 @@ FILES: dict[str, tuple[str, list[str]]] = {
             "OLD,ANY",
             "NEW,ANY",
             "WORKDAYS,ANY",
+            "TABLE,WORKSHOP",
+            "TOP,WORKSHOP",
+            "LEG,ANY",
+            "SLOW,ANY",
         ],
     ),
     "terms": (
@@ -44,6 +50,10 @@ FILES: dict[str, tuple[str, list[str]]] = {
             "OLD,ANY,3,,4,",
             "NEW,ANY,3,,4,",
             "WORKDAYS,ANY,,10,4,",
+            "TABLE,WORKSHOP,4,,30,",
+            "TOP,WORKSHOP,2,,9,",
+            "LEG,ANY,3,,2,",
+            "SLOW,ANY,3,,5,",
         ],
     ),
     "suppliers": ("supplier,days,until,country", ["TUE,tue,18:00,NL", "ANY,,,DE"]),
@@ -54,6 +64,11 @@ FILES: dict[str, tuple[str, list[str]]] = {
     "units": ("article,unit,pieces", ["TUESDAY,Pallet,100"]),
     "limits": ("limit,whose,least", ["supplier_minimum_pallets,TUE,2"]),
     "bom": ("kit,part,n", ["KIT,PART,2"]),
+    "recipes": (
+        "made,part,n,lost",
+        ["TABLE,TOP,1,", "TABLE,LEG,4,0.05", "TOP,LEG,0.5,"],
+    ),
+    "substitutes": ("article,instead", ["TABLE,SLOW"]),
     "succession": ("old,new,on", ["OLD,NEW,2024-02-27"]),
     "stock": (
         "article,lot,status,n",
@@ -66,6 +81,9 @@ FILES: dict[str, tuple[str, list[str]]] = {
             "OLD,L1,,40",
             "NEW,L1,,0",
             "WORKDAYS,L1,,60",
+            "TABLE,L1,,10",
+            "TOP,L1,,3",
+            "SLOW,L1,,500",
         ],
     ),
     "orders": ("order,article,n,due", ["C1,WAITED,90,2024-03-03"]),
@@ -150,6 +168,36 @@ def test_kits_sold_are_demand_of_their_parts_and_the_trace_leads_to_them(
         assert 7 < con.execute(demand).fetchall()[0][0] < 9
     told = command("trace", lines["PART"]["order_line_id"], "--home", company[1]).stdout
     assert "item_id=KIT" in told
+
+
+@pytest.mark.line
+def test_goods_made_are_demand_of_their_parts_through_parts_of_parts(
+    company: tuple[Path, Path], lines: dict[str, dict[str, Any]], command: Callable[..., Any]
+) -> None:
+    """At four tables a day: neither tops nor legs are sold, and both are ordered and explained."""
+    table, top, leg = lines["TABLE"], lines["TOP"], lines["LEG"]
+    assert "made of 4.2 × LEG, 1 × TOP, taken when it is begun" in table["reason"]
+    assert top["quantity"] >= table["quantity"] - 3
+    assert leg["quantity"] > 4.2 * table["quantity"]
+    assert "for TABLE" in leg["reason"] and "for TOP" in leg["reason"]
+    with Home(company[1]).connect(read_only=True) as con:
+        short = con.execute("select item_id, kind from decisions.exceptions").fetchall()
+    assert ("TABLE", "parts_short") in short
+    assert not {item for item, kind in short if kind == "beyond_a_year"}
+    told = command("trace", leg["order_line_id"], "--home", company[1]).stdout
+    assert "raw.bills_of_materials" in told and "item_id=TABLE" in told
+
+
+@pytest.mark.line
+def test_what_may_stand_in_is_offered_beside_the_order(
+    company: tuple[Path, Path], lines: dict[str, dict[str, Any]]
+) -> None:
+    with Home(company[1]).connect(read_only=True) as con:
+        found = con.execute("""select item_id, from_id, quantity from decisions.alternatives
+            where kind = 'substitute'""").fetchall()
+    ((item, instead, units),) = found
+    assert (item, instead) == ("TABLE", "SLOW") and 0 < units < 500
+    assert f"{units:g} of SLOW can be used in its place" in lines["TABLE"]["reason"]
 
 
 @pytest.mark.line

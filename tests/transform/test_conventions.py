@@ -33,6 +33,7 @@ READS = {
 }
 MARTS = {
     "bridge_aliases",
+    "dim_bills_of_materials",
     "dim_calendar",
     "dim_holidays",
     "dim_item_locations",
@@ -41,6 +42,7 @@ MARTS = {
     "dim_lane_stops",
     "dim_lanes",
     "dim_locations",
+    "dim_substitutes",
     "dim_successions",
     "dim_supplier_terms",
     "dim_suppliers",

@@ -143,6 +143,23 @@ TABLES: dict[str, list[Row]] = {
     "components": [
         {"item_id": "set", "part_id": "cup", "quantity": 2.0, "known_at": BEFORE},
     ],
+    "bills_of_materials": [
+        {"item_id": "cup", "part_id": part, "quantity": 2.0, "known_at": BEFORE, **more}
+        for part, more in (
+            ("clay", {"scrap_share": 0.1}),
+            ("split", {}),
+            ("glaze", {"ends_at": at("2024-01-31")}),
+        )
+    ]
+    + [{"item_id": "clay", "part_id": "earth", "quantity": 0.5, "known_at": BEFORE}],
+    "substitutes": [
+        {"item_id": "cup", "substitute_id": other, "known_at": BEFORE, **more}
+        for other, more in (
+            ("mug", {}),
+            ("bowl", {"quantity": 0.5, "starts_at": at("2024-03-01")}),
+            ("new", {"quantity": 3.0}),
+        )
+    ],
     "customer_orders": [
         owed("C1", "set", 3.0),
         owed("C2", "old", 5.0, delivered_quantity=2.0),
@@ -185,7 +202,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build(
         warehouse,
         f"{models} +dim_holidays +dim_lane_stops +fct_stock_lots +fct_open_orders "
-        "+dim_suppliers +dim_locations",
+        "+dim_suppliers +dim_locations +dim_substitutes",
         "run",
     )
     return warehouse
@@ -276,6 +293,24 @@ def test_who_takes_a_place_takes_history_stock_and_orders_through_the_chain(comp
 def test_an_item_is_planned_until_an_order_of_its_successor_can_be_there(company: Path) -> None:
     planned = "select item_id from marts.dim_item_locations where item_id in ('later', 'soon')"
     assert query(company, planned) == [("later",)]
+
+
+def test_parts_of_what_is_made_are_planned_where_it_is_bought_in(company: Path) -> None:
+    """With what is lost, through parts of parts, and as what has taken a part's place."""
+    taken = "select part_id, round(taken, 6) from marts.dim_bills_of_materials order by 1"
+    assert query(company, taken) == [("clay", 2.2), ("earth", 0.5), ("left", 1.2), ("right", 0.6)]
+    planned = """select item_id, location_id, role, kind from marts.dim_item_locations
+        where item_id in ('clay', 'earth', 'glaze', 'left') order by 1"""
+    assert query(company, planned) == [
+        ("clay", "shop", "distribution_centre", "purchase"),
+        ("earth", "shop", "distribution_centre", "purchase"),
+        ("left", "shop", "store", "purchase"),
+    ]
+
+
+def test_substitutes_hold_from_their_first_day(company: Path) -> None:
+    found = "select item_id, substitute_id, quantity from marts.dim_substitutes order by 2"
+    assert query(company, found) == [("cup", "mug", 1.0), ("cup", "new", 3.0)]
 
 
 def test_what_customers_wait_for_is_told_by_part_and_by_successor(company: Path) -> None:

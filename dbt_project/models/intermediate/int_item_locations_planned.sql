@@ -1,7 +1,8 @@
 {{ config(materialized='table') }}
--- What is planned at Now: the assortment, or all that ever sold where none is declared, and every location upstream of it.
+-- What is planned at Now: the assortment, or all that ever sold where none is declared, every location upstream of it, and where goods are
+-- bought in, the parts of what is made of them. A part that does not sell where it is taken is planned as in a distribution centre.
 {%- set echelons = 4 %}
-with locations as (
+with recursive locations as (
   select location_id, kind, case when supplied_from <> location_id then supplied_from end as supplied_from
   from {{ ref('dim_locations') }}
   where is_current
@@ -23,11 +24,21 @@ echelon_{{ echelon }} as (
   where locations.supplied_from is not null
 ),
 {% endfor %}
-planned as (
+listed as (
   {% for echelon in range(echelons) %}
   select item_id, location_id from echelon_{{ echelon }}
   {% if not loop.last %}union{% endif %}
   {% endfor %}
+),
+
+planned as (
+  select item_id, location_id, false as is_part from listed
+  union
+  select bills.part_id, planned.location_id, true
+  from planned
+  inner join {{ ref('dim_bills_of_materials') }} as bills on planned.item_id = bills.item_id
+  left join locations on planned.location_id = locations.location_id
+  where locations.supplied_from is null
 )
 
 select
@@ -36,9 +47,11 @@ select
   case
     when locations.kind = 'distribution_centre'
       or planned.location_id in (select supplied_from from locations where supplied_from is not null)
+      or bool_and(planned.is_part)
       then 'distribution_centre'
     else 'store'
   end as role,
   locations.supplied_from
 from planned
 left join locations on planned.location_id = locations.location_id
+group by planned.item_id, planned.location_id, locations.kind, locations.supplied_from

@@ -11,6 +11,8 @@ shipments as ({{ identified(ref('stg_shipments'), {'item_id': 'item'}) }}),
 
 supplier_terms as ({{ identified(ref('stg_supplier_terms'), {'item_id': 'item'}) }}),
 
+bills as ({{ identified(ref('stg_bills_of_materials'), {'item_id': 'item', 'part_id': 'item'}) }}),
+
 seen as (
   select item_id, known_at from {{ ref('int_series_started') }}
   union all select item_id, known_at from {{ ref('int_returns_matched') }}
@@ -20,6 +22,7 @@ seen as (
   union all select item_id, known_at from transfers
   union all select item_id, known_at from shipments
   union all select item_id, known_at from supplier_terms
+  union all select part_id, known_at from bills
 )
 
 select item_id, min(known_at) as known_at from seen where item_id is not null group by item_id

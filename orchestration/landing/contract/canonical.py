@@ -153,6 +153,33 @@ CANONICAL: dict[str, Table] = {
     "components": _table(
         {"item_id*": ID, "part_id*": ID, "quantity*": NUMBER}, observed=False, state=True
     ),
+    # what an item is made of before it is sold, where it is taken in: its parts have its demand
+    "bills_of_materials": _table(
+        {
+            "item_id*": ID,
+            "part_id*": ID,
+            "quantity*": NUMBER,
+            # parts lost in making, as a share of what goes in: 0.02
+            "scrap_share": NUMBER,
+            "starts_at": TIME,
+            "ends_at": TIME,
+        },
+        observed=False,
+        state=True,
+    ),
+    # what may be sold or used in an item's place when it lacks
+    "substitutes": _table(
+        {
+            "item_id*": ID,
+            "substitute_id*": ID,
+            # units of the substitute for one of the item
+            "quantity": NUMBER,
+            "starts_at": TIME,
+            "ends_at": TIME,
+        },
+        observed=False,
+        state=True,
+    ),
     "locations": _table(
         {
             "location_id*": ID,

@@ -95,6 +95,8 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "expires_at": (MOMENT, "2012-03-31"),
     "reserved": (UNITS, "24"),
     "successor_id": (NAME, "22139"),
+    "substitute_id": (NAME, "22139"),
+    "scrap_share": ("share of what goes in", "0.02"),
     "share": ("share, 0 to 1", "0.6"),
     "delivered_quantity": (UNITS, "12"),
 }

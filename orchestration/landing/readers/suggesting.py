@@ -53,7 +53,9 @@ WORDS = {
     "to_id": r"to(_location)?|destination|shipped_to",
     "transfer_id": r"transfer(_?(no|id|number))?",
     "successor_id": r"successor|new_?(item|sku|article|part)|replaced_by|superseded_by|nachfolger",
-    "part_id": r"part|component|child|komponente",
+    "substitute_id": r"substitut(e|ed_by)|alternative(_item)?|instead|ersatz(artikel)?",
+    "part_id": r"part|component|child|komponente|ingredient",
+    "scrap_share": r"scrap(_(share|rate))?|waste|ausschuss",
     "lead_time_working_days": r"(lead_?time_)?work(ing)?_?days|arbeitstage",
     "order_days": r"order_?days?|bestelltage?",
     "order_until": r"cut_?off(_time)?|order_until|bestellschluss",
@@ -66,7 +68,7 @@ WORDS = {
     "currency": r"currency|cur|curr|waehrung",
     "rate": r"(exchange_?)?rate|kurs",
     "item_id": (
-        r"kit|parent|assembly|old_?(item|sku|article|part)"
+        r"kit|parent|assembly|finished_good|old_?(item|sku|article|part)"
         r"|item|sku|product|article|artikel(_?nr)?|stock_?code|material|part(_?no|number)?"
         r"|dept|department"
     ),
@@ -86,6 +88,7 @@ WORDS = {
         r"|valid_from|date|day|week|datum|timestamp|time"
     ),
     "starts_at": r"valid_from|starts?(_(on|at|date))?",
+    "ends_at": r"valid_(to|until)|ends?(_(on|at|date))?",
     "unit_price": r"unit_?price|price|preis",
     "price": r"(selling_|list_|unit_)?price|preis",
     "unit_cost": r"unit_?cost|cost|einkaufspreis|unit_?price|price",
@@ -118,7 +121,9 @@ CANDIDATES = {
     "suppliers": r"supplier|vendor|lieferant",
     "locations": r"location|store|branch|filiale",
     "exchange_rates": r"rate|fx|currency|kurs",
-    "components": r"bom|component|kit|recipe",
+    "components": r"bom|component|kit",
+    "bills_of_materials": r"bills?_of_materials?|recipe|st(ue|ü)ckliste",
+    "substitutes": r"substitutes?|alternative_items?|ersatz",
     "successions": r"success(ion|or)|supersession|replacement|nachfolge",
     "customer_orders": r"customer_order|open_order|backorder",
     "item_units": r"units?|uom|packaging|einheit(en)?",
@@ -145,6 +150,11 @@ NATURAL = (
 )
 #: From so many columns on that are all days, or all numbers beside one day, a sheet is wide.
 WIDE = 8
+#: What of two tables only a person can say which it is, by their column that names the whole.
+WHICH = dict.fromkeys(
+    ("components", "bills_of_materials"),
+    "put together when sold: components; made before: bills_of_materials",
+)
 #: What a draft asks for, though a header may say it too.
 ASKED = {"purchase_orders": ("location_id", "event_at")}
 
@@ -256,7 +266,9 @@ class Draft:
     def _columns(self) -> Iterator[str]:
         for name in CANONICAL[self.table].columns:
             if name in self.questions:
-                yield f"          {name}: {self.mapping[name]}   # {self.questions[name]}"
+                said = self.mapping[name]
+                said = _yaml(said) if said in self.frame.columns else said
+                yield f"          {name}: {said}   # {self.questions[name]}"
             elif name in self.mapping:
                 yield f"          {name}: {_yaml(self.mapping[name])}"
             elif name in self.lacking:
@@ -288,6 +300,8 @@ def _draft(path: Path) -> Draft:
             mapping[column] = f"\"'{one}'\""
             which = f": or is it one of {', '.join(free[:3])}?" if free else "?"
             questions[column] = f"no column says which, so all are one{which}"
+    if table in WHICH:
+        questions["item_id"] = WHICH[table]
     member = _member_pattern(path)
     place = f"{path.name}!{member}" if member else path.name
     return Draft(place, name, form, [*extra, *unpivot], frame, table, mapping, questions)
