@@ -37,7 +37,8 @@ class BilledLine:
 @dataclass(frozen=True)
 class Bill:
     """The head of an invoice. order_id: for lines that name none. total: what is to be paid. added:
-    charges less allowances, and tax; all in the invoice's currency (hundredths where unsaid)."""
+    charges less allowances, and tax; all in the invoice's currency (hundredths where unsaid).
+    credits: of a credit note, the invoice that it takes back of."""
 
     invoice_id: str
     order_id: str
@@ -45,6 +46,7 @@ class Bill:
     currency: str | None
     total: Decimal
     added: Decimal
+    credits: str | None = None
 
     def messages(self, readers: Sequence[tuple[str, Callable[[], BilledLine]]]) -> list[Message]:
         """One invoice for each order on the bill, and what of it only people can take.
@@ -86,7 +88,7 @@ class Bill:
                 for line in mine
             )
             head = (self.invoice_id, name, self.invoiced_on, self.currency)
-            said.append(Invoice(*head, taken, added, rounding))
+            said.append(Invoice(*head, taken, added, rounding, self.credits))
             added = rounding = Decimal(0)
         return said
 

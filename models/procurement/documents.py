@@ -105,6 +105,8 @@ class Document:
     arrived_at: str = ""  # when the last goods came
     invoices: dict[str, dict[str, Any]] = field(default_factory=dict)
     exceptions: int = 0
+    # credit note -> the invoice it takes back of, units and price
+    credits: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def is_approved(self) -> bool:
@@ -138,8 +140,33 @@ class Document:
 
     @property
     def invoiced(self) -> float:
-        """Units billed over all invoices."""
-        return sum(invoice["quantity"] for invoice in self.invoices.values())
+        """Units billed over all invoices, less what credit notes took back."""
+        return sum(units for units, _ in self.bills.values())
+
+    @property
+    def bills(self) -> dict[str, tuple[float, float]]:
+        """What each invoice comes to: units and the price of one, less its credit notes.
+
+        A credit at the invoice's own price takes units back; one at another price takes so much off
+        the price of what was billed, as it puts a wrong price right.
+        """
+        found = {}
+        for name, invoice in self.invoices.items():
+            units, price = invoice["quantity"], invoice["unit_cost"]
+            taken = [one for one in self.credits.values() if one["invoice_id"] == name]
+            goods = [one["quantity"] for one in taken if is_of_goods(one, invoice)]
+            money = [one for one in taken if not is_of_goods(one, invoice)]
+            left = units - sum(goods)
+            off = sum(one["quantity"] * one["unit_cost"] for one in money)
+            found[name] = (left, price - off / left if off and left > 0 else price)
+        return found
+
+    def payable(self, invoice_id: str) -> int:
+        """What an invoice comes to less its credit notes, in hundredths."""
+        invoice = self.invoices[invoice_id]
+        taken = [one for one in self.credits.values() if one["invoice_id"] == invoice_id]
+        back = sum(cents(one["quantity"], one["unit_cost"]) for one in taken)
+        return max(cents(invoice["quantity"], invoice["unit_cost"]) - back, 0)
 
     @property
     def encumbered(self) -> int:
@@ -309,6 +336,33 @@ def _invoiced(document: Document, event: Event) -> None:
     )
 
 
+def _credited(document: Document, event: Event) -> None:
+    credit = event.payload
+    names = ("invoice_id", "quantity", "unit_cost")
+    document.credits.setdefault(credit["credit_id"], {name: credit[name] for name in names})
+
+
+def is_of_goods(credit: Payload, invoice: Payload) -> bool:
+    """Whether a credit takes goods back: it is at the price at which they were billed."""
+    return bool(abs(credit["unit_cost"] - invoice["unit_cost"]) <= 1e-9 * invoice["unit_cost"])
+
+
+def beyond_its_invoice(document: Document, invoice_id: str, more: Payload | None = None) -> str:
+    """Why the credit notes of an invoice, and one more, take back more than it billed; empty where
+    they do not, or where it has not come yet."""
+    invoice = document.invoices.get(invoice_id)
+    if invoice is None:
+        return ""
+    known: list[Payload] = [*document.credits.values(), *([more] if more is not None else [])]
+    taken = [one for one in known if one["invoice_id"] == invoice_id]
+    units = sum(one["quantity"] for one in taken if is_of_goods(one, invoice))
+    if units > invoice["quantity"] * (1 + 1e-9):
+        return f"takes back {units:g} units, billed were {invoice['quantity']:g}"
+    value = sum(one["quantity"] * one["unit_cost"] for one in taken)
+    billed = invoice["quantity"] * invoice["unit_cost"]
+    return f"takes back {value:,.2f}, billed were {billed:,.2f}" if value > billed + 5e-3 else ""
+
+
 def _judged(document: Document, event: Event) -> None:
     invoice = document.invoices[event.payload["invoice_id"]]
     invoice["status"], invoice["reason"] = event.payload["status"], event.payload["reason"]
@@ -356,6 +410,7 @@ APPLY: dict[str, Callable[[Document, Event], None]] = {
     "shipped": _shipped,
     "received": _received,
     "invoiced": _invoiced,
+    "credited": _credited,
     "judged": _judged,
     "payment_proposed": _payment_proposed,
     "excepted": _excepted,
@@ -431,6 +486,8 @@ def is_repeat(document: Document, kind: str, payload: Payload) -> bool:
         return payload["receipt_id"] in document.receipts
     if kind == "invoiced":
         return payload["invoice_id"] in document.invoices
+    if kind == "credited":
+        return payload["credit_id"] in document.credits
     if kind == "acknowledged":
         before = document.acknowledgement if document.confirmed is not None else {}
         return bool(before) and all(before[name] == payload[name] for name in ANSWER)

@@ -174,8 +174,8 @@ def _invoice(message: EdiMessage) -> list[Message]:
     begin = _begins(head)
     invoice_id, order_id = begin.need(2), _reference(head, "ON")
     kind, function = begin.get(1), begin.get(3)
-    if kind != "380" or function not in ("", "9", "7"):
-        what = "a credit note" if kind == "381" else f"of kind {kind} and function {function}"
+    if kind not in ("380", "381") or function not in ("", "9", "7"):
+        what = f"of kind {kind} and function {function}"
         return [Odd(order_id, "", f"invoice {invoice_id} is {what}; it was not taken", PAYABLES)]
     issued = [s for s in head if s.tag == "DTM" and s.get(1) in ("137", "3")]
     if not issued:
@@ -188,6 +188,7 @@ def _invoice(message: EdiMessage) -> list[Message]:
         _currency(head),
         _total(summary),
         _charges(message.segments) + _tax(message.segments, summary),
+        _reference(head, "IV") if kind == "381" else None,
     )
     return bill.messages(_numbered(loops, _billed))
 

@@ -141,7 +141,8 @@ class Invoice:
     """A bill for one order, in its currency.
 
     charges: what it adds to its lines (freight, tax). rounding: what its total is more than its
-    lines, each rounded to the currency's minor unit.
+    lines, each rounded to the currency's minor unit. credits: of a credit note, the invoice that it
+    takes back of, empty where it names none; None where the bill is an invoice.
     """
 
     invoice_id: str
@@ -151,6 +152,7 @@ class Invoice:
     lines: tuple[InvoicedLine, ...]
     charges: Decimal
     rounding: Decimal = Decimal(0)
+    credits: str | None = None
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ MAY = {
         "change",
     ),
     "shipments": ("line_id", "item_id", "due_on"),
-    "invoices": ("line_id", "item_id", "currency", "charges"),
+    "invoices": ("line_id", "item_id", "currency", "charges", "credits"),
 }
 #: How orders of ours come back when their last columns are filled in.
 OURS = {
@@ -395,7 +395,7 @@ def _invoices(rows: Sequence[Row]) -> list[Message]:
     messages: list[Message] = []
     for invoice_id, mine in whole.items():
         first = mine[0]
-        for word in ("invoiced_on", "total", "currency", "charges"):
+        for word in ("invoiced_on", "total", "currency", "charges", "credits"):
             if len({row.get(word) for row in mine}) > 1:
                 raise MessageError(f"invoice {invoice_id}: its rows differ in {word}")
         charges = first.exact("charges") if first.get("charges") else Decimal(0)
@@ -406,6 +406,7 @@ def _invoices(rows: Sequence[Row]) -> list[Message]:
             first.get("currency") or None,
             first.exact("total"),
             charges,
+            first.get("credits") or None,
         )
         messages += bill.messages([(_safe(row, "line_id"), partial(_billed, row)) for row in mine])
     return messages

@@ -63,6 +63,8 @@ READ = {
     "DespatchAdvice": f"{_HEAD} DespatchAdviceTypeCode DocumentStatusCode Shipment DespatchLine",
     "Invoice": f"{_HEAD} InvoiceTypeCode DueDate TaxPointDate AllowanceCharge LegalMonetaryTotal "
     "InvoiceLine",
+    "CreditNote": f"{_HEAD} CreditNoteTypeCode TaxPointDate AllowanceCharge LegalMonetaryTotal "
+    "CreditNoteLine BillingReference DiscrepancyResponse",
 }
 _LINE = "ID UUID Note LineStatusCode LineExtensionAmount OrderLineReference DocumentReference Item"
 READ |= {
@@ -76,6 +78,7 @@ READ |= {
     "Delivery InvoicePeriod DespatchLineReference ReceiptLineReference PricingReference "
     "AllowanceCharge TaxTotal Price",
 }
+READ["CreditNoteLine"] = READ["InvoiceLine"].replace("Invoiced", "Credited")
 OWNERS = {"Invoice": PAYABLES, "CreditNote": PAYABLES}
 #: Who may stand on either end of a document.
 SELLERS = tuple(f"cac:{role}SupplierParty" for role in ("Seller", "Despatch", "Accounting"))
@@ -193,14 +196,24 @@ def _shipped(node: Node, order_id: str) -> ShippedLine:
 
 
 def _invoice(top: Node) -> list[Message]:
+    return _bill(top, "Invoice", "380", None)
+
+
+def _credit_note(top: Node) -> list[Message]:
+    of = top.get("cac:BillingReference", "cac:InvoiceDocumentReference", "cbc:ID")
+    return _bill(top, "CreditNote", "381", of)
+
+
+def _bill(top: Node, word: str, usual: str, credits: str | None) -> list[Message]:
+    """What an invoice or a credit note says; word: what its elements begin with."""
     invoice_id, order_id = top.need("cbc:ID"), top.get("cac:OrderReference", "cbc:ID")
-    kind, loops = top.get("cbc:InvoiceTypeCode"), top.all("cac:InvoiceLine")
+    kind, loops = top.get(f"cbc:{word}TypeCode"), top.all(f"cac:{word}Line")
     _count(top, loops)
-    if kind not in ("", "380"):
+    if kind not in ("", usual):
         reason = f"invoice {invoice_id} is of kind {kind[:20]}; it was not taken"
         return [Odd(order_id, "", reason, PAYABLES)]
     currency = top.need("cbc:DocumentCurrencyCode")
-    added = _added(top, currency)
+    added = _added(top, currency, word)
     bill = Bill(
         invoice_id,
         order_id,
@@ -208,8 +221,10 @@ def _invoice(top: Node) -> list[Message]:
         currency,
         _total(top, currency),
         added + _signed(top, currency, "cac:LegalMonetaryTotal", "cbc:PayableRoundingAmount"),
+        credits,
     )
-    bill_line = partial(_billed, currency=currency)
+    units = "cbc:InvoicedQuantity" if credits is None else "cbc:CreditedQuantity"
+    bill_line = partial(_billed, currency=currency, counted=units)
     messages = bill.messages(
         [(node.get("cbc:ID"), partial(_whole, bill_line, node)) for node in loops]
     )
@@ -219,15 +234,10 @@ def _invoice(top: Node) -> list[Message]:
     return messages
 
 
-def _credit_note(top: Node) -> list[Message]:
-    what = f"{top.need('cbc:ID')} is a credit note; it was not taken"
-    return [Odd(top.get("cac:OrderReference", "cbc:ID"), "", what, PAYABLES)]
-
-
-def _billed(node: Node, currency: str) -> BilledLine:
-    units, price = _units(node, "cbc:InvoicedQuantity"), _price(node, currency)
+def _billed(node: Node, currency: str, counted: str) -> BilledLine:
+    units, price = _units(node, counted), _price(node, currency)
     if units is None or price is None:
-        raise MessageError("cbc:InvoicedQuantity or cac:Price is missing")
+        raise MessageError(f"{counted} or cac:Price is missing")
     has_charges = node.first("cac:AllowanceCharge") is not None
     amount = None if has_charges else _amount(node, currency, "cbc:LineExtensionAmount")
     order_id = node.get("cac:OrderLineReference", "cac:OrderReference", "cbc:ID")
@@ -249,10 +259,10 @@ def _total(top: Node, currency: str) -> Decimal:
     return total
 
 
-def _added(top: Node, currency: str) -> Decimal:
+def _added(top: Node, currency: str, word: str) -> Decimal:
     """Charges less allowances, of the invoice and its lines, and tax in the invoice's currency."""
     added = Decimal(0)
-    inside = top.all("cac:InvoiceLine", "cac:AllowanceCharge")
+    inside = top.all(f"cac:{word}Line", "cac:AllowanceCharge")
     for node in (*top.all("cac:AllowanceCharge"), *inside):
         indicator = node.need("cbc:ChargeIndicator")
         if indicator not in ("true", "1", "false", "0"):

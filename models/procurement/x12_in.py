@@ -65,6 +65,8 @@ TAKEN_WHOLE, REFUSED_WHOLE = ("AC", "AD", "AE", "AK", "AT"), ("RD", "RJ")
 #: Purposes (X12 element 353) of a message that stands by itself; any other takes back or replaces
 #: an earlier one.
 ORIGINAL = ("", "00", "06", "07")
+#: The kinds of bill that take back of an invoice.
+CREDITS = ("CN", "CR")
 #: Which days of a DTM or ACK say when goods arrive, when they leave, and which say nothing about
 #: that.
 ARRIVES = ("002", "017", "067", "069", "070", "074", "371")
@@ -247,15 +249,29 @@ def _shipped(loop: tuple[str, Segment, Segment]) -> ShippedLine:
     return ShippedLine(order_id, line_id, item_id, x12.quantity(goods, 2))
 
 
+def _unsigned(transaction: TransactionSet) -> TransactionSet:
+    """A credit note whose figures say without a sign what is given back, as most write them."""
+    signed = {"IT1": 2, "TDS": 1, "TXI": 2}
+    segments = [list(segment) for segment in transaction.segments]
+    for segment in segments:
+        place = signed.get(segment[0], 0)
+        if place and len(segment) > place:
+            segment[place] = segment[place].removeprefix("-")
+    return replace(transaction, segments=tuple(segments))
+
+
 def _invoice(transaction: TransactionSet) -> list[Message]:
+    if x12.value(_begins(transaction, "BIG"), 7, needed=False) in CREDITS:
+        transaction = _unsigned(transaction)
     head, loops = _begins(transaction, "BIG"), _loops(transaction.segments, "IT1")
     _count(transaction, len(loops))
     invoice_id, order_id = x12.value(head, 2), x12.value(head, 4, needed=False)
     invoiced_on = x12.on(head, 1)
     kind, purpose = (x12.value(head, place, needed=False) for place in (7, 8))
-    if kind in ("CN", "CR") or purpose not in ORIGINAL:
-        what = "a credit note" if kind in ("CN", "CR") else f"of purpose {purpose}"
-        return [Odd(order_id, "", f"invoice {invoice_id} is {what}; it was not taken", PAYABLES)]
+    if purpose not in ORIGINAL:
+        what = f"invoice {invoice_id} is of purpose {purpose}; it was not taken"
+        return [Odd(order_id, "", what, PAYABLES)]
+    credits = _credited(transaction) if kind in CREDITS else None
     added, difference = _added(transaction), Decimal(0)
     try:
         goods = [x12.exact(loop[0], 2) * x12.exact(loop[0], 4) for loop in loops]
@@ -286,7 +302,8 @@ def _invoice(transaction: TransactionSet) -> list[Message]:
         elif lines:
             amounts = (added, difference) if place == 0 else (Decimal(0), Decimal(0))
             money = _currency(transaction)
-            messages.append(Invoice(invoice_id, name, invoiced_on, money, tuple(lines), *amounts))
+            bill = Invoice(invoice_id, name, invoiced_on, money, tuple(lines), *amounts, credits)
+            messages.append(bill)
     if not goods and loops:
         messages.append(
             Odd(
@@ -309,6 +326,16 @@ def _billed(loop: Sequence[Segment]) -> InvoicedLine:
     )
     line_id = named or _pairs(item).get("PL") or x12.value(item, 1, needed=False)
     return InvoicedLine(line_id, _item(item), units, cost)
+
+
+def _credited(transaction: TransactionSet) -> str:
+    """The invoice that a credit note takes back of: the first that REF names, before its lines."""
+    for segment in transaction.segments:
+        if segment[0] == "IT1":
+            break
+        if segment[0] == "REF" and x12.value(segment, 1, needed=False) in ("OI", "IV", "I5"):
+            return x12.value(segment, 2)
+    return ""
 
 
 def _difference(transaction: TransactionSet, goods: Sequence[Decimal], added: Decimal) -> Decimal:

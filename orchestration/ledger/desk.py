@@ -285,7 +285,7 @@ def release_payment(unit: Unit, reference: str, invoice_id: str, by: str) -> Non
     line, limits = lines[0], limits_in_force(unit.connection)
     _refuse_own(unit, [line], by, f"release the payment of {invoice_id}")
     invoice = line.invoices.get(invoice_id)
-    amount = cents(invoice["quantity"], invoice["unit_cost"]) if invoice else 0
+    amount = line.payable(invoice_id) if invoice else 0
     paid = amount + sum(other.get("amount_cents", 0) for other in line.invoices.values())
     needed = max(judge(line.kind, 1.0, paid / 100, Evidence(), limits).level, BUYER)
     if needed > (level := _level(by, limits)):
@@ -343,7 +343,7 @@ def propose_payment(unit: Unit, document: Document, invoice_id: str, by: str) ->
             f"{document.document_id}: invoice {invoice_id} is "
             f"{'paid for already' if invoice else 'unknown'}"
         )
-    amount = cents(invoice["quantity"], invoice["unit_cost"])
+    amount = document.payable(invoice_id)
     unit.add(document, "payment_proposed", by, {"invoice_id": invoice_id, "amount_cents": amount})
 
 

@@ -22,6 +22,7 @@ from models.procurement.documents import (
     CLOSED,
     REFUSED,
     Document,
+    beyond_its_invoice,
     is_order_doubtful,
     is_overtaken,
     is_repeat,
@@ -422,26 +423,61 @@ class Receiver:
                 if len(parts) > 1 and units
                 else parts[0].unit_cost
             )
-            payload = {
-                "invoice_id": said.invoice_id,
-                "quantity": units,
-                "unit_cost": cost,
-                "invoiced_on": said.invoiced_on.isoformat(),
-            }
-            if said.rounding:
-                payload["rounding"] = str(said.rounding)
-            known = document.invoices.get(said.invoice_id)
-            if known and (known["quantity"], known["unit_cost"]) != (units, cost):
-                self.object(
-                    document,
-                    PAYABLES,
-                    (
-                        f"invoice {said.invoice_id} came again with other figures; "
-                        "the first one stands"
-                    ),
-                )
-            elif self.note(document, "invoiced", payload):
-                settle(self.unit, document, self.tolerance)
+            if said.credits is None:
+                self._billed(document, said, units, cost)
+            else:
+                self._credited(document, said, units, cost)
+
+    def _billed(self, document: Document, said: Invoice, units: float, cost: float) -> None:
+        """One line of an invoice."""
+        payload = {
+            "invoice_id": said.invoice_id,
+            "quantity": units,
+            "unit_cost": cost,
+            "invoiced_on": said.invoiced_on.isoformat(),
+        }
+        if said.rounding:
+            payload["rounding"] = str(said.rounding)
+        known = document.invoices.get(said.invoice_id)
+        if known and (known["quantity"], known["unit_cost"]) != (units, cost):
+            reason = f"invoice {said.invoice_id} came again with other figures; the first one"
+            self.object(document, PAYABLES, f"{reason} stands")
+        elif self.note(document, "invoiced", payload):
+            if why := beyond_its_invoice(document, said.invoice_id):
+                about = f"a credit note of invoice {legible(said.invoice_id)} {why}"
+                self.object(document, PAYABLES, about)
+            settle(self.unit, document, self.tolerance)
+
+    def _credited(self, document: Document, said: Invoice, units: float, cost: float) -> None:
+        """One line of a credit note: it takes back of the invoice it names, or of the only one
+        there is. What is more than was billed is not taken; what is of an invoice that has not come
+        yet waits for it."""
+        names = list(document.invoices)
+        name = said.credits or (names[0] if len(names) == 1 else "")
+        about = f"credit note {legible(said.invoice_id)}"
+        known = document.credits.get(said.invoice_id)
+        if known and (known["quantity"], known["unit_cost"]) != (units, cost):
+            self.object(document, PAYABLES, f"{about} came again with other figures")
+            return
+        if known:
+            return
+        if not name:
+            which = f"which of {', '.join(names)}" if names else "of which invoice"
+            self.object(document, PAYABLES, f"{about} does not say {which} it is; it was not taken")
+            return
+        credit: dict[str, Any] = {"credit_id": said.invoice_id, "invoice_id": name}
+        credit |= {"quantity": units, "unit_cost": cost}
+        if why := beyond_its_invoice(document, name, credit):
+            self.object(document, PAYABLES, f"{about} {why}; it was not taken")
+            return
+        invoice = document.invoices.get(name)
+        self.note(document, "credited", credit | {"invoiced_on": said.invoiced_on.isoformat()})
+        if invoice is None:
+            self.object(document, PAYABLES, f"{about} is of invoice {legible(name)}, not here yet")
+        elif invoice["status"] == "payment_proposed":
+            reason = f"takes {units * cost:,.2f} back of invoice {legible(name)}, whose payment is"
+            self.object(document, PAYABLES, f"{about} {reason} proposed already: set it off")
+        settle(self.unit, document, self.tolerance)
 
     def _receipted(self, said: Received) -> None:
         """A 997 or TA1: the partner's translator took or refused one of our messages."""
@@ -577,9 +613,7 @@ def settle(unit: Unit, document: Document, tolerance: Tolerance) -> None:
     if not open_invoices:
         return
     received = [accepted for accepted, _ in document.receipts.values()]
-    invoiced = [
-        (invoice["quantity"], invoice["unit_cost"]) for invoice in document.invoices.values()
-    ]
+    invoiced = list(document.bills.values())
     verdict = match(document.quantity, document.unit_cost, received, invoiced, tolerance)
     for name in open_invoices:
         invoice = document.invoices[name]

@@ -43,6 +43,9 @@ PATIENCE = 30.0  # seconds to wait for another writer
 #: approve it.
 MOVES = ("requested", "revised", "changed")
 FIELDS = tuple(f.name for f in fields(Document))
+#: Those that ledgers of before do not know: left out where they say nothing, so that these stay as
+#: they were written.
+ADDED = ("credits",)
 
 
 class LedgerError(StockhouseError):
@@ -126,7 +129,13 @@ def projection(document: Document, version: int, head: str) -> dict[str, Any]:
         "from_id": document.from_id,
         "review_period": document.review_period,
         "awaits_sending": awaits_sending(document),
-        "state": canonical({name: getattr(document, name) for name in FIELDS}),
+        "state": canonical(
+            {
+                name: getattr(document, name)
+                for name in FIELDS
+                if name not in ADDED or getattr(document, name)
+            }
+        ),
     }
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from models.procurement import x12
 from models.procurement.x12 import Party
-from orchestration.ledger import Ledger, Partner
+from orchestration.ledger import Ledger, Partner, Receipt
 from orchestration.ledger.schema import inbox
 
 NOW = datetime(2024, 7, 19)
@@ -160,12 +160,6 @@ def test_the_day_of_a_line_goes_before_the_day_of_the_whole(sent, partner):
         ("855", [f"BAK*01*AC*{ORDER}*20240719"], "buyer", "takes back or replaces"),
         ("855", [f"BAK*00*AH*{ORDER}*20240719"], "buyer", "as a whole is AH"),
         ("856", ["BSN*01*SHIP1*20240720*0900"], "buyer", "takes back or replaces"),
-        (
-            "810",
-            [f"BIG*20240728*CN1*20240719*{ORDER}***CR", "IT1*1*5*EA*4**VP*A1", "TDS*2000"],
-            "accounts payable",
-            "credit note",
-        ),
         (
             "810",
             [f"BIG*20240728*I1*20240719*{ORDER}****01", "IT1*1*5*EA*4**VP*A1", "TDS*2000"],
@@ -585,3 +579,70 @@ def test_the_answers_that_failed_once_are_taken(case, acknowledged, asked, sent,
     assert [owner for owner, _ in exceptions(sent)] == ["buyer"] * asked
     if "dtm" in case:
         assert {document.due_on for document in sent.lines()} == {"2024-09-30"}
+
+
+def credit(units: float, price: float, of: str = "INV1", number: str = "CN1") -> list[str]:
+    """A credit note for line 1; what is given back stands with a sign in its total."""
+    named = [f"REF*OI*{of}"] if of else []
+    total = round(units * price * 100)
+    lines = [f"IT1*1*{units:g}*EA*{price:g}**VP*A1", f"TDS*-{total}"]
+    return [f"BIG*20240730*{number}*20240719*{ORDER}***CR", *named, *lines]
+
+
+BILLED = [f"BIG*20240728*INV1*20240719*{ORDER}", "IT1*1*189*EA*4**VP*A1", "TDS*75600"]
+
+
+def bill_of(ledger: Ledger):
+    """The line of the first item, whose bill it is."""
+    return next(document for document in ledger.lines() if document.item_id == "A1")
+
+
+@pytest.mark.parametrize(
+    ("notes", "payable", "asked"),
+    [
+        ([credit(9, 4)], 72000, ""),  # goods that did not come
+        ([credit(189, 0.5)], 66150, ""),  # a wrong price put right
+        ([credit(9, 4, of="")], 72000, ""),  # of the only invoice there is
+        ([credit(9, 4), credit(9, 4)], 72000, ""),  # twice the same is once
+        ([credit(9, 4), credit(10, 4, number="CN2")], 68000, ""),
+        # more than was billed is a person's, and changes nothing
+        ([credit(190, 4)], 75600, "takes back 190 units, billed were 189"),
+        ([credit(189, 5)], 75600, "takes back 945.00, billed were 756.00"),
+        ([credit(180, 4), credit(10, 4, number="CN2")], 3600, "takes back 190 units"),
+        ([credit(9, 4), credit(8, 4)], 72000, "came again with other figures"),
+        ([credit(9, 4, of="INV9")], 75600, "is of invoice INV9, not here yet"),
+    ],
+)
+def test_a_credit_note_lessens_what_its_invoice_is_paid(notes, payable, asked, sent, partner):
+    for control, body in enumerate([BILLED, *notes], start=10):
+        assert sent.receive(delivery("810", body, control=control), partner, NOW).status == "taken"
+    assert bill_of(sent).payable("INV1") == payable
+    assert [asked in reason for _, reason in exceptions(sent)] == ([True] if asked else [])
+    assert sent.audit() == []
+
+
+def test_a_credit_note_that_comes_before_its_invoice_waits_for_it(sent, partner):
+    sent.receive(delivery("810", credit(9, 4), control=10), partner, NOW)
+    sent.receive(delivery("810", BILLED, control=11), partner, NOW)
+    assert bill_of(sent).payable("INV1") == 72000
+    sent.receive(delivery("810", credit(9, 4, of="INV2", number="CN2"), control=12), partner, NOW)
+    small = [f"BIG*20240729*INV2*20240719*{ORDER}", "IT1*1*8*EA*4**VP*A1", "TDS*3200"]
+    sent.receive(delivery("810", small, control=13), partner, NOW)
+    assert bill_of(sent).payable("INV2") == 0
+    assert "takes back 9 units, billed were 8" in exceptions(sent)[-1][1]
+
+
+def test_a_credit_note_makes_a_bill_agree_with_what_came(sent, partner):
+    """Billed 189, come 180, given back 9: what came is proposed for payment, and what is given back
+    after that is a person's to set off."""
+    sent.receive(delivery("810", BILLED, control=10), partner, NOW)
+    sent.record_receipts([Receipt("R1", ORDER, bill_of(sent).line_id, 180, NOW)], "bay", NOW)
+    assert bill_of(sent).invoices["INV1"]["status"] == "exception"
+    sent.receive(delivery("810", credit(9, 4), control=11), partner, NOW)
+    invoice = bill_of(sent).invoices["INV1"]
+    assert (invoice["status"], invoice["amount_cents"]) == ("payment_proposed", 72000)
+    sent.receive(delivery("810", credit(5, 4, number="CN2"), control=12), partner, NOW)
+    assert "takes 20.00 back of invoice INV1, whose payment is proposed already" in str(
+        exceptions(sent)
+    )
+    assert sent.audit() == []

@@ -190,7 +190,7 @@ ANSWER, NOTICE, BILL = (
         ("INVOIC", changed(BILL, "DTM", ["137", "2026012", "102"]), "no day"),
         ("INVOIC", changed(BILL, "QTY", ["47", "100", "KGM"]), "orders are in pieces"),
         ("INVOIC", changed(BILL, "MOA", ["23", "-4"]), "below zero"),
-        ("INVOIC", changed(BILL, "BGM", "381", "INV-1", "9"), "is a credit note"),
+        ("INVOIC", changed(BILL, "BGM", "384", "INV-1", "9"), "is of kind 384"),
         ("ORDRSP", changed(ANSWER, "LIN", "1", "42", ["MUG", "SA"]), "LIN02.1 is 42"),
         ("ORDRSP", changed(ANSWER, "BGM", "231", "A-1", "5"), "takes back or replaces"),
         ("ORDRSP", changed(ANSWER, "RFF", ["VN", "1"]), "RFF ON is missing"),
@@ -315,3 +315,13 @@ def test_a_mutilated_message_is_read_or_refused_and_nothing_else(body, place, no
         assert isinstance(Edifact().read(body[:place] + noise + rest), Delivery)
     except MessageError as error:
         assert len(str(error)) < 1000
+
+
+def test_a_credit_note_names_the_invoice_that_it_takes_back_of():
+    said = changed(supplier.invoice(ORDER, "CN-1"), "BGM", "381", "CN-1", "9")
+    said.insert(3, ("RFF", [["IV", "INV-1"]]))
+    (bill,) = read("INVOIC", said).messages
+    assert isinstance(bill, Invoice)
+    assert (bill.invoice_id, bill.credits, bill.lines[0].quantity) == ("CN-1", "INV-1", 100)
+    (usual,) = read("INVOIC", BILL).messages
+    assert isinstance(usual, Invoice) and usual.credits is None

@@ -71,6 +71,7 @@ GERMAN = Contract.of(
             "unit_cost": "Preis",
             "invoiced_on": "Termin",
             "total": "Summe",
+            "credits": "Status",
         },
     }
 )
@@ -212,3 +213,9 @@ def test_a_mutilated_file_is_read_or_refused_and_nothing_else(place, noise, is_i
         assert isinstance(Table(GERMAN).read(body[:place] + noise + rest), Delivery)
     except MessageError as error:
         assert len(str(error)) < 1000
+
+
+def test_a_credit_note_s_rows_name_the_invoice_that_they_take_back_of():
+    rows = [HEADER, "RE;G-1;SHP00000007;1;MUG;10;2,5;30.01.2026;R-1;25,00"]
+    (bill,) = read(*rows).messages
+    assert (bill.invoice_id, bill.credits, bill.lines[0].quantity) == ("G-1", "R-1", 10)

@@ -281,3 +281,19 @@ def test_a_mutilated_document_is_read_or_refused_and_nothing_else(kind, place, n
         assert isinstance(Ubl().read(body[:place] + noise + rest), Delivery)
     except MessageError as error:
         assert len(str(error)) < 1000
+
+
+def test_a_credit_note_names_the_invoice_that_it_takes_back_of():
+    of = "<cac:BillingReference><cac:InvoiceDocumentReference><cbc:ID>INV-1</cbc:ID>"
+    of += "</cac:InvoiceDocumentReference></cac:BillingReference>"
+    text = GOOD["Invoice"].decode().replace("Invoiced", "Credited").replace(">INV-1<", ">CN-1<")
+    text = text.replace(">380<", ">381<").replace("InvoiceTypeCode", "CreditNoteTypeCode")
+    text = text.replace("InvoiceLine>", "CreditNoteLine>").replace("Invoice-2", "CreditNote-2")
+    for end in ("<", "</"):
+        text = text.replace(f"{end}Invoice", f"{end}CreditNote").replace(
+            f"{end}ubl:Invoice", f"{end}ubl:CreditNote"
+        )
+    text = text.replace("<cac:OrderReference>", f"{of}<cac:OrderReference>", 1)
+    (bill,) = Ubl().read(text.encode()).messages
+    assert isinstance(bill, Invoice)
+    assert (bill.invoice_id, bill.credits, bill.lines[0].quantity) == ("CN-1", "INV-1", 100)
