@@ -23,6 +23,7 @@ from orchestration.cli import (
     scenarios,
     sources,
     tokens,
+    webhooks,
 )
 from orchestration.cli.shell import Guarded
 
@@ -57,6 +58,7 @@ app.add_typer(quarantine.commands, name="quarantine")
 app.add_typer(overrides.commands, name="override")
 app.add_typer(kept.commands, name="model")
 app.add_typer(tokens.commands, name="token")
+app.add_typer(webhooks.commands, name="webhook")
 
 
 def _say_version(is_asked: bool) -> None:

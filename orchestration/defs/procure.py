@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from orchestration.app import procurement
+from orchestration.app import procurement, telling
 from orchestration.app.event_replan import replan as replan_events
 from orchestration.defs.resources import OWNERS, Lakehouse
 
@@ -123,6 +123,11 @@ def send(
                 "is_stopped": sent.is_stopped,
             }
         figures["dry_run_files"] = len(procurement.dry_run(desk))
+        told = telling.notify(desk.home, desk.ledger)
+        for one in told.values():
+            if one.trouble:
+                context.log.warning(f"order events wait: {one.trouble}")
+        figures["told"] = sum(one.arrived for one in told.values())
     yield dg.MaterializeResult(asset_key=OUTBOX, metadata=figures)
 
 

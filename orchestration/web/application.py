@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -18,6 +18,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
+from orchestration.app import telling
 from orchestration.errors import StockhouseError, translate
 from orchestration.facts.snapshots import PublishError
 from orchestration.home import Home
@@ -103,8 +104,11 @@ def create_app(home: Home, *, hosts: tuple[str, ...] = (), is_secure: bool = Fal
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
+        stop = Event()
         Thread(target=_warm_up, daemon=True).start()
+        Thread(target=telling.follow, args=(home, stop), daemon=True).start()
         yield
+        stop.set()
         room.jobs.close()
         room.held.close()
 

@@ -15,6 +15,7 @@ import pytest
 
 from orchestration.home import Home
 from orchestration.ledger.audit import audit
+from tests.ledger.hooks import SECRET, Receiver
 from tests.web.scripting import keyed, token_of
 from tests.web.serving import Served
 
@@ -30,8 +31,17 @@ def home(made_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 @pytest.fixture(scope="module")
-def desk(home: Home) -> Iterator[Served]:
-    served = Served(home.root)
+def receiver() -> Iterator[Receiver]:
+    found = Receiver()
+    yield found
+    found.server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def desk(home: Home, receiver: Receiver) -> Iterator[Served]:
+    url = receiver.subscriber("erp").url
+    (home.state / "webhooks.yml").write_text(f"erp: {{url: '{url}', secret: HOOK}}", "utf-8")
+    served = Served(home.root, {"HOOK": SECRET})
     served.start()
     yield served
     served.kill()
@@ -79,8 +89,12 @@ def test_a_desk_killed_while_it_writes_or_before_it_answers_orders_once(
     assert approvals(home, line) == 1 and audit(home.ledger_url) == []
 
 
-def test_the_script_of_the_guide_reads_exceptions_and_approves_an_order(
-    desk: Served, home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_script_of_the_guide_approves_an_order_and_the_subscriber_is_told(
+    desk: Served,
+    home: Home,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (script,) = re.findall(r"```python api\n(.*?)```", GUIDE.read_text("utf-8"), flags=re.DOTALL)
     assert len(script.splitlines()) <= 10
@@ -89,3 +103,8 @@ def test_the_script_of_the_guide_reads_exceptions_and_approves_an_order(
     said = capsys.readouterr().out
     assert "300.00 Blue mug" in said and "200 " in said and "approved" in said
     assert approvals(home, "R00000001") == 1
+    deadline = time.monotonic() + 60  # a desk that was killed had claimed the subscriber
+    while time.monotonic() < deadline and "R00000001" not in str(receiver.told):
+        time.sleep(0.1)
+    told = [said for _, said in receiver.told if said["data"]["document_id"] == "R00000001"]
+    assert [said["type"] for said in told] == ["order.approved"]

@@ -92,7 +92,7 @@ def after(cursor: str, *kinds: type) -> tuple[Any, ...] | None:
             return tuple(said)
     except (ValueError, binascii.Error, RecursionError):
         pass
-    raise ProblemError("not-understood", "query.cursor: it is no `next` of a page of this list")
+    raise ProblemError("not-found", "query.cursor: it is no `next` of a page of this list")
 
 
 def cursor_of(*key: object) -> str:

@@ -122,9 +122,7 @@ def exception(one: Reading, case_id: Id) -> Response:
 
 
 @router.post("/{case_id}", response_model=Done, responses=WRITING)
-def decide(
-    one: Planner, case_id: Id, body: Worked, key: Key = None, match: Match = None
-) -> Response:
+def decide(one: Planner, case_id: Id, body: Worked, key: Key, match: Match) -> Response:
     """Say what becomes of a case: who has it, until when it sleeps, or that it is done."""
     _found(one.desk(), case_id)
     asked = meant(one, key, body, match)

@@ -201,7 +201,7 @@ def _next(rows: list[ReceiptRow] | list[InvoiceRow], more: bool) -> str:
 
 
 @router.post("/receipts", response_model=Done, responses=WRITING)
-def receive(one: Receiver, body: NewReceipt, key: Key = None) -> Response:
+def receive(one: Receiver, body: NewReceipt, key: Key) -> Response:
     """Book goods in; a receipt that is known already is not booked again."""
     if body.received_at > datetime.now(UTC).replace(tzinfo=None) + SKEW:
         raise ValueError("body.received_at: it has not come yet; is that machine's clock right?")
@@ -218,7 +218,7 @@ def receive(one: Receiver, body: NewReceipt, key: Key = None) -> Response:
 
 
 @router.post("/invoices", response_model=Done, responses=WRITING)
-def invoice(one: Payables, body: NewInvoice, key: Key = None) -> Response:
+def invoice(one: Payables, body: NewInvoice, key: Key) -> Response:
     """Hand in a bill that the company's books heard; it is matched with order and receipt."""
     billed = [BilledLine(ln.line_id, ln.quantity, float(ln.unit_cost)) for ln in body.lines]
     day, asked = date.fromisoformat(body.invoiced_on), meant(one, key, body)
@@ -237,9 +237,7 @@ class Released(Body):
 
 
 @router.post("/orders/{document_id}/release", response_model=Done, responses=WRITING)
-def release(
-    one: Releaser, document_id: Id, body: Released, key: Key = None, match: Match = None
-) -> Response:
+def release(one: Releaser, document_id: Id, body: Released, key: Key, match: Match) -> Response:
     """Propose the payment of a bill that the match left to people, within the person's level."""
     try:
         name = find_line(one.desk(), document_id).document_id

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from models.procurement.actors import person
 from models.procurement.approval import Limits
 from orchestration.app import limits as setting
 from orchestration.app.procurement import Desk
@@ -15,7 +16,7 @@ from orchestration.ledger.desk import LIMITS
 from orchestration.web.api.answers import told
 from orchestration.web.api.caller import Caller, Reading, may
 from orchestration.web.api.problems import RESPONSES, WRITING
-from orchestration.web.api.shapes import Age, Body, Done, Money, Name, money
+from orchestration.web.api.shapes import WHOLE, Age, Body, Done, Money, Name, money
 from orchestration.web.api.writing import Key, Match, meant, once
 
 router = APIRouter(prefix="/limits", tags=["limits"], responses=RESPONSES)
@@ -24,7 +25,7 @@ Approver = Annotated[Caller, Depends(may("limits:write", "approver"))]
 AMOUNTS = ("auto_amount", "buyer_amount", "manager_amount", "daily_cap", "budget")
 Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 Factor = Annotated[float, Field(strict=True, ge=0, le=1e6, allow_inf_nan=False)]
-Level = Annotated[int, Field(strict=True, ge=1, le=3)]
+Level = Annotated[int, Field(strict=True, ge=1, le=3), WHOLE]
 Maturity = Literal["shadow", "suggest", "auto"]
 
 
@@ -77,10 +78,13 @@ class Changes(Body):
     asking_categories: Annotated[list[Name], Field(max_length=200)] = Field(default_factory=list)
     daily_cap: Money | None = None
     budget: Money | None = None
-    approvers: Annotated[dict[Name, Level], Field(max_length=200)] = Field(default_factory=dict)
+    approvers: Annotated[dict[str, Level], Field(max_length=200)] = Field(default_factory=dict)
 
     def said(self) -> dict[str, Any]:
-        """The limits that were named, as the use case takes them."""
+        """The limits that were named, as the use case takes them. Raises ValueError for the name
+        of nobody."""
+        for name in self.approvers:
+            person(name)
         named = {name: getattr(self, name) for name in self.model_fields_set}
         amounts = {n: float(named[n]) for n in AMOUNTS if named.get(n) is not None}
         return named | amounts
@@ -107,7 +111,7 @@ def _version(desk: Desk) -> int:
 
 
 @router.post("/propose", response_model=Done, responses=WRITING)
-def propose(one: Planner, body: Changes, key: Key = None, match: Match = None) -> Response:
+def propose(one: Planner, body: Changes, key: Key, match: Match) -> Response:
     """Propose other limits; they count once a second person has confirmed them."""
     asked = meant(one, key, body, match)
     return once(
@@ -117,7 +121,7 @@ def propose(one: Planner, body: Changes, key: Key = None, match: Match = None) -
 
 
 @router.post("/confirm", response_model=Done, responses=WRITING)
-def confirm(one: Approver, body: Body, key: Key = None, match: Match = None) -> Response:
+def confirm(one: Approver, body: Body, key: Key, match: Match) -> Response:
     """Put what waits in force, as a second person."""
     asked = meant(one, key, body, match)
     return once(asked, lambda desk: setting.confirm_limits(desk, one.name, asked.seen(LIMITS)))

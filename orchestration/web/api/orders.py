@@ -252,8 +252,8 @@ def explanation(one: Reading, document_id: Id) -> Response:
 def _decided(
     one: Caller,
     document_id: str,
-    key: str | None,
-    match: str | None,
+    key: str,
+    match: str,
     body: Body,
     do: Callable[[Desk, str, dict[str, int]], object],
 ) -> Response:
@@ -264,9 +264,7 @@ def _decided(
 
 
 @router.post("/orders/{document_id}/approve", response_model=Done, responses=WRITING)
-def approve(
-    one: Approver, document_id: Id, body: Noted, key: Key = None, match: Match = None
-) -> Response:
+def approve(one: Approver, document_id: Id, body: Noted, key: Key, match: Match) -> Response:
     """Approve a requisition, within the person's level, the cap and the budget; nobody approves
     what they proposed or moved."""
     return _decided(
@@ -280,9 +278,7 @@ def approve(
 
 
 @router.post("/orders/{document_id}/reject", response_model=Done, responses=WRITING)
-def reject(
-    one: Approver, document_id: Id, body: Reasoned, key: Key = None, match: Match = None
-) -> Response:
+def reject(one: Approver, document_id: Id, body: Reasoned, key: Key, match: Match) -> Response:
     """Reject a requisition: its need is not proposed again in its review period."""
     return _decided(
         one,
@@ -295,9 +291,7 @@ def reject(
 
 
 @router.post("/orders/{document_id}/firm", response_model=Done, responses=WRITING)
-def firm(
-    one: Planner, document_id: Id, body: Body, key: Key = None, match: Match = None
-) -> Response:
+def firm(one: Planner, document_id: Id, body: Body, key: Key, match: Match) -> Response:
     """Firm a requisition: no later plan changes it."""
     return _decided(
         one,
@@ -310,9 +304,7 @@ def firm(
 
 
 @router.post("/orders/{document_id}/cancel", response_model=Done, responses=WRITING)
-def cancel(
-    one: Approver, document_id: Id, body: Reasoned, key: Key = None, match: Match = None
-) -> Response:
+def cancel(one: Approver, document_id: Id, body: Reasoned, key: Key, match: Match) -> Response:
     """Cancel an approved line; the next sending tells a supplier that knows it."""
     return _decided(
         one,
@@ -325,9 +317,7 @@ def cancel(
 
 
 @router.post("/orders/{document_id}/change", response_model=Done, responses=WRITING)
-def change(
-    one: Approver, document_id: Id, body: Changed, key: Key = None, match: Match = None
-) -> Response:
+def change(one: Approver, document_id: Id, body: Changed, key: Key, match: Match) -> Response:
     """Order less, or for another day, of an approved line; the next sending tells the supplier."""
     day = date.fromisoformat(body.due_on) if body.due_on else None
     if body.quantity is None and day is None:
@@ -345,9 +335,7 @@ def change(
 
 
 @router.post("/orders/{document_id}/defer", response_model=Done, responses=WRITING)
-def defer(
-    one: Planner, document_id: Id, body: Deferred, key: Key = None, match: Match = None
-) -> Response:
+def defer(one: Planner, document_id: Id, body: Deferred, key: Key, match: Match) -> Response:
     """Put a line aside until a day: a case that comes back then."""
     until = date.fromisoformat(body.until)
     line, asked = _found(one.desk(), document_id), meant(one, key, body, match)

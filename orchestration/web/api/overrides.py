@@ -6,7 +6,7 @@ from datetime import date
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from models.replenishment.overrides import Override
@@ -69,12 +69,6 @@ class New(Body):
     expires_on: Day | None = None
     parameter: Parameter | None = None
 
-    @model_validator(mode="after")
-    def _names_its_parameter(self) -> New:
-        if (self.parameter is not None) != (self.kind == "parameter"):
-            raise ValueError("parameter belongs to the kind parameter, and to no other")
-        return self
-
     def override(self) -> Override:
         """What is wanted, as the plan takes it. Raises ValueError for what cannot be meant."""
         until = date.fromisoformat(self.expires_on) if self.expires_on else None
@@ -128,7 +122,7 @@ def _again(asked: Meant) -> Entry | None:
 
 
 @router.post("", response_model=Kept, status_code=201, responses=WRITING)
-def record(one: Planner, body: New, key: Key = None) -> Response:
+def record(one: Planner, body: New, key: Key) -> Response:
     """Record an override; its author approves nothing that it moves."""
     asked, wanted = meant(one, key, body), body.override()
     if (entry := _again(asked)) is not None:
@@ -143,7 +137,7 @@ def _as_recorded(entry: Entry) -> Kept:
 
 
 @router.post("/{override_id}/end", response_model=Kept, responses=WRITING)
-def end(one: Planner, override_id: Id, body: Ended, key: Key = None) -> Response:
+def end(one: Planner, override_id: Id, body: Ended, key: Key) -> Response:
     """End an override: the next plan is the system's own again."""
     _entry(one, override_id)
     asked = meant(one, key, body)

@@ -77,7 +77,7 @@ KINDS = {
         "The request is not understood",
         "Mend what `errors` names; /api/v1/openapi.json describes every field.",
     ),
-    "key-used": (422, "The key was used for something else", "Make a new Idempotency-Key."),
+    "key-used": (409, "The key was used for something else", "Make a new Idempotency-Key."),
     "no-key": (
         428,
         "A header is missing",
@@ -147,8 +147,8 @@ def _kind_of(error: Exception) -> str:
         (BusyError, "not-now"),
         (PublishError, "not-now"),
         (LedgerError, "refused"),
-        (StockhouseError, "not-understood"),
-        (ValueError, "not-understood"),
+        (StockhouseError, "refused"),
+        (ValueError, "refused"),
     )
     return next((name for kind, name in kinds if isinstance(error, kind)), "not-now")
 
@@ -160,7 +160,9 @@ def _not_understood(request: Request, error: RequestValidationError) -> JSONResp
         for one in error.errors()[:20]
     ]
     detail = "; ".join(f"{place.where}: {place.what}" for place in places[:3])
-    return answer(request, "not-understood", detail, errors=places)
+    lacks = {one["loc"][-1] for one in error.errors() if one["type"] == "missing"}
+    is_bare = lacks and lacks <= {"Idempotency-Key", "If-Match"} and len(lacks) == len(places)
+    return answer(request, "no-key" if is_bare else "not-understood", detail, errors=places)
 
 
 def _refused(request: Request, error: HTTPException) -> JSONResponse:

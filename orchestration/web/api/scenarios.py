@@ -12,7 +12,7 @@ from orchestration.app import studies
 from orchestration.web.api.answers import Cursor, Limit, after, page_of, told
 from orchestration.web.api.caller import Caller, Reading, may
 from orchestration.web.api.problems import RESPONSES, WRITING
-from orchestration.web.api.shapes import Body, Id, Name, Utc
+from orchestration.web.api.shapes import WHOLE, Body, Id, Name, Utc
 from orchestration.web.api.writing import Key, heard, meant, repeated
 from orchestration.web.jobs import Job
 from orchestration.web.visit import NotFoundError
@@ -77,7 +77,7 @@ class Ask(Body):
     """Which scenarios are asked together, on how many sampled futures."""
 
     scenarios: Annotated[list[Name], Field(min_length=1, max_length=20)]
-    futures: Annotated[int, Field(strict=True, ge=2, le=MOST_FUTURES)] = 200
+    futures: Annotated[int, Field(strict=True, ge=2, le=MOST_FUTURES), WHOLE] = 200
 
 
 @router.get("", response_model=Shelf)
@@ -120,7 +120,7 @@ def job(one: Reading, job_id: Id) -> Response:
 
 
 @router.post("/studies", response_model=Started, status_code=202, responses=WRITING)
-def start(one: Planner, body: Ask, key: Key = None) -> Response:
+def start(one: Planner, body: Ask, key: Key) -> Response:
     """Ask the twin in the background; sent again, it is the same study, begun anew where the desk
     was closed before it was made."""
     home, me, asked = one.room.home, one.name, meant(one, key, body)

@@ -28,6 +28,12 @@ def _text_only(value: object) -> object:
     return value
 
 
+def _whole(value: object) -> object:
+    """A whole number however JSON writes it: 2 is 2.0."""
+    is_whole = isinstance(value, float) and value.is_integer()
+    return int(value) if isinstance(value, float) and is_whole else value
+
+
 def _with_zone(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("say the zone: 2026-01-31T12:00:00Z")
@@ -60,6 +66,8 @@ Id = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.+-]
 Money = Annotated[
     str, Field(pattern=MONEY, description="Money in the world's currency, as decimal text.")
 ]
+#: After `Field(strict=True)`: a number of things.
+WHOLE = BeforeValidator(_whole)
 Units = Annotated[float, Field(strict=True, ge=0, le=1e12, allow_inf_nan=False)]
 Day = Annotated[
     str,

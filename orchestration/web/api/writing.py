@@ -17,11 +17,10 @@ from orchestration.ledger import Request
 from orchestration.ledger.requests import RepeatedError
 from orchestration.web.api.answers import told
 from orchestration.web.api.caller import Caller
-from orchestration.web.api.problems import ProblemError
 from orchestration.web.api.shapes import Body, Done, Happened
 
 Key = Annotated[
-    str | None,
+    str,
     Header(
         alias="Idempotency-Key",
         min_length=8,
@@ -31,7 +30,7 @@ Key = Annotated[
     ),
 ]
 Match = Annotated[
-    str | None,
+    str,
     Header(
         alias="If-Match",
         max_length=64,
@@ -61,18 +60,14 @@ class Meant:
         return {} if self.version is None else {document_id: self.version}
 
 
-def meant(one: Caller, key: str | None, body: Body | None = None, match: str | None = "*") -> Meant:
-    """A request with its key and what was looked at. Raises ProblemError where either is missing.
+def meant(one: Caller, key: str, body: Body, match: str = "*") -> Meant:
+    """A request with its key and what was looked at.
 
     The key belongs to the person and not to the token: a script that gets a new token in the middle
     of its work does nothing twice.
     """
-    if not key:
-        raise ProblemError("no-key", "the header Idempotency-Key is missing")
-    if not match:
-        raise ProblemError("no-key", "the header If-Match is missing")
-    said = body.model_dump_json().encode() if body is not None else b""
     where = f"{one.request.method} {one.request.url.path}".encode()
+    said = body.model_dump_json().encode()
     request = Request.of(one.name, key, one.token_id, where, match.encode(), said)
     version = VERSION.fullmatch(match)
     return Meant(one, request, int(version[1]) if version else None)
