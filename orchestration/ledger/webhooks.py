@@ -48,6 +48,7 @@ TYPES = {
     "shipped": "order.shipped",
     "received": "order.received",
     "invoiced": "order.billed",
+    "credited": "order.credited",
     "payment_proposed": "order.paid",
     "excepted": "order.exception",
     "chased": "order.exception",
