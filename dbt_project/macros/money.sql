@@ -14,3 +14,11 @@
 
 {# An amount of a row in the world's currency, without the sales tax it may include. #}
 {% macro net(fact, amount) -%} {{ fact }}.{{ amount }} * {{ exchanged(fact) }} / (1 + coalesce({{ fact }}.tax_share, 0)) {%- endmacro %}
+
+{#
+  Money is kept to the digit, so that its sum is the same whoever adds it up, in whatever order. An amount has four decimals: as many as
+  any currency has minor units. What one unit costs or earns has eight: a screw's, a day's.
+#}
+{% macro amount(expression) -%} cast({{ expression }} as decimal(38, 4)) {%- endmacro %}
+
+{% macro unit_money(expression) -%} cast({{ expression }} as decimal(38, 8)) {%- endmacro %}

@@ -14,6 +14,7 @@ import duckdb
 from orchestration.app.procurement import Desk
 from orchestration.facts import snapshots
 from orchestration.home import Home
+from orchestration.home.sql import records
 
 Row = dict[str, Any]
 Value = TypeVar("Value")
@@ -30,9 +31,7 @@ def rows(
     con: duckdb.DuckDBPyConnection, query: str, given: Mapping[str, Any] | None = None
 ) -> list[Row]:
     """What a query answers, a dict a row."""
-    cursor = con.execute(query, dict(given)) if given else con.execute(query)
-    names = [column[0] for column in cursor.description or []]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return records(con, query, given)
 
 
 def one(

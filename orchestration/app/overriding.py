@@ -18,6 +18,7 @@ from orchestration.app.looking import names
 from orchestration.facts import snapshots
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
+from orchestration.home.sql import frame
 from orchestration.landing import World
 from orchestration.planning import overrides
 from orchestration.planning.overrides import Entry
@@ -60,7 +61,7 @@ def record(home: Home, override: Override, by: str, request: str = "") -> tuple[
     """
     timeline = timeline_of(home)
     with snapshots.current(home.published).connect() as con:
-        planned = con.execute("select * from marts.dim_item_locations").pl()
+        planned = frame(con, "select * from marts.dim_item_locations")
     now, first = timeline.now_at, timeline.origin
     return overrides.add(home, planned, override, by, now, first, request)
 
@@ -98,7 +99,7 @@ def preview(home: Home, override: Override) -> Preview:
     """
     timeline, world = timeline_of(home), world_of(home)
     with snapshots.current(home.published).connect() as con:
-        planned = con.execute("select * from marts.dim_item_locations").pl()
+        planned = frame(con, "select * from marts.dim_item_locations")
         published = Published.read(con, home, world, timeline)
         called = names(con)
     touches = int(override.touches(planned).sum())

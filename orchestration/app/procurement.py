@@ -23,6 +23,7 @@ from models.procurement.documents import Document
 from models.procurement.scorecard import failure_risk
 from orchestration.facts import decisions, snapshots
 from orchestration.home import Home
+from orchestration.home.sql import frame
 from orchestration.ledger import ApprovalReport, Ledger, Partner, Receipt, Reception, SendReport
 from orchestration.ledger.cycle import FROM_ERP
 from orchestration.ledger.partners import read_partners
@@ -264,9 +265,9 @@ def published_facts(home: Home, query: str) -> pl.DataFrame:
     """What the published snapshot answers to a query; before the first one, the warehouse."""
     with _snapshot(home) as con:
         if con is not None:
-            return con.execute(query).pl()
+            return frame(con, query)
     with home.connect(read_only=True) as warehouse:
-        return warehouse.execute(query).pl()
+        return frame(warehouse, query)
 
 
 def line_named(home: Home, reference: str) -> str:

@@ -121,7 +121,7 @@ def replay(home: Home, world: World, study_id: str, progress: Tell | None = None
         raise ValueError(
             f"no study {study_id} is kept; there are {', '.join(there[-10:]) or 'none'}"
         )
-    kept = pl.read_parquet(path)
+    kept = decisions.read(path)
     first = kept.row(0, named=True)
     said = json.loads(first["asked"])
     asked = Asked(**{**said, "policies": tuple(said["policies"])})

@@ -10,6 +10,7 @@ import typer
 
 from orchestration.cli.shell import AsJson, By, HomeFolder, Reason, a_day, emit
 from orchestration.home import DEFAULT_HOME, Home
+from orchestration.home.sql import frame
 
 commands = typer.Typer(
     no_args_is_help=True,
@@ -58,7 +59,7 @@ def add(
     override = overrides.parse(kind, value, reason, scope or [], expires, parameter)
     with place.connect(read_only=True) as con:
         timeline = Timeline.read(con)
-        planned = con.execute("select * from marts.dim_item_locations").pl()
+        planned = frame(con, "select * from marts.dim_item_locations")
     entry, touched = overrides.add(place, planned, override, by, timeline.now_at, timeline.origin)
     report = entry.as_dict() | {"touches": touched}
     emit(

@@ -4,7 +4,6 @@ requisitions in the ledger."""
 from collections.abc import Iterator
 
 import dagster as dg
-import polars as pl
 
 from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.expectations import GATES, require_open
@@ -26,30 +25,16 @@ READS = [["decisions", "champions"]] + [
         "dim_supplier_terms",
     )
 ]
-TABLES = {
-    "order_lines": (
-        "What to buy and what to move, each line with its reason, its due date and the legacy "
-        "quantities beside."
-    ),
-    "explanations": "The parts of every quantity; they add up to it exactly.",
-    "targets": (
-        "What stock each item and location should have and why, ordered or not: level, safety "
-        "stock, class, service level, risk."
-    ),
-    "limits": (
-        "The planner's limits: what was wanted and used of each, and what one more unit of it "
-        "would save."
-    ),
-    "alternatives": (
-        "Other ways to the same goods beside the normal order, each with its landed cost and what "
-        "it leaves of other cost."
-    ),
-    "overrides": (
-        "Where planners overrode the plan, and what it would have ordered by itself: what an "
-        "override was worth shows here later."
-    ),
-    "exceptions": "Items that could not be planned, with the reason and what to mend.",
-}
+#: What a plan is kept as.
+TABLES = (
+    "order_lines",
+    "explanations",
+    "targets",
+    "limits",
+    "alternatives",
+    "overrides",
+    "exceptions",
+)
 
 
 @dg.multi_asset(
@@ -59,11 +44,11 @@ TABLES = {
             ["decisions", table],
             group_name="replenish",
             deps=READS,
-            description=text,
+            description=decisions.TABLES[table],
             owners=OWNERS,
             kinds={"numpy"},
         )
-        for table, text in TABLES.items()
+        for table in TABLES
     ],
 )
 def replenish(
@@ -108,8 +93,8 @@ def propose(
     """Only what passed the gate reaches the ledger, also when this step is run by itself."""
     home = lakehouse.open_home()
     require_open(home.gate_results, GATES["orders_out"])
-    frame = pl.read_parquet(home.decisions / "order_lines" / f"{context.run_id}.parquet")
-    parts = pl.read_parquet(home.decisions / "explanations" / f"{context.run_id}.parquet")
+    frame = decisions.read(home.decisions / "order_lines" / f"{context.run_id}.parquet")
+    parts = decisions.read(home.decisions / "explanations" / f"{context.run_id}.parquet")
     timeline = open_demand(home).timeline
     authors = movers(home, context.run_id, timeline)
     ledger = Ledger.of(home)

@@ -11,8 +11,11 @@ import duckdb
 import polars as pl
 
 from orchestration.home import files
+from orchestration.home.sql import floats, literal, quote
 
 _TEXT, _NUMBER, _TIME, _DAY = pl.String, pl.Float64, pl.Datetime("us"), pl.Date
+#: Money as dbt's macros of these names have it: an amount, and what one unit costs or earns.
+_AMOUNT, _UNIT_MONEY = pl.Decimal(38, 4), pl.Decimal(38, 8)
 
 #: The tables and their columns; run_id and as_of come first in each, so that every decision can be
 #: placed.
@@ -74,12 +77,12 @@ DECISIONS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
         "run_id": _TEXT,
         "as_of": _TIME,
         "policy": _TEXT,
-        "holding_cost": _NUMBER,
-        "shortage_cost": _NUMBER,
-        "total_cost": _NUMBER,
-        "mean_difference": _NUMBER,
-        "lower": _NUMBER,
-        "upper": _NUMBER,
+        "holding_cost": _AMOUNT,
+        "shortage_cost": _AMOUNT,
+        "total_cost": _AMOUNT,
+        "mean_difference": _AMOUNT,
+        "lower": _AMOUNT,
+        "upper": _AMOUNT,
         "is_champion": pl.Boolean,
         "scale": _NUMBER,
     },
@@ -95,8 +98,8 @@ DECISIONS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
         "quantity": _NUMBER,
         "review_period": _DAY,
         "due_on": _DAY,
-        "unit_cost": _NUMBER,
-        "value": _NUMBER,
+        "unit_cost": _UNIT_MONEY,
+        "value": _AMOUNT,
         "reason": _TEXT,
         "policy": _TEXT,
         "model": _TEXT,
@@ -130,7 +133,7 @@ DECISIONS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
         "stock_out_on": _DAY,
         "economic_service_level": _NUMBER,
         "promised_service_level": _NUMBER,
-        "implied_shortage_cost": _NUMBER,
+        "implied_shortage_cost": _UNIT_MONEY,
         "expected_waste": _NUMBER,
         "completeness": _NUMBER,
     },
@@ -139,10 +142,10 @@ DECISIONS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
         "as_of": _TIME,
         "name": _TEXT,
         "resource": _TEXT,
-        "at_most": _NUMBER,
-        "wanted": _NUMBER,
-        "used": _NUMBER,
-        "shadow_price": _NUMBER,
+        "at_most": _AMOUNT,
+        "wanted": _AMOUNT,
+        "used": _AMOUNT,
+        "shadow_price": _UNIT_MONEY,
     },
     "alternatives": {
         "run_id": _TEXT,
@@ -155,16 +158,16 @@ DECISIONS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
         "from_id": _TEXT,
         "quantity": _NUMBER,
         "normal_quantity": _NUMBER,
-        "landed_unit_cost": _NUMBER,
-        "price": _NUMBER,
-        "freight": _NUMBER,
-        "fuel": _NUMBER,
-        "duty": _NUMBER,
-        "holding_in_transit": _NUMBER,
+        "landed_unit_cost": _UNIT_MONEY,
+        "price": _UNIT_MONEY,
+        "freight": _UNIT_MONEY,
+        "fuel": _UNIT_MONEY,
+        "duty": _UNIT_MONEY,
+        "holding_in_transit": _UNIT_MONEY,
         "arrives_on": _DAY,
-        "extra_purchase_cost": _NUMBER,
-        "expected_cost": _NUMBER,
-        "total_cost": _NUMBER,
+        "extra_purchase_cost": _AMOUNT,
+        "expected_cost": _AMOUNT,
+        "total_cost": _AMOUNT,
         "is_cheapest": pl.Boolean,
     },
     "overrides": {
@@ -176,7 +179,7 @@ DECISIONS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
         "from_id": _TEXT,
         "system_quantity": _NUMBER,
         "quantity": _NUMBER,
-        "unit_cost": _NUMBER,
+        "unit_cost": _UNIT_MONEY,
         "reason": _TEXT,
     },
     "scenarios": {
@@ -224,6 +227,177 @@ DECISIONS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
     },
 }
 
+#: What each table says.
+TABLES: dict[str, str] = {
+    "forecasts": "The forecasts decisions were made on; a row without quantile is the mean.",
+    "forecast_totals": (
+        "The distribution of totals: of everything, of each location and of each category."
+    ),
+    "surges": (
+        "Unusual rises of the newest review window, split into causes that add up to demand less "
+        "usual."
+    ),
+    "models": (
+        "Which demand model each run forecast with, why it was trained, what it promised and how "
+        "it has served since."
+    ),
+    "champions": "What each policy cost in rehearsal, and which one decides.",
+    "order_lines": (
+        "What to buy and what to move, each line with its reason, its due date and the legacy "
+        "quantities beside."
+    ),
+    "explanations": "The parts of every quantity; they add up to it exactly.",
+    "targets": (
+        "What stock each item and location should have and why, ordered or not: level, safety "
+        "stock, class, service level, risk."
+    ),
+    "limits": (
+        "The planner's limits: what was wanted and used of each, and what one more unit of it "
+        "would save."
+    ),
+    "alternatives": (
+        "Other ways to the same goods beside the normal order, each with its landed cost and what "
+        "it leaves of other cost."
+    ),
+    "overrides": (
+        "Where planners overrode the plan, and what it would have ordered by itself: what an "
+        "override was worth shows here later."
+    ),
+    "scenarios": (
+        "What scenarios change in the twin (part total), what can be done about them (measure), "
+        "how rival policies do (policy) and how long nodes survive (node); run_id is the study, "
+        "asked what it was asked, word for word."
+    ),
+    "calibration": (
+        "How far the twin's stock lies from what was counted, by item class and place, where the "
+        "last half year is run again with the orders really placed; error and bias are shares of "
+        "what was counted."
+    ),
+    "exceptions": "Items that could not be planned, with the reason and what to mend.",
+}
+#: What a column says, in whatever table it stands; where tables mean different things by a name,
+#: the table is named too.
+WORDS: dict[str, str] = {
+    "run_id": "The run that decided; of a study of scenarios, the study.",
+    "as_of": "The Now it was decided at, UTC: nothing known later was looked at.",
+    "model": "The demand model that forecast.",
+    "item_id": "The thing that is bought, stored and sold.",
+    "location_id": "The store, market, plant or warehouse.",
+    "period_start": "The first local day of the period it speaks of.",
+    "quantile": "The share of sampled futures with at most this demand; null for the mean.",
+    "forecasts.value": "Units that may be asked for in the period.",
+    "forecast_totals.value": "Units that may be asked for in the period, all series together.",
+    "total_of": "What is added up: everything, or all series that share what is named.",
+    "forecast_totals.name": "Which of them it is, such as a location or a category.",
+    "periods": "Periods it is about, from the first day on.",
+    "demand": "Units asked for in the window.",
+    "usual": "Units the model expected there, before the cause was known.",
+    "surges.part": "The cause, in the model's words; the parts add up to demand less usual.",
+    "units": "Units of the rise that the cause explains.",
+    "method": "How the model forecasts: the product's own, or a company's forecaster.",
+    "trained_as_of": "The Now it was trained at, UTC.",
+    "is_new": "It was trained in this run.",
+    "reason": "Why, in words.",
+    "data_until": "The last local day the model learned from.",
+    "series": "Items and locations it learned from.",
+    "features": "Columns it looks at.",
+    "sha256": "The checksum of the model as it is kept.",
+    "unseen_wape": "Absolute error over demand, on periods it had not seen.",
+    "unseen_bias": "Forecast less demand over demand, on periods it had not seen.",
+    "unseen_under_tail": "Share of unseen periods whose demand stayed under the upper tail.",
+    "served_periods": "Periods that came since, which it had forecast.",
+    "served_wape": "Absolute error over demand, of what it forecast and what came since.",
+    "served_bias": "Forecast less demand over demand, of what it forecast and what came since.",
+    "served_under_tail": "Share of the periods since whose demand stayed under the upper tail.",
+    "policy": "The rule that decides how much to order.",
+    "holding_cost": "What holding stock cost in the rehearsal.",
+    "shortage_cost": "What demand that was not met cost in the rehearsal.",
+    "champions.total_cost": "Holding and shortage of the rehearsal together.",
+    "mean_difference": "Total cost less the champion's, on the same demand.",
+    "champions.lower": "The lower end of the difference's 95 % interval.",
+    "champions.upper": "The upper end of the difference's 95 % interval.",
+    "is_champion": "The rule that decides now.",
+    "scale": "The setting that the rehearsal tuned for the rule.",
+    "order_line_id": "The line: the run, and the id that trace and approve take.",
+    "intent_key": "The need behind the line: planned again, it revises and never repeats.",
+    "kind": "purchase from a supplier, or transfer between locations.",
+    "overrides.kind": "What the planner overrode: a purchase or a transfer.",
+    "exceptions.kind": "Which sort of doubt or contradiction it is.",
+    "from_id": "Where the goods come from: a supplier, or the location that ships.",
+    "quantity": "Units decided.",
+    "explanations.quantity": "Units of the part; the parts add up to the line's quantity.",
+    "review_period": "The first day of the review the line belongs to.",
+    "due_on": "The local day the goods are due.",
+    "unit_cost": "What one unit costs us, in the world's currency.",
+    "order_lines.value": "Quantity at its unit cost, in the world's currency.",
+    "eoq_quantity": "What the economic order quantity with a reorder point would order.",
+    "min_max_quantity": "What the min-max rule would order.",
+    "system_quantity": "What would have been ordered without the planner's overrides.",
+    "explanations.part": "The step of the decision that asked for it, or took it away.",
+    "item_class": "The class of the item by its share of value and how steadily it sells.",
+    "position": "Units on hand and on order.",
+    "expected_demand": "Units expected until the next order's goods are used up.",
+    "safety_stock": "Units above the expected demand.",
+    "order_up_to": "The order-up-to level: units that position and order together reach.",
+    "stock_out_risk_before": "Chance of an empty shelf before goods ordered now can come.",
+    "stock_out_risk_without": "Chance of an empty shelf while the order acts, without it.",
+    "stock_out_risk_with": "Chance of an empty shelf while the order acts, with it.",
+    "stock_out_on": "From when the shelf is more likely empty than not, without it; null: never.",
+    "economic_service_level": "The chance to meet all demand at which one more unit stops paying.",
+    "promised_service_level": "The chance to meet all demand that the planner promised.",
+    "implied_shortage_cost": "What one unit short has to cost for the promise to pay.",
+    "expected_waste": "Units that will probably pass their shelf life.",
+    "completeness": "How much of what the plan needs is known and in no doubt, from 0 to 1.",
+    "limits.name": "The limit, as the planner wrote it.",
+    "resource": "What it counts: value (money), units, weight_kg or volume_m3.",
+    "at_most": "What there is of it; money in the world's currency.",
+    "wanted": "What the plan would have used without the limit.",
+    "used": "What the plan uses.",
+    "shadow_price": "Money that one more unit of the limit would save; 0 where it does not bind.",
+    "rank": "1 is the normal order; the others follow by total cost.",
+    "way": "The other way to the goods, in words.",
+    "normal_quantity": "Units of the normal order.",
+    "landed_unit_cost": "What one unit costs when it lies here: the five parts beside.",
+    "price": "The supplier's price of one unit.",
+    "freight": "Freight of one unit.",
+    "fuel": "What today's price of fuel adds to the freight of one unit.",
+    "duty": "Duty on one unit.",
+    "holding_in_transit": "Capital on one unit while it travels.",
+    "arrives_on": "The local day the goods can be sold or sent on.",
+    "extra_purchase_cost": "Paid above the normal order's landed cost of as many units.",
+    "expected_cost": "Holding and shortage that are left.",
+    "alternatives.total_cost": "What it costs above the normal order, and what is left.",
+    "is_cheapest": "It has the least total cost.",
+    "state_run_id": "The run whose published state the study starts from.",
+    "scenario": "The scenario's short name.",
+    "title": "The scenario, in words.",
+    "scenarios.part": "What the row is about: total, measure, policy or node.",
+    "scenarios.name": "Which figure, measure, policy or node it is.",
+    "before": "The figure as things are.",
+    "after": "The figure in the scenario.",
+    "difference": "After less before; of a measure, its cost less that of doing nothing.",
+    "scenarios.lower": "The lower end of what 95 % of the futures say.",
+    "scenarios.upper": "The upper end of what 95 % of the futures say.",
+    "mean_lower": "The lower end of the mean's 95 % interval.",
+    "mean_upper": "The upper end of the mean's 95 % interval.",
+    "is_chosen": "The measure that is advised.",
+    "futures": "Sampled futures that were simulated.",
+    "seed": "Where the random numbers began.",
+    "version": "The version of Stockhouse that answered.",
+    "asked": "The question, word for word: a study replays from it.",
+    "counts": "Stock counts that were compared.",
+    "counted": "Units that were counted, on average.",
+    "error": "Absolute difference of the twin's stock and what was counted, over that.",
+    "bias": "The twin's stock less what was counted, over that.",
+    "is_trusted": "The twin is close enough to be asked.",
+    "severity": "error: nothing is ordered; warning: a person looks first.",
+}
+
+
+def said_of(table: str, column: str) -> str:
+    """What a column of a table says, as BI shows it beside the numbers."""
+    return WORDS.get(f"{table}.{column}") or WORDS[column]
+
 
 def record(folder: Path, run_id: str, table: str, frame: pl.DataFrame) -> Path:
     """Keep one run's decisions of one kind; a retried run replaces its own file whole, never
@@ -231,10 +405,20 @@ def record(folder: Path, run_id: str, table: str, frame: pl.DataFrame) -> Path:
     schema = DECISIONS[table]
     target = folder / table / f"{run_id}.parquet"
     with files.replacing(target) as aside:
-        frame.select([pl.col(name).cast(kind) for name, kind in schema.items()]).write_parquet(
-            aside
-        )
+        frame.select([_kept(name, kind) for name, kind in schema.items()]).write_parquet(aside)
     return target
+
+
+def _kept(name: str, kind: pl.DataType | type[pl.DataType]) -> pl.Expr:
+    """A column as it is kept: an amount nobody knows is none."""
+    column = pl.col(name)
+    is_money = isinstance(kind, pl.Decimal)
+    return (column.cast(pl.Float64).fill_nan(None) if is_money else column).cast(kind)
+
+
+def read(path: Path, rows: int | None = None) -> pl.DataFrame:
+    """The decisions of one file, or its first rows, as arrays take them: money as floats."""
+    return floats(pl.read_parquet(path, n_rows=rows))
 
 
 def load(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
@@ -250,6 +434,12 @@ def load(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
         con.register("empty_decisions", pl.DataFrame(schema=schema).to_arrow())
         con.execute(f"create or replace table decisions.{table} as select * from empty_decisions")
         con.unregister("empty_decisions")
+        con.execute(f"comment on table decisions.{table} is {literal(TABLES[table])}")
+        for column in schema:
+            con.execute(
+                f"comment on column decisions.{table}.{quote(column)} is "
+                f"{literal(said_of(table, column))}"
+            )
         if files:
             con.execute(
                 f"insert into decisions.{table} by name select * from read_parquet(?, "
@@ -261,7 +451,7 @@ def load(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
 def latest(folder: Path, table: str, now: datetime | None = None) -> pl.DataFrame | None:
     """The newest decisions of one kind, by the Now they were made at (not later than `now`), or
     None before the first."""
-    frames = [pl.read_parquet(path) for path in _oldest_first(folder / table)]
+    frames = [read(path) for path in _oldest_first(folder / table)]
     known = [
         frame
         for frame in frames
@@ -278,6 +468,6 @@ def newest_row(folder: Path, table: str, now: datetime) -> dict[str, Any] | None
     """The first row of the newest decisions of one kind, not later than `now`: which run made them,
     when and by which model."""
     paths = _oldest_first(folder / table)
-    rows = [row for path in paths for row in pl.read_parquet(path, n_rows=1).iter_rows(named=True)]
+    rows = [row for path in paths for row in read(path, rows=1).iter_rows(named=True)]
     known = [row for row in rows if row["as_of"] <= now]
     return max(reversed(known), key=lambda row: row["as_of"], default=None)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any
 
 import duckdb
 import numpy as np
@@ -33,6 +32,7 @@ from models.replenishment.situations import situation_of, sources_of
 from models.replenishment.supply_options import Logistics, PriceIncrease
 from orchestration.facts.supply_calendar import dated, read_calendar, without_waiting
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
+from orchestration.home.sql import frame
 
 #: Sampled futures of every item and location, of demand and of lead times alike.
 SAMPLES = 200
@@ -89,6 +89,8 @@ MINIMUMS = """
     select scope, value, counts from marts.fct_constraints join counted using (name)
     where is_current order by all
 """
+#: What the planner states under one name, by what it holds for.
+STATED = "select scope, value from marts.fct_constraints where is_current and name = $name"
 #: What a pallet of each item holds, by whatever name it has.
 PALLETS = """
     select item_id, min(quantity) as pallet_quantity from marts.dim_item_units
@@ -310,8 +312,8 @@ def read_planning_inputs(
     past = read_lead_times(con, timeline, timeline.origin)
     sampled = expected_lead_times(nodes, past, timeline)
     rows = _with_promises(con, nodes, timeline).with_columns(stock=pl.Series(opening.on_hand))
-    rows = rows.join(con.execute(BESIDE).pl(), on=SERIES, how="left", maintain_order="left")
-    sold = con.execute(SOLD_BY).pl()
+    rows = rows.join(frame(con, BESIDE), on=SERIES, how="left", maintain_order="left")
+    sold = frame(con, SOLD_BY)
     rows = rows.join(sold, on=["item_id", "from_id"], how="left", maintain_order="left")
     rows, waiting = dated(rows, calendar, timeline, horizon=horizon)
     owed = read_customer_orders(con, nodes, timeline, horizon=horizon)
@@ -328,7 +330,7 @@ def read_planning_inputs(
         phase=weeks(timeline, timeline.origin, history.shape[1], horizon),
         limits=read_limits(con),
         minimums=read_minimums(con),
-        price_breaks=con.execute(PRICES).pl(),
+        price_breaks=frame(con, PRICES),
         logistics=read_logistics(con, timeline, calendar),
         is_stock_assumed=opening.is_assumed,
         calendar=calendar,
@@ -354,7 +356,7 @@ def read_customer_orders(
 ) -> Floats:
     """(N, horizon + 1) units that customers wait for: column 0 what is overdue or has no day,
     column k what is due in the k-th period planned. What is due later is left to the forecast."""
-    waiting = con.execute(WAITED_FOR).pl()
+    waiting = frame(con, WAITED_FOR)
     owed = np.zeros((nodes.height, horizon + 1))
     rows = locate(waiting, nodes) if waiting.height else ()
     for row, day, units in zip(rows, waiting["due_on"], waiting["quantity"], strict=True):
@@ -367,19 +369,20 @@ def read_customer_orders(
 def read_nodes(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """Every planned item and location with its terms and costs, the locations that sell first, then
     the distribution centres."""
-    return con.execute(NODES).pl()
+    return frame(con, NODES)
 
 
 def read_history(con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: Timeline) -> Floats:
     """(N, T) net demand of every closed period before the first one planned, NaN where unknown."""
     first = timeline.origin
-    demand = con.execute(
+    demand = frame(
+        con,
         """
         select item_id, location_id, period_start, quantity from marts.fct_demand
         where is_current and period_start < ?
         """,
         [first],
-    ).pl()
+    )
     if demand.is_empty():
         return np.zeros((nodes.height, 0))
     spec = timeline.spec(1)
@@ -396,7 +399,7 @@ def read_history(con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: 
 def read_usual(con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: Timeline) -> Floats:
     """(N, 2) mean demand of a period of the last quarter: with stock-out periods left out, and with
     them taken at what was sold."""
-    usual = con.execute(USUAL, [timeline.origin, timeline.origin]).pl()
+    usual = frame(con, USUAL, [timeline.origin, timeline.origin])
     found = nodes.select(SERIES).join(usual, on=SERIES, how="left", maintain_order="left")
     return found.select(pl.col("known", "as_sold").fill_null(0.0)).to_numpy()
 
@@ -406,13 +409,13 @@ def read_current_opening(
 ) -> Opening | None:
     """Stock and open orders at Now, or None where the world keeps no stock records."""
     stock = nodes.select(SERIES).join(
-        con.execute(STOCK).pl(), on=SERIES, how="left", maintain_order="left"
+        frame(con, STOCK), on=SERIES, how="left", maintain_order="left"
     )
     if stock["stock_known_at"].null_count() == len(stock):
         return None
     unknown = pl.when(pl.col("is_unknown")).then(float("nan")).otherwise("on_hand")
     on_hand = stock.select(unknown.fill_null(0.0)).to_series().to_numpy()
-    coming = con.execute(ON_THE_WAY).pl()
+    coming = frame(con, ON_THE_WAY)
     due = due_by_period(coming, nodes, timeline, start=timeline.origin, horizon=horizon)
     return Opening(on_hand, due, is_assumed=False)
 
@@ -431,14 +434,14 @@ def read_past_opening(
     A replay starts from it; at Now it says the same as read_current_opening.
     """
     at = {"at": timeline.cutoff(start).replace(tzinfo=None)}
-    stock = con.execute(STOCK_AT, at).pl()
+    stock = frame(con, STOCK_AT, at)
     if stock.is_empty():
         return None
-    moved = con.execute(MOVED_BY, at).pl().with_columns(untouched=pl.lit(float("nan")))
+    moved = frame(con, MOVED_BY, at).with_columns(untouched=pl.lit(float("nan")))
     state = nodes.select(SERIES).join(stock, on=SERIES, how="left", maintain_order="left")
     state = state.join(moved, on=SERIES, how="left", maintain_order="left")
     on_hand = state.select(pl.coalesce("on_hand", "untouched", 0.0)).to_series()
-    coming = con.execute(OPEN_AT, at).pl()
+    coming = frame(con, OPEN_AT, at)
     due = due_by_period(coming, nodes, timeline, start=start, horizon=horizon)
     return Opening(on_hand.to_numpy(), due, is_assumed=False)
 
@@ -471,7 +474,7 @@ def read_lead_times(con: duckdb.DuckDBPyConnection, timeline: Timeline, day: dat
     """Every past order's lead time in whole days, as known at the midnight beginning `day`: see
     models.replenishment.lead_times."""
     at = {"at": timeline.cutoff(day).replace(tzinfo=None), "day": day}
-    return without_waiting(con.execute(TOOK_BY, at).pl(), read_calendar(con, timeline))
+    return without_waiting(frame(con, TOOK_BY, at), read_calendar(con, timeline))
 
 
 def expected_lead_times(
@@ -490,9 +493,9 @@ def read_limits(con: duckdb.DuckDBPyConnection) -> list[Constraint]:
     can hold, of which what is there and on the way takes its part. truck_kg: what one delivery to a
     location may weigh. Service levels are not limits but targets.
     """
-    found = con.execute(
-        "select name, scope, value from marts.fct_constraints where is_current order by all"
-    ).fetchall()
+    found = frame(
+        con, "select name, scope, value from marts.fct_constraints where is_current order by all"
+    ).iter_rows()
     limits = []
     for name, scope, value in found:
         place = {"location_id": scope}
@@ -512,14 +515,7 @@ def read_limits(con: duckdb.DuckDBPyConnection) -> list[Constraint]:
 def read_service_levels(con: duckdb.DuckDBPyConnection, rows: pl.DataFrame) -> pl.Series:
     """The service level promised for each row, empty where none is: the item's, else the
     location's, the category's, everybody's."""
-    said: dict[Any, Any] = dict(
-        con.execute(
-            """
-            select scope, value from marts.fct_constraints
-            where is_current and name = 'service_level'
-            """
-        ).fetchall()
-    )
+    said = dict(frame(con, STATED, {"name": "service_level"}).iter_rows())
     everybody = pl.Series(["all"] * len(rows), dtype=pl.String)
     words = (rows["item_id"], rows["location_id"], rows["category"], everybody)
     return pl.select(
@@ -539,22 +535,18 @@ def read_logistics(
     duty_share: of price and freight, for one supplier or for all. A price rises within reach if no
     later review can still order at the old one.
     """
-    lanes = con.execute("select * from marts.dim_lanes where is_current order by all").pl()
-    terms = con.execute("select * from marts.dim_supplier_terms where is_current order by all").pl()
-    duty = con.execute(
-        """
-        select scope, value from marts.fct_constraints where is_current and name = 'duty_share'
-        """
-    ).fetchall()
+    lanes = frame(con, "select * from marts.dim_lanes where is_current order by all")
+    terms = frame(con, "select * from marts.dim_supplier_terms where is_current order by all")
+    duty = frame(con, STATED, {"name": "duty_share"}).iter_rows()
     following = timeline.shift(timeline.origin, timeline.review)
-    announced = con.execute(RISES, {"now": timeline.now_at}).fetchall()
+    announced = frame(con, RISES, {"now": timeline.now_at}).iter_rows()
     dated = [(key, cost, timeline.local_day(at)) for *key, cost, at in announced]
     price_increases = {
         (item, supplier): PriceIncrease(cost, day)
         for (item, supplier), cost, day in dated
         if day <= following
     }
-    stops = con.execute("select * from marts.dim_lane_stops order by all").pl()
+    stops = frame(con, "select * from marts.dim_lane_stops order by all")
     days = DAYS_A_PERIOD[timeline.grain]
     today = timeline.origin
     others = con.execute("select * from marts.dim_substitutes order by all").pl()
@@ -578,14 +570,14 @@ def read_terms(
     rows = rows.with_columns(pl.col(*sizes).fill_null(0.0)) if sizes else rows
     constraints, _ = unkeepable(rows, read_limits(con))
     minimums = read_minimums(con)
-    breaks = con.execute(PRICES).pl()
+    breaks = frame(con, PRICES)
     terms = Terms.of(rows, price_breaks=breaks, minimums=minimums, constraints=constraints)
     return terms, rows["service_level"].fill_null(0.0).to_numpy()
 
 
 def read_minimums(con: duckdb.DuckDBPyConnection) -> list[SupplierMinimum]:
     """The least of a review's purchases that each supplier takes."""
-    return [SupplierMinimum(*least) for least in con.execute(MINIMUMS).fetchall()]
+    return [SupplierMinimum(*least) for least in frame(con, MINIMUMS).iter_rows()]
 
 
 def weeks(timeline: Timeline, first: date, past: int, ahead: int) -> Integers:
@@ -600,11 +592,11 @@ def _with_promises(
 ) -> pl.DataFrame:
     """The rows with what a place can hold, how long goods keep there, the service level promised
     and, where a supplier's least order counts pallets, what one holds."""
-    rows = nodes.join(con.execute(ROOM).pl(), on="location_id", how="left", maintain_order="left")
+    rows = nodes.join(frame(con, ROOM), on="location_id", how="left", maintain_order="left")
     if any(least.counts == "pallets" for least in read_minimums(con)):
-        pallets = con.execute(PALLETS).pl()
+        pallets = frame(con, PALLETS)
         rows = rows.join(pallets, on="item_id", how="left", maintain_order="left")
-    rows = rows.join(con.execute(KEEPS).pl(), on=SERIES, how="left", maintain_order="left")
+    rows = rows.join(frame(con, KEEPS), on=SERIES, how="left", maintain_order="left")
     periods = (pl.col("shelf_life_days") / DAYS_A_PERIOD[timeline.grain]).floor()
     return rows.with_columns(
         service_level=read_service_levels(con, rows), shelf_life_periods=periods

@@ -20,14 +20,15 @@ from orchestration.facts.kept_agents import policy_of
 from orchestration.facts.kept_forecasts import kept_forecast
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
+from orchestration.home.sql import frame
 
 
 def champion(con: duckdb.DuckDBPyConnection, home: Home) -> RegisteredPolicy:
     """The policy that decides now, with the scale its last rehearsal tuned. Raises ValueError
     before the first rehearsal."""
-    row = con.execute(
-        "select * from decisions.champions where is_champion order by as_of desc limit 1"
-    ).pl()
+    row = frame(
+        con, "select * from decisions.champions where is_champion order by as_of desc limit 1"
+    )
     if row.is_empty():
         raise ValueError("no policy has been rehearsed by now; run the line up to rehearse first")
     setting = row["scale"][0] if "scale" in row.columns else None
@@ -83,7 +84,7 @@ class Coming:
         cls, con: duckdb.DuckDBPyConnection, lines: Sequence[Document], timeline: Timeline
     ) -> Coming:
         """The published open orders; a line the company's systems show counts there, once."""
-        published = con.execute(OPEN_ORDERS).pl()
+        published = frame(con, OPEN_ORDERS)
         due_on = timeline.local_days(published["due_at"].cast(pl.Datetime))
         published = published.with_columns(due_on=due_on.fill_null(timeline.origin))
         known = {order for (order,) in con.execute(KNOWN_ORDERS).fetchall()}

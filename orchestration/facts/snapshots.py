@@ -34,7 +34,20 @@ from orchestration.home.sql import literal, quote, table_hash
 #: What people and BI tools read; staging and raw stay in the warehouse.
 SCHEMAS = ("marts", "metrics", "decisions", "company")
 #: What a snapshot says of its world.
-WORLD = ("world", "currency", "timezone", "grain", "now_at", "newest_at")
+WORLD = {
+    "world": "The name of the company in its contract.",
+    "currency": "What all money is in, by its ISO 4217 code.",
+    "timezone": "The time zone of the business day.",
+    "grain": "How long a planning period is: day, week or month.",
+    "now_at": "Now: the newest time anything may be known, UTC.",
+    "newest_at": "How far the facts themselves reach, UTC.",
+}
+#: What a snapshot says of itself.
+SIGNATURE = {
+    "version": "The number of the publication.",
+    "run_id": "The run whose plan these tables show.",
+    "published_at": "When they were published, UTC.",
+}
 DECISIONS, HISTORY = "decisions", "decisions_history"
 #: What every plan writes anew, though it may have nothing to say; the other decisions stand until
 #: they are renewed.
@@ -299,19 +312,19 @@ def _sign(
             $moment::timestamp as published_at""",
         {"version": version, "run_id": run_id, "moment": moment},
     )
-    con.execute(
-        "comment on table snapshot.published.snapshot is 'Whose plan these tables show, and when "
-        "they were published (UTC).'"
-    )
+    words = "Whose plan these tables show, and when they were published."
+    _comment(con, "published", "snapshot", None, words)
+    for column, said in SIGNATURE.items():
+        _comment(con, "published", "snapshot", column, said)
     if _listed(con, database, ("raw",)):
         con.execute(
-            f"create table snapshot.published.world as select columns(name -> name in {WORLD}) "
+            f"create table snapshot.published.world as select columns(name -> name in {(*WORLD,)}) "
             f"from {source}.raw.world"
         )
-        con.execute(
-            "comment on table snapshot.published.world is 'The company, its currency, its "
-            "calendar, and how far the data reach.'"
-        )
+        words = "The company, its currency, its calendar, and how far the data reach."
+        _comment(con, "published", "world", None, words)
+        for column, *_ in con.execute("describe snapshot.published.world").fetchall():
+            _comment(con, "published", "world", column, WORLD[column])
 
 
 def _fingerprint(con: duckdb.DuckDBPyConnection, name: str) -> tuple[int, str]:
@@ -344,27 +357,39 @@ def _listed(
 
 def _copy_comments(con: duckdb.DuckDBPyConnection, database: str, schemas: tuple[str, ...]) -> None:
     """Carry over what tables and columns mean: BI tools show it beside the data."""
-    tables = """
-        select schema_name, table_name, comment from duckdb_tables()
-            where database_name = $database union all
-        select schema_name, view_name, comment from duckdb_views()
-            where database_name = $database"""
-    where = "where comment is not null and list_contains($schemas, schema_name)"
-    given = {"database": database, "schemas": list(schemas)}
-    for schema, table, comment in con.execute(
-        f"select * from ({tables}) {where}", given
-    ).fetchall():
-        con.execute(
-            f"comment on table snapshot.{quote(schema)}.{quote(table)} is {literal(comment)}"
+    said = con.execute(
+        """
+        with said (base, schema, name, part, words) as (
+            select database_name, schema_name, table_name, null, comment from duckdb_tables()
+            union all select database_name, schema_name, view_name, null, comment
+            from duckdb_views()
+            union all select database_name, schema_name, table_name, column_name, comment
+            from duckdb_columns()
         )
-    columns = "select schema_name, table_name, column_name, comment from duckdb_columns()"
-    for schema, table, column, comment in con.execute(
-        f"{columns} {where} and database_name = $database", given
-    ).fetchall():
-        con.execute(
-            f"comment on column snapshot.{quote(schema)}.{quote(table)}.{quote(column)} is "
-            f"{literal(comment)}"
-        )
+        select schema, name, part, words from said
+        where base = $database and words is not null and list_contains($schemas, schema)
+        """,
+        {"database": database, "schemas": list(schemas)},
+    ).fetchall()
+    there = {
+        (schema, table)
+        for schema, table in con.execute(
+            "select schema_name, table_name from duckdb_tables() where database_name = 'snapshot'"
+        ).fetchall()
+    }
+    for schema, table, column, words in said:
+        for shown in {schema, HISTORY} if schema == DECISIONS else {schema}:
+            if (shown, table) in there:
+                _comment(con, shown, table, column, words)
+
+
+def _comment(
+    con: duckdb.DuckDBPyConnection, schema: str, table: str, column: str | None, words: str
+) -> None:
+    """Say in the snapshot what a table is, or one of its columns."""
+    name = f"snapshot.{quote(schema)}.{quote(table)}"
+    what = f"column {name}.{quote(column)}" if column else f"table {name}"
+    con.execute(f"comment on {what} is {literal(words)}")
 
 
 def _description(snapshot: Snapshot) -> str:

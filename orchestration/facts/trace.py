@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from orchestration.errors import StockhouseError
+from orchestration.home.sql import records
 from orchestration.landing.contract.canonical import CANONICAL
 
 Row = dict[str, Any]
@@ -412,13 +413,8 @@ def _select(
     schema, name = table.split(".")
     target = f'"{schema}"."{name}" where {where}'
     found = con.execute(f"select count(*) from {target}", given).fetchone()
-    cursor = con.execute(
-        f'select * from {target} order by "{newest}" {order} limit {int(shown)}', given
-    )
-    names = [column[0] for column in cursor.description or []]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()], found[
-        0
-    ] if found else 0
+    query = f'select * from {target} order by "{newest}" {order} limit {int(shown)}'
+    return records(con, query, given), found[0] if found else 0
 
 
 def _tables(con: duckdb.DuckDBPyConnection, schema: str) -> list[str]:

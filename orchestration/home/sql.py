@@ -1,10 +1,21 @@
-"""SQL that every room needs: names and values quoted, and a number that says what is in a table."""
+"""SQL that every room needs: names and values quoted, what a query answers, and a number that says
+what is in a table.
+
+Tables keep money as decimals, so that its sums are the same whoever adds it up. Arrays have none,
+so this is where it becomes a float, and nowhere else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
 
 import duckdb
+import polars as pl
+import polars.selectors as cs
+
+Given = Mapping[str, Any] | Sequence[Any] | None
 
 
 def quote(name: str) -> str:
@@ -15,6 +26,32 @@ def quote(name: str) -> str:
 def literal(text: str) -> str:
     """A text as a SQL literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def frame(con: duckdb.DuckDBPyConnection, query: str, given: Given = None) -> pl.DataFrame:
+    """What a query answers, its money as floats. given: the values of its parameters."""
+    return floats(con.execute(query, given).pl())
+
+
+def records(
+    con: duckdb.DuckDBPyConnection, query: str, given: Given = None
+) -> list[dict[str, Any]]:
+    """What a query answers, a dict a row, its money as floats."""
+    cursor = con.execute(query, given)
+    names = [column[0] for column in cursor.description or []]
+    return [
+        {name: _plain(value) for name, value in zip(names, row, strict=True)}
+        for row in cursor.fetchall()
+    ]
+
+
+def floats(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with their decimals as floats."""
+    return rows.with_columns(cs.decimal().cast(pl.Float64))
+
+
+def _plain(value: Any) -> Any:
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def table_hash(

@@ -26,6 +26,7 @@ from orchestration.facts import decisions
 from orchestration.facts.planning_inputs import PlanningInputs, read_planning_inputs
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home import Home
+from orchestration.home.sql import frame
 from orchestration.planning import overrides
 from orchestration.planning.demand import Demand
 from orchestration.planning.rehearsal import deciding, is_rehearsed
@@ -250,10 +251,10 @@ def order_line_id(run_id: str, line: OrderLine) -> str:
 def movers(home: Home, run_id: str, timeline: Timeline) -> dict[tuple[str, str], set[str]]:
     """Whose overrides moved which item and location in a run's plan, those they do not name but
     knocked on included."""
-    kept = pl.read_parquet(home.decisions / "overrides" / f"{run_id}.parquet")
+    kept = decisions.read(home.decisions / "overrides" / f"{run_id}.parquet")
     moved = set(kept.select("item_id", "location_id").iter_rows())
     with home.connect(read_only=True) as con:
-        planned = con.execute("select * from marts.dim_item_locations").pl()
+        planned = frame(con, "select * from marts.dim_item_locations")
     return overrides.movers(home, timeline.now_at, timeline.origin, planned, moved)
 
 

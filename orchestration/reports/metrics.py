@@ -25,7 +25,7 @@ from metricflow_semantics.model.dbt_manifest_parser import (
 from metricflow_semantics.model.semantic_manifest_lookup import SemanticManifestLookup
 
 from orchestration.facts.snapshots import Snapshot
-from orchestration.home.sql import literal, quote
+from orchestration.home.sql import frame, literal, quote
 
 GRAINS = ("week", "month", "quarter", "year")
 
@@ -101,7 +101,7 @@ class Semantics:
         (database,) = {m.node_relation.database for m in self.manifest.semantic_models}
         with duckdb.connect() as con:
             con.execute(f"attach {literal(str(snapshot.path))} as {quote(database)} (read_only)")
-            found = con.execute(query).pl()
+            found = frame(con, query)
         renamed = found.rename({self.groups[name]: name for name in by}).select(*by, *metrics)
         grains = [pl.col(name).cast(pl.Date) for name in by if name in GRAINS]
         return renamed.with_columns(grains).sort(*by) if by else renamed

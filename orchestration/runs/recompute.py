@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from orchestration.expectations import GATES, history
-from orchestration.facts import kept_models
+from orchestration.facts import decisions, kept_models
 from orchestration.facts.forecasters import forecaster_of
 from orchestration.facts.timeline import UTC
 from orchestration.facts.trace import TraceError
@@ -113,7 +113,7 @@ def _decided(home: Home, order_line_ids: Sequence[str]) -> pl.DataFrame:
     """The newest decision of each line."""
     files = sorted((home.decisions / "order_lines").glob("*.parquet"))
     kept = (
-        pl.concat([pl.read_parquet(file) for file in files], how="diagonal")
+        pl.concat([decisions.read(file) for file in files], how="diagonal")
         if files
         else pl.DataFrame({"order_line_id": []})
     )
@@ -137,7 +137,7 @@ def _decided(home: Home, order_line_ids: Sequence[str]) -> pl.DataFrame:
 
 
 def _run(home: Home, run_id: str) -> Run:
-    line = pl.read_parquet(home.decisions / "order_lines" / f"{run_id}.parquet").row(0, named=True)
+    line = decisions.read(home.decisions / "order_lines" / f"{run_id}.parquet").row(0, named=True)
     checked = history(home.gate_results, GATES["raw_in"]).filter(
         pl.col("run_id") == run_id, pl.col("deliveries").is_not_null()
     )
@@ -172,7 +172,7 @@ def _first_run_with(home: Home, model: str) -> str:
     runs = [
         (line["as_of"], path.stat().st_mtime_ns, path.stem)
         for path in (home.decisions / "order_lines").glob("*.parquet")
-        if (line := next(iter(pl.read_parquet(path, n_rows=1).iter_rows(named=True)), None))
+        if (line := next(iter(decisions.read(path, rows=1).iter_rows(named=True)), None))
         and line["model"] == model
     ]
     return min(runs)[2]

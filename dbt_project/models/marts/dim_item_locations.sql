@@ -30,6 +30,11 @@ timed as (
       stated_days, {{ world('lead_time_periods') }} * {{ days_a_period() }}, {{ world('lead_time_days') }}, typical_days, {{ days_a_period() }}
     ) as lead_time_days,
     case when stated_days is null then {{ world('lead_time_periods') }} end as planned_periods,
+    coalesce(
+      stated_holding, {{ world('holding_per_unit_period') }},
+      coalesce({{ world('holding_per_year') }}, 0.25) * unit_cost * {{ days_a_period() }} / {{ days_a_year() }}
+    ) as holding_cost,
+    coalesce(stated_shortage, {{ world('shortage_per_unit') }}, coalesce({{ world('shortage_margin') }}, 0.4) * price) as shortage_cost,
     stated_days is null and {{ world('lead_time_periods') }} is null and {{ world('lead_time_days') }} is null as is_lead_time_assumed
   from priced
 )
@@ -46,17 +51,12 @@ select
   departure_days,
   coalesce(moq, 0) as moq,
   coalesce(order_multiple, case when {{ world('is_whole_units') }} then 1 else 0.001 end) as order_multiple,
-  cast(unit_cost as double) as unit_cost,
-  cast(price as double) as price,
-  cast(coalesce(
-    stated_holding, {{ world('holding_per_unit_period') }},
-    coalesce({{ world('holding_per_year') }}, 0.25) * unit_cost * {{ days_a_period() }} / {{ days_a_year() }}
-  ) as double) as holding_cost,
-  cast(coalesce(
-    stated_shortage, {{ world('shortage_per_unit') }}, coalesce({{ world('shortage_margin') }}, 0.4) * price
-  ) as double) as shortage_cost,
+  {{ unit_money('unit_cost') }} as unit_cost,
+  {{ unit_money('price') }} as price,
+  {{ unit_money('holding_cost') }} as holding_cost,
+  {{ unit_money('shortage_cost') }} as shortage_cost,
   weight_kg,
-  cast(coalesce(freight_per_kg * weight_kg, typical_freight, 0) as double) as freight_per_unit,
+  {{ unit_money('coalesce(freight_per_kg * weight_kg, typical_freight, 0)') }} as freight_per_unit,
   category,
   is_assumed
   or is_lead_time_assumed

@@ -31,6 +31,6 @@ things as (
 {{ history('things', ['item_id'], attributes) }}
 
 select
-  item_id, name, category, subcategory, levels, supplier_id, pack_size, weight_kg, volume_m3, unit_cost, shelf_life_days, holding_cost,
-  shortage_cost, is_declared, known_at, valid_from, valid_to, is_current
+  item_id, name, category, subcategory, levels, supplier_id, pack_size, weight_kg, volume_m3, {{ unit_money('unit_cost') }} as unit_cost,
+  shelf_life_days, {{ unit_money('holding_cost') }} as holding_cost, {{ unit_money('shortage_cost') }} as shortage_cost, is_declared, known_at, valid_from, valid_to, is_current
 from history

@@ -38,7 +38,7 @@ paid as (
 )
 
 select
-  from_id, to_id, item_id, mode, transit_days, freight_per_kg, fuel_share, departure_days,
+  from_id, to_id, item_id, mode, transit_days, {{ unit_money('freight_per_kg') }} as freight_per_kg, fuel_share, departure_days,
   cast(coalesce((select price from paid where quoted_at is null) / nullif(paid.price, 0), 1) as double) as fuel_index,
   known_at, valid_from, valid_to, is_current
 from history

@@ -51,8 +51,8 @@ told as (
 ) }}
 
 select
-  history.item_id, history.supplier_id, lead_time_days, lead_time_working_days, shelf_life_days, moq, order_multiple, history.from_quantity, unit_cost,
-  sold_unit, sold_unit_quantity, sold_currency, sold_price, told.known_at,
+  history.item_id, history.supplier_id, lead_time_days, lead_time_working_days, shelf_life_days, moq, order_multiple, history.from_quantity,
+  {{ unit_money('unit_cost') }} as unit_cost, sold_unit, sold_unit_quantity, sold_currency, {{ unit_money('sold_price') }} as sold_price, told.known_at,
   history.valid_from, history.valid_to,
   history.valid_from <= {{ now_at() }} and (history.valid_to is null or history.valid_to > {{ now_at() }})
     and history.ends_at > {{ now_at() }} as is_current

@@ -18,4 +18,4 @@ things as (
 
 {{ history('things', ['name', 'scope'], ['value']) }}
 
-select name, scope, value, known_at, is_current from history
+select name, scope, {{ unit_money('value') }} as value, known_at, is_current from history

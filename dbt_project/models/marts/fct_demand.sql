@@ -15,7 +15,7 @@ select
   cast(recorded_quantity as double) as recorded_quantity,
   cast(versions.sold as double) as sold_quantity,
   cast(versions.returned as double) as returned_quantity,
-  cast(versions.revenue as double) as revenue,
+  {{ amount('versions.revenue') }} as revenue,
   versions.is_censored,
   period.period_ends_at as event_at,
   versions.known_at,

@@ -10,7 +10,7 @@ select
   ordered_at,
   due_at,
   {{ local_day('due_at') }} as due_on,
-  unit_cost,
+  {{ unit_money('unit_cost') }} as unit_cost,
   origin,
   known_at
 from {{ ref('int_orders_received') }}

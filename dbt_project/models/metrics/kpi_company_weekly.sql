@@ -16,9 +16,9 @@ select
   -- a week in which all was closed has none
   cast(case when sold_quantity > 0 then {{ fill_rate('sold_quantity', 'lost_quantity') }} end as double) as fill_rate,
   cast(otif_lines as double) / nullif(due_lines, 0) as otif_share,
-  cast(revenue as double) as revenue,
-  cast(cost_of_sales as double) as cost_of_sales,
-  cast(stock_value as double) as stock_value,
+  {{ amount('revenue') }} as revenue,
+  {{ amount('cost_of_sales') }} as cost_of_sales,
+  {{ amount('stock_value') }} as stock_value,
   cast({{ a_year_over_stock('sum(stocked_cost_of_sales) over quarter', 'sum(stock_value_days) over quarter') }} as double) as turns
 from weeks
 window quarter as (order by week_start rows between 12 preceding and current row)

@@ -4,7 +4,7 @@ select
   stock.item_id,
   stock.location_id,
   cast(sum(greatest(stock.on_hand, 0)) as double) as unit_periods,
-  cast(sum(greatest(stock.on_hand, 0) * planned.holding_cost) as double) as holding_cost
+  {{ amount('sum(greatest(stock.on_hand, 0) * planned.holding_cost)') }} as holding_cost
 from {{ ref('int_stock_closed') }} as stock
 inner join {{ ref('dim_item_locations') }} as planned
   on stock.item_id = planned.item_id and stock.location_id = planned.location_id

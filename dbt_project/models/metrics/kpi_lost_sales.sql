@@ -20,7 +20,7 @@ select
   series.sold_quantity,
   cast(coalesce(series.expected_quantity, series.sold_quantity) as double) as expected_quantity,
   cast(greatest(coalesce(series.expected_quantity, 0) - series.sold_quantity, 0) as double) as lost_quantity,
-  cast(greatest(coalesce(series.expected_quantity, 0) - series.sold_quantity, 0) * coalesce(planned.price, 0) as double) as lost_revenue
+  {{ amount('greatest(coalesce(series.expected_quantity, 0) - series.sold_quantity, 0) * coalesce(planned.price, 0)') }} as lost_revenue
 from series
 left join {{ ref('dim_item_locations') }} as planned
   on series.item_id = planned.item_id and series.location_id = planned.location_id

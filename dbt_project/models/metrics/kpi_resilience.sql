@@ -8,7 +8,7 @@ select
   min(after) filter (where part = 'node') as least_survival_periods,
   avg(difference) filter (where part = 'total' and name = 'fill_rate') as mean_fill_rate_change,
   min(difference) filter (where part = 'total' and name = 'fill_rate') as worst_fill_rate_change,
-  avg(difference) filter (where part = 'total' and name = 'cost') as mean_cost_change,
-  max(difference) filter (where part = 'total' and name = 'cost') as worst_cost_change
+  {{ amount("avg(difference) filter (where part = 'total' and name = 'cost')") }} as mean_cost_change,
+  {{ amount("max(difference) filter (where part = 'total' and name = 'cost')") }} as worst_cost_change
 from {{ source('decisions', 'scenarios') }}
 group by run_id

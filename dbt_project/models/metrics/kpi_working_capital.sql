@@ -10,10 +10,10 @@ with payables as (
 select
   positions.item_id,
   positions.location_id,
-  positions.on_hand * planned.unit_cost as stock_value,
-  positions.on_order * planned.unit_cost as on_order_value,
-  cast(coalesce(payables.unpaid_quantity, 0) * planned.unit_cost as double) as payable_value,
-  cast((positions.on_hand - coalesce(payables.unpaid_quantity, 0)) * planned.unit_cost as double) as working_capital
+  {{ amount('positions.on_hand * planned.unit_cost') }} as stock_value,
+  {{ amount('positions.on_order * planned.unit_cost') }} as on_order_value,
+  {{ amount('coalesce(payables.unpaid_quantity, 0) * planned.unit_cost') }} as payable_value,
+  {{ amount('(positions.on_hand - coalesce(payables.unpaid_quantity, 0)) * planned.unit_cost') }} as working_capital
 from {{ ref('fct_stock_positions') }} as positions
 inner join {{ ref('dim_item_locations') }} as planned
   on positions.item_id = planned.item_id and positions.location_id = planned.location_id

@@ -14,8 +14,8 @@ select
   max(week_start) + 6 as ends_on,
   cast({{ fill_rate('sum(sold_quantity)', 'sum(lost_quantity)') }} as double) as fill_rate,
   cast(sum(otif_lines) as double) / nullif(sum(due_lines), 0) as otif_share,
-  cast(sum(revenue) as double) as revenue,
-  cast(sum(lost_revenue) as double) as lost_revenue,
+  {{ amount('sum(revenue)') }} as revenue,
+  {{ amount('sum(lost_revenue)') }} as lost_revenue,
   cast({{ a_year_over_stock('sum(stocked_cost_of_sales)', 'sum(stock_value_days)') }} as double) as turns,
   cast({{ a_year_over_stock('sum(stocked_revenue - stocked_cost_of_sales)', 'sum(stock_value_days)') }} as double) as gmroi
 from weekly

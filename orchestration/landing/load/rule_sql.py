@@ -37,6 +37,8 @@ CALENDAR = {
     TIME: "TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59'",
     DAY: "DATE '0001-01-01' AND DATE '9999-12-31'",
 }
+#: No quantity, price or amount of a trade is larger; money kept to the digit has room for it.
+LARGEST = 1e15
 NOT_NEGATIVE = frozenset(
     {
         "quantity",
@@ -311,6 +313,9 @@ def _checks_of(name: str, cell: Cell, kind: str, *, is_required: bool) -> list[C
         found.append(Check(f"{value} IS NULL", name, "is missing"))
     if kind in (NUMBER, TIME, DAY) and not (kind == NUMBER and cell.type.endswith("INT")):
         found.append(Check(f"NOT isfinite({value})", name, f"is no finite {_noun(kind)}"))
+    if kind == NUMBER:
+        outside = f"{value} NOT BETWEEN -{LARGEST:g} AND {LARGEST:g}"
+        found.append(Check(outside, name, "is too large to be meant"))
     if kind in CALENDAR:
         outside = f"{value} NOT BETWEEN {CALENDAR[kind]}"
         found.append(Check(outside, name, "is beyond any calendar"))

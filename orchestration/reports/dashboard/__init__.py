@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
 from orchestration.home import files
+from orchestration.home.sql import records
 from orchestration.reports.dashboard.pictures import Bar, bars, columns, fan, short
 
 Row = dict[str, Any]
@@ -275,11 +276,8 @@ def _series(con: duckdb.DuckDBPyConnection) -> list[Panel]:
 
 
 def _rows(con: duckdb.DuckDBPyConnection, query: str, given: Any = None) -> list[Row]:
-    cursor = con.execute(query, given) if given is not None else con.execute(query)
-    names = [column[0] for column in cursor.description or []]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return records(con, query, given)
 
 
 def _value(con: duckdb.DuckDBPyConnection, query: str, given: Any = None) -> Any:
-    row = (con.execute(query, given) if given is not None else con.execute(query)).fetchone()
-    return row[0] if row else None
+    return next((value for row in records(con, query, given) for value in row.values()), None)
