@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from models.procurement.codes import minor_unit, rounded
+from models.procurement.codes import HUNDREDTH, minor_unit, rounded
 from models.procurement.figures import expect
 from models.procurement.messages import (
     PAYABLES,
@@ -18,8 +18,6 @@ from models.procurement.messages import (
     Odd,
     OddLineError,
 )
-
-HUNDREDTH = Decimal("0.01")
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ CURRENCIES = {
 }
 #: Holds the largest quantity at the largest price with four digits behind the point.
 WIDE = Context(prec=64)
+HUNDREDTH = Decimal("0.01")
 DIGITS = {name: digits for digits, names in CURRENCIES.items() for name in names.split()}
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any, NamedTuple
+
+from models.procurement.codes import DIGITS, HUNDREDTH, minor_unit, rounded
 
 Payload = Mapping[str, Any]
 
@@ -54,12 +56,25 @@ class Event(NamedTuple):
     payload: Payload
 
 
-def cents(quantity: float, unit_cost: float) -> int:
-    """The value of a quantity in hundredths of the currency, rounded half up on the decimal numbers
-    as written."""
-    return int(
-        (Decimal(repr(quantity)) * Decimal(repr(unit_cost)) * 100).to_integral_value(ROUND_HALF_UP)
-    )
+#: The parts of a currency that money is counted in, so that its sums are exact: as fine as the
+#: finest minor unit of ISO 4217.
+PARTS = 10_000
+
+
+def worth(quantity: float, unit_cost: float, currency: str) -> int:
+    """What a quantity costs as it will be billed, in PARTS of the currency.
+
+    Rounded half up to the currency's minor unit, on the decimal numbers as written; to hundredths
+    where nobody says which currency it is.
+    """
+    amount = Decimal(repr(quantity)) * Decimal(repr(unit_cost))
+    unit = minor_unit(currency) if currency in DIGITS else HUNDREDTH
+    return int(rounded(amount, unit) * PARTS)
+
+
+def in_money(parts: float) -> float:
+    """What is counted in PARTS as an amount of the currency, for people and limits."""
+    return parts / PARTS
 
 
 @dataclass(slots=True)
@@ -80,6 +95,7 @@ class Document:
     due_on: str = ""  # the day it should come, as last heard
     asked_on: str = ""  # the day we asked for
     unit_cost: float = 0.0
+    currency: str = ""  # of unit_cost; empty for a line from before ledgers were told
     reason: str = ""
     run_id: str = ""
     proposer: str = ""
@@ -162,24 +178,31 @@ class Document:
         return found
 
     def payable(self, invoice_id: str) -> int:
-        """What an invoice comes to less its credit notes, in hundredths."""
+        """What an invoice comes to less its credit notes, in PARTS."""
         invoice = self.invoices[invoice_id]
         taken = [one for one in self.credits.values() if one["invoice_id"] == invoice_id]
-        back = sum(cents(one["quantity"], one["unit_cost"]) for one in taken)
-        return max(cents(invoice["quantity"], invoice["unit_cost"]) - back, 0)
+        return max(self.billed(invoice) - sum(map(self.billed, taken)), 0)
 
     @property
     def encumbered(self) -> int:
-        """Budget held for this line in hundredths: approved and neither invoiced nor called off."""
+        """Budget held for this line in PARTS: approved and neither invoiced nor called off."""
         if not self.is_approved:
             return 0
         # goods already here will be billed even after a cancellation
         expected = self.received if self.ended else self.ordered
         return (
-            max(cents(expected, self.unit_cost) - cents(self.invoiced, self.unit_cost), 0)
+            max(self.worth_of(expected) - self.worth_of(self.invoiced), 0)
             if self.kind == "purchase"
             else 0
         )
+
+    def worth_of(self, quantity: float) -> int:
+        """What so many units cost at the line's price, in PARTS."""
+        return worth(quantity, self.unit_cost, self.currency)
+
+    def billed(self, invoice: Payload) -> int:
+        """What an invoice of the line, or a credit note, asks for, in PARTS."""
+        return worth(invoice["quantity"], invoice["unit_cost"], self.currency)
 
     @property
     def stage(self) -> str:
@@ -221,6 +244,7 @@ def _requested(document: Document, event: Event) -> None:
         *TERMS,
     ):
         setattr(document, name, payload[name])
+    document.currency = payload.get("currency", "")
     document.proposer, document.proposed_at, document.asked_on = (
         event.actor,
         event.recorded_at,
@@ -231,6 +255,7 @@ def _requested(document: Document, event: Event) -> None:
 def _revised(document: Document, event: Event) -> None:
     for name in (*TERMS, "reason", "run_id"):
         setattr(document, name, event.payload[name])
+    document.currency = event.payload.get("currency", document.currency)
     document.proposer, document.proposed_at, document.asked_on = (
         event.actor,
         event.recorded_at,
@@ -369,10 +394,10 @@ def _judged(document: Document, event: Event) -> None:
 
 
 def _payment_proposed(document: Document, event: Event) -> None:
-    document.invoices[event.payload["invoice_id"]] |= {
-        "status": "payment_proposed",
-        "amount_cents": event.payload["amount_cents"],
-    }
+    said = event.payload
+    # as events were written before currencies were told: in hundredths
+    paid = said["amount"] if "amount" in said else said["amount_cents"] * (PARTS // 100)
+    document.invoices[said["invoice_id"]] |= {"status": "payment_proposed", "amount": paid}
 
 
 def _chased(document: Document, event: Event) -> None:

@@ -15,7 +15,8 @@ from functools import partial
 from typing import TypeVar
 
 from models.procurement import x12
-from models.procurement.bill import HUNDREDTH, rounding_of, unit_of
+from models.procurement.bill import rounding_of, unit_of
+from models.procurement.codes import HUNDREDTH
 from models.procurement.codec import each_line
 from models.procurement.codes import rounded
 from models.procurement.messages import (

@@ -97,7 +97,14 @@ def replan(home: Home, world: World) -> Replanned | None:
         )
         run_id = f"{REACTION} {state[:12]}"
         report, recorded_at = desk.ledger.replan(
-            orders, run_id, desk.now, scope=scope, review_period=period, said=said, authors=movers
+            orders,
+            run_id,
+            desk.now,
+            scope=scope,
+            review_period=period,
+            said=said,
+            authors=movers,
+            currency=desk.currency,
         )
     seconds = (recorded_at - datetime.fromisoformat(heard)).total_seconds() if heard else None
     return Replanned(

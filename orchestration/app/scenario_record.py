@@ -193,7 +193,13 @@ def promote(home: Home, study: Study, scenario: str, by: str, measure: str = "")
         )
     with procurement.open_desk(home) as desk:
         report = desk.ledger.propose(
-            lines, study.study_id, desk.now, by=by, scope=(), review_period=lines[0].review_period
+            lines,
+            study.study_id,
+            desk.now,
+            by=by,
+            scope=(),
+            review_period=lines[0].review_period,
+            currency=desk.currency,
         )
         loose = {d.document_id for d in desk.ledger.lines() if not d.is_firm}
         fresh = [name for name in report.document_ids.values() if name in loose]

@@ -102,7 +102,12 @@ def propose(
         period = timeline.review_period(timeline.origin)
         now = ledger.clock(timeline.now_at, timeline.newest_at)
         report = ledger.propose(
-            lines_of(frame, parts), context.run_id, now, review_period=period, authors=authors
+            lines_of(frame, parts),
+            context.run_id,
+            now,
+            review_period=period,
+            authors=authors,
+            currency=lakehouse.open_world().currency,
         )
     finally:
         ledger.close()

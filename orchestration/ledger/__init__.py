@@ -146,11 +146,14 @@ class Ledger:
         scope: Collection[tuple[str, str]] | None = None,
         review_period: date | None = None,
         authors: Authors | None = None,
+        currency: str = "",
     ) -> ProposalReport:
         """Record a plan as requisitions: new needs open one, changed ones revise it, dropped ones
         withdraw it; see proposals.propose."""
         with self.store.writing(now) as unit:
-            return proposals.propose(unit, lines, run_id, by, scope, review_period, authors)
+            return proposals.propose(
+                unit, lines, run_id, by, scope, review_period, authors, currency
+            )
 
     def replan(
         self,
@@ -162,11 +165,14 @@ class Ledger:
         review_period: date,
         said: Mapping[str, Any],
         authors: Authors | None = None,
+        currency: str = "",
     ) -> tuple[ProposalReport, datetime]:
         """Record what was re-planned because of something that happened, and what that was, in one
         step; and when (naive UTC)."""
         with self.store.writing(now) as unit:
-            report = proposals.propose(unit, lines, run_id, REACTION, scope, review_period, authors)
+            report = proposals.propose(
+                unit, lines, run_id, REACTION, scope, review_period, authors, currency
+            )
             event = unit.add(unit.open(REACTIONS), "reacted", REACTION, said)
             return report, datetime.fromisoformat(event.recorded_at)
 

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from models.procurement.actors import MATRIX, is_same
-from models.procurement.documents import APPLY, Document, Event
+from models.procurement.documents import APPLY, Document, Event, in_money
 from orchestration.ledger import trigger_check
 from orchestration.ledger.checkpoints import NOTHING, Checkpoints, follow
 from orchestration.ledger.schema import documents, encumbrances, events, inbox, outbox
@@ -157,7 +157,7 @@ class Fold:
     def compare_balances(self, connection: sa.Connection) -> Iterator[str]:
         """Every encumbrance entry, and the balance of every document."""
         rows = connection.execute(sa.select(encumbrances)).mappings()
-        stored = {row["seq"]: (row["document_id"], row["day"], row["amount_cents"]) for row in rows}
+        stored = {row["seq"]: (row["document_id"], row["day"], row["amount"]) for row in rows}
         balances: dict[str, int] = {}
         for document_id, _, amount in stored.values():
             balances[document_id] = balances.get(document_id, 0) + amount
@@ -170,8 +170,8 @@ class Fold:
         for name, document in self.documents.items():
             if balances.get(name, 0) != document.encumbered:
                 yield (
-                    f"document {name}: {balances.get(name, 0)} hundredths are held for it, "
-                    f"{document.encumbered} are due"
+                    f"document {name}: {in_money(balances.get(name, 0)):g} are held for it, "
+                    f"{in_money(document.encumbered):g} are due"
                 )
 
     def compare_messages(self, connection: sa.Connection) -> Iterator[str]:

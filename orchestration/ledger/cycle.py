@@ -11,7 +11,7 @@ from typing import Any
 
 from models.procurement.actors import MATRIX, SENDER
 from models.procurement.approval import Evidence
-from models.procurement.documents import Document
+from models.procurement.documents import Document, in_money
 from models.procurement.matching import Tolerance
 from models.procurement.scorecard import observe, scorecard
 from orchestration.ledger.inbox import BUYER, settle
@@ -138,5 +138,5 @@ def measures(lines: Sequence[Document]) -> dict[str, Any]:
         if waits
         else None,
         "lines_with_exceptions": sum(document.exceptions > 0 for document in lines),
-        "encumbered_cents": sum(document.encumbered for document in lines),
+        "encumbered_money": in_money(sum(document.encumbered for document in lines)),
     }

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from models.domain import need_id
 from models.procurement.actors import MATRIX, is_same, person, spelt
 from models.procurement.approval import BUYER, DIRECTOR, Evidence, Limits, judge
-from models.procurement.documents import Document, cents
+from models.procurement.documents import PARTS, Document, in_money, worth
 from orchestration.ledger import proof
 from orchestration.ledger.schema import documents, encumbrances, events
 from orchestration.ledger.store import CHUNK, MOVES, LedgerError, Unit, movers
@@ -227,7 +227,7 @@ def approve(
         room -= _spend(line)
         if room < 0:
             raise LedgerError(
-                f"{line.document_id}: the daily cap or the budget is used up ({-room / 100:,.2f} "
+                f"{line.document_id}: the daily cap or the budget is used up ({in_money(-room):,.2f} "
                 "too much); raise it or wait"
             )
         unit.add(
@@ -286,17 +286,17 @@ def release_payment(unit: Unit, reference: str, invoice_id: str, by: str) -> Non
     _refuse_own(unit, [line], by, f"release the payment of {invoice_id}")
     invoice = line.invoices.get(invoice_id)
     amount = line.payable(invoice_id) if invoice else 0
-    paid = amount + sum(other.get("amount_cents", 0) for other in line.invoices.values())
-    needed = max(judge(line.kind, 1.0, paid / 100, Evidence(), limits).level, BUYER)
+    paid = amount + sum(other.get("amount", 0) for other in line.invoices.values())
+    needed = max(judge(line.kind, 1.0, in_money(paid), Evidence(), limits).level, BUYER)
     if needed > (level := _level(by, limits)):
         raise LedgerError(
-            f"paying {paid / 100:,.2f} for {line.document_id} needs level {needed}, {by} has "
+            f"paying {in_money(paid):,.2f} for {line.document_id} needs level {needed}, {by} has "
             f"{level}"
         )
     beyond = min(paid - _spend(line), amount)
     if beyond > 0 and beyond > _room(unit, limits):
         raise LedgerError(
-            f"{line.document_id}: {beyond / 100:,.2f} beyond the order are more than the daily cap "
+            f"{line.document_id}: {in_money(beyond):,.2f} beyond the order are more than the daily cap "
             "or the budget leaves"
         )
     propose_payment(unit, line, invoice_id, by)
@@ -344,23 +344,21 @@ def propose_payment(unit: Unit, document: Document, invoice_id: str, by: str) ->
             f"{'paid for already' if invoice else 'unknown'}"
         )
     amount = document.payable(invoice_id)
-    unit.add(document, "payment_proposed", by, {"invoice_id": invoice_id, "amount_cents": amount})
+    unit.add(document, "payment_proposed", by, {"invoice_id": invoice_id, "amount": amount})
 
 
 def _spend(line: Document) -> int:
-    return cents(line.quantity, line.unit_cost) if line.kind == "purchase" else 0
+    return line.worth_of(line.quantity) if line.kind == "purchase" else 0
 
 
 def _room(unit: Unit, limits: Limits) -> float:
-    """Hundredths that may still be approved now: the least of what is left of today's cap and of
+    """PARTS of money that may still be approved now: the least of what is left of today's cap and of
     the budget."""
     held = (
-        unit.connection.scalar(
-            sa.select(sa.func.coalesce(sa.func.sum(encumbrances.c.amount_cents), 0))
-        )
+        unit.connection.scalar(sa.select(sa.func.coalesce(sa.func.sum(encumbrances.c.amount), 0)))
         or 0
     )
-    today = sa.select(sa.func.coalesce(sa.func.sum(encumbrances.c.amount_cents), 0)).select_from(
+    today = sa.select(sa.func.coalesce(sa.func.sum(encumbrances.c.amount), 0)).select_from(
         encumbrances.join(events, events.c.seq == encumbrances.c.seq)
     )
     spent = (
@@ -370,5 +368,5 @@ def _room(unit: Unit, limits: Limits) -> float:
         or 0
     )
     rooms: list[tuple[float | None, int]] = [(limits.daily_cap, spent), (limits.budget, held)]
-    left = [round(limit * 100) - int(used) for limit, used in rooms if limit is not None]
+    left = [round(limit * PARTS) - int(used) for limit, used in rooms if limit is not None]
     return min(left, default=float("inf"))

@@ -105,8 +105,11 @@ def propose(
     scope: Collection[tuple[str, str]] | None = None,
     review_period: date | None = None,
     authors: Mapping[tuple[str, str], Collection[str]] | None = None,
+    currency: str = "",
 ) -> ProposalReport:
     """Record a plan as requisitions under their intent keys.
+
+    currency: of their costs, by ISO 4217; without it money is rounded to hundredths.
 
     authors: who moved a line's quantity by an override, by item and location; they propose it as
     much as the planner does.
@@ -133,6 +136,8 @@ def propose(
             "parts": {k: float(v) for k, v in line.parts.items()},
             "run_id": run_id,
         }
+        if currency:
+            asked["currency"] = currency
         if moved := (authors or {}).get((line.item_id, line.location_id)):
             asked["authors"] = sorted(moved)
         if document is None:

@@ -75,7 +75,7 @@ encumbrances = Table(
     Column("seq", NATURAL, primary_key=True, autoincrement=False),
     Column("document_id", String(64), nullable=False, index=True),
     Column("day", String(10), nullable=False, index=True),  # of Now: the day whose cap it uses
-    Column("amount_cents", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),  # in documents.PARTS of the world's currency
 )
 
 #: Messages written in the transaction that decided them and sent afterwards; their control numbers

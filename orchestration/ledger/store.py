@@ -228,7 +228,7 @@ class Unit:
                 "seq": self.seq,
                 "document_id": document.document_id,
                 "day": self.known_at[:10],
-                "amount_cents": change,
+                "amount": change,
             }
             self._entries.append(entry)
         self._heads[document.document_id] = (version, head)

@@ -349,13 +349,10 @@ class Run:
                 )
         keys = [d.intent_key for d in lines if d.is_live]
         violations += [f"{key} has two live orders" for key in set(keys) if keys.count(key) > 1]
-        held = sum(
-            row.amount_cents for row in ledger.store.read(sa.select(encumbrances.c.amount_cents))
-        )
+        held = sum(row.amount for row in ledger.store.read(sa.select(encumbrances.c.amount)))
         if held != sum(d.encumbered for d in lines):
             violations.append(
-                f"{held} hundredths are held, the lines add up to "
-                f"{sum(d.encumbered for d in lines)}"
+                f"{held} parts are held, the lines add up to {sum(d.encumbered for d in lines)}"
             )
         return violations
 

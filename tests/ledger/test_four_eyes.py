@@ -16,6 +16,7 @@ from models.domain import OrderLine
 from models.procurement import x12
 from models.procurement.actors import MACHINES
 from models.procurement.approval import Limits
+from models.procurement.documents import PARTS
 from models.procurement.scorecard import failure_risk
 from orchestration.app import procurement
 from orchestration.cli import app as shell
@@ -152,7 +153,7 @@ def test_more_than_was_ordered_is_paid_by_a_person_with_the_level_and_the_room(
         ledger.release_payment(document_id, "INV1", "three-way match", now)
     agree(ledger, limits, now)
     ledger.release_payment(document_id, "INV1", "dan", now)
-    assert ledger.lines()[0].invoices["INV1"]["amount_cents"] == round(units * price * 100)
+    assert ledger.lines()[0].invoices["INV1"]["amount"] == round(units * price * PARTS)
     assert ledger.audit() == []
 
 

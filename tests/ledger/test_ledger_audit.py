@@ -60,7 +60,7 @@ COLUMNS = {
         "awaits_sending",
         "state",
     ),
-    "encumbrances": ("document_id", "day", "amount_cents"),
+    "encumbrances": ("document_id", "day", "amount"),
     "outbox": (
         "partner_id",
         "control",

@@ -97,9 +97,9 @@ def test_accepted_shipped_billed_matched_and_proposed_for_payment(
     assert {d.stage for d in ledger.lines()} == {"shipped"}
     receive_goods(ledger, now)
     assert {item: d.stage for item, d in lines(ledger).items()} == dict.fromkeys(ITEMS, "closed")
-    paid = sum(e.payload["amount_cents"] for e in ledger.events() if e.kind == "payment_proposed")
-    assert paid == 125_000 + 41_500
-    assert ledger.measures()["encumbered_cents"] == 0
+    paid = sum(e.payload["amount"] for e in ledger.events() if e.kind == "payment_proposed")
+    assert paid == 12_500_000 + 4_150_000
+    assert ledger.measures()["encumbered_money"] == 0
     assert reasons(ledger) == []
     assert ledger.audit() == []
 
@@ -114,7 +114,7 @@ def test_a_short_shipment_is_expected_short_and_paid_short(ledger, line, now, mo
     assert 0 < widget.open_quantity < 100
     assert any("IQ" in reason for reason in reasons(ledger))
     receive_goods(ledger, now)
-    assert ledger.measures()["encumbered_cents"] == 0
+    assert ledger.measures()["encumbered_money"] == 0
     assert ledger.audit() == []
 
 
@@ -124,7 +124,7 @@ def test_a_rejected_order_frees_its_budget_and_its_need(ledger, line, now, mock,
     ledger.send(partners, now)
     hear(ledger, mock, partners, now)
     assert {d.stage for d in ledger.lines()} == {"refused"}
-    assert ledger.measures()["encumbered_cents"] == 0
+    assert ledger.measures()["encumbered_money"] == 0
     again = ledger.propose([line("WIDGET-001", 100)], "run 2", now)
     assert again.new_orders == 1
     assert ledger.audit() == []
@@ -225,7 +225,7 @@ def test_a_cancelled_order_is_called_off_at_the_supplier(ledger, line, now, mock
     ledger.send(partners, now)
     assert mock.order(order_id)["status"] == "cancelled"
     hear(ledger, mock, partners, now)
-    assert (ledger.measures()["encumbered_cents"], reasons(ledger)) == (0, [])
+    assert (ledger.measures()["encumbered_money"], reasons(ledger)) == (0, [])
     assert ledger.audit() == []
 
 

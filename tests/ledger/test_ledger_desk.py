@@ -3,12 +3,20 @@ restarts."""
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy.exc import DatabaseError
 
 from models.procurement.approval import Limits
+from models.procurement.codes import minor_unit, money
+from models.procurement.documents import PARTS, Document, Event, apply, worth
 from orchestration.ledger import Ledger, LedgerError, desk
+from orchestration.ledger.store import configuration
 
 
 def proposed(ledger, lines, now):
@@ -138,4 +146,50 @@ def test_a_change_may_not_spend_more_than_was_approved(ledger, line, now):
         ledger.change(ids["mug"], "ann", now, quantity=11)
     ledger.change(ids["mug"], "ann", now, quantity=4, reason="slower sales")
     (document,) = ledger.lines()
-    assert (document.quantity, document.revision, document.encumbered) == (4, 1, 1000)
+    assert (document.quantity, document.revision, document.encumbered) == (4, 1, 100_000)
+
+
+@given(
+    st.sampled_from(["KWD", "JPY", "GBP", "CLF"]),
+    st.lists(st.tuples(st.integers(1, 10**6), st.decimals("0.0001", 10**4, places=4)), max_size=9),
+)
+def test_what_is_held_is_what_will_be_billed_in_any_currency(currency, asked):
+    billed = [money(quantity * price, currency) for quantity, price in asked]
+    held = sum(worth(float(quantity), float(price), currency) for quantity, price in asked)
+    assert Decimal(held) / PARTS == sum(billed)
+
+
+@pytest.mark.parametrize("currency", ["KWD", "JPY", "GBP"])
+def test_a_budget_is_counted_to_the_smallest_coin(ledger, line, now, currency):
+    lines = [line("mug", 3, unit_cost=1.2345), line("jug", 1, unit_cost=0.9996)]
+    coin = minor_unit(currency)
+    needed = money(Decimal("3.7035"), currency) + money(Decimal("0.9996"), currency)
+    ids = ledger.propose(lines, "run 1", now, currency=currency).document_ids.values()
+    limits = Limits(budget=float(needed - coin))
+    ledger.propose_limits(limits, "eve", now)
+    ledger.confirm_limits("dan", now)
+    with pytest.raises(LedgerError, match="the budget is used up"):
+        ledger.approve(list(ids), "bob", now)
+    ledger.propose_limits(Limits(budget=float(needed)), "eve", now)
+    ledger.confirm_limits("dan", now)
+    assert len(ledger.approve(list(ids), "bob", now)) == 2
+    assert ledger.measures()["encumbered_money"] == float(needed)
+    assert ledger.audit() == []
+
+
+def test_a_ledger_of_hundredths_is_brought_up_to_date_and_back(ledger, line, now, url):
+    ledger.propose([line()], "run 1", now)
+    ledger.approve_within_limits(now)
+    with ledger.store.engine.begin() as connection:
+        config = configuration()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "r0002")
+        assert connection.scalar(sa.text("SELECT amount_cents FROM encumbrances")) == 2500
+    again = Ledger.open(url)
+    assert again.measures()["encumbered_money"] == 25.0
+    assert [one for one in again.audit() if "checkpoint" not in one] == []
+    again.close()
+    old = Document("R1", invoices={"I1": {"status": "matched"}})
+    said = {"invoice_id": "I1", "amount_cents": 2500}
+    apply(old, Event(1, "R1", 1, "payment_proposed", "eve", "", "", said))
+    assert old.invoices["I1"]["amount"] == 25 * PARTS

@@ -232,9 +232,9 @@ def test_a_bill_before_the_goods_waits_and_is_paid_when_they_come(sent, partner,
     assert document.invoices["INV1"]["reason"] == "invoiced but nothing received"
     sent.record_receipts([Receipt("GR1", document.order_id, "1", 10, now)], "warehouse", now)
     (document,) = sent.lines()
-    assert (document.stage, document.invoices["INV1"]["amount_cents"], document.encumbered) == (
+    assert (document.stage, document.invoices["INV1"]["amount"], document.encumbered) == (
         "closed",
-        2500,
+        250_000,
         0,
     )
 

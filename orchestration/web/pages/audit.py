@@ -58,8 +58,8 @@ def _measures(said: dict[str, Any], words: Words) -> list[tuple[str, str]]:
     for name, value in said.items():
         if isinstance(value, dict):
             continue
-        if name.endswith("_cents") and isinstance(value, int):
-            found.append((name.removesuffix("_cents") + "_money", words.money(value / 100)))
+        if name.endswith("_money"):
+            found.append((name, words.money(value)))
         elif name.endswith("share"):
             found.append((name, words.share(value)))
         elif isinstance(value, int | float):
