@@ -16,9 +16,8 @@ from typing import TypeVar
 
 from models.procurement import x12
 from models.procurement.bill import rounding_of, unit_of
-from models.procurement.codes import HUNDREDTH
 from models.procurement.codec import each_line
-from models.procurement.codes import rounded
+from models.procurement.codes import HUNDREDTH, rounded
 from models.procurement.messages import (
     BUYER,
     DENIED,

@@ -227,8 +227,8 @@ def approve(
         room -= _spend(line)
         if room < 0:
             raise LedgerError(
-                f"{line.document_id}: the daily cap or the budget is used up ({in_money(-room):,.2f} "
-                "too much); raise it or wait"
+                f"{line.document_id}: the daily cap or the budget is used up "
+                f"({in_money(-room):,.2f} too much); raise it or wait"
             )
         unit.add(
             line,
@@ -296,8 +296,8 @@ def release_payment(unit: Unit, reference: str, invoice_id: str, by: str) -> Non
     beyond = min(paid - _spend(line), amount)
     if beyond > 0 and beyond > _room(unit, limits):
         raise LedgerError(
-            f"{line.document_id}: {in_money(beyond):,.2f} beyond the order are more than the daily cap "
-            "or the budget leaves"
+            f"{line.document_id}: {in_money(beyond):,.2f} beyond the order are more than the daily "
+            "cap or the budget leaves"
         )
     propose_payment(unit, line, invoice_id, by)
 
@@ -352,8 +352,8 @@ def _spend(line: Document) -> int:
 
 
 def _room(unit: Unit, limits: Limits) -> float:
-    """PARTS of money that may still be approved now: the least of what is left of today's cap and of
-    the budget."""
+    """What may still be approved now, in PARTS: the least of what is left of today's cap and of the
+    budget."""
     held = (
         unit.connection.scalar(sa.select(sa.func.coalesce(sa.func.sum(encumbrances.c.amount), 0)))
         or 0

@@ -18,3 +18,14 @@ def found(path: Path) -> Path:
         decisions.load(con, path.parent / "no decisions yet")
         con.execute((Path(__file__).parent / "tiny_company.sql").read_text(encoding="utf-8"))
     return path
+
+
+def decide_again(path: Path, run: str) -> None:
+    """A second run with nothing new decides the same; between two reviews it does not rehearse."""
+    with duckdb.connect(str(path)) as con:
+        for table in decisions.DECISIONS:
+            if table != "champions":
+                con.execute(
+                    f"insert into decisions.{table} select * replace ('{run}' as run_id) "
+                    f"from decisions.{table}"
+                )

@@ -1,11 +1,13 @@
 """The snapshot through the doors BI tools use: plain DuckDB, SQLAlchemy (Superset), the Node client
-(web BI), Parquet (everyone)."""
+(web BI), Parquet (everyone). Each is asked before and after a second run with nothing new, and adds
+up to the same, to the digit."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import subprocess
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -14,7 +16,7 @@ import pytest
 import sqlalchemy
 
 from orchestration.facts.snapshots import FILE, publish
-from tests.gates.tiny_company import found
+from tests.gates.tiny_company import decide_again, found
 
 # both drivers call themselves duckdb
 sqlalchemy.dialects.registry.register("duckdb.duckdb_engine", "duckdb_engine", "Dialect")
@@ -24,30 +26,40 @@ ORDERS = (
     "order by kind"
 )
 ANSWER = [
-    {"kind": "purchase", "lines": 2, "value": 408.0},
-    {"kind": "transfer", "lines": 1, "value": 68.0},
+    {"kind": "purchase", "lines": 2, "value": Decimal("408.0000")},
+    {"kind": "transfer", "lines": 1, "value": Decimal("68.0000")},
 ]
 
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bi")
-    publish(found(folder / "warehouse.duckdb"), folder / "published", "run-1", "2024-12-30")
+    warehouse = found(folder / "warehouse.duckdb")
+    publish(warehouse, folder / "published", "run-1", "2024-12-30")
+    decide_again(warehouse, "run-2")
+    publish(warehouse, folder / "published", "run-2", "2024-12-30")
     return folder / "published"
 
 
-def test_plain_duckdb_reads_orders_while_the_warehouse_is_written(target: Path) -> None:
+@pytest.fixture(params=["versions/000001", "current"], ids=["one run", "two runs"])
+def version(target: Path, request: pytest.FixtureRequest) -> Path:
+    return target / str(request.param)
+
+
+def test_plain_duckdb_reads_orders_while_the_warehouse_is_written(
+    target: Path, version: Path
+) -> None:
     with duckdb.connect(str(target.parent / "warehouse.duckdb")) as writer:
         writer.execute("begin; delete from decisions.order_lines")
-        with duckdb.connect(str(target / "current" / FILE), read_only=True) as con:
+        with duckdb.connect(str(version / FILE), read_only=True) as con:
             assert con.execute(ORDERS).pl().to_dicts() == ANSWER
 
 
 @pytest.mark.parametrize("dialect", ["duckdb+duckdb_engine", "duckdb+duckdb_sqlalchemy"])
 def test_sqlalchemy_reads_orders_and_finds_tables_with_their_comments(
-    target: Path, dialect: str
+    version: Path, dialect: str
 ) -> None:
-    url = f"{dialect}:///{target / 'current' / FILE}"
+    url = f"{dialect}:///{version / FILE}"
     engine = sqlalchemy.create_engine(
         url, connect_args={"read_only": True}, poolclass=sqlalchemy.NullPool
     )
@@ -63,8 +75,8 @@ def test_sqlalchemy_reads_orders_and_finds_tables_with_their_comments(
         engine.dispose()
 
 
-def test_parquet_copies_answer_the_same(target: Path) -> None:
-    lines = pl.scan_parquet(target / "current" / "parquet" / "decisions" / "order_lines.parquet")
+def test_parquet_copies_answer_the_same(version: Path) -> None:
+    lines = pl.scan_parquet(version / "parquet" / "decisions" / "order_lines.parquet")
     answer = (
         lines.group_by("kind")
         .agg(lines=pl.len(), value=pl.col("value").sum())
@@ -96,11 +108,14 @@ def node_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return client
 
 
-def test_the_node_client_reads_orders(target: Path, node_client: Path) -> None:
-    command = ["node", "read.mjs", str(target / "current" / FILE), ORDERS]
+def test_the_node_client_reads_orders(version: Path, node_client: Path) -> None:
+    command = ["node", "read.mjs", str(version / FILE), ORDERS]
     said = subprocess.run(
         command, cwd=node_client, capture_output=True, text=True, check=True, timeout=60
     )
-    # 64-bit integers travel as text in JSON
-    rows = [{**row, "lines": int(row["lines"])} for row in json.loads(said.stdout)]
+    # 64-bit integers and decimals travel as text in JSON
+    rows = [
+        {**row, "lines": int(row["lines"]), "value": Decimal(row["value"])}
+        for row in json.loads(said.stdout)
+    ]
     assert rows == ANSWER

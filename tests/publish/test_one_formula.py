@@ -48,7 +48,9 @@ def model(name: str) -> str:
         "local_day": lambda moment: moment,
         "now_at": lambda: "now()",
     }
-    macros = (DBT / "macros/metrics.sql").read_text(encoding="utf-8")
+    macros = "".join(
+        (DBT / f"macros/{name}.sql").read_text(encoding="utf-8") for name in ("metrics", "money")
+    )
     own = re.sub(r"{% macro in_last_year.*?endmacro %}", "", macros, flags=re.DOTALL)
     text = (DBT / f"models/metrics/{name}.sql").read_text(encoding="utf-8")
     return Environment().from_string(own + text).render(**calls)  # noqa: S701 - this is SQL

@@ -2,6 +2,8 @@
 three digits, yen none, and all were kept as hundredths."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,6 +15,7 @@ down_revision = "r0002"
 branch_labels = None
 depends_on = None
 
+State = dict[str, Any]
 FINER = 100  # ten-thousandths in a hundredth
 
 
@@ -34,21 +37,21 @@ def downgrade() -> None:
     _rewrite(_coarser)
 
 
-def _finer(state: dict) -> dict:  # type: ignore[type-arg]
+def _finer(state: State) -> State:
     for invoice in state["invoices"].values():
         if "amount_cents" in invoice:
             invoice["amount"] = invoice.pop("amount_cents") * FINER
     return {"currency": "", **state}
 
 
-def _coarser(state: dict) -> dict:  # type: ignore[type-arg]
+def _coarser(state: State) -> State:
     for invoice in state["invoices"].values():
         if "amount" in invoice:
             invoice["amount_cents"] = invoice.pop("amount") // FINER
     return {name: value for name, value in state.items() if name != "currency"}
 
 
-def _rewrite(change) -> None:  # type: ignore[no-untyped-def]
+def _rewrite(change: Callable[[State], State]) -> None:
     """Change the folded state of every document, in the one JSON text it has."""
     documents = sa.table("documents", sa.column("document_id"), sa.column("state"))
     connection = op.get_bind()
