@@ -17,8 +17,8 @@
 
 {#
   Money is kept to the digit, so that its sum is the same whoever adds it up, in whatever order. An amount has four decimals: as many as
-  any currency has minor units. What one unit costs or earns has eight: a screw's, a day's.
+  any currency has minor units. What one unit costs or earns has twelve: a foreign price at its rate, a screw held for a day.
 #}
 {% macro amount(expression) -%} cast({{ expression }} as decimal(38, 4)) {%- endmacro %}
 
-{% macro unit_money(expression) -%} cast({{ expression }} as decimal(38, 8)) {%- endmacro %}
+{% macro unit_money(expression) -%} cast({{ expression }} as decimal(38, 12)) {%- endmacro %}

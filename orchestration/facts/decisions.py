@@ -15,7 +15,7 @@ from orchestration.home.sql import floats, literal, quote
 
 _TEXT, _NUMBER, _TIME, _DAY = pl.String, pl.Float64, pl.Datetime("us"), pl.Date
 #: Money as dbt's macros of these names have it: an amount, and what one unit costs or earns.
-_AMOUNT, _UNIT_MONEY = pl.Decimal(38, 4), pl.Decimal(38, 8)
+_AMOUNT, _UNIT_MONEY = pl.Decimal(38, 4), pl.Decimal(38, 12)
 
 #: The tables and their columns; run_id and as_of come first in each, so that every decision can be
 #: placed.
