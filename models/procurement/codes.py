@@ -42,6 +42,11 @@ def minor_unit(currency: str) -> Decimal:
     return Decimal(1).scaleb(-digits)
 
 
+def coin(currency: str) -> Decimal:
+    """The smallest amount of a currency; a hundredth where nobody says which it is."""
+    return minor_unit(currency) if currency in DIGITS else HUNDREDTH
+
+
 def money(amount: Decimal, currency: str) -> Decimal:
     """An amount as the currency can be paid, rounded half up to its minor unit."""
     return rounded(amount, minor_unit(currency))

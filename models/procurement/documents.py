@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from models.procurement.codes import DIGITS, HUNDREDTH, minor_unit, rounded
+from models.procurement.codes import coin, rounded
 
 Payload = Mapping[str, Any]
 
@@ -68,8 +68,7 @@ def worth(quantity: float, unit_cost: float, currency: str) -> int:
     where nobody says which currency it is.
     """
     amount = Decimal(repr(quantity)) * Decimal(repr(unit_cost))
-    unit = minor_unit(currency) if currency in DIGITS else HUNDREDTH
-    return int(rounded(amount, unit) * PARTS)
+    return int(rounded(amount, coin(currency)) * PARTS)
 
 
 def in_money(parts: float) -> float:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from models.domain import need_id
 from models.procurement.actors import MATRIX, is_same, person, spelt
 from models.procurement.approval import BUYER, DIRECTOR, Evidence, Limits, judge
-from models.procurement.documents import PARTS, Document, in_money, worth
+from models.procurement.documents import PARTS, Document, in_money
 from orchestration.ledger import proof
 from orchestration.ledger.schema import documents, encumbrances, events
 from orchestration.ledger.store import CHUNK, MOVES, LedgerError, Unit, movers

@@ -50,7 +50,11 @@ class Case(BaseModel):
         """A row of the worklist."""
         risk = row["value_at_risk"]
         said = {name: row[name] for name in cls.model_fields.keys() - {"value_at_risk", "id"}}
-        return cls(value_at_risk=None if risk is None else cash(risk), id=row["id"] or "", **said)
+        return cls(
+            value_at_risk=None if risk is None else cash(risk, row["currency"]),
+            id=row["id"] or "",
+            **said,
+        )
 
 
 class Cases(BaseModel):

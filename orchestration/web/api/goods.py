@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from models.procurement.documents import cents
+from models.procurement.documents import in_money
 from orchestration.app.goods_and_bills import BilledLine, OnLine, bill, heard
 from orchestration.app.order_card import find_line
 from orchestration.app.procurement import Desk
@@ -107,7 +107,7 @@ class InvoiceRow(BaseModel):
             from_id=line.from_id,
             quantity=said["quantity"],
             unit_cost=money(said["unit_cost"]),
-            amount=cash(cents(said["quantity"], said["unit_cost"]) / 100),
+            amount=cash(in_money(line.billed(said)), line.currency),
             invoiced_on=said.get("invoiced_on", ""),
             status=now.get("status", "received"),
             reason=now.get("reason", ""),

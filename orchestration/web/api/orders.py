@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from models.domain import need_id
-from models.procurement.documents import Document
+from models.procurement.documents import Document, in_money
 from orchestration.app import looking, procurement, worklist
 from orchestration.app.order_card import find_line, order_card
 from orchestration.app.procurement import Desk
@@ -90,7 +90,7 @@ class Order(BaseModel):
             id=need_id(line.intent_key),
             version=version,
             unit_cost=money(line.unit_cost),
-            value=cash(line.quantity * line.unit_cost),
+            value=cash(in_money(line.worth_of(line.quantity)), line.currency),
             **said,
         )
 

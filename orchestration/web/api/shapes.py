@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import Path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from models.procurement.codes import coin, rounded
 from models.procurement.documents import Event
 from orchestration.app import looking
 from orchestration.web.visit import LONGEST_TEXT
@@ -131,6 +132,6 @@ def money(amount: float) -> str:
     return format(Decimal(repr(float(amount))).normalize(), "f")
 
 
-def cash(amount: float) -> str:
-    """A sum of money to the hundredth, in decimal text."""
-    return str(Decimal(repr(float(amount))).quantize(Decimal("0.01")))
+def cash(amount: float, currency: str) -> str:
+    """A sum of money to the currency's smallest coin, in decimal text."""
+    return str(rounded(Decimal(repr(float(amount))), coin(currency)))
