@@ -21,4 +21,7 @@
 #}
 {% macro amount(expression) -%} cast({{ expression }} as decimal(38, 4)) {%- endmacro %}
 
+{# Money as a model is trained on it. A cast of a decimal straight to FLOAT divides in single precision, and one price would be two. #}
+{% macro trained_on(expression) -%} cast({{ expression }} as double) {%- endmacro %}
+
 {% macro unit_money(expression) -%} cast({{ expression }} as decimal(38, 12)) {%- endmacro %}

@@ -38,11 +38,11 @@ def publish(
     as_json: AsJson = False,
 ) -> None:
     """Publish the warehouse as it stands: a new read-only snapshot for BI, switched in one step."""
-    from orchestration.facts import snapshots
+    from orchestration.app import publishing
 
     place = Home.open(home, contract_of(world).world)
     with place.writing():
-        snapshot = snapshots.publish(place.warehouse, place.published, str(uuid.uuid4()))
+        snapshot = publishing.publish(place, str(uuid.uuid4()))
     emit(
         {"path": str(snapshot.path), "run_id": snapshot.run_id},
         f"published {snapshot.path}",

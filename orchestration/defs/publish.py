@@ -7,8 +7,8 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
 
+from orchestration.app import publishing
 from orchestration.defs.resources import OWNERS, PROJECT, TRANSLATOR, Lakehouse
-from orchestration.facts.snapshots import publish as publish_snapshot
 from orchestration.reports.dashboard import write_dashboard
 
 
@@ -39,8 +39,8 @@ def metrics(
             group_name="publish",
             deps=[metrics, ["ledger", "requisitions"]],
             description=(
-                "A versioned, read-only DuckDB file of marts, metrics and decisions: BI reads it "
-                "while the next run writes."
+                "A versioned, read-only DuckDB file of marts, metrics, decisions and the ledger's "
+                "order lines: BI reads it while the next run writes."
             ),
             owners=OWNERS,
             kinds={"duckdb"},
@@ -61,7 +61,7 @@ def publish(
     """Written aside, then switched in one step; readers of the old version keep it until they open
     anew."""
     home = lakehouse.open_home()
-    snapshot = publish_snapshot(home.warehouse, home.published, context.run_id)
+    snapshot = publishing.publish(home, context.run_id)
     yield dg.MaterializeResult(
         asset_key=["published", "snapshot"],
         metadata={"path": dg.MetadataValue.path(str(snapshot.path))},

@@ -9,6 +9,7 @@ from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.expectations import GATES, require_open
 from orchestration.facts import decisions
 from orchestration.facts.kept_forecasts import newest_forecast
+from orchestration.facts.naming import named
 from orchestration.ledger import Ledger
 from orchestration.planning.demand import open_demand
 from orchestration.planning.plan import lines_of, movers, order_frames, plan_orders
@@ -62,7 +63,10 @@ def replenish(
     policy = current_policy(home, demand)
     forecast, model = newest_forecast(home, now)
     plan = plan_orders(home, demand, forecast, policy)
-    for table, frame in order_frames(plan, context.run_id, now, policy, model).items():
+    frames = order_frames(plan, context.run_id, now, policy, model)
+    with home.connect(read_only=True) as con:
+        frames["order_lines"] = named(con, frames["order_lines"])
+    for table, frame in frames.items():
         decisions.record(home.decisions, context.run_id, table, frame)
         yield dg.MaterializeResult(
             asset_key=["decisions", table], metadata={"dagster/row_count": len(frame)}

@@ -32,7 +32,7 @@ from orchestration.home import files
 from orchestration.home.sql import literal, quote, table_hash
 
 #: What people and BI tools read; staging and raw stay in the warehouse.
-SCHEMAS = ("marts", "metrics", "decisions", "company")
+SCHEMAS = ("marts", "metrics", "decisions", "ledger", "company")
 #: What a snapshot says of its world.
 WORLD = {
     "world": "The name of the company in its contract.",

@@ -193,6 +193,18 @@ class Ledger:
             for document_id, at in self.store.read(heard.group_by(events.c.document_id))
         }
 
+    def first_times(self, kinds: Collection[str]) -> dict[str, dict[str, str]]:
+        """The Now (ISO text, UTC) of the first event of each of these kinds, by document id and
+        kind."""
+        query = sa.select(events.c.document_id, events.c.kind, sa.func.min(events.c.known_at))
+        query = query.where(events.c.kind.in_(kinds))
+        found: dict[str, dict[str, str]] = {}
+        for document_id, kind, at in self.store.read(
+            query.group_by(events.c.document_id, events.c.kind)
+        ):
+            found.setdefault(document_id, {})[kind] = at
+        return found
+
     def approve_within_limits(
         self, now: datetime, evidence: Mapping[str, Evidence] | None = None
     ) -> ApprovalReport:

@@ -23,6 +23,7 @@ from models.replenishment.policies import RegisteredPolicy
 from models.replenishment.supplier_choice import Buyer
 from orchestration.expectations import completeness, doubts, held_back, incomplete
 from orchestration.facts import decisions
+from orchestration.facts.naming import NAMES
 from orchestration.facts.planning_inputs import PlanningInputs, read_planning_inputs
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home import Home
@@ -209,7 +210,11 @@ def order_frames(
             }
             for line in made.lines
         ],
-        schema={name: kind for name, kind in schema["order_lines"].items() if name not in BESIDE},
+        schema={
+            name: kind
+            for name, kind in schema["order_lines"].items()
+            if name not in (*BESIDE, *NAMES)
+        },
     )
     beside = made.explanations.select("item_id", "location_id", **BESIDE)
     parts = [

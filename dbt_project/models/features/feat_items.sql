@@ -5,6 +5,6 @@ select
   known_at,
   category,
   subcategory,
-  cast(unit_cost as float) as unit_cost,
+  cast({{ trained_on('unit_cost') }} as float) as unit_cost,
   cast(weight_kg as float) as weight_kg
 from {{ ref('dim_items') }}

@@ -2,7 +2,7 @@
 -- cheapest that serves all items speaks, or else the cheapest for an item. The mart's fuel_index is of Now; this one is as known then.
 with lanes as (
   select
-    concat(from_id, '>', to_id) as lane_id, item_id, mode, transit_days, freight_per_kg, valid_from,
+    concat(from_id, '>', to_id) as lane_id, item_id, mode, transit_days, {{ trained_on('freight_per_kg') }} as freight_per_kg, valid_from,
     coalesce(valid_to, timestamp 'infinity') as valid_to, {{ local_day('valid_from') }} as quoted_on
   from {{ ref('dim_lanes') }}
 ),

@@ -1,7 +1,8 @@
 -- the price of an item at a location from a time on. A correction replaces its own row; what precedes a row is taken as first known,
 -- and a row waits until all it is compared with is known.
 with priced as (
-  select series.item_id, series.location_id, price.event_at, price.known_at, price.price
+  select series.item_id, series.location_id, price.event_at, price.known_at,
+    {{ trained_on('price.price') }} as price
   from {{ ref('fct_prices') }} as price
   inner join {{ ref('int_series_started') }} as series
     on price.item_id = series.item_id and (price.location_id = series.location_id or price.location_id is null)
