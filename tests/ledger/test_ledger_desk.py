@@ -183,7 +183,7 @@ def test_a_ledger_of_hundredths_is_brought_up_to_date_and_back(ledger, line, now
     with ledger.store.engine.begin() as connection:
         config = configuration()
         config.attributes["connection"] = connection
-        command.downgrade(config, "r0002")
+        command.downgrade(config, "r0003")
         assert connection.scalar(sa.text("SELECT amount_cents FROM encumbrances")) == 2500
     again = Ledger.open(url)
     assert again.measures()["encumbered_money"] == 25.0

@@ -4,6 +4,7 @@ same figures at every grain."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import datetime, time
 from pathlib import Path
@@ -20,6 +21,20 @@ from orchestration.reports.metrics import Semantics
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = ROOT / ".github/deploy/bi/superset"
+#: What tells that a column is money, by its name or in its words.
+MONEY = re.compile(
+    r"(^|_)(price|cost|value|amount|budget|revenue|margin|freight|duty|capital)(_|$)"
+)
+SAID = re.compile(r"\b(money|currency|costs?|price|budget)\b", re.IGNORECASE)
+#: Floats all the same: numbers of any sort that were stated or observed, figures of scenarios, and
+#: what merely speaks of money.
+NO_MONEY = {
+    "decisions.forecasts.value": "units",
+    "decisions.forecast_totals.value": "units",
+    "marts.fct_promotions.value": "what a planner wrote of a promotion, such as a share",
+    "marts.fct_signals.value": "a reading of any sort",
+    "decisions.scenarios.difference": "of a figure of any sort",
+}
 RATIOS = ["fill_rate", "otif_share", "revenue", "lost_revenue", "turns", "gmroi"]
 
 
@@ -118,6 +133,43 @@ def test_the_command_answers_at_any_grain_and_refuses_what_there_is_not(
     assert said == json.loads(json.dumps(wanted.to_dicts(), default=str)) and len(said) > 9
     refused = command("metrics", "turn", "--home", sample_run[0], code=2)
     assert "there is no metric 'turn'" in refused.stderr
+
+
+def test_money_is_kept_to_the_digit_and_every_column_says_what_it_is(
+    snapshot: snapshots.Snapshot,
+) -> None:
+    told = shown(
+        snapshot,
+        """select schema_name || '.' || table_name as place, column_name, data_type, comment
+        from duckdb_columns() where not internal""",
+    )
+    unsaid = told.filter(pl.col("comment").fill_null("") == "")
+    tables = shown(snapshot, "select table_name from duckdb_tables() where comment is null")
+    assert unsaid.is_empty() and tables.is_empty()
+    assert len(told) > 700
+    floats = [
+        f"{place}.{column}".replace("decisions_history.", "decisions.")
+        for place, column, kind, said in told.iter_rows()
+        if kind in ("DOUBLE", "FLOAT") and (MONEY.search(column) or SAID.search(said))
+    ]
+    assert set(floats) - NO_MONEY.keys() == set()
+
+
+def test_the_ledger_s_lines_stand_beside_the_plan_s_by_the_one_id(
+    snapshot: snapshots.Snapshot,
+) -> None:
+    lines = shown(
+        snapshot,
+        """select states.*, plan.value as planned, plan.item_name as called
+        from ledger.order_states as states full join decisions.order_lines as plan
+            on split_part(plan.order_line_id, '-', 2) = states.need_id""",
+    )
+    assert set(lines["status"]) == {"requisition"} and lines["requested_at"].null_count() == 0
+    assert lines["called"].to_list() == lines["item_name"].to_list()
+    assert set(lines["currency"]) == {"GBP"} and lines["from_name"].null_count() == 0
+    bought = lines.filter(kind="purchase")
+    assert (bought["value"] - bought["planned"]).abs().max() <= 0.005
+    assert bought.filter(pl.col("from_name") != pl.col("from_id")).height > 10
 
 
 def files(kind: str) -> list[dict[str, Any]]:

@@ -10,8 +10,8 @@ from alembic import op
 
 from orchestration.ledger.migrations.versions.r0001_events_and_projections import NO_CHANGE
 
-revision = "r0003"
-down_revision = "r0002"
+revision = "r0004"
+down_revision = "r0003"
 branch_labels = None
 depends_on = None
 
