@@ -46,7 +46,7 @@ class SimulationResult:
     in its period. on_hand: stock at the end of the period. on_order: units on the way at the end.
     owed: units owed to customers at the end (backlog). initial_stock: (N,) units on hand and on the
     way before the first period. holding, shortage, ordering: cost booked, in the world's currency;
-    freight: what moving the goods cost, for information, as every policy pays it on every unit it
+    freight: what moving the goods cost; beside the cost, as every policy pays it on every unit it
     sells and the margin lost with a sale is net of it.
 
     books: the recorded ones, (T, N) or (T, E). sums: over all periods, (N,) or (E,), recorded or

@@ -82,10 +82,10 @@ class Replay:
         """{champion, policies: {name: costs, service, by_period}} plus every rival's paired
         difference to the incumbent.
 
-        Beside the cost, never ranked by: total_with_freight, what moving the goods cost included
-        (it flatters who moves less, since a lost sale's cost is net of it); end_stock_value and
-        pipeline_value, goods there and on the way at the end at today's unit cost, the same for
-        every policy; spent, what was paid for goods and freight less what is left of it.
+        total_with_freight ranks policies as total_cost does: freight counts with the goods it
+        brought, see `freight_of_demand`. end_stock_value and pipeline_value are goods there and on
+        the way at the end at today's unit cost; spent is what was paid for goods and freight less
+        what is left of it.
         """
         card = scorecard(self.results, self.champion) | {"forecasts": self.scores.to_dicts()}
         card["forecast_by"] = self.forecast_by
@@ -101,7 +101,8 @@ class Replay:
         }
         for name, policy in card["policies"].items():
             policy.update(end_value(self.results[name]))
-            policy["total_with_freight"] = policy["total_cost"] + policy["freight_cost"]
+            freight = freight_of_demand(self.results[name])
+            policy["total_with_freight"] = policy["total_cost"] + freight
             policy["spent"] = (
                 policy["purchase_value"]
                 + policy["freight_cost"]
@@ -148,6 +149,25 @@ def end_value(result: SimulationResult) -> dict[str, float]:
         "end_stock_value": float(unit_cost @ result.on_hand[:, -1]),
         "pipeline_value": float(unit_cost @ result.on_order[:, -1]),
     }
+
+
+def freight_of_demand(result: SimulationResult) -> float:
+    """What it cost to move the goods that were asked for, in the world's currency.
+
+    Freight paid, less the freight in what is left, which is worth what it cost to bring (its goods
+    are in end_stock_value), and with that of each lost sale, as the margin lost is net of it. So
+    whoever orders early is not charged for goods that are still there, and nobody gains by selling
+    less.
+    """
+    network = result.network
+    landed, parent = network.freight_per_unit.copy(), network.supplied_from
+    while (parent >= 0).any():
+        landed += np.where(parent >= 0, network.freight_per_unit[parent], 0.0)
+        parent = np.where(parent >= 0, network.supplied_from[parent], -1)
+    left = result.on_hand[:, -1] + result.on_order[:, -1] - result.initial_stock
+    is_owed = network.economics.unmet == "backlog"
+    unmet = result.owed[:, -1] if is_owed else result.lost.sum(axis=1)
+    return float(result.freight.sum() + landed @ (unmet - left))
 
 
 def network_of(nodes: pl.DataFrame, review: int, unmet: str) -> Network:

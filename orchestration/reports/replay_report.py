@@ -22,7 +22,8 @@ td:first-child,th:first-child{text-align:left}
 <p>Every policy started from the same state, decided on what was known at each review,
     and met the demand that history revealed, within today's limits.
     End stock and goods on the way are worth their unit cost; spent is what goods and freight cost
-    less what is left of them.
+    less what is left of them. The total with freight ranks as the total does: freight counts with
+    the goods it brought, so what is still there is not charged for, and a lost sale saves none.
 {% if champion %}Champion: <b>{{ champion }}</b>.{% endif %}</p>
 <table><tr><th>policy<th>holding<th>shortage<th>ordering<th>total<th>with
     freight<th>end stock<th>on the way<th>spent on goods<th>fill rate<th>mean stock<th>order lines
