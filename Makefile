@@ -61,7 +61,7 @@ drill: install-dev ## the long fault drills
 drill-superset: install ## Superset itself imports the dashboard as code and draws every chart of LAKEHOUSE, in an environment of its own (700 MB)
 	$(UV) venv --no-config --quiet --allow-existing --python $(BIN)/python $(VENV)/superset
 	$(UV) pip install --no-config --quiet --python $(VENV)/superset/bin/python "apache-superset==6.1.*" "duckdb<2" duckdb-engine "flask-caching==2.3.1" cachetools
-	$(VENV)/superset/bin/python tests/publish/drill_superset.py $(or $(LAKEHOUSE),.lakehouse)/derived/published/current/stockhouse.duckdb
+	$(VENV)/superset/bin/python tests/publish/drill_superset.py $(or $(LAKEHOUSE),.lakehouse)/derived/published
 
 docs: install ## what a home knows as pages: dashboard, dbt docs and gates, in LAKEHOUSE/derived/docs
 	$(BIN)/stockhouse docs --home $(or $(LAKEHOUSE),.lakehouse)

@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from pydantic import BaseModel
 
+from orchestration.facts import decisions, order_states
 from orchestration.home import files
 from orchestration.intake import options
 from orchestration.landing import World
@@ -80,6 +81,7 @@ def write_reference(target: Path, manifest: Path, commands: Sequence[Command]) -
         exit_codes=EXIT_CODES,
         commands=commands,
         metrics=metrics(models),
+        decided=decided(),
     )
     files.write(target, page)
     return target
@@ -149,3 +151,19 @@ def metrics(models: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return sorted(
         (model for model in models if model["fqn"][1] == "metrics"), key=lambda one: one["name"]
     )
+
+
+def decided() -> list[dict[str, Any]]:
+    """Every table of decisions, and the ledger's order lines: name, what it is, and its columns
+    with their meanings."""
+    found = [
+        {
+            "name": f"decisions.{table}",
+            "what": decisions.TABLES[table],
+            "columns": [(name, decisions.said_of(table, name)) for name in columns],
+        }
+        for table, columns in decisions.DECISIONS.items()
+    ]
+    name = f"{order_states.SCHEMA}.{order_states.TABLE}"
+    columns = [(name, said) for name, (_, said) in order_states.COLUMNS.items()]
+    return [*found, {"name": name, "what": order_states.ABOUT, "columns": columns}]
