@@ -17,6 +17,7 @@ from polars.testing import assert_frame_equal
 
 from orchestration.defs.resources import PROJECT
 from orchestration.facts import snapshots
+from orchestration.home.sql import frame
 from orchestration.reports.metrics import Semantics
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +35,10 @@ NO_MONEY = {
     "marts.fct_promotions.value": "what a planner wrote of a promotion, such as a share",
     "marts.fct_signals.value": "a reading of any sort",
     "decisions.scenarios.difference": "of a figure of any sort",
+    "marts.dim_lanes.fuel_share": "a share",
+    "marts.dim_lanes.fuel_index": "a ratio",
+    "metrics.kpi_gmroi.gmroi": "a ratio",
+    "metrics.kpi_yearly.gmroi": "a ratio",
 }
 RATIOS = ["fill_rate", "otif_share", "revenue", "lost_revenue", "turns", "gmroi"]
 
@@ -50,7 +55,7 @@ def snapshot(sample_run: tuple[Path, dict[str, Any]]) -> snapshots.Snapshot:
 
 def shown(snapshot: snapshots.Snapshot, query: str) -> pl.DataFrame:
     with snapshot.connect() as con:
-        return con.execute(query).pl()
+        return frame(con, query)
 
 
 def year(snapshot: snapshots.Snapshot, table: str) -> tuple[datetime, datetime]:
