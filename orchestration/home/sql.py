@@ -37,12 +37,16 @@ def records(
     con: duckdb.DuckDBPyConnection, query: str, given: Given = None
 ) -> list[dict[str, Any]]:
     """What a query answers, a dict a row, its money as floats."""
-    cursor = con.execute(query, given)
-    names = [column[0] for column in cursor.description or []]
-    return [
-        {name: _plain(value) for name, value in zip(names, row, strict=True)}
-        for row in cursor.fetchall()
-    ]
+    found = tuples(con, query, given)
+    names = [column[0] for column in con.description or []]
+    return [dict(zip(names, row, strict=True)) for row in found]
+
+
+def tuples(
+    con: duckdb.DuckDBPyConnection, query: str, given: Given = None
+) -> list[tuple[Any, ...]]:
+    """What a query answers, a tuple a row, its money as floats."""
+    return [tuple(map(_plain, row)) for row in con.execute(query, given).fetchall()]
 
 
 def floats(rows: pl.DataFrame) -> pl.DataFrame:

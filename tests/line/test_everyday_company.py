@@ -16,6 +16,7 @@ import pytest
 from test_replan_is_the_plan import orders_of
 
 from orchestration.home import Home
+from orchestration.home.sql import frame
 from orchestration.landing import World
 
 FIRST, DAYS = date(2024, 1, 1), 60  # decided on Friday, 2024-03-01
@@ -128,7 +129,7 @@ def company(
 @pytest.fixture(scope="module")
 def lines(company: tuple[Path, Path], command: Callable[..., Any]) -> dict[str, dict[str, Any]]:
     with Home(company[1]).connect(read_only=True) as con:
-        found = con.execute("select * from decisions.order_lines").pl()
+        found = frame(con, "select * from decisions.order_lines")
     return {row["item_id"]: row for row in found.iter_rows(named=True)}
 
 

@@ -17,6 +17,7 @@ from orchestration.app.replanning import State
 from orchestration.facts import snapshots
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
+from orchestration.home.sql import frame
 from orchestration.landing import World
 
 LINE = ("kind", "item_id", "location_id", "from_id", "quantity", "due_on", "unit_cost")
@@ -31,7 +32,7 @@ def orders_of(home: Home, world: World) -> tuple[pl.DataFrame, pl.DataFrame]:
         timeline = Timeline.of(world, desk.now)
     with snapshots.current(home.published).connect() as con:
         published = Published.read(con, home, world, timeline)
-        planned = con.execute(PLANNED).pl().select(LINE)
+        planned = frame(con, PLANNED).select(LINE)
     state = State(inputs=published.inputs, paths=published.paths)
     made = state.plan(published.policy, published.overrides).lines
     again = pl.DataFrame(

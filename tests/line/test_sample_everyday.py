@@ -11,19 +11,21 @@ import duckdb
 import polars as pl
 import pytest
 
+from orchestration.home.sql import frame, tuples
+
 pytestmark = [pytest.mark.line, pytest.mark.xdist_group("line")]
 Lines = dict[tuple[str, str], dict[str, Any]]
 
 
 def query(home: Path, sql: str) -> list[tuple[Any, ...]]:
     with duckdb.connect(str(home / "derived/warehouse.duckdb"), read_only=True) as con:
-        return con.execute(sql).fetchall()
+        return tuples(con, sql)
 
 
 @pytest.fixture(scope="module")
 def lines(sample_run: tuple[Path, dict[str, Any]]) -> Lines:
     with duckdb.connect(str(sample_run[0] / "derived/warehouse.duckdb"), read_only=True) as con:
-        found = con.execute("select * from decisions.order_lines").pl()
+        found = frame(con, "select * from decisions.order_lines")
     return {(row["item_id"], row["location_id"]): row for row in found.iter_rows(named=True)}
 
 

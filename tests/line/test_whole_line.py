@@ -20,6 +20,7 @@ from orchestration.facts.planning_inputs import PRICES, read_lead_times, read_lo
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.home.archive_file import table_hashes
+from orchestration.home.sql import frame, tuples
 
 pytestmark = [pytest.mark.line, pytest.mark.xdist_group("line")]
 STATIONS = ["land", "transform", "features", "forecast", "rehearse", "replenish", "publish"]
@@ -28,7 +29,7 @@ Command = Callable[..., Any]
 
 def query(path: Path, sql: str) -> list[tuple[Any, ...]]:
     with duckdb.connect(str(path), read_only=True) as con:
-        return con.execute(sql).fetchall()
+        return tuples(con, sql)
 
 
 def test_first_run_lands_everything_and_proposes_orders(
@@ -282,7 +283,7 @@ def test_a_second_supplier_s_offer_is_read_with_his_lots_prices_and_freight(
     def rivals(con: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], Any]:
         timeline = Timeline.read(con)
         starts = [timeline.shift(timeline.origin, k) for k in range(60)]
-        past, prices = read_lead_times(con, timeline, timeline.origin), con.execute(PRICES).pl()
+        past, prices = read_lead_times(con, timeline, timeline.origin), frame(con, PRICES)
         return Buyer(
             read_nodes(con),
             read_logistics(con, timeline, None),
@@ -448,7 +449,7 @@ def test_the_sample_s_orders_are_the_golden_ones(sample_run: tuple[Path, dict[st
         Path(__file__).with_name("golden_orders.csv"), schema_overrides={"item_id": pl.String}
     )
     with duckdb.connect(str(sample_run[0] / "derived/warehouse.duckdb"), read_only=True) as con:
-        made = con.execute("select * from decisions.order_lines").pl()
+        made = frame(con, "select * from decisions.order_lines")
     keys = ["kind", "item_id", "location_id", "from_id"]
     both = golden.join(made, on=keys, how="inner", suffix="_made")
     assert len(both) > 0.95 * max(len(golden), len(made))

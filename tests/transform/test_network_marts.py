@@ -12,6 +12,7 @@ from warehouses import Row, at, build, days, make_warehouse, query
 
 from orchestration.facts import decisions
 from orchestration.facts.planning_inputs import RISES
+from orchestration.home.sql import tuples
 
 
 def count(item: str, location: str, when: str, **more: object) -> Row:
@@ -311,8 +312,7 @@ def test_an_announced_price_waits_for_its_day_and_is_no_price_of_before_it(tmp_p
     assert query(warehouse, then.format("2024-01-21")) == [(3.0,)]
     with duckdb.connect(str(warehouse), read_only=True) as con:
         soon, late = (
-            con.execute(RISES, {"now": day}).fetchall()
-            for day in (at("2024-01-15"), at("2024-01-25"))
+            tuples(con, RISES, {"now": day}) for day in (at("2024-01-15"), at("2024-01-25"))
         )
     assert soon == [("cup", "acme", 3.0, at("2024-01-20"))]
     assert late == []

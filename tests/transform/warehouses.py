@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 
+from orchestration.home.sql import tuples
 from orchestration.landing.contract.canonical import CANONICAL, LINEAGE, WORLD_COLUMNS
 
 REPOSITORY = Path(__file__).parents[2]
@@ -126,7 +127,7 @@ def build(warehouse: Path, select: str, verb: str = "build") -> None:
 
 def query(warehouse: Path, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
     with duckdb.connect(str(warehouse), read_only=True) as con:
-        return con.execute(sql, parameters or []).fetchall()
+        return tuples(con, sql, parameters or [])
 
 
 def at(text: str) -> datetime:
