@@ -45,12 +45,12 @@ COLUMNS: dict[str, tuple[pl.DataType | type[pl.DataType], str]] = {
     "confirmed_quantity": (_UNITS, "Units the supplier promised; null before any answer."),
     "shipped_quantity": (_UNITS, "Units on ship notices."),
     "received_quantity": (_UNITS, "Units accepted."),
-    "invoiced_quantity": (_UNITS, "Units billed."),
+    "invoiced_quantity": (_UNITS, "Units billed, less what credit notes took back."),
     "open_quantity": (_UNITS, "Units still to come of what is firm or approved."),
     "unit_cost": (_UNIT_MONEY, "What one unit costs."),
     "currency": (_TEXT, "What the money of the row is in, by its ISO 4217 code."),
     "value": (_AMOUNT, "The quantity as it will be billed."),
-    "invoiced_value": (_AMOUNT, "What invoices ask for."),
+    "invoiced_value": (_AMOUNT, "What invoices ask for, less what credit notes took back."),
     "payment_value": (_AMOUNT, "What was handed to accounts payable."),
     "held_value": (_AMOUNT, "Budget held: approved, and neither invoiced nor called off."),
     "requested_at": (_TIME, "The Now at which the need was proposed, UTC."),
@@ -106,7 +106,6 @@ def load(con: duckdb.DuckDBPyConnection, home: Home) -> None:
 
 def _row(line: Document, first: Mapping[str, str]) -> dict[str, Any]:
     """One line as it stands; first: the Now of the first event of each kind, ISO text."""
-    bills = line.invoices.values()
     text = {
         "need_id": need_id(line.intent_key),
         "status": line.stage,
@@ -122,8 +121,8 @@ def _row(line: Document, first: Mapping[str, str]) -> dict[str, Any]:
     }
     money = {
         "value": line.worth_of(line.quantity),
-        "invoiced_value": sum(map(line.billed, bills)),
-        "payment_value": sum(bill.get("amount", 0) for bill in bills),
+        "invoiced_value": sum(map(line.payable, line.invoices)),
+        "payment_value": sum(bill.get("amount", 0) for bill in line.invoices.values()),
         "held_value": line.encumbered,
     }
     same = ("document_id", "kind", "item_id", "location_id", "from_id", "quantity", "open_quantity")
