@@ -12,7 +12,7 @@ from models.domain import need_id
 from models.procurement.approval import Evidence, Verdict, judge
 from models.procurement.documents import Document, Event
 from orchestration.app import procurement
-from orchestration.app.looking import Row, names, one, published, rows
+from orchestration.app.looking import Row, names, one, published, remembered, rows
 from orchestration.app.procurement import Desk
 
 #: How many periods of the past stand before a forecast.
@@ -61,10 +61,14 @@ class Outlook:
 
 def find_line(desk: Desk, need: str) -> Document:
     """The newest line of a need or document id. Raises LookupError where there is none."""
-    for line in reversed(desk.ledger.lines()):
-        if need in (line.document_id, need_id(line.intent_key)):
-            return line
-    raise LookupError(need)
+    return remembered(desk, "lines by name", lambda: _by_name(desk))[need]
+
+
+def _by_name(desk: Desk) -> dict[str, Document]:
+    """Every line by its document id and by its need's, which the newest one has."""
+    lines = desk.ledger.lines()
+    needs = {need_id(line.intent_key): line for line in lines}
+    return needs | {line.document_id: line for line in lines}
 
 
 def order_card(desk: Desk, need: str) -> Card:

@@ -66,6 +66,7 @@ __all__ = [
 TOLERANCE = Tolerance()
 #: Who moved a line's quantity by an override, by item and location.
 Authors = Mapping[tuple[str, str], Collection[str]]
+_NEWEST = sa.select(events.c.seq, events.c.recorded_at).order_by(events.c.seq.desc()).limit(1)
 #: The desk's own document about what happened between runs and was answered.
 REACTIONS = "REACTIONS"
 
@@ -338,8 +339,7 @@ class Ledger:
 
     def age(self) -> tuple[int, str]:
         """How many events there are, and when the last one was recorded (ISO text, UTC)."""
-        query = sa.select(events.c.seq, events.c.recorded_at).order_by(events.c.seq.desc())
-        found = self.store.read(query.limit(1))
+        found = self.store.read(_NEWEST)
         return (found[0].seq, found[0].recorded_at) if found else (0, "")
 
     def mail(self) -> dict[str, int]:

@@ -3,6 +3,7 @@ them waits for nothing."""
 
 from __future__ import annotations
 
+import os
 from threading import Lock
 
 import duckdb
@@ -23,6 +24,7 @@ class Held:
     def __init__(self, home: Home) -> None:
         self.home = home
         self.version = 0
+        self.link = ""  # where `current` led when the version was last looked at
         self.connection: duckdb.DuckDBPyConnection | None = None
         self.ledger: Ledger | None = None
         self.kept: tuple[tuple[int, int], Desk] | None = None
@@ -47,6 +49,12 @@ class Held:
     def _renew(self) -> None:
         """Hold the current version; nothing before the first publication."""
         try:
+            link = os.readlink(self.home.published / "current")
+        except OSError:
+            link = ""
+        if link and link == self.link:
+            return
+        try:
             snapshot = snapshots.current(self.home.published)
         except snapshots.PublishError:
             return
@@ -55,6 +63,7 @@ class Held:
                 self.connection.close()
             self.connection = duckdb.connect(str(snapshot.path), read_only=True)
             self.version = snapshot.version
+        self.link = link
 
     def close(self) -> None:
         """Let go of what is held."""
@@ -62,4 +71,5 @@ class Held:
             self.connection.close()
         if self.ledger is not None:
             self.ledger.close()
-        self.connection, self.ledger, self.version, self.kept = None, None, 0, None
+        self.connection, self.ledger, self.kept = None, None, None
+        self.version, self.link = 0, ""

@@ -60,6 +60,7 @@ def serve(home: Home, address: Address) -> None:
         host=address.host,
         port=address.port,
         log_level="warning",
+        access_log=False,
         server_header=False,
         ssl_certfile=address.certificate,
         ssl_keyfile=address.key,

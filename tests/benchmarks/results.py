@@ -59,6 +59,8 @@ BENCHMARKS = {
     "placement": ("Safety stock in real supply chains", ["bench_placement.py", "--seconds", "12"]),
     "learning": ("Learned policies against the optimum", ["bench_learning.py"]),
     "procurement": ("Procurement", ["bench_procurement.py"]),
+    "api": ("The API read by scripts", ["bench_api.py", "api"]),
+    "desk": ("The desk's pages", ["bench_api.py", "desk"]),
     "publish": (
         "Publish and readers",
         ["bench_publish.py", "--readers", "16", "--publishes", "100", "--rows", "100000"],

@@ -184,3 +184,24 @@ def make_home(root: Path, *, is_published: bool = True) -> Home:
     ledger.propose(LINES, RUN, NOW)
     ledger.close()
     return home
+
+
+#: A large company: items and places, and lines in the ledger.
+PLACES, LARGE_LINES = 30_490, 6_000
+GROW = f"""
+insert into marts.dim_item_locations select 'item' || n, 'SHOP', 'store', 'transfer', 'DC', 10.0,
+    10, 0.0, 1.0, 2.5, 5.0, 0.01, 2.0, 'Kitchen' from range({PLACES - 3}) as t(n);
+insert into marts.fct_stock_positions select item_id, location_id, 1.0, 0.0, 1.0,
+    timestamp '2026-01-05' from marts.dim_item_locations where item_id like 'item%';
+"""
+
+
+def make_large(home: Home) -> None:
+    """Let a home grow to 30,490 items and places with 6,000 more lines in its ledger."""
+    with duckdb.connect(str(home.warehouse)) as con:
+        con.execute(GROW)
+    snapshots.publish(home.warehouse, home.published, RUN, NOW)
+    ledger = Ledger.of(home)
+    lines = [order_line(f"item{n}", 5.0 + n % 40, "SHOP", "DC") for n in range(LARGE_LINES)]
+    ledger.propose(lines, "large", NOW)
+    ledger.close()
