@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from orchestration.landing.load.now import News, first_believed, last_believed
@@ -25,17 +25,38 @@ def _every(
 
 @given(
     step=st.sampled_from([1, 2, 7, 30]),
-    count=st.integers(8, 60),
+    count=st.integers(8, 120),
     rows=st.integers(1, 50),
-    years=st.lists(st.integers(2, 500), min_size=1, max_size=2, unique=True),
+    years=st.lists(st.integers(2, 500), min_size=1, max_size=8, unique=True),
 )
 @settings(max_examples=200, deadline=None)
 def test_rows_of_wrong_years_move_now_at_no_grain_and_no_volume(
     step: int, count: int, rows: int, years: list[int]
 ) -> None:
+    assume(len(years) <= max(2, count // 12))  # odd pauses are not the usual ones
     told = _every(step, count, rows=rows)
     odd = [News(told[-1].day + timedelta(days=366 * year), "tills/sales", 1) for year in years]
     assert last_believed(told + odd) == told[-1].day
+
+
+@given(
+    step=st.sampled_from([1, 2, 7, 30]),
+    count=st.integers(8, 120),
+    rows=st.integers(1, 50),
+    years=st.dictionaries(st.integers(4, 500), st.integers(1, 200), min_size=1, max_size=8),
+)
+@settings(max_examples=200, deadline=None)
+def test_history_begins_where_days_follow_one_another_however_many_odd_ones_lie_before(
+    step: int, count: int, rows: int, years: dict[int, int]
+) -> None:
+    assume(len(years) <= max(2, count // 12))  # odd pauses are not the usual ones
+    told = _every(step, count, rows=rows)
+    odd = [
+        News(FIRST - timedelta(days=366 * year), "tills/sales", some)
+        for year, some in years.items()
+    ]
+    assert first_believed(odd + told) == FIRST
+    assert last_believed(told) == told[-1].day
 
 
 @given(step=st.sampled_from([1, 7, 30]), count=st.integers(2, 60), rows=st.integers(1, 9))
@@ -74,6 +95,13 @@ def test_history_does_not_begin_with_a_wrong_century_and_a_gap_is_no_wrong_centu
     told = _every(1, 60)
     assert first_believed([News(date(1924, 1, 1), "tills/sales", 1), *told]) == FIRST
     assert first_believed([News(date(2022, 1, 1), "tills/sales", 1), *told]) is None
+    typed = [News(date(1924, 1, day), "tills/sales", 1) for day in (1, 2, 3)]
+    many = _every(1, 300)
+    assert first_believed([*typed, *many]) == FIRST
+    earlier = _every(1, 60, start=date(2015, 1, 1))
+    assert first_believed([*earlier, *told]) is None, "a company that paused for years"
+    yearly = _every(365, 5, start=date(2010, 1, 1))
+    assert first_believed([*yearly, News(date(2020, 1, 1), "tills/sales", 2)]) is None
 
 
 def _tills(days: list[str]) -> str:

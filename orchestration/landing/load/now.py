@@ -30,6 +30,8 @@ DAYS_IN_A_ROW = 3
 BUSY_ROWS = 5
 #: History may begin with a gap; a first day more than this long before the rest is a wrong year.
 HEAD_DAYS = 3 * YEAR
+#: So small a share of rows before such a gap is wrong even where its days follow one another.
+FEW = 0.01
 
 #: Every fact by which a company's clock is read: the source and table that says it, and when it was
 #: known.
@@ -113,18 +115,29 @@ def last_believed(news: Sequence[News]) -> date | None:
 
 
 def first_believed(news: Sequence[News]) -> date | None:
-    """The first day after a pause of years with next to nothing before it; None where history has
-    no such pause."""
+    """The first day after a pause of years with nothing before it but odd days; None where history
+    has no such pause.
+
+    Years are mistyped one at a time, and systems write an unknown day as 1753, 1900 or 1970, some of
+    them in many rows: odd are days that do not follow one another, and next to no rows at all.
+    """
     days, rows = _by_day(news)
     for k in reversed(range(len(days) - 1)):
+        pause = (days[k + 1] - days[k]).days
+        if pause <= HEAD_DAYS or pause <= (usual := _usual_pause(days, k)):
+            continue
         before, after = sum(rows[: k + 1]), sum(rows[k + 1 :])
-        if (
-            (days[k + 1] - days[k]).days > max(HEAD_DAYS, _usual_pause(days, k))
-            and before < MASS * after
-            and k + 1 < DAYS_IN_A_ROW
-        ):
+        is_scattered = not _goes_on(days[: k + 1], usual)
+        is_history = before >= MASS * after and not _goes_on(days[k + 1 :], usual)
+        if before < FEW * after or (is_scattered and not is_history):
             return days[k + 1]
     return None
+
+
+def _goes_on(days: Sequence[date], usual: int) -> bool:
+    """Whether some three days follow one another."""
+    reach = DAYS_IN_A_ROW - 1
+    return any((days[k + reach] - days[k]).days <= reach * usual for k in range(len(days) - reach))
 
 
 def _by_day(news: Sequence[News]) -> tuple[list[date], list[int]]:
