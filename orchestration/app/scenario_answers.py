@@ -15,6 +15,7 @@ import polars as pl
 from models.twin.measures import Priced, best
 from models.twin.scenarios import Scenario
 from models.twin.trust import TRUSTED, overall_error
+from orchestration.app.demand_file import in_words
 from orchestration.app.twin_state import Twin
 
 
@@ -77,17 +78,24 @@ def _as_dict(one: Priced) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a study was asked, so that it can be asked again: the files' texts by name."""
+    """What a study was asked, so that it can be asked again: the files' texts by name.
+
+    demand: where futures' demand is not the forecast's, `history` or a demand file's text.
+    """
 
     texts: Mapping[str, str]
     policies: tuple[str, ...] = ()
     is_together: bool = False
     against: str = ""
+    demand: str = ""
 
     @property
     def text(self) -> str:
         """All of it, as it is kept."""
-        return json.dumps(asdict(self), sort_keys=True)
+        said = asdict(self)
+        if not self.demand:  # as studies were kept before there was a choice
+            del said["demand"]
+        return json.dumps(said, sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -201,6 +209,7 @@ class Study:
             "policy": self.policy,
             "version": self.version,
             "against": self.asked.against,
+            "demand": in_words(self.asked.demand),
             "time_to_survive": self.survival.to_dicts(),
             "scenarios": [answer.as_dict() for answer in self.answers],
             "robustness": robustness(self.answers, self.policy),

@@ -23,6 +23,7 @@ from models.twin.measures import MEASURES, NOTHING, Line, Priced, priced, propos
 from models.twin.resilience import survival_and_recovery, time_to_survive
 from models.twin.scenarios import Scenario, together
 from models.twin.what_if import Outcome, by_row, compare, difference, flows, orders, stock_depth
+from orchestration.app.demand_file import futures_of
 from orchestration.app.event_replan import Published
 from orchestration.app.scenario_answers import Answer, Asked, Study, Trust
 from orchestration.app.scenario_files import Question, parse, read_question, refuse_twins
@@ -46,10 +47,11 @@ _T = TypeVar("_T")
 
 
 def read_twin(
-    home: Home, world: World, futures: int, run_id: str | None = None
+    home: Home, world: World, futures: int, run_id: str | None = None, demand: str = ""
 ) -> tuple[Twin, str, str]:
     """The twin of the published state, the newest or that of a run; the run's id, and the currency.
 
+    demand: what its futures ask for, as `Asked.demand`; the forecast's, if empty.
     Raises ValueError for a run that is no longer published, and PublishError before anything was.
     """
     snapshot = snapshots.current(home.published)
@@ -67,8 +69,13 @@ def read_twin(
         published = Published.read(con, home, world, timeline)
         forecast = published_forecast(con, home)
         terms, promised = read_terms(con, read_nodes(con), timeline)
-    inputs = published.inputs
-    coming = inputs.asked(paths_of(forecast, inputs.rows, seed=FUTURES_SEED))
+        inputs = published.inputs
+        own = (
+            futures_of(demand, con, timeline, forecast, inputs.rows, futures, FUTURES_SEED)
+            if demand
+            else paths_of(forecast, inputs.rows, seed=FUTURES_SEED)
+        )
+    coming = inputs.asked(own)
     return Twin.of(published, coming[:, :futures], terms, promised), snapshot.run_id, currency
 
 
@@ -83,18 +90,20 @@ def study(
     is_together: bool = False,
     against: str = "",
     run_id: str | None = None,
+    demand: str = "",
 ) -> Study:
     """Answer scenario files from the published state: each on the same futures, against those
     without it.
 
     policies: rivals that the champion has to hold against. is_together: whether to ask for all
     files at once too. against: the scenario that the others are compared with, instead of futures
-    without any. run_id: an earlier run whose published state it starts from. Raises ContractError
-    for a file that cannot be meant, ValueError for a policy that is not there, and PublishError
-    before anything was published.
+    without any. run_id: an earlier run whose published state it starts from. demand: what futures
+    ask for instead of the forecast, see demand_file. Raises ContractError for a file that cannot be
+    meant, ValueError for a policy that is not there, and PublishError before anything was
+    published.
     """
     _check(futures, policies)
-    twin, run_id, currency = read_twin(home, world, futures, run_id)
+    twin, run_id, currency = read_twin(home, world, futures, run_id, demand)
     timeline = twin.published.inputs.timeline
     questions = [read_question(path, timeline) for path in files]
     asked = Asked(
@@ -102,6 +111,7 @@ def study(
         tuple(policies),
         is_together,
         against,
+        demand,
     )
     trust = read_trust(home, timeline.now_at)
     tell = progress or (lambda _: None)
@@ -115,7 +125,7 @@ def asked_again(
     here or in one of the homes made of earlier days."""
     _check(futures, kept.policies)
     home = _where_published(home, run_id)
-    twin, run_id, currency = read_twin(home, world, futures, run_id)
+    twin, run_id, currency = read_twin(home, world, futures, run_id, kept.demand)
     timeline = twin.published.inputs.timeline
     questions = [parse(Path(name), text, timeline) for name, text in kept.texts.items()]
     trust = read_trust(home, timeline.now_at)

@@ -121,7 +121,9 @@ def scorecard(card: dict[str, Any]) -> Table:
 
 def study(said: dict[str, Any]) -> Group:
     """What each scenario changes in total, with the range of the futures, and what to do."""
-    shown: list[RenderableType] = [f"From what was known by {said['as_of']} UTC."]
+    shown: list[RenderableType] = [
+        f"From what was known by {said['as_of']} UTC; demand {said['demand']}."
+    ]
     usual = said["against"] or "without"
     for answer in said["scenarios"]:
         table = Table(title=answer["title"], padding=0)

@@ -52,6 +52,14 @@ def simulate(
         str,
         typer.Option(metavar="SCENARIO", help="Compare the others with this one of them."),
     ] = "",
+    demand: Annotated[
+        str,
+        typer.Option(
+            metavar="history|FILE",
+            help="Futures' demand: weeks of the past drawn at random, or a pattern (YAML); "
+            "as forecast if left out.",
+        ),
+    ] = "",
     as_of: AsOf = None,
     again: Annotated[
         str, typer.Option("--replay", metavar="STUDY", help="Ask a kept study again instead.")
@@ -68,7 +76,7 @@ def simulate(
 ) -> None:
     """Ask the twin "what if": what scenarios change in money, service and stock from what was
     published on, or known on an earlier day, and what to do about it."""
-    from orchestration.app import scenario_record, scenarios, studies
+    from orchestration.app import demand_file, scenario_record, scenarios, studies
 
     if as_of and (promote or again):
         raise ValueError(
@@ -76,6 +84,11 @@ def simulate(
             "ordered then, nor with --replay, which knows its own day"
         )
 
+    if demand and (promote or again):
+        raise ValueError(
+            "--demand asks of another demand than the forecast's: it goes neither with --promote, "
+            "as orders follow the forecast, nor with --replay, which knows what it was asked"
+        )
     contract = contract_of(world)
     place = Home.open(home, contract.world)
     if not (scenario or again):
@@ -100,6 +113,7 @@ def simulate(
             is_together=is_together,
             against=against,
             run_id=run_id,
+            demand=demand_file.asked_of(demand),
         )
     scenario_record.record(place, found)
     studies.keep(place, found, by)

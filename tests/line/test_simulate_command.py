@@ -12,7 +12,10 @@ import duckdb
 import polars as pl
 import pytest
 
+from orchestration.app import demand_file, scenario_record, scenarios
 from orchestration.home import Home
+from orchestration.landing import World
+from orchestration.landing.contract.errors import ContractError
 
 pytestmark = pytest.mark.line
 
@@ -50,6 +53,41 @@ def test_a_blocked_hub_moves_stock_and_dearer_fuel_moves_money_only(
         "simulate", "sample_data", "--scenario", lost, "--out", tmp_path / "no", *home, code=2
     )
     assert "no location_id is called 'DC7'" in refused.stderr and not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize("demand", ["history", "sample_data/scenarios/demand/nervous.yml"])
+def test_other_demand_than_the_forecast_s_is_kept_with_the_study_and_asked_again(
+    sample_home: Path, demand: str
+) -> None:
+    home, world = Home.open(sample_home), World.load(Path("sample_data"))
+    said = demand_file.asked_of(demand)
+    found = scenarios.study(home, world, [Path(QUESTIONS[0])], 2, demand=said)
+    total = found.as_dict()["scenarios"][0]["totals"]
+    assert found.as_dict()["demand"] == demand_file.in_words(said) != "as forecast"
+    assert total["demand"]["before"] > 0 == total["demand"]["difference"]
+    assert total["lost"]["difference"] >= 0
+    scenario_record.record(home, found)
+    again = scenario_record.replay(home, world, found.study_id)
+    assert again.differing == () and again.figures > 50
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("trend: lots", "trend"),
+        ("wave: 3", "wave"),
+        ("promotion: {factor: 2, every_days: 3, days: 4}", "it has to end"),
+        ("correlation: 1.5", "correlation"),
+    ],
+)
+def test_a_demand_that_cannot_be_meant_is_refused_with_its_line(
+    tmp_path: Path, line: str, says: str
+) -> None:
+    path = tmp_path / "odd.yml"
+    path.write_text(f"demand: odd\ntitle: odd\n{line}\n", encoding="utf-8")
+    with pytest.raises(ContractError, match=says) as refused:
+        demand_file.asked_of(str(path))
+    assert "odd.yml" in str(refused.value)
 
 
 def test_a_promoted_measure_is_in_the_ledger_once(

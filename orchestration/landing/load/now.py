@@ -118,8 +118,8 @@ def first_believed(news: Sequence[News]) -> date | None:
     """The first day after a pause of years with nothing before it but odd days; None where history
     has no such pause.
 
-    Years are mistyped one at a time, and systems write an unknown day as 1753, 1900 or 1970, some of
-    them in many rows: odd are days that do not follow one another, and next to no rows at all.
+    Years are mistyped one at a time, and systems write an unknown day as 1753, 1900 or 1970, some
+    of them in many rows: odd are days that do not follow one another, and next to no rows at all.
     """
     days, rows = _by_day(news)
     for k in reversed(range(len(days) - 1)):
