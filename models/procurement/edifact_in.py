@@ -104,13 +104,14 @@ def _answer(message: EdiMessage) -> list[Message]:
     if not loops and function not in (TAKEN_WHOLE, REFUSED_WHOLE):
         reason = f"the answer as a whole is {function or 'unsaid'}, and it names no line"
         return [Odd(order_id, "", reason, BUYER)]
-    day = _day(segment for segment in head if segment.tag == "DTM")
+    day, unread = _day_of_all(head, order_id)
     lines, odd = each_line(_numbered(loops, partial(_answered, day=day)), order_id, BUYER)
     rest = "" if loops else "IA" if function == TAKEN_WHOLE else "IR"
     named = tuple(loop[0].get(1) for loop in loops)
     is_change = bool(_reference(head, "PP"))
     currency = _currency(head)
-    return [Acknowledgement(order_id, currency, tuple(lines), is_change, rest, named, day), *odd]
+    said = Acknowledgement(order_id, currency, tuple(lines), is_change, rest, named, day)
+    return [said, *unread, *odd]
 
 
 def _answered(loop: Loop, day: date | None) -> AcknowledgedLine:
@@ -145,11 +146,12 @@ def _ship_notice(message: EdiMessage) -> list[Message]:
     if begin.get(3) not in ORIGINAL:
         reason = f"its function is {begin.get(3)}: it takes back or replaces another"
         return [Odd(order_id, "", f"shipment {shipment_id}: {reason}", BUYER)]
-    due = _day(s for s in head if s.tag == "DTM" and s.get(1) not in (*LEAVES, *ASKED))
+    heard = [s for s in head if s.tag == "DTM" and s.get(1) not in (*LEAVES, *ASKED)]
+    due, unread = _day_of_all(heard, order_id)
     by_order: dict[str, list[Loop]] = {}
     for loop in loops:
         by_order.setdefault(_reference(loop, "ON") or order_id, []).append(loop)
-    messages: list[Message] = []
+    messages: list[Message] = [*unread]
     lines: list[ShippedLine] = []
     for name, mine in by_order.items():
         shipped, odd = each_line(_numbered(mine, partial(_shipped, order_id=name)), name, BUYER)
@@ -392,6 +394,17 @@ def _currency(head: Loop) -> str | None:
 
 def _free_text(segment: Segment) -> str:
     return " ".join(filter(None, (segment.get(4, n) for n in range(1, 6)))) or segment.get(3)
+
+
+def _day_of_all(head: Iterable[Segment], order_id: str) -> tuple[date | None, list[Odd]]:
+    """The day that holds for every line which says none, and the days before the lines that only a
+    person can read: they keep no line back."""
+    days = [segment for segment in head if segment.tag == "DTM"]
+    strange = [s for s in days if s.get(1) not in (*ARRIVES, *ASKED, *LEAVES, *OTHER_DAYS)]
+    odd = [
+        Odd(order_id, "", f"{s} names a kind of day that is not read here", BUYER) for s in strange
+    ]
+    return _day(segment for segment in days if segment not in strange), odd
 
 
 def _day(segments: Iterable[Segment]) -> date | None:

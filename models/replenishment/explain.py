@@ -47,7 +47,7 @@ _WORDS = {
     "shelf_life": "would spoil before it is sold",
     "override": "set by the planner",
     "distribution_centre": "not available at the shipping location",
-    "supplier_minimum": "for the supplier's least order",
+    "supplier_minimum": "for the supplier's least order or a full truck",
     "constraints": "cut by limits",
 }
 

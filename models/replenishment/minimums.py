@@ -1,10 +1,11 @@
 """A supplier who takes no order below a value, a weight, a volume, or a number of units or
-pallets: buy more now, or wait for the next review, whichever is expected to cost less."""
+pallets: buy more now, or wait for the next review, whichever is expected to cost less; and a truck
+that costs the same however full it is: fill up its rest where that is cheaper than holding it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -34,11 +35,17 @@ Counted = Literal["value", "weight_kg", "volume_m3", "units", "pallets"]
 @dataclass(frozen=True)
 class SupplierMinimum:
     """The least of one review's purchases that a supplier accepts: value in the world's currency,
-    or what `counts` says: kilograms, cubic metres, units, or pallets of whatever items."""
+    or what `counts` says: kilograms, cubic metres, units, or pallets of whatever items.
+
+    truck_cost: money that each truck costs, in which the least order goes: 0 where nobody says.
+    truck: how much one takes, in what is counted; None: as much as the least order.
+    """
 
     from_id: str
     value: float
     counts: Counted = "value"
+    truck_cost: float = 0.0
+    truck: float | None = None
 
     def floor(self, rows: pl.DataFrame) -> Floor:
         """The minimum in numbers for these rows, with pallet_quantity where pallets count; an item
@@ -51,7 +58,8 @@ class SupplierMinimum:
         elif self.counts != "value":
             use = rows[self.counts].cast(pl.Float64).fill_null(0.0).to_numpy()
         said = f"{self.value:g}{COUNTS[self.counts]}"
-        return Floor(self.from_id, self.value, self.rows(rows), use, said)
+        size = self.value if self.truck is None else self.truck
+        return Floor(self.from_id, self.value, self.rows(rows), use, said, self.truck_cost, size)
 
     def rows(self, rows: pl.DataFrame) -> Integers:
         """The rows bought from the supplier."""
@@ -67,6 +75,7 @@ class Floor:
     """A supplier's least order, and the rows bought from that supplier.
 
     use: (N,) what a unit of each row counts, None for its price. said: the minimum in words.
+    truck_cost, truck: what a truck costs, and how much one takes.
     """
 
     from_id: str
@@ -74,6 +83,12 @@ class Floor:
     rows: Integers
     use: Floats | None = None
     said: str = ""
+    truck_cost: float = 0.0
+    truck: float = 0.0
+
+    def upto(self, value: float) -> Floor:
+        """The same rows with another least order."""
+        return replace(self, value=value)
 
     def counted(self, quantity: Floats, prices: Prices) -> Floats:
         """What each row's order counts, (N,)."""
@@ -101,12 +116,13 @@ def keep_minimums(
     for least in floors:
         mine = least.rows
         if not least.is_missed(kept, prices):
+            kept = _filled(view, kept, prices, least, is_free)
             continue
         raised, more = _raised(view, kept, prices, least, is_free)
         costs = expected_cost(view, np.stack([np.zeros(mine.size), kept[mine]], axis=1), mine)
         waiting = float((costs[:, 0] - costs[:, 1]).sum())
         if more <= waiting:
-            kept = raised
+            kept = _filled(view, raised, prices, least, is_free)
             continue
         buying = (
             f"buying more would cost {more:,.2f}"
@@ -146,11 +162,46 @@ def give_up(
     return left, notes
 
 
-def _raised(
+def _filled(
     view: Situation, quantity: Floats, prices: Prices, least: Floor, is_free: np.ndarray
+) -> Floats:
+    """The quantities with the last truck filled up, where holding what fills it costs less than
+    that part of the truck: what goes in now needs no place in a later one."""
+    loaded = float(least.counted(quantity, prices)[least.rows].sum())
+    if least.truck_cost <= 0 or least.truck <= 0 or not (quantity[least.rows] > 0).any():
+        return quantity
+    trucks = np.ceil(loaded / least.truck - 1e-9)
+    empty = trucks - loaded / least.truck
+    if empty <= 1e-9:
+        return quantity
+    # the last lot that goes in must not need another truck
+    full, _ = _raised(view, quantity, prices, least.upto(trucks * least.truck), is_free, over=False)
+    early = full - quantity
+    gained = float(least.counted(full, prices)[least.rows].sum()) - loaded
+    costs = _holding(view, early, least.rows)
+    return full if gained > 0 and costs < least.truck_cost * gained / least.truck else quantity
+
+
+def _holding(view: Situation, early: Floats, mine: Integers) -> float:
+    """What holding units costs that are bought before they are needed."""
+    demand = np.asarray(view.paths)[mine].mean(axis=(1, 2), dtype=np.float64)
+    units = early[mine]
+    waits = np.divide(units, 2 * demand, out=np.zeros_like(units), where=demand > 0)
+    return float((units * view.economics.holding[mine] * (waits + view.interval[mine])).sum())
+
+
+def _raised(
+    view: Situation,
+    quantity: Floats,
+    prices: Prices,
+    least: Floor,
+    is_free: np.ndarray,
+    *,
+    over: bool = True,
 ) -> tuple[Floats, float]:
     """The quantities that keep the minimum, and what holding the rest costs: infinite where nothing
-    can be raised."""
+    can be raised. over: whether the last lot may go beyond it; else a lot that would is left out.
+    """
     mine = least.rows
     demand = np.asarray(view.paths)[mine].mean(axis=(1, 2), dtype=np.float64)
     counts = least.counted(np.ones(quantity.size), prices)[mine] > 0
@@ -161,8 +212,10 @@ def _raised(
         cover = (view.position[mine] + raised[mine])[open_] / demand[open_]
         row = mine[open_[int(cover.argmin())]]
         lot = view.order_multiple[row] if view.order_multiple[row] > 0 else 1.0
-        raised[row] = feasible(raised[row] + lot, view.moq[row], view.order_multiple[row])
-    early = (raised - quantity)[mine]
-    waits = np.divide(early, 2 * demand, out=np.zeros_like(early), where=demand > 0)
-    held = early * view.economics.holding[mine] * (waits + view.interval[mine])
-    return raised, float(held.sum())
+        more = raised.copy()
+        more[row] = feasible(raised[row] + lot, view.moq[row], view.order_multiple[row])
+        if not over and float(least.counted(more, prices)[mine].sum()) > least.value + 1e-9:
+            open_ = open_[mine[open_] != row]
+            continue
+        raised = more
+    return raised, _holding(view, raised - quantity, mine)

@@ -393,7 +393,8 @@ def _still_to_buy(
         for line in others
         if line.kind == "purchase" and line.from_id == least.from_id
     )
-    return replace(least, value=max(least.value - bought, 0.0))
+    size = least.value if least.truck is None else least.truck
+    return replace(least, value=max(least.value - bought, 0.0), truck=size)
 
 
 def _left(

@@ -20,6 +20,7 @@ LIMITS = {
     "supplier_minimum_m3": ("supplier",),
     "supplier_minimum_units": ("supplier",),
     "supplier_minimum_pallets": ("supplier",),
+    "supplier_truck_cost": ("supplier",),
     "duty_share": ("supplier",),
 }
 #: Scopes that mean everything, where a limit may be for everything.
@@ -33,6 +34,7 @@ OF_ONE = (
     "supplier_minimum_m3",
     "supplier_minimum_units",
     "supplier_minimum_pallets",
+    "supplier_truck_cost",
 )
 
 #: Every id the company's own rows use, by kind of thing, with what other systems call them.

@@ -86,8 +86,11 @@ MINIMUMS = """
     with counted(name, counts) as (values ('supplier_minimum', 'value'),
         ('supplier_minimum_kg', 'weight_kg'), ('supplier_minimum_m3', 'volume_m3'),
         ('supplier_minimum_units', 'units'), ('supplier_minimum_pallets', 'pallets'))
-    select scope, value, counts from marts.fct_constraints join counted using (name)
-    where is_current order by all
+    select said.scope, said.value, counts, coalesce(truck.value, 0) as truck_cost
+    from marts.fct_constraints as said join counted using (name)
+    left join marts.fct_constraints as truck
+        on truck.name = 'supplier_truck_cost' and truck.is_current and truck.scope = said.scope
+    where said.is_current order by all
 """
 #: What the planner states under one name, by what it holds for.
 STATED = "select scope, value from marts.fct_constraints where is_current and name = $name"

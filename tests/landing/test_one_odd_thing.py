@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from openpyxl import Workbook
 
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.load import landing
@@ -281,3 +282,22 @@ def test_a_link_put_in_the_place_of_a_file_after_it_was_looked_at_is_not_followe
     report = company.land()
     assert sold(company) == [("a", 1)]
     assert any("2.csv" in said for said in report.passed_over)
+
+
+def test_what_a_sheet_hides_is_read_and_told(tmp_path: Path) -> None:
+    """A filter that was left on hides rows from who hands the sheet over, and from nobody else."""
+    book = Workbook()
+    sheet = book.active
+    for row in (["item", "store", "day", "qty", "note"], *(["a", "n", "2024-03-01", 1, "x"],) * 4):
+        sheet.append(row)
+    for number in (3, 4):
+        sheet.row_dimensions[number].hidden = True
+        sheet.cell(number, 4).value = number
+    sheet.column_dimensions["E"].hidden = True
+    company, packed = shop(tmp_path, "tills/*.xlsx"), io.BytesIO()
+    book.save(packed)
+    company.write("tills/1.xlsx", packed.getvalue())
+    rows, columns = company.land().doubts
+    assert "2 rows are hidden (3, 4) and read like the others" in rows
+    assert "1 column is hidden: note" in columns
+    assert [units for _, units in sold(company)] == [1.0, 3.0, 4.0]

@@ -325,3 +325,11 @@ def test_a_credit_note_names_the_invoice_that_it_takes_back_of():
     assert (bill.invoice_id, bill.credits, bill.lines[0].quantity) == ("CN-1", "INV-1", 100)
     (usual,) = read("INVOIC", BILL).messages
     assert isinstance(usual, Invoice) and usual.credits is None
+
+
+@pytest.mark.parametrize(("name", "said"), [("ORDRSP", ANSWER), ("DESADV", NOTICE)])
+def test_a_strange_day_before_the_lines_is_asked_about_and_the_lines_are_taken(name, said):
+    strange = ("DTM", [["64", "20260210", "102"]])
+    heard, odd = read(name, [*said[:2], strange, *said[2:]]).messages
+    assert heard == read(name, said).messages[0]
+    assert isinstance(odd, Odd) and "names a kind of day" in odd.reason

@@ -411,6 +411,30 @@ def test_a_least_order_in_pallets_or_room_is_filled_with_whatever_items_there_ar
     assert "nothing that counts towards it" in waiting.exceptions["reason"][0]
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 99), st.floats(40, 400), st.floats(0, 400))
+def test_a_truck_is_filled_up_where_that_costs_less_than_its_empty_part(
+    seed: int, holds: float, price: float
+) -> None:
+    """What is bought goes in whole trucks or stays as it was; dearer trucks are never emptier, none
+    is begun to fill another, and free ones are not filled at all."""
+    rows, paths, history = company(seed=seed)
+    rows = rows.with_columns(
+        on_hand=pl.when(pl.col("location_id") == "DC").then(0.0).otherwise("on_hand")
+    )
+
+    def units(truck_cost: float) -> float:
+        truck = SupplierMinimum("SUP-0", 1.0, "units", truck_cost, holds)
+        made = planned(rows, paths, history, minimums=[truck])
+        return sum(line.quantity for line in made.lines if line.from_id == "SUP-0")
+
+    free, paid, dear = units(0.0), units(price), units(1e6)
+    assert free <= paid <= dear
+    assert np.ceil(free / holds - 1e-9) == np.ceil(dear / holds - 1e-9)
+    lot = rows["order_multiple"].max()
+    assert dear == free or dear > np.ceil(free / holds - 1e-9) * holds - lot  # type: ignore[operator]
+
+
 def test_a_minimum_and_a_budget_that_exclude_each_other_are_named_together() -> None:
     rows, paths, history = company(seed=5)
     rows = rows.with_columns(

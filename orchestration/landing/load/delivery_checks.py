@@ -34,7 +34,7 @@ def find_doubts(rows: SourceRows, rules: list[CompiledRule]) -> None:
     02/03/2024 is the second of March or the third of February."""
     formats = rows.source.dates
     for delivery in rows.deliveries:
-        delivery.doubts = []
+        delivery.doubts = list(delivery.hidden)
     for rule in rules if len(formats) > 1 else ():
         for name, cell in rule.cells.items():
             if cell.type == "VARCHAR" and CANONICAL[rule.table].columns[name] in (TIME, DAY):

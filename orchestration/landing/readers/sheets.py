@@ -31,8 +31,9 @@ ROWS_A_BYTE = 50  # and a longer one for each of its bytes
 
 def workbook_table(
     path: Path, options: Xlsx, source: Source, where: str
-) -> tuple[pa.Table, list[str]]:
-    """One sheet as text, parsed in a child process with bounded memory and time."""
+) -> tuple[pa.Table, list[str], list[str]]:
+    """One sheet as text, parsed in a child process with bounded memory and time; its columns, and
+    what of it is hidden and read all the same."""
     place = f"{where} sheet {options.sheet}"
     with path.open("rb") as file:
         start = file.read(MOST_OF_DIRECTORY)
@@ -77,7 +78,9 @@ def _no_workbook(start: bytes, error: Exception, place: str) -> ContractError:
     )
 
 
-def _sheet(path: Path, options: Xlsx, source: Source, place: str) -> tuple[pa.Table, list[str]]:
+def _sheet(
+    path: Path, options: Xlsx, source: Source, place: str
+) -> tuple[pa.Table, list[str], list[str]]:
     heads = options.header_row if isinstance(options.header_row, list) else [options.header_row]
     locale = {"decimal": source.decimal, "date_format": source.dates[0] if source.dates else None}
     arguments = [
@@ -113,7 +116,8 @@ def _sheet(path: Path, options: Xlsx, source: Source, place: str) -> tuple[pa.Ta
     if not lines:
         raise ContractError(f"has no header in row {heads[-1]}", where=place)
     heads_found = json.loads(lines[0])
-    body = [json.loads(line) for line in lines[1:]]
+    hidden = json.loads(lines[-1])
+    body = [json.loads(line) for line in lines[1:-1]]
     widest = max((len(cells) for _, cells in body), default=0)
     names = unique_names([*heads_found, *([""] * (widest - len(heads_found)))], place)
     empty = set(source.nulls)
@@ -123,7 +127,23 @@ def _sheet(path: Path, options: Xlsx, source: Source, place: str) -> tuple[pa.Ta
             padded = [*cells, *([None] * len(names))][: len(names)]
             yield [*(None if cell in empty else cell for cell in padded), number]
 
-    return text_table(rows(), [*names, "_row"]), names
+    return text_table(rows(), [*names, "_row"]), names, _hidden_words(hidden, place)
+
+
+def _hidden_words(hidden: dict[str, list[Any]], place: str) -> list[str]:
+    """What a person who opens the sheet does not see of it."""
+    found = []
+    if rows := hidden["rows"]:
+        some = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
+        what = "row is" if len(rows) == 1 else "rows are"
+        found.append(
+            f"{place}: {len(rows)} {what} hidden ({some}) and read like the others: is a filter "
+            "still on? Delete what does not count"
+        )
+    if columns := hidden["columns"]:
+        what = "column is" if len(columns) == 1 else "columns are"
+        found.append(f"{place}: {len(columns)} {what} hidden: {', '.join(map(str, columns[:5]))}")
+    return found
 
 
 def parquet_columns(con: duckdb.DuckDBPyConnection, path: Path, where: str) -> dict[str, str]:

@@ -74,6 +74,9 @@ class Delivery:
     # the start of a later delivery, torn in its last line: that one speaks for it
     is_cut: bool = False
     doubts: list[str] = field(default_factory=list)  # what in it can be read in two ways
+    hidden: list[str] = field(
+        default_factory=list
+    )  # what of a sheet nobody sees, read all the same
     refused: str = ""  # why all of its rows go to quarantine
     # columns the source once had, read as empty
     missing: dict[str, str] = field(default_factory=dict)
@@ -123,9 +126,10 @@ def look(con: duckdb.DuckDBPyConnection, source: Source, delivery: Delivery, scr
     elif form.kind == "parquet":
         delivery.columns = parquet_columns(con, delivery.file, delivery.path)
     elif form.kind == "xlsx":
-        delivery.table, names = workbook_table(
+        delivery.table, names, hidden = workbook_table(
             delivery.file, form.xlsx or form.ods or Xlsx(), source, delivery.path
         )
+        delivery.hidden = hidden
         delivery.columns = dict.fromkeys(names, "VARCHAR")
     elif form.kind == "own":
         delivery.table, names = own_table(delivery.file, form.own or "", delivery.path)

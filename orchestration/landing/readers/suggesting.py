@@ -416,7 +416,7 @@ def _look_at_workbook(path: Path) -> tuple[str, pl.DataFrame, list[str]]:
     best: tuple[int, int, pl.DataFrame] | None = None
     for row in range(1, 11):
         try:
-            table, names = workbook_table(path, Xlsx(header_row=row), source, path.name)
+            table, names, _ = workbook_table(path, Xlsx(header_row=row), source, path.name)
         except ContractError:
             continue
         frame = pl.from_arrow(table.select(names))

@@ -2,8 +2,9 @@
 hostile file harms nobody else.
 
 Usage: python workbook.py FILE SHEET HEADER_ROWS UNTIL OPTIONS. The first line holds the column
-names, every further line [row number, [cells]]. Typed cells are written in the source's declared
-locale. Exit code 3 with one sentence on standard error where the sheet cannot be read.
+names, every further line [row number, [cells]], the last one what the sheet hides. Typed cells are
+written in the source's declared locale. Exit code 3 with one sentence on standard error where the
+sheet cannot be read.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import resource
 import sys
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 MEMORY = 3 << 30  # bytes of address space, at most
@@ -31,6 +33,8 @@ Cell = Any
 ERROR_CELL = re.compile(rb'<c\b([^>]*\bt="e"[^>]*)>(.*?)</c>', re.DOTALL)
 PLACE = re.compile(rb'\br="([A-Z]+)(\d+)"')
 VALUE = re.compile(rb"<v>([^<]*)</v>")
+HIDDEN = re.compile(rb"<(?:\w+:)?(?:row|col)\b[^>]*\bhidden=[^>]*>")
+MOST_COLUMNS = 16_384  # of a sheet
 
 
 def _text(cell: Cell, decimal: str, date_format: str | None) -> str | None:
@@ -65,14 +69,32 @@ def _trimmed(cells: list[str | None]) -> list[str | None]:
     return cells[:end]
 
 
-def _errors(path: str, sheet: str) -> dict[int, dict[int, str]]:
-    """Cells of an .xlsx whose formula failed (#N/A, #REF!), by row and column: calamine hands them
-    over as blank ones."""
+def _markup(path: str, sheet: str) -> bytes:
+    """A sheet of an .xlsx as it lies in the file; nothing of any other format."""
     if not zipfile.is_zipfile(path):
-        return {}
+        return b""
     with zipfile.ZipFile(path) as book:
         part = _part_of(book, sheet)
-        text = book.read(part) if part else b""
+        return book.read(part) if part else b""
+
+
+def _hidden(text: bytes) -> tuple[set[int], set[int]]:
+    """The rows and columns, from 1 on, that a sheet hides: calamine reads them like all others."""
+    rows, columns = set[int](), set[int]()
+    for tag in HIDDEN.findall(text):
+        words = _attributes(tag)
+        if words.get("hidden") not in ("1", "true"):
+            continue
+        if "min" in words:
+            columns |= set(range(int(words["min"]), min(int(words["max"]), MOST_COLUMNS) + 1))
+        elif "r" in words:
+            rows.add(int(words["r"]))
+    return rows, columns
+
+
+def _errors(text: bytes) -> dict[int, dict[int, str]]:
+    """Cells of an .xlsx whose formula failed (#N/A, #REF!), by row and column: calamine hands them
+    over as blank ones."""
     found: dict[int, dict[int, str]] = {}
     for cell in ERROR_CELL.finditer(text) if b't="e"' in text else ():
         at, value = PLACE.search(cell[1]), VALUE.search(cell[2])
@@ -109,8 +131,16 @@ def _attributes(tag: bytes) -> dict[str, str]:
     return {key: html.unescape(value) for key, value in found}
 
 
+@dataclass
+class Hidden:
+    """The rows and columns of a sheet, from 1 on, that its readers do not see."""
+
+    rows: set[int] = field(default_factory=set)
+    columns: set[int] = field(default_factory=set)
+
+
 def _rows(
-    path: str, sheet: str, decimal: str, date_format: str | None
+    path: str, sheet: str, decimal: str, date_format: str | None, hidden: Hidden
 ) -> Iterator[list[str | None]]:
     # after the limits are set
     from python_calamine import CalamineWorkbook, SheetVisibleEnum  # noqa: PLC0415
@@ -122,12 +152,12 @@ def _rows(
             one.name for one in book.sheets_metadata if one.visible == SheetVisibleEnum.Visible
         ]
         if not 1 <= int(sheet) <= len(shown):
-            hidden = (
+            unseen = (
                 f" (and hidden ones: {', '.join(name for name in names if name not in shown)})"
                 if len(shown) < len(names)
                 else ""
             )
-            raise LookupError(f"has {len(shown)} sheets, not {sheet}{hidden}")
+            raise LookupError(f"has {len(shown)} sheets, not {sheet}{unseen}")
         sheet = shown[int(sheet) - 1]
     if sheet not in names:
         raise LookupError(f"has no sheet `{sheet}`, only {', '.join(names)}")
@@ -136,7 +166,10 @@ def _rows(
         raise LookupError(
             f"has {table.total_height} rows by {table.total_width} columns: too many cells"
         )
-    errors = _errors(path, sheet)
+    text = _markup(path, sheet)
+    errors, (rows, columns) = _errors(text), _hidden(text)
+    hidden.rows |= rows
+    hidden.columns |= columns
     for number, row in enumerate(table.to_python(skip_empty_area=False), start=1):
         for column, error in errors.get(number, {}).items():
             row[column] = error
@@ -158,8 +191,9 @@ def main(path: str, sheet: str, header_rows: str, until: str, options: str) -> N
     left = LEAST_TEXT + TEXT_A_BYTE * size
     upper: list[str | None] = []
     names: list[str | None] = []
+    hidden, read = Hidden(), list[int]()
     for number, cells in enumerate(
-        _rows(path, sheet, locale["decimal"], locale["date_format"]), start=1
+        _rows(path, sheet, locale["decimal"], locale["date_format"], hidden), start=1
     ):
         left -= sum(len(cell) for cell in cells if cell)
         if left < 0:
@@ -179,6 +213,9 @@ def main(path: str, sheet: str, header_rows: str, until: str, options: str) -> N
             ):
                 break
             sys.stdout.write(json.dumps([number - heads[-1], _trimmed(cells)]) + "\n")
+            read += [number] if number in hidden.rows else []
+    away = [name for place, name in enumerate(names, start=1) if place in hidden.columns]
+    sys.stdout.write(json.dumps({"rows": read, "columns": away}) + "\n")
     if not names:
         raise LookupError(f"has no header in row {heads[-1]}")
 
