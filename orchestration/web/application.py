@@ -120,6 +120,7 @@ def create_app(home: Home, *, hosts: tuple[str, ...] = (), is_secure: bool = Fal
         docs_url=None,
         redoc_url=None,
         openapi_url=f"{api.PREFIX}/openapi.json",
+        generate_unique_id_function=lambda route: route.name,  # what generated clients call it
         lifespan=life,
     )
     app.state.room = room
