@@ -10,7 +10,6 @@ import typer
 
 from orchestration.cli.shell import AsJson, By, HomeFolder, Reason, a_day, emit
 from orchestration.home import DEFAULT_HOME, Home
-from orchestration.home.sql import frame
 
 commands = typer.Typer(
     no_args_is_help=True,
@@ -53,6 +52,7 @@ def add(
     """Record an override; the next plan follows it, and keeps what it would have ordered by
     itself."""
     from orchestration.facts.timeline import Timeline
+    from orchestration.home.sql import frame
     from orchestration.planning import overrides
 
     place = Home.open(home)
