@@ -62,6 +62,8 @@ def forecast_fan(history: pl.DataFrame, ahead: Forecast, shown: int = 6) -> Figu
 def policy_costs(champions: pl.DataFrame) -> Figure:
     """Holding and shortage cost of each policy, the cheapest on top."""
     frame = champions.sort("total_cost", descending=True)
+    # money as decimals, unknown where nothing was rehearsed: a chart draws numbers
+    frame = frame.with_columns(pl.col("holding_cost", "shortage_cost").cast(pl.Float64))
     figure, axis = plt.subplots(figsize=(8, 0.6 * len(frame) + 1), layout="constrained")
     names = [
         name + (" ★" if best else "")

@@ -9,9 +9,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import duckdb
+import polars as pl
 import pytest
 
 from orchestration.facts.snapshots import publish
+from orchestration.reports.charts import policy_costs
 from orchestration.reports.dashboard import write_dashboard
 from tests.gates.tiny_company import found
 
@@ -119,3 +121,11 @@ def test_its_figures_are_those_of_the_metrics(tmp_path: Path) -> None:
     )
     assert "<b>17 days</b>" in page
     assert "<b>50.0%</b>" in page
+
+
+def test_what_nobody_rehearsed_is_drawn_without_its_costs() -> None:
+    """The costs are decimals, all of them unknown where a company is too young to rehearse."""
+    money = dict.fromkeys(("total_cost", "holding_cost", "shortage_cost"), pl.Decimal(38, 4))
+    schema = {"policy": pl.String, "is_champion": pl.Boolean, **money}
+    young = pl.DataFrame([("min_max", True, None, None, None)], schema=schema, orient="row")
+    assert policy_costs(young).axes[0].get_yticklabels()[0].get_text() == "min_max ★"
