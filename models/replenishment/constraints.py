@@ -24,8 +24,8 @@ from scipy.sparse import csr_array, vstack
 from scipy.sparse.csgraph import connected_components
 
 from models.domain import SERIES, Floats, Situation
-from models.replenishment.exceptions import SCHEMA, exception_of
 from models.replenishment.overrides import in_scope
+from models.replenishment.plan_exceptions import SCHEMA, exception_of
 from models.replenishment.projection import expected_cost
 
 #: A ladder has at most so many blocks; long orders climb several multiples a block.

@@ -52,7 +52,7 @@ _WORDS = {
 }
 
 
-def exact_parts(parts: Mapping[str, float], quantity: float) -> dict[str, float]:
+def rounded_parts(parts: Mapping[str, float], quantity: float) -> dict[str, float]:
     """The parts in exact steps, `rounding` taking what is left, so that math.fsum(parts.values())
     == quantity without tolerance.
 

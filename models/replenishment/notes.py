@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from models.domain import Integers
-from models.replenishment.exceptions import SCHEMA, exception_of
+from models.replenishment.plan_exceptions import SCHEMA, exception_of
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,12 @@ from models.replenishment.constraints import (
     unkeepable,
 )
 from models.replenishment.decision import Decision, Terms, decide
-from models.replenishment.exceptions import exception_of, find_exceptions
-from models.replenishment.explain import exact_parts, in_words, risk
+from models.replenishment.explain import in_words, risk, rounded_parts
 from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.notes import exceptions_of
 from models.replenishment.orders import feasible, smallest_order
 from models.replenishment.overrides import Overridden, Override, apply
+from models.replenishment.plan_exceptions import exception_of, find_exceptions
 from models.replenishment.policies import POLICIES
 from models.replenishment.service import classes, implied_service_level, implied_shortage_cost
 from models.replenishment.shelf_life import expected_waste
@@ -555,7 +555,7 @@ def _beside(view: Situation) -> pl.DataFrame:
 def _line(
     world: str, fact: Mapping[str, Any], names: Sequence[str], period_starts: Sequence[date]
 ) -> OrderLine:
-    parts = exact_parts({name: fact[name] for name in names}, fact["quantity"])
+    parts = rounded_parts({name: fact[name] for name in names}, fact["quantity"])
     lead_time = fact["lead_time_periods"]
     return OrderLine(
         world=world,

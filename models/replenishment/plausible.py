@@ -9,7 +9,7 @@ import polars as pl
 
 from models.domain import SERIES, Floats, recent_mean
 from models.replenishment.echelon import Echelons
-from models.replenishment.exceptions import exception_of
+from models.replenishment.plan_exceptions import exception_of
 from models.replenishment.situations import sources_of
 
 #: Days without a sale after which nothing is moved to a place unseen, and the days of a year.

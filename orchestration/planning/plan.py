@@ -14,10 +14,10 @@ from models.domain import SERIES, Floats, OrderLine, need_id
 from models.forecasting import surges
 from models.forecasting.forecast import Forecast
 from models.replenishment.base_policy import Unmet
-from models.replenishment.exceptions import SCHEMA as EXCEPTIONS
 from models.replenishment.opening import ASSUMED_COVER
 from models.replenishment.overrides import Override
 from models.replenishment.plan import Plan, plan
+from models.replenishment.plan_exceptions import SCHEMA as EXCEPTIONS
 from models.replenishment.plausible import implausible
 from models.replenishment.policies import RegisteredPolicy
 from models.replenishment.supplier_choice import Buyer

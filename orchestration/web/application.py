@@ -29,7 +29,6 @@ from orchestration.web.guard import HEADERS, Guard, TooLargeError
 from orchestration.web.held import Held
 from orchestration.web.jobs import Jobs
 from orchestration.web.pages import (
-    account,
     audit,
     exceptions,
     items,
@@ -37,6 +36,7 @@ from orchestration.web.pages import (
     orders,
     overrides,
     scenarios,
+    sign_in,
     suppliers,
     today,
 )
@@ -90,7 +90,7 @@ ROOMS = (
     scenarios,
     suppliers,
     audit,
-    account,
+    sign_in,
 )
 
 
@@ -162,7 +162,7 @@ async def _page(
     back = back.split(request.headers.get("host", "\0"), 1)[-1] if back else ""
     content = {"title": one.words(title), "message": one.words(message), "kept": kept}
     return await run_in_threadpool(
-        one.page, "trouble.html.j2", status, back=account.local(back or "/"), **content
+        one.page, "trouble.html.j2", status, back=sign_in.local(back or "/"), **content
     )
 
 
@@ -205,11 +205,11 @@ async def _ask_who(request: Request, error: Exception) -> Response:
         query = f"?{request.url.query}" if request.url.query else ""
         return one.go("/sign-in", next=path + query)
     back = request.headers.get("referer", "").split(request.headers.get("host", "\0"), 1)
-    to = account.local(back[-1]) if len(back) > 1 else "/"
+    to = sign_in.local(back[-1]) if len(back) > 1 else "/"
     kept = dict(error.typed) if isinstance(error, NotSignedInError) else {}
     if path == "/sign-in" or path.startswith("/welcome/"):
         return one.go(path)
-    return await run_in_threadpool(account.door, one, to, 401, kept, path)
+    return await run_in_threadpool(sign_in.door, one, to, 401, kept, path)
 
 
 async def _failed(request: Request, error: Exception) -> Response:

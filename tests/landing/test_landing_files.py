@@ -14,7 +14,7 @@ import openpyxl
 import pytest
 
 from orchestration.landing import ContractError, check
-from orchestration.landing.readers.files import Discovered, discover
+from orchestration.landing.readers.drops import Discovered, discover
 from tests.landing.company import FIRST_DAY, SALES, Company
 
 HEADER = FIRST_DAY.split("\n")[0] + "\n"

@@ -14,7 +14,7 @@ from openpyxl import Workbook
 
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.load import landing
-from orchestration.landing.readers.files import is_litter
+from orchestration.landing.readers.drops import is_litter
 from tests.landing.company import SALES, Company
 
 HEADER = "item,store,day,qty\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from orchestration.landing.readers.files import partitions
+from orchestration.landing.readers.drops import partitions
 from tests.landing.company import Company
 
 SOURCES = """

@@ -30,7 +30,7 @@ from orchestration.landing.load.landing import session
 from orchestration.landing.load.loading import Loader
 from orchestration.landing.load.rule_sql import CompiledSource
 from orchestration.landing.load.store import Archive
-from orchestration.landing.readers.files import Drop, discover
+from orchestration.landing.readers.drops import Drop, discover
 from orchestration.landing.readers.sourcing import BAD_DATA, Delivery, SourceRows, look
 
 ROWS = 200_000  # of each delivery that is tried

@@ -31,7 +31,7 @@ from orchestration.landing.load.report import LandReport
 from orchestration.landing.load.settings import write_world
 from orchestration.landing.load.state_history import create_state_history
 from orchestration.landing.load.store import Archive, Receipt, apply_discards, create_tables
-from orchestration.landing.readers.files import (
+from orchestration.landing.readers.drops import (
     Discovered,
     Drop,
     StillWritten,

@@ -16,7 +16,7 @@ import pyarrow as pa
 from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.world import Source, Xlsx
-from orchestration.landing.readers.files import check_inflated
+from orchestration.landing.readers.drops import check_inflated
 from orchestration.landing.readers.rows import name_in_file, text_table, unique_names
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # how .xls begins, and any workbook under a password

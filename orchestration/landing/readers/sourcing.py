@@ -25,7 +25,7 @@ from orchestration.landing.readers.delimited import (
     rewrite_csv,
     swallowed_rows,
 )
-from orchestration.landing.readers.files import partitions
+from orchestration.landing.readers.drops import partitions
 from orchestration.landing.readers.json_document import json_table
 from orchestration.landing.readers.rows import Reject, name_in_file
 from orchestration.landing.readers.sheets import null_text, parquet_columns, workbook_table

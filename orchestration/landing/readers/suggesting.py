@@ -20,7 +20,7 @@ from orchestration.landing.contract.canonical import CANONICAL
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.validation import event_column
 from orchestration.landing.contract.world import WEEKDAYS, Source, Xlsx
-from orchestration.landing.readers.files import ARCHIVES, is_litter
+from orchestration.landing.readers.drops import ARCHIVES, is_litter
 from orchestration.landing.readers.json_document import json_table
 from orchestration.landing.readers.sheets import workbook_table
 
