@@ -16,7 +16,7 @@ from orchestration.landing import LandReport, World, land
 from orchestration.landing.contract.canonical import CANONICAL
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
-UNFED = {"orders", "calendar", "aliases", "lane_stops"}
+UNFED = {"orders", "substitutes", "calendar", "aliases", "bills_of_materials", "lane_stops"}
 
 
 @dataclass(frozen=True)
