@@ -22,7 +22,7 @@ from orchestration.home.archive_file import restore as restore_files
 from orchestration.landing import ContractError
 from orchestration.landing.contract.privacy import PrivacyKey
 from orchestration.ledger import Ledger, Partner
-from orchestration.ledger.schema import metadata
+from orchestration.ledger.schema import metadata, requests, webhooks
 from orchestration.ledger.store import make_engine
 
 NOW = datetime(2026, 1, 5)
@@ -73,6 +73,13 @@ def work(home: Home, item: str) -> None:
     ledger.send({"S1": partner}, NOW)
     ledger.receive(b"rubbish about " + item.encode(), partner, NOW)
     ledger.close()
+    at, engine = NOW.isoformat(timespec="microseconds"), make_engine(home.ledger_url)
+    key = {"request_id": item, "fingerprint": "f", "token_id": "t", "recorded_at": at}
+    told = {"name": item, "attempts": 0, "next_at": at, "claimed_until": "", "last_error": ""}
+    with engine.begin() as connection:
+        connection.execute(sa.insert(requests), [key | {"after_seq": 1, "last_seq": 2}])
+        connection.execute(sa.insert(webhooks), [told | {"after_seq": 2}])
+    engine.dispose()
 
 
 def content(url: str) -> dict[str, list[tuple]]:

@@ -84,6 +84,7 @@ def test_the_program_of_trees_and_that_of_all_networks_agree(seed: int) -> None:
     assert pieces.cost == pytest.approx(tree.cost, rel=1e-3, abs=1e-6)
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize("name", ["13", "23", "25"])
 def test_real_chains_cost_what_was_published(name: str) -> None:
     with (WILLEMS / "reported_optimal_cost.csv").open() as file:
