@@ -67,7 +67,10 @@ def open_store(
     config = RepoConfig(
         project=project.name,
         provider="local",
-        registry=RegistryConfig(path=str(features_dir / "registry.db")),
+        registry=RegistryConfig(
+            path=str(features_dir / "registry.db"),
+            registry_store_type="feature_repo.registry.WholeFileRegistryStore",
+        ),
         online_store=online,
         offline_store=WarehouseOfflineStoreConfig(
             path=str(warehouse),
