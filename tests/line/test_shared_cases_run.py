@@ -40,6 +40,7 @@ ELSEWHERE = {
 def test_every_case_has_its_proof() -> None:
     folders = {place.name for place in CASES.iterdir() if place.is_dir()} - {"hostile"}
     folders |= {place.name for place in (CASES / "hostile").iterdir() if place.is_dir()}
+    folders -= {"__pycache__"}  # of hostile/lib.py, once somebody has imported it
     proved: set[str] = set().union(LANDED, SAID, HEARD, TOLD, AT_THE_DOOR, TO_ORDERS, ELSEWHERE)
     assert sorted(folders - proved) == []
 
