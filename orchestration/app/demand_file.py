@@ -4,7 +4,6 @@ pattern that a person writes."""
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import duckdb
 import numpy as np
@@ -18,7 +17,7 @@ from models.twin.demand import Pattern, drawn_from_history
 from orchestration.facts.planning_inputs import read_history
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.landing.contract.world import Strict, as_contract_error
-from orchestration.landing.contract.yaml_document import read_yaml
+from orchestration.landing.contract.yaml_document import parse_yaml, read_bytes
 
 #: Instead of a file: stretches of the company's own past.
 HISTORY = "history"
@@ -92,32 +91,28 @@ def asked_of(word: str) -> str:
     which is checked. Raises ContractError for a file that cannot be meant."""
     if word in ("", HISTORY):
         return word
-    path = Path(word)
-    read_demand(path)
-    return path.read_text("utf-8-sig")
+    raw = read_bytes(Path(word), f"a demand is `{HISTORY}` or a YAML file")
+    parsed(raw, Path(word).name)
+    return raw.decode("utf-8-sig")
 
 
-def read_demand(path: Path) -> DemandFile:
-    """Read a demand file, whole or refused with file, line and field."""
-    data, lines = read_yaml(path, "demand: name", f"a demand is `{HISTORY}` or a YAML file")
+def parsed(raw: bytes, name: str = "demand.yml") -> DemandFile:
+    """A demand as it was read, or kept, of a file of this name; whole, or refused with file, line
+    and field."""
+    data, lines = parse_yaml(raw, name, "demand: name")
     try:
         return DemandFile.model_validate(data)
     except ValidationError as error:
-        raise as_contract_error(error, path.name, lines) from None
+        raise as_contract_error(error, name, lines) from None
 
 
 def in_words(asked: str) -> str:
     """What futures ask for, for whoever reads an answer."""
     if not asked:
         return "as forecast"
-    return "weeks of the past, drawn at random" if asked == HISTORY else _kept(asked).title
-
-
-def _kept(text: str) -> DemandFile:
-    with TemporaryDirectory() as folder:
-        copy = Path(folder) / "demand.yml"
-        copy.write_text(text, "utf-8")
-        return read_demand(copy)
+    return (
+        "weeks of the past, drawn at random" if asked == HISTORY else parsed(asked.encode()).title
+    )
 
 
 def futures_of(
@@ -143,7 +138,7 @@ def futures_of(
         past = read_history(con, nodes, timeline)[own]
         out[own] = drawn_from_history(past, block, samples, periods, seed)
         return out
-    said = _kept(asked)
+    said = parsed(asked.encode())
     level = forecast.mean[row[own]].astype(np.float64).mean(axis=1)
     out[own] = said.pattern(days).drawn(level, samples, periods, said.seed)
     return out

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +15,7 @@ from models.twin.scenarios import KINDS, Effect, Scenario
 from orchestration.facts.timeline import DAYS_A_PERIOD, DAYS_A_YEAR, Timeline
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.world import Strict, as_contract_error
-from orchestration.landing.contract.yaml_document import read_yaml
+from orchestration.landing.contract.yaml_document import parse_yaml, read_bytes, read_yaml
 
 #: The words that say how large an event is; a kind has one of them or none.
 SIZES = ("factor", "days", "share", "at_most")
@@ -220,9 +219,8 @@ def read_question(path: Path, timeline: Timeline) -> Question:
 
     Raises ContractError with file, line and field for what cannot be meant.
     """
-    begins = "scenario: name"
-    data, lines = read_yaml(path, begins, "a scenario is a YAML file")
-    return _question(path.name, path.read_text("utf-8-sig"), data, lines, timeline)
+    raw = read_bytes(path, "a scenario is a YAML file")
+    return parse(path.name, raw, timeline)
 
 
 def is_stress(path: Path) -> bool:
@@ -230,12 +228,10 @@ def is_stress(path: Path) -> bool:
     return "stress" in read_yaml(path, "stress: name", "a stress set is a YAML file")[0]
 
 
-def parse(path: Path, text: str, timeline: Timeline) -> Question:
-    """As `read_question`, for a text that was kept of a file."""
-    with TemporaryDirectory() as folder:
-        copy = Path(folder) / path.name
-        copy.write_text(text, "utf-8")
-        return read_question(copy, timeline)
+def parse(name: str, raw: bytes, timeline: Timeline) -> Question:
+    """As `read_question`, for what was read, or kept, of a file of this name."""
+    data, lines = parse_yaml(raw, name, "scenario: name")
+    return _question(name, raw.decode("utf-8-sig"), data, lines, timeline)
 
 
 def _question(

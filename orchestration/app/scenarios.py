@@ -127,7 +127,7 @@ def asked_again(
     home = _where_published(home, run_id)
     twin, run_id, currency = read_twin(home, world, futures, run_id, kept.demand)
     timeline = twin.published.inputs.timeline
-    questions = [parse(Path(name), text, timeline) for name, text in kept.texts.items()]
+    questions = [parse(name, text.encode(), timeline) for name, text in kept.texts.items()]
     trust = read_trust(home, timeline.now_at)
     tell = progress or (lambda _: None)
     return replace(_answered(twin, run_id, currency, questions, kept, tell), trust=trust)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from threading import Event
 from typing import Any
 
-from orchestration.errors import translate
+from orchestration.errors import StockhouseError, translate
 from orchestration.home import Home
 from orchestration.ledger import Ledger, webhooks
 from orchestration.ledger.webhooks import Teller, Told
@@ -24,6 +25,15 @@ def notify(home: Home, ledger: Ledger) -> dict[str, Told]:
 def subscribers(home: Home, ledger: Ledger) -> list[dict[str, Any]]:
     """Who subscribed, and how far each was told; see webhooks.standing."""
     return webhooks.standing(ledger.store, webhooks.read_subscribers(home.state))
+
+
+def begin(home: Home) -> None:
+    """Let new subscribers hear all that happens from now on: called before anything can happen.
+    What fails here `follow` meets again, and says."""
+    with suppress(StockhouseError):
+        if (teller := _teller(home)) is not None:
+            webhooks.begin(teller.store, webhooks.read_subscribers(home.state))
+            teller.close()
 
 
 def follow(home: Home, stop: Event) -> None:

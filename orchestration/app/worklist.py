@@ -21,6 +21,7 @@ from orchestration.app.order_book import CASES, open_cases
 from orchestration.app.procurement import Desk
 from orchestration.app.supply_exceptions import trouble
 from orchestration.facts import decisions
+from orchestration.ledger import LedgerError
 
 OPEN, WORKING, SNOOZED, DONE = "open", "in work", "snoozed", "done"
 STATUSES = (OPEN, WORKING, SNOOZED, DONE)
@@ -162,7 +163,12 @@ def _supply(desk: Desk) -> pl.DataFrame:
 
 def _unsent(desk: Desk) -> pl.DataFrame:
     """Approved lines that their supplier cannot hear of, as cases; at risk is the line."""
-    reasons = desk.ledger.unsent(desk.partners, desk.now)
+    try:
+        partners = desk.partners
+    except LedgerError as error:  # nothing can be sent, and all other cases are as they are
+        odd = ("", "error", UNSENT, "", "", "", None, desk.currency, str(error))
+        return pl.DataFrame([odd], schema=CASES, orient="row")
+    reasons = desk.ledger.unsent(partners, desk.now)
     if not reasons:
         return pl.DataFrame(schema=CASES)
     with published(desk.home) as con:

@@ -10,6 +10,7 @@ from orchestration.expectations import GATES, require_open
 from orchestration.facts import decisions
 from orchestration.facts.kept_forecasts import newest_forecast
 from orchestration.facts.naming import named
+from orchestration.facts.snapshots import PLANNED
 from orchestration.ledger import Ledger
 from orchestration.planning.demand import open_demand
 from orchestration.planning.plan import lines_of, movers, order_frames, plan_orders
@@ -26,16 +27,6 @@ READS = [["decisions", "champions"]] + [
         "dim_supplier_terms",
     )
 ]
-#: What a plan is kept as.
-TABLES = (
-    "order_lines",
-    "explanations",
-    "targets",
-    "limits",
-    "alternatives",
-    "overrides",
-    "exceptions",
-)
 
 
 @dg.multi_asset(
@@ -49,7 +40,7 @@ TABLES = (
             owners=OWNERS,
             kinds={"numpy"},
         )
-        for table in TABLES
+        for table in PLANNED
     ],
 )
 def replenish(
@@ -81,7 +72,7 @@ def replenish(
         dg.AssetSpec(
             ["ledger", "requisitions"],
             group_name="replenish",
-            deps=[["decisions", table] for table in TABLES],
+            deps=[["decisions", table] for table in PLANNED],
             description=(
                 "The plan as requisitions under their intent keys: planning the same need again "
                 "revises, never repeats."

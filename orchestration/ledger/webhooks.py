@@ -167,6 +167,13 @@ class Teller:
         self.pool.shutdown(wait=False, cancel_futures=True)
 
 
+def begin(store: Store, subscribers: Sequence[Subscriber]) -> None:
+    """Give new subscribers their place: they are told what happens from now on."""
+    for one in subscribers:
+        if _row(store, one) is None:
+            _claim(store, one)
+
+
 def notify(store: Store, subscribers: Sequence[Subscriber]) -> dict[str, Told]:
     """Tell every subscriber what happened since, each on its own; done after PATIENCE_SECONDS and
     one message more at the latest."""

@@ -105,6 +105,7 @@ def create_app(home: Home, *, hosts: tuple[str, ...] = (), is_secure: bool = Fal
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         stop = Event()
+        telling.begin(home)
         Thread(target=_warm_up, daemon=True).start()
         Thread(target=telling.follow, args=(home, stop), daemon=True).start()
         yield

@@ -173,6 +173,11 @@ def test_an_approved_order_that_cannot_be_sent_is_a_case_until_it_can(home: Home
     (case,) = unsent(is_sent=False)
     assert (case["id"], case["item_id"], case["severity"]) == (line, "mug", "error")
     assert case["value_at_risk"] == 40 * 2.5 and "S1 is paid in JPY" in case["reason"]
+    described.write_text("S1: {format: fax}\n", encoding="utf-8")
+    with procurement.open_desk(home) as desk:
+        found = worklist(desk)
+    assert "partners.yml" in found.filter(pl.col("kind") == "order_not_sent")["reason"].item()
+    assert found.height > 1, "what else needs a person is seen all the same"
     described.unlink()
     assert unsent(is_sent=True) == []
 

@@ -44,16 +44,25 @@ def read_yaml(
     begins, missing: how such a file begins, and what to do where it cannot be read, for the
     message.
     """
+    return parse_yaml(read_bytes(path, missing), path.name, begins)
+
+
+def read_bytes(path: Path, missing: str) -> bytes:
+    """What stands in a file; ContractError, with `missing` as its cure, where it cannot be read."""
     try:
-        raw = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ContractError(
             f"cannot be read: {error.strerror}", where=str(path), mend=missing
         ) from None
+
+
+def parse_yaml(raw: bytes, name: str, begins: str) -> tuple[dict[str, Any], dict[Path_, int]]:
+    """As `read_yaml`, for what was read of a file already, whose name is for the message."""
     if len(raw) > LARGEST_CONTRACT:
         raise ContractError(
             f"has {len(raw):,} bytes",
-            where=path.name,
+            where=name,
             mend=f"a contract has at most {LARGEST_CONTRACT:,}",
         )
     try:
@@ -62,20 +71,20 @@ def read_yaml(
         lines: dict[Path_, int] = {}
         if not isinstance(root, MappingNode):
             raise ContractError(
-                "is not a mapping of settings", where=path.name, mend=f"start with `{begins}`"
+                "is not a mapping of settings", where=name, mend=f"start with `{begins}`"
             )
-        data = _construct(loader, root, (), lines, path.name, [0])
+        data = _construct(loader, root, (), lines, name, [0])
     except UnicodeDecodeError as error:
-        raise ContractError(f"is not UTF-8 at byte {error.start}", where=path.name) from None
+        raise ContractError(f"is not UTF-8 at byte {error.start}", where=name) from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise ContractError(
             f"{error.problem}",
-            where=f"{path.name}:{line}",
+            where=f"{name}:{line}",
             mend="is a value with `:` `#` or `,` in quotes?",
         ) from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ContractError(f"is not YAML: {error}", where=path.name) from None
+        raise ContractError(f"is not YAML: {error}", where=name) from None
     return data, lines
 
 

@@ -12,7 +12,6 @@ from starlette.responses import Response
 
 from models.procurement.documents import in_money
 from orchestration.app.goods_and_bills import BilledLine, OnLine, bill, heard
-from orchestration.app.order_card import find_line
 from orchestration.app.procurement import Desk
 from orchestration.ledger import Receipt
 from orchestration.web.api.answers import Cursor, Limit, after, cursor_of, listed
@@ -33,8 +32,7 @@ from orchestration.web.api.shapes import (
     cash,
     money,
 )
-from orchestration.web.api.writing import Key, Match, meant, once
-from orchestration.web.visit import NotFoundError
+from orchestration.web.api.writing import Key, Match, decide, meant, once
 
 router = APIRouter(tags=["goods and bills"], responses=RESPONSES)
 Receiver = Annotated[Caller, Depends(may("receipts:write"))]
@@ -159,23 +157,16 @@ class NewInvoice(Body):
     charges: Money = "0"
 
 
-def _of_document(desk: Desk, document_id: str) -> list[str]:
-    return [document_id] if document_id else []
-
-
 @router.get("/receipts", response_model=Receipts)
 def receipts(
     one: Reading, document_id: Filter = "", limit: Limit = 50, cursor: Cursor = ""
 ) -> Response:
     """What came, in the order it was recorded: keep `next`'s place and ask again for what is
     new."""
-    start = after(cursor, int)
 
     def make(desk: Desk) -> BaseModel:
-        ids = _of_document(desk, document_id)
-        found, more = heard(desk, "received", start[0] if start else 0, limit, ids)
-        rows = [ReceiptRow.of(one) for one in found]
-        return Receipts(age=Age.of(desk), next=_next(rows, more), rows=rows)
+        found, behind = _page(desk, "received", document_id, limit, cursor)
+        return Receipts(age=Age.of(desk), next=behind, rows=[ReceiptRow.of(one) for one in found])
 
     return listed(one, "receipts", make)
 
@@ -185,19 +176,22 @@ def invoices(
     one: Reading, document_id: Filter = "", limit: Limit = 50, cursor: Cursor = ""
 ) -> Response:
     """What was billed, in the order it was heard, and how it was matched."""
-    start = after(cursor, int)
 
     def make(desk: Desk) -> BaseModel:
-        ids = _of_document(desk, document_id)
-        found, more = heard(desk, "invoiced", start[0] if start else 0, limit, ids)
-        rows = [InvoiceRow.of(one) for one in found]
-        return Invoices(age=Age.of(desk), next=_next(rows, more), rows=rows)
+        found, behind = _page(desk, "invoiced", document_id, limit, cursor)
+        return Invoices(age=Age.of(desk), next=behind, rows=[InvoiceRow.of(one) for one in found])
 
     return listed(one, "invoices", make)
 
 
-def _next(rows: list[ReceiptRow] | list[InvoiceRow], more: bool) -> str:
-    return cursor_of(rows[-1].seq) if more else ""
+def _page(
+    desk: Desk, kind: str, document_id: str, limit: int, cursor: str
+) -> tuple[list[OnLine], str]:
+    """What was heard behind a cursor, of one line or of all, and the cursor of the next page."""
+    start = after(cursor, int)
+    of = [document_id] if document_id else []
+    found, more = heard(desk, kind, start[0] if start else 0, limit, of)
+    return found, cursor_of(found[-1].event.seq) if more else ""
 
 
 @router.post("/receipts", response_model=Done, responses=WRITING)
@@ -239,13 +233,13 @@ class Released(Body):
 @router.post("/orders/{document_id}/release", response_model=Done, responses=WRITING)
 def release(one: Releaser, document_id: Id, body: Released, key: Key, match: Match) -> Response:
     """Propose the payment of a bill that the match left to people, within the person's level."""
-    try:
-        name = find_line(one.desk(), document_id).document_id
-    except LookupError as error:
-        raise NotFoundError(f"there is no order line {document_id}") from error
-    asked = meant(one, key, body, match)
-
-    def do(desk: Desk) -> None:
-        desk.ledger.release_payment(name, body.invoice_id, one.name, desk.now, asked.seen(name))
-
-    return once(asked, do)
+    return decide(
+        one,
+        document_id,
+        key,
+        match,
+        body,
+        lambda desk, line, seen: desk.ledger.release_payment(
+            line.document_id, body.invoice_id, one.name, desk.now, seen
+        ),
+    )

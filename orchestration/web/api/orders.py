@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -13,7 +13,7 @@ from starlette.responses import Response
 from models.domain import need_id
 from models.procurement.documents import Document, in_money
 from orchestration.app import looking, procurement, worklist
-from orchestration.app.order_card import find_line, order_card
+from orchestration.app.order_card import order_card
 from orchestration.app.procurement import Desk
 from orchestration.web.api.answers import Cursor, Limit, after, listed, page_of, told
 from orchestration.web.api.caller import Caller, Reading, may
@@ -31,8 +31,7 @@ from orchestration.web.api.shapes import (
     cash,
     money,
 )
-from orchestration.web.api.writing import Key, Match, meant, once
-from orchestration.web.visit import NotFoundError
+from orchestration.web.api.writing import Key, Match, decide, line_of
 
 router = APIRouter(tags=["orders"], responses=RESPONSES)
 Planner = Annotated[Caller, Depends(may("orders:write"))]
@@ -213,18 +212,11 @@ def orders(
     return _page(one, limit, cursor, asked, ended=stage is not None or bool(order_id))
 
 
-def _found(desk: Desk, document_id: str) -> Document:
-    try:
-        return find_line(desk, document_id)
-    except LookupError as error:
-        raise NotFoundError(f"there is no order line {document_id}") from error
-
-
 @router.get("/orders/{document_id}", response_model=Order)
 def order(one: Reading, document_id: Id) -> Response:
     """One line as it is now; its ETag is what a decision sends as If-Match."""
     desk = one.desk()
-    line = _found(desk, document_id)
+    line = line_of(desk, document_id)
     version = desk.ledger.store.versions([line.document_id])[line.document_id]
     return told(one, Order.of(line, version), f'"{version}"')
 
@@ -234,7 +226,7 @@ def explanation(one: Reading, document_id: Id) -> Response:
     """Why this line: its parts, whom the matrix asks, other ways and limits."""
 
     def make(desk: Desk) -> BaseModel:
-        card = order_card(desk, _found(desk, document_id).document_id)
+        card = order_card(desk, line_of(desk, document_id).document_id)
         return Explanation(
             age=Age.of(desk),
             document_id=card.line.document_id,
@@ -249,70 +241,62 @@ def explanation(one: Reading, document_id: Id) -> Response:
     return listed(one, f"explanation {document_id}", make)
 
 
-def _decided(
-    one: Caller,
-    document_id: str,
-    key: str,
-    match: str,
-    body: Body,
-    do: Callable[[Desk, str, dict[str, int]], object],
-) -> Response:
-    """Decide on one line, as it was looked at."""
-    line, asked = _found(one.desk(), document_id), meant(one, key, body, match)
-    name = line.document_id
-    return once(asked, lambda desk: do(desk, name, asked.seen(name)))
-
-
 @router.post("/orders/{document_id}/approve", response_model=Done, responses=WRITING)
 def approve(one: Approver, document_id: Id, body: Noted, key: Key, match: Match) -> Response:
     """Approve a requisition, within the person's level, the cap and the budget; nobody approves
     what they proposed or moved."""
-    return _decided(
+    return decide(
         one,
         document_id,
         key,
         match,
         body,
-        lambda desk, name, seen: procurement.approve(desk, [name], one.name, seen, body.note),
+        lambda desk, line, seen: procurement.approve(
+            desk, [line.document_id], one.name, seen, body.note
+        ),
     )
 
 
 @router.post("/orders/{document_id}/reject", response_model=Done, responses=WRITING)
 def reject(one: Approver, document_id: Id, body: Reasoned, key: Key, match: Match) -> Response:
     """Reject a requisition: its need is not proposed again in its review period."""
-    return _decided(
+    return decide(
         one,
         document_id,
         key,
         match,
         body,
-        lambda desk, name, seen: desk.ledger.reject([name], one.name, desk.now, body.reason, seen),
+        lambda desk, line, seen: desk.ledger.reject(
+            [line.document_id], one.name, desk.now, body.reason, seen
+        ),
     )
 
 
 @router.post("/orders/{document_id}/firm", response_model=Done, responses=WRITING)
 def firm(one: Planner, document_id: Id, body: Body, key: Key, match: Match) -> Response:
     """Firm a requisition: no later plan changes it."""
-    return _decided(
+    return decide(
         one,
         document_id,
         key,
         match,
         body,
-        lambda desk, name, seen: desk.ledger.firm([name], one.name, desk.now, seen),
+        lambda desk, line, seen: desk.ledger.firm([line.document_id], one.name, desk.now, seen),
     )
 
 
 @router.post("/orders/{document_id}/cancel", response_model=Done, responses=WRITING)
 def cancel(one: Approver, document_id: Id, body: Reasoned, key: Key, match: Match) -> Response:
     """Cancel an approved line; the next sending tells a supplier that knows it."""
-    return _decided(
+    return decide(
         one,
         document_id,
         key,
         match,
         body,
-        lambda desk, name, seen: desk.ledger.cancel([name], one.name, desk.now, body.reason, seen),
+        lambda desk, line, seen: desk.ledger.cancel(
+            [line.document_id], one.name, desk.now, body.reason, seen
+        ),
     )
 
 
@@ -322,14 +306,14 @@ def change(one: Approver, document_id: Id, body: Changed, key: Key, match: Match
     day = date.fromisoformat(body.due_on) if body.due_on else None
     if body.quantity is None and day is None:
         raise ValueError("body: say what changes: quantity, due_on or both")
-    return _decided(
+    return decide(
         one,
         document_id,
         key,
         match,
         body,
-        lambda desk, name, seen: desk.ledger.change(
-            name, one.name, desk.now, body.quantity, day, body.reason, seen
+        lambda desk, line, seen: desk.ledger.change(
+            line.document_id, one.name, desk.now, body.quantity, day, body.reason, seen
         ),
     )
 
@@ -338,6 +322,11 @@ def change(one: Approver, document_id: Id, body: Changed, key: Key, match: Match
 def defer(one: Planner, document_id: Id, body: Deferred, key: Key, match: Match) -> Response:
     """Put a line aside until a day: a case that comes back then."""
     until = date.fromisoformat(body.until)
-    line, asked = _found(one.desk(), document_id), meant(one, key, body, match)
-    seen = asked.seen(line.document_id)
-    return once(asked, lambda desk: worklist.defer(desk, line, one.name, body.reason, until, seen))
+    return decide(
+        one,
+        document_id,
+        key,
+        match,
+        body,
+        lambda desk, line, seen: worklist.defer(desk, line, one.name, body.reason, until, seen),
+    )

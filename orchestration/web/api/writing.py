@@ -11,13 +11,15 @@ from typing import Annotated
 from fastapi import Header
 from starlette.responses import Response
 
-from models.procurement.documents import Event
+from models.procurement.documents import Document, Event
+from orchestration.app.order_card import find_line
 from orchestration.app.procurement import Desk
 from orchestration.ledger import Request
 from orchestration.ledger.requests import RepeatedError
 from orchestration.web.api.answers import told
 from orchestration.web.api.caller import Caller
 from orchestration.web.api.shapes import Body, Done, Happened
+from orchestration.web.visit import NotFoundError
 
 Key = Annotated[
     str,
@@ -71,6 +73,28 @@ def meant(one: Caller, key: str, body: Body, match: str = "*") -> Meant:
     request = Request.of(one.name, key, one.token_id, where, match.encode(), said)
     version = VERSION.fullmatch(match)
     return Meant(one, request, int(version[1]) if version else None)
+
+
+def line_of(desk: Desk, document_id: str) -> Document:
+    """An order line by any of its names. Raises NotFoundError where there is none."""
+    try:
+        return find_line(desk, document_id)
+    except LookupError as error:
+        raise NotFoundError(f"there is no order line {document_id}") from error
+
+
+def decide(
+    one: Caller,
+    document_id: str,
+    key: str,
+    match: str,
+    body: Body,
+    do: Callable[[Desk, Document, dict[str, int]], object],
+) -> Response:
+    """Decide on one order line, as it was looked at: `do` gets the desk, the line, and the version
+    looked at."""
+    line, asked = line_of(one.desk(), document_id), meant(one, key, body, match)
+    return once(asked, lambda desk: do(desk, line, asked.seen(line.document_id)))
 
 
 def once(asked: Meant, do: Callable[[Desk], object]) -> Response:
