@@ -195,7 +195,10 @@ def resources() -> dg.Definitions:
         resources={
             "lakehouse": Lakehouse(),
             "dbt": DbtCliResource(
-                project_dir=PROJECT, dbt_executable=str(Path(sys.executable).parent / "dbt")
+                project_dir=PROJECT,
+                dbt_executable=str(Path(sys.executable).parent / "dbt"),
+                # dbt's log of every query at debug was a quarter of a small company's build
+                global_config_flags=["--log-level-file", "info"],
             ),
         }
     )

@@ -1,3 +1,4 @@
+{{ config(materialized='table') }}
 -- Every order line once: purchases and transfers, from the systems and from our own ledger. The ledger's document counts until the
 -- systems show the same order id.
 with transfers as (

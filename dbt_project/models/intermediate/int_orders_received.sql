@@ -1,3 +1,4 @@
+{{ config(materialized='table') }}
 -- What has come in for each order line, and when it was complete. A receipt that names no line counts for its order's item. Where a
 -- world never reports arrivals of a kind, a line is taken as received when it was due. A line is closed, and waited for no longer, when
 -- its status says so or it is overdue beyond belief.

@@ -1,3 +1,4 @@
+{{ config(materialized='table') }}
 -- order lines to suppliers with ids resolved, in base units, every version; who supplies is said by the order, else by the item
 with packs as ({{ packs() }}),
 

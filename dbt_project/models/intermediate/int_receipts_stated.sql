@@ -1,3 +1,4 @@
+{{ config(materialized='table') }}
 -- What came in with ids resolved and in base units, every version. What says no place came to that of the order it names, and is known when
 -- both are; one whose order says none, or several, came nowhere.
 with packs as ({{ packs() }}),

@@ -1,3 +1,4 @@
+{{ config(materialized='table') }}
 -- Every movement of stock, newest versions: goods received and returned come in, goods sold and shipped go out. A transfer leaves its
 -- origin when ordered and reaches its destination when received.
 with adjustments as ({{ identified(ref('stg_adjustments'), {'item_id': 'item', 'location_id': 'location'}) }})
