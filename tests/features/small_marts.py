@@ -140,6 +140,7 @@ def dbt(warehouse: Path, *arguments: str) -> None:
         [
             str(Path(sys.executable).with_name("dbt")),
             "--no-use-colors",
+            "--log-level-file=info",
             *arguments,
             "--select",
             "features",

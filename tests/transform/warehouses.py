@@ -102,6 +102,7 @@ def run_dbt(warehouse: Path, *arguments: str) -> subprocess.CompletedProcess[str
         [
             str(Path(sys.executable).with_name("dbt")),
             "--no-use-colors",
+            "--log-level-file=info",
             *arguments,
             "--project-dir",
             str(PROJECT),
