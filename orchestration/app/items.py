@@ -8,7 +8,7 @@ from typing import Any
 
 from models.procurement.documents import Document
 from orchestration.app.looking import Row, one, published, rows
-from orchestration.app.order_card import Outlook, outlook
+from orchestration.app.order_card import Outlook, outlook, places_fed
 from orchestration.app.procurement import Desk
 from orchestration.home import Home
 from orchestration.planning.overrides import Entry, entries
@@ -34,10 +34,14 @@ where ($search = '' or contains(lower(planned.item_id), $search)
     and ($place = '' or planned.location_id = $place)
     and ($category = '' or planned.category = $category)
 """
-_COLUMNS = """
+#: The chance that a shelf runs empty, with the plan's orders and if nothing is ordered: the larger
+#: of that before what is ordered now can come and that while it acts. Every list says this one.
+RISK = "greatest(target.stock_out_risk_before, target.stock_out_risk_with)"
+RISK_WITHOUT = "greatest(target.stock_out_risk_before, target.stock_out_risk_without)"
+_COLUMNS = f"""
 select planned.*, coalesce(item.name, planned.item_id) as item, stock.on_hand, stock.on_order,
     cover.cover_days, cover.daily_issues, stock.on_hand * planned.unit_cost as value,
-    target.stock_out_risk_with as risk, target.stock_out_risk_without as risk_without,
+    {RISK} as risk, {RISK_WITHOUT} as risk_without,
     target.stock_out_on, target.item_class, target.quantity as proposed, target.safety_stock,
     target.order_up_to, target.expected_demand, target.completeness
 """
@@ -104,7 +108,8 @@ def item_page(desk: Desk, item: str, place: str = "") -> ItemPage:
         )
         if not places:
             raise LookupError(item)
-        shown = [place] if place else [row["location_id"] for row in places]
+        all_of = [row["location_id"] for row in places]
+        shown = places_fed(con, item, place) if place else all_of
         coming = rows(con, _COMING, {"item": item})
         ahead = outlook(con, item, shown)
         suppliers = rows(con, _SUPPLIERS, {"item": item})

@@ -9,11 +9,12 @@ import polars as pl
 
 from models.procurement.actors import MATRIX
 from models.procurement.documents import Document
+from orchestration.app.items import RISK
 from orchestration.app.looking import Row, one, published, remembered, rows
 from orchestration.app.order_book import order_book
 from orchestration.app.procurement import Desk
 from orchestration.app.supply_exceptions import trouble
-from orchestration.app.worklist import OPEN, WORKING, worklist
+from orchestration.app.worklist import OPEN, WORKING, money_at_risk, worklist
 
 SHOWN = 6
 
@@ -62,7 +63,7 @@ def _today(desk: Desk) -> Today:
     waiting = desk.ledger.proposed_limits()
     with published(desk.home) as con:
         risks = rows(con, _RISKS)
-        counted = one(con, f"select count(*) as places from decisions.targets {_AT_RISK}") or {}
+        counted = one(con, _COUNTED) or {}
         stock = one(con, _STOCK) or {}
         model = one(con, _MODEL) or {}
         spend = rows(con, _SPEND)
@@ -74,7 +75,7 @@ def _today(desk: Desk) -> Today:
         float(book["value"].sum() or 0),
         cases.head(SHOWN),
         len(cases),
-        float(cases["value_at_risk"].sum() or 0),
+        money_at_risk(cases),
         risks,
         counted.get("places", 0),
         [(line, why) for line in lines if (why := trouble(line))],
@@ -88,10 +89,11 @@ def _today(desk: Desk) -> Today:
 
 
 #: Where it is likelier than one in ten that stock runs out before the next order can help.
-_AT_RISK = "where greatest(stock_out_risk_before, stock_out_risk_with) >= 0.1"
+_AT_RISK = f"where {RISK} >= 0.1"
+_COUNTED = f"select count(*) as places from decisions.targets as target {_AT_RISK}"
 _RISKS = f"""
 select target.*, coalesce(item.name, target.item_id) as item,
-    greatest(stock_out_risk_before, stock_out_risk_with) as risk,
+    {RISK} as risk,
     target.expected_demand * planned.price as value_at_risk
 from decisions.targets as target
 left join marts.dim_items as item on item.item_id = target.item_id and item.is_current

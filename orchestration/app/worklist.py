@@ -235,6 +235,14 @@ def cases_to_do(desk: Desk) -> pl.DataFrame:
     return worklist(desk).filter(pl.col("status").is_in((OPEN, WORKING)))
 
 
+def money_at_risk(cases: pl.DataFrame) -> float:
+    """What is at stake in all these cases together: each item and place once, with the largest of
+    its cases; a case of no item for itself. Money; cases that nobody can price count nothing."""
+    whose = pl.when(pl.col("item_id") == "").then("case_id").otherwise(pl.lit(""))
+    of = ["item_id", "location_id", whose.alias("whose")]
+    return float(cases.group_by(of).agg(pl.col("value_at_risk").max())["value_at_risk"].sum())
+
+
 def work(
     desk: Desk,
     cases: Collection[str],

@@ -9,6 +9,7 @@ import polars as pl
 from models.domain import SERIES
 from models.replenishment.plausible import WAITING, YEAR_DAYS
 from orchestration.expectations.completeness import ENOUGH
+from orchestration.expectations.trading import UNAVAILABLE_STOCK
 
 #: What a doubtful item's completeness is at most: too little for its order to be approved by
 #: itself.
@@ -49,20 +50,31 @@ ELSEWHERE = """
     anti join marts.dim_item_locations as planned using (item_id, location_id)
     group by item_id, location_id
 """
-#: Stock of a planned item that its newest count says cannot be sold.
-UNAVAILABLE = """
-    select item_id, location_id, 'stock_not_available' as kind, 'warning' as severity,
-        format('{:g} units at {} cannot be sold ({}): they cover no demand',
-            sum(on_hand - available), any_value(location_id),
-            string_agg(distinct coalesce(status, 'reserved or past its date'), ', ')) as reason
-    from (
-        select * from marts.fct_stock_lots
+#: Stock of a planned item that the plan cannot use, as fct_stock_positions sets it aside, by why:
+#: its status forbids it, its date has passed (since the count too), or it is promised.
+UNAVAILABLE = f"""
+    with lots as (
+        select item_id, location_id, case
+                when regexp_matches(coalesce(status, ''), '^({"|".join(UNAVAILABLE_STOCK)})')
+                    then 'with the status "' || status || '"'
+                when expires_on <= now.day then 'past the date'
+                else 'reserved for customers'
+            end as why,
+            on_hand - case when expires_on <= now.day then least(available, 0) else available end
+                as aside
+        from marts.fct_stock_lots, (select cast(now_at as date) as day from raw.world) as now
         where is_current
         qualify rank() over (partition by item_id, location_id order by event_at desc) = 1
-    ) as lots
-    semi join marts.dim_item_locations as planned using (item_id, location_id)
-    where on_hand > available
-    group by item_id, location_id
+    ),
+    by_why as (
+        select item_id, location_id, why, sum(aside) as aside from lots
+        semi join marts.dim_item_locations as planned using (item_id, location_id)
+        group by all having sum(aside) > 0
+    )
+    select item_id, location_id, 'stock_not_available' as kind, 'warning' as severity,
+        format('set aside at {{}}: {{}}; this covers no other demand', location_id,
+            string_agg(format('{{:,.10g}} {{}}', aside, why), ', ' order by why)) as reason
+    from by_why group by item_id, location_id
 """
 #: A closed period of the last four weeks far above all the item ever did at the place: more than
 #: ten times its highest before, which

@@ -30,7 +30,9 @@ create table marts.dim_item_locations as select item_id, location_id, role, kind
     from (values ('mug', 'DC', 'centre', 'purchase', 'S1'), ('cup', 'DC', 'centre', 'purchase', 'S1'),
         ('mug', 'SHOP', 'store', 'transfer', 'DC')) as t(item_id, location_id, role, kind, from_id);
 create table marts.dim_suppliers as
-    select 'S1' as supplier_id, 'Potter' as name, 30.0 as payment_days, true as is_current;
+    select supplier_id, name, payment_days, true as is_current
+    from (values ('S1', 'Potter', 30.0), ('implicit supplier', null, null))
+        as t(supplier_id, name, payment_days);
 create table marts.dim_supplier_terms as select 'mug' as item_id, 'S1' as supplier_id,
     10.0 as lead_time_days, 0.0 as moq, 1.0 as order_multiple, 1.0 as from_quantity,
     2.5 as unit_cost, true as is_current;
@@ -135,7 +137,7 @@ def decided() -> dict[str, pl.DataFrame]:
         for line, name in pairs
         for part, quantity in line.parts.items()
     ]
-    risk = {"stock_out_risk_before": 0.0, "stock_out_risk_without": 0.6, "stock_out_risk_with": 0.2}
+    risk = {"stock_out_risk_before": 0.3, "stock_out_risk_without": 0.6, "stock_out_risk_with": 0.2}
     targets = [
         {"item_id": line.item_id, "location_id": line.location_id, "expected_demand": 60.0 - 10 * k}
         | risk

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from orchestration.app import looking
 from orchestration.app.procurement import Desk
-from orchestration.app.worklist import DONE, OPEN, WORKING, work, worklist
+from orchestration.app.worklist import DONE, OPEN, WORKING, money_at_risk, work, worklist
 from orchestration.web.tables import as_file, page_of
 from orchestration.web.visit import NotFoundError, Problem, Visit, act, signed_in
 
@@ -54,7 +54,7 @@ def _list(one: Visit, problem: Problem | None = None) -> Response:
         page=number,
         size=PAGE,
         total=len(found),
-        value_at_risk=found["value_at_risk"].sum(),
+        value_at_risk=money_at_risk(found),
         asked=asked,
         kinds=cases["kind"].unique().sort().to_list(),
         owners=[name for name in cases["owner"].unique().sort().to_list() if name],

@@ -21,12 +21,15 @@ Planner = Annotated[Visit, Depends(signed_in("planner"))]
 Anyone = Annotated[Visit, Depends(visit)]
 #: A supplier's page may be opened for so many seconds.
 LASTS = 14 * 86400
-_SUPPLIERS = """
+#: Who supplies what nobody is known to supply (dbt variable implicit_supplier): no one to write to.
+NOBODY = "implicit supplier"
+_SUPPLIERS = f"""
 select coalesce(kept.supplier_id, supplier.supplier_id) as supplier_id, kept.* exclude supplier_id,
     coalesce(supplier.name, kept.supplier_id) as name
 from metrics.kpi_supplier_performance as kept
 full join (select * from marts.dim_suppliers where is_current) as supplier
     on supplier.supplier_id = kept.supplier_id
+where coalesce(kept.supplier_id, supplier.supplier_id) <> '{NOBODY}'
 order by order_lines desc nulls last, 1
 """
 
@@ -60,7 +63,11 @@ def page(one: Viewer) -> Response:
 
 @router.post("/suppliers/{supplier}/link")
 def make_link(one: Planner, supplier: str) -> Response:
-    """A link to a supplier's own page."""
+    """A link to a supplier's own page; nobody has none."""
+    with looking.published(one.room.home) as con:
+        known = {row["supplier_id"] for row in looking.rows(con, _SUPPLIERS)}
+    if supplier not in known:
+        raise NotFoundError
     link = f"{str(one.request.base_url).rstrip('/')}/supplier/{signer(one).dumps(supplier)}"
     return _page(one, {"name": supplier, "link": link})
 

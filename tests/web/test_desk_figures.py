@@ -1,0 +1,87 @@
+"""A figure means the same wherever the desk shows it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import polars as pl
+import pytest
+
+from orchestration.app import procurement
+from orchestration.app.items import item_list, item_page
+from orchestration.app.order_book import CASES
+from orchestration.app.today import today
+from orchestration.app.worklist import WORKED, cases_to_do, money_at_risk
+from orchestration.home import Home
+
+
+def cases(*rows: tuple[str, str, str, float | None]) -> pl.DataFrame:
+    said = [
+        {"case_id": f"{k}", "item_id": item, "location_id": place, "kind": kind}
+        | {"value_at_risk": value}
+        for k, (item, place, kind, value) in enumerate(rows)
+    ]
+    return pl.DataFrame(said, schema=CASES | WORKED)
+
+
+@pytest.mark.parametrize(
+    ("rows", "stake"),
+    [
+        ([], 0.0),
+        ([("a", "x", "late", 7.0), ("a", "x", "cut", 9.0)], 9.0),
+        ([("a", "x", "late", 7.0), ("a", "y", "late", 9.0)], 16.0),
+        ([("a", "x", "late", None), ("a", "x", "cut", 9.0), ("b", "x", "cut", None)], 9.0),
+        ([("", "", "message", 3.0), ("", "", "message", 4.0)], 7.0),
+    ],
+)
+def test_an_item_and_place_is_at_risk_once(rows: list[Any], stake: float) -> None:
+    assert money_at_risk(cases(*rows)) == stake
+
+
+def test_the_money_at_risk_is_one_sum_on_every_page(come: Any, home: Home) -> None:
+    with procurement.open_desk(home) as desk:
+        stake = money_at_risk(cases_to_do(desk))
+        assert today(desk).value_at_risk == stake > 0
+    anna = come("anna")
+    assert f"{stake:,.0f} at risk" in anna.get("/exceptions").text
+    assert f'<div class="figure">{stake:,.0f}</div>' in anna.get("/").text
+
+
+def test_a_risk_is_the_same_on_every_page(come: Any, home: Home) -> None:
+    anna = come("anna")
+    with procurement.open_desk(home) as desk:
+        told = {(row["item_id"], row["location_id"]): row["risk"] for row in today(desk).risks}
+        listed = {
+            (row["item_id"], row["location_id"]): row["risk"]
+            for row in item_list(home, "", "", "", "risk", 1).rows
+        }
+        assert told and told.items() <= listed.items()
+        for (item, place), risk in told.items():
+            rows = item_page(desk, item, place).places
+            (row,) = (row for row in rows if row["location_id"] == place)
+            assert row["risk"] == risk <= row["risk_without"]
+    assert "with the orders" in anna.get("/").text and "30 %" in anna.get("/").text
+    assert "with the orders" in anna.get("/items").text and "30 %" in anna.get("/items").text
+
+
+def test_the_page_of_a_place_shows_the_demand_it_feeds(come: Any) -> None:
+    page = come("vera", "viewer").get("/items/mug?place=DC").text
+    assert page.count('class="chart"') == 2 and "Of DC, SHOP together." in page
+    assert "never counted" not in page and "No forecast" not in page
+
+
+def test_nobody_has_no_page_as_a_supplier(come: Any) -> None:
+    anna = come("anna")
+    page = anna.get("/suppliers").text
+    assert "Potter" in page and "implicit" not in page and ">None<" not in page
+    assert anna.post("/suppliers/S1/link").status_code == 200
+    for nobody in ("implicit%20supplier", "S99"):
+        assert anna.post(f"/suppliers/{nobody}/link").status_code == 404
+
+
+def test_no_page_says_none_for_what_is_not_known(come: Any) -> None:
+    anna = come("anna")
+    for path in ("/", "/exceptions", "/orders", "/items", "/items/mug", "/suppliers", "/results"):
+        shown = re.sub(r"<[^>]*>", "\n", anna.get(path).text)
+        assert not re.search(r"^(None|nan|null)\b", shown, re.M), path
