@@ -63,6 +63,13 @@ drill-superset: install ## Superset itself imports the dashboard as code and dra
 	$(UV) pip install --no-config --quiet --python $(VENV)/superset/bin/python "apache-superset==6.1.*" "duckdb<2" duckdb-engine "flask-caching==2.3.1" cachetools
 	$(VENV)/superset/bin/python tests/publish/drill_superset.py $(or $(LAKEHOUSE),.lakehouse)/derived/published
 
+scale-up: install ## the dbt project on Spark (a master, two workers, Java 17), every mart and feature compared with DuckDB's, for HOMES
+	@java -version >/dev/null 2>&1 || { echo "scale-up: Java is absent: install 17 or newer (Debian: openjdk-17-jre-headless)"; exit 2; }
+	$(UV) venv --no-config --quiet --allow-existing --python $(BIN)/python $(VENV)/spark
+	$(UV) pip install --no-config --quiet --no-deps --python $(VENV)/spark/bin/python --require-hashes -r requirements-spark.lock
+	$(if $(HOMES),,$(BIN)/stockhouse run sample_data --home $(VENV)/spark/sample --until features)
+	$(BIN)/python tests/transform/drill_spark.py $(VENV)/spark $(or $(HOMES),$(VENV)/spark/sample)
+
 docs: install ## what a home knows as pages: dashboard, dbt docs and gates, in LAKEHOUSE/derived/docs
 	$(BIN)/stockhouse docs --home $(or $(LAKEHOUSE),.lakehouse)
 
@@ -78,10 +85,11 @@ release: install-dev ## the wheel (built twice, the same), its software bill of 
 	rm -rf dist/env
 
 audit-deps: install-dev ## locked packages named by the OSV advisories unpacked in ADVISORIES (a folder; nothing is fetched)
-	$(BIN)/python .github/release/audit_deps.py "$(ADVISORIES)" requirements.lock requirements-dev.lock
+	$(BIN)/python .github/release/audit_deps.py "$(ADVISORIES)" requirements.lock requirements-dev.lock requirements-spark.lock
 
 lock: $(UV) ## resolve the locks anew, without any index host in them
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate pyproject.toml -o requirements.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --extra dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --extra spark pyproject.toml -c requirements.lock -o requirements-spark.lock
 
-.PHONY: help install install-dev run check format test test-fast bench drill drill-superset docs release audit-deps lock
+.PHONY: help install install-dev run check format test test-fast bench drill drill-superset scale-up docs release audit-deps lock

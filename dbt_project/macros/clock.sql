@@ -25,7 +25,7 @@
 {% macro midnight_of(day) -%} {{ adapter.dispatch('midnight_of')(day) }} {%- endmacro %}
 
 {% macro default__midnight_of(day) -%}
-  to_utc_timestamp(cast({{ day }} as timestamp), {{ world('timezone') }})
+  cast(to_utc_timestamp(cast({{ day }} as timestamp), {{ world('timezone') }}) as timestamp)
 {%- endmacro %}
 
 {% macro duckdb__midnight_of(day) -%}
@@ -105,7 +105,7 @@
 {% macro days_from(earlier, later) -%} {{ adapter.dispatch('days_from')(earlier, later) }} {%- endmacro %}
 
 {% macro default__days_from(earlier, later) -%}
-  (unix_timestamp({{ later }}) - unix_timestamp({{ earlier }})) / 86400.0
+  (unix_micros(cast({{ later }} as timestamp_ltz)) - unix_micros(cast({{ earlier }} as timestamp_ltz))) / 86400e6
 {%- endmacro %}
 
 {% macro duckdb__days_from(earlier, later) -%}

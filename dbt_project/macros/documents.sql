@@ -15,14 +15,14 @@
 
 {# What a status says, in the words systems use: this line is called off. #}
 {% macro is_cancelled(status) -%}
-  coalesce(regexp_matches(lower(trim({{ status }})), '^(cancel|void|annul|anul|storn|reject|declin|refus|delet|withdrawn)'), false)
+  coalesce({{ matches('lower(trim(' ~ status ~ '))', '^(cancel|void|annul|anul|storn|reject|declin|refus|delet|withdrawn)') }}, false)
 {%- endmacro %}
 
 {# What a status says: nothing more will come of this line, whatever came. #}
 {% macro is_over(status) -%}
-  ({{ is_cancelled(status) }} or coalesce(regexp_matches(
-    lower(trim({{ status }})), '^(short|closed|complete|done|finish|fully|final|received|delivered|geschlossen|erledigt)'
-  ), false))
+  ({{ is_cancelled(status) }} or coalesce({{ matches(
+    'lower(trim(' ~ status ~ '))', '^(short|closed|complete|done|finish|fully|final|received|delivered|geschlossen|erledigt)'
+  ) }}, false))
 {%- endmacro %}
 
 {# When a line that is still open is no longer waited for: overdue for a quarter of a year, and for longer than it was to take. #}

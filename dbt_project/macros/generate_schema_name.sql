@@ -4,5 +4,5 @@
 #}
 {% macro generate_schema_name(custom_schema_name, node) -%}
   {%- set name = (custom_schema_name or target.schema) | trim -%}
-  {{ name if target.name == 'warehouse' or not custom_schema_name else target.schema ~ '_' ~ name }}
+  {{ name if target.name in ['warehouse', 'spark'] or not custom_schema_name else target.schema ~ '_' ~ name }}
 {%- endmacro %}

@@ -4,13 +4,13 @@
 #}
 {% macro taken_apart(lines) %}
   select
-    lines.* replace (
-      coalesce(kits.part_id, lines.item_id) as item_id,
-      lines.quantity * coalesce(kits.quantity, 1) as quantity,
-      case when kits.part_id is null then lines.revenue end as revenue,
-      case when kits.part_id is null then lines.row_key else hash(lines.row_key, kits.part_id) end as row_key,
-      greatest(lines.known_at, kits.known_at) as known_at
-    )
+    {{ all_with('lines', {
+      'item_id': 'coalesce(kits.part_id, lines.item_id)',
+      'quantity': 'lines.quantity * coalesce(kits.quantity, 1)',
+      'revenue': 'case when kits.part_id is null then lines.revenue end',
+      'row_key': 'case when kits.part_id is null then lines.row_key else ' ~ key_of(['lines.row_key', 'kits.part_id']) ~ ' end',
+      'known_at': 'greatest(lines.known_at, kits.known_at)',
+    }) }}
   from {{ lines }} as lines
   left join {{ ref('int_components_exploded') }} as kits on lines.item_id = kits.kit_id
 {% endmacro %}
@@ -21,10 +21,10 @@
 #}
 {% macro not_called_off(lines) %}
   select
-    lines.* replace (
-      least(lines.valid_until, called_off.known_at) as valid_until,
-      lines.is_current and called_off.known_at is null as is_current
-    )
+    {{ all_with('lines', {
+      'valid_until': 'least(lines.valid_until, called_off.known_at)',
+      'is_current': 'lines.is_current and called_off.known_at is null',
+    }) }}
   from {{ lines }} as lines
   left join (
     select order_key, min(known_at) as known_at

@@ -16,7 +16,7 @@
 {% macro signal_feature(name) -%}
   case
     {%- for feature, pattern in signal_patterns().items() %}
-    when regexp_matches({{ name }}, '{{ pattern }}') then '{{ feature }}'
+    when {{ matches(name, pattern) }} then '{{ feature }}'
     {%- endfor %}
   end
 {%- endmacro %}

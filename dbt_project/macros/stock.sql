@@ -13,7 +13,7 @@
 
 {# What a stock status says, in the words systems use (orchestration/expectations/words.py refuses others): not to be sold. #}
 {% macro is_unavailable(status) -%}
-  coalesce(regexp_matches({{ status }}, '^({{ var("unavailable_stock") | join("|") }})'), false)
+  coalesce({{ matches(status, '^(' ~ var('unavailable_stock') | join('|') ~ ')') }}, false)
 {%- endmacro %}
 
 {#
@@ -36,10 +36,10 @@
   )
 
   select
-    said.* replace (
-      coalesce(rounds.ended_at, said.event_at) as event_at,
-      greatest(said.known_at, rounds.told_at) as known_at
-    )
+    {{ all_with('said', {
+      'event_at': 'coalesce(rounds.ended_at, said.event_at)',
+      'known_at': 'greatest(said.known_at, rounds.told_at)',
+    }) }}
   from said
   left join rounds
     on coalesce(said.bin, said.lot) is not null and said.on_hand is not null and said.source_id = rounds.source_id

@@ -42,7 +42,7 @@
     select
       {{ keys }},
       {%- for attribute in attributes %}
-      last_value({{ attribute }} ignore nulls) over so_far as {{ attribute }},
+      {{ last_known(attribute) }} over so_far as {{ attribute }},
       {%- endfor %}
       max(is_declared) over so_far as is_declared,
       known_at,

@@ -50,6 +50,22 @@ def publish(
     )
 
 
+@commands.command("export-raw")
+def export_raw(
+    out: Annotated[Path, typer.Argument(help="Folder to write; an export there is replaced.")],
+    home: HomeFolder = Path(DEFAULT_HOME),
+    as_json: AsJson = False,
+) -> None:
+    """Write what landing wrote as Parquet, listed in a manifest, for `dbt build --target spark`."""
+    from orchestration.facts import raw_files
+
+    place = Home.open(home)
+    with place.writing():
+        tables = raw_files.export(place.warehouse, out)
+    shown = f"{sum(tables.values()):,} rows of {len(tables)} tables written to {out}"
+    emit({"path": str(out), "tables": tables}, shown, as_json=as_json)
+
+
 @commands.command("metrics")
 def ask_metrics(
     names: Annotated[

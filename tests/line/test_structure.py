@@ -76,6 +76,7 @@ def test_the_top_level_is_the_one_the_plan_fixes() -> None:
         "sample_data",
         "requirements.lock",
         "requirements-dev.lock",
+        "requirements-spark.lock",
     }
     assert {name.split("/")[0] for name in tracked() if not name.startswith(".")} <= allowed
 

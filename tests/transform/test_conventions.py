@@ -236,23 +236,6 @@ def test_no_customer_is_named_where_reports_and_models_look(manifest: dict[str, 
     ]
 
 
-#: SQL that only DuckDB speaks, outside the dispatched macros, and the models that still use it.
-ONLY_DUCKDB = re.compile(
-    r"\bqualify\b|\bexclude\s*\(|\b(semi|anti|asof) join\b|\barg_max\b|\bgroup by all\b|union all "
-    r"by name|to_microseconds|isodow",
-    re.IGNORECASE,
-)
-EXCEPTIONS = {"dim_calendar", "int_orders_received", "int_periods_closed", "stg_world"}
-
-
-def test_sql_that_only_duckdb_speaks_is_listed(manifest: dict[str, Any]) -> None:
-    own = [node for node in models(manifest) if layer(node) != "features"]
-    found = {
-        node["name"] for node in own if ONLY_DUCKDB.search(re.sub(r"--.*", "", node["raw_code"]))
-    }
-    assert found == EXCEPTIONS
-
-
 def test_every_dispatched_macro_has_a_default_and_a_duckdb_body() -> None:
     sql = "\n".join(path.read_text() for path in Path(PROJECT / "macros").glob("*.sql"))
     dispatched = set(re.findall(r"adapter\.dispatch\('(\w+)'\)", sql))

@@ -1,5 +1,6 @@
 -- level, dispersion, rhythm and intermittency of each series at the end of each closed period, as first known and again after each
 -- correction. Between two corrections a series only grows, so one pass of windows over each such epoch computes every version.
+{%- set so_far = 'partition by item_id, location_id, epoch order by period_start' %}
 {%- set lags = range(1, 9) | list + [14, 21, 28, 49, 50, 51, 52, 364] %}
 with readings as (
   select item_id, location_id, period_start, quantity, event_at, known_at, version from {{ ref('fct_demand') }}
@@ -36,14 +37,14 @@ epochs as (
 ),
 
 bounded as (
-  select *, lead(starts_at, 1, 'infinity') over (partition by item_id, location_id order by starts_at) as ends_at from epochs
+  select *, lead(starts_at, 1, timestamp '9999-12-31') over (partition by item_id, location_id order by starts_at) as ends_at from epochs
 ),
 
 -- each epoch's whole past, a period that is not known yet as unknown; told are the periods new in the epoch or touched by its correction
 snapshots as (
   select
     item_id, location_id, period_start, event_at, starts_at as epoch,
-    arg_max_null(changes.quantity, changes.version) filter (where changes.known_at < bounded.ends_at) as quantity,
+    {{ newest_of('changes.quantity', 'changes.version') }} filter (where changes.known_at < bounded.ends_at) as quantity,
     greatest(min(changes.known_at), bounded.starts_at) as known_at,
     min(changes.known_at) < bounded.ends_at
     and (min(changes.known_at) >= bounded.starts_at or period_start >= any_value(bounded.first_period)) as is_told
@@ -54,11 +55,11 @@ snapshots as (
 ),
 
 series as (
-  select item_id, location_id, period_start, event_at, cast(quantity as float) as quantity, known_at, null as epoch, true as is_told
+  select item_id, location_id, period_start, event_at, cast(quantity as float) as quantity, known_at, cast(null as timestamp) as epoch, true as is_told
   from readings
   anti join changing using (item_id, location_id)
-  union all by name
-  select * replace (cast(quantity as float) as quantity) from snapshots
+  union all
+  select item_id, location_id, period_start, event_at, cast(quantity as float), known_at, epoch, is_told from snapshots
 ),
 
 rhythm as (
@@ -79,25 +80,25 @@ told as (
     lag(quantity, {{ k - 1 }}) over so_far as demand_lag_{{ k }},
     {%- endfor %}
     {%- for n in [3, 7, 13, 28, 52, 91, 364] %}
-    cast(avg(quantity) over (so_far rows {{ n - 1 }} preceding) as float) as demand_mean_{{ n }},
+    cast(avg(quantity) over ({{ so_far }} rows {{ n - 1 }} preceding) as float) as demand_mean_{{ n }},
     {%- endfor %}
     {%- for n in [13, 28, 91] %}
-    cast(stddev_samp(quantity) over (so_far rows {{ n - 1 }} preceding) as float) as demand_std_{{ n }},
+    cast(stddev_samp(quantity) over ({{ so_far }} rows {{ n - 1 }} preceding) as float) as demand_std_{{ n }},
     {%- endfor %}
     {%- for n in [28, 91] %}
-    cast(avg(cast(quantity = 0 as integer)) over (so_far rows {{ n - 1 }} preceding) as float) as demand_zero_share_{{ n }},
+    cast(avg(cast(quantity = 0 as integer)) over ({{ so_far }} rows {{ n - 1 }} preceding) as float) as demand_zero_share_{{ n }},
     {%- endfor %}
-    max(quantity) over (so_far rows 27 preceding) as demand_max_28,
+    max(quantity) over ({{ so_far }} rows 27 preceding) as demand_max_28,
     {%- for k in range(7) %}
     cast(lag(same_day_mean, {{ 6 - k }}) over so_far as float) as demand_phase_mean_{{ k }},
     {%- endfor %}
-    cast(count(quantity) over (so_far rows 27 preceding) / least(age, 28) as float) as known_share_28,
-    cast(age + 1 - max(case when quantity > 0 then age end) over (so_far rows unbounded preceding) as float) as periods_since_sale,
-    cast(age + 1 - min(case when quantity > 0 then age end) over (so_far rows unbounded preceding) as float) as periods_since_first_sale
+    cast(count(quantity) over ({{ so_far }} rows 27 preceding) / least(age, 28) as float) as known_share_28,
+    cast(age + 1 - max(case when quantity > 0 then age end) over ({{ so_far }} rows unbounded preceding) as float) as periods_since_sale,
+    cast(age + 1 - min(case when quantity > 0 then age end) over ({{ so_far }} rows unbounded preceding) as float) as periods_since_first_sale
   from rhythm
   window so_far as (partition by item_id, location_id, epoch order by period_start)
 )
 
-select * exclude (is_told), cast(demand_mean_28 / nullif(demand_mean_91, 0) - 1 as float) as demand_trend
+select {{ all_but(['is_told']) }}, cast(demand_mean_28 / nullif(demand_mean_91, 0) as float) - cast(1 as float) as demand_trend
 from told
 where is_told

@@ -3,7 +3,7 @@
 with lanes as (
   select
     concat(from_id, '>', to_id) as lane_id, item_id, mode, transit_days, {{ trained_on('freight_per_kg') }} as freight_per_kg, valid_from,
-    coalesce(valid_to, timestamp 'infinity') as valid_to, {{ local_day('valid_from') }} as quoted_on
+    coalesce(valid_to, timestamp '9999-12-31') as valid_to, {{ local_day('valid_from') }} as quoted_on
   from {{ ref('dim_lanes') }}
 ),
 
@@ -22,13 +22,13 @@ fuel as (
     window reading as (partition by name, region_id, location_id, item_id, event_at, target_on order by known_at)
   )
   window so_far as (partition by target_on order by known_at range between unbounded preceding and current row)
-  qualify row_number() over (partition by target_on, known_at) = 1
+  qualify row_number() over (partition by target_on, known_at order by known_at) = 1
 ),
 
 paid_now as (
   select distinct
     greatest(known_at, starts_at) as told_at,
-    arg_max(price, struct_pack(target_on, known_at)) over (
+    {{ newest_value('price', together(['target_on', 'known_at'])) }} over (
       order by greatest(known_at, starts_at) range between unbounded preceding and current row
     ) as price
   from fuel
@@ -37,7 +37,7 @@ paid_now as (
 paid_then as (
   select distinct
     quoted_on, known_at as told_at,
-    arg_max(price, struct_pack(target_on, known_at)) over (
+    {{ newest_value('price', together(['target_on', 'known_at'])) }} over (
       partition by quoted_on order by known_at range between unbounded preceding and current row
     ) as price
   from (select distinct quoted_on from lanes)
@@ -72,11 +72,14 @@ told as (
     cast(freight_per_kg as float) as freight_per_kg,
     cast(coalesce(paid_now.price / nullif(paid_then.price, 0), 1) as float) as fuel_index
   from terms
-  asof left join paid_now on terms.told_at >= paid_now.told_at
-  asof left join paid_then on terms.quoted_on = paid_then.quoted_on and terms.told_at >= paid_then.told_at
+  left join (select *, lead(told_at) over (order by told_at) as until from paid_now) as paid_now
+    on terms.told_at >= paid_now.told_at and (terms.told_at < paid_now.until or paid_now.until is null)
+  left join (select *, lead(told_at) over (partition by quoted_on order by told_at) as until from paid_then) as paid_then
+    on terms.quoted_on = paid_then.quoted_on
+    and terms.told_at >= paid_then.told_at and (terms.told_at < paid_then.until or paid_then.until is null)
 )
 
 select * from told
-qualify struct_pack(transit_days, freight_per_kg, fuel_index) is distinct from lag(
-  struct_pack(transit_days, freight_per_kg, fuel_index)
+qualify {{ together(['transit_days', 'freight_per_kg', 'fuel_index']) }} is distinct from lag(
+  {{ together(['transit_days', 'freight_per_kg', 'fuel_index']) }}
 ) over (partition by lane_id order by known_at)

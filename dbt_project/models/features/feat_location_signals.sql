@@ -10,10 +10,10 @@ told as (
   select
     location_id, known_at,
     max(event_at) over so_far as event_at,
-    cast(arg_max(value, struct_pack(event_at, known_at)) over so_far as float) as competitor_distance_m
+    cast({{ newest_value('value', together(['event_at', 'known_at'])) }} over so_far as float) as competitor_distance_m
   from observed
   window so_far as (partition by location_id order by known_at range between unbounded preceding and current row)
-  qualify row_number() over (partition by location_id, known_at order by event_at desc) = 1
+  qualify row_number() over (partition by location_id, known_at order by known_at) = 1
 )
 
 select location_id, event_at, known_at, competitor_distance_m from told

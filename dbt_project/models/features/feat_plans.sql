@@ -1,6 +1,6 @@
 -- what was planned for a period, told each time it became known or changed: promotions and events in force, days off, prices announced
 -- ahead that differ from the one before. A price plan reaches 56 days ahead.
-{%- set is_event = "regexp_matches(lower(concat_ws(' ', kind, name)), 'holiday|event|season|\\bday\\b|national|religious|cultural|sporting')" %}
+{%- set is_event = matches("lower(concat_ws(' ', kind, name))", 'holiday|event|season|\\bday\\b|national|religious|cultural|sporting') %}
 with calendar as (select day, period_start from {{ ref('dim_calendar') }}),
 
 series as (
@@ -107,10 +107,10 @@ select
   known_at,
   cast(sum(promotions) over so_far as bigint) as promotion_count,
   cast(sum(events) over so_far as bigint) as event_count,
-  arg_max(is_open, known_at) filter (where is_open is not null) over so_far as is_open,
-  cast(arg_max(price, struct_pack(event_at, known_at)) filter (where price is not null) over so_far as float) as planned_price
+  {{ newest_value('is_open', 'known_at') }} over so_far as is_open,
+  cast({{ newest_value('price', together(['event_at', 'known_at'])) }} over so_far as float) as planned_price
 from told
 window so_far as (
   partition by item_id, location_id, target_on order by known_at range between unbounded preceding and current row
 )
-qualify row_number() over (partition by item_id, location_id, target_on, known_at) = 1
+qualify row_number() over (partition by item_id, location_id, target_on, known_at order by known_at) = 1

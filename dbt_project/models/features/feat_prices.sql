@@ -22,10 +22,15 @@ compared as (
   select
     item_id, location_id, event_at,
     lag(price) over past as price_before,
-    avg(price) over (past range between interval {{ days_of_52_weeks() }} day preceding and current row) as price_mean,
-    max(known_at) over (past range between interval {{ days_of_52_weeks() }} day preceding and current row) as past_known_at
+    avg(price) over past_year as price_mean,
+    max(known_at) over past_year as past_known_at
   from first_known
-  window past as (partition by item_id, location_id order by event_at)
+  window
+    past as (partition by item_id, location_id order by event_at),
+    past_year as (
+      partition by item_id, location_id order by event_at
+      range between interval {{ days_of_52_weeks() }} day preceding and current row
+    )
 )
 
 select

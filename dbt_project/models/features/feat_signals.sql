@@ -21,12 +21,12 @@ told as (
     region_id, known_at,
     max(event_at) over so_far as event_at
     {%- for feature in signal_features() %},
-    cast(arg_max(value, struct_pack(event_at, known_at)) filter (where feature = '{{ feature }}') over so_far as float) as {{ feature }}
+    cast({{ newest_value('value', together(['event_at', 'known_at'])) }} filter (where feature = '{{ feature }}') over so_far as float) as {{ feature }}
     {%- endfor %}
   from observed
   where feature is not null and region_id is not null
   window so_far as (partition by region_id order by known_at range between unbounded preceding and current row)
-  qualify row_number() over (partition by region_id, known_at order by event_at desc) = 1
+  qualify row_number() over (partition by region_id, known_at order by known_at) = 1
 )
 
 select * from told

@@ -3,14 +3,14 @@ with seen as (
   select
     item_id, location_id, known_at,
     max(event_at) over so_far as event_at,
-    arg_max(on_hand, struct_pack(event_at, known_at)) filter (where on_hand is not null) over so_far as on_hand,
-    arg_max(is_in_stock, struct_pack(event_at, known_at)) over so_far as is_in_stock,
+    {{ newest_value('on_hand', together(['event_at', 'known_at'])) }} filter (where on_hand is not null) over so_far as on_hand,
+    {{ newest_value('is_in_stock', together(['event_at', 'known_at'])) }} over so_far as is_in_stock,
     max(event_at) filter (where not is_in_stock) over so_far as stock_out_at
   from {{ ref('fct_stock') }}
   window so_far as (
     partition by item_id, location_id order by known_at range between unbounded preceding and current row
   )
-  qualify row_number() over (partition by item_id, location_id, known_at order by event_at desc) = 1
+  qualify row_number() over (partition by item_id, location_id, known_at order by known_at) = 1
 )
 
 select

@@ -9,11 +9,12 @@ with held as (
 ),
 
 told as (
-  select *, true as is_held from held
-  union all by name
   select
-    item_id, location_id, greatest(event_at, known_at) as known_at, false as is_held, 0 as on_order_change,
-    struct_pack(event_at, known_at) as version, demand_mean_28 as demand_mean
+    item_id, location_id, known_at, true as is_held, on_hand, on_order_change, null as version, cast(null as float) as demand_mean
+  from held
+  union all
+  select
+    item_id, location_id, greatest(event_at, known_at), false, null, 0, {{ together(['event_at', 'known_at']) }}, demand_mean_28
   from {{ ref('feat_demand') }}
   semi join (select distinct item_id, location_id from held) as series using (item_id, location_id)
 ),
@@ -21,10 +22,10 @@ told as (
 known as (
   select
     item_id, location_id, known_at,
-    last_value(on_hand ignore nulls) over so_far as on_hand,
+    {{ last_known('on_hand') }} over so_far as on_hand,
     -- sums of changes leave crumbs of floating point
     round(sum(on_order_change) over so_far, 6) as on_order,
-    arg_max_null(demand_mean, version) filter (where not is_held) over so_far as demand_mean
+    {{ newest_of('demand_mean', 'version') }} filter (where not is_held) over so_far as demand_mean
   from told
   window so_far as (partition by item_id, location_id order by known_at range between unbounded preceding and current row)
   qualify bool_or(is_held) over so_far and row_number() over (partition by item_id, location_id, known_at order by is_held) = 1

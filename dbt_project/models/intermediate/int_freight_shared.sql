@@ -17,20 +17,19 @@ dated as (
 -- a shipment that says no time has its order's, and one without an order is known when it was handed over
 shipments as (
   select
-    stated.* replace (
-      coalesce(stated.event_at, dated.event_at) as event_at,
-      coalesce(
-        stated.known_at, greatest(dated.event_at + coalesce(stated.known_lag, interval 0 day), stated.handed_over_at, dated.known_at),
-        stated.handed_over_at
-      ) as known_at
-    )
+    {{ all_with('stated', {
+      'event_at': 'coalesce(stated.event_at, dated.event_at)',
+      'known_at':
+        'coalesce(stated.known_at, greatest(dated.event_at + ' ~ lag_of('stated.known_lag')
+        ~ ', stated.handed_over_at, dated.known_at), stated.handed_over_at)',
+    }) }}
   from stated
   left join dated on stated.known_at is null and {{ document_key('stated.order_id') }} = dated.order_key
 ),
 
 bills as (
   select
-    shipments.* replace (shipments.freight_cost * {{ exchanged('shipments') }} as freight_cost),
+    {{ all_with('shipments', {'freight_cost': 'shipments.freight_cost * ' ~ exchanged('shipments')}) }},
     coalesce(bills_with, line_id, shipment_id) as bill_id
   from shipments
   {{ join_rates('shipments', 'coalesce(shipments.event_at, shipments.known_at)') }}

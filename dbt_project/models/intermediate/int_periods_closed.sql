@@ -33,7 +33,7 @@ select
   period_start,
   period_rank,
   period_ends_at,
-  greatest(period_ends_at + to_microseconds(cast(round(delay_days * 86400e6) as bigint)), first_known_at) as reported_at
+  greatest({{ days_after('period_ends_at', 'delay_days') }}, first_known_at) as reported_at
 from calendar
 cross join feed
-where greatest(period_ends_at + to_microseconds(cast(round(delay_days * 86400e6) as bigint)), first_known_at) <= {{ now_at() }}
+where greatest({{ days_after('period_ends_at', 'delay_days') }}, first_known_at) <= {{ now_at() }}

@@ -8,7 +8,7 @@ found as {{ inlined() }} (
     prices.item_id, prices.location_id, prices.price, prices.list_price, prices.currency, prices.tax_share, prices.row_key, prices.row_hash, prices.handed_over_at,
     periods.event_at,
     greatest(
-      coalesce(prices.known_at, periods.event_at + coalesce(prices.known_lag, interval 0 day)), prices.handed_over_at, periods.known_at
+      coalesce(prices.known_at, periods.event_at + {{ lag_of('prices.known_lag') }}), prices.handed_over_at, periods.known_at
     ) as known_at
   from prices
   inner join {{ ref('int_periods_named') }} as periods on prices.period_id = periods.period_id

@@ -11,7 +11,7 @@ found as (
     coalesce(lines.supplier_id, headers.supplier_id) as supplier_id, lines.unit_cost, lines.currency, lines.unit, coalesce(lines.status, headers.status) as status,
     lines.row_key, lines.row_hash,
     greatest(
-      coalesce(lines.known_at, headers.event_at + coalesce(lines.known_lag, interval 0 day)), headers.known_at, lines.handed_over_at
+      coalesce(lines.known_at, headers.event_at + {{ lag_of('lines.known_lag') }}), headers.known_at, lines.handed_over_at
     ) as known_at,
     lines.handed_over_at, lines.source_id
   from {{ ref('stg_purchase_orders') }} as lines

@@ -16,12 +16,15 @@ ordered as (
 ),
 
 placed as (
-  select stated.* replace (ordered.location_id as location_id, greatest(stated.known_at, ordered.known_at) as known_at)
+  select
+    {{ all_with('stated', {
+      'location_id': 'coalesce(stated.location_id, ordered.location_id)',
+      'known_at': 'greatest(stated.known_at, ordered.known_at)',
+    }) }}
   from stated
-  inner join ordered on {{ document_key('stated.order_id') }} = ordered.order_key and stated.item_id = ordered.item_id
-  where stated.location_id is null
-  union all
-  select * from stated where location_id is not null
+  left join ordered
+    on stated.location_id is null and {{ document_key('stated.order_id') }} = ordered.order_key and stated.item_id = ordered.item_id
+  where stated.location_id is not null or ordered.location_id is not null
 )
 
 select

@@ -15,7 +15,7 @@ found as (
     sales.handed_over_at,
     coalesce(orders.event_at, periods.event_at) as event_at,
     greatest(
-      coalesce(sales.known_at, coalesce(orders.event_at, periods.event_at) + coalesce(sales.known_lag, interval 0 day)),
+      coalesce(sales.known_at, coalesce(orders.event_at, periods.event_at) + {{ lag_of('sales.known_lag') }}),
       sales.handed_over_at, orders.known_at, periods.known_at, packs.known_at
     ) as known_at
   from sales

@@ -48,10 +48,10 @@ flowed as (
 levelled as (
   select
     *,
-    last_value(counted - flow ignore nulls) over (
+    {{ last_known('counted - flow') }} over (
       partition by item_id, location_id order by event_at, step rows between unbounded preceding and current row
     ) as base,
-    last_value(counted + set_aside - flow ignore nulls) over (
+    {{ last_known('counted + set_aside - flow') }} over (
       partition by item_id, location_id order by event_at, step rows between unbounded preceding and current row
     ) as base_in_all
   from flowed

@@ -30,7 +30,7 @@ select
   spine.location_id,
   spine.period_start,
   spine.period_ends_at,
-  last_value(levels.on_hand ignore nulls) over (
+  {{ last_known('levels.on_hand') }} over (
     partition by spine.item_id, spine.location_id order by spine.period_start rows between unbounded preceding and current row
   ) as on_hand
 from spine

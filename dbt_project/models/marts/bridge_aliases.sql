@@ -31,6 +31,6 @@ candidates as (
   where alias <> id and found <= 5  -- a name that many things bear says nothing
 )
 
-select kind, alias, id, 'confirmed' as status, cast(null as varchar) as evidence, known_at from {{ ref('int_aliases_current') }}
+select kind, alias, id, 'confirmed' as status, cast(null as string) as evidence, known_at from {{ ref('int_aliases_current') }}
 union all
 select kind, alias, id, 'candidate', evidence, known_at from candidates where best = 1

@@ -3,8 +3,8 @@ select
   day,
   period_start,
   cast(period_rank as bigint) as period_index,
-  cast(isodow(day) as integer) as day_of_week,
+  cast({{ day_of_week('day') }} as integer) as day_of_week,
   cast(weekofyear(day) as integer) as week_of_year,
   cast(month(day) as integer) as month,
-  isodow(day) >= 6 as is_weekend
+  {{ day_of_week('day') }} >= 6 as is_weekend
 from {{ ref('int_calendar_spined') }}

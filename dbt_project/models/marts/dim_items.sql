@@ -9,7 +9,7 @@ with items as (
 
 declared as (
   select
-    item_id, name, levels[1] as category, levels[2] as subcategory, levels, supplier_id, pack_size, weight_kg, volume_m3,
+    item_id, name, {{ element('levels', 1) }} as category, {{ element('levels', 2) }} as subcategory, levels, supplier_id, pack_size, weight_kg, volume_m3,
     unit_cost * {{ exchanged('items') }} as unit_cost, shelf_life_days, holding_cost * {{ exchanged('items') }} as holding_cost,
     shortage_cost * {{ exchanged('items') }} as shortage_cost, true as is_declared, known_at, handed_over_at, row_hash
   from items

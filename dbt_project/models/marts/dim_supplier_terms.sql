@@ -1,5 +1,6 @@
 -- On what terms a supplier sells an item, by price break, with their history. Terms announced for a later day hold from that day on:
 -- until then they are known, and not yet current. What a supplier says of his own unit is said of base units here: he sells whole ones.
+{%- set held = units_held('stated') %}
 with packs as ({{ packs() }}),
 
 stated as (
@@ -8,16 +9,14 @@ stated as (
 
 terms as (
   select
-    stated.* replace (
-      stated.moq * {{ units_held('stated') }} as moq,
-      case
-        when stated.unit is null then stated.order_multiple
-        else coalesce(stated.order_multiple, 1) * {{ units_held('stated') }}
-      end as order_multiple,
-      stated.from_quantity * {{ units_held('stated') }} as from_quantity,
-      stated.unit_cost * {{ exchanged('stated') }} / {{ units_held('stated') }} as unit_cost,
-      greatest(stated.known_at, packs.known_at) as known_at
-    ),
+    {{ all_with('stated', {
+      'moq': 'stated.moq * ' ~ held,
+      'order_multiple':
+        'case when stated.unit is null then stated.order_multiple else coalesce(stated.order_multiple, 1) * ' ~ held ~ ' end',
+      'from_quantity': 'stated.from_quantity * ' ~ held,
+      'unit_cost': 'stated.unit_cost * ' ~ exchanged('stated') ~ ' / ' ~ held,
+      'known_at': 'greatest(stated.known_at, packs.known_at)',
+    }) }},
     stated.unit as sold_unit, cast({{ units_held('stated') }} as double) as sold_unit_quantity,
     nullif(stated.currency, {{ world('currency') }}) as sold_currency, stated.unit_cost as sold_price
   from stated

@@ -17,4 +17,4 @@ select
   stated.is_current
 from stated
 {{ join_packs('stated') }}
-where stated.on_hand is not null and coalesce(stated.bin, stated.lot, stated.status, cast(stated.expires_at as varchar)) is not null
+where stated.on_hand is not null and coalesce(stated.bin, stated.lot, stated.status, cast(stated.expires_at as string)) is not null
