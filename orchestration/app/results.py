@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from orchestration.app.looking import Row, one, published, rows
+from orchestration.app.overriding import timeline_of
 from orchestration.app.procurement import Desk
 
 #: Weeks of the cash calendar.
-WEEKS = 10
+WEEKS = 15
 
 
 @dataclass(frozen=True)
@@ -40,25 +41,35 @@ def results(desk: Desk) -> Results:
                 con, "select supplier_id, payment_days from marts.dim_suppliers where is_current"
             )
         }
-        coming = rows(con, _COMING)
-    return Results(capital, year, weeks, policies, _cash(desk, coming, days), categories)
+        came, coming = rows(con, _RECEIVED), rows(con, _COMING)
+    cash = _cash(desk, came, coming, days)
+    return Results(capital, year, weeks, policies, cash, categories)
 
 
-def _cash(desk: Desk, coming: list[Row], days: dict[str, float]) -> list[Row]:
-    """What falls due for payment week by week: open orders of the company's systems, and the
-    ledger's own, approved and proposed."""
-    first = desk.now.date() - timedelta(days=desk.now.weekday())
+def _cash(desk: Desk, came: list[Row], coming: list[Row], days: dict[str, float]) -> list[Row]:
+    """What falls due for payment week by week: goods received and not due yet (what working
+    capital takes off), open orders of the company's systems, and the ledger's own, approved and
+    proposed. A bill is due so many days after its goods as its supplier's terms say."""
+    timeline = timeline_of(desk.home)
+    today = timeline.local_day(desk.now)
+    first = today - timedelta(days=today.weekday())
     weeks = [first + timedelta(weeks=k) for k in range(WEEKS)]
-    found = {week: {"week": week, "ordered": 0.0, "proposed": 0.0} for week in weeks}
+    parts = ("received", "ordered", "proposed")
+    found = {week: {"week": week} | dict.fromkeys(parts, 0.0) for week in weeks}
 
     def add(day: date, supplier: str, kind: str, money: float) -> None:
         paid = day + timedelta(days=float(days.get(supplier, 0)))
+        if kind == "received" and paid <= today:
+            return
         week = max(paid - timedelta(days=paid.weekday()), first)
         if week in found:
             found[week][kind] += money  # type: ignore[operator]
 
+    for row in came:
+        day = timeline.local_day(row["event_at"])
+        add(day, row["supplier_id"], "received", float(row["money"]))
     for row in coming:
-        add(row["due_on"] or desk.now.date(), row["from_id"], "ordered", row["money"])
+        add(row["due_on"] or today, row["from_id"], "ordered", row["money"])
     for line in desk.ledger.lines():
         if line.kind != "purchase" or line.ended:
             continue
@@ -94,6 +105,19 @@ select held.* replace (coalesce(held.category, '–') as category), yearly.turns
 from held left join metrics.kpi_yearly as yearly
     on yearly.scope = 'category' and yearly.category is not distinct from held.category
 order by stock_value desc nulls last
+"""
+#: As kpi_working_capital prices and counts them: at the planned cost, where stock is counted.
+_RECEIVED = """
+select receipts.supplier_id, receipts.event_at,
+    sum(receipts.quantity * planned.unit_cost) as money
+from marts.fct_receipts as receipts
+inner join marts.dim_suppliers as suppliers
+    on suppliers.supplier_id = receipts.supplier_id and suppliers.is_current
+inner join marts.dim_item_locations as planned
+    on planned.item_id = receipts.item_id and planned.location_id = receipts.location_id
+inner join metrics.kpi_working_capital as capital
+    on capital.item_id = receipts.item_id and capital.location_id = receipts.location_id
+where receipts.is_current group by 1, 2
 """
 _COMING = """
 select due_on, from_id, quantity * coalesce(unit_cost, 0) as money

@@ -202,7 +202,7 @@ def bars(rows: Sequence[tuple[str, float, str]], words: Words, about: str) -> Ma
 def stacked(
     rows: Sequence[tuple[str, Mapping[str, float]]], words: Words, about: str, *, is_across: bool
 ) -> Markup:
-    """Bars of two parts each: (name, {part: size}); across: from the left, with the total at the
+    """Bars of up to three parts each: (name, {part: size}); across: from the left, with the total at the
     end."""
     parts = list(rows[0][1]) if rows else []
     found = [
@@ -213,7 +213,7 @@ def stacked(
     order = [name for name, _ in rows]
     colour = alt.Color(
         "part:N",
-        scale=alt.Scale(domain=[words.term(part) for part in parts], range=[MAIN, SECOND]),
+        scale=alt.Scale(domain=[words.term(part) for part in parts], range=[MAIN, SECOND, GOOD]),
         legend=alt.Legend(title=None, orient="top", labelColor=SOFT, labelFont=FONT),
     )
     base = alt.Chart(alt.Data(values=found))

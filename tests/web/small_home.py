@@ -49,8 +49,9 @@ create table marts.fct_open_orders as select 'PO1' as order_id, '1' as line_id, 
 create table marts.fct_promotions as select 'Sale' as name, 'sale' as kind, null::varchar as item_id,
     null::varchar as location_id, date '2025-12-20' as starts_on, date '2025-12-24' as ends_on,
     true as is_current;
-create table marts.fct_receipts as select ''::varchar as order_id, ''::varchar as line_id,
-    0.0 as quantity, timestamp '2026-01-01' as event_at, true as is_current limit 0;
+create table marts.fct_receipts as select 'PO0' as order_id, '1' as line_id, item_id, location_id,
+    'S1' as supplier_id, 4.0 as quantity, timestamp '2026-01-01' as event_at, true as is_current
+    from marts.dim_item_locations;
 create table marts.fct_lead_times as select ''::varchar as order_id, ''::varchar as kind,
     timestamp '2026-01-01' as received_at, false as is_censored limit 0;
 create table metrics.kpi_cover_days as select item_id, location_id, 20.0 as on_hand,

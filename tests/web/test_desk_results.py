@@ -29,3 +29,12 @@ def test_every_figure_says_its_period_and_money_its_currency(come: Any) -> None:
     assert all("2025" in tile or "2026" in tile for tile in tiles), "a period each"
     assert sum("EUR" in tile for tile in tiles) == 3
     assert page.count("<svg") >= 5 and "Fill rate by week" in page
+
+
+def test_bills_to_come_and_working_capital_count_the_same_bills(home: Home) -> None:
+    with open_desk(home) as desk:
+        found = results(desk)
+    received = sum(row["received"] for row in found.cash)
+    assert received == float(found.capital["payable_value"]) == 30.0
+    (week,) = (row for row in found.cash if row["received"])
+    assert str(week["week"]) == "2026-01-26", "thirty days after 1 January"

@@ -82,7 +82,7 @@ def results_page(one: Viewer) -> Response:
         for row in found.policies
     ]
     cash = [
-        (words.short_day(row["week"]), {"ordered": row["ordered"], "proposed": row["proposed"]})
+        (words.short_day(row["week"]), {part: size for part, size in row.items() if part != "week"})
         for row in found.cash
     ]
     about = words("What each policy would have cost")
