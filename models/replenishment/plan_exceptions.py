@@ -13,6 +13,12 @@ SCHEMA = {
     "reason": pl.String,
 }
 
+
+def figure(column: str) -> pl.Expr:
+    """A column of numbers as text, with one decimal at most: 1032 and 12.5, never 1032.0."""
+    return pl.col(column).round(1).cast(pl.String).str.strip_suffix(".0")
+
+
 _BAD: dict[str, tuple[pl.Expr, str | pl.Expr]] = {
     "unknown_stock": (
         pl.col("on_hand").is_null() | pl.col("on_hand").is_nan(),
@@ -20,7 +26,7 @@ _BAD: dict[str, tuple[pl.Expr, str | pl.Expr]] = {
     ),
     "negative_stock": (
         pl.col("on_hand") < 0,
-        pl.format("its stock on hand is {}: count it and correct the record", pl.col("on_hand")),
+        pl.format("its stock on hand is {}: count it and correct the record", figure("on_hand")),
     ),
     "no_supplier": (
         pl.col("from_id").is_null(),

@@ -9,7 +9,7 @@ import polars as pl
 
 from models.domain import SERIES, Floats, recent_mean
 from models.replenishment.echelon import Echelons
-from models.replenishment.plan_exceptions import exception_of
+from models.replenishment.plan_exceptions import exception_of, figure
 from models.replenishment.situations import sources_of
 
 #: Days without a sale after which nothing is moved to a place unseen, and the days of a year.
@@ -48,7 +48,7 @@ def implausible(planned: pl.DataFrame, history: Floats, period_days: float) -> p
                 pl.format(
                     "{} units would go from {} to where none was sold in {} days: they cost "
                     "freight and handling there, and again if they come back; a person decides",
-                    "quantity",
+                    figure("quantity"),
                     "from_id",
                     QUIET_DAYS,
                 ),
@@ -60,9 +60,9 @@ def implausible(planned: pl.DataFrame, history: Floats, period_days: float) -> p
                 pl.format(
                     "{} units lift the position from {} above a year's demand of {}: a person "
                     "decides",
-                    "quantity",
-                    pl.col("position").round(1),
-                    "usual",
+                    figure("quantity"),
+                    figure("position"),
+                    figure("usual"),
                 ),
             ),
         ]

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 import polars as pl
 
 from models.domain import need_id
+from models.procurement.codes import coin
 from models.procurement.documents import Document
 from orchestration.app.procurement import Desk, published_facts
 from orchestration.facts import decisions
 
+#: Decimals of a quantity that is listed: what packs and weights divide into, and no more.
+UNITS = 4
 _TEXT, _NUMBER = pl.String, pl.Float64
 #: A line of the book. id: the need's. value: quantity at its price, money in `currency`.
 BOOK = {
@@ -81,8 +84,8 @@ def _entry(line: Document, names: dict[str, str], currency: str) -> tuple[object
         names.get(line.item_id, line.item_id),
         line.location_id,
         line.from_id,
-        line.quantity,
-        line.quantity * line.unit_cost,
+        round(line.quantity, UNITS),
+        round(line.quantity * line.unit_cost, decimals(currency)),
         currency,
         line.due_on[:10],
         line.document_id,
@@ -90,6 +93,11 @@ def _entry(line: Document, names: dict[str, str], currency: str) -> tuple[object
         line.exceptions,
         line.reason,
     )
+
+
+def decimals(currency: str) -> int:
+    """How many decimals its money is listed with: those of its smallest coin."""
+    return -int(coin(currency).as_tuple().exponent)
 
 
 def open_cases(desk: Desk) -> pl.DataFrame:

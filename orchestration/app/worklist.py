@@ -17,7 +17,7 @@ import polars as pl
 
 from models.procurement.documents import CLOSED, Document
 from orchestration.app.looking import names, published, remembered, rows
-from orchestration.app.order_book import CASES, open_cases
+from orchestration.app.order_book import CASES, decimals, open_cases
 from orchestration.app.procurement import Desk
 from orchestration.app.supply_exceptions import trouble
 from orchestration.facts import decisions
@@ -61,7 +61,8 @@ def worklist(desk: Desk) -> pl.DataFrame:
 def _worklist(desk: Desk) -> pl.DataFrame:
     known = desk.ledger.worked()
     raised = open_cases(desk), _supply(desk), _unsent(desk), _opened(desk, known), _asked(desk)
-    cases = pl.concat(raised)
+    money = pl.col("value_at_risk").round(decimals(desk.currency))
+    cases = pl.concat(raised).with_columns(money)
     newest = decisions.latest(desk.home.decisions, "exceptions")
     plan = str(newest["run_id"][0]) if newest is not None and len(newest) else ""
     today = desk.now.date().isoformat()

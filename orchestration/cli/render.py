@@ -11,6 +11,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from models.codes import in_words
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -111,7 +113,7 @@ def cases(frame: pl.DataFrame, title: str) -> Group:
     for row in _named(frame).iter_rows(named=True):
         at = f" at {row['location_id']}" if row["location_id"] else ""
         stake = f", {_cell(row['value_at_risk'])} {row['currency']}" if row["value_at_risk"] else ""
-        head = f"{row['kind'].replace('_', ' ')}{stake}"
+        head = f"{in_words(row['kind'])}{stake}"
         parts.append(
             Text.assemble((f"{_cell(row['id'])} ", "bold"), f"{row['item_id']}{at}: {head}")
         )

@@ -8,6 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from models.codes import IMPOSSIBLE, in_words
+
 
 def front(found: dict[str, Any]) -> Table:
     """What service costs on a network, from the cheapest to the best served."""
@@ -144,7 +146,7 @@ def study(said: dict[str, Any]) -> Group:
         shown.append(_robustness(said["robustness"]))
     if promoted := said.get("promoted"):
         shown.append(
-            f"{promoted['measure'].replace('_', ' ')} for {promoted['scenario']}: "
+            f"{in_words(promoted['measure'])} for {promoted['scenario']}: "
             f"{promoted['lines']} order lines, {promoted['new_orders']} of them new in the ledger."
         )
     return Group(*shown, said["trust"]["words"], f"Kept as study {said['study_id']}.")
@@ -157,9 +159,9 @@ def _measures(answer: dict[str, Any]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for one in answer["measures"]:
         best = " ★" if one["measure"] == answer["best_measure"] else ""
-        name = one["measure"].replace("_", " ") + best
+        name = in_words(one["measure"]) + best
         if not one["order_lines"]:
-            why = "" if one["measure"] == "do_nothing" else "no way in time that saves its cost"
+            why = "" if one["measure"] == "do_nothing" else IMPOSSIBLE
             table.add_row(name, why, "", "", "", f"{one['fill_rate']:.2%}")
             continue
         span = f"{one['mean_lower']:+,.0f} … {one['mean_upper']:+,.0f}"
@@ -175,7 +177,7 @@ def _measures(answer: dict[str, Any]) -> Table:
 
 
 def _robustness(found: list[dict[str, Any]]) -> Table:
-    table = Table(title=f"Does {found[0]['champion']} hold?", padding=0)
+    table = Table(title=f"Does {in_words(found[0]['champion'])} hold?", padding=0)
     for name in (
         "rival",
         "scenarios",
@@ -188,7 +190,7 @@ def _robustness(found: list[dict[str, Any]]) -> Table:
     for one in found:
         counts = [str(one[name]) for name in ("scenarios", "cheaper_for_sure", "dearer_for_sure")]
         money = f"{one['mean_difference']:+,.0f}", f"{one['most_regret']:,.0f}"
-        table.add_row(one["policy"], *counts, *money)
+        table.add_row(in_words(one["policy"]), *counts, *money)
     return table
 
 

@@ -18,7 +18,7 @@ HELD = ENOUGH / 2
 #: Order lines so long overdue that the plan counts on them no more.
 OVERDUE = """
     select item_id, location_id, 'overdue_order' as kind, 'warning' as severity,
-        format('{} of order {}{} were due on {}, {} days ago, and are counted on no more: '
+        format('{:,.10g} of order {}{} were due on {}, {} days ago, and are counted on no more: '
             'close the line, or give it a new day',
             quantity, order_id, coalesce(' line ' || line_id, ''), due_on,
             date_diff('day', due_on, now.day)) as reason
@@ -27,8 +27,8 @@ OVERDUE = """
 #: Order lines due so far ahead that they cover nothing of what is planned now.
 FAR_AHEAD = f"""
     select item_id, location_id, 'due_far_ahead' as kind, 'warning' as severity,
-        format('{{}} of order {{}}{{}} are due on {{}}, {{}} days ahead, and cover nothing that is '
-            'planned now: is the year right?',
+        format('{{:,.10g}} of order {{}}{{}} are due on {{}}, {{}} days ahead, and cover nothing '
+            'that is planned now: is the year right?',
             quantity, order_id, coalesce(' line ' || line_id, ''), due_on,
             date_diff('day', now.day, due_on)) as reason
     from marts.fct_open_orders, (select cast(now_at as date) as day from raw.world) as now
@@ -37,8 +37,8 @@ FAR_AHEAD = f"""
 #: Stock that lies where its item is not planned, while places that sell it are.
 ELSEWHERE = """
     select stock.item_id, stock.location_id, 'stock_elsewhere' as kind, 'warning' as severity,
-        format('{} units lie at {}, where the item is not sold, and no place that sells it is '
-            'supplied from there: name it as supplied_from of those locations',
+        format('{:,.10g} units lie at {}, where the item is not sold, and no place that sells it '
+            'is supplied from there: name it as supplied_from of those locations',
             sum(stock.on_hand), any_value(stock.location_id)) as reason
     from (
         select item_id, location_id, on_hand from marts.fct_stock where is_current and on_hand > 0
@@ -89,7 +89,7 @@ RECORD = """
         group by all having count(*) filter (sold > 0) >= 5
     )
     select item_id, location_id, 'beyond_its_record' as kind, 'warning' as severity,
-        format('{} sold in the period of {}, where it never sold more than {}: '
+        format('{:,.10g} sold in the period of {}, where it never sold more than {:,.10g}: '
             'check its unit and decimal; its order waits for a person',
             max(sold), max_by(period_start, sold), any_value(highest)) as reason
     from periods inner join records using (item_id, location_id)

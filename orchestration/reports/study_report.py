@@ -11,6 +11,8 @@ import polars as pl
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
+from models.codes import IMPOSSIBLE, in_words
+from models.twin.measures import NOTHING
 from orchestration.home import files
 from orchestration.reports import vega
 
@@ -54,7 +56,7 @@ def page(said: Mapping[str, Any], tables: Mapping[str, pl.DataFrame]) -> str:
     environment.filters["signed"] = "{:+,.0f}".format
     environment.filters["share"] = "{:.2%}".format
     environment.filters["change"] = "{:+.2%}".format
-    environment.filters["words"] = lambda name: str(name).replace("_", " ")
+    environment.filters["words"] = in_words
     answers = [_drawn(one, tables) for one in said["scenarios"]]
     survival = tables["time_to_survive"].to_dicts()
     about = "How long customers would not notice that a node is missing"
@@ -62,6 +64,8 @@ def page(said: Mapping[str, Any], tables: Mapping[str, pl.DataFrame]) -> str:
         said=said,
         answers=answers,
         totals=TOTALS,
+        nothing=NOTHING,
+        impossible=IMPOSSIBLE,
         compared=_compared(said["scenarios"]),
         survival=_picture(vega.survival(survival, said["grain"]), about) if survival else "",
     )

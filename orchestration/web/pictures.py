@@ -202,7 +202,7 @@ def bars(rows: Sequence[tuple[str, float, str]], words: Words, about: str) -> Ma
 def stacked(
     rows: Sequence[tuple[str, Mapping[str, float]]], words: Words, about: str, *, is_across: bool
 ) -> Markup:
-    """Bars of up to three parts each: (name, {part: size}); across: from the left, with the total at the
+    """Bars of up to three parts: (name, {part: size}); across: from the left, with the total at the
     end."""
     parts = list(rows[0][1]) if rows else []
     found = [

@@ -19,6 +19,8 @@ from babel.core import negotiate_locale
 from babel.dates import format_date
 from babel.numbers import format_decimal, format_percent
 
+from models.codes import in_words
+
 FOLDER = Path(__file__).parent / "texts"
 #: English first; every other one is a file of `texts`.
 LANGUAGES = ("en", *sorted(path.stem for path in FOLDER.glob("*.yml")))
@@ -59,7 +61,7 @@ class Words:
 
     def term(self, name: str) -> str:
         """A word of the data (`expected_demand`) as people say it."""
-        plain = name.replace("_", " ")
+        plain = in_words(name)
         return self(plain[:1].upper() + plain[1:])
 
     def number(self, value: float | None, digits: int = 0) -> str:

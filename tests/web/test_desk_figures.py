@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 import pytest
 
+from models.replenishment.plan_exceptions import figure
 from orchestration.app import procurement
 from orchestration.app.items import item_list, item_page
-from orchestration.app.order_book import CASES
+from orchestration.app.order_book import CASES, order_book
 from orchestration.app.today import today
 from orchestration.app.worklist import WORKED, cases_to_do, money_at_risk
 from orchestration.home import Home
+from orchestration.ledger import Ledger
+from tests.web.small_home import LINES, NOW, RUN, order_line
 
 
 def cases(*rows: tuple[str, str, str, float | None]) -> pl.DataFrame:
@@ -85,3 +89,20 @@ def test_no_page_says_none_for_what_is_not_known(come: Any) -> None:
     for path in ("/", "/exceptions", "/orders", "/items", "/items/mug", "/suppliers", "/results"):
         shown = re.sub(r"<[^>]*>", "\n", anna.get(path).text)
         assert not re.search(r"^(None|nan|null)\b", shown, re.M), path
+
+
+def test_money_and_units_are_listed_to_the_coin_and_no_binary_dust(home: Home) -> None:
+    dust = order_line("pen", 0.1 + 0.2)
+    ledger = Ledger.of(home)
+    ledger.propose([*LINES, replace(dust, unit_cost=2888.4)], RUN, NOW)
+    ledger.close()
+    with procurement.open_desk(home) as desk:
+        (line,) = order_book(desk).filter(item_id="pen").to_dicts()
+        listed = order_book(desk).write_csv() + cases_to_do(desk).write_csv()
+    assert (line["quantity"], line["value"]) == (0.3, 866.52)
+    assert not re.search(r"\d\.\d{5}", listed)
+
+
+def test_a_reason_writes_numbers_as_people_do() -> None:
+    rows = pl.DataFrame({"units": [1032.0, 12.5, 0.1 + 0.2, -4.0]})
+    assert rows.select(figure("units"))["units"].to_list() == ["1032", "12.5", "0.3", "-4"]

@@ -10,11 +10,18 @@ from typing import Any
 
 import pytest
 
+from models.codes import PLAIN, in_words
+from models.replenishment.plan_exceptions import _BAD, _DOUBTFUL, _PROMISED
+from models.replenishment.plausible import WAITING
+from models.twin.measures import MEASURES, NOTHING
+from orchestration.app.worklist import GOODS, MESSAGE, STATUSES, UNSENT
+from orchestration.planning.rehearsal import REPLAYED
 from orchestration.web.application import REFUSALS
 from orchestration.web.rendering import DONE, PLACES
 from orchestration.web.words import LANGUAGES, Words, catalogue
 
-WEB = Path(__file__).parents[2] / "orchestration/web"
+ROOT = Path(__file__).parents[2]
+WEB = ROOT / "orchestration/web"
 IN_PAGES = re.compile(r"""\b_\((['"])((?:(?!\1)[^\\]|\\.)*)\1""")
 IN_CODE = re.compile(r"""\bwords\(\s*"((?:[^"\\]|\\.)*)\"""")
 
@@ -64,3 +71,29 @@ def test_a_reader_chooses_a_language_and_every_page_speaks_it(come: Any) -> None
         ]
         == "/"
     )
+
+
+def raised() -> set[str]:
+    """Every kind of exception that any code raises: the word before its severity."""
+    found = set[str]()
+    for path in (*ROOT.glob("models/**/*.py"), *ROOT.glob("orchestration/**/*.py")):
+        text = path.read_text(encoding="utf-8")
+        found |= set(re.findall(r"'([a-z_]+)' as kind, '(?:error|warning)'", text))
+        found |= set(re.findall(r'"([a-z]+_[a-z_]+)",\s*"(?:error|warning)"', text))
+    found |= {*_BAD, *_PROMISED, *_DOUBTFUL, *WAITING, UNSENT, MESSAGE, GOODS, "deferred"}
+    return found | {"supplier_refused", "supplier_late_or_short", "incomplete_data"}
+
+
+@pytest.mark.parametrize("language", [name for name in LANGUAGES if name != "en"])
+def test_a_language_has_every_kind_status_policy_and_measure(language: str) -> None:
+    kinds = raised()
+    assert len(kinds) > 25, "the kinds are found"
+    codes = {*kinds, *STATUSES, *MEASURES, NOTHING, *REPLAYED, *PLAIN}
+    plain, known = Words("en", "en_GB"), catalogue(language)
+    assert sorted({plain.term(code) for code in codes} - known.keys()) == []
+
+
+def test_a_policy_and_a_measure_have_plain_words() -> None:
+    said = {code: in_words(code) for code in (*MEASURES, NOTHING, *REPLAYED)}
+    assert len(set(said.values())) == len(said)
+    assert not [words for words in said.values() if words.startswith(("eoq", "re ", "pre "))]

@@ -11,6 +11,7 @@ import duckdb
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
+from models.codes import in_words
 from orchestration.home import files
 from orchestration.home.sql import records
 from orchestration.reports.dashboard.pictures import Bar, bars, columns, fan, short
@@ -162,9 +163,9 @@ def _policies(con: duckdb.DuckDBPyConnection, money: str) -> Panel:
     )
     policies = []
     for row in rows:
-        name = row["policy"].replace("_", " ") + (" ★" if row["is_champion"] else "")
+        name = in_words(row["policy"]) + (" ★" if row["is_champion"] else "")
         hint = (
-            f"{row['policy']}: holding {row['holding_cost']:,.0f} + shortage "
+            f"{in_words(row['policy'])}: holding {row['holding_cost']:,.0f} + shortage "
             f"{row['shortage_cost']:,.0f} {money}"
         )
         if row["lower"] is not None:

@@ -8,7 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
+from models.codes import IMPOSSIBLE
 from models.twin.event_effects import KINDS
+from models.twin.measures import NOTHING
 from orchestration.app import looking, studies
 from orchestration.web.tables import as_file
 from orchestration.web.visit import NotFoundError, Problem, Visit, act, signed_in
@@ -89,7 +91,7 @@ def study_page(one: Viewer, study_id: str) -> Response:
         made = studies.study_made(one.room.home, study_id)
     except LookupError as error:
         raise NotFoundError from error
-    return one.page("study.html.j2", one=made, age=age)
+    return one.page("study.html.j2", one=made, age=age, nothing=NOTHING, impossible=IMPOSSIBLE)
 
 
 @router.post("/scenarios/{study_id}/promote")
