@@ -54,6 +54,17 @@ IN_TURN = {
     "shipments": (("shipped_at", "delivered_at"),),
     "orders": (("event_at", "promised_at"), ("event_at", "delivered_at")),
 }
+#: By which columns a document's row is told from others, where its number is all that tells it.
+NUMBERED = {
+    "orders": ("order_id",),
+    "purchase_orders": ("order_id", "line_id"),
+    "customer_orders": ("order_id", "line_id"),
+    "transfers": ("transfer_id",),
+    "receipts": ("row_key",),
+    "shipments": ("row_key",),
+}
+#: Two rows of one document are of the same half year: between them, its numbers began anew.
+RESTARTED = "interval 183 day"
 #: A fact may be known so long after Now that it is no system that is a little ahead, and be so old
 #: that its year was mistyped.
 AHEAD, AGO = "interval 31 day", "interval 30 year"
@@ -68,6 +79,8 @@ def contradiction_laws() -> Iterator[Law]:
         yield _dated(table)
     for table, pairs in IN_TURN.items():
         yield _in_turn(table, pairs)
+    for table, number in NUMBERED.items():
+        yield _numbered(table, number)
     yield _one_measure()
     yield _holidays_of_somebody()
 
@@ -133,6 +146,24 @@ def _in_turn(table: str, pairs: tuple[tuple[str, str], ...]) -> Law:
         f"raw.{table}",
         f"select source_id, row_no, {columns} from {{batch}} where {broken}",
         f"Nothing in {table} has its {said}: one of the two dates was read or typed as another.",
+        "warning",
+    )
+
+
+def _numbered(table: str, number: tuple[str, ...]) -> Law:
+    by = ", ".join(("source_id", *number))
+    return Law(
+        f"{table}_have_a_number_of_their_own",
+        f"raw.{table}",
+        f"""
+        select {by}, count(*) as rows_found, min(row_no) as first_row, min(event_at) as first_at,
+            max(event_at) as last_at
+        from {{batch}} where source_id <> 'ledger' group by {by}
+        having max(event_at) > min(event_at) + {RESTARTED}
+        """,
+        f"No number of {table} comes again half a year later: the later counts as a version of the "
+        "earlier. Where numbers begin anew each year, make the year part of them in the contract, "
+        "here and wherever they are named: `order_id: \"number || '/' || year(day)\"`.",
         "warning",
     )
 

@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 
 from models.replenishment.calendars import weekdays
 from orchestration.expectations import GATES, Gate, Law, expectation_names, validate
-from orchestration.expectations.contradictions import CALLED_OFF, DATED, IN_STATUS, IN_TURN
+from orchestration.expectations.contradictions import (
+    CALLED_OFF,
+    DATED,
+    IN_STATUS,
+    IN_TURN,
+    NUMBERED,
+)
 from orchestration.expectations.raw_in import CLOCKED, FLOWS
 from orchestration.expectations.trading import IN_WEEKDAYS, UNAVAILABLE_STOCK, WEEKDAYS
 from orchestration.expectations.words import COUNTED, GRAINS
@@ -108,6 +114,9 @@ def _contradictions() -> dict[str, str]:
     for name, ((early, late), *_) in IN_TURN.items():
         days = {early: "timestamp '2024-12-29'", late: "timestamp '2024-02-29'"}
         planted[f"{name}_happen_in_turn"] = row(name, **days)
+    for name in NUMBERED:
+        again = (row(name, event_at=f"timestamp '{day}'") for day in ("2024-01-04", "2024-12-28"))
+        planted[f"{name}_have_a_number_of_their_own"] = "; ".join(again)
     return planted
 
 

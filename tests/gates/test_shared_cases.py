@@ -25,6 +25,7 @@ LAWS = (
     "stock_say",
     "manifest_first",
     "purchase_orders_find_their_header",
+    "purchase_orders_have",
 )
 
 
@@ -101,6 +102,50 @@ def test_bins_of_one_place_are_told_of_and_equal_rows_too_and_units_nobody_knows
 
 def test_a_receipt_whose_line_is_written_with_zeros_finds_its_order(tmp_path: Path) -> None:
     assert "receipts_find_their_order" not in _gate("receipt_line_zeros", tmp_path)
+
+
+RESTARTING = """
+world: restarting
+currency: EUR
+plan: {grain: day, review: weekly, lead_time_days: 3, absent_sales: zero}
+sources:
+  till:
+    silo: erp
+    path: till.csv
+    key: [article, day]
+    known_after: 0 days
+    into: [sales: {item_id: article, location_id: "'MAIN'", event_at: '"day"', quantity: pieces}]
+  orders:
+    silo: erp
+    path: orders_*.csv
+    key: [number, line]
+    known_at: ordered
+    into: [purchase_orders: {order_id: number, line_id: line, item_id: article, location_id: "'MAIN'",
+        supplier_id: supplier, quantity: pieces, event_at: ordered}]
+"""
+
+
+def test_an_order_number_that_begins_anew_with_the_year_is_told_of_until_the_year_is_part_of_it(
+    tmp_path: Path,
+) -> None:
+    world = tmp_path / "world"
+    world.mkdir()
+    (world / "till.csv").write_text("article,day,pieces\na,2024-01-09,4\n", encoding="utf-8")
+    head = "number,line,article,supplier,pieces,ordered\n"
+    (world / "orders_2023.csv").write_text(f"{head}0001,1,a,S1,10,2023-01-05\n", encoding="utf-8")
+    later = "0001,1,b,S2,70,2024-01-04\n0002,1,a,S1,5,2024-01-08\n"
+    (world / "orders_2024.csv").write_text(head + later, encoding="utf-8")
+    (world / "world.yml").write_text(RESTARTING, encoding="utf-8")
+    told = _gate("restarting", tmp_path / "said", world)[
+        "purchase_orders_have_a_number_of_their_own"
+    ]
+    assert not told.blocks
+    ((first, last),) = [(str(r["first_at"])[:10], str(r["last_at"])[:10]) for r in told.failed_rows]
+    assert (first, last) == ("2023-01-05", "2024-01-04")
+    mended = RESTARTING.replace("order_id: number", "order_id: \"number || '/' || ordered[:4]\"")
+    mended = mended.replace("key: [number, line]", "key: [number, line, ordered]")
+    (world / "world.yml").write_text(mended, encoding="utf-8")
+    assert not _gate("restarting", tmp_path / "mended", world)
 
 
 def test_an_order_line_without_header_is_told_of(tmp_path: Path) -> None:
