@@ -11,7 +11,17 @@ import argparse
 import shutil
 from pathlib import Path
 
-from generator import bins, extracts, invoices, lateness, logistics, orders, signals, workbooks
+from generator import (
+    bins,
+    extracts,
+    invoices,
+    lateness,
+    logistics,
+    orders,
+    signals,
+    workbooks,
+    workshop,
+)
 from generator.calendar import LAST, day
 from generator.company import (
     KITS,
@@ -66,6 +76,7 @@ def generate(real: Path, out: Path) -> None:
     for year in (2010, 2011):
         write_csv(out / f"erp/exchange_rates/year={year}/rates.csv", rate_rows(year))
     orders.write(out / "erp")
+    workshop.write(out / "erp")
     extracts.erp(out / "erp", flows, books, balances)
     logistics.write(out / "logistics", master, books, drawn)
     bins.write(out / "logistics", master, balances)

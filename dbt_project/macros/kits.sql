@@ -1,6 +1,6 @@
 {#
   A line of a kit becomes one line of each of its parts: `lines` must have item_id, quantity, row_key and known_at. What the kit earned
-  says nothing about what a part earns.
+  says nothing about what a part earns. kit_id: the kit, null for what was sold by itself.
 #}
 {% macro taken_apart(lines) %}
   select
@@ -10,7 +10,8 @@
       'revenue': 'case when kits.part_id is null then lines.revenue end',
       'row_key': 'case when kits.part_id is null then lines.row_key else ' ~ key_of(['lines.row_key', 'kits.part_id']) ~ ' end',
       'known_at': 'greatest(lines.known_at, kits.known_at)',
-    }) }}
+    }) }},
+    kits.kit_id
   from {{ lines }} as lines
   left join {{ ref('int_components_exploded') }} as kits on lines.item_id = kits.kit_id
 {% endmacro %}

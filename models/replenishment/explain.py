@@ -94,6 +94,9 @@ def in_words(
         sentence += f" It leaves on {facts['leaves_on']:%a %Y-%m-%d}, the first day it can."
     if facts.get("ordered_by_customers"):
         sentence += f" Customers wait for {_number(facts['ordered_by_customers'])} already."
+    of_kits = parts.get("expected_demand", 0.0) * (facts.get("kit_share") or 0.0)
+    if of_kits >= 0.05:
+        sentence += f" Of what is expected, {of_kits:,.1f} are for kits sold: {facts['kits']}."
     if facts.get("goes_into"):
         sentence += f" Expected for what is made of it: {facts['goes_into']}."
     if facts.get("made_of"):
@@ -106,6 +109,8 @@ def in_words(
         sentence += (
             f" {_number(facts['set_aside'])} more lie there blocked, past their date or promised."
         )
+    if facts.get("least_order"):
+        sentence += f" {facts['least_order']}."
     sentence += _as_bought(quantity, facts)
     if facts.get("override_reason"):
         sentence += f" Override: {facts['override_reason']}."

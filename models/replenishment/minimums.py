@@ -38,7 +38,8 @@ class SupplierMinimum:
     or what `counts` says: kilograms, cubic metres, units, or pallets of whatever items.
 
     truck_cost: money that each truck costs, in which the least order goes: 0 where nobody says.
-    truck: how much one takes, in what is counted; None: as much as the least order.
+    truck: how much one takes, in what is counted; None: as much as the least order. currency: what
+    a value is said in.
     """
 
     from_id: str
@@ -46,6 +47,7 @@ class SupplierMinimum:
     counts: Counted = "value"
     truck_cost: float = 0.0
     truck: float | None = None
+    currency: str = ""
 
     def floor(self, rows: pl.DataFrame) -> Floor:
         """The minimum in numbers for these rows, with pallet_quantity where pallets count; an item
@@ -57,9 +59,10 @@ class SupplierMinimum:
             use = (1 / rows["pallet_quantity"].cast(pl.Float64)).fill_null(0.0).to_numpy()
         elif self.counts != "value":
             use = rows[self.counts].cast(pl.Float64).fill_null(0.0).to_numpy()
-        said = f"{self.value:g}{COUNTS[self.counts]}"
+        unit = COUNTS[self.counts] or f" {self.currency}".rstrip()
         size = self.value if self.truck is None else self.truck
-        return Floor(self.from_id, self.value, self.rows(rows), use, said, self.truck_cost, size)
+        mine = self.rows(rows)
+        return Floor(self.from_id, self.value, mine, use, unit, self.truck_cost, size)
 
     def rows(self, rows: pl.DataFrame) -> Integers:
         """The rows bought from the supplier."""
@@ -74,7 +77,7 @@ class SupplierMinimum:
 class Floor:
     """A supplier's least order, and the rows bought from that supplier.
 
-    use: (N,) what a unit of each row counts, None for its price. said: the minimum in words.
+    use: (N,) what a unit of each row counts, None for its price. unit: what is said behind amounts.
     truck_cost, truck: what a truck costs, and how much one takes.
     """
 
@@ -82,9 +85,14 @@ class Floor:
     value: float
     rows: Integers
     use: Floats | None = None
-    said: str = ""
+    unit: str = ""
     truck_cost: float = 0.0
     truck: float = 0.0
+
+    @property
+    def said(self) -> str:
+        """The minimum in words."""
+        return f"{_amount(self.value)}{self.unit}"
 
     def upto(self, value: float) -> Floor:
         """The same rows with another least order."""
@@ -160,6 +168,24 @@ def give_up(
         notes.append(Note("below_supplier_minimum", "warning", mine[left[mine] > 0], why))
         left[mine] = 0.0
     return left, notes
+
+
+def in_minimum_words(quantity: Floats, prices: Prices, floors: Sequence[Floor]) -> list[str]:
+    """What a planner reads of the least order of each row's supplier, and what is ordered of him
+    all in all; empty where nothing is, or he names none. quantity: (N,) units ordered."""
+    said = [""] * quantity.size
+    for least in floors:
+        mine = least.rows[quantity[least.rows] > 0]
+        total = _amount(float(least.counted(quantity, prices)[mine].sum()))
+        for row in mine if least.value > 0 else ():
+            said[row] = (
+                f"{least.from_id} takes no order below {least.said}, this one comes to {total}"
+            )
+    return said
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.2f}".removesuffix("0").removesuffix(".0")
 
 
 def _filled(

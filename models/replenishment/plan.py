@@ -24,7 +24,7 @@ from models.replenishment.constraints import (
 )
 from models.replenishment.decision import Decision, Terms, decide
 from models.replenishment.explain import in_words, risk, rounded_parts
-from models.replenishment.minimums import SupplierMinimum
+from models.replenishment.minimums import SupplierMinimum, in_minimum_words
 from models.replenishment.notes import exceptions_of
 from models.replenishment.orders import feasible, smallest_order
 from models.replenishment.overrides import Overridden, Override, apply
@@ -297,7 +297,11 @@ def _written(
         how="horizontal",
     )
     named = ("kind", "from_id", "item_id", "location_id", "unit_cost")
-    facts = pl.concat([asked.rows.drop(named), explanations], how="horizontal")
+    floors = decided.terms.floors
+    least = pl.DataFrame(
+        {"least_order": in_minimum_words(made.quantity, decided.terms.price, floors)}
+    )
+    facts = pl.concat([asked.rows.drop(named), explanations, least], how="horizontal")
     # What is ordered stays the normal order: a faster way costs a telephone call and a supplier's
     # favour that no number here
     others = pl.DataFrame(schema=ALTERNATIVES)

@@ -86,7 +86,7 @@ MINIMUMS = """
     with counted(name, counts) as (values ('supplier_minimum', 'value'),
         ('supplier_minimum_kg', 'weight_kg'), ('supplier_minimum_m3', 'volume_m3'),
         ('supplier_minimum_units', 'units'), ('supplier_minimum_pallets', 'pallets'))
-    select said.scope, said.value, counts, coalesce(truck.value, 0) as truck_cost
+    select said.scope as from_id, said.value, counts, coalesce(truck.value, 0) as truck_cost
     from marts.fct_constraints as said join counted using (name)
     left join marts.fct_constraints as truck
         on truck.name = 'supplier_truck_cost' and truck.is_current and truck.scope = said.scope
@@ -132,6 +132,12 @@ STOCK = (
 #: What of the stock is of items whose place the item has taken, and what lies there and cannot be
 #: sold.
 BESIDE = "select item_id, location_id, inherited, set_aside from marts.fct_stock_positions"
+#: What of an item's demand at a place was for kits, and for which.
+KITS = """
+    select item_id, location_id, sum(share) as kit_share,
+        string_agg(distinct kit_id, ', ' order by kit_id) as kits
+    from marts.fct_kit_demand group by item_id, location_id
+"""
 #: How suppliers count and in which money they ask, where it is not the item's unit and the world's
 #: currency; sold_rate: what one unit of theirs is worth.
 SOLD_BY = """
@@ -316,6 +322,8 @@ def read_planning_inputs(
     sampled = expected_lead_times(nodes, past, timeline)
     rows = _with_promises(con, nodes, timeline).with_columns(stock=pl.Series(opening.on_hand))
     rows = rows.join(frame(con, BESIDE), on=SERIES, how="left", maintain_order="left")
+    usual = read_usual(con, nodes, timeline)
+    rows = with_kits(rows, frame(con, KITS), usual)
     sold = frame(con, SOLD_BY)
     rows = rows.join(sold, on=["item_id", "from_id"], how="left", maintain_order="left")
     rows, waiting = dated(rows, calendar, timeline, horizon=horizon)
@@ -327,12 +335,12 @@ def read_planning_inputs(
         rows=_stocked(rows, opening.due),
         due=opening.due,
         history=history,
-        usual=read_usual(con, nodes, timeline),
+        usual=usual,
         lead_time_paths=None if sampled is None else np.maximum(sampled + waiting[:, None], 0),
         past_lead_times=past,
         phase=weeks(timeline, timeline.origin, history.shape[1], horizon),
         limits=read_limits(con),
-        minimums=read_minimums(con),
+        minimums=[replace(one, currency=timeline.currency) for one in read_minimums(con)],
         price_breaks=frame(con, PRICES),
         logistics=read_logistics(con, timeline, calendar),
         is_stock_assumed=opening.is_assumed,
@@ -352,6 +360,20 @@ def with_use(history: Floats, bills: Bills | None, nodes: pl.DataFrame) -> Float
     is_part = np.isin(np.arange(nodes.height), bills.part)
     alone = is_part & np.isnan(history).all(axis=1)
     return np.where(alone[:, None], 0.0, history) + used
+
+
+def with_kits(rows: pl.DataFrame, kits: pl.DataFrame, usual: Floats) -> pl.DataFrame:
+    """The rows with what part of their demand is for kits sold (kit_share, 0 to 1) and for which
+    (kits); a shipping place's as that of all it supplies. usual: (N, 2) as `read_usual` has it."""
+    if kits.is_empty():
+        return rows
+    rows = rows.join(kits, on=SERIES, how="left", maintain_order="left")
+    share = rows["kit_share"].fill_null(0.0).to_numpy()
+    lifted = Echelons(sources_of(rows)).history(np.stack([usual[:, 0], usual[:, 0] * share], 1))
+    known, of_kits = lifted.T
+    lifted_share = np.divide(of_kits, known, out=np.zeros_like(known), where=known > 0)
+    named = pl.col("kits").drop_nulls().str.split(", ").explode().unique().sort().str.join(", ")
+    return rows.with_columns(kit_share=pl.Series(lifted_share), kits=named.over("item_id"))
 
 
 def read_customer_orders(
@@ -580,7 +602,7 @@ def read_terms(
 
 def read_minimums(con: duckdb.DuckDBPyConnection) -> list[SupplierMinimum]:
     """The least of a review's purchases that each supplier takes."""
-    return [SupplierMinimum(*least) for least in frame(con, MINIMUMS).iter_rows()]
+    return [SupplierMinimum(**least) for least in frame(con, MINIMUMS).iter_rows(named=True)]
 
 
 def weeks(timeline: Timeline, first: date, past: int, ahead: int) -> Integers:

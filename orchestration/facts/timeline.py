@@ -40,6 +40,8 @@ class Timeline:
     now_at: datetime
     # how far the facts themselves reach, where Now is a day somebody asked for
     newest_at: datetime | None = None
+    # what all money is in
+    currency: str = ""
 
     @classmethod
     def read(cls, con: duckdb.DuckDBPyConnection) -> Timeline:
@@ -47,16 +49,15 @@ class Timeline:
         sold, returned or counted yet, so that there is no Now."""
         row = con.execute(
             "select world, grain, timezone, week_starts_on, review_days, decide_on, "
-            "is_whole_units, newest_at, now_at from raw.world"
+            "is_whole_units, newest_at, currency, now_at from raw.world"
         ).fetchone()
         if row is None or row[-1] is None:
             raise ValueError(
                 "the world has no sales, returns or stock yet, so there is no Now. Land some data "
                 "first."
             )
-        world, grain, timezone, week_starts_on, review_days, decide_on, whole, newest_at, now_at = (
-            row
-        )
+        (world, grain, timezone, week_starts_on, review_days, decide_on, whole, newest_at) = row[:8]
+        currency, now_at = row[8:]
         return cls(
             world,
             grain,
@@ -67,6 +68,7 @@ class Timeline:
             bool(whole),
             now_at,
             newest_at,
+            currency or "",
         )
 
     @classmethod
@@ -84,6 +86,7 @@ class Timeline:
             decide_on,
             plan.whole_units,
             now,
+            currency=world.currency,
         )
 
     @property

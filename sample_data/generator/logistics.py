@@ -17,6 +17,8 @@ from generator.write import write_jsonl
 
 Row = dict[str, object]
 FUEL_SHARE = {"Air": 0.3, "Ocean": 0.4, "Truck": 0.25}
+#: the port that all ships call at, and how many days before DC1
+PORT, ON_LAND = "FELIXSTOWE", 2
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ def write(out: Path, master: dict[str, Item], books: Books, lateness: Lateness) 
                 "freight_usd_per_kg": lateness.usual_usd_per_kg(mode),
                 "fuel_share": FUEL_SHARE[mode],
                 "departs": "wed, sat" if stop == "IE" else None,
+                "port": PORT if mode == "Ocean" else None,
+                "port_after_days": transit - ON_LAND if mode == "Ocean" else None,
                 "quoted_on": LISTED.isoformat(),
             }
             for start, stop, mode, transit in lanes

@@ -1,4 +1,5 @@
-"""What customers have ordered and not got yet: the web shop's export, each order with its lines."""
+"""What customers have ordered and not got yet: the web shop's export, each order with its lines,
+and the numbers under which the shop knows an item that are not the ERP's."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generator.calendar import LAST, at
-from generator.write import write_json
+from generator.write import write_csv, write_json
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,21 @@ ORDERS = (
         "2011-12-22",
         (("22634", 36, 0, "open"), ("22912", 12, 0, "open")),
     ),
-    CustomerOrder("SO-70126", "IE", "2011-12-08 16:31:00", None, (("22469", 48, 0, "open"),)),
+    CustomerOrder("SO-70126", "IE", "2011-12-08 16:31:00", None, (("WEB-0117", 48, 0, "open"),)),
     CustomerOrder(
         "SO-70130", "UK", "2011-12-09 09:02:00", "2011-12-20", (("22694", 600, 0, "cancelled"),)
     ),
 )
+#: number in the shop → the item, or an older number of the shop
+ALIASES = {"WEB-0117": "WEB-17", "WEB-17": "22469"}
 
 
 def write(out: Path) -> None:
-    """customer_orders.json: one document a line, lines inside their order."""
+    """customer_orders.json: one document a line, lines inside their order; and aliases.csv."""
+    write_csv(
+        out / "aliases.csv",
+        ({"kind": "item", "alias": alias, "id": meant} for alias, meant in ALIASES.items()),
+    )
     write_json(
         out / "customer_orders.json",
         [

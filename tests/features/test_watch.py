@@ -22,7 +22,8 @@ from orchestration.landing import World
 CLOCK = """
 create or replace table raw.world as select 'small' as world, now_at, 'day' as grain,
     'UTC' as timezone, 1 as week_starts_on,
-  7 as review_days, null::int as decide_on, true as is_whole_units, now_at as newest_at
+  7 as review_days, null::int as decide_on, true as is_whole_units, now_at as newest_at,
+  'EUR' as currency
       from raw.world;
 insert into features.feat_demand
   select * exclude (k) replace (item_id || k as item_id) from features.feat_demand cross

@@ -185,6 +185,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "marts.fct_customer_orders": (
             "item_id varchar, location_id varchar, due_on date, quantity double"
         ),
+        "marts.fct_kit_demand": "item_id varchar, location_id varchar, kit_id varchar, share double",
         "marts.fct_receipts": (
             "order_id varchar, line_id varchar, item_id varchar, quantity double, event_at "
             "timestamp, is_current boolean"

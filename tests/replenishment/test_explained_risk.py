@@ -126,3 +126,17 @@ def test_what_lies_there_and_cannot_be_sold_is_said() -> None:
     day = date(2024, 1, 5)
     told = in_words({"expected_demand": 96.0}, 96.0, day, day, {"set_aside": 1_200.0})
     assert told.endswith("1,200 more lie there blocked, past their date or promised.")
+
+
+def test_what_is_for_kits_and_a_supplier_s_least_order_are_said() -> None:
+    day = date(2024, 1, 5)
+    facts = {
+        "kit_share": 0.25,
+        "kits": "HAMPER",
+        "least_order": "ACME takes no order below 250 GBP",
+    }
+    told = in_words({"expected_demand": 96.0}, 96.0, day, day, facts)
+    assert "Of what is expected, 24.0 are for kits sold: HAMPER." in told
+    assert told.endswith("ACME takes no order below 250 GBP.")
+    plain = in_words({"expected_demand": 96.0}, 96.0, day, day, {"kit_share": 0.0, "kits": None})
+    assert "kits" not in plain

@@ -7,12 +7,13 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import polars as pl
 import pytest
 from warehouses import Row, at, build, make_warehouse, query, run_dbt
 
 from orchestration.expectations.doubts import FAR_AHEAD
-from orchestration.facts.planning_inputs import due_by_period
+from orchestration.facts.planning_inputs import due_by_period, with_kits
 from orchestration.facts.timeline import Timeline
 
 BEFORE = at("2023-01-01")
@@ -211,7 +212,8 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
         warehouse,
         (
             "+fct_stock_positions +fct_overdue_orders +fct_lead_times +fct_shipments "
-            "+dim_item_locations +dim_item_units +fct_receipts +int_orders_changed +fct_constraints +dim_lanes"
+            "+dim_item_locations +dim_item_units +fct_receipts +int_orders_changed +fct_constraints +dim_lanes "
+            "+fct_kit_demand"
         ),
         "run",
     )
@@ -394,6 +396,36 @@ def test_a_kit_sold_is_demand_of_its_parts_through_kits_of_kits(company: Path) -
     assert query(
         company, "select count(*) from marts.dim_item_locations where item_id in ('set', 'hamper')"
     ) == [(0,)]
+
+
+def test_what_of_a_part_s_demand_was_for_kits_is_known_by_kit(company: Path) -> None:
+    shares = (
+        "select item_id, kit_id, quantity, round(share, 3) from marts.fct_kit_demand order by all"
+    )
+    assert query(company, shares) == [
+        ("box", "hamper", 6.0, round(6 / 7, 3)),
+        ("box", "set", 1.0, round(1 / 7, 3)),
+        ("plate", "hamper", 12.0, round(12 / 15, 3)),
+        ("plate", "set", 2.0, round(2 / 15, 3)),
+    ]
+
+
+def test_a_centre_s_demand_is_for_kits_as_that_of_all_it_supplies(company: Path) -> None:
+    rows = pl.DataFrame(
+        {
+            "item_id": ["plate"] * 3,
+            "location_id": ["A", "B", "DC"],
+            "kind": ["transfer", "transfer", "purchase"],
+            "from_id": ["DC", "DC", "acme"],
+        }
+    )
+    kits = pl.DataFrame(
+        {"item_id": ["plate"], "location_id": ["A"], "kit_share": [0.5], "kits": ["set"]}
+    )
+    usual = np.array([[4.0, 4.0], [4.0, 4.0], [0.0, 0.0]])
+    told = with_kits(rows, kits, usual)
+    assert told["kit_share"].to_list() == [0.5, 0.0, 0.25]
+    assert told["kits"].to_list() == ["set"] * 3
 
 
 def test_an_order_without_supplier_has_its_item_s_or_the_implicit_one(company: Path) -> None:

@@ -49,6 +49,7 @@ MARTS = {
     "fct_constraints",
     "fct_customer_orders",
     "fct_demand",
+    "fct_kit_demand",
     "fct_lead_times",
     "fct_open_orders",
     "fct_openings",
