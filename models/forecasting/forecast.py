@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -106,6 +106,24 @@ class Forecast:
             self.mean,
             self.correlation,
             self.whole_units,
+        )
+
+    def window(self, start: date, periods: int) -> Forecast:
+        """The same forecast of so many periods from one of them on. Raises ValueError where it does
+        not reach so far."""
+        first = self.period_starts.index(start)
+        if first + periods > len(self.period_starts):
+            raise ValueError(
+                f"{periods} periods from {start} were asked for; the forecast ends with that of "
+                f"{self.period_starts[-1]}"
+            )
+        part = slice(first, first + periods)
+        return replace(
+            self,
+            period_starts=self.period_starts[part],
+            values=self.values[:, part],
+            mean=self.mean[:, part],
+            correlation=None if self.correlation is None else self.correlation[part, part],
         )
 
     def paths(self, samples: int, seed: int = 0) -> Floats:

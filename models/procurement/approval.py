@@ -110,12 +110,15 @@ class Evidence:
     usual_quantity: median quantity of earlier orders of the need. completeness: share of what a
     decision needs that is known.
     supplier_risk: probability that the supplier is late or short. category: the item's category.
+    override: one that was recorded after the line was planned, in words; the next plan orders what
+    it says, so nobody approves the line as it is.
     """
 
     usual_quantity: float | None = None
     completeness: float | None = None
     supplier_risk: float | None = None
     category: str | None = None
+    override: str | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,7 @@ def judge(
             BUYER,
             f"category {evidence.category} is always asked for",
         ),
+        (evidence.override is not None, BUYER, f"{evidence.override} waits for the next plan"),
     ]
     if evidence.usual_quantity:
         factor = quantity / evidence.usual_quantity

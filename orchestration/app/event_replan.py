@@ -42,6 +42,12 @@ from orchestration.planning.replay import paths_of
 Pair = tuple[str, str]
 
 
+BUDGETS_LEFT = """
+    select name, at_most from decisions.limits
+    where resource = 'value' and run_id = (select run_id from published.snapshot)
+"""
+
+
 @dataclass(frozen=True)
 class Replanned:
     """What was done about what happened. reasons: the news, in words. seconds: from hearing the
@@ -168,6 +174,14 @@ class Published:
             overrides=overrides.in_force(home, timeline.now_at, timeline.origin),
         )
 
+    def within_review(self, con: duckdb.DuckDBPyConnection) -> Published:
+        """The same with the budgets that its run had left of its review."""
+        left = dict(con.execute(BUDGETS_LEFT).fetchall())
+        limits = [
+            replace(one, at_most=left.get(one.name, one.at_most)) for one in self.inputs.limits
+        ]
+        return replace(self, inputs=replace(self.inputs, limits=limits))
+
     def of_items(self, items: Collection[str], lines: Sequence[Document]) -> Published | None:
         """What is published of some items, with the room that the others' stock and requisitions
         leave; None where none is planned.
@@ -223,7 +237,7 @@ class Picture:
             if line.stage == "requisition" and line.proposer == REACTION
         )
         items = affected(nodes, happened) | {item for item, _ in standing}
-        published = Published.read(con, home, world, timeline)
+        published = Published.read(con, home, world, timeline).within_review(con)
         items = published.inputs.made_with(items)
         asked = published.of_items(items, lines)
         if asked is None:

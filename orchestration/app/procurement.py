@@ -28,6 +28,7 @@ from orchestration.ledger import ApprovalReport, Ledger, Partner, Receipt, Recep
 from orchestration.ledger.cycle import FROM_ERP
 from orchestration.ledger.partners import read_partners
 from orchestration.ledger.store import PATIENCE
+from orchestration.planning import overrides
 
 
 @dataclass(frozen=True)
@@ -221,9 +222,11 @@ def evidence(desk: Desk) -> dict[str, Evidence]:
         categories = dict(
             con.execute("select item_id, category from marts.dim_items where is_current").fetchall()
         )
+        moved = _overridden_since(desk, con)
     return {
         name: replace(
             record,
+            override=moved.get((lines[name].item_id, lines[name].location_id)),
             category=categories.get(lines[name].item_id),
             completeness=complete.get(
                 (lines[name].item_id, lines[name].location_id), record.completeness
@@ -233,6 +236,19 @@ def evidence(desk: Desk) -> dict[str, Evidence]:
             else None,
         )
         for name, record in known.items()
+    }
+
+
+def _overridden_since(desk: Desk, con: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], str]:
+    """By item and location, the override that the published plan does not know yet, in words."""
+    if not overrides.entries(desk.home):
+        return {}
+    (since,) = con.execute("select published_at from published.snapshot").fetchall()[0]
+    planned = frame(con, "select * from marts.dim_item_locations")
+    late = overrides.unplanned(desk.home, desk.now, planned, since)
+    return {
+        pair: f"{entry.override_id} ({entry.author}: {entry.override.reason})"
+        for pair, entry in late.items()
     }
 
 

@@ -171,7 +171,7 @@ def table(home: Home, study_id: str, name: str) -> pl.DataFrame:
 def _read(folder: Path) -> StudyMade:
     about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     said = json.loads((folder / "study.json").read_text(encoding="utf-8"))
-    return StudyMade(folder.name, about["by"], datetime.fromisoformat(about["made_at"]), said)
+    return StudyMade(said["study_id"], about["by"], datetime.fromisoformat(about["made_at"]), said)
 
 
 def _shelf(home: Home) -> Path:

@@ -216,8 +216,9 @@ def _summary(report: dict[str, Any]) -> str:
     return (
         f"\n{count_of(report['new_deliveries'], 'new file')}, "
         f"{count_of(report['new_rows'], 'new row')}, "
-        f"{report['quarantined_rows']:,} in quarantine; "
-        f"{count_of(report['new_orders'], 'new order')} worth {report['order_value']:,.2f}."
+        f"{report['quarantined_rows']:,} put in quarantine; "
+        f"{count_of(report['order_lines'], 'order line')} worth {report['order_value']:,.2f}, "
+        f"{report['new_orders']:,} of them new."
         f"\n{stations}"
     )
 

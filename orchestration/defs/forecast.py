@@ -79,14 +79,19 @@ def forecast(
     registered = current_model(home, demand)
     name, row = registered.name, registered.row(context.run_id, demand.timeline.now_at)
     decisions.record(home.decisions, context.run_id, "models", row)
-    origins, plans = next(demand.outlooks([demand.timeline.origin]))
-    whole = registered.model.predict(origins, plans, PATH_LEVELS)
-    keep_forecast(home, context.run_id, whole)
-    ahead = whole.select(QUANTILES)
+    outlook = next(demand.outlooks([demand.timeline.origin]))
+    whole = registered.model.predict(outlook.features, outlook.plans, PATH_LEVELS)
+    keep_forecast(home, context.run_id, outlook.window(whole))
+    seen = whole.select(QUANTILES)
+    ahead = outlook.window(seen)
+    totals = {
+        columns: outlook.window(total)
+        for columns, total in registered.model.predict_totals(seen, outlook.features).items()
+    }
     stamp = {"run_id": context.run_id, "as_of": demand.timeline.now_at, "model": name}
     made = {
         "forecasts": ahead.to_frame(),
-        "forecast_totals": totals_frame(registered.model.predict_totals(ahead, origins)),
+        "forecast_totals": totals_frame(totals),
         "surges": demand.surges(registered.model),
     }
     for table, frame in made.items():

@@ -113,6 +113,7 @@ def propose(
             "revised": report.revised,
             "unchanged": report.unchanged,
             "withdrawn": report.withdrawn,
+            "order_lines": len(frame),
             "order_value": float(frame["value"].sum()),
         },
     )

@@ -356,7 +356,10 @@ WORDS: dict[str, str] = {
     "completeness": "How much of what the plan needs is known and in no doubt, from 0 to 1.",
     "limits.name": "The limit, as the planner wrote it.",
     "resource": "What it counts: value (money), units, weight_kg or volume_m3.",
-    "at_most": "What there is of it; money in the world's currency.",
+    "at_most": (
+        "What these orders may use of it: less what stock takes of a capacity, and what was firmed "
+        "or approved in this review of a budget; money in the world's currency."
+    ),
     "wanted": "What the plan would have used without the limit.",
     "used": "What the plan uses.",
     "shadow_price": "Money that one more unit of the limit would save; 0 where it does not bind.",

@@ -212,13 +212,13 @@ def approve(
     room = _room(unit, limits)
     numbers = number(unit, lines)
     for line in lines:
-        verdict = judge(
-            line.kind,
-            line.quantity,
-            line.unit_cost,
-            evidence.get(line.document_id, Evidence()),
-            limits,
-        )
+        known = evidence.get(line.document_id, Evidence())
+        if known.override is not None and not line.is_firm:
+            raise LedgerError(
+                f"{line.document_id} cannot be approved: {known.override} was recorded after it "
+                "was planned; run the line again, or end the override"
+            )
+        verdict = judge(line.kind, line.quantity, line.unit_cost, known, limits)
         if max(verdict.level, BUYER) > level:
             raise LedgerError(
                 f"{line.document_id} needs level {max(verdict.level, BUYER)}, {by} has {level}: "

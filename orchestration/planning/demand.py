@@ -3,9 +3,10 @@ cutoff and from nowhere else."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,33 @@ PULLED_ROWS = 1_000_000
 #: Hears what is being done.
 Tell = Callable[[str], None]
 STAMP = "event_timestamp"  # Feast's name for "as known at"
+EDGES = {"origin": pl.Date, "edge": pl.Date}
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is known at the midnight of an origin of the periods from it on.
+
+    Models look ahead from the first period that nobody has reported yet, which begins before the
+    origin where a day is not over at Now or sales are told hours late; what they say of the time
+    before the origin is left out. features: one row a series, origin that first period. plans: as
+    of service plans_v1.
+    """
+
+    origin: date
+    horizon: int
+    features: pl.DataFrame
+    plans: pl.DataFrame
+
+    def forecast(
+        self, model: DemandModel | OwnModel, levels: tuple[float, ...] = PATH_LEVELS
+    ) -> Forecast:
+        """The horizon from the origin on, as a model sees it."""
+        return self.window(model.predict(self.features, self.plans, levels))
+
+    def window(self, made: Forecast) -> Forecast:
+        """The horizon from the origin on, of a forecast that begins with what is not reported."""
+        return made.window(self.origin, self.horizon)
 
 
 @dataclass(frozen=True)
@@ -59,7 +87,9 @@ class Demand:
     series: pl.DataFrame
     # location_id, region_id: whose weather, prices and mood a location shares
     regions: pl.DataFrame
-    first: date  # the oldest period with demand
+    # every closed period in order, and when its demand was first read (naive UTC, rising)
+    periods: tuple[date, ...]
+    reported_at: tuple[datetime, ...]
     horizon: int
     # who learns and forecasts: one of the company's own, or None for XGBoost
     forecaster: Forecaster | None = None
@@ -79,8 +109,10 @@ class Demand:
             "select item_id, location_id from marts.dim_item_locations where role = 'store' order "
             "by all"
         ).pl()
-        oldest = con.execute("select min(period_start) from marts.fct_demand").fetchone()
-        if oldest is None or oldest[0] is None or series.is_empty():
+        closed = con.execute(
+            "select period_start, min(known_at) from marts.fct_demand group by 1 order by 1"
+        ).fetchall()
+        if not closed or series.is_empty():
             raise ValueError("no demand has been landed, so there is nothing to forecast")
         regions = con.execute(
             "select location_id, region_id from marts.dim_locations where is_current order by all"
@@ -89,12 +121,37 @@ class Demand:
         # Feast takes seconds to import, and few who read this module open a store
         from feature_repo.store import open_store  # noqa: PLC0415
 
-        return cls(open_store(warehouse, features), timeline, series, regions, oldest[0], longest)
+        periods, reported_at = zip(*closed, strict=True)
+        store = open_store(warehouse, features)
+        return cls(store, timeline, series, regions, periods, reported_at, longest)
 
     def by(self, forecaster: str) -> Demand:
         """The same demand as this forecaster is to learn it. Raises ValueError where nobody offers
         it."""
         return replace(self, forecaster=forecaster_called(forecaster))
+
+    @property
+    def first(self) -> date:
+        """The oldest period with demand."""
+        return self.periods[0]
+
+    @property
+    def reach(self) -> int:
+        """How many periods a model looks ahead: the horizon, and before it what is not reported yet
+        when people decide, now or at a midnight of the past."""
+        deciding = self.timeline.origins(self.timeline.origin, 2)
+        return self.horizon + max(self.unreported(origin) for origin in deciding)
+
+    def edge(self, origin: date) -> date:
+        """The first period that is not reported at the midnight of an origin; the origin itself
+        before the first report."""
+        known_by = self.timeline.cutoff(origin).replace(tzinfo=None)
+        told = bisect_right(self.reported_at, known_by)
+        return self.timeline.shift(self.periods[told - 1], 1) if told else origin
+
+    def unreported(self, origin: date) -> int:
+        """How many periods before an origin are not reported at its midnight."""
+        return max(0, self.timeline.periods_from(self.edge(origin), origin))
 
     @property
     def forecast_by(self) -> str:
@@ -165,7 +222,7 @@ class Demand:
             progress("pulling the features as they were known")
         past, labels, plans = self.past(cutoff)
         spec = replace(
-            self.timeline.spec(self.horizon),
+            self.timeline.spec(self.reach),
             rows=max(50_000, min(ROWS_A_SERIES * len(self.series), 500_000)),
             levels=finest_level(past),
             totals=tuple(one for one in totals if all(past[c].n_unique() > 1 for c in one)),
@@ -191,7 +248,17 @@ class Demand:
                 "land more of it"
             )
         plans = self.plans(self._periods(self.first, cutoff), cutoff)
-        return self.features_at(possible), self.labels(cutoff), plans
+        rows = self._from_edges(self.features_at(possible))
+        return rows, self.labels(cutoff), plans
+
+    def _from_edges(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Feature rows with the first period that nobody had reported as their origin; of several
+        decisions with one such period, the last one's."""
+        asked = rows["origin"].unique().sort().to_list()
+        edges = {self.edge(day): day for day in asked}
+        last = pl.DataFrame({"origin": edges.values(), "edge": edges.keys()}, schema=EDGES)
+        kept = rows.join(last, on="origin", how="inner", maintain_order="left")
+        return kept.with_columns(origin="edge").drop("edge")
 
     def predict(
         self,
@@ -200,7 +267,7 @@ class Demand:
         levels: tuple[float, ...] = PATH_LEVELS,
     ) -> Forecast:
         """Forecast the horizon from an origin with what is known at its midnight."""
-        return model.predict(*next(self.outlooks([origin])), levels)
+        return next(self.outlooks([origin])).forecast(model, levels)
 
     def surges(self, model: DemandModel | OwnModel) -> pl.DataFrame:
         """The series that asked for unusually much in the newest review window, with the split of
@@ -209,11 +276,13 @@ class Demand:
         The model may have been trained on the window: it is asked why, not whether it knew.
         """
         timeline = self.timeline
-        start = timeline.shift(timeline.origin, -timeline.review)
+        start = timeline.shift(self.edge(timeline.origin), -timeline.review)
         earlier = timeline.shift(start, -timeline.review)
         if earlier <= self.first:
             return pl.DataFrame(schema=SURGES)
-        before, now = self.outlooks([earlier, start])
+        # as soon as all before them was reported
+        known = [timeline.shift(day, self.unreported(day)) for day in (earlier, start)]
+        before, now = ((one.features, one.plans) for one in self.outlooks(known))
         days = [timeline.shift(start, k) for k in range(timeline.review)]
         asked = now[0].select(SERIES).join(pl.DataFrame({"target_on": days}), how="cross")
         actual = asked.join(
@@ -246,10 +315,10 @@ class Demand:
         targets = [*self._periods(self.first, origin)[-model.context :], *self._ahead(origin)[1:]]
         return model.predict(self.labels(origin), keys, origin, self.plans(targets, origin), levels)
 
-    def outlooks(self, origins: list[date]) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+    def outlooks(self, origins: list[date]) -> Iterator[Outlook]:
         """For each origin in turn the feature rows and the plans for its horizon, both as known at
         its midnight; few pulls for many."""
-        at_once = max(1, PULLED_ROWS // (len(self.series) * (self.horizon + 2)))
+        at_once = max(1, PULLED_ROWS // (len(self.series) * (self.reach + 2)))
         for some in (origins[k : k + at_once] for k in range(0, len(origins), at_once)):
             features = self.features_at(some)
             ahead = [
@@ -261,7 +330,8 @@ class Demand:
             plans = self._pulled(self.series.join(asked, how="cross"), "plans_v1")
             for origin in some:
                 is_here = pl.col("origin") == origin
-                yield features.filter(is_here), plans.filter(is_here).drop("origin")
+                rows = self._from_edges(features.filter(is_here))
+                yield Outlook(origin, self.horizon, rows, plans.filter(is_here).drop("origin"))
 
     def known_by(self, con: duckdb.DuckDBPyConnection, start: date) -> Demand:
         """The same demand with only the series that had any history before `start`."""
@@ -306,7 +376,7 @@ class Demand:
 
     def _ahead(self, origin: date) -> list[date]:
         # events act on the days beside them too
-        return [self.timeline.shift(origin, k) for k in range(-1, self.horizon + 1)]
+        return [self.timeline.shift(self.edge(origin), k) for k in range(-1, self.reach + 1)]
 
     def _periods(self, first: date, before: date) -> list[date]:
         days, day = [], self.timeline.first_period(first)

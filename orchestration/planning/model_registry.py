@@ -103,7 +103,7 @@ def current_model(home: Home, demand: Demand) -> Registered:
     if kept is not None:
         facts = kept.card
         drift = _drift(home, kept.name, demand.timeline.now_at)
-        misfit = why_unusable(facts, demand.horizon, demand.timeline)
+        misfit = why_unusable(facts, demand.reach, demand.timeline)
         if held and misfit:
             raise ValueError(
                 f"model {kept.name} is {held}; it cannot be used, as {misfit}: `stockhouse model "
@@ -122,7 +122,7 @@ def current_model(home: Home, demand: Demand) -> Registered:
     facts = {
         "name": f"{demand.forecast_by}-{now:%Y%m%d}-{digest[:8]}",
         "as_of": now.isoformat(),
-        "horizon": demand.horizon,
+        "horizon": demand.reach,
         "sha256": digest,
         "reason": reason,
         **model.card,

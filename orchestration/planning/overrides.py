@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -29,7 +29,8 @@ FILE = "overrides.jsonl"
 @dataclass(frozen=True)
 class Entry:
     """One override on record: what is wanted, by whom, known since when; ended_at and ended_by once
-    somebody has expired it. requests: of scripts, that recorded or ended it."""
+    somebody has expired it. requests: of scripts, that recorded or ended it. recorded_at: by the
+    machine's clock, UTC."""
 
     override_id: str
     override: Override
@@ -38,6 +39,7 @@ class Entry:
     ended_at: datetime | None = None
     ended_by: str | None = None
     requests: tuple[str, ...] = ()
+    recorded_at: datetime | None = field(default=None, compare=False)
 
     def is_in_force(self, now: datetime, on: date) -> bool:
         """Whether a plan made at `now` (UTC) for the periods from `on` has to follow it."""
@@ -122,6 +124,23 @@ def in_force(home: Home, now: datetime, on: date) -> list[Override]:
         for entry in entries(home)
         if entry.is_in_force(now, on)
     ]
+
+
+def unplanned(
+    home: Home, now: datetime, planned: pl.DataFrame, since: datetime
+) -> dict[tuple[str, str], Entry]:
+    """The newest override in force of each item and location that was recorded after the plan of
+    `since` (UTC), which therefore does not follow it.
+
+    planned: rows with the columns that scopes name.
+    """
+    pairs = list(planned.select("item_id", "location_id").iter_rows())
+    found: dict[tuple[str, str], Entry] = {}
+    for entry in entries(home):
+        if entry.recorded_at and entry.recorded_at > since and entry.is_in_force(now, now.date()):
+            touched = entry.override.touches(planned)
+            found |= {pair: entry for pair, is_in in zip(pairs, touched, strict=True) if is_in}
+    return found
 
 
 def movers(
@@ -268,8 +287,14 @@ def _read(path: Path, content: bytes) -> list[Entry]:
                     until,
                     event["parameter"],
                 )
+                recorded = event.get("recorded_at")
                 entries_by_id[event["override_id"]] = Entry(
-                    event["override_id"], override, event["author"], known_at, requests=asked
+                    event["override_id"],
+                    override,
+                    event["author"],
+                    known_at,
+                    requests=asked,
+                    recorded_at=datetime.fromisoformat(recorded) if recorded else None,
                 )
             else:
                 ended = entries_by_id[event["override_id"]]

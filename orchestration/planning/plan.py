@@ -3,7 +3,7 @@ reasons, as decisions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
@@ -13,7 +13,9 @@ import polars as pl
 from models.domain import SERIES, Floats, OrderLine, need_id
 from models.forecasting import surges
 from models.forecasting.forecast import Forecast
+from models.procurement.documents import Document
 from models.replenishment.base_policy import Unmet
+from models.replenishment.constraints import Constraint, used
 from models.replenishment.opening import ASSUMED_COVER
 from models.replenishment.overrides import Override
 from models.replenishment.plan import Plan, plan
@@ -28,6 +30,7 @@ from orchestration.facts.planning_inputs import PlanningInputs, read_planning_in
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home import Home
 from orchestration.home.sql import frame
+from orchestration.ledger import Ledger
 from orchestration.planning import overrides
 from orchestration.planning.demand import Demand
 from orchestration.planning.rehearsal import deciding, is_rehearsed
@@ -88,7 +91,7 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         known = completeness(con)
         doubtful = doubts(con)
     made = make_plan(
-        inputs,
+        replace(inputs, limits=left_of_review(inputs.limits, _lines(home), inputs.rows, timeline)),
         paths_of(forecast, inputs.rows, seed=0),
         forecast.period_starts,
         deciding(home, demand, policy),
@@ -104,6 +107,39 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
     scores = held_back(known, pl.concat([doubtful, odd])).select(*SERIES, completeness="score")
     explanations = made.explanations.join(scores, on=SERIES, how="left", maintain_order="left")
     return replace(made, exceptions=exceptions, explanations=explanations)
+
+
+def _lines(home: Home) -> list[Document]:
+    ledger = Ledger.of(home)
+    try:
+        return ledger.lines()
+    finally:
+        ledger.close()
+
+
+def left_of_review(
+    limits: Sequence[Constraint],
+    lines: Iterable[Document],
+    rows: pl.DataFrame,
+    timeline: Timeline,
+) -> list[Constraint]:
+    """The limits with what purchases firmed or approved in this review have left of its budgets.
+
+    lines: the ledger's. What other limits count is on the way, and so in the rows' stock already.
+    """
+    period = timeline.review_period(timeline.origin).isoformat()
+    agreed = [
+        replace(line, quantity=line.received if line.ended else line.ordered)
+        for line in lines
+        if line.review_period == period and (line.is_firm or line.is_approved)
+    ]
+    spent = used(limits, agreed, rows)
+    return [
+        replace(limit, at_most=max(0.0, limit.at_most - taken))
+        if limit.resource == "value"
+        else limit
+        for limit, taken in zip(limits, spent.tolist(), strict=True)
+    ]
 
 
 def odd_lines(made: Plan, inputs: PlanningInputs) -> pl.DataFrame:
@@ -170,7 +206,11 @@ def make_plan(
     )
     period = inputs.timeline.review_period(inputs.timeline.origin)
     lines = [replace(line, review_period=period) for line in buyer.choose(made)]
-    return replace(made, lines=lines)
+    # at what the lines cost in the end: by the price of their size, and from whom they are bought
+    spent = used(inputs.limits, lines, inputs.rows).tolist()
+    by_name = dict(zip((limit.name for limit in inputs.limits), spent, strict=True))
+    told = pl.col("name").replace_strict(by_name, return_dtype=pl.Float64)
+    return replace(made, lines=lines, limits=made.limits.with_columns(used=told))
 
 
 def _as_sold(inputs: PlanningInputs) -> Floats:

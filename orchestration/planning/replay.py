@@ -16,7 +16,7 @@ from models.domain import SERIES, Economics, Floats, Integers
 from models.forecasting import baselines
 from models.forecasting.backtest import score
 from models.forecasting.custom_forecaster import OwnModel
-from models.forecasting.forecast import PATH_LEVELS, Forecast, blend
+from models.forecasting.forecast import Forecast, blend
 from models.forecasting.inputs import Spec, locate, panels
 from models.forecasting.quantile import DemandModel
 from models.replenishment.base_policy import Unmet
@@ -335,10 +335,10 @@ def _forecasts(
             worth = model.card["signals"]
             network_model = demand.sense(day, STEPS) if senses else None
             rivals = {one.forecast_by: one.train(day) for one in beside}
-        ours = model.predict(*outlook, PATH_LEVELS)
+        ours = outlook.forecast(model)
         forecasts[decides][day] = ours
         for name, rival in rivals.items():
-            forecasts[name][day] = rival.predict(*outlook, PATH_LEVELS)
+            forecasts[name][day] = outlook.forecast(rival)
         if network_model is not None:
             sensed = demand.sensed(network_model, ours.keys, day)
             made = {"lstm": sensed, "blend": blend(ours, sensed)}

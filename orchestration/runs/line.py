@@ -65,6 +65,7 @@ class LineReport:
     new_rows: int = 0
     quarantined_rows: int = 0
     new_orders: int = 0
+    order_lines: int = 0
     champion: str | None = None
     order_value: float = 0.0
     dagster_run_id: str = ""

@@ -36,7 +36,7 @@ from models.forecasting.inputs import LABEL, SIGNAL_FAMILIES, Spec, locate  # no
 from models.forecasting.quantile import DemandModel, fit  # noqa: E402
 from models.forecasting.rolling import Training  # noqa: E402
 from models.forecasting.statistical import statistical  # noqa: E402
-from orchestration.planning.demand import Demand, open_demand  # noqa: E402
+from orchestration.planning.demand import Demand, Outlook, open_demand  # noqa: E402
 
 LEVELS = (0.5, 0.75, 0.975)
 #: M5's twelve levels, each by what its groups share.
@@ -109,8 +109,7 @@ class Window:
 
     demand: Demand
     start: date
-    rows: pl.DataFrame
-    plans: pl.DataFrame
+    outlook: Outlook
     labels: pl.DataFrame
     came: np.ndarray
 
@@ -120,11 +119,19 @@ class Window:
         known = demand.labels(start).filter(pl.col(LABEL).is_not_null()).select(SERIES).unique()
         seen = demand.series.join(known, on=list(SERIES), how="semi", maintain_order="left")
         demand = replace(demand, series=seen)
-        rows, plans = next(demand.outlooks([start]))
+        outlook = next(demand.outlooks([start]))
         everything = demand.labels(demand.timeline.origin)
         spec = demand.timeline.spec(demand.horizon)
-        came = backtest.observed(everything, rows.select(SERIES), start, spec)
-        return cls(demand, start, rows, plans, demand.labels(start), came)
+        came = backtest.observed(everything, outlook.features.select(SERIES), start, spec)
+        return cls(demand, start, outlook, demand.labels(start), came)
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        return self.outlook.features
+
+    @property
+    def plans(self) -> pl.DataFrame:
+        return self.outlook.plans
 
     @cached_property
     def past(self) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
@@ -151,7 +158,7 @@ def forecasts(window: Window, steps: int) -> dict[str, tuple[Forecast, float]]:
 
     def boosted() -> Forecast:
         model = window.demand.train(window.start)
-        return model.predict(window.rows, window.plans, QUANTILES)
+        return window.outlook.forecast(model, QUANTILES)
 
     def sequential() -> Forecast:
         model = window.demand.sense(window.start, steps)
@@ -382,7 +389,7 @@ def speed(case: Case, series: int) -> None:
 
         started = time.perf_counter()
         model = demand.train(window.start)
-        made = model.predict(window.rows, window.plans)
+        made = window.outlook.forecast(model)
         row(
             "ours, Feast to forecast",
             "mean and nine quantiles",

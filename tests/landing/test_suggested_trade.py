@@ -78,3 +78,50 @@ def test_a_file_of_trade_is_told_by_its_columns(name: str, tmp_path: Path) -> No
     assert f"- {table}:" in drafted
     for line in mapped:
         assert line in drafted
+
+
+GERMAN = {
+    "artikel": ("Artikelnummer;Bezeichnung;EK\nA1;Tee;3,20\nA2;Kanne;7,45\n", "items", "EK"),
+    "bestände": ("Stichtag;Filiale;Artikel;Bestand\n02.01.2024;MUC;A1;50\n", "stock", "Stichtag"),
+    "bestellungen": (
+        "Bestellnr;Lieferant;Artikel;Filiale;Bestelldatum;Liefertermin;Menge;Einzelpreis\n"
+        "P1;L1;A1;MUC;08.01.2024;18.01.2024;108;1,10\n",
+        "purchase_orders",
+        "Bestelldatum",
+    ),
+    "konditionen": (
+        "Lieferant;Artikel;Preis;Währung;Mindestmenge;VE;Lieferzeit Tage;gültig ab\n"
+        "L1;A1;3,20;EUR;24;12;6;01.01.2024\n",
+        "supplier_terms",
+        "gültig ab",
+    ),
+    "kurse": ("Monat;Währung;Kurs\n01.01.2024;USD;0,92\n", "exchange_rates", "Monat"),
+    "stückliste": ("Set;Bestandteil;Menge\nS1;A1;2\n", "bills_of_materials", "Bestandteil"),
+    "verkäufe": (
+        "Beleg;Datum;Filiale;Artikel;Menge;Preis\n"
+        "B1;02.01.2024;MUC;A1;1;14,90\nB2;03.01.2024;MUC;A1;3;14,90\n",
+        "sales",
+        "Preis",
+    ),
+}
+
+
+def test_german_headers_are_read_with_their_umlauts(tmp_path: Path) -> None:
+    paths = []
+    for name, (text, _, _) in GERMAN.items():
+        paths.append(tmp_path / f"{name}.csv")
+        paths[-1].write_text(text, encoding="utf-8-sig")
+    draft = suggest(paths)
+    for name, (_, table, column) in GERMAN.items():
+        part = draft.partition(f"path: '{name}.csv'")[2] or draft.partition(f"path: {name}.csv")[2]
+        source = part.partition("    silo:")[0]
+        assert f"- {table}:" in source and f": {column}" in source, (name, source)
+        assert "not used" not in source or name == "verkäufe", source
+    assert "key: [Beleg]" in draft and "???" not in draft
+
+
+@pytest.mark.parametrize("header", ["a;b;c", "Ding;Wert;Farbe", ";;", "parent;child;qty", "x"])
+def test_no_file_ends_a_draft_of_all(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "odd_kit.csv"
+    path.write_text(f"{header}\n{';'.join('1' for _ in header.split(';'))}\n", encoding="utf-8")
+    assert "sources:" in suggest([path])

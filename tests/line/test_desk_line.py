@@ -4,6 +4,7 @@ a supplier's answer at once."""
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import date, timedelta
 from html import unescape
 from pathlib import Path
@@ -121,3 +122,29 @@ def test_a_suppliers_answer_at_the_desk_changes_the_plan(sample_home: Path) -> N
     assert audit(home.ledger_url) == []
     cases = TestClient.get(ada.client, "/api/v1/exceptions?limit=500").json()["rows"]
     assert "supplier_refused" in {case["kind"] for case in cases}
+
+
+def test_every_link_of_the_desk_leads_somewhere(sample_home: Path) -> None:
+    home = Home.open(sample_home)
+    ada = Planner(home)
+    ada.get("/scenarios")
+    ada.post("/scenarios/run", scenario="fuel_up_10_percent", futures="2")
+    ada.app.state.room.jobs.wait()
+    assert [job.status for job in ada.app.state.room.jobs.all()] == ["done"]
+    seen: Counter[str] = Counter()  # by what the address looks like, a few of each
+    waiting, visited = ["/"], {"/"}
+    while waiting:
+        path = waiting.pop()
+        answer = ada.client.get(path)
+        assert answer.status_code == 200, (path, answer.status_code)
+        if "text/html" not in answer.headers["content-type"]:
+            continue
+        for link in re.findall(r'(?:href|action)="(/[^"#]*)', answer.text):
+            found = unescape(link)
+            kind = re.sub(r"=[^&]*", "=", re.sub(r"(?<=/)[^/?]*[0-9][^/?]*", "*", found))
+            if found in visited or seen[kind] >= 4 or f'action="{link}"' in answer.text:
+                continue
+            seen[kind] += 1
+            visited.add(found)
+            waiting.append(found)
+    assert {"/scenarios/*", "/orders/*", "/items/*/*"} <= seen.keys(), sorted(seen)

@@ -8,6 +8,7 @@ import io
 import re
 import tarfile
 import tempfile
+import unicodedata
 import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,20 +42,20 @@ DATE_FORMATS = (
 #: earlier it chooses.
 WORDS = {
     "lead_time_days": r"lead_?time(_?days)?|lieferzeit",
-    "order_multiple": r"order_?multiple|multiple|lot_?size",
+    "order_multiple": r"order_?multiple|multiple|lot_?size|ve|verpackungseinheit",
     "from_quantity": r"(from_?(quantity|qty|units))|((quantity|qty)_?from)|price_?break|tier",
-    "moq": r"moq|minimum(_order(_quantity)?)?",
+    "moq": r"moq|minimum(_order(_quantity)?)?|mindest(bestell)?menge",
     "due_at": (
         r"(due|promised|expected|required)(_(on|at|by|date|day))?|eta|delivery_?date|liefertermin"
     ),
     "received_at": r"(received|arrived)(_(at|on|date))?",
-    "payment_days": r"payment_?(days|terms)",
+    "payment_days": r"payment_?(days|terms)|zahlungsziel",
     "from_id": r"from(_location)?|origin|shipped_from",
     "to_id": r"to(_location)?|destination|shipped_to",
     "transfer_id": r"transfer(_?(no|id|number))?",
     "successor_id": r"successor|new_?(item|sku|article|part)|replaced_by|superseded_by|nachfolger",
     "substitute_id": r"substitut(e|ed_by)|alternative(_item)?|instead|ersatz(artikel)?",
-    "part_id": r"part|component|child|komponente|ingredient",
+    "part_id": r"part|component|child|komponente|ingredient|bestandteil|teil",
     "scrap_share": r"scrap(_(share|rate))?|waste|ausschuss",
     "lead_time_working_days": r"(lead_?time_)?work(ing)?_?days|arbeitstage",
     "order_days": r"order_?days?|bestelltage?",
@@ -69,7 +70,8 @@ WORDS = {
     "rate": r"(exchange_?)?rate|kurs",
     "item_id": (
         r"kit|parent|assembly|finished_good|old_?(item|sku|article|part)"
-        r"|item|sku|product|article|artikel(_?nr)?|stock_?code|material|part(_?no|number)?"
+        r"|set|bundle|item|sku|product|article|artikel(_?(nr|nummer|code))?|stock_?code|material"
+        r"|part(_?no|number)?"
         r"|dept|department"
     ),
     "country": r"country(_code)?|iso_?code|land",
@@ -85,19 +87,21 @@ WORDS = {
     ),
     "event_at": (
         r"(sold|ordered|received|counted|booked|shipped|dispatched|posted|invoiced)_(at|on)|(order|invoice|receipt|posting|count)_?date"
-        r"|valid_from|date|day|week|datum|timestamp|time"
+        r"|(stich|beleg|bestell|buchungs|rechnungs|verkaufs)(tag|datum)"
+        r"|valid_from|gueltig_(ab|von)|date|day|week|month|datum|monat|timestamp|time"
     ),
-    "starts_at": r"valid_from|starts?(_(on|at|date))?",
-    "ends_at": r"valid_(to|until)|ends?(_(on|at|date))?",
-    "unit_price": r"unit_?price|price|preis",
-    "price": r"(selling_|list_|unit_)?price|preis",
-    "unit_cost": r"unit_?cost|cost|einkaufspreis|unit_?price|price",
+    "starts_at": r"valid_from|gueltig_(ab|von)|starts?(_(on|at|date))?",
+    "ends_at": r"valid_(to|until)|gueltig_bis|ends?(_(on|at|date))?",
+    "unit_price": r"unit_?price|price|(einzel|stueck|verkaufs)?preis|vk",
+    "price": r"(selling_|list_|unit_)?price|(verkaufs)?preis|vk",
+    "unit_cost": r"unit_?cost|cost|einkaufspreis|ek|unit_?price|price|(einzel|stueck)?preis",
     "order_id": (
         r"order|po|(order|po)_?(no|id|number)|purchase_order|invoice|invoice_?no|document"
+        r"|bestell(ung|ungs)?_?(nr|nummer)"
     ),
     "line_id": r"line|line_?(no|id|number)|position|pos",
-    "customer_id": r"customer|client|kunde",
-    "supplier_id": r"(main_)?supplier|vendor|lieferant",
+    "customer_id": r"customer|client|kunde(n_?(nr|nummer))?",
+    "supplier_id": r"(main_)?supplier|vendor|lieferant(en_?(nr|nummer))?",
     # of the fact, and not of what stands behind it, as in unit_price
     "unit": r"uo_?m|unit_of_measure|(mengen)?einheit|unit(?!_)",
     "day": r"day|date|datum|tag",
@@ -109,20 +113,20 @@ LAST = {"order_id": r"receipt_?no|belegnr"}
 #: The tables a draft may be of, with what their files are often called; of equal guesses the first
 #: counts.
 CANDIDATES = {
-    "sales": r"sale|invoice|till|pos|umsatz",
-    "purchase_orders": r"purchase|po|bestellung",
-    "receipts": r"receipt|received|goods_?in|wareneingang",
+    "sales": r"sale|invoice|till|pos|umsatz|umsaetze|verkauf|verkaeufe",
+    "purchase_orders": r"purchase|po|bestellung(en)?",
+    "receipts": r"receipt|received|goods_?in|wareneing(a|ae)nge?",
     "supplier_terms": r"terms|conditions|konditionen",
-    "stock": r"stock|count|inventory|bestand",
+    "stock": r"stock|count|inventory|best(a|ae)nde?",
     "transfers": r"transfer|umlagerung",
     "adjustments": r"adjustment|difference|shrink",
     "prices": r"price|preis",
     "items": r"item|article|product|artikel",
-    "suppliers": r"supplier|vendor|lieferant",
-    "locations": r"location|store|branch|filiale",
-    "exchange_rates": r"rate|fx|currency|kurs",
+    "suppliers": r"supplier|vendor|lieferant(en)?",
+    "locations": r"location|store|branch|filialen?",
+    "exchange_rates": r"rate|fx|currency|kurse?",
     "components": r"bom|component|kit",
-    "bills_of_materials": r"bills?_of_materials?|recipe|st(ue|ü)ckliste",
+    "bills_of_materials": r"bills?_of_materials?|recipe|stuecklisten?",
     "substitutes": r"substitutes?|alternative_items?|ersatz",
     "successions": r"success(ion|or)|supersession|replacement|nachfolge",
     "customer_orders": r"customer_order|open_order|backorder",
@@ -138,11 +142,16 @@ TELLING = {
     "suppliers": "name",
     "customer_orders": "delivered_quantity",
 }
+#: How German spells its umlauts in ASCII.
+SPELT_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+#: A header of the number that a system gives each of its rows.
+ROW_NUMBER = r"(.*_)?(id|no|nr|number|nummer|key|beleg(_?nr)?|bon(_?nr)?|ticket|receipt)"
 #: What one company has one of, where no column says which: a constant stands in, with a question.
 ONE_OF_ALL = {"item_id": "all", "location_id": "main"}
 #: The facts that are counted at a time, which a constant may complete.
 COUNTED = ("sales", "stock", "receipts", "purchase_orders")
 TIMES = ("event_at", "due_at", "received_at")
+BOUNDS = ("starts_at", "ends_at", "day")
 #: What tells one row of a fact from another, as far as the file has it.
 NATURAL = (
     *("order_id", "transfer_id", "line_id", "item_id", "location_id", "supplier_id"),
@@ -300,8 +309,8 @@ def _draft(path: Path) -> Draft:
             mapping[column] = f"\"'{one}'\""
             which = f": or is it one of {', '.join(free[:3])}?" if free else "?"
             questions[column] = f"no column says which, so all are one{which}"
-    if table in WHICH:
-        questions["item_id"] = WHICH[table]
+    if table in WHICH and mapping:
+        questions["item_id" if "item_id" in mapping else next(iter(mapping))] = WHICH[table]
     member = _member_pattern(path)
     place = f"{path.name}!{member}" if member else path.name
     return Draft(place, name, form, [*extra, *unpivot], frame, table, mapping, questions)
@@ -516,14 +525,17 @@ def _is_named(table: str, stem: str) -> bool:
 
 
 def _plain(column: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column).lower()).strip(
-        "_"
-    )
+    """A header in small ASCII letters, its words joined by `_`: umlauts are spelt out, other
+    accents go."""
+    words = re.sub(r"(?<=[a-zäöüß])(?=[A-ZÄÖÜ])", "_", unicodedata.normalize("NFC", column))
+    spelt = words.lower().translate(SPELT_OUT)
+    letters = unicodedata.normalize("NFKD", spelt).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "_", letters).strip("_")
 
 
 def _dates(frame: pl.DataFrame, mapping: dict[str, str]) -> str | None:
-    """The strptime format of the event's column where it is not ISO."""
-    column = mapping.get("event_at")
+    """The strptime format of the columns that hold times where it is not ISO."""
+    column = next((mapping[name] for name in (*TIMES, *BOUNDS) if name in mapping), None)
     if column is None or not frame.height:
         return None
     values = frame[column].drop_nulls()
@@ -538,7 +550,14 @@ def _key(frame: pl.DataFrame, mapping: Mapping[str, str]) -> list[str]:
     """What tells all sampled rows apart: the columns that name the thing and its time, and as few
     others as will do. A sample of one shop must not make a key without the shop."""
     full = [name for name in frame.columns if frame[name].null_count() == 0]
-    natural = [mapping[name] for name in NATURAL if mapping.get(name) in full]
+    names = (*NATURAL, "currency") if "rate" in mapping else NATURAL
+    natural = [mapping[name] for name in names if mapping.get(name) in full]
+    if "order_id" not in mapping:
+        # a row's own number outlasts the sample: two sales of one item on one day will come
+        for name in full:
+            is_free = name not in mapping.values() and re.fullmatch(ROW_NUMBER, _plain(name))
+            if frame.height > 1 and is_free and frame[name].is_unique().all():
+                return [name]
     others = [name for name in full if name not in natural][:12]
     for size in (0, 1, 2) if natural else (1, 2, 3):
         for more in combinations(others, size):
