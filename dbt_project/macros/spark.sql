@@ -6,26 +6,14 @@
 {# STOCKHOUSE_RAW: the folder that `stockhouse export-raw` wrote, as every worker sees it. #}
 {% macro default__open_raw() %}
   {%- if execute -%}
+    {%- set read = [] -%}
+    {%- for model in graph.nodes.values() if model.resource_type == 'model' -%} {%- do read.extend(model.depends_on.nodes) -%} {%- endfor -%}
     {%- do run_query('create schema if not exists raw') -%}
-    {%- for table in graph.sources.values() if table.source_name == 'raw' -%}
+    {%- for table in graph.sources.values() if table.source_name == 'raw' and table.unique_id in read -%}
       {%- do run_query('drop table if exists raw.' ~ table.name) -%}
       {%- do run_query('create table raw.' ~ table.name ~ " using parquet location '" ~ env_var('STOCKHOUSE_RAW') ~ '/' ~ table.name ~ "'") -%}
-      {%- do _refuse_older(table) -%}
     {%- endfor -%}
   {%- endif -%}
-{% endmacro %}
-
-{# What staging reads of a raw table is there, or the files are another version's. #}
-{% macro _refuse_older(table) %}
-  {%- set columns = adapter.get_columns_in_relation(api.Relation.create(schema='raw', identifier=table.name)) | map(attribute='name') | list -%}
-  {%- for model in graph.nodes.values() if model.name == 'stg_' ~ table.name -%}
-    {%- set lacking = model.columns | reject('in', columns + ['valid_until', 'is_current']) | list -%}
-    {%- if lacking -%}
-      {%- do exceptions.raise_compiler_error(
-        'raw.' ~ table.name ~ ' lacks ' ~ lacking | join(', ') ~ ': another version wrote these files, `stockhouse export-raw` writes them anew'
-      ) -%}
-    {%- endif -%}
-  {%- endfor -%}
 {% endmacro %}
 
 {# Spark has no VARCHAR without a length, no unsigned numbers and keeps no intervals. #}

@@ -54,7 +54,8 @@ appender.console.layout.pattern = %p %c{1}: %m%n
 TOLD = {
     r"UNABLE_TO_INFER_SCHEMA|PATH_NOT_FOUND": "the raw files are not all there: export them anew",
     r"All masters are unresponsive|Failed to connect to master": "Spark is gone",
-    r"raw\.\w+ lacks [^\n]+": r"\g<0>",
+    r"with name `(\w+)` cannot be resolved": r"a model reads \1, which the raw files lack: export "
+    "them anew, or mend the model",
     r"Could not set lock|Failed to start database": "another drill uses this catalog: end it first",
 }
 
