@@ -222,7 +222,12 @@ def stacked(
         size = alt.X("size:Q", title=None, axis=alt.Axis(tickCount=5))
         drawn = base.mark_bar(height=18).encode(y=place, x=size, color=colour, order="rank:Q")
         return draw(drawn.properties(width=WIDTH - 170, height=34 * len(rows)), about)
-    where = alt.X("name:N", sort=order, title=None, axis=alt.Axis(labelAngle=0, ticks=False))
+    where = alt.X(
+        "name:N",
+        sort=order,
+        title=None,
+        axis=alt.Axis(labelAngle=0, labelOverlap=True, ticks=False),
+    )
     height = alt.Y("size:Q", title=None, axis=alt.Axis(tickCount=5))
     drawn = base.mark_bar().encode(x=where, y=height, color=colour, order="rank:Q")
     return draw(drawn.properties(width=WIDTH, height=200), about)

@@ -45,8 +45,14 @@ PAGES = (
     "/people",
 )
 #: Both sizes and both lights; every pair of them only where pictures are wanted.
-LOOKS = [(1280, "light"), (390, "dark"), *([(1280, "dark"), (390, "light")] if PICTURES else [])]
+LOOKS = [(1280, "light"), (375, "dark"), *([(1280, "dark"), (375, "light")] if PICTURES else [])]
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+#: What is cut or has to be scrolled sideways inside its own box.
+CUT = """(names) => [...document.querySelectorAll(names)]
+    .filter((box) => box.scrollWidth > box.clientWidth + 1)
+    .map((box) => box.closest(".card")?.querySelector("h2")?.textContent ?? box.className)"""
+#: An A4 page between its margins, in CSS pixels.
+A4 = 718
 #: What axe holds a page against: WCAG 2.2, levels A and AA.
 LAWS = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
@@ -192,9 +198,23 @@ def test_every_page_can_be_read_on_a_laptop_and_a_phone_by_day_and_by_night(
             name = path.strip("/").replace("/", "-").split("?")[0] or "today"
             page.screenshot(path=Path(PICTURES) / f"{name}-{width}-{scheme}.png", full_page=True)
         assert page.evaluate(WIDER) <= 0, f"{path} is wider than {width}"
+        assert page.evaluate(CUT, ".chart") == [], path
         assert broken_laws(page) == [], path
         assert page.locator("h1").count() == 1, path
         assert page.locator("html").get_attribute("lang") == "en"
+
+
+@pytest.mark.parametrize(("media", "width"), [("print", A4), ("screen", 1366)])
+def test_the_page_to_print_is_whole_on_paper_and_on_a_laptop(
+    chromium: Any, address: str, home: Home, media: str, width: int
+) -> None:
+    size = {"width": width, "height": 860}
+    page = enter(chromium, address, home, "eve", "viewer", viewport=size)
+    page.emulate_media(media=media)
+    for path in ("/results", "/items/mug", "/audit"):
+        page.goto(path)
+        assert page.evaluate(WIDER) <= 0, path
+        assert page.evaluate(CUT, ".chart, .scroll, .card, .tile") == [], path
 
 
 def test_the_desk_works_without_javascript(chromium: Any, address: str, home: Home) -> None:
