@@ -207,8 +207,9 @@ class StressFile(Strict):
 
 @dataclass(frozen=True)
 class Question:
-    """Scenarios out of one file, and its text as it was asked."""
+    """Scenarios out of one file, its title, and its text as it was asked."""
 
+    title: str
     text: str
     scenarios: tuple[Scenario, ...]
     is_stress: bool = False
@@ -244,7 +245,7 @@ def _question(
     try:
         if "stress" in data:
             drawn = StressFile.model_validate(data)
-            return Question(text, tuple(drawn.drawn(name)), is_stress=True)
+            return Question(drawn.title, text, tuple(drawn.drawn(name)), is_stress=True)
         said = ScenarioFile.model_validate(data)
     except ValidationError as error:
         raise as_contract_error(error, name, lines) from None
@@ -277,7 +278,7 @@ def _question(
     except ValueError as error:
         line = lines.get(("effects",), 0)
         raise ContractError(str(error), where=f"{name}:{line} effects") from None
-    return Question(text, (scenario,))
+    return Question(said.title, text, (scenario,))
 
 
 def read_scenario(path: Path, timeline: Timeline) -> Scenario:

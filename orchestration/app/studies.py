@@ -65,7 +65,7 @@ def scenario_files(home: Home) -> list[ScenarioFile]:
             except (ValueError, StockhouseError) as error:
                 found.append(ScenarioFile(path.stem, path, path.stem, text, is_ours, str(error)))
                 continue
-            title = "; ".join(one.title for one in asked.scenarios[:3])
+            title = asked.title
             ends = max(effect.ends for one in asked.scenarios for effect in one.effects)
             trouble = "it was over before the first planned period" if ends <= 0 else ""
             found.append(ScenarioFile(path.stem, path, title, text, is_ours, trouble))

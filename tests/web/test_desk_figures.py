@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from models.replenishment.plan_exceptions import figure
-from orchestration.app import procurement
+from orchestration.app import procurement, studies
 from orchestration.app.items import item_list, item_page
 from orchestration.app.order_book import CASES, order_book
 from orchestration.app.today import today
@@ -106,3 +106,19 @@ def test_money_and_units_are_listed_to_the_coin_and_no_binary_dust(home: Home) -
 def test_a_reason_writes_numbers_as_people_do() -> None:
     rows = pl.DataFrame({"units": [1032.0, 12.5, 0.1 + 0.2, -4.0]})
     assert rows.select(figure("units"))["units"].to_list() == ["1032", "12.5", "0.3", "-4"]
+
+
+def test_a_question_stands_on_the_shelf_under_its_own_title(home: Home) -> None:
+    assert home.origin is not None
+    beside = home.origin[0] / "scenarios"
+    beside.mkdir(exist_ok=True)
+    (beside / "winter.yml").write_text(
+        "stress: winter\ntitle: What a winter may bring\nscenarios: 6\nbegins_within_days: 3\n"
+        "effects:\n  - {kind: fuel_factor, factor: [1.1, 1.4], hours: [24, 48]}\n",
+        encoding="utf-8",
+    )
+    try:
+        (found,) = (one for one in studies.scenario_files(home) if one.name == "winter")
+        assert found.title == "What a winter may bring" and not found.trouble
+    finally:
+        (beside / "winter.yml").unlink()
