@@ -118,15 +118,16 @@ def test_a_day_at_the_desk(chromium: Any, address: str, home: Home) -> None:
     paul.get_by_role("button", name="Record").click()
     paul.get_by_text("I ask the potter").wait_for()
 
-    # override with a reason
+    # override another item with a reason: a line that an override waits for is not approved
     paul.get_by_role("link", name="Override the plan").click()
+    paul.goto("/overrides?item_id=cup&location_id=DC")
     paul.get_by_label("Value").fill("60")
     paul.get_by_label("Last day it holds").fill("2026-02-01")
     paul.get_by_label("Why the record").fill("the fair is in town")
     paul.get_by_role("button", name="Record").dblclick()
     paul.get_by_text("Recorded: the next plan follows it").wait_for()
     (entry,) = overrides.entries(home)
-    assert (entry.author, entry.override.scope["item_id"]) == ("paul", "mug")
+    assert (entry.author, entry.override.scope["item_id"]) == ("paul", "cup")
 
     # four eyes: a planner finds no button, an approver approves, twice as fast as one should
     paul.goto("/orders?q=mug&kind=purchase")
