@@ -178,7 +178,8 @@ class Published:
         """The same with the budgets that its run had left of its review."""
         left = dict(con.execute(BUDGETS_LEFT).fetchall())
         limits = [
-            replace(one, at_most=left.get(one.name, one.at_most)) for one in self.inputs.limits
+            replace(one, at_most=float(left.get(one.name, one.at_most)))
+            for one in self.inputs.limits
         ]
         return replace(self, inputs=replace(self.inputs, limits=limits))
 

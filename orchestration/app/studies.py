@@ -162,8 +162,9 @@ def study_made(home: Home, study_id: str) -> StudyMade:
 
 def table(home: Home, study_id: str, name: str) -> pl.DataFrame:
     """A table of a study. Raises LookupError for an unknown one."""
-    path = _shelf(home) / name_of(study_id) / f"{name_of(name)}.csv"
-    if not path.exists():
+    there = (_shelf(home) / name_of(study_id)).glob("*.csv")
+    path = next((path for path in there if path.stem == name), None)
+    if path is None:
         raise LookupError(name)
     return pl.read_csv(path, schema_overrides={"item_id": pl.String, "location_id": pl.String})
 

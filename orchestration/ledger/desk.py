@@ -18,7 +18,7 @@ from models.procurement.approval import BUYER, DIRECTOR, Evidence, Limits, judge
 from models.procurement.documents import PARTS, Document, in_money
 from orchestration.ledger import proof
 from orchestration.ledger.schema import documents, encumbrances, events
-from orchestration.ledger.store import CHUNK, MOVES, LedgerError, Unit, movers
+from orchestration.ledger.store import LedgerError, Unit, moves
 
 #: The id of a plan's line: its need's, with or without the run before it.
 NEED = re.compile(r"(?:[0-9a-f]{8}-)?(?P<need>[0-9a-f]{10})")
@@ -253,20 +253,13 @@ def signed(by: str) -> str:
 def _refuse_own(unit: Unit, lines: Sequence[Document], by: str, what: str = "approve it") -> None:
     """Nobody approves or pays what they proposed, or what their override moved, however they spell
     their name."""
-    names = [line.document_id for line in lines]
-    for start in range(0, len(names), CHUNK):
-        part = events.c.document_id.in_(names[start : start + CHUNK])
-        moved = sa.select(events.c.document_id, events.c.actor, events.c.payload).where(
-            part, events.c.kind.in_(MOVES)
-        )
-        for document_id, actor, payload in unit.connection.execute(moved):
-            for mover in movers(actor, json.loads(payload)):
-                if is_same(by, mover):
-                    told = "proposed" if mover == actor else "moved by an override"
-                    raise LedgerError(
-                        f"separation of duties: {document_id} was {told} by {mover}, so {by} "
-                        f"cannot {what} too"
-                    )
+    for document_id, actor, mover in moves(unit, [line.document_id for line in lines]):
+        if is_same(by, mover):
+            told = "proposed" if mover == actor else "moved by an override"
+            raise LedgerError(
+                f"separation of duties: {document_id} was {told} by {mover}, so {by} cannot {what} "
+                "too"
+            )
 
 
 def release_payment(unit: Unit, reference: str, invoice_id: str, by: str) -> None:

@@ -15,7 +15,7 @@ from models.procurement import figures
 from models.procurement.actors import PLANNER
 from models.procurement.documents import TERMS, Document
 from orchestration.ledger.schema import documents
-from orchestration.ledger.store import LedgerError, Unit
+from orchestration.ledger.store import LedgerError, Unit, moves
 
 #: The largest quantity, and the largest value, of one line: sums of many such still fit the
 #: ledger's balances.
@@ -126,6 +126,9 @@ def propose(
             documents.c.intent_key, [x.intent_key for x in lines], documents.c.is_live
         )
     }
+    moved_by: dict[str, set[str]] = {}
+    for name, _, mover in moves(unit, [document.document_id for document in standing.values()]):
+        moved_by.setdefault(name, set()).add(mover)
     counts = dict.fromkeys(("new", "revised", "unchanged", "kept"), 0)
     document_ids: dict[str, str] = {}
     for line in lines:
@@ -146,7 +149,9 @@ def propose(
             counts["new"] += 1
         elif document.stage != "requisition" or document.is_firm:
             counts["kept"] += 1
-        elif all(getattr(document, name) == asked[name] for name in TERMS):
+        elif all(getattr(document, name) == asked[name] for name in TERMS) and moved_by.get(
+            document.document_id, set()
+        ).issuperset(asked.get("authors", ())):
             counts["unchanged"] += 1
         else:
             unit.add(document, "revised", by, asked)

@@ -108,6 +108,20 @@ def movers(actor: str, payload: Mapping[str, Any]) -> list[str]:
     return [actor, *payload.get("authors", ())]
 
 
+def moves(unit: Unit, document_ids: Collection[str]) -> Iterator[tuple[str, str, str]]:
+    """Everybody on record as having moved what some documents ask for: the document, who recorded
+    it, and who moved it."""
+    names = sorted(document_ids)
+    for start in range(0, len(names), CHUNK):
+        part = events.c.document_id.in_(names[start : start + CHUNK])
+        found = sa.select(events.c.document_id, events.c.actor, events.c.payload).where(
+            part, events.c.kind.in_(MOVES)
+        )
+        for document_id, actor, payload in unit.connection.execute(found):
+            for mover in movers(actor, json.loads(payload)):
+                yield document_id, actor, mover
+
+
 def awaits_sending(document: Document) -> bool:
     """Whether the supplier has still to hear the latest of this line: the order, a change, or the
     cancellation of a known order."""

@@ -162,6 +162,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
     }
     empty = {
+        "decisions.limits": "run_id varchar, as_of timestamp, name varchar, resource varchar, at_most double",
         "marts.dim_locations": "location_id varchar, country varchar, region_id varchar, receiving_days varchar, capacity double, is_current boolean",
         "marts.fct_lead_times": "order_id varchar, kind varchar, from_id varchar, location_id varchar, promised_days "
         "double, "
