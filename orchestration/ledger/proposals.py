@@ -126,9 +126,10 @@ def propose(
             documents.c.intent_key, [x.intent_key for x in lines], documents.c.is_live
         )
     }
-    moved_by: dict[str, set[str]] = {}
-    for name, _, mover in moves(unit, [document.document_id for document in standing.values()]):
-        moved_by.setdefault(name, set()).add(mover)
+    authors = authors or {}
+    overridden = [x.intent_key for x in lines if (x.item_id, x.location_id) in authors]
+    known = [standing[key].document_id for key in overridden if key in standing]
+    moved_by = {(name, mover) for name, _, mover in moves(unit, known)}
     counts = dict.fromkeys(("new", "revised", "unchanged", "kept"), 0)
     document_ids: dict[str, str] = {}
     for line in lines:
@@ -141,17 +142,18 @@ def propose(
         }
         if currency:
             asked["currency"] = currency
-        if moved := (authors or {}).get((line.item_id, line.location_id)):
-            asked["authors"] = sorted(moved)
+        moved = sorted(authors.get((line.item_id, line.location_id), ()))
+        if moved:
+            asked["authors"] = moved
         if document is None:
             document = unit.create("R")
             unit.add(document, "requested", by, need(line) | asked)
             counts["new"] += 1
         elif document.stage != "requisition" or document.is_firm:
             counts["kept"] += 1
-        elif all(getattr(document, name) == asked[name] for name in TERMS) and moved_by.get(
-            document.document_id, set()
-        ).issuperset(asked.get("authors", ())):
+        elif all(getattr(document, name) == asked[name] for name in TERMS) and all(
+            (document.document_id, mover) in moved_by for mover in moved
+        ):
             counts["unchanged"] += 1
         else:
             unit.add(document, "revised", by, asked)

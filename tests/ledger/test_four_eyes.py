@@ -86,6 +86,18 @@ def test_whoever_wrote_an_override_does_not_approve_what_it_moved(
     assert ledger.audit() == []
 
 
+def test_an_override_that_leaves_the_quantity_moves_the_line_all_the_same_and_once(
+    ledger: Ledger, line, now
+) -> None:
+    plan, moved = [line("mug", **LARGE)], {("mug", "DC"): {"Anna"}}
+    ledger.propose(plan, "r", now)
+    assert ledger.propose(plan, "s", now, authors=moved).revised == 1
+    assert ledger.propose(plan, "t", now, authors=moved).unchanged == 1
+    (mug,) = (document.document_id for document in ledger.lines())
+    with pytest.raises(LedgerError, match="moved by an override by Anna"):
+        ledger.approve([mug], "anna", now)
+
+
 def agree(ledger: Ledger, limits: Limits, now: datetime) -> None:
     """Put limits in force, as it takes two people to."""
     ledger.propose_limits(limits, "dan", now)
