@@ -36,6 +36,7 @@ from orchestration.home import Home
 from orchestration.landing import World
 from orchestration.ledger import ProposalReport
 from orchestration.planning import overrides
+from orchestration.planning.plan import with_budgets
 from orchestration.planning.replay import paths_of
 
 #: An item at a place.
@@ -176,11 +177,7 @@ class Published:
 
     def within_review(self, con: duckdb.DuckDBPyConnection) -> Published:
         """The same with the budgets that its run had left of its review."""
-        left = dict(con.execute(BUDGETS_LEFT).fetchall())
-        limits = [
-            replace(one, at_most=float(left.get(one.name, one.at_most)))
-            for one in self.inputs.limits
-        ]
+        limits = with_budgets(self.inputs.limits, dict(con.execute(BUDGETS_LEFT).fetchall()))
         return replace(self, inputs=replace(self.inputs, limits=limits))
 
     def of_items(self, items: Collection[str], lines: Sequence[Document]) -> Published | None:

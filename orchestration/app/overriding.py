@@ -100,7 +100,7 @@ def preview(home: Home, override: Override) -> Preview:
     timeline, world = timeline_of(home), world_of(home)
     with snapshots.current(home.published).connect() as con:
         planned = frame(con, "select * from marts.dim_item_locations")
-        published = Published.read(con, home, world, timeline)
+        published = Published.read(con, home, world, timeline).within_review(con)
         called = names(con)
     touches = int(override.touches(planned).sum())
     if not touches:

@@ -3,7 +3,7 @@ reasons, as decisions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
@@ -80,9 +80,19 @@ KNOCKED_ON = (
 )
 
 
-def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> Plan:
+def plan_orders(
+    home: Home,
+    demand: Demand,
+    forecast: Forecast,
+    policy: str,
+    budgets: Mapping[str, float] | None = None,
+) -> Plan:
     """The plan of this review: today's stock and open orders, the forecast, the champion's rule and
-    the planner's limits."""
+    the planner's limits.
+
+    budgets: what an earlier plan had left of each, by name, where it is made anew; else the ledger
+    says what was spent of them in this review.
+    """
     timeline = demand.timeline
     with home.connect(read_only=True) as con:
         row = con.execute("select unmet from raw.world").fetchone()
@@ -90,8 +100,13 @@ def plan_orders(home: Home, demand: Demand, forecast: Forecast, policy: str) -> 
         inputs = read_planning_inputs(con, timeline, horizon=demand.horizon, unmet=unmet)
         known = completeness(con)
         doubtful = doubts(con)
+    limits = (
+        left_of_review(inputs.limits, _lines(home), inputs.rows, timeline)
+        if budgets is None
+        else with_budgets(inputs.limits, budgets)
+    )
     made = make_plan(
-        replace(inputs, limits=left_of_review(inputs.limits, _lines(home), inputs.rows, timeline)),
+        replace(inputs, limits=limits),
         paths_of(forecast, inputs.rows, seed=0),
         forecast.period_starts,
         deciding(home, demand, policy),
@@ -115,6 +130,16 @@ def _lines(home: Home) -> list[Document]:
         return ledger.lines()
     finally:
         ledger.close()
+
+
+def with_budgets(limits: Sequence[Constraint], budgets: Mapping[str, float]) -> list[Constraint]:
+    """The limits with what a plan had left of its budgets, by name."""
+    return [
+        replace(one, at_most=float(budgets.get(one.name, one.at_most)))
+        if one.resource == "value"
+        else one
+        for one in limits
+    ]
 
 
 def left_of_review(

@@ -161,10 +161,18 @@ def _plan_anew(home: Home, world: Path, run: Run) -> tuple[dict[str, float], str
                 shutil.copytree(earlier.models, place.models, dirs_exist_ok=True)
         demand = open_demand(place)
         registered = current_model(place, demand)
-        plan = plan_orders(
-            place, demand, demand.predict(registered.model, demand.timeline.origin), run.policy
-        )
+        forecast = demand.predict(registered.model, demand.timeline.origin)
+        plan = plan_orders(place, demand, forecast, run.policy, _budgets(home, run.run_id))
     return {line.intent_key: line.quantity for line in plan.lines}, registered.name
+
+
+def _budgets(home: Home, run_id: str) -> dict[str, float]:
+    """What a run had left of each budget, by name: its ledger has gone on since."""
+    kept = home.decisions / "limits" / f"{run_id}.parquet"
+    if not kept.exists():
+        return {}
+    limits = decisions.read(kept).filter(pl.col("resource") == "value")
+    return dict(limits.select("name", pl.col("at_most").cast(pl.Float64)).iter_rows())
 
 
 def _first_run_with(home: Home, model: str) -> str:

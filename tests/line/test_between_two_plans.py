@@ -71,3 +71,7 @@ def test_approved_money_is_spent_and_an_overridden_line_waits(
     own = command("approve", moved, "--by", "bob", *at, code=2)
     assert "bob" in own.stderr
     command("approve", moved, "--by", "anna", *at)
+    # the plan was made with the budget that was left then, and is made anew with it
+    bought = after.sort("value").row(-1, named=True)["order_line_id"]
+    again = json.loads(command("trace", bought, "--replay", *at, "--json").stdout)
+    assert again["is_same"], again
