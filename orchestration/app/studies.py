@@ -125,10 +125,12 @@ def run_study(
 
 
 def keep(home: Home, made: Study, by: str) -> None:
-    """Put a study on the shelf, where the desk lists it, whoever asked it and wherever."""
+    """Put a study on the shelf, where the desk lists it, whoever asked it and wherever; one asked
+    again stays whose it was."""
     at = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
     folder = _shelf(home) / name_of(made.study_id)
-    files.write(folder / ABOUT, json.dumps({"by": by, "made_at": at}))
+    if not (folder / ABOUT).exists():
+        files.write(folder / ABOUT, json.dumps({"by": by, "made_at": at}))
     write_study(made.as_dict(), made.tables(), folder)
 
 

@@ -194,3 +194,10 @@ def test_a_shop_rehearses_it_lets_it_decide_and_orders_by_it(
     assert one["wape_promised"] < 1
     lines = pl.read_parquet(tmp_path / "home/state/decisions/order_lines/*.parquet")
     assert len(lines) and set(lines["model"]) == {one["model"]}
+    again = json.loads(
+        stockhouse(
+            "trace", lines["order_line_id"][0], "--replay", "--world", shop, "--home",
+            tmp_path / "home", "--json",
+        )
+    )  # fmt: skip
+    assert again["is_same"] and again["recomputed_model"] == one["model"]

@@ -12,7 +12,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from orchestration.app import demand_file, scenario_record, scenarios
+from orchestration.app import demand_file, scenario_record, scenarios, studies
 from orchestration.home import Home
 from orchestration.landing import World
 from orchestration.landing.contract.errors import ContractError
@@ -67,6 +67,9 @@ def test_other_demand_than_the_forecast_s_is_kept_with_the_study_and_asked_again
     assert total["demand"]["before"] > 0 == total["demand"]["difference"]
     assert total["lost"]["difference"] >= 0
     scenario_record.record(home, found)
+    for name in ("ann", "bob"):
+        studies.keep(home, found, name)
+    assert studies.study_made(home, found.study_id).by == "ann"
     again = scenario_record.replay(home, world, found.study_id)
     assert again.differing == () and again.figures > 50
 
