@@ -137,7 +137,8 @@ def unplanned(
     pairs = list(planned.select("item_id", "location_id").iter_rows())
     found: dict[tuple[str, str], Entry] = {}
     for entry in entries(home):
-        if entry.recorded_at and entry.recorded_at > since and entry.is_in_force(now, now.date()):
+        at = entry.recorded_at and entry.recorded_at.replace(microsecond=0)  # as plans are dated
+        if at and at > since and entry.is_in_force(now, now.date()):
             touched = entry.override.touches(planned)
             found |= {pair: entry for pair, is_in in zip(pairs, touched, strict=True) if is_in}
     return found

@@ -125,6 +125,8 @@ def plan_orders(
 
 
 def _lines(home: Home) -> list[Document]:
+    if not home.has_ledger:  # as in a home of an earlier day, which orders nothing
+        return []
     ledger = Ledger.of(home)
     try:
         return ledger.lines()
