@@ -68,7 +68,8 @@ class Forecast:
 
     keys: item_id, location_id of N series. period_starts: H dates. quantiles: Q levels. values: (N,
     H, Q) units, not decreasing along Q. mean: (N, H) units. correlation: (H, H) of the normal
-    scores of two periods' errors, None = independent.
+    scores of two periods' errors, None = independent. before: (N, B) mean demand of the B periods
+    before the first, where the model looked ahead over them because nobody has reported them yet.
     """
 
     keys: pl.DataFrame
@@ -78,6 +79,7 @@ class Forecast:
     mean: Floats
     correlation: NDArray[np.float64] | None = None
     whole_units: bool = True
+    before: Floats | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.keys), len(self.period_starts), len(self.quantiles))
@@ -106,6 +108,7 @@ class Forecast:
             self.mean,
             self.correlation,
             self.whole_units,
+            self.before,
         )
 
     def window(self, start: date, periods: int) -> Forecast:
@@ -118,8 +121,10 @@ class Forecast:
                 f"{self.period_starts[-1]}"
             )
         part = slice(first, first + periods)
+        passed = self.mean[:, :first]
         return replace(
             self,
+            before=passed if self.before is None else np.hstack([self.before, passed]),
             period_starts=self.period_starts[part],
             values=self.values[:, part],
             mean=self.mean[:, part],
@@ -195,7 +200,7 @@ _KEPT = b"stockhouse.forecast"
 
 def to_table(forecast: Forecast) -> pa.Table:
     """A forecast as one table that says all of it: item_id, location_id, period_start, mean and the
-    levels' values.
+    levels' values; in a series' first row the means of the periods before it.
 
     Levels and the correlation of errors are the table's metadata, so that `from_table` draws the
     same paths, bit by bit.
@@ -211,16 +216,24 @@ def to_table(forecast: Forecast) -> pa.Table:
         "correlation": correlation,
         "whole_units": forecast.whole_units,
     }
-    table = pa.table(
-        {
-            "item_id": keys["item_id"],
-            "location_id": keys["location_id"],
-            "period_start": starts,
-            "mean": pa.array(forecast.mean.reshape(-1)),
-            "values": values,
-        }
-    )
+    columns = {
+        "item_id": keys["item_id"],
+        "location_id": keys["location_id"],
+        "period_start": starts,
+        "mean": pa.array(forecast.mean.reshape(-1)),
+        "values": values,
+    }
+    if forecast.before is not None:
+        columns["before"] = _in_first_rows(forecast.before, horizon)
+    table = pa.table(columns)
     return table.replace_schema_metadata({_KEPT: json.dumps(facts).encode()})
+
+
+def _in_first_rows(before: Floats, horizon: int) -> pa.Array:
+    """One list a series, each followed by nulls up to the next series' rows."""
+    told: list[list[float] | None] = [None] * (len(before) * horizon)
+    told[::horizon] = before.tolist()
+    return pa.array(told, pa.list_(pa.float32()))
 
 
 def from_table(table: pa.Table) -> Forecast:
@@ -233,7 +246,10 @@ def from_table(table: pa.Table) -> Forecast:
     rows = pl.DataFrame(table.select(["item_id", "location_id"]))[:: len(starts)]
     values = table["values"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     shape = (len(rows), len(starts))
-    correlation = facts["correlation"]
+    correlation, before = facts["correlation"], None
+    if "before" in table.column_names:
+        told = table["before"].drop_null().to_pylist()
+        before = np.array(told, dtype=np.float32).reshape(len(rows), -1)
     return Forecast(
         keys=rows,
         period_starts=starts,
@@ -242,6 +258,7 @@ def from_table(table: pa.Table) -> Forecast:
         mean=table["mean"].to_numpy().reshape(shape).astype(np.float32),
         correlation=None if correlation is None else np.asarray(correlation),
         whole_units=facts["whole_units"],
+        before=before,
     )
 
 

@@ -94,6 +94,11 @@ def in_words(
         sentence += f" It leaves on {facts['leaves_on']:%a %Y-%m-%d}, the first day it can."
     if facts.get("ordered_by_customers"):
         sentence += f" Customers wait for {_number(facts['ordered_by_customers'])} already."
+    if (sold := facts.get("asked_before") or 0.0) >= 0.05:
+        sentence += (
+            f" Of the stock, {sold:,.1f} are expected to be asked for before "
+            f"{facts['decided_on'].isoformat()}, where the plan begins."
+        )
     of_kits = parts.get("expected_demand", 0.0) * (facts.get("kit_share") or 0.0)
     if of_kits >= 0.05:
         sentence += f" Of what is expected, {of_kits:,.1f} are for kits sold: {facts['kits']}."

@@ -165,9 +165,8 @@ class Published:
                 "period "
                 f"is that of {timeline.origin}: run the line first"
             )
-        horizon = len(forecast.period_starts)
         unmet = world.economics.unmet if world.economics else "lost"
-        inputs = read_planning_inputs(con, timeline, horizon=horizon, unmet=unmet)
+        inputs = read_planning_inputs(con, timeline, forecast, unmet=unmet)
         return cls(
             inputs=inputs,
             paths=paths_of(forecast, inputs.rows, seed=0),

@@ -197,7 +197,7 @@ def _answered(
             continue
         measures = _measures(twin, scenario, base, after, tell)
         answers.append(_answer(twin, scenario, base, after, measures, rivals))
-    timeline, inputs = twin.published.inputs.timeline, twin.published.inputs
+    timeline = twin.published.inputs.timeline
     looked_at = twin.demand[:, :LOOKED_AT]
     identity = [run_id, asked.text, futures, FUTURES_SEED]
     return Study(
@@ -214,7 +214,7 @@ def _answered(
         policy=twin.published.policy.name,
         version=version("stockhouse"),
         answers=answers,
-        survival=time_to_survive(twin.network, twin.rows, twin.stock, inputs.due, looked_at),
+        survival=time_to_survive(twin.network, twin.rows, twin.stock, twin.due, looked_at),
         trust=Trust(None, None),
         asked=asked,
         twin=twin,

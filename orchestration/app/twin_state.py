@@ -28,7 +28,7 @@ from models.twin.simulator import SimulationResult, simulate
 from models.twin.what_if import Outcome, outcome
 from orchestration.app.event_replan import Published
 from orchestration.app.replanning import State
-from orchestration.facts.planning_inputs import PlanningInputs, counted_stock, weeks
+from orchestration.facts.planning_inputs import PlanningInputs, weeks
 from orchestration.facts.supply_calendar import waits_of
 from orchestration.facts.timeline import DAYS_A_PERIOD
 from orchestration.landing.contract.errors import ContractError
@@ -94,7 +94,12 @@ class Twin:
     @cached_property
     def stock(self) -> Floats:
         """Units on hand before the first period, (N,)."""
-        return np.nan_to_num(counted_stock(self.rows)).clip(0.0)
+        return np.nan_to_num(self.published.inputs.opening[0]).clip(0.0)
+
+    @cached_property
+    def due(self) -> Floats:
+        """Units on the way by the period they are due in, (N, K)."""
+        return self.published.inputs.opening[1]
 
     @cached_property
     def options(self) -> SupplyOptions:
@@ -152,8 +157,8 @@ class Twin:
             hours=self.hours,
             demand=self.demand[:, number],
             lead_times=took.astype(np.int64),
-            due=inputs.due,
-            arriving=inputs.due,
+            due=self.due,
+            arriving=self.due,
             tariffs=self.tariffs,
             terms=self.terms,
         )

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from models.domain import SERIES, Floats, Integers
+from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import locate
 from models.replenishment.base_policy import Unmet
 from models.replenishment.bills import Bills, with_parts
@@ -129,6 +130,8 @@ STOCK = (
     "select item_id, location_id, on_hand, stock_known_at, is_unknown from "
     "marts.fct_stock_positions"
 )
+#: Until when the stock counts what was asked for, UTC; nothing says so where nobody ever counted.
+COUNTED_UNTIL = "select item_id, location_id, stock_as_of from marts.fct_stock_positions"
 #: What of the stock is of items whose place the item has taken, and what lies there and cannot be
 #: sold.
 BESIDE = "select item_id, location_id, inherited, set_aside from marts.fct_stock_positions"
@@ -213,7 +216,10 @@ class PlanningInputs:
     (gap), as the calendar has them for an order decided now.
     due: (N, K) units on the way by period due, column 0 the first period planned, whose goods count
     as on hand. history: (N, T) past demand, NaN unknown. usual: (N, 2) mean of the last quarter,
-    with stock-out periods left out as unknown, and taken at what was sold. lead_time_paths: (N, S)
+    with stock-out periods left out as unknown, and taken at what was sold. asked_before: (N,) units
+    that are expected to be asked for from what the stock counts until the first period planned: the
+    rest of a day that is not over, sales that are reported late. They are taken off the stock, then
+    off the goods due in the first period. lead_time_paths: (N, S)
     sampled lead times, None where no order was ever placed; past_lead_times: one row an order so
     far. phase: (T + H,) ISO week of every period from the first of history on.
     """
@@ -224,6 +230,7 @@ class PlanningInputs:
     due: Floats
     history: Floats
     usual: Floats
+    asked_before: Floats
     lead_time_paths: Integers | None
     past_lead_times: pl.DataFrame
     phase: Integers
@@ -251,6 +258,7 @@ class PlanningInputs:
             due=self.due[keep],
             history=self.history[keep],
             usual=self.usual[keep],
+            asked_before=self.asked_before[keep],
             lead_time_paths=lead_time_paths,
             waiting=self.waiting[keep],
             owed=self.owed[keep],
@@ -292,24 +300,62 @@ class PlanningInputs:
     def asked(self, paths: Floats) -> Floats:
         """Sampled demand of the rows, (N, S, H), with what customers have ordered already and what
         making takes of parts in it."""
-        paths, periods = self.with_parts(paths), paths.shape[2]
-        return consumed(paths, self.owed[:, 1 : periods + 1], self.owed[:, 0])
+        paths, periods, owed = self.with_parts(paths), paths.shape[2], self.waited_for
+        return consumed(paths, owed[:, 1 : periods + 1], owed[:, 0])
+
+    @property
+    def opening(self) -> tuple[Floats, Floats]:
+        """Units on hand, (N,), and the deliveries, (N, K) as `due`, that the first period planned
+        begins with: less what is asked for before it. Stock that is not known, or that the records
+        contradict, stays as it is."""
+        stock, due = counted_stock(self.rows), self.due.copy()
+        left = np.where(stock > 0, np.maximum(stock - self.asked_before, 0.0), stock)
+        rest = self.asked_before - np.where(stock > 0, stock - left, 0.0)
+        due[:, 0] = np.maximum(due[:, 0] - rest, 0.0)
+        return left, due
+
+    @property
+    def waited_for(self) -> Floats:
+        """(N, K) units that customers wait for, as `owed`; those too whom the stock does not last
+        for before the first period planned, where customers wait."""
+        if self.unmet != "backlog":
+            return self.owed
+        owed, there = self.owed.copy(), np.nan_to_num(counted_stock(self.rows)).clip(0.0)
+        owed[:, 0] += np.maximum(self.asked_before - there - self.due[:, 0], 0.0)
+        return owed
 
     def with_state(self, rows: pl.DataFrame, due: Floats) -> PlanningInputs:
         """The same inputs with other stock, terms or deliveries; what is due in the first period is
         on hand."""
-        return replace(self, rows=_stocked(rows, due), due=due)
+        return replace(self, rows=rows, due=due).stocked()
+
+    def stocked(self) -> PlanningInputs:
+        """The same with what the first period planned begins with: what arrives in it on hand, the
+        rest on order; `stock` is what the records say.
+
+        What arrives today counts as stock, but cannot hide a record that contradicts itself.
+        """
+        left, due = self.opening
+        on_hand = np.where(left >= 0, left + due[:, 0], left)
+        rows = self.rows.with_columns(
+            on_hand=pl.Series(on_hand).fill_nan(None),
+            on_order=pl.Series(due[:, 1:].sum(axis=1), dtype=pl.Float64),
+            asked_before=pl.Series(self.asked_before, dtype=pl.Float64),
+        )
+        return replace(self, rows=rows)
 
 
 def read_planning_inputs(
-    con: duckdb.DuckDBPyConnection, timeline: Timeline, *, horizon: int, unmet: Unmet
+    con: duckdb.DuckDBPyConnection, timeline: Timeline, forecast: Forecast, *, unmet: Unmet
 ) -> PlanningInputs:
-    """Read what the next plan is made from, at Now. horizon: periods the forecast covers, at least
-    one."""
+    """Read what the next plan is made from, at Now. forecast: from the first period planned on, and
+    the means of those before it that are not reported yet."""
+    horizon = len(forecast.period_starts)
     nodes = read_nodes(con)
     bills = Bills.of(con.execute(BILLS).pl(), nodes)
     history = with_use(read_history(con, nodes, timeline), bills, nodes)
     opening = read_current_opening(con, nodes, timeline, horizon)
+    asked_before = read_asked_before(con, nodes, timeline, forecast)
     if opening is None:  # a world without stock records plans from an assumed start, and says so
         opening = assumed_opening(
             history,
@@ -317,6 +363,7 @@ def read_planning_inputs(
             lead_time=nodes["lead_time_periods"].cast(pl.Int64).fill_null(1).to_numpy(),
             review=timeline.review,
         )
+        asked_before[:] = 0.0
     calendar = read_calendar(con, timeline)
     past = read_lead_times(con, timeline, timeline.origin)
     sampled = expected_lead_times(nodes, past, timeline)
@@ -332,10 +379,11 @@ def read_planning_inputs(
     return PlanningInputs(
         timeline=timeline,
         unmet=unmet,
-        rows=_stocked(rows, opening.due),
+        rows=rows,
         due=opening.due,
         history=history,
         usual=usual,
+        asked_before=asked_before,
         lead_time_paths=None if sampled is None else np.maximum(sampled + waiting[:, None], 0),
         past_lead_times=past,
         phase=weeks(timeline, timeline.origin, history.shape[1], horizon),
@@ -348,7 +396,7 @@ def read_planning_inputs(
         waiting=waiting,
         owed=owed,
         bills=bills,
-    )
+    ).stocked()
 
 
 def with_use(history: Floats, bills: Bills | None, nodes: pl.DataFrame) -> Floats:
@@ -427,6 +475,31 @@ def read_usual(con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: Ti
     usual = frame(con, USUAL, [timeline.origin, timeline.origin])
     found = nodes.select(SERIES).join(usual, on=SERIES, how="left", maintain_order="left")
     return found.select(pl.col("known", "as_sold").fill_null(0.0)).to_numpy()
+
+
+def read_asked_before(
+    con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: Timeline, forecast: Forecast
+) -> Floats:
+    """(N,) units expected to be asked for between what the stock counts and the first period
+    planned: of each period that is not reported, by the share of its time."""
+    asked = np.zeros(nodes.height)
+    if forecast.before is None:
+        return asked
+    counted = nodes.select(SERIES).join(
+        frame(con, COUNTED_UNTIL), on=SERIES, how="left", maintain_order="left"
+    )
+    row = locate(nodes, forecast.keys)
+    periods = forecast.before.shape[1]
+    for k, mean in enumerate(forecast.before.T.astype(np.float64)):
+        start = timeline.shift(timeline.origin, k - periods)
+        begins, ends = (
+            timeline.instant(day).replace(tzinfo=None) for day in (start, timeline.shift(start, 1))
+        )
+        open_from = pl.col("stock_as_of").fill_null(begins).clip(begins, ends)
+        left = counted.select((ends - open_from).dt.total_seconds()).to_series().to_numpy()
+        share = left / (ends - begins).total_seconds()
+        asked += np.where(row >= 0, mean[row] * share, 0.0)
+    return asked
 
 
 def read_current_opening(
@@ -631,17 +704,3 @@ def _with_promises(
 def counted_stock(rows: pl.DataFrame) -> Floats:
     """What the records say is there, (N,) units, NaN where nobody ever counted."""
     return rows["stock"].fill_null(np.nan).to_numpy().astype(np.float64).copy()
-
-
-def _stocked(rows: pl.DataFrame, due: Floats) -> pl.DataFrame:
-    """The rows with what arrives in the first period on hand and the rest on order; `stock` is what
-    the records say.
-
-    What arrives today counts as stock, but cannot hide a record that contradicts itself.
-    """
-    stock = counted_stock(rows)
-    on_hand = np.where(stock >= 0, stock + due[:, 0], stock)
-    return rows.with_columns(
-        on_hand=pl.Series(on_hand).fill_nan(None),
-        on_order=pl.Series(due[:, 1:].sum(axis=1), dtype=pl.Float64),
-    )

@@ -97,7 +97,7 @@ def plan_orders(
     with home.connect(read_only=True) as con:
         row = con.execute("select unmet from raw.world").fetchone()
         unmet: Unmet = "backlog" if row and row[0] == "backlog" else "lost"
-        inputs = read_planning_inputs(con, timeline, horizon=demand.horizon, unmet=unmet)
+        inputs = read_planning_inputs(con, timeline, forecast, unmet=unmet)
         known = completeness(con)
         doubtful = doubts(con)
     limits = (
@@ -199,6 +199,7 @@ def make_plan(
 
     paths: (N, S, H) sampled demand of the rows, for the H periods starting at period_starts.
     """
+    owed = inputs.waited_for
     made = plan(
         inputs.rows,
         paths,
@@ -217,7 +218,7 @@ def make_plan(
         logistics=inputs.logistics,
         overrides=overrides,
         phase=inputs.phase,
-        customer_orders=inputs.owed if inputs.owed.any() else None,
+        customer_orders=owed if owed.any() else None,
         bills=inputs.bills,
     )
     buyer = Buyer(

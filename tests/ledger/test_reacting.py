@@ -97,6 +97,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     "set_aside": 0.0,
                     "on_order": 0.0,
                     "stock_known_at": NOW,
+                    "stock_as_of": NOW,
                     "is_unknown": False,
                 }
             )

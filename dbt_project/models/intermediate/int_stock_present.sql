@@ -20,6 +20,19 @@ moved as (
   group by counts.item_id, counts.location_id
 ),
 
+-- until when each place has told its sales: one without an hour stands for its whole day
+told as (
+  select
+    location_id,
+    max(case
+      when event_at = {{ midnight_of(local_day('event_at')) }} then least({{ midnight_of(local_day('event_at') ~ ' + 1') }}, {{ now_at() }})
+      else event_at
+    end) as until
+  from {{ ref('int_stock_moved') }}
+  where kind = 'sale' and event_at <= {{ now_at() }}
+  group by location_id
+),
+
 -- lots that passed their date since the count; what went out is thought to have been of them
 expired as (
   select lots.item_id, lots.location_id, greatest(sum(lots.available) - coalesce(max(moved.issued), 0), 0) as quantity
@@ -33,7 +46,9 @@ expired as (
 select
   counts.item_id, counts.location_id,
   counts.on_hand + coalesce(moved.delta, 0) - coalesce(expired.quantity, 0) as on_hand,
-  greatest(counts.known_at, moved.known_at) as known_at
+  greatest(counts.known_at, moved.known_at) as known_at,
+  greatest(counts.event_at, told.until) as as_of
 from counts
+left join told on counts.location_id = told.location_id
 left join moved on counts.item_id = moved.item_id and counts.location_id = moved.location_id
 left join expired on counts.item_id = expired.item_id and counts.location_id = expired.location_id

@@ -49,6 +49,7 @@ select
   coalesce(on_order.quantity, 0) as on_order,
   coalesce(there.on_hand, 0) + coalesce(inherited.on_hand, 0) + coalesce(on_order.quantity, 0) as position,
   greatest(there.known_at, inherited.known_at) as stock_known_at,
+  there.as_of as stock_as_of,
   uncounted.item_id is not null and inherited.item_id is null as is_unknown
 from {{ ref('int_item_locations_planned') }} as planned
 left join {{ ref('int_stock_present') }} as there on planned.item_id = there.item_id and planned.location_id = there.location_id
