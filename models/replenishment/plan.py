@@ -62,7 +62,7 @@ NOTHING = {
 }
 #: The columns of what a plan says of its limits.
 LIMITS = {"name": pl.String, "resource": pl.String} | dict.fromkeys(
-    ("at_most", "wanted", "used", "shadow_price"), pl.Float64
+    ("at_most", "wanted", "shadow_price"), pl.Float64
 )
 
 
@@ -73,8 +73,8 @@ class Plan:
     lines: the orders. exceptions: item_id, location_id, kind, severity, reason. explanations: one
     row a planned item and location, ordered or not: targets, position, quantities of the legacy
     baselines, risks, and system_quantity, what would have been ordered without the planner's
-    overrides. limits: name, resource, at_most, wanted and used of it, shadow_price (money saved by
-    one more unit of it, 0 where it does not bind). alternatives: other ways to the same goods, see
+    overrides. limits: name, resource, at_most, wanted of it, shadow_price (money saved by one more
+    unit of it, 0 where it does not bind). alternatives: other ways to the same goods, see
     models.replenishment.alternatives. gap: how far from the best possible the cut by limits may be,
     as a share.
     """
@@ -421,7 +421,6 @@ def _limits(constraints: Sequence[Constraint], made: Decision) -> pl.DataFrame:
             rule.resource,
             limit.at_most,
             float(limit.use @ kept),
-            float(limit.use @ made.quantity),
             prices[rule.name],
         )
         for rule, limit in zip(constraints, made.limits, strict=True)

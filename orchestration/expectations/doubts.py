@@ -9,7 +9,6 @@ import polars as pl
 from models.domain import SERIES
 from models.replenishment.plausible import WAITING, YEAR_DAYS
 from orchestration.expectations.completeness import ENOUGH
-from orchestration.expectations.trading import UNAVAILABLE_STOCK
 
 #: What a doubtful item's completeness is at most: too little for its order to be approved by
 #: itself.
@@ -52,11 +51,10 @@ ELSEWHERE = """
 """
 #: Stock of a planned item that the plan cannot use, as fct_stock_positions sets it aside, by why:
 #: its status forbids it, its date has passed (since the count too), or it is promised.
-UNAVAILABLE = f"""
+UNAVAILABLE = """
     with lots as (
         select item_id, location_id, case
-                when regexp_matches(coalesce(status, ''), '^({"|".join(UNAVAILABLE_STOCK)})')
-                    then 'with the status "' || status || '"'
+                when is_blocked then 'with the status "' || status || '"'
                 when expires_on <= now.day then 'past the date'
                 else 'reserved for customers'
             end as why,
@@ -72,8 +70,8 @@ UNAVAILABLE = f"""
         group by all having sum(aside) > 0
     )
     select item_id, location_id, 'stock_not_available' as kind, 'warning' as severity,
-        format('set aside at {{}}: {{}}; this covers no other demand', location_id,
-            string_agg(format('{{:,.10g}} {{}}', aside, why), ', ' order by why)) as reason
+        format('set aside at {}: {}; this covers no other demand', location_id,
+            string_agg(format('{:,.10g} {}', aside, why), ', ' order by why)) as reason
     from by_why group by item_id, location_id
 """
 #: A closed period of the last four weeks far above all the item ever did at the place: more than

@@ -237,8 +237,8 @@ def make_plan(
     # at what the lines cost in the end: by the price of their size, and from whom they are bought
     spent = used(inputs.limits, lines, inputs.rows).tolist()
     by_name = dict(zip((limit.name for limit in inputs.limits), spent, strict=True))
-    told = pl.col("name").replace_strict(by_name, return_dtype=pl.Float64)
-    return replace(made, lines=lines, limits=made.limits.with_columns(used=told))
+    taken = pl.col("name").replace_strict(by_name, return_dtype=pl.Float64)
+    return replace(made, lines=lines, limits=made.limits.with_columns(used=taken))
 
 
 def _as_sold(inputs: PlanningInputs) -> Floats:

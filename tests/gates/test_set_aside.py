@@ -6,10 +6,13 @@ import duckdb
 import pytest
 
 from orchestration.expectations.doubts import UNAVAILABLE
-from orchestration.expectations.trading import UNAVAILABLE_STOCK
 
 NOW = "2024-03-10"
-LOTS = "item_id, location_id, status, expires_on, on_hand, available, event_at, is_current"
+LOTS = (
+    "item_id, location_id, status, is_blocked, expires_on, on_hand, available, event_at, is_current"
+)
+#: A lot of a status that dbt's variable unavailable_stock names is blocked.
+BLOCKED = ("blocked", "quarantine", "gesperrt")
 
 
 def told(*lots: tuple[str | None, str | None, float, float]) -> list[str]:
@@ -20,15 +23,15 @@ def told(*lots: tuple[str | None, str | None, float, float]) -> list[str]:
         con.execute("create table marts.dim_item_locations as select 'a' item_id, 'x' location_id")
         con.execute(
             f"create table marts.fct_stock_lots as select {LOTS} from (select 'a' item_id, "
-            "'x' location_id, ''::varchar status, date '2024-01-01' expires_on, 0.0::double "
+            "'x' location_id, ''::varchar status, false is_blocked, date '2024-01-01' expires_on, 0.0::double "
             "on_hand, 0.0::double available, timestamp '2024-03-09' event_at, true is_current) "
             "limit 0"
         )
         for lot in lots:
             con.execute(
                 "insert into marts.fct_stock_lots values "
-                "('a', 'x', ?, ?, ?, ?, timestamp '2024-03-09', true)",
-                lot,
+                "('a', 'x', ?, ?, ?, ?, ?, timestamp '2024-03-09', true)",
+                (lot[0], lot[0] in BLOCKED, *lot[1:]),
             )
         return [row[0] for row in con.execute(f"select reason from ({UNAVAILABLE})").fetchall()]
 
@@ -40,7 +43,7 @@ def told(*lots: tuple[str | None, str | None, float, float]) -> list[str]:
         ((None, None, 20.0, 19.5), "0.5 reserved for customers"),
         (("available", "2024-02-01", 37.0, 0.0), "37 past the date"),
         (("available", "2024-03-10", 5.0, 5.0), "5 past the date"),  # passed since the count
-        *(((word, None, 9.0, 0.0), f'9 with the status "{word}"') for word in UNAVAILABLE_STOCK),
+        *(((word, None, 9.0, 0.0), f'9 with the status "{word}"') for word in BLOCKED),
     ],
 )
 def test_a_lot_says_why(lot: tuple[str | None, str | None, float, float], why: str) -> None:

@@ -9,6 +9,7 @@ select
   stated.bin,
   stated.lot,
   stated.status,
+  {{ is_unavailable('stated.status') }} as is_blocked,
   {{ local_day('stated.expires_at') }} as expires_on,
   cast(stated.on_hand * {{ units_held('stated') }} as double) as on_hand,
   cast({{ available('stated') }} * {{ units_held('stated') }} as double) as available,
