@@ -31,11 +31,11 @@ SCHEMA = {
     "part": pl.String,
     "units": pl.Float64,
 }
-Outlook = tuple[pl.DataFrame, pl.DataFrame | None]
+Known = tuple[pl.DataFrame, pl.DataFrame | None]
 
 
 def find_surges(
-    model: DemandModel | OwnModel, now: Outlook, before: Outlook, actual: NDArray[np.floating]
+    model: DemandModel | OwnModel, now: Known, before: Known, actual: NDArray[np.floating]
 ) -> pl.DataFrame:
     """What sold far above the usual in the newest window, and which causes the model sees for it.
 

@@ -15,13 +15,13 @@ from models.domain import Floats, Situation
 from models.learning.engine import TRACED, Engine, State
 from models.learning.rules import Params, View
 from models.learning.shared import (
-    Outlook,
+    ForecastSummary,
     SharedAgent,
     beginning,
     inputs_of,
-    outlook_of,
     share,
     structured,
+    summary_of,
 )
 from models.twin.network import Network
 
@@ -53,7 +53,7 @@ class Trained:
 class LineTrainer:
     """A company's network, its futures and its forecast at each review.
 
-    demand: (N, S, T) sampled futures, T whole review intervals. outlooks: of the view at each
+    demand: (N, S, T) sampled futures, T whole review intervals. summaries: of the view at each
     review. stock, due: the state at the start, (N,) and (N, K). The last quarter of the futures is
     kept aside. Items are sampled whole, as items share nothing but their own shipping node.
     """
@@ -62,7 +62,7 @@ class LineTrainer:
         self,
         network: Network,
         demand: Floats,
-        outlooks: list[Outlook],
+        summaries: list[ForecastSummary],
         stock: Floats,
         due: Floats,
         *,
@@ -74,8 +74,8 @@ class LineTrainer:
         self.effort, self.review = effort, network.review
         self.engine = Engine(network)
         self._demand = np.ascontiguousarray(demand[chosen].transpose(2, 1, 0), dtype=np.float32)
-        stacked = (np.stack(part)[:, chosen] for part in zip(*outlooks, strict=True))
-        self._outlooks = Outlook(*(jnp.asarray(part, jnp.float32) for part in stacked))
+        stacked = (np.stack(part)[:, chosen] for part in zip(*summaries, strict=True))
+        self._summaries = ForecastSummary(*(jnp.asarray(part, jnp.float32) for part in stacked))
         self._stock, self._due = stock[chosen], self._folded(due[chosen])
         aside = demand.shape[1] * 3 // 4
         self._train, self._aside = np.arange(aside), np.arange(aside, demand.shape[1])
@@ -134,26 +134,26 @@ class LineTrainer:
         stock = jnp.broadcast_to(jnp.asarray(self._stock, jnp.float32), shape)
         due = jnp.broadcast_to(jnp.asarray(self._due, jnp.float32), (*shape, self._due.shape[1]))
 
-        def interval(state: State, given: tuple[Any, Outlook, Any]) -> tuple[State, Any]:
-            k, outlook, asked = given
+        def interval(state: State, given: tuple[Any, ForecastSummary, Any]) -> tuple[State, Any]:
+            k, summary, asked = given
             mine = jax.tree.map(lambda a, b: jnp.where(k < learned, a, b), params, fixed)
             view = self.engine.view(self.engine.arrived(state))
-            seen = self._need(mine, view, outlook)[1]
+            seen = self._need(mine, view, summary)[1]
             state, books = self.engine.run(
-                lambda p, view: self._need(p, view, outlook)[0], mine, asked, state
+                lambda p, view: self._need(p, view, summary)[0], mine, asked, state
             )
             return state, (books.cost.sum(axis=(0, 2)).mean(), seen)
 
-        given = (jnp.arange(reviews), jax.tree.map(lambda part: part[:reviews], self._outlooks))
+        given = (jnp.arange(reviews), jax.tree.map(lambda part: part[:reviews], self._summaries))
         _, (costs, seen) = jax.lax.scan(
             interval, State(stock, jnp.zeros_like(stock), due), (*given, asked)
         )
         return costs.sum(), jax.lax.stop_gradient(seen)
 
-    def _need(self, params: Params, view: View, outlook: Outlook) -> tuple[Any, Any]:
-        need = structured(TRACED, params, view, outlook)
-        inputs = inputs_of(TRACED, view, outlook, need, self.review)
-        change = share(TRACED, params, inputs) * outlook.scale
+    def _need(self, params: Params, view: View, summary: ForecastSummary) -> tuple[Any, Any]:
+        need = structured(TRACED, params, view, summary)
+        inputs = inputs_of(TRACED, view, summary, need, self.review)
+        change = share(TRACED, params, inputs) * summary.scale
         smooth = jnp.maximum(need + change, 0.0)
         return TRACED.through(smooth, jnp.floor(smooth + 0.5)), inputs
 
@@ -165,15 +165,15 @@ class LineTrainer:
         return np.concatenate([padded[:, : columns - 1], last], axis=1)
 
 
-def outlooks_along(situation: Situation, paths: Floats, reviews: int) -> list[Outlook]:
-    """The outlook at each of so many reviews, as the forecast stands at the first; beyond its end
+def summaries_along(situation: Situation, paths: Floats, reviews: int) -> list[ForecastSummary]:
+    """The summary at each of so many reviews, as the forecast stands at the first; beyond its end
     its last review interval goes on. paths: (N, S, H) of the view, shipping nodes' echelons."""
-    outlooks = []
+    summaries = []
     for k in range(reviews):
         shifted = longer(paths, situation.review, (k * situation.review) + paths.shape[2])
         ahead = shifted[:, :, k * situation.review :]
-        outlooks.append(outlook_of(replace(situation, paths=ahead)))
-    return outlooks
+        summaries.append(summary_of(replace(situation, paths=ahead)))
+    return summaries
 
 
 def longer(paths: Floats, review: int, periods: int) -> Floats:

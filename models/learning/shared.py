@@ -39,7 +39,7 @@ MARGIN = 0.1
 PATH, NAMED = 16, 3
 
 
-class Outlook(NamedTuple):
+class ForecastSummary(NamedTuple):
     """What a row's forecast says, (..., N) units: mean and critical fractile of the decision
     window, mean and critical fractile of one review interval; and what does not change: smallest
     order, fractile, window (review intervals)."""
@@ -58,8 +58,8 @@ class Outlook(NamedTuple):
         return self.once + LEAST
 
 
-def outlook_of(situation: Situation) -> Outlook:
-    """The outlook of a situation with sample paths. Raises ValueError without them."""
+def summary_of(situation: Situation) -> ForecastSummary:
+    """The summary of a situation with sample paths. Raises ValueError without them."""
     within = replace(
         situation,
         lead_time=np.zeros_like(situation.lead_time),
@@ -68,7 +68,7 @@ def outlook_of(situation: Situation) -> Outlook:
     demand, once = window_demand(situation), window_demand(within)
     fractile = situation.economics.fractile
     smallest = smallest_order(situation.moq, situation.order_multiple)
-    return Outlook(
+    return ForecastSummary(
         mean=demand.mean(axis=1),
         high=_quantile(demand, fractile),
         once=once.mean(axis=1),
@@ -97,27 +97,27 @@ def beginning(seed: int) -> Params:
     }
 
 
-def structured(ops: Ops, params: Params, view: View, outlook: Outlook) -> Any:
+def structured(ops: Ops, params: Params, view: View, summary: ForecastSummary) -> Any:
     """Order up to mean + buffer x (fractile - mean) of the window, never more than cap x the
     fractile of one review interval at once."""
-    level = outlook.mean + params["buffer"] * (outlook.high - outlook.mean)
-    most = params["cap"] * ops.xp.maximum(outlook.peak, outlook.smallest)
+    level = summary.mean + params["buffer"] * (summary.high - summary.mean)
+    most = params["cap"] * ops.xp.maximum(summary.peak, summary.smallest)
     return ops.xp.minimum(ops.xp.maximum(level - view.position, 0.0), most)
 
 
-def inputs_of(ops: Ops, view: View, outlook: Outlook, need: Any, review: int) -> Any:
+def inputs_of(ops: Ops, view: View, summary: ForecastSummary, need: Any, review: int) -> Any:
     """What the net sees, (..., N, inputs): units in a review interval's demand, tails drawn in."""
-    scale = outlook.scale
+    scale = summary.scale
     still = ops.xp.zeros_like(view.position)
     parts = [
         view.on_hand / scale,
         view.position / scale,
         view.pipeline[..., :review].sum(axis=-1) / scale,
         need / scale,
-        (outlook.high - outlook.mean) / scale + still,
-        outlook.smallest / scale + still,
-        outlook.fractile + still,
-        outlook.window + still,
+        (summary.high - summary.mean) / scale + still,
+        summary.smallest / scale + still,
+        summary.fractile + still,
+        summary.window + still,
         scale + still,
     ]
     return ops.xp.arcsinh(ops.xp.stack(parts, axis=-1))
@@ -144,9 +144,9 @@ class SharedAgent(BasePolicy):
     def order(self, situation: Situation) -> Floats:
         """Whole units for every row, (N,): the structured part's order, changed by the net within
         the range of its training."""
-        need, inputs, outlook = self._seen(situation)
+        need, inputs, summary = self._seen(situation)
         change = np.where(self._is_outside(inputs), 0.0, share(PLAIN, self.params, inputs))
-        return np.asarray(np.floor(np.maximum(need + change * outlook.scale, 0.0) + 0.5))
+        return np.asarray(np.floor(np.maximum(need + change * summary.scale, 0.0) + 0.5))
 
     def notes(self, situation: Situation) -> Sequence[Note]:
         """Rows the structured part decides alone, as they are unlike anything in training."""
@@ -177,19 +177,19 @@ class SharedAgent(BasePolicy):
         The net's change is split along the straight path from usual inputs to these (integrated
         gradients, Sundararajan et al. 2017), so that its parts add up.
         """
-        base, inputs, outlook = self._seen(situation)
+        base, inputs, summary = self._seen(situation)
         position = situation.position
         is_outside = self._is_outside(inputs)
-        change = np.where(is_outside, 0.0, share(PLAIN, self.params, inputs)) * outlook.scale
-        level = np.where(base > 0, position + base, np.minimum(self._target(outlook), position))
+        change = np.where(is_outside, 0.0, share(PLAIN, self.params, inputs)) * summary.scale
+        level = np.where(base > 0, position + base, np.minimum(self._target(summary), position))
         level = np.where(need > 0, position + np.maximum(need - change, 0.0), level)
-        parts = {"expected_demand": outlook.mean, "buffer": level - outlook.mean}
+        parts = {"expected_demand": summary.mean, "buffer": level - summary.mean}
         change = np.where(need > 0, position + need - level, 0.0)
-        parts |= self._split(inputs, outlook, change, ~is_outside & (need > 0))
+        parts |= self._split(inputs, summary, change, ~is_outside & (need > 0))
         return parts | {"stock_position": -position}
 
     def _split(
-        self, inputs: Floats, outlook: Outlook, change: Floats, is_split: np.ndarray
+        self, inputs: Floats, summary: ForecastSummary, change: Floats, is_split: np.ndarray
     ) -> dict[str, Floats]:
         usual, shares = self.params["usual"], np.zeros_like(inputs)
         for step in range(PATH):
@@ -198,21 +198,21 @@ class SharedAgent(BasePolicy):
             outer = np.tanh(inner @ self.params["weight1"] + self.params["bias1"])
             slope = ((1 - inner**2) * self.params["weight1"]) @ self.params["weight0"].T
             shares += BOUND * (1 - outer**2)[:, None] * slope * (inputs - usual) / PATH
-        units = np.where(is_split[:, None], shares * outlook.scale[:, None], 0.0)
+        units = np.where(is_split[:, None], shares * summary.scale[:, None], 0.0)
         rank = np.argsort(np.argsort(-np.abs(units), axis=1), axis=1)
         units = np.where(rank < NAMED, units, 0.0)
         named = {f"agent_for_{name}": units[:, k] for k, name in enumerate(INPUTS)}
         return named | {"agent_otherwise": change - units.sum(axis=1)}
 
-    def _seen(self, situation: Situation) -> tuple[Floats, Floats, Outlook]:
-        outlook = outlook_of(situation)
+    def _seen(self, situation: Situation) -> tuple[Floats, Floats, ForecastSummary]:
+        summary = summary_of(situation)
         view = View(situation.on_hand, situation.pipeline, situation.position)
-        need = structured(PLAIN, self.params, view, outlook)
-        return need, inputs_of(PLAIN, view, outlook, need, situation.review), outlook
+        need = structured(PLAIN, self.params, view, summary)
+        return need, inputs_of(PLAIN, view, summary, need, situation.review), summary
 
-    def _target(self, outlook: Outlook) -> Floats:
-        spread = outlook.high - outlook.mean
-        return np.asarray(outlook.mean + self.params["buffer"] * spread)
+    def _target(self, summary: ForecastSummary) -> Floats:
+        spread = summary.high - summary.mean
+        return np.asarray(summary.mean + self.params["buffer"] * spread)
 
     def _range(self) -> tuple[Floats, Floats]:
         slack = MARGIN * (self.params["high"] - self.params["low"]) + 1e-6

@@ -14,7 +14,7 @@ import polars as pl
 
 from models.domain import SERIES, Floats, Situation
 from models.learning import saving
-from models.learning.company_training import Effort, LineTrainer, Trained, longer, outlooks_along
+from models.learning.company_training import Effort, LineTrainer, Trained, longer, summaries_along
 from models.learning.shared import INPUTS
 from models.replenishment.echelon import Echelons, echelon_view
 from models.replenishment.opening import assumed_opening
@@ -137,13 +137,13 @@ def _trainer(home: Home, demand: Demand, start: date, effort: Effort) -> LineTra
     view = within_reach(echelon_view(seen, network.supplied_from))
     reviews = 2 * -(-demand.horizon // network.review)
     lifted = Echelons(network.supplied_from).paths(paths) if network.is_parent.any() else paths
-    outlooks = outlooks_along(view, lifted, reviews)
+    summaries = summaries_along(view, lifted, reviews)
     coming = longer(paths, network.review, reviews * network.review)
 
     return LineTrainer(
         network,
         coming,
-        outlooks,
+        summaries,
         opening.on_the_shelf(),
         opening.due,
         items=nodes["item_id"].to_numpy(),

@@ -8,7 +8,7 @@ from typing import Any
 
 from models.procurement.documents import Document
 from orchestration.app.looking import Row, one, published, rows
-from orchestration.app.order_card import Outlook, outlook, places_fed
+from orchestration.app.order_card import Chart, chart, places_fed
 from orchestration.app.procurement import Desk
 from orchestration.home import Home
 from orchestration.planning.overrides import Entry, entries
@@ -87,14 +87,14 @@ class ItemPage:
     coming: list[Row]
     lines: list[Document]
     overrides: list[Entry]
-    outlook: Outlook
+    chart: Chart
     accuracy: list[Row]
     suppliers: list[Row]
     metrics: Row
 
 
 def item_page(desk: Desk, item: str, place: str = "") -> ItemPage:
-    """Everything about one item, its outlook for one place or all. Raises LookupError for an
+    """Everything about one item, its chart for one place or all. Raises LookupError for an
     unknown one."""
     given: dict[str, Any] = {"search": "", "place": "", "category": "", "item": item}
     with published(desk.home) as con:
@@ -111,7 +111,7 @@ def item_page(desk: Desk, item: str, place: str = "") -> ItemPage:
         all_of = [row["location_id"] for row in places]
         shown = places_fed(con, item, place) if place else all_of
         coming = rows(con, _COMING, {"item": item})
-        ahead = outlook(con, item, shown)
+        ahead = chart(con, item, shown)
         suppliers = rows(con, _SUPPLIERS, {"item": item})
         metrics = one(con, _METRICS, {"item": item}) or {}
         accuracy = rows(con, _KEPT, {"item": item, "places": shown})

@@ -39,7 +39,7 @@ class Card:
     limits: list[Row]
     verdict: Verdict
     history: list[Event]
-    outlook: Outlook
+    chart: Chart
 
     @property
     def value(self) -> float:
@@ -48,7 +48,7 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class Chart:
     """Demand of a place and those it feeds: past (day, units, unknown), forecast bands, stock with
     and without the order, and marks (promotions)."""
 
@@ -88,7 +88,7 @@ def order_card(desk: Desk, need: str) -> Card:
         ways = rows(con, _WAYS, given)
         limits = rows(con, "select * from decisions.limits order by shadow_price desc, name")
         item = names(con).get(line.item_id, line.item_id)
-        outlook = _outlook(con, line)
+        chart = _chart(con, line)
     evidence = procurement.evidence(desk).get(line.document_id, Evidence())
     verdict = judge(line.kind, line.quantity, line.unit_cost, evidence, desk.ledger.limits())
     return Card(
@@ -104,7 +104,7 @@ def order_card(desk: Desk, need: str) -> Card:
         limits,
         verdict,
         desk.ledger.history(document_ids=[line.document_id], limit=50)[::-1],
-        outlook,
+        chart,
     )
 
 
@@ -131,22 +131,22 @@ def places_fed(con: duckdb.DuckDBPyConnection, item: str, place: str) -> list[st
     return [name for (name,) in found]
 
 
-def _outlook(con: duckdb.DuckDBPyConnection, line: Document) -> Outlook:
+def _chart(con: duckdb.DuckDBPyConnection, line: Document) -> Chart:
     places = places_fed(con, line.item_id, line.location_id)
     order: dict[str, Any] = {"due": line.due_on[:10], "quantity": line.quantity}
     if line.kind == "transfer" and line.from_id in places:
         order["quantity"] = 0.0
-    return outlook(con, line.item_id, places, order, waits=not line.is_approved)
+    return chart(con, line.item_id, places, order, waits=not line.is_approved)
 
 
-def outlook(
+def chart(
     con: duckdb.DuckDBPyConnection,
     item: str,
     places: list[str],
     order: dict[str, Any] | None = None,
     *,
     waits: bool = True,
-) -> Outlook:
+) -> Chart:
     """Demand and stock of an item over some places together.
 
     order: due (ISO day) and quantity of a line; waits: whether it is not among the open orders yet.
@@ -157,7 +157,7 @@ def outlook(
     ahead = rows(con, _AHEAD, given)
     stock = _projected(con, given, ahead, order, waits=waits)
     marks = rows(con, _MARKS, given | {"first": past[0]["day"]}) if past else []
-    return Outlook(past, ahead, stock, marks, places)
+    return Chart(past, ahead, stock, marks, places)
 
 
 _PAST = f"""

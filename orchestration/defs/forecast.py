@@ -79,14 +79,14 @@ def forecast(
     registered = current_model(home, demand)
     name, row = registered.name, registered.row(context.run_id, demand.timeline.now_at)
     decisions.record(home.decisions, context.run_id, "models", row)
-    outlook = next(demand.outlooks([demand.timeline.origin]))
-    whole = registered.model.predict(outlook.features, outlook.plans, PATH_LEVELS)
-    keep_forecast(home, context.run_id, outlook.window(whole))
+    inputs = next(demand.inputs_at([demand.timeline.origin]))
+    whole = registered.model.predict(inputs.features, inputs.plans, PATH_LEVELS)
+    keep_forecast(home, context.run_id, inputs.window(whole))
     seen = whole.select(QUANTILES)
-    ahead = outlook.window(seen)
+    ahead = inputs.window(seen)
     totals = {
-        columns: outlook.window(total)
-        for columns, total in registered.model.predict_totals(seen, outlook.features).items()
+        columns: inputs.window(total)
+        for columns, total in registered.model.predict_totals(seen, inputs.features).items()
     }
     stamp = {"run_id": context.run_id, "as_of": demand.timeline.now_at, "model": name}
     made = {

@@ -52,7 +52,7 @@ EDGES = {"origin": pl.Date, "edge": pl.Date}
 
 
 @dataclass(frozen=True)
-class Outlook:
+class ForecastInputs:
     """What is known at the midnight of an origin of the periods from it on.
 
     Models look ahead from the first period that nobody has reported yet, which begins before the
@@ -267,7 +267,7 @@ class Demand:
         levels: tuple[float, ...] = PATH_LEVELS,
     ) -> Forecast:
         """Forecast the horizon from an origin with what is known at its midnight."""
-        return next(self.outlooks([origin])).forecast(model, levels)
+        return next(self.inputs_at([origin])).forecast(model, levels)
 
     def surges(self, model: DemandModel | OwnModel) -> pl.DataFrame:
         """The series that asked for unusually much in the newest review window, with the split of
@@ -282,7 +282,7 @@ class Demand:
             return pl.DataFrame(schema=SURGES)
         # as soon as all before them was reported
         known = [timeline.shift(day, self.unreported(day)) for day in (earlier, start)]
-        before, now = ((one.features, one.plans) for one in self.outlooks(known))
+        before, now = ((one.features, one.plans) for one in self.inputs_at(known))
         days = [timeline.shift(start, k) for k in range(timeline.review)]
         asked = now[0].select(SERIES).join(pl.DataFrame({"target_on": days}), how="cross")
         actual = asked.join(
@@ -315,7 +315,7 @@ class Demand:
         targets = [*self._periods(self.first, origin)[-model.context :], *self._ahead(origin)[1:]]
         return model.predict(self.labels(origin), keys, origin, self.plans(targets, origin), levels)
 
-    def outlooks(self, origins: list[date]) -> Iterator[Outlook]:
+    def inputs_at(self, origins: list[date]) -> Iterator[ForecastInputs]:
         """For each origin in turn the feature rows and the plans for its horizon, both as known at
         its midnight; few pulls for many."""
         at_once = max(1, PULLED_ROWS // (len(self.series) * (self.reach + 2)))
@@ -331,7 +331,9 @@ class Demand:
             for origin in some:
                 is_here = pl.col("origin") == origin
                 rows = self._from_edges(features.filter(is_here))
-                yield Outlook(origin, self.horizon, rows, plans.filter(is_here).drop("origin"))
+                yield ForecastInputs(
+                    origin, self.horizon, rows, plans.filter(is_here).drop("origin")
+                )
 
     def known_by(self, con: duckdb.DuckDBPyConnection, start: date) -> Demand:
         """The same demand with only the series that had any history before `start`."""

@@ -327,7 +327,7 @@ def _forecasts(
     model = network_model = None
     rivals: dict[str, DemandModel | OwnModel] = {}
     worth: Mapping[str, float] | None = None
-    for k, (day, outlook) in enumerate(zip(decisions, demand.outlooks(decisions), strict=True)):
+    for k, (day, known) in enumerate(zip(decisions, demand.inputs_at(decisions), strict=True)):
         tell(f"forecasting at decision {k + 1} of {len(decisions)}")
         if model is None or k % RETRAIN == 0:
             # what the first training found the signals to be worth holds for the replay
@@ -335,10 +335,10 @@ def _forecasts(
             worth = model.card["signals"]
             network_model = demand.sense(day, STEPS) if senses else None
             rivals = {one.forecast_by: one.train(day) for one in beside}
-        ours = outlook.forecast(model)
+        ours = known.forecast(model)
         forecasts[decides][day] = ours
         for name, rival in rivals.items():
-            forecasts[name][day] = outlook.forecast(rival)
+            forecasts[name][day] = known.forecast(rival)
         if network_model is not None:
             sensed = demand.sensed(network_model, ours.keys, day)
             made = {"lstm": sensed, "blend": blend(ours, sensed)}

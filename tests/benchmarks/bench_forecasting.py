@@ -36,7 +36,7 @@ from models.forecasting.inputs import LABEL, SIGNAL_FAMILIES, Spec, locate  # no
 from models.forecasting.quantile import DemandModel, fit  # noqa: E402
 from models.forecasting.rolling import Training  # noqa: E402
 from models.forecasting.statistical import statistical  # noqa: E402
-from orchestration.planning.demand import Demand, Outlook, open_demand  # noqa: E402
+from orchestration.planning.demand import Demand, ForecastInputs, open_demand  # noqa: E402
 
 LEVELS = (0.5, 0.75, 0.975)
 #: M5's twelve levels, each by what its groups share.
@@ -109,7 +109,7 @@ class Window:
 
     demand: Demand
     start: date
-    outlook: Outlook
+    inputs: ForecastInputs
     labels: pl.DataFrame
     came: np.ndarray
 
@@ -119,19 +119,19 @@ class Window:
         known = demand.labels(start).filter(pl.col(LABEL).is_not_null()).select(SERIES).unique()
         seen = demand.series.join(known, on=list(SERIES), how="semi", maintain_order="left")
         demand = replace(demand, series=seen)
-        outlook = next(demand.outlooks([start]))
+        inputs = next(demand.inputs_at([start]))
         everything = demand.labels(demand.timeline.origin)
         spec = demand.timeline.spec(demand.horizon)
-        came = backtest.observed(everything, outlook.features.select(SERIES), start, spec)
-        return cls(demand, start, outlook, demand.labels(start), came)
+        came = backtest.observed(everything, inputs.features.select(SERIES), start, spec)
+        return cls(demand, start, inputs, demand.labels(start), came)
 
     @property
     def rows(self) -> pl.DataFrame:
-        return self.outlook.features
+        return self.inputs.features
 
     @property
     def plans(self) -> pl.DataFrame:
-        return self.outlook.plans
+        return self.inputs.plans
 
     @cached_property
     def past(self) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
@@ -158,7 +158,7 @@ def forecasts(window: Window, steps: int) -> dict[str, tuple[Forecast, float]]:
 
     def boosted() -> Forecast:
         model = window.demand.train(window.start)
-        return window.outlook.forecast(model, QUANTILES)
+        return window.inputs.forecast(model, QUANTILES)
 
     def sequential() -> Forecast:
         model = window.demand.sense(window.start, steps)
@@ -389,7 +389,7 @@ def speed(case: Case, series: int) -> None:
 
         started = time.perf_counter()
         model = demand.train(window.start)
-        made = window.outlook.forecast(model)
+        made = window.inputs.forecast(model)
         row(
             "ours, Feast to forecast",
             "mean and nine quantiles",

@@ -14,7 +14,7 @@ import pytest
 
 from models.domain import Economics, Floats, Situation
 from models.learning import saving
-from models.learning.company_training import Effort, LineTrainer, Trained, longer, outlooks_along
+from models.learning.company_training import Effort, LineTrainer, Trained, longer, summaries_along
 from models.learning.shared import INPUTS, NAMED, SharedAgent
 from models.replenishment.decision import Terms, decide
 from models.replenishment.echelon import Echelons, echelon_view
@@ -68,7 +68,7 @@ def trained() -> Trained:
     trainer = LineTrainer(
         network,
         longer(paths, REVIEW, REVIEWS * REVIEW),
-        outlooks_along(view, lifted, REVIEWS),
+        summaries_along(view, lifted, REVIEWS),
         seen.on_hand,
         seen.pipeline,
         items=np.tile(np.arange(ITEMS), 3),

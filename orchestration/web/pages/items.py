@@ -41,7 +41,7 @@ def item(one: Viewer, item: str) -> Response:
         except LookupError as error:
             raise NotFoundError from error
         age = looking.age(desk)
-    ahead = found.outlook
+    ahead = found.chart
     return one.page(
         "item.html.j2",
         it=found,
