@@ -9,6 +9,8 @@ PLAIN = {
     "eoq_reorder_point_fractile": "EOQ and reorder point, service from costs",
     "quantile_order_up_to": "order-up-to by quantile",
     "min_max": "min-max",
+    "seasonal_naive": "as in the season before",
+    "xgboost": "gradient-boosted quantiles (XGBoost)",
     "moving_average_cover": "cover by moving average",
     "periodic_review": "periodic review",
     "expedite": "have it come faster",

@@ -80,6 +80,7 @@ def model_record(desk: Desk) -> dict[str, Any]:
                 con, "select * from decisions_history.models order by as_of desc limit 8"
             ),
             "accuracy": rows(con, _ACCURACY),
+            "stairs": rows(con, "select * from decisions.forecast_scores order by stair"),
             "policies": rows(con, "select * from decisions.champions order by total_cost"),
         }
 

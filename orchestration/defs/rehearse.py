@@ -9,7 +9,12 @@ from orchestration.app.scenario_record import rehearse_stress
 from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.facts import decisions
 from orchestration.planning.demand import open_demand
-from orchestration.planning.rehearsal import champion_is_current, champions_frame, unrehearsed_frame
+from orchestration.planning.rehearsal import (
+    champion_is_current,
+    champions_frame,
+    scores_frame,
+    unrehearsed_frame,
+)
 from orchestration.planning.rehearsal import rehearse as rehearse_candidates
 from orchestration.planning.twin_trust import record_calibration
 from orchestration.reports import charts
@@ -34,6 +39,14 @@ from orchestration.reports import charts
             kinds={"numpy"},
         ),
         dg.AssetSpec(
+            ["decisions", "forecast_scores"],
+            group_name="rehearse",
+            deps=[["decisions", "forecasts"], ["marts", "fct_demand"]],
+            description=decisions.TABLES["forecast_scores"],
+            owners=OWNERS,
+            kinds={"numpy"},
+        ),
+        dg.AssetSpec(
             ["decisions", "calibration"],
             group_name="rehearse",
             deps=[["marts", "fct_stock"], ["intermediate", "int_orders_received"]],
@@ -52,7 +65,7 @@ def rehearse(
     """Rehearse again when a review interval has passed; until then the champion stands."""
     home = lakehouse.open_home()
     demand = open_demand(home)
-    champions, shown = champion_is_current(home, demand), {}
+    champions = champion_is_current(home, demand)
     if champions is None:
         result = rehearse_candidates(home, demand, progress=context.log.info)
         now = demand.timeline.now_at
@@ -64,9 +77,8 @@ def rehearse(
         decisions.record(home.decisions, context.run_id, "champions", champions)
         record_calibration(home, context.run_id, now)
         if result:
-            shown["forecasts_on_rolling_origins"] = dg.MetadataValue.md(
-                charts.markdown(result.scores, digits=3)
-            )
+            scores = scores_frame(result, context.run_id, now)
+            decisions.record(home.decisions, context.run_id, "forecast_scores", scores)
     yield dg.MaterializeResult(
         asset_key=["decisions", "champions"],
         metadata={
@@ -76,19 +88,18 @@ def rehearse(
                     champions.select("policy", "holding_cost", "shortage_cost", "total_cost")
                 )
             ),
-            **shown,
             "costs": charts.metadata(charts.policy_costs(champions)),
         },
     )
-    calibration = decisions.latest(home.decisions, "calibration", demand.timeline.now_at)
-    table = (
-        "nothing was counted"
-        if calibration is None
-        else charts.markdown(calibration.drop("run_id"), 2)
-    )
-    yield dg.MaterializeResult(
-        asset_key=["decisions", "calibration"], metadata={"error": dg.MetadataValue.md(table)}
-    )
+    for table, nothing in (
+        ("forecast_scores", "too little history to rehearse a whole horizon"),
+        ("calibration", "nothing was counted"),
+    ):
+        found = decisions.latest(home.decisions, table, demand.timeline.now_at)
+        shown = nothing if found is None else charts.markdown(found.drop("run_id"), 3)
+        yield dg.MaterializeResult(
+            asset_key=["decisions", table], metadata={"error": dg.MetadataValue.md(shown)}
+        )
 
 
 @dg.asset(

@@ -86,6 +86,16 @@ DECISIONS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
         "is_champion": pl.Boolean,
         "scale": _NUMBER,
     },
+    "forecast_scores": {
+        "run_id": _TEXT,
+        "as_of": _TIME,
+        "stair": pl.Int64,
+        "method": _TEXT,
+        "wape": _NUMBER,
+        "bias": _NUMBER,
+        "crps": _NUMBER,
+        "value_added": _NUMBER,
+    },
     "order_lines": {
         "run_id": _TEXT,
         "as_of": _TIME,
@@ -245,6 +255,10 @@ TABLES: dict[str, str] = {
         "it has served since."
     ),
     "champions": "What each policy cost in rehearsal, and which one decides.",
+    "forecast_scores": (
+        "Forecast value added, as stairs: how far forecasts of the rehearsal lay from what came, "
+        "from the simplest method to the one that decides."
+    ),
     "order_lines": (
         "What to buy and what to move, each line with its reason, its due date and the legacy "
         "quantities beside."
@@ -315,6 +329,12 @@ WORDS: dict[str, str] = {
     "policy": "The rule that decides how much to order.",
     "holding_cost": "What holding stock cost in the rehearsal.",
     "shortage_cost": "What demand that was not met cost in the rehearsal.",
+    "stair": "Its place on the stairs, the simplest method first.",
+    "forecast_scores.method": "Who forecast: a baseline, or the model that decides.",
+    "wape": "Absolute error over demand, on origins of the rehearsal.",
+    "forecast_scores.bias": "Forecast less demand, over demand.",
+    "crps": "Error of the whole distribution, in units (continuous ranked probability score).",
+    "value_added": "Error it takes off that of the stair before; empty on the first.",
     "champions.total_cost": "Holding and shortage of the rehearsal together.",
     "mean_difference": "Total cost less the champion's, on the same demand.",
     "champions.lower": "The lower end of the difference's 95 % interval.",

@@ -28,7 +28,14 @@ from orchestration.facts.supply_calendar import read_calendar, waits_of
 from orchestration.facts.timeline import DAYS_A_PERIOD
 from orchestration.home import Home, extensions
 from orchestration.planning.demand import Demand, Tell
-from orchestration.planning.replay import CANDIDATES, CHALLENGERS, INCUMBENT, Replay, replay
+from orchestration.planning.replay import (
+    BASELINES,
+    CANDIDATES,
+    CHALLENGERS,
+    INCUMBENT,
+    Replay,
+    replay,
+)
 
 #: A rehearsal covers at least this many decision windows (lead time + review), so that every
 #: order's effect is seen several times.
@@ -155,6 +162,23 @@ def champions_frame(result: Replay, run_id: str, as_of: datetime) -> pl.DataFram
             }
         )
     return pl.DataFrame(rows)
+
+
+def scores_frame(result: Replay, run_id: str, as_of: datetime) -> pl.DataFrame:
+    """Forecast value added: the rehearsal's forecasts against what came, from the simplest method
+    to the one that decides, with the error each takes off the one before it.
+
+    Columns decisions.forecast_scores; no rows where no decision's whole horizon was rehearsed.
+    Source: Gilliland, The Business Forecasting Deal, 2010.
+    """
+    stairs = pl.DataFrame({"method": [*BASELINES, result.forecast_by]})
+    found = stairs.with_row_index("stair", 1).join(result.scores, on="method", how="inner")
+    return found.sort("stair").with_columns(
+        run_id=pl.lit(run_id),
+        as_of=pl.lit(as_of),
+        stair=pl.col("stair").cast(pl.Int64),
+        value_added=pl.col("wape").shift(1) - pl.col("wape"),
+    )
 
 
 def replay_world(

@@ -216,6 +216,24 @@ def test_forecast_covers_every_series_period_and_level(
     assert frame["value"].min() >= 0
 
 
+def test_each_forecast_stands_beside_the_simpler_one(
+    sample_run: tuple[Path, dict[str, Any]],
+) -> None:
+    """What every stair takes off adds up to what the last is better than the first."""
+    stairs = pl.DataFrame(
+        query(
+            sample_run[0] / "derived/published/current/stockhouse.duckdb",
+            "select method, wape, value_added, crps from decisions.forecast_scores order by stair",
+        ),
+        schema=["method", "wape", "value_added", "crps"],
+        orient="row",
+    )
+    assert stairs["method"].to_list() == ["seasonal_naive", "moving_average", "xgboost"]
+    gained = stairs["wape"][0] - stairs["wape"][2]
+    assert stairs["value_added"].sum() == pytest.approx(gained) and gained > 0
+    assert stairs["value_added"][0] is None and (stairs["crps"] > 0).all()
+
+
 def test_replay_writes_the_scorecard_and_the_orders(
     sample_home: Path, tmp_path: Path, command: Command
 ) -> None:

@@ -16,6 +16,7 @@ from models.replenishment.plausible import WAITING
 from models.twin.measures import MEASURES, NOTHING
 from orchestration.app.worklist import GOODS, MESSAGE, STATUSES, UNSENT
 from orchestration.planning.rehearsal import REPLAYED
+from orchestration.planning.replay import BASELINES
 from orchestration.web.application import REFUSALS
 from orchestration.web.rendering import DONE, PLACES
 from orchestration.web.words import LANGUAGES, Words, catalogue
@@ -88,7 +89,7 @@ def raised() -> set[str]:
 def test_a_language_has_every_kind_status_policy_and_measure(language: str) -> None:
     kinds = raised()
     assert len(kinds) > 25, "the kinds are found"
-    codes = {*kinds, *STATUSES, *MEASURES, NOTHING, *REPLAYED, *PLAIN}
+    codes = {*kinds, *STATUSES, *MEASURES, NOTHING, *REPLAYED, *BASELINES, *PLAIN}
     plain, known = Words("en", "en_GB"), catalogue(language)
     assert sorted({plain.term(code) for code in codes} - known.keys()) == []
 
