@@ -3,6 +3,7 @@ or a check said no."""
 
 from __future__ import annotations
 
+import inspect
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -37,28 +38,42 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for title, room in {
-    "Run the line": line,
-    "Ask the twin": scenarios,
-    "Learn": learn,
-    "Place stock": place,
-    "Sources": sources,
-    "Orders": orders,
-    "The desk": desk,
-    "The home": home,
-}.items():
+
+
+def _in_one_line(room: typer.Typer) -> typer.Typer:
+    """A room whose commands are listed by their first sentence, which breaks where the screen
+    ends."""
+    for registered in room.registered_commands:
+        said = inspect.getdoc(registered.callback) or ""
+        registered.short_help = " ".join(said.partition("\n\n")[0].split())
+    return room
+
+
+for title, room, groups in (
+    ("Run the line", line, {}),
+    ("Ask the twin", scenarios, {}),
+    ("Learn", learn, {"model": kept.commands}),
+    ("Place stock", place, {}),
+    ("Sources", sources, {"quarantine": quarantine.commands}),
+    (
+        "Orders",
+        orders,
+        {
+            "order": orders.one,
+            "payment": orders.payments,
+            "supplier": orders.suppliers,
+            "override": overrides.commands,
+            "limits": limits.commands,
+        },
+    ),
+    ("The desk", desk, {"token": tokens.commands, "webhook": webhooks.commands}),
+    ("The home", home, {}),
+):
     for registered in room.commands.registered_commands:
         registered.rich_help_panel = title
-    app.add_typer(room.commands)
-app.add_typer(orders.one, name="order")
-app.add_typer(orders.payments, name="payment")
-app.add_typer(orders.suppliers, name="supplier")
-app.add_typer(limits.commands, name="limits")
-app.add_typer(quarantine.commands, name="quarantine")
-app.add_typer(overrides.commands, name="override")
-app.add_typer(kept.commands, name="model")
-app.add_typer(tokens.commands, name="token")
-app.add_typer(webhooks.commands, name="webhook")
+    app.add_typer(_in_one_line(room.commands))
+    for name, group in groups.items():
+        app.add_typer(_in_one_line(group), name=name, rich_help_panel=title)
 
 
 def _say_version(is_asked: bool) -> None:

@@ -48,7 +48,8 @@ def check(
     if suggest:
         from orchestration.landing import suggest as draft
 
-        sys.stdout.write(draft(paths or []))
+        contract = draft(paths or [])
+        emit({"contract": contract}, contract.removesuffix("\n"), as_json=as_json)
         return
     if paths and len(paths) > 1:
         raise ValueError(
@@ -56,11 +57,11 @@ def check(
             "contract for files?"
         )
     folder = paths[0] if paths else Path("sample_data")
-    contract = contract_of(folder)
-    intake.check_intake(contract)
+    world = contract_of(folder)
+    intake.check_intake(world)
     from orchestration.landing import check as check_world
 
-    findings = check_world(contract, data or folder, show_sql=show_sql)
+    findings = check_world(world, data or folder, show_sql=show_sql)
     emit(
         {"findings": [finding.as_dict() for finding in findings]},
         render.findings(findings),

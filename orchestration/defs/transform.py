@@ -50,31 +50,19 @@ def transform(
         return
     context.log.info("%s of %s models stand as they were built", len(kept), len(prints))
     names = {name.rpartition(".")[2] for name in kept}
-    rest = [
-        one
-        for one in unchanged(context)
-        if one.asset_key is not None and one.asset_key.path[-1] in names
-    ]
     # what stands comes first: a model that stands reads only such as stand too
-    yield from (one for one in rest if isinstance(one, dg.MaterializeResult))
-    checked: set[Any] = set()
-    for event in dbt.cli(
+    yield from (
+        one for one in unchanged(context) if one.asset_key and one.asset_key.path[-1] in names
+    )
+    yield from dbt.cli(
         ["build", "--exclude-resource-type", "unit_test", *without(kept, PROJECT.manifest_path)],
         context=context,
         target_path=home.derived / "dbt",
-    ).stream():
-        if isinstance(event, dg.AssetCheckResult):
-            checked.add((event.asset_key, event.check_name))
-        yield event
+    ).stream()
     with home.connect() as con:
         build_own_tables(con, own, views)
         write_own(views, home.features)
         mark_built(con, facts, prints)
-    yield from (
-        one
-        for one in rest
-        if isinstance(one, dg.AssetCheckResult) and (one.asset_key, one.check_name) not in checked
-    )
 
 
 def own_features() -> dict[str, OwnView]:
@@ -113,23 +101,12 @@ def build_own_tables(
     con.execute("commit")
 
 
-def unchanged(
-    context: dg.AssetExecutionContext,
-) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-    """The tables as they were built, and the blocking tests they passed then; a build that failed
-    one was never remembered."""
+def unchanged(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+    """The tables as they were built. Their tests are not told of: they passed then, or the build
+    would not stand, and Dagster shows them as skipped rather than as passed once more."""
     for key in TopologicalSorter(context.assets_def.asset_deps).static_order():
         if key in context.selected_asset_keys:
             yield dg.MaterializeResult(asset_key=key, metadata={"is_unchanged": True})
-    for check in context.assets_def.check_specs:
-        if check.blocking and check.key in context.selected_asset_check_keys:
-            yield dg.AssetCheckResult(
-                passed=True,
-                asset_key=check.asset_key,
-                check_name=check.name,
-                description="not run again: neither the facts nor the SQL changed since it passed",
-                metadata={"is_unchanged": True},
-            )
 
 
 def facts_of(

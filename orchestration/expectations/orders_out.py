@@ -171,6 +171,8 @@ ORDERS_OUT = Gate(
             select line.order_line_id, line.item_id, line.location_id, line.quantity,
                 sum(demand.quantity) as demand_of_a_year
             from {batch} as line
+            -- a part sells by what is made of it
+            anti join marts.dim_bills_of_materials as bill on bill.part_id = line.item_id
             join marts.dim_item_locations as place on place.item_id = line.item_id
                 and place.location_id = line.location_id
             join marts.fct_demand as demand on demand.item_id = line.item_id and demand.is_current

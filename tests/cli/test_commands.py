@@ -194,6 +194,20 @@ def test_the_version_is_told() -> None:
     assert done.exit_code == 0
 
 
+def test_every_command_and_group_is_listed_under_what_it_is_for() -> None:
+    listed = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert all(one.rich_help_panel for one in listed.values() if not one.hidden)
+    assert not any("\n" in (one.short_help or "") for one in COMMANDS.values())
+
+
+def test_a_draft_for_a_machine_is_the_draft_for_a_person(tmp_path: Path) -> None:
+    (tmp_path / "sales.csv").write_text("article,shop,day,pieces\nA,main,2024-01-01,3\n")
+    asked = ["check", "--suggest", str(tmp_path / "sales.csv")]
+    shown = CliRunner().invoke(app, asked).stdout
+    told = json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)
+    assert told == {"contract": shown} and "world: " in shown
+
+
 @pytest.mark.parametrize(
     "path", [path for path in COMMANDS if path[0] not in ENDLESS], ids=" ".join
 )

@@ -7,9 +7,11 @@ import re
 import resource
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name as canonical
 
 HEAVY = (
     "dagster",
@@ -38,6 +40,15 @@ def test_the_environment_brings_no_heavy_package_that_no_command_needs() -> None
     locked = re.findall(r"^([a-z0-9_.-]+)==", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(locked) > 100
     assert not set(ABSENT) & set(locked)
+
+
+def test_the_installed_environment_is_under_1_3_gb() -> None:
+    """What the lock's packages say they install; blocks and compiled modules add a twentieth."""
+    names = set(re.findall(r"^([a-z0-9_.-]+)==", LOCK.read_text(encoding="utf-8"), re.MULTILINE))
+    installed = [one for one in distributions() if canonical(one.name) in names]
+    assert len(installed) > 100
+    files = {one.locate_file(file): file.size or 0 for one in installed for file in one.files or ()}
+    assert 0.8e9 < sum(files.values()) < 1.3e9 / 1.05
 
 
 def cpu_seconds(code: str) -> float:

@@ -281,6 +281,24 @@ def test_a_line_is_due_on_the_companys_own_day_of_deciding_or_later(
     assert outcome.passed == passes
 
 
+@pytest.mark.parametrize("is_part", [False, True])
+def test_a_part_is_not_judged_by_what_is_sold_of_it_alone(
+    is_part: bool, clean: Path, tmp_path: Path
+) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    shutil.copy(clean, warehouse)
+    law = next(law for _, law in LAWS if law.name == "order_quantity_is_usual")
+    with duckdb.connect(str(warehouse)) as con:
+        con.execute(PLANTED[law.name])
+        if is_part:
+            con.execute(
+                "insert into marts.dim_bills_of_materials by name "
+                "select distinct 'made' as item_id, item_id as part_id from decisions.order_lines"
+            )
+    (outcome,) = validate(warehouse, replace(GATES["orders_out"], laws=(law,)), "run-1")
+    assert outcome.passed == is_part
+
+
 @pytest.mark.parametrize(
     ("quantity", "passes"),
     [(15, True), (24, False), (5, False)],

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,6 +17,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from configparser import ConfigParser
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ import pytest
 import yaml
 
 from orchestration.home import Home
-from orchestration.runs.line import instance_of
+from orchestration.runs.line import INSTANCE, instance_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY, BIN = ROOT / ".github/deploy", Path(sys.executable).parent
@@ -125,6 +127,40 @@ def test_compose_reads_its_file_and_says_which_secret_is_missing() -> None:
         refused = subprocess.run(ask, env=usual | rest, capture_output=True, text=True, check=False)
         # the wheel's wrapper loses the exit code
         assert name in refused.stderr and not refused.stdout.strip(), name
+
+
+def test_an_editor_and_github_are_given_what_this_checkout_has() -> None:
+    editor = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text(encoding="utf-8"))
+    flow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    steps = [step for job in flow["jobs"].values() for step in job["steps"]]
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert editor["postCreateCommand"].removeprefix("make ") in targets
+    for schema in editor["customizations"]["vscode"]["settings"]["yaml.schemas"]:
+        json.loads((ROOT / schema).read_text(encoding="utf-8"))
+    pythons = [
+        step["with"]["python-version"] for step in steps if "python-version" in step.get("with", {})
+    ]
+    assert all(one in editor["image"] for one in pythons) and pythons
+    said = " ".join(step.get("run", "") for step in steps)
+    assert ".ci/run" in said and os.access(ROOT / ".ci/run", os.X_OK)
+    assert str((DEPLOY / "Dockerfile").relative_to(ROOT)) in said
+
+
+def test_the_chart_s_values_say_one_writer_as_a_home_does() -> None:
+    values = yaml.safe_load((DEPLOY / "values.yml").read_text(encoding="utf-8"))
+    limits = values["dagsterDaemon"]["runCoordinator"]["config"]["queuedRunCoordinator"]
+    assert (
+        limits["tagConcurrencyLimits"] == INSTANCE["concurrency"]["runs"]["tag_concurrency_limits"]
+    )  # type: ignore[index]
+    launcher = values["runLauncher"]["config"]["customRunLauncher"]
+    assert hasattr(import_module(launcher["module"]), launcher["class"]) or hasattr(
+        import_module("dagster._core.launcher"), launcher["class"]
+    )
+    (server,) = values["dagster-user-deployments"]["deployments"]
+    assert import_module(server["codeServerArgs"][1])
+    mounted = {mount["name"]: mount["mountPath"] for mount in server["volumeMounts"]}
+    assert {volume["name"] for volume in server["volumes"]} == set(mounted)
+    assert {"name": "STOCKHOUSE_HOME", "value": mounted["home"]} in server["env"]
 
 
 @pytest.fixture

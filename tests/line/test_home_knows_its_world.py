@@ -119,3 +119,9 @@ def test_the_data_s_own_root_is_remembered_too(
     monkeypatch.setenv("DAGSTER_HOME", str(homes["south"] / "derived/dagster"))
     assert Lakehouse().data_root == (tmp_path / "north").resolve()
     assert Lakehouse().open_world().world == "south"
+
+
+def test_no_dialog_opens_before_the_graph_and_nothing_leaves_the_machine(tmp_path: Path) -> None:
+    with instance_of(Home.found(tmp_path / "home", "north")) as instance:
+        assert not instance.nux_enabled
+        assert not instance.telemetry_enabled
