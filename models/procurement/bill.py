@@ -22,7 +22,8 @@ from models.procurement.messages import (
 
 @dataclass(frozen=True)
 class BilledLine:
-    """One line of an invoice: pieces, the net price of one, and the amount where it is stated."""
+    """One line of an invoice: units, the net price of one, the amount where it is stated, and the
+    unit where it is said."""
 
     order_id: str
     line_id: str
@@ -30,6 +31,7 @@ class BilledLine:
     units: Decimal
     price: Decimal
     amount: Decimal | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,9 @@ class Bill:
                 said.append(self._odd(f"it names no order for {len(mine)} of its lines", ""))
                 continue
             taken = tuple(
-                InvoicedLine(line.line_id, line.item_id, float(line.units), float(line.price))
+                InvoicedLine(
+                    line.line_id, line.item_id, float(line.units), float(line.price), line.unit
+                )
                 for line in mine
             )
             head = (self.invoice_id, name, self.invoiced_on, self.currency)

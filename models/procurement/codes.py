@@ -1,14 +1,11 @@
-"""Code lists that document formats share: currencies (ISO 4217) with their minor units, units of
-measure (UN/ECE Recommendation 20), and answers to a line."""
+"""Code lists that document formats share: currencies (ISO 4217) with their minor units, and
+answers to a line; units of measure are in `units`."""
 
 from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 from models.procurement.messages import MessageError
-
-#: What one piece is called: each, one, piece, and what older lists and X12 say for it.
-EACH = frozenset({"EA", "C62", "H87", "PCE", "NAR"})
 
 #: What an answer says of a line (UN/EDIFACT 1229, which UBL uses too): taken as it is, taken with
 #: changes, and not taken, by our code for it.

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from models.procurement.codes import coin, rounded
+from models.procurement.sale import Sale
 
 Payload = Mapping[str, Any]
 
@@ -122,6 +123,13 @@ class Document:
     exceptions: int = 0
     # credit note -> the invoice it takes back of, units and price
     credits: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # the supplier's unit and currency, where they are not ours; see Sale
+    sale: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def sold(self) -> Sale:
+        """In which unit and currency the supplier reads this line."""
+        return Sale.of(self.sale)
 
     @property
     def is_approved(self) -> bool:
@@ -243,7 +251,7 @@ def _requested(document: Document, event: Event) -> None:
         *TERMS,
     ):
         setattr(document, name, payload[name])
-    document.currency = payload.get("currency", "")
+    document.currency, document.sale = payload.get("currency", ""), payload.get("sale", {})
     document.proposer, document.proposed_at, document.asked_on = (
         event.actor,
         event.recorded_at,
@@ -255,6 +263,7 @@ def _revised(document: Document, event: Event) -> None:
     for name in (*TERMS, "reason", "run_id"):
         setattr(document, name, event.payload[name])
     document.currency = event.payload.get("currency", document.currency)
+    document.sale = event.payload.get("sale", {})
     document.proposer, document.proposed_at, document.asked_on = (
         event.actor,
         event.recorded_at,

@@ -15,6 +15,7 @@ from models.procurement.codec import Delivery, each
 from models.procurement.codes import money
 from models.procurement.edifact_wire import Elements, Interchange
 from models.procurement.messages import MessageError, Order, OrderedLine, Party
+from models.procurement.units import code_of
 
 Written = tuple[str, Elements]
 
@@ -54,10 +55,12 @@ def _order(order: Order, ours: Party, theirs: Party) -> Iterator[Written]:
 def _line(line: OrderedLine, order: Order) -> Iterator[Written]:
     action = ACTIONS.get(line.action, "") if order.revision else ""
     yield "LIN", [line.line_id, action, (_fits(line.item_id, LONGEST_ID), "SA")]
-    yield "QTY", [("21", figures.text(line.quantity), "PCE")]
+    unit = code_of(line.unit, "edifact")
+    yield "QTY", [("21", figures.text(line.quantity), unit)]
     yield "DTM", [("2", _day(line.due_on), "102")]
     yield "MOA", [("203", figures.text(_value(line, order.currency)))]
-    yield "PRI", [("AAA", figures.text(line.unit_cost))]
+    price = ("AAA", figures.text(line.unit_cost))
+    yield "PRI", [(*price, "", "", "1", unit) if line.unit else price]
 
 
 def _value(line: OrderedLine, currency: str) -> Decimal:

@@ -16,7 +16,7 @@ from typing import TypeVar
 from models.procurement import figures
 from models.procurement.bill import Bill, BilledLine
 from models.procurement.codec import each_line
-from models.procurement.codes import AMENDED, EACH, REFUSED, TAKEN
+from models.procurement.codes import AMENDED, REFUSED, TAKEN
 from models.procurement.edifact_wire import EdiMessage, Segment
 from models.procurement.messages import (
     BUYER,
@@ -31,6 +31,7 @@ from models.procurement.messages import (
     ShipNotice,
     ShippedLine,
 )
+from models.procurement.units import PIECE, unit_read
 
 Line = TypeVar("Line")
 Loop = Sequence[Segment]
@@ -122,7 +123,8 @@ def _answered(loop: Loop, day: date | None) -> AcknowledgedLine:
     line_id = line.get(1)
     due = _day(segment for segment in loop if segment.tag == "DTM") or day
     reason = "; ".join(_free_text(segment) for segment in loop if segment.tag == "FTX")
-    price = _price(loop)
+    unit = _unit(loop, "21", "113", "83")
+    price = _price(loop, unit)
     cost = None if price is None else float(price)
     if action in REFUSED:
         return AcknowledgedLine(line_id, item_id, REFUSED[action], 0.0, cost, due, reason)
@@ -134,9 +136,9 @@ def _answered(loop: Loop, day: date | None) -> AcknowledgedLine:
         raise MessageError(f"QTY 113 or 21 is missing behind {line}")
     ordered = promised if asked is None else asked
     if later:
-        return AcknowledgedLine(line_id, item_id, "IB", float(ordered), cost, due, reason)
+        return AcknowledgedLine(line_id, item_id, "IB", float(ordered), cost, due, reason, unit)
     code = "IQ" if promised != ordered else "IA" if action in TAKEN else "DR" if due else "IC"
-    return AcknowledgedLine(line_id, item_id, code, float(promised), cost, due, reason)
+    return AcknowledgedLine(line_id, item_id, code, float(promised), cost, due, reason, unit)
 
 
 def _ship_notice(message: EdiMessage) -> list[Message]:
@@ -168,7 +170,8 @@ def _shipped(loop: Loop, order_id: str) -> ShippedLine:
         raise MessageError(f"RFF ON is missing before and behind {loop[0]}")
     if not item_id:
         raise OddLineError(f"{units:g} units of an item that only {loop[0]} names are coming")
-    return ShippedLine(order_id, _order_line(loop), item_id, float(units))
+    unit = _unit(loop, "12")
+    return ShippedLine(order_id, _order_line(loop), item_id, float(units), unit)
 
 
 def _invoice(message: EdiMessage) -> list[Message]:
@@ -196,13 +199,14 @@ def _invoice(message: EdiMessage) -> list[Message]:
 
 
 def _billed(loop: Loop) -> BilledLine:
-    units, price = _quantity(loop, "47"), _price(loop)
+    unit = _unit(loop, "47")
+    units, price = _quantity(loop, "47"), _price(loop, unit)
     if units is None or price is None:
         raise MessageError(f"QTY 47 or a net PRI is missing behind {loop[0]}")
     has_charges = any(segment.tag == "ALC" for segment in loop)
     amount = None if has_charges else _amount(loop, "203")
     order_id = _reference(loop, "ON")
-    return BilledLine(order_id, _order_line(loop), _item(loop), units, price, amount)
+    return BilledLine(order_id, _order_line(loop), _item(loop), units, price, amount, unit)
 
 
 def _total(summary: Loop) -> Decimal:
@@ -347,23 +351,31 @@ def _item(loop: Loop) -> str:
 def _quantity(loop: Loop, kind: str) -> Decimal | None:
     """The units under a qualifier, added up; None where there are none."""
     found = [s for s in loop if s.tag == "QTY" and s.get(1) == kind]
-    for segment in found:
-        if segment.get(1, 3) not in (*EACH, ""):
-            raise OddLineError(f"{segment} is in {segment.get(1, 3)}; orders are in pieces")
     units = [figures.exact(s.need(1, 2), s.name(1, 2)) for s in map(_pointed, found)]
     return sum(units, Decimal(0)) if units else None
 
 
-def _price(loop: Loop) -> Decimal | None:
-    """The net price of one piece; None where no price is named."""
+def _unit(loop: Loop, *kinds: str) -> str:
+    """The one unit of a line's quantities; empty where none is said."""
+    found = [s for s in loop if s.tag == "QTY" and s.get(1) in kinds and s.get(1, 3)]
+    units = {unit_read(segment.get(1, 3), "edifact") for segment in found}
+    if len(units) > 1:
+        raise OddLineError(f"its quantities are in several units: {'; '.join(map(str, found))}")
+    return units.pop() if units else ""
+
+
+def _price(loop: Loop, unit: str) -> Decimal | None:
+    """The net price of one of the line's units; None where no price is named."""
     prices = [segment for segment in loop if segment.tag == "PRI"]
     net = next((segment for segment in prices if segment.get(1) in NET), None)
     if net is None:
         if prices:
             raise OddLineError(f"{prices[0]} is no net price")
         return None
-    if net.get(1, 6) not in (*EACH, ""):
-        raise OddLineError(f"{net} is a price for {net.get(1, 6)}; orders are in pieces")
+    priced = unit_read(net.get(1, 6), "edifact")
+    if priced not in (unit, "") and (unit or priced != PIECE):
+        counted = f"the line is in {unit or 'no unit'}"
+        raise OddLineError(f"{net} is a price for {net.get(1, 6)}; {counted}")
     net = _pointed(net)
     basis = figures.exact(net.get(1, 5) or "1", net.name(1, 5))
     if not basis:

@@ -47,7 +47,8 @@ class Odd:
 
 @dataclass(frozen=True)
 class OrderedLine:
-    """One line of an order or change: quantity in base units, unit_cost in the order's currency."""
+    """One line of an order or change: quantity in the supplier's unit (pieces where it is empty),
+    unit_cost of one such unit in the order's currency."""
 
     line_id: str
     item_id: str
@@ -55,6 +56,7 @@ class OrderedLine:
     unit_cost: float
     due_on: date
     action: Action = "order"
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,11 @@ class Order:
     lines: tuple[OrderedLine, ...]
     is_whole: bool = True  # a cancellation of every line is the cancellation of the order
 
+    @property
+    def has_units(self) -> bool:
+        """Whether a line of it is counted in a unit of the supplier's own."""
+        return any(line.unit for line in self.lines)
+
 
 @dataclass(frozen=True)
 class AcknowledgedLine:
@@ -77,7 +84,8 @@ class AcknowledgedLine:
 
     code: IA accepted, IQ quantity changed, IP price changed, IC changed, IB backordered, IR
     rejected, ID deleted, DR date changed, IS substituted. quantity: units promised. unit_cost,
-    due_on: the promised price and day, None where unsaid.
+    due_on: the promised price and day, None where unsaid. unit: in which it is counted and priced,
+    by the name that units.py has for it; empty where unsaid.
     """
 
     line_id: str
@@ -87,6 +95,7 @@ class AcknowledgedLine:
     unit_cost: float | None
     due_on: date | None
     reason: str = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,12 +117,13 @@ class Acknowledgement:
 
 @dataclass(frozen=True)
 class ShippedLine:
-    """Units of one order's line that are on their way."""
+    """Units of one order's line that are on their way; unit as in AcknowledgedLine."""
 
     order_id: str
     line_id: str
     item_id: str
     quantity: float
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,12 +138,14 @@ class ShipNotice:
 
 @dataclass(frozen=True)
 class InvoicedLine:
-    """Units billed for one line, and the price of one in the invoice's currency."""
+    """Units billed for one line, and the price of one in the invoice's currency; unit as in
+    AcknowledgedLine."""
 
     line_id: str
     item_id: str
     quantity: float
     unit_cost: float
+    unit: str = ""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from models.procurement.messages import (
     ShipNotice,
     ShippedLine,
 )
+from models.procurement.units import PIECE, unit_named
 
 #: How a text begins that a spreadsheet does not show but reckon.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
@@ -38,6 +39,8 @@ COLUMNS = (
     *("order", "change", "line", "action", "item", "quantity", "unit cost", "currency", "due on"),
     *("deliver to", "confirmed", "promised on", "remark"),
 )
+#: With a column for the unit, where a line of the order is counted in one of the supplier's own.
+WITH_UNITS = (*COLUMNS[:6], "unit", *COLUMNS[6:])
 SIGNS = ("delimiter", "encoding", "decimal", "day")
 MOST_ROWS, MOST_COLUMNS = 100_000, 200
 #: What each kind of row has to say, and what it may say.
@@ -56,9 +59,10 @@ MAY = {
         "reason",
         "currency",
         "change",
+        "unit",
     ),
-    "shipments": ("line_id", "item_id", "due_on"),
-    "invoices": ("line_id", "item_id", "currency", "charges", "credits"),
+    "shipments": ("line_id", "item_id", "due_on", "unit"),
+    "invoices": ("line_id", "item_id", "currency", "charges", "credits", "unit"),
 }
 #: How orders of ours come back when their last columns are filled in.
 OURS = {
@@ -170,7 +174,7 @@ def _cell(where: str, value: Any) -> Cell:
     raise MessageError(f"{where} is a column, or {{column: …, values: {{theirs: ours}}}}")
 
 
-DEFAULT = Contract((_rows("answers", OURS),))
+DEFAULT = Contract((_rows("answers", OURS | {"unit": "unit"}), _rows("answers", OURS)))
 
 
 @dataclass(frozen=True)
@@ -241,11 +245,12 @@ class Table:
         """The order as CSV, one line a row; columns for the supplier's answer stay empty."""
         text = io.StringIO()
         rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(COLUMNS)
+        rows.writerow(WITH_UNITS if order.has_units else COLUMNS)
         for line in order.lines:
             units, cost = figures.text(line.quantity), figures.text(line.unit_cost)
             head = (order.order_id, str(order.revision), line.line_id, line.action)
-            goods = (line.item_id, units, cost, order.currency, line.due_on.isoformat())
+            unit = (line.unit or PIECE,) if order.has_units else ()
+            goods = (line.item_id, units, *unit, cost, order.currency, line.due_on.isoformat())
             rows.writerow(shown((*head, *goods, order.location_id, "", "", "")))
         return text.getvalue().encode()
 
@@ -362,7 +367,12 @@ def _answer(row: Row) -> Any:
     promised = 0.0 if code in DENIED else float(units)
     about = (row.get("line_id"), row.get("item_id"), code, promised, price, day, row.get("reason"))
     key = (row.need("order_id"), row.get("change"), row.get("currency"))
-    return key, AcknowledgedLine(*about)
+    return key, AcknowledgedLine(*about, _unit(row))
+
+
+def _unit(row: Row) -> str:
+    """The unit a row is counted in; empty where it says none."""
+    return unit_named(row.get("unit"))
 
 
 def _shipments(rows: Sequence[Row]) -> list[Message]:
@@ -384,7 +394,11 @@ def _shipments(rows: Sequence[Row]) -> list[Message]:
 def _shipped(row: Row) -> Any:
     day = row.on("due_on") if row.get("due_on") else None
     about = (row.need("order_id"), row.get("line_id"), row.get("item_id"))
-    return row.need("shipment_id"), day, ShippedLine(*about, float(row.exact("quantity")))
+    return (
+        row.need("shipment_id"),
+        day,
+        ShippedLine(*about, float(row.exact("quantity")), _unit(row)),
+    )
 
 
 def _invoices(rows: Sequence[Row]) -> list[Message]:
@@ -414,4 +428,5 @@ def _invoices(rows: Sequence[Row]) -> list[Message]:
 
 def _billed(row: Row) -> BilledLine:
     about = (row.need("order_id"), row.get("line_id"), row.get("item_id"))
-    return BilledLine(*about, row.exact("quantity"), row.exact("unit_cost"))
+    units, price = row.exact("quantity"), row.exact("unit_cost")
+    return BilledLine(*about, units, price, unit=_unit(row))

@@ -12,10 +12,11 @@ from models.procurement import figures, ubl_in, xml_tree
 from models.procurement.codec import Delivery
 from models.procurement.codes import money
 from models.procurement.messages import MessageError, Order, OrderedLine, Party
+from models.procurement.units import code_of
 from models.procurement.xml_tree import Element, element
 
-#: What is asked of a line in a change (UNCL 1229), and what one piece is called (UN/ECE Rec. 20).
-ACTIONS, PIECE = {"add": "1", "cancel": "2", "change": "3"}, "C62"
+#: What is asked of a line in a change (UNCL 1229).
+ACTIONS = {"add": "1", "cancel": "2", "change": "3"}
 TEST = "TEST: this is no order"
 
 
@@ -75,14 +76,18 @@ def _goods(order: Order) -> Iterator[Element]:
 
 def _line(line: OrderedLine, order: Order) -> Element:
     status = ACTIONS.get(line.action) if order.revision else None
-    price = figures.text(line.unit_cost)
+    unit = code_of(line.unit, "ubl")
+    price = [
+        element("cbc:PriceAmount", figures.text(line.unit_cost), currencyID=order.currency),
+        *([element("cbc:BaseQuantity", "1", unitCode=unit)] if line.unit else []),
+    ]
     inside = [
         element("cbc:ID", line.line_id),
         *([element("cbc:LineStatusCode", status)] if status else []),
-        element("cbc:Quantity", figures.text(line.quantity), unitCode=PIECE),
+        element("cbc:Quantity", figures.text(line.quantity), unitCode=unit),
         _amount("cbc:LineExtensionAmount", _value(line, order.currency), order.currency),
         element("cac:Delivery", [_requested(line.due_on)]),
-        element("cac:Price", [element("cbc:PriceAmount", price, currencyID=order.currency)]),
+        element("cac:Price", price),
         element(
             "cac:Item",
             [

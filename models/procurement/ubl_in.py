@@ -17,7 +17,7 @@ from typing import TypeVar
 from models.procurement import figures, xml_tree
 from models.procurement.bill import Bill, BilledLine, unit_of
 from models.procurement.codec import Delivery, each_line
-from models.procurement.codes import AMENDED, EACH, REFUSED, TAKEN
+from models.procurement.codes import AMENDED, REFUSED, TAKEN
 from models.procurement.messages import (
     BUYER,
     PAYABLES,
@@ -31,6 +31,7 @@ from models.procurement.messages import (
     ShipNotice,
     ShippedLine,
 )
+from models.procurement.units import PIECE, unit_read
 from models.procurement.xml_tree import Node
 
 Line = TypeVar("Line")
@@ -132,7 +133,8 @@ def _answered(node: Node, currency: str | None, day: date | None) -> Acknowledge
     action, item_id, line_id = line.get("cbc:LineStatusCode"), _item(line), _line_answered(node)
     due = _promised(line) or day
     reason = "; ".join(n.text.strip() for n in (*line.all("cbc:Note"), *node.all("cbc:Note")))
-    price = _price(line, currency)
+    unit = _unit(line, "cbc:Quantity")
+    price = _price(line, currency, unit)
     cost = None if price is None else float(price)
     if action in REFUSED:
         return AcknowledgedLine(line_id, item_id, REFUSED[action], 0.0, cost, due, reason)
@@ -142,10 +144,12 @@ def _answered(node: Node, currency: str | None, day: date | None) -> Acknowledge
     if units is None:
         raise MessageError("cbc:Quantity is missing")
     if later := _units(line, "cbc:MaximumBackorderQuantity"):
+        if _unit(line, "cbc:MaximumBackorderQuantity") not in (unit, ""):
+            raise OddLineError("what comes later is in another unit than what comes now")
         whole = float(units + later)
-        return AcknowledgedLine(line_id, item_id, "IB", whole, cost, due, reason)
+        return AcknowledgedLine(line_id, item_id, "IB", whole, cost, due, reason, unit)
     code = "IA" if action in TAKEN else "IC"
-    return AcknowledgedLine(line_id, item_id, code, float(units), cost, due, reason)
+    return AcknowledgedLine(line_id, item_id, code, float(units), cost, due, reason, unit)
 
 
 def _line_answered(node: Node) -> str:
@@ -192,7 +196,8 @@ def _shipped(node: Node, order_id: str) -> ShippedLine:
     if not item_id:
         raise OddLineError(f"{units:g} units of an item that has no number of ours are coming")
     line_id = node.get("cac:OrderLineReference", "cbc:LineID") or node.get("cbc:ID")
-    return ShippedLine(order_id, line_id, item_id, float(units))
+    unit = _unit(node, "cbc:DeliveredQuantity")
+    return ShippedLine(order_id, line_id, item_id, float(units), unit)
 
 
 def _invoice(top: Node) -> list[Message]:
@@ -235,14 +240,15 @@ def _bill(top: Node, word: str, usual: str, credits: str | None) -> list[Message
 
 
 def _billed(node: Node, currency: str, counted: str) -> BilledLine:
-    units, price = _units(node, counted), _price(node, currency)
+    unit = _unit(node, counted)
+    units, price = _units(node, counted), _price(node, currency, unit)
     if units is None or price is None:
         raise MessageError(f"{counted} or cac:Price is missing")
     has_charges = node.first("cac:AllowanceCharge") is not None
     amount = None if has_charges else _amount(node, currency, "cbc:LineExtensionAmount")
     order_id = node.get("cac:OrderLineReference", "cac:OrderReference", "cbc:ID")
     line_id = node.get("cac:OrderLineReference", "cbc:LineID") or node.get("cbc:ID")
-    return BilledLine(order_id, line_id, _item(node), units, price, amount)
+    return BilledLine(order_id, line_id, _item(node), units, price, amount, unit)
 
 
 def _total(top: Node, currency: str) -> Decimal:
@@ -327,17 +333,24 @@ def _units(node: Node, name: str) -> Decimal | None:
     found = node.first(name)
     if found is None:
         return None
-    if (unit := found.attributes.get("unitCode", "")) not in (*EACH, ""):
-        raise OddLineError(f"{name} is in {unit[:20]}; orders are in pieces")
     return figures.exact(found.text.strip(), name)
 
 
-def _price(node: Node, currency: str | None) -> Decimal | None:
-    """The net price of one piece; None where no price is named."""
+def _unit(node: Node, name: str) -> str:
+    """The unit of a quantity; empty where none is said."""
+    found = node.first(name)
+    return "" if found is None else unit_read(found.attributes.get("unitCode", ""), "ubl")
+
+
+def _price(node: Node, currency: str | None, unit: str) -> Decimal | None:
+    """The net price of one of the line's units; None where no price is named."""
     price = node.first("cac:Price")
     if price is None:
         return None
-    basis = _units(price, "cbc:BaseQuantity")
+    priced, basis = _unit(price, "cbc:BaseQuantity"), _units(price, "cbc:BaseQuantity")
+    if priced not in (unit, "") and (unit or priced != PIECE):
+        counted = f"the line is in {unit or 'no unit'}"
+        raise OddLineError(f"cbc:BaseQuantity is in {priced[:20]}; {counted}")
     if basis is not None and not basis:
         raise MessageError("cbc:BaseQuantity is 0: no price is for no piece")
     amount = _amount(price, currency, "cbc:PriceAmount")

@@ -12,6 +12,7 @@ from models.names import LONGEST, name_of
 from models.procurement import x12, x12_in
 from models.procurement.codec import Delivery, each
 from models.procurement.messages import Acknowledgement, Message, Order, Party
+from models.procurement.units import code_of
 from models.procurement.x12 import Interchange, Segment, TransactionSet
 
 #: The functional group in which each transaction set that comes in travels.
@@ -40,7 +41,7 @@ def _order(order: Order) -> Iterator[Segment]:
             "PO1",
             line.line_id,
             x12.number(line.quantity),
-            "EA",
+            code_of(line.unit, "x12"),
             x12.number(line.unit_cost),
             "",
             "VP",
@@ -76,7 +77,7 @@ def _change(order: Order) -> Iterator[Segment]:
             code,
             number,
             number,
-            "EA",
+            code_of(line.unit, "x12"),
             x12.number(line.unit_cost),
             "",
             "VP",
@@ -112,7 +113,8 @@ def _answer(answer: Acknowledgement, at: datetime) -> Iterator[Segment]:
     for line in answer.lines:
         price = "" if line.unit_cost is None else x12.number(line.unit_cost)
         units = x12.number(line.quantity)
-        goods = ["EA", price, "", "VP", line.item_id]
+        unit = code_of(line.unit, "x12")
+        goods = [unit, price, "", "VP", line.item_id]
         if answer.is_change:
             yield ["POC", line.line_id, "CA", units, units, *goods]
         else:
@@ -120,7 +122,7 @@ def _answer(answer: Acknowledgement, at: datetime) -> Iterator[Segment]:
         if line.reason:
             yield ["REF", "ZZ", "", " ".join(line.reason.split())[:80]]
         day = [] if line.due_on is None else ["002", x12.day(line.due_on)]
-        yield ["ACK", line.code, units, "EA", *day]
+        yield ["ACK", line.code, units, unit, *day]
     yield ["CTT", str(len(answer.lines))]
 
 

@@ -36,6 +36,7 @@ from models.procurement.messages import (
     ShipNotice,
     ShippedLine,
 )
+from models.procurement.units import unit_read
 from models.procurement.x12 import Segment, TransactionSet
 
 Line = TypeVar("Line")
@@ -176,7 +177,6 @@ def _answer(loop: Sequence[Segment], change: bool) -> AcknowledgedLine:
         if code not in PROMISED + DENIED:
             what = FOR_A_PERSON.get(code, "no answer this house knows")
             raise OddLineError(f"ACK01 is {code}, {what}: {'; '.join(map(_text, acks))}")
-    _base(line, unit)
     for ack in acks:
         if x12.value(ack, 3, needed=False) not in ("", unit):
             raise OddLineError(f"ACK03 is {ack[3]}, the line is in {unit}")
@@ -196,7 +196,9 @@ def _answer(loop: Sequence[Segment], change: bool) -> AcknowledgedLine:
     days = [x12.on(ack, 5) for ack in acks if x12.value(ack, 5, needed=False)]
     due = [*days, *filter(None, [_day([s for s in loop if s[0] == "DTM"])])]
     line_id, item_id = x12.value(line, 1, needed=False), _item(line)
-    return AcknowledgedLine(line_id, item_id, code, total, price, max(due, default=None), reason)
+    day = max(due, default=None)
+    named = unit_read(unit, "x12")
+    return AcknowledgedLine(line_id, item_id, code, total, price, day, reason, named)
 
 
 def _ship_notice(transaction: TransactionSet) -> list[Message]:
@@ -239,14 +241,13 @@ def _shipped(loop: tuple[str, Segment, Segment]) -> ShippedLine:
     )
     if not order_id or not item:
         raise MessageError("SN1 stands outside an order and item: PRF or LIN is missing before it")
-    _base(goods, x12.value(goods, 3))
-    item_id = _item(item)
+    unit, item_id = unit_read(x12.value(goods, 3), "x12"), _item(item)
     if not item_id:
         raise OddLineError(
             f"{x12.quantity(goods, 2):g} units of an item that only {_text(item)} names are "
             "on the way"
         )
-    return ShippedLine(order_id, line_id, item_id, x12.quantity(goods, 2))
+    return ShippedLine(order_id, line_id, item_id, x12.quantity(goods, 2), unit)
 
 
 def _unsigned(transaction: TransactionSet) -> TransactionSet:
@@ -319,13 +320,13 @@ def _invoice(transaction: TransactionSet) -> list[Message]:
 def _billed(loop: Sequence[Segment]) -> InvoicedLine:
     item = loop[0]
     units, cost = x12.quantity(item, 2), x12.quantity(item, 4)
-    _base(item, x12.value(item, 3))
+    unit = unit_read(x12.value(item, 3), "x12")
     named = next(
         (x12.value(s, 2) for s in loop if s[0] == "REF" and x12.value(s, 1, needed=False) == "LI"),
         "",
     )
     line_id = named or _pairs(item).get("PL") or x12.value(item, 1, needed=False)
-    return InvoicedLine(line_id, _item(item), units, cost)
+    return InvoicedLine(line_id, _item(item), units, cost, unit)
 
 
 def _credited(transaction: TransactionSet) -> str:
@@ -472,11 +473,6 @@ def _order_of(said: Sequence[Message]) -> str:
         ),
         "",
     )
-
-
-def _base(segment: Segment, unit: str) -> None:
-    if unit != "EA":
-        raise OddLineError(f"{_text(segment)} is in {unit}; orders are in EA")
 
 
 def _text(segment: Segment) -> str:

@@ -112,6 +112,7 @@ def replan(home: Home, world: World) -> Replanned | None:
             said=said,
             authors=movers,
             currency=desk.currency,
+            sales=procurement.published_sales(home),
         )
     seconds = (recorded_at - datetime.fromisoformat(heard)).total_seconds() if heard else None
     return Replanned(

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from models.procurement.documents import Document, Event
 from models.procurement.messages import Invoice, InvoicedLine
+from models.procurement.units import PIECE
 from orchestration.app.looking import remembered
 from orchestration.app.procurement import Desk
 from orchestration.ledger import Reception
@@ -37,7 +38,7 @@ def heard(
 
 @dataclass(frozen=True)
 class BilledLine:
-    """Units billed for one line of an order, and the price of one."""
+    """Stock units billed for one line of an order, and the cost of one in the company's money."""
 
     line_id: str
     quantity: float
@@ -78,7 +79,9 @@ def bill(
         invoiced_on,
         desk.currency,
         tuple(
-            InvoicedLine(one.line_id, lines[one.line_id].item_id, one.quantity, one.unit_cost)
+            InvoicedLine(
+                one.line_id, lines[one.line_id].item_id, one.quantity, one.unit_cost, PIECE
+            )
             for one in billed
         ),
         charges,

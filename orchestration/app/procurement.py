@@ -20,8 +20,10 @@ from models.domain import need_id
 from models.procurement.actors import ERP
 from models.procurement.approval import Evidence
 from models.procurement.documents import Document
+from models.procurement.sale import Sale
 from models.procurement.scorecard import failure_risk
 from orchestration.facts import decisions, snapshots
+from orchestration.facts.sales_terms import SOLD_BY, sales_of
 from orchestration.home import Home
 from orchestration.home.sql import frame
 from orchestration.ledger import ApprovalReport, Ledger, Partner, Receipt, Reception, SendReport
@@ -284,6 +286,11 @@ def published_facts(home: Home, query: str) -> pl.DataFrame:
             return frame(con, query)
     with home.connect(read_only=True) as warehouse:
         return frame(warehouse, query)
+
+
+def published_sales(home: Home) -> dict[tuple[str, str], Sale]:
+    """In which unit and currency suppliers sell, as published, by (item, supplier)."""
+    return sales_of(published_facts(home, SOLD_BY))
 
 
 def line_named(home: Home, reference: str) -> str:

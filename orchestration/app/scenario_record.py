@@ -200,6 +200,7 @@ def promote(home: Home, study: Study, scenario: str, by: str, measure: str = "")
             scope=(),
             review_period=lines[0].review_period,
             currency=desk.currency,
+            sales=procurement.published_sales(home),
         )
         loose = {d.document_id for d in desk.ledger.lines() if not d.is_firm}
         fresh = [name for name in report.document_ids.values() if name in loose]

@@ -23,7 +23,8 @@ ANSWERABLE = ("sent", "acknowledged")
 
 @dataclass(frozen=True)
 class Reply:
-    """A supplier's answer to one line: the units it will deliver (0 refuses the line), and when."""
+    """A supplier's answer to one line: what it will deliver of the unit that was ordered (0 refuses
+    the line), and when."""
 
     line_id: str
     quantity: float
@@ -58,7 +59,9 @@ def answer(desk: Desk, supplier: str, order_id: str, replies: Collection[Reply])
             continue
         written_at = datetime.now(UTC).replace(tzinfo=None)
         body = x12_codec.write_answer(
-            Acknowledgement(order_id, partner.currency, meant, is_change),
+            Acknowledgement(
+                order_id, lines[meant[0].line_id].sold.currency or None, meant, is_change
+            ),
             partner.their,
             partner.ours,
             desk.ledger.age()[0] + 1,
@@ -73,10 +76,12 @@ def _line(lines: dict[str, Document], reply: Reply, today: date) -> Acknowledged
     line = lines.get(reply.line_id)
     if line is None:
         raise ValueError(f"line {reply.line_id} is not on this order, or is answered elsewhere")
-    if not 0 <= reply.quantity <= line.quantity:
+    sale = line.sold
+    ordered = sale.sold(line.quantity)
+    if not 0 <= reply.quantity <= ordered:
         raise ValueError(
-            f"line {reply.line_id}: {reply.quantity:g} is not between 0 and the {line.quantity:g} "
-            "that were ordered"
+            f"line {reply.line_id}: {reply.quantity:g} is not between 0 and the {ordered:g} that "
+            "were ordered"
         )
     asked = date.fromisoformat(line.asked_on[:10])
     day = reply.due_on or asked
@@ -84,13 +89,13 @@ def _line(lines: dict[str, Document], reply: Reply, today: date) -> Acknowledged
         raise ValueError(f"line {reply.line_id}: {day} is over; today is {today}")
     if not reply.quantity:
         code = "IR"
-    elif reply.quantity < line.quantity:
+    elif reply.quantity < ordered:
         code = "IQ"
     else:
         code = "IA" if day == asked else "DR"
-    return AcknowledgedLine(
-        line.line_id, line.item_id, code, reply.quantity, line.unit_cost, day, reply.reason
-    )
+    price = sale.price(line.unit_cost)
+    about = (line.line_id, line.item_id, code, reply.quantity, price, day, reply.reason)
+    return AcknowledgedLine(*about, sale.unit)
 
 
 def _addressed(partner: Partner) -> Partner:

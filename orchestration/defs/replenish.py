@@ -10,7 +10,9 @@ from orchestration.expectations import GATES, require_open
 from orchestration.facts import decisions
 from orchestration.facts.kept_forecasts import newest_forecast
 from orchestration.facts.naming import named
+from orchestration.facts.sales_terms import SOLD_BY, sales_of
 from orchestration.facts.snapshots import PLANNED
+from orchestration.home.sql import frame as frame_of
 from orchestration.ledger import Ledger
 from orchestration.planning.demand import open_demand
 from orchestration.planning.plan import lines_of, movers, order_frames, plan_orders
@@ -92,6 +94,8 @@ def propose(
     parts = decisions.read(home.decisions / "explanations" / f"{context.run_id}.parquet")
     timeline = open_demand(home).timeline
     authors = movers(home, context.run_id, timeline)
+    with home.connect(read_only=True) as con:
+        sales = sales_of(frame_of(con, SOLD_BY))
     ledger = Ledger.of(home)
     try:
         period = timeline.review_period(timeline.origin)
@@ -103,6 +107,7 @@ def propose(
             review_period=period,
             authors=authors,
             currency=lakehouse.open_world().currency,
+            sales=sales,
         )
     finally:
         ledger.close()

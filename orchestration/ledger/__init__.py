@@ -23,6 +23,7 @@ from models.procurement.approval import Evidence, Limits
 from models.procurement.documents import Document, Event
 from models.procurement.matching import Tolerance
 from models.procurement.messages import Invoice
+from models.procurement.sale import Sale
 from models.procurement.scorecard import observe, scorecard
 from orchestration.home import Home
 from orchestration.ledger import (
@@ -66,6 +67,7 @@ __all__ = [
 TOLERANCE = Tolerance()
 #: Who moved a line's quantity by an override, by item and location.
 Authors = Mapping[tuple[str, str], Collection[str]]
+Sales = Mapping[tuple[str, str], Sale]
 _NEWEST = sa.select(events.c.seq, events.c.recorded_at).order_by(events.c.seq.desc()).limit(1)
 #: The desk's own document about what happened between runs and was answered.
 REACTIONS = "REACTIONS"
@@ -148,12 +150,13 @@ class Ledger:
         review_period: date | None = None,
         authors: Authors | None = None,
         currency: str = "",
+        sales: Sales | None = None,
     ) -> ProposalReport:
         """Record a plan as requisitions: new needs open one, changed ones revise it, dropped ones
         withdraw it; see proposals.propose."""
         with self.store.writing(now) as unit:
             return proposals.propose(
-                unit, lines, run_id, by, scope, review_period, authors, currency
+                unit, lines, run_id, by, scope, review_period, authors, currency, sales
             )
 
     def replan(
@@ -167,12 +170,13 @@ class Ledger:
         said: Mapping[str, Any],
         authors: Authors | None = None,
         currency: str = "",
+        sales: Sales | None = None,
     ) -> tuple[ProposalReport, datetime]:
         """Record what was re-planned because of something that happened, and what that was, in one
         step; and when (naive UTC)."""
         with self.store.writing(now) as unit:
             report = proposals.propose(
-                unit, lines, run_id, REACTION, scope, review_period, authors, currency
+                unit, lines, run_id, REACTION, scope, review_period, authors, currency, sales
             )
             event = unit.add(unit.open(REACTIONS), "reacted", REACTION, said)
             return report, datetime.fromisoformat(event.recorded_at)

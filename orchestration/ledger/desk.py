@@ -127,18 +127,19 @@ def is_stopped(connection: sa.Connection) -> bool:
 
 def number(unit: Unit, lines: Sequence[Document]) -> dict[str, dict[str, str]]:
     """Order and line numbers for lines that get none yet: one order a supplier (or shipping
-    location) and destination.
+    location), destination and currency.
 
     The order is named by the ledger's next sequence number, so no counter can be lost or used
     twice.
     """
     numbered: dict[str, dict[str, str]] = {}
-    groups: dict[tuple[str, str, str], list[Document]] = {}
+    groups: dict[tuple[str, str, str, str], list[Document]] = {}
     for line in lines:
         if line.order_id:
             numbered[line.document_id] = {"order_id": line.order_id, "line_id": line.line_id}
         else:
-            groups.setdefault((line.kind, line.from_id, line.location_id), []).append(line)
+            order = (line.kind, line.from_id, line.location_id, line.sold.currency)
+            groups.setdefault(order, []).append(line)
     for place, (key, members) in enumerate(sorted(groups.items())):
         order_id = f"{'SHP' if key[0] == 'purchase' else 'SHT'}{unit.seq + 1 + place:08d}"
         for index, line in enumerate(sorted(members, key=lambda d: d.document_id), start=1):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ from models.procurement.messages import (
     Received,
     ShipNotice,
 )
+from models.procurement.sale import Sale
+from models.procurement.units import PIECE, is_same
 from orchestration.ledger import desk, folders
 from orchestration.ledger.outbox import reply
 from orchestration.ledger.partners import Partner
@@ -219,13 +221,17 @@ class Receiver:
             return
         rest = (d for d in lines.values() if said.rest and d.line_id not in said.named)
         others = (
-            AcknowledgedLine(d.line_id, d.item_id, said.rest, d.quantity, None, said.due_on)
+            AcknowledgedLine(
+                d.line_id, d.item_id, said.rest, d.sold.sold(d.quantity), None, said.due_on
+            )
             for d in rest
         )
-        for answer in (*said.lines, *others):
-            document = self.line(lines, said.order_id, answer.line_id, answer.item_id)
-            if document is None:
+        for stated in (*said.lines, *others):
+            document = self.line(lines, said.order_id, stated.line_id, stated.item_id)
+            sale = self._sale(document, stated.unit, BUYER)
+            if document is None or sale is None:
                 continue
+            answer = _in_stock_units(stated, document, sale)
             if said.is_change:
                 self._change_answered(document, answer)
             elif document.revision and answer.code not in DENIED:
@@ -367,10 +373,11 @@ class Receiver:
             for line_id in dict.fromkeys(line.line_id for line in wanted):
                 parts = [line for line in wanted if line.line_id == line_id]
                 document = self.line(lines, order_id, line_id, parts[0].item_id)
-                if document is None:
+                sales = [self._sale(document, line.unit, BUYER) for line in parts]
+                if document is None or None in sales:
                     continue
                 units, due_on = (
-                    sum(line.quantity for line in parts),
+                    _total(document, [line.quantity for line in parts], sales),
                     said.due_on.isoformat() if said.due_on else "",
                 )
                 known = document.shipments.get(said.shipment_id)
@@ -404,25 +411,31 @@ class Receiver:
             said.currency, next(iter(lines.values())), said.order_id
         ):
             return
-        if abs(said.rounding) * 100 > self.tolerance.value:
-            reason = (
-                f"invoice {said.invoice_id}: its total is {said.rounding:+,.2f} beside its lines"
-            )
-            self.object(next(iter(lines.values())), PAYABLES, legible(reason))
+        first = next(iter(lines.values()))
+        rate, money = self._money(first, said.currency)
+        if abs(float(said.rounding)) * rate * 100 > self.tolerance.value:
+            beside = f"{said.rounding:+,.2f}{money} beside its lines"
+            reason = f"invoice {said.invoice_id}: its total is {beside}"
+            self.object(first, PAYABLES, legible(reason))
         if said.charges:
-            reason = f"invoice {said.invoice_id} adds {said.charges:,.2f} in charges to its lines"
-            self.object(next(iter(lines.values())), PAYABLES, reason)
+            added = f"{said.charges:,.2f}{money} in charges"
+            self.object(first, PAYABLES, f"invoice {said.invoice_id} adds {added} to its lines")
         for line_id in dict.fromkeys(line.line_id for line in said.lines):
             parts = [line for line in said.lines if line.line_id == line_id]
             document = self.line(lines, said.order_id, line_id, parts[0].item_id)
-            if document is None:
+            sales = [self._sale(document, line.unit, PAYABLES, said.currency) for line in parts]
+            if document is None or None in sales:
                 continue
-            units = sum(line.quantity for line in parts)
-            cost = (
-                sum(line.quantity * line.unit_cost for line in parts) / units
-                if len(parts) > 1 and units
-                else parts[0].unit_cost
-            )
+            units = _total(document, [line.quantity for line in parts], sales)
+            costs = [
+                sale.cost(line.unit_cost, document.unit_cost)
+                for line, sale in zip(parts, sales, strict=True)
+                if sale is not None
+            ]
+            cost = costs[0]
+            if len(parts) > 1 and units:
+                spent = zip(parts, sales, costs, strict=True)
+                cost = sum(s.holds * line.quantity * c for line, s, c in spent if s) / units
             if said.credits is None:
                 self._billed(document, said, units, cost)
             else:
@@ -504,9 +517,37 @@ class Receiver:
                     f"the partner's translator refused message {said.control}: {said.note}",
                 )
 
+    def _sale(
+        self, document: Document | None, unit: str, owner: str, currency: str | None = None
+    ) -> Sale | None:
+        """How a message counts and prices a line; None, and an exception, where it is in another
+        unit than was ordered. Pieces are stock units whatever was ordered."""
+        if document is None:
+            return None
+        sold = document.sold
+        if currency is not None and currency != (sold.currency or currency):
+            sold = replace(sold, currency="", rate=1.0)  # our own books' bill, in our money
+        if is_same(unit, sold.name):
+            return sold
+        if unit == PIECE:
+            return replace(sold, unit="", holds=1.0)
+        line = f"line {document.line_id} of order {document.order_id}"
+        reason = f"{line} is in '{unit}', it was ordered in '{sold.name}'; the line was not taken"
+        self.object(document, owner, legible(reason))
+        return None
+
+    def _money(self, document: Document, currency: str | None) -> tuple[float, str]:
+        """What one unit of a message's money is worth in ours, and its name where it is not
+        ours."""
+        sold = document.sold
+        if not sold.currency or currency not in (None, sold.currency):
+            return 1.0, ""
+        return sold.rate, f" {sold.currency}"
+
     def _in_currency(self, currency: str | None, document: Document, order_id: str) -> bool:
-        ours = self.partner.costs_in or self.partner.currency
-        if currency is None or currency == ours:
+        own = self.partner.costs_in or self.partner.currency
+        ours = document.sold.currency or own
+        if currency is None or currency == ours or (self.by and currency == own):
             return True
         self.object(
             document,
@@ -517,6 +558,26 @@ class Receiver:
             ),
         )
         return False
+
+
+def _in_stock_units(answer: AcknowledgedLine, document: Document, sale: Sale) -> AcknowledgedLine:
+    """A supplier's answer counted in stock units, at the cost of one in our money."""
+    price = answer.unit_cost
+    return replace(
+        answer,
+        quantity=sale.counted(answer.quantity, document.quantity),
+        unit_cost=None if price is None else sale.cost(price, document.unit_cost),
+    )
+
+
+def _total(document: Document, said: Sequence[float], sales: Sequence[Sale | None]) -> float:
+    """What several lines of a message about one line of an order come to in stock units."""
+    counted = [
+        sale.counted(units, document.quantity)
+        for units, sale in zip(said, sales, strict=True)
+        if sale is not None
+    ]
+    return counted[0] if len(counted) == 1 else sum(counted)
 
 
 def receive(

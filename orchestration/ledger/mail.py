@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -12,9 +12,11 @@ from email.utils import format_datetime
 
 from models.names import legible, name_of
 from models.procurement import figures
-from models.procurement.messages import Order, OrderedLine, Party
+from models.procurement.messages import Order, Party
 from models.procurement.table import shown
+from models.procurement.units import PIECE
 
+UNIT_AT = 4  # where the supplier's own unit stands, if a line has one
 COLUMNS = ("line", "action", "item", "quantity", "unit cost", "value", "due on")
 PAGE = 40  # lines on one page of paper
 
@@ -61,15 +63,22 @@ def _mail(order: Order, ends: Mail, ours: Party, control: int, at: datetime) -> 
     return mail.as_bytes()
 
 
-def rows(lines: Sequence[OrderedLine]) -> Iterator[tuple[str, ...]]:
+def columns(order: Order) -> tuple[str, ...]:
+    """What stands over the lines: with the supplier's unit where he has one of his own."""
+    unit = ("unit",) if order.has_units else ()
+    return (*COLUMNS[:UNIT_AT], *unit, *COLUMNS[UNIT_AT:])
+
+
+def rows(order: Order) -> Iterator[tuple[str, ...]]:
     """The lines as people read them."""
-    for line in lines:
+    for line in order.lines:
         value = f"{line.quantity * line.unit_cost:.2f}"
         yield (
             line.line_id,
             line.action,
             line.item_id,
             figures.text(line.quantity),
+            *((line.unit or PIECE,) if order.has_units else ()),
             figures.text(line.unit_cost),
             value,
             line.due_on.isoformat(),
@@ -80,8 +89,8 @@ def table(order: Order) -> str:
     """The order as CSV, one line a row; a text that a spreadsheet would reckon as a formula begins
     with an apostrophe."""
     text = io.StringIO()
-    safe = (shown(row) for row in rows(order.lines))
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *safe])
+    safe = (shown(row) for row in rows(order))
+    csv.writer(text, lineterminator="\n").writerows([columns(order), *safe])
     return text.getvalue()
 
 
@@ -91,7 +100,7 @@ def paper(order: Order, title: str) -> bytes:
     from matplotlib.backends.backend_pdf import PdfPages  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    cells = [[legible(cell, 40) for cell in row] for row in rows(order.lines)]
+    cells = [[legible(cell, 40) for cell in row] for row in rows(order)]
     total = sum(line.quantity * line.unit_cost for line in order.lines)
     whom, where = legible(order.supplier_id, 40), legible(order.location_id, 40)
     pages = [cells[start : start + PAGE] for start in range(0, len(cells), PAGE)]
@@ -109,7 +118,7 @@ def paper(order: Order, title: str) -> bytes:
             axes.set_axis_off()
             drawn = axes.table(
                 cellText=page,
-                colLabels=COLUMNS,
+                colLabels=columns(order),
                 loc="upper center",
                 cellLoc="right",
                 edges="horizontal",

@@ -14,7 +14,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from models.names import legible
-from models.procurement import figures
 from models.procurement.actors import SENDER
 from models.procurement.codec import Delivery
 from models.procurement.documents import CANCELLED, REFUSED, Document
@@ -61,22 +60,24 @@ def to_order(
     on: date,
 ) -> Order:
     """The message that lines of one order make: the order itself, or its n-th change; everyone is
-    every line of that order."""
+    every line of that order, all sold in one currency."""
+    currency = lines[0].sold.currency or partner.costs_in or partner.currency
     return Order(
         lines[0].order_id,
         partner.partner_id,
         lines[0].location_id,
         on,
-        partner.currency,
+        currency,
         revision,
         tuple(
             OrderedLine(
                 d.line_id,
                 d.item_id,
-                figures.stated(d.quantity),  # a line of an older version may have more digits
-                figures.stated(d.unit_cost),
+                d.sold.sold(d.quantity),
+                d.sold.price(d.unit_cost),
                 date.fromisoformat(d.due_on),
                 _action(d, revision),
+                d.sold.unit,
             )
             for d in sorted(lines, key=lambda d: int(d.line_id))
         ),

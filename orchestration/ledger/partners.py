@@ -197,12 +197,12 @@ def _check_address(partner: Partner, where: str) -> None:
 def render(order: Order, partner: Partner, control: int, at: datetime) -> bytes:
     """The bytes a partner is sent, once and for all: a resend repeats them.
 
-    Raises MessageError where the partner's format cannot say the order, or its money is not the one
-    the order was reckoned in.
+    Raises MessageError where the partner's format cannot say the order, or its money is neither the
+    one the order was reckoned in nor that of the partner's terms.
     """
-    if partner.costs_in not in ("", partner.currency):
+    if partner.currency not in (order.currency, partner.costs_in):
         raise MessageError(
-            f"its costs are in {partner.costs_in} and {legible(partner.partner_id)} is paid in "
+            f"its costs are in {order.currency} and {legible(partner.partner_id)} is paid in "
             f"{partner.currency}, and no rate between them is known"
         )
     try:

@@ -30,9 +30,10 @@ def preview(store: Store, partners: Mapping[str, Partner], now: datetime) -> lis
     written, for a partner whose folder cannot be written to.
     """
     waiting = store.lines(sa.or_(documents.c.awaits_sending, documents.c.stage == "requisition"))
-    orders: dict[str, dict[str, list[Document]]] = {}
+    orders: dict[str, dict[tuple[str, str], list[Document]]] = {}
     for line in waiting:
-        orders.setdefault(line.from_id, {}).setdefault(line.location_id, []).append(line)
+        place = (line.location_id, line.sold.currency)
+        orders.setdefault(line.from_id, {}).setdefault(place, []).append(line)
     written: list[Path] = []
     failed: list[str] = []
     for name, partner in sorted(partners.items()):
@@ -40,7 +41,7 @@ def preview(store: Store, partners: Mapping[str, Partner], now: datetime) -> lis
             continue
         try:
             folders.clear(partner.place, folders.DRY_RUN)
-            for location_id, lines in sorted(orders.get(name, {}).items()):
+            for (location_id, _), lines in sorted(orders.get(name, {}).items()):
                 written.append(_write(partner.place, partner, location_id, lines, now))
         except OSError as error:
             failed.append(f"{partner.place / folders.DRY_RUN}: {error.strerror or error}")
@@ -56,7 +57,8 @@ def _write(
     for index, line in enumerate(sorted(lines, key=lambda d: d.document_id), start=1):
         line.order_id, line.line_id = f"DRY-{name_of(location_id)}"[:22], str(index)
     tester = replace(partner, usage="T")
-    name, suffix = name_of(partner.partner_id, location_id), partner.writer.suffix
+    currency = [lines[0].sold.currency] if lines[0].sold.currency else []
+    name, suffix = name_of(partner.partner_id, location_id, *currency), partner.writer.suffix
     try:
         body = render(to_order(lines, lines, tester, 0, now.date()), tester, 1, now)
     except MessageError as error:  # the sending reports it as unwritable and goes on too

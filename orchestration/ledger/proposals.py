@@ -14,6 +14,7 @@ from models.names import legible
 from models.procurement import figures
 from models.procurement.actors import PLANNER
 from models.procurement.documents import TERMS, Document
+from models.procurement.sale import Sale
 from orchestration.ledger.schema import documents
 from orchestration.ledger.store import LedgerError, Unit, moves
 
@@ -106,8 +107,12 @@ def propose(
     review_period: date | None = None,
     authors: Mapping[tuple[str, str], Collection[str]] | None = None,
     currency: str = "",
+    sales: Mapping[tuple[str, str], Sale] | None = None,
 ) -> ProposalReport:
     """Record a plan as requisitions under their intent keys.
+
+    sales: in which unit and currency a supplier reads an item, by (item, supplier), where that is
+    not ours.
 
     currency: of their costs, by ISO 4217; without it money is rounded to hundredths.
 
@@ -142,6 +147,9 @@ def propose(
         }
         if currency:
             asked["currency"] = currency
+        sale = _sale(line, sales or {})
+        if sale:
+            asked["sale"] = sale
         moved = sorted(authors.get((line.item_id, line.location_id), ()))
         if moved:
             asked["authors"] = moved
@@ -151,8 +159,10 @@ def propose(
             counts["new"] += 1
         elif document.stage != "requisition" or document.is_firm:
             counts["kept"] += 1
-        elif all(getattr(document, name) == asked[name] for name in TERMS) and all(
-            (document.document_id, mover) in moved_by for mover in moved
+        elif (
+            all(getattr(document, name) == asked[name] for name in TERMS)
+            and document.sale == sale
+            and all((document.document_id, mover) in moved_by for mover in moved)
         ):
             counts["unchanged"] += 1
         else:
@@ -177,6 +187,12 @@ def propose(
         counts["kept"],
         document_ids,
     )
+
+
+def _sale(line: OrderLine, sales: Mapping[tuple[str, str], Sale]) -> dict[str, Any]:
+    """On what terms a purchase is sold, as its document keeps it; empty where they are ours."""
+    sold = sales.get((line.item_id, line.from_id)) if line.kind == "purchase" else None
+    return sold.to_payload() if sold else {}
 
 
 def _dropped(

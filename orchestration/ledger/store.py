@@ -45,7 +45,7 @@ MOVES = ("requested", "revised", "changed")
 FIELDS = tuple(f.name for f in fields(Document))
 #: Those that ledgers of before do not know: left out where they say nothing, so that these stay as
 #: they were written.
-ADDED = ("credits",)
+ADDED = ("credits", "sale")
 
 
 class LedgerError(StockhouseError):

@@ -38,7 +38,7 @@ ODD_ANSWERS = {
         ),
         "20261325",
     ),
-    ("ubl", "in cases"): (swapped('unitCode="C62">4<', 'unitCode="CS">4<'), "CS"),
+    ("ubl", "in cases"): (swapped('unitCode="C62">4<', 'unitCode="CS">4<'), "'case'"),
     ("ubl", "no number"): (swapped('unitCode="C62">4<', 'unitCode="C62">four<'), "four"),
     ("ubl", "no code of this house"): (
         swapped(

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from models.domain import OrderLine
 from models.procurement.messages import Order, OrderedLine
+from models.procurement.sale import Sale
 from orchestration.app import procurement
 from orchestration.app.supplier_answers import Reply, answer
 from orchestration.cli import app as shell
@@ -233,19 +234,28 @@ class Company:
     def ledger(self) -> Ledger:
         return Ledger.open(self.home.ledger_url)
 
-    def order(self, *lines: OrderLine) -> Order:
-        """Propose, approve and send lines to S1; the order as its supplier is to understand it."""
-        ledger = self.ledger()
-        ledger.propose(list(lines), "run 1", NOW)
+    def order(self, *lines: OrderLine, sale: Sale | None = None) -> Order:
+        """Propose, approve and send lines to S1, which sells mugs as `sale` says; the order as its
+        supplier is to understand it."""
+        ledger, sold = self.ledger(), sale or Sale()
+        ledger.propose(list(lines), "run 1", NOW, sales={("mug", "S1"): sold})
         ledger.approve_within_limits(NOW)
         self.run("send", "--send")
         found = [d for d in ledger.lines() if d.from_id == "S1"]
         ledger.close()
         said = tuple(
-            OrderedLine(d.line_id, d.item_id, d.quantity, d.unit_cost, date(2026, 1, 20))
+            OrderedLine(
+                d.line_id,
+                d.item_id,
+                d.quantity / sold.holds,
+                round(d.unit_cost * sold.holds / sold.rate, 6),
+                date(2026, 1, 20),
+                unit=sold.unit,
+            )
             for d in sorted(found, key=lambda d: d.line_id)
         )
-        return Order(found[0].order_id, "S1", "DC", NOW.date(), "GBP", 0, said)
+        currency = sold.currency or "GBP"
+        return Order(found[0].order_id, "S1", "DC", NOW.date(), currency, 0, said)
 
     def run(self, *words: str) -> dict[str, Any]:
         done = CliRunner().invoke(shell, [*words, "--home", str(self.home.root), "--json"])

@@ -51,7 +51,7 @@ HEARD = {
         ("reset1.edi", "reset2.edi"), asks=(("buyer", "which one is newer cannot be told"),)
     ),
     "edi_line_in_cases": Heard(
-        ("case.edi",), ALL | {"A3": "sent"}, (("buyer", "is in CA; orders are in EA"),)
+        ("case.edi",), ALL | {"A3": "sent"}, (("buyer", "is in 'case', it was ordered in 'piece'"),)
     ),
     "edi_promised_day_in_dtm": Heard(("dtm.edi",), due="2024-09-30"),
     "edi_total_rounded_once": Heard(

@@ -14,6 +14,9 @@ from models.procurement.messages import Order
 
 Said = Sequence[tuple[str, Sequence[Any]]]
 
+#: What this supplier calls the units he sells (UN/ECE Recommendation 20).
+UNITS = {"": "PCE", "case": "CS", "kg": "KGM", "dozen": "DZN", "ve": "ZZ"}
+
 
 def read(body: bytes) -> dict[str, list[list[Any]]]:
     """The segments of the one message in an interchange, by tag, as pydifact reads them."""
@@ -62,8 +65,8 @@ def answer(order: Order, day: str = "20260125", **changed: tuple[str, float]) ->
         action, units = changed.get(f"line_{line.line_id}", ("5", line.quantity))
         said += [
             ("LIN", [line.line_id, action, [line.item_id, "SA"]]),
-            ("QTY", [["21", _number(line.quantity), "PCE"]]),
-            ("QTY", [["113", _number(units), "PCE"]]),
+            ("QTY", [["21", _number(line.quantity), UNITS[line.unit]]]),
+            ("QTY", [["113", _number(units), UNITS[line.unit]]]),
             ("DTM", [["69", day, "102"]]),
             ("PRI", [["AAA", _number(line.unit_cost)]]),
         ]
@@ -81,7 +84,7 @@ def ship_notice(order: Order, shipment_id: str = "SHIP-1") -> Said:
     for place, line in enumerate(order.lines, start=1):
         said += [
             ("LIN", [str(place), "", [line.item_id, "SA"]]),
-            ("QTY", [["12", _number(line.quantity), "PCE"]]),
+            ("QTY", [["12", _number(line.quantity), UNITS[line.unit]]]),
             ("RFF", [["ON", order.order_id, line.line_id]]),
         ]
     return [*said, ("CNT", [["2", str(len(order.lines))]])]
@@ -103,7 +106,7 @@ def invoice(order: Order, invoice_id: str = "INV-1", freight: float = 0, tax: fl
         goods += amount
         said += [
             ("LIN", [line.line_id, "", [line.item_id, "SA"]]),
-            ("QTY", [["47", _number(line.quantity), "PCE"]]),
+            ("QTY", [["47", _number(line.quantity), UNITS[line.unit]]]),
             ("MOA", [["203", f"{amount:.2f}"]]),
             ("PRI", [["AAA", _number(line.unit_cost)]]),
         ]

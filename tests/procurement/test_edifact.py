@@ -188,7 +188,7 @@ ANSWER, NOTICE, BILL = (
         ("INVOIC", changed(BILL, "CUX", ["2", "ZZZ", "4"]), "no currency of ISO 4217"),
         ("INVOIC", changed(BILL, "DTM", ["137", "20261340", "102"]), "no day"),
         ("INVOIC", changed(BILL, "DTM", ["137", "2026012", "102"]), "no day"),
-        ("INVOIC", changed(BILL, "QTY", ["47", "100", "KGM"]), "orders are in pieces"),
+        ("INVOIC", changed(BILL, "PRI", ["AAA", "2.5", "", "", "1", "KGM"]), "is a price for KGM"),
         ("INVOIC", changed(BILL, "MOA", ["23", "-4"]), "below zero"),
         ("INVOIC", changed(BILL, "BGM", "384", "INV-1", "9"), "is of kind 384"),
         ("ORDRSP", changed(ANSWER, "LIN", "1", "42", ["MUG", "SA"]), "LIN02.1 is 42"),

@@ -211,7 +211,12 @@ def test_a_document_type_is_refused_with_every_entity_of_its_own(doctype):
         ("Invoice", b">2.5<", b">-2.5<", "cbc:PriceAmount is -2.5, below zero"),
         ("Invoice", b">100<", b">" + b"9" * 5000 + b"<", "5,000 signs long"),
         ("Invoice", b">100<", b">NaN<", "no number"),
-        ("Invoice", b'"C62">100', b'"KGM">100', "orders are in pieces"),
+        (
+            "Invoice",
+            b"</cbc:PriceAmount>",
+            b'</cbc:PriceAmount><cbc:BaseQuantity unitCode="KGM">1</cbc:BaseQuantity>',
+            "cbc:BaseQuantity is in kg",
+        ),
         ("Invoice", b"Code>GBP<", b"Code>ZZZ<", "ZZZ"),
         (
             "Invoice",

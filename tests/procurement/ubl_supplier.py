@@ -27,6 +27,8 @@ SEQUENCES = {
     "OrderCancellation": "UBLVersionID ID IssueDate IssueTime Note CancellationNote OrderReference "
     "BuyerCustomerParty SellerSupplierParty",
 }
+#: What this supplier calls the units he sells (UN/ECE Recommendation 20, packages with an X).
+UNITS = {"": "C62", "case": "XCS", "kg": "KGM", "dozen": "DZN", "ve": "ZZ"}
 Said = tuple[str, Any]
 
 
@@ -108,7 +110,7 @@ def _answered(line: Any, order: Order, status: str, units: float, day: str) -> l
     return [
         ("ID", line.line_id),
         ("LineStatusCode", status),
-        ("Quantity", (number(units), "C62")),
+        ("Quantity", (number(units), UNITS[line.unit])),
         ("Delivery", [("PromisedDeliveryPeriod", [("EndDate", day)])]),
         ("Price", [("PriceAmount", (number(line.unit_cost), order.currency))]),
         _item(line.item_id),
@@ -134,7 +136,7 @@ def ship_notice(order: Order, shipment_id: str = "SHIP-1") -> list[Said]:
     for place, line in enumerate(order.lines, start=1):
         inside = [
             ("ID", str(place)),
-            ("DeliveredQuantity", (number(line.quantity), "C62")),
+            ("DeliveredQuantity", (number(line.quantity), UNITS[line.unit])),
             ("OrderLineReference", [("LineID", line.line_id)]),
             _item(line.item_id),
         ]
@@ -171,7 +173,7 @@ def invoice(
     for line, amount in zip(order.lines, amounts, strict=True):
         inside = [
             ("ID", line.line_id),
-            ("InvoicedQuantity", (number(line.quantity), "C62")),
+            ("InvoicedQuantity", (number(line.quantity), UNITS[line.unit])),
             ("LineExtensionAmount", (f"{amount:.2f}", money)),
             ("OrderLineReference", [("LineID", line.line_id)]),
             _item(line.item_id),
