@@ -139,20 +139,9 @@ def propose(
     document_ids: dict[str, str] = {}
     for line in lines:
         document = standing.get(line.intent_key)
-        asked = {
-            **terms(line),
-            "reason": line.reason,
-            "parts": {k: float(v) for k, v in line.parts.items()},
-            "run_id": run_id,
-        }
-        if currency:
-            asked["currency"] = currency
         sale = _sale(line, sales or {})
-        if sale:
-            asked["sale"] = sale
         moved = sorted(authors.get((line.item_id, line.location_id), ()))
-        if moved:
-            asked["authors"] = moved
+        asked = _asked(line, run_id, {"currency": currency, "sale": sale, "authors": moved})
         if document is None:
             document = unit.create("R")
             unit.add(document, "requested", by, need(line) | asked)
@@ -187,6 +176,17 @@ def propose(
         counts["kept"],
         document_ids,
     )
+
+
+def _asked(line: OrderLine, run_id: str, beside: Mapping[str, Any]) -> dict[str, Any]:
+    """What the event of a requisition says; of what stands beside its terms, what there is."""
+    return {
+        **terms(line),
+        "reason": line.reason,
+        "parts": {k: float(v) for k, v in line.parts.items()},
+        "run_id": run_id,
+        **{name: value for name, value in beside.items() if value},
+    }
 
 
 def _sale(line: OrderLine, sales: Mapping[tuple[str, str], Sale]) -> dict[str, Any]:
