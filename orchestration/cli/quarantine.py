@@ -23,8 +23,8 @@ Source = Annotated[str | None, typer.Option("--source", help="Only this source."
 def list_rows(
     source: Source = None, home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False
 ) -> None:
-    """The open rows, one JSON object a line: file, row number, column, value and the rule they
-    broke."""
+    """The open rows, one JSON object a line: file, row as a spreadsheet numbers it (file_row),
+    column, value and the rule they broke."""
     from orchestration.landing import quarantine
 
     with Home.open(home).connect(read_only=True) as con:

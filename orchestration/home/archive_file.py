@@ -122,6 +122,7 @@ def table_hashes(
     bookkeeping = {
         "delivery",
         "row_no",
+        "file_row",
         "part",
         "landed_seq",
         "quarantine_id",

@@ -3,9 +3,12 @@ good."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from orchestration.landing import ContractError
+from orchestration.landing.contract.world import Format
 from orchestration.landing.load import quarantine
 from tests.landing.company import FIRST_DAY, SALES, Company
 
@@ -29,6 +32,26 @@ def test_a_bad_row_shows_file_row_column_value_rule_and_raw_text(company: Compan
         "open",
     )
     assert '"item":"plum"' in shown["raw_text"]
+    lines = (company.data / "tills/1.csv").read_text().splitlines()
+    assert lines[shown["file_row"] - 1].startswith("T1,3,plum")
+
+
+@pytest.mark.parametrize(
+    ("form", "rows_above"),
+    [
+        ({"csv": {}}, 1),
+        ({"csv": {"skip_lines": 3}}, 4),
+        ({"csv": {"header": ["a", "b"]}}, 0),
+        ({"tsv": {"skip_lines": 1}}, 2),
+        ({"xlsx": {}}, 1),
+        ({"xlsx": {"header_row": 5}}, 5),
+        ({"ods": {"header_row": [3, 4]}}, 4),
+        ({"json": {}}, 0),
+        ({"jsonl": {}}, 0),
+    ],
+)
+def test_a_row_is_named_as_the_file_shows_it(form: dict[str, Any], rows_above: int) -> None:
+    assert Format.model_validate(form).rows_above == rows_above
 
 
 def test_retry_after_a_mended_contract_loads_the_row(company: Company) -> None:

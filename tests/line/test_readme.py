@@ -139,7 +139,7 @@ def test_the_ten_line_world_is_a_valid_contract_and_lands(
     row = json.loads(
         command("quarantine", "list", "--home", tmp_path / "home").stdout.splitlines()[0]
     )
-    assert (row["path"], row["row_no"], row["value"]) == ("till/monday.csv", 2, "two")
+    assert (row["path"], row["file_row"], row["value"]) == ("till/monday.csv", 3, "two")
 
 
 def test_every_folder_of_the_tree_exists() -> None:

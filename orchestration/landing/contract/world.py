@@ -234,6 +234,18 @@ class Format(Strict):
             return self.tsv.model_copy(update={"delimiter": "\t"})
         return self.csv or Csv()
 
+    @property
+    def rows_above(self) -> int:
+        """How many rows of a table stand above its first data row: titles and header. A document of
+        records has none."""
+        if self.kind == "csv":
+            options = self.csv_options
+            return options.skip_lines + (options.header is None)
+        if self.kind == "xlsx":
+            heads = (self.xlsx or self.ods or Xlsx()).header_row
+            return max(heads) if isinstance(heads, list) else heads
+        return 0
+
 
 class Unpivot(Strict):
     """A wide sheet made long: `keep` stays, every other column becomes one row with its `name` and

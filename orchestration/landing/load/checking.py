@@ -265,7 +265,7 @@ def _signs_named(value: str) -> str:
 def _quarantined(cur: duckdb.DuckDBPyConnection, source_id: str) -> Iterator[Finding]:
     for table, column, rule, rows, value, path, row_no in cur.execute(
         """SELECT table_name, column_name, rule, count(*), any_value(value), any_value(path),
-            min(row_no) FROM raw.quarantine
+            min(file_row) FROM raw.quarantine
         WHERE source_id = ? GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3 LIMIT 20""",
         [source_id],
     ).fetchall():

@@ -464,7 +464,7 @@ def _reland_source(
     cur.execute("DELETE FROM raw.manifest WHERE source_id = ? AND delivery IS NULL", [source_id])
     text = ", NULL AS value, NULL AS raw_text" if world.names_customers(source_id) else ""
     cur.execute(
-        f"""INSERT INTO raw.quarantine SELECT * REPLACE ('retried' AS status{text})
+        f"""INSERT INTO raw.quarantine BY NAME SELECT * REPLACE ('retried' AS status{text})
             FROM was_open AS was
         WHERE NOT EXISTS (SELECT 1 FROM raw.quarantine AS now WHERE now.source_id = was.source_id
             AND now.delivery = was.delivery

@@ -114,7 +114,7 @@ class Loader:
                 SELECT left(md5(concat_ws('|', {source}, delivery, batch.part, u.part, _row)), 16),
                     {source},
                   delivery, path, {_joined("u.part")}, _row, NULL, NULL, NULL, {rule}, raw_text,
-                      'open'
+                      'open', _row + rows_above
                 FROM (SELECT _d, _row, {self._part(None)} AS part, {self.skip} AS skip,
                     ({self.claim}) AS claim,
                       {row_text(self.columns, self.compiled.personal)} AS raw_text FROM src) u
@@ -259,7 +259,7 @@ class Loader:
             SELECT left(md5(concat_ws('|', {literal(self.source_id)}, delivery, {part}, row_no)),
                 16), {literal(self.source_id)},
               delivery, path, {part}, row_no, {literal(rule.table)}, {column}, problem_value,
-                  {words}, raw_text, 'open'
+                  {words}, raw_text, 'open', row_no + rows_above
             FROM staged s JOIN batch USING (_d) WHERE problem IS NOT NULL"""
         )
 
@@ -322,7 +322,7 @@ def quarantine_reject(
     con.execute(
         """INSERT INTO raw.quarantine SELECT left(md5(concat_ws('|', $1::VARCHAR, $2, $3, $4, $5)),
             16), $1, $2, $6, $3, $4,
-        NULL, NULL, NULL, $7, $5, 'open'""",
+        NULL, NULL, NULL, $7, $5, 'open', $8""",
         [
             source_id,
             delivery.sha256,
@@ -331,6 +331,7 @@ def quarantine_reject(
             reject.raw_text,
             delivery.path,
             reject.reason,
+            reject.row_no + delivery.rows_above if reject.row_no else 0,
         ],
     )
 

@@ -59,6 +59,8 @@ QUARANTINE: dict[str, str] = {
     "rule": "VARCHAR",
     "raw_text": "VARCHAR",
     "status": "VARCHAR",
+    # the row as a spreadsheet numbers it, titles and header counted; of a document, its record
+    "file_row": "BIGINT",
 }
 INCOMING = ".incoming"
 # deliveries in which a customer was forgotten, complete, on their way to the place of the old ones

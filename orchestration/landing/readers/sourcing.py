@@ -64,6 +64,7 @@ class Delivery:
     path: str  # display name
     stem: str
     file: Path
+    rows_above: int = 0  # titles and header, where rows of a table are read
     columns: dict[str, str] = field(default_factory=dict)  # as delivered
     table: pa.Table | None = None  # already parsed
     rejects: list[Reject] = field(default_factory=list)
@@ -116,6 +117,7 @@ def look(con: duckdb.DuckDBPyConnection, source: Source, delivery: Delivery, scr
     """Find the columns of one delivery, parsing what cannot be parsed by DuckDB itself;
     ContractError where it is unreadable."""
     form = source.format_of(delivery.path)
+    delivery.rows_above = form.rows_above
     if form.kind == "csv":
         options = form.csv_options
         names = csv_header(delivery.file, options, delivery.path)
@@ -169,13 +171,13 @@ class SourceRows:
         con.execute("DROP TABLE IF EXISTS src_rows; DROP TABLE IF EXISTS batch")
         con.execute(
             "CREATE TEMP TABLE batch (_d INTEGER, _path VARCHAR, _file VARCHAR, delivery VARCHAR, "
-            "path VARCHAR, part VARCHAR)"
+            "path VARCHAR, part VARCHAR, rows_above BIGINT)"
         )
         rows = [
-            (i, str(d.rewritten or d.file), d.stem, d.sha256, d.path, d.part)
+            (i, str(d.rewritten or d.file), d.stem, d.sha256, d.path, d.part, d.rows_above)
             for i, d in enumerate(self.deliveries)
         ]
-        con.executemany("INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?)", rows)
+        con.executemany("INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         names = ", ".join(quote(name) for name in self.columns)
         if self.form.kind == "parquet":
             self._parquet_view()
