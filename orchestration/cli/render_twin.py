@@ -121,6 +121,15 @@ def scorecard(card: dict[str, Any]) -> Table:
     return table
 
 
+#: What each fill rate is a share of: the figures of one study, and of the past, are not the same.
+FILL_RATES = (
+    "Fill rate: the share of the sampled demand that is met from stock in its own period, in all "
+    "futures; of measures, in the first of them alone. The past's (`stockhouse metrics fill_rate`) "
+    "is of what was sold and what empty shelves are estimated to have lost, which counts a day as "
+    "short only where the records show an empty shelf."
+)
+
+
 def study(said: dict[str, Any]) -> Group:
     """What each scenario changes in total, with the range of the futures, and what to do."""
     shown: list[RenderableType] = [
@@ -142,6 +151,7 @@ def study(said: dict[str, Any]) -> Group:
         shown += [table, f"{len(answer['turn_unprofitable'])} items and lanes turn unprofitable."]
         if len(answer["measures"]) > 1:
             shown.append(_measures(answer))
+    shown.append(FILL_RATES)
     if said["robustness"]:
         shown.append(_robustness(said["robustness"]))
     if promoted := said.get("promoted"):
