@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from orchestration.expectations.laws import Law
 from orchestration.home.sql import document_key
+from orchestration.landing.contract.canonical import ADDED_UP, GRAINS
 
 #: A planner's limits, and whose they may be: what `scope` names. A budget has a name of its own
 #: behind the word.
@@ -59,29 +60,6 @@ _LIMITS = ", ".join(
     for kind in kinds
 )
 _EVERYTHING = ", ".join(f"'{word}'" for word in EVERYTHING)
-
-#: What names one row of a table that says how things are: one source says one thing of it at a
-#: time.
-GRAINS = {
-    "items": ("item_id",),
-    "locations": ("location_id",),
-    "suppliers": ("supplier_id",),
-    "supplier_terms": ("item_id", "supplier_id", "from_quantity", "starts_at"),
-    "exchange_rates": ("currency", "event_at"),
-    "successions": ("item_id", "successor_id"),
-    "item_units": ("item_id", "lower(unit)"),
-    "components": ("item_id", "part_id"),
-    "bills_of_materials": ("item_id", "part_id", "starts_at"),
-    "substitutes": ("item_id", "substitute_id"),
-    "orders": ("order_id",),
-    "lanes": ("from_id", "to_id", "item_id", "mode"),
-    "constraints": ("name", "scope"),
-    "aliases": ("kind", "alias"),
-    "stock": ("item_id", "location_id", "event_at", "bin", "lot", "status"),
-    "purchase_orders": ("order_id", "line_id", "item_id", "location_id"),
-}
-#: Tables whose rows of one grain are parts of one thing: they are added up, and a person is told.
-ADDED_UP = ("stock", "purchase_orders")
 
 #: The tables in which each kind of thing is named; the first is the one the law stands at.
 SPELT = {
@@ -347,21 +325,45 @@ def _units(table: str) -> Law:
 
 
 def _grain(table: str, grain: tuple[str, ...]) -> Law:
-    counted = " and on_hand is not null" if table == "stock" else ""
-    is_added_up = table in ADDED_UP
-    said = "they are added up" if is_added_up else "the last in order counts"
+    columns = ", ".join(f"lower({name})" if name == "unit" else name for name in grain)
+    if table in ADDED_UP:
+        return _parts(table, columns)
     return Law(
         f"{table}_say_one_thing_at_a_time",
         f"raw.{table}",
         f"""
-        select source_id, {", ".join(grain)}, known_at, count(distinct row_key) as rows_found,
+        select source_id, {columns}, known_at, count(distinct row_key) as rows_found,
             min(row_no) as first_row from {{batch}}
-        where source_id <> 'ledger'{counted} group by source_id, {", ".join(grain)},
-            known_at having count(distinct row_hash) > 1
+        where source_id <> 'ledger' group by source_id, {columns}, known_at
+            having count(distinct row_hash) > 1
         """,
-        (
-            f"One source tells of {', '.join(grain)} in one row of {table} at a time; of several, "
-            f"{said}."
-        ),
+        f"One source tells of {', '.join(grain)} in one row of {table} at a time; of several, the "
+        "last in order counts.",
+        "warning",
+    )
+
+
+def _parts(table: str, columns: str) -> Law:
+    """Rows of one grain that are added up though nobody said so, and equally new versions of one
+    row, of which only one counts."""
+    counted = " and on_hand is not null" if table == "stock" else ""
+    # of an order to a supplier that is told anew, the newest row counts
+    told = ", known_at" if table == "purchase_orders" else ""
+    return Law(
+        f"{table}_say_one_thing_at_a_time",
+        f"raw.{table}",
+        f"""
+        select source_id, {columns}{told}, count(distinct row_key) as rows_added_up,
+            count(*) as rows_found, min(row_no) as first_row, max(row_no) as last_row
+        from {{batch}}
+        where source_id <> 'ledger'{counted} group by source_id, {columns}{told}
+        having count(*) > count(distinct hash(row_key, known_at, handed_over_at))
+            or (min(row_key) <> max(row_key) and source_id || '/{table}' not in (
+                select unnest(added_up) from raw.world where added_up is not null))
+        """,
+        f"One source tells of {columns} in one row of {table} at a time. Rows that differ in the "
+        f"source's key are added up: say `{table}: {{several: sum}}` where they are parts, "
+        "`several: newest` where they are counts of the same. Of rows with one key that are known "
+        "at one time only one counts: name what tells them apart in the key.",
         "warning",
     )

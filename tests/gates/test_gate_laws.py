@@ -24,8 +24,8 @@ from orchestration.expectations.contradictions import (
 )
 from orchestration.expectations.raw_in import CLOCKED, FLOWS
 from orchestration.expectations.trading import IN_WEEKDAYS, UNAVAILABLE_STOCK, WEEKDAYS
-from orchestration.expectations.words import COUNTED, GRAINS
-from orchestration.landing.contract.canonical import CANONICAL, Table
+from orchestration.expectations.words import COUNTED
+from orchestration.landing.contract.canonical import CANONICAL, GRAINS, Table
 from tests.gates.tiny_company import found
 
 ROOT = Path(__file__).resolve().parents[2]

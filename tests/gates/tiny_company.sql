@@ -1,6 +1,6 @@
 -- A company small enough to check by hand: two items, one warehouse (dc) that buys from one supplier, one shop that the warehouse feeds.
 insert into raw.world by name
-select 'tiny' as world, 'EUR' as currency, 'UTC' as timezone, 'day' as grain, 1 as week_starts_on, timestamp '2024-12-30' as now_at, timestamp '2024-12-30' as newest_at, null::timestamp as begins_at;
+select 'tiny' as world, 'EUR' as currency, 'UTC' as timezone, 'day' as grain, 1 as week_starts_on, timestamp '2024-12-30' as now_at, timestamp '2024-12-30' as newest_at, null::timestamp as begins_at, null::varchar[] as added_up;
 
 insert into raw.items by name
 select

@@ -433,6 +433,31 @@ CANONICAL: dict[str, Table] = {
     "aliases": _table({"kind*": TEXT, "alias*": ID, "id*": ID}, observed=False, state=True),
 }
 
+#: What names one row of a table that says how things are: one source says one thing of it at a
+#: time.
+GRAINS: dict[str, tuple[str, ...]] = {
+    "items": ("item_id",),
+    "locations": ("location_id",),
+    "suppliers": ("supplier_id",),
+    "supplier_terms": ("item_id", "supplier_id", "from_quantity", "starts_at"),
+    "exchange_rates": ("currency", "event_at"),
+    "successions": ("item_id", "successor_id"),
+    "item_units": ("item_id", "unit"),
+    "components": ("item_id", "part_id"),
+    "bills_of_materials": ("item_id", "part_id", "starts_at"),
+    "substitutes": ("item_id", "substitute_id"),
+    "orders": ("order_id",),
+    "lanes": ("from_id", "to_id", "item_id", "mode"),
+    "constraints": ("name", "scope"),
+    "aliases": ("kind", "alias"),
+    "stock": ("item_id", "location_id", "event_at", "bin", "lot", "status"),
+    "purchase_orders": ("order_id", "line_id", "item_id", "location_id"),
+    "customer_orders": ("order_id", "line_id", "item_id", "location_id"),
+}
+#: Tables whose rows of one grain may be parts of one thing: they are added up, and a person is
+#: told unless the contract says `several: sum`, or `several: newest`, where they are versions.
+ADDED_UP = ("stock", "purchase_orders", "customer_orders")
+
 #: The world's own settings, one row in `raw.world`: dbt reads the grain, the calendar and Now from
 #: here and needs no variables.
 WORLD_COLUMNS: dict[str, str] = {
@@ -460,4 +485,6 @@ WORLD_COLUMNS: dict[str, str] = {
     "newest_at": TIME,
     # UTC; sales, returns and stock from before it are not believed, see now.py; null where all are
     "begins_at": TIME,
+    # rules whose several rows of one grain are declared parts, as `wms/stock`
+    "added_up": PATH,
 }

@@ -10,11 +10,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
 
-from orchestration.landing.contract.canonical import CANONICAL
+from orchestration.landing.contract.canonical import ADDED_UP, CANONICAL
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.expressions import check_row_local, parse, parser
 from orchestration.landing.contract.functions import BUILT_IN, read_functions
-from orchestration.landing.contract.world import RULE_WORDS, Source, Value, World, known_tables
+from orchestration.landing.contract.world import (
+    RULE_WORDS,
+    SEVERAL,
+    Source,
+    Value,
+    World,
+    known_tables,
+)
 
 #: What an event's time is called, table by table, where known_after may count from it.
 EVENT_COLUMN = {"promotions": "starts_at", "assortment": "starts_at", "calendar": "day"}
@@ -173,10 +180,32 @@ def _check_rule(
             raise ContractError(
                 f"`{table}` needs at least one of {', '.join(group)}", where=world.where(*at, table)
             )
+    _check_several(world, at, table, words)
     for name, value in words.items():
-        if isinstance(value, str) and name != "known_after":
+        if isinstance(value, str) and name not in ("known_after", "several"):
             _check_expression(con, own, value, world.where(*at, table, name))
     _check_known(con, world, source, at, table, words)
+
+
+def _check_several(
+    world: World, at: tuple[str | int, ...], table: str, words: dict[str, Value]
+) -> None:
+    """What several rows of one grain are, where the table has rows that may be parts."""
+    if "several" not in words:
+        return
+    where = world.where(*at, table, "several")
+    if table not in ADDED_UP:
+        raise ContractError(
+            f"`several` means nothing in `{table}`",
+            where=where,
+            mend=f"it is a word of {', '.join(ADDED_UP)}",
+        )
+    if words["several"] not in SEVERAL:
+        raise ContractError(
+            f"`{words['several']}` is none of {', '.join(SEVERAL)}",
+            where=where,
+            mend="sum: they are parts of one; newest: they are versions of one",
+        )
 
 
 def _check_known(

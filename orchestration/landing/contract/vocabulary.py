@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from orchestration.landing.contract.canonical import CANONICAL
+from orchestration.landing.contract.canonical import ADDED_UP, CANONICAL
 
 #: Where every business word is defined, once.
 GLOSSARY = Path(__file__).resolve().parents[3] / "dbt_project" / "models" / "_docs.md"
@@ -148,11 +148,17 @@ def into_schema(schema: dict[str, Any]) -> None:
         "known_at": "An expression that says when this row was known.",
         "<<": "YAML's own: take over what another rule says.",
     }
+    several = {"enum": ["sum", "newest"]} | {
+        "description": "What several rows of one thing at one time are: parts that are added up "
+        "(sum), or versions of which the one known last counts (newest)."
+    }
     tables: dict[str, Any] = {}
     for word in words():
         columns = tables.setdefault(
             word.table, {name: {"description": said} for name, said in usual.items()}
         )
+        if word.table in ADDED_UP:
+            columns["several"] = several
         told = f"{word.meaning} Unit: {word.unit}. Example: {word.example}."
         columns[word.column] = value | {"description": told}
     schema["items"] = {

@@ -45,7 +45,9 @@ Value = str | bool | int | float
 #: Where something stands in a file: the keys and numbers that lead there.
 Place = tuple[str | int, ...]
 #: Words of a rule that are not columns of its table.
-RULE_WORDS = ("when", "known_after", "known_at")
+RULE_WORDS = ("when", "known_after", "known_at", "several")
+#: What several rows of one grain may be declared to be: parts of it, or versions of it.
+SEVERAL = ("sum", "newest")
 
 
 def _or_a_word(schema: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from orchestration.landing.contract.expressions import parser
 from orchestration.landing.contract.world import Source, World
 from orchestration.landing.load.compile import Compiler
 from orchestration.landing.load.consequences import consequences
-from orchestration.landing.load.delivery_checks import check_honesty, find_doubts
+from orchestration.landing.load.delivery_checks import check_honesty, find_doubts, find_parts
 from orchestration.landing.load.drift import (
     describe,
     is_another_file,
@@ -221,6 +221,7 @@ def _try_delivery(
         Loader(rows, compiled, careful=True, is_first=False).load()
     check_honesty(rows, world, compiled.rules)
     find_doubts(rows, compiled.rules)
+    find_parts(rows, world, compiled.rules)
     return compiled, delivery.counts
 
 

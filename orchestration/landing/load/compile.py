@@ -132,6 +132,7 @@ class Compiler:
             else None
         )
         row_key = f"hash({', '.join([tag, *(self._steady(name) for name in keys)])})"
+        is_of_its_grain = words.get("several") == "newest"
         return CompiledRule(
             label,
             table,
@@ -141,11 +142,12 @@ class Compiler:
             str(lag) if lag is not None else None,
             delivered,
             row_key,
-            self.source.key is not None,
+            self.source.key is not None or is_of_its_grain,
             f"({missing})" if missing else None,
             self.locale,
             self.personal,
             self._can_return(table, words),
+            is_of_its_grain,
         )
 
     def _can_return(self, table: str, words: dict[str, Value]) -> bool:

@@ -4,7 +4,7 @@ be known before their period ended."""
 from __future__ import annotations
 
 from orchestration.home.sql import literal, quote
-from orchestration.landing.contract.canonical import CANONICAL, DAY, TIME
+from orchestration.landing.contract.canonical import ADDED_UP, CANONICAL, DAY, GRAINS, TIME
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.locales import Locale
 from orchestration.landing.contract.validation import is_period_total
@@ -35,10 +35,44 @@ def find_doubts(rows: SourceRows, rules: list[CompiledRule]) -> None:
     formats = rows.source.dates
     for delivery in rows.deliveries:
         delivery.doubts = list(delivery.hidden)
+        delivery.doubts += [
+            f"{count:,} rows of {table} stand twice in {delivery.path} and count once: where they "
+            "are more than one, give the source a `key` that tells them apart"
+            for table, count in delivery.twice.items()
+        ]
     for rule in rules if len(formats) > 1 else ():
         for name, cell in rule.cells.items():
             if cell.type == "VARCHAR" and CANONICAL[rule.table].columns[name] in (TIME, DAY):
                 _find_two_days(rows, rule.table, name, cell)
+
+
+def find_parts(rows: SourceRows, world: World, rules: list[CompiledRule]) -> None:
+    """Add to `doubts` that several rows say one thing at one time, where nobody said what they are:
+    they would be added up."""
+    said = {
+        table
+        for entry in world.sources[rows.source_id].into
+        for table, words in entry.items()
+        if "several" in words
+    }
+    for rule in rules:
+        if rule.table not in ADDED_UP or rule.table in said:
+            continue
+        grain = ", ".join(name for name in GRAINS[rule.table] if name in rule.cells)
+        for delivery in rows.deliveries:
+            found = rows.con.execute(
+                f"""SELECT sum(found), min(first) FROM (SELECT count(*) AS found,
+                    min(row_no) AS first FROM raw.{quote(rule.table)}
+                WHERE source_id = ? AND delivery = ? AND ends_with(part, ?)
+                    GROUP BY {grain} HAVING min(row_key) <> max(row_key))""",
+                [rows.source_id, delivery.sha256, rule.label],
+            ).fetchone()
+            if found and found[0]:
+                delivery.doubts.append(
+                    f"{found[0]:,} rows of {rule.table} share {grain} (the first is row {found[1]}"
+                    f" of {delivery.path}) and are added up: say `several: sum` in the rule where "
+                    "they are parts of one, `several: newest` where they are counts of the same"
+                )
 
 
 def _find_two_days(rows: SourceRows, table: str, name: str, cell: Cell) -> None:

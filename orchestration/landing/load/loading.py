@@ -206,13 +206,22 @@ class Loader:
         checks = [(check.column, check.rule) for check in rule.checks(self.careful)]
         if rule.is_keyed and not CANONICAL[rule.table].is_state:
             checks.append(("key", KEY_TWICE))
+            # versions of one grain may come together, as long as one of them is the newer
+            told = ", known_at AS told" if rule.is_of_its_grain else ""
+            same = "AND known_at IS NOT DISTINCT FROM told" if told else ""
             self.con.execute(
                 f"""UPDATE staged SET problem = {len(checks) - 1} FROM (SELECT row_key AS k,
-                    _d AS d FROM staged WHERE problem IS NULL
-                GROUP BY ALL HAVING count(*) > 1 AND min(row_hash) <> max(row_hash))
-                    WHERE row_key = k AND _d = d AND problem IS NULL"""
+                    _d AS d{told} FROM staged WHERE problem IS NULL
+                GROUP BY ALL HAVING count(*) > 1 AND min(row_hash) <> max(row_hash)) AS twice
+                    WHERE row_key = k AND _d = d {same} AND problem IS NULL"""
             )
         self._quarantine(rule, checks)
+        if not rule.is_keyed and not CANONICAL[rule.table].is_state:
+            for delivery, rows in self._each(
+                "SELECT _d, count(*) - count(DISTINCT row_hash) FROM staged "
+                "WHERE problem IS NULL GROUP BY _d HAVING count(*) > count(DISTINCT row_hash)"
+            ):
+                delivery.twice[rule.table] = rows
         for index, handed in self.con.execute(
             "SELECT _d, max(handed_over_at) FROM staged GROUP BY _d"
         ).fetchall():

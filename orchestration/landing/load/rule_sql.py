@@ -16,6 +16,7 @@ from orchestration.landing.contract.canonical import (
     CANONICAL,
     DAY,
     FLAG,
+    GRAINS,
     NUMBER,
     PATH,
     PERSONAL,
@@ -93,6 +94,8 @@ class CompiledRule:
     # a keyed state whose time of knowing is not part of its key or content: A, B and A again are
     # three versions
     can_return: bool
+    # rows of one grain are versions of it, whatever else tells them apart
+    is_of_its_grain: bool
 
     def checks(self, careful: bool) -> list[Check]:
         """Everything that would send a row of this rule to quarantine, in the order it is looked
@@ -193,7 +196,7 @@ known AS (SELECT *, {known} FROM typed),
 dated AS (SELECT *, {dated} FROM (SELECT *{since} FROM known)),
 judged AS (SELECT *, {_first_wrong(checks)} AS "k:problem" FROM dated)
 SELECT {", ".join(self._facts())}, {self._times()},
-    "k:key" AS row_key,
+    {self._identity(source_id)} AS row_key,
   hash({literal(source_id)}, {self._content()}) AS row_hash, _row AS row_no, _d,
   "k:problem" AS problem,
   {self._problem_value(checks)} AS problem_value,
@@ -254,6 +257,13 @@ FROM judged""".strip()
             f"{quote(name)}"
             for name, kind in CANONICAL[self.table].columns.items()
         ]
+
+    def _identity(self, source_id: str) -> str:
+        """What says that two rows are versions of one."""
+        if not self.is_of_its_grain:
+            return '"k:key"'
+        grain = [self._value(name) for name in GRAINS[self.table] if name in self.cells]
+        return f"hash({', '.join([literal(f'{source_id}/{self.label}'), *grain])})"
 
     def _content(self) -> str:
         return ", ".join(self._value(name) for name in self.cells)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from orchestration.home.sql import quote
+from orchestration.landing.contract.validation import rules
 from orchestration.landing.contract.world import WEEKDAYS, Economics, World
 from orchestration.landing.load.now import read_clock
 
@@ -53,6 +54,12 @@ def write_world(
         "now_at": now,
         "newest_at": clock.now_at,
         "begins_at": clock.begins_at,
+        "added_up": [
+            f"{source_id}/{table}"
+            for source_id, source in world.sources.items()
+            for _, table, words in rules(source)
+            if words.get("several") == "sum"
+        ],
     }
     cur.execute("BEGIN")
     cur.execute("DELETE FROM raw.world")

@@ -78,6 +78,7 @@ class Delivery:
     hidden: list[str] = field(
         default_factory=list
     )  # what of a sheet nobody sees, read all the same
+    twice: dict[str, int] = field(default_factory=dict)  # by table, equal rows that count once
     refused: str = ""  # why all of its rows go to quarantine
     # columns the source once had, read as empty
     missing: dict[str, str] = field(default_factory=dict)
@@ -106,6 +107,7 @@ class Delivery:
     def forget_counts(self) -> None:
         """Before a second attempt."""
         self.counts, self.skipped, self.handed_over_at = dict.fromkeys(COUNTS, 0), {}, None
+        self.twice = {}
 
     def was_handed_over(self, at: datetime | None) -> None:
         """Keep the latest."""

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from orchestration.landing.contract.canonical import CANONICAL
+from orchestration.landing.contract.canonical import ADDED_UP, CANONICAL, GRAINS
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.validation import event_column
 from orchestration.landing.contract.world import WEEKDAYS, Source, Xlsx
@@ -283,6 +283,17 @@ class Draft:
             elif name in self.lacking:
                 what = "which column? a constant is written \"'main'\""
                 yield f"          {name}: ???          # {what}"
+        if several := self._several():
+            yield f"          # several: sum   # {several}: parts of one? or versions, newest?"
+
+    def _several(self) -> str:
+        """How many rows of the sample share a grain, whose rows may be parts of one thing."""
+        if self.table not in ADDED_UP:
+            return ""
+        columns = [self.mapping[name] for name in GRAINS[self.table] if name in self.mapping]
+        grain = [name for name in columns if name in self.frame.columns]
+        shared = self.frame.filter(self.frame.select(grain).is_duplicated()) if grain else []
+        return f"{len(shared):,} rows share {', '.join(grain)}" if len(shared) else ""
 
     def _known(self, *, is_week: bool) -> str:
         if event_column(self.table) not in self.mapping and "order_id" not in self.mapping:
