@@ -180,7 +180,9 @@ PLANTED = (
         "substitutes_stand_in_for_something": row(
             "substitutes", item_id="'a'", substitute_id="'a'"
         ),
-        "purchase_orders_find_their_header": row("purchase_orders", location_id="null"),
+        "purchase_orders_find_their_header": row(
+            "purchase_orders", order_id="'headless'", location_id="null"
+        ),
         "receipts_have_a_place": row("receipts", order_id="'nobody knows'", location_id="null"),
         "receipts_find_their_order": row("receipts", order_id="'nobody knows'"),
         "manifest_first_deliveries_repeat_nothing": "update raw.manifest set rows_repeated = 1",

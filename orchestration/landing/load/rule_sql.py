@@ -40,6 +40,7 @@ CALENDAR = {
 }
 #: No quantity, price or amount of a trade is larger; money kept to the digit has room for it.
 LARGEST = 1e15
+#: Below zero these mean nothing, and a mart that met one would stop the line for all.
 NOT_NEGATIVE = frozenset(
     {
         "quantity",
@@ -48,13 +49,32 @@ NOT_NEGATIVE = frozenset(
         "pack_size",
         "lead_time_days",
         "lead_time_working_days",
+        "moq",
+        "order_multiple",
+        "from_quantity",
+        "unit_cost",
+        "holding_cost",
+        "shortage_cost",
+        "weight_kg",
+        "volume_m3",
+        "shelf_life_days",
+        "payment_days",
+        "capacity",
+        "transit_days",
+        "after_days",
+        "freight_per_kg",
+        "freight_cost",
         "delivered_quantity",
         "reserved",
         "rate",
         "share",
+        "scrap_share",
         "tax_share",
+        "fuel_share",
     }
 )
+#: Above one these were meant per cent.
+SHARES = frozenset({"share", "scrap_share", "tax_share", "fuel_share"})
 
 
 @dataclass(frozen=True)
@@ -331,6 +351,9 @@ def _checks_of(name: str, cell: Cell, kind: str, *, is_required: bool) -> list[C
         found.append(Check(outside, name, "is beyond any calendar"))
     if name in NOT_NEGATIVE:
         found.append(Check(f"{value} < 0", name, "is negative"))
+    if name in SHARES:
+        meant = "is no share between 0 and 1: divide a per cent by 100"
+        found.append(Check(f"{value} > 1", name, meant))
     return found
 
 

@@ -292,8 +292,8 @@ class Draft:
             return ""
         columns = [self.mapping[name] for name in GRAINS[self.table] if name in self.mapping]
         grain = [name for name in columns if name in self.frame.columns]
-        shared = self.frame.filter(self.frame.select(grain).is_duplicated()) if grain else []
-        return f"{len(shared):,} rows share {', '.join(grain)}" if len(shared) else ""
+        shared = self.frame.select(grain).is_duplicated().sum() if grain else 0
+        return f"{shared:,} rows share {', '.join(grain)}" if shared else ""
 
     def _known(self, *, is_week: bool) -> str:
         if event_column(self.table) not in self.mapping and "order_id" not in self.mapping:

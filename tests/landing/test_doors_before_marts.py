@@ -1,0 +1,77 @@
+"""What would break a law of the marts is refused at the door, one row at a time: a mart that meets
+it stops the line for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from orchestration.landing.contract.canonical import CANONICAL, NUMBER
+from orchestration.landing.load.rule_sql import NOT_NEGATIVE, SHARES
+from tests.landing.company import Company
+
+MARTS = Path(__file__).resolve().parents[2] / "dbt_project" / "models" / "marts"
+NUMBERS = {
+    column
+    for table in CANONICAL.values()
+    for column, kind in table.columns.items()
+    if kind == NUMBER
+}
+#: Columns whose mart holds what was reckoned: what comes in of that name may be below zero.
+RECKONED = {"on_hand"}
+
+
+def ranges() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every range that stops the line where a mart's column leaves it."""
+    for file in sorted(MARTS.glob("*.yml")):
+        for model in yaml.safe_load(file.read_text(encoding="utf-8")).get("models", ()):
+            for column in model["columns"]:
+                for test in column.get("data_tests", ()):
+                    law = test.get("accepted_range") if isinstance(test, dict) else None
+                    if law and law.get("config", {}).get("severity") != "warn":
+                        yield column["name"], law["arguments"]
+
+
+def test_a_number_that_a_mart_refuses_is_refused_at_the_door() -> None:
+    limits = [(name, law) for name, law in ranges() if name in NUMBERS - RECKONED]
+    assert len(limits) > 15
+    low = {name for name, law in limits if float(law.get("at_least", -1)) >= 0}
+    assert low - NOT_NEGATIVE == set()
+    assert {name for name, law in limits if law.get("at_most") == 1} - SHARES == set()
+
+
+TERMS = """
+sources:
+  terms:
+    silo: sheets
+    path: terms.csv
+    key: [item]
+    known_at: date '2024-01-01'
+    into:
+      - supplier_terms: {item_id: item, supplier_id: who, moq: least, order_multiple: by, unit_cost: cost}
+      - successions: {item_id: item, successor_id: next, share: part, when: next is not null}
+"""
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "rule"),
+    [
+        ("b,S,-5,1,4,,", "moq", "is negative"),
+        ("b,S,5,-12,4,,", "order_multiple", "is negative"),
+        ("b,S,5,1,-4,,", "unit_cost", "is negative"),
+        ("b,S,5,1,4,c,60", "share", "is no share between 0 and 1"),
+    ],
+)
+def test_one_impossible_term_is_set_aside_and_the_others_land(
+    row: str, column: str, rule: str, tmp_path: Path
+) -> None:
+    made = Company(tmp_path, TERMS)
+    made.write("terms.csv", f"item,who,least,by,cost,next,part\na,S,1,1,4,d,0.6\n{row}\n")
+    made.land()
+    ((found, said, place),) = made.rows("select column_name, rule, row_no from raw.quarantine")
+    assert (found, place) == (column, 2) and said.startswith(rule)
+    assert made.rows("select item_id from raw.successions") == [("a",)]
