@@ -149,6 +149,8 @@ def trading_laws() -> Iterator[Law]:
     yield _ending("successions", "successor_id", "A succession")
     yield _ending("components", "part_id", "What a kit is made of")
     yield _ending("bills_of_materials", "part_id", "What an item is made of")
+    yield _places_lead_to_one_that_buys()
+    yield _places_that_supply_sell_nothing()
 
 
 def _currency(table: str, amounts: list[str]) -> Law:
@@ -206,4 +208,54 @@ def _ending(table: str, follows: str, said: str) -> Law:
         """,
         f"{said}, followed to its end, never leads back to its item: take one step of the loop out "
         "of the file.",
+    )
+
+
+#: Where each place is supplied from, as newest known; a place supplied from itself buys.
+_SUPPLIED = """
+            select location_id, supplied_from, source_id, row_no from {rows}
+            where supplied_from <> location_id
+            qualify row_number() over (partition by location_id
+                order by known_at desc, handed_over_at desc nulls last) = 1"""
+
+
+def _places_lead_to_one_that_buys() -> Law:
+    return Law(
+        "locations_lead_to_one_that_buys",
+        "raw.locations",
+        f"""
+        with recursive steps as ({_SUPPLIED.format(rows="{batch}")}),
+        reached as (
+            select location_id, supplied_from from steps
+            union
+            select reached.location_id, steps.supplied_from
+            from reached join steps on reached.supplied_from = steps.location_id
+        )
+        select location_id, supplied_from, source_id, row_no from steps
+        where exists (select 1 from reached where reached.location_id = steps.location_id
+            and reached.supplied_from = steps.location_id)
+        """,
+        "Where a place is supplied from, followed to its end, is a place that buys, and never the "
+        "place itself again: take one step of the loop out of the file.",
+    )
+
+
+def _places_that_supply_sell_nothing() -> Law:
+    return Law(
+        "sales_are_of_places_that_supply_no_other",
+        "raw.sales",
+        f"""
+        with supplying as (
+            select supplied_from as location_id from ({_SUPPLIED.format(rows="raw.locations")})
+            union
+            select location_id from raw.locations where kind = 'distribution_centre'
+        )
+        select location_id, count(*) as rows_found, sum(quantity) as sold, min(row_no) as first_row
+        from {{batch}} where location_id in (select location_id from supplying)
+        group by location_id
+        """,
+        "No place that supplies others sells itself: its own sales are not forecast, and nothing "
+        "is ordered for them. Give what sells there a location of its own that is supplied from "
+        "it.",
+        "warning",
     )

@@ -176,6 +176,12 @@ PLANTED = (
                 ("bills_of_materials", "part_id"),
             )
         },
+        "locations_lead_to_one_that_buys": "; ".join(
+            row("locations", location_id=f"'{a}'", supplied_from=f"'{b}'") for a, b in ("xy", "yx")
+        ),
+        "sales_are_of_places_that_supply_no_other": "; ".join(
+            (row("sales", location_id="'hub'"), row("locations", supplied_from="'hub'"))
+        ),
         "bills_of_materials_take_something": row("bills_of_materials", scrap_share="1.0"),
         "substitutes_stand_in_for_something": row(
             "substitutes", item_id="'a'", substitute_id="'a'"

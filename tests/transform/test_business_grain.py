@@ -188,6 +188,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "unit_cost": 24.0,
                 "known_at": BEFORE,
             },
+            {"item_id": "bin", "supplier_id": "acme", "order_multiple": 0.0, "known_at": BEFORE},
         ],
     }
     tables |= {
@@ -382,6 +383,11 @@ def test_orders_stock_and_terms_in_cases_are_planned_in_pieces(company: Path) ->
         "item_id = 'cup'"
     )
     assert query(company, terms) == [(24.0, 12.0, 2.0, "acme")]
+
+
+def test_a_multiple_of_nothing_is_none(company: Path) -> None:
+    multiple = "select order_multiple from marts.dim_item_locations where item_id = 'bin'"
+    assert query(company, multiple) == [(1.0,)]
 
 
 def test_what_a_unit_holds_is_told(company: Path) -> None:

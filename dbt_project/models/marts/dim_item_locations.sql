@@ -50,7 +50,7 @@ select
   lead_time_working_days,
   departure_days,
   coalesce(moq, 0) as moq,
-  coalesce(order_multiple, case when {{ world('is_whole_units') }} then 1 else 0.001 end) as order_multiple,
+  greatest(coalesce(order_multiple, case when {{ world('is_whole_units') }} then 1 end), 0.001) as order_multiple,
   {{ unit_money('unit_cost') }} as unit_cost,
   {{ unit_money('price') }} as price,
   {{ unit_money('holding_cost') }} as holding_cost,

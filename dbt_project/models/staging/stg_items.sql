@@ -11,7 +11,7 @@ typed as (
     name,
     levels,
     supplier_id,
-    pack_size,
+    nullif(pack_size, 0) as pack_size,
     weight_kg,
     volume_m3,
     unit_cost,

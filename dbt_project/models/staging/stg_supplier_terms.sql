@@ -11,7 +11,7 @@ typed as (
     supplier_id,
     lead_time_days,
     moq,
-    order_multiple,
+    nullif(order_multiple, 0) as order_multiple,
     from_quantity,
     unit_cost,
     lower(trim(unit)) as unit,
