@@ -146,11 +146,7 @@ def trading_laws() -> Iterator[Law]:
         where quantity <= 0 or item_id = substitute_id""",
         "A substitute is another item, and more than none of it stands in for one.",
     )
-    yield _ending("successions", "successor_id", "A succession")
-    yield _ending("components", "part_id", "What a kit is made of")
-    yield _ending("bills_of_materials", "part_id", "What an item is made of")
-    yield _places_lead_to_one_that_buys()
-    yield _places_that_supply_sell_nothing()
+    yield from _laws_of_chains()
 
 
 def _currency(table: str, amounts: list[str]) -> Law:
@@ -183,6 +179,15 @@ def _weekdays(table: str, columns: tuple[str, ...]) -> Law:
         where trim(days) <> '' and not regexp_full_match(lower(trim(days)), '{WEEKDAYS}')""",
         f"{', '.join(columns)} of {table} are weekdays, such as `tue, fri`, `mon-thu` or `2,5`.",
     )
+
+
+def _laws_of_chains() -> Iterator[Law]:
+    """What follows what, and where that has to end."""
+    yield _ending("successions", "successor_id", "A succession")
+    yield _ending("components", "part_id", "What a kit is made of")
+    yield _ending("bills_of_materials", "part_id", "What an item is made of")
+    yield _places_lead_to_one_that_buys()
+    yield _places_that_supply_sell_nothing()
 
 
 def _ending(table: str, follows: str, said: str) -> Law:
