@@ -144,7 +144,8 @@ def promote(home: Home, study_id: str, scenario: str, by: str, tell: Callable[[s
     if again.differing:
         raise ValueError("the study's answers are others today: start it anew, and order from that")
     done = scenario_record.promote(home, again.study, scenario, by)
-    return f"{done.measure.replace('_', ' ')}: {done.lines} lines, {done.new_orders} of them new"
+    lines = f"{done.lines} line{'' if done.lines == 1 else 's'}"
+    return f"{done.measure.replace('_', ' ')}: {lines}, {done.new_orders} of them new"
 
 
 def studies(home: Home) -> list[StudyMade]:

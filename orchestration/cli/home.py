@@ -7,6 +7,7 @@ import sys
 import uuid
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -228,5 +229,4 @@ def serve_features(
     place = Home.open(home)
     from orchestration.serving.serving import serve
 
-    err.print(f"serving features on http://{host}:{port}, until stopped", highlight=False)
-    serve(place, host=host, port=port)
+    serve(place, host=host, port=port, progress=partial(err.print, highlight=False))

@@ -159,8 +159,7 @@ def _order_line(con: duckdb.DuckDBPyConnection, order_line_id: str, run_id: str 
     )
     if not rows:
         raise TraceError(
-            f"No run proposed an order line '{order_line_id}'. The lines of the last run are in "
-            "decisions.order_lines."
+            f"No run proposed an order line '{order_line_id}': `stockhouse orders` lists them."
         )
     return rows[0]
 

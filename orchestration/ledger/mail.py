@@ -49,9 +49,10 @@ def _mail(order: Order, ends: Mail, ours: Party, control: int, at: datetime) -> 
     mail["Subject"], mail["To"] = title, ends.mailbox
     mail["From"], mail["Date"] = ends.sender, format_datetime(at)
     mail["Message-ID"] = f"<{order.order_id}.{control}@{name_of(ours.id).lower()}>"
+    lines = f"{len(order.lines)} line{'' if len(order.lines) == 1 else 's'}"
     mail.set_content(
-        f"{title}: {len(order.lines)} lines, {order.currency}. Please answer with this number and "
-        "the line numbers.\n"
+        f"{title}: {lines}, {order.currency}. Please answer with this number and the line "
+        "numbers.\n"
     )
     mail.add_attachment(
         table(order).encode(), maintype="text", subtype="csv", filename=f"{order.order_id}.csv"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import os
+from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
@@ -40,7 +41,13 @@ MOST_ROWS = 10_000
 LEAST_TOKEN = 16
 
 
-def serve(home: Home, *, host: str = "127.0.0.1", port: int = 6566) -> None:
+def serve(
+    home: Home,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 6566,
+    progress: Callable[[str], None] | None = None,
+) -> None:
     """Answer until interrupted. Raises ValueError for an address others can reach without a token,
     HomeError before the first run."""
     token = os.environ.get(TOKEN)
@@ -51,6 +58,8 @@ def serve(home: Home, *, host: str = "127.0.0.1", port: int = 6566) -> None:
             f"{home.root} serves no features yet: run `stockhouse run WORLD --until features "
             f"--home {home.root}` first"
         )
+    if progress is not None:
+        progress(f"serving features on http://{host}:{port}, until stopped")
     uvicorn.run(
         feature_server(store, token, is_local=is_loopback(host)),
         host=host,

@@ -272,10 +272,11 @@ def _quarantined(cur: duckdb.DuckDBPyConnection, source_id: str) -> Iterator[Fin
     ).fetchall():
         what = f"{table}.{column} " if table else ""
         example = f", such as `{_signs_named(value)}`" if value is not None else ""
+        count = f"{rows:,} row{'' if rows == 1 else 's'}"
         yield Finding(
             source_id,
             "warning",
-            f"{rows:,} rows to quarantine: {what}{rule}{example} ({path} row {row_no})",
+            f"{count} to quarantine: {what}{rule}{example} ({path} row {row_no})",
         )
 
 
