@@ -40,6 +40,8 @@ CALENDAR = {
 }
 #: No quantity, price or amount of a trade is larger; money kept to the digit has room for it.
 LARGEST = 1e15
+#: No system's id is longer; the ledger takes no longer ones, and a file's name neither.
+LONGEST_ID = 200
 #: Below zero these mean nothing, and a mart that met one would stop the line for all.
 NOT_NEGATIVE = frozenset(
     {
@@ -341,6 +343,9 @@ def _checks_of(name: str, cell: Cell, kind: str, *, is_required: bool) -> list[C
         found.append(Check(failed, name, "is a failed formula"))
     if is_required:
         found.append(Check(f"{value} IS NULL", name, "is missing"))
+    if names_a_thing(name) and name not in PERSONAL:
+        too_long = f"is longer than {LONGEST_ID} characters"
+        found.append(Check(f"length({value}) > {LONGEST_ID}", name, too_long))
     if kind in (NUMBER, TIME, DAY) and not (kind == NUMBER and cell.type.endswith("INT")):
         found.append(Check(f"NOT isfinite({value})", name, f"is no finite {_noun(kind)}"))
     if kind == NUMBER:

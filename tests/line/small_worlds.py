@@ -1,0 +1,163 @@
+"""Small companies that are odd and legal, written as files: what a run of each has to come to."""
+
+from __future__ import annotations
+
+import csv
+import io
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+FIRST = date(2024, 1, 1)
+CONTRACT = """
+world: tiny
+currency: EUR
+plan: {grain: day, review: weekly, lead_time_days: 7, absent_sales: zero}
+sources:
+  till:
+    silo: erp
+    path: sales.csv
+    key: [ticket]
+    known_after: 1 day
+    into: [sales: {item_id: article, location_id: shop, event_at: '"day"', quantity: pieces}]
+"""
+BESIDE = """
+  stock:
+    silo: erp
+    path: stock.csv
+    key: [article, shop]
+    known_after: 1 day
+    into: [stock: {item_id: article, location_id: shop, event_at: '"day"', on_hand: on_hand}]
+  terms:
+    silo: sheets
+    path: terms.csv
+    key: [article]
+    known_at: date '2024-01-01'
+    into: [supplier_terms: {item_id: article, supplier_id: supplier, lead_time_days: lead, moq: moq, order_multiple: multiple, unit_cost: cost}]
+  places:
+    silo: erp
+    path: places.csv
+    optional: true
+    key: [shop]
+    known_at: date '2024-01-01'
+    into: [locations: {location_id: shop, supplied_from: hub}]
+"""
+#: Terms of one item each: lead time, least order, multiple, cost.
+ODD_TERMS = {
+    "usual": (7, 1, 1, 4),
+    "no lead": (0, 1, 1, 4),
+    "a year's lead": (400, 1, 1, 4),
+    "back in time": (-7, 1, 1, 4),
+    "a billion": (7, 1_000_000_000, 1, 4),
+    "no multiple": (7, 0, 0, 4),
+    "below zero": (7, -5, -12, 4),
+    "in fractions": (7, 1.5, 2.5, 4),
+    "unread": (7, "#N/A", 1, 4),
+    "for nothing": (7, 1, 1, 0),
+    "a/b\\c": (7, 1, 1, 4),
+    '🍎 "red", big': (7, 1, 1, 4),
+    "NULL": (7, 1, 1, 4),
+    "1e5": (7, 1, 1, 4),
+    "x" * 200: (7, 1, 1, 4),
+    "x" * 201: (7, 1, 1, 4),
+    "..": (7, 1, 1, 4),
+    "O'Neill & Söhne": (7, 1, 1, 4),
+    "never sold": (7, 1, 1, 4),
+}
+Rows = Iterable[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class World:
+    """A company's folder, how its run ends, words it must say and values of its warehouse."""
+
+    write: Callable[[Path], None]
+    code: int = 0
+    words: tuple[str, ...] = ()
+    values: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
+
+
+def table(folder: Path, name: str, head: str, rows: Rows) -> None:
+    """One CSV file, with quotes where a cell needs them."""
+    text = io.StringIO()
+    csv.writer(text).writerows([head.split(","), *rows])
+    (folder / f"{name}.csv").write_text(text.getvalue(), encoding="utf-8")
+
+
+def sales(items: Iterable[str], days: int, shop: str = "MAIN") -> Rows:
+    """Every item sells 4 to 12 a day, all of them alike."""
+    for number, item in enumerate(items):
+        chance = random.Random(3)
+        for k in range(days):
+            day = FIRST + timedelta(days=k)
+            yield f"{k}-{number}", day, item, shop, chance.randint(4, 12)
+
+
+def sold(folder: Path, rows: Rows, contract: str = CONTRACT) -> None:
+    """A world of sales alone."""
+    (folder / "world.yml").write_text(contract, encoding="utf-8")
+    table(folder, "sales", "ticket,day,article,shop,pieces", rows)
+
+
+def odd_items(folder: Path) -> None:
+    """One company with an oddity an item."""
+    sold(folder, sales((i for i in ODD_TERMS if i != "never sold"), 60), CONTRACT + BESIDE)
+    counted = ((item, "MAIN", "2024-03-01", 20) for item in ODD_TERMS)
+    table(folder, "stock", "article,shop,day,on_hand", counted)
+    terms = ((item, "S1", *said) for item, said in ODD_TERMS.items())
+    table(folder, "terms", "article,supplier,lead,moq,multiple,cost", terms)
+
+
+def supplied(folder: Path, places: Rows) -> None:
+    """One item in places that supply each other."""
+    sold(folder, sales(["A1"], 60), CONTRACT + BESIDE)
+    table(folder, "stock", "article,shop,day,on_hand", [("A1", "MAIN", "2024-03-01", 20)])
+    table(folder, "terms", "article,supplier,lead,moq,multiple,cost", [("A1", "S1", 7, 1, 1, 4)])
+    table(folder, "places", "shop,hub", places)
+
+
+ASIDE = (
+    "select column_name, rule, count(*) from raw.quarantine where table_name <> 'sales' "
+    "group by all order by all"
+)
+ORDERED = "select count(*) from decisions.order_lines where item_id in ('never sold')"
+WORLDS = {
+    "a day of sales": World(
+        lambda folder: sold(folder, sales(["A1"], 1)), 2, ("too little", "land more")
+    ),
+    "a header alone": World(lambda folder: sold(folder, []), 1, ("what day it is",)),
+    "ten days of sales": World(lambda folder: sold(folder, sales(["A1"], 10))),
+    "places in a loop": World(
+        lambda folder: supplied(folder, [("MAIN", "HUB"), ("HUB", "MAIN")]),
+        1,
+        ("never the place itself again", "location_id="),
+    ),
+    "an oddity an item": World(
+        odd_items,
+        values={
+            ASIDE: [
+                ("item_id", "is longer than 200 characters", 2),
+                ("lead_time_days", "is negative", 1),
+                ("moq", "is negative", 1),
+                ("moq", "is no number as declared", 1),
+            ],
+            ORDERED: [(0,)],
+            "select count(distinct quantity) from decisions.order_lines where item_id in "
+            "('usual', 'no multiple', 'a/b\\c', 'NULL', '1e5', '..')": [(1,)],
+            "select quantity >= 1e9 from decisions.order_lines where item_id = 'a billion'": [
+                (True,)
+            ],
+            "select quantity % 2.5 from decisions.order_lines where item_id = 'in fractions'": [
+                (0.0,)
+            ],
+        },
+    ),
+    "a shop that supplies another": World(
+        lambda folder: supplied(folder, [("MAIN", ""), ("BRANCH", "MAIN")]),
+        2,
+        ("supplies others sells itself", "no demand has been landed"),
+    ),
+}
