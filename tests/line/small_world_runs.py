@@ -5,12 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
+ROOT = Path(__file__).resolve().parents[2]
 FIRST = date(2024, 1, 1)
 CONTRACT = """
 world: tiny
@@ -161,3 +166,26 @@ WORLDS = {
         ("supplies others sells itself", "no demand has been landed"),
     ),
 }
+
+
+def run_world(world: World, folder: Path) -> list[str]:
+    """Write a world, run it by the product's command, and say what is not as it has to be."""
+    place, home = folder / "world", folder / "home"
+    place.mkdir()
+    world.write(place)
+    command = [str(Path(sys.executable).parent / "stockhouse"), "run", str(place)]
+    done = subprocess.run(
+        [*command, "--home", str(home)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    said = " ".join((done.stdout + done.stderr).split())
+    found = [f"not said: {words}" for words in world.words if words not in said]
+    if done.returncode != world.code or "Traceback" in said:
+        found.append(f"exit {done.returncode}: {said}")
+    with duckdb.connect(str(home / "derived" / "warehouse.duckdb"), read_only=True) as con:
+        values = {query: con.sql(query).fetchall() for query in world.values}
+    found += [
+        f"{query}: {values[query]}" for query in values if values[query] != world.values[query]
+    ]
+    if others := {one.name for one in folder.iterdir()} - {"world", "home"}:
+        found.append(f"written beside the home: {others}")
+    return found
