@@ -112,8 +112,13 @@ class Demand:
         closed = con.execute(
             "select period_start, min(known_at) from marts.fct_demand group by 1 order by 1"
         ).fetchall()
-        if not closed or series.is_empty():
+        if not closed:
             raise ValueError("no demand has been landed, so there is nothing to forecast")
+        if series.is_empty():
+            raise ValueError(
+                "every place with sales supplies others, and only what sells and supplies nobody "
+                "is forecast: give what is sold there a location of its own, supplied from it"
+            )
         regions = con.execute(
             "select location_id, region_id from marts.dim_locations where is_current order by all"
         ).pl()

@@ -163,7 +163,7 @@ WORLDS = {
     "a shop that supplies another": World(
         lambda folder: supplied(folder, [("MAIN", ""), ("BRANCH", "MAIN")]),
         2,
-        ("supplies others sells itself", "no demand has been landed"),
+        ("supplies others sells itself", "every place with sales supplies others"),
     ),
 }
 
