@@ -297,7 +297,8 @@ def test_what_a_sheet_hides_is_read_and_told(tmp_path: Path) -> None:
     company, packed = shop(tmp_path, "tills/*.xlsx"), io.BytesIO()
     book.save(packed)
     company.write("tills/1.xlsx", packed.getvalue())
-    rows, columns = company.land().doubts
+    rows, columns, equal = company.land().doubts
+    assert "equal rows of sales in tills/1.xlsx count once, 1 left out" in equal
     assert "2 rows are hidden (3, 4) and read like the others" in rows
     assert "1 column is hidden: note" in columns
     assert [units for _, units in sold(company)] == [1.0, 3.0, 4.0]

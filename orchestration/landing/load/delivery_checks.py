@@ -36,8 +36,8 @@ def find_doubts(rows: SourceRows, rules: list[CompiledRule]) -> None:
     for delivery in rows.deliveries:
         delivery.doubts = list(delivery.hidden)
         delivery.doubts += [
-            f"{count:,} rows of {table} stand twice in {delivery.path} and count once: where they "
-            "are more than one, give the source a `key` that tells them apart"
+            f"equal rows of {table} in {delivery.path} count once, {count:,} left out: where each "
+            "is one of its own, give the source a `key` that tells them apart"
             for table, count in delivery.twice.items()
         ]
     for rule in rules if len(formats) > 1 else ():
