@@ -18,6 +18,7 @@ import polars as pl
 from models.domain import SERIES, Floats, Integers
 from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import locate
+from models.procurement.units import WORDS
 from models.replenishment.base_policy import Unmet
 from models.replenishment.bills import Bills, with_parts
 from models.replenishment.calendars import SupplyCalendar
@@ -31,6 +32,7 @@ from models.replenishment.opening import Opening, assumed_opening
 from models.replenishment.plausible import YEAR_DAYS
 from models.replenishment.situations import situation_of, sources_of
 from models.replenishment.supply_options import Logistics, PriceIncrease
+from orchestration.facts.sales_terms import SOLD_BY
 from orchestration.facts.supply_calendar import dated, read_calendar, without_waiting
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home.sql import frame
@@ -95,11 +97,8 @@ MINIMUMS = """
 """
 #: What the planner states under one name, by what it holds for.
 STATED = "select scope, value from marts.fct_constraints where is_current and name = $name"
-#: What a pallet of each item holds, by whatever name it has.
-PALLETS = """
-    select item_id, min(quantity) as pallet_quantity from marts.dim_item_units
-    where regexp_full_match(unit, '(pal|pallets?|plt|palettes?|paletten?|pf|d97)') group by item_id
-"""
+#: What one of each item's units holds.
+UNITS = "select item_id, unit, quantity from marts.dim_item_units"
 #: Prices suppliers have announced for orders of the next review: that of the first step, for which
 #: everybody pays at most.
 RISES = """
@@ -140,18 +139,6 @@ KITS = """
     select item_id, location_id, sum(share) as kit_share,
         string_agg(distinct kit_id, ', ' order by kit_id) as kits
     from marts.fct_kit_demand group by item_id, location_id
-"""
-#: How suppliers count and in which money they ask, where it is not the item's unit and the world's
-#: currency; sold_rate: what one unit of theirs is worth.
-SOLD_BY = """
-    select
-        item_id, supplier_id as from_id, any_value(sold_unit) as sold_unit,
-        any_value(sold_unit_quantity) as sold_unit_quantity,
-        any_value(sold_currency) as sold_currency,
-        any_value(unit_cost * sold_unit_quantity / sold_price) filter (sold_price > 0) as sold_rate
-    from marts.dim_supplier_terms
-    where is_current and (sold_unit_quantity <> 1 or sold_currency is not null)
-    group by item_id, supplier_id
 """
 #: Stock at an instant: the last count before it and everything that moved since. Item, location,
 #: units.
@@ -309,20 +296,26 @@ class PlanningInputs:
         begins with: less what is asked for before it. Stock that is not known, or that the records
         contradict, stays as it is."""
         stock, due = counted_stock(self.rows), self.due.copy()
-        left = np.where(stock > 0, np.maximum(stock - self.asked_before, 0.0), stock)
-        rest = self.asked_before - np.where(stock > 0, stock - left, 0.0)
-        due[:, 0] = np.maximum(due[:, 0] - rest, 0.0)
-        return left, due
+        from_stock, from_due, _ = self._served_before()
+        due[:, 0] -= from_due
+        return stock - from_stock, due
 
     @property
     def waited_for(self) -> Floats:
         """(N, K) units that customers wait for, as `owed`; those too whom the stock does not last
         for before the first period planned, where customers wait."""
-        if self.unmet != "backlog":
-            return self.owed
-        owed, there = self.owed.copy(), np.nan_to_num(counted_stock(self.rows)).clip(0.0)
-        owed[:, 0] += np.maximum(self.asked_before - there - self.due[:, 0], 0.0)
+        owed = self.owed.copy()
+        if self.unmet == "backlog":
+            owed[:, 0] += self._served_before()[2]
         return owed
+
+    def _served_before(self) -> tuple[Floats, Floats, Floats]:
+        """What is asked for before the first period planned, (N,) units each: served from stock,
+        served from the goods due in that period, and not served."""
+        there = np.nan_to_num(counted_stock(self.rows)).clip(0.0)
+        from_stock = np.minimum(there, self.asked_before)
+        from_due = np.minimum(self.due[:, 0], self.asked_before - from_stock)
+        return from_stock, from_due, self.asked_before - from_stock - from_due
 
     def with_state(self, rows: pl.DataFrame, due: Floats) -> PlanningInputs:
         """The same inputs with other stock, terms or deliveries; what is due in the first period is
@@ -363,7 +356,7 @@ def read_planning_inputs(
             lead_time=nodes["lead_time_periods"].cast(pl.Int64).fill_null(1).to_numpy(),
             review=timeline.review,
         )
-        asked_before[:] = 0.0
+        asked_before = np.zeros(nodes.height)
     calendar = read_calendar(con, timeline)
     past = read_lead_times(con, timeline, timeline.origin)
     sampled = expected_lead_times(nodes, past, timeline)
@@ -692,13 +685,21 @@ def _with_promises(
     and, where a supplier's least order counts pallets, what one holds."""
     rows = nodes.join(frame(con, ROOM), on="location_id", how="left", maintain_order="left")
     if any(least.counts == "pallets" for least in read_minimums(con)):
-        pallets = frame(con, PALLETS)
-        rows = rows.join(pallets, on="item_id", how="left", maintain_order="left")
+        rows = rows.join(
+            pallets_of(frame(con, UNITS)), on="item_id", how="left", maintain_order="left"
+        )
     rows = rows.join(frame(con, KEEPS), on=SERIES, how="left", maintain_order="left")
     periods = (pl.col("shelf_life_days") / DAYS_A_PERIOD[timeline.grain]).floor()
     return rows.with_columns(
         service_level=read_service_levels(con, rows), shelf_life_periods=periods
     )
+
+
+def pallets_of(units: pl.DataFrame) -> pl.DataFrame:
+    """What a pallet of each item holds (item_id, pallet_quantity), by whatever name it has."""
+    names = [word for word, name in WORDS.items() if name == "pallet"]
+    found = units.filter(pl.col("unit").is_in(names)).group_by("item_id")
+    return found.agg(pallet_quantity=pl.col("quantity").min())
 
 
 def counted_stock(rows: pl.DataFrame) -> Floats:

@@ -6,9 +6,19 @@ from __future__ import annotations
 import polars as pl
 
 from models.procurement.sale import Sale
-from orchestration.facts.planning_inputs import SOLD_BY
 
-__all__ = ["SOLD_BY", "sales_of"]
+#: How suppliers count and in which money they ask, where it is not the item's unit and the world's
+#: currency; sold_rate: what one unit of theirs is worth.
+SOLD_BY = """
+    select
+        item_id, supplier_id as from_id, any_value(sold_unit) as sold_unit,
+        any_value(sold_unit_quantity) as sold_unit_quantity,
+        any_value(sold_currency) as sold_currency,
+        any_value(unit_cost * sold_unit_quantity / sold_price) filter (sold_price > 0) as sold_rate
+    from marts.dim_supplier_terms
+    where is_current and (sold_unit_quantity <> 1 or sold_currency is not null)
+    group by item_id, supplier_id
+"""
 
 
 def sales_of(sold: pl.DataFrame) -> dict[tuple[str, str], Sale]:
@@ -16,13 +26,12 @@ def sales_of(sold: pl.DataFrame) -> dict[tuple[str, str], Sale]:
     rate is known for is said in the company's, as the plan reckons with it."""
     found = {}
     for row in sold.iter_rows(named=True):
-        holds = row["sold_unit_quantity"] or 1.0
-        has_rate = bool(row["sold_currency"] and row["sold_rate"])
-        sale = Sale(
-            unit=(row["sold_unit"] or "") if holds != 1 else "",
-            holds=holds if row["sold_unit"] else 1.0,
+        holds, rate = row["sold_unit_quantity"], row["sold_rate"]
+        has_rate = bool(row["sold_currency"] and rate)
+        found[row["item_id"], row["from_id"]] = Sale(
+            unit=row["sold_unit"] if holds != 1 else "",
+            holds=holds,
             currency=row["sold_currency"] if has_rate else "",
-            rate=float(row["sold_rate"]) if has_rate else 1.0,
+            rate=float(rate) if has_rate else 1.0,
         )
-        found[row["item_id"], row["from_id"]] = sale
     return found

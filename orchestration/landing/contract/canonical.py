@@ -457,6 +457,8 @@ GRAINS: dict[str, tuple[str, ...]] = {
 #: Tables whose rows of one grain may be parts of one thing: they are added up, and a person is
 #: told unless the contract says `several: sum`, or `several: newest`, where they are versions.
 ADDED_UP = ("stock", "purchase_orders", "customer_orders")
+#: What several rows of one grain may be declared to be: parts of it, or versions of it.
+SEVERAL = ("sum", "newest")
 
 #: The world's own settings, one row in `raw.world`: dbt reads the grain, the calendar and Now from
 #: here and needs no variables.

@@ -10,13 +10,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
 
-from orchestration.landing.contract.canonical import ADDED_UP, CANONICAL
+from orchestration.landing.contract.canonical import ADDED_UP, CANONICAL, SEVERAL
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.expressions import check_row_local, parse, parser
 from orchestration.landing.contract.functions import BUILT_IN, read_functions
 from orchestration.landing.contract.world import (
     RULE_WORDS,
-    SEVERAL,
     Source,
     Value,
     World,

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from orchestration.landing.contract.canonical import ADDED_UP, CANONICAL
+from orchestration.landing.contract.canonical import ADDED_UP, CANONICAL, SEVERAL
 
 #: Where every business word is defined, once.
 GLOSSARY = Path(__file__).resolve().parents[3] / "dbt_project" / "models" / "_docs.md"
@@ -148,7 +148,7 @@ def into_schema(schema: dict[str, Any]) -> None:
         "known_at": "An expression that says when this row was known.",
         "<<": "YAML's own: take over what another rule says.",
     }
-    several = {"enum": ["sum", "newest"]} | {
+    several = {"enum": list(SEVERAL)} | {
         "description": "What several rows of one thing at one time are: parts that are added up "
         "(sum), or versions of which the one known last counts (newest)."
     }

@@ -46,8 +46,6 @@ Value = str | bool | int | float
 Place = tuple[str | int, ...]
 #: Words of a rule that are not columns of its table.
 RULE_WORDS = ("when", "known_after", "known_at", "several")
-#: What several rows of one grain may be declared to be: parts of it, or versions of it.
-SEVERAL = ("sum", "newest")
 
 
 def _or_a_word(schema: dict[str, Any]) -> None:

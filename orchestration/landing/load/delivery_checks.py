@@ -69,9 +69,10 @@ def find_parts(rows: SourceRows, world: World, rules: list[CompiledRule]) -> Non
             ).fetchone()
             if found and found[0]:
                 delivery.doubts.append(
-                    f"{found[0]:,} rows of {rule.table} share {grain} (the first is row {found[1]}"
-                    f" of {delivery.path}) and are added up: say `several: sum` in the rule where "
-                    "they are parts of one, `several: newest` where they are counts of the same"
+                    f"{found[0]:,} rows of {rule.table} share {grain} (the first is row "
+                    f"{found[1] + delivery.rows_above} of {delivery.path}) and are added up: say "
+                    "`several: sum` in the rule where they are parts of one, `several: newest` "
+                    "where they are counts of the same"
                 )
 
 
