@@ -94,7 +94,7 @@ DECISIONS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
         "wape": _NUMBER,
         "bias": _NUMBER,
         "crps": _NUMBER,
-        "value_added": _NUMBER,
+        "wape_reduction": _NUMBER,
     },
     "order_lines": {
         "run_id": _TEXT,
@@ -334,7 +334,7 @@ WORDS: dict[str, str] = {
     "wape": "Absolute error over demand, on origins of the rehearsal.",
     "forecast_scores.bias": "Forecast less demand, over demand.",
     "crps": "Error of the whole distribution, in units (continuous ranked probability score).",
-    "value_added": "Error it takes off that of the stair before; empty on the first.",
+    "wape_reduction": "Error it takes off that of the stair before; empty on the first.",
     "champions.total_cost": "Holding and shortage of the rehearsal together.",
     "mean_difference": "Total cost less the champion's, on the same demand.",
     "champions.lower": "The lower end of the difference's 95 % interval.",

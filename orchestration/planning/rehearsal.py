@@ -177,7 +177,7 @@ def scores_frame(result: Replay, run_id: str, as_of: datetime) -> pl.DataFrame:
         run_id=pl.lit(run_id),
         as_of=pl.lit(as_of),
         stair=pl.col("stair").cast(pl.Int64),
-        value_added=pl.col("wape").shift(1) - pl.col("wape"),
+        wape_reduction=pl.col("wape").shift(1) - pl.col("wape"),
     )
 
 

@@ -223,15 +223,15 @@ def test_each_forecast_stands_beside_the_simpler_one(
     stairs = pl.DataFrame(
         query(
             sample_run[0] / "derived/published/current/stockhouse.duckdb",
-            "select method, wape, value_added, crps from decisions.forecast_scores order by stair",
+            "select method, wape, wape_reduction, crps from decisions.forecast_scores order by stair",
         ),
-        schema=["method", "wape", "value_added", "crps"],
+        schema=["method", "wape", "wape_reduction", "crps"],
         orient="row",
     )
     assert stairs["method"].to_list() == ["seasonal_naive", "moving_average", "xgboost"]
     gained = stairs["wape"][0] - stairs["wape"][2]
-    assert stairs["value_added"].sum() == pytest.approx(gained) and gained > 0
-    assert stairs["value_added"][0] is None and (stairs["crps"] > 0).all()
+    assert stairs["wape_reduction"].sum() == pytest.approx(gained) and gained > 0
+    assert stairs["wape_reduction"][0] is None and (stairs["crps"] > 0).all()
 
 
 def test_replay_writes_the_scorecard_and_the_orders(

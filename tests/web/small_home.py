@@ -169,7 +169,14 @@ def decided() -> dict[str, pl.DataFrame]:
     said |= {"alternatives": [], "overrides": []}
     stairs = (("seasonal_naive", 0.9, None), ("moving_average", 0.7, 0.2), ("xgboost", 0.6, 0.1))
     said["forecast_scores"] = [
-        {"stair": k, "method": name, "wape": wape, "bias": 0.01, "crps": 1.0, "value_added": less}
+        {
+            "stair": k,
+            "method": name,
+            "wape": wape,
+            "bias": 0.01,
+            "crps": 1.0,
+            "wape_reduction": less,
+        }
         for k, (name, wape, less) in enumerate(stairs, 1)
     ]
     return {table: _frame(table, rows) for table, rows in said.items()}
