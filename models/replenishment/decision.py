@@ -47,7 +47,8 @@ class Terms:
     sources: (N,) the row that ships, -1 a supplier. starts, prices: (N, B) quantity from which a
     unit price holds, NaN where there is no further step. life: (N,) whole periods goods keep,
     infinite where they keep. floors: suppliers' least order values. limits: scarce resources.
-    fixed: (N,) quantities the planner has set, NaN where the policy decides.
+    fixed: (N,) quantities the planner has set, NaN where the policy decides. kept_back: (N,) units
+    that a place that sells and supplies others keeps for its own customers until the next review.
     """
 
     sources: Integers
@@ -57,6 +58,7 @@ class Terms:
     floors: Sequence[Floor] = ()
     limits: Sequence[Limit] = ()
     fixed: Floats = field(default_factory=lambda: np.zeros(0))
+    kept_back: Floats = field(default_factory=lambda: np.zeros(1))
 
     @classmethod
     def of(
@@ -69,7 +71,7 @@ class Terms:
         fixed: Floats | None = None,
     ) -> Terms:
         """The terms of rows with the columns of dim_item_locations and, where known,
-        shelf_life_periods.
+        shelf_life_periods and kept_back.
 
         Raises ValueError for a constraint that counts what the rows do not know.
         """
@@ -88,6 +90,7 @@ class Terms:
             floors=[least.floor(rows) for least in minimums],
             limits=[constraint.limit(priced) for constraint in constraints],
             fixed=np.full(rows.height, np.nan) if fixed is None else fixed,
+            kept_back=rows["kept_back"].to_numpy() if "kept_back" in rows.columns else np.zeros(1),
         )
 
     @classmethod
@@ -219,7 +222,8 @@ def _override(case: _Case, quantity: Floats) -> Floats:
 
 
 def _distribution_centre(case: _Case, quantity: Floats) -> Floats:
-    return allocate(quantity, case.terms.sources, case.on_hand, case.view.order_multiple)
+    to_share = np.maximum(case.on_hand - case.terms.kept_back, 0.0)
+    return allocate(quantity, case.terms.sources, to_share, case.view.order_multiple)
 
 
 def _supplier_minimum(case: _Case, quantity: Floats) -> Floats:

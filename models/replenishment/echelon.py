@@ -126,7 +126,7 @@ class Echelons:
             return self.demand(history)
         lifted = history.copy()
         filled = np.where(unknown, recent_mean(history, RECENT)[:, None], history)
-        lifted[self.parents] = self.below @ filled + np.nan_to_num(history[self.parents])
+        lifted[self.parents] = self.below @ filled + filled[self.parents]
         return lifted
 
     def paths(self, paths: Floats) -> Floats:
@@ -149,13 +149,15 @@ class Echelons:
         return lifted
 
     def shortage(self, shortage: Floats, history: Floats, paths: Floats | None) -> Floats:
-        """What a missing unit costs, a parent's as the mean downstream weighted by demand, (N,)."""
+        """What a missing unit costs, a parent's as the mean downstream and of what it sells
+        itself, weighted by demand, (N,)."""
         equal = self.equal_shortage(shortage)
         if equal is not None:
             return equal
         lifted = shortage.astype(np.float64)
         weight = self._weights(history, paths)
-        lifted[self.parents] = (self.below @ (weight * shortage)) / (self.below @ weight)
+        cost = self.below @ (weight * shortage) + (weight * shortage)[self.parents]
+        lifted[self.parents] = cost / (self.below @ weight + weight[self.parents])
         return lifted
 
     def _weights(self, history: Floats, paths: Floats | None) -> Floats:
@@ -175,9 +177,9 @@ def echelon_view(situation: Situation, supplied_from: Integers) -> Situation:
 
     Stock: its own + on hand and on the way downstream. Demand and paths: the sum of what is asked
     downstream (and of itself). Lead time: its own + the longest way down, so that the window is
-    supplier lead + lanes + review. Shortage cost: the mean of what is downstream, weighted by
-    demand. Unknown demand of one location counts as that location's recent mean. supplied_from:
-    (N,) the node that ships to each, -1 for a supplier.
+    supplier lead + lanes + review. Shortage cost: the mean of what is downstream (and of itself),
+    weighted by demand. Unknown demand of one location counts as that location's recent mean.
+    supplied_from: (N,) the node that ships to each, -1 for a supplier.
     """
     echelons = Echelons(supplied_from)
     if not echelons.parents.size:

@@ -187,7 +187,7 @@ def _laws_of_chains() -> Iterator[Law]:
     yield _ending("components", "part_id", "What a kit is made of")
     yield _ending("bills_of_materials", "part_id", "What an item is made of")
     yield _places_lead_to_one_that_buys()
-    yield _places_that_supply_sell_nothing()
+    yield _deliveries_are_not_sales()
 
 
 def _ending(table: str, follows: str, said: str) -> Law:
@@ -245,22 +245,28 @@ def _places_lead_to_one_that_buys() -> Law:
     )
 
 
-def _places_that_supply_sell_nothing() -> Law:
+def _deliveries_are_not_sales() -> Law:
     return Law(
-        "sales_are_of_places_that_supply_no_other",
+        "sales_of_a_supplying_place_are_to_customers",
         "raw.sales",
         f"""
-        with supplying as (
-            select supplied_from as location_id from ({_SUPPLIED.format(rows="raw.locations")})
-            union
-            select location_id from raw.locations where kind = 'distribution_centre'
+        with supplied as ({_SUPPLIED.format(rows="raw.locations")}),
+        sold as (
+            select item_id, location_id, sum(quantity) as units, min(row_no) as first_row
+            from {{batch}} group by all
+        ),
+        below as (
+            select supplied.supplied_from as location_id, sold.item_id, sum(sold.units) as units
+            from sold join supplied using (location_id) group by all
         )
-        select location_id, count(*) as rows_found, sum(quantity) as sold, min(row_no) as first_row
-        from {{batch}} where location_id in (select location_id from supplying)
-        group by location_id
+        select sold.location_id, sum(sold.units) as sold_here, sum(below.units) as sold_below,
+            min(sold.first_row) as first_row
+        from sold join below using (location_id, item_id)
+        group by all
+        having sum(sold.units) between 0.8 * sum(below.units) and 1.2 * sum(below.units)
         """,
-        "No place that supplies others sells itself: its own sales are not forecast, and nothing "
-        "is ordered for them. Give what sells there a location of its own that is supplied from "
-        "it.",
+        "A place that supplies others sells what its own customers buy. What it sold is nearly "
+        "what the places below it sold: if these rows are deliveries to them, land them as "
+        "transfers, or demand counts twice.",
         "warning",
     )

@@ -681,8 +681,12 @@ def weeks(timeline: Timeline, first: date, past: int, ahead: int) -> Integers:
 def _with_promises(
     con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: Timeline
 ) -> pl.DataFrame:
-    """The rows with what a place can hold, how long goods keep there, the service level promised
+    """The rows with what a place can hold, how long goods keep there, the service level promised,
+    what a place that sells and supplies others keeps for its own customers until the next review
     and, where a supplier's least order counts pallets, what one holds."""
+    supplies = (pl.col("role") != "store") & pl.col("is_forecast")
+    asked = pl.Series(read_usual(con, nodes, timeline)[:, 0] * timeline.review)
+    nodes = nodes.with_columns(kept_back=pl.when(supplies).then(asked).otherwise(0.0))
     rows = nodes.join(frame(con, ROOM), on="location_id", how="left", maintain_order="left")
     if any(least.counts == "pallets" for least in read_minimums(con)):
         rows = rows.join(

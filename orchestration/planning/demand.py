@@ -106,8 +106,8 @@ class Demand:
         longest lead time plus a review."""
         timeline = Timeline.read(con)
         series = con.execute(
-            "select item_id, location_id from marts.dim_item_locations where role = 'store' order "
-            "by all"
+            "select item_id, location_id from marts.dim_item_locations where is_forecast order by "
+            "all"
         ).pl()
         closed = con.execute(
             "select period_start, min(known_at) from marts.fct_demand group by 1 order by 1"
@@ -116,8 +116,8 @@ class Demand:
             raise ValueError("no demand has been landed, so there is nothing to forecast")
         if series.is_empty():
             raise ValueError(
-                "every place with sales supplies others, and only what sells and supplies nobody "
-                "is forecast: give what is sold there a location of its own, supplied from it"
+                "nothing that was sold is in the assortment of today, so there is nothing to "
+                "forecast: see the days in the assortment"
             )
         regions = con.execute(
             "select location_id, region_id from marts.dim_locations where is_current order by all"

@@ -246,11 +246,11 @@ def replay(
     if waits is not None:
         waits = waits.within(network.lead_time, timeline.review, demand.horizon)
     days = [timeline.shift(start, k) for k in range(periods)]
-    keys, stores = nodes.select(SERIES), int((nodes["role"] == "store").sum())
+    keys, is_forecast = nodes.select(SERIES), nodes["is_forecast"].to_numpy()
     spec = timeline.spec(demand.horizon)
 
     past = panels(demand.labels(start), keys, ["demand"], spec)["demand"].values.astype(np.float64)
-    past[stores:] = 0.0
+    past[~is_forecast] = 0.0
     revealed = _revealed(truth, keys, days, spec)
 
     last = periods if orders is None else min(periods, orders * timeline.review)
@@ -455,7 +455,7 @@ def choose(
 
 
 def paths_of(forecast: Forecast, nodes: pl.DataFrame, seed: int) -> Floats:
-    """Sample paths in the order of `nodes`; a distribution centre has no demand of its own."""
+    """Sample paths in the order of `nodes`; what only supplies others has no demand of its own."""
     drawn = forecast.paths(SAMPLES, seed)
     row = locate(nodes, forecast.keys)
     out = np.zeros((len(nodes), *drawn.shape[1:]), np.float32)

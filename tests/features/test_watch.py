@@ -29,7 +29,7 @@ insert into features.feat_demand
   select * exclude (k) replace (item_id || k as item_id) from features.feat_demand cross
       join range(60) as copies (k) where item_id = 'b';
 create table marts.dim_item_locations as
-  select distinct item_id, location_id, 'store' as role, 'purchase' as kind, 's' as from_id,
+  select distinct item_id, location_id, 'store' as role, true as is_forecast, 'purchase' as kind, 's' as from_id,
       3 as lead_time_periods
   from features.feat_demand;
 alter table marts.dim_item_locations add column lead_time_working_days double;

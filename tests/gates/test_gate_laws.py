@@ -179,8 +179,14 @@ PLANTED = (
         "locations_lead_to_one_that_buys": "; ".join(
             row("locations", location_id=f"'{a}'", supplied_from=f"'{b}'") for a, b in ("xy", "yx")
         ),
-        "sales_are_of_places_that_supply_no_other": "; ".join(
-            (row("sales", location_id="'hub'"), row("locations", supplied_from="'hub'"))
+        "sales_of_a_supplying_place_are_to_customers": "; ".join(
+            (
+                *(
+                    row("sales", item_id="'crate'", location_id=place, quantity="100")
+                    for place in ("'hub'", "'branch'")
+                ),
+                row("locations", location_id="'branch'", supplied_from="'hub'"),
+            )
         ),
         "bills_of_materials_take_something": row("bills_of_materials", scrap_share="1.0"),
         "substitutes_stand_in_for_something": row(

@@ -45,7 +45,7 @@ from (values ('dc', 'distribution_centre'), ('shop', 'store'));
 create table marts.dim_suppliers as select supplier_id, name, known_at, true as is_current from raw.suppliers;
 create table marts.dim_item_locations as
 select
-    item_id, location_id, if(location_id = 'dc', 'distribution_centre', 'store') as role, if(location_id = 'dc', 'purchase', 'transfer') as kind,
+    item_id, location_id, if(location_id = 'dc', 'distribution_centre', 'store') as role, location_id <> 'dc' as is_forecast, if(location_id = 'dc', 'purchase', 'transfer') as kind,
     if(location_id = 'dc', 'acme', 'dc') as from_id, 7.0 as lead_time_days, 7 as lead_time_periods, if(location_id = 'dc', 24, 1) as moq,
     if(location_id = 'dc', 12, 1) as order_multiple, unit_cost, unit_cost * 2 as price, 0.01 as holding_cost, 1.0 as shortage_cost,
     'ware' as category, false as is_assumed

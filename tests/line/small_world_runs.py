@@ -124,6 +124,26 @@ def supplied(folder: Path, places: Rows) -> None:
     table(folder, "places", "shop,hub", places)
 
 
+def shop_and_branch(folder: Path) -> None:
+    """A shop that sells and supplies a branch."""
+    rows = [
+        *sales(["alone", "both"], 60),
+        *((f"b{ticket}", *rest) for ticket, *rest in sales(["both", "branch only"], 60, "BRANCH")),
+    ]
+    sold(folder, rows, CONTRACT + BESIDE)
+    counted = [
+        ("alone", "MAIN", "2024-02-28", 20),
+        ("both", "MAIN", "2024-02-28", 20),
+        ("both", "BRANCH", "2024-02-28", 20),
+        ("branch only", "MAIN", "2024-02-28", 20),
+        ("branch only", "BRANCH", "2024-02-28", 20),
+    ]
+    table(folder, "stock", "article,shop,day,on_hand", counted)
+    terms = [(item, "S1", 7, 1, 1, 4) for item in ("alone", "both", "branch only")]
+    table(folder, "terms", "article,supplier,lead,moq,multiple,cost", terms)
+    table(folder, "places", "shop,hub", [("MAIN", ""), ("BRANCH", "MAIN")])
+
+
 ASIDE = (
     "select column_name, rule, count(*) from raw.quarantine where table_name <> 'sales' "
     "group by all order by all"
@@ -161,9 +181,12 @@ WORLDS = {
         },
     ),
     "a shop that supplies another": World(
-        lambda folder: supplied(folder, [("MAIN", ""), ("BRANCH", "MAIN")]),
-        2,
-        ("supplies others sells itself", "every place with sales supplies others"),
+        shop_and_branch,
+        values={
+            # what one item sells alone is what it sells beside a branch that has a shelf of its own
+            "select distinct item_id from decisions.forecasts where location_id = 'MAIN' order by "
+            "all": [("alone",), ("both",), ("branch only",)],
+        },
     ),
 }
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from models.domain import Situation
 from models.replenishment.constraints import Constraint, less_stock
 from models.replenishment.decision import STEPS, Decision, Terms, decide
+from models.replenishment.echelon import Echelons
 from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.policies import POLICIES
 from models.replenishment.situations import situation_of
@@ -89,6 +90,30 @@ def test_steps_follow_each_other_and_the_last_one_keeps_every_term(
     mine = (rows["from_id"] == "SUP-0").to_numpy()
     spent = float((made.quantity * now.economics.unit_cost)[mine].sum())
     assert spent == 0 or spent >= least - 1e-6
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 9999), st.integers(0, 40))
+def test_a_place_that_sells_keeps_what_its_own_customers_ask_for(seed: int, kept: int) -> None:
+    rows, now = company(seed)
+    supplies = (rows["location_id"] == "DC").to_numpy()
+    rows = rows.with_columns(kept_back=pl.Series(np.where(supplies, float(kept), 0.0)))
+    made = decide(now, POLICIES["quantile_order_up_to"], Terms.of(rows))
+    free = decide(now, POLICIES["quantile_order_up_to"], Terms.of(rows.drop("kept_back")))
+    for centre in np.flatnonzero(supplies):
+        sent = float(made.quantity[Terms.of(rows).sources == centre].sum())
+        wanted = float(free.after("override")[Terms.of(rows).sources == centre].sum())
+        assert sent == min(wanted, max(now.on_hand[centre] - kept, 0.0))
+    assert (made.after("override") == free.after("override")).all()
+
+
+def test_what_a_place_sells_itself_weighs_in_what_a_missing_unit_costs_it() -> None:
+    echelons = Echelons(np.array([-1, 0, 0]))
+    asked = np.array([[6.0], [1.0], [3.0]])
+    weighed = echelons.shortage(np.array([9.0, 1.0, 5.0]), asked, None)
+    assert weighed.tolist() == [pytest.approx((6 * 9 + 1 + 3 * 5) / 10), 1.0, 5.0]
+    unknown = echelons.history(np.array([[4.0, np.nan], [1.0, 1.0], [np.nan, 2.0]]))
+    assert unknown[0].tolist() == [4.0 + 1.0 + 2.0, 4.0 + 1.0 + 2.0]
 
 
 @settings(max_examples=30, deadline=None)

@@ -65,7 +65,10 @@ def test_the_twin_orders_what_the_plan_orders(
 ) -> None:
     random = np.random.default_rng(seed)
     rows = company(random)
-    sells = (rows["role"] == "store").to_numpy()
+    is_shop = (rows["role"] == "store").to_numpy()
+    sells = is_shop | (random.random(rows.height) < 0.5)
+    kept_back = np.where(sells & ~is_shop, 5.0, 0.0)
+    rows = rows.with_columns(kept_back=pl.Series(kept_back))
     paths = (random.poisson(5.0, (rows.height, SAMPLES, PERIODS)) * sells[:, None, None]).astype(
         np.float32
     )

@@ -26,7 +26,7 @@ create table marts.dim_items as select item_id, name, 'Kitchen' as category, tru
 create table marts.dim_item_locations as select item_id, location_id, role, kind, from_id,
     10.0 as lead_time_days, 10 as lead_time_periods, 0.0 as moq, 1.0 as order_multiple,
     2.5 as unit_cost, 5.0 as price, 0.01 as holding_cost, 2.0 as shortage_cost,
-    'Kitchen' as category
+    'Kitchen' as category, role = 'store' as is_forecast
     from (values ('mug', 'DC', 'centre', 'purchase', 'S1'), ('cup', 'DC', 'centre', 'purchase', 'S1'),
         ('mug', 'SHOP', 'store', 'transfer', 'DC')) as t(item_id, location_id, role, kind, from_id);
 create table marts.dim_suppliers as
@@ -205,7 +205,7 @@ def make_home(root: Path, *, is_published: bool = True) -> Home:
 PLACES, LARGE_LINES = 30_490, 6_000
 GROW = f"""
 insert into marts.dim_item_locations select 'item' || n, 'SHOP', 'store', 'transfer', 'DC', 10.0,
-    10, 0.0, 1.0, 2.5, 5.0, 0.01, 2.0, 'Kitchen' from range({PLACES - 3}) as t(n);
+    10, 0.0, 1.0, 2.5, 5.0, 0.01, 2.0, 'Kitchen', true from range({PLACES - 3}) as t(n);
 insert into marts.fct_stock_positions select item_id, location_id, 1.0, 0.0, 1.0,
     timestamp '2026-01-05' from marts.dim_item_locations where item_id like 'item%';
 """

@@ -43,6 +43,7 @@ select
   item_id,
   location_id,
   role,
+  is_forecast,
   kind,
   from_id,
   cast(lead_time_days as double) as lead_time_days,
