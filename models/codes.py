@@ -18,6 +18,7 @@ PLAIN = {
     "pre_build": "order ahead",
     "substitute_supplier": "buy from another supplier",
     "do_nothing": "do nothing",
+    "co2_kg": "kg of CO2 equivalent",
 }
 #: Why a measure without an order line has none.
 IMPOSSIBLE = "no way in time that saves its cost"

@@ -195,6 +195,16 @@ class Logistics:
         nobody knows."""
         return _fuel_share(row, self._usual(row, row["location_id"]))
 
+    def co2(self, row: Record) -> float:
+        """Kilograms of CO2 equivalent that moving a unit of a row by its usual lane emits; NaN
+        where lane or weight are not told."""
+        lane = self._usual(row, row["location_id"]) or {}
+        told = (lane.get("distance_km"), lane.get("co2_per_tonne_km"), row["weight_kg"])
+        if any(one is None for one in told):
+            return math.nan
+        kilometres, per_tonne, weight = map(float, told)
+        return kilometres * per_tonne * weight / 1000
+
     def _usual(self, row: Record, to_id: str) -> Record | None:
         return next(iter(self.between(row["from_id"], to_id, row["item_id"])), None)
 

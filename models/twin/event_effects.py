@@ -31,7 +31,7 @@ class Tariffs:
     fuel surcharge, and duty.
 
     fuel_share: (N,) the part of freight that follows the price of fuel. duty_share: (N,) of price
-    and freight.
+    and freight. co2: (N,) kg of CO2 equivalent that bringing a unit emits, NaN where no lane says.
     """
 
     price: Floats
@@ -40,6 +40,7 @@ class Tariffs:
     duty: Floats
     fuel_share: Floats
     duty_share: Floats
+    co2: Floats = field(default_factory=lambda: np.full(1, np.nan))
 
     @property
     def total(self) -> Floats:

@@ -30,6 +30,7 @@ TOTALS = (
     "lost",
     "bought",
     "moved",
+    "co2_kg",
 )
 #: Two-sided 95 % of a normal distribution, for the interval of a mean over many futures.
 Z = 1.96
@@ -45,8 +46,9 @@ class Outcome:
     of stock taken back. cost_to_serve: of margin, all but price and purchase price. freight: money
     for what was sent, with its fuel. cash: what customers pay less what is paid to buy and move
     goods, when these are handed over. bought: units sent by suppliers; moved: units sent between
-    places. lost_at: (N, T) units lost, and ordered_at: (N, D) units sent at each decision, for
-    those futures that are looked at row by row.
+    places. co2_kg: emitted by what was sent, NaN on lanes that do not say. lost_at: (N, T) units
+    lost, and ordered_at: (N, D) units sent at each decision, for those futures that are looked at
+    row by row.
     """
 
     cost: Floats
@@ -60,6 +62,7 @@ class Outcome:
     lost: Floats
     bought: Floats
     moved: Floats
+    co2_kg: Floats
     cash_so_far: Floats
     stock_at: Floats
     demand_at: Floats
@@ -131,6 +134,7 @@ def outcome(
         lost=result.lost.sum(axis=1),
         bought=np.where(network.supplied_from < 0, shipped, 0.0),
         moved=np.where(network.supplied_from < 0, 0.0, shipped),
+        co2_kg=shipped * tariffs.co2,
         cash_so_far=cash.sum(axis=0).cumsum(),
         stock_at=places @ result.on_hand,
         demand_at=places @ future.demand,
@@ -164,14 +168,17 @@ def _served(result: SimulationResult) -> Floats:
 def compare(base: Sequence[Outcome], changed: Sequence[Outcome]) -> dict[str, dict[str, float]]:
     """By measure its mean without and with the scenario, and the mean difference with two ranges:
     lower and upper hold 95 % of futures, mean_lower and mean_upper the mean with 95 % confidence.
+    What no lane states, as what it emits, is left out.
 
     base, changed: outcomes of the same futures in the same order. Adds fill_rate, the share of
     demand met from stock, and least_cash, the lowest that cash falls to.
     """
     found = {}
     for name in (*TOTALS, "fill_rate", "least_cash"):
+        if np.isnan(getattr(base[0], name)).all():  # nobody says what any lane emits
+            continue
         without, with_it = (
-            np.array([float(np.sum(getattr(one, name))) for one in outcomes])
+            np.array([float(np.nansum(getattr(one, name))) for one in outcomes])
             for outcomes in (base, changed)
         )
         found[name] = difference(without, with_it)

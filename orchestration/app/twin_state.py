@@ -260,8 +260,10 @@ def tariffs_of(inputs: PlanningInputs, periods: int) -> Tariffs:
             duty_share=duty_share,
         )
         parts = (leg.price, leg.freight, leg.fuel, leg.duty)
-        found.append([*map(float, parts), logistics.fuel_share(row), duty_share])
-    columns = np.array(found, dtype=np.float64).reshape(-1, 6).T
+        found.append(
+            [*map(float, parts), logistics.fuel_share(row), duty_share, logistics.co2(row)]
+        )
+    columns = np.array(found, dtype=np.float64).reshape(-1, 7).T
     price, freight, fuel, duty = (
         np.repeat(column[:, None], periods, axis=1) for column in columns[:4]
     )
@@ -272,4 +274,5 @@ def tariffs_of(inputs: PlanningInputs, periods: int) -> Tariffs:
         duty=duty,
         fuel_share=columns[4],
         duty_share=columns[5],
+        co2=columns[6],
     )

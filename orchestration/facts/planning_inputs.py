@@ -95,6 +95,13 @@ MINIMUMS = """
         on truck.name = 'supplier_truck_cost' and truck.is_current and truck.scope = said.scope
     where said.is_current order by all
 """
+#: What lanes can take, of the way that is used: see int_lanes_cheapest.
+LANE_CAPACITY = """
+    select from_id, to_id, item_id, capacity_kg from marts.dim_lanes where is_current
+    qualify capacity_kg is not null and row_number() over (partition by from_id, to_id, item_id
+        order by freight_per_kg nulls last, transit_days nulls last, mode) = 1
+    order by all
+"""
 #: What the planner states under one name, by what it holds for.
 STATED = "select scope, value from marts.fct_constraints where is_current and name = $name"
 #: What one of each item's units holds.
@@ -582,7 +589,8 @@ def read_limits(con: duckdb.DuckDBPyConnection) -> list[Constraint]:
 
     budget: money for all purchases of a review, or for one supplier's. capacity: units a location
     can hold, of which what is there and on the way takes its part. truck_kg: what one delivery to a
-    location may weigh. Service levels are not limits but targets.
+    location may weigh. A lane's capacity_kg: what the orders of a review may weigh on it. Service
+    levels are not limits but targets.
     """
     found = frame(
         con, "select name, scope, value from marts.fct_constraints where is_current order by all"
@@ -600,6 +608,11 @@ def read_limits(con: duckdb.DuckDBPyConnection) -> list[Constraint]:
             )
         elif name == "truck_kg":
             limits.append(Constraint(f"truck to {scope}", value, "weight_kg", place))
+    for start, stop, item, capacity in frame(con, LANE_CAPACITY).iter_rows():
+        goods = {"item_id": item} if item else {}
+        way = {"from_id": start, "location_id": stop, **goods}
+        name = " ".join(("lane", start, "to", stop, *(f"for {one}" for one in goods.values())))
+        limits.append(Constraint(name, capacity, "weight_kg", way))
     return limits
 
 

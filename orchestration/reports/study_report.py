@@ -33,6 +33,7 @@ TOTALS = {
     "lost": "sales lost, units",
     "bought": "bought, units",
     "moved": "moved between places, units",
+    "co2_kg": "CO2 equivalent of what was sent, kg",
 }
 
 

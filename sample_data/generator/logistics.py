@@ -17,6 +17,10 @@ from generator.write import write_jsonl
 
 Row = dict[str, object]
 FUEL_SHARE = {"Air": 0.3, "Ocean": 0.4, "Truck": 0.25}
+#: kilometres a day on the way, and kg of CO2 equivalent a tonne-km: round figures of the order of
+#: the GLEC Framework's defaults
+KM_A_DAY = {"Air": 1500, "Ocean": 620, "Truck": 420}
+CO2_A_TONNE_KM = {"Air": 0.6, "Ocean": 0.012, "Truck": 0.085}
 #: the port that all ships call at, and how many days before DC1
 PORT, ON_LAND = "FELIXSTOWE", 2
 
@@ -56,6 +60,8 @@ def write(out: Path, master: dict[str, Item], books: Books, lateness: Lateness) 
                 "transit_days": transit,
                 "freight_usd_per_kg": lateness.usual_usd_per_kg(mode),
                 "fuel_share": FUEL_SHARE[mode],
+                "km": KM_A_DAY[mode] * transit,
+                "co2_kg_per_tkm": CO2_A_TONNE_KM[mode],
                 "departs": "wed, sat" if stop == "IE" else None,
                 "port": PORT if mode == "Ocean" else None,
                 "port_after_days": transit - ON_LAND if mode == "Ocean" else None,

@@ -37,6 +37,7 @@ def test_a_blocked_hub_moves_stock_and_dearer_fuel_moves_money_only(
         assert set(list(fuel["totals"][name].values())[2:]) == {0.0}, name
     assert fuel["totals"]["freight"]["lower"] > 0 > fuel["totals"]["margin"]["upper"]
     assert block["totals"]["demand"]["difference"] == 0
+    assert block["totals"]["co2_kg"]["before"] > 0 == fuel["totals"]["co2_kg"]["difference"]
     stock = pl.read_csv(tmp_path / "out" / "hub_blocked_48h_stock.csv", try_parse_dates=True)
     before = pl.col("period_start") < pl.date(2011, 12, 17)
     assert stock.filter(before)["difference"].abs().max() == 0

@@ -4,14 +4,17 @@ sales."""
 from __future__ import annotations
 
 from datetime import date
+from math import isnan
 from pathlib import Path
 
 import duckdb
 import pytest
 from warehouses import Row, at, build, days, make_warehouse, query
 
+from models.replenishment.constraints import Constraint
 from orchestration.facts import decisions
-from orchestration.facts.planning_inputs import RISES
+from orchestration.facts.planning_inputs import RISES, read_limits, read_logistics, read_nodes
+from orchestration.facts.timeline import Timeline
 from orchestration.home.sql import tuples
 
 
@@ -76,6 +79,9 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "to_id": "shop",
                 "transit_days": 2.0,
                 "freight_per_kg": 0.4,
+                "distance_km": 250.0,
+                "co2_per_tonne_km": 0.08,
+                "capacity_kg": 40.0,
                 "known_at": before,
             }
         ],
@@ -235,13 +241,24 @@ def test_all_that_changed_what_is_on_order_adds_up_to_the_open_orders(network: P
 
 
 def test_the_shop_transfers_and_the_centre_purchases_on_its_terms(network: Path) -> None:
-    planned = """select location_id, role, kind, from_id, lead_time_periods, moq, order_multiple,
-        unit_cost, price, freight_per_unit
+    planned = """select location_id, role, is_forecast, kind, from_id, lead_time_periods, moq,
+        order_multiple, unit_cost, price, freight_per_unit
                  from marts.dim_item_locations order by 1"""
     assert query(network, planned) == [
-        ("dc", "distribution_centre", "purchase", "acme", 10, 24.0, 12.0, 2.0, 5.0, 0.0),
-        ("shop", "store", "transfer", "dc", 2, 0.0, 1.0, 2.0, 5.0, 0.2),
+        ("dc", "distribution_centre", False, "purchase", "acme", 10, 24.0, 12.0, 2.0, 5.0, 0.0),
+        ("shop", "store", True, "transfer", "dc", 2, 0.0, 1.0, 2.0, 5.0, 0.2),
     ]
+
+
+def test_a_lane_says_what_it_takes_and_what_it_emits(network: Path) -> None:
+    with duckdb.connect(str(network), read_only=True) as con:
+        limits = read_limits(con)
+        [row] = [row for row in read_nodes(con).to_dicts() if row["location_id"] == "shop"]
+        logistics = read_logistics(con, Timeline.read(con), None)
+    way = {"from_id": "dc", "location_id": "shop"}
+    assert limits == [Constraint("lane dc to shop", 40.0, "weight_kg", way)]
+    assert logistics.co2(row) == pytest.approx(250 * 0.08 * 0.5 / 1000)
+    assert isnan(logistics.co2(row | {"weight_kg": None}))
 
 
 def test_an_open_order_is_a_lower_bound_of_its_lead_time(network: Path) -> None:

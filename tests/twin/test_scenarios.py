@@ -291,6 +291,21 @@ def test_every_unit_a_customer_gets_is_earned_once_when_it_is_handed_over(unmet:
     assert found.margin == pytest.approx(3.0 * found.sold)
 
 
+def test_what_lanes_emit_is_counted_where_they_say_so() -> None:
+    told = np.array([0.5, np.nan, 0.1, 0.2, np.nan, np.nan])
+    calm = future(3)
+    calm = replace(calm, tariffs=replace(calm.tariffs, co2=told))
+    event = happens(scenario("hub_blocked", {"location_id": "DC"}, 30, 140), calm)
+    results = [run(one) for one in (calm, event)]
+    base, changed = (
+        outcome(network(), one, result, np.full(6, 20.0))
+        for one, result in zip((calm, event), results, strict=True)
+    )
+    found = compare([base], [changed])["co2_kg"]
+    sent = [np.nansum(result.shipped.sum(axis=1) * told) for result in results]
+    assert [found["before"], found["after"]] == pytest.approx(sent)
+
+
 def test_the_tables_add_up_to_the_totals() -> None:
     price = np.full(6, 20.0)
     futures = [future(seed) for seed in range(6)]
@@ -300,6 +315,7 @@ def test_the_tables_add_up_to_the_totals() -> None:
         for futures in (futures, [happens(event, one) for one in futures])
     )
     totals, table = compare(base, changed), by_row(ROWS, base, changed)
+    assert "co2_kg" not in totals, "no lane says what it emits"
     assert table.height == 4 and table["lost_after"].sum() == pytest.approx(totals["lost"]["after"])
     assert totals["lost"]["difference"] == pytest.approx(
         totals["lost"]["after"] - totals["lost"]["before"]

@@ -1,18 +1,21 @@
 -- By which way goods go from one place to another, with its history; a lane without item serves all. What fuel costs is the mean of
 -- its regions' newest prices: a lorry fills up on both sides of a border.
+{%- set attributes = [
+  'transit_days', 'freight_per_kg', 'fuel_share', 'distance_km', 'co2_per_tonne_km', 'capacity_kg', 'departure_days'
+] %}
 with lanes as (
   {{ identified(ref('stg_lanes'), {'from_id': ['location', 'supplier'], 'to_id': 'location', 'item_id': 'item'}) }}
 ),
 
 things as (
   select
-    from_id, to_id, item_id, mode, transit_days, freight_per_kg * {{ exchanged('lanes') }} as freight_per_kg, fuel_share, departure_days,
-    true as is_declared, known_at, handed_over_at, row_hash
+    from_id, to_id, item_id, mode, transit_days, freight_per_kg * {{ exchanged('lanes') }} as freight_per_kg, fuel_share, distance_km,
+    co2_per_tonne_km, capacity_kg, departure_days, true as is_declared, known_at, handed_over_at, row_hash
   from lanes
   {{ join_rates('lanes', now_at()) }}
 ),
 
-{{ history('things', ['from_id', 'to_id', 'item_id', 'mode'], ['transit_days', 'freight_per_kg', 'fuel_share', 'departure_days']) }},
+{{ history('things', ['from_id', 'to_id', 'item_id', 'mode'], attributes) }},
 
 fuel as (
   select target_on, avg(value) as price
@@ -38,7 +41,8 @@ paid as (
 )
 
 select
-  from_id, to_id, item_id, mode, transit_days, {{ unit_money('freight_per_kg') }} as freight_per_kg, fuel_share, departure_days,
+  from_id, to_id, item_id, mode, transit_days, {{ unit_money('freight_per_kg') }} as freight_per_kg, fuel_share,
+  distance_km, co2_per_tonne_km, capacity_kg, departure_days,
   cast(coalesce((select price from paid where quoted_at is null) / nullif(paid.price, 0), 1) as double) as fuel_index,
   known_at, valid_from, valid_to, is_current
 from history

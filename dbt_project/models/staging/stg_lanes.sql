@@ -14,6 +14,9 @@ typed as (
     transit_days,
     freight_per_kg,
     fuel_share,
+    distance_km,
+    co2_per_tonne_km,
+    capacity_kg,
     upper(trim(currency)) as currency,
     departure_days,
     row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current

@@ -332,6 +332,11 @@ CANONICAL: dict[str, Table] = {
             "freight_per_kg": NUMBER,
             "currency": TEXT,
             "fuel_share": NUMBER,
+            "distance_km": NUMBER,
+            # kilograms of CO2 equivalent for a tonne over a kilometre
+            "co2_per_tonne_km": NUMBER,
+            # what the orders of one review may weigh on the lane
+            "capacity_kg": NUMBER,
             # weekdays on which the lane leaves
             "departure_days": TEXT,
         },
