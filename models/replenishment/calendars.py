@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -168,35 +168,37 @@ class Waits:
     """What a calendar makes of orders decided in each of T periods, (N, T) whole periods each.
 
     longer: W, periods they take beyond L, below 0 where fewer. gaps: G, periods beyond R that they
-    have to last.
+    have to last. leaves: days from the first of a period until what is decided then leaves, none
+    where everything leaves at once.
     """
 
     longer: Integers
     gaps: Integers
+    leaves: Integers = field(default_factory=lambda: np.zeros((1, 1), dtype=np.int64))
 
     def within(self, lead_time: Integers, review: int, horizon: int) -> Waits:
         """The same, no further than a forecast of `horizon` periods reaches, and never below no
         time at all. lead_time: (N,)."""
         most = np.maximum(horizon - review - lead_time, 0)[:, None]
         longer = np.clip(self.longer, -lead_time[:, None], most)
-        return Waits(longer, np.clip(self.gaps, 0, most - longer))
+        return replace(self, longer=longer, gaps=np.clip(self.gaps, 0, most - longer))
 
     def beyond(self, first: Integers) -> Waits:
         """The same, of lead times in which (N,) periods are counted already."""
-        return Waits(self.longer - first[:, None], self.gaps)
+        return replace(self, longer=self.longer - first[:, None])
 
 
 def waits(
     calendar: SupplyCalendar, rows: pl.DataFrame, days: Sequence[date], following: Sequence[date]
 ) -> Waits:
-    """W and G of an order of every row decided on each of these T days.
+    """W and G of an order of every row decided on each of these T days, and when it leaves.
 
     rows: as SupplyCalendar.way asks, and lead_time_periods, L. following: the day of the decision
     after each. What an order takes is never less than nothing.
     """
     longer = np.zeros((rows.height, len(days)), dtype=np.int64)
-    gaps = np.zeros_like(longer)
-    known: dict[tuple[Any, ...], tuple[Integers, Integers]] = {}
+    gaps, leaves = np.zeros_like(longer), np.zeros_like(longer)
+    known: dict[tuple[Any, ...], tuple[Integers, Integers, Integers]] = {}
     for i, row in enumerate(rows.iter_rows(named=True)):
         planned = row["lead_time_periods"]
         way = calendar.way(row)
@@ -208,9 +210,10 @@ def waits(
             takes = {day: calendar.periods(way, day) for day in {*days, *following}}
             now = np.array([takes[day] for day in days], dtype=np.int64)
             then = np.array([takes[day] for day in following], dtype=np.int64)
-            known[key] = now - planned, np.maximum(then - now, 0)
-        longer[i], gaps[i] = known[key]
-    return Waits(longer, gaps)
+            waiting = np.array([(way.leaves(day) - day).days for day in days], dtype=np.int64)
+            known[key] = now - planned, np.maximum(then - now, 0), waiting
+        longer[i], gaps[i], leaves[i] = known[key]
+    return Waits(longer, gaps, leaves)
 
 
 def longest(

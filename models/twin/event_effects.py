@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from models.domain import Floats, Integers, Policy
+from models.replenishment.calendars import Waits
 from models.replenishment.constraints import Constraint, Limit
 from models.replenishment.decision import Terms
 from models.replenishment.policies import POLICIES
@@ -60,7 +61,8 @@ class Future:
     period takes. due: (N, K) units open when it begins, as promised; arriving: (N, K') as they
     come. withdrawn: (N, T) share of the stock taken back at the start of each period, empty where
     none is. terms: what orders have to obey in each period, T of them, empty where nobody asks.
-    policy: the rule that decides, None for the usual one.
+    policy: the rule that decides, None for the usual one. waits: what calendars of suppliers and
+    places add to lead_times, None where everything leaves and is taken in at once.
     """
 
     rows: pl.DataFrame
@@ -73,6 +75,7 @@ class Future:
     withdrawn: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     terms: tuple[Terms, ...] = ()
     policy: Policy | None = None
+    waits: Waits | None = None
 
     def moves_goods_like(self, other: Future) -> bool:
         """Whether nothing but prices differs, which no policy looks at: what is ordered, sold and
@@ -267,41 +270,84 @@ def _delayed(effects: Sequence[Effect], future: Future) -> Future:
     for effect in effects:
         if effect.kind == "new_supplier":
             here = _rows(effect, future) & (future.rows["kind"] == "purchase").to_numpy()
-            came_from = pl.when(pl.Series(here)).then(pl.lit(effect.said["supplier"]))
-            rows = future.rows.with_columns(from_id=came_from.otherwise("from_id"))
-            days = np.ceil(effect.size * 24 / future.hours - 1e-9).astype(np.int64)
-            theirs = replace(
-                future, rows=rows, lead_times=np.where(here[:, None], days, future.lead_times)
+            took = np.where(
+                here[:, None] & _periods(effect, future),
+                _taken(effects, _bought_elsewhere(effect, future, here)),
+                took,
             )
-            now = here[:, None] & _periods(effect, future)
-            took = np.where(now, _taken(effects, theirs), took)
     return replace(future, lead_times=took, arriving=_arriving(effects, future))
 
 
+def _bought_elsewhere(effect: Effect, future: Future, here: np.ndarray) -> Future:
+    """The future with some rows, (N,), bought from a new supplier, who takes so many days whatever
+    the days of the old one."""
+    came_from = pl.when(pl.Series(here)).then(pl.lit(effect.said["supplier"]))
+    rows = future.rows.with_columns(from_id=came_from.otherwise("from_id"))
+    days = np.ceil(effect.size * 24 / future.hours - 1e-9).astype(np.int64)
+    waits, longer = future.waits, 0 if future.waits is None else future.waits.longer
+    if waits is not None:
+        waits = replace(waits, leaves=np.where(here[:, None], 0, waits.leaves))
+    took = np.where(here[:, None], days - longer, future.lead_times)
+    return replace(future, rows=rows, lead_times=took, waits=waits)
+
+
 def _taken(effects: Sequence[Effect], future: Future) -> Integers:
-    """The periods that an order of each period takes with these events, (N, T)."""
+    """The periods that an order of each period takes with these events, beside what its calendar
+    adds, (N, T)."""
     periods = future.demand.shape[1]
     begins = np.broadcast_to(np.arange(periods) * future.hours, future.lead_times.shape).astype(
         float
     )
-    leaves = begins.copy()
+    usual = _departure(future, begins)
+    undisturbed, leaves = usual + _transit(future, begins), usual
     for effect in effects:
         if effect.kind in _BLOCKS:
             stuck = _rows(effect, future, hub_as="from_id")[:, None] & _during(effect, leaves)
-            leaves = np.where(stuck, effect.ends, leaves)
-    transit = future.lead_times * future.hours
+            leaves = np.where(stuck, _departure(future, effect.ends), leaves)
+    transit = _transit(future, np.where(leaves > usual, leaves, begins))
     for effect in effects:
         if effect.kind == "hub_blocked":  # what would pass it meanwhile waits before it
             here, after = _after(effect, future, transit)
             stuck = here[:, None] & _during(effect, leaves + after)
             leaves = np.where(stuck, effect.ends - after, leaves)
-    arrives = leaves + transit
+    late = np.zeros_like(begins)
     for effect in effects:
         if effect.kind == "lead_time_delay":
-            late = _rows(effect, future)[:, None] & _during(effect, begins)
-            arrives = np.where(late, arrives + effect.size * 24, arrives)
-    arrives = _admitted(effects, future, arrives)
-    return np.ceil((arrives - begins) / future.hours - 1e-9).astype(np.int64)
+            here = _rows(effect, future)[:, None] & _during(effect, begins)
+            late += np.where(here, effect.size * 24, 0.0)
+    arrives = _admitted(effects, future, leaves + transit + late)
+    longer = 0 if future.waits is None else future.waits.longer
+    took = np.ceil((arrives - begins) / future.hours - 1e-9).astype(np.int64) - longer
+    return np.where(arrives == undisturbed, future.lead_times, took)
+
+
+def _departure(future: Future, ready: Floats | float) -> Floats:
+    """When goods that are ready at an hour leave, (N, T): at once, or on the next day on which
+    their sender or lane does."""
+    if future.waits is None:
+        return np.broadcast_to(ready, future.lead_times.shape).astype(float)
+    at, when = _dated(future.waits.leaves, future, ready)
+    return np.maximum(ready, at * future.hours + 24.0 * when)
+
+
+def _transit(future: Future, decided: Floats) -> Floats:
+    """Hours from departure to shelf of what is decided at an hour, (N, T), with what calendars add
+    on the way and on arrival."""
+    if future.waits is None:
+        return future.lead_times * future.hours
+    _, longer = _dated(future.waits.longer, future, decided)
+    _, waiting = _dated(future.waits.leaves, future, decided)
+    took = (future.lead_times + longer) * future.hours - 24.0 * waiting
+    return np.maximum(took, 0.0)
+
+
+def _dated(values: Integers, future: Future, hours: Floats | float) -> tuple[Integers, Integers]:
+    """Of values by row and period, (N, T), those of the periods in which these hours lie, and the
+    periods, (N, T) each."""
+    shape = future.lead_times.shape
+    at = np.clip(np.floor_divide(hours, future.hours), 0, shape[1] - 1).astype(np.int64)
+    at = np.broadcast_to(at, shape)
+    return at, np.take_along_axis(np.broadcast_to(values, shape), at, axis=1)
 
 
 def _during(effect: Effect, moments: Floats) -> np.ndarray:

@@ -161,6 +161,7 @@ class Twin:
             arriving=self.due,
             tariffs=self.tariffs,
             terms=self.terms,
+            waits=self.waits,
         )
 
     def live(
@@ -190,7 +191,7 @@ class Twin:
             terms=future.terms,
             service_level=self.service_level,
             withdrawn=future.withdrawn,
-            waits=self.waits,
+            waits=future.waits,
             record=("shipped", "lost", "on_hand", "owed"),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.domain import Economics, Floats, Situation
+from models.replenishment.calendars import Days, SupplyCalendar, Waits, waits, weekdays
 from models.replenishment.policies import CappedBaseStock
 from models.twin.event_effects import Effect, Future, Scenario, Tariffs, happens
 from models.twin.network import Network
@@ -103,6 +105,63 @@ def test_a_block_that_no_goods_meet_changes_nothing(seed: int) -> None:
     # A block between midnights, where goods set out and arrive at midnight, meets none either.
     between = scenario("hub_blocked", {"location_id": "DC"}, 24 * 3 + 1, 24 * 3 + 23)
     assert same(run(calm), run(happens(between, calm)))
+
+
+def dated(seed: int, shut: str) -> tuple[Future, Waits]:
+    """The same future from a Monday on; the lanes to A leave on Wednesdays and Saturdays, and B
+    takes nothing in on a day of the week."""
+    calm, days = future(seed), [date(2024, 3, 4) + timedelta(k) for k in range(PERIODS)]
+    planned = network().lead_time
+    rows = ROWS.with_columns(
+        lead_time_days=pl.Series(planned.astype(float)),
+        lead_time_periods=pl.Series(planned),
+        departure_days=pl.when(pl.col("location_id") == "A").then(pl.lit("wed, sat")),
+    )
+    open_days = Days(frozenset(range(1, 8)) - weekdays(shut))
+    found = waits(SupplyCalendar(takes={"B": open_days}), rows, days, days)
+    return replace(calm, waits=found), found
+
+
+@settings(max_examples=30, deadline=None)
+@seeds
+def test_a_block_holds_goods_on_the_day_they_leave_and_until_the_next_they_can(seed: int) -> None:
+    calm, found = dated(seed, "sun")
+    to_a = (ROWS["location_id"] == "A").to_numpy()
+    lane = {"from_id": "DC", "location_id": "A"}
+    # Tuesday: nothing leaves on it, nothing sent on the Saturday before comes on it
+    early = replace(calm, lead_times=np.ones_like(calm.lead_times))
+    idle = happens(scenario("lane_blocked", lane, 24.0, 47.0), early)
+    assert (idle.lead_times == early.lead_times).all()
+    # until Thursday: what was decided on Monday to Wednesday waits for Saturday
+    held = happens(scenario("lane_blocked", lane, 47.0, 73.0), calm)
+    there = calm.lead_times + found.longer
+    moved = held.lead_times + found.longer
+    assert (moved[~to_a] == there[~to_a]).all()
+    for day, saturday in ((0, 5), (1, 4), (2, 3)):
+        assert (moved[to_a, day] == saturday + calm.lead_times[to_a, day]).all()
+    later = np.arange(PERIODS) > 2
+    assert (moved[to_a][:, later] >= there[to_a][:, later]).all()
+
+
+@settings(max_examples=30, deadline=None)
+@seeds
+def test_no_event_brings_dated_goods_sooner(seed: int) -> None:
+    calm, found = dated(seed, "mon")
+    random = np.random.default_rng(seed)
+    starts = float(random.uniform(0, 200))
+    ends = starts + float(random.uniform(1, 100))
+    for kind, scope in (
+        ("lane_blocked", {"from_id": "DC", "location_id": "A"}),
+        ("hub_blocked", {"location_id": "DC"}),
+        ("supplier_down", {"supplier_id": "S1"}),
+        ("lead_time_delay", {"location_id": "B"}),
+    ):
+        changed = happens(scenario(kind, scope, starts, ends), calm)
+        assert (changed.lead_times >= calm.lead_times).all(), kind
+    free = replace(calm, waits=None)
+    zero = replace(calm, waits=Waits(found.longer * 0, found.gaps * 0))
+    event = scenario("hub_blocked", {"location_id": "DC"}, starts, ends)
+    assert (happens(event, free).lead_times == happens(event, zero).lead_times).all()
 
 
 @settings(max_examples=30, deadline=None)
