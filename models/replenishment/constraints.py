@@ -38,6 +38,17 @@ GAP = 0.01
 BISECTIONS = 50
 
 
+def room_of(location_id: str) -> str:
+    """The name of the limit on what a place can hold."""
+    return f"capacity of {location_id}"
+
+
+def room_on(from_id: str, location_id: str, item_id: str | None = None) -> str:
+    """The name of the limit on what a lane can take of a review's orders, of all goods or one
+    item."""
+    return f"lane {from_id} to {location_id}" + (f" for {item_id}" if item_id else "")
+
+
 @dataclass(frozen=True)
 class Limit:
     """A scarce resource: the rows' use of it a unit (0 where it does not concern them) must add up

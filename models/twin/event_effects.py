@@ -18,7 +18,7 @@ import polars as pl
 
 from models.domain import Floats, Integers, Policy
 from models.replenishment.calendars import Waits
-from models.replenishment.constraints import Constraint, Limit
+from models.replenishment.constraints import Constraint, Limit, room_of, room_on
 from models.replenishment.decision import Terms
 from models.replenishment.policies import POLICIES
 from models.twin.scenarios import KINDS, MONEY, Effect, Scenario
@@ -105,9 +105,12 @@ def check(effect: Effect, future: Future) -> None:
         ):
             raise ValueError(f"{effect.kind}: no {name} is called {value!r} in what is planned")
     if effect.kind == "capacity_cut" and not _capacity(effect, future.terms):
-        place = effect.scope["location_id"]
+        place, source = effect.scope["location_id"], effect.scope.get("from_id")
         raise ValueError(
-            f"what {place} can hold is not known: feed locations.capacity, or a constraint capacity"
+            f"what the lane from {source} to {place} can take is not known: feed lanes.capacity_kg"
+            if source
+            else f"what {place} can hold is not known: feed locations.capacity, or a constraint "
+            "capacity"
         )
     if effect.kind == "new_policy" and effect.said.get("policy") not in POLICIES:
         raise ValueError(
@@ -173,9 +176,15 @@ def _after(effect: Effect, future: Future, transit: Floats) -> tuple[np.ndarray,
 
 
 def _capacity(effect: Effect, terms: Sequence[Terms]) -> list[int]:
-    """The numbers of the limits that say what the place can hold."""
-    name = f"capacity of {effect.scope['location_id']}"
-    return [k for k, limit in enumerate(terms[0].limits) if limit.name == name] if terms else []
+    """The numbers of the limits that say what the place can hold, or the lane can take."""
+    limits, place = terms[0].limits if terms else (), effect.scope["location_id"]
+    source = effect.scope.get("from_id")
+    name = room_on(source, place) if source else room_of(place)
+    return [
+        k
+        for k, limit in enumerate(limits)
+        if limit.name == name or (source and limit.name.startswith(f"{name} for "))
+    ]
 
 
 def _constraint(effect: Effect) -> Constraint:

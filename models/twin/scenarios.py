@@ -31,11 +31,11 @@ _GOODS = ("item_id", "location_id", "category")
 #: demand_factor: units asked for. lead_time_delay: days added to what is ordered, or due,
 #: meanwhile. port_delay: days that what would arrive meanwhile is held. hub_blocked: nothing comes
 #: to or leaves a place, or passes a hub on its lane. lane_blocked: nothing sets out or arrives on
-#: it. supplier_down: nothing sets out. capacity_cut: share of a place's room that is gone. recall:
-#: share of the stock that is taken back when it begins. item_delisted: neither asked for nor
-#: ordered. new_constraint: a limit on what is ordered. new_policy: another rule decides, in all
-#: periods. new_supplier: what is ordered comes from another one in so many days, at the same price.
-#: The others change money.
+#: it. supplier_down: nothing sets out. capacity_cut: share of the room of a place, or with from_id
+#: of a lane, that is gone. recall: share of the stock that is taken back when it begins.
+#: item_delisted: neither asked for nor ordered. new_constraint: a limit on what is ordered.
+#: new_policy: another rule decides, in all periods. new_supplier: what is ordered comes from
+#: another one in so many days, at the same price. The others change money.
 KINDS: Mapping[str, Kind] = {
     "demand_factor": Kind("factor", 0.0, 100.0, scope=_GOODS),
     "lead_time_delay": Kind("days", 0.0, 365.0),
@@ -47,7 +47,9 @@ KINDS: Mapping[str, Kind] = {
     "freight_factor": Kind("factor", 0.0, 100.0),
     "price_factor": Kind("factor", 0.0, 100.0),
     "duty_added": Kind("share", -1.0, 10.0),
-    "capacity_cut": Kind("share", 0.0, 1.0, scope=("location_id",), must=("location_id",)),
+    "capacity_cut": Kind(
+        "share", 0.0, 1.0, scope=("location_id", "from_id"), must=("location_id",)
+    ),
     "recall": Kind("share", 0.0, 1.0, scope=_GOODS, must=("item_id",)),
     "item_delisted": Kind(None, scope=_GOODS, must=("item_id",)),
     "new_constraint": Kind(

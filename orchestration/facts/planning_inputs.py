@@ -22,7 +22,13 @@ from models.procurement.units import WORDS
 from models.replenishment.base_policy import Unmet
 from models.replenishment.bills import Bills, with_parts
 from models.replenishment.calendars import SupplyCalendar
-from models.replenishment.constraints import Constraint, less_stock, unkeepable
+from models.replenishment.constraints import (
+    Constraint,
+    less_stock,
+    room_of,
+    room_on,
+    unkeepable,
+)
 from models.replenishment.customer_orders import consumed
 from models.replenishment.decision import Terms
 from models.replenishment.echelon import Echelons
@@ -603,16 +609,12 @@ def read_limits(con: duckdb.DuckDBPyConnection) -> list[Constraint]:
             whose = name if is_all else f"{name} of {scope}"
             limits.append(Constraint(whose, value, "value", {} if is_all else {"from_id": scope}))
         elif name == "capacity":
-            limits.append(
-                Constraint(f"capacity of {scope}", value, "units", place, counts_stock=True)
-            )
+            limits.append(Constraint(room_of(scope), value, "units", place, counts_stock=True))
         elif name == "truck_kg":
             limits.append(Constraint(f"truck to {scope}", value, "weight_kg", place))
     for start, stop, item, capacity in frame(con, LANE_CAPACITY).iter_rows():
-        goods = {"item_id": item} if item else {}
-        way = {"from_id": start, "location_id": stop, **goods}
-        name = " ".join(("lane", start, "to", stop, *(f"for {one}" for one in goods.values())))
-        limits.append(Constraint(name, capacity, "weight_kg", way))
+        way = {"from_id": start, "location_id": stop} | ({"item_id": item} if item else {})
+        limits.append(Constraint(room_on(start, stop, item), capacity, "weight_kg", way))
     return limits
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.domain import Economics, Floats
-from models.replenishment.constraints import Constraint
+from models.replenishment.constraints import Constraint, room_on
 from models.replenishment.decision import Terms
 from models.replenishment.policies import POLICIES, CappedBaseStock, QuantileOrderUpTo
 from models.twin.event_effects import Future, Tariffs, happens
@@ -181,6 +181,11 @@ def test_limits_hold_while_they_last(seed: int) -> None:
     for t in range(2, 10):  # what is ordered fits beside what is there
         if cut.shipped[at, t].sum() > 0:
             assert cut.shipped[at, t].sum() + held[t] <= 20 + 9 * 4 + 1e-9
+    lane = Constraint(room_on("DC", "B"), 8.0, "units", {"from_id": "DC", "location_id": "B"})
+    narrow = replace(calm, terms=(Terms.of(ROWS, constraints=[*LIMITS, lane]),) * PERIODS)
+    cut_lane = event("capacity_cut", 0.75, location_id="B", from_id="DC")
+    sent = run(happens(of(cut_lane), narrow)).shipped[here].sum(axis=0)
+    assert (sent <= 8.0 + 1e-9).all() and (sent[2:10] <= 2.0 + 1e-9).all()
     wide = run(calm)
     assert (cut.shipped[at].sum() <= wide.shipped[at].sum()) or (
         cut.shipped[at, 2:10].sum() <= wide.shipped[at, 2:10].sum()
@@ -232,6 +237,10 @@ def test_scenarios_together_are_all_their_events() -> None:
     ("effect", "message"),
     [
         (event("capacity_cut", 0.5, location_id="B"), "what B can hold is not known"),
+        (
+            event("capacity_cut", 0.5, location_id="B", from_id="DC"),
+            "what the lane from DC to B can take is not known: feed lanes.capacity_kg",
+        ),
         (event("new_policy", policy="best"), "there is no policy 'best'; there are quantile"),
         (event("port_delay", 2.0, mode="rail"), "no mode is called 'rail'"),
         (event("recall", 1.0, item_id="z"), "no item_id is called 'z'"),
