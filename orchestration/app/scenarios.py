@@ -25,6 +25,7 @@ from models.twin.scenarios import Scenario, together
 from models.twin.what_if import Outcome, by_row, compare, difference, flows, orders, stock_depth
 from orchestration.app.demand_file import futures_of
 from orchestration.app.event_replan import Published
+from orchestration.app.sampling import check_futures
 from orchestration.app.scenario_answers import Answer, Asked, Study, Trust
 from orchestration.app.scenario_files import Question, parse, read_question, refuse_twins
 from orchestration.app.twin_state import FUTURES_SEED, LOOKED_AT, Twin
@@ -36,8 +37,6 @@ from orchestration.home import Home
 from orchestration.landing import World
 from orchestration.planning.replay import paths_of
 
-#: As many futures as a forecast is sampled for.
-MOST_FUTURES = 200
 #: Measures and rival policies are tried on so many of the futures: pairs on the same luck differ
 #: far less than futures do.
 TRIED_ON = 24
@@ -102,7 +101,7 @@ def study(
     meant, ValueError for a policy that is not there, and PublishError before anything was
     published.
     """
-    _check(futures, policies)
+    check_asked(futures, policies)
     twin, run_id, currency = read_twin(home, world, futures, run_id, demand)
     timeline = twin.published.inputs.timeline
     questions = [read_question(path, timeline) for path in files]
@@ -123,7 +122,7 @@ def asked_again(
 ) -> Study:
     """Answer what was asked before, word for word, from the state of that run, which is published
     here or in one of the homes made of earlier days."""
-    _check(futures, kept.policies)
+    check_asked(futures, kept.policies)
     home = _where_published(home, run_id)
     twin, run_id, currency = read_twin(home, world, futures, run_id, kept.demand)
     timeline = twin.published.inputs.timeline
@@ -151,12 +150,9 @@ def read_trust(home: Home, now: datetime) -> Trust:
     return Trust(errors, targets.select("item_id", "location_id", "item_class"))
 
 
-def _check(futures: int, policies: Sequence[str]) -> None:
-    if not 2 <= futures <= MOST_FUTURES:
-        raise ValueError(
-            f"--paths is {futures}; it lies between 2, as one future says nothing of chance, and "
-            f"{MOST_FUTURES}, as often as a forecast is sampled"
-        )
+def check_asked(futures: int, policies: Sequence[str]) -> None:
+    """Refuse a number of futures that no study meets, and a policy that is not there."""
+    check_futures(futures)
     for name in policies:
         if name not in POLICIES:
             raise ValueError(f"there is no policy '{name}'; there are {', '.join(POLICIES)}")

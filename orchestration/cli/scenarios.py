@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchestration.app.sampling import LEAST_FUTURES, MOST_FUTURES
 from orchestration.cli import render, render_twin
 from orchestration.cli.shell import (
     AsJson,
@@ -41,7 +42,10 @@ def simulate(
         Path | None,
         typer.Option(help="Folder for report.html, study.json and tables by lane and by day."),
     ] = None,
-    paths: Annotated[int, typer.Option(help="Futures that each scenario meets, 2 to 200.")] = 20,
+    paths: Annotated[
+        int,
+        typer.Option(help=f"Futures each scenario meets, {LEAST_FUTURES} to {MOST_FUTURES}."),
+    ] = 20,
     policies: Annotated[
         str, typer.Option(help="Rival policies, by comma: does the champion hold against them?")
     ] = "",
@@ -99,6 +103,9 @@ def simulate(
         told = repeated.as_dict()
         emit(told, render_twin.replayed_study(told), as_json=as_json)
         raise typer.Exit(1 if repeated.differing else 0)
+    rivals = [name for name in policies.split(",") if name]
+    scenarios.check_asked(paths, rivals)
+    asked_of = demand_file.asked_of(demand)
     state, run_id = (place, None)
     if as_of:
         state, run_id = _state_at(place, world, date.fromisoformat(as_of), scenario or [])
@@ -109,11 +116,11 @@ def simulate(
             scenario or [],
             paths,
             tell,
-            policies=[name for name in policies.split(",") if name],
+            policies=rivals,
             is_together=is_together,
             against=against,
             run_id=run_id,
-            demand=demand_file.asked_of(demand),
+            demand=asked_of,
         )
     scenario_record.record(place, found)
     studies.keep(place, found, by)

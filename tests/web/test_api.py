@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
+from orchestration.app.sampling import LEAST_FUTURES, MOST_FUTURES, check_futures
 from orchestration.cli import app as commands
 from orchestration.home import Home
 from orchestration.ledger import Ledger
@@ -282,6 +283,25 @@ def test_a_scenario_is_started_once_and_its_job_is_told(anna: TestClient) -> Non
     assert unknown.status_code == 409 and "none" in unknown.json()["detail"]
     assert anna.get("scenarios/jobs/none").status_code == 404
     assert anna.get("scenarios/studies/none").status_code == 404
+
+
+def test_the_api_the_desk_and_the_command_refuse_the_same_futures_with_the_same_words(
+    anna: TestClient, come: Any, home: Home
+) -> None:
+    assert home.origin is not None
+    world, desk = home.origin[0], come("paul", "planner")
+    desk.get("/scenarios")
+    for futures in (LEAST_FUTURES - 1, MOST_FUTURES + 1):
+        with pytest.raises(ValueError, match="a study meets") as refused:
+            check_futures(futures)
+        asked = {"scenarios": ["none"], "futures": futures}
+        api = anna.post("scenarios/studies", json=asked, headers=keyed())
+        assert api.status_code == 422 and str(refused.value) in api.json()["detail"]
+        page = desk.post("/scenarios/run", scenario="none", futures=str(futures))
+        assert str(refused.value) in page.text
+        here = ["--home", str(home.root), "--scenario", "none.yml", "--paths", str(futures)]
+        told = CliRunner().invoke(commands, ["simulate", str(world), *here])
+        assert told.exit_code == 2 and str(refused.value) in " ".join(told.stderr.split())
 
 
 def test_a_token_is_printed_once_and_kept_as_a_hash(home: Home, app: Any) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 from starlette.responses import Response
 
 from orchestration.app import studies
+from orchestration.app.sampling import LEAST_FUTURES, MOST_FUTURES, check_futures
 from orchestration.web.api.answers import Cursor, Limit, after, page_of, told
 from orchestration.web.api.caller import Caller, Reading, may
 from orchestration.web.api.problems import RESPONSES, WRITING
@@ -19,8 +20,13 @@ from orchestration.web.visit import NotFoundError
 
 router = APIRouter(prefix="/scenarios", tags=["scenarios"], responses=RESPONSES)
 Planner = Annotated[Caller, Depends(may("scenarios:write"))]
-#: Futures that one study samples at most.
-MOST_FUTURES = 2_000
+#: Checked by whom every study is checked by; the schema says the same.
+Futures = Annotated[
+    int,
+    Field(strict=True, json_schema_extra={"minimum": LEAST_FUTURES, "maximum": MOST_FUTURES}),
+    WHOLE,
+    AfterValidator(check_futures),
+]
 
 
 class OnShelf(BaseModel):
@@ -77,7 +83,7 @@ class Ask(Body):
     """Which scenarios are asked together, on how many sampled futures."""
 
     scenarios: Annotated[list[Name], Field(min_length=1, max_length=20)]
-    futures: Annotated[int, Field(strict=True, ge=2, le=MOST_FUTURES), WHOLE] = 200
+    futures: Futures = MOST_FUTURES
 
 
 @router.get("", response_model=Shelf)

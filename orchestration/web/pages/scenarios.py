@@ -12,6 +12,7 @@ from models.codes import IMPOSSIBLE
 from models.twin.event_effects import KINDS
 from models.twin.measures import NOTHING
 from orchestration.app import looking, studies
+from orchestration.app.sampling import LEAST_FUTURES, MOST_FUTURES, check_futures
 from orchestration.web.tables import as_file
 from orchestration.web.visit import NotFoundError, Problem, Visit, act, signed_in
 
@@ -32,6 +33,7 @@ def _page(one: Visit, problem: Problem | None = None) -> Response:
         files=studies.scenario_files(one.room.home),
         studies=studies.studies(one.room.home),
         jobs=one.room.jobs.all(),
+        span={"min": LEAST_FUTURES, "max": MOST_FUTURES},
         kinds=[(name, one.words.term(name)) for name, kind in KINDS.items() if not kind.words],
     )
 
@@ -70,7 +72,8 @@ def run(one: Planner) -> Response:
     """Start a study in the background."""
 
     def do() -> tuple[str, dict[str, str]]:
-        chosen, futures = one.several.get("scenario", []), int(one.amount("futures"))
+        chosen = one.several.get("scenario", [])
+        futures = check_futures(int(one.amount("futures")))
         if not chosen:
             raise ValueError(one.words("Tick at least one scenario."))
         home, me = one.room.home, one.me.name
