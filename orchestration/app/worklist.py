@@ -9,8 +9,10 @@ that somebody closed comes back when a later plan raises it again.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Mapping
 from datetime import date, timedelta
+from math import prod
 from typing import Any
 
 import polars as pl
@@ -38,6 +40,8 @@ WORKED = {
 }
 #: Kinds of case that are raised once, by an event, and not anew by each plan.
 MESSAGE, GOODS = "supplier_message", "goods_and_silence"
+#: A bill that its match left to a person; once, until the reason is another.
+BILL = "bill_not_matched"
 #: An approved line that cannot be sent, for as long as that is so.
 UNSENT = "order_not_sent"
 #: Stages in which it no longer matters that a message did not arrive: the goods did.
@@ -60,7 +64,14 @@ def worklist(desk: Desk) -> pl.DataFrame:
 
 def _worklist(desk: Desk) -> pl.DataFrame:
     known = desk.ledger.worked()
-    raised = open_cases(desk), _supply(desk), _unsent(desk), _opened(desk, known), _asked(desk)
+    raised = (
+        open_cases(desk),
+        _supply(desk),
+        _unsent(desk),
+        _opened(desk, known),
+        _asked(desk),
+        _bills(desk),
+    )
     money = pl.col("value_at_risk").round(decimals(desk.currency))
     cases = pl.concat(raised).with_columns(money)
     newest = decisions.latest(desk.home.decisions, "exceptions")
@@ -68,7 +79,7 @@ def _worklist(desk: Desk) -> pl.DataFrame:
     today = desk.now.date().isoformat()
     found = []
     for row in cases.iter_rows(named=True):
-        once = row["kind"] in (MESSAGE, GOODS)
+        once = row["kind"] in (MESSAGE, GOODS, BILL)
         by_line = once or row["kind"] == UNSENT
         of = (row["id"], row["reason"]) if by_line else (row["item_id"], row["location_id"])
         name = case_id(row["kind"], *of)
@@ -130,8 +141,8 @@ def _opened(desk: Desk, known: Mapping[str, Mapping[str, Any]]) -> pl.DataFrame:
 
 
 def _supply(desk: Desk) -> pl.DataFrame:
-    """Lines that are late, short or refused, as cases; at risk is what is still to come, at its
-    price."""
+    """Lines that are late, short or refused, as cases; at risk is what will not come, or comes too
+    late, at its price."""
     found = [(line, why) for line in desk.ledger.lines() if (why := trouble(line))]
     if not found:
         return pl.DataFrame(schema=CASES)
@@ -151,7 +162,7 @@ def _supply(desk: Desk) -> pl.DataFrame:
                 called.get(line.item_id, line.item_id),
                 line.location_id,
                 float(prices.get((line.item_id, line.location_id)) or line.unit_cost)
-                * (line.quantity - line.received),
+                * _missing(line),
                 desk.currency,
                 why,
             )
@@ -160,6 +171,15 @@ def _supply(desk: Desk) -> pl.DataFrame:
         schema=CASES,
         orient="row",
     )
+
+
+def _missing(line: Document) -> float:
+    """Units of a line that do not come as asked: of a short one the shortage, of a late or refused
+    one all that has not come."""
+    to_come = line.quantity - line.received
+    promised = [units for units in (line.confirmed, sum(line.shipments.values())) if units]
+    short = line.quantity - min(promised, default=line.quantity)
+    return to_come if line.ended or short <= 0 else min(short, to_come)
 
 
 def _unsent(desk: Desk) -> pl.DataFrame:
@@ -228,6 +248,49 @@ def _asked(desk: Desk) -> pl.DataFrame:
     return pl.DataFrame(found, schema=CASES, orient="row").unique(
         ["id", "kind", "reason"], maintain_order=True
     )
+
+
+def _bills(desk: Desk) -> pl.DataFrame:
+    """Bills that do not agree with what was ordered and received, as cases; at risk is what they
+    ask for."""
+    doubtful = [
+        (line, name, bill)
+        for line in desk.ledger.lines()
+        for name, bill in line.invoices.items()
+        if bill["status"] == "exception"
+    ]
+    if not doubtful:
+        return pl.DataFrame(schema=CASES)
+    with published(desk.home) as con:
+        called = names(con)
+    return pl.DataFrame(
+        [
+            (
+                line.document_id,
+                "error",
+                BILL,
+                line.item_id,
+                called.get(line.item_id, line.item_id),
+                line.location_id,
+                prod(line.bills[name]),
+                desk.currency,
+                f"bill {name} of {line.from_id} for order {line.order_id}: {bill['reason']}",
+            )
+            for line, name, bill in doubtful
+        ],
+        schema=CASES,
+        orient="row",
+    )
+
+
+def with_cases(desk: Desk, book: pl.DataFrame) -> pl.DataFrame:
+    """The order book with how many cases of each line wait for a person (exceptions)."""
+    count = Counter(cases_to_do(desk)["id"].to_list())
+    waiting = [
+        sum(count[name] for name in {*names})
+        for names in book.select("id", "document_id").iter_rows()
+    ]
+    return book.with_columns(exceptions=pl.Series(waiting, dtype=pl.Int64))
 
 
 def cases_to_do(desk: Desk) -> pl.DataFrame:

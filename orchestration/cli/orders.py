@@ -87,7 +87,7 @@ def list_orders(
         found = (
             worklist.cases_to_do(desk).select(*order_book.CASES)
             if exceptions
-            else order_book.order_book(desk, status or ())
+            else worklist.with_cases(desk, order_book.order_book(desk, status or ()))
         )
     if as_csv:
         sys.stdout.write(found.write_csv())
@@ -166,7 +166,7 @@ def send(
     with open_desk(home) as desk:
         if really:
             report = desk.ledger.send(desk.partners, desk.now)
-            emit(asdict(report), str(report), as_json=as_json)
+            emit(asdict(report), render.sending(report), as_json=as_json)
         else:
             paths = procurement.dry_run(desk)
             written = [str(path) for path in paths]
@@ -201,7 +201,11 @@ def receive(home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> N
         "messages": [{"file": name, **asdict(one)} for name, one in taken.items()],
         **asdict(matched),
     }
-    emit(data, "\n".join([*said, str(matched)]), as_json=as_json)
+    booked = (
+        f"{render.count_of(matched.receipts, 'receipt')} booked, "
+        f"{render.count_of(matched.chased, 'silent supplier')} asked after"
+    )
+    emit(data, "\n".join([*said, booked]), as_json=as_json)
 
 
 @suppliers.command("scorecard")
@@ -297,7 +301,8 @@ def replan(
         return
     said = list(done.reasons) or ["what happened is over, or was published anew"]
     said += [rescue.reason for rescue in done.rescues]
-    emit({"news": True, **asdict(done)}, "\n".join([*said, str(done.report)]), as_json=as_json)
+    said.append(render.proposal(done.report))
+    emit({"news": True, **asdict(done)}, "\n".join(said), as_json=as_json)
 
 
 @commands.command()
@@ -373,7 +378,7 @@ def _anchor(home: Home) -> None:
 
 
 def _emit_lines(done: str, lines: Sequence[str], as_json: bool) -> None:
-    emit({done: list(lines)}, "\n".join(lines), as_json=as_json)
+    emit({done: list(lines)}, "\n".join(f"{line} {done}" for line in lines), as_json=as_json)
 
 
 #: The words of the version before; they go with the next one.

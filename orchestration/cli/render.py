@@ -16,6 +16,8 @@ from models.codes import in_words
 if TYPE_CHECKING:
     import polars as pl
 
+    from orchestration.ledger import ProposalReport, SendReport
+
 STEPS = {
     "land": "landing extracts",
     "land__gate": "checking what came in",
@@ -78,6 +80,29 @@ def said(console: Console) -> Iterator[Callable[[str], None]]:
 def count_of(number: int, noun: str) -> str:
     """A number and what it counts: 1 line, 2,000 lines."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def sending(report: SendReport) -> str:
+    """What a sending did, in a sentence and a line for whatever is left to a person."""
+    said = [
+        f"{count_of(report.queued, 'message')} written, {report.sent:,} sent, "
+        f"{report.waiting:,} to be tried again, {report.dead:,} given up"
+    ]
+    said += [f"no partner is known for {name}" for name in report.unaddressed]
+    said += [f"cannot be written: {what}" for what in report.unwritable]
+    said += [f"held back, its record was altered: {what}" for what in report.altered]
+    if report.is_stopped:
+        said.append("the kill switch held orders back: `stockhouse resume` lets them go")
+    return "\n".join(said)
+
+
+def proposal(report: ProposalReport) -> str:
+    """What a plan did to the ledger, in a sentence."""
+    return (
+        f"{count_of(report.new_orders, 'requisition')} new, {report.revised:,} revised, "
+        f"{report.unchanged:,} as they were, {report.withdrawn:,} withdrawn, {report.kept:,} left "
+        "to the people who decided them"
+    )
 
 
 def listing(frame: pl.DataFrame, title: str) -> Table:

@@ -31,7 +31,7 @@ things as (
     order_multiple, unit_cost, sold_unit, sold_unit_quantity, sold_currency, sold_price, coalesce(ends_at, timestamp '9999-12-31 00:00:00') as ends_at,
     true as is_declared, greatest(known_at, coalesce(starts_at, known_at)) as known_at, known_at as told_at,
     -- two announcements for one day: the later one counts
-    case when starts_at > known_at then known_at else handed_over_at end as handed_over_at, row_hash
+    case when starts_at > known_at then greatest(known_at, coalesce(handed_over_at, known_at)) else handed_over_at end as handed_over_at, row_hash
   from terms
 ),
 

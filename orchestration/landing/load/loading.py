@@ -14,6 +14,7 @@ import duckdb
 from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.canonical import CANONICAL, LINEAGE
 from orchestration.landing.contract.world import World
+from orchestration.landing.load.landed_order import order_by_landing
 from orchestration.landing.load.rule_sql import CompiledRule, CompiledSource, row_text
 from orchestration.landing.load.state_history import note_state_history, rewrite_state
 from orchestration.landing.readers.rows import Reject
@@ -226,6 +227,8 @@ class Loader:
             "SELECT _d, max(handed_over_at) FROM staged GROUP BY _d"
         ).fetchall():
             self.deliveries[index].was_handed_over(handed)
+        if rule.is_ordered_by_landing:
+            order_by_landing(self.con, self.source_id, rule.table, is_state=rule.can_return)
         for delivery, rows in self._each("SELECT _d, count(*) FROM staged GROUP BY _d"):
             delivery.counts["claims"] += rows
         for delivery, rows in self._each(
@@ -278,6 +281,8 @@ class Loader:
         is_state = CANONICAL[rule.table].is_state
         single = ("row_hash" if is_state else "row_key") if is_state or not rule.is_keyed else None
         identity = [single] if single else ["row_key", "row_hash", "known_at", "handed_over_at"]
+        if single and rule.is_ordered_by_landing:  # a content may come back after another
+            identity.append("handed_over_at")
         target, mine = f"raw.{quote(rule.table)}", f"t.source_id = {literal(self.source_id)}"
         same = " AND ".join(f"t.{name} IS NOT DISTINCT FROM s.{name}" for name in identity)
         self.con.execute("DELETE FROM staged WHERE problem IS NOT NULL")

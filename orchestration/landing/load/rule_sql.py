@@ -122,6 +122,12 @@ class CompiledRule:
     # rows of one grain are versions of it, whatever else tells them apart
     is_of_its_grain: bool
 
+    @property
+    def is_ordered_by_landing(self) -> bool:
+        """Whether a correction is told from what it corrects by the order of landing alone: the
+        contract does not say when rows were handed over."""
+        return self.is_keyed and self.delivered is None
+
     def checks(self, careful: bool) -> list[Check]:
         """Everything that would send a row of this rule to quarantine, in the order it is looked
         for."""

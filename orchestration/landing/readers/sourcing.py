@@ -173,13 +173,13 @@ class SourceRows:
         con.execute("DROP TABLE IF EXISTS src_rows; DROP TABLE IF EXISTS batch")
         con.execute(
             "CREATE TEMP TABLE batch (_d INTEGER, _path VARCHAR, _file VARCHAR, delivery VARCHAR, "
-            "path VARCHAR, part VARCHAR, rows_above BIGINT)"
+            "path VARCHAR, part VARCHAR, rows_above BIGINT, seq BIGINT)"
         )
         rows = [
-            (i, str(d.rewritten or d.file), d.stem, d.sha256, d.path, d.part, d.rows_above)
+            (i, str(d.rewritten or d.file), d.stem, d.sha256, d.path, d.part, d.rows_above, d.seq)
             for i, d in enumerate(self.deliveries)
         ]
-        con.executemany("INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        con.executemany("INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         names = ", ".join(quote(name) for name in self.columns)
         if self.form.kind == "parquet":
             self._parquet_view()
