@@ -112,7 +112,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ids = ledger.propose(plan, "run 1", NOW).document_ids.values()
     ledger.close()
     command(home.root, "approve", *ids, "--by", "anna")
-    assert "sent=1" in command(home.root, "send", "--send")
+    assert "1 sent" in command(home.root, "send", "--send")
     return home.root
 
 

@@ -218,6 +218,19 @@ def test_goods_and_bills_close_an_order_and_are_booked_once(anna: TestClient, ho
     assert audit(home.ledger_url) == []
 
 
+def test_a_bill_that_does_not_match_is_a_case_for_a_person(anna: TestClient) -> None:
+    line, version = first(anna)
+    anna.post(f"orders/{line}/approve", json={}, headers=keyed(version))
+    order = anna.get(f"orders/{line}").json()
+    billed = [{"line_id": order["line_id"], "quantity": 90, "unit_cost": order["unit_cost"]}]
+    bill = {"invoice_id": "I0", "order_id": order["order_id"], "invoiced_on": "2026-01-07"}
+    assert anna.post("invoices", json=bill | {"lines": billed}, headers=keyed()).status_code == 200
+    asked = [x for x in anna.get("exceptions").json()["rows"] if x["kind"] == "bill_not_matched"]
+    (case,), (doubtful,) = asked, anna.get("invoices").json()["rows"]
+    assert doubtful["status"] == "exception" and doubtful["reason"] in case["reason"]
+    assert float(case["value_at_risk"]) == 90 * float(order["unit_cost"])
+
+
 def test_an_exception_is_taken_put_to_sleep_and_closed(anna: TestClient) -> None:
     case = anna.get("exceptions").json()["rows"][0]
     path, etag = f"exceptions/{case['case_id']}", f'"{case["version"]}"'
