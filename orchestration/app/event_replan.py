@@ -241,7 +241,7 @@ class Picture:
         if asked is None:
             return None
         rows = asked.inputs.rows
-        coming = Coming.read(con, [line for line in lines if line.item_id in items], timeline)
+        coming = Coming.read(con, lines, items, timeline.origin)
         stock = pl.col("stock") + pl.Series(coming.moved(rows))
         moved = asked.inputs.with_state(rows.with_columns(stock=stock), asked.inputs.due)
         events = [exception.disruption for exception in happened if exception.disruption]

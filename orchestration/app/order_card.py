@@ -3,10 +3,13 @@ without it, other ways, limits, and who did what."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 import duckdb
+import polars as pl
 
 from models.domain import need_id
 from models.procurement.approval import Evidence, Verdict, judge
@@ -14,6 +17,8 @@ from models.procurement.documents import Document, Event
 from orchestration.app import procurement
 from orchestration.app.looking import Row, names, one, published, remembered, rows
 from orchestration.app.procurement import Desk
+from orchestration.facts.published import Coming, order_name
+from orchestration.home.sql import frame
 
 #: How many periods of the past stand before a forecast.
 PAST = 56
@@ -88,7 +93,8 @@ def order_card(desk: Desk, need: str) -> Card:
         ways = rows(con, _WAYS, given)
         limits = rows(con, "select * from decisions.limits order by shadow_price desc, name")
         item = names(con).get(line.item_id, line.item_id)
-        chart = _chart(con, line)
+        places = places_fed(con, line.item_id, line.location_id)
+        seen = chart(con, line.item_id, places, desk.ledger.lines(), line)
     evidence = procurement.evidence(desk).get(line.document_id, Evidence())
     verdict = judge(line.kind, line.quantity, line.unit_cost, evidence, desk.ledger.limits())
     return Card(
@@ -104,7 +110,7 @@ def order_card(desk: Desk, need: str) -> Card:
         limits,
         verdict,
         desk.ledger.history(document_ids=[line.document_id], limit=50)[::-1],
-        chart,
+        seen,
     )
 
 
@@ -131,31 +137,22 @@ def places_fed(con: duckdb.DuckDBPyConnection, item: str, place: str) -> list[st
     return [name for (name,) in found]
 
 
-def _chart(con: duckdb.DuckDBPyConnection, line: Document) -> Chart:
-    places = places_fed(con, line.item_id, line.location_id)
-    order: dict[str, Any] = {"due": line.due_on[:10], "quantity": line.quantity}
-    if line.kind == "transfer" and line.from_id in places:
-        order["quantity"] = 0.0
-    return chart(con, line.item_id, places, order, waits=not line.is_approved)
-
-
 def chart(
     con: duckdb.DuckDBPyConnection,
     item: str,
     places: list[str],
-    order: dict[str, Any] | None = None,
-    *,
-    waits: bool = True,
+    lines: Sequence[Document],
+    line: Document | None = None,
 ) -> Chart:
     """Demand and stock of an item over some places together.
 
-    order: due (ISO day) and quantity of a line; waits: whether it is not among the open orders yet.
-    The quantiles of several places are added, which is wider than the truth.
+    lines: the ledger's; line: the one that the stock is shown with and without. The quantiles of
+    several places are added, which is wider than the truth.
     """
     given = {"item": item, "places": places}
     past = rows(con, _PAST, given)[::-1]
     ahead = rows(con, _AHEAD, given)
-    stock = _projected(con, given, ahead, order, waits=waits)
+    stock = _projected(con, given, ahead, lines, line)
     marks = rows(con, _MARKS, given | {"first": past[0]["day"]}) if past else []
     return Chart(past, ahead, stock, marks, places)
 
@@ -186,10 +183,8 @@ _HAND = """
 select sum(on_hand) as units from marts.fct_stock_positions
 where item_id = $item and list_contains($places, location_id)
 """
-_DUE = """
-select due_on as day, sum(quantity) as units from marts.fct_open_orders
-where item_id = $item and list_contains($places, location_id)
-    and not list_contains($places, coalesce(from_id, '')) group by 1 order by 1
+_NODES = """
+select item_id, location_id, lead_time_days from marts.dim_item_locations where item_id = $item
 """
 
 
@@ -197,24 +192,52 @@ def _projected(
     con: duckdb.DuckDBPyConnection,
     given: dict[str, Any],
     ahead: list[Row],
-    order: dict[str, Any] | None,
-    *,
-    waits: bool,
+    lines: Sequence[Document],
+    line: Document | None,
 ) -> list[Row]:
-    """Expected stock at the end of each period, without and with the order: stock on hand, plus
-    what is due, less the mean forecast."""
+    """Expected stock at the end of each period, without and with the line: what is on hand and on
+    its way as the ledger knows it now, less the mean forecast."""
     hand = one(con, _HAND, given)
     if not ahead or hand is None or hand["units"] is None:
         return []
-    due = [(row["day"], row["units"]) for row in rows(con, _DUE, given)]
-    without, stock = float(hand["units"]), []
-    units = order["quantity"] if order else 0.0
-    for row in ahead:
-        arrived = [pair for pair in due if pair[0] is None or pair[0] <= row["day"]]
-        due = [pair for pair in due if pair not in arrived]
-        without += sum(pair[1] for pair in arrived) - (row["mean"] or 0.0)
-        is_in = order is not None and row["day"].isoformat() >= order["due"]
-        other = without + units * is_in if waits else without - units * is_in
-        with_it, less = (other, without) if waits else (without, other)
-        stock.append({"day": row["day"], "without": less, "with": with_it})
+    item, places = given["item"], given["places"]
+    coming = Coming.read(con, lines, [item], ahead[0]["day"])
+    due = coming.as_it_is(frame(con, _NODES, {"item": item}))
+    due = due.filter(pl.col("location_id").is_in(places))
+    own = _own(due, line, places)
+    others = due.join(own, on=due.columns, how="anti")
+    moved = sum(coming.shifts.get((item, place), 0.0) for place in places)
+    without, with_it, stock = float(hand["units"]) + moved, 0.0, []
+    for first, last, row in _spans(ahead):
+        without += _between(others, first, last) - (row["mean"] or 0.0)
+        with_it += _between(own, first, last)
+        stock.append({"day": row["day"], "without": without, "with": without + with_it})
     return stock
+
+
+def _own(due: pl.DataFrame, line: Document | None, places: list[str]) -> pl.DataFrame:
+    """What is still to come of one line: its deliveries on their way, or what it asks for before
+    anybody approved it; nothing where it only moves goods between the places."""
+    if line is None or line.ended or (line.kind == "transfer" and line.from_id in places):
+        return due.clear()
+    if line.stage == "requisition" and not line.is_firm:
+        asked = {"quantity": line.quantity, "due_on": date.fromisoformat(line.due_on[:10])}
+        return pl.DataFrame([asked], schema=due.schema)
+    return due.filter(
+        (pl.col("order_id") == order_name(line)) & (pl.col("location_id") == line.location_id)
+    )
+
+
+def _spans(ahead: list[Row]) -> list[tuple[date, date, Row]]:
+    """Each period with its first day and the day after its last; what is overdue comes in the
+    first."""
+    days = [row["day"] for row in ahead]
+    last = days[-1] + (days[-1] - days[-2] if len(days) > 1 else timedelta(days=1))
+    return list(zip([date.min, *days[1:]], [*days[1:], last], ahead, strict=True))
+
+
+def _between(due: pl.DataFrame, first: date, last: date) -> float:
+    """Units that are due from one day to before another."""
+    return float(
+        due.filter(pl.col("due_on").is_between(first, last, closed="left"))["quantity"].sum()
+    )

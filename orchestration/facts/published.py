@@ -18,7 +18,6 @@ from models.procurement.documents import REFUSED, Document
 from models.replenishment.base_policy import RegisteredPolicy
 from orchestration.facts.kept_agents import policy_of
 from orchestration.facts.kept_forecasts import kept_forecast
-from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.home.sql import frame
 
@@ -49,18 +48,20 @@ def published_forecast(con: duckdb.DuckDBPyConnection, home: Home) -> Forecast:
     return kept_forecast(home, newest[0])
 
 
-#: Open orders as they were published.
+#: Open orders of some items as they were published; one without a day is due now.
 OPEN_ORDERS = """
-    select order_id, coalesce(line_id, '') as line_id, origin, item_id, location_id, from_id,
-        quantity, due_at
-    from marts.fct_open_orders
+    select order_id, origin, item_id, location_id, from_id, quantity,
+        coalesce(due_on, $today) as due_on
+    from marts.fct_open_orders where item_id in (select unnest($items))
 """
-#: Orders that the company's systems knew by then.
-KNOWN_ORDERS = "select distinct order_id from marts.fct_lead_times"
-#: Units that the company's systems booked in, by order and line.
+#: Which of these orders the company's systems knew by then.
+KNOWN_ORDERS = """
+    select distinct order_id from marts.fct_lead_times where order_id in (select unnest($orders))
+"""
+#: Units of these orders that the company's systems booked in, by order and line.
 RECEIVED = """
     select order_id || '/' || coalesce(line_id, ''), sum(quantity) from marts.fct_receipts
-    where is_current group by 1
+    where is_current and order_id in (select unnest($orders)) group by 1
 """
 
 
@@ -69,9 +70,9 @@ class Coming:
     """Deliveries on their way: as published, as the ledger's lines stand now, and stock the ledger
     moved since.
 
-    as_planned: item_id, location_id, from_id, quantity, due_on, as the last plan saw them. others:
-    those of the company's systems, on the day the ledger last heard. lines: the ledger's own that
-    these systems do not show. shifts: units by item and location.
+    as_planned: order_id, item_id, location_id, from_id, quantity, due_on, as the last plan saw
+    them. others: those of the company's systems, on the day the ledger last heard. lines: the
+    ledger's own that these systems do not show. shifts: units by item and location.
     """
 
     as_planned: pl.DataFrame
@@ -81,14 +82,19 @@ class Coming:
 
     @classmethod
     def read(
-        cls, con: duckdb.DuckDBPyConnection, lines: Sequence[Document], timeline: Timeline
+        cls,
+        con: duckdb.DuckDBPyConnection,
+        lines: Sequence[Document],
+        items: Collection[str],
+        today: date,
     ) -> Coming:
-        """The published open orders; a line the company's systems show counts there, once."""
-        published = frame(con, OPEN_ORDERS)
-        due_on = timeline.local_days(published["due_at"].cast(pl.Datetime))
-        published = published.with_columns(due_on=due_on.fill_null(timeline.origin))
-        known = {order for (order,) in con.execute(KNOWN_ORDERS).fetchall()}
-        received = dict(con.execute(RECEIVED).fetchall())
+        """The published open orders of some items, and the ledger's lines of them; a line the
+        company's systems show counts there, once."""
+        lines = [line for line in lines if line.item_id in items]
+        ours = {"orders": sorted({name for d in lines for name in (order_name(d), d.order_id)})}
+        published = frame(con, OPEN_ORDERS, {"items": sorted(items), "today": today})
+        known = {order for (order,) in con.execute(KNOWN_ORDERS, ours).fetchall()}
+        received = dict(con.execute(RECEIVED, ours).fetchall())
         others = published.filter(pl.col("origin") == "erp")
         theirs = set(others["order_id"])
         unseen = [_delivery(d, d.quantity - d.received, d.asked_on) for d in _asked(lines, known)]
@@ -96,7 +102,7 @@ class Coming:
         return cls(
             pl.concat([published.select(list(_DELIVERY)), ahead]),
             _as_answered(others, lines).select(list(_DELIVERY)),
-            [d for d in lines if _name(d) not in theirs and d.open_quantity > 0],
+            [d for d in lines if order_name(d) not in theirs and d.open_quantity > 0],
             _shifts(lines, known, received),
         )
 
@@ -123,6 +129,7 @@ class Coming:
 
 
 _DELIVERY = {
+    "order_id": pl.String,
     "item_id": pl.String,
     "location_id": pl.String,
     "from_id": pl.String,
@@ -131,7 +138,7 @@ _DELIVERY = {
 }
 
 
-def _name(line: Document) -> str:
+def order_name(line: Document) -> str:
     """A line's order as the marts know it."""
     return line.order_id if line.kind == "purchase" else f"{line.order_id}/{line.line_id}"
 
@@ -144,7 +151,7 @@ def _asked(lines: Sequence[Document], known: Collection[str]) -> list[Document]:
         if d.is_approved
         and d.ended in ("", REFUSED)
         and d.received < d.quantity
-        and _name(d) not in known
+        and order_name(d) not in known
     ]
 
 
@@ -152,7 +159,7 @@ def _as_answered(others: pl.DataFrame, lines: Sequence[Document]) -> pl.DataFram
     """The systems' open orders, each on the day its supplier last said."""
     keys = ("order_id", "item_id", "location_id")
     answers = {
-        (_name(d), d.item_id, d.location_id): date.fromisoformat(d.due_on[:10])
+        (order_name(d), d.item_id, d.location_id): date.fromisoformat(d.due_on[:10])
         for d in lines
         if d.order_id
     }
@@ -170,7 +177,7 @@ def _shifts(
     for d in lines:
         if not d.order_id:
             continue
-        if d.kind == "transfer" and d.is_approved and not d.ended and _name(d) not in known:
+        if d.kind == "transfer" and d.is_approved and not d.ended and order_name(d) not in known:
             shifts[d.item_id, d.from_id] -= d.quantity
         news = d.received - received.get(f"{d.order_id}/{d.line_id}", 0.0)
         if d.kind == "purchase" and news > 0:
@@ -178,5 +185,6 @@ def _shifts(
     return dict(shifts)
 
 
-def _delivery(line: Document, quantity: float, day: str) -> tuple[str, str, str, float, date]:
-    return line.item_id, line.location_id, line.from_id, quantity, date.fromisoformat(day[:10])
+def _delivery(line: Document, quantity: float, day: str) -> tuple[str, str, str, str, float, date]:
+    due_on = date.fromisoformat(day[:10])
+    return order_name(line), line.item_id, line.location_id, line.from_id, quantity, due_on

@@ -84,6 +84,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     "freight_per_unit": 0.1,
                     "category": "kitchen",
                     "is_assumed": False,
+                    "is_forecast": not centre,
                     "lead_time_working_days": None,
                     "departure_days": None,
                 }
@@ -128,6 +129,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "from_id": "S1",
             "quantity": 100.0,
             "due_at": datetime(2026, 1, 8),
+            "due_on": date(2026, 1, 8),
         }
     ]
     forecasts = pl.DataFrame(ahead, schema_overrides={"quantile": pl.Float64}).with_columns(

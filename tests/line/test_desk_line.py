@@ -15,8 +15,9 @@ from starlette.testclient import TestClient
 
 from models.domain import OrderLine
 from models.procurement.actors import REACTION
-from orchestration.app import overriding
+from orchestration.app import overriding, procurement
 from orchestration.app.event_replan import Published
+from orchestration.app.order_card import order_card
 from orchestration.facts import snapshots
 from orchestration.home import Home
 from orchestration.ledger import Ledger
@@ -148,3 +149,15 @@ def test_every_link_of_the_desk_leads_somewhere(sample_home: Path) -> None:
             visited.add(found)
             waiting.append(found)
     assert {"/scenarios/*", "/orders/*", "/items/*?place="} <= seen.keys(), sorted(seen)
+
+
+def test_the_chart_of_an_order_stands_on_the_side_of_its_risk(sample_run: Any) -> None:
+    """Stock is expected below zero on the due day only where running out is likelier than not."""
+    with procurement.open_desk(Home.open(sample_run[0])) as desk:
+        bought = [line for line in desk.ledger.lines() if line.kind == "purchase"]
+        for line in bought[::8]:
+            card = order_card(desk, line.document_id)
+            due = [row for row in card.chart.stock if row["day"].isoformat() >= line.due_on[:10]]
+            if due and card.target:
+                risk = card.target["stock_out_risk_without"]
+                assert risk >= 0.5 or due[0]["without"] >= 0, line.document_id

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import polars as pl
 import pytest
 
 from models.replenishment.plan_exceptions import figure
-from orchestration.app import procurement, studies
+from orchestration.app import procurement, studies, supplier_answers
 from orchestration.app.items import item_list, item_page
 from orchestration.app.order_book import CASES, order_book
+from orchestration.app.order_card import find_line, order_card
+from orchestration.app.supplier_answers import Reply
 from orchestration.app.today import today
 from orchestration.app.worklist import WORKED, cases_to_do, money_at_risk
 from orchestration.home import Home
-from orchestration.ledger import Ledger
+from orchestration.ledger import Ledger, Receipt
 from tests.web.small_home import LINES, NOW, RUN, order_line
 
 
@@ -122,3 +125,56 @@ def test_a_question_stands_on_the_shelf_under_its_own_title(home: Home) -> None:
         assert found.title == "What a winter may bring" and not found.trouble
     finally:
         (beside / "winter.yml").unlink()
+
+
+def test_the_chart_of_an_order_shows_what_is_still_to_come_of_it_whatever_its_state(
+    home: Home,
+) -> None:
+    def chart_of(line_id: str) -> list[dict[str, Any]]:
+        with procurement.open_desk(home) as desk:
+            card = order_card(desk, line_id)
+            line, stock = card.line, card.chart.stock
+        to_come = line.quantity if line.stage == "requisition" else line.open_quantity
+        for row in stock:
+            is_due = row["day"].isoformat() >= line.due_on[:10]
+            assert row["with"] - row["without"] == pytest.approx(to_come if is_due else 0)
+        return stock
+
+    with procurement.open_desk(home) as desk:
+        (mug,) = [d for d in desk.ledger.lines() if d.item_id == "mug" and d.kind == "purchase"]
+    name, seen = mug.document_id, []
+    seen.append(chart_of(name))
+    assert seen[0][-1]["without"] == pytest.approx(40 + 5 - 20 * 2)
+    with procurement.open_desk(home) as desk:
+        procurement.approve(desk, [name], "anna")
+    seen.append(chart_of(name))
+    with procurement.open_desk(home) as desk:
+        desk.ledger.send(desk.partners, desk.now)
+    seen.append(chart_of(name))
+    with procurement.open_desk(home) as desk:
+        order, line = (find_line(desk, name).order_id, find_line(desk, name).line_id)
+        supplier_answers.answer(desk, "S1", order, [Reply(line, 30, date(2026, 1, 12))])
+    promised = chart_of(name)
+    assert promised[-1]["with"] == seen[0][-1]["with"] - 10
+    with procurement.open_desk(home) as desk:
+        came = Receipt("WE1", order, line, 12.0, desk.now)
+        desk.ledger.record_receipts([came], "anna", desk.now)
+    partly = chart_of(name)
+    assert partly[-1]["with"] == promised[-1]["with"]
+    assert partly[-1]["without"] == promised[-1]["without"] + 12
+    assert seen == [seen[0]] * 3
+    with procurement.open_desk(home) as desk:
+        desk.ledger.cancel([name], "anna", desk.now, "not needed")
+    assert chart_of(name)[-1]["with"] == partly[-1]["without"]
+
+
+def test_goods_between_the_places_of_a_chart_are_in_it_once(home: Home) -> None:
+    """A transfer that is approved leaves one place and comes to the other."""
+    with procurement.open_desk(home) as desk:
+        (line,) = [d for d in desk.ledger.lines() if d.kind == "transfer"]
+        before = item_page(desk, "mug").chart.stock
+        at_shop = item_page(desk, "mug", "SHOP").chart.stock
+        procurement.approve(desk, [line.document_id], "anna")
+        assert item_page(desk, "mug").chart.stock[-1] == before[-1]
+        after = item_page(desk, "mug", "SHOP").chart.stock
+        assert after[-1]["with"] == at_shop[-1]["with"] + line.quantity
