@@ -201,7 +201,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
         "marts.dim_lanes": "from_id varchar, to_id varchar, item_id varchar, mode varchar, transit_days double, "
         "freight_per_kg double, "
-        "fuel_share double, fuel_index double, is_current boolean",
+        "fuel_share double, fuel_index double, is_current boolean, capacity_kg double",
         "marts.dim_supplier_terms": "item_id varchar, supplier_id varchar, from_quantity double, lead_time_days double, "
         "moq double, "
         "order_multiple double, unit_cost double, shelf_life_days double, valid_from timestamp, is_current boolean, "
@@ -217,8 +217,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name, columns in empty.items():
             con.execute(f"create table {name} ({columns})")
         lanes = (
-            "('S1', 'DC', null, 'Truck', 8, 0.2, 0, 1, true), ('S1', 'DC', null, 'Air', 2, 1.0, 0, "
-            "1, true)"
+            "('S1', 'DC', null, 'Truck', 8, 0.2, 0, 1, true, null), "
+            "('S1', 'DC', null, 'Air', 2, 1.0, 0, 1, true, null)"
         )
         con.execute(f"insert into marts.dim_lanes values {lanes}")
     keep_forecast(place, "run 1", whole_forecast(FIRST))
