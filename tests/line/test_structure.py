@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -115,6 +116,20 @@ def test_every_function_fits_a_page() -> None:
                 lines = (node.end_lineno or 0) - node.body[0].lineno + 1 - docstring
                 long += [f"{name}:{node.name} has {lines}"] if lines > PAGE else []
     assert not long
+
+
+def test_every_room_says_what_it_is_in_ten_lines_and_names_what_is_there() -> None:
+    rooms = {Path(name).parent for name in tracked() if name.endswith("/__init__.py")}
+    rooms = {room for room in rooms if room.parent.name in ("models", "orchestration")}
+    theirs, wrong = {"world.yml", "state/", "derived/"}, []  # a company's, not the checkout's
+    for room in sorted(rooms):
+        page = ROOT / room / "README.md"
+        text = page.read_text(encoding="utf-8") if page.exists() else ""
+        wrong += [] if 5 <= len(text.splitlines()) <= 10 else [f"{room} has no page of ten lines"]
+        for name in re.findall(r"`([\w.*/]+(?:\.\w+|/))`", text):
+            is_there = any([*ROOT.glob(name), *(ROOT / room).glob(name)])
+            wrong += [] if is_there or name in theirs else [f"{room} has no {name}"]
+    assert rooms and not wrong
 
 
 def test_tests_are_no_packages() -> None:
