@@ -19,6 +19,21 @@ from models.twin.simulator import SimulationResult, simulate
 TRUSTED = 0.2
 
 
+@dataclass(frozen=True)
+class PastOrders:
+    """What was really ordered: units (N, T) by the period of the order, and the periods each took
+    (N, T), T or more where it never came."""
+
+    units: Floats
+    took: Integers
+
+    def until(self, period: int) -> PastOrders:
+        """The orders of the first so many periods."""
+        units = self.units.copy()
+        units[:, period:] = 0.0
+        return PastOrders(units, self.took)
+
+
 @dataclass
 class Placed:
     """A rule that orders what was really ordered. units: (T, N)."""
@@ -38,13 +53,11 @@ def run_again(
     demand: Floats,
     on_hand: Floats,
     due: Floats,
-    placed: Floats,
-    took: Integers,
+    placed: PastOrders,
 ) -> SimulationResult:
     """The periods from `on_hand` and `due` on, with the orders placed and the time each took.
 
-    demand: (N, T) what was sold. due: (N, K) open at the start. placed: (N, T) units ordered in
-    each period. took: (N, T) periods until they came, T or more where they never did.
+    demand: (N, T) what was sold. due: (N, K) open at the start.
     """
     lanes = network.lead_time.size
     as_was = replace(
@@ -55,13 +68,12 @@ def run_again(
     )
     return simulate(
         as_was,
-        Placed(placed.T.copy()),
+        Placed(placed.units.T.copy()),
         demand,
         on_hand,
         pipeline=due,
         arriving=due,
-        lead_times=took,
-        record=("on_hand", "shipped", "lost"),
+        lead_times=placed.took,
     )
 
 

@@ -79,8 +79,19 @@ def gap_table(found: dict[str, Any]) -> Group:
     return Group(*parts)
 
 
+#: Why the company's own row ranks nothing, and why there may be none.
+REALLY_DID = (
+    "What the company really did is beside and not among them: the demand on record is what its "
+    "own orders could serve, so they lose few sales here, and nothing held them to the limits"
+)
+NOT_RECORDED = (
+    "What the company really did cannot be shown: no order of these periods, or no stock at their "
+    "start, is on record"
+)
+
+
 def scorecard(card: dict[str, Any]) -> Table:
-    """What each policy cost in a replay, cheapest first."""
+    """What each policy cost in a replay, cheapest first, and what the company really did."""
     table = Table(title="Replay")
     table.add_column("policy")
     for name in (
@@ -94,7 +105,9 @@ def scorecard(card: dict[str, Any]) -> Table:
         "against the incumbent",
     ):
         table.add_column(name, justify="right")
-    for name, policy in sorted(card["policies"].items(), key=lambda pair: pair[1]["total_cost"]):
+    rows = sorted(card["policies"].items(), key=lambda pair: pair[1]["total_cost"])
+    done = card["as_placed"]
+    for name, policy in rows + ([("what the company really did", done)] if done else []):
         rival = policy.get("difference")
         table.add_row(
             name + (" ★" if name == card["champion"] else ""),
@@ -117,7 +130,8 @@ def scorecard(card: dict[str, Any]) -> Table:
         + ("cheaper beyond chance" if one["is_cheaper"] else "not promoted")
         for name, one in card["challengers"].items()
     ]
-    table.caption = "\n".join(verdicts) or None
+    verdicts.append(REALLY_DID if done else NOT_RECORDED)
+    table.caption = "\n".join(verdicts)
     return table
 
 

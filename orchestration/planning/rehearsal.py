@@ -17,6 +17,7 @@ from orchestration.facts import decisions
 from orchestration.facts.forecasters import OURS, own_forecasters
 from orchestration.facts.kept_agents import AGENT, kept_agent, policy_of
 from orchestration.facts.kept_models import deciding_forecaster
+from orchestration.facts.past_orders import read_past_orders
 from orchestration.facts.planning_inputs import (
     expected_lead_times,
     read_lead_times,
@@ -215,6 +216,7 @@ def replay_world(
         unmet = con.execute("select unmet from raw.world").fetchone()
         terms, service_level = read_terms(con, nodes, demand.timeline)
         calendar = read_calendar(con, demand.timeline)
+        placed = read_past_orders(con, nodes, demand.timeline, start=start, periods=periods)
     incumbent = next((name for name in policies if name in LEGACY), policies[0])
     days = [demand.timeline.shift(start, k) for k in range(periods)]
     days_a_period = DAYS_A_PERIOD[demand.timeline.grain]
@@ -235,6 +237,7 @@ def replay_world(
         terms=terms,
         service_level=service_level,
         waits=waits_of(calendar, nodes, demand.timeline, days),
+        placed=placed,
         settings=settings,
         is_tuned=is_tuned,
         challengers=challengers,

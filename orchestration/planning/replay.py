@@ -27,6 +27,7 @@ from models.replenishment.policies import DEFAULT, POLICIES, RegisteredPolicy, c
 from models.twin.network import Network
 from models.twin.scorecard import PairedDifference, champion, paired_difference, scorecard
 from models.twin.simulator import SimulationResult, simulate
+from models.twin.trust import PastOrders, run_again
 from models.twin.tuning import tune_policy
 from orchestration.facts.forecasters import OURS
 from orchestration.facts.planning_inputs import SAMPLES, weeks
@@ -37,6 +38,8 @@ from orchestration.planning.demand import Demand, Tell
 PATHS_KEPT = 800_000_000
 #: The model is trained anew at every fifth decision of a replay, about monthly for a weekly review.
 RETRAIN = 5
+#: What the company really did, by the name its orders have beside those of the policies.
+AS_PLACED = "as_placed"
 #: What most companies run today: the policy to beat until a rehearsal says otherwise.
 INCUMBENT = "eoq_reorder_point"
 CANDIDATES = (DEFAULT, INCUMBENT, "min_max")
@@ -70,6 +73,9 @@ class Replay:
     settings: dict[str, float] = field(default_factory=dict)
     #: Whose forecasts every policy decided on.
     forecast_by: str = OURS
+    #: What the company really did, from the same start on the same demand; None where no order of
+    #: these periods, or no stock to start from, is recorded. It is shown and ranks nothing.
+    as_placed: SimulationResult | None = None
 
     def judged_against(self, incumbent: str) -> Replay:
         """The same replay with the champion chosen against this incumbent, if it was replayed."""
@@ -78,16 +84,23 @@ class Replay:
         best, rivals = choose(self.results, incumbent, self.nodes)
         return replace(self, champion=best, rivals=rivals)
 
+    def rows(self) -> dict[str, SimulationResult]:
+        """Every policy's run by its name, and what the company really did beside them."""
+        done = {} if self.as_placed is None else {AS_PLACED: self.as_placed}
+        return {**self.results, **done}
+
     def scorecard(self) -> dict[str, Any]:
-        """{champion, policies: {name: costs, service, by_period}} plus every rival's paired
-        difference to the incumbent.
+        """{champion, policies: {name: costs, service, by_period}, as_placed: the same figures of
+        what the company really did, or None} plus every rival's paired difference to the incumbent.
 
         total_with_freight ranks policies as total_cost does: freight counts with the goods it
         brought, see `freight_of_demand`. end_stock_value and pipeline_value are goods there and on
         the way at the end at today's unit cost; spent is what was paid for goods and freight less
         what is left of it.
         """
-        card = scorecard(self.results, self.champion) | {"forecasts": self.scores.to_dicts()}
+        rows = self.rows()
+        card = scorecard(rows, self.champion)
+        card["forecasts"] = self.scores.to_dicts()
         card["forecast_by"] = self.forecast_by
         card["challengers"] = {
             name: {
@@ -100,9 +113,8 @@ class Replay:
             for name, one in self.challenges.items()
         }
         for name, policy in card["policies"].items():
-            policy.update(end_value(self.results[name]))
-            freight = freight_of_demand(self.results[name])
-            policy["total_with_freight"] = policy["total_cost"] + freight
+            policy.update(end_value(rows[name]))
+            policy["total_with_freight"] = policy["total_cost"] + freight_of_demand(rows[name])
             policy["spent"] = (
                 policy["purchase_value"]
                 + policy["freight_cost"]
@@ -119,13 +131,14 @@ class Replay:
                     "lower": rival.lower,
                     "upper": rival.upper,
                 }
+        card[AS_PLACED] = card["policies"].pop(AS_PLACED, None)
         return card
 
     def orders(self) -> pl.DataFrame:
         """policy, period_start (first day of the period before which the order is placed), item_id,
-        location_id, quantity."""
+        location_id, quantity; what the company really ordered is there as the policy as_placed."""
         frames = []
-        for name, result in self.results.items():
+        for name, result in self.rows().items():
             node, period = np.nonzero(result.shipped > 0)
             frames.append(
                 self.nodes.select(SERIES)[node].with_columns(
@@ -149,6 +162,21 @@ def end_value(result: SimulationResult) -> dict[str, float]:
         "end_stock_value": float(unit_cost @ result.on_hand[:, -1]),
         "pipeline_value": float(unit_cost @ result.on_order[:, -1]),
     }
+
+
+def run_as_placed(
+    network: Network, demand: Floats, opening: Opening, placed: PastOrders
+) -> SimulationResult | None:
+    """What the company really did: the same start and the same demand, with the orders it placed
+    and the time each took, in no limit but its own; None where there is nothing to run.
+
+    Recorded demand is what these orders could serve, so they lose few sales here: the row says what
+    was spent and held, and ranks nothing.
+    """
+    if opening.is_assumed or not placed.units.any():
+        return None
+    done = run_again(network, demand, opening.on_the_shelf(), opening.due, placed)
+    return replace(done, network=network)
 
 
 def freight_of_demand(result: SimulationResult) -> float:
@@ -221,6 +249,7 @@ def replay(
     terms: Terms | None = None,
     service_level: Floats | None = None,
     waits: Waits | None = None,
+    placed: PastOrders | None = None,
     settings: Mapping[str, float] | None = None,
     is_tuned: bool = False,
     challengers: Sequence[str] = (),
@@ -234,7 +263,7 @@ def replay(
     RETRAIN-th, each time on what was known by then. lead_times: (N, T) what an order of each period
     really takes; left out, what was promised. lead_time_paths: (N, S) what policies expect of it.
     terms, service_level, waits: what orders have to obey, what was promised, and what calendars
-    add to lead times, as in `simulate`.
+    add to lead times, as in `simulate`. placed: what the company really ordered, shown beside.
     settings: by policy, what an earlier replay tuned. is_tuned: whether to try each policy's
     settings for the decisions that come after the replay. challengers: other forecasters that our
     rule is also replayed on, none of them the one that decides. agents: policies by name that are
@@ -294,7 +323,10 @@ def replay(
     best, rivals = choose(ours, incumbent if incumbent in ours else policies[0], nodes)
     challenges = {name: _challenge(name, results, nodes) for name in challengers}
     scores = score_forecasts(forecasts, demand.forecast_by, days, past, revealed, nodes, spec)
-    return Replay(nodes, days, results, best, rivals, scores, challenges, tuned, demand.forecast_by)
+    made = Replay(nodes, days, results, best, rivals, scores, challenges, tuned, demand.forecast_by)
+    if placed is None:
+        return made
+    return replace(made, as_placed=run_as_placed(network, revealed, state, placed.until(last)))
 
 
 def _results(

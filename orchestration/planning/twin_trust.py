@@ -10,11 +10,12 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from models.domain import Floats, Integers
+from models.domain import Floats
 from models.forecasting.inputs import locate
 from models.replenishment.service import classes
 from models.twin.trust import errors, run_again
 from orchestration.facts import decisions
+from orchestration.facts.past_orders import read_past_orders
 from orchestration.facts.planning_inputs import read_history, read_nodes, read_past_opening
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home import Home
@@ -22,15 +23,10 @@ from orchestration.planning.replay import network_of
 
 #: So many weeks are run again.
 WEEKS = 26
-#: What was sold, what was ordered and when it came, and what was counted, from a day on.
+#: What was sold, and what was counted, from a day on.
 SOLD = """
     select item_id, location_id, period_start, coalesce(recorded_quantity, quantity, 0) as units
     from marts.fct_demand where is_current and period_start >= $start
-"""
-ORDERED = """
-    select item_id, location_id, quantity, ordered_at, received_at
-    from intermediate.int_orders_received
-    where ordered_at >= $at and quantity > 0 and kind in ('purchase', 'transfer')
 """
 COUNTED = """
     select item_id, location_id, event_at, on_hand from marts.fct_stock
@@ -56,13 +52,13 @@ def calibrate(home: Home) -> pl.DataFrame | None:
             return None
         due = _due(con, nodes, timeline, start, periods)
         demand = _by_period(con, SOLD, nodes, timeline, start, periods)
-        placed, took = _orders(con, nodes, timeline, start, periods)
+        placed = read_past_orders(con, nodes, timeline, start=start, periods=periods)
         counted = _counts(con, nodes, timeline, start, periods)
         history = read_history(con, nodes, timeline)
     if counted.is_empty():
         return None
     network = network_of(nodes, timeline.review, "lost")
-    again = run_again(network, demand, opening.on_the_shelf(), due, placed, took)
+    again = run_again(network, demand, opening.on_the_shelf(), due, placed)
     price = nodes["price"].cast(pl.Float64).fill_null(1.0).to_numpy()
     known = np.nan_to_num(network.echelons.history(history))
     value = known.mean(axis=1) * price if known.shape[1] else price
@@ -119,32 +115,6 @@ def _by_period(
     values = sales["units"].cast(pl.Float64).to_numpy()
     np.add.at(units, (row[keep], index[keep] - first), np.maximum(values[keep], 0.0))
     return units
-
-
-def _orders(
-    con: duckdb.DuckDBPyConnection,
-    nodes: pl.DataFrame,
-    timeline: Timeline,
-    start: date,
-    periods: int,
-) -> tuple[Floats, Integers]:
-    """Units ordered in each period, and the periods the last of them took; beyond the end where it
-    has not come.
-    """
-    at = timeline.cutoff(start).replace(tzinfo=None)
-    orders = con.execute(ORDERED, {"at": at}).pl()
-    placed, took = np.zeros((nodes.height, periods)), np.zeros((nodes.height, periods), np.int64)
-    began = timeline.local_days(orders["ordered_at"].cast(pl.Datetime))
-    received = timeline.local_days(orders["received_at"].cast(pl.Datetime))
-    lines = zip(locate(orders, nodes), began, received, orders["quantity"], strict=True)
-    for row, day, end, units in lines:
-        k = timeline.periods_from(start, day)
-        if row < 0 or not 0 <= k < periods:
-            continue
-        placed[row, k] += float(units)
-        until = timeline.periods_from(day, end) if end else periods
-        took[row, k] = max(took[row, k], until)
-    return placed, took
 
 
 def _counts(

@@ -24,7 +24,12 @@ td:first-child,th:first-child{text-align:left}
     End stock and goods on the way are worth their unit cost; spent is what goods and freight cost
     less what is left of them. The total with freight ranks as the total does: freight counts with
     the goods it brought, so what is still there is not charged for, and a lost sale saves none.
-{% if champion %}Champion: <b>{{ champion }}</b>.{% endif %}</p>
+{% if champion %}Champion: <b>{{ champion }}</b>.{% endif %}
+{% if done %}What the company really did started there too and met the same demand, with the orders
+    it placed and the time each took. It ranks nothing: the demand on record is what these orders
+    could serve, so they lose few sales here, and nothing held them to today's limits.
+{% else %}No order of these periods, or no stock at their start, is on record: what the company
+    really did cannot be shown.{% endif %}</p>
 <table><tr><th>policy<th>holding<th>shortage<th>ordering<th>total<th>with
     freight<th>end stock<th>on the way<th>spent on goods<th>fill rate<th>mean stock<th>order lines
 <th>bullwhip, locations<th>bullwhip, centre<th>cash committed</tr>
@@ -49,7 +54,7 @@ def write_replay(card: dict[str, Any], orders: pl.DataFrame, out: Path) -> None:
     one row an order line.
     """
     periods = next(iter(card["policies"].values()))["by_period"]
-    plot = charts.png(charts.cost_by_period(card))
+    plot, done = charts.png(charts.cost_by_period(card)), card["as_placed"]
     page = (
         Environment(autoescape=True)
         .from_string(PAGE)
@@ -57,7 +62,9 @@ def write_replay(card: dict[str, Any], orders: pl.DataFrame, out: Path) -> None:
             first=periods[0]["period_start"],
             last=periods[-1]["period_start"],
             champion=card["champion"],
-            policies=sorted(card["policies"].items(), key=lambda pair: pair[1]["total_cost"]),
+            policies=sorted(card["policies"].items(), key=lambda pair: pair[1]["total_cost"])
+            + ([("what the company really did", done)] if done else []),
+            done=done,
             plot=base64.b64encode(plot).decode(),
         )
     )

@@ -24,6 +24,8 @@ from orchestration.home.sql import frame, tuples
 
 pytestmark = [pytest.mark.line, pytest.mark.xdist_group("line")]
 STATIONS = ["land", "transform", "features", "forecast", "rehearse", "replenish", "publish"]
+#: The rows of what the company really ordered, beside those of the policies.
+IS_THEIRS = pl.col("policy") == "as_placed"
 Command = Callable[..., Any]
 
 
@@ -280,7 +282,45 @@ def test_replay_writes_the_scorecard_and_the_orders(
     }
     orders = pl.read_parquet(tmp_path / "out/orders.parquet")
     assert orders.columns == ["policy", "period_start", "item_id", "location_id", "quantity"]
-    assert orders["period_start"].n_unique() == 2
+    assert orders.filter(~IS_THEIRS)["period_start"].n_unique() == 2
+    is_fair(card, orders, sample_home)
+
+
+def is_fair(card: dict[str, Any], orders: pl.DataFrame, home: Path) -> None:
+    """What no comparison of policies may leave out: in every review each keeps the planner's
+    limits, freight and what is left at the end have a value, and what the company did is beside."""
+    warehouse = home / "derived/warehouse.duckdb"
+    ((budget,),) = query(
+        warehouse, "select value from marts.fct_constraints where is_current and name = 'budget'"
+    )
+    costs = pl.DataFrame(
+        query(
+            warehouse,
+            "select item_id, location_id, unit_cost from marts.dim_item_locations "
+            "where kind = 'purchase'",
+        ),
+        schema=["item_id", "location_id", "unit_cost"],
+        orient="row",
+    )
+    spent = (
+        orders.join(costs.cast({"unit_cost": pl.Float64}), on=["item_id", "location_id"])
+        .group_by("policy", "period_start")
+        .agg(spent=(pl.col("quantity") * pl.col("unit_cost")).sum())
+    )
+    theirs, ours = (spent.filter(whose) for whose in (IS_THEIRS, ~IS_THEIRS))
+    assert set(ours["policy"]) == set(card["policies"])
+    assert 0.5 * float(budget) < ours["spent"].max() <= float(budget), "it binds, and it holds"
+    told = [card["as_placed"], *card["policies"].values()]
+    assert theirs["spent"].sum() == pytest.approx(told[0]["purchase_value"])
+    assert len(theirs) > 2, "the company bought on many days, whatever the review"
+    for one in told:
+        assert min(one["end_stock_value"], one["pipeline_value"], one["freight_cost"]) > 0
+        bought = one["purchase_value"] + one["freight_cost"]
+        assert one["spent"] == pytest.approx(
+            bought - one["end_stock_value"] - one["pipeline_value"]
+        )
+    freight = [one["total_with_freight"] - one["total_cost"] for one in told]
+    assert freight == pytest.approx([freight[0]] * len(told)) and freight[0] > 0
 
 
 def test_trace_leads_from_an_order_line_to_files_and_lines(

@@ -5,19 +5,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.domain import Economics, Policy
+from models.replenishment.opening import Opening
 from models.replenishment.policies import POLICIES, Smoothed
 from models.twin.network import Network
 from models.twin.scorecard import champion, paired_difference, scorecard
 from models.twin.simulator import SimulationResult, simulate
-from orchestration.planning.replay import freight_of_demand
+from models.twin.trust import PastOrders
+from orchestration.planning.replay import Replay, freight_of_demand, run_as_placed
 
 
 def replayed() -> dict[str, SimulationResult]:
@@ -94,6 +98,30 @@ def test_the_card_holds_the_books_figures_and_can_be_written_as_json() -> None:
         assert entry["fill_rate"] == pytest.approx(1 - result.lost.sum() / result.demand.sum())
         assert entry["purchase_value"] == pytest.approx(2.0 * result.shipped.sum())
     assert json.loads(json.dumps(card)) == card
+
+
+def test_what_the_company_really_did_meets_the_same_demand_and_ranks_nothing() -> None:
+    results = replayed()
+    ours = results["min_max"]
+    opening = Opening(np.full(20, 6.0), np.zeros((20, 2)), is_assumed=False)
+    placed = PastOrders(np.full((20, 12), 3.0), np.full((20, 12), 2, dtype=np.int64))
+    done = run_as_placed(ours.network, ours.demand, opening, placed.until(6))
+    assert done is not None and (done.shipped[:, :6] == 3).all() and not done.shipped[:, 6:].any()
+    assert (done.received[:, 2:8] == 3).all() and done.received.sum() == done.shipped.sum()
+    assert done.demand is ours.demand and done.network is ours.network
+    nothing = PastOrders(np.zeros((20, 12)), placed.took)
+    assert run_as_placed(ours.network, ours.demand, opening, nothing) is None
+    guessed = replace(opening, is_assumed=True)
+    assert run_as_placed(ours.network, ours.demand, guessed, placed) is None
+
+    nodes = pl.DataFrame({"item_id": [f"i{k}" for k in range(20)], "location_id": "DC"})
+    days = [date(2024, 1, 1) + timedelta(days=k) for k in range(12)]
+    made = Replay(nodes, days, results, "min_max", {}, pl.DataFrame(), as_placed=done)
+    card = made.scorecard()
+    assert set(card["policies"]) == set(results) and card["champion"] == "min_max"
+    assert card["as_placed"]["purchase_value"] == 2.0 * done.shipped.sum()
+    assert made.orders().filter(policy="as_placed")["quantity"].sum() == done.shipped.sum()
+    assert replace(made, as_placed=None).scorecard()["as_placed"] is None
 
 
 def test_orders_that_follow_demand_have_a_bullwhip_of_one() -> None:
