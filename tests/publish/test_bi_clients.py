@@ -4,9 +4,6 @@ up to the same, to the digit."""
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,9 +14,16 @@ import sqlalchemy
 
 from orchestration.facts.snapshots import FILE, publish
 from tests.gates.tiny_company import decide_again, found
+from tests.publish.bi_clients import (
+    DRIVERS,
+    by_duckdb,
+    by_node,
+    by_sqlalchemy,
+    engine_of,
+    node_client,
+)
 
-# both drivers call themselves duckdb
-sqlalchemy.dialects.registry.register("duckdb.duckdb_engine", "duckdb_engine", "Dialect")
+__all__ = ["node_client"]
 
 ORDERS = (
     "select kind, count(*) as lines, sum(value) as value from decisions.order_lines group by kind "
@@ -51,21 +55,16 @@ def test_plain_duckdb_reads_orders_while_the_warehouse_is_written(
 ) -> None:
     with duckdb.connect(str(target.parent / "warehouse.duckdb")) as writer:
         writer.execute("begin; delete from decisions.order_lines")
-        with duckdb.connect(str(version / FILE), read_only=True) as con:
-            assert con.execute(ORDERS).pl().to_dicts() == ANSWER
+        assert by_duckdb(version / FILE, ORDERS) == ANSWER
 
 
-@pytest.mark.parametrize("dialect", ["duckdb+duckdb_engine", "duckdb+duckdb_sqlalchemy"])
+@pytest.mark.parametrize("driver", DRIVERS)
 def test_sqlalchemy_reads_orders_and_finds_tables_with_their_comments(
-    version: Path, dialect: str
+    version: Path, driver: str
 ) -> None:
-    url = f"{dialect}:///{version / FILE}"
-    engine = sqlalchemy.create_engine(
-        url, connect_args={"read_only": True}, poolclass=sqlalchemy.NullPool
-    )
+    assert by_sqlalchemy(version / FILE, ORDERS, driver) == ANSWER
+    engine = engine_of(version / FILE, driver)
     try:
-        with engine.connect() as con:
-            assert [dict(row) for row in con.execute(sqlalchemy.text(ORDERS)).mappings()] == ANSWER
         inspector = sqlalchemy.inspect(engine)
         assert "fct_demand" in inspector.get_table_names(schema="marts")
         assert inspector.get_table_comment("fct_demand", schema="marts")["text"].startswith(
@@ -86,36 +85,5 @@ def test_parquet_copies_answer_the_same(version: Path) -> None:
     assert answer.to_dicts() == ANSWER
 
 
-@pytest.fixture(scope="module")
-def node_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node and npm are not installed: the Node client was not tried")
-    client = tmp_path_factory.mktemp("client") / "node_client"
-    shutil.copytree(Path(__file__).parent / "node_client", client)
-    installed = subprocess.run(
-        ["npm", "install", "--silent"],
-        cwd=client,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    if installed.returncode != 0:
-        pytest.skip(
-            "npm cannot install @duckdb/node-api, the Node client was not tried: "
-            f"{installed.stderr.strip()[:200]}"
-        )
-    return client
-
-
 def test_the_node_client_reads_orders(version: Path, node_client: Path) -> None:
-    command = ["node", "read.mjs", str(version / FILE), ORDERS]
-    said = subprocess.run(
-        command, cwd=node_client, capture_output=True, text=True, check=True, timeout=60
-    )
-    # 64-bit integers and decimals travel as text in JSON
-    rows = [
-        {**row, "lines": int(row["lines"]), "value": Decimal(row["value"])}
-        for row in json.loads(said.stdout)
-    ]
-    assert rows == ANSWER
+    assert by_node(version / FILE, ORDERS, node_client) == ANSWER

@@ -121,6 +121,9 @@ def test_what_the_company_really_did_meets_the_same_demand_and_ranks_nothing() -
     assert set(card["policies"]) == set(results) and card["champion"] == "min_max"
     assert card["as_placed"]["purchase_value"] == 2.0 * done.shipped.sum()
     assert made.orders().filter(policy="as_placed")["quantity"].sum() == done.shipped.sum()
+    # what is ordered in the last two of all periods is on the way at the end, at two a unit
+    whole = run_as_placed(ours.network, ours.demand, opening, placed)
+    assert replace(made, as_placed=whole).scorecard()["as_placed"]["pipeline_value"] == 2 * 120.0
     assert replace(made, as_placed=None).scorecard()["as_placed"] is None
 
 
