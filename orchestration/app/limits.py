@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from models.procurement.approval import Limits, judge
+from models.procurement.actors import MATRIX
+from models.procurement.approval import Limits, Maturity, judge
 from models.procurement.documents import Document
 from orchestration.app.procurement import Desk, evidence
 
@@ -64,6 +65,34 @@ def propose_limits(
 def confirm_limits(desk: Desk, by: str, seen: Mapping[str, int] | None = None) -> LimitsSaid:
     """Put what waits in force, as a second person."""
     return LimitsSaid(desk.ledger.confirm_limits(by, desk.now, seen))
+
+
+@dataclass(frozen=True)
+class Autonomy:
+    """What the machine may do alone, and does: its mode, the lines that wait, those of them that it
+    would approve on auto and their money, and how many it has approved.
+
+    Neither a run nor the desk's own sending approves anything: only the procure job does, when it
+    is told to send, as the sensor orders_to_send tells it.
+    """
+
+    maturity: Maturity
+    waiting: int
+    alone: int
+    money: float
+    approved: int
+
+
+def autonomy(desk: Desk) -> Autonomy:
+    """What the machine may do alone now, within limits, cap and budget."""
+    alone, others = desk.ledger.within_limits(desk.now, evidence(desk))
+    return Autonomy(
+        desk.ledger.limits().maturity,
+        len(alone) + others,
+        len(alone),
+        _money(alone),
+        sum(line.approver == MATRIX for line in desk.ledger.lines()),
+    )
 
 
 @dataclass(frozen=True)

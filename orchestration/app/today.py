@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from models.procurement.actors import MATRIX
 from models.procurement.documents import Document
 from orchestration.app.items import RISK
+from orchestration.app.limits import Autonomy, autonomy
 from orchestration.app.looking import Row, one, published, remembered, rows
 from orchestration.app.order_book import order_book
 from orchestration.app.procurement import Desk
@@ -28,7 +28,7 @@ class Today:
     """
 
     stages: dict[str, tuple[int, float]]
-    automatic: int
+    autonomy: Autonomy
     waiting: pl.DataFrame
     waiting_count: int
     waiting_value: float
@@ -69,7 +69,7 @@ def _today(desk: Desk) -> Today:
         spend = rows(con, _SPEND)
     return Today(
         stages,
-        sum(line.approver == MATRIX for line in lines),
+        autonomy(desk),
         book.head(SHOWN),
         len(book),
         float(book["value"].sum() or 0),
@@ -100,16 +100,14 @@ left join marts.dim_items as item on item.item_id = target.item_id and item.is_c
 left join marts.dim_item_locations as planned
     on planned.item_id = target.item_id and planned.location_id = target.location_id
 {_AT_RISK}
-order by risk * coalesce(target.expected_demand * planned.price, 0) desc, 1, 2 limit {SHOWN}
+order by value_at_risk desc nulls last, risk desc, 1, 2 limit {SHOWN}
 """
 _STOCK = """
 select (select sum(stock_value) from metrics.kpi_working_capital) as stock_value,
     (select sum(working_capital) from metrics.kpi_working_capital) as working_capital,
     (select sum(on_order_value) from metrics.kpi_working_capital) as on_order_value,
     (select count(*) from metrics.kpi_cover_days where on_hand <= 0) as empty,
-    (select count(*) from metrics.kpi_cover_days) as counted,
-    (select straight_through_share from metrics.kpi_straight_through
-        order by as_of desc limit 1) as straight
+    (select count(*) from metrics.kpi_cover_days) as counted
 """
 _MODEL = "select * from decisions.models order by as_of desc limit 1"
 _SPEND = """

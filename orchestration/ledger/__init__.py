@@ -48,7 +48,7 @@ from orchestration.ledger.proposals import ProposalReport
 from orchestration.ledger.requests import Request
 from orchestration.ledger.schema import events
 from orchestration.ledger.schema import outbox as outbox_table
-from orchestration.ledger.store import PATIENCE, LedgerError, StaleError, Store
+from orchestration.ledger.store import PATIENCE, LedgerError, StaleError, Store, Unit
 from orchestration.ledger.unsent import unsent
 
 __all__ = [
@@ -216,6 +216,17 @@ class Ledger:
         """Approve what the matrix lets through without a person; evidence by document id."""
         with self.store.writing(now) as unit:
             return desk.approve_within_limits(unit, evidence or {})
+
+    def within_limits(
+        self, now: datetime, evidence: Mapping[str, Evidence]
+    ) -> tuple[list[Document], int]:
+        """What the matrix would let through now were it on auto, and how many lines would wait for
+        people all the same; nothing is written."""
+        with self.store.engine.connect() as connection:
+            unit = Unit(connection, now)
+            limits = desk.limits_in_force(connection).changed({"maturity": "auto"})
+            alone, waiting = desk.within_limits(unit, evidence, limits)
+            return alone, len(waiting)
 
     def approve(
         self,

@@ -297,9 +297,19 @@ def release_payment(unit: Unit, reference: str, invoice_id: str, by: str) -> Non
 
 
 def approve_within_limits(unit: Unit, evidence: Mapping[str, Evidence]) -> ApprovalReport:
-    """Let the matrix approve what needs nobody, the cheapest lines first while cap and budget last;
-    the rest waits for people."""
-    limits = limits_in_force(unit.connection)
+    """Let the matrix approve what needs nobody; the rest waits for people."""
+    automatic, waiting = within_limits(unit, evidence, limits_in_force(unit.connection))
+    numbers = number(unit, automatic)
+    for line in automatic:
+        unit.add(line, "approved", MATRIX, numbers[line.document_id] | {"level": 0, "reasons": []})
+    return ApprovalReport(tuple(line.document_id for line in automatic), waiting)
+
+
+def within_limits(
+    unit: Unit, evidence: Mapping[str, Evidence], limits: Limits
+) -> tuple[list[Document], dict[str, tuple[int, tuple[str, ...]]]]:
+    """The requisitions that need nobody, the cheapest first while cap and budget last; and of the
+    others who has to approve them, and why."""
     requisitions = unit.read(documents.c.stage == "requisition")
     room = _room(unit, limits)
     automatic: list[Document] = []
@@ -322,10 +332,7 @@ def approve_within_limits(unit: Unit, evidence: Mapping[str, Evidence]) -> Appro
         else:
             room -= _spend(line)
             automatic.append(line)
-    numbers = number(unit, automatic)
-    for line in automatic:
-        unit.add(line, "approved", MATRIX, numbers[line.document_id] | {"level": 0, "reasons": []})
-    return ApprovalReport(tuple(line.document_id for line in automatic), waiting)
+    return automatic, waiting
 
 
 def propose_payment(unit: Unit, document: Document, invoice_id: str, by: str) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from models.procurement.approval import Limits
 from models.replenishment.plan_exceptions import figure
-from orchestration.app import procurement, studies, supplier_answers
+from orchestration.app import limits, procurement, studies, supplier_answers
 from orchestration.app.items import item_list, item_page
 from orchestration.app.order_book import CASES, order_book
 from orchestration.app.order_card import find_line, order_card
@@ -166,6 +167,33 @@ def test_the_chart_of_an_order_shows_what_is_still_to_come_of_it_whatever_its_st
     with procurement.open_desk(home) as desk:
         desk.ledger.cancel([name], "anna", desk.now, "not needed")
     assert chart_of(name)[-1]["with"] == partly[-1]["without"]
+
+
+def test_every_page_says_the_one_mode_of_the_machine_and_what_it_would_approve(
+    come: Any, home: Home
+) -> None:
+    anna = come("anna")
+    with procurement.open_desk(home) as desk:
+        told = limits.autonomy(desk)
+        names = [line.document_id for line in desk.ledger.lines()]
+    said = f"Auto is on: of {told.waiting} waiting lines the machine may approve {told.alone}"
+    assert said in anna.get("/").text and said in anna.get("/limits").text
+    assert "need nobody" not in anna.get("/").text
+    assert all("orders_to_send" in anna.get(f"/orders/{name}").text for name in names)
+    with procurement.open_desk(home) as desk:
+        desk.ledger.propose_limits(Limits(maturity="suggest"), "anna", desk.now)
+        desk.ledger.confirm_limits("bob", desk.now)
+        assert limits.autonomy(desk) == replace(told, maturity="suggest")
+    for page in ("/", "/limits"):
+        assert "a person says yes to every line" in anna.get(page).text
+    assert "orders_to_send" not in anna.get(f"/orders/{names[0]}").text
+    with procurement.open_desk(home) as desk:
+        desk.ledger.propose_limits(Limits(daily_cap=90.0), "anna", desk.now)
+        desk.ledger.confirm_limits("bob", desk.now)
+        capped = limits.autonomy(desk)
+        done, _ = procurement.approve_and_send(desk)
+        assert len(done.approved) == capped.alone < told.alone
+        assert limits.autonomy(desk).approved == capped.alone
 
 
 def test_goods_between_the_places_of_a_chart_are_in_it_once(home: Home) -> None:

@@ -51,6 +51,7 @@ def _page(
         history = desk.ledger.history(KINDS, [LIMITS, SWITCH], limit=12)
         version = desk.ledger.store.versions([LIMITS])[LIMITS]
         is_stopped = desk.ledger.is_stopped()
+        mode = looking.remembered(desk, "autonomy", lambda: setting.autonomy(desk))
     with looking.published(one.room.home) as con:
         plan_limits = looking.rows(con, "select * from decisions.limits order by 1, name")
     approvers = "\n".join(f"{name}: {level}" for name, level in said.in_force.approvers.items())
@@ -59,6 +60,7 @@ def _page(
         problem.status if problem else 200,
         problem=problem,
         said=said,
+        mode=mode,
         age=age,
         effect=effect,
         previewed=previewed,
