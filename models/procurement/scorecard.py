@@ -78,17 +78,19 @@ def scorecard(observations: pl.DataFrame, by: tuple[str, ...] = ("supplier_id",)
     """One row a supplier (or supplier and lane): how soon, how reliably, at what price.
 
     observations: OBSERVATIONS. Returns by, lines, lead_time_mean_days, lead_time_p50_days,
-    lead_time_p90_days (open orders count as at least their age), open_count, otif (share of
-    delivered or overdue lines on time and in full), fill_rate, price_variance (share paid over the
-    ordered price), rejection_share, refusal_share, risk (probability that a line is late, short or
-    refused, with one good and one bad line assumed beforehand, so that a stranger is at one half).
+    lead_time_p90_days (open orders count as at least their age; null before anything has come),
+    open_count, due_lines (delivered or overdue), otif (share of these on time and in full),
+    fill_rate, price_variance (share paid over the ordered price), rejection_share, refusal_share,
+    risk (probability that a line is late, short or refused, with one good and one bad line assumed
+    beforehand, so that a stranger is at one half).
     """
     rows = []
     for key, group in observations.group_by(list(by), maintain_order=True):
         taken = group.filter(~pl.col("is_refused"))
+        # the age of open orders alone is no lead time
         times = (
             survival(taken["elapsed_days"].to_numpy(), taken["is_open"].to_numpy())
-            if taken.height
+            if not taken["is_open"].all()
             else None
         )
         due = taken.filter(~pl.col("is_open") | (pl.col("elapsed_days") > pl.col("promised_days")))
@@ -110,7 +112,8 @@ def scorecard(observations: pl.DataFrame, by: tuple[str, ...] = ("supplier_id",)
                 "lead_time_mean_days": times.mean_days if times else None,
                 "lead_time_p50_days": times.quantile(0.5) if times else None,
                 "lead_time_p90_days": times.quantile(0.9) if times else None,
-                "open_count": times.censored if times else 0,
+                "open_count": int(taken["is_open"].sum()),
+                "due_lines": due.height,
                 "otif": good.height / due.height if due.height else None,
                 "fill_rate": min(received / float(due["ordered"].sum()), 1.0)
                 if due.height

@@ -216,14 +216,20 @@ def scorecard(
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
 ) -> None:
-    """How soon, how reliably and at what price suppliers delivered what this ledger ordered."""
-    grain = ("supplier_id", "item_id") if by_item else ("supplier_id",)
+    """How soon, how reliably and at what price suppliers deliver: their record as the desk shows
+    it; by item, of what this ledger ordered alone."""
+    from orchestration.app.supplier_record import supplier_record
+
     with open_desk(home) as desk:
-        found = desk.ledger.scorecard(desk.now, grain)
+        found = (
+            desk.ledger.scorecard(desk.now, ("supplier_id", "item_id"))
+            if by_item
+            else supplier_record(desk)
+        )
     title = (
-        f"records of {render.count_of(len(found), 'supplier')}"
+        f"{render.count_of(len(found), 'record')} of suppliers"
         if len(found)
-        else "nothing was ever ordered by this ledger"
+        else "no supplier is known, and nothing was ever ordered by this ledger"
     )
     emit({"suppliers": found.to_dicts()}, render.listing(found, title), as_json=as_json)
 

@@ -214,8 +214,10 @@ def test_the_matrix_reads_the_risk_that_the_scorecard_shows(home: Home, line) ->
             document.document_id for document in desk.ledger.lines() if document.item_id == "cup"
         ]
     assert risks[cup] == pytest.approx(failure_risk(18, 0)) == pytest.approx(19 / 20)
-    (shown,) = run(home, "supplier", "scorecard")["suppliers"]
-    assert shown["risk"] == failure_risk(0, 0) == 0.5
+    shown = {row["supplier_id"]: row for row in run(home, "supplier", "scorecard")["suppliers"]}
+    assert shown["S9"]["risk"] == risks[cup]
+    assert shown["S1"]["risk"] == failure_risk(0, 0) == 0.5
+    assert shown["S1"]["lead_time_mean_days"] is None
 
 
 def test_without_a_name_the_user_of_the_system_acts(

@@ -58,7 +58,10 @@ def publish(
             create table marts.fct_lead_times (order_id varchar, kind varchar,
                 received_at timestamp, is_censored boolean);
             create table metrics.kpi_supplier_performance as select 'S9' as supplier_id,
-                18 as due_lines, 0.0 as otif_share;
+                18 as order_lines, 0 as open_lines, 18 as due_lines, 0.0 as otif_share,
+                30.0 as lead_time_mean_days, 41.0 as lead_time_p90_days;
+            create table marts.dim_suppliers (supplier_id varchar, name varchar,
+                is_current boolean);
         """)
         for row in receipts:
             con.execute("insert into marts.fct_receipts values (?, ?, ?, ?, ?, true)", row)

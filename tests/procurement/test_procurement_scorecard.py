@@ -58,11 +58,11 @@ def test_the_scorecard_of_a_mixed_supplier():
     assert card["risk"] == pytest.approx(5 / 7)
 
 
-def test_a_supplier_without_a_due_line_is_at_one_half():
+def test_a_supplier_without_a_due_line_is_at_one_half_and_has_no_lead_time():
     card = scorecard(
         rows({"is_open": True, "elapsed_days": 1.0, "received": 0.0, "invoiced_price": None})
     ).row(0, named=True)
-    assert (card["risk"], card["otif"], card["lead_time_p50_days"]) == (0.5, None, 1.0)
+    assert (card["risk"], card["otif"], card["lead_time_p50_days"]) == (0.5, None, None)
 
 
 def test_documents_become_observations():

@@ -17,6 +17,7 @@ from orchestration.app.items import item_list, item_page
 from orchestration.app.order_book import CASES, order_book
 from orchestration.app.order_card import find_line, order_card
 from orchestration.app.supplier_answers import Reply
+from orchestration.app.supplier_record import supplier_record
 from orchestration.app.today import today
 from orchestration.app.worklist import WORKED, cases_to_do, money_at_risk
 from orchestration.home import Home
@@ -194,6 +195,21 @@ def test_every_page_says_the_one_mode_of_the_machine_and_what_it_would_approve(
         done, _ = procurement.approve_and_send(desk)
         assert len(done.approved) == capped.alone < told.alone
         assert limits.autonomy(desk).approved == capped.alone
+
+
+def test_a_supplier_has_one_record_and_what_is_not_known_of_it_is_a_dash(
+    come: Any, home: Home
+) -> None:
+    with procurement.open_desk(home) as desk:
+        names = [d.document_id for d in desk.ledger.lines() if d.kind == "purchase"]
+        procurement.approve(desk, names, "anna")
+        (own,) = desk.ledger.scorecard(desk.now).to_dicts()
+        (record,) = supplier_record(desk).to_dicts()
+    assert (own["lead_time_mean_days"], own["lead_time_p90_days"], own["otif"]) == (None,) * 3
+    assert (record["lines"], record["lead_time_mean_days"], record["otif"]) == (9, 10.0, 0.75)
+    shown = come("anna").get("/suppliers").text
+    assert record["risk"] == pytest.approx(3 / 10) and "30 %" in shown
+    assert shown.count("75 %") == 1
 
 
 def test_goods_between_the_places_of_a_chart_are_in_it_once(home: Home) -> None:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from orchestration.app import looking, supplier_answers
 from orchestration.app.supplier_answers import Reply
+from orchestration.app.supplier_record import supplier_record
 from orchestration.web.visit import NotFoundError, Problem, Visit, act, signed_in, visit
 
 router = APIRouter(include_in_schema=False)
@@ -21,17 +22,6 @@ Planner = Annotated[Visit, Depends(signed_in("planner"))]
 Anyone = Annotated[Visit, Depends(visit)]
 #: A supplier's page may be opened for so many seconds.
 LASTS = 14 * 86400
-#: Who supplies what nobody is known to supply (dbt variable implicit_supplier): no one to write to.
-NOBODY = "implicit supplier"
-_SUPPLIERS = f"""
-select coalesce(kept.supplier_id, supplier.supplier_id) as supplier_id, kept.* exclude supplier_id,
-    coalesce(supplier.name, kept.supplier_id) as name
-from metrics.kpi_supplier_performance as kept
-full join (select * from marts.dim_suppliers where is_current) as supplier
-    on supplier.supplier_id = kept.supplier_id
-where coalesce(kept.supplier_id, supplier.supplier_id) <> '{NOBODY}'
-order by order_lines desc nulls last, 1
-"""
 
 
 def signer(one: Visit) -> URLSafeTimedSerializer:
@@ -43,16 +33,12 @@ def _page(one: Visit, made: dict[str, str] | None = None) -> Response:
     with one.desk() as desk:
         age = looking.age(desk)
         lines = desk.ledger.lines()
-        own = desk.ledger.scorecard(desk.now).to_dicts()
+        rows = looking.remembered(desk, "suppliers", lambda: supplier_record(desk)).to_dicts()
     waiting: dict[str, int] = {}
     for line in lines:
         if line.kind == "purchase" and line.stage == "sent":
             waiting[line.from_id] = waiting.get(line.from_id, 0) + 1
-    with looking.published(one.room.home) as con:
-        rows = looking.rows(con, _SUPPLIERS)
-    return one.page(
-        "suppliers.html.j2", rows=rows, waiting=waiting, own_card=own, made=made, age=age
-    )
+    return one.page("suppliers.html.j2", rows=rows, waiting=waiting, made=made, age=age)
 
 
 @router.get("/suppliers")
@@ -64,8 +50,8 @@ def page(one: Viewer) -> Response:
 @router.post("/suppliers/{supplier}/link")
 def make_link(one: Planner, supplier: str) -> Response:
     """A link to a supplier's own page; nobody has none."""
-    with looking.published(one.room.home) as con:
-        known = {row["supplier_id"] for row in looking.rows(con, _SUPPLIERS)}
+    with one.desk() as desk:
+        known = supplier_record(desk)["supplier_id"].to_list()
     if supplier not in known:
         raise NotFoundError
     link = f"{str(one.request.base_url).rstrip('/')}/supplier/{signer(one).dumps(supplier)}"
