@@ -50,6 +50,13 @@ _WORDS = {
     "supplier_minimum": "for the supplier's least order or a full truck",
     "constraints": "cut by limits",
 }
+#: What a part is called where it takes away: a buffer below zero is none.
+_TAKEN_OFF = {
+    "demand_noise": "as stock costs more than what it might miss",
+    "lead_time_noise": "as goods often come sooner than planned",
+    "service_floor": "as the promised service level asks for less",
+    "buffer": "taken off by the rule",
+}
 
 
 def rounded_parts(parts: Mapping[str, float], quantity: float) -> dict[str, float]:
@@ -82,7 +89,7 @@ def in_words(
     first = next(iter(tenths))
     tenths[first] += round(quantity * 10) - sum(tenths.values())  # what is printed must add up too
     terms = [
-        (("- " if value < 0 else "+ ") + f"{_number(abs(value) / 10)} {part_in_words(name)}")
+        (("- " if value < 0 else "+ ") + f"{_number(abs(value) / 10)} {part_in_words(name, value)}")
         for name, value in _signed(tenths)
     ]
     sentence = (
@@ -230,9 +237,10 @@ def _signed(tenths: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(shown, key=lambda part: part[1] < 0)
 
 
-def part_in_words(name: str) -> str:
-    """How a part of an order's quantity is named to people."""
-    return _WORDS.get(name, name.replace("_", " "))
+def part_in_words(name: str, size: float = 0.0) -> str:
+    """How a part of an order's quantity is named to people, by whether it adds or takes away."""
+    plain = _WORDS.get(name, name.replace("_", " "))
+    return _TAKEN_OFF.get(name, plain) if size < 0 else plain
 
 
 def _number(value: float) -> str:

@@ -43,6 +43,7 @@ class Today:
     limits_waiting: str
     stock: Row
     model: Row
+    stairs: list[Row]
     spend: list[Row]
 
 
@@ -66,6 +67,7 @@ def _today(desk: Desk) -> Today:
         counted = one(con, _COUNTED) or {}
         stock = one(con, _STOCK) or {}
         model = one(con, _MODEL) or {}
+        stairs = rows(con, _STAIRS)
         spend = rows(con, _SPEND)
     return Today(
         stages,
@@ -84,6 +86,7 @@ def _today(desk: Desk) -> Today:
         waiting[1] if waiting else "",
         stock,
         model,
+        stairs,
         spend,
     )
 
@@ -110,6 +113,8 @@ select (select sum(stock_value) from metrics.kpi_working_capital) as stock_value
     (select count(*) from metrics.kpi_cover_days) as counted
 """
 _MODEL = "select * from decisions.models order by as_of desc limit 1"
+#: Forecast value added: simple methods and the model, on the same rehearsed weeks.
+_STAIRS = "select method, wape, bias from decisions.forecast_scores order by stair"
 _SPEND = """
 select line.from_id as supplier_id, coalesce(any_value(supplier.name), line.from_id) as name,
     sum(line.value) as value, count(*) as lines

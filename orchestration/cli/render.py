@@ -136,12 +136,12 @@ def cases(frame: pl.DataFrame, title: str) -> Group:
     why."""
     parts: list[Any] = [Text(title, style="bold")]
     for row in _named(frame).iter_rows(named=True):
-        at = f" at {row['location_id']}" if row["location_id"] else ""
+        where, at = row["item_id"], f" at {row['location_id']}" if row["location_id"] else ""
+        if (row["item_id"], row["location_id"]) == ("all", "all"):
+            where, at = "every item and place", ""
         stake = f", {_cell(row['value_at_risk'])} {row['currency']}" if row["value_at_risk"] else ""
         head = f"{in_words(row['kind'])}{stake}"
-        parts.append(
-            Text.assemble((f"{_cell(row['id'])} ", "bold"), f"{row['item_id']}{at}: {head}")
-        )
+        parts.append(Text.assemble((f"{_cell(row['id'])} ", "bold"), f"{where}{at}: {head}"))
         parts.append(Text(f"    {row['reason']}"))
     return Group(*parts)
 

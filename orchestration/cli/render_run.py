@@ -173,7 +173,7 @@ def limit_table(limits: pl.DataFrame) -> Table:
             row["name"],
             f"{row['wanted']:,.0f}",
             f"{row['at_most']:,.0f}",
-            f"{row['shadow_price']:,.3f}",
+            f"{row['shadow_price']:,.2f}" if row["shadow_price"] >= 0.005 else "< 0.01",
         )
     return table
 
@@ -196,7 +196,7 @@ def way_table(ways: pl.DataFrame) -> Table:
     )
     for name in ("item", "to", "way"):
         table.add_column(name)
-    for name in ("quantity", "arrives", "costs more", "saves in all"):
+    for name in ("quantity", "arrives", "buying", "saves in all"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in cheaper.head(WAYS_SHOWN).iter_rows(named=True):
         table.add_row(
@@ -205,10 +205,18 @@ def way_table(ways: pl.DataFrame) -> Table:
             row["way"],
             f"{row['quantity']:,.0f}",
             str(row["arrives_on"]),
-            f"{row['extra_purchase_cost']:,.2f}",
+            _more_or_less(row["extra_purchase_cost"]),
             f"{row['saves']:,.2f}",
         )
     return table
+
+
+def _more_or_less(money: float) -> str:
+    """A difference in what goods cost, in words rather than by a sign."""
+    said = f"{abs(money):,.2f}"
+    return (
+        said if float(said.replace(",", "")) == 0 else f"{said} {'more' if money > 0 else 'less'}"
+    )
 
 
 def _summary(report: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from babel.dates import format_date
 from babel.numbers import format_decimal, format_percent
 
 from models.codes import in_words
+from orchestration.app.order_book import decimals
 
 FOLDER = Path(__file__).parent / "texts"
 #: English first; every other one is a file of `texts`.
@@ -79,6 +80,25 @@ class Words:
             return UNKNOWN
         pattern = "#,##0" + ("." + "0" * digits if digits else "")
         return format_decimal(round(float(value), digits) + 0.0, pattern, self.locale)
+
+    def coins(self, value: float | None, currency: str) -> str:
+        """A small amount to its currency's coin; one that no coin pays is said to be less."""
+        digits = decimals(currency)
+        least = 10.0**-digits
+        if value is None or isnan(value) or value <= 0 or value >= least / 2:
+            return self.money(value, digits)
+        return f"< {self.money(least, digits)}"
+
+    def lasting(self, seconds: float) -> str:
+        """How long something took, in the largest unit it fills."""
+        whole = round(seconds)
+        if whole < 60:
+            return f"{whole} s"
+        if whole < 3600:
+            return f"{whole // 60} min {whole % 60} s"
+        if whole < 48 * 3600:
+            return f"{whole // 3600} h {whole % 3600 // 60} min"
+        return self("{n} days", n=self.number(whole / 86400, 1))
 
     def share(self, value: float | None, digits: int = 0) -> str:
         """A share of 1 in per cent."""

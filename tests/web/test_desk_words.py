@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from models.codes import PLAIN, in_words
+from models.replenishment.explain import part_in_words
 from models.replenishment.plan_exceptions import _BAD, _DOUBTFUL, _PROMISED
 from models.replenishment.plausible import WAITING
 from models.twin.measures import MEASURES, NOTHING
@@ -98,3 +99,26 @@ def test_a_policy_and_a_measure_have_plain_words() -> None:
     said = {code: in_words(code) for code in (*MEASURES, NOTHING, *REPLAYED)}
     assert len(set(said.values())) == len(said)
     assert not [words for words in said.values() if words.startswith(("eoq", "re ", "pre "))]
+
+
+def test_a_part_that_takes_away_is_no_buffer_below_zero() -> None:
+    for name in ("demand_noise", "lead_time_noise", "service_floor", "buffer"):
+        added, taken = part_in_words(name, 1.0), part_in_words(name, -1.0)
+        assert added != taken and "buffer" not in taken
+        assert taken in catalogue("de")
+
+
+@pytest.mark.parametrize(
+    ("value", "currency", "said"),
+    [(0.006, "GBP", "0.01"), (0.004, "GBP", "< 0.01"), (3.0, "JPY", "3"), (0.2, "JPY", "< 1")],
+)
+def test_a_small_amount_is_said_in_coins(value: float, currency: str, said: str) -> None:
+    assert Words("en", "en_GB").coins(value, currency) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(12.4, "12 s"), (192.7, "3 min 13 s"), (7260, "2 h 1 min"), (216000, "2.5 days")],
+)
+def test_how_long_something_took_is_in_the_unit_it_fills(seconds: float, said: str) -> None:
+    assert Words("en", "en_GB").lasting(seconds) == said

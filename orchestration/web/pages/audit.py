@@ -17,7 +17,7 @@ from orchestration.ledger.audit import audit
 from orchestration.ledger.checkpoints import Checkpoints
 from orchestration.web import pictures
 from orchestration.web.visit import Visit, signed_in
-from orchestration.web.words import Words
+from orchestration.web.words import UNKNOWN, Words
 
 router = APIRouter(include_in_schema=False)
 Viewer = Annotated[Visit, Depends(signed_in())]
@@ -54,17 +54,20 @@ def page(one: Viewer) -> Response:
 
 def _measures(said: dict[str, Any], words: Words) -> list[tuple[str, str]]:
     """The ledger's own measures, as they are read."""
-    found = []
-    for name, value in said.items():
-        if isinstance(value, dict):
-            continue
-        if name.endswith("_money"):
-            found.append((name, words.money(value)))
-        elif name.endswith("share"):
-            found.append((name, words.share(value)))
-        elif isinstance(value, int | float):
-            found.append((name, words.number(value, 1)))
-    return found
+    took = said["median_decision_to_sent_seconds"]
+    return [
+        (words("Lines sent"), words.number(said["sent_lines"])),
+        (words("Of these no person touched"), words.share(said["straight_through_share"])),
+        (
+            words("From decision to sent, half of them within"),
+            UNKNOWN if took is None else words.lasting(took),
+        ),
+        (
+            words("Lines that went otherwise than agreed"),
+            words.number(said["lines_with_exceptions"]),
+        ),
+        (words("Approved and not billed yet"), words.money(said["encumbered_money"])),
+    ]
 
 
 @router.get("/results")

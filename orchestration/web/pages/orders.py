@@ -152,7 +152,7 @@ def _card(one: Visit, line_id: str, problem: Problem | None = None) -> Response:
             raise NotFoundError from error
         age = looking.age(desk)
     words, seen = one.words, card.chart
-    parts = [(words(part_in_words(name)), size) for name, size in card.parts]
+    parts = [(words(part_in_words(name, size)), size) for name, size in card.parts]
     total = card.plan["quantity"] if card.plan else 0.0
     return one.page(
         "order.html.j2",
