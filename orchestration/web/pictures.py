@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import lru_cache
+from textwrap import wrap
 from typing import Any
 
 import altair as alt
@@ -33,6 +34,10 @@ VARIABLES = {
 FONT = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 MONTHS = "%-d %b"
 WIDTH = 500
+#: Letters of a line of a name beside a bar; a telephone writes them larger than they were set, so
+#: that there is room beside them.
+LETTERS, ROOM = 26, {"left": 34, "top": 5, "right": 30, "bottom": 5}
+MARGIN = {"left": 14, "top": 5, "right": 14, "bottom": 5}
 
 
 def draw(chart: alt.LayerChart | alt.FacetChart | alt.Chart, about: str) -> Markup:
@@ -53,6 +58,7 @@ def draw(chart: alt.LayerChart | alt.FacetChart | alt.Chart, about: str) -> Mark
     }
     config = {
         "background": None,
+        "padding": MARGIN,
         "view": {"stroke": None},
         "axis": axis,
         "text": {"font": FONT, "fontSize": 12, "color": INK},
@@ -92,7 +98,7 @@ def waterfall(parts: Sequence[tuple[str, float]], total: float, words: Words) ->
         row["said"] = words.number(row["size"], 1)
     order = [row["part"] for row in found]
     base = alt.Chart(alt.Data(values=found))
-    place = alt.Y("part:N", sort=order, title=None, axis=alt.Axis(labelLimit=260, ticks=False))
+    place = _names("part:N", order)
     colour = alt.Color(
         "kind:N",
         scale=alt.Scale(domain=["up", "down", "total"], range=[MAIN, SECOND, INK]),
@@ -101,7 +107,7 @@ def waterfall(parts: Sequence[tuple[str, float]], total: float, words: Words) ->
     number = alt.X("low:Q", title=words("units"), axis=alt.Axis(tickCount=5))
     bars = base.mark_bar(height=16).encode(y=place, x=number, x2="high:Q", color=colour)
     texts = base.mark_text(align="left", dx=6, color=INK).encode(y=place, x="high:Q", text="said:N")
-    shown = (bars + texts).properties(width=WIDTH - 210, height=26 * len(found))
+    shown = (bars + texts).properties(width=WIDTH - 230, height=34 * len(found), padding=ROOM)
     told = "; ".join(f"{row['part']} {row['said']}" for row in found)
     return draw(shown, words("How the quantity comes about: {parts}", parts=told))
 
@@ -189,14 +195,15 @@ def bars(rows: Sequence[tuple[str, float, str]], words: Words, about: str) -> Ma
     ]
     base = alt.Chart(alt.Data(values=found))
     order = [name for name, _, _ in rows]
-    place = alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelLimit=180, ticks=False))
+    place = _names("name:N", order)
     colour = alt.Color(
         "kind:N", scale=alt.Scale(domain=["main", "soft"], range=[MAIN, SECOND]), legend=None
     )
     size = alt.X("size:Q", title=None, axis=alt.Axis(tickCount=4))
     drawn = base.mark_bar(height=16).encode(y=place, x=size, color=colour)
     texts = base.mark_text(align="left", dx=6, color=INK).encode(y=place, x="size:Q", text="said:N")
-    return draw((drawn + texts).properties(width=WIDTH - 200, height=27 * len(found)), about)
+    shown = (drawn + texts).properties(width=WIDTH - 230, height=34 * len(found), padding=ROOM)
+    return draw(shown, about)
 
 
 def stacked(
@@ -218,10 +225,11 @@ def stacked(
     )
     base = alt.Chart(alt.Data(values=found))
     if is_across:
-        place = alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelLimit=200, ticks=False))
-        size = alt.X("size:Q", title=None, axis=alt.Axis(tickCount=5))
+        place = _names("name:N", order)
+        size = alt.X("size:Q", title=None, axis=alt.Axis(tickCount=3))
         drawn = base.mark_bar(height=18).encode(y=place, x=size, color=colour, order="rank:Q")
-        return draw(drawn.properties(width=WIDTH - 170, height=34 * len(rows)), about)
+        shown = drawn.properties(width=WIDTH - 200, height=36 * len(rows), padding=ROOM)
+        return draw(shown, about)
     where = alt.X(
         "name:N",
         sort=order,
@@ -253,6 +261,14 @@ def _noon(day: date) -> str:
 
 def _time(field: str = "day:T", pattern: str = MONTHS) -> alt.X:
     return alt.X(field, title=None, axis=alt.Axis(format=pattern, tickCount=7, grid=False))
+
+
+def _names(field: str, order: list[str]) -> alt.Y:
+    """Names down the side, long ones in two lines."""
+    lines = {name: wrap(name, LETTERS, max_lines=2, placeholder=" …") or [name] for name in order}
+    said = f"{json.dumps(lines, ensure_ascii=False)}[datum.label]"
+    axis = alt.Axis(labelLimit=0, labelExpr=said, labelLineHeight=15, ticks=False)
+    return alt.Y(field, sort=order, title=None, axis=axis)
 
 
 def _units(field: str, words: Words) -> alt.Y:

@@ -39,7 +39,19 @@ def test_it_shows_the_numbers_of_the_snapshot(page: str) -> None:
     assert "2 purchase lines" in page
     assert "750 EUR" in page  # 25 of each, at two places
     assert "The shop will be out of lamps before the next delivery." in page
-    assert "quantile ★" in page
+    assert "★ quantile" in page
+
+
+def test_shelves_are_empty_as_often_in_the_figure_as_in_the_picture(tmp_path: Path) -> None:
+    """One that nothing was sold from for four weeks has no cover, and is empty all the same."""
+    page = page_of(
+        tmp_path,
+        "update metrics.kpi_cover_days set on_hand = 0, cover_days = null where item_id = 'mug'",
+    )
+    (empty, counted) = re.findall(r"([\d,]+) of ([\d,]+) item-locations", page)[0]
+    (picture,) = re.findall(r"How long the stock lasts.*?(<svg.*?</svg>)", page, re.DOTALL)
+    columns = [text for text in re.findall(r'note">([\d,]+)<', picture)]
+    assert columns[0] == empty != "0" and sum(map(int, columns)) == int(counted)
 
 
 def test_it_needs_nothing_from_anywhere(page: str) -> None:

@@ -47,6 +47,11 @@ PAGES = (
 #: Both sizes and both lights; every pair of them only where pictures are wanted.
 LOOKS = [(1280, "light"), (375, "dark"), *([(1280, "dark"), (375, "light")] if PICTURES else [])]
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+#: Texts of charts that stand out of their picture, where nothing scrolls to them.
+BESIDE = """[...document.querySelectorAll('.chart svg text')].filter(text => {
+    const [one, whole] = [text, text.closest('svg')].map(at => at.getBoundingClientRect());
+    return one.width && (one.left < whole.left - 1 || one.right > whole.right + 1);
+}).map(text => text.textContent)"""
 #: What is cut or has to be scrolled sideways inside its own box.
 CUT = """(names) => [...document.querySelectorAll(names)]
     .filter((box) => box.scrollWidth > box.clientWidth + 1)
@@ -200,6 +205,7 @@ def test_every_page_can_be_read_on_a_laptop_and_a_phone_by_day_and_by_night(
             page.screenshot(path=Path(PICTURES) / f"{name}-{width}-{scheme}.png", full_page=True)
         assert page.evaluate(WIDER) <= 0, f"{path} is wider than {width}"
         assert page.evaluate(CUT, ".chart") == [], path
+        assert page.evaluate(BESIDE) == [], path
         assert broken_laws(page) == [], path
         assert page.locator("h1").count() == 1, path
         assert page.locator("html").get_attribute("lang") == "en"

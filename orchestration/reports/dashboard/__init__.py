@@ -163,7 +163,7 @@ def _policies(con: duckdb.DuckDBPyConnection, money: str) -> Panel:
     )
     policies = []
     for row in rows:
-        name = in_words(row["policy"]) + (" ★" if row["is_champion"] else "")
+        name = ("★ " if row["is_champion"] else "") + in_words(row["policy"])
         hint = (
             f"{in_words(row['policy'])}: holding {row['holding_cost']:,.0f} + shortage "
             f"{row['shortage_cost']:,.0f} {money}"
@@ -192,37 +192,30 @@ def _policies(con: duckdb.DuckDBPyConnection, money: str) -> Panel:
 def _cover(con: duckdb.DuckDBPyConnection) -> Panel:
     title = "How long the stock lasts"
     edges = [
-        ("out", 0.0),
-        ("< 1 week", 7.0),
+        ("< 1", 7.0),
         ("1–2", 14.0),
         ("2–4", 28.0),
         ("4–8", 56.0),
         ("8–26", 182.0),
-        ("> 26 weeks", float("inf")),
+        ("> 26", float("inf")),
     ]
-    covers = [
-        row["cover_days"]
-        for row in _rows(
-            con, "select cover_days from metrics.kpi_cover_days where cover_days is not null"
-        )
-    ]
-    if not covers:
-        return Panel(
-            title,
-            Markup(""),
-            "Unknown: no stock was counted, or nothing left it in the last 28 days.",
-        )
-    rows, below = [], float("-inf")
+    counted = _rows(con, "select on_hand, cover_days from metrics.kpi_cover_days")
+    if not counted:
+        return Panel(title, Markup(""), "Unknown: no stock was counted.")
+    there = [row["cover_days"] for row in counted if row["on_hand"] > 0]
+    covers = [days for days in there if days is not None]
+    rows, below = [("out", len(counted) - len(there), "bad")], 0.0
     for label, edge in edges:
-        kind = "bad" if edge <= 0 else "warn" if edge <= 7 or below >= 182 else "s1"
+        kind = "warn" if edge <= 7 or below >= 182 else "s1"
         rows.append((label, sum(below < days <= edge for days in covers), kind))
         below = edge
+    rows.append(("no issues", len(there) - len(covers), "soft"))
     return Panel(
         title,
         columns(rows),
         (
-            "Counted item-locations with issues, by weeks of cover; red is out of stock, amber is "
-            "short or slow."
+            "Counted item-locations by weeks of cover; red are the empty shelves, amber is short "
+            "or slow, grey had no issues in the last 28 days."
         ),
     )
 

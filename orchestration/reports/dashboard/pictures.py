@@ -10,6 +10,9 @@ from datetime import date
 from markupsafe import Markup, escape
 
 Point = tuple[date, float | None]
+#: Room for the number behind the longest bar, and of one letter of a name, as large as a telephone
+#: writes them.
+NOTE, LETTER = 190, 9
 
 
 @dataclass(frozen=True)
@@ -23,17 +26,16 @@ class Bar:
     hint: str = ""
 
 
-def bars(rows: Sequence[Bar], width: int = 560, names: int = 170) -> Markup:
-    """Horizontal stacked bars, longest scale shared; the number stands at the end of each bar."""
+def bars(rows: Sequence[Bar], width: int = 560) -> Markup:
+    """Horizontal stacked bars on one scale, each under its name, so that a telephone shows the
+    whole name; the number stands at the end of each bar."""
     longest = max((sum(size for _, size in row.parts) for row in rows), default=0) or 1
-    room, step = width - names - 140, 26
+    room, step = width - NOTE, 42
     drawn = []
     for i, row in enumerate(rows):
-        y, x = i * step + 4, float(names)
-        drawn.append(
-            f'<text x="{names - 8}" y="{y + 13}" '
-            f'class="name">{escape(_cut(row.name, names // 7))}</text>'
-        )
+        y, x = i * step + 16, 0.0
+        name = escape(_cut(row.name, width // LETTER))
+        drawn.append(f'<text x="0" y="{y - 3}">{name}</text>')
         for kind, size in row.parts:
             length = max(size, 0) / longest * room
             hint = f"<title>{escape(row.hint or row.name)}</title>"
@@ -42,7 +44,7 @@ def bars(rows: Sequence[Bar], width: int = 560, names: int = 170) -> Markup:
                 f'class="{kind}">{hint}</rect>'
             )
             x += length
-        drawn.append(f'<text x="{x + 6:.1f}" y="{y + 13}" class="note">{escape(row.note)}</text>')
+        drawn.append(f'<text x="{x + 6:.1f}" y="{y + 14}" class="note">{escape(row.note)}</text>')
     return _svg(drawn, width, len(rows) * step + 6)
 
 
