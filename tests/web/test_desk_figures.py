@@ -20,8 +20,10 @@ from orchestration.app.supplier_answers import Reply
 from orchestration.app.supplier_record import supplier_record
 from orchestration.app.today import today
 from orchestration.app.worklist import WORKED, cases_to_do, money_at_risk
+from orchestration.facts import decisions
 from orchestration.home import Home
 from orchestration.ledger import Ledger, Receipt
+from orchestration.planning.plan import UNREHEARSED
 from tests.web.small_home import LINES, NOW, RUN, order_line
 
 
@@ -66,6 +68,8 @@ def test_a_risk_is_the_same_on_every_page(come: Any, home: Home) -> None:
             for row in item_list(home, "", "", "", "risk", 1).rows
         }
         assert told and told.items() <= listed.items()
+        stakes = [row["value_at_risk"] for row in today(desk).risks]
+        assert stakes == sorted(stakes, reverse=True)
         for (item, place), risk in told.items():
             rows = item_page(desk, item, place).places
             (row,) = (row for row in rows if row["location_id"] == place)
@@ -78,6 +82,19 @@ def test_the_page_of_a_place_shows_the_demand_it_feeds(come: Any) -> None:
     page = come("vera", "viewer").get("/items/mug?place=DC").text
     assert page.count('class="chart"') == 2 and "Of DC, SHOP together." in page
     assert "never counted" not in page and "No forecast" not in page
+
+
+def test_a_case_of_all_that_is_planned_is_about_no_item_called_all(come: Any, home: Home) -> None:
+    held = decisions.latest(home.decisions, "exceptions")
+    assert held is not None
+    everything = UNREHEARSED.row(0, named=True) | held.select("run_id", "as_of").row(0, named=True)
+    more = pl.DataFrame([everything], schema=held.schema)
+    decisions.record(home.decisions, RUN, "exceptions", pl.concat([held, more]))
+    anna = come("anna")
+    page = anna.get("/exceptions").text
+    assert "Every item and place" in page and "all · all" not in page
+    case = re.findall(r'href="/exceptions/([^"]+)">Every item', page)[0]
+    assert "/items/all" not in anna.get(f"/exceptions/{case}").text
 
 
 def test_nobody_has_no_page_as_a_supplier(come: Any) -> None:
