@@ -241,8 +241,9 @@ MANIFEST = (
         "manifest_first_deliveries_repeat_nothing",  # a later one may overlap the ones before
         "raw.manifest",
         f"""select source_id, path, rows_repeated, rows_in from {{batch}}
-        where rows_repeated > 0 and source_id <> 'ledger' and source_id not in ({_COLLAPSING})
-        qualify landed_seq = min(landed_seq) over (partition by source_id)""",
+        where source_id <> 'ledger' and source_id not in ({_COLLAPSING})
+        qualify landed_seq = min(landed_seq) over (partition by source_id)
+            and rows_repeated > 0""",
         (
             "No row stands twice in a source's first delivery: equal rows count once. Where they "
             "are "

@@ -295,6 +295,19 @@ def test_a_line_is_due_on_the_companys_own_day_of_deciding_or_later(
     assert outcome.passed == passes
 
 
+def test_a_later_delivery_may_repeat_what_the_first_said(clean: Path, tmp_path: Path) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    shutil.copy(clean, warehouse)
+    law = next(law for _, law in LAWS if law.name == "manifest_first_deliveries_repeat_nothing")
+    with duckdb.connect(str(warehouse)) as con:
+        con.execute(
+            "insert into raw.manifest select * replace (delivery || '2' as delivery, "
+            "1 as rows_repeated, landed_seq + 1000 as landed_seq) from raw.manifest"
+        )
+    (outcome,) = validate(warehouse, replace(GATES["raw_in"], laws=(law,)), "run-1")
+    assert outcome.passed
+
+
 @pytest.mark.parametrize("is_part", [False, True])
 def test_a_part_is_not_judged_by_what_is_sold_of_it_alone(
     is_part: bool, clean: Path, tmp_path: Path
