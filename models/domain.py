@@ -34,6 +34,10 @@ SERIES = ("item_id", "location_id")
 #: 1951; Silver, Pyke and Thomas 2017).
 ABC = (0.80, 0.95)
 
+#: The largest quantity, and the largest value in the world's currency, of one order line: sums of
+#: many such still fit the ledger's balances.
+MOST_ORDERED = 1e12
+
 #: The nine quantile levels of the M5 uncertainty competition.
 QUANTILES = (0.005, 0.025, 0.165, 0.25, 0.5, 0.75, 0.835, 0.975, 0.995)
 

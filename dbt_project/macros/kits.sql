@@ -35,3 +35,10 @@
   ) as called_off on {{ document_key('lines.order_id') }} = called_off.order_key
   where called_off.known_at is null or called_off.known_at > lines.known_at
 {% endmacro %}
+
+{# A line of sales that is not so far beyond its item's record that it counts nowhere; `lines` must have row_key and row_hash. #}
+{% macro is_within_record(lines) -%}
+  not exists (
+    select 1 from {{ ref('int_sales_unbelieved') }} as odd where odd.row_key = {{ lines }}.row_key and odd.row_hash = {{ lines }}.row_hash
+  )
+{%- endmacro %}

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from models.domain import SERIES, Floats, Integers, OrderLine, Situation
+from models.domain import MOST_ORDERED, SERIES, Floats, Integers, OrderLine, Situation
 from models.replenishment.alternatives import ALTERNATIVES, alternatives
 from models.replenishment.base_policy import RegisteredPolicy
 from models.replenishment.bills import Bills, in_bill_words, parts_short, with_parts
@@ -140,20 +140,14 @@ def plan(
         customer_orders=customer_orders,
     )
     constraints, beyond = unkeepable(rows, constraints)
-    late = _out_of_reach(rows, lead_time_paths, paths, review)
-    exceptions = pl.concat([find_exceptions(rows, beyond), _unforecast(rows, paths), late])
-    keep = _plannable(rows, exceptions)
-    if not keep.size:
-        return _empty(exceptions)
-    left_out = rows[np.setdiff1d(np.arange(rows.height), keep)]
-    constraints = less_stock(constraints, left_out)
+    found = [_unforecast(rows, paths), _out_of_reach(rows, lead_time_paths, paths, review)]
     facts = _Facts(
-        rows=rows[keep],
-        paths=paths[keep],
-        history=_of(history, keep),
-        pipeline=_of(pipeline, keep),
-        lead_time_paths=_of(lead_time_paths, keep),
-        customer_orders=_of(customer_orders, keep),
+        rows=rows,
+        paths=paths,
+        history=history,
+        pipeline=pipeline,
+        lead_time_paths=lead_time_paths,
+        customer_orders=customer_orders,
         phase=phase,
         review=review,
         unmet=unmet,
@@ -163,12 +157,21 @@ def plan(
         constraints=constraints,
     )
     active = [override for override in overrides if override.is_active(period_starts[0])]
-    bills = bills.kept(keep) if bills is not None else None
-    if bills is not None:
-        facts = facts.with_parts(bills, policy, active, period_starts)
-    decided = _decided(facts, policy, active)
-    if bills is not None:
-        short = parts_short(facts.rows, bills, decided.made.quantity)
+    while True:  # whoever asks for what nobody orders takes nothing of what the others share
+        exceptions = pl.concat([find_exceptions(rows, beyond), *found])
+        keep = _plannable(rows, exceptions)
+        if not keep.size:
+            return _empty(exceptions)
+        here, made_of = facts.kept(keep), bills.kept(keep) if bills is not None else None
+        if made_of is not None:
+            here = here.with_parts(made_of, policy, active, period_starts)
+        decided = _decided(here, policy, active)
+        unheard = _unheard_of(decided)
+        if unheard.is_empty():
+            break
+        beyond = pl.concat([beyond, unheard])
+    if made_of is not None:
+        short = parts_short(here.rows, made_of, decided.made.quantity)
         exceptions = pl.concat([exceptions, short])
     return _written(
         decided,
@@ -177,13 +180,29 @@ def plan(
         period_starts=period_starts,
         logistics=logistics,
         exceptions=exceptions,
-        limits=_limits(constraints, decided.made),
+        limits=_limits(here.constraints, decided.made),
     )
+
+
+def _unheard_of(decided: _Decided) -> pl.DataFrame:
+    """The rows that ask, before what they share is divided, for more units or money than anybody
+    orders, as errors."""
+    quantity = np.maximum(decided.made.after("override"), decided.made.quantity)
+    price = _paid(decided.rows, decided.asked, decided.terms, quantity).to_numpy()
+    found = (quantity > MOST_ORDERED) | (quantity * price > MOST_ORDERED)
+    asked = [f"{n:,.10g} at {cost:,.10g} each" for n, cost in zip(quantity, price, strict=True)]
+    rows = decided.rows.with_columns(asked=pl.Series(asked, dtype=pl.String))
+    reason = pl.format(
+        "{} is more than anybody orders: mend its demand, stock or terms; until then nothing of it "
+        "is ordered",
+        "asked",
+    )
+    return exception_of(rows.filter(pl.Series(found)), "beyond_any_order", "error", reason)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Facts:
-    """What is decided on, of the rows that can be planned: see `plan`."""
+    """What is decided on: see `plan`."""
 
     rows: pl.DataFrame
     paths: Floats
@@ -198,6 +217,20 @@ class _Facts:
     price_breaks: pl.DataFrame | None
     minimums: Sequence[SupplierMinimum]
     constraints: Sequence[Constraint]
+
+    def kept(self, keep: Integers) -> _Facts:
+        """The facts of some rows, with the room that the stock of the others takes."""
+        left_out = self.rows[np.setdiff1d(np.arange(self.rows.height), keep)]
+        return replace(
+            self,
+            rows=self.rows[keep],
+            paths=self.paths[keep],
+            history=_of(self.history, keep),
+            pipeline=_of(self.pipeline, keep),
+            lead_time_paths=_of(self.lead_time_paths, keep),
+            customer_orders=_of(self.customer_orders, keep),
+            constraints=less_stock(self.constraints, left_out),
+        )
 
     def situation(self, asked: pl.DataFrame, paths: Floats, is_certain: np.ndarray) -> Situation:
         """What the policy sees of rows as somebody asks for them; a lead time that the planner

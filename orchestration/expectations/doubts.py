@@ -94,9 +94,50 @@ RECORD = """
     where is_new and sold > 10 * greatest(highest, 1)
     group by item_id, location_id
 """
+#: Lines of sales that count nowhere, for they are far beyond their item's record.
+UNBELIEVED = """
+    select item_id, location_id, 'beyond_its_record' as kind, 'warning' as severity,
+        format('{:,.10g} sold{} in row {} of {} count{} nowhere, where {:,.10g}{} is usual: mend '
+            'the unit or the decimal in the file; its order waits for a person',
+            quantity, coalesce(format(' at {:,.10g} each', price), ''), row_no,
+            coalesce(manifest.path, odd.source_id), if(quantity = 1, 's', ''), usual_quantity,
+            coalesce(format(' at {:,.10g}', usual_price), '')) as reason
+    from intermediate.int_sales_unbelieved as odd
+    left join (
+        select source_id, delivery, min(path) as path from raw.manifest group by all
+    ) as manifest using (source_id, delivery)
+    where is_current
+"""
+#: Stock, with what is on the way, that all the item's sales would not use up in a lifetime.
+CENTURY = """
+    with pace as (
+        select item_id, avg(sold) * 364 as a_year from (
+            select item_id, period_start, sum(recorded_quantity) / max(
+                greatest(1, round(date_diff('hour', period_start::timestamp, event_at) / 24.0))
+            ) as sold
+            from marts.fct_demand
+            where is_current and recorded_quantity is not null
+                and event_at > (select now_at from raw.world) - interval 365 day
+            group by all
+        ) group by item_id having avg(sold) > 0
+    )
+    select item_id, location_id, 'covers_a_century' as kind, 'warning' as severity,
+        format('{:,.10g} units are on hand or on the way, where {:,.10g} are sold in a year: count '
+            'them and correct the record', position, round(a_year, 1)) as reason
+    from marts.fct_stock_positions inner join pace using (item_id)
+    where position > greatest(100 * a_year, 10000)
+"""
+#: Goods that cost far more than they are sold for.
+DEAR = """
+    select item_id, location_id, 'costs_beyond_price' as kind, 'warning' as severity,
+        format('a unit costs {:,.10g} and is sold for {:,.10g}: check its decimal, unit and '
+            'currency; its order waits for a person', unit_cost::double, price::double) as reason
+    from marts.dim_item_locations where price > 0 and unit_cost > 100 * price
+"""
 
-
-DOUBTS = (OVERDUE, FAR_AHEAD, ELSEWHERE, UNAVAILABLE, RECORD)
+DOUBTS = (OVERDUE, FAR_AHEAD, ELSEWHERE, UNAVAILABLE, RECORD, UNBELIEVED, CENTURY, DEAR)
+#: The kinds of these that keep an item's order off the automatic path, beside WAITING.
+DOUBTED = ("beyond_its_record", "covers_a_century", "costs_beyond_price")
 
 
 def doubts(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
@@ -110,7 +151,7 @@ def held_back(scores: pl.DataFrame, doubtful: pl.DataFrame) -> pl.DataFrame:
     """The scores of `completeness`, where what is beyond an item's own record, and a line that is
     not plausible, is known too little of to be approved by itself."""
     beyond = (
-        doubtful.filter(pl.col("kind").is_in(("beyond_its_record", *WAITING)))
+        doubtful.filter(pl.col("kind").is_in((*DOUBTED, *WAITING)))
         .select(SERIES)
         .unique()
         .with_columns(held=pl.lit(HELD))

@@ -289,6 +289,35 @@ WORLD = (
         "The world says what day it is: its Now is the newest row of sales, returns or stock, so "
         "feed one of them, or say `--as-of DATE`.",
     ),
+    Law(
+        "world_has_two_closed_periods",
+        "raw.world",
+        """
+        with dated as (
+            select grain, coalesce(week_starts_on, 1) as begins_on,
+                timezone(timezone, timezone('UTC', first_at)) as first_sale,
+                timezone(timezone, timezone('UTC', now_at)) as today
+            from {batch}, (
+                select min(event_at) as first_at, count(*) > count(event_at) as is_dated_later
+                from raw.sales, (select now_at, begins_at from raw.world) as clock
+                where known_at is null
+                    or (known_at <= now_at and coalesce(event_at >= begins_at, true))
+            ) as sold
+            where not is_dated_later
+        ),
+        counted as (
+            select first_sale::date as first_sale, today, grain, case grain
+                when 'month' then date_diff('month', first_sale, today)
+                when 'week' then (today::date - first_sale::date
+                    + (isodow(first_sale) + 7 - begins_on) % 7) // 7
+                else today::date - first_sale::date end as closed_periods
+            from dated
+        )
+        select * from counted where closed_periods < 2
+        """,
+        "At least two periods are over since the first sale: from less nothing can be forecast. "
+        "Land more history, or plan in shorter periods (`grain`).",
+    ),
 )
 
 #: What each item sold in windows of 28 days, counted back from Now (age 0 is the newest).

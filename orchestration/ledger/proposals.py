@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from models.domain import OrderLine
+from models.domain import MOST_ORDERED, OrderLine
 from models.names import legible
 from models.procurement import figures
 from models.procurement.actors import PLANNER
@@ -18,9 +18,6 @@ from models.procurement.sale import Sale
 from orchestration.ledger.schema import documents
 from orchestration.ledger.store import LedgerError, Unit, moves
 
-#: The largest quantity, and the largest value, of one line: sums of many such still fit the
-#: ledger's balances.
-MOST = 1e12
 LONGEST_KEY = 600
 #: NUL, and halves of characters: what no database keeps as text.
 UNKEPT = re.compile("[\x00\ud800-\udfff]")
@@ -76,7 +73,7 @@ def check(lines: Sequence[OrderLine]) -> None:
             raise LedgerError(
                 f"{line.intent_key}: {asked} cannot be ordered; the plan is not recorded"
             )
-        if line.quantity > MOST or line.quantity * line.unit_cost > MOST:
+        if max(line.quantity, line.value) > MOST_ORDERED:
             asked = f"{line.quantity:g} at {line.unit_cost:g}"
             raise LedgerError(
                 f"{line.intent_key}: {asked} is more than anybody orders; mend the data"

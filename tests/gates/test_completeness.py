@@ -12,6 +12,7 @@ import pytest
 from models.replenishment.plausible import WAITING
 from orchestration.expectations import completeness, held_back, incomplete
 from orchestration.expectations.completeness import ENOUGH
+from orchestration.expectations.doubts import DOUBTED
 from tests.gates.tiny_company import found
 
 FORGET = """
@@ -46,7 +47,7 @@ def test_an_item_of_which_too_little_is_known_is_an_exception_that_says_what_is_
     )
 
 
-@pytest.mark.parametrize("kind", ["beyond_its_record", *WAITING])
+@pytest.mark.parametrize("kind", [*DOUBTED, *WAITING])
 def test_a_line_in_doubt_is_never_approved_by_itself_however_much_is_known(
     tmp_path: Path, kind: str
 ) -> None:

@@ -205,6 +205,7 @@ PLANTED = (
         "manifest_counts_what_is_loaded": "delete from raw.sales where row_no = 7",
         "manifest_quarantine_is_small": "update raw.manifest set rows_quarantined = 40 where source_id = 'till'",
         "world_is_one": "insert into raw.world select * from raw.world",
+        "world_has_two_closed_periods": "update raw.sales set event_at = (select now_at - interval 1 hour from raw.world)",
         "world_has_a_clock": "update raw.world set grain = 'hour'",
         "order_lines_are_complete": f"{LINES} from_id = null {ONE}",
         "order_quantity_is_positive": f"{LINES} quantity = 0 {ONE}",

@@ -55,6 +55,7 @@ ODD_TERMS = {
     "usual": (7, 1, 1, 4),
     "no lead": (0, 1, 1, 4),
     "a year's lead": (400, 1, 1, 4),
+    "a lifetime's lead": (1_000_000, 1, 1, 4),
     "back in time": (-7, 1, 1, 4),
     "a billion": (7, 1_000_000_000, 1, 4),
     "no multiple": (7, 0, 0, 4),
@@ -71,6 +72,11 @@ ODD_TERMS = {
     "..": (7, 1, 1, 4),
     "O'Neill & Söhne": (7, 1, 1, 4),
     "never sold": (7, 1, 1, 4),
+    "a trillion each": (7, 1, 1, 1e12),
+    "a trillion at once": (7, 1, 1e13, 4),
+    "sold once": (7, 1, 1, 4),
+    "a heap": (7, 1, 1, 4),
+    "a debt": (7, 1, 1, 4),
 }
 Rows = Iterable[tuple[Any, ...]]
 
@@ -109,8 +115,10 @@ def sold(folder: Path, rows: Rows, contract: str = CONTRACT) -> None:
 
 def odd_items(folder: Path) -> None:
     """One company with an oddity an item."""
-    sold(folder, sales((i for i in ODD_TERMS if i != "never sold"), 60), CONTRACT + BESIDE)
-    counted = ((item, "MAIN", "2024-03-01", 20) for item in ODD_TERMS)
+    alike = sales((i for i in ODD_TERMS if i != "never sold"), 60)
+    sold(folder, [*alike, ("typed", "2024-02-10", "sold once", "MAIN", 10**13)], CONTRACT + BESIDE)
+    odd = {"a heap": 10**15, "a debt": -(10**15)}
+    counted = ((item, "MAIN", "2024-03-01", odd.get(item, 20)) for item in ODD_TERMS)
     table(folder, "stock", "article,shop,day,on_hand", counted)
     terms = ((item, "S1", *said) for item, said in ODD_TERMS.items())
     table(folder, "terms", "article,supplier,lead,moq,multiple,cost", terms)
@@ -148,10 +156,16 @@ ASIDE = (
     "select column_name, rule, count(*) from raw.quarantine where table_name <> 'sales' "
     "group by all order by all"
 )
+HELD = """
+    select item_id, kind from decisions.exceptions where item_id in ('a trillion each',
+        'a trillion at once', 'sold once', 'a heap', 'a debt') or kind = 'no_supplier'
+    order by all"""
 ORDERED = "select count(*) from decisions.order_lines where item_id in ('never sold')"
 WORLDS = {
     "a day of sales": World(
-        lambda folder: sold(folder, sales(["A1"], 1)), 2, ("too little", "land more")
+        lambda folder: sold(folder, sales(["A1"], 1)),
+        1,
+        ("At least two periods are over", "Land more history"),
     ),
     "a header alone": World(lambda folder: sold(folder, []), 1, ("what day it is",)),
     "ten days of sales": World(lambda folder: sold(folder, sales(["A1"], 10))),
@@ -165,13 +179,25 @@ WORLDS = {
         values={
             ASIDE: [
                 ("item_id", "is longer than 200 characters", 2),
+                ("lead_time_days", "is more than 1,000 days", 1),
                 ("lead_time_days", "is negative", 1),
                 ("moq", "is negative", 1),
                 ("moq", "is no number as declared", 1),
             ],
             ORDERED: [(0,)],
+            HELD: [
+                ("a debt", "negative_stock"),
+                ("a heap", "covers_a_century"),
+                ("a lifetime's lead", "no_supplier"),
+                ("a trillion at once", "beyond_any_order"),
+                ("a trillion each", "beyond_any_order"),
+                ("back in time", "no_supplier"),
+                ("below zero", "no_supplier"),
+                ("sold once", "beyond_its_record"),
+                ("unread", "no_supplier"),
+            ],
             "select count(distinct quantity) from decisions.order_lines where item_id in "
-            "('usual', 'no multiple', 'a/b\\c', 'NULL', '1e5', '..')": [(1,)],
+            "('usual', 'sold once', 'no multiple', 'a/b\\c', 'NULL', '1e5', '..')": [(1,)],
             "select quantity >= 1e9 from decisions.order_lines where item_id = 'a billion'": [
                 (True,)
             ],

@@ -9,8 +9,8 @@ import pytest
 
 from tests.line.small_world_runs import WORLDS, run_world
 
-#: Two that end at the gate, and the one company with an oddity an item.
-SHORT = ("a header alone", "places in a loop", "an oddity an item")
+#: Those that end at the gate, and the one company with an oddity an item.
+SHORT = ("a header alone", "a day of sales", "places in a loop", "an oddity an item")
 
 
 @pytest.mark.line

@@ -180,6 +180,34 @@ def test_bad_input_stops_one_item_and_the_plan_for_the_rest_stands(kind: str) ->
     assert rest.lines == [line for line in whole.lines if line.item_id != "item-1"]
 
 
+@settings(max_examples=15, deadline=None)
+@given(
+    st.sampled_from(["moq", "order_multiple", "unit_cost", "demand"]),
+    st.integers(0, 2),
+    st.floats(1e12, 1e15),
+    st.floats(50, 600),
+)
+def test_an_absurd_figure_of_one_item_takes_nothing_of_what_the_others_share(
+    of: str, item: int, figure: float, budget: float
+) -> None:
+    rows, paths, history = company(items=3, seed=2)
+    rows = rows.with_columns(holding_cost=pl.lit(0.05), shortage_cost=pl.lit(2.0))
+    spoilt = (rows["item_id"] == f"item-{item}").to_numpy()
+    others, limits = ~spoilt, {"constraints": [Constraint("budget", budget)]}
+    alone = planned(rows.filter(others), paths[others], history[others], **limits)
+    if of == "demand":
+        paths = np.where(spoilt[:, None, None] & (paths > 0), np.float32(figure), paths)
+    else:
+        is_bought = spoilt & (rows["location_id"] == "DC").to_numpy()
+        told = pl.when(pl.Series(is_bought)).then(pl.lit(figure)).otherwise(of)
+        rows = rows.with_columns(told.alias(of))
+    beside = planned(rows, paths, history, **limits)
+    assert beside.lines == alone.lines
+    found = beside.exceptions.filter(pl.col("kind") == "beyond_any_order")
+    assert set(found["item_id"]) <= {f"item-{item}"}
+    assert len(beside.exceptions.filter(pl.col("item_id") == f"item-{item}"))
+
+
 def test_a_forecast_that_is_no_number_goes_to_the_exception_list() -> None:
     rows, paths, history = company(seed=2)
     paths[4, 0, 0] = np.nan

@@ -54,6 +54,8 @@ def make_daily(folder: Path, steady: list[Row]) -> Path:
             sale("night", 2.0, "2024-01-02 23:30"),
             sale("shelved", 3.0, "2024-01-06 10:00"),
             sale("future", 9.0, "2024-01-02 10:00", known_at=at("2024-03-01 00:00")),
+            *(sale("typed", 4.0, f"2024-01-{day:02d} 10:00") for day in range(2, 9)),
+            sale("typed", 4e6, "2024-01-05 11:00"),
         ],
         "returns": [
             sale("netted", 6.0, "2024-01-08 10:00", customer_id="ann"),
@@ -82,7 +84,7 @@ def make_daily(folder: Path, steady: list[Row]) -> Path:
         ],
     }
     warehouse = make_warehouse(folder / "warehouse.duckdb", {"now_at": at("2024-02-10")}, tables)
-    build(warehouse, "+fct_demand", "run")
+    build(warehouse, "+fct_demand +int_stock_moved", "run")
     return warehouse
 
 
@@ -151,6 +153,14 @@ def test_demand_is_unknown_where_the_shelf_was_empty(daily: Path) -> None:
     rows = {row[0]: row for row in query(daily, DEMAND.format("marts.fct_demand"), ["empty"])}
     assert rows[date(2024, 1, 3)][1] == 0.0
     assert rows[date(2024, 1, 4)][1:3] == (None, 1.0)
+
+
+def test_demand_is_unknown_where_a_line_is_far_beyond_its_item_s_record(daily: Path) -> None:
+    rows = {row[0]: row for row in query(daily, DEMAND.format("marts.fct_demand"), ["typed"])}
+    assert rows[date(2024, 1, 4)][1:3] == (4.0, 4.0)
+    assert rows[date(2024, 1, 5)][1:3] == (None, 4.0)
+    moved = "select sum(delta) from intermediate.int_stock_moved where item_id = 'typed'"
+    assert query(daily, moved) == [(-28.0,)]
 
 
 def test_what_lay_on_the_shelf_and_did_not_sell_was_not_wanted_but_before_the_first_sale_of_all_nothing_is_known(

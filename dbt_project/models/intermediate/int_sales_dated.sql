@@ -1,8 +1,9 @@
 {{ config(materialized='table') }}
 -- Sales with ids resolved, in base units, and every line dated: its own time, else its order's, else its period's. A kit is the parts it
--- takes; lines of cancelled orders count until that is known.
+-- takes; lines of cancelled orders count until that is known, and those beyond their item's record nowhere.
 with sales as {{ inlined() }} (
   {{ identified(ref('stg_sales'), {'item_id': 'item', 'location_id': 'location'}) }}
+  where {{ is_within_record('fact') }}
 ),
 
 packs as ({{ packs() }}),

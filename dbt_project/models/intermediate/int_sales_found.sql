@@ -1,7 +1,7 @@
 -- sales that say only their order or period: in base units, dated by it, known when it says, and versioned by that
 with sales as (
   {{ identified(ref('stg_sales'), {'item_id': 'item', 'location_id': 'location'}) }}
-  where fact.event_at is null
+  where fact.event_at is null and {{ is_within_record('fact') }}
 ),
 
 orders as ({{ newest('stg_orders', ['order_key'], ['event_at', 'known_at']) }}),

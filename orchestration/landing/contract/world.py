@@ -89,9 +89,9 @@ class Plan(Strict):
     orders_leave_at: str = Field(default="12:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
     """Local time at which a day's orders leave; a supplier's earlier cut-off makes them the next
     day's."""
-    lead_time_days: float | None = Field(default=None, ge=0)
+    lead_time_days: float | None = Field(default=None, ge=0, le=1000)
     """Days from order to goods, where no terms say it."""
-    lead_time_periods: int | None = Field(default=None, ge=0)
+    lead_time_periods: int | None = Field(default=None, ge=0, le=1000)
     """The same in whole periods, for worlds without a calendar."""
     absent_sales: Literal["zero", "missing"]
     """What a period without a row means: zero sold, or unknown."""

@@ -78,6 +78,16 @@ NOT_NEGATIVE = frozenset(
         "fuel_share",
     }
 )
+#: Longer is no time that anybody plans with: one delivery later than that would make the forecast of
+#: all others as long.
+MOST_DAYS = {
+    "lead_time_days": 1_000,
+    "lead_time_working_days": 1_000,
+    "transit_days": 1_000,
+    "after_days": 1_000,
+    "shelf_life_days": 100_000,
+    "payment_days": 100_000,
+}
 #: Above one these were meant per cent.
 SHARES = frozenset({"share", "scrap_share", "tax_share", "fuel_share"})
 
@@ -365,6 +375,9 @@ def _checks_of(name: str, cell: Cell, kind: str, *, is_required: bool) -> list[C
         found.append(Check(outside, name, "is beyond any calendar"))
     if name in NOT_NEGATIVE:
         found.append(Check(f"{value} < 0", name, "is negative"))
+    if name in MOST_DAYS:
+        too_long = f"is more than {MOST_DAYS[name]:,} days"
+        found.append(Check(f"{value} > {MOST_DAYS[name]}", name, too_long))
     if name in SHARES:
         meant = "is no share between 0 and 1: divide a per cent by 100"
         found.append(Check(f"{value} > 1", name, meant))

@@ -1,0 +1,70 @@
+{{ config(materialized='table') }}
+-- Lines of sales so far beyond all others of their item and place that a decimal or a unit is wrong: more than 10,000 times the usual
+-- quantity or price, or, where fewer than five other lines say what is usual there, a million times the company's. They count nowhere.
+{%- set own, company = 10000, 1000000 %}
+with lines as {{ inlined() }} (
+  select
+    item_id, location_id, coalesce(unit, '') as unit, coalesce(currency, '') as currency, quantity, row_key, row_hash,
+    revenue / nullif(quantity, 0) as price
+  from {{ ref('stg_sales') }}
+  where quantity > 0
+),
+
+spread as (
+  select item_id, location_id, unit, currency
+  from lines
+  group by item_id, location_id, unit, currency
+  having count(*) > 5
+    and (max(quantity) > {{ own }} * min(quantity) or max(price) > {{ own }} * min(case when price > 0 then price end))
+),
+
+usual as (
+  select item_id, location_id, unit, currency, median(quantity) as quantity, median(case when price > 0 then price end) as price
+  from lines
+  where exists (
+    select 1 from spread
+    where spread.item_id = lines.item_id and spread.location_id = lines.location_id
+      and spread.unit = lines.unit and spread.currency = lines.currency
+  )
+  group by item_id, location_id, unit, currency
+),
+
+anywhere as (
+  select currency, median(quantity) as quantity, median(case when price > 0 then price end) as price from lines group by currency
+),
+
+far as (
+  select lines.item_id, lines.location_id, lines.row_key, lines.row_hash, anywhere.quantity as usual_quantity, anywhere.price as usual_price
+  from lines
+  inner join anywhere on lines.currency = anywhere.currency
+  where lines.quantity > {{ company }} * anywhere.quantity or lines.price > {{ company }} * anywhere.price
+),
+
+beyond as (
+  select lines.row_key, lines.row_hash, usual.quantity as usual_quantity, usual.price as usual_price
+  from lines
+  inner join usual
+    on lines.item_id = usual.item_id and lines.location_id = usual.location_id
+    and lines.unit = usual.unit and lines.currency = usual.currency
+  where lines.quantity > {{ own }} * usual.quantity or lines.price > {{ own }} * usual.price
+  union
+  select far.row_key, far.row_hash, far.usual_quantity, far.usual_price
+  from far
+  inner join (
+    select item_id, location_id, count(*) as told from lines
+    where exists (select 1 from far where far.item_id = lines.item_id and far.location_id = lines.location_id)
+    group by item_id, location_id
+  ) as own on far.item_id = own.item_id and far.location_id = own.location_id
+  where own.told <= 5
+),
+
+told as (
+  select facts.*, beyond.usual_quantity, beyond.usual_price
+  from ({{ identified(ref('stg_sales'), {'item_id': 'item', 'location_id': 'location'}) }}) as facts
+  inner join beyond on facts.row_key = beyond.row_key and facts.row_hash = beyond.row_hash
+)
+
+select
+  item_id, location_id, quantity, unit, revenue / nullif(quantity, 0) as price, usual_quantity, usual_price, event_at, known_at, valid_until,
+  is_current, row_key, row_hash, source_id, delivery, row_no, part
+from told
