@@ -99,12 +99,13 @@ UNBELIEVED = """
     select item_id, location_id, 'beyond_its_record' as kind, 'warning' as severity,
         format('{:,.10g} sold{} in row {} of {} count{} nowhere, where {:,.10g}{} is usual: mend '
             'the unit or the decimal in the file; its order waits for a person',
-            quantity, coalesce(format(' at {:,.10g} each', price), ''), row_no,
+            quantity, coalesce(format(' at {:,.10g} each', price), ''), row_no + above,
             coalesce(manifest.path, odd.source_id), if(quantity = 1, 's', ''), usual_quantity,
             coalesce(format(' at {:,.10g}', usual_price), '')) as reason
     from intermediate.int_sales_unbelieved as odd
     left join (
-        select source_id, delivery, min(path) as path from raw.manifest group by all
+        select source_id, delivery, min(path) as path, coalesce(max(rows_above), 0) as above
+        from raw.manifest group by all
     ) as manifest using (source_id, delivery)
     where is_current
 """
@@ -134,10 +135,38 @@ DEAR = """
             'currency; its order waits for a person', unit_cost::double, price::double) as reason
     from marts.dim_item_locations where price > 0 and unit_cost > 100 * price
 """
+#: Items that are bought on assumed terms, because a person has to mend the row with theirs.
+TERMS_ASIDE = """
+    with aside as (
+        select unnest(json_extract_string(raw_text, '$.*')) as item_id, path, file_row, column_name,
+            value, rule
+        from raw.quarantine
+        where table_name = 'supplier_terms' and status = 'open' and json_valid(raw_text)
+    )
+    select item_id, location_id, 'terms_set_aside' as kind, 'warning' as severity,
+        format('its terms are in quarantine and others are assumed: {} "{}" in row {} of {} {}: '
+            'mend it; its order waits for a person', any_value(column_name), any_value(value),
+            min(file_row), any_value(path), any_value(rule)) as reason
+    from marts.dim_item_locations inner join aside using (item_id)
+    anti join (select item_id from marts.dim_supplier_terms where is_current) as known
+        using (item_id)
+    where kind = 'purchase'
+    group by item_id, location_id
+"""
 
-DOUBTS = (OVERDUE, FAR_AHEAD, ELSEWHERE, UNAVAILABLE, RECORD, UNBELIEVED, CENTURY, DEAR)
+DOUBTS = (
+    OVERDUE,
+    FAR_AHEAD,
+    ELSEWHERE,
+    UNAVAILABLE,
+    RECORD,
+    UNBELIEVED,
+    CENTURY,
+    DEAR,
+    TERMS_ASIDE,
+)
 #: The kinds of these that keep an item's order off the automatic path, beside WAITING.
-DOUBTED = ("beyond_its_record", "covers_a_century", "costs_beyond_price")
+DOUBTED = ("beyond_its_record", "covers_a_century", "costs_beyond_price", "terms_set_aside")
 
 
 def doubts(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:

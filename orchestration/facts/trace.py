@@ -32,6 +32,7 @@ UNPRINTED = {
     "row_key",
     "row_hash",
     "handed_over_at",
+    "row_no",
 }
 
 
@@ -363,21 +364,21 @@ class _Tracer:
 
     def _files(self) -> None:
         """Each shown raw row's file and line: the path as it was handed over, the part (sheet,
-        column, rule) and the data row."""
+        column, rule) and the row as the file shows it, titles and header counted."""
         for step in [step for step in self.steps if step.link == "raw rows"]:
             rows = []
             for row in step.rows:
                 query = (
-                    "select path, silo, bytes from raw.manifest where delivery = ? and source_id = "
-                    "?"
+                    "select path, silo, bytes, coalesce(rows_above, 0) from raw.manifest "
+                    "where delivery = ? and source_id = ?"
                 )
                 told = self.con.execute(query, [row["delivery"], row["source_id"]]).fetchone()
-                path, silo, size = told or (None, None, None)
+                path, silo, size, above = told or (None, None, None, 0)
                 kept = (self.archive / str(row["delivery"])).exists()
                 where = {
                     "file": path,
                     "part": row["part"],
-                    "row": row["row_no"],
+                    "file_row": row["row_no"] + above,
                     "source_id": row["source_id"],
                     "silo": silo,
                 }

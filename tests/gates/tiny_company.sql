@@ -30,7 +30,7 @@ insert into raw.manifest by name
 select
     col0 as delivery, col1 as source_id, 'erp' as silo, col2 as path, 1000 as bytes, row_number() over () as landed_seq,
     col3 + col4 as rows_in, col4 as rows_skipped, 0 as rows_unclaimed, col3 as rows_claimed, col3 as claims, col3 as rows_loaded,
-    0 as rows_quarantined, 0 as rows_repeated, null::timestamp as handed_over_at
+    0 as rows_quarantined, 0 as rows_repeated, null::timestamp as handed_over_at, 1 as rows_above
 from (values
     ('d-items', 'master', 'erp/items.csv', 3, 0), ('d-sales', 'till', 'erp/sales.csv', 364, 6), ('d-stock', 'counts', 'count.xlsx', 4, 0)
 );

@@ -110,6 +110,7 @@ ROWS = {
     "not a number": ("T1,1,apple,north,2024-03-01,NaN,1\n", "is no finite number"),
     "infinite": ("T1,1,apple,north,2024-03-01,inf,1\n", "is no finite number"),
     "beyond any trade": ("T1,1,apple,north,2024-03-01,1e16,1\n", "is too large to be meant"),
+    "a sum at the end": ("T1,1, Grand Total: ,north,2024-03-01,9,1\n", "is a word for a sum"),
     "beyond any float": ("T1,1,apple,north,2024-03-01,1e400,1\n", "is no finite number"),
     "negative": ("T1,1,apple,north,2024-03-01,-5,1\n", "is negative"),
     "an underscore number": ("T1,1,apple,north,2024-03-01,1_000,1\n", "is no number as declared"),

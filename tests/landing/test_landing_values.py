@@ -60,6 +60,15 @@ def test_an_iso_week_is_a_week_of_its_year_or_in_quarantine(company: Company, ye
     ]
 
 
+def test_a_column_whose_name_stands_twice_is_told_until_one_is_chosen(company: Company) -> None:
+    head = "till,line,item,store,day,qty,price,QTY\n"
+    company.write("tills/1.csv", head + "T1,1,apple,north,2024-03-01,3,1.50,9\n")
+    told = [said for said in company.land().doubts if "the name of several columns" in said]
+    assert len(told) == 1 and told[0].startswith("`qty` is") and "`QTY (2)`" in told[0]
+    company.contract(SALES.replace("quantity: qty", "quantity: '\"QTY (2)\"'"))
+    assert not [said for said in findings(company.data).splitlines() if "several columns" in said]
+
+
 @pytest.mark.parametrize("error", ERRORS)
 def test_a_failed_formula_is_no_value_of_any_column(tmp_path: Path, error: str) -> None:
     for name in ("Article", "Supplier", "Lead", "MOQ"):

@@ -66,7 +66,7 @@ def test_an_order_line_leads_back_to_the_lines_of_its_files(
     assert newest == {
         "file": "erp/sales.csv",
         "part": "sales.csv",
-        "row": 363,
+        "file_row": 364,
         "source_id": "till",
         "silo": "erp",
         "bytes": 1000,

@@ -3,6 +3,8 @@ be known before their period ended."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.canonical import ADDED_UP, CANONICAL, DAY, GRAINS, TIME
 from orchestration.landing.contract.errors import ContractError
@@ -10,7 +12,7 @@ from orchestration.landing.contract.locales import Locale
 from orchestration.landing.contract.validation import is_period_total
 from orchestration.landing.contract.world import WEEKDAYS, World
 from orchestration.landing.load.rule_sql import Cell, CompiledRule
-from orchestration.landing.readers.sourcing import SourceRows
+from orchestration.landing.readers.sourcing import Delivery, SourceRows
 
 FEW = 3  # distinct period starts with nothing between them: these are totals and not dated lines
 
@@ -30,9 +32,11 @@ def check_honesty(rows: SourceRows, world: World, rules: list[CompiledRule]) -> 
 
 
 def find_doubts(rows: SourceRows, rules: list[CompiledRule]) -> None:
-    """Leave in `doubts` of each delivery which texts the declared formats read as different days:
-    02/03/2024 is the second of March or the third of February."""
+    """Leave in `doubts` of each delivery what in it could be meant otherwise: hidden rows, equal
+    rows, columns of one name, and texts that the declared formats read as different days (02/03 is
+    the second of March or the third of February)."""
     formats = rows.source.dates
+    read = {name for rule in rules for cell in rule.cells.values() for name in cell.reads}
     for delivery in rows.deliveries:
         delivery.doubts = list(delivery.hidden)
         delivery.doubts += [
@@ -40,10 +44,23 @@ def find_doubts(rows: SourceRows, rules: list[CompiledRule]) -> None:
             "is one of its own, give the source a `key` that tells them apart"
             for table, count in delivery.twice.items()
         ]
+        delivery.doubts += _names_that_stand_twice(delivery, read)
     for rule in rules if len(formats) > 1 else ():
         for name, cell in rule.cells.items():
             if cell.type == "VARCHAR" and CANONICAL[rule.table].columns[name] in (TIME, DAY):
                 _find_two_days(rows, rule.table, name, cell)
+
+
+def _names_that_stand_twice(delivery: Delivery, read: set[str]) -> Iterator[str]:
+    """The columns that are read though others have their name, and none of these is read."""
+    by_name = {name.lower(): name for name in delivery.columns}
+    for name in sorted(read & delivery.columns.keys()):
+        other = by_name.get(f"{name.lower()} (2)")
+        if other is not None and other not in read:
+            yield (
+                f"`{name}` is the name of several columns of {delivery.path}, and the first is "
+                f"read: rename it, or name the one that is meant (`{other}`) in the contract"
+            )
 
 
 def find_parts(rows: SourceRows, world: World, rules: list[CompiledRule]) -> None:

@@ -395,4 +395,5 @@ def manifest_row(
         columns,
         delivery.drift or None,
         contract,
+        delivery.rows_above,
     ]

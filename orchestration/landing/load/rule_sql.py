@@ -42,6 +42,28 @@ CALENDAR = {
 LARGEST = 1e15
 #: No system's id is longer; the ledger takes no longer ones, and a file's name neither.
 LONGEST_ID = 200
+#: What stands at the end of a sheet where an id would: a sum, which counts all above it once more.
+SUMS = (
+    "total",
+    "totals",
+    "grand total",
+    "subtotal",
+    "sub-total",
+    "sum",
+    "summe",
+    "gesamt",
+    "gesamtsumme",
+    "zwischensumme",
+    "insgesamt",
+    "somme",
+    "total général",
+    "total general",
+    "totale",
+    "suma",
+    "totaal",
+)
+#: The ids in whose place it stands.
+SUMMED = frozenset({"item_id", "location_id", "supplier_id"})
 #: Below zero these mean nothing, and a mart that met one would stop the line for all.
 NOT_NEGATIVE = frozenset(
     {
@@ -78,8 +100,8 @@ NOT_NEGATIVE = frozenset(
         "fuel_share",
     }
 )
-#: Longer is no time that anybody plans with: one delivery later than that would make the forecast of
-#: all others as long.
+#: Longer is no time that anybody plans with: one delivery later than that would make the forecast
+#: of all others as long.
 MOST_DAYS = {
     "lead_time_days": 1_000,
     "lead_time_working_days": 1_000,
@@ -373,6 +395,15 @@ def _checks_of(name: str, cell: Cell, kind: str, *, is_required: bool) -> list[C
     if kind in CALENDAR:
         outside = f"{value} NOT BETWEEN {CALENDAR[kind]}"
         found.append(Check(outside, name, "is beyond any calendar"))
+    return found + _checks_of_meaning(name, value)
+
+
+def _checks_of_meaning(name: str, value: str) -> list[Check]:
+    """What a value of this column cannot mean, though it can be read."""
+    found = []
+    if name in SUMMED:
+        is_sum = f"lower(rtrim({value}, ' :')) IN ({', '.join(map(literal, SUMS))})"
+        found.append(Check(is_sum, name, "is a word for a sum and names nothing"))
     if name in NOT_NEGATIVE:
         found.append(Check(f"{value} < 0", name, "is negative"))
     if name in MOST_DAYS:

@@ -45,6 +45,7 @@ MANIFEST: dict[str, str] = {
     "columns": "VARCHAR[]",  # `name type`, as delivered: what drift is measured against
     "drift": "VARCHAR",  # what changed since the delivery before, in words
     "contract": "VARCHAR",  # fingerprint of the contract that read it
+    "rows_above": "BIGINT",  # titles and header: what row_no lacks of the row a spreadsheet shows
 }
 QUARANTINE: dict[str, str] = {
     "quarantine_id": "VARCHAR",
