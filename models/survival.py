@@ -32,16 +32,17 @@ class LeadTimes:
         return float(self.days[np.searchsorted(self.probability.cumsum(), level * (1 - 1e-12))])
 
 
-def survival(days: Floats, is_open: np.ndarray) -> LeadTimes:
+def survival(days: Floats, is_open: np.ndarray, least: float = 0.0) -> LeadTimes:
     """Kaplan and Meier's estimate from finished lead times and the ages of open orders, shape (n,)
     each, in days.
 
     Leaving open orders out would make a supplier who is late right now look punctual. What the data
     leave open beyond the longest finished order is put at the longest age seen (Efron): a lower
     bound, but a number that can be planned with, and the same that
-    features.feat_supplier_lead_times serves. Raises ValueError for a negative or unknown number of
-    days, or no row at all. Source: Kaplan and Meier, JASA 53, 1958; Efron, Proceedings of the Fifth
-    Berkeley Symposium 4, 1967.
+    features.feat_supplier_lead_times serves. least: put it there at least, at what was promised:
+    an order that is not due yet says nothing of how early it comes. Raises ValueError for a
+    negative or unknown number of days, or no row at all. Source: Kaplan and Meier, JASA 53, 1958;
+    Efron, Proceedings of the Fifth Berkeley Symposium 4, 1967.
     """
     if days.size == 0 or not np.isfinite(days).all() or (days < 0).any():
         raise ValueError(
@@ -55,7 +56,7 @@ def survival(days: Floats, is_open: np.ndarray) -> LeadTimes:
         probability.append(alive * ended / at_risk)
         alive -= probability[-1]
     if alive > 1e-12:
-        longest = float(days.max())
+        longest = max(float(days.max()), least)
         if done.size and longest <= done[-1]:
             probability[-1] += alive
         else:

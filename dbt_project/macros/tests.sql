@@ -47,4 +47,5 @@
   from ({{ identified(model, {'item_id': 'item'}) }}) as fact
   where fact.unit in {{ pack_units() }}
     and not exists (select 1 from {{ ref('dim_items') }} as item where item.item_id = fact.item_id and item.pack_size > 0)
+    and not exists (select 1 from {{ ref('dim_item_units') }} as known where known.item_id = fact.item_id and known.unit = fact.unit)
 {% endtest %}

@@ -79,16 +79,17 @@ def expected(
         ratio = dated["days"].to_numpy() / np.maximum(
             np.ceil(dated["promised_days"].to_numpy()), 1.0
         )
-        lateness = survival(ratio, dated["is_open"].to_numpy())
+        lateness = survival(ratio, dated["is_open"].to_numpy(), least=1.0)
     groups: dict[tuple[str, str, str, float], LeadTimes] = {}
     of_row = []
     for kind, source, to, promise in _promises(rows, days_per_period):
         key = (kind, source, to, promise)
         if key not in groups:
             own = _on_the_way(past, kind, source, to, promise)
-            record = (
-                survival(own["days"].to_numpy(), own["is_open"].to_numpy()) if len(own) else None
-            )
+            record = None
+            if len(own):
+                ages, is_open = own["days"].to_numpy(), own["is_open"].to_numpy()
+                record = survival(ages, is_open, least=promise)
             groups[key] = mix(record, promise, lateness, orders=len(own))
         of_row.append(groups[key])
     return sample_periods(of_row, days_per_period, samples, seed)

@@ -348,6 +348,24 @@ HEADED = Law(
     "warning",
 )
 
+SHIPPED = Law(
+    "shipments_have_a_day",
+    "raw.shipments",
+    f"""
+    select said.source_id, said.row_no, said.shipment_id, said.order_id
+    from (select * from {{batch}}) as said
+    where said.event_at is null and said.shipped_at is null and not exists (
+        select 1 from (select order_id, event_at from raw.orders
+            union all select order_id, event_at from raw.purchase_orders) as orders
+        where orders.event_at is not null
+            and {document_key("orders.order_id")} = {document_key("said.order_id")}
+    )
+    """,
+    "Every shipment says its day, or the order it names does: without one its freight counts "
+    "nowhere. Hand over the order, or map the day.",
+    "warning",
+)
+
 ITEMS = (
     Law(
         "sales_of_each_item_are_usual",
@@ -418,6 +436,7 @@ RAW_IN = Gate(
         *(law for name in FLOWS for law in _usual(name)),
         *ITEMS,
         HEADED,
+        SHIPPED,
         *words_laws(),
         *trading_laws(),
         *contradiction_laws(),

@@ -195,6 +195,9 @@ PLANTED = (
         "purchase_orders_find_their_header": row(
             "purchase_orders", order_id="'headless'", location_id="null"
         ),
+        "shipments_have_a_day": row(
+            "shipments", event_at="null", shipped_at="null", order_id="'nobody knows'"
+        ),
         "receipts_have_a_place": row("receipts", order_id="'nobody knows'", location_id="null"),
         "receipts_find_their_order": row("receipts", order_id="'nobody knows'"),
         "manifest_first_deliveries_repeat_nothing": "update raw.manifest set rows_repeated = 1",

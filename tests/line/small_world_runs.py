@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import random
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import openpyxl
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = date(2024, 1, 1)
@@ -107,6 +110,13 @@ def sales(items: Iterable[str], days: int, shop: str = "MAIN") -> Rows:
             yield f"{k}-{number}", day, item, shop, chance.randint(4, 12)
 
 
+def steady(items: Iterable[str], days: int = 60, *, first: date = FIRST, each: int = 10) -> Rows:
+    """Every item sells the same every day."""
+    for number, item in enumerate(items):
+        for k in range(days):
+            yield f"{k}-{number}", first + timedelta(days=k), item, "MAIN", each
+
+
 def sold(folder: Path, rows: Rows, contract: str = CONTRACT) -> None:
     """A world of sales alone."""
     (folder / "world.yml").write_text(contract, encoding="utf-8")
@@ -152,6 +162,187 @@ def shop_and_branch(folder: Path) -> None:
     table(folder, "places", "shop,hub", [("MAIN", ""), ("BRANCH", "MAIN")])
 
 
+COUNT = "article,shop,day,on_hand"
+TERMS = "article,supplier,lead,moq,multiple,cost"
+DATED = """known_at: '"day"::timestamp + interval 1 day'"""
+PIECES = "quantity: pieces}"
+
+
+def counted(
+    folder: Path, rows: Rows, day: str, stock: dict[str, int], terms: Rows, contract: str
+) -> None:
+    """A world of sales, stock and terms."""
+    sold(folder, rows, contract)
+    table(folder, "stock", COUNT, ((item, "MAIN", day, units) for item, units in stock.items()))
+    table(folder, "terms", TERMS, terms)
+
+
+def from_wednesday(folder: Path) -> None:
+    """Weeks that begin before the first ticket, and end after the last one."""
+    weekly = (CONTRACT + BESIDE).replace("grain: day", "grain: week")
+    contract = weekly.replace("known_after: 1 day", DATED, 1)
+    lines = steady(["A1", "A2"], 70, first=date(2024, 1, 3))
+    terms = [("A1", "S1", 7, 1, 12, 4), ("A2", "S1", 7, 1, 12, 4)]
+    counted(folder, lines, "2024-03-12", {"A1": 20, "A2": 500}, terms, contract)
+
+
+def seven_months(folder: Path) -> None:
+    """Monthly totals, too few for a rehearsal."""
+    monthly = (CONTRACT + BESIDE).replace("grain: day", "grain: month")
+    contract = monthly.replace("weekly", "monthly").replace("after: 1 day", "after: 31 days", 1)
+    lines = [(f"{m}{i}", date(2024, m, 1), i, "MAIN", 300) for m in range(1, 8) for i in ("A", "B")]
+    terms = [("A", "S1", 45, 1, 24, 4), ("B", "S1", 20, 2000, 1, 4)]
+    counted(folder, lines, "2024-07-31", {"A": 100, "B": 100}, terms, contract)
+
+
+def ten_days(folder: Path) -> None:
+    """A young company that counted its stock before yesterday's sales were handed over."""
+    terms = [("A1", "S1", 7, 1, 12, 4), ("A2", "S1", 7, 1, 12, 4)]
+    stock = {"A1": 20, "A2": 1000}
+    counted(folder, steady(["A1", "A2"], 10), "2024-01-11", stock, terms, CONTRACT + BESIDE)
+
+
+def summer_time(folder: Path) -> None:
+    """Yen, and sales at an hour that one night does not have."""
+    contract = (CONTRACT + BESIDE).replace("EUR", "JPY\ntimezone: Europe/Berlin")
+    contract = contract.replace(PIECES, "quantity: pieces, unit_price: '1500'}")
+    lines = [
+        (f"{k}-{hour}", f"{date(2024, 2, 1) + timedelta(days=k)} {hour}", "A1", "MAIN", 5)
+        for k in range(75)
+        for hour in ("02:30:00", "23:30:00")
+    ]
+    terms = [("A1", "S1", 7, 1, 1, 1200)]
+    counted(folder, lines, "2024-04-16", {"A1": 20}, terms, contract)
+
+
+def spelt_otherwise(folder: Path) -> None:
+    """Ids that differ in zeros, case, blanks and the form of an umlaut; a sum at the end; stock
+    that lies where nobody sells."""
+    items = ["0012", "abc", "A/1", "Ärmel", "KEPT"]
+    lines = [*steady(items), ("sum", "2024-02-29", "Total", "MAIN", 3000)]
+    terms = [(item, "S/1" if item == "A/1" else "Süd", 7, 1, 1, 4) for item in items]
+    stock = {"12": 500, "ABC": 500, " A/1 ": 20, "A\u0308rmel": 20}
+    counted(folder, lines, "2024-02-29", stock, terms, CONTRACT + BESIDE)
+    with (folder / "stock.csv").open("a", encoding="utf-8") as file:
+        file.write("KEPT,DEPOT,2024-02-29,300\n")
+
+
+SHEETS = """
+  terms:
+    silo: sheets
+    path: terms.xlsx
+    key: [Article]
+    known_at: date '2024-01-01'
+    fill_down: [Supplier]
+    into: [supplier_terms: {item_id: Article, supplier_id: Supplier, lead_time_days: Lead, moq: MOQ}]
+  counts:
+    silo: sheets
+    path: counts.xlsx
+    key: [Article]
+    known_at: date '2024-02-29'
+    into: [stock: {item_id: Article, location_id: "'MAIN'", event_at: date '2024-02-29', on_hand: Pieces}]
+"""
+
+
+def of_sheets(folder: Path) -> None:
+    """A hidden first sheet, merged cells, blank rows, a name that stands twice, a sum at the end."""
+    sold(folder, steady(["A1", "A2", "A3"]), CONTRACT + SHEETS)
+    book = openpyxl.Workbook()
+    book.worksheets[0].sheet_state = "hidden"
+    book.worksheets[0].append(["Article", "Supplier", "Lead", "MOQ"])
+    book.worksheets[0].append(["A1", "S9", 7, 999])
+    sheet = book.create_sheet("Terms")
+    for row in (
+        ["Supplier", "Article", "Lead", "MOQ"],
+        ["S1", "A1", 7, 1],
+        [None, "A2", 7, 200],
+        [],
+        ["S2", "A3", 14, 1],
+    ):
+        sheet.append(row)
+    sheet.merge_cells("A2:A3")
+    book.save(folder / "terms.xlsx")
+    book = openpyxl.Workbook()
+    for row in (["Article", "Pieces", "Pieces"], ["A1", 20, 2000], ["A2", 30, 3000]):
+        book.worksheets[0].append(row)
+    for row in (["A3", 40, 4000], [], ["Total", 90, 9000]):
+        book.worksheets[0].append(row)
+    book.save(folder / "counts.xlsx")
+
+
+DOCUMENTS = """
+  web:
+    silo: shop
+    path: orders.json
+    format: {json: {records: orders.line_items}}
+    key: [order, sku]
+    known_after: 1 day
+    into: [sales: {item_id: sku, location_id: "'MAIN'", event_at: created_at, quantity: quantity}]
+  units:
+    silo: sheets
+    path: units.csv
+    key: [article, unit]
+    known_at: date '2024-01-01'
+    into: [item_units: {item_id: article, unit: unit, quantity: holds}]
+  po_heads:
+    silo: erp
+    path: po_heads.csv
+    key: [po]
+    known_after: 0 days
+    into: [orders: {order_id: po, event_at: ordered, supplier_id: supplier, location_id: shop}]
+  po_lines:
+    silo: erp
+    path: po_lines.csv
+    key: [po, line]
+    known_after: 0 days
+    into: [purchase_orders: {order_id: po, line_id: line, item_id: article, quantity: qty, due_at: due}]
+  freight:
+    silo: erp
+    path: freight.csv
+    key: [shipment]
+    known_after: 1 day
+    into: [shipments: {shipment_id: shipment, order_id: po, item_id: article, from_id: sender, to_id: shop, quantity: qty, freight_cost: freight}]
+"""
+
+
+def in_pieces(folder: Path) -> None:
+    """Sales in a Mac's zip with units in brackets, orders in JSON, purchase orders in headers and
+    lines, of which some lack their supplier, their header or their day."""
+    items = ["HEAD", "NOSUP", "LOST", "CASE", "JSON"]
+    contract = CONTRACT.replace("sales.csv", "sales.zip\n    format: csv") + BESIDE + DOCUMENTS
+    contract = contract.replace(PIECES, "quantity: 'Qty (pcs)', unit: 'Unit [code]'}")
+    contract = contract.replace("unit_cost: cost", "unit_cost: cost, unit: unit")
+    (folder / "world.yml").write_text(contract, encoding="utf-8")
+    table(
+        folder,
+        "lines",
+        "ticket,day,article,shop,Qty (pcs),Unit [code]",
+        [
+            *((*row, "EA") for row in steady(items[:3])),
+            *((f"c{row[0]}", *row[1:4], 1, "CS") for row in steady(["CASE"])),
+        ],
+    )
+    with zipfile.ZipFile(folder / "sales.zip", "w") as packed:
+        packed.write(folder / "lines.csv", "sales/sales.csv")
+        packed.writestr("__MACOSX/sales/._sales.csv", b"\0\5\x16\7\0\2\0\0Mac OS X")
+    days = [str(FIRST + timedelta(days=k)) for k in range(60)]
+    lines = [{"sku": "JSON", "quantity": 10}]
+    orders = [{"order": f"W{day}", "created_at": day, "line_items": lines} for day in days]
+    (folder / "orders.json").write_text(json.dumps({"orders": orders}), encoding="utf-8")
+    table(folder, "stock", COUNT, ((item, "MAIN", "2024-02-29", 20) for item in items))
+    unit = {"CASE": "CS"}
+    terms = ((item, "S1", 7, 1, 1, 4, unit.get(item, "EA")) for item in items)
+    table(folder, "terms", f"{TERMS},unit", terms)
+    table(folder, "units", "article,unit,holds", [("CASE", "CS", 12)])
+    heads = [("P1", "2024-02-26", "S1", "MAIN"), ("P2", "2024-02-26", "", "MAIN")]
+    table(folder, "po_heads", "po,ordered,supplier,shop", heads)
+    numbers = {"P1": "HEAD", "P2": "NOSUP", "P9": "LOST"}
+    open_lines = ((po, 1, item, 50, "2024-03-04") for po, item in numbers.items())
+    table(folder, "po_lines", "po,line,article,qty,due", open_lines)
+    freight = [("F1", "P1", "HEAD", "S1", "MAIN", 50, 9), ("F2", "P7", "LOST", "S1", "MAIN", 50, 9)]
+    table(folder, "freight", "shipment,po,article,sender,shop,qty,freight", freight)
+
+
 ASIDE = (
     "select column_name, rule, count(*) from raw.quarantine where table_name <> 'sales' "
     "group by all order by all"
@@ -161,7 +352,87 @@ HELD = """
         'a trillion at once', 'sold once', 'a heap', 'a debt') or kind = 'terms_set_aside'
     order by all"""
 ORDERED = "select count(*) from decisions.order_lines where item_id in ('never sold')"
+#: Whether each item is forecast at what it sells in its window of two reviews, and ordered for one
+#: at least: what nobody can get before the goods come is not asked for again.
+NEED = """
+    select item_id, abs(expected_demand / {window} - 1) < 0.15 as forecast, position,
+        quantity between {window} / 2 and 1.3 * {window} as ordered
+    from decisions.targets where position < {window} order by 1"""
+SUM = [("item_id", "is a word for a sum and names nothing", 1)]
+DOUBTED = "select column_name, rule, count(*) from raw.quarantine group by all"
+KINDS = "select item_id, kind from decisions.exceptions where item_id <> 'all' order by all"
 WORLDS = {
+    "weeks from a Wednesday": World(
+        from_wednesday,
+        values={
+            "select quantity % 12 = 0 and quantity between 70 and 168 from "
+            "decisions.order_lines where item_id = 'A1'": [(True,)]
+        },
+    ),
+    "seven months of totals": World(
+        seven_months,
+        values={
+            "select item_id, quantity from decisions.order_lines order by 1": [
+                ("A", 912.0),
+                ("B", 2000.0),
+            ],
+        },
+    ),
+    "ten days and a report that is missing": World(
+        ten_days,
+        values={"select item_id, quantity from decisions.order_lines": [("A1", 144.0)]},
+    ),
+    "yen where summer time begins": World(
+        summer_time, values={NEED.format(window=140): [("A1", True, 10.0, True)]}
+    ),
+    "ids spelt otherwise": World(
+        spelt_otherwise,
+        words=("Each item has one spelling in all tables",),
+        values={
+            DOUBTED: SUM,
+            NEED.format(window=140): [("A/1", True, 10.0, True), ("Ärmel", True, 10.0, True)],
+            "select item_id, kind from decisions.exceptions where kind in ('unknown_stock', "
+            "'stock_elsewhere') order by all": [
+                ("0012", "unknown_stock"),
+                ("KEPT", "stock_elsewhere"),
+                ("KEPT", "unknown_stock"),
+                ("abc", "unknown_stock"),
+            ],
+        },
+    ),
+    "sheets as people make them": World(
+        of_sheets,
+        words=("`Pieces` is the name of several columns",),
+        values={
+            DOUBTED: SUM,
+            "select item_id, from_id, quantity between 130 and 190 as for_two_weeks, quantity = 200 "
+            "as least, quantity between 180 and 290 as for_three from decisions.order_lines "
+            "order by 1": [
+                ("A1", "S1", True, False, False),
+                ("A2", "S1", False, True, True),
+                ("A3", "S2", False, False, True),
+            ],
+        },
+    ),
+    "documents in pieces": World(
+        in_pieces,
+        words=(
+            "left by a program",
+            "Every order line to a supplier says its date and place",
+            "Every shipment says its day",
+        ),
+        values={
+            "select item_id, position from decisions.targets order by 1": [
+                ("CASE", 8.0),
+                ("HEAD", 60.0),
+                ("JSON", 10.0),
+                ("LOST", 10.0),
+                ("NOSUP", 60.0),
+            ],
+            "select quantity % 12, round(unit_cost * 12, 6)::double from decisions.order_lines where item_id = "
+            "'CASE'": [(0.0, 4)],
+        },
+    ),
     "a day of sales": World(
         lambda folder: sold(folder, sales(["A1"], 1)),
         1,

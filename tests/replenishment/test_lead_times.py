@@ -113,6 +113,13 @@ def orders(*lines: tuple[str, float, float, bool, int]) -> pl.DataFrame:
     )
 
 
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=12))
+def test_orders_that_are_not_due_yet_make_nobody_faster_than_promised(ages: list[int]) -> None:
+    past = orders(*[("S1", 10.0, float(age), True, 1) for age in ages])
+    assert expected(NEXT, past, 1.0, 20, seed=0).min(axis=1).tolist() == [10, 30, 20]
+
+
 def test_a_supplier_s_own_record_counts_for_the_promise_it_was_made_on_and_others_borrow() -> None:
     past = orders(*[("S1", 10.0, 15.0, False, 1 + i % 28) for i in range(90)])
     found = expected(NEXT, past, 1.0, 200, seed=0)
