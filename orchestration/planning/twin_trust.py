@@ -4,7 +4,7 @@ what was counted.
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import duckdb
 import numpy as np
@@ -23,10 +23,14 @@ from orchestration.planning.replay import network_of
 
 #: So many weeks are run again.
 WEEKS = 26
-#: What was sold, and what was counted, from a day on.
+#: What was sold less what came back, what else changed stock, and what was counted, from a day on.
 SOLD = """
     select item_id, location_id, period_start, coalesce(recorded_quantity, quantity, 0) as units
     from marts.fct_demand where is_current and period_start >= $start
+"""
+ADJUSTED = """
+    select item_id, location_id, event_at, delta from intermediate.int_stock_moved
+    where kind = 'adjustment' and event_at >= $at
 """
 COUNTED = """
     select item_id, location_id, event_at, on_hand from marts.fct_stock
@@ -37,6 +41,9 @@ COUNTED = """
 def calibrate(home: Home) -> pl.DataFrame | None:
     """Error of simulated against counted stock by item class and place over the last WEEKS, or what
     history there is; None where nothing was counted. See models.twin.trust.errors.
+
+    What the books say besides sales and orders (returns, adjustments) comes and goes as it did; who
+    waits for what is short is who waited: customers of a world that owes, nobody of one that loses.
     """
     with home.connect(read_only=True) as con:
         timeline = Timeline.read(con)
@@ -50,15 +57,18 @@ def calibrate(home: Home) -> pl.DataFrame | None:
         periods = timeline.periods_from(start, timeline.origin)
         if opening is None or periods < 1:
             return None
+        unmet = con.execute("select unmet from raw.world").fetchone()
         due = _due(con, nodes, timeline, start, periods)
-        demand = _by_period(con, SOLD, nodes, timeline, start, periods)
+        sold = _sold(con, nodes, timeline, start, periods)
+        more = _adjusted(con, nodes, timeline, start, periods) - sold
         placed = read_past_orders(con, nodes, timeline, start=start, periods=periods)
         counted = _counts(con, nodes, timeline, start, periods)
         history = read_history(con, nodes, timeline)
     if counted.is_empty():
         return None
-    network = network_of(nodes, timeline.review, "lost")
-    again = run_again(network, demand, opening.on_the_shelf(), due, placed)
+    network = network_of(nodes, timeline.review, (unmet and unmet[0]) or "lost")
+    leaves, comes = np.maximum(-more, 0.0), np.maximum(more, 0.0)
+    again = run_again(network, leaves, opening.on_the_shelf(), due + comes, placed)
     price = nodes["price"].cast(pl.Float64).fill_null(1.0).to_numpy()
     known = np.nan_to_num(network.echelons.history(history))
     value = known.mean(axis=1) * price if known.shape[1] else price
@@ -99,21 +109,40 @@ def _due(
     return due
 
 
-def _by_period(
+def _sold(
     con: duckdb.DuckDBPyConnection,
-    query: str,
     nodes: pl.DataFrame,
     timeline: Timeline,
     start: date,
     periods: int,
 ) -> Floats:
-    sales = con.execute(query, {"start": start}).pl()
+    """(N, periods) units sold; below zero where more came back."""
+    sales = con.execute(SOLD, {"start": start}).pl()
     units = np.zeros((nodes.height, periods))
     row, index = locate(sales, nodes), timeline.spec(1).index(sales["period_start"])
     first = int(timeline.spec(1).index(pl.Series([start]))[0])
     keep = (row >= 0) & (index - first < periods)
     values = sales["units"].cast(pl.Float64).to_numpy()
-    np.add.at(units, (row[keep], index[keep] - first), np.maximum(values[keep], 0.0))
+    np.add.at(units, (row[keep], index[keep] - first), values[keep])
+    return units
+
+
+def _adjusted(
+    con: duckdb.DuckDBPyConnection,
+    nodes: pl.DataFrame,
+    timeline: Timeline,
+    start: date,
+    periods: int,
+) -> Floats:
+    """(N, periods) units that the books added, or took away: found, broken, stolen."""
+    at = timeline.cutoff(start).replace(tzinfo=None)
+    changes = con.execute(ADJUSTED, {"at": at}).pl()
+    units = np.zeros((nodes.height, periods))
+    days = timeline.local_days(changes["event_at"].cast(pl.Datetime))
+    index = np.array([timeline.periods_from(start, day) for day in days], dtype=np.int64)
+    row = locate(changes, nodes)
+    keep = (row >= 0) & (index < periods)
+    np.add.at(units, (row[keep], index[keep]), changes["delta"].cast(pl.Float64).to_numpy()[keep])
     return units
 
 
@@ -124,9 +153,12 @@ def _counts(
     start: date,
     periods: int,
 ) -> pl.DataFrame:
+    """Counts by row and the period whose end is nearest: one dated by its day alone was made
+    before anything moved on it, and is the stock that the day before left."""
     at = timeline.cutoff(start).replace(tzinfo=None)
     counts = con.execute(COUNTED, {"at": at}).pl()
-    days = timeline.local_days(counts["event_at"].cast(pl.Datetime))
+    half = timedelta(days=DAYS_A_PERIOD[timeline.grain] / 2)
+    days = timeline.local_days(counts["event_at"].cast(pl.Datetime) - half)
     index = [timeline.periods_from(start, day) for day in days]
     counted = pl.DataFrame(
         {
