@@ -50,6 +50,8 @@ _KNOWN = """
         union select 'location', location_id from raw.stock union select 'location', location_id
             from raw.sales
         union select 'location', location_id from raw.purchase_orders
+        union select 'location', from_id from raw.transfers union select 'location', to_id
+            from raw.transfers
         union select 'item', item_id from raw.items union select 'item', item_id from raw.sales
         union select 'category', levels[1] from raw.items union select kind, alias
             from raw.aliases union select kind, id from raw.aliases
@@ -67,6 +69,18 @@ SPELT = {
     "location": ("stock", "sales", "locations", "purchase_orders", "receipts"),
     "supplier": ("supplier_terms", "items", "suppliers", "purchase_orders"),
 }
+
+#: What each table between places names, and which kinds of thing it may be.
+BETWEEN = {
+    "lanes": {
+        "from_id": "['supplier', 'location']",
+        "to_id": "['location']",
+        "item_id": "['item']",
+    },
+    "lane_stops": {"from_id": "['supplier', 'location']", "to_id": "['location']"},
+}
+#: From so alike on, two names of hubs are taken for one that was mistyped (Jaro-Winkler).
+ALIKE = 0.93
 
 #: Words for an item's own unit, and for what landing can convert without the item.
 BASE_UNITS = (
@@ -134,6 +148,8 @@ def words_laws() -> Iterator[Law]:
     yield _aliases_that_end()
     yield _receipts_with_an_order()
     yield _receipts_with_a_place()
+    yield from map(_between_places, BETWEEN)
+    yield _hubs_in_one_spelling()
     yield from map(_spelling, SPELT)
     for table in COUNTED:
         yield _units(table)
@@ -183,6 +199,65 @@ def _limits_of_something_known() -> Law:
             "The scope of every limit is a supplier, location, item or category that the company's "
             "rows know: another would limit nothing."
         ),
+    )
+
+
+def _between_places(table: str) -> Law:
+    """Lanes and their stops lie between a supplier or place and a place that other rows know."""
+    ends = " union all ".join(
+        f"select '{name}' as word, {name} as id, {kinds} as kinds, source_id, row_no from {{batch}}"
+        for name, kinds in BETWEEN[table].items()
+    )
+    return Law(
+        f"{table}_lie_between_places_somebody_knows",
+        f"raw.{table}",
+        f"""
+        with known as ({_KNOWN})
+        select word, id, max_by(nearest, likeness) as nearest, min(source_id) as source_id,
+            min(row_no) as first_row, count(distinct row_no) as rows_found
+        from (
+            select said.*, known.id as nearest,
+                jaro_winkler_similarity(lower(known.id), lower(said.id)) as likeness
+            from ({ends}) as said
+            join known on known.id is not null and list_contains(said.kinds, known.kind)
+            where said.id is not null and not exists (select 1 from known as same
+                where same.id = said.id and list_contains(said.kinds, same.kind))
+        ) as unknown group by word, id
+        """,
+        f"{', '.join(BETWEEN[table])} of {table} name suppliers, places and items that other rows "
+        "know: what lies elsewhere serves nobody, and drops out of plan and twin in silence.",
+        "warning",
+    )
+
+
+def _hubs_in_one_spelling() -> Law:
+    letters = "regexp_replace(upper({}), '[^A-Z]', '', 'g')"
+    return Law(
+        "lane_stops_spell_each_hub_in_one_way",
+        "raw.lane_stops",
+        f"""
+        with hubs as (
+            select hub_id, count(*) as rows_found, min(source_id) as source_id,
+                min(row_no) as first_row
+            from {{batch}} group by hub_id
+        ),
+        known as (
+            select hub_id as id, rows_found as named from hubs
+            union all select id, 9e9 from ({_KNOWN}) as other where kind = 'location'
+        )
+        select hub_id, arg_max(known.id, jaro_winkler_similarity(upper(known.id), upper(hub_id)))
+            as nearest, any_value(rows_found) as rows_found, any_value(hubs.source_id) as source_id,
+            any_value(first_row) as first_row
+        from hubs join known on known.id <> hub_id and known.named > rows_found
+            and (upper(trim(known.id)) = upper(trim(hub_id))
+                or ({letters.format("known.id")} <> {letters.format("hub_id")}
+                    and jaro_winkler_similarity(upper(known.id), upper(hub_id)) >= {ALIKE}))
+        where hub_id not in (select id from known where named >= 9e9 and id is not null)
+        group by hub_id
+        """,
+        "Each hub has one spelling: of two that are nearly the same, a block of one would not "
+        "stop what passes the other. Where they are one, say so in aliases (location).",
+        "warning",
     )
 
 

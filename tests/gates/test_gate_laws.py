@@ -137,6 +137,16 @@ PLANTED = (
         "sales_prices_of_each_item_are_usual": "update raw.sales set unit_price = 950 where item_id = 'mug' and event_at > '2024-12-05'",
         "constraints_are_limits_somebody_reads": row("constraints", name="'Budget'"),
         "constraints_are_of_something_known": row("constraints", name="'capacity'", scope="'MIAN'"),
+        "lanes_lie_between_places_somebody_knows": row(
+            "lanes", from_id="'acne'", to_id="'dc'", item_id="'mug'"
+        ),
+        "lane_stops_lie_between_places_somebody_knows": row(
+            "lane_stops", from_id="'acme'", to_id="'shopp'"
+        ),
+        "lane_stops_spell_each_hub_in_one_way": "; ".join(
+            row("lane_stops", hub_id=hub, row_no=f"{k}")
+            for k, hub in enumerate(("'PORT OF HULL'", "'PORT OF HULL'", "'PORT OF HUL'"))
+        ),
         "sales_spell_each_item_in_one_way": row("sales", item_id="'00 Mug'"),
         "stock_spell_each_location_in_one_way": row("stock", location_id="'SHOP'", on_hand="1"),
         "supplier_terms_spell_each_supplier_in_one_way": row(
@@ -361,6 +371,53 @@ def test_a_line_from_another_supplier_is_judged_by_his_own_lots(
         all(outcome.passed for outcome in validate(warehouse, GATES["orders_out"], "run-1"))
         == passes
     )
+
+
+@pytest.mark.parametrize(
+    ("table", "said", "nearest"),
+    [
+        ("lanes", {"from_id": "'acme'", "to_id": "'dc'", "item_id": "null"}, None),
+        ("lanes", {"from_id": "'dc'", "to_id": "'shop'", "item_id": "'mug'"}, None),
+        ("lanes", {"from_id": "'dc'", "to_id": "'shop'", "item_id": "'mugg'"}, "mug"),
+        ("lanes", {"from_id": "'acme'", "to_id": "'acme'", "item_id": "null"}, "dc"),
+        ("lane_stops", {"from_id": "'acm'", "to_id": "'shop'"}, "acme"),
+    ],
+)
+def test_a_lane_to_a_mistyped_place_is_told_with_the_nearest_name(
+    table: str, said: dict[str, str], nearest: str | None, clean: Path, tmp_path: Path
+) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    shutil.copy(clean, warehouse)
+    law = next(law for _, law in LAWS if law.name == f"{table}_lie_between_places_somebody_knows")
+    with duckdb.connect(str(warehouse)) as con:
+        con.execute(row(table, **said))
+    (outcome,) = validate(warehouse, replace(GATES["raw_in"], laws=(law,)), "run-1")
+    assert not outcome.blocks
+    assert [found["nearest"] for found in outcome.failed_rows] == ([nearest] if nearest else [])
+
+
+@pytest.mark.parametrize(
+    ("hubs", "passes"),
+    [
+        (("HUB1", "HUB1", "HUB2"), True),
+        (("Felixstowe", "Felixstowe", "Rotterdam"), True),
+        (("Felixstowe", "Felixstowe", "felixstowe"), False),
+        (("Felixstowe", "Felixstowe", "Felixtsowe"), False),
+        (("shop", "dc"), True),
+        (("Dc", "Antwerp"), False),
+    ],
+)
+def test_hubs_that_differ_by_number_are_two_and_by_a_letter_are_one(
+    hubs: tuple[str, ...], passes: bool, clean: Path, tmp_path: Path
+) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    shutil.copy(clean, warehouse)
+    law = next(law for _, law in LAWS if law.name == "lane_stops_spell_each_hub_in_one_way")
+    with duckdb.connect(str(warehouse)) as con:
+        for k, hub in enumerate(hubs):
+            con.execute(row("lane_stops", hub_id=f"'{hub}'", row_no=f"{k}"))
+    (outcome,) = validate(warehouse, replace(GATES["raw_in"], laws=(law,)), "run-1")
+    assert outcome.passed == passes
 
 
 @pytest.mark.parametrize(
