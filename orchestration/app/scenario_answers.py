@@ -4,7 +4,7 @@ same as plain data and tables."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -16,6 +16,7 @@ from models.twin.measures import Priced, best
 from models.twin.scenarios import Scenario
 from models.twin.trust import TRUSTED, overall_error
 from orchestration.app.demand_file import in_words
+from orchestration.app.scenario_fit import outside_in_words
 from orchestration.app.twin_state import Twin
 
 
@@ -26,8 +27,9 @@ class Answer:
     totals: by measure before, after, difference and its ranges; see models.twin.what_if.compare.
     lanes: margin by item and lane. depth: stock by place and period. places: how long each survives
     and recovers. flows: units by lane. orders: the order lines that differ. measures: what can be
-    done, doing nothing first; best: which of them to take. policies: by rival policy its cost less
-    the champion's with the scenario in it.
+    done, doing nothing first; best: which of them to take. outside: what of its events lies outside
+    the simulated periods. policies: by rival policy its cost less the champion's with the scenario
+    in it.
     """
 
     scenario: Scenario
@@ -38,6 +40,7 @@ class Answer:
     flows: pl.DataFrame
     orders: pl.DataFrame
     measures: Sequence[Priced] = ()
+    outside: Sequence[Mapping[str, Any]] = ()
     policies: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
@@ -50,6 +53,7 @@ class Answer:
         return {
             "scenario": self.scenario.name,
             "title": self.scenario.title,
+            "outside": [{**one, "words": outside_in_words(one)} for one in self.outside],
             "totals": self.totals,
             "turn_unprofitable": self.lanes.filter("turns_unprofitable")
             .select("item_id", "location_id")
@@ -98,6 +102,46 @@ class Asked:
         return json.dumps(said, sort_keys=True)
 
 
+#: How far answers can be trusted, as `trust_in_words` says it.
+TRUST_WORDS = {
+    "never": "The twin was never compared with counted stock here: take every answer as a guess.",
+    "within": (
+        "Over the last half year, run again with the orders really placed, the twin's stock was "
+        "{error} off what was counted, and within {most} for every class and place."
+    ),
+    "beyond": (
+        "Over the last half year, run again with the orders really placed, the twin's stock was "
+        "{error} off what was counted; do not trust answers about {classes}, beyond {most}."
+    ),
+    "class": "{item_class} at {location_id} ({error})",
+}
+
+
+def trust_in_words(
+    errors: pl.DataFrame | None,
+    say: Callable[..., str] = str.format,
+    share: Callable[[float, int], str] = lambda value, digits: f"{value:.{digits}%}",
+) -> str:
+    """How far answers can be trusted. errors: rows of decisions.calibration, if any. say: one of
+    TRUST_WORDS with its places filled. share: a share of 1 with so many digits."""
+    if errors is None or errors.is_empty():
+        return say(TRUST_WORDS["never"])
+    poor = errors.filter(~pl.col("is_trusted")).sort("error", descending=True)
+    classes = ", ".join(
+        say(
+            TRUST_WORDS["class"],
+            item_class=row["item_class"],
+            location_id=row["location_id"],
+            error=share(row["error"], 0),
+        )
+        for row in poor.iter_rows(named=True)
+    )
+    said = {"error": share(overall_error(errors), 1), "most": share(TRUSTED, 0)}
+    if not classes:
+        return say(TRUST_WORDS["within"], **said)
+    return say(TRUST_WORDS["beyond"], classes=classes, **said)
+
+
 @dataclass(frozen=True)
 class Trust:
     """How far answers can be trusted. errors: rows of decisions.calibration. classes: the item
@@ -115,22 +159,7 @@ class Trust:
     @property
     def words(self) -> str:
         """For whoever reads an answer."""
-        if self.errors is None:
-            return (
-                "The twin was never compared with counted stock here: take every answer as a guess."
-            )
-        said = (
-            f"Over the last half year, run again with the orders really placed, the twin's stock "
-            f"was {overall_error(self.errors):.1%} off what was counted"
-        )
-        poor = self.errors.filter(~pl.col("is_trusted")).sort("error", descending=True)
-        if poor.is_empty():
-            return f"{said}, and within {TRUSTED:.0%} for every class and place."
-        names = ", ".join(
-            f"{row['item_class']} at {row['location_id']} ({row['error']:.0%})"
-            for row in poor.iter_rows(named=True)
-        )
-        return f"{said}; do not trust answers about {names}, beyond {TRUSTED:.0%}."
+        return trust_in_words(self.errors)
 
     def marked(self, lanes: pl.DataFrame) -> pl.DataFrame:
         """A table by item and place with item_class and is_trusted, empty where nobody knows."""

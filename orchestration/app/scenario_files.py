@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from models.twin.scenarios import KINDS, Effect, Scenario
-from orchestration.facts.timeline import DAYS_A_PERIOD, DAYS_A_YEAR, Timeline
+from orchestration.facts.timeline import Timeline
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.world import Strict, as_contract_error
 from orchestration.landing.contract.yaml_document import parse_yaml, read_bytes, read_yaml
@@ -250,11 +250,10 @@ def _question(
     except ValidationError as error:
         raise as_contract_error(error, name, lines) from None
     origin = datetime.combine(timeline.origin, datetime.min.time())
-    last = 24 * DAYS_A_YEAR * DAYS_A_PERIOD[timeline.grain]
     effects = []
     for k, one in enumerate(said.effects):
         timed = one if one.is_timed else said
-        starts, ends = 0.0, last
+        starts, ends = 0.0, np.inf
         if timed.is_timed:
             starts, ends = ((at - origin).total_seconds() / 3600 for at in timed.window())
         words = {word: getattr(one, word) for word in WORDS if getattr(one, word) is not None}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import polars as pl
 
 from models.domain import Floats
 from models.replenishment.policies import POLICIES, RegisteredPolicy
@@ -28,6 +29,7 @@ from orchestration.app.event_replan import Published
 from orchestration.app.sampling import check_futures
 from orchestration.app.scenario_answers import Answer, Asked, Study, Trust
 from orchestration.app.scenario_files import Question, parse, read_question, refuse_twins
+from orchestration.app.scenario_fit import outside
 from orchestration.app.twin_state import FUTURES_SEED, LOOKED_AT, Twin
 from orchestration.facts import decisions, snapshots
 from orchestration.facts.planning_inputs import read_nodes, read_terms
@@ -143,11 +145,16 @@ def _where_published(home: Home, run_id: str) -> Home:
 
 def read_trust(home: Home, now: datetime) -> Trust:
     """How far the twin's stock lay from what was counted, as the last rehearsal found it."""
-    errors = decisions.latest(home.decisions, "calibration", now)
+    errors = read_calibration(home, now)
     targets = decisions.latest(home.decisions, "targets", now)
     if errors is None or targets is None:
         return Trust(None, None)
     return Trust(errors, targets.select("item_id", "location_id", "item_class"))
+
+
+def read_calibration(home: Home, now: datetime) -> pl.DataFrame | None:
+    """Rows of decisions.calibration, the newest; None where nothing was ever compared."""
+    return decisions.latest(home.decisions, "calibration", now)
 
 
 def check_asked(futures: int, policies: Sequence[str]) -> None:
@@ -239,6 +246,7 @@ def _answer(
         flows=flows(twin.rows, base, after),
         orders=orders(twin.rows, starts[:: timeline.review], base, after),
         measures=measures,
+        outside=outside(scenario.effects, timeline.origin, twin.hours, twin.periods),
         policies={
             name: difference(_costs(after[: len(found)]), _costs(found))
             for name, by_scenario in rivals.items()

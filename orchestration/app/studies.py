@@ -21,8 +21,10 @@ from orchestration.app.scenario_files import read_question, read_scenario
 from orchestration.app.scenarios import study
 from orchestration.errors import StockhouseError
 from orchestration.home import Home, files
-from orchestration.reports.study_report import write_study
+from orchestration.reports.study_report import REPORT, write_study
 
+#: Names in its tables, texts even where they look like numbers.
+KEYS = ("item_id", "location_id", "from_id", "node_id")
 #: What a study says about itself beside its answers.
 ABOUT = "about.json"
 
@@ -169,7 +171,15 @@ def table(home: Home, study_id: str, name: str) -> pl.DataFrame:
     path = next((path for path in there if path.stem == name), None)
     if path is None:
         raise LookupError(name)
-    return pl.read_csv(path, schema_overrides={"item_id": pl.String, "location_id": pl.String})
+    return pl.read_csv(path, schema_overrides=dict.fromkeys(KEYS, pl.String))
+
+
+def report(home: Home, study_id: str) -> str:
+    """The report of a study, a page of its own. Raises LookupError for an unknown one."""
+    path = _shelf(home) / name_of(study_id) / REPORT
+    if not path.exists():
+        raise LookupError(study_id)
+    return path.read_text(encoding="utf-8")
 
 
 def _read(folder: Path) -> StudyMade:

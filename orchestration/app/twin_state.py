@@ -28,6 +28,7 @@ from models.twin.simulator import SimulationResult, simulate
 from models.twin.what_if import Outcome, outcome
 from orchestration.app.event_replan import Published
 from orchestration.app.replanning import State
+from orchestration.app.scenario_fit import refuse_idle
 from orchestration.facts.planning_inputs import PlanningInputs, weeks
 from orchestration.facts.supply_calendar import waits_of
 from orchestration.facts.timeline import DAYS_A_PERIOD
@@ -133,12 +134,14 @@ class Twin:
         )
 
     def check(self, scenarios: Sequence[Scenario]) -> None:
-        """Refuse, with its place in its file, an event that cannot happen here."""
+        """Refuse, with its place in its file, an event that cannot happen here, or would change
+        nothing."""
         plain = self.future(0)
         for scenario in scenarios:
             for effect in scenario.effects:
                 try:
                     check(effect, plain)
+                    refuse_idle(effect, plain)
                 except ValueError as error:
                     raise ContractError(str(error), where=effect.where) from None
 

@@ -162,6 +162,7 @@ def study(said: dict[str, Any]) -> Group:
             plain = [cell.removeprefix("+") for cell in cells[:2]]
             spans = [f"{cells[3]} … {cells[4]}", f"{cells[5]} … {cells[6]}"]
             table.add_row(name.replace("_", " "), *plain, cells[2], *spans)
+        shown += [one["words"] for one in answer["outside"]]
         shown += [table, f"{len(answer['turn_unprofitable'])} items and lanes turn unprofitable."]
         if len(answer["measures"]) > 1:
             shown.append(_measures(answer))

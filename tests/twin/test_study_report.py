@@ -2,96 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
-from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
-import polars as pl
-
-from orchestration.reports.study_report import TOTALS, page, write_study
-
-EVIL = "<b>x</b> & \"y\" '{z}'"
-
-
-def study() -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
-    """A study of one scenario for two places, with names that pages trip over."""
-    figures = ("before", "after", "difference", "lower", "upper", "mean_lower", "mean_upper")
-    totals = {name: dict.fromkeys(figures, 1.5) for name in TOTALS}
-    measure = dict.fromkeys(("units", "premium", "cost", "mean_lower", "mean_upper"), 2.0)
-    measure |= {"order_lines": 3, "is_worth_it": True, "fill_rate": 0.9, "sales_saved": 1.0}
-    answer = {
-        "scenario": "s",
-        "title": EVIL,
-        "totals": totals,
-        "turn_unprofitable": [],
-        "places": [
-            {"location_id": EVIL, "noticed": 0.5, "survives": None, "recovers": 2.0, "not_over": 0}
-        ],
-        "best_measure": "expedite",
-        "measures": [{**measure, "measure": name} for name in ("do_nothing", "expedite")],
-        "policies": {},
-    }
-    said = {
-        "study_id": "a",
-        "world": EVIL,
-        "currency": "GBP",
-        "run_id": "r",
-        "as_of": "2024-01-01",
-        "first_period": "2024-01-01",
-        "grain": "day",
-        "periods": 5,
-        "futures": 2,
-        "seed": 1,
-        "policy": "p",
-        "version": "1",
-        "scenarios": [answer],
-        "robustness": [],
-        "trust": {
-            "is_trusted": False,
-            "words": EVIL,
-            "classes": [
-                {"item_class": "AX", "location_id": EVIL, "counts": 2, "error": 0.4, "bias": 0.1}
-            ],
-        },
-    }
-    lanes = {
-        "item_id": [EVIL],
-        "location_id": ["A"],
-        "from_id": ["DC"],
-        "margin_difference": [-3.0],
-    }
-    lanes |= {"item_class": ["AX"], "is_trusted": [None], "turns_unprofitable": [True]} | {
-        name: [1.0]
-        for name in (
-            "margin_before",
-            "margin_after",
-            "lower",
-            "upper",
-            *(
-                f"unit_{kind}_{when}"
-                for kind in ("margin", "cost_to_serve")
-                for when in ("before", "after")
-            ),
-        )
-    }
-    days = [date(2024, 1, 1) + timedelta(days=k) for k in range(5)]
-    stock = pl.DataFrame({"period_start": days, "location_id": EVIL}).with_columns(
-        pl.lit(4.0).alias(f"{word}{end}")
-        for word in ("before", "after")
-        for end in ("", "_lower", "_upper")
-    )
-    flow = {"from_id": ["S", "DC"], "location_id": ["DC", EVIL], "kind": ["purchase", "transfer"]}
-    order = {"item_id": [EVIL], "location_id": [EVIL], "from_id": ["DC"], "ordered_on": days[:1]}
-    order |= {name: [1.5] for name in ("before", "after", "difference", "lower", "upper")}
-    survival = {"node_id": [EVIL], "periods": [2.0], "lower": [1.0], "upper": [4.0]}
-    return said, {
-        "s_lanes": pl.DataFrame(lanes),
-        "s_stock": stock,
-        "s_flows": pl.DataFrame(flow | {"before": [9.0, 8.0], "after": [9.0, 2.0]}),
-        "s_orders": pl.DataFrame(order | {"differs": [0.5]}),
-        "time_to_survive": pl.DataFrame(survival),
-    }
+from orchestration.reports.study_report import POLICY, SCRIPT, page, write_study
+from tests.twin.one_study import study
 
 
 def test_the_page_draws_everything_in_its_own_colours_and_asks_nobody_for_anything() -> None:
@@ -103,6 +20,12 @@ def test_the_page_draws_everything_in_its_own_colours_and_asks_nobody_for_anythi
     assert outside <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
     assert "<b>x</b>" not in text and "&lt;b&gt;x&lt;/b&gt;" in text
     assert "prefers-color-scheme: dark" in text
+
+
+def test_the_one_script_of_the_page_is_the_one_that_a_server_lets_run() -> None:
+    (script,) = re.findall(r"<script>(.*?)</script>", page(*study()), re.S)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert script == SCRIPT and f"script-src 'sha256-{digest}'" in POLICY
 
 
 def test_the_folder_holds_page_tables_and_answers(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ and the product's own publishing, so that the desk has something to show without
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import date, datetime
 from pathlib import Path
@@ -11,9 +12,14 @@ import duckdb
 import polars as pl
 
 from models.domain import OrderLine, need_id
+from models.names import name_of
+from models.twin.trust import TRUSTED
+from orchestration.app.studies import ABOUT
 from orchestration.facts import decisions, snapshots
-from orchestration.home import Home
+from orchestration.home import Home, files
 from orchestration.ledger import Ledger
+from orchestration.reports.study_report import write_study
+from tests.twin.one_study import study
 
 NOW = datetime(2026, 1, 5)
 RUN = "11111111-2222-3333-4444-555555555555"
@@ -167,6 +173,11 @@ def decided() -> dict[str, pl.DataFrame]:
     said = {"order_lines": lines, "explanations": parts, "targets": targets, "exceptions": held}
     said |= {"forecasts": ahead, "champions": champions, "limits": limits, "models": []}
     said |= {"alternatives": [], "overrides": []}
+    said["calibration"] = [
+        {"item_class": name, "location_id": "SHOP", "counts": 9, "counted": 20.0, "bias": -0.1}
+        | {"error": error, "is_trusted": error <= TRUSTED}
+        for name, error in (("AX", 0.1), ("CZ", 0.3))
+    ]
     stairs = (("seasonal_naive", 0.9, None), ("moving_average", 0.7, 0.2), ("xgboost", 0.6, 0.1))
     said["forecast_scores"] = [
         {
@@ -198,6 +209,11 @@ def make_home(root: Path, *, is_published: bool = True) -> Home:
     ledger = Ledger.open(home.ledger_url)
     ledger.propose(LINES, RUN, NOW)
     ledger.close()
+    kept, tables = study()
+    shelf = home.derived / "studies" / name_of(kept["study_id"])
+    write_study(kept, tables, shelf)
+    about = {"by": "paul", "made_at": NOW.isoformat()}
+    files.write(shelf / ABOUT, json.dumps(about))
     return home
 
 

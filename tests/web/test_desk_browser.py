@@ -39,6 +39,8 @@ PAGES = (
     "/overrides",
     "/limits",
     "/scenarios",
+    "/scenarios/a",
+    "/scenarios/calibration",
     "/suppliers",
     "/results",
     "/audit?all=1",
@@ -230,3 +232,20 @@ def test_the_desk_works_without_javascript(chromium: Any, address: str, home: Ho
     page.get_by_label("Tick Blue mug").check()
     page.get_by_role("button", name="Approve the ticked").click()
     page.get_by_text("it goes out with the next sending").wait_for()
+
+
+def test_the_report_of_a_study_sorts_its_tables_and_reaches_nothing_of_the_desk(
+    chromium: Any, address: str, home: Home
+) -> None:
+    page = enter(chromium, address, home, "vera", "viewer")
+    errors: list[str] = []
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    page.goto("/scenarios/a")
+    page.get_by_role("link", name="The whole report").click()
+    page.get_by_role("heading", name="How long each node can be missing").wait_for()
+    if PICTURES:
+        page.screenshot(path=Path(PICTURES) / "report.png", full_page=True)
+    heading = page.locator("table.sorted th").first
+    heading.get_by_role("button").click()
+    assert heading.get_attribute("aria-sort") == "ascending" and errors == []
+    assert page.evaluate("self.origin") == "null", "a stranger to the desk"

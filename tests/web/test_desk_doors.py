@@ -25,15 +25,19 @@ PAGES = (
     "/items/mug?place=SHOP",
     "/overrides",
     "/limits",
+    "/scenarios",
+    "/scenarios/a",
+    "/scenarios/calibration",
     "/suppliers",
     "/results",
     "/audit",
     "/audit?check=1&all=1",
 )
+REPORT = "/scenarios/a/report.html"
 
 
 def test_no_page_is_shown_to_whom_nobody_let_in(app: Any) -> None:
-    for path in (*PAGES, "/people", "/orders.csv", "/exceptions.csv", "/scenarios"):
+    for path in (*PAGES, "/people", "/orders.csv", "/exceptions.csv", REPORT):
         answer = Browser(app).client.get(path, follow_redirects=False)
         assert answer.status_code == 303, path
         assert answer.headers["location"].startswith("/sign-in"), path
@@ -50,6 +54,15 @@ def test_every_page_opens_for_a_viewer_and_offers_no_decision(come: Any) -> None
         assert "default-src 'none'" in page.headers["content-security-policy"]
         assert "style=" not in page.text and "<script>" not in page.text, path
     assert viewer.get("/people").status_code == 403
+
+
+def test_a_report_is_a_stranger_to_the_desk_and_comes_to_whom_somebody_let_in(come: Any) -> None:
+    page = come("vera", "viewer").get(REPORT)
+    policy = page.headers["content-security-policy"]
+    assert page.status_code == 200 and "<svg " in page.text
+    assert "sandbox allow-scripts" in policy and "script-src 'sha256-" in policy
+    assert "default-src 'none'" in policy and "connect-src" not in policy
+    assert come("otto", "viewer").get("/scenarios/b/report.html").status_code == 404
 
 
 def _first_line(browser: Browser) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from markupsafe import escape
 
 from models.procurement.approval import Limits
 from models.replenishment.plan_exceptions import figure
@@ -16,6 +17,8 @@ from orchestration.app import limits, procurement, studies, supplier_answers
 from orchestration.app.items import item_list, item_page
 from orchestration.app.order_book import CASES, order_book
 from orchestration.app.order_card import find_line, order_card
+from orchestration.app.scenario_answers import trust_in_words
+from orchestration.app.scenarios import read_calibration
 from orchestration.app.supplier_answers import Reply
 from orchestration.app.supplier_record import supplier_record
 from orchestration.app.today import today
@@ -24,6 +27,8 @@ from orchestration.facts import decisions
 from orchestration.home import Home
 from orchestration.ledger import Ledger, Receipt
 from orchestration.planning.plan import UNREHEARSED
+from orchestration.web.words import LANGUAGES, Words
+from tests.twin.one_study import study
 from tests.web.small_home import LINES, NOW, RUN, order_line
 
 
@@ -239,3 +244,25 @@ def test_goods_between_the_places_of_a_chart_are_in_it_once(home: Home) -> None:
         assert item_page(desk, "mug").chart.stock[-1] == before[-1]
         after = item_page(desk, "mug", "SHOP").chart.stock
         assert after[-1]["with"] == at_shop[-1]["with"] + line.quantity
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_how_far_the_twin_can_be_trusted_is_said_in_the_same_words_wherever_it_is_asked(
+    come: Any, home: Home, language: str
+) -> None:
+    anna = come("anna")
+    anna.get(f"/language/{language}?next=/")
+    errors = read_calibration(home, NOW)
+    assert errors is not None and errors.height == 2
+    words = Words.of(language, "")
+    said = escape(trust_in_words(errors, words, words.share))
+    assert f">{said}<" in anna.get("/scenarios/calibration").text
+    page = anna.get("/scenarios/a").text
+    kept = pl.DataFrame(study()[0]["trust"]["classes"])
+    assert escape(trust_in_words(kept, words, words.share)) in page
+    assert page.count(f">{escape(words('not to be trusted'))}<") == 1
+    if language == "en":
+        assert "do not trust answers about CZ at SHOP (30" in said
+    errors = errors.with_columns(is_trusted=True)
+    assert trust_in_words(errors).endswith("within 20% for every class and place.")
+    assert trust_in_words(None) == trust_in_words(errors.clear())

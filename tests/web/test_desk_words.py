@@ -15,6 +15,8 @@ from models.replenishment.explain import part_in_words
 from models.replenishment.plan_exceptions import _BAD, _DOUBTFUL, _PROMISED
 from models.replenishment.plausible import WAITING
 from models.twin.measures import MEASURES, NOTHING
+from orchestration.app.scenario_answers import TRUST_WORDS
+from orchestration.app.scenario_fit import OUTSIDE_WORDS
 from orchestration.app.worklist import GOODS, MESSAGE, STATUSES, UNSENT
 from orchestration.planning.rehearsal import REPLAYED
 from orchestration.planning.replay import BASELINES
@@ -31,7 +33,8 @@ IN_CODE = re.compile(r"""\bwords\(\s*"((?:[^"\\]|\\.)*)\"""")
 def texts() -> set[str]:
     found = {m[1] for f in WEB.glob("templates/*.j2") for m in IN_PAGES.findall(f.read_text())}
     found |= {text for f in WEB.rglob("*.py") for text in IN_CODE.findall(f.read_text())}
-    found |= {name for _, name, _ in PLACES} | set(DONE.values())
+    found |= {name for _, name, _ in PLACES} | set(DONE.values()) | set(TRUST_WORDS.values())
+    found |= set(OUTSIDE_WORDS.values())
     return found | {text for _, *both in REFUSALS.values() for text in both}
 
 

@@ -5,21 +5,31 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
+import polars as pl
 from fastapi import APIRouter, Depends
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from models.codes import IMPOSSIBLE
 from models.twin.event_effects import KINDS
 from models.twin.measures import NOTHING
+from models.twin.trust import TRUSTED
 from orchestration.app import looking, studies
+from orchestration.app.looking import Row
 from orchestration.app.sampling import LEAST_FUTURES, MOST_FUTURES, check_futures
+from orchestration.app.scenario_answers import trust_in_words
+from orchestration.app.scenario_fit import outside_in_words
+from orchestration.app.scenarios import read_calibration
+from orchestration.reports.study_report import POLICY
 from orchestration.web.tables import as_file
 from orchestration.web.visit import NotFoundError, Problem, Visit, act, signed_in
+from orchestration.web.words import Words
 
 router = APIRouter(include_in_schema=False)
 Viewer = Annotated[Visit, Depends(signed_in())]
 Planner = Annotated[Visit, Depends(signed_in("planner"))]
 Approver = Annotated[Visit, Depends(signed_in("approver"))]
+#: So many items and lanes stand on a study's page; its report and table have them all.
+SHOWN = 12
 
 
 def _page(one: Visit, problem: Problem | None = None) -> Response:
@@ -85,16 +95,66 @@ def run(one: Planner) -> Response:
     return act(one, do, lambda problem: _page(one, problem))
 
 
+@router.get("/scenarios/calibration")
+def calibration(one: Viewer) -> Response:
+    """The twin against counts: how far its stock lay from what was counted, by class and place."""
+    with one.desk() as desk:
+        age, errors = looking.age(desk), read_calibration(one.room.home, desk.now)
+    rows = [] if errors is None else errors.sort("error", descending=True).to_dicts()
+    return one.page(
+        "calibration.html.j2",
+        age=age,
+        rows=rows,
+        trust=_trust(errors, one.words),
+        is_trusted=all(row["is_trusted"] for row in rows) and bool(rows),
+        most=TRUSTED,
+    )
+
+
 @router.get("/scenarios/{study_id}")
 def study_page(one: Viewer, study_id: str) -> Response:
     """What a study answered."""
     with one.desk() as desk:
         age = looking.age(desk)
+    home, words = one.room.home, one.words
     try:
-        made = studies.study_made(one.room.home, study_id)
+        made = studies.study_made(home, study_id)
+        names = [answer["scenario"] for answer in made.said["scenarios"]]
+        moved = {
+            name: _most_moved(studies.table(home, study_id, f"{name}_lanes")) for name in names
+        }
     except LookupError as error:
         raise NotFoundError from error
-    return one.page("study.html.j2", one=made, age=age, nothing=NOTHING, impossible=IMPOSSIBLE)
+    return one.page(
+        "study.html.j2",
+        one=made,
+        age=age,
+        moved=moved,
+        outside=lambda row: outside_in_words(row, words, words.term, words.number, words.day),
+        trust=_trust(pl.DataFrame(made.said["trust"]["classes"]), one.words),
+        nothing=NOTHING,
+        impossible=IMPOSSIBLE,
+    )
+
+
+def _most_moved(lanes: pl.DataFrame) -> list[Row]:
+    """The items and lanes whose margin a scenario moves most, the largest first."""
+    moved = lanes.filter(pl.col("margin_difference") != 0)
+    return moved.sort(pl.col("margin_difference").abs(), descending=True).head(SHOWN).to_dicts()
+
+
+def _trust(errors: pl.DataFrame | None, words: Words) -> str:
+    return trust_in_words(errors, words, words.share)
+
+
+@router.get("/scenarios/{study_id}/report.html")
+def report(one: Viewer, study_id: str) -> Response:
+    """A study's report as it was written, a stranger to the desk's own pages."""
+    try:
+        text = studies.report(one.room.home, study_id)
+    except LookupError as error:
+        raise NotFoundError from error
+    return HTMLResponse(text, headers={"content-security-policy": POLICY})
 
 
 @router.post("/scenarios/{study_id}/promote")
