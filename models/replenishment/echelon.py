@@ -149,15 +149,14 @@ class Echelons:
         return lifted
 
     def shortage(self, shortage: Floats, history: Floats, paths: Floats | None) -> Floats:
-        """What a missing unit costs, a parent's as the mean downstream and of what it sells
-        itself, weighted by demand, (N,)."""
+        """What a missing unit costs, a parent's as the mean downstream weighted by demand, (N,);
+        what it sells itself is taken to cost as much."""
         equal = self.equal_shortage(shortage)
         if equal is not None:
             return equal
         lifted = shortage.astype(np.float64)
         weight = self._weights(history, paths)
-        cost = self.below @ (weight * shortage) + (weight * shortage)[self.parents]
-        lifted[self.parents] = cost / (self.below @ weight + weight[self.parents])
+        lifted[self.parents] = (self.below @ (weight * shortage)) / (self.below @ weight)
         return lifted
 
     def _weights(self, history: Floats, paths: Floats | None) -> Floats:
@@ -177,8 +176,8 @@ def echelon_view(situation: Situation, supplied_from: Integers) -> Situation:
 
     Stock: its own + on hand and on the way downstream. Demand and paths: the sum of what is asked
     downstream (and of itself). Lead time: its own + the longest way down, so that the window is
-    supplier lead + lanes + review. Shortage cost: the mean of what is downstream (and of itself),
-    weighted by demand. Unknown demand of one location counts as that location's recent mean.
+    supplier lead + lanes + review. Shortage cost: the mean of what is downstream, weighted by
+    demand. Unknown demand of one location counts as that location's recent mean.
     supplied_from: (N,) the node that ships to each, -1 for a supplier.
     """
     echelons = Echelons(supplied_from)

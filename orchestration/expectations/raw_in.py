@@ -317,6 +317,7 @@ WORLD = (
         """,
         "At least two periods are over since the first sale: from less nothing can be forecast. "
         "Land more history, or plan in shorter periods (`grain`).",
+        "warning",  # what is landed first may well be a day: only forecasting needs more
     ),
 )
 

@@ -48,7 +48,7 @@ TO_ORDERS = {
     "stock_elsewhere": Expected(words=("stock elsewhere",)),
     "receipt_line_zeros": Expected(words=("new orders",), values={POSITION: [(168, 0, 168)]}),
     "identity_row_counts_once": Expected(
-        code=1, words=("No row stands twice", "At least two periods are over")
+        code=2, words=("No row stands twice", "At least two periods are over")
     ),
     "weeks_from_midweek": Expected("transform"),
     "seven_months": Expected(lines=2),

@@ -107,13 +107,10 @@ def test_a_place_that_sells_keeps_what_its_own_customers_ask_for(seed: int, kept
     assert (made.after("override") == free.after("override")).all()
 
 
-def test_what_a_place_sells_itself_weighs_in_what_a_missing_unit_costs_it() -> None:
+def test_what_a_place_sells_itself_counts_as_usual_where_it_is_not_known() -> None:
     echelons = Echelons(np.array([-1, 0, 0]))
-    asked = np.array([[6.0], [1.0], [3.0]])
-    weighed = echelons.shortage(np.array([9.0, 1.0, 5.0]), asked, None)
-    assert weighed.tolist() == [pytest.approx((6 * 9 + 1 + 3 * 5) / 10), 1.0, 5.0]
-    unknown = echelons.history(np.array([[4.0, np.nan], [1.0, 1.0], [np.nan, 2.0]]))
-    assert unknown[0].tolist() == [4.0 + 1.0 + 2.0, 4.0 + 1.0 + 2.0]
+    lifted = echelons.history(np.array([[4.0, np.nan], [1.0, 1.0], [np.nan, 2.0]]))
+    assert lifted[0].tolist() == [4.0 + 1.0 + 2.0, 4.0 + 1.0 + 2.0]
 
 
 @settings(max_examples=30, deadline=None)
