@@ -31,7 +31,6 @@ BOOK = {
     "due_on": _TEXT,
     "document_id": _TEXT,
     "order_id": _TEXT,
-    "exceptions": pl.Int64,
     "reason": _TEXT,
 }
 #: What needs a person. value_at_risk: the price of the demand expected until the next order's goods
@@ -90,7 +89,6 @@ def _entry(line: Document, names: dict[str, str], currency: str) -> tuple[object
         line.due_on[:10],
         line.document_id,
         line.order_id,
-        line.exceptions,
         line.reason,
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 from math import prod
 from typing import Any
@@ -147,26 +147,40 @@ def _supply(desk: Desk) -> pl.DataFrame:
     if not found:
         return pl.DataFrame(schema=CASES)
     with published(desk.home) as con:
-        called = names(con)
         prices = {
             (row["item_id"], row["location_id"]): row["price"]
             for row in rows(con, "select item_id, location_id, price from marts.dim_item_locations")
         }
+    raised = []
+    for line, why in found:
+        price = float(prices.get((line.item_id, line.location_id)) or line.unit_cost)
+        severity, kind = (
+            ("error", "supplier_refused") if line.ended else ("warning", "supplier_late_or_short")
+        )
+        raised.append((line, severity, kind, price * _missing(line), why))
+    return _of_lines(desk, raised)
+
+
+def _of_lines(desk: Desk, raised: Sequence[tuple[Document, str, str, float, str]]) -> pl.DataFrame:
+    """Cases of the ledger's lines, each with its severity, kind, money at risk and reason."""
+    if not raised:
+        return pl.DataFrame(schema=CASES)
+    with published(desk.home) as con:
+        called = names(con)
     return pl.DataFrame(
         [
             (
                 line.document_id,
-                "error" if line.ended else "warning",
-                "supplier_refused" if line.ended else "supplier_late_or_short",
+                severity,
+                kind,
                 line.item_id,
                 called.get(line.item_id, line.item_id),
                 line.location_id,
-                float(prices.get((line.item_id, line.location_id)) or line.unit_cost)
-                * _missing(line),
+                money,
                 desk.currency,
                 why,
             )
-            for line, why in found
+            for line, severity, kind, money, why in raised
         ],
         schema=CASES,
         orient="row",
@@ -190,28 +204,13 @@ def _unsent(desk: Desk) -> pl.DataFrame:
         odd = ("", "error", UNSENT, "", "", "", None, desk.currency, str(error))
         return pl.DataFrame([odd], schema=CASES, orient="row")
     reasons = desk.ledger.unsent(partners, desk.now)
-    if not reasons:
-        return pl.DataFrame(schema=CASES)
-    with published(desk.home) as con:
-        called = names(con)
-    return pl.DataFrame(
+    return _of_lines(
+        desk,
         [
-            (
-                line.document_id,
-                "error",
-                UNSENT,
-                line.item_id,
-                called.get(line.item_id, line.item_id),
-                line.location_id,
-                line.quantity * line.unit_cost,
-                desk.currency,
-                reasons[line.document_id],
-            )
+            (line, "error", UNSENT, line.quantity * line.unit_cost, reasons[line.document_id])
             for line in desk.ledger.lines()
             if line.document_id in reasons and line.stage not in ARRIVED
         ],
-        schema=CASES,
-        orient="row",
     )
 
 
@@ -253,33 +252,20 @@ def _asked(desk: Desk) -> pl.DataFrame:
 def _bills(desk: Desk) -> pl.DataFrame:
     """Bills that do not agree with what was ordered and received, as cases; at risk is what they
     ask for."""
-    doubtful = [
-        (line, name, bill)
-        for line in desk.ledger.lines()
-        for name, bill in line.invoices.items()
-        if bill["status"] == "exception"
-    ]
-    if not doubtful:
-        return pl.DataFrame(schema=CASES)
-    with published(desk.home) as con:
-        called = names(con)
-    return pl.DataFrame(
+    return _of_lines(
+        desk,
         [
             (
-                line.document_id,
+                line,
                 "error",
                 BILL,
-                line.item_id,
-                called.get(line.item_id, line.item_id),
-                line.location_id,
                 prod(line.bills[name]),
-                desk.currency,
                 f"bill {name} of {line.from_id} for order {line.order_id}: {bill['reason']}",
             )
-            for line, name, bill in doubtful
+            for line in desk.ledger.lines()
+            for name, bill in line.invoices.items()
+            if bill["status"] == "exception"
         ],
-        schema=CASES,
-        orient="row",
     )
 
 

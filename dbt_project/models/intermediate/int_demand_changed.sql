@@ -17,8 +17,14 @@ stock_outs as {{ inlined() }} (
     and coalesce({{ local_day('flags.event_at') }} >= followed.starts_on, true)
 ),
 
--- what really sold beside a line that nobody believes is unknown, as it is at an empty shelf
 unbelieved as {{ inlined() }} ({{ inherited(ref('int_sales_unbelieved'), []) }}),
+
+-- what really sold beside a line that nobody believes is unknown, as it is at an empty shelf
+unknown as {{ inlined() }} (
+  select item_id, location_id, event_at, known_at, valid_until from stock_outs
+  union all
+  select item_id, location_id, event_at, known_at, valid_until from unbelieved
+),
 
 sale_news as (
   select item_id, location_id, event_at, known_at, quantity as sold, coalesce(revenue, 0.0) as revenue, 1 as lines
@@ -36,16 +42,10 @@ other_news as (
   from returns where valid_until is not null
   union all
   select item_id, location_id, event_at, known_at, 0.0, 0.0, 1
-  from stock_outs
+  from unknown
   union all
   select item_id, location_id, event_at, valid_until, 0.0, 0.0, -1
-  from stock_outs where valid_until is not null
-  union all
-  select item_id, location_id, event_at, known_at, 0.0, 0.0, 1
-  from unbelieved
-  union all
-  select item_id, location_id, event_at, valid_until, 0.0, 0.0, -1
-  from unbelieved where valid_until is not null
+  from unknown where valid_until is not null
 ),
 
 news as (

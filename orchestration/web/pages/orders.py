@@ -16,7 +16,7 @@ from orchestration.app import looking, overriding, procurement
 from orchestration.app.order_book import order_book
 from orchestration.app.order_card import find_line, order_card
 from orchestration.app.procurement import Desk
-from orchestration.app.worklist import defer
+from orchestration.app.worklist import defer, with_cases
 from orchestration.facts.trace import UNPRINTED, trace
 from orchestration.web import pictures
 from orchestration.web.tables import as_file, page_of
@@ -60,8 +60,8 @@ def narrowed(book: pl.DataFrame, asked: dict[str, str]) -> pl.DataFrame:
 def _book(desk: Desk, asked: dict[str, str]) -> pl.DataFrame:
     ended = asked["status"] in ("rejected", "cancelled", "refused", "closed", "withdrawn")
     if ended:
-        return order_book(desk, [asked["status"]])
-    return looking.remembered(desk, "book", lambda: order_book(desk))
+        return with_cases(desk, order_book(desk, [asked["status"]]))
+    return looking.remembered(desk, "book", lambda: with_cases(desk, order_book(desk)))
 
 
 def stages_of(desk: Desk) -> list[str]:
