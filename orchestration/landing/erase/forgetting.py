@@ -124,7 +124,7 @@ def forget(con: duckdb.DuckDBPyConnection, world: World, archive: Path, customer
                 f"the archive cannot be read: {str(error).splitlines()[0]}",
                 mend="nothing was changed",
             ) from None
-        reland_changed(cur, world, store, None)  # what was rewritten just now, or before a kill
+        reland_changed(cur, world, store)  # what was rewritten just now, or before a kill
     shas = {one.delivery.sha256 for one in found}
     touched = sorted({one.source_id for one in found})
     hints = [] if found else sorted(similar)[:SIMILAR]

@@ -16,6 +16,7 @@ from orchestration.landing.load.delivery_checks import check_honesty, find_doubt
 from orchestration.landing.load.drift import (
     describe,
     is_another_file,
+    lacking_columns,
     meaningful,
     missing_columns,
     named_columns,
@@ -32,6 +33,8 @@ from orchestration.landing.readers.sourcing import BAD_DATA, Delivery, SourceRow
 # deliveries of one source and one shape are loaded together up to this size
 BATCH_BYTES = 256 << 20
 BATCH_FILES = 512
+#: name to type, as delivered
+Columns = Mapping[str, str]
 
 
 def next_seq(cur: duckdb.DuckDBPyConnection) -> int:
@@ -82,12 +85,14 @@ def load_deliveries(
     *,
     keep: bool = True,
     strict: bool = False,
+    later: Iterator[Columns] | None = None,
 ) -> None:
     """Look at every delivery first, then load batch after batch, each with its archive and its
     manifest lines in one transaction.
 
     A file that cannot be read is set aside whole, as one row of the quarantine; strict: it raises
-    ContractError instead.
+    ContractError instead. Not keep: they were landed before, maybe before the contract came to read
+    a column; where a delivery of `later` has it, it is read as empty.
     """
     source = world.sources[source_id]
     for delivery in deliveries:
@@ -104,13 +109,7 @@ def load_deliveries(
     deliveries = [delivery for delivery in deliveries if delivery.is_readable]
     for batch in in_batches(deliveries, world, source_id):
         try:
-            rows = SourceRows(cur, world, source_id, batch)
-            rows.read()
-            compiled = refused_source(world, source_id, rows.columns)
-            if not batch[0].refused:
-                with parser() as side:
-                    compiled = Compiler(side, world, source_id, rows.columns).source_sql()
-                rows.hide(compiled.personal)
+            rows, compiled = _read(cur, world, source_id, batch, later or iter(()))
             receipts = [_receipt(world, source_id, delivery) for delivery in batch]
             try:
                 _commit(
@@ -133,6 +132,42 @@ def load_deliveries(
         for delivery in batch:
             report.add(source_id, delivery)
             delivery.table = None
+
+
+def _read(
+    cur: duckdb.DuckDBPyConnection,
+    world: World,
+    source_id: str,
+    batch: list[Delivery],
+    later: Iterator[Columns],
+) -> tuple[SourceRows, CompiledSource]:
+    """The rows of a batch and the SQL that loads them. Names of the contract that the batch lacks
+    are looked for in `later`, as far as it takes."""
+    while True:
+        rows = SourceRows(cur, world, source_id, batch)
+        rows.read()
+        if batch[0].refused:
+            return rows, refused_source(world, source_id, rows.columns)
+        try:
+            with parser() as side:
+                compiled = Compiler(side, world, source_id, rows.columns).source_sql()
+        except ContractError:
+            if not _learn_missing(world.sources[source_id], batch, later):
+                raise
+            continue
+        rows.hide(compiled.personal)
+        return rows, compiled
+
+
+def _learn_missing(source: Source, batch: list[Delivery], later: Iterator[Columns]) -> bool:
+    """Whether a later delivery has a column that the contract names and this batch lacks."""
+    for columns in later:
+        lacking = lacking_columns(source, batch[0].columns | batch[0].missing, columns)
+        if lacking:
+            for delivery in batch:
+                delivery.missing = delivery.missing | lacking
+            return True
+    return False
 
 
 def _receipt(world: World, source_id: str, d: Delivery) -> Receipt:

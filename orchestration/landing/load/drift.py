@@ -94,7 +94,15 @@ def missing_columns(
 ) -> dict[str, str]:
     """Columns that the contract names, other deliveries have and this one lacks: `drift: evolve`
     reads them as empty."""
-    if policy(source, path) != "evolve" or source.unpivot:
+    return lacking_columns(source, columns, ever) if policy(source, path) == "evolve" else {}
+
+
+def lacking_columns(
+    source: Source, columns: Mapping[str, str], ever: Mapping[str, str]
+) -> dict[str, str]:
+    """Columns that the contract names, other deliveries have and this one lacks. A source that
+    unpivots has none: its columns are data."""
+    if source.unpivot:
         return {}
     return {
         name: kind

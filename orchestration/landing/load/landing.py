@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 import duckdb
@@ -22,8 +23,13 @@ from orchestration.home.sql import quote, table_hash
 from orchestration.landing.contract.canonical import CANONICAL
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.privacy import PrivacyKey, key_in_use
-from orchestration.landing.contract.world import World
-from orchestration.landing.load.batches import BATCH_BYTES, load_deliveries, next_seq
+from orchestration.landing.contract.world import Source, World
+from orchestration.landing.load.batches import (
+    BATCH_BYTES,
+    load_deliveries,
+    look_or_set_aside,
+    next_seq,
+)
 from orchestration.landing.load.failpoints import failpoint
 from orchestration.landing.load.now import read_clock
 from orchestration.landing.load.records import load_records, replay_records
@@ -65,8 +71,10 @@ def land(
     """
     report = LandReport()
     with session(con, world, archive) as (cur, store):
-        reland_lacking(cur, world, store, progress)
-        reland_changed(cur, world, store, progress)
+        receipts = store.receipts()
+        anew = _to_read_anew(cur, world, receipts)
+        for source_id in sorted(anew.keys() - world.sources.keys()):  # the platform's own
+            _read_anew(cur, world, store, source_id, anew[source_id], progress)
         for source_id in world.sources:
             found = _found(cur, world, source_id, data_root, inbox, store)
             if strict and found.faults:
@@ -75,7 +83,18 @@ def land(
                 *(f"{name}: left by a program" for name in found.litter),
                 *map(str, found.faults),
             ]
-            fresh = _unseen(cur, world, source_id, found.drops, store, report, strict=strict)
+            fresh = _unseen(
+                cur,
+                world,
+                source_id,
+                found.drops,
+                store,
+                report,
+                receipts=[one for one in receipts if one.source_id == source_id],
+                strict=strict,
+            )
+            if source_id in anew:  # its contract may read what the new files are first to have
+                _read_anew(cur, world, store, source_id, anew[source_id], progress, fresh=fresh)
             if progress and fresh:
                 progress(f"{source_id}: {len(fresh)} new of {len(found.drops)} deliveries")
             load_deliveries(cur, world, source_id, fresh, store, report, strict=strict)
@@ -233,6 +252,7 @@ def _unseen(
     store: Archive,
     report: LandReport,
     *,
+    receipts: Sequence[Receipt],
     strict: bool,
 ) -> list[Delivery]:
     """Hash every drop and keep those whose bytes (and name, where the contract reads it) this
@@ -242,6 +262,10 @@ def _unseen(
         "SELECT delivery, path, file FROM raw.manifest WHERE source_id = ? AND path IS NOT NULL",
         [source_id],
     ).fetchall()
+    rows += [  # the manifest forgets a source while its archive is read anew, and may be cut there
+        (receipt.sha256, receipt.path, Drop(receipt.path, receipt.bytes, _never).stem)
+        for receipt in receipts
+    ]
 
     def identified(sha256: str, path: str, stem: str) -> tuple[object, ...]:
         return sha256, stem if by_name else None, tuple(partitions(path).items())
@@ -302,8 +326,11 @@ def _replay(
     receipts: list[Receipt],
     report: LandReport,
     progress: Progress | None,
+    *,
+    fresh: Sequence[Delivery] = (),
 ) -> None:
-    """Load archived deliveries again, neighbours of one source together."""
+    """Load archived deliveries again, neighbours of one source together; `fresh` wait to be landed
+    after them."""
     cut = cut_receipts(receipts, store)
     for (source_id, kind), group in groupby(
         receipts, key=lambda receipt: (receipt.source_id, receipt.kind)
@@ -315,9 +342,37 @@ def _replay(
             for receipt in entries:
                 report.add(source_id, replay_records(cur, receipt, store))
         elif source_id in world.sources:
+            mine = [receipt for receipt in receipts if receipt.source_id == source_id]
             load_deliveries(
-                cur, world, source_id, archived(entries, store, cut), store, report, keep=False
+                cur,
+                world,
+                source_id,
+                archived(entries, store, cut),
+                store,
+                report,
+                keep=False,
+                later=_shapes(cur, world.sources[source_id], mine, fresh, store),
             )
+
+
+def _shapes(
+    cur: duckdb.DuckDBPyConnection,
+    source: Source,
+    receipts: Sequence[Receipt],
+    fresh: Sequence[Delivery],
+    store: Archive,
+) -> Iterator[Mapping[str, str]]:
+    """The columns of deliveries, the newest first, each looked at only when it is asked for."""
+    kept = (
+        Delivery(r.sha256, r.bytes, r.path, "", store.path(r.sha256))
+        for r in reversed(receipts)
+        if r.fault is None
+    )
+    waiting = (Delivery(d.sha256, d.bytes, d.path, d.stem, d.file) for d in reversed(fresh))
+    for delivery in chain(waiting, kept):
+        look_or_set_aside(cur, source, delivery, store, strict=False)
+        if delivery.is_readable:
+            yield delivery.columns
 
 
 def cut_receipts(receipts: Iterable[Receipt], store: Archive) -> set[Receipt]:
@@ -395,51 +450,68 @@ def _never():  # type: ignore[no-untyped-def]
     raise AssertionError("archived bytes are read by path")
 
 
-def reland_changed(
-    cur: duckdb.DuckDBPyConnection, world: World, store: Archive, progress: Progress | None
-) -> None:
-    """A source whose contract changed since its rows were landed is read anew, so that raw always
-    speaks the current contract."""
+def reland_changed(cur: duckdb.DuckDBPyConnection, world: World, store: Archive) -> None:
+    """Read the sources whose contract changed anew from the archive."""
+    for source_id in _changed(cur, world):
+        _reland_source(cur, world, store, source_id)
+
+
+def _to_read_anew(
+    cur: duckdb.DuckDBPyConnection, world: World, receipts: Sequence[Receipt]
+) -> dict[str, str]:
+    """Why some sources are read anew before anything lands: their contract changed, or the manifest
+    lacks archived deliveries (restored, or a rebuild was cut, and files may be gone)."""
+    why = dict.fromkeys(_changed(cur, world), "the contract or the key of its customers changed")
+    landed = set(cur.execute("SELECT source_id, delivery, path FROM raw.manifest").fetchall())
+    lacking: Counter[str] = Counter()
+    for receipt in receipts:
+        is_known = receipt.kind == "records" or receipt.source_id in world.sources
+        if is_known and (receipt.source_id, receipt.sha256, receipt.path) not in landed:
+            lacking[receipt.source_id] += 1
+    return why | {
+        source_id: f"the warehouse lacks {deliveries} archived deliveries"
+        for source_id, deliveries in lacking.items()
+    }
+
+
+def _changed(cur: duckdb.DuckDBPyConnection, world: World) -> list[str]:
+    """Sources whose contract, or the key of whose customers, is not what their rows were landed
+    with: raw always speaks the current contract."""
     rows = cur.execute(
         "SELECT DISTINCT source_id, contract FROM raw.manifest WHERE contract IS NOT NULL"
     ).fetchall()
     key = key_in_use(cur)
-    changed = {
-        source_id
-        for source_id, print_ in rows
-        if source_id in world.sources and print_ != world.fingerprint(source_id, key)
-    }
-    for source_id in sorted(changed):
-        if progress:
-            progress(
-                f"{source_id}: the contract or the key of its customers changed; reading its "
-                "archive anew"
-            )
-        _reland_source(cur, world, store, source_id)
+    return sorted(
+        {
+            source_id
+            for source_id, print_ in rows
+            if source_id in world.sources and print_ != world.fingerprint(source_id, key)
+        }
+    )
 
 
-def reland_lacking(
-    cur: duckdb.DuckDBPyConnection, world: World, store: Archive, progress: Progress | None
+def _read_anew(
+    cur: duckdb.DuckDBPyConnection,
+    world: World,
+    store: Archive,
+    source_id: str,
+    why: str,
+    progress: Progress | None,
+    *,
+    fresh: Sequence[Delivery] = (),
 ) -> None:
-    """A source with archived deliveries that the manifest lacks is read anew: restored, or a
-    rebuild was cut, and files may be gone."""
-    landed = set(cur.execute("SELECT source_id, delivery, path FROM raw.manifest").fetchall())
-    lacking: dict[str, int] = {}
-    for receipt in store.receipts():
-        is_known = receipt.kind == "records" or receipt.source_id in world.sources
-        if is_known and (receipt.source_id, receipt.sha256, receipt.path) not in landed:
-            lacking[receipt.source_id] = lacking.get(receipt.source_id, 0) + 1
-    for source_id, deliveries in sorted(lacking.items()):
-        if progress:
-            progress(
-                f"{source_id}: the warehouse lacks {deliveries} archived deliveries; reading its "
-                "archive anew"
-            )
-        _reland_source(cur, world, store, source_id)
+    if progress:
+        progress(f"{source_id}: {why}; reading its archive anew")
+    _reland_source(cur, world, store, source_id, fresh=fresh)
 
 
 def _reland_source(
-    cur: duckdb.DuckDBPyConnection, world: World, store: Archive, source_id: str
+    cur: duckdb.DuckDBPyConnection,
+    world: World,
+    store: Archive,
+    source_id: str,
+    *,
+    fresh: Sequence[Delivery] = (),
 ) -> None:
     """Forget one source's rows and load them again from the archive; rows that leave the quarantine
     by it are marked as retried.
@@ -460,7 +532,7 @@ def _reland_source(
     # killed before the end, it is done again
     cur.execute("INSERT INTO raw.manifest (source_id, contract) VALUES (?, '')", [source_id])
     cur.execute("COMMIT")
-    _replay(cur, world, store, receipts, LandReport(), None)
+    _replay(cur, world, store, receipts, LandReport(), None, fresh=fresh)
     cur.execute("DELETE FROM raw.manifest WHERE source_id = ? AND delivery IS NULL", [source_id])
     text = ", NULL AS value, NULL AS raw_text" if world.names_customers(source_id) else ""
     cur.execute(
