@@ -12,9 +12,7 @@ import numpy as np
 import optax
 
 from models.domain import Floats, Situation
-from models.learning.engine import TRACED, Engine, State
-from models.learning.rules import Params, View
-from models.learning.shared import (
+from models.learning.company_agent import (
     ForecastSummary,
     SharedAgent,
     beginning,
@@ -23,6 +21,8 @@ from models.learning.shared import (
     structured,
     summary_of,
 )
+from models.learning.engine import TRACED, Engine, State
+from models.learning.rules import Params, View
 from models.twin.network import Network
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from models.domain import Floats
 from models.learning.agent import Agent, Form
+from models.learning.company_agent import INPUTS, SharedAgent, beginning
 from models.learning.rules import PARAMETERS
-from models.learning.shared import INPUTS, SharedAgent, beginning
 
 #: Changed whenever kept agents cannot be read any longer.
 LAYOUT = "1"

@@ -14,17 +14,17 @@ import numpy as np
 
 from models.domain import Floats, Policy, Situation, recent_mean
 from models.replenishment.base_policy import BasePolicy, RegisteredPolicy, Unmet
-from models.replenishment.legacy import (
+from models.replenishment.classic_rules import (
     EoqReorderPoint,
     MinMax,
     MovingAverageCover,
     PeriodicReview,
     SpreadsheetRule,
 )
-from models.replenishment.orders import smallest_order
+from models.replenishment.lot_sizing import smallest_order
 from models.replenishment.projection import critical_order, expected_cost, window_demand
+from models.replenishment.safety_stock import PARTS, Target, explain_target
 from models.replenishment.service import implied_shortage_cost
-from models.replenishment.targets import PARTS, Target, explain_target
 
 #: The scale to decide with before any replay could tune it. Under lost sales judging an order on
 #: one review interval alone orders

@@ -16,7 +16,7 @@ from models.replenishment.calendars import SupplyCalendar
 from models.replenishment.constraints import Constraint, used
 from models.replenishment.lead_times import expected
 from models.replenishment.plan import Plan
-from models.replenishment.sourcing import Choice, Need, Offer, source
+from models.replenishment.source_choice import Choice, Need, Offer, source
 from models.replenishment.supply_options import Logistics
 
 #: Two distributions are weighed outcome by outcome, so a few dozen draws of each say enough.

@@ -14,8 +14,8 @@ import polars as pl
 
 from models.domain import SERIES, Floats, Situation
 from models.learning import saving
+from models.learning.company_agent import INPUTS
 from models.learning.company_training import Effort, LineTrainer, Trained, longer, summaries_along
-from models.learning.shared import INPUTS
 from models.replenishment.echelon import Echelons, echelon_view
 from models.replenishment.opening import assumed_opening
 from models.replenishment.projection import within_reach

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestration.app.looking import Row, published, rows
+from orchestration.app.snapshot_queries import Row, published, rows
 from orchestration.home import Home
 
 #: The mean's place in the order of quantiles: before all of them.

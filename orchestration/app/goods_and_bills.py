@@ -12,8 +12,8 @@ from decimal import Decimal
 from models.procurement.documents import Document, Event
 from models.procurement.messages import Invoice, InvoicedLine
 from models.procurement.units import PIECE
-from orchestration.app.looking import remembered
 from orchestration.app.procurement import Desk
+from orchestration.app.snapshot_queries import remembered
 from orchestration.ledger import Reception
 
 

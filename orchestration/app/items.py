@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.procurement.documents import Document
-from orchestration.app.looking import Row, one, published, rows
 from orchestration.app.order_card import Chart, chart, places_fed
 from orchestration.app.procurement import Desk
+from orchestration.app.snapshot_queries import Row, one, published, rows
 from orchestration.home import Home
 from orchestration.planning.overrides import Entry, entries
 

@@ -15,8 +15,8 @@ from models.domain import need_id
 from models.procurement.approval import Evidence, Verdict, judge
 from models.procurement.documents import Document, Event
 from orchestration.app import procurement
-from orchestration.app.looking import Row, names, one, published, remembered, rows
 from orchestration.app.procurement import Desk
+from orchestration.app.snapshot_queries import Row, names, one, published, remembered, rows
 from orchestration.facts.published import Coming, order_name
 from orchestration.home.sql import frame
 

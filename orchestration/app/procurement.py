@@ -27,8 +27,8 @@ from orchestration.facts.sales_terms import SOLD_BY, sales_of
 from orchestration.home import Home
 from orchestration.home.sql import frame
 from orchestration.ledger import ApprovalReport, Ledger, Partner, Receipt, Reception, SendReport
-from orchestration.ledger.cycle import FROM_ERP
 from orchestration.ledger.partners import read_partners
+from orchestration.ledger.receipts_and_reminders import FROM_ERP
 from orchestration.ledger.store import PATIENCE
 from orchestration.planning import overrides
 

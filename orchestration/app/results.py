@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from orchestration.app.looking import Row, one, published, rows
-from orchestration.app.overriding import timeline_of
+from orchestration.app.home_context import timeline_of
 from orchestration.app.procurement import Desk
+from orchestration.app.snapshot_queries import Row, one, published, rows
 
 #: Weeks of the cash calendar.
 WEEKS = 15

@@ -25,8 +25,8 @@ from models.twin.resilience import survival_and_recovery, time_to_survive
 from models.twin.scenarios import Scenario, together
 from models.twin.what_if import Outcome, by_row, compare, difference, flows, orders, stock_depth
 from orchestration.app.demand_file import futures_of
-from orchestration.app.event_replan import Published
-from orchestration.app.sampling import check_futures
+from orchestration.app.futures_limit import check_futures
+from orchestration.app.published_plan import Published
 from orchestration.app.scenario_answers import Answer, Asked, Study, Trust
 from orchestration.app.scenario_files import Question, parse, read_question, refuse_twins
 from orchestration.app.scenario_fit import outside

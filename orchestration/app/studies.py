@@ -15,7 +15,7 @@ import yaml
 
 from models.names import name_of
 from orchestration.app import scenario_record
-from orchestration.app.overriding import timeline_of, world_of
+from orchestration.app.home_context import timeline_of, world_of
 from orchestration.app.scenario_answers import Study
 from orchestration.app.scenario_files import read_question, read_scenario
 from orchestration.app.scenarios import study

@@ -12,7 +12,7 @@ from models.procurement import x12, x12_codec
 from models.procurement.documents import Document
 from models.procurement.messages import AcknowledgedLine, Acknowledgement, Party
 from orchestration.app import event_replan
-from orchestration.app.overriding import world_of
+from orchestration.app.home_context import world_of
 from orchestration.app.procurement import Desk
 from orchestration.home import Home
 from orchestration.ledger import Partner, Reception

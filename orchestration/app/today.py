@@ -10,9 +10,9 @@ import polars as pl
 from models.procurement.documents import Document
 from orchestration.app.items import RISK
 from orchestration.app.limits import Autonomy, autonomy
-from orchestration.app.looking import Row, one, published, remembered, rows
 from orchestration.app.order_book import order_book
 from orchestration.app.procurement import Desk
+from orchestration.app.snapshot_queries import Row, one, published, remembered, rows
 from orchestration.app.supply_exceptions import trouble
 from orchestration.app.worklist import OPEN, WORKING, money_at_risk, worklist
 

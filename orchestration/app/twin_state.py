@@ -26,8 +26,8 @@ from models.twin.outlook import Outlook
 from models.twin.scenarios import Scenario
 from models.twin.simulator import SimulationResult, simulate
 from models.twin.what_if import Outcome, outcome
-from orchestration.app.event_replan import Published
-from orchestration.app.replanning import State
+from orchestration.app.published_plan import Published
+from orchestration.app.replan_state import State
 from orchestration.app.scenario_fit import refuse_idle
 from orchestration.facts.planning_inputs import PlanningInputs, weeks
 from orchestration.facts.supply_calendar import waits_of

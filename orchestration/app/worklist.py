@@ -18,9 +18,9 @@ from typing import Any
 import polars as pl
 
 from models.procurement.documents import CLOSED, Document
-from orchestration.app.looking import names, published, remembered, rows
 from orchestration.app.order_book import CASES, decimals, open_cases
 from orchestration.app.procurement import Desk
+from orchestration.app.snapshot_queries import names, published, remembered, rows
 from orchestration.app.supply_exceptions import trouble
 from orchestration.facts import decisions
 from orchestration.ledger import LedgerError

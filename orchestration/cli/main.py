@@ -13,7 +13,7 @@ import typer
 from orchestration.cli import (
     desk,
     home,
-    kept,
+    kept_models,
     learn,
     limits,
     line,
@@ -52,7 +52,7 @@ def _in_one_line(room: typer.Typer) -> typer.Typer:
 for title, room, groups in (
     ("Run the line", line, {}),
     ("Ask the twin", scenarios, {}),
-    ("Learn", learn, {"model": kept.commands}),
+    ("Learn", learn, {"model": kept_models.commands}),
     ("Place stock", place, {}),
     ("Sources", sources, {"quarantine": quarantine.commands}),
     (

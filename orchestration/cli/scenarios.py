@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestration.app.sampling import LEAST_FUTURES, MOST_FUTURES
+from orchestration.app.futures_limit import LEAST_FUTURES, MOST_FUTURES
 from orchestration.cli import render, render_twin
 from orchestration.cli.shell import (
     AsJson,

@@ -106,7 +106,7 @@ def receive(
     import threading
 
     from orchestration import intake
-    from orchestration.serving import pushing
+    from orchestration.serving import online_push
 
     contract = contract_of(world)
     intake.check_intake(contract)
@@ -114,11 +114,11 @@ def receive(
     if not webhooks and not brokers:
         raise ValueError(f"world '{contract.world}' declares no stream to listen to")
     if push:
-        pushing.check(contract)
+        online_push.check(contract)
     place = Home.found(home, contract.world)
     if push:
         threading.Thread(
-            target=pushing.follow, args=(place, contract, threading.Event()), daemon=True
+            target=online_push.follow, args=(place, contract, threading.Event()), daemon=True
         ).start()
     if not brokers:
         intake.serve(contract, place.inbox, port=port)

@@ -7,7 +7,7 @@ import dagster as dg
 
 from orchestration.defs.resources import Lakehouse
 from orchestration.expectations import GATES, Gate, validate
-from orchestration.expectations.bridge import check_results, check_specs
+from orchestration.expectations.dagster_checks import check_results, check_specs
 
 
 def gate_checks(gate: Gate, step: str) -> dg.AssetChecksDefinition:

@@ -12,7 +12,7 @@ from orchestration.expectations.check import (
 )
 from orchestration.expectations.completeness import completeness, incomplete
 from orchestration.expectations.custom_checks import with_own
-from orchestration.expectations.doubts import doubts, held_back
+from orchestration.expectations.doubtful_items import doubts, held_back
 from orchestration.expectations.laws import Gate, Law
 from orchestration.expectations.orders_out import ORDERS_OUT
 from orchestration.expectations.raw_in import RAW_IN

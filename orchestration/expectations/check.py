@@ -98,7 +98,7 @@ def validate(
     """
     deliveries = _require(warehouse, gate)
     # Great Expectations takes seconds to import
-    from orchestration.expectations.great import validation  # noqa: PLC0415
+    from orchestration.expectations.great_expectations_run import validation  # noqa: PLC0415
 
     found: dict[str, Any] = {}
     with validation(warehouse) as run:

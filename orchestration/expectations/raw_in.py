@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestration.expectations.contradictions import contradiction_laws
+from orchestration.expectations.consistency_laws import contradiction_laws
 from orchestration.expectations.laws import Gate, Law
-from orchestration.expectations.trading import trading_laws
-from orchestration.expectations.words import words_laws
+from orchestration.expectations.reference_laws import words_laws
+from orchestration.expectations.trade_laws import trading_laws
 from orchestration.home.sql import document_key
 from orchestration.landing.contract.canonical import CANONICAL, LINEAGE, NUMBER, Table
 from orchestration.landing.load.rule_sql import NOT_NEGATIVE

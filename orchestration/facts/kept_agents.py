@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from models.learning.company_agent import SharedAgent
 from models.learning.saving import shared_from_bytes
-from models.learning.shared import SharedAgent
 from models.replenishment.base_policy import RegisteredPolicy
 from models.replenishment.policies import configured
 from orchestration.home import Home, files

@@ -32,10 +32,10 @@ from models.replenishment.constraints import (
 from models.replenishment.customer_orders import consumed
 from models.replenishment.decision import Terms
 from models.replenishment.echelon import Echelons
+from models.replenishment.implausible_lines import YEAR_DAYS
 from models.replenishment.lead_times import expected
 from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.opening import Opening, assumed_opening
-from models.replenishment.plausible import YEAR_DAYS
 from models.replenishment.situations import situation_of, sources_of
 from models.replenishment.supply_options import Logistics, PriceIncrease
 from orchestration.facts.sales_terms import SOLD_BY

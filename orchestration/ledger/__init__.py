@@ -28,23 +28,23 @@ from models.procurement.scorecard import observe, scorecard
 from orchestration.home import Home
 from orchestration.ledger import (
     audit,
-    cycle,
-    desk,
     inbox,
     outbox,
+    people_decisions,
     preview,
     proposals,
+    receipts_and_reminders,
     requests,
     rows,
     transports,
 )
 from orchestration.ledger.checkpoints import Checkpoints
-from orchestration.ledger.cycle import Receipt
-from orchestration.ledger.desk import ApprovalReport
 from orchestration.ledger.inbox import Reception
 from orchestration.ledger.outbox import SendReport
 from orchestration.ledger.partners import Partner
+from orchestration.ledger.people_decisions import ApprovalReport
 from orchestration.ledger.proposals import ProposalReport
+from orchestration.ledger.receipts_and_reminders import Receipt
 from orchestration.ledger.requests import Request
 from orchestration.ledger.schema import events
 from orchestration.ledger.schema import outbox as outbox_table
@@ -79,7 +79,7 @@ class Ledger:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        #: What a reader that stays open made of it, and of which state; see app.looking.remembered.
+        #: What a reader that stays open made of it, and of which state; see app.snapshot_queries.remembered.
         self.kept: dict[str, tuple[object, Any]] = {}
 
     @classmethod
@@ -184,7 +184,7 @@ class Ledger:
     def last_replan(self) -> dict[str, Any]:
         """What the last event replan answered, empty before the first."""
         with self.store.engine.connect() as connection:
-            said = desk.last(connection, REACTIONS)
+            said = people_decisions.last(connection, REACTIONS)
         return json.loads(said["payload"]) if said else {}
 
     def received_at(self) -> dict[str, str]:
@@ -215,7 +215,7 @@ class Ledger:
     ) -> ApprovalReport:
         """Approve what the matrix lets through without a person; evidence by document id."""
         with self.store.writing(now) as unit:
-            return desk.approve_within_limits(unit, evidence or {})
+            return people_decisions.approve_within_limits(unit, evidence or {})
 
     def within_limits(
         self, now: datetime, evidence: Mapping[str, Evidence]
@@ -224,8 +224,8 @@ class Ledger:
         people all the same; nothing is written."""
         with self.store.engine.connect() as connection:
             unit = Unit(connection, now)
-            limits = desk.limits_in_force(connection).changed({"maturity": "auto"})
-            alone, waiting = desk.within_limits(unit, evidence, limits)
+            limits = people_decisions.limits_in_force(connection).changed({"maturity": "auto"})
+            alone, waiting = people_decisions.within_limits(unit, evidence, limits)
             return alone, len(waiting)
 
     def approve(
@@ -240,12 +240,14 @@ class Ledger:
         """Approve lines (document ids, intent keys or order ids) as a named person; all of them or
         none."""
         with self.store.writing(now, seen) as unit:
-            return desk.approve(unit, references, desk.signed(by), evidence or {}, note)
+            return people_decisions.approve(
+                unit, references, people_decisions.signed(by), evidence or {}, note
+            )
 
     def evidence(self, now: datetime) -> dict[str, Evidence]:
         """What earlier orders say about the open requisitions: usual quantities and supplier risks,
         for the approval matrix."""
-        return cycle.evidence(self.lines(), now.date())
+        return receipts_and_reminders.evidence(self.lines(), now.date())
 
     def scorecard(self, now: datetime, by: tuple[str, ...] = ("supplier_id",)) -> pl.DataFrame:
         """How soon, how reliably and at what price suppliers delivered what this ledger ordered;
@@ -262,7 +264,7 @@ class Ledger:
     ) -> list[str]:
         """Say no to requisitions; their need is not proposed again in its review period."""
         with self.store.writing(now, seen) as unit:
-            return desk.reject(unit, references, desk.signed(by), reason)
+            return people_decisions.reject(unit, references, people_decisions.signed(by), reason)
 
     def firm(
         self,
@@ -274,7 +276,7 @@ class Ledger:
         """Fix requisitions: no later plan revises or withdraws them, and they count in the stock
         position."""
         with self.store.writing(now, seen) as unit:
-            return desk.firm(unit, references, desk.signed(by))
+            return people_decisions.firm(unit, references, people_decisions.signed(by))
 
     def cancel(
         self,
@@ -287,7 +289,7 @@ class Ledger:
         """Call off approved lines and release their budget; the next sending tells a supplier that
         knows them."""
         with self.store.writing(now, seen) as unit:
-            return desk.cancel(unit, references, desk.signed(by), reason)
+            return people_decisions.cancel(unit, references, people_decisions.signed(by), reason)
 
     def change(
         self,
@@ -302,7 +304,9 @@ class Ledger:
         """Order less, or for another day, of one approved line; the next sending tells the
         supplier."""
         with self.store.writing(now, seen) as unit:
-            return desk.change(unit, reference, desk.signed(by), quantity, due_on, reason)
+            return people_decisions.change(
+                unit, reference, people_decisions.signed(by), quantity, due_on, reason
+            )
 
     def work(
         self,
@@ -315,7 +319,7 @@ class Ledger:
         of them."""
         with self.store.writing(now, seen) as unit:
             for case_id, said in cases.items():
-                unit.add(unit.open(case_id), "worked", desk.signed(by), said)
+                unit.add(unit.open(case_id), "worked", people_decisions.signed(by), said)
 
     def worked(self) -> dict[str, dict[str, Any]]:
         """What was last said of every case, with by, at and version, by case id."""
@@ -366,17 +370,27 @@ class Ledger:
         """Turn the kill switch on: nothing is sent any more, also after a restart, until somebody
         resumes."""
         with self.store.writing(now) as unit:
-            unit.add(unit.open(desk.SWITCH), "stopped", desk.signed(by), {"reason": reason})
+            unit.add(
+                unit.open(people_decisions.SWITCH),
+                "stopped",
+                people_decisions.signed(by),
+                {"reason": reason},
+            )
 
     def resume(self, by: str, now: datetime, reason: str) -> None:
         """Turn the kill switch off."""
         with self.store.writing(now) as unit:
-            unit.add(unit.open(desk.SWITCH), "resumed", desk.signed(by), {"reason": reason})
+            unit.add(
+                unit.open(people_decisions.SWITCH),
+                "resumed",
+                people_decisions.signed(by),
+                {"reason": reason},
+            )
 
     def is_stopped(self) -> bool:
         """Whether the kill switch is on."""
         with self.store.engine.connect() as connection:
-            return desk.is_stopped(connection)
+            return people_decisions.is_stopped(connection)
 
     def propose_limits(
         self,
@@ -389,7 +403,10 @@ class Ledger:
         confirmed it."""
         with self.store.writing(now, seen) as unit:
             unit.add(
-                unit.open(desk.LIMITS), "limits_proposed", desk.signed(by), limits.to_payload()
+                unit.open(people_decisions.LIMITS),
+                "limits_proposed",
+                people_decisions.signed(by),
+                limits.to_payload(),
             )
 
     def confirm_limits(
@@ -401,17 +418,17 @@ class Ledger:
         """Confirm proposed limits as a second person; they are in force from now on, and on the
         record."""
         with self.store.writing(now, seen) as unit:
-            return desk.confirm_limits(unit, desk.signed(by))
+            return people_decisions.confirm_limits(unit, people_decisions.signed(by))
 
     def proposed_limits(self) -> tuple[Limits, str] | None:
         """The limits that wait for a second person, and who proposed them."""
         with self.store.engine.connect() as connection:
-            return desk.proposed_limits(connection)
+            return people_decisions.proposed_limits(connection)
 
     def limits(self) -> Limits:
         """The limits in force."""
         with self.store.engine.connect() as connection:
-            return desk.limits_in_force(connection)
+            return people_decisions.limits_in_force(connection)
 
     def send(
         self,
@@ -449,7 +466,7 @@ class Ledger:
     def revive(self, message_id: int, by: str, now: datetime) -> None:
         """Give a dead letter another life, with the same bytes and control number."""
         with self.store.writing(now) as unit:
-            outbox.revive(unit, message_id, desk.signed(by))
+            outbox.revive(unit, message_id, people_decisions.signed(by))
 
     def receive(
         self, body: bytes, partner: Partner, now: datetime, tolerance: Tolerance = TOLERANCE
@@ -464,7 +481,7 @@ class Ledger:
         """Take a partner's bill as a person hands it in: kept as it came (body), then matched as
         one of the partner's messages would be."""
         with self.store.writing(now) as unit:
-            told = inbox.Told((invoice,), desk.signed(by))
+            told = inbox.Told((invoice,), people_decisions.signed(by))
             return inbox.take(unit, body, partner, TOLERANCE, told=told)
 
     def collect(
@@ -487,14 +504,14 @@ class Ledger:
         """What may leave now, as a text that changes with every event and attempt; None where
         nothing may, or the switch is on."""
         with self.store.engine.connect() as connection:
-            return None if desk.is_stopped(connection) else outbox.due(connection)
+            return None if people_decisions.is_stopped(connection) else outbox.due(connection)
 
     def record_receipts(
         self, receipts: Sequence[Receipt], by: str, now: datetime, tolerance: Tolerance = TOLERANCE
     ) -> int:
         """Book goods in, purchases and transfers alike; returns how many receipts were news."""
         with self.store.writing(now) as unit:
-            return cycle.record(unit, receipts, by, tolerance)
+            return receipts_and_reminders.record(unit, receipts, by, tolerance)
 
     def release_payment(
         self,
@@ -507,18 +524,20 @@ class Ledger:
         """Propose the payment of an invoice the match left to people, within that person's level,
         the cap and the budget."""
         with self.store.writing(now, seen) as unit:
-            desk.release_payment(unit, reference, invoice_id, desk.signed(by))
+            people_decisions.release_payment(
+                unit, reference, invoice_id, people_decisions.signed(by)
+            )
 
     def chase(self, now: datetime, after: timedelta = timedelta(days=2)) -> list[str]:
         """Raise an exception for every sent line whose supplier has not answered in time; returns
         their ids."""
         with self.store.writing(now) as unit:
-            return cycle.chase(unit, after)
+            return receipts_and_reminders.chase(unit, after)
 
     def measures(self) -> dict[str, Any]:
         """Counts by stage, straight-through share, decision-to-sent latency, exceptions and
         encumbered money."""
-        return cycle.measures(self.lines())
+        return receipts_and_reminders.measures(self.lines())
 
     def audit(self) -> list[str]:
         """Everything that is wrong with this ledger, in words; an empty list is a clean bill."""

@@ -44,7 +44,7 @@ from models.procurement.messages import (
 )
 from models.procurement.sale import Sale
 from models.procurement.units import PIECE, is_same
-from orchestration.ledger import desk, folders
+from orchestration.ledger import folders, people_decisions
 from orchestration.ledger.outbox import reply
 from orchestration.ledger.partners import Partner
 from orchestration.ledger.schema import documents, inbox, outbox
@@ -687,7 +687,7 @@ def settle(unit: Unit, document: Document, tolerance: Tolerance) -> None:
             }
             unit.add(document, "judged", MATCH, said)
         if verdict.status == "matched":
-            desk.propose_payment(unit, document, name, MATCH)
+            people_decisions.propose_payment(unit, document, name, MATCH)
 
 
 def collect(
@@ -763,7 +763,7 @@ def miss(store: Store, partner: Partner, why: str, now: datetime, name: str = ""
     ).hexdigest()
     with store.writing(now) as unit:
         document = f"F{digest[:16]}"
-        before = desk.last(unit.connection, document)
+        before = people_decisions.last(unit.connection, document)
         if before is None or json.loads(before["payload"]).get("reason") != reason:
             said = {"owner": EDI_DESK, "reason": reason}
             unit.add(unit.open(document), "excepted", partner.partner_id, said)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from models.procurement.documents import Document, Event, apply
-from orchestration.ledger.cycle import FROM_ERP
+from orchestration.ledger.receipts_and_reminders import FROM_ERP
 from orchestration.ledger.store import canonical
 
 SOURCE = "ledger"

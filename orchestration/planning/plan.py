@@ -16,11 +16,11 @@ from models.forecasting.forecast import Forecast
 from models.procurement.documents import Document
 from models.replenishment.base_policy import Unmet
 from models.replenishment.constraints import Constraint, used
+from models.replenishment.implausible_lines import implausible
 from models.replenishment.opening import ASSUMED_COVER
 from models.replenishment.overrides import Override
 from models.replenishment.plan import Plan, plan
 from models.replenishment.plan_exceptions import SCHEMA as EXCEPTIONS
-from models.replenishment.plausible import implausible
 from models.replenishment.policies import RegisteredPolicy
 from models.replenishment.supplier_choice import Buyer
 from orchestration.expectations import completeness, doubts, held_back, incomplete

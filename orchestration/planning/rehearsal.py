@@ -12,7 +12,7 @@ import polars as pl
 from models.domain import SERIES
 from models.replenishment.lead_times import realized
 from models.replenishment.policies import DEFAULT, LEGACY, POLICIES, RegisteredPolicy
-from models.twin.scorecard import paired_difference
+from models.twin.policy_comparison import paired_difference
 from orchestration.facts import decisions
 from orchestration.facts.forecasters import OURS, own_forecasters
 from orchestration.facts.kept_agents import AGENT, kept_agent, policy_of

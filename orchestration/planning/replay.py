@@ -25,7 +25,7 @@ from models.replenishment.decision import Terms
 from models.replenishment.opening import Opening, assumed_opening
 from models.replenishment.policies import DEFAULT, POLICIES, RegisteredPolicy, configured
 from models.twin.network import Network
-from models.twin.scorecard import PairedDifference, champion, paired_difference, scorecard
+from models.twin.policy_comparison import PairedDifference, champion, paired_difference, scorecard
 from models.twin.simulator import SimulationResult, simulate
 from models.twin.trust import PastOrders, run_again
 from models.twin.tuning import tune_policy

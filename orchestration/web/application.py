@@ -18,16 +18,16 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from orchestration.app import telling
+from orchestration.app import webhook_delivery
 from orchestration.errors import StockhouseError, translate
 from orchestration.facts.snapshots import PublishError
 from orchestration.home import Home
-from orchestration.web import api, pictures
+from orchestration.web import api, charts
 from orchestration.web.api import problems
 from orchestration.web.api.problems import ProblemError
 from orchestration.web.guard import HEADERS, Guard, TooLargeError
-from orchestration.web.held import Held
 from orchestration.web.jobs import Jobs
+from orchestration.web.open_sources import Held
 from orchestration.web.pages import (
     audit,
     exceptions,
@@ -42,9 +42,7 @@ from orchestration.web.pages import (
 )
 from orchestration.web.people import People, secret_of
 from orchestration.web.rendering import STATIC
-from orchestration.web.sessions import Sessions
-from orchestration.web.tokens import Tokens
-from orchestration.web.visit import (
+from orchestration.web.request_context import (
     ForgedError,
     NotFoundError,
     NotSignedInError,
@@ -53,7 +51,9 @@ from orchestration.web.visit import (
     WrongRoleError,
     bare,
 )
-from orchestration.web.words import Words
+from orchestration.web.sessions import Sessions
+from orchestration.web.tokens import Tokens
+from orchestration.web.translation import Words
 
 #: What a request may be refused for: its status, its title, and what to do about it.
 REFUSALS: dict[type[Exception], tuple[int, str, str]] = {
@@ -105,9 +105,9 @@ def create_app(home: Home, *, hosts: tuple[str, ...] = (), is_secure: bool = Fal
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         stop = Event()
-        telling.begin(home)
+        webhook_delivery.begin(home)
         Thread(target=_warm_up, daemon=True).start()
-        Thread(target=telling.follow, args=(home, stop), daemon=True).start()
+        Thread(target=webhook_delivery.follow, args=(home, stop), daemon=True).start()
         yield
         stop.set()
         room.jobs.close()
@@ -230,4 +230,4 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 def _warm_up() -> None:
     """Draw one chart: the first one takes a second that no reader has to wait for."""
-    pictures.bars([("", 1.0, "main")], Words("en", "en_GB"), "")
+    charts.bars([("", 1.0, "main")], Words("en", "en_GB"), "")

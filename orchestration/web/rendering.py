@@ -11,10 +11,10 @@ from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from orchestration.web.words import LANGUAGES, in_its_own_words
+from orchestration.web.translation import LANGUAGES, in_its_own_words
 
 if TYPE_CHECKING:
-    from orchestration.web.visit import Visit
+    from orchestration.web.request_context import Visit
 
 STATIC = Path(__file__).parent / "static"
 #: The rooms of the desk, by the role that may enter.

@@ -31,7 +31,7 @@ from models.domain import Economics  # noqa: E402
 from models.replenishment.plan import Constraint, plan  # noqa: E402
 from models.replenishment.policies import DEFAULT, LEGACY, POLICIES, QuantileOrderUpTo  # noqa: E402
 from models.twin.network import Network  # noqa: E402
-from models.twin.scorecard import paired_difference  # noqa: E402
+from models.twin.policy_comparison import paired_difference  # noqa: E402
 from models.twin.simulator import simulate  # noqa: E402
 from orchestration.home import Home  # noqa: E402
 from orchestration.planning.rehearsal import replay_world  # noqa: E402

@@ -29,7 +29,7 @@ from orchestration.facts import snapshots
 from orchestration.home import Home
 from orchestration.intake import Inbox, Message
 from orchestration.landing import ContractError, World
-from orchestration.serving import pushing
+from orchestration.serving import online_push
 
 SECRET = "told to nobody"  # noqa: S105 - signs nothing but these tests' counts
 CONTRACT = """
@@ -199,7 +199,7 @@ def test_what_is_pushed_is_what_the_next_run_serves(
     store = open_store(home.warehouse, home.features)
     materialize_online(store, NOW)
     with ExitStack() as stack:
-        pusher = stack.enter_context(pushing.pusher(home, world))
+        pusher = stack.enter_context(online_push.pusher(home, world))
         for step in later:
             receive(home, *step)
             pusher.turn()
@@ -215,7 +215,7 @@ def test_what_is_pushed_is_what_the_next_run_serves(
                 for item in ("a", "b")
             }
             if restarts:
-                pusher = stack.enter_context(pushing.pusher(home, world))
+                pusher = stack.enter_context(online_push.pusher(home, world))
     materialize_online(store, NOW, is_settled=lambda: True)
     assert served(home, store) == {
         item: truth[item][2:] if item in truth else (None, None, None) for item in ("a", "b")
@@ -225,7 +225,7 @@ def test_what_is_pushed_is_what_the_next_run_serves(
 def test_a_correction_is_served_and_an_older_count_or_one_that_comes_again_is_not(
     home: Home, world: World
 ) -> None:
-    with pushing.pusher(home, world) as pusher:
+    with online_push.pusher(home, world) as pusher:
         receive(home, counted("a", 48, 48, 9.0, None))
         assert pusher.turn() == 1
         assert served(home)["a"] == (9.0, True, None)
@@ -250,7 +250,7 @@ def test_a_count_that_cannot_be_read_is_left_to_the_run_and_holds_nothing_up(
             ],
         )
     receive(home, counted("b", 30, 30, 2.0, None))
-    with pushing.pusher(home, world) as pusher:
+    with online_push.pusher(home, world) as pusher:
         assert pusher.turn() == 1
     assert served(home)["b"] == (2.0, True, None)
     with Inbox(home.inbox) as inbox:
@@ -262,7 +262,7 @@ def test_a_count_the_run_refused_ends_with_the_run_once_nothing_waits(
 ) -> None:
     store = open_store(home.warehouse, home.features)
     receive(home, counted("a", 48, 48, 9.0, None))
-    with pushing.pusher(home, world) as pusher:
+    with online_push.pusher(home, world) as pusher:
         pusher.turn()
     assert not intake.is_landed(world, home.inbox)
     materialize_online(store, NOW, is_settled=lambda: intake.is_landed(world, home.inbox))
@@ -280,7 +280,7 @@ def test_a_writer_holding_the_warehouse_does_not_stop_a_push_and_is_not_stopped(
     home: Home, world: World
 ) -> None:
     receive(home, counted("a", 48, 48, 9.0, None))
-    with pushing.pusher(home, world) as pusher, home.connect() as con:
+    with online_push.pusher(home, world) as pusher, home.connect() as con:
         con.execute("create table raw.being_written (one int)")
         assert pusher.turn() == 1
 
@@ -288,18 +288,18 @@ def test_a_writer_holding_the_warehouse_does_not_stop_a_push_and_is_not_stopped(
 def test_an_online_store_that_is_away_blocks_no_event_and_is_told_of_it_later(
     home: Home, world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store_is_away, stop, pushed = threading.Event(), threading.Event(), pushing.push
+    store_is_away, stop, pushed = threading.Event(), threading.Event(), online_push.push
 
     def push(*said: Any) -> int:
         if store_is_away.is_set():
             raise ConnectionError("the store is away")
         return pushed(*said)
 
-    monkeypatch.setattr(pushing, "push", push)
-    monkeypatch.setattr(pushing, "OFTEN", 0.02)
+    monkeypatch.setattr(online_push, "push", push)
+    monkeypatch.setattr(online_push, "OFTEN", 0.02)
     monkeypatch.setenv("COUNTS_SECRET", SECRET)
     store_is_away.set()
-    following = threading.Thread(target=pushing.follow, args=(home, world, stop))
+    following = threading.Thread(target=online_push.follow, args=(home, world, stop))
     with (
         caplog.at_level(logging.WARNING),
         Inbox(home.inbox) as inbox,
@@ -341,14 +341,14 @@ def test_before_the_first_published_run_there_is_nothing_to_push_onto(
     home = prepared(built, tmp_path / "home")
     receive(home, counted("a", 48, 48, 9.0, None))
     with (
-        pushing.pusher(home, world) as pusher,
+        online_push.pusher(home, world) as pusher,
         pytest.raises(snapshots.PublishError, match="Run `stockhouse run` first"),
     ):
         pusher.turn()
 
 
 def test_a_world_whose_streams_count_no_stock_is_told_so(world: World) -> None:
-    pushing.check(world)
+    online_push.check(world)
     sales = {
         "sales": {"item_id": "item", "location_id": "shop", "event_at": "at", "quantity": "pieces"}
     }
@@ -356,4 +356,4 @@ def test_a_world_whose_streams_count_no_stock_is_told_so(world: World) -> None:
         update={"sources": {"tills": world.sources["counts"].model_copy(update={"into": [sales]})}}
     )
     with pytest.raises(ContractError, match="no stream of this world counts stock"):
-        pushing.check(elsewhere)
+        online_push.check(elsewhere)

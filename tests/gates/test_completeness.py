@@ -9,10 +9,10 @@ import duckdb
 import polars as pl
 import pytest
 
-from models.replenishment.plausible import WAITING
+from models.replenishment.implausible_lines import WAITING
 from orchestration.expectations import completeness, held_back, incomplete
 from orchestration.expectations.completeness import ENOUGH
-from orchestration.expectations.doubts import DOUBTED
+from orchestration.expectations.doubtful_items import DOUBTED
 from tests.gates.tiny_company import found
 
 FORGET = """

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from models.replenishment.calendars import weekdays
 from orchestration.expectations import GATES, Gate, Law, expectation_names, validate
-from orchestration.expectations.contradictions import (
+from orchestration.expectations.consistency_laws import (
     CALLED_OFF,
     DATED,
     IN_STATUS,
@@ -23,8 +23,8 @@ from orchestration.expectations.contradictions import (
     NUMBERED,
 )
 from orchestration.expectations.raw_in import CLOCKED, FLOWS
-from orchestration.expectations.trading import IN_WEEKDAYS, UNAVAILABLE_STOCK, WEEKDAYS
-from orchestration.expectations.words import COUNTED
+from orchestration.expectations.reference_laws import COUNTED
+from orchestration.expectations.trade_laws import IN_WEEKDAYS, UNAVAILABLE_STOCK, WEEKDAYS
 from orchestration.landing.contract.canonical import CANONICAL, GRAINS, Table
 from tests.gates.tiny_company import found
 

@@ -23,7 +23,7 @@ from orchestration.expectations import (
     require_open,
     validate,
 )
-from orchestration.expectations.bridge import asset_of, check_results, check_specs
+from orchestration.expectations.dagster_checks import asset_of, check_results, check_specs
 from tests.gates.tiny_company import found
 
 ORDERS_OUT = GATES["orders_out"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from orchestration.expectations.doubts import UNAVAILABLE
+from orchestration.expectations.doubtful_items import UNAVAILABLE
 
 NOW = "2024-03-10"
 LOTS = (

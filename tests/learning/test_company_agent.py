@@ -14,8 +14,8 @@ import pytest
 
 from models.domain import Economics, Floats, Situation
 from models.learning import saving
+from models.learning.company_agent import INPUTS, NAMED, SharedAgent
 from models.learning.company_training import Effort, LineTrainer, Trained, longer, summaries_along
-from models.learning.shared import INPUTS, NAMED, SharedAgent
 from models.replenishment.decision import Terms, decide
 from models.replenishment.echelon import Echelons, echelon_view
 from models.replenishment.explain import part_in_words

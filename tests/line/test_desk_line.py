@@ -15,9 +15,10 @@ from starlette.testclient import TestClient
 
 from models.domain import OrderLine
 from models.procurement.actors import REACTION
-from orchestration.app import overriding, procurement
-from orchestration.app.event_replan import Published
+from orchestration.app import procurement
+from orchestration.app.home_context import timeline_of, world_of
 from orchestration.app.order_card import order_card
+from orchestration.app.published_plan import Published
 from orchestration.facts import snapshots
 from orchestration.home import Home
 from orchestration.ledger import Ledger
@@ -60,7 +61,7 @@ class Planner:
 
 def planned(home: Home, on: date) -> dict[tuple[str, str, str], float]:
     """What the plan of a day would order, with the overrides in force on it."""
-    timeline, world = overriding.timeline_of(home), overriding.world_of(home)
+    timeline, world = timeline_of(home), world_of(home)
     with snapshots.current(home.published).connect() as con:
         read = Published.read(con, home, world, timeline)
     starts = [timeline.shift(timeline.origin, k) for k in range(read.paths.shape[2])]
@@ -73,7 +74,7 @@ def test_an_override_changes_the_next_plan_by_exactly_that_until_it_expires(
     sample_home: Path,
 ) -> None:
     home = Home.open(sample_home)
-    origin = overriding.timeline_of(home).origin
+    origin = timeline_of(home).origin
     last = origin + timedelta(days=6)
     before = planned(home, origin)
     item, place, source = max(
@@ -88,7 +89,7 @@ def test_an_override_changes_the_next_plan_by_exactly_that_until_it_expires(
     ada.post("/overrides", to="record", **said)
     after = planned(home, origin)
     assert after[item, place, source] == 7.0 != before[item, place, source]
-    now = overriding.timeline_of(home).now_at
+    now = timeline_of(home).now_at
     assert overrides.in_force(home, now, last) == overrides.in_force(home, now, origin)
     assert planned(home, last + timedelta(days=1)) == before
 

@@ -12,8 +12,8 @@ import pytest
 from slices import uci, vn2
 
 from orchestration.app import procurement
-from orchestration.app.event_replan import Published
-from orchestration.app.replanning import State
+from orchestration.app.published_plan import Published
+from orchestration.app.replan_state import State
 from orchestration.facts import snapshots
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home

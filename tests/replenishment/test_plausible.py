@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.replenishment.plausible import QUIET_DAYS, YEAR_DAYS, implausible
+from models.replenishment.implausible_lines import QUIET_DAYS, YEAR_DAYS, implausible
 
 KINDS = {"busy": "transfer", "quiet": "transfer", "dc": "purchase"}
 

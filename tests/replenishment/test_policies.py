@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.domain import Economics, Situation
+from models.replenishment.classic_rules import MovingAverageCover, seasonal_factors
 from models.replenishment.echelon import Echelons, echelon_view
-from models.replenishment.legacy import MovingAverageCover, seasonal_factors
-from models.replenishment.orders import smallest_order
+from models.replenishment.lot_sizing import smallest_order
 from models.replenishment.policies import (
     LEGACY,
     POLICIES,

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from warehouses import Row, at, build, make_warehouse, query, run_dbt
 
-from orchestration.expectations.doubts import FAR_AHEAD
+from orchestration.expectations.doubtful_items import FAR_AHEAD
 from orchestration.facts.planning_inputs import due_by_period, with_kits
 from orchestration.facts.timeline import Timeline
 

@@ -18,7 +18,7 @@ from models.domain import Economics, Policy
 from models.replenishment.opening import Opening
 from models.replenishment.policies import POLICIES, Smoothed
 from models.twin.network import Network
-from models.twin.scorecard import champion, paired_difference, scorecard
+from models.twin.policy_comparison import champion, paired_difference, scorecard
 from models.twin.simulator import SimulationResult, simulate
 from models.twin.trust import PastOrders
 from orchestration.planning.replay import Replay, freight_of_demand, run_as_placed

@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
-from orchestration.app.sampling import LEAST_FUTURES, MOST_FUTURES, check_futures
+from orchestration.app.futures_limit import LEAST_FUTURES, MOST_FUTURES, check_futures
 from orchestration.cli import app as commands
 from orchestration.home import Home
 from orchestration.ledger import Ledger

@@ -175,7 +175,7 @@ def test_a_home_with_nothing_published_says_what_to_do(tmp_path: Any) -> None:
 def test_a_locked_ledger_is_said_and_what_was_typed_stays(
     come: Any, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestration.web.held.PATIENCE", 0.2)
+    monkeypatch.setattr("orchestration.web.open_sources.PATIENCE", 0.2)
     anna = come("anna")
     line = _first_line(anna)
     anna.get(f"/orders/{line}")

@@ -27,7 +27,7 @@ from orchestration.facts import decisions
 from orchestration.home import Home
 from orchestration.ledger import Ledger, Receipt
 from orchestration.planning.plan import UNREHEARSED
-from orchestration.web.words import LANGUAGES, Words
+from orchestration.web.translation import LANGUAGES, Words
 from tests.twin.one_study import study
 from tests.web.small_home import LINES, NOW, RUN, order_line
 

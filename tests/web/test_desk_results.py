@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestration.app import looking
+from orchestration.app import snapshot_queries
 from orchestration.app.procurement import open_desk
 from orchestration.app.results import results
 from orchestration.home import Home
@@ -14,9 +14,13 @@ from orchestration.home import Home
 def test_the_page_shows_the_metrics_as_they_stand_and_reckons_none(home: Home) -> None:
     with open_desk(home) as desk:
         found = results(desk)
-    with looking.published(home) as con:
-        (year,) = looking.rows(con, "select * from metrics.kpi_yearly where scope = 'company'")
-        weeks = looking.rows(con, "select * from metrics.kpi_company_weekly order by week_start")
+    with snapshot_queries.published(home) as con:
+        (year,) = snapshot_queries.rows(
+            con, "select * from metrics.kpi_yearly where scope = 'company'"
+        )
+        weeks = snapshot_queries.rows(
+            con, "select * from metrics.kpi_company_weekly order by week_start"
+        )
     assert found.year == year and found.weeks == weeks and len(weeks) == 5
     assert [row["turns"] for row in found.categories] == [year["turns"]]
 

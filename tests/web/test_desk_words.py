@@ -12,8 +12,8 @@ import pytest
 
 from models.codes import PLAIN, in_words
 from models.replenishment.explain import part_in_words
+from models.replenishment.implausible_lines import WAITING
 from models.replenishment.plan_exceptions import _BAD, _DOUBTFUL, _PROMISED
-from models.replenishment.plausible import WAITING
 from models.twin.measures import MEASURES, NOTHING
 from orchestration.app.scenario_answers import TRUST_WORDS
 from orchestration.app.scenario_fit import OUTSIDE_WORDS
@@ -22,7 +22,7 @@ from orchestration.planning.rehearsal import REPLAYED
 from orchestration.planning.replay import BASELINES
 from orchestration.web.application import REFUSALS
 from orchestration.web.rendering import DONE, PLACES
-from orchestration.web.words import LANGUAGES, Words, catalogue
+from orchestration.web.translation import LANGUAGES, Words, catalogue
 
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "orchestration/web"

@@ -13,9 +13,9 @@ from fastapi.security import HTTPBearer
 from orchestration.app.procurement import Desk
 from orchestration.web.api.problems import ProblemError
 from orchestration.web.people import Person
+from orchestration.web.request_context import Room, bare, room_of
 from orchestration.web.sessions import RATE
 from orchestration.web.tokens import SCOPES
-from orchestration.web.visit import Room, bare, room_of
 
 #: Describes the token in OpenAPI; what counts is read in `caller`.
 SCHEME = HTTPBearer(auto_error=False, description="A token of `stockhouse token add`.")

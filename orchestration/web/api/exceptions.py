@@ -16,7 +16,7 @@ from orchestration.web.api.caller import Caller, Reading, may
 from orchestration.web.api.problems import RESPONSES, WRITING
 from orchestration.web.api.shapes import Age, Body, Day, Done, Filter, Id, Note, cash
 from orchestration.web.api.writing import Key, Match, meant, once
-from orchestration.web.visit import NotFoundError
+from orchestration.web.request_context import NotFoundError
 
 router = APIRouter(prefix="/exceptions", tags=["exceptions"], responses=RESPONSES)
 Planner = Annotated[Caller, Depends(may("exceptions:write"))]

@@ -17,7 +17,7 @@ from orchestration.web.api.answers import Cursor, Limit, after, cursor_of, liste
 from orchestration.web.api.caller import Reading
 from orchestration.web.api.problems import RESPONSES
 from orchestration.web.api.shapes import Age, Filter, Utc
-from orchestration.web.visit import NotFoundError
+from orchestration.web.request_context import NotFoundError
 
 router = APIRouter(tags=["facts"], responses=RESPONSES)
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from models.domain import need_id
 from models.procurement.documents import Document, in_money
-from orchestration.app import looking, procurement, worklist
+from orchestration.app import procurement, snapshot_queries, worklist
 from orchestration.app.order_card import order_card
 from orchestration.app.procurement import Desk
 from orchestration.web.api.answers import Cursor, Limit, after, listed, page_of, told
@@ -150,7 +150,7 @@ class Deferred(Body):
 
 
 def _all(desk: Desk) -> list[Document]:
-    return looking.remembered(desk, "lines", desk.ledger.lines)
+    return snapshot_queries.remembered(desk, "lines", desk.ledger.lines)
 
 
 def _page(

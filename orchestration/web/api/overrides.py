@@ -10,14 +10,14 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from models.replenishment.overrides import Override
-from orchestration.app import overriding
+from orchestration.app import people_overrides
 from orchestration.planning.overrides import Entry
 from orchestration.web.api.answers import Cursor, Limit, after, page_of, told
 from orchestration.web.api.caller import Caller, Reading, may
 from orchestration.web.api.problems import RESPONSES, WRITING
 from orchestration.web.api.shapes import Age, Body, Day, Id, Name, Reason, Utc
 from orchestration.web.api.writing import Key, Meant, heard, meant, repeated
-from orchestration.web.visit import NotFoundError
+from orchestration.web.request_context import NotFoundError
 
 router = APIRouter(prefix="/overrides", tags=["overrides"], responses=RESPONSES)
 Planner = Annotated[Caller, Depends(may("overrides:write"))]
@@ -89,7 +89,8 @@ def overrides(
     """The overrides that the next plan follows, or every one there ever was."""
     start, desk = after(cursor, int), one.desk()
     found = [
-        (_number(entry), entry) for entry in overriding.standing(one.room.home, everything=every)
+        (_number(entry), entry)
+        for entry in people_overrides.standing(one.room.home, everything=every)
     ]
     pairs, more = page_of(found, lambda pair: (pair[0],), start, limit)
     rows = [Kept.of(entry) for _, entry in pairs]
@@ -101,7 +102,7 @@ def _number(entry: Entry) -> int:
 
 
 def _entry(one: Caller, override_id: str) -> Entry:
-    for entry in overriding.standing(one.room.home, everything=True):
+    for entry in people_overrides.standing(one.room.home, everything=True):
         if entry.override_id == override_id:
             return entry
     raise NotFoundError(f"there is no override {override_id}")
@@ -117,7 +118,7 @@ def _again(asked: Meant) -> Entry | None:
     """What this very request recorded or ended when it was first sent; None for a new one."""
     if not heard(asked):
         return None
-    entries = overriding.standing(asked.one.room.home, everything=True)
+    entries = people_overrides.standing(asked.one.room.home, everything=True)
     return next((entry for entry in entries if asked.request_id in entry.requests), None)
 
 
@@ -127,7 +128,7 @@ def record(one: Planner, body: New, key: Key) -> Response:
     asked, wanted = meant(one, key, body), body.override()
     if (entry := _again(asked)) is not None:
         return repeated(told(one, _as_recorded(entry), status=201), True)
-    entry, _ = overriding.record(one.room.home, wanted, one.name, asked.request_id)
+    entry, _ = people_overrides.record(one.room.home, wanted, one.name, asked.request_id)
     return told(one, _as_recorded(entry), status=201)
 
 
@@ -143,5 +144,7 @@ def end(one: Planner, override_id: Id, body: Ended, key: Key) -> Response:
     asked = meant(one, key, body)
     if (entry := _again(asked)) is not None:
         return repeated(told(one, Kept.of(entry)), True)
-    entry = overriding.end(one.room.home, override_id, one.name, body.reason, asked.request_id)
+    entry = people_overrides.end(
+        one.room.home, override_id, one.name, body.reason, asked.request_id
+    )
     return told(one, Kept.of(entry))

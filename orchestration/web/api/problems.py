@@ -18,7 +18,7 @@ from orchestration.ledger import LedgerError, StaleError
 from orchestration.ledger.requests import OtherRequestError
 from orchestration.ledger.store import BusyError
 from orchestration.web.guard import TooLargeError
-from orchestration.web.visit import NotFoundError
+from orchestration.web.request_context import NotFoundError
 
 MEDIA = "application/problem+json"
 

@@ -9,14 +9,14 @@ from pydantic import AfterValidator, BaseModel, Field
 from starlette.responses import Response
 
 from orchestration.app import studies
-from orchestration.app.sampling import LEAST_FUTURES, MOST_FUTURES, check_futures
+from orchestration.app.futures_limit import LEAST_FUTURES, MOST_FUTURES, check_futures
 from orchestration.web.api.answers import Cursor, Limit, after, page_of, told
 from orchestration.web.api.caller import Caller, Reading, may
 from orchestration.web.api.problems import RESPONSES, WRITING
 from orchestration.web.api.shapes import WHOLE, Body, Id, Name, Utc
 from orchestration.web.api.writing import Key, heard, meant, repeated
 from orchestration.web.jobs import Job
-from orchestration.web.visit import NotFoundError
+from orchestration.web.request_context import NotFoundError
 
 router = APIRouter(prefix="/scenarios", tags=["scenarios"], responses=RESPONSES)
 Planner = Annotated[Caller, Depends(may("scenarios:write"))]

@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from models.procurement.codes import coin, rounded
 from models.procurement.documents import Event
-from orchestration.app import looking
-from orchestration.web.visit import LONGEST_TEXT
+from orchestration.app import snapshot_queries
+from orchestration.web.request_context import LONGEST_TEXT
 
 #: Text without controls and lone surrogates: what a log, a page and a database can all show.
 SHOWS = r"^[^\x00-\x1f\x7f]*$"
@@ -100,7 +100,7 @@ class Age(BaseModel):
     @classmethod
     def of(cls, desk: Any) -> Age:
         """The age of what a desk shows."""
-        said = vars(looking.age(desk))
+        said = vars(snapshot_queries.age(desk))
         return cls.model_validate(said | {"recorded_at": said["recorded_at"] or None})
 
 

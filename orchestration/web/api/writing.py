@@ -19,7 +19,7 @@ from orchestration.ledger.requests import RepeatedError
 from orchestration.web.api.answers import told
 from orchestration.web.api.caller import Caller
 from orchestration.web.api.shapes import Body, Done, Happened
-from orchestration.web.visit import NotFoundError
+from orchestration.web.request_context import NotFoundError
 
 Key = Annotated[
     str,

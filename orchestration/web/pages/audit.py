@@ -9,15 +9,15 @@ from fastapi import APIRouter, Depends
 from markupsafe import Markup
 from starlette.responses import Response
 
-from orchestration.app import looking
-from orchestration.app.looking import Row
+from orchestration.app import snapshot_queries
+from orchestration.app.audit_trail import DECISIONS, model_record, override_moves, trail
 from orchestration.app.results import results
-from orchestration.app.trail import DECISIONS, model_record, override_moves, trail
+from orchestration.app.snapshot_queries import Row
 from orchestration.ledger.audit import audit
 from orchestration.ledger.checkpoints import Checkpoints
-from orchestration.web import pictures
-from orchestration.web.visit import Visit, signed_in
-from orchestration.web.words import UNKNOWN, Words
+from orchestration.web import charts
+from orchestration.web.request_context import Visit, signed_in
+from orchestration.web.translation import UNKNOWN, Words
 
 router = APIRouter(include_in_schema=False)
 Viewer = Annotated[Visit, Depends(signed_in())]
@@ -31,7 +31,7 @@ def page(one: Viewer) -> Response:
     everything, number = bool(one.asked("all")), one.number("page", 1)
     with one.desk() as desk:
         found, more = trail(desk, **asked, everything=everything, page=number)
-        moves, record, age = override_moves(desk), model_record(desk), looking.age(desk)
+        moves, record, age = override_moves(desk), model_record(desk), snapshot_queries.age(desk)
         measures = _measures(desk.ledger.measures(), one.words)
     home = one.room.home
     kept = Checkpoints(home.state)
@@ -74,8 +74,8 @@ def _measures(said: dict[str, Any], words: Words) -> list[tuple[str, str]]:
 def results_page(one: Viewer) -> Response:
     """Money tied up, service, cost against other rules, bills to come; a page to print."""
     with one.desk() as desk:
-        found = looking.remembered(desk, "results", lambda: results(desk))
-        age = looking.age(desk)
+        found = snapshot_queries.remembered(desk, "results", lambda: results(desk))
+        age = snapshot_queries.age(desk)
     words = one.words
     policies = [
         (
@@ -93,8 +93,8 @@ def results_page(one: Viewer) -> Response:
         "results.html.j2",
         r=found,
         age=age,
-        policies=pictures.stacked(policies, words, about, is_across=True) if policies else None,
-        cash=pictures.stacked(cash, words, words("Bills to come, week by week"), is_across=False),
+        policies=charts.stacked(policies, words, about, is_across=True) if policies else None,
+        cash=charts.stacked(cash, words, words("Bills to come, week by week"), is_across=False),
         weekly=_by_week(found.weeks, age.currency, words),
     )
 
@@ -108,7 +108,7 @@ def _by_week(weeks: list[Row], currency: str, words: Words) -> list[tuple[str, M
         "stock_value": (words("Stock at cost by week, {currency}", currency=currency), "~s"),
     }
     return [
-        (title, pictures.weekly(weeks, field, form, title))
+        (title, charts.weekly(weeks, field, form, title))
         for field, (title, form) in titles.items()
         if any(row[field] is not None for row in weeks)
     ]

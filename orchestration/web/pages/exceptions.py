@@ -9,11 +9,11 @@ import polars as pl
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from orchestration.app import looking
+from orchestration.app import snapshot_queries
 from orchestration.app.procurement import Desk
 from orchestration.app.worklist import DONE, OPEN, WORKING, money_at_risk, work, worklist
+from orchestration.web.request_context import NotFoundError, Problem, Visit, act, signed_in
 from orchestration.web.tables import as_file, page_of
-from orchestration.web.visit import NotFoundError, Problem, Visit, act, signed_in
 
 router = APIRouter(include_in_schema=False)
 Viewer = Annotated[Visit, Depends(signed_in())]
@@ -42,7 +42,7 @@ def narrowed(cases: pl.DataFrame, asked: dict[str, str]) -> pl.DataFrame:
 
 def _list(one: Visit, problem: Problem | None = None) -> Response:
     with one.desk() as desk:
-        cases, age = worklist(desk), looking.age(desk)
+        cases, age = worklist(desk), snapshot_queries.age(desk)
     asked, number = asked_of(one), one.number("page", 1)
     found = narrowed(cases, asked)
     return one.page(
@@ -104,7 +104,7 @@ def _case(one: Visit, case_id: str, problem: Problem | None = None) -> Response:
     with one.desk() as desk:
         found = worklist(desk).filter(pl.col("case_id") == case_id).to_dicts()
         history = desk.ledger.history(document_ids=[case_id])
-        age = looking.age(desk)
+        age = snapshot_queries.age(desk)
     case: dict[str, Any] | None = found[0] if found else None
     if case is None:
         raise NotFoundError

@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from orchestration.app import looking
+from orchestration.app import snapshot_queries
 from orchestration.app.items import PAGE, SORTS, item_list, item_page
-from orchestration.web import pictures
-from orchestration.web.visit import NotFoundError, Visit, signed_in
+from orchestration.web import charts
+from orchestration.web.request_context import NotFoundError, Visit, signed_in
 
 router = APIRouter(include_in_schema=False)
 Viewer = Annotated[Visit, Depends(signed_in())]
@@ -27,7 +27,7 @@ def page(one: Viewer) -> Response:
         one.room.home, asked["q"], asked["place"], asked["category"], asked["sort"], number
     )
     with one.desk() as desk:
-        age = looking.age(desk)
+        age = snapshot_queries.age(desk)
     return one.page("items.html.j2", found=found, asked=asked, page=number, size=PAGE, age=age)
 
 
@@ -40,13 +40,13 @@ def item(one: Viewer, item: str) -> Response:
             found = item_page(desk, item, place)
         except LookupError as error:
             raise NotFoundError from error
-        age = looking.age(desk)
+        age = snapshot_queries.age(desk)
     ahead = found.chart
     return one.page(
         "item.html.j2",
         it=found,
         place=place,
         age=age,
-        fan=pictures.fan(ahead.past, ahead.ahead, ahead.marks, one.words) if ahead.ahead else None,
-        stock=pictures.stock(ahead.stock, one.words) if ahead.stock else None,
+        fan=charts.fan(ahead.past, ahead.ahead, ahead.marks, one.words) if ahead.ahead else None,
+        stock=charts.stock(ahead.stock, one.words) if ahead.stock else None,
     )

@@ -11,9 +11,9 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from orchestration.app import limits as setting
-from orchestration.app import looking
-from orchestration.ledger.desk import LIMITS, SWITCH
-from orchestration.web.visit import (
+from orchestration.app import snapshot_queries
+from orchestration.ledger.people_decisions import LIMITS, SWITCH
+from orchestration.web.request_context import (
     Problem,
     Visit,
     WrongRoleError,
@@ -21,7 +21,7 @@ from orchestration.web.visit import (
     problem_of,
     signed_in,
 )
-from orchestration.web.words import UNKNOWN
+from orchestration.web.translation import UNKNOWN
 
 router = APIRouter(include_in_schema=False)
 Viewer = Annotated[Visit, Depends(signed_in())]
@@ -44,16 +44,16 @@ def _page(
     one: Visit, problem: Problem | None = None, previewed: dict[str, Any] | None = None
 ) -> Response:
     with one.desk() as desk:
-        said, age = setting.show_limits(desk), looking.age(desk)
+        said, age = setting.show_limits(desk), snapshot_queries.age(desk)
         changes = {name: then for name, (_, then) in (said.changes or {}).items()}
         asked = {name: pair[1] for name, pair in (previewed or {}).items()} or changes
         effect = setting.effect(desk, asked) if asked else None
         history = desk.ledger.history(KINDS, [LIMITS, SWITCH], limit=12)
         version = desk.ledger.store.versions([LIMITS])[LIMITS]
         is_stopped = desk.ledger.is_stopped()
-        mode = looking.remembered(desk, "autonomy", lambda: setting.autonomy(desk))
-    with looking.published(one.room.home) as con:
-        plan_limits = looking.rows(con, "select * from decisions.limits order by 1, name")
+        mode = snapshot_queries.remembered(desk, "autonomy", lambda: setting.autonomy(desk))
+    with snapshot_queries.published(one.room.home) as con:
+        plan_limits = snapshot_queries.rows(con, "select * from decisions.limits order by 1, name")
     approvers = "\n".join(f"{name}: {level}" for name, level in said.in_force.approvers.items())
     return one.page(
         "limits.html.j2",

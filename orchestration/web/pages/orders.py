@@ -12,15 +12,14 @@ from starlette.responses import Response
 from models.procurement.documents import Document
 from models.replenishment.explain import part_in_words
 from models.replenishment.overrides import Override
-from orchestration.app import looking, overriding, procurement
+from orchestration.app import people_overrides, procurement, snapshot_queries
 from orchestration.app.order_book import order_book
 from orchestration.app.order_card import find_line, order_card
 from orchestration.app.procurement import Desk
 from orchestration.app.worklist import defer, with_cases
 from orchestration.facts.trace import UNPRINTED, trace
-from orchestration.web import pictures
-from orchestration.web.tables import as_file, page_of
-from orchestration.web.visit import (
+from orchestration.web import charts
+from orchestration.web.request_context import (
     NotFoundError,
     Problem,
     Visit,
@@ -28,6 +27,7 @@ from orchestration.web.visit import (
     act,
     signed_in,
 )
+from orchestration.web.tables import as_file, page_of
 
 router = APIRouter(include_in_schema=False)
 Viewer = Annotated[Visit, Depends(signed_in())]
@@ -61,7 +61,7 @@ def _book(desk: Desk, asked: dict[str, str]) -> pl.DataFrame:
     ended = asked["status"] in ("rejected", "cancelled", "refused", "closed", "withdrawn")
     if ended:
         return with_cases(desk, order_book(desk, [asked["status"]]))
-    return looking.remembered(desk, "book", lambda: with_cases(desk, order_book(desk)))
+    return snapshot_queries.remembered(desk, "book", lambda: with_cases(desk, order_book(desk)))
 
 
 def stages_of(desk: Desk) -> list[str]:
@@ -72,13 +72,13 @@ def stages_of(desk: Desk) -> list[str]:
 def _list(one: Visit, problem: Problem | None = None) -> Response:
     asked, number = asked_of(one), one.number("page", 1)
     with one.desk() as desk:
-        stages = looking.remembered(desk, "stages", lambda: stages_of(desk))
+        stages = snapshot_queries.remembered(desk, "stages", lambda: stages_of(desk))
         asked["status"] = asked["status"] if asked["status"] in stages else ""
         book = _book(desk, asked)
         found = narrowed(book, asked)
         rows = page_of(found, number, PAGE)
         versions = desk.ledger.store.versions([str(row["document_id"]) for row in rows])
-        age, is_stopped = looking.age(desk), desk.ledger.is_stopped()
+        age, is_stopped = snapshot_queries.age(desk), desk.ledger.is_stopped()
     return one.page(
         "orders.html.j2",
         problem.status if problem else 200,
@@ -150,7 +150,7 @@ def _card(one: Visit, line_id: str, problem: Problem | None = None) -> Response:
             card = order_card(desk, line_id)
         except LookupError as error:
             raise NotFoundError from error
-        age = looking.age(desk)
+        age = snapshot_queries.age(desk)
     words, seen = one.words, card.chart
     parts = [(words(part_in_words(name, size)), size) for name, size in card.parts]
     total = card.plan["quantity"] if card.plan else 0.0
@@ -161,9 +161,9 @@ def _card(one: Visit, line_id: str, problem: Problem | None = None) -> Response:
         card=card,
         age=age,
         part_words=part_in_words,
-        waterfall=pictures.waterfall(parts, total, words) if parts else None,
-        fan=pictures.fan(seen.past, seen.ahead, seen.marks, words) if seen.ahead else None,
-        stock=pictures.stock(seen.stock, words) if seen.stock else None,
+        waterfall=charts.waterfall(parts, total, words) if parts else None,
+        fan=charts.fan(seen.past, seen.ahead, seen.marks, words) if seen.ahead else None,
+        stock=charts.stock(seen.stock, words) if seen.stock else None,
     )
 
 
@@ -225,7 +225,7 @@ def _override(one: Visit, desk: Desk, line: Document) -> None:
         date.fromisoformat(one.form.get("expires_on", "")),
         None,
     )
-    overriding.record(desk.home, override, one.me.name)
+    people_overrides.record(desk.home, override, one.me.name)
 
 
 @router.get("/orders/{line_id}/lineage")
@@ -234,7 +234,7 @@ def lineage(one: Viewer, line_id: str) -> Response:
     warehouse, which a run may hold."""
     with one.desk() as desk:
         need = procurement.line_named(desk.home, line_id)
-        age = looking.age(desk)
+        age = snapshot_queries.age(desk)
     with one.room.home.connect(read_only=True) as con:
         report = trace(con, one.room.home.archive, need)
     return one.page(

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from models.replenishment.overrides import PARAMETERS, Override
-from orchestration.app import looking, overriding
+from orchestration.app import people_overrides, snapshot_queries
 from orchestration.planning.overrides import parse
-from orchestration.web.visit import Problem, Visit, act, problem_of, signed_in
+from orchestration.web.request_context import Problem, Visit, act, problem_of, signed_in
 
 router = APIRouter(include_in_schema=False)
 Viewer = Annotated[Visit, Depends(signed_in())]
@@ -19,12 +19,12 @@ SCOPE = ("item_id", "location_id", "category", "from_id")
 
 
 def _page(
-    one: Visit, problem: Problem | None = None, preview: overriding.Preview | None = None
+    one: Visit, problem: Problem | None = None, preview: people_overrides.Preview | None = None
 ) -> Response:
     everything = bool(one.asked("all"))
     with one.desk() as desk:
-        age = looking.age(desk)
-    entries = overriding.standing(one.room.home, everything=everything)[::-1]
+        age = snapshot_queries.age(desk)
+    entries = people_overrides.standing(one.room.home, everything=everything)[::-1]
     return one.page(
         "overrides.html.j2",
         problem.status if problem else 200,
@@ -66,14 +66,14 @@ def record(one: Planner) -> Response:
     """Record an override, or show what it would change and what that costs."""
     if one.form.get("to") == "preview":
         try:
-            return _page(one, preview=overriding.preview(one.room.home, wanted(one)))
+            return _page(one, preview=people_overrides.preview(one.room.home, wanted(one)))
         except Exception as error:
             if (problem := problem_of(error)) is None:
                 raise
             return _page(one, problem)
 
     def do() -> tuple[str, dict[str, str]]:
-        overriding.record(one.room.home, wanted(one), one.me.name)
+        people_overrides.record(one.room.home, wanted(one), one.me.name)
         return "/overrides", {"done": "override"}
 
     return act(one, do, lambda problem: _page(one, problem))
@@ -84,7 +84,7 @@ def end(one: Planner, override_id: str) -> Response:
     """End an override: the next plan is the system's own again."""
 
     def do() -> tuple[str, dict[str, str]]:
-        overriding.end(one.room.home, override_id, one.me.name, one.reason())
+        people_overrides.end(one.room.home, override_id, one.me.name, one.reason())
         return "/overrides", {"done": "ended"}
 
     return act(one, do, lambda problem: _page(one, problem))

@@ -13,16 +13,16 @@ from models.codes import IMPOSSIBLE
 from models.twin.event_effects import KINDS
 from models.twin.measures import NOTHING
 from models.twin.trust import TRUSTED
-from orchestration.app import looking, studies
-from orchestration.app.looking import Row
-from orchestration.app.sampling import LEAST_FUTURES, MOST_FUTURES, check_futures
+from orchestration.app import snapshot_queries, studies
+from orchestration.app.futures_limit import LEAST_FUTURES, MOST_FUTURES, check_futures
 from orchestration.app.scenario_answers import trust_in_words
 from orchestration.app.scenario_fit import outside_in_words
 from orchestration.app.scenarios import read_calibration
+from orchestration.app.snapshot_queries import Row
 from orchestration.reports.study_report import POLICY
+from orchestration.web.request_context import NotFoundError, Problem, Visit, act, signed_in
 from orchestration.web.tables import as_file
-from orchestration.web.visit import NotFoundError, Problem, Visit, act, signed_in
-from orchestration.web.words import Words
+from orchestration.web.translation import Words
 
 router = APIRouter(include_in_schema=False)
 Viewer = Annotated[Visit, Depends(signed_in())]
@@ -34,7 +34,7 @@ SHOWN = 12
 
 def _page(one: Visit, problem: Problem | None = None) -> Response:
     with one.desk() as desk:
-        age = looking.age(desk)
+        age = snapshot_queries.age(desk)
     return one.page(
         "scenarios.html.j2",
         problem.status if problem else 200,
@@ -99,7 +99,7 @@ def run(one: Planner) -> Response:
 def calibration(one: Viewer) -> Response:
     """The twin against counts: how far its stock lay from what was counted, by class and place."""
     with one.desk() as desk:
-        age, errors = looking.age(desk), read_calibration(one.room.home, desk.now)
+        age, errors = snapshot_queries.age(desk), read_calibration(one.room.home, desk.now)
     rows = [] if errors is None else errors.sort("error", descending=True).to_dicts()
     return one.page(
         "calibration.html.j2",
@@ -115,7 +115,7 @@ def calibration(one: Viewer) -> Response:
 def study_page(one: Viewer, study_id: str) -> Response:
     """What a study answered."""
     with one.desk() as desk:
-        age = looking.age(desk)
+        age = snapshot_queries.age(desk)
     home, words = one.room.home, one.words
     try:
         made = studies.study_made(home, study_id)

@@ -10,8 +10,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from models.procurement.actors import skeleton
 from orchestration.web.people import ROLES
-from orchestration.web.visit import Problem, Visit, act, problem_of, signed_in, visit
-from orchestration.web.words import LANGUAGES
+from orchestration.web.request_context import Problem, Visit, act, problem_of, signed_in, visit
+from orchestration.web.translation import LANGUAGES
 
 router = APIRouter(include_in_schema=False)
 Anyone = Annotated[Visit, Depends(visit)]

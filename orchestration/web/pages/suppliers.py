@@ -11,10 +11,10 @@ from fastapi import APIRouter, Depends
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.responses import Response
 
-from orchestration.app import looking, supplier_answers
+from orchestration.app import snapshot_queries, supplier_answers
 from orchestration.app.supplier_answers import Reply
 from orchestration.app.supplier_record import supplier_record
-from orchestration.web.visit import NotFoundError, Problem, Visit, act, signed_in, visit
+from orchestration.web.request_context import NotFoundError, Problem, Visit, act, signed_in, visit
 
 router = APIRouter(include_in_schema=False)
 Viewer = Annotated[Visit, Depends(signed_in())]
@@ -31,9 +31,11 @@ def signer(one: Visit) -> URLSafeTimedSerializer:
 
 def _page(one: Visit, made: dict[str, str] | None = None) -> Response:
     with one.desk() as desk:
-        age = looking.age(desk)
+        age = snapshot_queries.age(desk)
         lines = desk.ledger.lines()
-        rows = looking.remembered(desk, "suppliers", lambda: supplier_record(desk)).to_dicts()
+        rows = snapshot_queries.remembered(
+            desk, "suppliers", lambda: supplier_record(desk)
+        ).to_dicts()
     waiting: dict[str, int] = {}
     for line in lines:
         if line.kind == "purchase" and line.stage == "sent":
@@ -70,11 +72,11 @@ def _supplier_page(one: Visit, secret: str, problem: Problem | None = None) -> R
     with one.desk() as desk:
         lines = supplier_answers.open_lines(desk, supplier)
         world = desk.home.owner or ""
-    with looking.published(one.room.home) as con:
-        names = looking.names(con)
+    with snapshot_queries.published(one.room.home) as con:
+        names = snapshot_queries.names(con)
         given = {"id": supplier}
         query = "select name from marts.dim_suppliers where supplier_id = $id and is_current"
-        known = looking.one(con, query, given)
+        known = snapshot_queries.one(con, query, given)
     orders = [(order, list(of)) for order, of in groupby(lines, lambda line: line.order_id)]
     return one.page(
         "supplier.html.j2",

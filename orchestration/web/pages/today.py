@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from orchestration.app import event_replan, looking, supplier_answers
-from orchestration.app.overriding import world_of
+from orchestration.app import event_replan, snapshot_queries, supplier_answers
+from orchestration.app.home_context import world_of
 from orchestration.app.today import today
 from orchestration.home import Home
 from orchestration.intake.inbox import FILE
-from orchestration.web import pictures
-from orchestration.web.visit import Visit, signed_in
+from orchestration.web import charts
+from orchestration.web.request_context import Visit, signed_in
 
 router = APIRouter(include_in_schema=False)
 Viewer = Annotated[Visit, Depends(signed_in())]
@@ -25,8 +25,8 @@ def page(one: Viewer) -> Response:
     """What the machine did, what needs a person, what is at risk, and whether all is in order."""
     home = one.room.home
     with one.desk() as desk:
-        now, age = today(desk), looking.age(desk)
-        news = looking.remembered(desk, "news", lambda: _is_news(home), _heard(home))
+        now, age = today(desk), snapshot_queries.age(desk)
+        news = snapshot_queries.remembered(desk, "news", lambda: _is_news(home), _heard(home))
         is_new = not desk.ledger.history(actor=one.me.name, limit=1)
     rows = [(row["name"], row["value"], "main") for row in now.spend]
     about = one.words("What the plan buys, by supplier")
@@ -34,7 +34,7 @@ def page(one: Viewer) -> Response:
         "today.html.j2",
         now=now,
         age=age,
-        spend=pictures.bars(rows, one.words, about) if rows else None,
+        spend=charts.bars(rows, one.words, about) if rows else None,
         jobs=one.room.jobs.all(),
         hints=is_new and one.may("planner"),
         unanswered=news,

@@ -15,7 +15,7 @@ import altair as alt
 import vl_convert
 from markupsafe import Markup, escape
 
-from orchestration.web.words import Words
+from orchestration.web.translation import Words
 
 Row = Mapping[str, Any]
 #: Stand-ins that the drawing is made with, and the variable of desk.css each one stands for.

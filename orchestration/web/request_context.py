@@ -19,13 +19,13 @@ from orchestration.errors import ErrorReport, StockhouseError, translate
 from orchestration.home import Home
 from orchestration.ledger import StaleError
 from orchestration.web.guard import is_from_here
-from orchestration.web.held import Held
 from orchestration.web.jobs import Jobs
+from orchestration.web.open_sources import Held
 from orchestration.web.people import People, Person
 from orchestration.web.rendering import render
 from orchestration.web.sessions import COOKIE, LASTS, Once, Patience, Rates, Session, Sessions
 from orchestration.web.tokens import Tokens
-from orchestration.web.words import Words
+from orchestration.web.translation import Words
 
 #: A reason longer than this is no reason; the ledger keeps it for ever.
 LONGEST_TEXT = 2_000

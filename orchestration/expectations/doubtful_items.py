@@ -7,7 +7,7 @@ import duckdb
 import polars as pl
 
 from models.domain import SERIES
-from models.replenishment.plausible import WAITING, YEAR_DAYS
+from models.replenishment.implausible_lines import WAITING, YEAR_DAYS
 from orchestration.expectations.completeness import ENOUGH
 
 #: What a doubtful item's completeness is at most: too little for its order to be approved by

@@ -8,8 +8,8 @@ from typing import Any
 
 from models.domain import need_id
 from models.procurement.documents import Event
-from orchestration.app.looking import Row, published, rows
 from orchestration.app.procurement import Desk
+from orchestration.app.snapshot_queries import Row, published, rows
 
 #: Events that are somebody's decision; the others are facts and mail.
 DECISIONS = (

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from models.domain import Floats
-from models.replenishment.orders import orderable
+from models.replenishment.lot_sizing import orderable
 
 
 @dataclass(frozen=True)
