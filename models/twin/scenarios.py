@@ -148,8 +148,10 @@ class Scenario:
 
 
 def together(scenarios: list[Scenario]) -> Scenario:
-    """All of several scenarios at once; any of it happens where all of them would."""
+    """All of several scenarios at once, whatever order they are named in; any of it happens where
+    all of them would."""
     effects = []
+    scenarios = sorted(scenarios, key=lambda one: one.name)
     for one in scenarios:
         for effect in one.effects:
             of = {"name": f"{one.name}.{effect.name}"} if effect.name else {}

@@ -191,9 +191,9 @@ def by_row(rows: pl.DataFrame, base: Sequence[Outcome], changed: Sequence[Outcom
 
     Columns: item_id, location_id, from_id, sold and lost before and after (mean units),
     margin_before, margin_after, cost_to_serve_before and after (mean money), margin_difference with
-    lower and upper (95 % of futures), unit_margin and unit_cost_to_serve before and after,
-    turns_unprofitable, and unprofitable_after: the share of futures in which the margin after is
-    not above 0.
+    lower and upper (95 % of futures), cost_to_serve_difference with cost_to_serve_lower and upper,
+    unit_margin and unit_cost_to_serve before and after, turns_unprofitable, and unprofitable_after:
+    the share of futures in which the margin after is not above 0.
     """
     measures = ("sold", "lost", "margin", "cost_to_serve")
     means = {
@@ -201,13 +201,19 @@ def by_row(rows: pl.DataFrame, base: Sequence[Outcome], changed: Sequence[Outcom
         for name in measures
         for word, outcomes in (("before", base), ("after", changed))
     }
-    differences = np.array([b.margin - a.margin for a, b in zip(base, changed, strict=True)])
-    lower, upper = np.quantile(differences, RANGE, axis=0)
+    pairs = list(zip(base, changed, strict=True))
+    margin = np.array([after.margin - before.margin for before, after in pairs])
+    serving = np.array([after.cost_to_serve - before.cost_to_serve for before, after in pairs])
+    lower, upper = np.quantile(margin, RANGE, axis=0)
+    serving_lower, serving_upper = np.quantile(serving, RANGE, axis=0)
     table = rows.select("item_id", "location_id", "from_id").with_columns(
         **{name: pl.Series(values) for name, values in means.items()},
-        margin_difference=pl.Series(differences.mean(axis=0)),
+        margin_difference=pl.Series(margin.mean(axis=0)),
         lower=pl.Series(lower),
         upper=pl.Series(upper),
+        cost_to_serve_difference=pl.Series(serving.mean(axis=0)),
+        cost_to_serve_lower=pl.Series(serving_lower),
+        cost_to_serve_upper=pl.Series(serving_upper),
         unprofitable_after=pl.Series(np.mean([one.margin <= 0 for one in changed], axis=0)),
         demand=pl.Series(np.mean([one.demand for one in base], axis=0)),
     )

@@ -222,6 +222,10 @@ class Study:
                 found[f"{answer.scenario.name}_measures"] = pl.DataFrame(lines)
         return found
 
+    def robustness(self) -> list[dict[str, Any]]:
+        """Whether the champion holds against each rival policy, over all scenarios."""
+        return robustness(self.answers, self.policy)
+
     def as_dict(self) -> dict[str, Any]:
         """The study as plain data, without its tables."""
         return {
@@ -241,7 +245,7 @@ class Study:
             "demand": in_words(self.asked.demand),
             "time_to_survive": self.survival.to_dicts(),
             "scenarios": [answer.as_dict() for answer in self.answers],
-            "robustness": robustness(self.answers, self.policy),
+            "robustness": self.robustness(),
             "trust": self.trust.as_dict(),
         }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,67 +17,45 @@ from models.twin.measures import NOTHING
 from orchestration.app import procurement
 from orchestration.app.scenario_answers import Answer, Asked, Study
 from orchestration.app.scenario_files import is_stress
+from orchestration.app.scenario_tables import LANES, PLACES, SCENARIOS, lanes, places, scenarios
 from orchestration.app.scenarios import Tell, asked_again, study
 from orchestration.facts import decisions
 from orchestration.home import Home
 from orchestration.landing import World
+from orchestration.planning.rehearsal import candidates
 
-TABLE = "scenarios"
 #: Futures that a nightly stress set meets.
 STRESS_FUTURES = 30
 #: The figures of a row; those that a part has no word for are empty.
 FIGURES = ("before", "after", "difference", "lower", "upper", "mean_lower", "mean_upper")
 
 
-def frame_of(study: Study) -> pl.DataFrame:
-    """A study as rows of decisions.scenarios."""
-    rows: list[dict[str, Any]] = []
-    for one in study.survival.to_dicts():
-        spans = {name: one[name] for name in ("lower", "upper")}
-        rows.append({"part": "node", "name": one["node_id"], "after": one["periods"], **spans})
-    rows += [row for answer in study.answers for row in _rows(answer)]
-    stamp = {
-        "run_id": study.study_id,
-        "as_of": study.as_of,
-        "state_run_id": study.run_id,
-        "policy": study.policy,
-        "futures": study.futures,
-        "periods": study.periods,
-        "seed": study.seed,
-        "version": study.version,
-        "asked": study.asked.text,
-    }
-    schema = decisions.DECISIONS[TABLE]
-    nothing = dict.fromkeys(schema)
-    return pl.DataFrame([nothing | stamp | row for row in rows], schema=schema)
+def record(home: Home, study: Study, *, is_nightly: bool = False) -> None:
+    """Keep a study, with what it says of lanes and of places; the same question of the same state
+    is the same study, kept once, and stays nightly whoever asks it again.
+    """
+    kept = _path(home, study.study_id)
+    if kept.exists():
+        before = decisions.read(kept, rows=1)
+        is_nightly |= "is_nightly" in before.columns and bool(before["is_nightly"][0])
+    for table, frame in (
+        (LANES, lanes(study)),
+        (PLACES, places(study)),
+        (SCENARIOS, scenarios(study, is_nightly)),  # last: what it names is there
+    ):
+        decisions.record(home.decisions, study.study_id, table, frame)
 
 
-def _rows(answer: Answer) -> list[dict[str, Any]]:
-    of: dict[str, Any] = {"scenario": answer.scenario.name, "title": answer.scenario.title}
-    found: list[dict[str, Any]] = []
-    for name, said in answer.totals.items():
-        found.append({**of, "part": "total", "name": name, **said})
-    for one in answer.measures:
-        money = {"difference": one.cost, "mean_lower": one.lower, "mean_upper": one.upper}
-        is_chosen = one.measure == answer.best
-        found.append(
-            {**of, "part": "measure", "name": one.measure, **money, "is_chosen": is_chosen}
-        )
-    for name, said in answer.policies.items():
-        found.append({**of, "part": "policy", "name": name, **said})
-    return found
-
-
-def record(home: Home, study: Study) -> None:
-    """Keep a study; the same question of the same state is the same study, kept once."""
-    decisions.record(home.decisions, study.study_id, TABLE, frame_of(study))
+def _path(home: Home, study_id: str) -> Path:
+    return home.decisions / SCENARIOS / f"{study_id}.parquet"
 
 
 def rehearse_stress(home: Home, world: World, progress: Tell | None = None) -> list[Study]:
-    """Ask and keep every stress set that lies in `scenarios` beside the world's contract.
+    """Ask and keep every stress set that lies in `scenarios` beside the world's contract: how the
+    champion takes it, and whether it holds against the rivals it is rehearsed with.
 
-    Raises ContractError for one that cannot be meant, and PublishError before anything was
-    published.
+    An agent is no rival here: by the time that a study is asked again it has learned more. Raises
+    ContractError for a set that cannot be meant, and PublishError before anything was published.
     """
     beside = home.origin[0] if home.origin else None
     folder = beside / "scenarios" if beside and beside.is_dir() else None
@@ -84,8 +63,9 @@ def rehearse_stress(home: Home, world: World, progress: Tell | None = None) -> l
     found = []
     for path in files:
         if is_stress(path):
-            found.append(study(home, world, [path], STRESS_FUTURES, progress))
-            record(home, found[-1])
+            rivals = candidates()
+            found.append(study(home, world, [path], STRESS_FUTURES, progress, policies=rivals))
+            record(home, found[-1], is_nightly=True)
     return found
 
 
@@ -115,7 +95,7 @@ def replay(home: Home, world: World, study_id: str, progress: Tell | None = None
 
     Raises ValueError for a study that is not there, and where the state is no longer published.
     """
-    path = home.decisions / TABLE / f"{study_id}.parquet"
+    path = _path(home, study_id)
     if not path.exists():
         there = sorted(one.stem for one in path.parent.glob("*.parquet"))
         raise ValueError(
@@ -126,7 +106,7 @@ def replay(home: Home, world: World, study_id: str, progress: Tell | None = None
     said = json.loads(first["asked"])
     asked = Asked(**{**said, "policies": tuple(said["policies"])})
     made = asked_again(home, world, asked, first["futures"], first["state_run_id"], progress)
-    now = _figures(frame_of(made))
+    now = _figures(scenarios(made))
     before = _figures(kept)
     names = sorted(before.keys() | now.keys())
     differing = [

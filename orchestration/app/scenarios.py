@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from models.domain import Floats
-from models.replenishment.policies import POLICIES, RegisteredPolicy
+from models.replenishment.policies import POLICIES, configured
 from models.twin.measures import MEASURES, NOTHING, Line, Priced, priced, propose
 from models.twin.resilience import survival_and_recovery, time_to_survive
 from models.twin.scenarios import Scenario, together
@@ -33,7 +33,7 @@ from orchestration.app.scenario_fit import outside
 from orchestration.app.twin_state import FUTURES_SEED, LOOKED_AT, Twin
 from orchestration.facts import decisions, snapshots
 from orchestration.facts.planning_inputs import read_nodes, read_terms
-from orchestration.facts.published import published_forecast
+from orchestration.facts.published import published_forecast, tuned_scales
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.landing import World
@@ -69,6 +69,7 @@ def read_twin(
         timeline = Timeline.of(world, now)
         published = Published.read(con, home, world, timeline)
         forecast = published_forecast(con, home)
+        scales = tuned_scales(con)
         terms, promised = read_terms(con, read_nodes(con), timeline)
         inputs = published.inputs
         own = (
@@ -77,7 +78,8 @@ def read_twin(
             else paths_of(forecast, inputs.rows, seed=FUTURES_SEED)
         )
     coming = inputs.asked(own)
-    return Twin.of(published, coming[:, :futures], terms, promised), snapshot.run_id, currency
+    twin = Twin.of(published, coming[:, :futures], terms, promised, scales)
+    return twin, snapshot.run_id, currency
 
 
 def study(
@@ -107,6 +109,7 @@ def study(
     twin, run_id, currency = read_twin(home, world, futures, run_id, demand)
     timeline = twin.published.inputs.timeline
     questions = [read_question(path, timeline) for path in files]
+    _refuse_one_name(files)
     asked = Asked(
         {path.name: one.text for path, one in zip(files, questions, strict=True)},
         tuple(policies),
@@ -163,6 +166,15 @@ def check_asked(futures: int, policies: Sequence[str]) -> None:
     for name in policies:
         if name not in POLICIES:
             raise ValueError(f"there is no policy '{name}'; there are {', '.join(POLICIES)}")
+
+
+def _refuse_one_name(files: Sequence[Path]) -> None:
+    names = [path.name for path in files]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(
+            f"two of the files are called {twice[0]}, and a study keeps each by its name: rename "
+            "one, or name it once"
+        )
 
 
 def _check_against(against: str, scenarios: Sequence[Scenario]) -> None:
@@ -263,7 +275,7 @@ def _rivals(
     for name in policies:
         if name == twin.published.policy.name:
             continue
-        policy: RegisteredPolicy = POLICIES[name]
+        policy = configured(name, twin.scales.get(name))
         lived = _spread(
             min(TRIED_ON, twin.demand.shape[1]),
             lambda k, policy=policy: twin.lived(k, scenarios, policy)[1:],  # type: ignore[misc]

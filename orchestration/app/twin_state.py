@@ -6,8 +6,8 @@ Every scenario, measure and policy meets the same futures, within the limits and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -44,7 +44,10 @@ LOOKED_AT = 40
 
 @dataclass(frozen=True, kw_only=True)
 class Twin:
-    """The published state as the simulator needs it, and the futures it may meet."""
+    """The published state as the simulator needs it, and the futures it may meet.
+
+    scales: by policy, what the last rehearsal tuned for it.
+    """
 
     published: Published
     demand: Floats  # (N, P, T): sampled futures
@@ -53,9 +56,17 @@ class Twin:
     price: Floats
     terms: tuple[Terms, ...]
     service_level: Floats
+    scales: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, published: Published, demand: Floats, terms: Terms, service_level: Floats) -> Twin:
+    def of(
+        cls,
+        published: Published,
+        demand: Floats,
+        terms: Terms,
+        service_level: Floats,
+        scales: Mapping[str, float],
+    ) -> Twin:
         """From what was published, demand paths to come (N, P, T), and what the line's orders
         obey.
         """
@@ -69,6 +80,7 @@ class Twin:
             price=inputs.rows["price"].cast(pl.Float64).fill_null(0.0).to_numpy(),
             terms=(terms,) * demand.shape[2],
             service_level=service_level,
+            scales=scales,
         )
 
     @property

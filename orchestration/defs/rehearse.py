@@ -4,8 +4,10 @@ it; the one that provably costs least decides."""
 from collections.abc import Iterator
 
 import dagster as dg
+import polars as pl
 
 from orchestration.app.scenario_record import rehearse_stress
+from orchestration.app.scenario_tables import LANES, PLACES, SCENARIOS, lanes, places
 from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.facts import decisions
 from orchestration.planning.demand import open_demand
@@ -102,24 +104,37 @@ def rehearse(
         )
 
 
-@dg.asset(
-    key=["decisions", "scenarios"],
-    group_name="stress",
-    # it starts from what the last run published; as a dependency that would go round in a circle
-    description=(
-        "The world's stress sets, laid over futures that start from what is published: what they "
-        "change, and how long every node survives."
-    ),
-    owners=OWNERS,
-    kinds={"numpy"},
+@dg.multi_asset(
+    name="stress",
+    specs=[
+        # they start from what the last run published; as a dependency that would be a circle
+        dg.AssetSpec(
+            ["decisions", table],
+            group_name="stress",
+            description=decisions.TABLES[table],
+            owners=OWNERS,
+            kinds={"numpy"},
+        )
+        for table in (SCENARIOS, LANES, PLACES)
+    ],
 )
-def stress(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> dg.MaterializeResult:
-    """Every night; metrics.kpi_resilience shows it after the next run of the line."""
+def stress(
+    context: dg.AssetExecutionContext, lakehouse: Lakehouse
+) -> Iterator[dg.MaterializeResult]:
+    """The world's stress sets, every night, laid over futures that start from what is published;
+    metrics.kpi_resilience shows it after the next run of the line."""
     home, world = lakehouse.open_home(), lakehouse.open_world()
     stressed = rehearse_stress(home, world, progress=context.log.info)
-    return dg.MaterializeResult(
+    rivals = [row for one in stressed for row in one.robustness()]
+    against = charts.markdown(pl.DataFrame(rivals)) if rivals else "no rival was asked"
+    yield dg.MaterializeResult(
+        asset_key=["decisions", SCENARIOS],
         metadata={
             "studies": [one.study_id for one in stressed],
             "scenarios": sum(len(one.answers) for one in stressed),
-        }
+            "does the champion hold": dg.MetadataValue.md(against),
+        },
     )
+    for table, made in ((LANES, lanes), (PLACES, places)):
+        rows = sum(made(one).height for one in stressed)
+        yield dg.MaterializeResult(asset_key=["decisions", table], metadata={"rows": rows})

@@ -211,12 +211,60 @@ DECISIONS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
         "mean_lower": _NUMBER,
         "mean_upper": _NUMBER,
         "is_chosen": pl.Boolean,
+        "is_nightly": pl.Boolean,
         "policy": _TEXT,
         "futures": pl.Int64,
         "periods": pl.Int64,
         "seed": pl.Int64,
         "version": _TEXT,
         "asked": _TEXT,
+    },
+    "scenario_lanes": {
+        "run_id": _TEXT,
+        "as_of": _TIME,
+        "scenario": _TEXT,
+        "item_id": _TEXT,
+        "location_id": _TEXT,
+        "from_id": _TEXT,
+        "item_class": _TEXT,
+        "is_trusted": pl.Boolean,
+        "sold_before": _NUMBER,
+        "sold_after": _NUMBER,
+        "lost_before": _NUMBER,
+        "lost_after": _NUMBER,
+        "margin_before": _AMOUNT,
+        "margin_after": _AMOUNT,
+        "margin_difference": _AMOUNT,
+        "margin_lower": _AMOUNT,
+        "margin_upper": _AMOUNT,
+        "cost_to_serve_before": _AMOUNT,
+        "cost_to_serve_after": _AMOUNT,
+        "cost_to_serve_difference": _AMOUNT,
+        "cost_to_serve_lower": _AMOUNT,
+        "cost_to_serve_upper": _AMOUNT,
+        "turns_unprofitable": pl.Boolean,
+        "unprofitable_after": _NUMBER,
+    },
+    "scenario_places": {
+        "run_id": _TEXT,
+        "as_of": _TIME,
+        "scenario": _TEXT,
+        "node_id": _TEXT,
+        "kind": _TEXT,
+        "survival_periods": _NUMBER,
+        "survival_lower": _NUMBER,
+        "survival_upper": _NUMBER,
+        "is_beyond": pl.Boolean,
+        "noticed_share": _NUMBER,
+        "noticed_after_periods": _NUMBER,
+        "recovery_periods": _NUMBER,
+        "not_over_share": _NUMBER,
+        "stock_before": _NUMBER,
+        "stock_after": _NUMBER,
+        "deepest_on": _DAY,
+        "deepest_difference": _NUMBER,
+        "deepest_lower": _NUMBER,
+        "deepest_upper": _NUMBER,
     },
     "calibration": {
         "run_id": _TEXT,
@@ -284,6 +332,14 @@ TABLES: dict[str, str] = {
         "What scenarios change in the twin (part total), what can be done about them (measure), "
         "how rival policies do (policy) and how long nodes survive (node); run_id is the study, "
         "asked what it was asked, word for word."
+    ),
+    "scenario_lanes": (
+        "What scenarios change for every item and the lane it comes by, mean over the futures: "
+        "units sold and lost, margin and cost to serve; run_id is the study."
+    ),
+    "scenario_places": (
+        "How every supplier, place and hub takes scenarios: how long it can be missing, when "
+        "customers notice, how long it is felt, and how low stock falls; run_id is the study."
     ),
     "calibration": (
         "How far the twin's stock lies from what was counted, by item class and place, where the "
@@ -410,6 +466,49 @@ WORDS: dict[str, str] = {
     "mean_lower": "The lower end of the mean's 95 % interval.",
     "mean_upper": "The upper end of the mean's 95 % interval.",
     "is_chosen": "The measure that is advised.",
+    "is_nightly": "The study is the nightly rehearsal of the world's stress sets.",
+    "scenario_lanes.from_id": "Where the lane begins: a supplier, or the place that ships.",
+    "scenario_lanes.is_trusted": "The twin is close enough to counts of the item's class there.",
+    "sold_before": "Units sold as things are.",
+    "sold_after": "Units sold in the scenario.",
+    "lost_before": "Units of sales lost as things are.",
+    "lost_after": "Units of sales lost in the scenario.",
+    "margin_before": "Sales less goods, freight, duty and holding as things are, money.",
+    "margin_after": "The same in the scenario, money.",
+    "margin_difference": "Margin after less before, on the same futures, money.",
+    "margin_lower": "The lower end of what 95 % of the futures say of the margin's difference.",
+    "margin_upper": "The upper end of what 95 % of the futures say of the margin's difference.",
+    "cost_to_serve_before": "Freight, fuel, duty, holding and write-offs as things are, money.",
+    "cost_to_serve_after": "The same in the scenario, money.",
+    "cost_to_serve_difference": "Cost to serve after less before, on the same futures, money.",
+    "cost_to_serve_lower": "The lower end of what 95 % of the futures say of that difference.",
+    "cost_to_serve_upper": "The upper end of what 95 % of the futures say of that difference.",
+    "turns_unprofitable": "It earns as things are, and no longer in the scenario.",
+    "unprofitable_after": "Share of the futures in which it earns nothing in the scenario.",
+    "node_id": "The supplier, place or hub.",
+    "scenario_places.kind": "Which it is: supplier, place or hub.",
+    "survival_periods": (
+        "Time to survive: periods until customers notice that the node is missing, median over "
+        "the futures, whatever the scenario; empty where nothing sets out from it."
+    ),
+    "survival_lower": "The lower end of what 95 % of the futures say of the time to survive.",
+    "survival_upper": "The upper end of what 95 % of the futures say of the time to survive.",
+    "is_beyond": "Customers do not notice within all that was simulated.",
+    "noticed_share": "Share of the futures in which customers there notice the scenario.",
+    "noticed_after_periods": (
+        "Periods from the scenario's beginning until they do, median; empty: they never do."
+    ),
+    "recovery_periods": (
+        "Time to recover: periods from the scenario's end until nothing is left of it there, "
+        "median; empty where it is never felt."
+    ),
+    "not_over_share": "Share of the futures in which it is not over when the simulation ends.",
+    "stock_before": "Units in stock there as things are, mean over the periods and futures.",
+    "stock_after": "The same in the scenario.",
+    "deepest_on": "The first day of the period whose stock lies furthest below, on average.",
+    "deepest_difference": "Units by which the scenario changes the stock of that period.",
+    "deepest_lower": "The lower end of what 95 % of the futures say of that difference.",
+    "deepest_upper": "The upper end of what 95 % of the futures say of that difference.",
     "futures": "Sampled futures that were simulated.",
     "seed": "Where the random numbers began.",
     "version": "The version of Stockhouse that answered.",

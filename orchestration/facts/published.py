@@ -30,8 +30,18 @@ def champion(con: duckdb.DuckDBPyConnection, home: Home) -> RegisteredPolicy:
     )
     if row.is_empty():
         raise ValueError("no policy has been rehearsed by now; run the line up to rehearse first")
-    setting = row["scale"][0] if "scale" in row.columns else None
-    return policy_of(home, row["policy"][0], setting)
+    name = str(row["policy"][0])
+    return policy_of(home, name, tuned_scales(con).get(name))
+
+
+def tuned_scales(con: duckdb.DuckDBPyConnection) -> dict[str, float]:
+    """By policy, the scale that the last rehearsal tuned for it; those that have none are not
+    there."""
+    rehearsed = frame(con, "select * from decisions.champions order by as_of")
+    if "scale" not in rehearsed.columns:  # published before scales were kept
+        return {}
+    tuned = rehearsed.filter(pl.col("as_of") == pl.col("as_of").max()).drop_nulls("scale")
+    return dict(tuned.select("policy", "scale").iter_rows())
 
 
 def published_forecast(con: duckdb.DuckDBPyConnection, home: Home) -> Forecast:

@@ -7,9 +7,10 @@ reader ever sees half of it.
       versions/000012/stockhouse.duckdb, snapshot.json, parquet/marts/fct_demand.parquet ...
 
 Schema `decisions` holds what is decided now, so that a sum counts every order line once;
-`decisions_history` has every run. A version is written aside under another name and never changed
-afterwards; old ones are removed once `keep` newer exist. A Parquet copy whose table says what it
-said in the version before is that version's file under a second name.
+`decisions_history` has every run. Studies of scenarios all stand in both. A version is written
+aside under another name and never changed afterwards; old ones are removed once `keep` newer exist.
+A Parquet copy whose table says what it said in the version before is that version's file under a
+second name.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ PLANNED = (
     "overrides",
     "exceptions",
 )
+#: Stand whole: a study of scenarios answers a question of its own and renews none before it.
+STUDIED = ("scenarios", "scenario_lanes", "scenario_places")
 #: Stands with another table's run, for a run may have nothing to say in it: unusual rises are the
 #: forecast's.
 STANDS_WITH = {"surges": "forecasts"}
@@ -271,6 +274,10 @@ def _contents(
         columns = {row[0] for row in con.execute(f"describe {whole}").fetchall()}
         if schema != DECISIONS or not {"run_id", "as_of"} <= columns:
             yield schema, table, whole
+            continue
+        if table in STUDIED:
+            yield schema, table, whole
+            yield HISTORY, table, whole
             continue
         its = quote(STANDS_WITH.get(table, table))
         runs = f"select run_id from {source}.{quote(schema)}.{its}"

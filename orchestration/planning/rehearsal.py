@@ -88,6 +88,12 @@ def is_rehearsed(home: Home, demand: Demand) -> bool:
     return last is not None and last["total_cost"].is_not_null().any()
 
 
+def candidates() -> tuple[str, ...]:
+    """The policies that every rehearsal compares: ours, the rules companies run, and a company's
+    own."""
+    return (*CANDIDATES, *(policy.name for policy in extensions.offered("policies")))
+
+
 def rehearse(home: Home, demand: Demand, progress: Tell | None = None) -> Replay | None:
     """Replay the candidates over the newest weeks whose outcome is known; the incumbent is the last
     champion.
@@ -101,11 +107,10 @@ def rehearse(home: Home, demand: Demand, progress: Tell | None = None) -> Replay
         return None
     start, periods = window
     kept = kept_agent(home)
-    own = tuple(policy.name for policy in extensions.offered("policies"))
     is_fair = kept is not None and kept.knows_until <= start
-    candidates = (*CANDIDATES, *own, *((AGENT,) if is_fair else ()))
+    names = (*candidates(), *((AGENT,) if is_fair else ()))
     result = replay_world(
-        home, start, periods, orders=None, policies=candidates, is_tuned=True, progress=progress
+        home, start, periods, orders=None, policies=names, is_tuned=True, progress=progress
     )
     is_first = decisions.latest(home.decisions, "champions", demand.timeline.now_at) is None
     return result.judged_against(INCUMBENT if is_first else current_policy(home, demand))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,10 @@ import polars as pl
 import pytest
 
 from orchestration.app import demand_file, scenario_record, scenarios, studies
+from orchestration.app.scenario_answers import Study
+from orchestration.facts import decisions, snapshots
 from orchestration.home import Home
+from orchestration.home.sql import frame
 from orchestration.landing import World
 from orchestration.landing.contract.errors import ContractError
 
@@ -54,6 +57,97 @@ def test_a_blocked_hub_moves_stock_and_dearer_fuel_moves_money_only(
         "simulate", "sample_data", "--scenario", lost, "--out", tmp_path / "no", *home, code=2
     )
     assert "no location_id is called 'DC7'" in refused.stderr and not (tmp_path / "no").exists()
+
+
+def test_several_at_once_are_a_scenario_too_and_rivals_meet_the_same_futures(
+    sample_home: Path, command: Callable[..., Any]
+) -> None:
+    asked = [word for path in QUESTIONS for word in ("--scenario", path)]
+    asked += ["--together", "--policies", "min_max,quantile_order_up_to"]
+    home = ("--home", sample_home, "--paths", "2", "--json")
+    said = json.loads(command("simulate", "sample_data", *asked, *home).stdout)
+    block, fuel, both = said["scenarios"]
+    assert both["scenario"] == f"{fuel['scenario']}_and_{block['scenario']}"
+    for name in ("lost", "sold", "bought", "moved", "cost"):  # fuel moves money and no goods
+        assert both["totals"][name] == block["totals"][name], name
+    freight = [one["totals"]["freight"]["difference"] for one in (block, fuel, both)]
+    assert freight[2] not in freight[:2]  # what the block leaves to send is sent with dearer fuel
+    assert freight[2] == pytest.approx(freight[0] + freight[1], rel=0.01)
+    assert said["policy"] == "quantile_order_up_to"  # it is no rival of its own
+    (row,) = said["robustness"]
+    costs = [one["policies"]["min_max"] for one in said["scenarios"]]
+    assert (row["policy"], row["scenarios"]) == ("min_max", 3)
+    assert costs[0]["before"] == pytest.approx(block["totals"]["cost"]["after"])
+    for one in costs:
+        assert one["after"] - one["before"] == pytest.approx(one["difference"])
+        assert one["lower"] <= one["difference"] <= one["upper"]
+    assert row["mean_difference"] == pytest.approx(sum(one["difference"] for one in costs) / 3)
+    assert row["most_regret"] == pytest.approx(max(0.0, *(-one["difference"] for one in costs)))
+    assert costs[0] == costs[2] and costs[0]["difference"] != 0
+
+    kept = pl.read_parquet(_decided(sample_home, "scenarios", said["study_id"]))
+    assert set(kept.filter(part="policy")["name"]) == {"min_max"}
+    assert set(kept["is_nightly"]) == {False}
+    again = command("simulate", "sample_data", "--replay", said["study_id"], *home[:2], "--json")
+    assert json.loads(again.stdout)["differing"] == []
+    wrong = command("simulate", "sample_data", *asked[:-1], "hunch", *home, code=2)
+    assert "there is no policy 'hunch'" in wrong.stderr
+
+
+def _decided(home: Path, table: str, study_id: str) -> Path:
+    return home / "state" / "decisions" / table / f"{study_id}.parquet"
+
+
+def test_the_night_s_stress_set_is_told_apart_and_all_it_says_can_be_read(
+    sample_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scenario_record, "STRESS_FUTURES", 2)
+    home, world = Home.open(sample_home), World.load(Path("sample_data"))
+    asked = scenarios.study(home, world, [Path(QUESTIONS[0])], 2)
+    scenario_record.record(home, asked)
+    (night,) = scenario_record.rehearse_stress(home, world)
+    scenario_record.record(home, night)  # the same, asked by a person afterwards
+    assert {row["policy"] for row in night.robustness()} == {"eoq_reorder_point", "min_max"}
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as con:
+        decisions.load(con, home.decisions)
+        found = con.execute(
+            "select run_id, bool_and(is_nightly) from decisions.scenarios group by all"
+        ).fetchall()
+        assert set(found) == {(asked.study_id, False), (night.study_id, True)}
+    moment = datetime(2012, 1, 1)
+    snapshots.publish(tmp_path / "warehouse.duckdb", tmp_path / "shown", "run", moment)
+    with snapshots.current(tmp_path / "shown").connect() as con:
+        for study in (asked, night):
+            _says_what_the_study_says(con, study)
+
+
+def _says_what_the_study_says(con: duckdb.DuckDBPyConnection, study: Study) -> None:
+    """The published tables of a study beside its answers."""
+    for answer in study.answers:
+        at = {"study": study.study_id, "scenario": answer.scenario.name}
+        which = "where run_id = $study and scenario = $scenario"
+        lanes = frame(con, f"select * from decisions.scenario_lanes {which}", at)
+        places = frame(con, f"select * from decisions.scenario_places {which}", at)
+        keys = ["item_id", "location_id", "from_id"]
+        both = answer.lanes.join(lanes, on=keys, validate="1:1")
+        assert both.height == answer.lanes.height == lanes.height
+        for name in ("margin", "cost_to_serve"):
+            change = both[f"{name}_after"] - both[f"{name}_before"]
+            kept = lanes[f"{name}_difference"].sum()
+            assert both[f"{name}_difference"].to_list() == pytest.approx(change, abs=1e-3)
+            assert kept == pytest.approx(change.sum(), abs=0.1)  # money, to the digit
+            assert (lanes[f"{name}_lower"] <= lanes[f"{name}_upper"]).all()
+        stores = places.filter(kind="place")
+        assert set(stores["node_id"]) >= set(answer.places["location_id"])
+        missing = study.survival.select("node_id", "kind", "periods")
+        seen = places.join(missing, on=["node_id", "kind"], validate="1:1")
+        assert seen.height == missing.height
+        assert seen["survival_periods"].to_list() == seen["periods"].to_list()
+        felt = stores.join(answer.depth, left_on="node_id", right_on="location_id")
+        low = felt.group_by("node_id").agg(
+            pl.col("difference").min() - pl.col("deepest_difference").first()
+        )
+        assert low["difference"].abs().max() < 1e-9  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("demand", ["history", "sample_data/scenarios/demand/nervous.yml"])

@@ -231,6 +231,7 @@ def test_scenarios_together_are_all_their_events() -> None:
         0.5,
     )
     assert all_of_it.effects[2].after == "two.port"
+    assert together([two, one]) == all_of_it  # a study is asked again in the order of its files
 
 
 @pytest.mark.parametrize(
