@@ -49,7 +49,9 @@ class Economics:
 
     holding: h, cost of one unit left at the end of a period. shortage: p, cost of one unit of
     demand not met.
-    unit_cost: purchase price of one unit. order_cost: K, fixed cost of one order line.
+    unit_cost: purchase price of one unit. order_cost: K, fixed cost of one order line. unmet: what
+    happens to demand that is not met. waiting_share: where it waits (backlog), the share of it that
+    does; the rest is lost. A unit lost costs p once, a unit owed p in every period.
     """
 
     holding: Floats
@@ -57,6 +59,12 @@ class Economics:
     unit_cost: Floats
     order_cost: Floats
     unmet: Literal["lost", "backlog"] = "lost"
+    waiting_share: float = 1.0
+
+    @property
+    def waits(self) -> float:
+        """The share of unmet demand that waits, 0 under lost sales."""
+        return self.waiting_share if self.unmet == "backlog" else 0.0
 
     @property
     def fractile(self) -> Floats:

@@ -66,7 +66,9 @@ class Engine:
         if not network.is_tree:
             raise ValueError("learning: only networks with one lane a node can be learned on")
         self.network, economics = network, network.economics
-        self.is_backlog = economics.unmet == "backlog"
+        if 0 < economics.waits < 1:
+            raise ValueError("learning: all unmet demand is lost or all of it waits, not a share")
+        self.is_backlog = economics.waits == 1
         self.columns = max(int(network.lead_time.max(initial=0)), 1)
         count = network.size
         lead = network.lead_time[:, None]

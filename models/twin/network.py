@@ -82,6 +82,12 @@ class Network:
                     f"network: economics.{name} must be a finite number, 0 or more, at every node"
                 )
 
+        if not 0 <= self.economics.waiting_share <= 1:
+            raise ValueError(
+                "network: economics.waiting_share is a share from 0 to 1, not "
+                f"{self.economics.waiting_share:g}"
+            )
+
     def _check_lanes(self) -> None:
         if self.to.size and not (self.to.min() >= 0 and self.to.max() < self.size):
             raise ValueError(

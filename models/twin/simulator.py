@@ -118,8 +118,8 @@ class SimulationResult:
 
     @cached_property
     def shortage(self) -> Floats:
-        """Cost of the units lost, or owed at the end of each period, (N, T)."""
-        return self.network.economics.shortage[:, None] * self._book(self._unmet)
+        """Cost of the units lost for good and of those owed at the end of each period, (N, T)."""
+        return self.network.economics.shortage[:, None] * self._missing(self._book)
 
     @cached_property
     def ordering(self) -> Floats:
@@ -143,13 +143,21 @@ class SimulationResult:
         economics = self.network.economics
         return (
             economics.holding * self.sums["on_hand"]
-            + economics.shortage * self.sums[self._unmet]
+            + economics.shortage * self._missing(self.sums.__getitem__)
             + economics.order_cost * self.network.by_node(self.sums["lines"])
         )
 
     @property
-    def _unmet(self) -> str:
-        return "owed" if self.network.economics.unmet == "backlog" else "lost"
+    def gone(self) -> Floats:
+        """Units of demand never met, as nobody waits for them, (N, T)."""
+        return (1 - self.network.economics.waits) * self.lost
+
+    def _missing(self, units: Callable[[str], Floats]) -> Floats:
+        """What a shortage costs: the units gone, and those owed at the end of each period."""
+        waits = self.network.economics.waits
+        if waits == 0:
+            return units("lost")
+        return units("owed") if waits == 1 else (1 - waits) * units("lost") + units("owed")
 
     @property
     def fill_rate(self) -> float:
@@ -332,7 +340,8 @@ class _Run:
         count, periods = network.size, demand.shape[1]
         self.network, self.demand = network, np.ascontiguousarray(demand.T)
         self.stock, self.owed = on_hand.astype(np.float64), np.zeros(count)
-        self.is_backlog = network.economics.unmet == "backlog"
+        self.waits = network.economics.waits
+        self.is_backlog = self.waits > 0
         self.has_fixed_cost = bool(network.economics.order_cost.any())
         self.sharing = Sharing(network.supplied_from, network.order_multiple)
         self.lots = [
@@ -393,7 +402,8 @@ class _Run:
             self.sums["lines"] += shipped > 0
 
     def sell(self, t: int) -> None:
-        """Step 3: demand happens; under backlog what is owed is served first."""
+        """Step 3: demand happens; under backlog what is owed is served first, and of what is not
+        met so much as customers wait for is owed."""
         if self.is_backlog:
             served = np.minimum(self.stock, self.owed)
             self.stock -= served
@@ -402,7 +412,7 @@ class _Run:
         np.subtract(self.demand[t], self._sold, out=self._lost)
         self.stock -= self._sold
         if self.is_backlog:
-            self.owed += self._lost
+            self.owed += self._lost if self.waits == 1 else self.waits * self._lost
 
     def book(self, t: int) -> None:
         """Step 4: the end stock and what was lost or is owed, from which costs follow."""

@@ -160,9 +160,9 @@ def _places(rows: pl.DataFrame) -> csr_array:
 def _served(result: SimulationResult) -> Floats:
     """Units handed to customers by period, (N, T): what was asked for in time, and what was
     owed."""
-    if result.network.economics.unmet == "lost":
+    if result.network.economics.waits == 0:
         return result.sold
-    return result.demand - np.diff(result.owed, axis=1, prepend=0.0)
+    return result.demand - result.gone - np.diff(result.owed, axis=1, prepend=0.0)
 
 
 def compare(base: Sequence[Outcome], changed: Sequence[Outcome]) -> dict[str, dict[str, float]]:

@@ -26,6 +26,7 @@ from orchestration.facts.planning_inputs import (
     read_lead_times,
     read_nodes,
     read_past_opening,
+    read_unmet,
 )
 from orchestration.home import Home, files
 from orchestration.planning.demand import Demand, open_demand
@@ -111,8 +112,8 @@ def _trainer(home: Home, demand: Demand, start: date, effort: Effort) -> LineTra
             con, nodes, demand.timeline, start=start, horizon=demand.horizon
         )
         known = read_lead_times(con, demand.timeline, start)
-        row = con.execute("select unmet from raw.world").fetchone()
-    network = network_of(nodes, demand.timeline.review, row[0] if row and row[0] else "lost")
+        unmet = read_unmet(con)
+    network = network_of(nodes, demand.timeline.review, *unmet)
     paths = paths_of(demand.predict(demand.train(start), start), nodes, seed=FUTURES_SEED)
     if opening is None:
         opening = assumed_opening(

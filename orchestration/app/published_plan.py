@@ -20,6 +20,7 @@ from orchestration.facts.published import champion, published_forecast
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.landing import World
+from orchestration.landing.contract.world import Economics
 from orchestration.planning import overrides
 from orchestration.planning.plan import with_budgets
 from orchestration.planning.replay import paths_of
@@ -53,8 +54,10 @@ class Published:
                 "period "
                 f"is that of {timeline.origin}: run the line first"
             )
-        unmet = world.economics.unmet if world.economics else "lost"
-        inputs = read_planning_inputs(con, timeline, forecast, unmet=unmet)
+        said = world.economics or Economics()
+        inputs = read_planning_inputs(
+            con, timeline, forecast, unmet=said.unmet, waiting_share=said.waiting_share
+        )
         return cls(
             inputs=inputs,
             paths=paths_of(forecast, inputs.rows, seed=0),

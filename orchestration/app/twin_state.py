@@ -75,7 +75,9 @@ class Twin:
         return cls(
             published=published,
             demand=demand.astype(np.float64),
-            network=network_of(inputs.rows, inputs.timeline.review, inputs.unmet),
+            network=network_of(
+                inputs.rows, inputs.timeline.review, inputs.unmet, inputs.waiting_share
+            ),
             tariffs=tariffs_of(inputs, demand.shape[2]),
             price=inputs.rows["price"].cast(pl.Float64).fill_null(0.0).to_numpy(),
             terms=(terms,) * demand.shape[2],

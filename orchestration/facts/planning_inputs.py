@@ -246,6 +246,8 @@ class PlanningInputs:
     owed: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     #: what making an item takes of others, None where nothing is made
     bills: Bills | None = None
+    #: the share of unmet demand that waits, where it does
+    waiting_share: float = 1.0
 
     def of_items(self, items: Collection[str]) -> PlanningInputs:
         """The inputs of some items; the room that the others' stock takes is taken."""
@@ -319,7 +321,7 @@ class PlanningInputs:
         for before the first period planned, where customers wait."""
         owed = self.owed.copy()
         if self.unmet == "backlog":
-            owed[:, 0] += self._served_before()[2]
+            owed[:, 0] += self.waiting_share * self._served_before()[2]
         return owed
 
     def _served_before(self) -> tuple[Floats, Floats, Floats]:
@@ -351,11 +353,26 @@ class PlanningInputs:
         return replace(self, rows=rows)
 
 
+def read_unmet(con: duckdb.DuckDBPyConnection) -> tuple[Unmet, float]:
+    """What the world says of demand that is not met: whether it is lost or waits, and the share of
+    it that waits where customers do; all of it, where the world does not say."""
+    said = frame(con, "select * from raw.world").to_dicts()
+    if not said or said[0]["unmet"] != "backlog":
+        return "lost", 1.0
+    share = said[0].get("waiting_share")  # a home of before it could be said has no such column
+    return "backlog", 1.0 if share is None else float(share)
+
+
 def read_planning_inputs(
-    con: duckdb.DuckDBPyConnection, timeline: Timeline, forecast: Forecast, *, unmet: Unmet
+    con: duckdb.DuckDBPyConnection,
+    timeline: Timeline,
+    forecast: Forecast,
+    *,
+    unmet: Unmet,
+    waiting_share: float = 1.0,
 ) -> PlanningInputs:
     """Read what the next plan is made from, at Now. forecast: from the first period planned on, and
-    the means of those before it that are not reported yet."""
+    the means of those before it that are not reported yet. unmet, waiting_share: as `Economics`."""
     horizon = len(forecast.period_starts)
     nodes = read_nodes(con)
     bills = Bills.of(con.execute(BILLS).pl(), nodes)
@@ -385,6 +402,7 @@ def read_planning_inputs(
     return PlanningInputs(
         timeline=timeline,
         unmet=unmet,
+        waiting_share=waiting_share,
         rows=rows,
         due=opening.due,
         history=history,

@@ -14,7 +14,6 @@ from models.domain import SERIES, Floats, OrderLine, need_id
 from models.forecasting import surges
 from models.forecasting.forecast import Forecast
 from models.procurement.documents import Document
-from models.replenishment.base_policy import Unmet
 from models.replenishment.constraints import Constraint, used
 from models.replenishment.implausible_lines import implausible
 from models.replenishment.opening import ASSUMED_COVER
@@ -26,7 +25,7 @@ from models.replenishment.supplier_choice import Buyer
 from orchestration.expectations import completeness, doubts, held_back, incomplete
 from orchestration.facts import decisions
 from orchestration.facts.naming import NAMES
-from orchestration.facts.planning_inputs import PlanningInputs, read_planning_inputs
+from orchestration.facts.planning_inputs import PlanningInputs, read_planning_inputs, read_unmet
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home import Home
 from orchestration.home.sql import frame
@@ -95,9 +94,8 @@ def plan_orders(
     """
     timeline = demand.timeline
     with home.connect(read_only=True) as con:
-        row = con.execute("select unmet from raw.world").fetchone()
-        unmet: Unmet = "backlog" if row and row[0] == "backlog" else "lost"
-        inputs = read_planning_inputs(con, timeline, forecast, unmet=unmet)
+        unmet, share = read_unmet(con)
+        inputs = read_planning_inputs(con, timeline, forecast, unmet=unmet, waiting_share=share)
         known = completeness(con)
         doubtful = doubts(con)
     limits = (

@@ -24,6 +24,7 @@ from orchestration.facts.planning_inputs import (
     read_nodes,
     read_past_opening,
     read_terms,
+    read_unmet,
 )
 from orchestration.facts.supply_calendar import read_calendar, waits_of
 from orchestration.facts.timeline import DAYS_A_PERIOD
@@ -218,7 +219,7 @@ def replay_world(
         truth = demand.truth(con, start, periods)
         known = read_lead_times(con, demand.timeline, start)
         revealed = read_lead_times(con, demand.timeline, demand.timeline.origin)
-        unmet = con.execute("select unmet from raw.world").fetchone()
+        unmet, waiting_share = read_unmet(con)
         terms, service_level = read_terms(con, nodes, demand.timeline)
         calendar = read_calendar(con, demand.timeline)
         placed = read_past_orders(con, nodes, demand.timeline, start=start, periods=periods)
@@ -231,7 +232,8 @@ def replay_world(
         truth,
         start,
         periods,
-        unmet=unmet[0] if unmet and unmet[0] else "lost",
+        unmet=unmet,
+        waiting_share=waiting_share,
         opening=opening,
         orders=orders,
         policies=policies,

@@ -193,12 +193,11 @@ def freight_of_demand(result: SimulationResult) -> float:
         landed += np.where(parent >= 0, network.freight_per_unit[parent], 0.0)
         parent = np.where(parent >= 0, network.supplied_from[parent], -1)
     left = result.on_hand[:, -1] + result.on_order[:, -1] - result.initial_stock
-    is_owed = network.economics.unmet == "backlog"
-    unmet = result.owed[:, -1] if is_owed else result.lost.sum(axis=1)
+    unmet = result.owed[:, -1] + result.gone.sum(axis=1)
     return float(result.freight.sum() + landed @ (unmet - left))
 
 
-def network_of(nodes: pl.DataFrame, review: int, unmet: str) -> Network:
+def network_of(nodes: pl.DataFrame, review: int, unmet: str, waiting_share: float = 1.0) -> Network:
     """The twin's network from the planned items and locations."""
     numbered = nodes.select(SERIES).with_row_index("parent")
     parents = (
@@ -222,6 +221,7 @@ def network_of(nodes: pl.DataFrame, review: int, unmet: str) -> Network:
             unit_cost=column("unit_cost", 0.0),
             order_cost=np.zeros(len(nodes)),
             unmet="backlog" if unmet == "backlog" else "lost",
+            waiting_share=waiting_share,
         ),
         supplied_from=parents,
         review=review,
@@ -239,6 +239,7 @@ def replay(
     periods: int,
     *,
     unmet: str = "lost",
+    waiting_share: float = 1.0,
     opening: Opening | None = None,
     orders: int | None = None,
     policies: Sequence[str] = CANDIDATES,
@@ -264,14 +265,15 @@ def replay(
     really takes; left out, what was promised. lead_time_paths: (N, S) what policies expect of it.
     terms, service_level, waits: what orders have to obey, what was promised, and what calendars
     add to lead times, as in `simulate`. placed: what the company really ordered, shown beside.
-    settings: by policy, what an earlier replay tuned. is_tuned: whether to try each policy's
-    settings for the decisions that come after the replay. challengers: other forecasters that our
-    rule is also replayed on, none of them the one that decides. agents: policies by name that are
-    learned and not written down.
+    unmet, waiting_share: what becomes of demand that is not met, see Economics. settings: by
+    policy, what an earlier replay tuned. is_tuned: whether to try each policy's settings for the
+    decisions that come after the replay. challengers: other forecasters that our rule is also
+    replayed on, none of them the one that decides. agents: policies by name that are learned and
+    not written down.
     """
     tell = progress or (lambda _: None)
     timeline = demand.timeline
-    network = network_of(nodes, timeline.review, unmet)
+    network = network_of(nodes, timeline.review, unmet, waiting_share)
     if waits is not None:
         waits = waits.within(network.lead_time, timeline.review, demand.horizon)
     days = [timeline.shift(start, k) for k in range(periods)]

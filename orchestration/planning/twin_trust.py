@@ -16,7 +16,12 @@ from models.replenishment.service import classes
 from models.twin.trust import errors, run_again
 from orchestration.facts import decisions
 from orchestration.facts.past_orders import read_past_orders
-from orchestration.facts.planning_inputs import read_history, read_nodes, read_past_opening
+from orchestration.facts.planning_inputs import (
+    read_history,
+    read_nodes,
+    read_past_opening,
+    read_unmet,
+)
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home import Home
 from orchestration.planning.replay import network_of
@@ -57,7 +62,7 @@ def calibrate(home: Home) -> pl.DataFrame | None:
         periods = timeline.periods_from(start, timeline.origin)
         if opening is None or periods < 1:
             return None
-        unmet = con.execute("select unmet from raw.world").fetchone()
+        unmet = read_unmet(con)
         due = _due(con, nodes, timeline, start, periods)
         sold = _sold(con, nodes, timeline, start, periods)
         more = _adjusted(con, nodes, timeline, start, periods) - sold
@@ -66,7 +71,7 @@ def calibrate(home: Home) -> pl.DataFrame | None:
         history = read_history(con, nodes, timeline)
     if counted.is_empty():
         return None
-    network = network_of(nodes, timeline.review, (unmet and unmet[0]) or "lost")
+    network = network_of(nodes, timeline.review, *unmet)
     leaves, comes = np.maximum(-more, 0.0), np.maximum(more, 0.0)
     again = run_again(network, leaves, opening.on_the_shelf(), due + comes, placed)
     price = nodes["price"].cast(pl.Float64).fill_null(1.0).to_numpy()

@@ -80,6 +80,16 @@ MISTAKES = {
     "lag backwards": ("known_after: 1 day", "known_after: -1 day", "negative"),
     "rule with two tables": ("- sales:", "- returns: {}\n        sales:", "one table"),
     "two lead times": ("lead_time_days: 7", "lead_time_days: 7, lead_time_periods: 1", "not both"),
+    "a share of nobody": (
+        "sources:",
+        "economics: {waiting_share: 0.5}\nsources:",
+        "give it with `unmet: backlog`",
+    ),
+    "more than all wait": (
+        "sources:",
+        "economics: {unmet: backlog, waiting_share: 60}\nsources:",
+        "waiting_share",
+    ),
     "bad encoding": (
         "silo: pos",
         "silo: pos\n    format: {csv: {encoding: klingon}}",

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from orchestration.facts.planning_inputs import read_unmet
 from orchestration.landing import ContractError, land, land_records, table_hashes
 from orchestration.landing.contract.canonical import CANONICAL
 from tests.landing.company import FIRST_DAY, Company
@@ -149,6 +150,25 @@ def test_local_times_become_utc_and_a_local_day_its_midnight(tmp_path: Path) -> 
         (datetime(2024, 1, 1), datetime(2024, 1, 2)),
     ]
     assert company.rows("SELECT now_at FROM raw.world") == [(datetime(2024, 7, 2, 23),)]
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("", ("lost", 1.0)),
+        ("economics: {unmet: backlog}\n", ("backlog", 1.0)),
+        ("economics: {unmet: backlog, waiting_share: 0.6}\n", ("backlog", 0.6)),
+    ],
+)
+def test_what_becomes_of_unmet_demand_is_what_the_contract_says(
+    tmp_path: Path, said: str, meant: tuple[str, float]
+) -> None:
+    company = Company(tmp_path, extra=said)
+    company.write("tills/1.csv", FIRST_DAY)
+    company.land()
+    assert read_unmet(company.con) == meant
+    company.con.execute("alter table raw.world drop column waiting_share")  # of a home of before
+    assert read_unmet(company.con) == (meant[0], 1.0)
 
 
 def test_now_is_the_newest_known_at_and_is_not_moved_by_plans(tmp_path: Path) -> None:

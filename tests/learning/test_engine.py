@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -112,6 +112,9 @@ def test_the_gradient_is_the_slope_of_the_twins_cost() -> None:
 
 def test_what_the_engine_does_not_know_is_refused() -> None:
     costs = Economics(*(np.ones(3) for _ in range(4)))
+    some = Network(np.ones(3, int), replace(costs, unmet="backlog", waiting_share=0.5))
+    with pytest.raises(ValueError, match="all of it waits, not a share"):
+        Engine(some)
     with pytest.raises(ValueError, match="one lane a node"):
         Engine(
             Network(

@@ -5,7 +5,7 @@ several sources a node.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -68,9 +68,9 @@ class Case:
         )
 
 
-def random_case(seed: int, unmet: str, is_random: bool, may_cross: bool) -> Case:
+def random_case(seed: int, waits: float, is_random: bool, may_cross: bool) -> Case:
     """One to four echelons of one to three nodes in any order, each with one to three sources;
-    every third is a plain tree.
+    every third is a plain tree. waits: the share of unmet demand that does.
     """
     random = np.random.default_rng(seed)
     widths = random.integers(1, 4, random.integers(1, 5))
@@ -104,7 +104,7 @@ def random_case(seed: int, unmet: str, is_random: bool, may_cross: bool) -> Case
     costs = (random.integers(1, 9, count).astype(float) for _ in range(4))
     network = Network(
         lead_time=planned,
-        economics=Economics(*costs, unmet=unmet),  # type: ignore[arg-type]
+        economics=Economics(*costs, "backlog" if waits else "lost", waits or 1.0),
         supplied_from=supplied_from,
         review=int(random.integers(1, 4)),
         moq=random.choice([0.0, 0.0, 3.0, 7.0], to.size),
@@ -124,7 +124,7 @@ def random_case(seed: int, unmet: str, is_random: bool, may_cross: bool) -> Case
 
 
 cases = given(
-    st.integers(0, 10**6), st.sampled_from(["lost", "backlog"]), st.booleans(), st.booleans()
+    st.integers(0, 10**6), st.sampled_from([0.0, 1.0, 0.25]), st.booleans(), st.booleans()
 )
 
 
@@ -198,6 +198,7 @@ class Reference:
             network.economics.unit_cost,
             network.economics.order_cost,
             network.economics.unmet,
+            network.economics.waiting_share,
         )
         return Situation(
             on_hand=np.array(on_hand),
@@ -254,7 +255,7 @@ class Reference:
         sold = min(self.stock[i], asked)
         self.stock[i] -= sold
         if self.network.economics.unmet == "backlog":
-            self.owed[i] += asked - sold
+            self.owed[i] += self.network.economics.waiting_share * (asked - sold)
         return asked - sold
 
     def run(self) -> dict[str, np.ndarray]:
@@ -293,9 +294,9 @@ class Reference:
 @settings(max_examples=150, deadline=None)
 @cases
 def test_every_book_and_all_a_policy_sees_are_those_of_plain_loops(
-    seed: int, unmet: str, is_random: bool, may_cross: bool
+    seed: int, waits: float, is_random: bool, may_cross: bool
 ) -> None:
-    case = random_case(seed, unmet, is_random, may_cross)
+    case = random_case(seed, waits, is_random, may_cross)
     ours, theirs = Probe(case.level), Probe(case.level)
     result = case.run(ours)
     expected = Reference(case, theirs).run()
@@ -305,17 +306,20 @@ def test_every_book_and_all_a_policy_sees_are_those_of_plain_loops(
             assert values == pytest.approx(meant[name]), name
     for name, values in expected.items():
         assert getattr(result, name) == pytest.approx(values), name
+    # a unit nobody waits for costs p once, one that is owed in every period
+    missing = expected["owed"] + (1 - waits) * expected["lost"]
+    assert result.shortage == pytest.approx(case.network.economics.shortage[:, None] * missing)
 
 
 @settings(max_examples=60, deadline=None)
 @cases
 def test_units_are_conserved_at_every_node_and_in_every_period(
-    seed: int, unmet: str, is_random: bool, may_cross: bool
+    seed: int, waits: float, is_random: bool, may_cross: bool
 ) -> None:
-    case = random_case(seed, unmet, is_random, may_cross)
+    case = random_case(seed, waits, is_random, may_cross)
     result, network = case.run(Probe(case.level)), case.network
-    served = np.diff(result.owed, axis=1, prepend=0) * -(unmet == "backlog") + result.demand
-    served -= 0 if unmet == "backlog" else result.lost
+    served = result.demand - result.gone - np.diff(result.owed, axis=1, prepend=0)
+    assert result.gone == pytest.approx((1 - waits) * result.lost)
     for node in range(network.size):
         came = result.shipped[network.to == node].sum(axis=0)
         went = result.shipped[network.supplied_from == node].sum(axis=0)
@@ -337,9 +341,9 @@ def test_units_are_conserved_at_every_node_and_in_every_period(
 @settings(max_examples=30, deadline=None)
 @cases
 def test_what_is_recorded_changes_nothing_but_what_can_be_asked(
-    seed: int, unmet: str, is_random: bool, may_cross: bool
+    seed: int, waits: float, is_random: bool, may_cross: bool
 ) -> None:
-    case = random_case(seed, unmet, is_random, may_cross)
+    case = random_case(seed, waits, is_random, may_cross)
     whole = case.run(Probe(case.level))
     options = {"pipeline": case.pipeline, "history": case.history, "lead_times": case.lead_times}
     bare = simulate(
@@ -350,6 +354,19 @@ def test_what_is_recorded_changes_nothing_but_what_can_be_asked(
     assert bare.fill_rate == pytest.approx(whole.fill_rate)
     with pytest.raises(ValueError, match="on_hand was not recorded"):
         _ = bare.cost
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6))
+def test_where_nobody_waits_a_backlog_is_lost_sales(seed: int) -> None:
+    lost = random_case(seed, 0.0, True, True)
+    nobody = replace(lost.network.economics, unmet="backlog", waiting_share=0.0)
+    waiting = replace(lost, network=replace(lost.network, economics=nobody))
+    one, other = lost.run(Probe(lost.level)), waiting.run(Probe(lost.level))
+    for name in (*BOOKS, "shortage", "gone"):
+        assert getattr(one, name).tolist() == getattr(other, name).tolist(), name
+    with pytest.raises(ValueError, match=r"waiting_share is a share from 0 to 1, not 1\.5"):
+        replace(lost.network, economics=replace(nobody, waiting_share=1.5))
 
 
 def test_a_book_that_does_not_exist_is_refused_by_name() -> None:

@@ -334,17 +334,18 @@ def test_an_event_that_cannot_be_meant_is_refused(event: Scenario, message: str)
         happens(event, future(0))
 
 
-@pytest.mark.parametrize("unmet", ["lost", "backlog"])
-def test_every_unit_a_customer_gets_is_earned_once_when_it_is_handed_over(unmet: str) -> None:
+@pytest.mark.parametrize("waits", [0.0, 1.0, 0.4])
+def test_every_unit_a_customer_gets_is_earned_once_when_it_is_handed_over(waits: float) -> None:
     calm = future(5)
     nothing = np.zeros((6, PERIODS))
     free = replace(calm.tariffs, price=nothing, freight=nothing, fuel=nothing, duty=nothing)
-    economics = Economics(np.zeros(6), np.ones(6), np.ones(6), np.zeros(6), unmet)  # type: ignore[arg-type]
+    costs = (np.zeros(6), np.ones(6), np.ones(6), np.zeros(6))
+    economics = Economics(*costs, "backlog" if waits else "lost", waits)
     place = Network(network().lead_time, economics, SOURCES)
     scarce = CappedBaseStock(level=np.full(6, 7.0), cap=np.inf)
     result = simulate(place, scarce, calm.demand, np.zeros(6))
     found = outcome(place, replace(calm, tariffs=free), result, np.full(6, 3.0))
-    missed = result.owed[:, -1] if unmet == "backlog" else result.lost.sum(axis=1)
+    missed = result.owed[:, -1] + (1 - waits) * result.lost.sum(axis=1)
     assert missed.sum() > 0
     assert found.sold == pytest.approx(calm.demand.sum(axis=1) - missed)
     assert found.margin == pytest.approx(3.0 * found.sold)

@@ -178,7 +178,7 @@ def test_freight_is_shown_and_decides_nothing() -> None:
     assert card["paid"]["total_cost"] == card["free"]["total_cost"]
 
 
-@pytest.mark.parametrize("unmet", ["lost", "backlog"])
+@pytest.mark.parametrize("unmet", [("lost", 1.0), ("backlog", 1.0), ("backlog", 0.3)])
 @pytest.mark.parametrize("name", ["min_max", "quantile_order_up_to"])
 @given(seed=st.integers(0, 10**6))
 @settings(max_examples=15, deadline=None)
@@ -193,7 +193,9 @@ def test_every_policy_bears_the_freight_of_what_was_asked_for(
     demand[3] = 0
     network = Network(
         random.integers(0, 3, count),
-        Economics(np.full(count, 0.2), np.ones(count), np.full(count, 2.0), np.zeros(count), unmet),
+        Economics(
+            np.full(count, 0.2), np.ones(count), np.full(count, 2.0), np.zeros(count), *unmet
+        ),
         supplied_from=np.array([3, 3, 3, -1]),
         freight_per_unit=freight,
     )

@@ -486,6 +486,7 @@ WORLD_COLUMNS: dict[str, str] = {
     "shortage_margin": NUMBER,
     "shortage_per_unit": NUMBER,
     "unmet": TEXT,
+    "waiting_share": NUMBER,  # of unmet demand, where it waits
     "has_assumed_economics": FLAG,
     "now_at": TIME,  # UTC; rows known later are not read by any station of this run
     # UTC; how far the facts themselves are believed: Now where nobody asked for a day

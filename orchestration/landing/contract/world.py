@@ -129,6 +129,14 @@ class Economics(Strict):
     """Cost of one unit short, in the world's currency."""
     unmet: Literal["lost", "backlog"] = "lost"
     """Whether demand that is not met is lost or waits."""
+    waiting_share: float = Field(default=1.0, ge=0, le=1)
+    """With `unmet: backlog`, the share of unmet demand that waits; the rest is lost."""
+
+    @model_validator(mode="after")
+    def _who_waits(self) -> Economics:
+        if "waiting_share" in self.model_fields_set and self.unmet != "backlog":
+            raise ValueError("waiting_share says who waits: give it with `unmet: backlog`")
+        return self
 
 
 class Csv(Strict):

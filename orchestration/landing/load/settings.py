@@ -50,6 +50,7 @@ def write_world(
         "shortage_margin": 0.4 if shortage_assumed else economics.shortage_margin,
         "shortage_per_unit": economics.shortage_per_unit,
         "unmet": economics.unmet,
+        "waiting_share": economics.waiting_share,
         "has_assumed_economics": holding_assumed or shortage_assumed,
         "now_at": now,
         "newest_at": clock.now_at,
