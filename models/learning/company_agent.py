@@ -14,6 +14,7 @@ from models.learning.rules import PLAIN, Ops, Params, View
 from models.replenishment.base_policy import BasePolicy
 from models.replenishment.lot_sizing import smallest_order
 from models.replenishment.notes import Note
+from models.replenishment.policies import quantile_of_each
 from models.replenishment.projection import window_demand
 
 #: What the net sees of a row, in order.
@@ -70,18 +71,13 @@ def summary_of(situation: Situation) -> ForecastSummary:
     smallest = smallest_order(situation.moq, situation.order_multiple)
     return ForecastSummary(
         mean=demand.mean(axis=1),
-        high=_quantile(demand, fractile),
+        high=quantile_of_each(demand, fractile),
         once=once.mean(axis=1),
-        peak=_quantile(once, fractile),
+        peak=quantile_of_each(once, fractile),
         smallest=smallest if smallest.size else np.zeros_like(fractile),
         fractile=fractile,
         window=(situation.lead_time + situation.review) / situation.review,
     )
-
-
-def _quantile(values: Floats, level: Floats) -> Floats:
-    rank = np.clip(np.ceil(level * values.shape[1] * (1 - 1e-9)) - 1, 0, values.shape[1] - 1)
-    return np.take_along_axis(np.sort(values, axis=1), rank.astype(np.int64)[:, None], axis=1)[:, 0]
 
 
 def beginning(seed: int) -> Params:

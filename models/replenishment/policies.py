@@ -144,7 +144,7 @@ class CappedBaseStock(BasePolicy):
             return np.broadcast_to(self.level, situation.on_hand.shape).astype(
                 np.float64, copy=False
             )
-        return _quantile(window_demand(situation), situation.economics.fractile)
+        return quantile_of_each(window_demand(situation), situation.economics.fractile)
 
     def order(self, situation: Situation) -> Floats:
         """Units that lift the position to its level, (N,), never more than the cap. Raises
@@ -152,7 +152,7 @@ class CappedBaseStock(BasePolicy):
         cap = self.cap
         if cap is None:
             none_yet = np.zeros_like(situation.lead_time)
-            cap = _quantile(
+            cap = quantile_of_each(
                 window_demand(
                     replace(
                         situation,
@@ -268,7 +268,8 @@ __all__ = [
 ]
 
 
-def _quantile(values: Floats, level: Floats) -> Floats:
+def quantile_of_each(values: Floats, level: Floats) -> Floats:
+    """The least sampled value of each row that covers its level; values: (N, S), level: (N,)."""
     rank = np.ceil(level * values.shape[1] * (1 - 1e-9)).astype(np.int64) - 1
     return np.take_along_axis(
         np.sort(values, axis=1), np.clip(rank, 0, values.shape[1] - 1)[:, None], axis=1

@@ -28,6 +28,7 @@ from models.procurement.scorecard import observe, scorecard
 from orchestration.home import Home
 from orchestration.ledger import (
     audit,
+    folder_intake,
     inbox,
     outbox,
     people_decisions,
@@ -79,7 +80,7 @@ class Ledger:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        #: What a reader that stays open made of it, and of which state; see app.snapshot_queries.remembered.
+        #: What a reader that stays open made of it, and of which state: see snapshot_queries.
         self.kept: dict[str, tuple[object, Any]] = {}
 
     @classmethod
@@ -488,17 +489,17 @@ class Ledger:
         self, partners: Mapping[str, Partner], now: datetime, tolerance: Tolerance = TOLERANCE
     ) -> dict[Path, Reception]:
         """Take every file waiting in the partners' `in` folders."""
-        return dict(inbox.collect(self.store, partners, now, tolerance))
+        return dict(folder_intake.collect(self.store, partners, now, tolerance))
 
     def fetch(self, partners: Mapping[str, Partner], now: datetime) -> None:
         """Bring what waits at the partners' own servers into their folders here; who is not reached
         is an exception of the EDI desk, once."""
         for name, error in transports.fetch(partners.values()).items():
-            inbox.miss(self.store, partners[name], str(error), now)
+            folder_intake.miss(self.store, partners[name], str(error), now)
 
     def waiting_mail(self, partners: Mapping[str, Partner]) -> list[Path]:
         """The files that wait in the partners' `in` folders, in the order they will be taken."""
-        return [path for partner in partners.values() for path in inbox.waiting(partner)]
+        return [path for partner in partners.values() for path in folder_intake.waiting(partner)]
 
     def due(self) -> str | None:
         """What may leave now, as a text that changes with every event and attempt; None where

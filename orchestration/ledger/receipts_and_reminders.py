@@ -13,8 +13,9 @@ from models.procurement.actors import MATRIX, SENDER
 from models.procurement.approval import Evidence
 from models.procurement.documents import Document, in_money
 from models.procurement.matching import Tolerance
+from models.procurement.messages import BUYER
 from models.procurement.scorecard import observe, scorecard
-from orchestration.ledger.inbox import BUYER, settle
+from orchestration.ledger.invoice_matching import settle
 from orchestration.ledger.schema import documents
 from orchestration.ledger.store import LedgerError, Unit
 
