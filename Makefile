@@ -58,6 +58,7 @@ drill: install-dev ## the long fault drills
 	$(BIN)/python tests/ledger/drill_eight_weeks.py S01,S02 8
 	$(BIN)/python tests/line/drill_shared_cases.py
 	$(BIN)/python tests/line/drill_small_worlds.py
+	$(BIN)/python tests/line/drill_public_worlds.py
 
 drill-superset: install ## Superset itself imports the dashboard as code and draws every chart of LAKEHOUSE, in an environment of its own (700 MB)
 	$(UV) venv --no-config --quiet --allow-existing --python $(BIN)/python $(VENV)/superset
