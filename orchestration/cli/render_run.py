@@ -221,11 +221,15 @@ def _more_or_less(money: float) -> str:
 
 def _summary(report: dict[str, Any]) -> str:
     stations = " · ".join(f"{name} {seconds:.1f} s" for name, seconds in report["stations"].items())
+    money = f" {report['currency']}" if report["currency"] else ""
+    moved = report["order_value"] - report["purchase_value"]
+    parts = f" ({moved:,.2f} of it moved between places)" if moved >= 0.005 else ""
     return (
         f"\n{count_of(report['new_deliveries'], 'new file')}, "
         f"{count_of(report['new_rows'], 'new row')}, "
         f"{report['quarantined_rows']:,} put in quarantine; "
-        f"{count_of(report['order_lines'], 'order line')} worth {report['order_value']:,.2f}, "
+        f"{count_of(report['order_lines'], 'order line')} worth {report['order_value']:,.2f}{money}"
+        f"{parts}, "
         f"{report['new_orders']:,} of them new."
         f"\n{stations}"
     )

@@ -120,5 +120,7 @@ def propose(
             "withdrawn": report.withdrawn,
             "order_lines": len(frame),
             "order_value": float(frame["value"].sum()),
+            "purchase_value": float(frame.filter(kind="purchase")["value"].sum()),
+            "currency": lakehouse.open_world().currency,
         },
     )

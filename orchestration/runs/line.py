@@ -68,6 +68,8 @@ class LineReport:
     order_lines: int = 0
     champion: str | None = None
     order_value: float = 0.0
+    purchase_value: float = 0.0  # of it what is bought; the rest only moves between own places
+    currency: str = ""
     dagster_run_id: str = ""
     stations: dict[str, float] = field(default_factory=dict)
     # files that were passed over or set aside at the door, and why

@@ -39,6 +39,8 @@ def test_first_run_lands_everything_and_proposes_orders(
     assert report["new_deliveries"] > 300
     assert report["new_orders"] > 0
     assert report["order_value"] > 0
+    assert 0 < report["purchase_value"] <= report["order_value"]
+    assert report["currency"] == "GBP"
     lines = query(
         home / "derived/warehouse.duckdb", "select count(*), sum(value) from decisions.order_lines"
     )
