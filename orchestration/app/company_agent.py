@@ -21,11 +21,11 @@ from models.replenishment.opening import assumed_opening
 from models.replenishment.projection import within_reach
 from orchestration.app.gap_table import LearningError
 from orchestration.facts.kept_agents import AGENT, keep_agent
+from orchestration.facts.opening_stock import read_past_opening
 from orchestration.facts.planning_inputs import (
     expected_lead_times,
     read_lead_times,
     read_nodes,
-    read_past_opening,
     read_unmet,
 )
 from orchestration.home import Home, files

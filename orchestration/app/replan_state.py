@@ -20,7 +20,8 @@ from models.replenishment.plan import Plan
 from models.replenishment.policies import RegisteredPolicy
 from models.replenishment.projection import drawn_out
 from models.replenishment.situations import situation_of, sources_of
-from orchestration.facts.planning_inputs import PlanningInputs, counted_stock, due_by_period
+from orchestration.facts.opening_stock import due_by_period
+from orchestration.facts.planning_inputs import PlanningInputs, counted_stock
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.planning.plan import make_plan
 

@@ -32,8 +32,9 @@ from orchestration.app.scenario_files import Question, parse, read_question, ref
 from orchestration.app.scenario_fit import outside
 from orchestration.app.twin_state import FUTURES_SEED, LOOKED_AT, Twin
 from orchestration.facts import decisions, snapshots
-from orchestration.facts.planning_inputs import read_nodes, read_terms
+from orchestration.facts.planning_inputs import read_nodes
 from orchestration.facts.published import published_forecast, tuned_scales
+from orchestration.facts.purchase_terms import read_terms
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.landing import World

@@ -17,15 +17,15 @@ from orchestration.facts import decisions
 from orchestration.facts.forecasters import OURS, own_forecasters
 from orchestration.facts.kept_agents import AGENT, kept_agent, policy_of
 from orchestration.facts.kept_models import deciding_forecaster
+from orchestration.facts.opening_stock import read_past_opening
 from orchestration.facts.past_orders import read_past_orders
 from orchestration.facts.planning_inputs import (
     expected_lead_times,
     read_lead_times,
     read_nodes,
-    read_past_opening,
-    read_terms,
     read_unmet,
 )
+from orchestration.facts.purchase_terms import read_terms
 from orchestration.facts.supply_calendar import read_calendar, waits_of
 from orchestration.facts.timeline import DAYS_A_PERIOD
 from orchestration.home import Home, extensions

@@ -15,13 +15,9 @@ from models.forecasting.inputs import locate
 from models.replenishment.service import classes
 from models.twin.trust import errors, run_again
 from orchestration.facts import decisions
+from orchestration.facts.opening_stock import read_past_opening
 from orchestration.facts.past_orders import read_past_orders
-from orchestration.facts.planning_inputs import (
-    read_history,
-    read_nodes,
-    read_past_opening,
-    read_unmet,
-)
+from orchestration.facts.planning_inputs import read_history, read_nodes, read_unmet
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home import Home
 from orchestration.planning.replay import network_of

@@ -13,7 +13,8 @@ import polars as pl
 import pytest
 
 from models.replenishment.supplier_choice import Buyer
-from orchestration.facts.planning_inputs import PRICES, read_lead_times, read_logistics, read_nodes
+from orchestration.facts.planning_inputs import read_lead_times, read_nodes
+from orchestration.facts.purchase_terms import PRICES, read_logistics
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.home.archive_file import table_hashes

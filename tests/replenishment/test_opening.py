@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from orchestration.facts.planning_inputs import read_past_opening
+from orchestration.facts.opening_stock import read_past_opening
 from orchestration.facts.timeline import Timeline
 
 START = date(2024, 1, 8)

@@ -13,7 +13,8 @@ import pytest
 from warehouses import Row, at, build, make_warehouse, query, run_dbt
 
 from orchestration.expectations.doubtful_items import FAR_AHEAD
-from orchestration.facts.planning_inputs import due_by_period, with_kits
+from orchestration.facts.opening_stock import due_by_period
+from orchestration.facts.planning_inputs import with_kits
 from orchestration.facts.timeline import Timeline
 
 BEFORE = at("2023-01-01")

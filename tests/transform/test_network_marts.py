@@ -13,7 +13,8 @@ from warehouses import Row, at, build, days, make_warehouse, query
 
 from models.replenishment.constraints import Constraint
 from orchestration.facts import decisions
-from orchestration.facts.planning_inputs import RISES, read_limits, read_logistics, read_nodes
+from orchestration.facts.planning_inputs import read_nodes
+from orchestration.facts.purchase_terms import RISES, read_limits, read_logistics
 from orchestration.facts.timeline import Timeline
 from orchestration.home.sql import tuples
 
