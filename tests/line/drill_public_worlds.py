@@ -38,7 +38,7 @@ def run_world(world: str, home: Path) -> tuple[int, str]:
     if done.returncode:
         return 0, (done.stderr.strip() or done.stdout.strip())[-600:]
     listed = _stockhouse("orders", "--home", home, "--json")
-    return len(json.loads(listed.stdout)), listed.stderr.strip()[-600:]
+    return len(json.loads(listed.stdout)["orders"]), listed.stderr.strip()[-600:]
 
 
 def main(wanted: list[str]) -> int:
