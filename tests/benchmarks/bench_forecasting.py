@@ -330,10 +330,18 @@ def ablation(case: Case, series: int) -> None:
         demand = replace(whole, series=some)
         for start in case.starts(demand):
             window = Window.of(demand, start)
-            size.append(np.nansum(np.abs(window.came), axis=1))
+            row = locate(window.rows.select(SERIES), some)
+
+            def of_all(units: np.ndarray, row: np.ndarray = row) -> np.ndarray:
+                """Of each chosen series; one that had not begun by then has none."""
+                found = np.zeros(len(some))
+                found[row] = np.nansum(np.abs(units), axis=1)
+                return found
+
+            size.append(of_all(window.came))
             for name, gone in families.items():
                 mean = np.mean([without(window, gone, seed) for seed in range(SEEDS)], axis=0)
-                errors[name].append(np.nansum(np.abs(window.came - mean), axis=1))
+                errors[name].append(of_all(window.came - mean))
             print(f"{case.title}: {start}", file=sys.stderr, flush=True)
     print(f"\n### {case.title}: {len(some)} series, {case.windows} windows\n")
     print(worths({name: np.array(found) for name, found in errors.items()}, np.array(size)))
