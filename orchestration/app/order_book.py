@@ -105,7 +105,7 @@ def open_cases(desk: Desk) -> pl.DataFrame:
     id is that of the line proposed for the same item and location; empty where there is none.
     """
     exceptions = decisions.latest(desk.home.decisions, "exceptions")
-    if exceptions is None:
+    if exceptions is None or exceptions.is_empty():
         return pl.DataFrame(schema=CASES)
     key = ["item_id", "location_id"]
     targets = decisions.latest(desk.home.decisions, "targets")

@@ -43,7 +43,7 @@ def record(home: Home, study: Study, *, is_nightly: bool = False) -> None:
         (PLACES, places(study)),
         (SCENARIOS, scenarios(study, is_nightly)),  # last: what it names is there
     ):
-        decisions.record(home.decisions, study.study_id, table, frame)
+        decisions.record(home.decisions, study.study_id, table, frame, as_of=study.as_of)
 
 
 def _path(home: Home, study_id: str) -> Path:

@@ -74,8 +74,7 @@ def _worklist(desk: Desk) -> pl.DataFrame:
     )
     money = pl.col("value_at_risk").round(decimals(desk.currency))
     cases = pl.concat(raised).with_columns(money)
-    newest = decisions.latest(desk.home.decisions, "exceptions")
-    plan = str(newest["run_id"][0]) if newest is not None and len(newest) else ""
+    plan = decisions.latest_run(desk.home.decisions, "exceptions")
     today = desk.now.date().isoformat()
     found = []
     for row in cases.iter_rows(named=True):
@@ -319,13 +318,12 @@ def work(
         raise ValueError(f"say until when it sleeps: a day after {today}, up to {last}")
     if status in (SNOOZED, DONE) and not reason.strip():
         raise ValueError("say why: the record keeps the reason")
-    newest = decisions.latest(desk.home.decisions, "exceptions")
     said = {
         "status": status,
         "owner": owner or (by if status == WORKING else ""),
         "until": until.isoformat() if until and status == SNOOZED else "",
         "reason": reason,
-        "about": str(newest["run_id"][0]) if newest is not None and len(newest) else "",
+        "about": decisions.latest_run(desk.home.decisions, "exceptions"),
     } | dict(what or {})
     desk.ledger.work(dict.fromkeys(cases, said), by, desk.now, seen)
 

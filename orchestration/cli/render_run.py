@@ -35,7 +35,7 @@ def run_result(home: Home, report: dict[str, Any], until: str) -> Group:
             decisions.latest(home.decisions, "order_lines"),
             decisions.latest(home.decisions, "champions"),
         )
-        if lines is not None:
+        if lines is not None and not lines.is_empty():
             parts.append(OrderTable(lines, *_names_and_currency(home)))
         if champions is not None:
             parts.append(champion_table(champions))
@@ -45,6 +45,7 @@ def run_result(home: Home, report: dict[str, Any], until: str) -> Group:
         ways = decisions.latest(home.decisions, "alternatives")
         if (
             lines is not None
+            and not lines.is_empty()
             and ways is not None
             and ways.filter(run_id=lines["run_id"][0], is_cheapest=True)["rank"].max()
         ):

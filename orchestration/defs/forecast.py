@@ -78,7 +78,8 @@ def forecast(
     demand = open_demand(home)
     registered = current_model(home, demand)
     name, row = registered.name, registered.row(context.run_id, demand.timeline.now_at)
-    decisions.record(home.decisions, context.run_id, "models", row)
+    now = demand.timeline.now_at
+    decisions.record(home.decisions, context.run_id, "models", row, as_of=now)
     inputs = next(demand.inputs_at([demand.timeline.origin]))
     whole = registered.model.predict(inputs.features, inputs.plans, PATH_LEVELS)
     keep_forecast(home, context.run_id, inputs.window(whole))
@@ -96,7 +97,7 @@ def forecast(
     }
     for table, frame in made.items():
         stamped = frame.with_columns(pl.lit(value).alias(name) for name, value in stamp.items())
-        decisions.record(home.decisions, context.run_id, table, stamped)
+        decisions.record(home.decisions, context.run_id, table, stamped, as_of=now)
     yield dg.MaterializeResult(
         asset_key=["decisions", "forecasts"],
         metadata={

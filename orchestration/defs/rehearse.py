@@ -76,11 +76,11 @@ def rehearse(
             if result
             else unrehearsed_frame(context.run_id, now)
         )
-        decisions.record(home.decisions, context.run_id, "champions", champions)
+        decisions.record(home.decisions, context.run_id, "champions", champions, as_of=now)
         record_calibration(home, context.run_id, now)
         if result:
             scores = scores_frame(result, context.run_id, now)
-            decisions.record(home.decisions, context.run_id, "forecast_scores", scores)
+            decisions.record(home.decisions, context.run_id, "forecast_scores", scores, as_of=now)
     yield dg.MaterializeResult(
         asset_key=["decisions", "champions"],
         metadata={

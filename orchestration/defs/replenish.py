@@ -60,7 +60,7 @@ def replenish(
     with home.connect(read_only=True) as con:
         frames["order_lines"] = named(con, frames["order_lines"])
     for table, frame in frames.items():
-        decisions.record(home.decisions, context.run_id, table, frame)
+        decisions.record(home.decisions, context.run_id, table, frame, as_of=now)
         yield dg.MaterializeResult(
             asset_key=["decisions", table], metadata={"dagster/row_count": len(frame)}
         )

@@ -527,13 +527,18 @@ def said_of(table: str, column: str) -> str:
     return WORDS.get(f"{table}.{column}") or WORDS[column]
 
 
-def record(folder: Path, run_id: str, table: str, frame: pl.DataFrame) -> Path:
-    """Keep one run's decisions of one kind; a retried run replaces its own file whole, never
-    half."""
+#: Under which name a file says of which Now its decisions are: one without rows says nothing else.
+AS_OF = "as_of"
+
+
+def record(folder: Path, run_id: str, table: str, frame: pl.DataFrame, *, as_of: datetime) -> Path:
+    """Keep one run's decisions of one kind, also that there were none; a retried run replaces its
+    own file whole, never half. as_of: the Now they were made at, naive UTC."""
     schema = DECISIONS[table]
     target = folder / table / f"{run_id}.parquet"
+    kept = frame.select([_kept(name, kind) for name, kind in schema.items()])
     with files.replacing(target) as aside:
-        frame.select([_kept(name, kind) for name, kind in schema.items()]).write_parquet(aside)
+        kept.write_parquet(aside, metadata={AS_OF: as_of.isoformat()})
     return target
 
 
@@ -577,15 +582,32 @@ def load(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
 
 
 def latest(folder: Path, table: str, now: datetime | None = None) -> pl.DataFrame | None:
-    """The newest decisions of one kind, by the Now they were made at (not later than `now`), or
-    None before the first."""
-    frames = [read(path) for path in _oldest_first(folder / table)]
-    known = [
-        frame
-        for frame in frames
-        if not frame.is_empty() and (now is None or frame["as_of"][0] <= now)
+    """The newest decisions of one kind, by the Now they were made at (not later than `now`):
+    without rows where that run decided nothing of the kind; None before the first."""
+    path = _newest(folder / table, now)
+    return None if path is None else read(path)
+
+
+def latest_run(folder: Path, table: str) -> str:
+    """The run that made the newest decisions of one kind, empty before the first."""
+    path = _newest(folder / table, None)
+    return "" if path is None else path.stem
+
+
+def _newest(folder: Path, now: datetime | None) -> Path | None:
+    made = [
+        (at, place, path)
+        for place, path in enumerate(_oldest_first(folder))
+        if (at := _made_at(path)) is not None and (now is None or at <= now)
     ]
-    return max(reversed(known), key=lambda frame: frame["as_of"][0], default=None)
+    return max(made)[2] if made else None
+
+
+def _made_at(path: Path) -> datetime | None:
+    if told := pl.read_parquet_metadata(path).get(AS_OF):
+        return datetime.fromisoformat(told)
+    first = read(path, rows=1)  # kept before files said so: one without rows says nothing
+    return first["as_of"][0] if len(first) else None
 
 
 def _oldest_first(folder: Path) -> list[Path]:

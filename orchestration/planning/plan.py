@@ -179,7 +179,7 @@ def odd_lines(made: Plan, inputs: PlanningInputs) -> pl.DataFrame:
 def surges_of(home: Home, timeline: Timeline) -> pl.DataFrame:
     """The unusual rises that the forecast of this Now found, as warnings with their split."""
     newest = decisions.latest(home.decisions, "surges", timeline.now_at)
-    if newest is None or newest["as_of"][0] != timeline.now_at:
+    if newest is None or newest.is_empty() or newest["as_of"][0] != timeline.now_at:
         return pl.DataFrame(schema=EXCEPTIONS)
     kind = {"kind": pl.lit("demand_surge"), "severity": pl.lit("warning")}
     return surges.in_words(newest).with_columns(**kind).select(list(EXCEPTIONS))

@@ -81,7 +81,7 @@ def record_calibration(home: Home, run_id: str, as_of: datetime) -> None:
     calibration = calibrate(home)
     if calibration is not None:
         stamped = calibration.with_columns(run_id=pl.lit(run_id), as_of=pl.lit(as_of))
-        decisions.record(home.decisions, run_id, "calibration", stamped)
+        decisions.record(home.decisions, run_id, "calibration", stamped, as_of=as_of)
 
 
 def _due(

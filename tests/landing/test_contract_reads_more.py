@@ -114,6 +114,35 @@ def test_what_was_landed_before_the_contract_read_a_column_has_it_empty(
     assert company.business() == landed
 
 
+def test_old_files_of_several_shapes_have_it_empty_whichever_later_file_brought_it(
+    shop: Callable[..., Company],
+) -> None:
+    company = shop("csv", "evolve")
+    for place, more in enumerate(("note", "Note,till", "till,clerk"), start=2):
+        company.write(
+            f"tills/{place}.csv",
+            f"line,qty,{more}\n{place},{place}{',x' * (more.count(',') + 1)}\n",
+        )
+        company.land()
+    reads = ", unit_price: price, revenue: cast(total as double), order_id: note"
+    company.contract(SOURCES.format(suffix="csv", drift="evolve", more=reads))
+    company.write("tills/8.csv", "line,qty,price\n8,8,1.5\n")
+    company.write("tills/9.csv", "line,qty,total,note\n9,9,18,y\n")
+    company.land()
+    landed = company.business()
+    told = company.rows("SELECT quantity, unit_price, revenue, order_id FROM raw.sales ORDER BY 1")
+    assert told == [
+        (2, None, None, "x"),
+        (3, None, None, None),
+        (3, None, None, "x"),
+        (4, None, None, None),
+        (8, 1.5, None, None),
+        (9, None, 18, "y"),
+    ]
+    company.reland()
+    assert company.business() == landed
+
+
 def test_a_column_that_no_file_has_is_named_and_the_mended_contract_gets_every_row_back(
     shop: Callable[..., Company],
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,8 @@ def home(tmp_path: Path) -> Home:
     warehouse = found(tmp_path / "warehouse.duckdb")
     with duckdb.connect(str(warehouse)) as con:
         for table in decisions.DECISIONS:
-            decisions.record(
-                home.decisions, "run-1", table, con.execute(f"select * from decisions.{table}").pl()
-            )
+            rows = con.execute(f"select * from decisions.{table}").pl()
+            decisions.record(home.decisions, "run-1", table, rows, as_of=datetime(2024, 3, 1))
     publish(warehouse, home.published, "run-1")
     warehouse.rename(home.warehouse)
     return home

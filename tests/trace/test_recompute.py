@@ -69,6 +69,7 @@ def test_a_line_nobody_decided_or_whose_run_left_no_trace_is_refused(tmp_path: P
         "run-1",
         "order_lines",
         pl.DataFrame([{name: line.get(name) for name in schema}], schema=schema),
+        as_of=NOW,
     )
     with pytest.raises(TraceError, match="not on record how far run run-1 had read the archive"):
         recompute(home, tmp_path, ["line-1"])

@@ -202,7 +202,7 @@ def make_home(root: Path, *, is_published: bool = True) -> Home:
     with duckdb.connect(str(home.warehouse)) as con:
         con.execute(re.sub(r"(\d+\.\d+)", r"\1::double", MARTS))
         for table, frame in decided().items():
-            decisions.record(home.decisions, RUN, table, frame)
+            decisions.record(home.decisions, RUN, table, frame, as_of=NOW)
         decisions.load(con, home.decisions)
     if is_published:
         snapshots.publish(home.warehouse, home.published, RUN, NOW)

@@ -94,7 +94,7 @@ def test_a_case_of_all_that_is_planned_is_about_no_item_called_all(come: Any, ho
     assert held is not None
     everything = UNREHEARSED.row(0, named=True) | held.select("run_id", "as_of").row(0, named=True)
     more = pl.DataFrame([everything], schema=held.schema)
-    decisions.record(home.decisions, RUN, "exceptions", pl.concat([held, more]))
+    decisions.record(home.decisions, RUN, "exceptions", pl.concat([held, more]), as_of=NOW)
     anna = come("anna")
     page = anna.get("/exceptions").text
     assert "Every item and place" in page and "all · all" not in page

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from orchestration.app import order_card, procurement
+from orchestration.app import order_book, order_card, procurement
 from orchestration.app.worklist import worklist
 from orchestration.facts import decisions, snapshots
 from orchestration.home import Home
@@ -142,7 +142,7 @@ def test_a_case_is_taken_snoozed_and_closed_and_comes_back_with_the_next_plan(
     held = decisions.latest(home.decisions, "exceptions")
     assert held is not None
     again = held.with_columns(run_id=held["run_id"].str.replace(RUN, "the next run"))
-    decisions.record(home.decisions, "the next run", "exceptions", again)
+    decisions.record(home.decisions, "the next run", "exceptions", again, as_of=NOW)
     with procurement.open_desk(home) as desk:
         (back,) = worklist(desk).filter(case_id=first).to_dicts()
     assert back["status"] == "open" and back["came_back"]
@@ -307,3 +307,18 @@ def test_a_suppliers_answer_enters_as_an_855_would(come: Any, home: Home, app: A
 @pytest.mark.parametrize("path", ["/orders?page=-1&sort=x", "/items?page=9999999999&sort=drop"])
 def test_an_odd_address_shows_a_page(come: Any, path: str) -> None:
     assert come("vera", "viewer").get(path).status_code == 200
+
+
+def test_a_plan_that_leaves_nothing_to_a_person_clears_the_list_of_the_plan_before(
+    home: Home,
+) -> None:
+    with procurement.open_desk(home) as desk:
+        before = order_book.open_cases(desk)
+    assert not before.is_empty()
+    held = decisions.latest(home.decisions, "exceptions")
+    assert held is not None
+    decisions.record(home.decisions, "the next run", "exceptions", held.clear(), as_of=NOW)
+    with procurement.open_desk(home) as desk:
+        assert order_book.open_cases(desk).is_empty()
+        cases = worklist(desk)
+    assert not set(before["kind"]) & set(cases["kind"])

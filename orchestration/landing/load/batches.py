@@ -3,7 +3,7 @@ and recorded, each batch whole."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import duckdb
 
@@ -85,7 +85,7 @@ def load_deliveries(
     *,
     keep: bool = True,
     strict: bool = False,
-    later: Iterator[Columns] | None = None,
+    later: Iterable[Columns] = (),
 ) -> None:
     """Look at every delivery first, then load batch after batch, each with its archive and its
     manifest lines in one transaction.
@@ -109,7 +109,7 @@ def load_deliveries(
     deliveries = [delivery for delivery in deliveries if delivery.is_readable]
     for batch in in_batches(deliveries, world, source_id):
         try:
-            rows, compiled = _read(cur, world, source_id, batch, later or iter(()))
+            rows, compiled = _read(cur, world, source_id, batch, later)
             receipts = [_receipt(world, source_id, delivery) for delivery in batch]
             try:
                 _commit(
@@ -139,7 +139,7 @@ def _read(
     world: World,
     source_id: str,
     batch: list[Delivery],
-    later: Iterator[Columns],
+    later: Iterable[Columns],
 ) -> tuple[SourceRows, CompiledSource]:
     """The rows of a batch and the SQL that loads them. Names of the contract that the batch lacks
     are looked for in `later`, as far as it takes."""
@@ -159,7 +159,7 @@ def _read(
         return rows, compiled
 
 
-def _learn_missing(source: Source, batch: list[Delivery], later: Iterator[Columns]) -> bool:
+def _learn_missing(source: Source, batch: list[Delivery], later: Iterable[Columns]) -> bool:
     """Whether a later delivery has a column that the contract names and this batch lacks."""
     for columns in later:
         lacking = lacking_columns(source, batch[0].columns | batch[0].missing, columns)

@@ -104,8 +104,7 @@ def lacking_columns(
     unpivots has none: its columns are data."""
     if source.unpivot:
         return {}
-    return {
-        name: kind
-        for name, kind in ever.items()
-        if name not in columns and name in mentions(source, ever)
-    }
+    read = mentions(source, ever)
+    own = {name.lower() for name in columns}  # names of columns know no case
+    lacking = {name.lower(): name for name in ever if name in read and name.lower() not in own}
+    return {name: ever[name] for name in lacking.values()}

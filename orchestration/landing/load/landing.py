@@ -23,7 +23,7 @@ from orchestration.home.sql import quote, table_hash
 from orchestration.landing.contract.canonical import CANONICAL
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.privacy import PrivacyKey, key_in_use
-from orchestration.landing.contract.world import Source, World
+from orchestration.landing.contract.world import World
 from orchestration.landing.load.batches import (
     BATCH_BYTES,
     load_deliveries,
@@ -332,6 +332,10 @@ def _replay(
     """Load archived deliveries again, neighbours of one source together; `fresh` wait to be landed
     after them."""
     cut = cut_receipts(receipts, store)
+    shapes = {
+        source_id: _Shapes(cur, source_id, world, receipts, fresh, store)
+        for source_id in world.sources
+    }
     for (source_id, kind), group in groupby(
         receipts, key=lambda receipt: (receipt.source_id, receipt.kind)
     ):
@@ -342,7 +346,6 @@ def _replay(
             for receipt in entries:
                 report.add(source_id, replay_records(cur, receipt, store))
         elif source_id in world.sources:
-            mine = [receipt for receipt in receipts if receipt.source_id == source_id]
             load_deliveries(
                 cur,
                 world,
@@ -351,28 +354,40 @@ def _replay(
                 store,
                 report,
                 keep=False,
-                later=_shapes(cur, world.sources[source_id], mine, fresh, store),
+                later=shapes[source_id],
             )
 
 
-def _shapes(
-    cur: duckdb.DuckDBPyConnection,
-    source: Source,
-    receipts: Sequence[Receipt],
-    fresh: Sequence[Delivery],
-    store: Archive,
-) -> Iterator[Mapping[str, str]]:
-    """The columns of deliveries, the newest first, each looked at only when it is asked for."""
-    kept = (
-        Delivery(r.sha256, r.bytes, r.path, "", store.path(r.sha256))
-        for r in reversed(receipts)
-        if r.fault is None
-    )
-    waiting = (Delivery(d.sha256, d.bytes, d.path, d.stem, d.file) for d in reversed(fresh))
-    for delivery in chain(waiting, kept):
-        look_or_set_aside(cur, source, delivery, store, strict=False)
-        if delivery.is_readable:
-            yield delivery.columns
+class _Shapes:
+    """The columns of all deliveries of a source, the newest first; each is looked at when it is
+    asked for, and once. fresh: what waits to be landed after the archive is read."""
+
+    def __init__(
+        self,
+        cur: duckdb.DuckDBPyConnection,
+        source_id: str,
+        world: World,
+        receipts: Sequence[Receipt],
+        fresh: Sequence[Delivery],
+        store: Archive,
+    ) -> None:
+        self.cur, self.source, self.store = cur, world.sources[source_id], store
+        self.found: list[Mapping[str, str]] = []
+        waiting = (Delivery(d.sha256, d.bytes, d.path, d.stem, d.file) for d in reversed(fresh))
+        kept = (
+            Delivery(r.sha256, r.bytes, r.path, "", store.path(r.sha256))
+            for r in reversed(receipts)
+            if r.source_id == source_id and r.fault is None
+        )
+        self.unseen = chain(waiting, kept)
+
+    def __iter__(self) -> Iterator[Mapping[str, str]]:
+        yield from self.found
+        for delivery in self.unseen:
+            look_or_set_aside(self.cur, self.source, delivery, self.store, strict=False)
+            if delivery.is_readable:
+                self.found.append(delivery.columns)
+                yield delivery.columns
 
 
 def cut_receipts(receipts: Iterable[Receipt], store: Archive) -> set[Receipt]:
