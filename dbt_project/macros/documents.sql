@@ -25,6 +25,13 @@
   ) }}, false))
 {%- endmacro %}
 
+{# What a status says: this line has not come yet, whatever day it was due. #}
+{% macro is_awaited(status) -%}
+  coalesce({{ matches(
+    'lower(trim(' ~ status ~ '))', '^(open|offen|back ?order|outstanding|overdue|late|in transit|on the way|not received|unterwegs)'
+  ) }}, false)
+{%- endmacro %}
+
 {# When a line that is still open is no longer waited for: overdue for a quarter of a year, and for longer than it was to take. #}
 {% macro given_up_at(ordered_at, due_at) -%}
   coalesce(

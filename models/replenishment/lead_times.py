@@ -75,7 +75,7 @@ def expected(
     """
     dated = past.filter(pl.col("promised_days") > 0)
     lateness = None
-    if not dated.is_empty():
+    if not dated["is_open"].all():  # open orders alone say of nobody else how late he is
         ratio = dated["days"].to_numpy() / np.maximum(
             np.ceil(dated["promised_days"].to_numpy()), 1.0
         )

@@ -19,7 +19,8 @@ CALLED_OFF = (
 WAITED_FOR = (
     "open|new|plac|sent|send|creat|enter|draft|plan|await|wait|pend|in[ _]?progress|progress",
     "in[ _]?process|process|approv|accept|acknowledg|confirm|order|releas|active|on hold|hold",
-    "part|back ?order|ship|dispatch|in transit|transit|on the way|en route|in delivery",
+    "part|back ?order|ship|dispatch|in transit|transit|on the way|en route|in delivery|unterwegs",
+    "outstanding|overdue|late|not received",
     "invoic|bill|paid|pick|pack|ready|reserv|unavailable|offen|neu|best|freigegeben|versandt|teil",
 )
 #: Tables of lines whose status says whether more comes.

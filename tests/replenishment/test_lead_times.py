@@ -139,6 +139,12 @@ def test_an_order_still_open_makes_the_next_one_look_no_faster() -> None:
     assert seeing[0].mean() > blind[0].mean() and seeing[0].max() >= 28
 
 
+def test_one_late_order_that_never_came_makes_nobody_else_late() -> None:
+    found = expected(NEXT, orders(("S1", 10.0, 20.0, True, 1)), 1.0, 200, seed=0)
+    assert found[0].max() >= 20  # its own way, by the weight of one order
+    assert set(found[1]) == {30} and set(found[2]) == {20}
+
+
 def test_history_s_lead_times_are_those_of_the_nearest_order_that_came() -> None:
     past = orders(
         ("S1", 10.0, 9.0, False, 2), ("S1", 10.0, 12.0, False, 20), ("S1", 10.0, 40.0, True, 9)

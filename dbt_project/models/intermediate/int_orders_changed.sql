@@ -1,6 +1,6 @@
 -- By how much each order line changed what is on order, and when that became known: ordered, changed, received, withdrawn. Every version
 -- speaks until the next one is known; the ledger's document until the systems show its order id. Where a world never reports arrivals of
--- a kind, a line is taken as received when it was due; a closed line, and one overdue beyond belief, waits for nothing. Summed to Now it is what fct_open_orders holds.
+-- a kind, a line is taken as received when it was due, unless its status says that it has not come; a closed line, and one overdue beyond belief, waits for nothing. Summed to Now it is what fct_open_orders holds.
 with transfers as (
   {{ identified(ref('stg_transfers'), {'item_id': 'item', 'from_id': 'location', 'to_id': 'location'}) }}
 ),
@@ -11,7 +11,7 @@ placed as (
     case when source_id = 'ledger' then 'ledger' else 'erp' end as origin, quantity,
     case
       when is_over then known_at
-      when not exists (select 1 from {{ ref('stg_receipts') }}) and due_at < {{ now_at() }} then due_at
+      when not exists (select 1 from {{ ref('stg_receipts') }}) and due_at < {{ now_at() }} and not coalesce(is_awaited, false) then due_at
       when given_up_at <= {{ now_at() }} then given_up_at
     end as closes_at,
     known_at, valid_until, handed_over_at, row_hash, source_id

@@ -1,12 +1,12 @@
 {{ config(materialized='table') }}
 -- What has come in for each order line, and when it was complete. A receipt that names no line counts for its order's item. Where a
--- world never reports arrivals of a kind, a line is taken as received when it was due. A line is closed, and waited for no longer, when
+-- world never reports arrivals of a kind, a line is taken as received when it was due, unless its status says that it has not come. A line is closed, and waited for no longer, when
 -- its status says so or it is overdue beyond belief.
 with counted as (
   select
     placed.order_id, placed.line_id, placed.kind, placed.item_id, placed.location_id, placed.from_id, placed.quantity, placed.ordered_at,
     placed.due_at, placed.unit_cost, placed.origin, placed.known_at, placed.received_at as transferred_at,
-    placed.is_over, placed.given_up_at,
+    placed.is_over, placed.is_awaited, placed.given_up_at,
     sum(receipts.quantity) as receipt_quantity,
     max(receipts.event_at) as receipt_at,
     max(receipts.known_at) as receipt_known_at
@@ -27,7 +27,7 @@ seen as (
     not case kind
       when 'purchase' then exists (select 1 from {{ ref('stg_receipts') }})
       else exists (select 1 from {{ ref('stg_transfers') }} where received_at is not null)
-    end and due_at < {{ now_at() }} as is_assumed
+    end and due_at < {{ now_at() }} and not coalesce(is_awaited, false) as is_assumed
   from counted
 )
 

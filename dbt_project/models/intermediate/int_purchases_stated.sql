@@ -15,6 +15,7 @@ select
   stated.unit_cost * {{ exchanged('stated') }} / {{ units_held('stated') }} as unit_cost,
   stated.event_at, stated.due_at, stated.source_id, stated.row_hash, stated.handed_over_at,
   {{ is_over('stated.status') }} as is_over,
+  {{ is_awaited('stated.status') }} as is_awaited,
   {{ given_up_at('stated.event_at', 'stated.due_at') }} as given_up_at,
   greatest(stated.known_at, packs.known_at) as known_at, stated.valid_until, stated.is_current
 from stated
