@@ -17,7 +17,8 @@ WITHOUT = {
     "receipts": "an order counts as received on the day it was due, unless its status says `open`, "
     "and lead times are as promised",
     "items": "no names, packs, weights or categories",
-    "supplier_terms": "one supplier for all where no item names its own, no minimum, no order multiple, no price breaks",
+    "supplier_terms": "one supplier for all where no item names its own, no minimum, no order "
+    "multiple, no price breaks",
     "locations": "every place buys for itself: no warehouse supplies it, and no room is limited",
     "prices": "what a unit earns is what was paid last year, or assumed from its cost",
     "promotions": "the forecast hears of a promotion when it is over",
