@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 import tarfile
 import tempfile
 import unicodedata
 import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path, PurePosixPath
 
@@ -29,6 +30,7 @@ SAMPLE_BYTES = 1 << 20
 SAMPLE_ROWS = 2_000
 DATE_FORMATS = (
     "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%d %H:%M",
     "%Y-%m-%d",
     "%d.%m.%Y",
     "%d/%m/%Y",
@@ -89,6 +91,7 @@ WORDS = {
         r"(sold|ordered|received|counted|booked|shipped|dispatched|posted|invoiced)_(at|on)|(order|invoice|receipt|posting|count)_?date"
         r"|(stich|beleg|bestell|buchungs|rechnungs|verkaufs)(tag|datum)"
         r"|valid_from|gueltig_(ab|von)|date|day|week|month|datum|monat|timestamp|time"
+        r"|ordered|bestellt(_am)?"
     ),
     "starts_at": r"valid_from|gueltig_(ab|von)|starts?(_(on|at|date))?",
     "ends_at": r"valid_(to|until)|gueltig_bis|ends?(_(on|at|date))?",
@@ -169,11 +172,17 @@ ASKED = {"purchase_orders": ("location_id", "event_at")}
 
 
 def suggest(files: Sequence[Path]) -> str:
-    """The text of a draft world.yml for these files; every guess is a comment away from being
-    questioned."""
-    if not files:
+    """The text of a draft world.yml for these files, and for those in folders; every guess is a
+    comment away from being questioned.
+
+    Paths are written from the folder that all of them lie in, where world.yml belongs. Files of one
+    shape whose names differ in a number alone, such as one a month, are one source.
+    """
+    found = [file for path in files for file in _files_in(path)]
+    if not found:
         raise ContractError("no files to look at", mend="stockhouse check --suggest FILE...")
-    drafts = [_draft(path) for path in files]
+    root = Path(os.path.commonpath([file.absolute().parent for file in found]))
+    drafts = _alike([_draft(path, root) for path in found], root)
     weekdays = {draft.weekday for draft in drafts if draft.table == "sales"}
     day = weekdays.pop() if len(weekdays) == 1 else None
     words = "grain: day" if day is None else f"grain: week, week_starts_on: {day}"
@@ -189,6 +198,67 @@ def suggest(files: Sequence[Path]) -> str:
     aside = _aside(drafts)
     told = [draft.text(aside.get(draft.path, ""), is_week=day is not None) for draft in drafts]
     return "\n".join([*head, *told]) + "\n"
+
+
+def _files_in(path: Path) -> list[Path]:
+    """The file itself, or those of a folder that somebody meant to hand over."""
+    if not path.is_dir():
+        return [path]
+    return [
+        file
+        for file in sorted(path.rglob("*"))
+        if file.is_file()
+        and file.name != "world.yml"
+        and not is_litter(str(file.relative_to(path)))
+    ]
+
+
+def _alike(drafts: Sequence[Draft], root: Path) -> list[Draft]:
+    """The drafts, with those that read the same of files numbered alike as one: the last of them,
+    by a pattern for all."""
+    groups: dict[object, list[Draft]] = {}
+    for draft in drafts:
+        form = re.sub(r",? ?encoding: [\w-]+", "", draft.form)
+        of = (_pattern(draft.path), form, draft.table, *sorted(draft.mapping.items()))
+        groups.setdefault(of, []).append(draft)
+    told = []
+    for group in groups.values():
+        pattern, last = _pattern(group[0].path), max(group, key=lambda draft: draft.path)
+        others = [draft.path for draft in drafts if draft not in group]
+        form = _form_of_all(group, root)
+        if len(group) == 1 or not form or any(PurePosixPath(one).match(pattern) for one in others):
+            told += group
+            continue
+        changed = len({tuple(draft.frame.columns) for draft in group}) > 1
+        extra = ["    drift: evolve                # their columns differ"] if changed else []
+        stem = PurePosixPath(pattern).stem.replace("*", " ").strip(" -_.") or "files"
+        name = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_").lower() or "files"
+        extra = [*last.extra, *extra]
+        told.append(replace(last, path=pattern, name=name, form=form, extra=extra))
+    return told
+
+
+def _form_of_all(group: Sequence[Draft], root: Path) -> str:
+    """The format that reads every file of a group: one encoding, where the others are plain ASCII;
+    empty where there is none."""
+    forms = {draft.form for draft in group}
+    special = {form for form in forms if "encoding:" in form} or forms
+    if len(special) > 1:
+        return ""
+    plain = [draft.path for draft in group if draft.form not in special]
+    for path in plain:
+        with (root / path).open("rb") as file:
+            if not file.read(SAMPLE_BYTES).isascii():
+                return ""
+    return special.pop()
+
+
+def _pattern(path: str) -> str:
+    """A file's path with `*` for each number of its name; an archive's as it is."""
+    place = PurePosixPath(path)
+    if "!" in path:
+        return path
+    return str(place.with_name(re.sub(r"\d+(?:[-_.]\d+)*", "*", place.stem) + place.suffix))
 
 
 def _aside(drafts: Sequence[Draft]) -> dict[str, str]:
@@ -265,7 +335,8 @@ class Draft:
             f"      - {self.table}:",
             *self._columns(),
         ]
-        unused = [name for name in self.frame.columns if name not in self.mapping.values()]
+        used = {*self.mapping.values(), *key}
+        unused = [name for name in self.frame.columns if name not in used]
         if unused:
             lines.append(f"    # columns not used yet: {', '.join(unused)}")
         if aside:
@@ -302,7 +373,7 @@ class Draft:
         return f"    known_after: {lag}          # when could you have known? or known_at: a column"
 
 
-def _draft(path: Path) -> Draft:
+def _draft(path: Path, root: Path) -> Draft:
     form, frame, extra = _look(path)
     frame, unpivot = _long(frame.select(name for name in frame.columns if name))
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem).strip("_").lower() or "source"
@@ -323,7 +394,8 @@ def _draft(path: Path) -> Draft:
     if table in WHICH and mapping:
         questions["item_id" if "item_id" in mapping else next(iter(mapping))] = WHICH[table]
     member = _member_pattern(path)
-    place = f"{path.name}!{member}" if member else path.name
+    below = path.absolute().relative_to(root).as_posix()
+    place = f"{below}!{member}" if member else below
     return Draft(place, name, form, [*extra, *unpivot], frame, table, mapping, questions)
 
 
@@ -563,6 +635,9 @@ def _key(frame: pl.DataFrame, mapping: Mapping[str, str]) -> list[str]:
     full = [name for name in frame.columns if frame[name].null_count() == 0]
     names = (*NATURAL, "currency") if "rate" in mapping else NATURAL
     natural = [mapping[name] for name in names if mapping.get(name) in full]
+    line = [mapping[name] for name in ("order_id", "line_id") if mapping.get(name) in full]
+    if frame.height > 1 and len(line) == 2 and frame.select(line).is_unique().all():
+        return line  # a line of a document is one, whatever else changes of it
     if "order_id" not in mapping:
         # a row's own number outlasts the sample: two sales of one item on one day will come
         for name in full:
