@@ -21,7 +21,7 @@ def check(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="WORLD|FILE...", help="Folder with a world.yml; files or folders with --suggest."
+            metavar="WORLD|FILE...", help="A world.yml's folder; files, folders with --suggest."
         ),
     ] = None,
     data: DataFolder = None,
