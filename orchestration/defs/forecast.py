@@ -77,8 +77,8 @@ def forecast(
     home = lakehouse.open_home()
     demand = open_demand(home)
     registered = current_model(home, demand)
-    name, row = registered.name, registered.row(context.run_id, demand.timeline.now_at)
     now = demand.timeline.now_at
+    name, row = registered.name, registered.row(context.run_id, now)
     decisions.record(home.decisions, context.run_id, "models", row, as_of=now)
     inputs = next(demand.inputs_at([demand.timeline.origin]))
     whole = registered.model.predict(inputs.features, inputs.plans, PATH_LEVELS)
@@ -89,7 +89,7 @@ def forecast(
         columns: inputs.window(total)
         for columns, total in registered.model.predict_totals(seen, inputs.features).items()
     }
-    stamp = {"run_id": context.run_id, "as_of": demand.timeline.now_at, "model": name}
+    stamp = {"run_id": context.run_id, "as_of": now, "model": name}
     made = {
         "forecasts": ahead.to_frame(),
         "forecast_totals": totals_frame(totals),

@@ -231,9 +231,9 @@ def _alike(drafts: Sequence[Draft], root: Path) -> list[Draft]:
             continue
         changed = len({tuple(draft.frame.columns) for draft in group}) > 1
         extra = ["    drift: evolve                # their columns differ"] if changed else []
-        stem = PurePosixPath(pattern).stem.replace("*", " ").strip(" -_.") or "files"
-        name = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_").lower() or "files"
+        stem = PurePosixPath(pattern).stem.replace("*", " ").strip(" -_.")
         extra = [*last.extra, *extra]
+        name = _source_name(stem)
         told.append(replace(last, path=pattern, name=name, form=form, extra=extra))
     return told
 
@@ -373,10 +373,15 @@ class Draft:
         return f"    known_after: {lag}          # when could you have known? or known_at: a column"
 
 
+def _source_name(stem: str) -> str:
+    """What the contract calls the source of a file."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_").lower() or "source"
+
+
 def _draft(path: Path, root: Path) -> Draft:
     form, frame, extra = _look(path)
     frame, unpivot = _long(frame.select(name for name in frame.columns if name))
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem).strip("_").lower() or "source"
+    name = _source_name(path.stem)
     table, mapping = _mapping(frame, path.stem)
     questions: dict[str, str] = {}
     for column, one in ONE_OF_ALL.items():
