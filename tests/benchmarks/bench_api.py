@@ -22,16 +22,15 @@ from pathlib import Path
 import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "web")]
-
-from serving import Served  # noqa: E402
-from small_home import LARGE_LINES, PLACES, make_home, make_large  # noqa: E402
+sys.path.insert(0, str(ROOT))
 
 from orchestration.home import Home  # noqa: E402
 from orchestration.ledger import Ledger  # noqa: E402
 from orchestration.web.people import People, secret_of  # noqa: E402
 from orchestration.web.sessions import COOKIE, Sessions  # noqa: E402
 from orchestration.web.tokens import Tokens  # noqa: E402
+from tests.web.serving import Served  # noqa: E402
+from tests.web.small_home import LARGE_LINES, PLACES, make_home, make_large  # noqa: E402
 
 Visit = Callable[[float, list[float]], Awaitable[None]]
 SCRIPTS, USERS = 8, 20
