@@ -142,7 +142,9 @@ class OrderTable:
 
 def champion_table(champions: pl.DataFrame) -> Table:
     """What each policy would have cost over the replayed weeks, and how sure the difference is."""
-    table = Table(title="Rehearsed in the twin: cost over the replayed weeks", padding=0)
+    known = f"as known on {champions['as_of'][0]:%Y-%m-%d}"
+    title = f"Rehearsed in the twin, {known}: cost over the replayed weeks"
+    table = Table(title=title, padding=0)
     table.add_column("policy", no_wrap=True)
     for name in ("holding", "shortage", "total", "to champion", "95 % interval"):
         table.add_column(name, justify="right", no_wrap=True)

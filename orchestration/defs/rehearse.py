@@ -15,6 +15,7 @@ from orchestration.planning.rehearsal import (
     champion_is_current,
     champions_frame,
     scores_frame,
+    settings_digest,
     unrehearsed_frame,
 )
 from orchestration.planning.rehearsal import rehearse as rehearse_candidates
@@ -64,17 +65,18 @@ from orchestration.reports import charts
 def rehearse(
     context: dg.AssetExecutionContext, lakehouse: Lakehouse
 ) -> Iterator[dg.MaterializeResult]:
-    """Rehearse again when a review interval has passed; until then the champion stands."""
+    """Rehearse again when a review interval has passed, or the contract's plan or economics have
+    changed; until then the champion stands."""
     home = lakehouse.open_home()
     demand = open_demand(home)
-    champions = champion_is_current(home, demand)
+    champions = champion_is_current(home, demand.timeline)
     if champions is None:
         result = rehearse_candidates(home, demand, progress=context.log.info)
-        now = demand.timeline.now_at
+        now, settings = demand.timeline.now_at, settings_digest(home)
         champions = (
-            champions_frame(result, context.run_id, now)
+            champions_frame(result, context.run_id, now, settings)
             if result
-            else unrehearsed_frame(context.run_id, now)
+            else unrehearsed_frame(context.run_id, now, settings)
         )
         decisions.record(home.decisions, context.run_id, "champions", champions, as_of=now)
         record_calibration(home, context.run_id, now)

@@ -17,7 +17,7 @@ from orchestration.defs.changed_models import fingerprints, without
 from orchestration.defs.resources import PROJECT, TRANSLATOR, Lakehouse
 from orchestration.facts import decisions
 from orchestration.home import HomeError, extensions
-from orchestration.home.sql import quote
+from orchestration.home.sql import quote, table_hash
 
 
 @dbt_assets(
@@ -115,14 +115,11 @@ def facts_of(
     own: Mapping[str, str],
     views: str,
 ) -> str:
-    """What a build depends on beside the SQL of its models: the deliveries landed, the world's
-    settings and Now, which tables are asked for, and a company's own tables and features."""
-    facts = con.execute("""
-        select
-            (select coalesce(sum(hash(world)::hugeint), 0) from raw.world as world),
-            (select coalesce(sum(hash(delivery, source_id, rows_loaded,
-                rows_quarantined)::hugeint), 0) from raw.manifest)
-    """).fetchone()
+    """What a build depends on beside the SQL of its models: the deliveries landed and the contract
+    that read them, the world's settings and Now, which tables are asked for, and a company's own
+    tables and features."""
+    # whole rows: a delivery that another contract reads anew may come to as many rows as before
+    facts = (table_hash(con, "raw.world"), table_hash(con, "raw.manifest"))
     said = repr((facts, [key.path for key in keys], sorted(own.items()), views))
     return hashlib.sha256(said.encode()).hexdigest()
 

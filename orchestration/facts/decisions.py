@@ -85,6 +85,7 @@ DECISIONS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
         "upper": _AMOUNT,
         "is_champion": pl.Boolean,
         "scale": _NUMBER,
+        "settings": _TEXT,
     },
     "forecast_scores": {
         "run_id": _TEXT,
@@ -397,6 +398,10 @@ WORDS: dict[str, str] = {
     "champions.upper": "The upper end of the difference's 95 % interval.",
     "is_champion": "The rule that decides now.",
     "scale": "The setting that the rehearsal tuned for the rule.",
+    "settings": (
+        "A digest of the contract's plan and economics then; where they differ now, the rules are "
+        "rehearsed again."
+    ),
     "order_line_id": "The line: the run, and the id that trace and approve take.",
     "intent_key": "The need behind the line: planned again, it revises and never repeats.",
     "kind": "purchase from a supplier, or transfer between locations.",

@@ -66,8 +66,9 @@ def table_hash(
     table: its name in SQL, quoted. columns: what counts, in this order; by default every column.
     Equal contents, equal numbers.
     """
-    said = ", ".join(map(quote, columns)) or "line"
-    sql = f"select count(*), coalesce(sum(hash({said})::hugeint), 0) from {table} as line"
+    # not the table's own name or an alias: a column of that name would be hashed instead of the row
+    said = ", ".join(map(quote, columns)) or "*columns(*)"
+    sql = f"select count(*), coalesce(sum(hash({said})::hugeint), 0) from {table}"
     rows, total = con.execute(sql).fetchone() or (0, 0)
     return int(rows), int(total)
 

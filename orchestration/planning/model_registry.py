@@ -39,6 +39,14 @@ SERVED = """
     from promised inner join marts.fct_demand as demand using (item_id, location_id, period_start)
     where demand.is_current and demand.quantity is not null
 """
+#: How the contract reads the history that a model learns from.
+READING = """
+    select distinct manifest.source_id, manifest.contract, world.absent_sales
+    from raw.manifest as manifest, raw.world as world
+    where manifest.source_id in (
+        select source_id from raw.sales union select source_id from raw.returns)
+    order by all
+"""
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,7 @@ def current_model(home: Home, demand: Demand) -> Registered:
     pinned one cannot be used: people decide whether to let it go.
     """
     kept, held = kept_models.model_in_use(home), kept_models.pinned(home)
-    reason, drift = "none was kept", None
+    reason, drift, reading = "none was kept", None, _reading(home)
     if kept is not None:
         facts = kept.card
         drift = _drift(home, kept.name, demand.timeline.now_at)
@@ -111,7 +119,7 @@ def current_model(home: Home, demand: Demand) -> Registered:
             )
         if held:
             return Registered(kept.load(), facts | {"reason": str(held)}, drift, is_new=False)
-        why = misfit or why_anew(facts, demand.timeline, drift)
+        why = misfit or why_anew(facts, demand.timeline, reading, drift)
         if why is None:
             return Registered(kept.load(), facts, drift, is_new=False)
         reason = why
@@ -125,6 +133,7 @@ def current_model(home: Home, demand: Demand) -> Registered:
         "horizon": demand.reach,
         "sha256": digest,
         "reason": reason,
+        "reading": reading,
         **model.card,
     }
     kept_models.keep_model(home, data, facts)
@@ -142,12 +151,24 @@ def why_unusable(facts: dict[str, Any], horizon: int, timeline: Timeline) -> str
     return None
 
 
-def why_anew(facts: dict[str, Any], timeline: Timeline, drift: Drift | None) -> str | None:
-    """Why a model that can be used should be trained anew, in words; None where it serves well."""
+def why_anew(
+    facts: dict[str, Any], timeline: Timeline, reading: str, drift: Drift | None
+) -> str | None:
+    """Why a model that can be used should be trained anew, in words; None where it serves well.
+
+    reading: how the contract reads sales and returns now, as a digest.
+    """
+    if facts.get("reading") != reading:
+        return "the contract reads sales another way now"
     age = timeline.now_at - datetime.fromisoformat(facts["as_of"])
     if age >= timedelta(days=RETRAIN * timeline.review_days):
         return f"the last is {RETRAIN} reviews old"
     return drift.reason(facts.get("unseen") or {}) if drift else None
+
+
+def _reading(home: Home) -> str:
+    with home.connect(read_only=True) as con:
+        return hashlib.sha256(repr(con.execute(READING).fetchall()).encode()).hexdigest()[:16]
 
 
 def _drift(home: Home, name: str, now: datetime) -> Drift | None:

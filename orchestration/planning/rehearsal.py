@@ -3,6 +3,7 @@ known, and one is champion."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from importlib.util import find_spec
@@ -27,7 +28,7 @@ from orchestration.facts.planning_inputs import (
 )
 from orchestration.facts.purchase_terms import read_terms
 from orchestration.facts.supply_calendar import read_calendar, waits_of
-from orchestration.facts.timeline import DAYS_A_PERIOD
+from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home import Home, extensions
 from orchestration.planning.demand import Demand, Tell
 from orchestration.planning.replay import (
@@ -44,6 +45,8 @@ from orchestration.planning.replay import (
 WINDOWS = 3
 #: What a forecast must have seen before a rehearsal begins, in decision windows.
 LEARNING_WINDOWS = 2
+#: What of raw.world the facts say and not the contract.
+MOVED_BY_DATA = ("now_at", "newest_at", "begins_at", "added_up")
 #: What `replay` compares by default: ours, and the rules most companies run.
 REPLAYED = (DEFAULT, "moving_average_cover", "eoq_reorder_point", "periodic_review", "min_max")
 
@@ -56,23 +59,30 @@ def deciding(home: Home, demand: Demand, name: str) -> RegisteredPolicy:
     return policy_of(home, name, None if judged is None else judged["scale"].max())
 
 
-def is_due(last: datetime, demand: Demand) -> bool:
+def is_due(last: datetime, timeline: Timeline) -> bool:
     """Whether a review interval has passed since, or time was turned back: champions are renewed
     less often than plans."""
-    return (
-        not timedelta(0)
-        <= demand.timeline.now_at - last
-        < timedelta(days=demand.timeline.review_days)
-    )
+    return not timedelta(0) <= timeline.now_at - last < timedelta(days=timeline.review_days)
 
 
-def champion_is_current(home: Home, demand: Demand) -> pl.DataFrame | None:
-    """The last rehearsal, if it is of this review period; None when it is time to rehearse again,
-    as it is when the agent won it and is kept no longer."""
-    last = decisions.latest(home.decisions, "champions", demand.timeline.now_at)
-    if last is not None and last.filter("is_champion")["policy"].item() == AGENT:
-        last = last if kept_agent(home) else None
-    return None if last is None or is_due(last["as_of"][0], demand) else last
+def settings_digest(home: Home) -> str:
+    """A digest of what the contract says of plan and economics, under which policies are judged."""
+    moved = ", ".join(MOVED_BY_DATA)
+    with home.connect(read_only=True) as con:
+        found = con.execute(f"select to_json(w) from (select * exclude ({moved}) from raw.world) w")
+        return hashlib.sha256(str(found.fetchall()).encode()).hexdigest()[:16]
+
+
+def champion_is_current(home: Home, timeline: Timeline) -> pl.DataFrame | None:
+    """The last rehearsal, if it is of this review period and of this plan and these economics; None
+    when it is time to rehearse again, as it is when the agent won it and is kept no longer."""
+    last = decisions.latest(home.decisions, "champions", timeline.now_at)
+    if last is None or is_due(last["as_of"][0], timeline):
+        return None
+    if "settings" not in last.columns or last["settings"][0] != settings_digest(home):
+        return None
+    won_by_agent = last.filter("is_champion")["policy"].item() == AGENT
+    return None if won_by_agent and not kept_agent(home) else last
 
 
 def current_policy(home: Home, demand: Demand) -> str:
@@ -132,17 +142,18 @@ def rehearsed_window(home: Home, demand: Demand) -> tuple[date, int] | None:
     return None
 
 
-def unrehearsed_frame(run_id: str, as_of: datetime) -> pl.DataFrame:
+def unrehearsed_frame(run_id: str, as_of: datetime, settings: str) -> pl.DataFrame:
     """The decision of a company too young to rehearse: the rule most companies run decides, and no
     cost is claimed for it."""
     row = {"run_id": run_id, "as_of": as_of, "policy": INCUMBENT, "is_champion": True}
+    row["settings"] = settings
     schema = decisions.DECISIONS["champions"]
     return pl.DataFrame([row | {name: None for name in schema if name not in row}], schema=schema)
 
 
-def champions_frame(result: Replay, run_id: str, as_of: datetime) -> pl.DataFrame:
+def champions_frame(result: Replay, run_id: str, as_of: datetime, settings: str) -> pl.DataFrame:
     """The rehearsal as decisions: every policy's cost, its paired difference to the champion, and
-    which one decides now."""
+    which one decides now; `settings` as settings_digest has it."""
     blocks = result.nodes["item_id"].rank("dense").to_numpy()
     rows = []
     for name, simulated in result.results.items():
@@ -166,6 +177,7 @@ def champions_frame(result: Replay, run_id: str, as_of: datetime) -> pl.DataFram
                 "upper": against.upper,
                 "is_champion": name == result.champion,
                 "scale": result.settings.get(name),
+                "settings": settings,
             }
         )
     return pl.DataFrame(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -109,13 +110,20 @@ def test_too_little_has_closed_or_nothing_was_promised_and_nobody_speaks_of_drif
         ({}, NOW - timedelta(days=1), None, "knows a later time"),
         ({"horizon": 9}, NOW, None, "horizon is 7"),
         ({"form": FORM - 1}, NOW, None, "another version"),
+        ({"reading": "of yesterday"}, NOW, None, "reads sales another way"),
         ({}, NOW + timedelta(days=7), Drift(1000, 0.9, 0.0, 0.98), "drift: WAPE"),
     ],
 )
 def test_a_kept_model_serves_until_it_is_old_drifts_or_no_longer_fits(
-    change: dict[str, int], now: datetime, drift: Drift | None, why: str | None
+    change: dict[str, Any], now: datetime, drift: Drift | None, why: str | None
 ) -> None:
-    facts = {"as_of": NOW.isoformat(), "horizon": 7, "form": FORM, "unseen": PROMISE} | change
+    facts: dict[str, Any] = {
+        "as_of": NOW.isoformat(),
+        "horizon": 7,
+        "form": FORM,
+        "unseen": PROMISE,
+    }
+    facts |= {"reading": "of today"} | change
     timeline = Timeline("tea", "day", "UTC", 1, 7, None, True, now)
-    found = why_unusable(facts, 7, timeline) or why_anew(facts, timeline, drift)
+    found = why_unusable(facts, 7, timeline) or why_anew(facts, timeline, "of today", drift)
     assert found is None if why is None else why in (found or "")

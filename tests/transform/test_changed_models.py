@@ -12,7 +12,9 @@ import pytest
 from warehouses import SCRATCH, WORLD, at, make_warehouse, run_dbt
 
 from orchestration.defs.changed_models import fingerprints, without
-from orchestration.defs.transform import forget_build, mark_built, standing
+from orchestration.defs.transform import facts_of, forget_build, mark_built, standing
+from orchestration.home.sql import quote
+from orchestration.landing.load.store import create_tables
 
 CHANGED = {
     "int_stock_closed",
@@ -112,3 +114,25 @@ def test_nothing_stands_of_a_build_that_failed_or_of_other_facts() -> None:
         assert standing(con, "others", prints) == set()
         forget_build(con)
         assert standing(con, "facts", prints) == set()
+
+
+@pytest.mark.parametrize("table", ["world", "manifest"])
+def test_every_setting_and_every_word_of_a_delivery_is_a_fact_that_tables_follow_from(
+    table: str,
+) -> None:
+    """A lead time of the contract, or a delivery that a changed contract read anew: a build of
+    before stands no more."""
+    with duckdb.connect() as con:
+        create_tables(con)
+        con.execute("insert into raw.manifest (delivery) select 'one'")
+        con.execute("insert into raw.world (world) select 'shop'")
+        before = facts_of(con, [], {}, "")
+        assert facts_of(con, [], {}, "") == before
+        for name, type_, *_ in con.execute(f"describe raw.{table}").fetchall():
+            said = {"BOOLEAN": "true", "TIMESTAMP": "'2026-01-01'"}.get(type_, "'7'")
+            value = "['7']" if type_.endswith("[]") else said
+            was = con.execute(f"select {quote(name)} from raw.{table}").fetchone()
+            con.execute(f"update raw.{table} set {quote(name)} = {value}::{type_}")
+            assert facts_of(con, [], {}, "") != before, name
+            con.execute(f"update raw.{table} set {quote(name)} = ?", was)
+        assert facts_of(con, [], {}, "") == before
