@@ -196,6 +196,14 @@ def test_walmarts_monthly_figures_are_known_after_they_could_be_published(
     assert last["Date"].item() == "2012-03-23"
 
 
+def planned(store: FeatureStore, feature: str, week: date, moment: datetime) -> int | None:
+    """What was known at a moment to be planned in a week for department 1 of store 1."""
+    rows = pl.DataFrame({"item_id": ["1"], "location_id": ["1"], "target_on": [week]})
+    asked = rows.with_columns(event_timestamp=pl.lit(moment).cast(pl.Datetime("us", "UTC")))
+    answer = store.get_historical_features(asked.to_arrow(), [f"plan_at_target:{feature}"])
+    return pl.DataFrame(answer.to_arrow())[feature].item()
+
+
 def test_a_markdown_is_a_promotion_known_when_its_week_begins(walmart: FeatureStore) -> None:
     said = pl.read_csv(SHARED / "walmart_weekly" / "features.csv", infer_schema=False)
     week = said.filter((pl.col("Store") == "1") & (pl.col("Date") == "2012-03-09"))
@@ -203,11 +211,15 @@ def test_a_markdown_is_a_promotion_known_when_its_week_begins(walmart: FeatureSt
     assert count
     begins = datetime(2012, 3, 3, tzinfo=UTC)
     for moment, expected in ((begins - MINUTE, None), (begins, count)):
-        rows = pl.DataFrame({"item_id": ["1"], "location_id": ["1"], "target_on": [begins.date()]})
-        asked = rows.with_columns(event_timestamp=pl.lit(moment).cast(pl.Datetime("us", "UTC")))
-        told = pl.DataFrame(
-            walmart.get_historical_features(
-                asked.to_arrow(), ["plan_at_target:promotion_count"]
-            ).to_arrow()
-        )
-        assert told["promotion_count"].item() == expected
+        assert planned(walmart, "promotion_count", begins.date(), moment) == expected
+
+
+def test_a_week_with_a_holiday_has_one_event_and_is_known_a_year_before(
+    walmart: FeatureStore,
+) -> None:
+    begins = datetime(2012, 9, 1, tzinfo=UTC)  # the week of Labor Day, which ends on 7 September
+    known = begins - timedelta(days=365)
+    for moment, expected in ((known - MINUTE, None), (known, 1), (begins, 1)):
+        assert planned(walmart, "event_count", begins.date(), moment) == expected
+    after = begins + timedelta(days=7)
+    assert not planned(walmart, "event_count", after.date(), begins)
