@@ -101,6 +101,11 @@ class Pipeline:
             np.maximum(self._late, 0.0, out=self._late)
         return arrived
 
+    def takes(self) -> Integers:
+        """Periods that orders of this period really take, (E,) by lane."""
+        took = self._planned if self._actual is None else self._actual[self._period]
+        return np.broadcast_to(took, self._to.shape)
+
     def send(self, shipped: Floats) -> Floats | None:
         """Send off this period's orders, (E,) by lane; returns what arrives at once, (E,), or
         None.

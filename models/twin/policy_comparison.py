@@ -126,7 +126,7 @@ def scorecard(results: Mapping[str, SimulationResult], champion_name: str) -> di
 
 def _card(result: SimulationResult) -> dict[str, Any]:
     is_parent = result.network.is_parent
-    names = ("holding", "shortage", "ordering", "freight")
+    names = ("holding", "shortage", "ordering", "waste", "freight")
     by_period = [
         {
             "period": t,

@@ -21,6 +21,7 @@ from models.replenishment.calendars import Waits
 from models.replenishment.decision import Terms, take_steps
 from models.replenishment.lot_sizing import Lots, Sharing
 from models.replenishment.projection import within_reach
+from models.twin.ageing import Shelf
 from models.twin.network import Network
 from models.twin.outlook import Outlook
 from models.twin.pipeline import Pipeline
@@ -45,9 +46,10 @@ class SimulationResult:
     shipping node was short). received: arrivals. sold: demand met from stock. lost: demand not met
     in its period. on_hand: stock at the end of the period. on_order: units on the way at the end.
     owed: units owed to customers at the end (backlog). initial_stock: (N,) units on hand and on the
-    way before the first period. holding, shortage, ordering: cost booked, in the world's currency;
-    freight: what moving the goods cost; beside the cost, as every policy pays it on every unit it
-    sells and the margin lost with a sale is net of it.
+    way before the first period. spoiled: stock that nobody bought in time. holding, shortage,
+    ordering, waste: cost booked, in the world's currency; freight: what moving the goods cost;
+    beside the cost, as every policy pays it on every unit it sells and the margin lost with a sale
+    is net of it.
 
     books: the recorded ones, (T, N) or (T, E). sums: over all periods, (N,) or (E,), recorded or
     not. Asking for a book that was not recorded raises ValueError.
@@ -106,6 +108,12 @@ class SimulationResult:
             self.books["withdrawn"].T if "withdrawn" in self.books else np.zeros_like(self.demand)
         )
 
+    @property
+    def spoiled(self) -> Floats:
+        """Units of stock that nobody bought in time, thrown away at the end of the period, or as
+        they arrived, (N, T)."""
+        return self.books["spoiled"].T if "spoiled" in self.books else np.zeros_like(self.demand)
+
     @cached_property
     def sold(self) -> Floats:
         """Units of demand met from stock in their own period, (N, T)."""
@@ -133,19 +141,28 @@ class SimulationResult:
         return self.network.freight_per_unit[:, None] * self.shipped
 
     @cached_property
+    def waste(self) -> Floats:
+        """What the spoiled units had cost to buy, (N, T)."""
+        return self.network.economics.unit_cost[:, None] * self.spoiled
+
+    @cached_property
     def cost(self) -> Floats:
         """The costs a policy is judged by, shape (N, T): all but freight."""
-        return self.holding + self.shortage + self.ordering
+        booked = self.holding + self.shortage + self.ordering
+        return booked + self.waste if "spoiled" in self.books else booked
 
     @property
     def total_cost(self) -> Floats:
         """The costs a policy is judged by over all periods, (N,); known whatever was recorded."""
         economics = self.network.economics
-        return (
+        booked = (
             economics.holding * self.sums["on_hand"]
             + economics.shortage * self._missing(self.sums.__getitem__)
             + economics.order_cost * self.network.by_node(self.sums["lines"])
         )
+        if "spoiled" not in self.books:
+            return booked
+        return booked + economics.unit_cost * self.books["spoiled"].sum(axis=0)
 
     @property
     def gone(self) -> Floats:
@@ -209,6 +226,7 @@ def simulate(
     service_level: Floats | None = None,
     withdrawn: Floats | None = None,
     waits: Waits | None = None,
+    shelf: Shelf | None = None,
     record: Collection[str] = BOOKS,
 ) -> SimulationResult:
     """Let a policy run the stock through known demand and book what it costs.
@@ -226,9 +244,11 @@ def simulate(
     would be ordered, the same in every period or one for each; left out, nothing. service_level:
     (N,) what somebody promised, 0 where nobody did. withdrawn: (N, T) share of the stock that is
     taken back, by a recall, before anything is decided. waits: what calendars of suppliers and
-    places add to all lead times and windows, by node and period, for trees. record: the books to
-    keep by period (BOOKS); sums and costs over all periods are always kept. Raises ValueError for
-    NaN or negative demand, for shapes that do not fit and for books that do not exist.
+    places add to all lead times and windows, by node and period, for trees. shelf: how long goods
+    keep; what spoils is gone at the end of the last period in which it can be sold, before cost is
+    booked. record: the books to keep by period (BOOKS); sums, costs over all periods and what
+    spoils are always kept. Raises ValueError for NaN or negative demand, for shapes that do not fit
+    and for books that do not exist.
     """
     if (terms or waits) and not network.is_tree:
         raise ValueError(
@@ -244,7 +264,7 @@ def simulate(
     )
     if (arriving is not None or waits) and lead_times is None:  # then the planned ones
         lead_times = np.repeat(network.lead_time[:, None], demand.shape[1], axis=1)
-    run = _Run(network, demand, on_hand, pipeline, arriving, lead_times, waits, record)
+    run = _Run(network, demand, on_hand, pipeline, arriving, lead_times, waits, shelf, record)
     sight = _Sight(
         network, run.demand, history, forecaster, lead_time_paths, phase, service_level, waits
     )
@@ -335,6 +355,7 @@ class _Run:
         arriving: Floats | None,
         lead_times: Integers | None,
         waits: Waits | None,
+        shelf: Shelf | None,
         record: Collection[str],
     ) -> None:
         count, periods = network.size, demand.shape[1]
@@ -368,6 +389,9 @@ class _Run:
             name: np.zeros(size.get(name, count)) for name in SUMS if name not in self.kept
         }
         self._sold, self._lost = np.empty(count), np.empty(count)
+        self.ageing = None if shelf is None else shelf.start(network, self.stock, periods)
+        if self.ageing is not None:
+            self.kept["spoiled"] = np.zeros((periods, count))
 
     def receive(self, t: int) -> None:
         """Step 1: what is due comes in."""
@@ -375,6 +399,8 @@ class _Run:
         self.stock += arrived
         if "received" in self.kept:
             self.kept["received"][t] = arrived
+        if self.ageing is not None:
+            self._throw_away(t, self.ageing.nodes, self.ageing.receive(t, arrived))
 
     def withdraw(self, t: int, share: Floats) -> None:
         """The end of step 1: so much of the stock is taken back, in whole units unless it is
@@ -382,16 +408,22 @@ class _Run:
         """
         units = np.where(share >= 1.0, self.stock, np.floor(self.stock * share))
         self.stock -= units
+        if self.ageing is not None:
+            self.ageing.take(t, units[self.ageing.nodes])
         self.kept.setdefault("withdrawn", np.zeros(self.demand.shape))[t] = units
 
     def order(self, t: int, requested: Floats, shipped: Floats) -> None:
         """The end of step 2: goods leave their sources and start on their lanes."""
         if self.sharing.sources.size:
             self.stock[self.sharing.sources] -= self.sharing.leaving(shipped)
+        if self.ageing is not None:
+            self.ageing.ship(t, shipped, self.on_way.takes())
         at_once = self.on_way.send(shipped)
         if at_once is not None:
             here = self.network.by_node(at_once)
             self.stock += here
+            if self.ageing is not None:
+                self.ageing.bring(t, at_once)
             if "received" in self.kept:
                 self.kept["received"][t] += here
         if "requested" in self.kept:
@@ -403,7 +435,9 @@ class _Run:
 
     def sell(self, t: int) -> None:
         """Step 3: demand happens; under backlog what is owed is served first, and of what is not
-        met so much as customers wait for is owed."""
+        met so much as customers wait for is owed. What nobody can be sold any more is thrown away.
+        """
+        before = self.stock.copy() if self.ageing is not None else self.stock
         if self.is_backlog:
             served = np.minimum(self.stock, self.owed)
             self.stock -= served
@@ -413,6 +447,15 @@ class _Run:
         self.stock -= self._sold
         if self.is_backlog:
             self.owed += self._lost if self.waits == 1 else self.waits * self._lost
+        if self.ageing is not None:
+            nodes = self.ageing.nodes
+            self.ageing.take(t, (before - self.stock)[nodes])
+            self._throw_away(t, nodes, self.ageing.spoil(t))
+
+    def _throw_away(self, t: int, nodes: Integers, units: Floats) -> None:
+        gone = np.minimum(units, self.stock[nodes])  # but for what rounding leaves, the units
+        self.stock[nodes] -= gone
+        self.kept["spoiled"][t, nodes] += gone
 
     def book(self, t: int) -> None:
         """Step 4: the end stock and what was lost or is owed, from which costs follow."""

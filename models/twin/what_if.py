@@ -25,6 +25,7 @@ TOTALS = (
     "cost_to_serve",
     "cash",
     "written_off",
+    "spoiled",
     "demand",
     "sold",
     "lost",
@@ -41,14 +42,15 @@ class Outcome:
     """What became of one future, by row (N,): money and units over all periods; by place and
     period, (P, T), stock at the end, units asked for and lost.
 
-    cost: holding, shortage and ordering, which a policy is judged by. margin: what is sold, at its
-    price less what it takes to replace it when it is sold, less the cost of holding stock there and
-    of stock taken back. cost_to_serve: of margin, all but price and purchase price. freight: money
-    for what was sent, with its fuel. cash: what customers pay less what is paid to buy and move
-    goods, when these are handed over. bought: units sent by suppliers; moved: units sent between
-    places. co2_kg: emitted by what was sent, NaN on lanes that do not say. lost_at: (N, T) units
-    lost, and ordered_at: (N, D) units sent at each decision, for those futures that are looked at
-    row by row.
+    cost: holding, shortage, ordering and what spoils, which a policy is judged by. margin: what is
+    sold, at its price less what it takes to replace it when it is sold, less the cost of holding
+    stock there and of stock taken back or spoiled (written_off). spoiled: units that nobody bought
+    in time, NaN where nothing can spoil. cost_to_serve: of margin, all but price and purchase
+    price. freight: money for what was sent, with its fuel. cash: what customers pay less what is
+    paid to buy and move goods, when these are handed over. bought: units sent by suppliers; moved:
+    units sent between places. co2_kg: emitted by what was sent, NaN on lanes that do not say.
+    lost_at: (N, T) units lost, and ordered_at: (N, D) units sent at each decision, for those
+    futures that are looked at row by row.
     """
 
     cost: Floats
@@ -57,6 +59,7 @@ class Outcome:
     cost_to_serve: Floats
     cash: Floats
     written_off: Floats
+    spoiled: Floats
     demand: Floats
     sold: Floats
     lost: Floats
@@ -115,7 +118,8 @@ def outcome(
     tariffs, served = future.tariffs, _served(result)
     at_shelf = unit_cost_at_shelf(network, future)
     moving = along_the_way(network, tariffs.freight + tariffs.fuel + tariffs.duty)
-    written_off = result.withdrawn * at_shelf
+    written_off = (result.withdrawn + result.spoiled) * at_shelf
+    nothing_spoils = np.full(network.size, np.nan)
     shipped = result.shipped.sum(axis=1)
     freight = result.shipped * (tariffs.freight + tariffs.fuel)
     revenue = served * price[:, None]
@@ -129,6 +133,7 @@ def outcome(
         cost_to_serve=(served * moving + result.holding + written_off).sum(axis=1),
         cash=cash.sum(axis=1),
         written_off=written_off.sum(axis=1),
+        spoiled=result.spoiled.sum(axis=1) if "spoiled" in result.books else nothing_spoils,
         demand=future.demand.sum(axis=1),
         sold=served.sum(axis=1),
         lost=result.lost.sum(axis=1),
@@ -168,14 +173,14 @@ def _served(result: SimulationResult) -> Floats:
 def compare(base: Sequence[Outcome], changed: Sequence[Outcome]) -> dict[str, dict[str, float]]:
     """By measure its mean without and with the scenario, and the mean difference with two ranges:
     lower and upper hold 95 % of futures, mean_lower and mean_upper the mean with 95 % confidence.
-    What no lane states, as what it emits, is left out.
+    What no lane states, as what it emits, and what spoils where nothing can, is left out.
 
     base, changed: outcomes of the same futures in the same order. Adds fill_rate, the share of
     demand met from stock, and least_cash, the lowest that cash falls to.
     """
     found = {}
     for name in (*TOTALS, "fill_rate", "least_cash"):
-        if np.isnan(getattr(base[0], name)).all():  # nobody says what any lane emits
+        if np.isnan(getattr(base[0], name)).all():
             continue
         without, with_it = (
             np.array([float(np.nansum(getattr(one, name))) for one in outcomes])
@@ -264,6 +269,27 @@ def stock_depth(
         }
         tables.append(pl.DataFrame(columns))
     return pl.concat(tables)
+
+
+def spoilage(
+    rows: pl.DataFrame, base: Sequence[Outcome], changed: Sequence[Outcome]
+) -> pl.DataFrame:
+    """The items and places where stock spoils, without and with the scenario, the most first.
+
+    Columns: item_id, location_id, before, after (mean units), difference with lower and upper (95 %
+    of futures).
+    """
+    without, with_it = (np.array([one.spoiled for one in found]) for found in (base, changed))
+    lower, upper = np.quantile(with_it - without, RANGE, axis=0)
+    table = rows.select("item_id", "location_id").with_columns(
+        before=pl.Series(without.mean(axis=0)),
+        after=pl.Series(with_it.mean(axis=0)),
+        difference=pl.Series((with_it - without).mean(axis=0)),
+        lower=pl.Series(lower),
+        upper=pl.Series(upper),
+    )
+    seen = table.filter((pl.col("before") > 0) | (pl.col("after") > 0))
+    return seen.sort(-pl.max_horizontal("before", "after"), "item_id", "location_id")
 
 
 def flows(rows: pl.DataFrame, base: Sequence[Outcome], changed: Sequence[Outcome]) -> pl.DataFrame:

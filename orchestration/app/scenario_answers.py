@@ -26,7 +26,8 @@ class Answer:
 
     totals: by measure before, after, difference and its ranges; see models.twin.what_if.compare.
     lanes: margin by item and lane. depth: stock by place and period. places: how long each survives
-    and recovers. flows: units by lane. orders: the order lines that differ. measures: what can be
+    and recovers. flows: units by lane. spoilage: what spoils of which item where. orders: the order
+    lines that differ. measures: what can be
     done, doing nothing first; best: which of them to take. outside: what of its events lies outside
     the simulated periods. policies: by rival policy its cost less the champion's with the scenario
     in it.
@@ -38,6 +39,7 @@ class Answer:
     depth: pl.DataFrame
     places: pl.DataFrame
     flows: pl.DataFrame
+    spoilage: pl.DataFrame
     orders: pl.DataFrame
     measures: Sequence[Priced] = ()
     outside: Sequence[Mapping[str, Any]] = ()
@@ -218,6 +220,7 @@ class Study:
             found[f"{answer.scenario.name}_stock"] = answer.depth
             found[f"{answer.scenario.name}_flows"] = answer.flows
             found[f"{answer.scenario.name}_orders"] = answer.orders
+            found[f"{answer.scenario.name}_spoilage"] = answer.spoilage
             if lines := measure_lines(self.twin, answer):
                 found[f"{answer.scenario.name}_measures"] = pl.DataFrame(lines)
         return found
@@ -243,11 +246,24 @@ class Study:
             "version": self.version,
             "against": self.asked.against,
             "demand": in_words(self.asked.demand),
+            "waiting_share": self.twin.network.economics.waits,
+            "shelf_life": shelf_life_in_words(*self.twin.dated),
             "time_to_survive": self.survival.to_dicts(),
             "scenarios": [answer.as_dict() for answer in self.answers],
             "robustness": self.robustness(),
             "trust": self.trust.as_dict(),
         }
+
+
+def shelf_life_in_words(dated: float, units: float) -> str:
+    """How much of the stock that can spoil has a date on record; empty where none can. dated,
+    units: as `Twin.dated`."""
+    if not units:
+        return ""
+    return (
+        f"Of {units:,.0f} units in stock that can spoil in these periods, {dated:,.0f} have a date "
+        "on record; the others count as fresh as what arrives. What spoils first is sold first."
+    )
 
 
 def measure_lines(twin: Twin, answer: Answer) -> list[dict[str, Any]]:

@@ -23,7 +23,16 @@ from models.replenishment.policies import POLICIES, configured
 from models.twin.measures import MEASURES, NOTHING, Line, Priced, priced, propose
 from models.twin.resilience import survival_and_recovery, time_to_survive
 from models.twin.scenarios import Scenario, together
-from models.twin.what_if import Outcome, by_row, compare, difference, flows, orders, stock_depth
+from models.twin.what_if import (
+    Outcome,
+    by_row,
+    compare,
+    difference,
+    flows,
+    orders,
+    spoilage,
+    stock_depth,
+)
 from orchestration.app.demand_file import futures_of
 from orchestration.app.futures_limit import check_futures
 from orchestration.app.published_plan import Published
@@ -35,6 +44,7 @@ from orchestration.facts import decisions, snapshots
 from orchestration.facts.planning_inputs import read_nodes
 from orchestration.facts.published import published_forecast, tuned_scales
 from orchestration.facts.purchase_terms import read_terms
+from orchestration.facts.stock_lots import read_lots
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.landing import World
@@ -78,8 +88,9 @@ def read_twin(
             if demand
             else paths_of(forecast, inputs.rows, seed=FUTURES_SEED)
         )
-    coming = inputs.asked(own)
-    twin = Twin.of(published, coming[:, :futures], terms, promised, scales)
+        coming = inputs.asked(own)
+        lots = read_lots(con, inputs.rows, timeline, coming.shape[2])
+    twin = Twin.of(published, coming[:, :futures], terms, promised, scales, lots)
     return twin, snapshot.run_id, currency
 
 
@@ -257,6 +268,7 @@ def _answer(
         depth=stock_depth(twin.rows, starts, base, after),
         places=survival_and_recovery(twin.rows, window, base, after),
         flows=flows(twin.rows, base, after),
+        spoilage=spoilage(twin.rows, base, after),
         orders=orders(twin.rows, starts[:: timeline.review], base, after),
         measures=measures,
         outside=outside(scenario.effects, timeline.origin, twin.hours, twin.periods),

@@ -19,6 +19,7 @@ from models.replenishment.base_policy import RegisteredPolicy
 from models.replenishment.calendars import Waits
 from models.replenishment.decision import Terms
 from models.replenishment.supply_options import SupplyOptions
+from models.twin.ageing import Shelf
 from models.twin.event_effects import Future, Tariffs, check, happens
 from models.twin.measures import Line, carried_out
 from models.twin.network import Network
@@ -46,7 +47,8 @@ LOOKED_AT = 40
 class Twin:
     """The published state as the simulator needs it, and the futures it may meet.
 
-    scales: by policy, what the last rehearsal tuned for it.
+    scales: by policy, what the last rehearsal tuned for it. shelf: how long goods keep, and until
+    when those there can be sold.
     """
 
     published: Published
@@ -56,6 +58,7 @@ class Twin:
     price: Floats
     terms: tuple[Terms, ...]
     service_level: Floats
+    shelf: Shelf
     scales: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -66,9 +69,10 @@ class Twin:
         terms: Terms,
         service_level: Floats,
         scales: Mapping[str, float],
+        lots: Floats,
     ) -> Twin:
-        """From what was published, demand paths to come (N, P, T), and what the line's orders
-        obey.
+        """From what was published, demand paths to come (N, P, T), what the line's orders obey, and
+        until when the stock can be sold, (N, K) as in `Shelf`.
         """
         inputs = published.inputs
         published = replace(published, inputs=replace(inputs, rows=_with_ways(inputs)))
@@ -82,6 +86,7 @@ class Twin:
             price=inputs.rows["price"].cast(pl.Float64).fill_null(0.0).to_numpy(),
             terms=(terms,) * demand.shape[2],
             service_level=service_level,
+            shelf=Shelf(life=terms.life, lots=lots),
             scales=scales,
         )
 
@@ -115,6 +120,14 @@ class Twin:
     def due(self) -> Floats:
         """Units on the way by the period they are due in, (N, K)."""
         return self.published.inputs.opening[1]
+
+    @cached_property
+    def dated(self) -> tuple[float, float]:
+        """Units of the stock that can spoil in a future: those with a date on record, and all."""
+        nodes = self.shelf.spoils(self.network, self.periods)
+        stock = self.stock[nodes]
+        known = self.shelf.lots[nodes].sum(axis=1) if self.shelf.lots.size else 0.0 * stock
+        return float(np.minimum(known, stock).sum()), float(stock.sum())
 
     @cached_property
     def options(self) -> SupplyOptions:
@@ -209,6 +222,7 @@ class Twin:
             service_level=self.service_level,
             withdrawn=future.withdrawn,
             waits=future.waits,
+            shelf=self.shelf,
             record=("shipped", "lost", "on_hand", "owed"),
         )
 

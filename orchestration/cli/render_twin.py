@@ -149,6 +149,8 @@ def study(said: dict[str, Any]) -> Group:
     shown: list[RenderableType] = [
         f"From what was known by {said['as_of']} UTC; demand {said['demand']}."
     ]
+    if said["shelf_life"]:
+        shown.append(said["shelf_life"])
     usual = said["against"] or "without"
     for answer in said["scenarios"]:
         table = Table(title=answer["title"], padding=0)
@@ -161,7 +163,10 @@ def study(said: dict[str, Any]) -> Group:
             cells = [as_number.format(one[word]) for word in words]
             plain = [cell.removeprefix("+") for cell in cells[:2]]
             spans = [f"{cells[3]} … {cells[4]}", f"{cells[5]} … {cells[6]}"]
-            table.add_row(name.replace("_", " "), *plain, cells[2], *spans)
+            called = name.replace("_", " ")
+            if name == "lost" and said["waiting_share"]:
+                called = f"not met in time ({said['waiting_share']:.0%} wait)"
+            table.add_row(called, *plain, cells[2], *spans)
         shown += [one["words"] for one in answer["outside"]]
         shown += [table, f"{len(answer['turn_unprofitable'])} items and lanes turn unprofitable."]
         if len(answer["measures"]) > 1:

@@ -24,6 +24,7 @@ from models.replenishment.calendars import Waits
 from models.replenishment.decision import Terms
 from models.replenishment.opening import Opening, assumed_opening
 from models.replenishment.policies import DEFAULT, POLICIES, RegisteredPolicy, configured
+from models.twin.ageing import Shelf
 from models.twin.network import Network
 from models.twin.policy_comparison import PairedDifference, champion, paired_difference, scorecard
 from models.twin.simulator import SimulationResult, simulate
@@ -316,6 +317,7 @@ def replay(
             terms=terms,
             service_level=service_level,
             waits=waits,
+            shelf=None if terms is None else Shelf(life=terms.life),
         )
 
     used = settings or {}

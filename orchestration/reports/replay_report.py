@@ -30,12 +30,13 @@ td:first-child,th:first-child{text-align:left}
     could serve, so they lose few sales here, and nothing held them to today's limits.
 {% else %}No order of these periods, or no stock at their start, is on record: what the company
     really did cannot be shown.{% endif %}</p>
-<table><tr><th>policy<th>holding<th>shortage<th>ordering<th>total<th>with
+<table><tr><th>policy<th>holding<th>shortage<th>ordering<th>spoiled<th>total<th>with
     freight<th>end stock<th>on the way<th>spent on goods<th>fill rate<th>mean stock<th>order lines
 <th>bullwhip, locations<th>bullwhip, centre<th>cash committed</tr>
 {% for name, p in policies %}<tr><td>{{ name }}
 <td>{{ "%.1f"|format(p.holding_cost) }}<td>{{ "%.1f"|format(p.shortage_cost) }}
-<td>{{ "%.1f"|format(p.ordering_cost) }}<td><b>{{ "%.1f"|format(p.total_cost) }}</b>
+<td>{{ "%.1f"|format(p.ordering_cost) }}<td>{{ "%.1f"|format(p.waste_cost) }}
+<td><b>{{ "%.1f"|format(p.total_cost) }}</b>
 <td>{{ "%.1f"|format(p.total_with_freight) }}<td>{{ "%.0f"|format(p.end_stock_value) }}
 <td>{{ "%.0f"|format(p.pipeline_value) }}<td>{{ "%.0f"|format(p.spent) }}
 <td>{{ "%.1f"|format(100 * p.fill_rate) }}

@@ -42,12 +42,21 @@ TOTALS = {
     "cash": "cash at the end",
     "least_cash": "lowest cash",
     "written_off": "written off",
+    "spoiled": "spoiled, units",
     "fill_rate": "fill rate",
     "lost": "sales lost, units",
     "bought": "bought, units",
     "moved": "moved between places, units",
     "co2_kg": "CO2 equivalent of what was sent, kg",
 }
+
+
+def not_met_in_words(waiting_share: float) -> str:
+    """What demand that is not met in its period is called, where so much of it waits."""
+    if waiting_share == 0:
+        return TOTALS["lost"]
+    wait = "all wait" if waiting_share == 1 else f"{waiting_share:.0%} wait"
+    return f"not met in their period, units ({wait})"
 
 
 def write_study(said: Mapping[str, Any], tables: Mapping[str, pl.DataFrame], out: Path) -> None:
@@ -77,7 +86,7 @@ def page(said: Mapping[str, Any], tables: Mapping[str, pl.DataFrame]) -> str:
     return environment.get_template("study.html.j2").render(
         said=said,
         answers=answers,
-        totals=TOTALS,
+        totals=TOTALS | {"lost": not_met_in_words(said["waiting_share"])},
         script=Markup(SCRIPT),  # noqa: S704 - ours
         nothing=NOTHING,
         impossible=IMPOSSIBLE,
@@ -104,6 +113,7 @@ def _drawn(answer: Mapping[str, Any], tables: Mapping[str, pl.DataFrame]) -> dic
         if largest
         else "",
         "lanes": lanes.to_dicts(),
+        "spoilage": tables[f"{name}_spoilage"].to_dicts(),
         "orders": tables[f"{name}_orders"].head(LINES).to_dicts(),
         "more_orders": max(tables[f"{name}_orders"].height - LINES, 0),
     }

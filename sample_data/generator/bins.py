@@ -16,6 +16,8 @@ Row = dict[str, object]
 BLOCKED = {"22326": 0.4, "79321": 0.1}
 #: item → share of its stock in a lot that is past its date
 EXPIRED = {"17012F": 0.25, "21714": 0.2}
+#: item → share of its stock in a lot that is past its date so many days later
+SOON = {"17012F": (0.5, 12), "21714": (0.5, 18)}
 #: item → share of its stock that is kept for somebody
 RESERVED = {"21212": 0.1}
 #: counted by the pallet and the case, as they came
@@ -47,9 +49,13 @@ def _bins(one: Item, units: int) -> Iterator[Row]:
         for number, (unit, count) in enumerate(parts.items(), 1):
             yield _row(one, f"P-{number:02d}", "L1", count, unit=unit)
         return
+    share, days = SOON.get(code, (0.0, 0))
+    soon = int(units * share)
+    if soon:
+        yield _row(one, "C-02", "L4", soon, expires=LAST + days)
     kept = int(units * RESERVED.get(code, 0))
     expires = LAST + 400 if code in EXPIRED else None
-    yield _row(one, "A-11", "L3", units - aside, expires=expires, reserved=kept or None)
+    yield _row(one, "A-11", "L3", units - aside - soon, expires=expires, reserved=kept or None)
 
 
 def _row(

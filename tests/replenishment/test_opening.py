@@ -4,6 +4,7 @@ twin reads them kindly."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime
 
 import duckdb
@@ -11,7 +12,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from models.forecasting.inputs import Grain
 from orchestration.facts.opening_stock import read_past_opening
+from orchestration.facts.stock_lots import read_lots
 from orchestration.facts.timeline import Timeline
 
 START = date(2024, 1, 8)
@@ -82,3 +85,33 @@ def test_of_an_order_in_two_parts_only_the_second_is_on_the_way(
 def test_a_world_without_counts_has_no_opening(books: duckdb.DuckDBPyConnection) -> None:
     books.execute("delete from marts.fct_stock")
     assert read_past_opening(books, NODES, CLOCK, start=START, horizon=10) is None
+
+
+@pytest.mark.parametrize(
+    ("grain", "lots"),
+    # sold for the last time on the day before its date, or in the last week that is over by then
+    [("day", [4.0, 6.0, 0.0, 0.0, 10.0]), ("week", [10.0, 0.0, 10.0, 0.0, 0.0])],
+)
+def test_lots_stand_in_the_last_period_in_which_they_can_be_sold(
+    books: duckdb.DuckDBPyConnection, grain: Grain, lots: list[float]
+) -> None:
+    books.execute(
+        "create table marts.fct_stock_lots as select item_id, location_id, cast(event_at as "
+        "timestamp) as event_at, cast(expires_on as date) as expires_on, available, is_current "
+        "from (values ('old', 'A', '2024-01-02', '2024-01-10', 9.0, true), "
+        "('counted', 'A', '2024-01-01', '2024-01-09', 9.0, true), "  # of an older count
+        "('counted', 'A', '2024-01-02', '2024-01-09', 9.0, false), "  # corrected since
+        "('counted', 'A', '2024-01-02', '2024-01-09', 4.0, true), "
+        "('counted', 'A', '2024-01-02', '2024-01-10', 6.0, true), "
+        "('counted', 'A', '2024-01-02', '2024-01-29', 10.0, true), "
+        "('counted', 'A', '2024-01-02', '2024-01-10', -1.0, true), "
+        "('counted', 'A', '2024-01-02', null, 7.0, true), "
+        "('counted', 'A', '2024-01-02', '2024-01-08', 8.0, true)) "  # past its date at Now
+        "as x(item_id, location_id, event_at, expires_on, available, is_current)"
+    )
+    books.execute("insert into marts.dim_successions values ('counted', 'below', 0.5)")
+    nodes = pl.DataFrame({"item_id": ["counted", "below"], "location_id": "A"})
+    clock = replace(CLOCK, grain=grain)
+    found = read_lots(books, nodes, clock, 4)
+    assert found[0].tolist() == [0.0] * 5  # what took its place has its stock, by its share
+    assert (found[1] * 2).tolist() == lots

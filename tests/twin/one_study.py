@@ -43,6 +43,8 @@ def study() -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
         "first_period": "2024-01-01",
         "grain": "day",
         "periods": 5,
+        "shelf_life": EVIL,
+        "waiting_share": 0.0,
         "futures": 2,
         "seed": 1,
         "policy": "p",
@@ -85,6 +87,8 @@ def study() -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
         for end in ("", "_lower", "_upper")
     )
     flow = {"from_id": ["S", "DC"], "location_id": ["DC", EVIL], "kind": ["purchase", "transfer"]}
+    spoiled = {"item_id": [EVIL], "location_id": [EVIL]}
+    spoiled |= {name: [1.5] for name in ("before", "after", "difference", "lower", "upper")}
     order = {"item_id": [EVIL], "location_id": [EVIL], "from_id": ["DC"], "ordered_on": days[:1]}
     order |= {name: [1.5] for name in ("before", "after", "difference", "lower", "upper")}
     survival = {"node_id": [EVIL], "periods": [2.0], "lower": [1.0], "upper": [4.0]}
@@ -92,6 +96,7 @@ def study() -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
         "s_lanes": pl.DataFrame(lanes),
         "s_stock": stock,
         "s_flows": pl.DataFrame(flow | {"before": [9.0, 8.0], "after": [9.0, 2.0]}),
+        "s_spoilage": pl.DataFrame(spoiled),
         "s_orders": pl.DataFrame(order | {"differs": [0.5]}),
         "time_to_survive": pl.DataFrame(survival),
     }

@@ -88,9 +88,8 @@ def test_the_card_holds_the_books_figures_and_can_be_written_as_json() -> None:
     for name, result in results.items():
         entry = card["policies"][name]
         assert entry["total_cost"] == pytest.approx(result.cost.sum())
-        assert entry["holding_cost"] + entry["shortage_cost"] + entry[
-            "ordering_cost"
-        ] == pytest.approx(entry["total_cost"])
+        parts = ("holding_cost", "shortage_cost", "ordering_cost", "waste_cost")
+        assert sum(entry[part] for part in parts) == pytest.approx(entry["total_cost"])
         assert sum(period["total_cost"] for period in entry["by_period"]) == pytest.approx(
             entry["total_cost"]
         )

@@ -22,6 +22,14 @@ def test_the_page_draws_everything_in_its_own_colours_and_asks_nobody_for_anythi
     assert "prefers-color-scheme: dark" in text
 
 
+def test_what_is_not_met_is_called_lost_only_where_nobody_waits() -> None:
+    said, tables = study()
+    assert "sales lost, units" in page(said, tables)
+    for share, words in ((0.25, "(25% wait)"), (1.0, "(all wait)")):
+        text = page(said | {"waiting_share": share}, tables)
+        assert f"not met in their period, units {words}" in text and "sales lost" not in text
+
+
 def test_the_one_script_of_the_page_is_the_one_that_a_server_lets_run() -> None:
     (script,) = re.findall(r"<script>(.*?)</script>", page(*study()), re.S)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

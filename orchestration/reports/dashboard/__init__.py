@@ -168,6 +168,9 @@ def _policies(con: duckdb.DuckDBPyConnection, money: str) -> Panel:
             f"{in_words(row['policy'])}: holding {row['holding_cost']:,.0f} + shortage "
             f"{row['shortage_cost']:,.0f} {money}"
         )
+        spoiled = row["total_cost"] - row["holding_cost"] - row["shortage_cost"]
+        if spoiled >= 1:
+            hint += f" + spoiled {spoiled:,.0f} {money}"
         if row["lower"] is not None:
             hint += (
                 f"; difference to the champion per period {row['mean_difference']:,.1f} "
