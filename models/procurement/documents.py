@@ -37,6 +37,8 @@ FREED = frozenset({WITHDRAWN, REFUSED})
 #: Terms a plan, a person or a supplier may set; a re-plan that changes none of them changes
 #: nothing.
 TERMS = ("from_id", "quantity", "due_on", "unit_cost")
+#: Stages of an agreed line of which no goods have set out.
+NOTHING_SHIPPED = ("approved", "sent", "acknowledged")
 
 #: What a supplier's answer says, and when: its interchange's number, and the envelope's own time
 #: where it has one.
@@ -497,9 +499,8 @@ def refusal(document: Document, kind: str) -> str | None:
         "firmed": before_order and not document.is_firm,
         "approved": before_order,
         "rejected": before_order,
-        "changed": under_way and stage in ("approved", "sent", "acknowledged"),
-        "cancelled": under_way
-        and stage in ("approved", "sent", "acknowledged", "shipped", "partially_received"),
+        "changed": under_way and stage in NOTHING_SHIPPED,
+        "cancelled": under_way and stage in (*NOTHING_SHIPPED, "shipped", "partially_received"),
         "closed": under_way,
         "queued": document.is_approved and document.queued < document.revision,
         "sent": document.sent < document.queued,

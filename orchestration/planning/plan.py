@@ -13,9 +13,10 @@ import polars as pl
 from models.domain import SERIES, Floats, OrderLine, need_id
 from models.forecasting import surges
 from models.forecasting.forecast import Forecast
-from models.procurement.documents import Document
+from models.procurement.documents import NOTHING_SHIPPED, Document
 from models.replenishment.constraints import Constraint, used
 from models.replenishment.implausible_lines import implausible
+from models.replenishment.needless_orders import OPEN_ORDERS, needless
 from models.replenishment.opening import ASSUMED_COVER
 from models.replenishment.overrides import Override
 from models.replenishment.plan import Plan, plan
@@ -98,8 +99,9 @@ def plan_orders(
         inputs = read_planning_inputs(con, timeline, forecast, unmet=unmet, waiting_share=share)
         known = completeness(con)
         doubtful = doubts(con)
+    lines = _lines(home)
     limits = (
-        left_of_review(inputs.limits, _lines(home), inputs.rows, timeline)
+        left_of_review(inputs.limits, lines, inputs.rows, timeline)
         if budgets is None
         else with_budgets(inputs.limits, budgets)
     )
@@ -113,9 +115,9 @@ def plan_orders(
     assumed = [ASSUMED_STOCK] if inputs.is_stock_assumed else []
     young = [] if is_rehearsed(home, demand) else [UNREHEARSED]
     rises = surges_of(home, timeline)
-    odd = odd_lines(made, inputs)
+    odd, over = odd_lines(made, inputs), needless(made.explanations, still_to_come(lines))
     exceptions = pl.concat(
-        [made.exceptions, incomplete(known), doubtful, odd, rises, *assumed, *young]
+        [made.exceptions, incomplete(known), doubtful, odd, over, rises, *assumed, *young]
     )
     scores = held_back(known, pl.concat([doubtful, odd])).select(*SERIES, completeness="score")
     explanations = made.explanations.join(scores, on=SERIES, how="left", maintain_order="left")
@@ -174,6 +176,17 @@ def odd_lines(made: Plan, inputs: PlanningInputs) -> pl.DataFrame:
         decided, on=SERIES, how="left", maintain_order="left"
     )
     return implausible(planned, inputs.history, DAYS_A_PERIOD[inputs.timeline.grain])
+
+
+def still_to_come(lines: Iterable[Document]) -> pl.DataFrame:
+    """Agreed lines of which nothing has set out yet, so that they can be called off; columns
+    needless_orders.OPEN_ORDERS."""
+    rows = [
+        (line.item_id, line.location_id, need_id(line.intent_key), line.open_quantity, line.due_on)
+        for line in lines
+        if line.open_quantity and line.stage in NOTHING_SHIPPED
+    ]
+    return pl.DataFrame(rows, schema=OPEN_ORDERS, orient="row")
 
 
 def surges_of(home: Home, timeline: Timeline) -> pl.DataFrame:
