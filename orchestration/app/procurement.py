@@ -26,7 +26,15 @@ from orchestration.facts import decisions, snapshots
 from orchestration.facts.sales_terms import SOLD_BY, sales_of
 from orchestration.home import Home
 from orchestration.home.sql import frame
-from orchestration.ledger import ApprovalReport, Ledger, Partner, Receipt, Reception, SendReport
+from orchestration.ledger import (
+    ApprovalReport,
+    Ledger,
+    Partner,
+    Receipt,
+    Reception,
+    SendReport,
+    folders,
+)
 from orchestration.ledger.partners import read_partners
 from orchestration.ledger.receipts_and_reminders import FROM_ERP
 from orchestration.ledger.store import PATIENCE
@@ -48,7 +56,12 @@ class Desk:
         """Suppliers, and locations that ship to others, as state/partners/partners.yml describes
         them, or with a folder there."""
         named = {str(document.from_id) for document in self.ledger.lines()}
-        return read_partners(self.home.state / "partners", named, self.currency)
+        return read_partners(self.partner_folders, named, self.currency)
+
+    @property
+    def partner_folders(self) -> Path:
+        """Where what is said to suppliers and heard of them lies, a folder each."""
+        return self.home.state / "partners"
 
 
 @contextmanager
@@ -198,8 +211,12 @@ def approve_and_send(desk: Desk) -> tuple[ApprovalReport, SendReport]:
 
 def dry_run(desk: Desk) -> list[Path]:
     """Write the messages a sending would make as files in the partners' `dry_run` folders, and send
-    none of them."""
-    return desk.ledger.preview(desk.partners, desk.now)
+    none of them; what an earlier one wrote for somebody who is no supplier any more goes."""
+    partners = desk.partners
+    for folder in sorted(desk.partner_folders.glob(f"*/{folders.DRY_RUN}")):
+        if folder.parent not in {partner.place for partner in partners.values()}:
+            folders.clear(folder.parent, folders.DRY_RUN)
+    return desk.ledger.preview(partners, desk.now)
 
 
 def evidence(desk: Desk) -> dict[str, Evidence]:

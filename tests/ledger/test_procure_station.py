@@ -163,6 +163,19 @@ def test_an_order_that_x12_cannot_say_leaves_the_reason_in_the_dry_run(
     assert "control character" in out(desk.home, "S2", "dry_run")[0].read_text()
 
 
+def test_a_dry_run_leaves_nothing_of_who_is_no_supplier_any_more(
+    desk: procurement.Desk, line: Callable[..., OrderLine]
+) -> None:
+    """What such a one was really sent stays."""
+    desk.ledger.propose([line("mug")], "run 1", NOW)
+    for name in ("dry_run", "out"):
+        (desk.partner_folders / "S9" / name).mkdir(parents=True)
+        (desk.partner_folders / "S9" / name / "S9-DC.edi").write_text("an older order")
+    assert [path.name for path in procurement.dry_run(desk)] == ["S1-DC.edi"]
+    assert not out(desk.home, "S9", "dry_run")
+    assert len(out(desk.home, "S9", "out")) == 1
+
+
 def test_what_is_reckoned_is_asked_for_in_digits_that_a_message_has(
     desk: procurement.Desk, line: Callable[..., OrderLine]
 ) -> None:
