@@ -226,11 +226,12 @@ def _summary(report: dict[str, Any]) -> str:
     stations = " · ".join(f"{name} {seconds:.1f} s" for name, seconds in report["stations"].items())
     money = f" {report['currency']}" if report["currency"] else ""
     moved = report["order_value"] - report["purchase_value"]
+    anew = f"{', '.join(report['read_anew'])} read anew, as the contract reads it now; "
     parts = f" ({moved:,.2f} of it moved between places)" if moved >= 0.005 else ""
     return (
         f"\n{count_of(report['new_deliveries'], 'new file')}, "
         f"{count_of(report['new_rows'], 'new row')}, "
-        f"{report['quarantined_rows']:,} put in quarantine; "
+        f"{report['quarantined_rows']:,} put in quarantine; {anew if report['read_anew'] else ''}"
         f"{count_of(report['order_lines'], 'order line')} worth {report['order_value']:,.2f}{money}"
         f"{parts}, "
         f"{report['new_orders']:,} of them new."

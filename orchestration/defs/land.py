@@ -85,6 +85,7 @@ def land(context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> Iterator[dg
                         "passed_over",
                         "set_aside",
                         "doubts",
+                        "read_anew",
                     )
                 }
             yield dg.MaterializeResult(asset_key=["raw", table], metadata=figures)

@@ -77,6 +77,8 @@ class LineReport:
     passed_over: list[str] = field(default_factory=list)
     set_aside: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
+    # sources whose archive was read by a contract that has changed
+    read_anew: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def test_what_a_contract_says_now_is_what_the_next_run_counts_by(
     changed = WORLD.replace("lead_time_days: 7", "lead_time_days: 28")
     changed = changed.replace("quantity: pieces", "quantity: 3 * pieces::int")
     contract.write_text(changed, encoding="utf-8")
-    command("run", tmp_path, "--home", home)
+    assert "till read anew" in command("run", tmp_path, "--home", home).stdout
     after = decided(home)
     assert (before["lead time"], after["lead time"]) == (7, 28)
     for what in ("rehearsals", "models"):

@@ -94,6 +94,7 @@ def land(
                 strict=strict,
             )
             if source_id in anew:  # its contract may read what the new files are first to have
+                report.read_anew.append(source_id)
                 _read_anew(cur, world, store, source_id, anew[source_id], progress, fresh=fresh)
             if progress and fresh:
                 progress(f"{source_id}: {len(fresh)} new of {len(found.drops)} deliveries")

@@ -25,6 +25,8 @@ class LandReport:
     doubts: list[str] = field(default_factory=list)
     # litter, links and files that are still written, and why
     passed_over: list[str] = field(default_factory=list)
+    # sources whose archive was read by a contract that has changed
+    read_anew: list[str] = field(default_factory=list)
 
     def add(self, source_id: str, delivery: Delivery) -> None:
         """Count a delivery to its source; what the ledger itself says is neither new nor
