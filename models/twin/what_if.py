@@ -195,16 +195,27 @@ def by_row(rows: pl.DataFrame, base: Sequence[Outcome], changed: Sequence[Outcom
     worst hit first.
 
     Columns: item_id, location_id, from_id, sold and lost before and after (mean units),
-    margin_before, margin_after, cost_to_serve_before and after (mean money), margin_difference with
-    lower and upper (95 % of futures), cost_to_serve_difference with cost_to_serve_lower and upper,
-    unit_margin and unit_cost_to_serve before and after, turns_unprofitable, and unprofitable_after:
-    the share of futures in which the margin after is not above 0.
+    margin_before, margin_after, cost_to_serve_before and after (mean money, each with its _lower
+    and _upper, 95 % of futures), margin_difference with lower and upper (95 % of futures),
+    cost_to_serve_difference with cost_to_serve_lower and upper, unit_margin and unit_cost_to_serve
+    before and after, turns_unprofitable, and unprofitable_after: the share of futures in which the
+    margin after is not above 0.
     """
     measures = ("sold", "lost", "margin", "cost_to_serve")
     means = {
         f"{name}_{word}": np.mean([getattr(one, name) for one in outcomes], axis=0)
         for name in measures
         for word, outcomes in (("before", base), ("after", changed))
+    }
+    means |= {
+        f"{name}_{word}_{end}": band
+        for name in ("margin", "cost_to_serve")
+        for word, outcomes in (("before", base), ("after", changed))
+        for end, band in zip(
+            ("lower", "upper"),
+            np.quantile([getattr(one, name) for one in outcomes], RANGE, axis=0),
+            strict=True,
+        )
     }
     pairs = list(zip(base, changed, strict=True))
     margin = np.array([after.margin - before.margin for before, after in pairs])

@@ -73,6 +73,7 @@ def study() -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
             "margin_after",
             "lower",
             "upper",
+            *(f"margin_{when}_{end}" for when in ("before", "after") for end in ("lower", "upper")),
             *(
                 f"unit_{kind}_{when}"
                 for kind in ("margin", "cost_to_serve")

@@ -388,6 +388,12 @@ def test_the_tables_add_up_to_the_totals() -> None:
     sells = (ROWS["location_id"] != "DC").to_numpy()
     served = np.mean([one.cost_to_serve[sells].sum() for one in changed])
     assert table["cost_to_serve_after"].sum() == pytest.approx(served)
+    for name in ("margin", "cost_to_serve"):
+        for word, outcomes in (("before", base), ("after", changed)):
+            money = np.array([getattr(one, name)[sells] for one in outcomes])
+            for end, share in (("lower", 0.025), ("upper", 0.975)):
+                at = np.sort(np.quantile(money, share, axis=0))
+                assert table[f"{name}_{word}_{end}"].sort().to_numpy() == pytest.approx(at)
     assert totals["cash"]["after"] == pytest.approx(
         np.mean([one.cash_so_far[-1] for one in changed])
     )

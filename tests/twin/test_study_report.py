@@ -20,6 +20,9 @@ def test_the_page_draws_everything_in_its_own_colours_and_asks_nobody_for_anythi
     assert outside <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
     assert "<b>x</b>" not in text and "&lt;b&gt;x&lt;/b&gt;" in text
     assert "prefers-color-scheme: dark" in text
+    assert "&#34;" not in "".join(
+        re.findall(r"<t[hd][^>]*>", text)
+    )  # no attribute of a cell is lost
 
 
 def test_what_is_not_met_is_called_lost_only_where_nobody_waits() -> None:
