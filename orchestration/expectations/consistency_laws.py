@@ -211,7 +211,8 @@ def _holidays_of_somebody() -> Law:
         )
     }
     alien = " or ".join(
-        f"upper(trim({name})) not in ({ids} union "
+        # null is in no empty set
+        f"{name} is not null and upper(trim({name})) not in ({ids} union "
         "select upper(trim(alias)) from raw.aliases where alias is not null)"
         for name, ids in known.items()
     )

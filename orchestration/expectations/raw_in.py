@@ -11,7 +11,7 @@ from orchestration.expectations.reference_laws import words_laws
 from orchestration.expectations.trade_laws import trading_laws
 from orchestration.home.sql import document_key
 from orchestration.landing.contract.canonical import CANONICAL, LINEAGE, NUMBER, Table
-from orchestration.landing.load.rule_sql import NOT_NEGATIVE
+from orchestration.landing.load.rule_sql import NOT_NEGATIVE, TAKES_BACK
 
 #: Differences and readings may be negative; the door refuses NOT_NEGATIVE ones; any other amount
 #: below zero deserves a look.
@@ -91,7 +91,9 @@ def _laws_of(name: str, table: Table) -> Iterator[Law]:
 def _laws_of_numbers(name: str, table: Table) -> Iterator[Law]:
     target = f"raw.{name}"
     numbers = [column for column, kind in table.columns.items() if kind == NUMBER]
-    counts = [column for column in numbers if column in NOT_NEGATIVE]
+    counts = [
+        column for column in numbers if column in NOT_NEGATIVE and (name, column) not in TAKES_BACK
+    ]
     amounts = [
         column for column in numbers if column not in NOT_NEGATIVE and (name, column) not in SIGNED
     ]

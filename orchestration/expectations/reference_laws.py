@@ -148,6 +148,7 @@ def words_laws() -> Iterator[Law]:
     yield _aliases_that_end()
     yield _receipts_with_an_order()
     yield _receipts_with_a_place()
+    yield _receipts_that_came()
     yield from map(_between_places, BETWEEN)
     yield _hubs_in_one_spelling()
     yield from map(_spelling, SPELT)
@@ -321,6 +322,20 @@ def _receipts_with_an_order() -> Law:
     )
 
 
+def _receipts_that_came() -> Law:
+    return Law(
+        "receipts_bring_goods",
+        "raw.receipts",
+        """
+        select order_id, line_id, item_id, location_id, quantity, event_at, source_id, row_no
+        from {batch} where quantity < 0
+        """,
+        "Receipts below zero are goods sent back to their supplier: they leave the stock, and the "
+        "order waits for them again until a status says that nothing more is to come.",
+        "warning",
+    )
+
+
 def _receipts_with_a_place() -> Law:
     return Law(
         "receipts_have_a_place",
@@ -408,12 +423,13 @@ def _grain(table: str, grain: tuple[str, ...]) -> Law:
         f"raw.{table}",
         f"""
         select source_id, {columns}, known_at, count(distinct row_key) as rows_found,
-            min(row_no) as first_row from {{batch}}
+            min(row_no) as first_row, max_by(row_no, struct_pack(told := coalesce(handed_over_at,
+                timestamp '0001-01-01'), said := row_hash)) as row_that_counts from {{batch}}
         where source_id <> 'ledger' group by source_id, {columns}, known_at
             having count(distinct row_hash) > 1
         """,
-        f"One source tells of {', '.join(grain)} in one row of {table} at a time; of several, the "
-        "last in order counts.",
+        f"One source tells of {', '.join(grain)} in one row of {table} at a time; of several only "
+        "one counts, wherever it stands in the file: leave one.",
         "warning",
     )
 

@@ -159,11 +159,12 @@ def _currency(table: str, amounts: list[str]) -> Law:
         from {{batch}} where ({is_amount})
             and upper(trim(currency)) <> (select currency from raw.world)
             and upper(trim(currency)) not in (
-                select upper(trim(currency)) from raw.exchange_rates where rate > 0)
+                select upper(trim(currency)) from raw.exchange_rates where rate > 0
+                    and coalesce(known_at <= (select now_at from raw.world), true))
         group by 1""",
         f"Every amount in {table} is in the world's currency, or exchange_rates says what its "
-        "currency is worth: it is never counted one to one. Feed exchange_rates with currency, "
-        "event_at and rate.",
+        "currency is worth, by a rate that is known by now: it is never counted one to one. Feed "
+        "exchange_rates with currency, event_at and rate.",
     )
 
 
@@ -188,6 +189,22 @@ def _laws_of_chains() -> Iterator[Law]:
     yield _ending("bills_of_materials", "part_id", "What an item is made of")
     yield _places_lead_to_one_that_buys()
     yield _deliveries_are_not_sales()
+    yield _kits_put_together()
+
+
+def _kits_put_together() -> Law:
+    return Law(
+        "components_are_of_kits_put_together_when_sold",
+        "raw.components",
+        """select item_id, part_id, quantity, source_id, row_no from {batch}
+        where item_id in (
+            select item_id from raw.stock where on_hand > 0 or is_in_stock
+            union select item_id from raw.purchase_orders where source_id <> 'ledger')""",
+        "A kit is put together when it is sold. One that lies in stock or is ordered is an item "
+        "like any other, and what it is made of is no demand of its parts: where it is made ahead, "
+        "feed bills_of_materials in place of components.",
+        "warning",
+    )
 
 
 def _ending(table: str, follows: str, said: str) -> Law:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
+import numpy as np
 import polars as pl
 
 from models.domain import SERIES
@@ -28,6 +29,7 @@ from models.forecasting.surges import SCHEMA as SURGES
 from models.forecasting.surges import find_surges
 from orchestration.facts.forecasters import OURS, forecaster_called
 from orchestration.facts.kept_models import deciding_forecaster
+from orchestration.facts.planning_inputs import expected_lead_times, read_lead_times
 from orchestration.facts.supply_calendar import longest_waits
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home import Home
@@ -45,6 +47,8 @@ ROWS_A_SERIES = 200
 #: Feature rows are pulled for so many (series, origin, target) at a time: a pull costs its start,
 #: and memory sets the limit.
 PULLED_ROWS = 1_000_000
+#: A promise that only others' orders speak of reaches so many times as far at most.
+BORROWED_AT_MOST = 2
 #: Hears what is being done.
 Tell = Callable[[str], None]
 STAMP = "event_timestamp"  # Feast's name for "as known at"
@@ -417,9 +421,19 @@ WINDOW = """
 
 def longest_window(con: duckdb.DuckDBPyConnection, timeline: Timeline) -> int:
     """The longest time from deciding at a supplier to the last location's shelf, in periods, with
-    what each way's calendar adds to it."""
+    what each way's calendar adds to it: as half of the orders to come are expected to take, where a
+    way's own record or everybody's lateness says more than its promise.
+
+    What others' lateness alone makes of a promise counts for twice the promise at most: an order of
+    one day that took ten says little of one of a year.
+    """
     ways = con.execute(WINDOW, {"days_a_period": DAYS_A_PERIOD[timeline.grain]}).pl()
-    window = ways["window_periods"].fill_null(0).to_numpy() + longest_waits(con, timeline, ways)
+    window = ways["window_periods"].fill_null(0).to_numpy()
+    past = read_lead_times(con, timeline, timeline.origin)
+    if (sampled := expected_lead_times(ways, past, timeline)) is not None:
+        usual = np.ceil(np.median(sampled, axis=1)).astype(np.int64)
+        window = np.maximum(window, np.minimum(usual, BORROWED_AT_MOST * window))
+    window = window + longest_waits(con, timeline, ways)
     is_bought = (ways["kind"] == "purchase").fill_null(False).to_numpy()
     return int(window[is_bought].max(initial=0) + window[~is_bought].max(initial=0)) or 1
 

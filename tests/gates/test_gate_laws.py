@@ -120,6 +120,7 @@ def _contradictions() -> dict[str, str]:
     return planted
 
 
+ACME = "'acme'"
 Q_TEA, LONG_AGO = "'tea'", "timestamp '2024-12-29' - to_days(d::int)"
 LINES = "update decisions.order_lines set"
 ONE = "where order_line_id = 'line-1'"
@@ -173,6 +174,7 @@ PLANTED = (
         "suppliers_take_orders_until_a_time_of_day": row("suppliers", order_until="'noon'"),
         "stock_has_a_status_somebody_reads": row("stock", status="'zorg'"),
         "exchange_rates_are_above_zero": row("exchange_rates", rate="0.0"),
+        "components_are_of_kits_put_together_when_sold": row("components", item_id="'mug'"),
         "successions_share_out_at_most_all": "; ".join(
             row("successions", item_id="'a'", successor_id=f"'{new}'", share="0.6") for new in "bc"
         ),
@@ -209,6 +211,7 @@ PLANTED = (
             "shipments", event_at="null", shipped_at="null", order_id="'nobody knows'"
         ),
         "receipts_have_a_place": row("receipts", order_id="'nobody knows'", location_id="null"),
+        "receipts_bring_goods": row("receipts", quantity="-1"),
         "receipts_find_their_order": row("receipts", order_id="'nobody knows'"),
         "manifest_first_deliveries_repeat_nothing": "update raw.manifest set rows_repeated = 1",
         "manifest_columns_stay": "update raw.manifest set drift = 'renamed pieces to qty' where source_id = 'till'",
@@ -293,6 +296,49 @@ def test_a_planted_violation_breaks_its_law(
         assert outcome.observed == len(outcome.failed_rows) > 0
         assert outcome.blocks == (law.severity == "error")
         assert outcome.failed_rows[0], "the row that breaks the law is named"
+
+
+ZZZ = row("supplier_terms", currency="'ZZZ'")
+TOMORROW = {"known_at": "timestamp '2025-06-01'"}
+#: What stands beside a law: statements, and whether the law is kept all the same.
+BESIDE = {
+    "a holiday of one supplier, where no country is known": (
+        "holidays_are_of_somebody_known",
+        [row("holidays", country="null", region_id="null", location_id="null", supplier_id=ACME)],
+        True,
+    ),
+    "a rate that is known": (
+        "supplier_terms_are_in_a_currency_with_a_rate",
+        [ZZZ, row("exchange_rates", currency="' zzz'")],
+        True,
+    ),
+    "a rate of tomorrow": (
+        "supplier_terms_are_in_a_currency_with_a_rate",
+        [ZZZ, row("exchange_rates", currency="'ZZZ'", **TOMORROW)],
+        False,
+    ),
+    "a kit that is listed in stock at zero": (
+        "components_are_of_kits_put_together_when_sold",
+        [
+            row("components", item_id="'set'"),
+            row("stock", item_id="'set'", on_hand="0.0", is_in_stock="false"),
+        ],
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BESIDE)
+def test_what_stands_beside_a_law_is_judged_aright(case: str, clean: Path, tmp_path: Path) -> None:
+    name, planted, passes = BESIDE[case]
+    warehouse = tmp_path / "warehouse.duckdb"
+    shutil.copy(clean, warehouse)
+    with duckdb.connect(str(warehouse)) as con:
+        for statement in planted:
+            con.execute(statement)
+    law = next(law for _, law in LAWS if law.name == name)
+    (outcome,) = validate(warehouse, replace(GATES["raw_in"], laws=(law,)), "run-1")
+    assert outcome.passed == passes
 
 
 @pytest.mark.parametrize(("due", "passes"), [("2024-12-29", False), ("2024-12-30", True)])

@@ -57,6 +57,25 @@ sources:
 """
 
 
+BOOKED = """
+sources:
+  dock:
+    silo: erp
+    path: dock.csv
+    key: [slip]
+    known_after: 0 days
+    into:
+      - receipts: {item_id: item, location_id: "'DC'", order_id: po, quantity: units, event_at: day}
+"""
+
+
+def test_goods_sent_back_to_their_supplier_land(tmp_path: Path) -> None:
+    made = Company(tmp_path, BOOKED)
+    made.write("dock.csv", "slip,item,po,units,day\n1,a,P1,10,2024-01-02\n2,a,P1,-4,2024-01-09\n")
+    made.land()
+    assert made.rows("select sum(quantity), count(*) from raw.receipts") == [(6.0, 2)]
+
+
 @pytest.mark.parametrize(
     ("row", "column", "rule"),
     [

@@ -60,6 +60,30 @@ def test_an_iso_week_is_a_week_of_its_year_or_in_quarantine(company: Company, ye
     ]
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+@pytest.mark.parametrize(
+    ("dates", "read"),
+    [
+        ("[]", [None, "2025-02-01", None]),
+        ("['%d.%m.%Y']", ["2025-02-01", None, None]),
+        ("['%d.%m.%Y', '%d.%m.%y']", ["2025-02-01", None, "2025-02-01"]),
+        ("['%d.%m.%Y', '%Y-%m-%d']", ["2025-02-01", "2025-02-01", None]),
+    ],
+)
+def test_a_year_of_two_digits_is_read_where_it_is_declared_and_never_as_the_year_25(
+    tmp_path: Path, zone: str, dates: str, read: list[str | None]
+) -> None:
+    company = Company(tmp_path, SALES + f"    dates: {dates}\n", timezone=zone)
+    said = ["01.02.2025", "2025-02-01", "01.02.25"]
+    lines = "".join(f"T{i},1,a,n,{day},1,1\n" for i, day in enumerate(said))
+    company.write("tills/1.csv", "till,line,item,store,day,qty,price\n" + lines)
+    doubts = company.land().doubts
+    assert not [doubt for doubt in doubts if "different days" in doubt]
+    local = f"timezone('{zone}', timezone('UTC', event_at))::date::text"
+    found = company.rows(f"SELECT {local} FROM raw.sales ORDER BY row_no")
+    assert found == [(day,) for day in read if day]
+
+
 def test_a_column_whose_name_stands_twice_is_told_until_one_is_chosen(company: Company) -> None:
     head = "till,line,item,store,day,qty,price,QTY\n"
     company.write("tills/1.csv", head + "T1,1,apple,north,2024-03-01,3,1.50,9\n")
@@ -329,8 +353,12 @@ sources:
         ("strptime(due || '-1', '%G-W%V-%u')", "", "2020-W53", ["2023-W53", "2024-W00"]),
         ("try_strptime(due, '%Y-%j')", "", "2024-366", ["2023-366"]),
         ("isoweek(due[:4]::int, due[6:])", "", "2024 05", ["2024 53", "2024 5.5", "2024 KW"]),
-        ("day(due)", "dates: '%d.%m.%Y'", "29.02.2024", ["29.02.2023", "#N/A"]),
-        ("day(due)", "", "2024-02-29", ["2023-02-29", "soon"]),
+        ("day(due)", "dates: '%d.%m.%Y'", "29.02.2024", ["29.02.2023", "#N/A", "29.02.24"]),
+        ("day(due)", "", "2024-02-29", ["2023-02-29", "soon", "24-02-29"]),
+        ("due", "dates: '%d.%m.%Y'", "29.02.2024", ["29.02.24", "1.1.0"]),
+        ("due", "", "2024-02-29", ["24-02-29"]),
+        ("due::timestamp", "", "2024-02-29", ["24-02-29"]),
+        ("strptime(due, '%d.%m.%Y')", "", "29.02.2024", ["29.02.24"]),
     ],
 )
 def test_a_day_that_an_expression_cannot_read_is_in_quarantine_with_its_cell(

@@ -490,6 +490,53 @@ WORLDS = {
 }
 
 
+BOUGHT = """
+  bought:
+    silo: erp
+    path: po.csv
+    key: [po]
+    known_after: 0 days
+    into: [purchase_orders: {order_id: po, supplier_id: supplier, item_id: article, location_id: shop, quantity: pieces, event_at: ordered, due_at: due}]
+  came:
+    silo: erp
+    path: came.csv
+    key: [slip]
+    known_after: 0 days
+    into: [receipts: {order_id: po, item_id: article, location_id: shop, quantity: pieces, event_at: day}]
+"""
+
+
+def only_bought(folder: Path) -> None:
+    """No terms and no master data: the orders say from whom, and the receipts how late; some of the
+    last delivery went back."""
+    counts = BESIDE[: BESIDE.index("  terms:")]
+    sold(folder, steady(["A1", "NEW"], 120), CONTRACT + counts + BOUGHT)
+    days = [FIRST + timedelta(days=k) for k in range(0, 110, 10)]
+    orders = [(f"P{day}", "V1", "A1", "MAIN", 100, day, day + timedelta(days=7)) for day in days]
+    table(folder, "po", "po,supplier,article,shop,pieces,ordered,due", orders)
+    came = [(f"R{day}", f"P{day}", "A1", "MAIN", 100, day + timedelta(days=8)) for day in days]
+    back = ("back", f"P{days[-1]}", "A1", "MAIN", -20, "2024-04-29")
+    table(folder, "came", "slip,po,article,shop,pieces,day", [*came, back])
+    table(folder, "stock", COUNT, [(item, "MAIN", "2024-04-28", 60) for item in ("A1", "NEW")])
+
+
+WORLDS["orders alone say who supplies"] = World(
+    only_bought,
+    words=("Receipts below zero are goods sent back",),
+    values={
+        "select item_id, from_id from marts.dim_item_locations order by 1": [
+            ("A1", "V1"),
+            ("NEW", "implicit supplier"),
+        ],
+        "select count(*) from decisions.exceptions where kind = 'lead_time_beyond_forecast'": [
+            (0,)
+        ],
+        "select distinct actual_days from marts.fct_lead_times": [(8.0,)],
+        "select quantity from marts.fct_open_orders": [(20.0,)],
+    },
+)
+
+
 def run_world(world: World, folder: Path) -> list[str]:
     """Write a world, run it by the product's command, and say what is not as it has to be."""
     place, home = folder / "world", folder / "home"

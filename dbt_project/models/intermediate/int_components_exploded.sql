@@ -1,6 +1,6 @@
 {{ config(materialized='table') }}
--- What one sold kit takes of each part, through kits of kits. A kit is put together when it is sold: what is counted in stock or ordered
--- by itself is an item like any other.
+-- What one sold kit takes of each part, through kits of kits. A kit is put together when it is sold: what was ever found in stock or ordered
+-- by itself is an item like any other; systems list kits at zero, or below where sales are booked on them.
 with recursive stated as (
   {{ identified(ref('stg_components'), {'item_id': 'item', 'part_id': 'item'}) }}
 ),
@@ -16,7 +16,7 @@ ranked as (
 ),
 
 own as (
-  select item_id from ({{ identified(ref('stg_stock'), {'item_id': 'item'}) }}) as counted
+  select item_id from ({{ identified(ref('stg_stock'), {'item_id': 'item'}) }}) as counted where on_hand > 0 or is_in_stock
   union select item_id from ({{ identified(ref('stg_purchase_orders'), {'item_id': 'item'}) }}) as ordered
 ),
 

@@ -101,7 +101,7 @@ moments as (
 waiting as (
   select
     order_id, line_id, kind, item_id, location_id, origin, known_at,
-    greatest(coalesce({{ last_known('quantity') }} over so_far, 0) - sum(received) over so_far, 0) as quantity
+    greatest(coalesce({{ last_known('quantity') }} over so_far, 0) - greatest(sum(received) over so_far, 0), 0) as quantity
   from moments
   window so_far as (
     partition by order_id, line_id, kind, item_id, location_id, origin order by known_at rows between unbounded preceding and current row

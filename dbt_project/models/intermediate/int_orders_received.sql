@@ -1,14 +1,16 @@
 {{ config(materialized='table') }}
 -- What has come in for each order line, and when it was complete. A receipt that names no line counts for its order's item. Where a
 -- world never reports arrivals of a kind, a line is taken as received when it was due, unless its status says that it has not come. A line is closed, and waited for no longer, when
--- its status says so or it is overdue beyond belief.
+-- its status says so or it is overdue beyond belief. What was sent back to the supplier (a receipt below zero) was not received and is
+-- waited for again; arrived_at still says when all had come.
 with counted as (
   select
     placed.order_id, placed.line_id, placed.kind, placed.item_id, placed.location_id, placed.from_id, placed.quantity, placed.ordered_at,
     placed.due_at, placed.unit_cost, placed.origin, placed.known_at, placed.received_at as transferred_at,
     placed.is_over, placed.is_awaited, placed.given_up_at,
-    sum(receipts.quantity) as receipt_quantity,
-    max(receipts.event_at) as receipt_at,
+    greatest(sum(receipts.quantity), 0) as receipt_quantity,
+    sum(receipts.quantity) filter (where receipts.quantity > 0) as arrived_quantity,
+    max(receipts.event_at) filter (where receipts.quantity > 0) as receipt_at,
     max(receipts.known_at) as receipt_known_at
   from {{ ref('int_orders_placed') }} as placed
   left join {{ ref('int_receipts_stated') }} as receipts
@@ -24,6 +26,7 @@ seen as (
   select
     *,
     case when kind = 'transfer' then transferred_at when receipt_quantity >= quantity then receipt_at end as seen_at,
+    case when arrived_quantity >= quantity and receipt_at <= {{ now_at() }} then receipt_at end as arrived_at,
     not case kind
       when 'purchase' then exists (select 1 from {{ ref('stg_receipts') }})
       else exists (select 1 from {{ ref('stg_transfers') }} where received_at is not null)
@@ -37,6 +40,7 @@ select
     when is_assumed or (kind = 'transfer' and seen_at <= {{ now_at() }}) then quantity
     else coalesce(receipt_quantity, 0)
   end as received_quantity,
+  arrived_at,
   case when is_assumed then due_at when seen_at <= {{ now_at() }} then seen_at end as received_at,
   case
     when is_assumed or seen_at <= {{ now_at() }} then null

@@ -1,4 +1,4 @@
--- what came in, every version; a receipt that names no supplier has its order's
+-- what came in (below zero: what was sent back to the supplier), every version; a receipt that names no supplier has its order's
 with orders as (
   select order_key, item_id, max(from_id) as supplier_id, min(known_at) as known_at
   from {{ ref('int_orders_placed') }}

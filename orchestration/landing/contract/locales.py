@@ -4,6 +4,7 @@ does not say what it should."""
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestration.home.sql import literal
@@ -18,6 +19,9 @@ LOOK_LIKE_NOTHING = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
 PLAIN_NAME = r"[!-~]([ -~]*[!-~])?"
 #: Words of a format by which an impossible day becomes another one, instead of failing.
 LENIENT = ("%V", "%W", "%U", "%j")
+#: Words of a format that are a year of four digits; the engine reads `25` by them as well, as the
+#: year 25.
+WHOLE_YEARS = ("%Y", "%G")
 
 
 @dataclass(frozen=True)
@@ -100,30 +104,21 @@ class Locale:
             local = f"CAST({self._as_declared(sql)} AS TIMESTAMP)"
             return local, self.to_utc(local)
         if self.is_utc:  # without an offset nothing has to be converted, which takes its time
-            far = f"timezone('UTC', TRY_CAST({sql} AS TIMESTAMPTZ))"
-            near = f"TRY_CAST({sql} AS TIMESTAMP)"
+            far = _in_whole_years(f"timezone('UTC', TRY_CAST({sql} AS TIMESTAMPTZ))", sql)
+            near = _in_whole_years(f"TRY_CAST({sql} AS TIMESTAMP)", sql)
             read = f"CASE WHEN {_may_have_offset(sql)} THEN {far} ELSE {near} END"
             return read, read
-        utc = f"timezone('UTC', TRY_CAST({sql} AS TIMESTAMPTZ))"
+        utc = f"timezone('UTC', {_in_whole_years(f'TRY_CAST({sql} AS TIMESTAMPTZ)', sql)})"
         return self.to_local(utc), utc
 
     def _as_declared(self, sql: str) -> str:
         """The time by the first format that fits. Week 53 of a year of 52, or day 366 of one of
         365, would be read as a day of the next year: such a day has to be written as it was."""
-        if not any(word in form for form in self.source.dates for word in LENIENT):
-            return f"try_strptime({sql}, {self._formats()})"
-        tried = [f"try_strptime({sql}, {literal(form)})" for form in self.source.dates]
-        fits = [
-            f"CASE WHEN {_bare(f'strftime({time}, {literal(form)})')} = {_bare(sql)} "
-            f"THEN {time} END"
-            if any(word in form for word in LENIENT)
-            else time
-            for time, form in zip(tried, self.source.dates, strict=True)
-        ]
-        return f"coalesce({', '.join(fits)})"
-
-    def _formats(self) -> str:
-        return "[" + ", ".join(literal(form) for form in self.source.dates) + "]"
+        forms = self.source.dates
+        if not _has(LENIENT, *forms) and not (_has(WHOLE_YEARS, *forms) and _has(("%y",), *forms)):
+            tried = f"try_strptime({sql}, [{', '.join(map(literal, forms))}])"
+            return _in_whole_years(tried, sql) if _has(WHOLE_YEARS, *forms) else tried
+        return f"coalesce({', '.join(by_format(sql, form) for form in forms)})"
 
     def built_in(self, name: str, parts: list[str], types: list[str]) -> str:
         """day(x): the local day. number(x): text as a number. isoweek(year, week): that week's
@@ -144,20 +139,54 @@ class Locale:
         return _or_fails(found, parts[0], "DATE") if types[0] == "VARCHAR" else found
 
 
+def _has(words: Iterable[str], *forms: str) -> bool:
+    return any(word in form for form in forms for word in words)
+
+
+def by_format(sql: str, form: str) -> str:
+    """The time that a text says by one format, null where it does not."""
+    time = f"try_strptime({sql}, {literal(form)})"
+    if _has(LENIENT, form):
+        is_same = f"{_bare(f'strftime({time}, {literal(form)})')} = {_bare(sql)}"
+        return f"CASE WHEN {is_same} THEN {time} END"
+    return _in_whole_years(time, sql) if _has(WHOLE_YEARS, form) else time
+
+
+def _in_whole_years(time: str, text: str) -> str:
+    """A time whose year was written by four digits."""
+    return f"CASE WHEN {_is_whole_year(time, text)} THEN {time} END"
+
+
+def _is_whole_year(time: str, text: str) -> str:
+    return rf"({time} >= TIMESTAMP '1000-01-01' OR regexp_matches({text}, '\d{{4}}'))"
+
+
+def is_exact(form: str) -> bool:
+    """Whether texts that are none can be read by a format, so that `exact_time` is needed."""
+    return _has((*LENIENT, *WHOLE_YEARS), form)
+
+
 def exact_time(call: str, text: str, form: str) -> str:
     """SQL of a `strptime` whose format counts weeks or days of a year: a day its year does not
-    have fails, instead of being one of the next year. form: the format, as SQL."""
+    have fails, instead of being one of the next year; so does a year of two digits where four are
+    declared. form: the format, as SQL."""
     is_same = f"{_bare(f'strftime({call}, {form})')} = {_bare(text)}"
+    fits = is_same if _has(LENIENT, form) else _is_whole_year(call, text)
     said = f"concat('no such day: ', {text})"
     fails = f"CAST({said} AS TIMESTAMP)"
-    return f"CASE WHEN {is_same} THEN {call} WHEN {call} IS NOT NULL THEN {fails} END"
+    return f"CASE WHEN {fits} THEN {call} WHEN {call} IS NOT NULL THEN {fails} END"
 
 
 def local_time(text: str) -> str:
     """SQL of a text cast to a time: one with an offset is the company's own time of its instant,
     as the session's zone is the company's, and not what its clock showed."""
     far = f"CAST(CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP)"
-    return f"CASE WHEN {_may_have_offset(text)} THEN {far} ELSE CAST({text} AS TIMESTAMP) END"
+    near = f"CAST({text} AS TIMESTAMP)"
+    said = f"CAST(concat('no such day: ', {text}) AS TIMESTAMP)"
+    return (
+        f"CASE WHEN {_may_have_offset(text)} THEN {far} WHEN {_is_whole_year(near, text)} "
+        f"THEN {near} WHEN {text} IS NOT NULL THEN {said} END"
+    )
 
 
 def _may_have_offset(text: str) -> str:

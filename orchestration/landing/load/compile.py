@@ -28,7 +28,7 @@ from orchestration.landing.contract.functions import (
     inline,
     read_functions,
 )
-from orchestration.landing.contract.locales import LENIENT, Locale, exact_time, local_time
+from orchestration.landing.contract.locales import Locale, exact_time, is_exact, local_time
 from orchestration.landing.contract.validation import rules
 from orchestration.landing.contract.world import RULE_WORDS, Value, World
 from orchestration.landing.load.rule_sql import Cell, CompiledRule, CompiledSource
@@ -281,7 +281,7 @@ class Compiler:
                 return parse(self.con, local_time(text))
         if node["class"] == "FUNCTION" and name in PARSING:
             call, *given = (to_sql(self.con, one) for one in (node, *node["children"]))
-            if any(word in given[-1] for word in LENIENT):
+            if is_exact(given[-1]):
                 return parse(self.con, exact_time(call, given[0], given[-1]))
         return node
 

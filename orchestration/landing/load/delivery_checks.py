@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.canonical import ADDED_UP, CANONICAL, DAY, GRAINS, TIME
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.contract.locales import Locale
+from orchestration.landing.contract.locales import Locale, by_format
 from orchestration.landing.contract.validation import is_period_total
 from orchestration.landing.contract.world import WEEKDAYS, World
 from orchestration.landing.load.rule_sql import Cell, CompiledRule
@@ -95,8 +95,7 @@ def find_parts(rows: SourceRows, world: World, rules: list[CompiledRule]) -> Non
 
 def _find_two_days(rows: SourceRows, table: str, name: str, cell: Cell) -> None:
     days = ", ".join(
-        f"CAST(try_strptime({cell.sql}, {literal(form)}) AS TIMESTAMP)"
-        for form in rows.source.dates
+        f"CAST({by_format(cell.sql, form)} AS TIMESTAMP)" for form in rows.source.dates
     )
     found = rows.con.execute(
         f"""SELECT _d, count(*), arg_min(text, _row), string_agg(CAST(_row AS VARCHAR), ', '

@@ -100,6 +100,8 @@ NOT_NEGATIVE = frozenset(
         "fuel_share",
     }
 )
+#: Except here: goods sent back to the supplier, or a receipt that is taken back.
+TAKES_BACK = frozenset({("receipts", "quantity")})
 #: Longer is no time that anybody plans with: one delivery later than that would make the forecast
 #: of all others as long.
 MOST_DAYS = {
@@ -175,6 +177,8 @@ class CompiledRule:
             found.append(Check(self.key_missing, "key", "a key column is empty"))
         for name, cell in self.cells.items():
             found += _checks_of(name, cell, spec.columns[name], is_required=name in spec.required)
+            if name in NOT_NEGATIVE and (self.table, name) not in TAKES_BACK:
+                found.append(Check(f"{quote('v:' + name)} < 0", name, "is negative"))
         for group in spec.one_of:
             nulls = " AND ".join(
                 f"{quote('v:' + name)} IS NULL" for name in group if name in self.cells
@@ -404,8 +408,6 @@ def _checks_of_meaning(name: str, value: str) -> list[Check]:
     if name in SUMMED:
         is_sum = f"lower(rtrim({value}, ' :')) IN ({', '.join(map(literal, SUMS))})"
         found.append(Check(is_sum, name, "is a word for a sum and names nothing"))
-    if name in NOT_NEGATIVE:
-        found.append(Check(f"{value} < 0", name, "is negative"))
     if name in MOST_DAYS:
         too_long = f"is more than {MOST_DAYS[name]:,} days"
         found.append(Check(f"{value} > {MOST_DAYS[name]}", name, too_long))
