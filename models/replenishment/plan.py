@@ -26,10 +26,12 @@ from models.replenishment.decision import Decision, Terms, decide
 from models.replenishment.explain import in_words, risk, rounded_parts
 from models.replenishment.lot_sizing import feasible, smallest_order
 from models.replenishment.minimums import SupplierMinimum, in_minimum_words
+from models.replenishment.needless_orders import needless, open_units
 from models.replenishment.notes import exceptions_of
 from models.replenishment.overrides import Overridden, Override, apply
 from models.replenishment.plan_exceptions import exception_of, find_exceptions
 from models.replenishment.policies import POLICIES
+from models.replenishment.projection import remembering
 from models.replenishment.service import classes, implied_service_level, implied_shortage_cost
 from models.replenishment.shelf_life import expected_waste
 from models.replenishment.situations import situation_of, sources_of
@@ -109,6 +111,7 @@ def plan(
     logistics: Logistics | None = None,
     customer_orders: Floats | None = None,
     bills: Bills | None = None,
+    open_orders: pl.DataFrame | None = None,
 ) -> Plan:
     """Plan every item and location at once: locations draw on their distribution centre, which buys
     for all of them.
@@ -126,7 +129,8 @@ def plan(
     planned; an explanation's parts are the system's own reasons, then what the override adds or
     takes. logistics: how else goods can come, to list other ways beside the orders.
     customer_orders: as in models.domain.Situation. bills: what making an item takes of others,
-    which is demand of these. Rows with bad input go to the exception list
+    which is demand of these. open_orders: what can still be called off of on_order, columns
+    needless_orders.OPEN_ORDERS. Rows with bad input go to the exception list
     and the rest is planned. Raises ValueError for shapes that do not fit and for paths that do not
     cover lead time + review.
     """
@@ -173,6 +177,9 @@ def plan(
     if made_of is not None:
         short = parts_short(here.rows, made_of, decided.made.quantity)
         exceptions = pl.concat([exceptions, short])
+    if open_orders is not None and open_orders.height:
+        over = _needless(decided.system, here.rows, policy, open_orders)
+        exceptions = pl.concat([exceptions, over])
     return _written(
         decided,
         _parts(decided.system, decided.made, policy, _of(as_sold, keep)),
@@ -182,6 +189,16 @@ def plan(
         exceptions=exceptions,
         limits=_limits(here.constraints, decided.made),
     )
+
+
+def _needless(
+    system: Decision, rows: pl.DataFrame, policy: RegisteredPolicy, orders: pl.DataFrame
+) -> pl.DataFrame:
+    """Which open orders the rule would not ask for again, as warnings."""
+    view = system.view
+    without = replace(view, on_hand=view.on_hand - open_units(rows, orders), memo=None)
+    seen = rows.select(*SERIES, position=pl.Series(view.position))
+    return needless(seen, policy.order(remembering(without)), orders)
 
 
 def _unheard_of(decided: _Decided) -> pl.DataFrame:

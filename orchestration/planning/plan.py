@@ -16,7 +16,7 @@ from models.forecasting.forecast import Forecast
 from models.procurement.documents import NOTHING_SHIPPED, Document
 from models.replenishment.constraints import Constraint, used
 from models.replenishment.implausible_lines import implausible
-from models.replenishment.needless_orders import OPEN_ORDERS, needless
+from models.replenishment.needless_orders import OPEN_ORDERS
 from models.replenishment.opening import ASSUMED_COVER
 from models.replenishment.overrides import Override
 from models.replenishment.plan import Plan, plan
@@ -111,13 +111,14 @@ def plan_orders(
         forecast.period_starts,
         deciding(home, demand, policy),
         overrides.in_force(home, timeline.now_at, timeline.origin),
+        still_to_come(lines),
     )
     assumed = [ASSUMED_STOCK] if inputs.is_stock_assumed else []
     young = [] if is_rehearsed(home, demand) else [UNREHEARSED]
     rises = surges_of(home, timeline)
-    odd, over = odd_lines(made, inputs), needless(made.explanations, still_to_come(lines))
+    odd = odd_lines(made, inputs)
     exceptions = pl.concat(
-        [made.exceptions, incomplete(known), doubtful, odd, over, rises, *assumed, *young]
+        [made.exceptions, incomplete(known), doubtful, odd, rises, *assumed, *young]
     )
     scores = held_back(known, pl.concat([doubtful, odd])).select(*SERIES, completeness="score")
     explanations = made.explanations.join(scores, on=SERIES, how="left", maintain_order="left")
@@ -179,12 +180,12 @@ def odd_lines(made: Plan, inputs: PlanningInputs) -> pl.DataFrame:
 
 
 def still_to_come(lines: Iterable[Document]) -> pl.DataFrame:
-    """Agreed lines of which nothing has set out yet, so that they can be called off; columns
+    """Agreed purchases of which nothing has set out yet, so that they can be called off; columns
     needless_orders.OPEN_ORDERS."""
     rows = [
         (line.item_id, line.location_id, need_id(line.intent_key), line.open_quantity, line.due_on)
         for line in lines
-        if line.open_quantity and line.stage in NOTHING_SHIPPED
+        if line.kind == "purchase" and line.open_quantity and line.stage in NOTHING_SHIPPED
     ]
     return pl.DataFrame(rows, schema=OPEN_ORDERS, orient="row")
 
@@ -204,11 +205,13 @@ def make_plan(
     period_starts: Sequence[date],
     policy: RegisteredPolicy,
     overrides: Sequence[Override],
+    open_orders: pl.DataFrame | None = None,
 ) -> Plan:
     """Plan the rows of the inputs and choose whom to buy from: the same for the line and for a
     replan between two runs.
 
     paths: (N, S, H) sampled demand of the rows, for the H periods starting at period_starts.
+    open_orders: as in models.replenishment.plan.plan.
     """
     owed = inputs.waited_for
     made = plan(
@@ -231,6 +234,7 @@ def make_plan(
         phase=inputs.phase,
         customer_orders=owed if owed.any() else None,
         bills=inputs.bills,
+        open_orders=open_orders,
     )
     buyer = Buyer(
         rows=inputs.rows,
