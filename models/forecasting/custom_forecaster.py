@@ -23,10 +23,10 @@ from scipy.special import ndtri
 
 from models.domain import QUANTILES, SERIES
 from models.forecasting.backtest import observed, score
+from models.forecasting.demand_model import FORM
 from models.forecasting.forecast import PATH_LEVELS, Forecast, agreeing
 from models.forecasting.inputs import Spec
 from models.forecasting.metrics import pit_of_quantiles
-from models.forecasting.quantile import FORM
 from models.forecasting.totals import TotalSpread, grouping, learn_spread
 
 #: Origins that a model is judged on before it is kept, at most.
@@ -59,8 +59,8 @@ class Forecaster(Protocol):
     def fit(
         self, origins: pl.DataFrame, labels: pl.DataFrame, plans: pl.DataFrame | None, spec: Spec
     ) -> Trained:
-        """Learn from past origins and from what was asked for; as models.forecasting.quantile.fit
-        is given them."""
+        """Learn from past origins and from what was asked for, as they are given to
+        models.forecasting.demand_model.fit."""
         ...
 
     def load(self, data: bytes) -> Trained:
@@ -160,7 +160,7 @@ def fit_own(
     """Train a company's forecaster twice: blind to the newest periods, to see how it errs there,
     and on everything.
 
-    Frames as models.forecasting.quantile.fit is given them. Raises ValueError where there is
+    Frames as models.forecasting.demand_model.fit is given them. Raises ValueError where there is
     nothing to learn from, or for a forecast that is no distribution of demand.
     """
     tell = progress or (lambda _: None)

@@ -31,7 +31,7 @@ from models.forecasting.inputs import (
     panels,
     series_keys,
 )
-from models.forecasting.levels import (
+from models.forecasting.level_alignment import (
     EVER,
     STRENGTHS,
     Level,

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from models.domain import SERIES
 from models.forecasting.attribution import PARTS, attribute
 from models.forecasting.custom_forecaster import OwnModel
+from models.forecasting.demand_model import DemandModel
 from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.forecasting.inputs import Indices
-from models.forecasting.quantile import DemandModel
 
 #: A rise is looked into from this multiple of what was usual …
 SURGE = 1.3

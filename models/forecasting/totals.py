@@ -19,7 +19,7 @@ from scipy.optimize import nnls
 from models.forecasting import scatter
 from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import Indices
-from models.forecasting.levels import SEPARATOR, group_name
+from models.forecasting.level_alignment import SEPARATOR, group_name
 from models.forecasting.scatter import Scatter
 
 Floats = NDArray[np.floating]

@@ -12,8 +12,8 @@ import numpy as np
 from models.domain import Floats, Situation
 from models.learning.rules import PLAIN, Ops, Params, View
 from models.replenishment.base_policy import BasePolicy
-from models.replenishment.lot_sizing import smallest_order
 from models.replenishment.notes import Note
+from models.replenishment.order_rounding import smallest_order
 from models.replenishment.policies import quantile_of_each
 from models.replenishment.projection import window_demand
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from models.domain import Floats
 from models.learning.rules import Ops, View
-from models.replenishment.lot_sizing import smallest_order
+from models.replenishment.order_rounding import smallest_order
 from models.twin.network import Network
 
 Array = jax.Array

@@ -8,8 +8,8 @@ from datetime import date
 
 import polars as pl
 
+from models.lead_time_survival import survival
 from models.procurement.documents import Document
-from models.survival import survival
 
 #: One row an order line, as `observe` makes them; days may be fractions, units are base units.
 OBSERVATIONS: dict[str, type[pl.DataType]] = {

@@ -23,15 +23,15 @@ from models.domain import Floats, Integers, Policy, Situation
 from models.replenishment.constraints import Constraint, Fitted, Limit, fit
 from models.replenishment.customer_orders import set_aside
 from models.replenishment.echelon import echelon_view
-from models.replenishment.lot_sizing import (
+from models.replenishment.minimums import Floor, SupplierMinimum, give_up, keep_minimums
+from models.replenishment.notes import Note
+from models.replenishment.order_rounding import (
     allocate,
     feasible,
     price_at,
     smallest_order,
     up_to_price_break,
 )
-from models.replenishment.minimums import Floor, SupplierMinimum, give_up, keep_minimums
-from models.replenishment.notes import Note
 from models.replenishment.projection import mean_demand, remembering, rows_of, within_reach
 from models.replenishment.shelf_life import sellable
 from models.replenishment.situations import price_steps, sources_of

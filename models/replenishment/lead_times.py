@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from models.domain import Integers
-from models.survival import LeadTimes, survival
+from models.lead_time_survival import LeadTimes, survival
 
 
 def mix(

@@ -13,8 +13,8 @@ import polars as pl
 
 from models.domain import Floats, Integers, Situation
 from models.replenishment.constraints import Limit, smallest_conflict
-from models.replenishment.lot_sizing import feasible
 from models.replenishment.notes import Note
+from models.replenishment.order_rounding import feasible
 from models.replenishment.projection import expected_cost
 
 #: Unit price by row for quantities by row, (N,) each.

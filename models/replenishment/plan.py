@@ -24,10 +24,10 @@ from models.replenishment.constraints import (
 )
 from models.replenishment.decision import Decision, Terms, decide
 from models.replenishment.explain import in_words, risk, rounded_parts
-from models.replenishment.lot_sizing import feasible, smallest_order
 from models.replenishment.minimums import SupplierMinimum, in_minimum_words
 from models.replenishment.needless_orders import needless, open_units
 from models.replenishment.notes import exceptions_of
+from models.replenishment.order_rounding import feasible, smallest_order
 from models.replenishment.overrides import Overridden, Override, apply
 from models.replenishment.plan_exceptions import exception_of, find_exceptions
 from models.replenishment.policies import POLICIES

@@ -1,5 +1,5 @@
 """Policies that decide from a distribution of demand; the legacy baselines they are measured
-against are in `legacy`.
+against are in `classic_rules`.
 
 Every policy turns a Situation into units to order, for all series at once; rounding to MOQ and
 multiples is done by whoever asks.
@@ -21,7 +21,7 @@ from models.replenishment.classic_rules import (
     PeriodicReview,
     SpreadsheetRule,
 )
-from models.replenishment.lot_sizing import smallest_order
+from models.replenishment.order_rounding import smallest_order
 from models.replenishment.projection import critical_order, expected_cost, window_demand
 from models.replenishment.safety_stock import PARTS, Target, explain_target
 from models.replenishment.service import implied_shortage_cost
@@ -72,7 +72,7 @@ class QuantileOrderUpTo(BasePolicy):
     def explain(
         self, situation: Situation, need: Floats, as_sold: Floats | None = None
     ) -> dict[str, Floats]:
-        """The order-up-to level's parts, (N,) units each: see targets.Target."""
+        """The order-up-to level's parts, (N,) units each: see safety_stock.Target."""
         target = self.split(situation, as_sold)
         return {name: getattr(target, name) for name in PARTS}
 

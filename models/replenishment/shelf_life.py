@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.domain import Floats, Situation
-from models.replenishment.lot_sizing import smallest_order
+from models.replenishment.order_rounding import smallest_order
 
 
 def demand_in_time(situation: Situation, life: Floats) -> Floats:

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from models.domain import Floats
-from models.replenishment.lot_sizing import orderable
+from models.replenishment.order_rounding import orderable
 
 
 @dataclass(frozen=True)

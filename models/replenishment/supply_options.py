@@ -19,7 +19,7 @@ import polars as pl
 from models.domain import Floats
 from models.replenishment.calendars import SupplyCalendar
 from models.replenishment.landed_cost import LandedCost, landed_cost
-from models.replenishment.lot_sizing import orderable
+from models.replenishment.order_rounding import orderable
 
 Record = Mapping[str, Any]
 

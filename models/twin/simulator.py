@@ -19,7 +19,7 @@ import numpy as np
 from models.domain import Economics, Floats, Integers, Policy, Situation
 from models.replenishment.calendars import Waits
 from models.replenishment.decision import Terms, take_steps
-from models.replenishment.lot_sizing import Lots, Sharing
+from models.replenishment.order_rounding import Lots, Sharing
 from models.replenishment.projection import within_reach
 from models.twin.ageing import Shelf
 from models.twin.network import Network

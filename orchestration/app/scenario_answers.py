@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from models.twin.measures import Priced, best
+from models.twin.counter_measures import Priced, best
 from models.twin.scenarios import Scenario
 from models.twin.trust import TRUSTED, overall_error
 from orchestration.app.demand_file import in_words

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from models.domain import OrderLine
-from models.twin.measures import NOTHING
+from models.twin.counter_measures import NOTHING
 from orchestration.app import procurement
 from orchestration.app.scenario_answers import Answer, Asked, Study
 from orchestration.app.scenario_files import is_stress

@@ -20,7 +20,7 @@ import polars as pl
 
 from models.domain import Floats
 from models.replenishment.policies import POLICIES, configured
-from models.twin.measures import MEASURES, NOTHING, Line, Priced, priced, propose
+from models.twin.counter_measures import MEASURES, NOTHING, Line, Priced, priced, propose
 from models.twin.resilience import survival_and_recovery, time_to_survive
 from models.twin.scenarios import Scenario, together
 from models.twin.what_if import (

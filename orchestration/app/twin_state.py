@@ -20,8 +20,8 @@ from models.replenishment.calendars import Waits
 from models.replenishment.decision import Terms
 from models.replenishment.supply_options import SupplyOptions
 from models.twin.ageing import Shelf
+from models.twin.counter_measures import Line, carried_out
 from models.twin.event_effects import Future, Tariffs, check, happens
-from models.twin.measures import Line, carried_out
 from models.twin.network import Network
 from models.twin.outlook import Outlook
 from models.twin.scenarios import Scenario

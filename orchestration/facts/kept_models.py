@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from models.forecasting.custom_forecaster import OwnModel
-from models.forecasting.quantile import DemandModel
+from models.forecasting.demand_model import DemandModel
 from orchestration.facts.forecasters import OURS, forecaster_called, forecaster_of
 from orchestration.home import Home, files, journal
 

@@ -27,11 +27,11 @@ from models.procurement.sale import Sale
 from models.procurement.scorecard import observe, scorecard
 from orchestration.home import Home
 from orchestration.ledger import (
+    approvals_and_limits,
     audit,
     folder_intake,
     inbox,
     outbox,
-    people_decisions,
     preview,
     proposals,
     receipts_and_reminders,
@@ -39,11 +39,11 @@ from orchestration.ledger import (
     rows,
     transports,
 )
+from orchestration.ledger.approvals_and_limits import ApprovalReport, signed
 from orchestration.ledger.checkpoints import Checkpoints
 from orchestration.ledger.inbox import Reception
 from orchestration.ledger.outbox import SendReport
 from orchestration.ledger.partners import Partner
-from orchestration.ledger.people_decisions import ApprovalReport
 from orchestration.ledger.proposals import ProposalReport
 from orchestration.ledger.receipts_and_reminders import Receipt
 from orchestration.ledger.requests import Request
@@ -185,7 +185,7 @@ class Ledger:
     def last_replan(self) -> dict[str, Any]:
         """What the last event replan answered, empty before the first."""
         with self.store.engine.connect() as connection:
-            said = people_decisions.last(connection, REACTIONS)
+            said = approvals_and_limits.last(connection, REACTIONS)
         return json.loads(said["payload"]) if said else {}
 
     def received_at(self) -> dict[str, str]:
@@ -216,7 +216,7 @@ class Ledger:
     ) -> ApprovalReport:
         """Approve what the matrix lets through without a person; evidence by document id."""
         with self.store.writing(now) as unit:
-            return people_decisions.approve_within_limits(unit, evidence or {})
+            return approvals_and_limits.approve_within_limits(unit, evidence or {})
 
     def within_limits(
         self, now: datetime, evidence: Mapping[str, Evidence]
@@ -225,8 +225,8 @@ class Ledger:
         people all the same; nothing is written."""
         with self.store.engine.connect() as connection:
             unit = Unit(connection, now)
-            limits = people_decisions.limits_in_force(connection).changed({"maturity": "auto"})
-            alone, waiting = people_decisions.within_limits(unit, evidence, limits)
+            limits = approvals_and_limits.limits_in_force(connection).changed({"maturity": "auto"})
+            alone, waiting = approvals_and_limits.within_limits(unit, evidence, limits)
             return alone, len(waiting)
 
     def approve(
@@ -241,9 +241,7 @@ class Ledger:
         """Approve lines (document ids, intent keys or order ids) as a named person; all of them or
         none."""
         with self.store.writing(now, seen) as unit:
-            return people_decisions.approve(
-                unit, references, people_decisions.signed(by), evidence or {}, note
-            )
+            return approvals_and_limits.approve(unit, references, signed(by), evidence or {}, note)
 
     def evidence(self, now: datetime) -> dict[str, Evidence]:
         """What earlier orders say about the open requisitions: usual quantities and supplier risks,
@@ -265,7 +263,7 @@ class Ledger:
     ) -> list[str]:
         """Say no to requisitions; their need is not proposed again in its review period."""
         with self.store.writing(now, seen) as unit:
-            return people_decisions.reject(unit, references, people_decisions.signed(by), reason)
+            return approvals_and_limits.reject(unit, references, signed(by), reason)
 
     def firm(
         self,
@@ -277,7 +275,7 @@ class Ledger:
         """Fix requisitions: no later plan revises or withdraws them, and they count in the stock
         position."""
         with self.store.writing(now, seen) as unit:
-            return people_decisions.firm(unit, references, people_decisions.signed(by))
+            return approvals_and_limits.firm(unit, references, signed(by))
 
     def cancel(
         self,
@@ -290,7 +288,7 @@ class Ledger:
         """Call off approved lines and release their budget; the next sending tells a supplier that
         knows them."""
         with self.store.writing(now, seen) as unit:
-            return people_decisions.cancel(unit, references, people_decisions.signed(by), reason)
+            return approvals_and_limits.cancel(unit, references, signed(by), reason)
 
     def change(
         self,
@@ -305,8 +303,8 @@ class Ledger:
         """Order less, or for another day, of one approved line; the next sending tells the
         supplier."""
         with self.store.writing(now, seen) as unit:
-            return people_decisions.change(
-                unit, reference, people_decisions.signed(by), quantity, due_on, reason
+            return approvals_and_limits.change(
+                unit, reference, signed(by), quantity, due_on, reason
             )
 
     def work(
@@ -320,7 +318,7 @@ class Ledger:
         of them."""
         with self.store.writing(now, seen) as unit:
             for case_id, said in cases.items():
-                unit.add(unit.open(case_id), "worked", people_decisions.signed(by), said)
+                unit.add(unit.open(case_id), "worked", signed(by), said)
 
     def worked(self) -> dict[str, dict[str, Any]]:
         """What was last said of every case, with by, at and version, by case id."""
@@ -372,9 +370,9 @@ class Ledger:
         resumes."""
         with self.store.writing(now) as unit:
             unit.add(
-                unit.open(people_decisions.SWITCH),
+                unit.open(approvals_and_limits.SWITCH),
                 "stopped",
-                people_decisions.signed(by),
+                signed(by),
                 {"reason": reason},
             )
 
@@ -382,16 +380,16 @@ class Ledger:
         """Turn the kill switch off."""
         with self.store.writing(now) as unit:
             unit.add(
-                unit.open(people_decisions.SWITCH),
+                unit.open(approvals_and_limits.SWITCH),
                 "resumed",
-                people_decisions.signed(by),
+                signed(by),
                 {"reason": reason},
             )
 
     def is_stopped(self) -> bool:
         """Whether the kill switch is on."""
         with self.store.engine.connect() as connection:
-            return people_decisions.is_stopped(connection)
+            return approvals_and_limits.is_stopped(connection)
 
     def propose_limits(
         self,
@@ -404,9 +402,9 @@ class Ledger:
         confirmed it."""
         with self.store.writing(now, seen) as unit:
             unit.add(
-                unit.open(people_decisions.LIMITS),
+                unit.open(approvals_and_limits.LIMITS),
                 "limits_proposed",
-                people_decisions.signed(by),
+                signed(by),
                 limits.to_payload(),
             )
 
@@ -419,17 +417,17 @@ class Ledger:
         """Confirm proposed limits as a second person; they are in force from now on, and on the
         record."""
         with self.store.writing(now, seen) as unit:
-            return people_decisions.confirm_limits(unit, people_decisions.signed(by))
+            return approvals_and_limits.confirm_limits(unit, signed(by))
 
     def proposed_limits(self) -> tuple[Limits, str] | None:
         """The limits that wait for a second person, and who proposed them."""
         with self.store.engine.connect() as connection:
-            return people_decisions.proposed_limits(connection)
+            return approvals_and_limits.proposed_limits(connection)
 
     def limits(self) -> Limits:
         """The limits in force."""
         with self.store.engine.connect() as connection:
-            return people_decisions.limits_in_force(connection)
+            return approvals_and_limits.limits_in_force(connection)
 
     def send(
         self,
@@ -467,7 +465,7 @@ class Ledger:
     def revive(self, message_id: int, by: str, now: datetime) -> None:
         """Give a dead letter another life, with the same bytes and control number."""
         with self.store.writing(now) as unit:
-            outbox.revive(unit, message_id, people_decisions.signed(by))
+            outbox.revive(unit, message_id, signed(by))
 
     def receive(
         self, body: bytes, partner: Partner, now: datetime, tolerance: Tolerance = TOLERANCE
@@ -482,7 +480,7 @@ class Ledger:
         """Take a partner's bill as a person hands it in: kept as it came (body), then matched as
         one of the partner's messages would be."""
         with self.store.writing(now) as unit:
-            told = inbox.Told((invoice,), people_decisions.signed(by))
+            told = inbox.Told((invoice,), signed(by))
             return inbox.take(unit, body, partner, TOLERANCE, told=told)
 
     def collect(
@@ -505,7 +503,7 @@ class Ledger:
         """What may leave now, as a text that changes with every event and attempt; None where
         nothing may, or the switch is on."""
         with self.store.engine.connect() as connection:
-            return None if people_decisions.is_stopped(connection) else outbox.due(connection)
+            return None if approvals_and_limits.is_stopped(connection) else outbox.due(connection)
 
     def record_receipts(
         self, receipts: Sequence[Receipt], by: str, now: datetime, tolerance: Tolerance = TOLERANCE
@@ -525,9 +523,7 @@ class Ledger:
         """Propose the payment of an invoice the match left to people, within that person's level,
         the cap and the budget."""
         with self.store.writing(now, seen) as unit:
-            people_decisions.release_payment(
-                unit, reference, invoice_id, people_decisions.signed(by)
-            )
+            approvals_and_limits.release_payment(unit, reference, invoice_id, signed(by))
 
     def chase(self, now: datetime, after: timedelta = timedelta(days=2)) -> list[str]:
         """Raise an exception for every sent line whose supplier has not answered in time; returns

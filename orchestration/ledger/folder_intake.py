@@ -13,7 +13,7 @@ from models.names import legible
 from models.procurement.codec import LARGEST
 from models.procurement.matching import Tolerance
 from models.procurement.messages import EDI_DESK
-from orchestration.ledger import folders, people_decisions
+from orchestration.ledger import approvals_and_limits, folders
 from orchestration.ledger.inbox import Reception, receive
 from orchestration.ledger.partners import Partner
 from orchestration.ledger.store import Store
@@ -92,7 +92,7 @@ def miss(store: Store, partner: Partner, why: str, now: datetime, name: str = ""
     ).hexdigest()
     with store.writing(now) as unit:
         document = f"F{digest[:16]}"
-        before = people_decisions.last(unit.connection, document)
+        before = approvals_and_limits.last(unit.connection, document)
         if before is None or json.loads(before["payload"]).get("reason") != reason:
             said = {"owner": EDI_DESK, "reason": reason}
             unit.add(unit.open(document), "excepted", partner.partner_id, said)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from models.procurement.actors import MATCH
 from models.procurement.documents import Document
 from models.procurement.matching import Tolerance, match
-from orchestration.ledger import people_decisions
+from orchestration.ledger import approvals_and_limits
 from orchestration.ledger.store import Unit
 
 
@@ -34,4 +34,4 @@ def settle(unit: Unit, document: Document, tolerance: Tolerance) -> None:
             }
             unit.add(document, "judged", MATCH, said)
         if verdict.status == "matched":
-            people_decisions.propose_payment(unit, document, name, MATCH)
+            approvals_and_limits.propose_payment(unit, document, name, MATCH)

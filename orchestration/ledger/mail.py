@@ -12,8 +12,8 @@ from email.utils import format_datetime
 
 from models.names import legible, name_of
 from models.procurement import figures
+from models.procurement.csv_format import shown
 from models.procurement.messages import Order, Party
-from models.procurement.table import shown
 from models.procurement.units import PIECE
 
 UNIT_AT = 4  # where the supplier's own unit stands, if a line has one

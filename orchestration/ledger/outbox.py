@@ -18,7 +18,7 @@ from models.procurement.actors import SENDER
 from models.procurement.codec import Delivery
 from models.procurement.documents import CANCELLED, REFUSED, Document
 from models.procurement.messages import MessageError, Order, OrderedLine
-from orchestration.ledger import people_decisions, proof
+from orchestration.ledger import approvals_and_limits, proof
 from orchestration.ledger.partners import Partner, render
 from orchestration.ledger.schema import documents, events, outbox
 from orchestration.ledger.store import LedgerError, Store, Unit, canonical, stamp
@@ -370,7 +370,7 @@ def _claim(store: Store, now: datetime, resting: Sequence[str]) -> sa.Row[Any] |
         message = unit.connection.execute(query).first()
         if message is None:
             return None
-        if people_decisions.is_stopped(unit.connection):
+        if approvals_and_limits.is_stopped(unit.connection):
             return "stopped"
         until = stamp(datetime.fromisoformat(wall) + CLAIM)
         unit.connection.execute(

@@ -13,9 +13,9 @@ import yaml
 
 from models.names import LONGEST, legible, name_of
 from models.procurement.codec import Codec, Writer
+from models.procurement.csv_format import Contract, Table
 from models.procurement.formats import CODECS
 from models.procurement.messages import MessageError, Order, Party
-from models.procurement.table import Contract, Table
 from models.procurement.x12 import fits_envelope
 from orchestration.ledger.mail import Mail
 from orchestration.ledger.store import LedgerError

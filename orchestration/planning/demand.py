@@ -16,6 +16,7 @@ import polars as pl
 
 from models.domain import SERIES
 from models.forecasting.custom_forecaster import Forecaster, OwnModel, fit_own
+from models.forecasting.demand_model import DemandModel, fit
 from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.forecasting.inputs import (
     DEMAND_FEATURES,
@@ -23,8 +24,7 @@ from models.forecasting.inputs import (
     PRICE_FEATURES,
     SIGNAL_FEATURES,
 )
-from models.forecasting.levels import finest_level
-from models.forecasting.quantile import DemandModel, fit
+from models.forecasting.level_alignment import finest_level
 from models.forecasting.surges import SCHEMA as SURGES
 from models.forecasting.surges import find_surges
 from orchestration.facts.forecasters import OURS, forecaster_called
@@ -37,7 +37,7 @@ from orchestration.home import Home
 if TYPE_CHECKING:
     from feast import FeatureStore
 
-    from models.forecasting.sensing import SensingModel
+    from models.forecasting.lstm import SensingModel
 
 #: Training looks back this many origins at most (two years of weekly reviews); older demand says
 #: little about the next window.
@@ -307,7 +307,7 @@ class Demand:
         """Fit the challenger, a sequence model of all series, on everything known at the midnight
         beginning `cutoff`."""
         # JAX takes seconds to load, and few commands sense
-        from models.forecasting.sensing import fit_sensing  # noqa: PLC0415
+        from models.forecasting.lstm import fit_sensing  # noqa: PLC0415
 
         plans = self.plans(self._periods(self.first, cutoff), cutoff)
         return fit_sensing(self.labels(cutoff), plans, self.timeline.spec(self.horizon), steps)

@@ -12,8 +12,8 @@ import duckdb
 import polars as pl
 
 from models.forecasting.custom_forecaster import OwnModel
+from models.forecasting.demand_model import FORM, DemandModel
 from models.forecasting.drift import TAIL, Drift
-from models.forecasting.quantile import FORM, DemandModel
 from orchestration.facts import kept_models
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home

@@ -16,9 +16,9 @@ from models.domain import SERIES, Economics, Floats, Integers
 from models.forecasting import baselines
 from models.forecasting.backtest import score
 from models.forecasting.custom_forecaster import OwnModel
+from models.forecasting.demand_model import DemandModel
 from models.forecasting.forecast import Forecast, blend
 from models.forecasting.inputs import Spec, locate, panels
-from models.forecasting.quantile import DemandModel
 from models.replenishment.base_policy import Unmet
 from models.replenishment.calendars import Waits
 from models.replenishment.decision import Terms

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from models.codes import IMPOSSIBLE, in_words
-from models.twin.measures import NOTHING
+from models.twin.counter_measures import NOTHING
 from orchestration.home import files
 from orchestration.reports import vega
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 from starlette.responses import Response
 
-from models.procurement.table import FORMULA
+from models.procurement.csv_format import FORMULA
 
 
 def safe_csv(frame: pl.DataFrame) -> str:

@@ -19,8 +19,8 @@ from demand_features import label_frame  # noqa: E402
 from planted_surges import KINDS, plant  # noqa: E402
 
 from models.forecasting.attribution import attribute  # noqa: E402
+from models.forecasting.demand_model import fit  # noqa: E402
 from models.forecasting.inputs import Spec  # noqa: E402
-from models.forecasting.quantile import fit  # noqa: E402
 
 #: What a surge must exceed, as a multiple of the forecast made before it, to be looked into.
 SURGE = 1.3

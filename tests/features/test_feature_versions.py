@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from small_marts import CORRECTED, CORRECTED_AT, at, compiled
 
 from feature_repo.store import training_frame
-from models.survival import survival
+from models.lead_time_survival import survival
 
 FIRST = datetime(2026, 1, 1)
 

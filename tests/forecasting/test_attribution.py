@@ -8,8 +8,8 @@ import pytest
 from demand_features import label_frame, origin_frame
 
 from models.forecasting.attribution import attribute
+from models.forecasting.demand_model import DemandModel, fit
 from models.forecasting.inputs import Spec
-from models.forecasting.quantile import DemandModel, fit
 from models.forecasting.surges import find_surges, in_words
 
 FIRST = date(2025, 1, 6)

@@ -8,8 +8,8 @@ import pytest
 from demand_features import label_frame, origin_frame
 
 from models.forecasting import backtest, baselines
+from models.forecasting.demand_model import fit
 from models.forecasting.inputs import Spec
-from models.forecasting.quantile import fit
 from models.forecasting.statistical import METHODS, statistical
 
 DAY = Spec("day", 9, rows=5_000, rounds=10, threads=1)

@@ -10,10 +10,10 @@ from demand_features import label_frame, origin_frame
 
 from models.domain import QUANTILES
 from models.forecasting import baselines
+from models.forecasting.demand_model import DemandModel, fit
 from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.forecasting.inputs import Spec
-from models.forecasting.levels import finest_level
-from models.forecasting.quantile import DemandModel, fit
+from models.forecasting.level_alignment import finest_level
 
 FIRST = date(2025, 1, 6)
 SPEC = Spec("day", 7, rows=20_000, rounds=30, threads=1)

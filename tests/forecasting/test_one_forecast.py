@@ -18,9 +18,9 @@ from public_worlds import World, rossmann, uci, vn2
 from models.domain import QUANTILES
 from models.forecasting import metrics, scatter
 from models.forecasting.backtest import observed
+from models.forecasting.demand_model import fit
 from models.forecasting.forecast import PATH_LEVELS, Forecast, agreeing, from_table, to_table
 from models.forecasting.inputs import Spec
-from models.forecasting.quantile import fit
 
 SAMPLES = 400
 SMALL = {"rows": 20_000, "rounds": 30, "threads": 1}

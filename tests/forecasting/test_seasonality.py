@@ -11,7 +11,7 @@ from demand_features import origin_frame
 
 from models.forecasting.design import Plans
 from models.forecasting.inputs import Panel, Spec
-from models.forecasting.levels import alignment
+from models.forecasting.level_alignment import alignment
 from models.forecasting.seasonality import CalendarTotals
 
 FIRST = date(2025, 1, 6)

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from demand_features import label_frame, origin_frame
 
+from models.forecasting.demand_model import DemandModel, fit
 from models.forecasting.inputs import SIGNAL_FEATURES, Spec
-from models.forecasting.quantile import DemandModel, fit
 
 FIRST = date(2025, 1, 6)
 SPEC = Spec("day", 7, levels=(), rows=20_000, rounds=60, threads=1)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from models.procurement import x12
-from models.procurement.table import FORMULA
+from models.procurement.csv_format import FORMULA
 from orchestration.ledger import Ledger, LedgerError
 from orchestration.ledger.partners import read_partners
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DatabaseError
 from models.procurement.approval import Limits
 from models.procurement.codes import minor_unit, money
 from models.procurement.documents import PARTS, Document, Event, apply, worth
-from orchestration.ledger import Ledger, LedgerError, people_decisions
+from orchestration.ledger import Ledger, LedgerError, approvals_and_limits
 from orchestration.ledger.store import configuration
 
 
@@ -31,12 +31,12 @@ def test_the_database_itself_keeps_proposer_and_approver_apart(ledger, line, now
         pytest.raises(LedgerError, match="separation of duties"),
         ledger.store.writing(now) as unit,
     ):
-        (document,) = people_decisions.find(unit, ids)  # past every check of ours
+        (document,) = approvals_and_limits.find(unit, ids)  # past every check of ours
         unit.add(
             document,
             "approved",
             " ann ",
-            people_decisions.number(unit, [document])[ids[0]] | {"level": 1, "reasons": []},
+            approvals_and_limits.number(unit, [document])[ids[0]] | {"level": 1, "reasons": []},
         )
     assert ledger.approve(list(made.document_ids.values()), "bob", now)
 

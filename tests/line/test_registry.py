@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.forecasting.demand_model import FORM
 from models.forecasting.drift import LEAST_SERVED, Drift
-from models.forecasting.quantile import FORM
 from orchestration.facts.timeline import Timeline
 from orchestration.planning.model_registry import served, why_anew, why_unusable
 from orchestration.planning.replay import RETRAIN

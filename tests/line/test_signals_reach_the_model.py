@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from models.forecasting.demand_model import fit
 from models.forecasting.inputs import SIGNAL_FEATURES
-from models.forecasting.quantile import fit
 from orchestration.home import Home
 from orchestration.planning.demand import Demand, open_demand
 

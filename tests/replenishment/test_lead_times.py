@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.lead_time_survival import LeadTimes, survival
 from models.replenishment.lead_times import expected, mix, realized, sample_periods
-from models.survival import LeadTimes, survival
 
 ages = st.lists(st.tuples(st.integers(0, 60), st.booleans()), min_size=1, max_size=40)
 

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from models.domain import Economics, Situation
 from models.replenishment.constraints import Limit, fit, smallest_conflict
-from models.replenishment.lot_sizing import (
+from models.replenishment.order_rounding import (
     allocate,
     feasible,
     price_at,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from models.domain import Economics, Situation
 from models.replenishment.classic_rules import MovingAverageCover, seasonal_factors
 from models.replenishment.echelon import Echelons, echelon_view
-from models.replenishment.lot_sizing import smallest_order
+from models.replenishment.order_rounding import smallest_order
 from models.replenishment.policies import (
     LEGACY,
     POLICIES,

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from warehouses import Row, build, make_warehouse, query
 
-from models.survival import survival
+from models.lead_time_survival import survival
 from orchestration.facts.timeline import DAYS_A_PERIOD, DAYS_A_YEAR
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"

@@ -14,7 +14,7 @@ from models.codes import PLAIN, in_words
 from models.replenishment.explain import part_in_words
 from models.replenishment.implausible_lines import WAITING
 from models.replenishment.plan_exceptions import _BAD, _DOUBTFUL, _PROMISED
-from models.twin.measures import MEASURES, NOTHING
+from models.twin.counter_measures import MEASURES, NOTHING
 from orchestration.app.scenario_answers import TRUST_WORDS
 from orchestration.app.scenario_fit import OUTSIDE_WORDS
 from orchestration.app.worklist import GOODS, MESSAGE, STATUSES, UNSENT

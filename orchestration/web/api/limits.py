@@ -12,7 +12,7 @@ from models.procurement.actors import person
 from models.procurement.approval import Limits
 from orchestration.app import limits as setting
 from orchestration.app.procurement import Desk
-from orchestration.ledger.people_decisions import LIMITS
+from orchestration.ledger.approvals_and_limits import LIMITS
 from orchestration.web.api.answers import told
 from orchestration.web.api.caller import Caller, Reading, may
 from orchestration.web.api.problems import RESPONSES, WRITING

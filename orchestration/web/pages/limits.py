@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from orchestration.app import limits as setting
 from orchestration.app import snapshot_queries
-from orchestration.ledger.people_decisions import LIMITS, SWITCH
+from orchestration.ledger.approvals_and_limits import LIMITS, SWITCH
 from orchestration.web.request_context import (
     Problem,
     Visit,

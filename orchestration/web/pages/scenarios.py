@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends
 from starlette.responses import HTMLResponse, Response
 
 from models.codes import IMPOSSIBLE
+from models.twin.counter_measures import NOTHING
 from models.twin.event_effects import KINDS
-from models.twin.measures import NOTHING
 from models.twin.trust import TRUSTED
 from orchestration.app import snapshot_queries, studies
 from orchestration.app.futures_limit import LEAST_FUTURES, MOST_FUTURES, check_futures

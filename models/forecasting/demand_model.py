@@ -26,7 +26,7 @@ from models.forecasting.calibration import Calibration
 from models.forecasting.design import Base, Design, Plans
 from models.forecasting.forecast import Forecast, agreeing
 from models.forecasting.inputs import SIGNAL_FAMILIES, Floats, Spec
-from models.forecasting.levels import Level, TreeTotals
+from models.forecasting.level_alignment import Level, TreeTotals
 from models.forecasting.rolling import Training, closed_days
 from models.forecasting.seasonality import CalendarTotals
 from models.forecasting.totals import TotalSpread

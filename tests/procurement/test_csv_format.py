@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.procurement.codec import LARGEST, Delivery
+from models.procurement.csv_format import COLUMNS, Contract, Table
 from models.procurement.messages import (
     Acknowledgement,
     Invoice,
@@ -24,7 +25,6 @@ from models.procurement.messages import (
     Party,
     ShipNotice,
 )
-from models.procurement.table import COLUMNS, Contract, Table
 
 US, THEM, AT = Party("STOCKHOUSE"), Party("S1"), datetime(2026, 1, 5, 8, 30)
 LINES = (

@@ -10,7 +10,7 @@ from demand_features import label_frame
 
 from models.forecasting import baselines
 from models.forecasting.inputs import Spec
-from models.forecasting.sensing import SensingModel, fit_sensing
+from models.forecasting.lstm import SensingModel, fit_sensing
 
 FIRST = date(2025, 1, 6)
 SPEC = Spec("day", 7)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from models.domain import Economics
 from models.replenishment.landed_cost import LandedCost
 from models.replenishment.supply_options import Logistics, SupplyOption, SupplyOptions
+from models.twin.counter_measures import NOTHING, Line, best, carried_out, priced, propose
 from models.twin.event_effects import Future, Tariffs
-from models.twin.measures import NOTHING, Line, best, carried_out, priced, propose
 from models.twin.network import Network
 from models.twin.resilience import time_to_survive
 
