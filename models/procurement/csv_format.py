@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
@@ -216,6 +216,11 @@ class Row:
             raise MessageError(f"{self.where(word)} is '{found[:40]}', agreed is a decimal comma")
         return figures.exact(found.replace(decimal, "."), self.where(word))
 
+    def given_back(self, word: str) -> Decimal:
+        """A number of a credit note, whose figures may say with a sign what is given back."""
+        unsigned = {self.kind.cells[word].column: self.need(word).removeprefix("-")}
+        return replace(self, values={**self.values, **unsigned}).exact(word)
+
     def on(self, word: str) -> date:
         """A day in the agreed form. Raises MessageError where it is none."""
         try:
@@ -412,13 +417,14 @@ def _invoices(rows: Sequence[Row]) -> list[Message]:
         for word in ("invoiced_on", "total", "currency", "charges", "credits"):
             if len({row.get(word) for row in mine}) > 1:
                 raise MessageError(f"invoice {invoice_id}: its rows differ in {word}")
-        charges = first.exact("charges") if first.get("charges") else Decimal(0)
+        amount = first.given_back if first.get("credits") else first.exact
+        charges = amount("charges") if first.get("charges") else Decimal(0)
         bill = Bill(
             invoice_id,
             first.need("order_id"),
             first.on("invoiced_on"),
             first.get("currency") or None,
-            first.exact("total"),
+            amount("total"),
             charges,
             first.get("credits") or None,
         )
@@ -428,5 +434,6 @@ def _invoices(rows: Sequence[Row]) -> list[Message]:
 
 def _billed(row: Row) -> BilledLine:
     about = (row.need("order_id"), row.get("line_id"), row.get("item_id"))
-    units, price = row.exact("quantity"), row.exact("unit_cost")
+    units = row.given_back("quantity") if row.get("credits") else row.exact("quantity")
+    price = row.exact("unit_cost")
     return BilledLine(*about, units, price, unit=_unit(row))

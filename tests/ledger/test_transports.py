@@ -21,6 +21,7 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from models.domain import OrderLine
+from models.procurement.messages import Invoice
 from orchestration.ledger import Ledger, LedgerError, Partner
 from orchestration.ledger.partners import FILE, read_partners
 from orchestration.ledger.transports import Envelope, TransportError, base, deliver, fetch
@@ -241,6 +242,11 @@ def test_the_partners_that_the_guide_describes_can_be_read(tmp_path: Path) -> No
     (tmp_path / FILE).write_text(said)
     partners = read_partners(tmp_path, [], "GBP")
     assert [partner.form for partner in partners.values()] == ["edifact", "ubl", "email", "csv"]
+    (note,) = re.findall(r"```csv credit\n(.*?)```", guide, flags=re.DOTALL)
+    (credit,) = partners["S04"].reader.read(note.encode()).messages
+    assert isinstance(credit, Invoice) and credit.credits == "RE-204"
+    (line,) = credit.lines
+    assert (line.quantity, line.unit_cost) == (9, 4)
 
 
 @pytest.mark.parametrize(

@@ -215,7 +215,14 @@ def test_a_mutilated_file_is_read_or_refused_and_nothing_else(place, noise, is_i
         assert len(str(error)) < 1000
 
 
-def test_a_credit_note_s_rows_name_the_invoice_that_they_take_back_of():
-    rows = [HEADER, "RE;G-1;SHP00000007;1;MUG;10;2,5;30.01.2026;R-1;25,00"]
+@pytest.mark.parametrize(("units", "total"), [("10", "25,00"), ("-10", "-25,00"), ("10", "-25,00")])
+def test_a_credit_note_s_rows_name_the_invoice_that_they_take_back_of(units: str, total: str):
+    """With or without a sign: both say what is given back."""
+    rows = [HEADER, f"RE;G-1;SHP00000007;1;MUG;{units};2,5;30.01.2026;R-1;{total}"]
     (bill,) = read(*rows).messages
     assert (bill.invoice_id, bill.credits, bill.lines[0].quantity) == ("G-1", "R-1", 10)
+
+
+def test_a_sign_in_an_invoice_is_no_credit():
+    row = "RE;R-9;SHP00000007;1;MUG;-10;2,5;30.01.2026;;-25,00"
+    assert any("below zero" in reason for reason in reasons(HEADER, row))
