@@ -23,6 +23,27 @@ LENIENT = ("%V", "%W", "%U", "%j")
 #: year 25.
 WHOLE_YEARS = ("%Y", "%G")
 
+#: What stands at the end of a sheet where an id would: a sum, which counts all above it once more.
+SUMS = (
+    "total",
+    "totals",
+    "grand total",
+    "subtotal",
+    "sub-total",
+    "sum",
+    "summe",
+    "gesamt",
+    "gesamtsumme",
+    "zwischensumme",
+    "insgesamt",
+    "somme",
+    "total général",
+    "total general",
+    "totale",
+    "suma",
+    "totaal",
+)
+
 
 @dataclass(frozen=True)
 class Locale:

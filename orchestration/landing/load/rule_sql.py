@@ -24,7 +24,7 @@ from orchestration.landing.contract.canonical import (
     Table,
     names_a_thing,
 )
-from orchestration.landing.contract.locales import Locale
+from orchestration.landing.contract.locales import SUMS, Locale
 from orchestration.landing.contract.privacy import hidden
 from orchestration.landing.contract.validation import event_column
 
@@ -42,26 +42,6 @@ CALENDAR = {
 LARGEST = 1e15
 #: No system's id is longer; the ledger takes no longer ones, and a file's name neither.
 LONGEST_ID = 200
-#: What stands at the end of a sheet where an id would: a sum, which counts all above it once more.
-SUMS = (
-    "total",
-    "totals",
-    "grand total",
-    "subtotal",
-    "sub-total",
-    "sum",
-    "summe",
-    "gesamt",
-    "gesamtsumme",
-    "zwischensumme",
-    "insgesamt",
-    "somme",
-    "total général",
-    "total general",
-    "totale",
-    "suma",
-    "totaal",
-)
 #: The ids in whose place it stands.
 SUMMED = frozenset({"item_id", "location_id", "supplier_id"})
 #: Below zero these mean nothing, and a mart that met one would stop the line for all.

@@ -20,26 +20,22 @@ import polars as pl
 
 from orchestration.landing.contract.canonical import ADDED_UP, CANONICAL, GRAINS
 from orchestration.landing.contract.errors import ContractError
+from orchestration.landing.contract.locales import SUMS
 from orchestration.landing.contract.validation import event_column
-from orchestration.landing.contract.world import WEEKDAYS, Source, Xlsx
+from orchestration.landing.contract.world import Source, Xlsx
 from orchestration.landing.readers.drops import ARCHIVES, is_litter
 from orchestration.landing.readers.json_document import json_table
 from orchestration.landing.readers.sheets import workbook_table
+from orchestration.landing.readers.written_days import (
+    FIRST_OF_MONTH,
+    LAST_OF_MONTH,
+    days_of,
+    period_of,
+    written,
+)
 
 SAMPLE_BYTES = 1 << 20
 SAMPLE_ROWS = 2_000
-DATE_FORMATS = (
-    "%Y-%m-%d %H:%M:%S",
-    "%Y-%m-%d %H:%M",
-    "%Y-%m-%d",
-    "%d.%m.%Y",
-    "%d/%m/%Y",
-    "%m/%d/%Y",
-    "%d-%b-%y",
-    "%Y%m%d",
-    "%d/%m/%Y %H:%M",
-    "%m/%d/%Y %H:%M",
-)
 #: Words people use in headers for what the house calls otherwise; the more special a column, the
 #: earlier it chooses.
 WORDS = {
@@ -91,7 +87,7 @@ WORDS = {
         r"(sold|ordered|received|counted|booked|shipped|dispatched|posted|invoiced)_(at|on)|(order|invoice|receipt|posting|count)_?date"
         r"|(stich|beleg|bestell|buchungs|rechnungs|verkaufs)(tag|datum)"
         r"|valid_from|gueltig_(ab|von)|date|day|week|month|datum|monat|timestamp|time"
-        r"|ordered|bestellt(_am)?"
+        r"|ordered|bestellt(_am)?|am|per|stand|woche|kw|week_?no|period"
     ),
     "starts_at": r"valid_from|gueltig_(ab|von)|starts?(_(on|at|date))?",
     "ends_at": r"valid_(to|until)|gueltig_bis|ends?(_(on|at|date))?",
@@ -112,7 +108,7 @@ WORDS = {
 }
 #: What a header may mean where nothing else of the file does: the number of a receipt is the
 #: order's where no column has that.
-LAST = {"order_id": r"receipt_?no|belegnr"}
+LAST = {"order_id": r"receipt_?no|belegnr", "location_id": r"(stand|lager)?ort|lager"}
 #: The tables a draft may be of, with what their files are often called; of equal guesses the first
 #: counts.
 CANDIDATES = {
@@ -167,6 +163,11 @@ WHICH = dict.fromkeys(
     ("components", "bills_of_materials"),
     "put together when sold: components; made before: bills_of_materials",
 )
+#: What is asked of sales whose days are all the first, or all the last, of a month.
+PERIODS = {
+    FIRST_OF_MONTH: "every sale is of the first of a month: are these totals of months?",
+    LAST_OF_MONTH: "every sale is of the last of a month: are these totals of months?",
+}
 #: What a draft asks for, though a header may say it too.
 ASKED = {"purchase_orders": ("location_id", "event_at")}
 
@@ -183,21 +184,32 @@ def suggest(files: Sequence[Path]) -> str:
         raise ContractError("no files to look at", mend="stockhouse check --suggest FILE...")
     root = Path(os.path.commonpath([file.absolute().parent for file in found]))
     drafts = _alike([_draft(path, root) for path in found], root)
-    weekdays = {draft.weekday for draft in drafts if draft.table == "sales"}
-    day = weekdays.pop() if len(weekdays) == 1 else None
-    words = "grain: day" if day is None else f"grain: week, week_starts_on: {day}"
+    periods = {draft.period for draft in drafts if draft.table == "sales"}
+    one = periods.pop() if len(periods) == 1 else ""
+    asked = PERIODS.get(one, f"every sale is of a {one}: does its week begin there, or end?")
     head = [
         "world: my-company                # give it a name",
         "currency: EUR                    # the currency of every amount",
         "timezone: UTC                    # in which the systems write their times",
-        f"plan: {{{words}, review: weekly, absent_sales: zero, lead_time_days: 14}}   "
+        f"plan: {{{_rhythm(one)}, absent_sales: zero, lead_time_days: 14}}   "
         "# please check each word",
-        *([f"# every sale is of a {day}: does its week begin there, or end?"] if day else []),
+        *([f"# {asked}"] if one else []),
         "sources:",
     ]
     aside = _aside(drafts)
-    told = [draft.text(aside.get(draft.path, ""), is_week=day is not None) for draft in drafts]
+    told = [draft.text(aside.get(draft.path, ""), period=one) for draft in drafts]
     return "\n".join([*head, *told]) + "\n"
+
+
+def _rhythm(period: str) -> str:
+    """The words of the plan for sales that are totals of a period, or of days."""
+    if period in PERIODS:
+        return "grain: month, review: monthly"
+    return (
+        f"grain: week, week_starts_on: {period}, review: weekly"
+        if period
+        else "grain: day, review: weekly"
+    )
 
 
 def _files_in(path: Path) -> list[Path]:
@@ -308,29 +320,25 @@ class Draft:
         return [name for name in dict.fromkeys(needed) if name not in self.mapping]
 
     @property
-    def weekday(self) -> str | None:
-        """The one weekday on which everything in the file happened, if it is one."""
+    def period(self) -> str:
+        """What everything in the file is a total of by its days: see `written_days.period`."""
         column = self.mapping.get("event_at")
-        if column is None or column not in self.frame.columns:
-            return None
-        days = _days(self.frame[column]).drop_nulls().unique()
-        weekdays = days.dt.weekday().unique()
-        return WEEKDAYS[weekdays[0] - 1] if len(days) > 2 and len(weekdays) == 1 else None
+        return period_of(self.frame[column]) if column in self.frame.columns else ""
 
-    def text(self, aside: str = "", *, is_week: bool) -> str:
+    def text(self, aside: str = "", *, period: str) -> str:
         """The source as YAML. aside: why it stands as a comment until somebody answers."""
-        form, key = _dates(self.frame, self.mapping), _key(self.frame, self.mapping)
+        dates, key = _dates(self.frame, self.mapping), _key(self.frame, self.mapping)
         lines = [
             f"  {self.name}:",
             "    silo: erp                    # the system it comes from",
             f"    path: {_yaml(self.path)}",
             f"    format: {self.form}",
             *self.extra,
-            *([f'    dates: "{form}"'] if form else []),
+            *([dates] if dates else []),
             f"    key: [{', '.join(_yaml(name) for name in key)}]"
             if key
             else "    identity: row                # no columns identify a row",
-            self._known(is_week=is_week),
+            self._known(period),
             "    into:",
             f"      - {self.table}:",
             *self._columns(),
@@ -366,10 +374,11 @@ class Draft:
         shared = self.frame.select(grain).is_duplicated().sum() if grain else 0
         return f"{shared:,} rows share {', '.join(grain)}" if shared else ""
 
-    def _known(self, *, is_week: bool) -> str:
+    def _known(self, period: str) -> str:
         if event_column(self.table) not in self.mapping and "order_id" not in self.mapping:
             return "    known_at: date '1970-01-01'  # since when has this been known?"
-        lag = "7 days" if is_week and self.table in ("sales", "stock") else "1 day "
+        told = "31 days" if period in PERIODS else "7 days"
+        lag = told if period and self.table in ("sales", "stock") else "1 day "
         return f"    known_after: {lag}          # when could you have known? or known_at: a column"
 
 
@@ -416,7 +425,7 @@ def _long(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         words = f"{{keep: [{', '.join(map(_yaml, kept))}], name: day, value: {value}}}"
         long = few.unpivot(days, index=kept, variable_name="day", value_name=value)
         return long, [f"    unpivot: {words}   # a column for each day"]
-    dated = [name for name in few.columns if _days(few[name]).null_count() == 0]
+    dated = [name for name in few.columns if days_of(few[name]).null_count() == 0]
     items = [name for name in few.columns if name not in dated]
     if len(dated) == 1 and len(items) >= WIDE and _are_items(few.select(items)):
         words = f"{{keep: [{_yaml(dated[0])}], name: item, value: quantity}}"
@@ -434,17 +443,6 @@ def _are_items(frame: pl.DataFrame) -> bool:
         for words in WORDS.values()
     )
     return not known and numbers.null_count().rows() == frame.null_count().rows()
-
-
-def _days(values: pl.Series) -> pl.Series:
-    """The days that texts say by one of the usual formats, null where none fits all of them."""
-    short = values.str.replace(r"\.0+$", "")
-    for form in DATE_FORMATS if short.drop_nulls().len() else ():
-        kind = pl.Datetime if "%H" in form else pl.Date
-        read = short.str.strptime(kind, form, strict=False)
-        if read.null_count() == short.null_count():
-            return read.cast(pl.Date)
-    return pl.Series(values=[None] * values.len(), dtype=pl.Date)
 
 
 # --- archives -------------------------------------------------------------------------------------
@@ -548,18 +546,39 @@ def _look_at_text(raw: bytes, path: Path) -> tuple[str, pl.DataFrame, list[str]]
     options += [f"encoding: {encoding}"] if encoding != "utf-8" else []
     form = f"{{csv: {{{', '.join(options)}}}}}".replace("'\\t'", '"\\t"') if options else "csv"
     width = len(rows[0])
-    body = [row for row in rows[1:] if len(row) == width]
+    body = [row for row in rows[1:] if len(row) == width and not _is_beside(row, rows[0])]
     frame = pl.DataFrame(
         {name: [row[i] or None for row in body] for i, name in enumerate(rows[0])}, strict=False
     )
-    comma = any(re.fullmatch(r"-?\d+,\d+", cell or "") for row in body[:200] for cell in row)
-    return form, frame.cast(pl.String), ['    decimal: ","'] if comma and delimiter != "," else []
+    return (
+        form,
+        frame.cast(pl.String),
+        _signs({cell for row in body[:200] for cell in row}, delimiter),
+    )
+
+
+def _is_beside(row: Sequence[str], head: Sequence[str]) -> bool:
+    """Whether a row is no record: the header once more, or a sum."""
+    said = {cell.strip().lower().rstrip(" :") for cell in row}
+    return list(row) == list(head) or not said.isdisjoint(SUMS)
+
+
+def _signs(cells: Collection[str], delimiter: str) -> list[str]:
+    """The contract's words for the signs in numbers, as far as a cell shows them."""
+    both = next(
+        (cell for cell in cells if re.fullmatch(r"-?\d{1,3}([., ]\d{3})+[.,]\d+", cell)), ""
+    )
+    if both and (thousands := re.sub(r"[-\d]", "", both))[0] != thousands[-1]:
+        decimal = [f'    decimal: "{thousands[-1]}"'] if thousands[-1] == "," else []
+        return [*decimal, f'    thousands: "{thousands[0]}"']
+    comma = any(re.fullmatch(r"-?\d+,\d+", cell) for cell in cells)
+    return ['    decimal: ","'] if comma and delimiter != "," else []
 
 
 def _mapping(frame: pl.DataFrame, stem: str) -> tuple[str, dict[str, str]]:
     """The likeliest table, by its columns and the file's name, and which of the file's columns are
     its."""
-    days = {name for name in frame.columns if _days(frame[name]).drop_nulls().len()}
+    days = {name for name in frame.columns if days_of(frame[name]).drop_nulls().len()}
     guesses = {table: _columns_of(table, frame.columns, days) for table in CANDIDATES}
     table = max(CANDIDATES, key=lambda name: _likelihood(name, guesses[name], stem))
     return table, guesses[table]
@@ -621,17 +640,17 @@ def _plain(column: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", letters).strip("_")
 
 
-def _dates(frame: pl.DataFrame, mapping: dict[str, str]) -> str | None:
-    """The strptime format of the columns that hold times where it is not ISO."""
+def _dates(frame: pl.DataFrame, mapping: dict[str, str]) -> str:
+    """The contract's word for how the columns that hold times are written, where it is not ISO, and
+    the question where they can be read in two ways."""
     column = next((mapping[name] for name in (*TIMES, *BOUNDS) if name in mapping), None)
-    if column is None or not frame.height:
-        return None
-    values = frame[column].drop_nulls()
-    for form in DATE_FORMATS:
-        kind = pl.Datetime if "%H" in form else pl.Date
-        if values.len() and values.str.strptime(kind, form, strict=False).null_count() == 0:
-            return None if form.startswith("%Y-%m-%d") else form
-    return None
+    found = written(frame[column]) if column is not None and frame.height else []
+    if not found or not found[0][0]:
+        return ""
+    (form, days), *others = found
+    other = next((said for said, read in others if said and not read.equals(days)), "")
+    asked = f"   # or {other}? every day can be read as both" if other else ""
+    return f'    dates: "{form}"{asked}'
 
 
 def _key(frame: pl.DataFrame, mapping: Mapping[str, str]) -> list[str]:
