@@ -53,6 +53,22 @@ class Shelf:
                 return np.flatnonzero(flags)
             flags = reached
 
+    def expiring(self, stock: Floats, due: Floats, periods: int) -> Floats:
+        """Units of the stock, (N,), and of what is due, (N, K) by period, that can be sold for the
+        last time in each of so many periods, where nobody buys them before, (N, periods)."""
+        known = self.lots if self.lots.size else np.zeros((stock.size, 0))
+        dated, units = np.zeros((stock.size, periods)), known.sum(axis=1)
+        dated[:, : known.shape[1]] = known[:, :periods]
+        # what a count had and is no longer there was the oldest
+        older = np.maximum(dated.cumsum(axis=1) - np.maximum(units - stock, 0.0)[:, None], 0.0)
+        found = np.diff(older, axis=1, prepend=0.0)
+        came = [(0, np.maximum(stock - units, 0.0)), *enumerate(due.T)]
+        for period, fresh in came:
+            until = period + np.maximum(self.life, 1.0) - 1
+            here = np.flatnonzero(until < periods)
+            found[here, until[here].astype(np.int64)] += fresh[here]
+        return found
+
     def start(self, network: Network, stock: Floats, periods: int) -> Ageing | None:
         """The state of a simulation of so many periods that begins with this stock, (N,); None
         where nothing can spoil in it. Raises ValueError for another number of nodes."""

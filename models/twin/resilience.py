@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from models.domain import Floats, Integers
+from models.twin.ageing import Shelf
 from models.twin.event_effects import passes
 from models.twin.network import Network
 from models.twin.what_if import RANGE, Outcome, places_of
@@ -17,15 +18,21 @@ NOTICED = 0.05
 
 
 def time_to_survive(
-    network: Network, rows: pl.DataFrame, on_hand: Floats, due: Floats, demand: Floats
+    network: Network,
+    rows: pl.DataFrame,
+    on_hand: Floats,
+    due: Floats,
+    demand: Floats,
+    shelf: Shelf | None = None,
 ) -> pl.DataFrame:
     """For every supplier, every place that ships and every hub that goods pass: periods until
     customers notice, if nothing more sets out from it, or towards it.
 
-    What has set out still arrives, and goods that passed it are shared out below it as needed.
-    on_hand: (N,) units. due: (N, K) on the way, column 0 the first period. demand: (N, F, T)
-    futures. Columns: node_id, kind (supplier, place or hub), rows, periods (median over the
-    futures), lower, upper (95 % of them), is_beyond (True where the median is all that is
+    What has set out still arrives, and goods that passed it are shared out below it as needed,
+    those that spoil first before others; what spoils helps nobody. on_hand: (N,) units. due: (N, K)
+    on the way, column 0 the first period. demand: (N, F, T) futures. shelf: how long goods keep,
+    for ever if left out. Columns: node_id, kind (supplier, place or hub), rows, periods (median
+    over the futures), lower, upper (95 % of them), is_beyond (True where the median is all that is
     simulated).
     """
     echelons, periods = network.echelons, demand.shape[2]
@@ -34,6 +41,8 @@ def time_to_survive(
     own_due[:, :columns] = due[:, :columns]
     stock, coming = (echelons.demand(part) for part in (on_hand, own_due))
     asked = echelons.paths(demand)
+    keeps = Shelf(life=np.full(network.size, np.inf)) if shelf is None else shelf
+    expiring = echelons.demand(keeps.expiring(on_hand, own_due, periods))
     buys, from_id = network.supplied_from < 0, rows["from_id"].cast(pl.String).to_numpy()
     nodes = [
         (node, kind, chosen & (from_id == node))
@@ -46,7 +55,7 @@ def time_to_survive(
     found = []
     for node, kind, flags in nodes:
         here = np.flatnonzero(flags)
-        lasts = _lasts(stock[here], coming[here], asked[here])
+        lasts = _lasts(stock[here], coming[here], asked[here], expiring[here])
         middle = float(np.median(lasts))
         lower, upper = np.quantile(lasts, RANGE)
         found.append((node, kind, here.size, middle, lower, upper, middle >= periods))
@@ -54,9 +63,12 @@ def time_to_survive(
     return pl.DataFrame(found, schema=schema, orient="row").sort("periods", "node_id")
 
 
-def _lasts(stock: Floats, coming: Floats, asked: Floats) -> Integers:
-    """The first period in which too much goes unmet in each future, (F,), or their number."""
+def _lasts(stock: Floats, coming: Floats, asked: Floats, expiring: Floats) -> Integers:
+    """The first period in which too much goes unmet in each future, (F,), or their number.
+    expiring: (n, T) units of stock and of what comes by the last period that can sell them."""
     left = np.repeat(stock[:, None], asked.shape[1], axis=1)
+    # what was used or thrown away so far was what spoils first
+    gone, until = np.zeros(left.shape), expiring.cumsum(axis=1)
     missed, wanted = np.zeros(asked.shape[1]), np.zeros(asked.shape[1])
     lasts = np.full(asked.shape[1], asked.shape[2])
     for t in range(asked.shape[2]):
@@ -65,7 +77,10 @@ def _lasts(stock: Floats, coming: Floats, asked: Floats) -> Integers:
         wanted += asked[:, :, t].sum(axis=0)
         is_noticed = missed > NOTICED * wanted
         lasts = np.where(is_noticed & (lasts == asked.shape[2]), t, lasts)
-        left = np.maximum(left - asked[:, :, t], 0.0)
+        used = np.minimum(left, asked[:, :, t])
+        left, gone = left - used, gone + used
+        spoiled = np.minimum(np.maximum(until[:, t, None] - gone, 0.0), left)
+        left, gone = left - spoiled, gone + spoiled
     return lasts
 
 

@@ -241,7 +241,9 @@ def _answered(
         policy=twin.published.policy.name,
         version=version("stockhouse"),
         answers=answers,
-        survival=time_to_survive(twin.network, twin.rows, twin.stock, twin.due, looked_at),
+        survival=time_to_survive(
+            twin.network, twin.rows, twin.stock, twin.due, looked_at, twin.shelf
+        ),
         trust=Trust(None, None),
         asked=asked,
         twin=twin,

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from models.domain import Economics, Floats, Situation
 from models.replenishment.policies import CappedBaseStock
 from models.twin.ageing import Shelf
 from models.twin.network import Network
+from models.twin.resilience import time_to_survive
 from models.twin.simulator import SimulationResult, simulate
 from tests.twin.test_general_networks import Probe, cases, random_case, spoiling_cases
 
@@ -175,3 +177,47 @@ def test_lives_and_lots_that_cannot_be_meant_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         lived(shop(), 1, np.zeros((1, 3)), 1, shelf=Shelf(**given))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6))
+def test_what_expires_where_nobody_buys_is_what_the_simulator_throws_away(seed: int) -> None:
+    case = random_case(seed, 0.0, False, False).spoiling
+    assert case.shelf is not None
+    count, periods = case.demand.shape
+    alone = Network(np.ones(count, dtype=np.int64), case.network.economics)
+    due = case.network.by_node(case.pipeline)
+    done = simulate(
+        alone,
+        Every(np.zeros(count)),
+        np.zeros((count, periods)),
+        case.on_hand,
+        pipeline=np.pad(due, ((0, 0), (0, 1))),
+        shelf=case.shelf,
+    )
+    # what comes in period k is due in column k of a pipeline
+    assert case.shelf.expiring(case.on_hand, due, periods) == pytest.approx(done.spoiled)
+
+
+def survival(lots: Floats, life: float, due: float = 0.0) -> float:
+    """Periods that a shop with 10 units lasts without its supplier, 2 a period asked for."""
+    rows = pl.DataFrame({"location_id": ["A"], "from_id": ["S"], "kind": ["purchase"]})
+    demand = np.full((1, 3, 12), 2.0)
+    comes = np.array([[0.0, 0, due]])
+    shelf = Shelf(life=np.array([life]), lots=lots)
+    found = time_to_survive(shop(), rows, np.array([10.0]), comes, demand, shelf)
+    plain = time_to_survive(shop(), rows, np.array([10.0]), comes, demand)
+    assert found["periods"][0] <= plain["periods"][0]
+    return float(found["periods"][0])
+
+
+def test_stock_that_spoils_does_not_help_to_survive() -> None:
+    nothing, keeps = np.zeros((0, 0)), np.inf
+    assert survival(nothing, keeps) == 5
+    # all but two units spoil after the second period: with four sold by then
+    assert survival(np.array([[0.0, 8.0]]), keeps) == 3
+    # an order of two in the third period lasts for one more
+    assert survival(np.array([[0.0, 8.0]]), keeps, due=2.0) == 4
+    # undated goods keep for three periods from now, what comes for three from its arrival
+    assert survival(nothing, 3.0) == 3
+    assert survival(nothing, 3.0, due=4.0) == 5
