@@ -248,6 +248,7 @@ class Study:
             "demand": in_words(self.asked.demand),
             "waiting_share": self.twin.network.economics.waits,
             "shelf_life": shelf_life_in_words(*self.twin.dated),
+            "shelf_stock": dict(zip(("dated", "units"), self.twin.dated, strict=True)),
             "time_to_survive": self.survival.to_dicts(),
             "scenarios": [answer.as_dict() for answer in self.answers],
             "robustness": self.robustness(),
@@ -255,15 +256,19 @@ class Study:
         }
 
 
+#: What a study says of stock that can spoil.
+SHELF_WORDS = (
+    "Of {units} units in stock that can spoil in these periods, {dated} have a date on record; the "
+    "others count as fresh as what arrives. What spoils first is sold first."
+)
+
+
 def shelf_life_in_words(dated: float, units: float) -> str:
     """How much of the stock that can spoil has a date on record; empty where none can. dated,
     units: as `Twin.dated`."""
     if not units:
         return ""
-    return (
-        f"Of {units:,.0f} units in stock that can spoil in these periods, {dated:,.0f} have a date "
-        "on record; the others count as fresh as what arrives. What spoils first is sold first."
-    )
+    return SHELF_WORDS.format(units=f"{units:,.0f}", dated=f"{dated:,.0f}")
 
 
 def measure_lines(twin: Twin, answer: Answer) -> list[dict[str, Any]]:

@@ -44,6 +44,7 @@ def study() -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
         "grain": "day",
         "periods": 5,
         "shelf_life": EVIL,
+        "shelf_stock": {"dated": 1234.0, "units": 4321.0},
         "waiting_share": 0.0,
         "futures": 2,
         "seed": 1,

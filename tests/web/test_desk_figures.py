@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from datetime import date
@@ -11,13 +12,14 @@ import polars as pl
 import pytest
 from markupsafe import escape
 
+from models.names import name_of
 from models.procurement.approval import Limits
 from models.replenishment.plan_exceptions import figure
 from orchestration.app import limits, procurement, studies, supplier_answers
 from orchestration.app.items import item_list, item_page
 from orchestration.app.order_book import CASES, order_book
 from orchestration.app.order_card import find_line, order_card
-from orchestration.app.scenario_answers import trust_in_words
+from orchestration.app.scenario_answers import SHELF_WORDS, trust_in_words
 from orchestration.app.scenarios import read_calibration
 from orchestration.app.supplier_answers import Reply
 from orchestration.app.supplier_record import supplier_record
@@ -266,3 +268,21 @@ def test_how_far_the_twin_can_be_trusted_is_said_in_the_same_words_wherever_it_i
     errors = errors.with_columns(is_trusted=True)
     assert trust_in_words(errors).endswith("within 20% for every class and place.")
     assert trust_in_words(None) == trust_in_words(errors.clear())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("share", "called"), [(0.0, "lost"), (0.5, "not_met_in_time")])
+def test_a_study_says_what_spoils_and_what_waits_in_the_reader_s_words(
+    come: Any, home: Home, language: str, share: float, called: str
+) -> None:
+    path = home.derived / "studies" / name_of("a") / "study.json"
+    said = json.loads(path.read_text("utf-8")) | {"waiting_share": share}
+    path.write_text(json.dumps(said), "utf-8")
+    anna = come("anna")
+    anna.get(f"/language/{language}?next=/")
+    page, words = anna.get("/scenarios/a").text, Words.of(language, "")
+    for term in (called, "spoiled", "margin"):
+        assert f"<td>{words.term(term)}</td>" in page
+    assert f"<td>{words.term('lost')}</td>" in page or share
+    assert words(SHELF_WORDS, units=words.number(4321), dated=words.number(1234)) in page
+    assert "s_spoilage.csv" in page and anna.get("/scenarios/a/s_spoilage.csv").status_code == 200

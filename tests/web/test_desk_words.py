@@ -15,7 +15,8 @@ from models.replenishment.explain import part_in_words
 from models.replenishment.implausible_lines import WAITING
 from models.replenishment.plan_exceptions import _BAD, _DOUBTFUL, _PROMISED
 from models.twin.counter_measures import MEASURES, NOTHING
-from orchestration.app.scenario_answers import TRUST_WORDS
+from models.twin.what_if import TOTALS
+from orchestration.app.scenario_answers import SHELF_WORDS, TRUST_WORDS
 from orchestration.app.scenario_fit import OUTSIDE_WORDS
 from orchestration.app.worklist import GOODS, MESSAGE, STATUSES, UNSENT
 from orchestration.planning.rehearsal import REPLAYED
@@ -24,6 +25,8 @@ from orchestration.web.application import REFUSALS
 from orchestration.web.rendering import DONE, PLACES
 from orchestration.web.translation import LANGUAGES, Words, catalogue
 
+#: What a study's page has a line for; `lost` is called otherwise where customers wait.
+FIGURES = (*TOTALS, "fill_rate", "least_cash", "not_met_in_time")
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "orchestration/web"
 IN_PAGES = re.compile(r"""\b_\((['"])((?:(?!\1)[^\\]|\\.)*)\1""")
@@ -34,7 +37,7 @@ def texts() -> set[str]:
     found = {m[1] for f in WEB.glob("templates/*.j2") for m in IN_PAGES.findall(f.read_text())}
     found |= {text for f in WEB.rglob("*.py") for text in IN_CODE.findall(f.read_text())}
     found |= {name for _, name, _ in PLACES} | set(DONE.values()) | set(TRUST_WORDS.values())
-    found |= set(OUTSIDE_WORDS.values())
+    found |= set(OUTSIDE_WORDS.values()) | {SHELF_WORDS}
     return found | {text for _, *both in REFUSALS.values() for text in both}
 
 
@@ -93,7 +96,7 @@ def raised() -> set[str]:
 def test_a_language_has_every_kind_status_policy_and_measure(language: str) -> None:
     kinds = raised()
     assert len(kinds) > 25, "the kinds are found"
-    codes = {*kinds, *STATUSES, *MEASURES, NOTHING, *REPLAYED, *BASELINES, *PLAIN}
+    codes = {*kinds, *STATUSES, *MEASURES, NOTHING, *REPLAYED, *BASELINES, *PLAIN, *FIGURES}
     plain, known = Words("en", "en_GB"), catalogue(language)
     assert sorted({plain.term(code) for code in codes} - known.keys()) == []
 

@@ -15,7 +15,7 @@ from models.twin.event_effects import KINDS
 from models.twin.trust import TRUSTED
 from orchestration.app import snapshot_queries, studies
 from orchestration.app.futures_limit import LEAST_FUTURES, MOST_FUTURES, check_futures
-from orchestration.app.scenario_answers import trust_in_words
+from orchestration.app.scenario_answers import SHELF_WORDS, trust_in_words
 from orchestration.app.scenario_fit import outside_in_words
 from orchestration.app.scenarios import read_calibration
 from orchestration.app.snapshot_queries import Row
@@ -134,6 +134,7 @@ def study_page(one: Viewer, study_id: str) -> Response:
         trust=_trust(pl.DataFrame(made.said["trust"]["classes"]), one.words),
         nothing=NOTHING,
         impossible=IMPOSSIBLE,
+        spoils=SHELF_WORDS,
     )
 
 
