@@ -396,8 +396,10 @@ def _units(table: str) -> Law:
         f"{table}_are_in_units_somebody_knows",
         f"raw.{table}",
         f"""
-        select unit, count(*) as rows_found, min(item_id) as such_as from (select *
-            from {{batch}}) as said
+        select unit, count(*) as rows_found, min(item_id) as such_as,
+            (select max_by(known.unit, jaro_winkler_similarity(lower(known.unit),
+                lower(said.unit))) from raw.item_units as known) as nearest
+        from (select * from {{batch}}) as said
         where unit is not null and lower(trim(unit)) not in ({words})
           and not exists (select 1 from raw.item_units as known
             where known.item_id = said.item_id and lower(trim(known.unit)) = lower(trim(said.unit)))

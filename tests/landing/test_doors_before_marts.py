@@ -57,6 +57,40 @@ sources:
 """
 
 
+LIMITS = """
+sources:
+  limits:
+    silo: sheets
+    path: limits.csv
+    key: [name, scope]
+    known_at: date '2024-01-01'
+    into: [constraints: {name: name, scope: scope, value: value}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("service_level", ["0", "0.95", "0.9999"], ["1", "95", "-0.1"]),
+        ("duty_share", ["0", "0.12", "1"], ["12", "-0.1"]),
+        ("budget", ["0", "5000"], ["-1"]),
+        ("capacity", ["0", "95"], ["-1"]),
+    ],
+)
+def test_a_limit_that_none_can_be_is_set_aside_and_the_others_hold(
+    name: str, good: list[str], bad: list[str], tmp_path: Path
+) -> None:
+    made = Company(tmp_path, LIMITS)
+    rows = "".join(f"{name},{k},{value}\n" for k, value in enumerate([*good, *bad]))
+    made.write("limits.csv", "name,scope,value\n" + rows)
+    made.land()
+    kept = made.rows("select value from raw.constraints order by row_no")
+    assert [value for (value,) in kept] == [float(value) for value in good]
+    aside = made.rows("select value, rule from raw.quarantine order by row_no")
+    assert [float(value) for value, _ in aside] == [float(value) for value in bad]
+    assert all(rule.startswith("is n") for _, rule in aside)
+
+
 BOOKED = """
 sources:
   dock:

@@ -164,6 +164,8 @@ class CompiledRule:
                 f"{quote('v:' + name)} IS NULL" for name in group if name in self.cells
             )
             found.append(Check(f"({nulls})", "|".join(group), "is missing"))
+        if self.table == "constraints":
+            found += _checks_of_limits()
         return found + self._checks_of_times(spec)
 
     def _checks_of_times(self, spec: Table) -> list[Check]:
@@ -395,6 +397,24 @@ def _checks_of_meaning(name: str, value: str) -> list[Check]:
         meant = "is no share between 0 and 1: divide a per cent by 100"
         found.append(Check(f"{value} > 1", name, meant))
     return found
+
+
+def _checks_of_limits() -> list[Check]:
+    """What no limit can be; one that lies outside would stop the line at its rehearsal."""
+    name, value = quote("v:name"), quote("v:value")
+    return [
+        Check(
+            f"{name} = 'service_level' AND {value} NOT BETWEEN 0 AND 0.9999999999",
+            "value",
+            "is no service level: at least 0 and below 1, such as 0.95 for 95 %",
+        ),
+        Check(
+            f"{name} = 'duty_share' AND {value} > 1",
+            "value",
+            "is no share between 0 and 1: divide a per cent by 100",
+        ),
+        Check(f"{value} < 0", "value", "is negative, which no limit is"),
+    ]
 
 
 @dataclass(frozen=True)
