@@ -33,8 +33,8 @@ def check_honesty(rows: SourceRows, world: World, rules: list[CompiledRule]) -> 
 
 def find_doubts(rows: SourceRows, rules: list[CompiledRule]) -> None:
     """Leave in `doubts` of each delivery what in it could be meant otherwise: hidden rows, equal
-    rows, columns of one name, and texts that the declared formats read as different days (02/03 is
-    the second of March or the third of February)."""
+    rows, rows that it had before, columns of one name, and texts that the declared formats read as
+    different days (02/03 is the second of March or the third of February)."""
     formats = rows.source.dates
     read = {name for rule in rules for cell in rule.cells.values() for name in cell.reads}
     for delivery in rows.deliveries:
@@ -43,6 +43,13 @@ def find_doubts(rows: SourceRows, rules: list[CompiledRule]) -> None:
             f"equal rows of {table} in {delivery.path} count once, {count:,} left out: where each "
             "is one of its own, give the source a `key` that tells them apart"
             for table, count in delivery.twice.items()
+        ]
+        delivery.doubts += [
+            f"{delivery.path} lacks {count:,} {'row' if count == 1 else 'rows'} of {table} that it "
+            "had when it was handed over before (the first was row "
+            f"{first + delivery.rows_above}); they still count: where they were wrong, hand them "
+            "over once more with the quantity 0, under a `key` that stays"
+            for table, (count, first) in delivery.gone.items()
         ]
         delivery.doubts += _names_that_stand_twice(delivery, read)
     for rule in rules if len(formats) > 1 else ():

@@ -23,6 +23,8 @@ from orchestration.landing.readers.sourcing import Delivery, SourceRows
 KEY_TWICE = "the same key twice in one delivery, with different content"
 NO_RULE = "no rule takes this row"
 BAD_SKIP = "a skip rule cannot be evaluated"
+#: What happened and is added up: a row that was wrong counts until it is taken back.
+MOVEMENTS = ("sales", "returns", "receipts", "adjustments")
 
 
 class Loader:
@@ -223,6 +225,8 @@ class Loader:
                 "WHERE problem IS NULL GROUP BY _d HAVING count(*) > count(DISTINCT row_hash)"
             ):
                 delivery.twice[rule.table] = rows
+        if rule.table in MOVEMENTS and not self.is_first:
+            self._find_gone(rule)
         for index, handed in self.con.execute(
             "SELECT _d, max(handed_over_at) FROM staged GROUP BY _d"
         ).fetchall():
@@ -253,6 +257,30 @@ class Loader:
         for delivery, rows in self._each(f"SELECT _d, count(*) FROM {fresh} GROUP BY _d"):
             delivery.counts["rows_loaded"] += rows
             delivery.counts["rows_repeated"] -= rows
+
+    def _find_gone(self, rule: CompiledRule) -> None:
+        """Note which rows a file of the same name had between the days of `staged` and lacks now:
+        nothing takes them back, whoever corrected the file by leaving them out."""
+        again = self.con.execute(
+            "SELECT 1 FROM raw.manifest m JOIN batch b ON b.path = m.path AND b.delivery <> "
+            "m.delivery WHERE m.source_id = ? LIMIT 1",
+            [self.source_id],
+        ).fetchone()
+        if again is None:
+            return
+        found = self.con.execute(
+            f"""SELECT days._d, count(DISTINCT t.row_key), min(t.row_no)
+            FROM raw.{quote(rule.table)} t
+            JOIN raw.manifest m USING (source_id, delivery)
+            JOIN batch b ON b.path = m.path AND b.delivery <> t.delivery
+            JOIN (SELECT _d, min(event_at) AS first, max(event_at) AS last FROM staged
+                WHERE problem IS NULL GROUP BY _d) AS days ON days._d = b._d
+            WHERE {self._mine(rule)} AND t.event_at > days.first AND t.event_at <= days.last
+              AND t.row_key NOT IN (SELECT row_key FROM staged WHERE row_key IS NOT NULL)
+            GROUP BY days._d"""
+        ).fetchall()
+        for index, rows, first in found:
+            self.deliveries[index].gone[rule.table] = (rows, first)
 
     def _quarantine(self, rule: CompiledRule, checks: list[tuple[str, str]]) -> None:
         column = (

@@ -79,6 +79,8 @@ class Delivery:
         default_factory=list
     )  # what of a sheet nobody sees, read all the same
     twice: dict[str, int] = field(default_factory=dict)  # by table, equal rows that count once
+    # by table, rows that the file of this name once had between its days, and the first of them
+    gone: dict[str, tuple[int, int]] = field(default_factory=dict)
     refused: str = ""  # why all of its rows go to quarantine
     # columns the source once had, read as empty
     missing: dict[str, str] = field(default_factory=dict)
