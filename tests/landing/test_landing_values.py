@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration.landing import ContractError, World, check
+from orchestration.landing.contract.locales import MONTH_WORDS, MONTHS
 from tests.landing.company import SALES, Company
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
@@ -58,6 +59,63 @@ def test_an_iso_week_is_a_week_of_its_year_or_in_quarantine(company: Company, ye
     assert company.rows("SELECT count(*) FROM raw.quarantine WHERE column_name = 'event_at'") == [
         (len(weeks) - len(real),)
     ]
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        (
+            "%B %Y",
+            [
+                "Januar 2025",
+                "Februar 2025",
+                "März 2025",
+                "Mai 2025",
+                "Oktober 2025",
+                "Dezember 2025",
+            ],
+        ),
+        (
+            "%d. %B %Y",
+            [
+                "1. janvier 2025",
+                "1. Février 2025",
+                "1. mars 2025",
+                "1. mai 2025",
+                "1. octobre 2025",
+                "1. décembre 2025",
+            ],
+        ),
+        (
+            "%d-%b-%y",
+            ["01-Jan-25", "01-FEB-25", "01-Mrz-25", "01-Mai-25", "01-Okt-25", "01-Dez-25"],
+        ),
+        (
+            "%d %b %Y",
+            ["1 ene 2025", "1 feb 2025", "1 mar 2025", "1 mayo 2025", "1 oct 2025", "1 dic 2025"],
+        ),
+        ("%b %Y", ["gen 2025", "Feb 2025", "March 2025", "mag 2025", "ott 2025", "December 2025"]),
+        (
+            "%d.%b.%Y",
+            ["1.jan.2025", "1.feb.2025", "1.mrt.2025", "1.mei.2025", "1.okt.2025", "1.dec.2025"],
+        ),
+    ],
+)
+def test_months_are_read_in_the_languages_that_say_them(
+    company: Company, form: str, said: list[str]
+) -> None:
+    company.contract(SALES + f"    dates: ['{form}']\n")
+    lines = "".join(f"T{i},1,a,n,{day},1,1\n" for i, day in enumerate([*said, "Smarch 2025"]))
+    company.write("tills/1.csv", "till,line,item,store,day,qty,price\n" + lines)
+    company.land()
+    found = company.rows("SELECT event_at FROM raw.sales ORDER BY row_no")
+    assert found == [(datetime(2025, month, 1),) for month in (1, 2, 3, 5, 10, 12)]
+    assert company.rows("SELECT value FROM raw.quarantine") == [("Smarch 2025",)]
+
+
+def test_no_word_is_two_months() -> None:
+    words = [word for month in MONTH_WORDS for word in month.split()]
+    assert len(words) == len(set(words)) and len(MONTH_WORDS) == len(MONTHS)
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])

@@ -82,6 +82,23 @@ def test_sales_of_the_last_days_of_months_are_totals_of_them(tmp_path: Path) -> 
     assert "are these totals of months?" in draft and "known_after: 31 days" in draft
 
 
+@pytest.mark.parametrize(
+    ("form", "said", "meant"),
+    [
+        ("%B %Y", ["Januar 2025", "Februar 2025", "März 2025", "April 2025"], FIRSTS[12:16]),
+        ("%B %Y", ["Jan 2025", "Fev 2025", "Mars 2025", "Avril 2025"], FIRSTS[12:16]),
+        ("%d-%b-%y", ["20-Mrz-25", "21-Mrz-25", "23-Mai-25"], None),
+    ],
+)
+def test_months_are_drafted_in_the_languages_that_say_them(
+    form: str, said: list[str], meant: list[date] | None, tmp_path: Path
+) -> None:
+    lines = "".join(f"{k};{day};a;n;2\n" for k, day in enumerate(said))
+    draft, read, aside = draft_and_rows(tmp_path, HEAD + lines)
+    assert f'dates: "{form}"' in draft and not aside
+    assert read == (meant or [date(2025, 3, 20), date(2025, 3, 21), date(2025, 5, 23)])
+
+
 def test_a_header_that_comes_again_and_a_sum_are_no_reason_to_know_nothing(tmp_path: Path) -> None:
     lines = [f"{k};{day:%d.%m.%Y};a;n;1.234,5\n" for k, day in enumerate(DAYS)]
     text = HEAD + "".join(lines[:15]) + HEAD + "".join(lines[15:]) + ";;;Summe:;37.035,0\n"

@@ -4,6 +4,7 @@ does not say what it should."""
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ LENIENT = ("%V", "%W", "%U", "%j")
 #: Words of a format that are a year of four digits; the engine reads `25` by them as well, as the
 #: year 25.
 WHOLE_YEARS = ("%Y", "%G")
+#: Words of a format that are the name of a month.
+NAMED = ("%b", "%B")
 
 #: What stands at the end of a sheet where an id would: a sum, which counts all above it once more.
 SUMS = (
@@ -42,6 +45,27 @@ SUMS = (
     "totale",
     "suma",
     "totaal",
+)
+
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July", "August"),
+    *("September", "October", "November", "December"),
+)
+#: How other languages say them, whole or short, without accents; the engine knows English alone.
+#: No word is one month here and another there.
+MONTH_WORDS = (
+    "january januar jan janner januari janvier janv enero ene gennaio gen",
+    "february februar feb februari fevrier fevr fev febrero febbraio",
+    "march marz maerz mar mrz mars marzo maart mrt",
+    "april apr avril avr abril abr aprile",
+    "may mai mei mayo maggio mag",
+    "june juni jun juin junio giugno giu",
+    "july juli jul juillet juil julio luglio lug",
+    "august aug augustus aout agosto ago",
+    "september sep sept septembre septiembre settembre set",
+    "october oktober okt oct octobre octubre ottobre ott",
+    "november nov novembre noviembre",
+    "december dezember dez dec decembre diciembre dicembre dic",
 )
 
 
@@ -136,7 +160,8 @@ class Locale:
         """The time by the first format that fits. Week 53 of a year of 52, or day 366 of one of
         365, would be read as a day of the next year: such a day has to be written as it was."""
         forms = self.source.dates
-        if not _has(LENIENT, *forms) and not (_has(WHOLE_YEARS, *forms) and _has(("%y",), *forms)):
+        is_mixed = _has(WHOLE_YEARS, *forms) and _has(("%y",), *forms)
+        if not is_mixed and not _has((*LENIENT, *NAMED), *forms):
             tried = f"try_strptime({sql}, [{', '.join(map(literal, forms))}])"
             return _in_whole_years(tried, sql) if _has(WHOLE_YEARS, *forms) else tried
         return f"coalesce({', '.join(by_format(sql, form) for form in forms)})"
@@ -160,17 +185,39 @@ class Locale:
         return _or_fails(found, parts[0], "DATE") if types[0] == "VARCHAR" else found
 
 
+def month_called(word: str) -> int:
+    """The month, 1 to 12, of a word of any of the languages; 0 where it is none."""
+    letters = unicodedata.normalize("NFKD", word.lower())
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    found = (k for k, words in enumerate(MONTH_WORDS, start=1) if plain in words.split())
+    return next(found, 0)
+
+
 def _has(words: Iterable[str], *forms: str) -> bool:
     return any(word in form for form in forms for word in words)
 
 
 def by_format(sql: str, form: str) -> str:
     """The time that a text says by one format, null where it does not."""
-    time = f"try_strptime({sql}, {literal(form)})"
+    time = f"try_strptime({_in_english(sql, form)}, {literal(form)})"
     if _has(LENIENT, form):
         is_same = f"{_bare(f'strftime({time}, {literal(form)})')} = {_bare(sql)}"
         return f"CASE WHEN {is_same} THEN {time} END"
     return _in_whole_years(time, sql) if _has(WHOLE_YEARS, form) else time
+
+
+def _in_english(sql: str, form: str) -> str:
+    """A text with its month in English, as long as the format asks for."""
+    if not _has(NAMED, form):
+        return sql
+    names = ", ".join(
+        f"{literal(word)}: {literal(name if '%B' in form else name[:3])}"
+        for name, words in zip(MONTHS, MONTH_WORDS, strict=True)
+        for word in words.split()
+    )
+    said = rf"regexp_extract({sql}, '\p{{L}}{{3,}}')"
+    found = f"map_extract_value(MAP {{{names}}}, lower(strip_accents({said})))"
+    return f"replace({sql}, {said}, coalesce({found}, {said}))"
 
 
 def _in_whole_years(time: str, text: str) -> str:

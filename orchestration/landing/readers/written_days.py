@@ -9,6 +9,8 @@ from datetime import date
 
 import polars as pl
 
+from orchestration.landing.contract.locales import MONTHS as MONTH_NAMES
+from orchestration.landing.contract.locales import month_called
 from orchestration.landing.contract.world import WEEKDAYS
 
 FIRST_OF_MONTH, LAST_OF_MONTH = "the first of a month", "the last of a month"
@@ -55,6 +57,7 @@ MONTHS = {
     "%Y-%m": r"^(?<year>\d{4})-(?<month>\d{2})$",
     "%m/%Y": r"^(?<month>\d{1,2})/(?<year>(?:19|20)\d{2})$",
     "%m.%Y": r"^(?<month>\d{1,2})\.(?<year>(?:19|20)\d{2})$",
+    "%B %Y": r"^(?<name>[^\W\d_]+) (?<year>(?:19|20)\d{2})$",
     "%Y%m": r"^(?<year>(?:19|20)\d{2})(?<month>[01]\d)$",
 }
 #: Of so many readable days one may be none: a cell that says `n/a`.
@@ -76,10 +79,19 @@ def written(values: pl.Series) -> list[tuple[str, pl.Series]]:
     ]
 
 
+def _in_english(text: str | None) -> str | None:
+    """A text whose month is said in English, in short."""
+    words = re.findall(r"[^\W\d_]{3,}", text or "")
+    number = month_called(words[0]) if words else 0
+    return text.replace(words[0], MONTH_NAMES[number - 1][:3]) if text and number else text
+
+
 def _tried(said: pl.Series) -> Iterator[tuple[str, pl.Series]]:
+    short = pl.Series([_in_english(text) for text in said], dtype=pl.String)
     for form in FORMATS:
         kind = pl.Datetime if "%H" in form or "%I" in form else pl.Date
-        days = said.str.strptime(kind, form, strict=False).cast(pl.Date)
+        read = short if "%b" in form else said
+        days = read.str.strptime(kind, form, strict=False).cast(pl.Date)
         # `25` is read as the year 25 where four digits are asked for
         yield form, days.set(days.dt.year() < 1000, None)
     instants = said.set(~said.str.contains(INSTANT), None)
@@ -93,7 +105,10 @@ def _first_day(pattern: str, text: str | None) -> date | None:
     found = re.match(pattern.replace("(?<", "(?P<"), text or "")
     if found is None:
         return None
-    parts = {name: int(part) for name, part in found.groupdict().items()}
+    said = found.groupdict()
+    if "name" in said:
+        said["month"] = str(month_called(said.pop("name")))
+    parts = {name: int(part) for name, part in said.items()}
     try:
         if "week" in parts:
             return date.fromisocalendar(parts["year"], parts["week"], 1)
