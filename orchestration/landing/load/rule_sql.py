@@ -82,6 +82,13 @@ NOT_NEGATIVE = frozenset(
 )
 #: Except here: goods sent back to the supplier, or a receipt that is taken back.
 TAKES_BACK = frozenset({("receipts", "quantity")})
+#: What a number below zero usually means there.
+BROUGHT_BACK = {
+    ("sales", "quantity"): ": what came back is of `returns`, a rule with `when: x < 0`",
+    ("purchase_orders", "quantity"): ": what goes back to a supplier is of `receipts`",
+}
+#: How a spreadsheet counts days: 36526 is the first of 2000, 73050 the last of 2099.
+SERIAL = r"(3[6-9]|[4-6]\d|7[0-2])\d{3}(\.\d+)?"
 #: Longer is no time that anybody plans with: one delivery later than that would make the forecast
 #: of all others as long.
 MOST_DAYS = {
@@ -158,7 +165,8 @@ class CompiledRule:
         for name, cell in self.cells.items():
             found += _checks_of(name, cell, spec.columns[name], is_required=name in spec.required)
             if name in NOT_NEGATIVE and (self.table, name) not in TAKES_BACK:
-                found.append(Check(f"{quote('v:' + name)} < 0", name, "is negative"))
+                back = BROUGHT_BACK.get((self.table, name), "")
+                found.append(Check(f"{quote('v:' + name)} < 0", name, f"is negative{back}"))
         for group in spec.one_of:
             nulls = " AND ".join(
                 f"{quote('v:' + name)} IS NULL" for name in group if name in self.cells
@@ -360,6 +368,10 @@ def _checks_of(name: str, cell: Cell, kind: str, *, is_required: bool) -> list[C
     found = []
     if cell.type == "VARCHAR" and kind not in ("VARCHAR", PATH):
         unread = f"({value} IS NULL AND {raw} IS NOT NULL)"
+        if kind in (TIME, DAY):
+            serial = f"({value} IS NULL AND regexp_full_match({raw}, {literal(SERIAL)}))"
+            mend = "read it by `date '1899-12-30' + floor(x::double)::int`, x its column"
+            found.append(Check(serial, name, f"is a spreadsheet's number of a day: {mend}"))
         found.append(Check(unread, name, f"is no {_noun(kind)} as declared"))
     if cell.type == "VARCHAR" and kind == "VARCHAR":
         failed = f"(regexp_full_match({raw}, {literal(FAILED)}, 'i'))"
