@@ -12,7 +12,7 @@ from orchestration.landing.load import quarantine
 from orchestration.landing.load.checking import Finding, check
 from orchestration.landing.load.landing import land, land_records, reland, table_hashes
 from orchestration.landing.load.report import LandReport
-from orchestration.landing.readers.suggesting import suggest
+from orchestration.landing.readers.contract_draft import suggest
 
 __all__ = [
     "ContractError",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.landing.readers.suggesting import suggest
+from orchestration.landing.readers.contract_draft import suggest
 
 FILES = {
     "fx": (

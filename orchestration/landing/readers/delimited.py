@@ -1,6 +1,6 @@
 """Delimited text: the quick way lets DuckDB parse; where it meets a line it cannot, the patient way
 reads line by line in Python, so that one bad line spoils one row and not the file. Its encoding is
-what the contract declares; `suggesting` guesses one for a contract that is still to be written.
+what the contract declares; `sniffing` guesses one for a contract that is still to be written.
 """
 
 from __future__ import annotations
