@@ -104,8 +104,10 @@ alter table marts.fct_lead_times add column received_on date;
 alter table marts.fct_lead_times add column location_id varchar default 'x';
 alter table marts.fct_lead_times add column is_censored boolean;
 alter table marts.fct_lead_times add column actual_days double;
+alter table marts.fct_lead_times add column promised_days double;
 update marts.fct_lead_times
   set is_censored = received_at is null, actual_days = date_diff('day', ordered_at, received_at),
+  promised_days = date_diff('day', ordered_at, promised_at),
   ordered_on = cast(ordered_at as date), promised_on = cast(promised_at as date),
       received_on = cast(received_at as date);
 create table intermediate.int_orders_changed as from (values

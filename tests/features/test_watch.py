@@ -30,7 +30,7 @@ insert into features.feat_demand
       join range(60) as copies (k) where item_id = 'b';
 create table marts.dim_item_locations as
   select distinct item_id, location_id, 'store' as role, true as is_forecast, 'purchase' as kind, 's' as from_id,
-      3 as lead_time_periods
+      3 as lead_time_periods, 3.0::double as lead_time_days
   from features.feat_demand;
 alter table marts.dim_item_locations add column lead_time_working_days double;
 alter table marts.dim_item_locations add column departure_days varchar;
