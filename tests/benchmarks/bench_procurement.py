@@ -157,7 +157,8 @@ EVENTS = {
 
 def sample_home(home: Path) -> Path:
     """The sample company after one run of the line, which takes minutes."""
-    command = [sys.executable, "-m", "orchestration.cli", "run", "sample_data", "--home", str(home)]
+    stockhouse = str(Path(sys.executable).parent / "stockhouse")
+    command = [stockhouse, "run", "sample_data", "--home", str(home)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     return home
 
