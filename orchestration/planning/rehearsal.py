@@ -3,7 +3,6 @@ known, and one is champion."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from importlib.util import find_spec
@@ -30,6 +29,8 @@ from orchestration.facts.purchase_terms import read_terms
 from orchestration.facts.supply_calendar import read_calendar, waits_of
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home import Home, extensions
+from orchestration.home.sql import table_hash
+from orchestration.landing.contract.canonical import WORLD_COLUMNS
 from orchestration.planning.demand import Demand, Tell
 from orchestration.planning.replay import (
     BASELINES,
@@ -45,8 +46,8 @@ from orchestration.planning.replay import (
 WINDOWS = 3
 #: What a forecast must have seen before a rehearsal begins, in decision windows.
 LEARNING_WINDOWS = 2
-#: What of raw.world the facts say and not the contract.
-MOVED_BY_DATA = ("now_at", "newest_at", "begins_at", "added_up")
+#: What of the world's row is neither plan nor economics: its clock, and how rows add up.
+NO_SETTING = ("now_at", "newest_at", "begins_at", "added_up")
 #: What `replay` compares by default: ours, and the rules most companies run.
 REPLAYED = (DEFAULT, "moving_average_cover", "eoq_reorder_point", "periodic_review", "min_max")
 
@@ -67,10 +68,10 @@ def is_due(last: datetime, timeline: Timeline) -> bool:
 
 def settings_digest(home: Home) -> str:
     """A digest of what the contract says of plan and economics, under which policies are judged."""
-    moved = ", ".join(MOVED_BY_DATA)
+    said = [name for name in WORLD_COLUMNS if name not in NO_SETTING]
     with home.connect(read_only=True) as con:
-        found = con.execute(f"select to_json(w) from (select * exclude ({moved}) from raw.world) w")
-        return hashlib.sha256(str(found.fetchall()).encode()).hexdigest()[:16]
+        _, digest = table_hash(con, "raw.world", said)
+    return f"{digest:x}"
 
 
 def champion_is_current(home: Home, timeline: Timeline) -> pl.DataFrame | None:
