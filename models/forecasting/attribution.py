@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.domain import SERIES
 from models.forecasting.custom_forecaster import OwnModel
 from models.forecasting.demand_model import DemandModel
-from models.forecasting.design import GROUPS
+from models.forecasting.design_matrix import GROUPS
 from models.forecasting.inputs import Indices
 
 Floats = NDArray[np.float64]

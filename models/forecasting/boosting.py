@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xgboost as xgb
 
-from models.forecasting.design import Base, Design, Plans
+from models.forecasting.design_matrix import Base, Design, Plans
 from models.forecasting.inputs import Floats, Indices, Panel, Spec
 
 HALF_LIFE = {"day": 200.0, "week": 78.0, "month": 36.0}

@@ -16,10 +16,10 @@ import xgboost as xgb
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from models.forecasting import counts, scatter
-from models.forecasting.design import COLUMNS
+from models.forecasting import count_distributions, spread_around_mean
+from models.forecasting.design_matrix import COLUMNS
 from models.forecasting.inputs import STDS
-from models.forecasting.scatter import Scatter
+from models.forecasting.spread_around_mean import Scatter
 
 Floats = NDArray[np.floating]
 
@@ -136,7 +136,7 @@ def uncalibrated(whole_units: bool, horizon: int) -> Calibration:
         2.0,
         None,
         np.array([[0.0], [1.0]]),
-        scatter.believed(whole_units),
+        spread_around_mean.believed(whole_units),
         np.eye(horizon),
         {},
     )
@@ -216,11 +216,11 @@ def calibrate(
             num_boost_round=60,
         )
     spread = _spread(booster, overall, matrix, mean)
-    upper = counts.cdf(units, mean, spread, whole_units)
-    lower = counts.cdf(units - 1, mean, spread, whole_units) if whole_units else upper
+    upper = count_distributions.cdf(units, mean, spread, whole_units)
+    lower = count_distributions.cdf(units - 1, mean, spread, whole_units) if whole_units else upper
     rest = ~first if booster is not None else np.ones(len(units), bool)
     pit = lower + random.random(len(units)) * (upper - lower)
-    law = scatter.learn(mean[rest], spread[rest], units[rest], whole_units, seed)
+    law = spread_around_mean.learn(mean[rest], spread[rest], units[rest], whole_units, seed)
     residual = np.clip((units - mean) / np.sqrt(spread * mean), -6, 6) * np.sqrt(
         np.minimum(mean, 1.0)
     )

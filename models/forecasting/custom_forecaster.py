@@ -24,10 +24,11 @@ from scipy.special import ndtri
 from models.domain import QUANTILES, SERIES
 from models.forecasting.backtest import observed, score
 from models.forecasting.demand_model import FORM
-from models.forecasting.forecast import PATH_LEVELS, Forecast, agreeing
+from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.forecasting.inputs import Spec
 from models.forecasting.metrics import pit_of_quantiles
-from models.forecasting.totals import TotalSpread, grouping, learn_spread
+from models.forecasting.sample_paths import agreeing
+from models.forecasting.spread_of_totals import TotalSpread, grouping, learn_spread
 
 #: Origins that a model is judged on before it is kept, at most.
 JUDGED = 8

@@ -23,13 +23,14 @@ import xgboost as xgb
 from models.domain import QUANTILES, SERIES
 from models.forecasting.boosting import CHUNK, expect
 from models.forecasting.calibration import Calibration
-from models.forecasting.design import Base, Design, Plans
-from models.forecasting.forecast import Forecast, agreeing
+from models.forecasting.design_matrix import Base, Design, Plans
+from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import SIGNAL_FAMILIES, Floats, Spec
 from models.forecasting.level_alignment import Level, TreeTotals
-from models.forecasting.rolling import Training, closed_days
+from models.forecasting.rolling_origins import Training, closed_days
+from models.forecasting.sample_paths import agreeing
 from models.forecasting.seasonality import CalendarTotals
-from models.forecasting.totals import TotalSpread
+from models.forecasting.spread_of_totals import TotalSpread
 
 #: Training rows of the early model, as a share of the final one's.
 EARLY_SHARE = 0.5

@@ -16,7 +16,7 @@ from scipy.sparse import csr_matrix
 
 from models.domain import SERIES
 from models.forecasting.boosting import TOTAL, expect, sample, train
-from models.forecasting.design import Design, Plans
+from models.forecasting.design_matrix import Design, Plans
 from models.forecasting.inputs import (
     LAGS,
     LINEAR_FEATURES,

@@ -25,7 +25,7 @@ import polars as pl
 from jax.scipy.special import gammaln
 
 from models.domain import QUANTILES
-from models.forecasting.design import Plans, calendar
+from models.forecasting.design_matrix import Plans, calendar
 from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import LABEL, Floats, Panel, Spec, panels, series_keys
 

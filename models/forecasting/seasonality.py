@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.forecasting.design import Plans, calendar
+from models.forecasting.design_matrix import Plans, calendar
 from models.forecasting.inputs import Floats, Indices, Panel, Spec
 
 #: Waves within a month (paydays, benefits paid in its first days): so many harmonics of a month of

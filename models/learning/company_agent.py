@@ -15,7 +15,7 @@ from models.replenishment.base_policy import BasePolicy
 from models.replenishment.notes import Note
 from models.replenishment.order_rounding import smallest_order
 from models.replenishment.policies import quantile_of_each
-from models.replenishment.projection import window_demand
+from models.replenishment.stock_projection import window_demand
 
 #: What the net sees of a row, in order.
 INPUTS = (

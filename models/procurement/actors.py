@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from models.names import legible
+from models.safe_names import legible
 
 #: The machine's own actors: what the line, the matrix and the senders do by themselves. No person
 #: may be called so.

@@ -12,9 +12,9 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from models.procurement import figures
-from models.procurement.bill import Bill, BilledLine
+from models.procurement import exact_numbers
 from models.procurement.codec import Delivery, check_size
+from models.procurement.invoice_totals import Bill, BilledLine
 from models.procurement.messages import (
     BUYER,
     DENIED,
@@ -214,7 +214,7 @@ class Row:
         found, decimal = self.need(word), self.contract.decimal
         if decimal != "." and "." in found:
             raise MessageError(f"{self.where(word)} is '{found[:40]}', agreed is a decimal comma")
-        return figures.exact(found.replace(decimal, "."), self.where(word))
+        return exact_numbers.exact(found.replace(decimal, "."), self.where(word))
 
     def given_back(self, word: str) -> Decimal:
         """A number of a credit note, whose figures may say with a sign what is given back."""
@@ -252,7 +252,7 @@ class Table:
         rows = csv.writer(text, lineterminator="\n")
         rows.writerow(WITH_UNITS if order.has_units else COLUMNS)
         for line in order.lines:
-            units, cost = figures.text(line.quantity), figures.text(line.unit_cost)
+            units, cost = exact_numbers.text(line.quantity), exact_numbers.text(line.unit_cost)
             head = (order.order_id, str(order.revision), line.line_id, line.action)
             unit = (line.unit or PIECE,) if order.has_units else ()
             goods = (line.item_id, units, *unit, cost, order.currency, line.due_on.isoformat())

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from models.procurement.codes import coin, rounded
-from models.procurement.sale import Sale
+from models.procurement.code_lists import coin, rounded
+from models.procurement.unit_and_currency import Sale
 
 Payload = Mapping[str, Any]
 

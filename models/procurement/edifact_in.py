@@ -13,11 +13,11 @@ from decimal import Decimal
 from functools import partial
 from typing import TypeVar
 
-from models.procurement import figures
-from models.procurement.bill import Bill, BilledLine
+from models.procurement import exact_numbers
+from models.procurement.code_lists import AMENDED, REFUSED, TAKEN
 from models.procurement.codec import each_line
-from models.procurement.codes import AMENDED, REFUSED, TAKEN
-from models.procurement.edifact_wire import EdiMessage, Segment
+from models.procurement.edifact import EdiMessage, Segment
+from models.procurement.invoice_totals import Bill, BilledLine
 from models.procurement.messages import (
     BUYER,
     PAYABLES,
@@ -297,17 +297,17 @@ def _count(segments: Loop, loops: Sequence[Loop]) -> None:
     for segment in segments:
         if segment.tag != "CNT":
             continue
-        stated = figures.exact(segment.need(1, 2), segment.name(1, 2))
+        stated = exact_numbers.exact(segment.need(1, 2), segment.name(1, 2))
         if segment.get(1) == "2":
-            figures.expect("CNT 2", stated, Decimal(len(loops)))
+            exact_numbers.expect("CNT 2", stated, Decimal(len(loops)))
         elif segment.get(1) == "1":
             added: dict[str, Decimal] = {}
             for quantity in (s for loop in loops for s in loop if s.tag == "QTY"):
-                units = figures.exact(quantity.need(1, 2), quantity.name(1, 2))
+                units = exact_numbers.exact(quantity.need(1, 2), quantity.name(1, 2))
                 for kind in (quantity.get(1), "all"):
                     added[kind] = added.get(kind, Decimal(0)) + units
             if stated not in added.values():
-                figures.expect("CNT 1", stated, added.get("all", Decimal(0)))
+                exact_numbers.expect("CNT 1", stated, added.get("all", Decimal(0)))
 
 
 def _begins(head: Loop) -> Segment:
@@ -351,7 +351,7 @@ def _item(loop: Loop) -> str:
 def _quantity(loop: Loop, kind: str) -> Decimal | None:
     """The units under a qualifier, added up; None where there are none."""
     found = [s for s in loop if s.tag == "QTY" and s.get(1) == kind]
-    units = [figures.exact(s.need(1, 2), s.name(1, 2)) for s in map(_pointed, found)]
+    units = [exact_numbers.exact(s.need(1, 2), s.name(1, 2)) for s in map(_pointed, found)]
     return sum(units, Decimal(0)) if units else None
 
 
@@ -377,10 +377,10 @@ def _price(loop: Loop, unit: str) -> Decimal | None:
         counted = f"the line is in {unit or 'no unit'}"
         raise OddLineError(f"{net} is a price for {net.get(1, 6)}; {counted}")
     net = _pointed(net)
-    basis = figures.exact(net.get(1, 5) or "1", net.name(1, 5))
+    basis = exact_numbers.exact(net.get(1, 5) or "1", net.name(1, 5))
     if not basis:
         raise MessageError(f"{net.name(1, 5)} is 0: no price is for no piece")
-    return figures.exact(net.need(1, 2), net.name(1, 2)) / basis
+    return exact_numbers.exact(net.need(1, 2), net.name(1, 2)) / basis
 
 
 def _amount(segments: Iterable[Segment], kind: str) -> Decimal | None:
@@ -391,7 +391,7 @@ def _amount(segments: Iterable[Segment], kind: str) -> Decimal | None:
 
 def _money(segment: Segment) -> Decimal:
     pointed = _pointed(segment)
-    return figures.exact(pointed.need(1, 2), pointed.name(1, 2))
+    return exact_numbers.exact(pointed.need(1, 2), pointed.name(1, 2))
 
 
 def _pointed(segment: Segment) -> Segment:

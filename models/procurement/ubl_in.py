@@ -14,10 +14,10 @@ from decimal import Decimal
 from functools import partial
 from typing import TypeVar
 
-from models.procurement import figures, xml_tree
-from models.procurement.bill import Bill, BilledLine, unit_of
+from models.procurement import exact_numbers, xml_tree
+from models.procurement.code_lists import AMENDED, REFUSED, TAKEN
 from models.procurement.codec import Delivery, each_line
-from models.procurement.codes import AMENDED, REFUSED, TAKEN
+from models.procurement.invoice_totals import Bill, BilledLine, unit_of
 from models.procurement.messages import (
     BUYER,
     PAYABLES,
@@ -262,7 +262,7 @@ def _total(top: Node, currency: str) -> Decimal:
     if with_tax is not None:
         rounding = _signed(top, currency, path, "cbc:PayableRoundingAmount")
         if abs(total - with_tax - rounding) > unit_of(currency):  # a cent may be rounded away
-            figures.expect("cbc:PayableAmount and what is paid", total, with_tax + rounding)
+            exact_numbers.expect("cbc:PayableAmount and what is paid", total, with_tax + rounding)
     return total
 
 
@@ -278,7 +278,7 @@ def _added(top: Node, currency: str, word: str) -> Decimal:
         added += amount if indicator in ("true", "1") else -amount
     for node in top.all("cac:TaxTotal", "cbc:TaxAmount"):
         if node.attributes.get("currencyID", currency) == currency:
-            added += figures.exact(node.text.strip(), "cbc:TaxAmount")
+            added += exact_numbers.exact(node.text.strip(), "cbc:TaxAmount")
     return added
 
 
@@ -318,7 +318,7 @@ def _unread(node: Node) -> str:
 
 def _count(top: Node, lines: Sequence[Node]) -> None:
     if top.get("cbc:LineCountNumeric"):
-        figures.expect("cbc:LineCountNumeric", top.whole("cbc:LineCountNumeric"), len(lines))
+        exact_numbers.expect("cbc:LineCountNumeric", top.whole("cbc:LineCountNumeric"), len(lines))
 
 
 def _item(node: Node) -> str:
@@ -333,7 +333,7 @@ def _units(node: Node, name: str) -> Decimal | None:
     found = node.first(name)
     if found is None:
         return None
-    return figures.exact(found.text.strip(), name)
+    return exact_numbers.exact(found.text.strip(), name)
 
 
 def _unit(node: Node, name: str) -> str:
@@ -367,14 +367,14 @@ def _amount(node: Node, currency: str | None, *path: str) -> Decimal | None:
     code = found.attributes.get("currencyID", "")
     if currency and code not in ("", currency):
         raise MessageError(f"{path[-1]} is in {code[:20]}, the document in {currency[:20]}")
-    return figures.exact(found.text.strip(), path[-1])
+    return exact_numbers.exact(found.text.strip(), path[-1])
 
 
 def _signed(node: Node, currency: str, *path: str) -> Decimal:
     """A rounding, up or down; 0 where there is none."""
     found = node.get(*path)
     if found.startswith("-"):
-        return -figures.exact(found[1:], path[-1])
+        return -exact_numbers.exact(found[1:], path[-1])
     return _amount(node, currency, *path) or Decimal(0)
 
 

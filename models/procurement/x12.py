@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from models.names import legible
-from models.procurement import figures
+from models.procurement import exact_numbers
 from models.procurement.codec import MOST_DELIVERIES, check_size
-from models.procurement.figures import expect
+from models.procurement.exact_numbers import expect
 from models.procurement.messages import MessageError, Party
+from models.safe_names import legible
 
 ISA_LENGTH = 106
 #: The usual separators, and control characters for values that contain one of them: X12 has no way
@@ -62,7 +62,7 @@ class Interchange:
 
 
 #: A number as X12 writes it.
-number = figures.text
+number = exact_numbers.text
 
 
 def day(value: date) -> str:
@@ -301,13 +301,13 @@ def value(segment: Segment, position: int, needed: bool = True) -> str:
 
 def integer(segment: Segment, position: int, digits: int = 15) -> int:
     """A whole number of at most so many digits. Raises MessageError for anything else."""
-    return figures.whole(value(segment, position), f"{segment[0]}{position:02d}", digits)
+    return exact_numbers.whole(value(segment, position), f"{segment[0]}{position:02d}", digits)
 
 
 def exact(segment: Segment, position: int) -> Decimal:
     """A decimal number as written, neither negative nor beyond what anybody orders. Raises
     MessageError for anything else."""
-    return figures.exact(value(segment, position), f"{segment[0]}{position:02d}")
+    return exact_numbers.exact(value(segment, position), f"{segment[0]}{position:02d}")
 
 
 def quantity(segment: Segment, position: int) -> float:

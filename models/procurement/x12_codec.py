@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from models.names import LONGEST, name_of
 from models.procurement import x12, x12_in
 from models.procurement.codec import Delivery, each
 from models.procurement.messages import Acknowledgement, Message, Order, Party
 from models.procurement.units import code_of
 from models.procurement.x12 import Interchange, Segment, TransactionSet
+from models.safe_names import LONGEST, name_of
 
 #: The functional group in which each transaction set that comes in travels.
 GROUPS = {"855": "PR", "865": "CA", "856": "SH", "810": "IN", "997": "FA"}

@@ -15,9 +15,9 @@ from functools import partial
 from typing import TypeVar
 
 from models.procurement import x12
-from models.procurement.bill import rounding_of, unit_of
+from models.procurement.code_lists import HUNDREDTH, rounded
 from models.procurement.codec import each_line
-from models.procurement.codes import HUNDREDTH, rounded
+from models.procurement.invoice_totals import rounding_of, unit_of
 from models.procurement.messages import (
     BUYER,
     DENIED,

@@ -10,11 +10,11 @@ from typing import Any
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
-from models.names import legible
-from models.procurement import figures
+from models.procurement import exact_numbers
 from models.procurement.codec import check_size
 from models.procurement.messages import MessageError
 from models.procurement.x12 import UNSAYABLE
+from models.safe_names import legible
 
 #: What one document may have at most.
 MOST_ELEMENTS, DEEPEST = 250_000, 40
@@ -56,7 +56,7 @@ class Node:
 
     def whole(self, *path: str) -> int:
         """The text at a path as a whole number. Raises MessageError where it is missing or none."""
-        return figures.whole(self.need(*path), "/".join(path))
+        return exact_numbers.whole(self.need(*path), "/".join(path))
 
 
 class _Builder:

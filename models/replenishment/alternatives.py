@@ -16,9 +16,9 @@ import polars as pl
 
 from models.domain import Floats, Integers, Situation
 from models.replenishment.landed_cost import LandedCost
-from models.replenishment.projection import CHUNK, project, rows_of
 from models.replenishment.shelf_life import sellable
 from models.replenishment.situations import sources_of
+from models.replenishment.stock_projection import CHUNK, project, rows_of
 from models.replenishment.supply_options import Logistics, SupplyOption, SupplyOptions
 
 #: A faster way is tried in these sizes: so much of the shortage it could prevent, as quantiles over

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, Protocol, Self
 import numpy as np
 
 from models.domain import Floats, Policy, Situation
-from models.replenishment.projection import window_demand
+from models.replenishment.stock_projection import window_demand
 
 Unmet = Literal["lost", "backlog"]
 

@@ -26,7 +26,7 @@ from scipy.sparse.csgraph import connected_components
 from models.domain import SERIES, Floats, Situation
 from models.replenishment.overrides import in_scope
 from models.replenishment.plan_exceptions import SCHEMA, exception_of
-from models.replenishment.projection import expected_cost
+from models.replenishment.stock_projection import expected_cost
 
 #: A ladder has at most so many blocks; long orders climb several multiples a block.
 BLOCKS = 24

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from models.domain import Floats, Situation, recent_mean
-from models.replenishment.projection import remembering
+from models.replenishment.stock_projection import remembering
 
 
 def consumed(paths: Floats, due: Floats, overdue: Floats) -> Floats:

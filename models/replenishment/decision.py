@@ -23,7 +23,6 @@ from models.domain import Floats, Integers, Policy, Situation
 from models.replenishment.constraints import Constraint, Fitted, Limit, fit
 from models.replenishment.customer_orders import set_aside
 from models.replenishment.echelon import echelon_view
-from models.replenishment.minimums import Floor, SupplierMinimum, give_up, keep_minimums
 from models.replenishment.notes import Note
 from models.replenishment.order_rounding import (
     allocate,
@@ -32,9 +31,10 @@ from models.replenishment.order_rounding import (
     smallest_order,
     up_to_price_break,
 )
-from models.replenishment.projection import mean_demand, remembering, rows_of, within_reach
 from models.replenishment.shelf_life import sellable
 from models.replenishment.situations import price_steps, sources_of
+from models.replenishment.stock_projection import mean_demand, remembering, rows_of, within_reach
+from models.replenishment.supplier_minimums import Floor, SupplierMinimum, give_up, keep_minimums
 
 __all__ = ["STEPS", "Decision", "Terms", "decide", "take_steps"]
 

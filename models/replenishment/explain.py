@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.domain import Floats, Situation
-from models.replenishment.projection import CHUNK, project, rows_of
+from models.replenishment.stock_projection import CHUNK, project, rows_of
 
 #: Parts are kept in steps of 2^-10 of a unit: such numbers add up exactly in floating point, and
 #: nobody buys a thousandth.

@@ -14,7 +14,7 @@ import polars as pl
 from models.domain import MOST_ORDERED, SERIES, Floats, Integers, OrderLine, Situation
 from models.replenishment.alternatives import ALTERNATIVES, alternatives
 from models.replenishment.base_policy import RegisteredPolicy
-from models.replenishment.bills import Bills, in_bill_words, parts_short, with_parts
+from models.replenishment.bills_of_materials import Bills, in_bill_words, parts_short, with_parts
 from models.replenishment.constraints import (
     Constraint,
     Limit,
@@ -24,17 +24,21 @@ from models.replenishment.constraints import (
 )
 from models.replenishment.decision import Decision, Terms, decide
 from models.replenishment.explain import in_words, risk, rounded_parts
-from models.replenishment.minimums import SupplierMinimum, in_minimum_words
 from models.replenishment.needless_orders import needless, open_units
 from models.replenishment.notes import exceptions_of
 from models.replenishment.order_rounding import feasible, smallest_order
 from models.replenishment.overrides import Overridden, Override, apply
 from models.replenishment.plan_exceptions import exception_of, find_exceptions
 from models.replenishment.policies import POLICIES
-from models.replenishment.projection import remembering
-from models.replenishment.service import classes, implied_service_level, implied_shortage_cost
+from models.replenishment.service_levels import (
+    classes,
+    implied_service_level,
+    implied_shortage_cost,
+)
 from models.replenishment.shelf_life import expected_waste
 from models.replenishment.situations import situation_of, sources_of
+from models.replenishment.stock_projection import remembering
+from models.replenishment.supplier_minimums import SupplierMinimum, in_minimum_words
 from models.replenishment.supply_options import Logistics
 
 __all__ = ["Constraint", "Override", "Plan", "plan"]

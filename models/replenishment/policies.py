@@ -22,9 +22,9 @@ from models.replenishment.classic_rules import (
     SpreadsheetRule,
 )
 from models.replenishment.order_rounding import smallest_order
-from models.replenishment.projection import critical_order, expected_cost, window_demand
 from models.replenishment.safety_stock import PARTS, Target, explain_target
-from models.replenishment.service import implied_shortage_cost
+from models.replenishment.service_levels import implied_shortage_cost
+from models.replenishment.stock_projection import critical_order, expected_cost, window_demand
 
 #: The scale to decide with before any replay could tune it. Under lost sales judging an order on
 #: one review interval alone orders

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.domain import Floats, Situation
-from models.replenishment.projection import (
+from models.replenishment.stock_projection import (
     critical_order,
     expected_shortfall,
     remembering,

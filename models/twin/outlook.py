@@ -8,7 +8,7 @@ from threading import Lock
 import numpy as np
 
 from models.domain import Floats, Situation
-from models.replenishment.projection import Asked, added_up, drawn_out, remembering
+from models.replenishment.stock_projection import Asked, added_up, drawn_out, remembering
 from models.twin.network import Network
 
 

@@ -20,11 +20,11 @@ from models.domain import Economics, Floats, Integers, Policy, Situation
 from models.replenishment.calendars import Waits
 from models.replenishment.decision import Terms, take_steps
 from models.replenishment.order_rounding import Lots, Sharing
-from models.replenishment.projection import within_reach
+from models.replenishment.stock_projection import within_reach
 from models.twin.ageing import Shelf
+from models.twin.in_transit import Pipeline
 from models.twin.network import Network
 from models.twin.outlook import Outlook
-from models.twin.pipeline import Pipeline
 
 #: Makes the forecast for the decision of period t from what is known by then: sample paths (N, S,
 #: H)

@@ -17,8 +17,8 @@ from models.learning import saving
 from models.learning.company_agent import INPUTS
 from models.learning.company_training import Effort, LineTrainer, Trained, longer, summaries_along
 from models.replenishment.echelon import Echelons, echelon_view
-from models.replenishment.opening import assumed_opening
-from models.replenishment.projection import within_reach
+from models.replenishment.opening_state import assumed_opening
+from models.replenishment.stock_projection import within_reach
 from orchestration.app.gap_table import LearningError
 from orchestration.facts.kept_agents import AGENT, keep_agent
 from orchestration.facts.opening_stock import read_past_opening

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from models.names import name_of
+from models.safe_names import name_of
 from orchestration.home import Home, HomeError, files
 from orchestration.home import archive_file as files_of
 from orchestration.landing.contract import privacy

@@ -20,8 +20,8 @@ from models.domain import need_id
 from models.procurement.actors import ERP
 from models.procurement.approval import Evidence
 from models.procurement.documents import Document
-from models.procurement.sale import Sale
 from models.procurement.scorecard import failure_risk
+from models.procurement.unit_and_currency import Sale
 from orchestration.facts import decisions, snapshots
 from orchestration.facts.sales_terms import SOLD_BY, sales_of
 from orchestration.home import Home

@@ -12,9 +12,9 @@ import polars as pl
 from models.domain import Floats
 from models.procurement.documents import Document
 from models.replenishment.constraints import Constraint, used
-from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.overrides import Override
 from models.replenishment.policies import RegisteredPolicy
+from models.replenishment.supplier_minimums import SupplierMinimum
 from orchestration.facts.planning_inputs import PlanningInputs, read_planning_inputs
 from orchestration.facts.published import champion, published_forecast
 from orchestration.facts.timeline import Timeline

@@ -18,8 +18,8 @@ from models.replenishment.echelon import echelon_view
 from models.replenishment.overrides import Override
 from models.replenishment.plan import Plan
 from models.replenishment.policies import RegisteredPolicy
-from models.replenishment.projection import drawn_out
 from models.replenishment.situations import situation_of, sources_of
+from models.replenishment.stock_projection import drawn_out
 from orchestration.facts.opening_stock import due_by_period
 from orchestration.facts.planning_inputs import PlanningInputs, counted_stock
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from models.codes import in_words
+from models.labels import in_words
 from models.twin.event_effects import Future, happens
 from models.twin.scenarios import MONEY, Effect, Scenario
 

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 import yaml
 
-from models.names import name_of
+from models.safe_names import name_of
 from orchestration.app import scenario_record
 from orchestration.app.home_context import timeline_of, world_of
 from orchestration.app.scenario_answers import Study

@@ -7,10 +7,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
-from models.names import name_of
 from models.procurement import x12, x12_codec
 from models.procurement.documents import Document
 from models.procurement.messages import AcknowledgedLine, Acknowledgement, Party
+from models.safe_names import name_of
 from orchestration.app import event_replan
 from orchestration.app.home_context import world_of
 from orchestration.app.procurement import Desk

@@ -11,7 +11,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from models.codes import in_words
+from models.labels import in_words
 
 if TYPE_CHECKING:
     import polars as pl

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from models.codes import IMPOSSIBLE, in_words
+from models.labels import IMPOSSIBLE, in_words
 
 
 def front(found: dict[str, Any]) -> Table:

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from models.names import name_of
+from models.safe_names import name_of
 from orchestration import STATIONS, WRITER_TAG, intake
 from orchestration.app import procurement
 from orchestration.app.event_replan import unanswered

@@ -7,7 +7,7 @@ import polars as pl
 
 from models.domain import QUANTILES
 from models.forecasting.forecast import PATH_LEVELS
-from models.forecasting.totals import totals_frame
+from models.forecasting.spread_of_totals import totals_frame
 from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.facts import decisions
 from orchestration.facts.kept_forecasts import keep_forecast

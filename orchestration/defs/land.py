@@ -13,7 +13,7 @@ from orchestration.intake import forget_landed
 from orchestration.landing import World, land_records, reland
 from orchestration.landing import land as land_world
 from orchestration.landing.contract.canonical import CANONICAL
-from orchestration.landing.load.records import OWN
+from orchestration.landing.load.own_rows import OWN
 from orchestration.ledger import Ledger
 
 SILOS = {

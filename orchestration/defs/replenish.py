@@ -8,8 +8,8 @@ import dagster as dg
 from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.expectations import GATES, require_open
 from orchestration.facts import decisions
+from orchestration.facts.display_names import named
 from orchestration.facts.kept_forecasts import newest_forecast
-from orchestration.facts.naming import named
 from orchestration.facts.sales_terms import SOLD_BY, sales_of
 from orchestration.facts.snapshots import PLANNED
 from orchestration.home.sql import frame as frame_of

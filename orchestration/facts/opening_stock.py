@@ -11,7 +11,7 @@ import polars as pl
 from models.domain import SERIES, Floats
 from models.forecasting.inputs import locate
 from models.replenishment.implausible_lines import YEAR_DAYS
-from models.replenishment.opening import Opening
+from models.replenishment.opening_state import Opening
 from orchestration.facts.timeline import Timeline
 from orchestration.home.sql import frame
 

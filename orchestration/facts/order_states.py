@@ -13,7 +13,7 @@ import polars as pl
 
 from models.domain import need_id
 from models.procurement.documents import PARTS, Document
-from orchestration.facts.naming import named
+from orchestration.facts.display_names import named
 from orchestration.home import Home
 from orchestration.home.sql import literal, quote
 from orchestration.ledger import Ledger

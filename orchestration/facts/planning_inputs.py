@@ -19,7 +19,7 @@ from models.domain import SERIES, Floats, Integers
 from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import locate
 from models.replenishment.base_policy import Unmet
-from models.replenishment.bills import Bills, with_parts
+from models.replenishment.bills_of_materials import Bills, with_parts
 from models.replenishment.calendars import SupplyCalendar
 from models.replenishment.constraints import (
     Constraint,
@@ -28,9 +28,9 @@ from models.replenishment.constraints import (
 from models.replenishment.customer_orders import consumed
 from models.replenishment.echelon import Echelons
 from models.replenishment.lead_times import expected
-from models.replenishment.minimums import SupplierMinimum
-from models.replenishment.opening import assumed_opening
+from models.replenishment.opening_state import assumed_opening
 from models.replenishment.situations import situation_of, sources_of
+from models.replenishment.supplier_minimums import SupplierMinimum
 from models.replenishment.supply_options import Logistics
 from orchestration.facts.opening_stock import read_current_opening
 from orchestration.facts.purchase_terms import (

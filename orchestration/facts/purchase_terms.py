@@ -16,7 +16,7 @@ from models.replenishment.constraints import (
     unkeepable,
 )
 from models.replenishment.decision import Terms
-from models.replenishment.minimums import SupplierMinimum
+from models.replenishment.supplier_minimums import SupplierMinimum
 from models.replenishment.supply_options import Logistics, PriceIncrease
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home.sql import frame

@@ -23,30 +23,30 @@ from models.procurement.approval import Evidence, Limits
 from models.procurement.documents import Document, Event
 from models.procurement.matching import Tolerance
 from models.procurement.messages import Invoice
-from models.procurement.sale import Sale
 from models.procurement.scorecard import observe, scorecard
+from models.procurement.unit_and_currency import Sale
 from orchestration.home import Home
 from orchestration.ledger import (
     approvals_and_limits,
     audit,
     folder_intake,
+    idempotent_requests,
     inbox,
     outbox,
     preview,
     proposals,
     receipts_and_reminders,
-    requests,
-    rows,
+    rows_for_landing,
     transports,
 )
 from orchestration.ledger.approvals_and_limits import ApprovalReport, signed
 from orchestration.ledger.checkpoints import Checkpoints
+from orchestration.ledger.idempotent_requests import Request
 from orchestration.ledger.inbox import Reception
 from orchestration.ledger.outbox import SendReport
 from orchestration.ledger.partners import Partner
 from orchestration.ledger.proposals import ProposalReport
 from orchestration.ledger.receipts_and_reminders import Receipt
-from orchestration.ledger.requests import Request
 from orchestration.ledger.schema import events
 from orchestration.ledger.schema import outbox as outbox_table
 from orchestration.ledger.store import PATIENCE, LedgerError, StaleError, Store, Unit
@@ -112,7 +112,7 @@ class Ledger:
         """The events a request made when it happened, in order; None where it has not. Raises
         OtherRequestError where its key was used for another one."""
         with self.store.engine.connect() as connection:
-            span = requests.span_of(connection, request)
+            span = idempotent_requests.span_of(connection, request)
         return None if span is None else self.between(*span)
 
     def remember(self, now: datetime) -> None:
@@ -570,5 +570,5 @@ class Ledger:
         self, timezone: str = "UTC", newest: datetime | None = None
     ) -> dict[str, pl.DataFrame]:
         """Orders and receipts as canonical rows of source `ledger`, from firming or approval
-        onward; see rows.canonical_rows."""
-        return rows.canonical_rows(self.store.chained(), timezone, newest)
+        onward; see rows_for_landing.canonical_rows."""
+        return rows_for_landing.canonical_rows(self.store.chained(), timezone, newest)

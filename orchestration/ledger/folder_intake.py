@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from models.names import legible
 from models.procurement.codec import LARGEST
 from models.procurement.matching import Tolerance
 from models.procurement.messages import EDI_DESK
+from models.safe_names import legible
 from orchestration.ledger import approvals_and_limits, folders
 from orchestration.ledger.inbox import Reception, receive
 from orchestration.ledger.partners import Partner

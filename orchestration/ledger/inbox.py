@@ -12,7 +12,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from models.names import legible
 from models.procurement.codec import Delivery
 from models.procurement.documents import (
     ANSWER,
@@ -40,8 +39,9 @@ from models.procurement.messages import (
     Received,
     ShipNotice,
 )
-from models.procurement.sale import Sale
+from models.procurement.unit_and_currency import Sale
 from models.procurement.units import PIECE, is_same
+from models.safe_names import legible
 from orchestration.ledger.invoice_matching import settle
 from orchestration.ledger.outbox import reply
 from orchestration.ledger.partners import Partner

@@ -10,11 +10,11 @@ from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 
-from models.names import legible, name_of
-from models.procurement import figures
+from models.procurement import exact_numbers
 from models.procurement.csv_format import shown
 from models.procurement.messages import Order, Party
 from models.procurement.units import PIECE
+from models.safe_names import legible, name_of
 
 UNIT_AT = 4  # where the supplier's own unit stands, if a line has one
 COLUMNS = ("line", "action", "item", "quantity", "unit cost", "value", "due on")
@@ -78,9 +78,9 @@ def rows(order: Order) -> Iterator[tuple[str, ...]]:
             line.line_id,
             line.action,
             line.item_id,
-            figures.text(line.quantity),
+            exact_numbers.text(line.quantity),
             *((line.unit or PIECE,) if order.has_units else ()),
-            figures.text(line.unit_cost),
+            exact_numbers.text(line.unit_cost),
             value,
             line.due_on.isoformat(),
         )

@@ -13,11 +13,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from models.names import legible
 from models.procurement.actors import SENDER
 from models.procurement.codec import Delivery
 from models.procurement.documents import CANCELLED, REFUSED, Document
 from models.procurement.messages import MessageError, Order, OrderedLine
+from models.safe_names import legible
 from orchestration.ledger import approvals_and_limits, proof
 from orchestration.ledger.partners import Partner, render
 from orchestration.ledger.schema import documents, events, outbox

@@ -11,12 +11,12 @@ from urllib.parse import quote
 
 import yaml
 
-from models.names import LONGEST, legible, name_of
 from models.procurement.codec import Codec, Writer
 from models.procurement.csv_format import Contract, Table
 from models.procurement.formats import CODECS
 from models.procurement.messages import MessageError, Order, Party
 from models.procurement.x12 import fits_envelope
+from models.safe_names import LONGEST, legible, name_of
 from orchestration.ledger.mail import Mail
 from orchestration.ledger.store import LedgerError
 

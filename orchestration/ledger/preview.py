@@ -9,9 +9,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from models.names import name_of
 from models.procurement.documents import Document
 from models.procurement.messages import MessageError
+from models.safe_names import name_of
 from orchestration.ledger import folders
 from orchestration.ledger.outbox import to_order
 from orchestration.ledger.partners import Partner, render

@@ -10,11 +10,11 @@ from datetime import date
 from typing import Any
 
 from models.domain import MOST_ORDERED, OrderLine
-from models.names import legible
-from models.procurement import figures
+from models.procurement import exact_numbers
 from models.procurement.actors import PLANNER
 from models.procurement.documents import TERMS, Document
-from models.procurement.sale import Sale
+from models.procurement.unit_and_currency import Sale
+from models.safe_names import legible
 from orchestration.ledger.schema import documents
 from orchestration.ledger.store import LedgerError, Unit, moves
 
@@ -46,9 +46,9 @@ def terms(line: OrderLine) -> dict[str, Any]:
     """What a requisition asks for, as its document keeps it and its supplier will read it."""
     return {
         "from_id": line.from_id,
-        "quantity": figures.stated(line.quantity),
+        "quantity": exact_numbers.stated(line.quantity),
         "due_on": line.due_on.isoformat(),
-        "unit_cost": figures.stated(line.unit_cost),
+        "unit_cost": exact_numbers.stated(line.unit_cost),
     }
 
 

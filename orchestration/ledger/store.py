@@ -27,13 +27,13 @@ from sqlalchemy.exc import (
     ProgrammingError,
 )
 
-from models.names import legible
 from models.procurement.documents import CANCELLED, Document, Event, apply, refusal
+from models.safe_names import legible
 from orchestration.errors import StockhouseError
 from orchestration.home.sqlite import make_durable
-from orchestration.ledger import requests
+from orchestration.ledger import idempotent_requests
 from orchestration.ledger.checkpoints import Checkpoints
-from orchestration.ledger.requests import Request
+from orchestration.ledger.idempotent_requests import Request
 from orchestration.ledger.schema import documents, encumbrances, events
 
 GENESIS = "0" * 64
@@ -338,14 +338,16 @@ class Store:
         """
         with self.locked() as connection:
             if self.request:
-                requests.refuse_repeat(connection, self.request)
+                idempotent_requests.refuse_repeat(connection, self.request)
             unit = Unit(connection, now)
             before = unit.seq
             unit.expect(seen or {})
             yield unit
             unit.flush()
             if self.request:
-                requests.keep(connection, self.request, before, unit.seq, unit.recorded_at)
+                idempotent_requests.keep(
+                    connection, self.request, before, unit.seq, unit.recorded_at
+                )
         if self.checkpoints and unit.seq > before:
             with in_words("read"), self.engine.connect() as connection:
                 self.checkpoints.take(connection, since=before)

@@ -9,9 +9,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from models.names import legible
 from models.procurement.documents import Document
 from models.procurement.messages import MessageError
+from models.safe_names import legible
 from orchestration.ledger.outbox import Numbers, to_order
 from orchestration.ledger.partners import Partner, render
 from orchestration.ledger.schema import documents, outbox

@@ -27,8 +27,8 @@ import httpx
 import sqlalchemy as sa
 import yaml
 
-from models.names import legible
 from models.procurement.documents import Document
+from models.safe_names import legible
 from orchestration.ledger.schema import documents, events, webhooks
 from orchestration.ledger.store import LedgerError, Store, stamp
 

@@ -17,7 +17,7 @@ from models.procurement.documents import NOTHING_SHIPPED, Document
 from models.replenishment.constraints import Constraint, used
 from models.replenishment.implausible_lines import implausible
 from models.replenishment.needless_orders import OPEN_ORDERS
-from models.replenishment.opening import ASSUMED_COVER
+from models.replenishment.opening_state import ASSUMED_COVER
 from models.replenishment.overrides import Override
 from models.replenishment.plan import Plan, plan
 from models.replenishment.plan_exceptions import SCHEMA as EXCEPTIONS
@@ -25,7 +25,7 @@ from models.replenishment.policies import RegisteredPolicy
 from models.replenishment.supplier_choice import Buyer
 from orchestration.expectations import completeness, doubts, held_back, incomplete
 from orchestration.facts import decisions
-from orchestration.facts.naming import NAMES
+from orchestration.facts.display_names import NAMES
 from orchestration.facts.planning_inputs import PlanningInputs, read_planning_inputs, read_unmet
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home import Home

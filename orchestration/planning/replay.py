@@ -22,7 +22,7 @@ from models.forecasting.inputs import Spec, locate, panels
 from models.replenishment.base_policy import Unmet
 from models.replenishment.calendars import Waits
 from models.replenishment.decision import Terms
-from models.replenishment.opening import Opening, assumed_opening
+from models.replenishment.opening_state import Opening, assumed_opening
 from models.replenishment.policies import DEFAULT, POLICIES, RegisteredPolicy, configured
 from models.twin.ageing import Shelf
 from models.twin.network import Network

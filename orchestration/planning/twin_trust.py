@@ -12,7 +12,7 @@ import polars as pl
 
 from models.domain import Floats
 from models.forecasting.inputs import locate
-from models.replenishment.service import classes
+from models.replenishment.service_levels import classes
 from models.twin.trust import errors, run_again
 from orchestration.facts import decisions
 from orchestration.facts.opening_stock import read_past_opening

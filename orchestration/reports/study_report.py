@@ -13,7 +13,7 @@ import polars as pl
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from models.codes import IMPOSSIBLE, in_words
+from models.labels import IMPOSSIBLE, in_words
 from models.twin.counter_measures import NOTHING
 from orchestration.home import files
 from orchestration.reports import vega

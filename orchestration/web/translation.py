@@ -19,7 +19,7 @@ from babel.core import negotiate_locale
 from babel.dates import format_date
 from babel.numbers import format_decimal, format_percent
 
-from models.codes import in_words
+from models.labels import in_words
 from orchestration.app.order_book import decimals
 
 FOLDER = Path(__file__).parent / "texts"

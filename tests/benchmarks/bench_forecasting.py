@@ -34,7 +34,7 @@ from models.forecasting.boosting import BOTTOM, expect, sample, train  # noqa: E
 from models.forecasting.demand_model import DemandModel, fit  # noqa: E402
 from models.forecasting.forecast import Forecast, blend  # noqa: E402
 from models.forecasting.inputs import LABEL, SIGNAL_FAMILIES, Spec, locate  # noqa: E402
-from models.forecasting.rolling import Training  # noqa: E402
+from models.forecasting.rolling_origins import Training  # noqa: E402
 from models.forecasting.statistical import statistical  # noqa: E402
 from orchestration.planning.demand import Demand, ForecastInputs, open_demand  # noqa: E402
 

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from public_worlds import World, rossmann, uci, vn2
 
 from models.domain import QUANTILES
-from models.forecasting import metrics, scatter
+from models.forecasting import metrics, spread_around_mean
 from models.forecasting.backtest import observed
 from models.forecasting.demand_model import fit
-from models.forecasting.forecast import PATH_LEVELS, Forecast, agreeing, from_table, to_table
+from models.forecasting.forecast import PATH_LEVELS, Forecast, from_table, to_table
 from models.forecasting.inputs import Spec
+from models.forecasting.sample_paths import Margins, agreeing
 
 SAMPLES = 400
 SMALL = {"rows": 20_000, "rounds": 30, "threads": 1}
@@ -171,8 +172,8 @@ def test_the_law_of_the_ratio_keeps_the_mean_though_the_level_was_missed(
     rate = expected * 1.4 * random.gamma(1 / unsteady, unsteady, 1500)
     units = random.poisson(rate).astype(float) if whole else rate
     dispersion = np.full(1500, 1 + unsteady * mean if whole else unsteady * mean)
-    law = scatter.learn(expected, dispersion, units, whole, 0)
-    levels = tuple(scatter.LEVELS.tolist())
+    law = spread_around_mean.learn(expected, dispersion, units, whole, 0)
+    levels = tuple(spread_around_mean.LEVELS.tolist())
     values = law.quantiles(expected[:1], dispersion[:1], levels)
     keys = pl.DataFrame({"item_id": ["a"], "location_id": ["x"]})
     drawn = Forecast(
@@ -184,7 +185,7 @@ def test_the_law_of_the_ratio_keeps_the_mean_though_the_level_was_missed(
         None,
         whole,
     )
-    margins = drawn._margins(slice(None))
+    margins = Margins.of(drawn.values, drawn.mean, drawn.quantiles)
     assert margins.scale == pytest.approx(1.0, abs=1e-6)
     straight = (
         np.trapezoid(np.concatenate([[0.0], values[0]]), np.concatenate([[0.0], levels]))

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from demand_features import origin_frame
 
-from models.forecasting.design import Plans
+from models.forecasting.design_matrix import Plans
 from models.forecasting.inputs import Panel, Spec
 from models.forecasting.level_alignment import alignment
 from models.forecasting.seasonality import CalendarTotals

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import nbinom, norm
 
-from models.forecasting import counts
+from models.forecasting import count_distributions
 from models.forecasting.calibration import calibrate
-from models.forecasting.design import COLUMNS
+from models.forecasting.design_matrix import COLUMNS
 from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.forecasting.inputs import Spec
-from models.forecasting.totals import TotalSpread, grouping, learn_spread, totals_frame
+from models.forecasting.spread_of_totals import TotalSpread, grouping, learn_spread, totals_frame
 
 
 @settings(max_examples=40, deadline=None)
@@ -25,7 +25,7 @@ def test_counts_are_distributed_as_the_negative_binomial(mean: float, dispersion
     units = np.arange(60.0)
     exact = nbinom.cdf(units, mean / (dispersion - 1), 1 / dispersion)
     np.testing.assert_allclose(
-        counts.cdf(units, np.full(60, mean), np.full(60, dispersion)), exact, atol=1e-9
+        count_distributions.cdf(units, np.full(60, mean), np.full(60, dispersion)), exact, atol=1e-9
     )
 
 

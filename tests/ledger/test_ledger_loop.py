@@ -9,9 +9,9 @@ from pathlib import Path
 
 from mockedi.testing import Mock
 
-from models.names import name_of
 from models.procurement.approval import Limits
 from models.procurement.x12 import Party
+from models.safe_names import name_of
 from orchestration.ledger import Ledger, Partner, Receipt
 from orchestration.ledger.partners import folder_partners
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from models.domain import OrderLine
-from models.procurement import figures, x12
+from models.procurement import exact_numbers, x12
 from orchestration.app import procurement
 from orchestration.cli import app as shell
 from orchestration.facts import snapshots
@@ -189,16 +189,18 @@ def test_what_is_reckoned_is_asked_for_in_digits_that_a_message_has(
     older = replace(asked, order_id="o", line_id="1", unit_cost=0.6819854166666667)
     partner = read_partners(desk.home.state, ["S2"], "GBP")["S2"]
     (told,) = to_order([older], [older], partner, 0, NOW.date()).lines
-    assert figures.text(told.unit_cost) == "0.68198541666667", "an older version's line goes too"
+    assert exact_numbers.text(told.unit_cost) == "0.68198541666667", (
+        "an older version's line goes too"
+    )
     again = desk.ledger.propose([line("mug"), third], "run 2", NOW)
     assert (again.unchanged, again.revised) == (2, 0), "the same plan asks for the same"
 
 
 @given(st.floats(1e-6, 1e12))
 def test_every_amount_has_a_number_near_it_that_a_message_can_state(value: float) -> None:
-    told = figures.stated(value)
-    assert Decimal(figures.text(told)) == Decimal(repr(told))
-    assert told == pytest.approx(value, rel=1e-8) and figures.stated(told) == told
+    told = exact_numbers.stated(value)
+    assert Decimal(exact_numbers.text(told)) == Decimal(repr(told))
+    assert told == pytest.approx(value, rel=1e-8) and exact_numbers.stated(told) == told
 
 
 def test_partners_are_as_the_company_describes_them(tmp_path: Path) -> None:

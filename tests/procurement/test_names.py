@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.domain import need_key
-from models.names import DEVICES, LONGEST, legible, name_of
+from models.safe_names import DEVICES, LONGEST, legible, name_of
 
 #: Texts of any signs, lone surrogates and NUL among them, and such as an attacker or a spreadsheet
 #: would write.

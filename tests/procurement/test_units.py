@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.procurement.sale import Sale
+from models.procurement.unit_and_currency import Sale
 from models.procurement.units import CODES, FAMILIES, PIECE, code_of, is_same, unit_read
 
 AMOUNTS = st.floats(0.001, 1e6).map(lambda value: round(value, 4)).filter(bool)

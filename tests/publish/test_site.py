@@ -15,7 +15,7 @@ from orchestration.cli.home import offered
 from orchestration.expectations import GATES, validate
 from orchestration.facts.snapshots import PublishError, publish
 from orchestration.home import Home
-from orchestration.landing.contract import vocabulary
+from orchestration.landing.contract import column_glossary
 from orchestration.landing.contract import world as contract
 from orchestration.landing.contract.canonical import CANONICAL
 from orchestration.reports.dashboard.reference import GRAMMAR, VARIABLES
@@ -88,5 +88,5 @@ def test_the_reference_names_every_variable_that_the_code_reads_and_no_other() -
 
 def test_every_canonical_column_has_a_meaning_a_unit_and_an_example() -> None:
     used = {column for table in CANONICAL.values() for column in table.columns}
-    assert set(vocabulary.COLUMNS) == used
-    assert all(word.meaning and word.unit and word.example for word in vocabulary.words())
+    assert set(column_glossary.COLUMNS) == used
+    assert all(word.meaning and word.unit and word.example for word in column_glossary.words())

@@ -19,8 +19,8 @@ from models.replenishment.calendars import Days, SupplyCalendar
 from models.replenishment.landed_cost import landed_cost
 from models.replenishment.plan import plan
 from models.replenishment.policies import POLICIES
-from models.replenishment.projection import project, rows_of
 from models.replenishment.situations import situation_of
+from models.replenishment.stock_projection import project, rows_of
 from models.replenishment.supply_options import Logistics, PriceIncrease, SupplyOption
 
 STARTS = [date(2024, 1, 1) + timedelta(days=k) for k in range(16)]

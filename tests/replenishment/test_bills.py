@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.replenishment.bills import Bills, with_parts
+from models.replenishment.bills_of_materials import Bills, with_parts
 from models.replenishment.plan import Plan, plan
 from models.replenishment.policies import POLICIES
 from models.replenishment.situations import situation_of, sources_of

@@ -24,7 +24,7 @@ from models.replenishment.calendars import (
 from models.replenishment.customer_orders import consumed, set_aside
 from models.replenishment.decision import Terms, decide
 from models.replenishment.policies import POLICIES
-from models.replenishment.projection import expected_cost, remembering, window_demand
+from models.replenishment.stock_projection import expected_cost, remembering, window_demand
 
 MONDAY = date(2024, 3, 4)
 ALWAYS = Days()

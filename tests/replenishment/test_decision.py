@@ -16,9 +16,9 @@ from models.domain import Situation
 from models.replenishment.constraints import Constraint, less_stock
 from models.replenishment.decision import STEPS, Decision, Terms, decide
 from models.replenishment.echelon import Echelons
-from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.policies import POLICIES
 from models.replenishment.situations import situation_of
+from models.replenishment.supplier_minimums import SupplierMinimum
 
 
 def company(seed: int, items: int = 3) -> tuple[pl.DataFrame, Situation]:

@@ -18,7 +18,7 @@ from models.replenishment.order_rounding import (
     smallest_order,
     up_to_price_break,
 )
-from models.replenishment.projection import expected_cost
+from models.replenishment.stock_projection import expected_cost
 
 units = st.floats(0, 5000, allow_nan=False)
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.plan import Constraint, Override, Plan, plan
 from models.replenishment.policies import POLICIES, QuantileOrderUpTo
+from models.replenishment.supplier_minimums import SupplierMinimum
 
 STARTS = [date(2024, 1, 1) + timedelta(weeks=k) for k in range(6)]
 

@@ -22,8 +22,12 @@ from models.replenishment.policies import (
     QuantileOrderUpTo,
     Smoothed,
 )
-from models.replenishment.projection import expected_cost, parts, project, window_demand
-from models.replenishment.service import classes, implied_service_level, implied_shortage_cost
+from models.replenishment.service_levels import (
+    classes,
+    implied_service_level,
+    implied_shortage_cost,
+)
+from models.replenishment.stock_projection import expected_cost, parts, project, window_demand
 
 
 def _shortfalls(situation: Situation) -> np.ndarray:

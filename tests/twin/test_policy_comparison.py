@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.domain import Economics, Policy
-from models.replenishment.opening import Opening
+from models.replenishment.opening_state import Opening
 from models.replenishment.policies import POLICIES, Smoothed
 from models.twin.network import Network
 from models.twin.policy_comparison import champion, paired_difference, scorecard

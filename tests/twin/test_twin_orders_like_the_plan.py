@@ -15,9 +15,9 @@ from models.domain import Economics
 from models.replenishment.calendars import Waits
 from models.replenishment.constraints import Constraint
 from models.replenishment.decision import Terms
-from models.replenishment.minimums import SupplierMinimum
 from models.replenishment.plan import plan
 from models.replenishment.policies import POLICIES
+from models.replenishment.supplier_minimums import SupplierMinimum
 from models.twin.network import Network
 from models.twin.simulator import simulate
 

@@ -12,7 +12,7 @@ import duckdb
 import polars as pl
 
 from models.domain import OrderLine, need_id
-from models.names import name_of
+from models.safe_names import name_of
 from models.twin.trust import TRUSTED
 from orchestration.app.studies import ABOUT
 from orchestration.facts import decisions, snapshots

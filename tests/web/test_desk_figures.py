@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 from markupsafe import escape
 
-from models.names import name_of
 from models.procurement.approval import Limits
 from models.replenishment.plan_exceptions import figure
+from models.safe_names import name_of
 from orchestration.app import limits, procurement, studies, supplier_answers
 from orchestration.app.items import item_list, item_page
 from orchestration.app.order_book import CASES, order_book

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from models.codes import PLAIN, in_words
+from models.labels import PLAIN, in_words
 from models.replenishment.explain import part_in_words
 from models.replenishment.implausible_lines import WAITING
 from models.replenishment.plan_exceptions import _BAD, _DOUBTFUL, _PROMISED

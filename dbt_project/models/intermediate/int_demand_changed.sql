@@ -10,7 +10,7 @@ followed as (select successor_id, min(starts_on) as starts_on from {{ ref('dim_s
 
 stock_outs as {{ inlined() }} (
   select coalesce(heirs.successor_id, flags.item_id) as item_id, flags.location_id, flags.event_at, flags.known_at, flags.valid_until
-  from {{ ref('int_stock_outs_flagged') }} as flags
+  from {{ ref('int_empty_shelves_seen') }} as flags
   left join {{ ref('dim_successions') }} as heirs on flags.item_id = heirs.item_id
   left join followed on flags.item_id = followed.successor_id
   where coalesce({{ local_day('flags.event_at') }} < heirs.starts_on, true)

@@ -1,12 +1,4 @@
 -- net demand of every closed period, every version: unknown where the shelf was empty or a missing row means a missing report
-with versions as (
-  select
-    *,
-    case when lines > 0 or returned <> 0 or {{ world('absent_sales') }} = 'zero' then sold - returned end as recorded_quantity,
-    stock_outs > 0 as is_censored
-  from {{ ref('int_demand_versioned') }}
-)
-
 select
   series.item_id,
   series.location_id,
@@ -21,6 +13,6 @@ select
   versions.known_at,
   cast(versions.version as integer) as version,
   versions.is_current
-from versions
+from {{ ref('int_demand_censored') }} as versions
 inner join {{ ref('int_series_started') }} as series on versions.series_id = series.series_id
 inner join {{ ref('int_periods_closed') }} as period on versions.period_rank = period.period_rank

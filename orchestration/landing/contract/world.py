@@ -23,8 +23,8 @@ from pydantic import (
 )
 
 from orchestration.landing.contract.canonical import CANONICAL, PERSONAL
+from orchestration.landing.contract.column_glossary import into_schema
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.contract.vocabulary import into_schema
 from orchestration.landing.contract.yaml_document import read_yaml
 
 if TYPE_CHECKING:

@@ -43,7 +43,7 @@ from orchestration.landing.load.batches import (
 from orchestration.landing.load.compile import Compiler
 from orchestration.landing.load.failpoints import failpoint
 from orchestration.landing.load.landing import archived, reland_changed, session
-from orchestration.landing.load.loading import Loader
+from orchestration.landing.load.row_loader import Loader
 from orchestration.landing.load.rule_sql import CompiledSource
 from orchestration.landing.load.store import Archive, read_sidecar, write_sidecar
 from orchestration.landing.readers.sourcing import Delivery, SourceRows, look

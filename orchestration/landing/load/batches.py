@@ -23,8 +23,8 @@ from orchestration.landing.load.drift import (
     policy,
 )
 from orchestration.landing.load.failpoints import failpoint
-from orchestration.landing.load.loading import Loader, manifest_row, quarantine_reject
 from orchestration.landing.load.report import LandReport
+from orchestration.landing.load.row_loader import Loader, manifest_row, quarantine_reject
 from orchestration.landing.load.rule_sql import CompiledSource
 from orchestration.landing.load.store import MANIFEST, Archive, Receipt
 from orchestration.landing.readers.rows import Reject

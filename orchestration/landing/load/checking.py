@@ -27,7 +27,7 @@ from orchestration.landing.load.drift import (
     policy,
 )
 from orchestration.landing.load.landing import session
-from orchestration.landing.load.loading import Loader
+from orchestration.landing.load.row_loader import Loader
 from orchestration.landing.load.rule_sql import CompiledSource
 from orchestration.landing.load.store import Archive
 from orchestration.landing.readers.drops import Drop, discover

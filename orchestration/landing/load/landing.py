@@ -32,11 +32,11 @@ from orchestration.landing.load.batches import (
 )
 from orchestration.landing.load.failpoints import failpoint
 from orchestration.landing.load.now import read_clock
-from orchestration.landing.load.records import load_records, replay_records
+from orchestration.landing.load.own_rows import load_records, replay_records
 from orchestration.landing.load.report import LandReport
-from orchestration.landing.load.settings import write_world
 from orchestration.landing.load.state_history import create_state_history
 from orchestration.landing.load.store import Archive, Receipt, apply_discards, create_tables
+from orchestration.landing.load.world_settings import write_world
 from orchestration.landing.readers.drops import (
     Discovered,
     Drop,

@@ -1,5 +1,5 @@
 """The workbench for rows that could not be loaded: each with its file, row, column, value, rule and
-raw text. `loading` puts them here; this lists, retries and discards them.
+raw text. `row_loader` puts them here; this lists, retries and discards them.
 
 Mend the contract (or the file) and retry: the source's archive is read anew. What is discarded
 stays discarded after a rebuild.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from models.names import name_of
+from models.safe_names import name_of
 from orchestration.errors import REFUSED, StockhouseError
 from orchestration.ledger import folders
 from orchestration.ledger.partners import Partner

@@ -6,8 +6,8 @@ import asyncio
 
 import httpx
 
-from models.names import name_of
 from models.procurement.codec import LARGEST
+from models.safe_names import name_of
 from orchestration.ledger import folders
 from orchestration.ledger.partners import Partner
 from orchestration.ledger.transports import base

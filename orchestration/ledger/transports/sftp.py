@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from models.names import name_of
 from models.procurement.codec import LARGEST
+from models.safe_names import name_of
 from orchestration.ledger import folders
 from orchestration.ledger.partners import Partner
 from orchestration.ledger.transports import base

@@ -6,7 +6,7 @@ import asyncio
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 
-from models.names import name_of
+from models.safe_names import name_of
 from orchestration.ledger.partners import Partner
 from orchestration.ledger.transports import base
 from orchestration.ledger.transports.base import Envelope, TransportError

@@ -11,7 +11,7 @@ import duckdb
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
-from models.codes import in_words
+from models.labels import in_words
 from orchestration.home import files
 from orchestration.home.sql import records
 from orchestration.reports.dashboard.pictures import Bar, bars, columns, fan, short

@@ -17,7 +17,7 @@ from orchestration.facts import decisions, order_states
 from orchestration.home import files
 from orchestration.intake import options
 from orchestration.landing import World
-from orchestration.landing.contract import canonical, vocabulary
+from orchestration.landing.contract import canonical, column_glossary
 from orchestration.landing.contract.world import Strict
 
 #: What the platform reads from its environment, and what each is for.
@@ -136,7 +136,7 @@ def tables(models: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]
     """Every canonical table: its columns with meaning, unit, example, and who reads them at which
     station."""
     columns: dict[str, list[dict[str, Any]]] = {}
-    for word in vocabulary.words():
+    for word in column_glossary.words():
         readers: dict[str, list[str]] = {}
         for model in models:
             folder = model["fqn"][1]

@@ -11,11 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import compile_path
 
-from models.names import legible
+from models.safe_names import legible
 from orchestration.errors import StockhouseError, translate
 from orchestration.facts.snapshots import PublishError
 from orchestration.ledger import LedgerError, StaleError
-from orchestration.ledger.requests import OtherRequestError
+from orchestration.ledger.idempotent_requests import OtherRequestError
 from orchestration.ledger.store import BusyError
 from orchestration.web.guard import TooLargeError
 from orchestration.web.request_context import NotFoundError

@@ -15,7 +15,7 @@ from models.procurement.documents import Document, Event
 from orchestration.app.order_card import find_line
 from orchestration.app.procurement import Desk
 from orchestration.ledger import Request
-from orchestration.ledger.requests import RepeatedError
+from orchestration.ledger.idempotent_requests import RepeatedError
 from orchestration.web.api.answers import told
 from orchestration.web.api.caller import Caller
 from orchestration.web.api.shapes import Body, Done, Happened

@@ -9,7 +9,7 @@ import polars as pl
 from fastapi import APIRouter, Depends
 from starlette.responses import HTMLResponse, Response
 
-from models.codes import IMPOSSIBLE
+from models.labels import IMPOSSIBLE
 from models.twin.counter_measures import NOTHING
 from models.twin.event_effects import KINDS
 from models.twin.trust import TRUSTED

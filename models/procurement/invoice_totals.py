@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from models.procurement.codes import HUNDREDTH, minor_unit, rounded
-from models.procurement.figures import expect
+from models.procurement.code_lists import HUNDREDTH, minor_unit, rounded
+from models.procurement.exact_numbers import expect
 from models.procurement.messages import (
     PAYABLES,
     Invoice,

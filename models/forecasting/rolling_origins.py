@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from models.domain import SERIES
 from models.forecasting.boosting import BOTTOM, expect, sample, train
 from models.forecasting.calibration import Calibration, calibrate, uncalibrated
-from models.forecasting.design import Base, Design, Plans
+from models.forecasting.design_matrix import Base, Design, Plans
 from models.forecasting.inputs import (
     LABEL,
     SIGNAL_FAMILIES,
@@ -41,7 +41,7 @@ from models.forecasting.level_alignment import (
     train_level,
 )
 from models.forecasting.seasonality import CalendarTotals
-from models.forecasting.totals import TotalSpread, grouping, learn_spread
+from models.forecasting.spread_of_totals import TotalSpread, grouping, learn_spread
 
 #: Periods held out to learn how forecasts err: so many more than the horizon, and as a share of
 #: history at most.

@@ -15,7 +15,7 @@ from models.domain import Floats, Integers, Situation
 from models.replenishment.constraints import Limit, smallest_conflict
 from models.replenishment.notes import Note
 from models.replenishment.order_rounding import feasible
-from models.replenishment.projection import expected_cost
+from models.replenishment.stock_projection import expected_cost
 
 #: Unit price by row for quantities by row, (N,) each.
 Prices = Callable[[Floats], Floats]

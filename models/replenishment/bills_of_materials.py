@@ -17,7 +17,7 @@ import polars as pl
 from models.domain import SERIES, Floats, Integers, Situation
 from models.replenishment.echelon import echelon_view
 from models.replenishment.plan_exceptions import exception_of
-from models.replenishment.projection import drawn_out
+from models.replenishment.stock_projection import drawn_out
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from models.procurement import figures
+from models.procurement import exact_numbers
 from models.procurement.units import PIECE, unit_named
 
 #: Digits of a reckoned price that count: its rate and its stock unit's cost have some more.
@@ -47,13 +47,13 @@ class Sale:
 
     def sold(self, quantity: float) -> float:
         """So many stock units in the supplier's unit."""
-        return figures.stated(quantity / self.holds)
+        return exact_numbers.stated(quantity / self.holds)
 
     def price(self, unit_cost: float) -> float:
         """The price of one of the supplier's units in his currency, for the cost of a stock unit in
         ours."""
         if self == Sale():
-            return figures.stated(unit_cost)
+            return exact_numbers.stated(unit_cost)
         return float(f"{unit_cost * self.holds / self.rate:.{PRICE_DIGITS}g}")
 
     def counted(self, said: float, ordered: float) -> float:
@@ -67,7 +67,7 @@ class Sale:
         order; the price that was ordered at comes back as it was."""
         if said == self.price(unit_cost):
             return unit_cost
-        return said if self.holds == self.rate == 1 else figures.stated(said * self.worth)
+        return said if self.holds == self.rate == 1 else exact_numbers.stated(said * self.worth)
 
     @property
     def worth(self) -> float:

@@ -16,11 +16,11 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from models.forecasting import scatter
+from models.forecasting import spread_around_mean
 from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import Indices
 from models.forecasting.level_alignment import SEPARATOR, group_name
-from models.forecasting.scatter import Scatter
+from models.forecasting.spread_around_mean import Scatter
 
 Floats = NDArray[np.floating]
 
@@ -163,13 +163,13 @@ def learn_spread(
     kept = total > 1e-6
     total, observed = total[kept], observed[kept]
     if len(total) < 30:
-        return TotalSpread(columns, 2.0, 0.05, scatter.believed(whole_units))
+        return TotalSpread(columns, 2.0, 0.05, spread_around_mean.believed(whole_units))
     squares = (observed - total) ** 2 / total
     # each row counts by its own expected scatter, so neither the large nor the small totals decide
     # alone
     weight = 1 / (1 + 0.05 * total)
     near, far = nnls(np.column_stack([weight, weight * total]), weight * squares)[0]
-    law = scatter.learn(
+    law = spread_around_mean.learn(
         total, np.maximum(near + far * total, NARROWEST), observed, whole_units, seed
     )
     return TotalSpread(columns, float(near), float(far), law)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from models.procurement import figures, ubl_in, xml_tree
+from models.procurement import exact_numbers, ubl_in, xml_tree
+from models.procurement.code_lists import money
 from models.procurement.codec import Delivery
-from models.procurement.codes import money
 from models.procurement.messages import MessageError, Order, OrderedLine, Party
 from models.procurement.units import code_of
 from models.procurement.xml_tree import Element, element
@@ -78,13 +78,13 @@ def _line(line: OrderedLine, order: Order) -> Element:
     status = ACTIONS.get(line.action) if order.revision else None
     unit = code_of(line.unit, "ubl")
     price = [
-        element("cbc:PriceAmount", figures.text(line.unit_cost), currencyID=order.currency),
+        element("cbc:PriceAmount", exact_numbers.text(line.unit_cost), currencyID=order.currency),
         *([element("cbc:BaseQuantity", "1", unitCode=unit)] if line.unit else []),
     ]
     inside = [
         element("cbc:ID", line.line_id),
         *([element("cbc:LineStatusCode", status)] if status else []),
-        element("cbc:Quantity", figures.text(line.quantity), unitCode=unit),
+        element("cbc:Quantity", exact_numbers.text(line.quantity), unitCode=unit),
         _amount("cbc:LineExtensionAmount", _value(line, order.currency), order.currency),
         element("cac:Delivery", [_requested(line.due_on)]),
         element("cac:Price", price),
@@ -115,7 +115,7 @@ def _value(line: OrderedLine, currency: str) -> Decimal:
 
 
 def _amount(name: str, amount: Decimal, currency: str) -> Element:
-    return element(name, figures.text(amount), currencyID=currency)
+    return element(name, exact_numbers.text(amount), currencyID=currency)
 
 
 @dataclass(frozen=True)
