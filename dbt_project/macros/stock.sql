@@ -11,7 +11,7 @@
   end
 {%- endmacro %}
 
-{# What a stock status says, in the words systems use (orchestration/expectations/reference_laws.py refuses others): not to be sold. #}
+{# What a stock status says, in the words systems use (orchestration/expectations/limit_unit_grain_laws.py refuses others): not to be sold. #}
 {% macro is_unavailable(status) -%}
   coalesce({{ matches(status, '^(' ~ var('unavailable_stock') | join('|') ~ ')') }}, false)
 {%- endmacro %}

@@ -30,7 +30,7 @@ from models.procurement.messages import (
     ShipNotice,
     ShippedLine,
 )
-from models.procurement.units import PIECE, unit_named
+from models.procurement.unit_codes import PIECE, unit_named
 
 #: How a text begins that a spreadsheet does not show but reckon.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from models.procurement.code_lists import coin, rounded
-from models.procurement.unit_and_currency import Sale
+from models.procurement.currencies import coin, rounded
+from models.procurement.supplier_sale_terms import Sale
 
 Payload = Mapping[str, Any]
 

@@ -14,9 +14,9 @@ from functools import partial
 from typing import TypeVar
 
 from models.procurement import exact_numbers
-from models.procurement.code_lists import AMENDED, REFUSED, TAKEN
+from models.procurement.answer_codes import AMENDED, REFUSED, TAKEN
 from models.procurement.codec import each_line
-from models.procurement.edifact import EdiMessage, Segment
+from models.procurement.edifact_wire import EdiMessage, Segment
 from models.procurement.invoice_totals import Bill, BilledLine
 from models.procurement.messages import (
     BUYER,
@@ -31,7 +31,7 @@ from models.procurement.messages import (
     ShipNotice,
     ShippedLine,
 )
-from models.procurement.units import PIECE, unit_read
+from models.procurement.unit_codes import PIECE, unit_read
 
 Line = TypeVar("Line")
 Loop = Sequence[Segment]

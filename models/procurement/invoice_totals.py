@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from models.procurement.code_lists import HUNDREDTH, minor_unit, rounded
+from models.procurement.currencies import HUNDREDTH, minor_unit, rounded
 from models.procurement.exact_numbers import expect
 from models.procurement.messages import (
     PAYABLES,

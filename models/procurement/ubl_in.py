@@ -15,7 +15,7 @@ from functools import partial
 from typing import TypeVar
 
 from models.procurement import exact_numbers, xml_tree
-from models.procurement.code_lists import AMENDED, REFUSED, TAKEN
+from models.procurement.answer_codes import AMENDED, REFUSED, TAKEN
 from models.procurement.codec import Delivery, each_line
 from models.procurement.invoice_totals import Bill, BilledLine, unit_of
 from models.procurement.messages import (
@@ -31,7 +31,7 @@ from models.procurement.messages import (
     ShipNotice,
     ShippedLine,
 )
-from models.procurement.units import PIECE, unit_read
+from models.procurement.unit_codes import PIECE, unit_read
 from models.procurement.xml_tree import Node
 
 Line = TypeVar("Line")

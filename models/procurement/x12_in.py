@@ -15,8 +15,8 @@ from functools import partial
 from typing import TypeVar
 
 from models.procurement import x12
-from models.procurement.code_lists import HUNDREDTH, rounded
 from models.procurement.codec import each_line
+from models.procurement.currencies import HUNDREDTH, rounded
 from models.procurement.invoice_totals import rounding_of, unit_of
 from models.procurement.messages import (
     BUYER,
@@ -36,7 +36,7 @@ from models.procurement.messages import (
     ShipNotice,
     ShippedLine,
 )
-from models.procurement.units import unit_read
+from models.procurement.unit_codes import unit_read
 from models.procurement.x12 import Segment, TransactionSet
 
 Line = TypeVar("Line")

@@ -34,7 +34,7 @@ from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.landing import World
 from orchestration.ledger import ProposalReport
-from orchestration.planning import overrides
+from orchestration.planning import override_journal
 
 #: An item at a place.
 Pair = tuple[str, str]
@@ -89,7 +89,9 @@ def replan(home: Home, world: World) -> Replanned | None:
         }
         period = timeline.review_period(timeline.origin)
         movers = (
-            overrides.movers(home, timeline.now_at, timeline.origin, picture.after.rows, scope)
+            override_journal.movers(
+                home, timeline.now_at, timeline.origin, picture.after.rows, scope
+            )
             if picture
             else {}
         )

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from models.procurement.documents import Document, Event
 from models.procurement.messages import Invoice, InvoicedLine
-from models.procurement.units import PIECE
+from models.procurement.unit_codes import PIECE
 from orchestration.app.procurement import Desk
 from orchestration.app.snapshot_queries import remembered
 from orchestration.ledger import Reception

@@ -11,7 +11,7 @@ from orchestration.app.order_card import Chart, chart, places_fed
 from orchestration.app.procurement import Desk
 from orchestration.app.snapshot_queries import Row, one, published, rows
 from orchestration.home import Home
-from orchestration.planning.overrides import Entry, entries
+from orchestration.planning.override_journal import Entry, entries
 
 PAGE = 50
 SORTS = {

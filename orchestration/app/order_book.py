@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from models.domain import need_id
-from models.procurement.code_lists import coin
+from models.procurement.currencies import coin
 from models.procurement.documents import Document
 from orchestration.app.procurement import Desk, published_facts
 from orchestration.facts import decisions

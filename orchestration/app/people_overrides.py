@@ -16,14 +16,14 @@ from orchestration.app.snapshot_queries import names
 from orchestration.facts import snapshots
 from orchestration.home import Home
 from orchestration.home.sql import frame
-from orchestration.planning import overrides
-from orchestration.planning.overrides import Entry
+from orchestration.planning import override_journal
+from orchestration.planning.override_journal import Entry
 from orchestration.planning.plan import make_plan
 
 
 def record(home: Home, override: Override, by: str, request: str = "") -> tuple[Entry, int]:
     """Record an override; the next plan follows it. How many items and locations it touches comes
-    with it. request: of a script, see overrides.add.
+    with it. request: of a script, see override_journal.add.
 
     Raises ValueError, with nothing recorded, for one that could do nothing or more than is meant.
     """
@@ -31,12 +31,12 @@ def record(home: Home, override: Override, by: str, request: str = "") -> tuple[
     with snapshots.current(home.published).connect() as con:
         planned = frame(con, "select * from marts.dim_item_locations")
     now, first = timeline.now_at, timeline.origin
-    return overrides.add(home, planned, override, by, now, first, request)
+    return override_journal.add(home, planned, override, by, now, first, request)
 
 
 def end(home: Home, override_id: str, by: str, reason: str, request: str = "") -> Entry:
     """End an override: the next plan is the system's own again."""
-    return overrides.expire(home, override_id, by, reason, timeline_of(home).now_at, request)
+    return override_journal.expire(home, override_id, by, reason, timeline_of(home).now_at, request)
 
 
 def standing(home: Home, *, everything: bool = False) -> list[Entry]:
@@ -44,7 +44,7 @@ def standing(home: Home, *, everything: bool = False) -> list[Entry]:
     timeline = timeline_of(home)
     return [
         entry
-        for entry in overrides.entries(home)
+        for entry in override_journal.entries(home)
         if everything or entry.is_in_force(timeline.now_at, timeline.origin)
     ]
 

@@ -21,7 +21,7 @@ from models.procurement.actors import ERP
 from models.procurement.approval import Evidence
 from models.procurement.documents import Document
 from models.procurement.scorecard import failure_risk
-from models.procurement.unit_and_currency import Sale
+from models.procurement.supplier_sale_terms import Sale
 from orchestration.facts import decisions, snapshots
 from orchestration.facts.sales_terms import SOLD_BY, sales_of
 from orchestration.home import Home
@@ -38,7 +38,7 @@ from orchestration.ledger import (
 from orchestration.ledger.partners import read_partners
 from orchestration.ledger.receipts_and_reminders import FROM_ERP
 from orchestration.ledger.store import PATIENCE
-from orchestration.planning import overrides
+from orchestration.planning import override_journal
 
 
 @dataclass(frozen=True)
@@ -260,11 +260,11 @@ def evidence(desk: Desk) -> dict[str, Evidence]:
 
 def _overridden_since(desk: Desk, con: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], str]:
     """By item and location, the override that the published plan does not know yet, in words."""
-    if not overrides.entries(desk.home):
+    if not override_journal.entries(desk.home):
         return {}
     (since,) = con.execute("select published_at from published.snapshot").fetchall()[0]
     planned = frame(con, "select * from marts.dim_item_locations")
-    late = overrides.unplanned(desk.home, desk.now, planned, since)
+    late = override_journal.unplanned(desk.home, desk.now, planned, since)
     return {
         pair: f"{entry.override_id} ({entry.author}: {entry.override.reason})"
         for pair, entry in late.items()

@@ -21,7 +21,7 @@ from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.landing import World
 from orchestration.landing.contract.world import Economics
-from orchestration.planning import overrides
+from orchestration.planning import override_journal
 from orchestration.planning.plan import with_budgets
 from orchestration.planning.replay import paths_of
 
@@ -62,7 +62,7 @@ class Published:
             inputs=inputs,
             paths=paths_of(forecast, inputs.rows, seed=0),
             policy=champion(con, home),
-            overrides=overrides.in_force(home, timeline.now_at, timeline.origin),
+            overrides=override_journal.in_force(home, timeline.now_at, timeline.origin),
         )
 
     def within_review(self, con: duckdb.DuckDBPyConnection) -> Published:

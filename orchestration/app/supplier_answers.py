@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
-from models.procurement import x12, x12_codec
+from models.procurement import x12, x12_out
 from models.procurement.documents import Document
 from models.procurement.messages import AcknowledgedLine, Acknowledgement, Party
 from models.safe_names import name_of
@@ -58,7 +58,7 @@ def answer(desk: Desk, supplier: str, order_id: str, replies: Collection[Reply])
         if not meant:
             continue
         written_at = datetime.now(UTC).replace(tzinfo=None)
-        body = x12_codec.write_answer(
+        body = x12_out.write_answer(
             Acknowledgement(
                 order_id, lines[meant[0].line_id].sold.currency or None, meant, is_change
             ),

@@ -19,8 +19,8 @@ from orchestration.cli import (
     line,
     orders,
     overrides,
-    place,
     quarantine,
+    safety_stock,
     scenarios,
     sources,
     tokens,
@@ -53,7 +53,7 @@ for title, room, groups in (
     ("Run the line", line, {}),
     ("Ask the twin", scenarios, {}),
     ("Learn", learn, {"model": kept_models.commands}),
-    ("Place stock", place, {}),
+    ("Place stock", safety_stock, {}),
     ("Sources", sources, {"quarantine": quarantine.commands}),
     (
         "Orders",

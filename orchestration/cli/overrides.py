@@ -53,14 +53,16 @@ def add(
     itself."""
     from orchestration.facts.timeline import Timeline
     from orchestration.home.sql import frame
-    from orchestration.planning import overrides
+    from orchestration.planning import override_journal
 
     place = Home.open(home)
-    override = overrides.parse(kind, value, reason, scope or [], expires, parameter)
+    override = override_journal.parse(kind, value, reason, scope or [], expires, parameter)
     with place.connect(read_only=True) as con:
         timeline = Timeline.read(con)
         planned = frame(con, "select * from marts.dim_item_locations")
-    entry, touched = overrides.add(place, planned, override, by, timeline.now_at, timeline.origin)
+    entry, touched = override_journal.add(
+        place, planned, override, by, timeline.now_at, timeline.origin
+    )
     report = entry.as_dict() | {"touches": touched}
     emit(
         report,
@@ -83,14 +85,14 @@ def list_overrides(
 ) -> None:
     """The overrides the next plan follows, or with --all every one there ever was."""
     from orchestration.facts.timeline import Timeline
-    from orchestration.planning import overrides
+    from orchestration.planning import override_journal
 
     place = Home.open(home)
     with place.connect(read_only=True) as con:
         timeline = Timeline.read(con)
     found = [
         entry
-        for entry in overrides.entries(place)
+        for entry in override_journal.entries(place)
         if everything or entry.is_in_force(timeline.now_at, timeline.origin)
     ]
     shown = "\n".join(map(str, found)) or "no override is in force"
@@ -107,12 +109,12 @@ def expire(
 ) -> None:
     """End an override: the next plan is the system's own again; the record stays."""
     from orchestration.facts.timeline import Timeline
-    from orchestration.planning import overrides
+    from orchestration.planning import override_journal
 
     place = Home.open(home)
     with place.connect(read_only=True) as con:
         now = Timeline.read(con).now_at
-    entry = overrides.expire(place, override_id, by, reason, now)
+    entry = override_journal.expire(place, override_id, by, reason, now)
     emit(
         entry.as_dict(),
         f"{override_id} has ended; the next plan no longer follows it",

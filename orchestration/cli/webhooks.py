@@ -20,10 +20,10 @@ commands = typer.Typer(
 @commands.command("list")
 def list_subscribers(home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
     """List who subscribed, how many events wait for each, and what keeps them."""
-    from orchestration.app import webhook_delivery
+    from orchestration.app import webhook_watch
 
     with open_desk(home) as desk:
-        found = webhook_delivery.subscribers(desk.home, desk.ledger)
+        found = webhook_watch.subscribers(desk.home, desk.ledger)
     lines = [
         f"{one['name']}  {one['url']}  {one['waiting']} waiting"
         + (f"; {one['last_error']}, again at {one['next_at'][:19]}" if one["last_error"] else "")
@@ -36,10 +36,10 @@ def list_subscribers(home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = Fa
 @commands.command("send")
 def send_events(home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> None:
     """Tell subscribers what waits for them now."""
-    from orchestration.app import webhook_delivery
+    from orchestration.app import webhook_watch
 
     with open_desk(home) as desk:
-        told = webhook_delivery.notify(desk.home, desk.ledger)
+        told = webhook_watch.notify(desk.home, desk.ledger)
     lines = [
         f"{name}: {one.arrived} told{'; ' + one.trouble if one.trouble else ''}"
         for name, one in told.items()

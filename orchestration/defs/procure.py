@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from orchestration.app import procurement, webhook_delivery
+from orchestration.app import procurement, webhook_watch
 from orchestration.app.event_replan import replan as replan_events
 from orchestration.defs.resources import OWNERS, Lakehouse
 
@@ -123,7 +123,7 @@ def send(
                 "is_stopped": sent.is_stopped,
             }
         figures["dry_run_files"] = len(procurement.dry_run(desk))
-        told = webhook_delivery.notify(desk.home, desk.ledger)
+        told = webhook_watch.notify(desk.home, desk.ledger)
         for one in told.values():
             if one.trouble:
                 context.log.warning(f"order events wait: {one.trouble}")

@@ -19,7 +19,7 @@ from orchestration.planning.rehearsal import (
     unrehearsed_frame,
 )
 from orchestration.planning.rehearsal import rehearse as rehearse_candidates
-from orchestration.planning.twin_trust import record_calibration
+from orchestration.planning.twin_calibration import record_calibration
 from orchestration.reports import charts
 
 

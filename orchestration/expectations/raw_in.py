@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from orchestration.expectations.consistency_laws import contradiction_laws
 from orchestration.expectations.laws import Gate, Law
-from orchestration.expectations.reference_laws import words_laws
-from orchestration.expectations.trade_laws import trading_laws
+from orchestration.expectations.limit_unit_grain_laws import words_laws
+from orchestration.expectations.money_calendar_status_laws import trading_laws
 from orchestration.home.sql import document_key
 from orchestration.landing.contract.canonical import CANONICAL, LINEAGE, NUMBER, Table
 from orchestration.landing.load.rule_sql import NOT_NEGATIVE, TAKES_BACK

@@ -7,7 +7,7 @@ import duckdb
 import polars as pl
 
 from models.domain import SERIES, Floats
-from models.procurement.units import WORDS
+from models.procurement.unit_codes import WORDS
 from models.replenishment.calendars import SupplyCalendar
 from models.replenishment.constraints import (
     Constraint,

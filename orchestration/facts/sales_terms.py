@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from models.procurement.unit_and_currency import Sale
+from models.procurement.supplier_sale_terms import Sale
 
 #: How suppliers count and in which money they ask, where it is not the item's unit and the world's
 #: currency; sold_rate: what one unit of theirs is worth.

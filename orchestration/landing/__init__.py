@@ -9,7 +9,7 @@ from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.world import World
 from orchestration.landing.erase.forgetting import Forgotten, forget
 from orchestration.landing.load import quarantine
-from orchestration.landing.load.checking import Finding, check
+from orchestration.landing.load.contract_trial import Finding, check
 from orchestration.landing.load.landing import land, land_records, reland, table_hashes
 from orchestration.landing.load.report import LandReport
 from orchestration.landing.readers.contract_draft import suggest

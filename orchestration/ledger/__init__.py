@@ -24,7 +24,7 @@ from models.procurement.documents import Document, Event
 from models.procurement.matching import Tolerance
 from models.procurement.messages import Invoice
 from models.procurement.scorecard import observe, scorecard
-from models.procurement.unit_and_currency import Sale
+from models.procurement.supplier_sale_terms import Sale
 from orchestration.home import Home
 from orchestration.ledger import (
     approvals_and_limits,
@@ -50,7 +50,7 @@ from orchestration.ledger.receipts_and_reminders import Receipt
 from orchestration.ledger.schema import events
 from orchestration.ledger.schema import outbox as outbox_table
 from orchestration.ledger.store import PATIENCE, LedgerError, StaleError, Store, Unit
-from orchestration.ledger.unsent import unsent
+from orchestration.ledger.unsent_orders import unsent
 
 __all__ = [
     "ApprovalReport",

@@ -39,8 +39,8 @@ from models.procurement.messages import (
     Received,
     ShipNotice,
 )
-from models.procurement.unit_and_currency import Sale
-from models.procurement.units import PIECE, is_same
+from models.procurement.supplier_sale_terms import Sale
+from models.procurement.unit_codes import PIECE, is_same
 from models.safe_names import legible
 from orchestration.ledger.invoice_matching import settle
 from orchestration.ledger.outbox import reply

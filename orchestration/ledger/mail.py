@@ -13,7 +13,7 @@ from email.utils import format_datetime
 from models.procurement import exact_numbers
 from models.procurement.csv_format import shown
 from models.procurement.messages import Order, Party
-from models.procurement.units import PIECE
+from models.procurement.unit_codes import PIECE
 from models.safe_names import legible, name_of
 
 UNIT_AT = 4  # where the supplier's own unit stands, if a line has one

@@ -13,7 +13,7 @@ from models.domain import MOST_ORDERED, OrderLine
 from models.procurement import exact_numbers
 from models.procurement.actors import PLANNER
 from models.procurement.documents import TERMS, Document
-from models.procurement.unit_and_currency import Sale
+from models.procurement.supplier_sale_terms import Sale
 from models.safe_names import legible
 from orchestration.ledger.schema import documents
 from orchestration.ledger.store import LedgerError, Unit, moves

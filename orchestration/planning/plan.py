@@ -31,7 +31,7 @@ from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home import Home
 from orchestration.home.sql import frame
 from orchestration.ledger import Ledger
-from orchestration.planning import overrides
+from orchestration.planning import override_journal
 from orchestration.planning.demand import Demand
 from orchestration.planning.rehearsal import deciding, is_rehearsed
 from orchestration.planning.replay import INCUMBENT, network_of, paths_of
@@ -110,7 +110,7 @@ def plan_orders(
         paths_of(forecast, inputs.rows, seed=0),
         forecast.period_starts,
         deciding(home, demand, policy),
-        overrides.in_force(home, timeline.now_at, timeline.origin),
+        override_journal.in_force(home, timeline.now_at, timeline.origin),
         still_to_come(lines),
     )
     assumed = [ASSUMED_STOCK] if inputs.is_stock_assumed else []
@@ -343,7 +343,7 @@ def movers(home: Home, run_id: str, timeline: Timeline) -> dict[tuple[str, str],
     moved = set(kept.select("item_id", "location_id").iter_rows())
     with home.connect(read_only=True) as con:
         planned = frame(con, "select * from marts.dim_item_locations")
-    return overrides.movers(home, timeline.now_at, timeline.origin, planned, moved)
+    return override_journal.movers(home, timeline.now_at, timeline.origin, planned, moved)
 
 
 def lines_of(lines: pl.DataFrame, parts: pl.DataFrame) -> list[OrderLine]:

@@ -28,7 +28,7 @@ from orchestration.home import Home
 from orchestration.landing import World
 from orchestration.landing.contract import privacy
 from orchestration.landing.load.store import Archive, read_receipts, read_sidecar, write_sidecar
-from orchestration.planning import overrides
+from orchestration.planning import override_journal
 from orchestration.planning.demand import open_demand
 from orchestration.planning.model_registry import current_model
 from orchestration.planning.plan import plan_orders
@@ -216,7 +216,7 @@ def share_state(home: Home, place: Home, deliveries: int) -> None:
     """Give another home what this one was handed in its first so many deliveries, what planners
     overrode, who forecasts, and the key that customers are hashed with."""
     link_archive(home.archive, place.archive, deliveries)
-    for name in (overrides.FILE, privacy.FILE):
+    for name in (override_journal.FILE, privacy.FILE):
         if (home.state / name).exists():
             shutil.copy(home.state / name, place.state / name)
     decides = kept_models.deciding_forecaster(home)

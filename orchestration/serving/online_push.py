@@ -34,7 +34,7 @@ from orchestration.intake import Inbox
 from orchestration.intake.inbox import message_lines
 from orchestration.intake.options import Folder, stream_of
 from orchestration.landing import ContractError, LandReport, World
-from orchestration.landing.load.batches import load_deliveries
+from orchestration.landing.load.delivery_batches import load_deliveries
 from orchestration.landing.load.landing import session
 from orchestration.landing.load.store import Archive
 from orchestration.landing.readers.sourcing import Delivery

@@ -18,7 +18,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from orchestration.app import webhook_delivery
+from orchestration.app import webhook_watch
 from orchestration.errors import StockhouseError, translate
 from orchestration.facts.snapshots import PublishError
 from orchestration.home import Home
@@ -105,9 +105,9 @@ def create_app(home: Home, *, hosts: tuple[str, ...] = (), is_secure: bool = Fal
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         stop = Event()
-        webhook_delivery.begin(home)
+        webhook_watch.begin(home)
         Thread(target=_warm_up, daemon=True).start()
-        Thread(target=webhook_delivery.follow, args=(home, stop), daemon=True).start()
+        Thread(target=webhook_watch.follow, args=(home, stop), daemon=True).start()
         yield
         stop.set()
         room.jobs.close()

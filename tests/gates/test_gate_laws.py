@@ -22,9 +22,13 @@ from orchestration.expectations.consistency_laws import (
     IN_TURN,
     NUMBERED,
 )
+from orchestration.expectations.limit_unit_grain_laws import COUNTED
+from orchestration.expectations.money_calendar_status_laws import (
+    IN_WEEKDAYS,
+    UNAVAILABLE_STOCK,
+    WEEKDAYS,
+)
 from orchestration.expectations.raw_in import CLOCKED, FLOWS
-from orchestration.expectations.reference_laws import COUNTED
-from orchestration.expectations.trade_laws import IN_WEEKDAYS, UNAVAILABLE_STOCK, WEEKDAYS
 from orchestration.landing.contract.canonical import CANONICAL, GRAINS, Table
 from tests.gates.tiny_company import found
 

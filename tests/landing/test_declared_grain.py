@@ -8,7 +8,7 @@ import pytest
 
 from orchestration.expectations import GATES
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.load.checking import check
+from orchestration.landing.load.contract_trial import check
 from orchestration.landing.readers.contract_draft import suggest
 from tests.landing.company import Company
 from tests.transform.warehouses import build, query

@@ -127,7 +127,7 @@ def test_an_error_at_the_commit_leaves_no_receipt_behind(
 
     company.write("tills/2.csv", HEADER + LINE.format(i=5, day=5))
     with monkeypatch.context() as broken:
-        broken.setattr("orchestration.landing.load.batches.manifest_row", fail)
+        broken.setattr("orchestration.landing.load.delivery_batches.manifest_row", fail)
         with pytest.raises(OSError, match="no space"):
             company.land()
     company.reland()

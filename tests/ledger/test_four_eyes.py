@@ -22,7 +22,7 @@ from orchestration.app import procurement
 from orchestration.cli import app as shell
 from orchestration.home import Home
 from orchestration.ledger import Ledger, LedgerError, Partner, Receipt
-from orchestration.planning import overrides
+from orchestration.planning import override_journal
 
 from .test_procure_station import publish
 
@@ -239,33 +239,35 @@ def test_the_authors_of_overrides_in_force_move_what_they_name_and_what_that_kno
         }
     )
     now, on = datetime(2026, 1, 5), date(2026, 1, 5)
-    overrides.add(
+    override_journal.add(
         home,
         rows,
-        overrides.parse("quantity", 5.0, "why", ["item_id=mug", "location_id=UK"], None, None),
+        override_journal.parse(
+            "quantity", 5.0, "why", ["item_id=mug", "location_id=UK"], None, None
+        ),
         "anna",
         now,
         on,
     )
-    overrides.add(
+    override_journal.add(
         home,
         rows,
-        overrides.parse("demand_factor", 2.0, "why", ["item_id=mug"], None, None),
+        override_journal.parse("demand_factor", 2.0, "why", ["item_id=mug"], None, None),
         "ben",
         now,
         on,
     )
-    gone, _ = overrides.add(
+    gone, _ = override_journal.add(
         home,
         rows,
-        overrides.parse("demand_factor", 2.0, "why", ["item_id=cup"], None, None),
+        override_journal.parse("demand_factor", 2.0, "why", ["item_id=cup"], None, None),
         "eve",
         now,
         on,
     )
-    overrides.expire(home, gone.override_id, "eve", "over", now)
+    override_journal.expire(home, gone.override_id, "eve", "over", now)
     named = {("mug", "UK"): {"anna", "ben"}, ("mug", "DC"): {"ben"}}
-    assert overrides.movers(home, now, on, rows) == named
-    assert overrides.movers(home, now, on, rows, [("cup", "DC"), ("mug", "DC")]) == named | {
+    assert override_journal.movers(home, now, on, rows) == named
+    assert override_journal.movers(home, now, on, rows, [("cup", "DC"), ("mug", "DC")]) == named | {
         ("cup", "DC"): {"anna", "ben"}
     }

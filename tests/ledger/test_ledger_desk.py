@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import DatabaseError
 
 from models.procurement.approval import Limits
-from models.procurement.code_lists import minor_unit, money
+from models.procurement.currencies import minor_unit, money
 from models.procurement.documents import PARTS, Document, Event, apply, worth
 from orchestration.ledger import Ledger, LedgerError, approvals_and_limits
 from orchestration.ledger.store import configuration

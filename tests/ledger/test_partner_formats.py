@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from models.domain import OrderLine
 from models.procurement.messages import Order, OrderedLine
-from models.procurement.unit_and_currency import Sale
+from models.procurement.supplier_sale_terms import Sale
 from orchestration.app import procurement
 from orchestration.app.supplier_answers import Reply, answer
 from orchestration.cli import app as shell

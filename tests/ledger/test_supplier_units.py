@@ -13,7 +13,7 @@ import pytest
 from models.domain import OrderLine
 from models.procurement import x12
 from models.procurement.messages import Party
-from models.procurement.unit_and_currency import Sale
+from models.procurement.supplier_sale_terms import Sale
 from orchestration.app import goods_and_bills, procurement
 from orchestration.app.goods_and_bills import BilledLine
 from orchestration.app.supplier_answers import Reply, answer

@@ -23,7 +23,7 @@ from orchestration.facts import snapshots
 from orchestration.home import Home
 from orchestration.ledger import Ledger
 from orchestration.ledger.audit import audit
-from orchestration.planning import overrides
+from orchestration.planning import override_journal
 from orchestration.planning.plan import make_plan
 from orchestration.web.application import create_app
 from orchestration.web.people import People
@@ -65,7 +65,7 @@ def planned(home: Home, on: date) -> dict[tuple[str, str, str], float]:
     with snapshots.current(home.published).connect() as con:
         read = Published.read(con, home, world, timeline)
     starts = [timeline.shift(timeline.origin, k) for k in range(read.paths.shape[2])]
-    standing = overrides.in_force(home, timeline.now_at, on)
+    standing = override_journal.in_force(home, timeline.now_at, on)
     lines: list[OrderLine] = make_plan(read.inputs, read.paths, starts, read.policy, standing).lines
     return {(line.item_id, line.location_id, line.from_id): line.quantity for line in lines}
 
@@ -85,12 +85,14 @@ def test_an_override_changes_the_next_plan_by_exactly_that_until_it_expires(
     said = {"kind": "quantity", "value": "7", "item_id": item, "location_id": place}
     said |= {"expires_on": last.isoformat(), "reason": "the buyer knows better"}
     shown = ada.post("/overrides", to="preview", **said)
-    assert "Nothing is recorded yet" in shown and not overrides.entries(home)
+    assert "Nothing is recorded yet" in shown and not override_journal.entries(home)
     ada.post("/overrides", to="record", **said)
     after = planned(home, origin)
     assert after[item, place, source] == 7.0 != before[item, place, source]
     now = timeline_of(home).now_at
-    assert overrides.in_force(home, now, last) == overrides.in_force(home, now, origin)
+    assert override_journal.in_force(home, now, last) == override_journal.in_force(
+        home, now, origin
+    )
     assert planned(home, last + timedelta(days=1)) == before
 
 

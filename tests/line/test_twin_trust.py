@@ -9,7 +9,7 @@ import pytest
 
 from models.twin.trust import overall_error
 from orchestration.home import Home
-from orchestration.planning.twin_trust import calibrate
+from orchestration.planning.twin_calibration import calibrate
 
 pytestmark = pytest.mark.line
 

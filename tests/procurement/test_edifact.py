@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.procurement import edifact
+from models.procurement import edifact_wire
 from models.procurement.codec import LARGEST, MOST_DELIVERIES, Delivery
-from models.procurement.edifact_codec import Edifact
+from models.procurement.edifact_out import Edifact
 from models.procurement.messages import (
     Acknowledgement,
     Invoice,
@@ -26,7 +26,7 @@ from models.procurement.messages import (
     Received,
     ShipNotice,
 )
-from models.procurement.x12_codec import X12
+from models.procurement.x12_out import X12
 from tests.procurement import edifact_supplier as supplier
 
 pytestmark = pytest.mark.filterwarnings("ignore:segments.xml not found")
@@ -71,7 +71,7 @@ def test_an_order_says_to_another_reader_what_it_said_to_ours(items, quantity, c
         for place, item in enumerate(items, start=1)
     )
     body = written(dataclasses.replace(ORDER, lines=lines), control)
-    theirs, ours = supplier.read(body), edifact.read(body)
+    theirs, ours = supplier.read(body), edifact_wire.read(body)
     assert theirs["type"] == [["ORDERS"]]
     assert [line[2][0] for line in theirs["LIN"]] == items
     assert {float(said[0][1]) for said in theirs["QTY"]} == {quantity}
@@ -267,9 +267,9 @@ def test_receipts_say_what_was_taken_and_ours_are_heard():
 
 
 def _receipts(body: bytes) -> list[bytes]:
-    from models.procurement.edifact_codec import receipts
+    from models.procurement.edifact_out import receipts
 
-    return list(receipts(edifact.read(body), 3, AT, "P"))
+    return list(receipts(edifact_wire.read(body), 3, AT, "P"))
 
 
 @settings(max_examples=100, deadline=None)

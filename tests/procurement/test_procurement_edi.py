@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.procurement import x12, x12_codec
+from models.procurement import x12, x12_out
 from models.procurement.codec import LARGEST
 from models.procurement.messages import MessageError, Order, OrderedLine, Received
 from models.procurement.x12 import Party
@@ -48,7 +48,7 @@ def changed(segments: list[list[str]], tag: str, position: int, value: str) -> l
 
 
 def test_an_order_says_every_line_once_with_its_totals():
-    text = x12_codec.write(ORDER, US, THEM, 7, AT)
+    text = x12_out.write(ORDER, US, THEM, 7, AT)
     assert text[:106].endswith("*0*P*>~")
     interchange = x12.read(text.encode())
     (transaction,) = interchange.sets
@@ -63,12 +63,10 @@ def test_an_order_says_every_line_once_with_its_totals():
 
 def test_a_change_names_what_is_dropped_and_a_whole_cancellation_nothing():
     dropped = dataclasses.replace(LINES[1], action="cancel")
-    part = x12_codec.write(
+    part = x12_out.write(
         dataclasses.replace(ORDER, revision=2, lines=(dropped,), is_whole=False), US, THEM, 8, AT
     )
-    whole = x12_codec.write(
-        dataclasses.replace(ORDER, revision=3, lines=(dropped,)), US, THEM, 9, AT
-    )
+    whole = x12_out.write(dataclasses.replace(ORDER, revision=3, lines=(dropped,)), US, THEM, 9, AT)
     assert "BCH*04*SA*SHP00000007**2*20260105~" in part and "POC*2*DI*" in part
     assert "BCH*01*SA*SHP00000007**3*20260105~" in whole and "POC" not in whole
 
@@ -88,7 +86,7 @@ def test_any_item_id_survives_the_wire(item, quantity, cost, control):
     order = dataclasses.replace(
         ORDER, lines=(OrderedLine("1", item, quantity, cost, date(2026, 1, 20)),)
     )
-    interchange = x12.read(x12_codec.write(order, US, THEM, control, AT).encode())
+    interchange = x12.read(x12_out.write(order, US, THEM, control, AT).encode())
     (said,) = [s for s in interchange.sets[0].segments if s[0] == "PO1"]
     assert (said[7], float(said[2]), float(said[4]), interchange.control) == (
         item,
@@ -108,11 +106,11 @@ def test_any_item_id_survives_the_wire(item, quantity, cost, control):
 )
 def test_what_no_envelope_can_carry_is_refused(party, control, why):
     with pytest.raises(MessageError, match=why):
-        x12_codec.write(ORDER, US, party, control, AT)
+        x12_out.write(ORDER, US, party, control, AT)
 
 
 def test_an_answer_in_pieces_is_one_answer_with_the_gravest_code():
-    _, (said,) = x12_codec.read(wire("855", ANSWER))
+    _, (said,) = x12_out.read(wire("855", ANSWER))
     (line,) = said.lines
     assert (line.code, line.quantity, line.due_on) == ("IB", 100, date(2026, 2, 10))
 
@@ -134,7 +132,7 @@ def test_an_answer_in_pieces_is_one_answer_with_the_gravest_code():
 )
 def test_a_wrong_message_is_refused_by_segment_and_element(code, segments, why):
     with pytest.raises(MessageError, match=why):
-        x12_codec.read(wire(code, segments))
+        x12_out.read(wire(code, segments))
 
 
 @pytest.mark.parametrize(
@@ -158,9 +156,9 @@ def test_a_total_is_held_in_the_minor_unit_of_its_currency(currency, units, pric
     ]
     if rounding is None:
         with pytest.raises(MessageError, match="TDS01 says"):
-            x12_codec.read(wire("810", bill))
+            x12_out.read(wire("810", bill))
     else:
-        (invoice,) = x12_codec.read(wire("810", bill))[1]
+        (invoice,) = x12_out.read(wire("810", bill))[1]
         assert invoice.rounding == Decimal(rounding)
 
 
@@ -170,7 +168,7 @@ def test_one_wrong_byte_is_refused_or_read_but_never_a_crash(place, value):
     body = bytearray(wire("810", INVOICE))
     body[place % len(body)] = value
     try:
-        x12_codec.read(bytes(body))
+        x12_out.read(bytes(body))
     except MessageError as error:
         assert str(error)
 
@@ -179,19 +177,19 @@ def test_one_wrong_byte_is_refused_or_read_but_never_a_crash(place, value):
 @given(st.binary(max_size=300))
 def test_noise_is_refused(noise):
     with pytest.raises(MessageError):
-        x12_codec.read(noise)
+        x12_out.read(noise)
 
 
 @given(st.integers(3, 400))
 def test_a_truncated_message_is_refused(cut):
     body = wire("810", INVOICE)
     with pytest.raises(MessageError):
-        x12_codec.read(body[: max(len(body) - cut, 0)])
+        x12_out.read(body[: max(len(body) - cut, 0)])
 
 
 def test_an_oversized_file_is_refused_unread():
     with pytest.raises(MessageError, match="more than"):
-        x12_codec.read(b"ISA" + b"x" * LARGEST)
+        x12_out.read(b"ISA" + b"x" * LARGEST)
 
 
 def test_receipts_say_whether_our_message_was_taken():
@@ -201,9 +199,9 @@ def test_receipts_say_whether_our_message_was_taken():
         ["AK5", "R", "5"],
         ["AK9", "R", "1", "1", "0"],
     ]
-    _, (said,) = x12_codec.read(wire("997", refused))
+    _, (said,) = x12_out.read(wire("997", refused))
     assert said == Received(7, False, "AK5 R 5")
-    _, (known,) = x12_codec.read(_with_ta1("TA1*000000007*260105*0830*R*025"))
+    _, (known,) = x12_out.read(_with_ta1("TA1*000000007*260105*0830*R*025"))
     assert known.is_accepted
 
 

@@ -24,7 +24,7 @@ from models.procurement.messages import (
     Party,
     ShipNotice,
 )
-from models.procurement.ubl_codec import Ubl
+from models.procurement.ubl_out import Ubl
 from models.procurement.xml_tree import DEEPEST
 from tests.procurement import ubl_supplier as supplier
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.procurement.unit_and_currency import Sale
-from models.procurement.units import CODES, FAMILIES, PIECE, code_of, is_same, unit_read
+from models.procurement.supplier_sale_terms import Sale
+from models.procurement.unit_codes import CODES, FAMILIES, PIECE, code_of, is_same, unit_read
 
 AMOUNTS = st.floats(0.001, 1e6).map(lambda value: round(value, 4)).filter(bool)
 

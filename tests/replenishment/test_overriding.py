@@ -13,7 +13,7 @@ import pytest
 
 from models.replenishment.overrides import Override
 from orchestration.home import Home
-from orchestration.planning import overrides
+from orchestration.planning import override_journal
 
 NOW, TOMORROW = datetime(2011, 12, 9, 23, 59), date(2011, 12, 10)
 PLANNED = pl.DataFrame(
@@ -37,41 +37,41 @@ def wanted(value: float = 1.5, kind: Any = "demand_factor", **more: Any) -> Over
 
 
 def test_what_is_recorded_comes_back_and_says_who_and_which(home: Home) -> None:
-    first, touched = overrides.add(
+    first, touched = override_journal.add(
         home, PLANNED, wanted(expires_on=date(2011, 12, 24)), "jo", NOW, TOMORROW
     )
-    second, _ = overrides.add(
+    second, _ = override_journal.add(
         home, PLANNED, wanted(9.0, "parameter", parameter="holding_cost"), "kim", NOW, TOMORROW
     )
     assert (first.override_id, second.override_id, touched) == ("override-1", "override-2", 2)
-    assert overrides.entries(home) == [first, second]
-    assert [override.reason for override in overrides.in_force(home, NOW, TOMORROW)] == [
+    assert override_journal.entries(home) == [first, second]
+    assert [override.reason for override in override_journal.in_force(home, NOW, TOMORROW)] == [
         "fair in town (jo, override-1)",
         "fair in town (kim, override-2)",
     ]
 
 
 def test_an_override_counts_from_when_it_was_known_to_the_end_of_its_last_day(home: Home) -> None:
-    overrides.add(home, PLANNED, wanted(expires_on=date(2011, 12, 24)), "jo", NOW, TOMORROW)
-    assert not overrides.in_force(home, NOW - timedelta(seconds=1), TOMORROW)
-    assert overrides.in_force(home, NOW + timedelta(days=14), date(2011, 12, 24))
-    assert not overrides.in_force(home, NOW + timedelta(days=15), date(2011, 12, 25))
+    override_journal.add(home, PLANNED, wanted(expires_on=date(2011, 12, 24)), "jo", NOW, TOMORROW)
+    assert not override_journal.in_force(home, NOW - timedelta(seconds=1), TOMORROW)
+    assert override_journal.in_force(home, NOW + timedelta(days=14), date(2011, 12, 24))
+    assert not override_journal.in_force(home, NOW + timedelta(days=15), date(2011, 12, 25))
 
 
 def test_expiring_ends_it_from_then_on_and_rewrites_nothing(home: Home) -> None:
-    overrides.add(home, PLANNED, wanted(), "jo", NOW, TOMORROW)
-    before = (home.state / overrides.FILE).read_bytes()
+    override_journal.add(home, PLANNED, wanted(), "jo", NOW, TOMORROW)
+    before = (home.state / override_journal.FILE).read_bytes()
     later = NOW + timedelta(days=7)
-    overrides.expire(home, "override-1", "kim", "the fair is off", later)
-    assert (home.state / overrides.FILE).read_bytes().startswith(before)
-    assert overrides.in_force(home, later - timedelta(days=1), TOMORROW) and not overrides.in_force(
-        home, later, TOMORROW
-    )
-    assert overrides.entries(home)[0].ended_by == "kim"
+    override_journal.expire(home, "override-1", "kim", "the fair is off", later)
+    assert (home.state / override_journal.FILE).read_bytes().startswith(before)
+    assert override_journal.in_force(
+        home, later - timedelta(days=1), TOMORROW
+    ) and not override_journal.in_force(home, later, TOMORROW)
+    assert override_journal.entries(home)[0].ended_by == "kim"
     with pytest.raises(ValueError, match="ended by kim"):
-        overrides.expire(home, "override-1", "jo", "again", later)
+        override_journal.expire(home, "override-1", "jo", "again", later)
     with pytest.raises(ValueError, match="no 'override-9'; on record and not ended: none"):
-        overrides.expire(home, "override-9", "jo", "which", later)
+        override_journal.expire(home, "override-9", "jo", "which", later)
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_an_override_that_could_do_nothing_or_too_much_is_refused_and_not_record
     home: Home, override: Override, author: str, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        overrides.add(home, PLANNED, override, author, NOW, TOMORROW)
-    assert overrides.entries(home) == []
+        override_journal.add(home, PLANNED, override, author, NOW, TOMORROW)
+    assert override_journal.entries(home) == []
 
 
 @pytest.mark.parametrize(
@@ -114,20 +114,20 @@ def test_words_that_are_not_understood_are_named(words: dict[str, Any], message:
         "parameter": None,
     }
     with pytest.raises(ValueError, match=message):
-        overrides.parse(**(plain | words))
+        override_journal.parse(**(plain | words))
 
 
 def test_a_line_cut_off_by_a_crash_never_counts_and_the_next_one_takes_its_place(
     home: Home,
 ) -> None:
-    overrides.add(home, PLANNED, wanted(), "jo", NOW, TOMORROW)
-    path = home.state / overrides.FILE
+    override_journal.add(home, PLANNED, wanted(), "jo", NOW, TOMORROW)
+    path = home.state / override_journal.FILE
     whole = path.read_bytes()
     for cut in range(len(whole)):
         path.write_bytes(whole + whole[:cut])
-        assert len(overrides.entries(home)) == 1
-    overrides.add(home, PLANNED, wanted(2.0), "kim", NOW, TOMORROW)
-    assert [entry.author for entry in overrides.entries(home)] == ["jo", "kim"]
+        assert len(override_journal.entries(home)) == 1
+    override_journal.add(home, PLANNED, wanted(2.0), "kim", NOW, TOMORROW)
+    assert [entry.author for entry in override_journal.entries(home)] == ["jo", "kim"]
     assert [json.loads(line)["override_id"] for line in path.read_text().splitlines()] == [
         "override-1",
         "override-2",
@@ -135,6 +135,6 @@ def test_a_line_cut_off_by_a_crash_never_counts_and_the_next_one_takes_its_place
 
 
 def test_a_spoilt_line_is_named(home: Home) -> None:
-    (home.state / overrides.FILE).write_text('{"event": "added"}\n', encoding="utf-8")
+    (home.state / override_journal.FILE).write_text('{"event": "added"}\n', encoding="utf-8")
     with pytest.raises(ValueError, match="line 1 is no override"):
-        overrides.entries(home)
+        override_journal.entries(home)

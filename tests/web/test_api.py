@@ -15,7 +15,7 @@ from orchestration.cli import app as commands
 from orchestration.home import Home
 from orchestration.ledger import Ledger
 from orchestration.ledger.audit import audit
-from orchestration.planning import overrides
+from orchestration.planning import override_journal
 from orchestration.web.application import create_app
 from orchestration.web.people import People
 from orchestration.web.sessions import BURST
@@ -127,7 +127,7 @@ def test_a_crash_between_the_write_and_its_answer_orders_nothing_twice(
     assert told.headers["idempotency-replayed"] == "true"
     assert [e["kind"] for e in told.json()["events"]] == ["approved"]
     assert again.post("overrides", json=OVERRIDE, headers=wanted).status_code == 201
-    assert len(events(home, "approved")) == len(overrides.entries(home)) == 1
+    assert len(events(home, "approved")) == len(override_journal.entries(home)) == 1
     other = again.post("overrides", json=OVERRIDE | {"value": 5}, headers=wanted)
     assert other.status_code == 409
 

@@ -19,7 +19,7 @@ from axe_playwright_python.sync_playwright import Axe
 from orchestration.home import Home
 from orchestration.ledger import Ledger
 from orchestration.ledger.audit import audit
-from orchestration.planning import overrides
+from orchestration.planning import override_journal
 from orchestration.web.application import create_app
 from orchestration.web.people import People
 from tests.web.browsing import PASSWORD
@@ -133,7 +133,7 @@ def test_a_day_at_the_desk(chromium: Any, address: str, home: Home) -> None:
     paul.get_by_label("Why the record").fill("the fair is in town")
     paul.get_by_role("button", name="Record").dblclick()
     paul.get_by_text("Recorded: the next plan follows it").wait_for()
-    (entry,) = overrides.entries(home)
+    (entry,) = override_journal.entries(home)
     assert (entry.author, entry.override.scope["item_id"]) == ("paul", "cup")
 
     # four eyes: a planner finds no button, an approver approves, twice as fast as one should

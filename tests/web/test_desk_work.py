@@ -14,7 +14,7 @@ from orchestration.facts import decisions, snapshots
 from orchestration.home import Home
 from orchestration.ledger import Ledger
 from orchestration.ledger.audit import audit
-from orchestration.planning import overrides
+from orchestration.planning import override_journal
 from tests.web.small_home import NOW, RUN, order_line
 
 
@@ -93,7 +93,7 @@ def test_whoever_overrode_a_line_cannot_approve_it(come: Any, home: Home) -> Non
     anna.get(f"/orders/{line}")
     said = {"quantity": "77", "expires_on": "2026-02-01", "reason": "the fair is in town"}
     assert anna.post(f"/orders/{line}/decide", to="change", **said).status_code == 200
-    (entry,) = overrides.entries(home)
+    (entry,) = override_journal.entries(home)
     assert (entry.author, entry.override.value) == ("anna", 77.0)
     assert entry.override.expires_on == date(2026, 2, 1)
     authors = {("mug", "DC"): {"anna"}}
@@ -258,10 +258,10 @@ def test_an_override_is_recorded_once_and_ended_with_a_reason(come: Any, home: H
     for _ in range(2):
         answer = paul.post("/overrides", to="record", item_id="mug", **said)
         assert answer.status_code == 200
-    (entry,) = overrides.entries(home)
+    (entry,) = override_journal.entries(home)
     paul.get("/overrides")
     assert paul.post(f"/overrides/{entry.override_id}/end", reason="it rained").status_code == 200
-    assert overrides.entries(home)[0].ended_by == "paul"
+    assert override_journal.entries(home)[0].ended_by == "paul"
     assert "it rained" not in paul.get("/overrides").text
 
 

@@ -34,13 +34,13 @@ from orchestration.landing.erase.redaction import (
     rewrite_json,
     rewrite_parquet,
 )
-from orchestration.landing.load.batches import (
+from orchestration.landing.load.compile import Compiler
+from orchestration.landing.load.delivery_batches import (
     in_batches,
     look_or_set_aside,
     refused_source,
     settle_drift,
 )
-from orchestration.landing.load.compile import Compiler
 from orchestration.landing.load.failpoints import failpoint
 from orchestration.landing.load.landing import archived, reland_changed, session
 from orchestration.landing.load.row_loader import Loader

@@ -24,7 +24,7 @@ from orchestration.landing.contract.canonical import CANONICAL
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.privacy import PrivacyKey, key_in_use
 from orchestration.landing.contract.world import World
-from orchestration.landing.load.batches import (
+from orchestration.landing.load.delivery_batches import (
     BATCH_BYTES,
     load_deliveries,
     look_or_set_aside,

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from models.replenishment.overrides import Override
 from orchestration.app import people_overrides
-from orchestration.planning.overrides import Entry
+from orchestration.planning.override_journal import Entry
 from orchestration.web.api.answers import Cursor, Limit, after, page_of, told
 from orchestration.web.api.caller import Caller, Reading, may
 from orchestration.web.api.problems import RESPONSES, WRITING

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from models.procurement.code_lists import coin, rounded
+from models.procurement.currencies import coin, rounded
 from models.procurement.documents import Event
 from orchestration.app import snapshot_queries
 from orchestration.web.request_context import LONGEST_TEXT

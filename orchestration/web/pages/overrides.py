@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from models.replenishment.overrides import PARAMETERS, Override
 from orchestration.app import people_overrides, snapshot_queries
-from orchestration.planning.overrides import parse
+from orchestration.planning.override_journal import parse
 from orchestration.web.request_context import Problem, Visit, act, problem_of, signed_in
 
 router = APIRouter(include_in_schema=False)

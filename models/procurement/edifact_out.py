@@ -9,12 +9,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
 
-from models.procurement import edifact, edifact_in, exact_numbers
-from models.procurement.code_lists import money
+from models.procurement import edifact_in, edifact_wire, exact_numbers
 from models.procurement.codec import Delivery, each
-from models.procurement.edifact import Elements, Interchange
+from models.procurement.currencies import money
+from models.procurement.edifact_wire import Elements, Interchange
 from models.procurement.messages import MessageError, Order, OrderedLine, Party
-from models.procurement.units import code_of
+from models.procurement.unit_codes import code_of
 from models.safe_names import legible
 
 Written = tuple[str, Elements]
@@ -98,7 +98,7 @@ def receipts(interchange: Interchange, control: int, at: datetime, usage: str) -
     action = "4" if len(refused) == len(messages) else "7"
     body: list[Written] = [("UCI", [interchange.reference, *ends, action])]
     body += [("UCM", [message.reference, message.identifier, "4"]) for message in refused]
-    yield edifact.write(
+    yield edifact_wire.write(
         "CONTRL",
         body,
         interchange.receiver,
@@ -133,16 +133,16 @@ class Edifact:
         EDIFACT cannot say it."""
         body = _order(order, ours, theirs)
         name = self.document_type(order)
-        return edifact.write(name, body, ours, theirs, control, at, usage)
+        return edifact_wire.write(name, body, ours, theirs, control, at, usage)
 
     def split(self, body: bytes) -> list[bytes]:
         """The interchanges of one file, in order; put together again they are the body."""
-        return edifact.split(body)
+        return edifact_wire.split(body)
 
     def read(self, body: bytes) -> Delivery:
         """What an interchange's messages say, with the CONTRL it is answered by. Raises
         MessageError where nothing can be read."""
-        interchange = edifact.read(body)
+        interchange = edifact_wire.read(body)
         documents = [partial(edifact_in.read, message) for message in interchange.messages]
         return Delivery(
             each(documents, "message"),

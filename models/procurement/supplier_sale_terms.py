@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from models.procurement import exact_numbers
-from models.procurement.units import PIECE, unit_named
+from models.procurement.unit_codes import PIECE, unit_named
 
 #: Digits of a reckoned price that count: its rate and its stock unit's cost have some more.
 PRICE_DIGITS = 10

@@ -12,7 +12,7 @@ from orchestration.landing.contract.expressions import parser
 from orchestration.landing.contract.privacy import key_in_use
 from orchestration.landing.contract.world import Source, World
 from orchestration.landing.load.compile import Compiler
-from orchestration.landing.load.delivery_checks import check_honesty, find_doubts
+from orchestration.landing.load.delivery_doubts import check_honesty, find_doubts
 from orchestration.landing.load.drift import (
     describe,
     is_another_file,

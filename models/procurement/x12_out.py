@@ -11,7 +11,7 @@ from functools import partial
 from models.procurement import x12, x12_in
 from models.procurement.codec import Delivery, each
 from models.procurement.messages import Acknowledgement, Message, Order, Party
-from models.procurement.units import code_of
+from models.procurement.unit_codes import code_of
 from models.procurement.x12 import Interchange, Segment, TransactionSet
 from models.safe_names import LONGEST, name_of
 

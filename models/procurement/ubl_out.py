@@ -9,10 +9,10 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from models.procurement import exact_numbers, ubl_in, xml_tree
-from models.procurement.code_lists import money
 from models.procurement.codec import Delivery
+from models.procurement.currencies import money
 from models.procurement.messages import MessageError, Order, OrderedLine, Party
-from models.procurement.units import code_of
+from models.procurement.unit_codes import code_of
 from models.procurement.xml_tree import Element, element
 
 #: What is asked of a line in a change (UNCL 1229).

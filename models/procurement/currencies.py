@@ -1,15 +1,10 @@
-"""Code lists that document formats share: currencies (ISO 4217) with their minor units, and
-answers to a line; units of measure are in `units`."""
+"""Currencies (ISO 4217) with their minor units, and amounts as they can be paid."""
 
 from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 from models.procurement.messages import MessageError
-
-#: What an answer says of a line (UN/EDIFACT 1229, which UBL uses too): taken as it is, taken with
-#: changes, and not taken, by our code for it.
-TAKEN, AMENDED, REFUSED = ("", "5"), ("3", "6"), {"2": "ID", "7": "IR", "10": "IR"}
 
 #: Currencies by the digits after their point.
 CURRENCIES = {
