@@ -1,9 +1,10 @@
-"""Now, believed: the newest time the mass of the facts speaks of, so that one wrong year moves
-neither the plan nor the books.
+"""Now, believed: the newest time the mass of the facts speaks of, so that no wrong years move
+the plan or the books, be it one of them or one a day.
 
-A typed year is one row far from all the others. Rows beyond a pause that nothing supports are kept
+A typed year is a row far from all the others. Rows beyond a pause that nothing supports are kept
 and told of, and no station reads them until enough others join them, the file is mended, or
-`--as-of` says that the pause is real.
+`--as-of` says that the pause is real. Nothing supports them as long as deliveries go on to bring
+days from before the pause: a company does not live on both sides of one.
 """
 
 from __future__ import annotations
@@ -24,10 +25,18 @@ UNUSUAL = 3
 #: What lies beyond a pause is believed when it holds this share of what lies on this side.
 MASS = 0.2
 #: A pause of up to a year is believed sooner: after a day as busy as half the usual ones, after
-#: three days that follow one another, or
+#: three days that follow one another, with a quarter of the usual rows each, or when a source
+#: speaks for the first time.
 YEAR = 366
 DAYS_IN_A_ROW = 3
 BUSY_ROWS = 5
+QUIET = 0.25
+#: The near side lives when at least so many deliveries moved it on while others told of the far
+#: side, and half as many as those.
+STEPS = 2
+ALIVE = 0.5
+#: So far may one source be behind another that has just begun.
+BEHIND_DAYS = 92
 #: History may begin with a gap; a first day more than this long before the rest is a wrong year.
 HEAD_DAYS = 3 * YEAR
 #: So small a share of rows before such a gap is wrong even where its days follow one another.
@@ -36,17 +45,18 @@ FEW = 0.01
 #: Every fact by which a company's clock is read: the source and table that says it, and when it was
 #: known.
 CLOCK = f"""
-    SELECT source_id || '/sales' AS source, known_at AS moment FROM raw.sales
+    SELECT source_id, 'sales' AS fact, delivery, known_at AS moment FROM raw.sales
         WHERE known_at IS NOT NULL
-    UNION ALL SELECT source_id || '/returns', known_at FROM raw.returns
-    UNION ALL SELECT source_id || '/stock', known_at FROM raw.stock
-    UNION ALL SELECT s.source_id || '/sales', greatest(o.event_at + s.known_lag, s.handed_over_at)
+    UNION ALL SELECT source_id, 'returns', delivery, known_at FROM raw.returns
+    UNION ALL SELECT source_id, 'stock', delivery, known_at FROM raw.stock
+    UNION ALL SELECT s.source_id, 'sales', s.delivery,
+        greatest(o.event_at + s.known_lag, s.handed_over_at)
       FROM raw.sales AS s JOIN (
           SELECT {document_key("order_id")} AS order_key,
               max(event_at) AS event_at FROM raw.orders GROUP BY ALL
       ) AS o ON {document_key("s.order_id")} = o.order_key
       WHERE s.known_at IS NULL
-    UNION ALL SELECT s.source_id || '/sales', greatest(c.day::TIMESTAMP + s.known_lag,
+    UNION ALL SELECT s.source_id, 'sales', s.delivery, greatest(c.day::TIMESTAMP + s.known_lag,
         s.handed_over_at)
       FROM raw.sales AS s JOIN (SELECT period_id, max(day) AS day FROM raw.calendar
           GROUP BY ALL) AS c USING (period_id)
@@ -55,9 +65,8 @@ CLOCK = f"""
 #: When those facts happened, as far as they say so themselves.
 BOOKS = " UNION ALL ".join(
     (
-        f"SELECT source_id || '/{table}' AS source, event_at AS moment FROM raw.{table} WHERE "
-        "event_at "
-        "IS NOT NULL"
+        f"SELECT source_id, '{table}' AS fact, delivery, event_at AS moment FROM raw.{table} "
+        "WHERE event_at IS NOT NULL"
     )
     for table in ("sales", "returns", "stock")
 )
@@ -65,11 +74,13 @@ BOOKS = " UNION ALL ".join(
 
 @dataclass(frozen=True)
 class News:
-    """How many rows one source has of one day."""
+    """How many rows of one day one delivery of a source brought; seq: the how-manieth delivery of
+    all."""
 
     day: date
     source: str
     rows: int
+    seq: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,8 +106,14 @@ def read_clock(cur: duckdb.DuckDBPyConnection) -> Clock:
 
 def _news(cur: duckdb.DuckDBPyConnection, facts: str) -> list[News]:
     rows = cur.execute(
-        f"SELECT moment::DATE, source, count(*) FROM ({facts}) WHERE isfinite(moment) GROUP BY ALL "
-        "ORDER BY ALL"
+        f"""WITH counted AS (
+            SELECT moment::DATE AS day, source_id, fact, delivery, count(*) AS found
+            FROM ({facts}) WHERE isfinite(moment) GROUP BY ALL
+        ), landed AS (
+            SELECT source_id, delivery, min(landed_seq) AS seq FROM raw.manifest GROUP BY ALL
+        )
+        SELECT day, source_id || '/' || fact AS source, sum(found)::BIGINT, coalesce(seq, 0) AS seq
+        FROM counted LEFT JOIN landed USING (source_id, delivery) GROUP BY ALL ORDER BY ALL"""
     ).fetchall()
     return [News(*row) for row in rows]
 
@@ -158,19 +175,42 @@ def _usual_pause(days: Sequence[date], but: int) -> int:
 def _is_supported(
     news: Sequence[News], days: Sequence[date], rows: Sequence[int], k: int, usual: int
 ) -> bool:
-    """Whether what lies beyond the pause after day k is more than one odd row."""
-    before, after = sum(rows[: k + 1]), sum(rows[k + 1 :])
-    soon = sum(rows[k + 1 : bisect.bisect_right(days, days[k + 1] + timedelta(days=usual))])
-    is_going_on = (
-        k + DAYS_IN_A_ROW < len(days) and (days[k + DAYS_IN_A_ROW] - days[k + 1]).days <= 2 * usual
-    )
-    if soon >= MASS * before or (is_going_on and after >= MASS * before):
-        return True
-    if (days[k + 1] - days[k]).days > YEAR:
-        return False
-    if is_going_on or soon >= max(BUSY_ROWS, sorted(rows)[len(rows) // 2] / 2):
-        return True
-    return bool(
+    """Whether what lies beyond the pause after day k is more than odd rows."""
+    pause = (days[k + 1] - days[k]).days
+    is_new = bool(
         {one.source for one in news if one.day > days[k]}
         - {one.source for one in news if one.day <= days[k]}
     )
+    if _is_alive(news, days[k]):
+        return is_new and pause <= BEHIND_DAYS
+    before, after = sum(rows[: k + 1]), sum(rows[k + 1 :])
+    soon = rows[k + 1 : bisect.bisect_right(days, days[k + 1] + timedelta(days=usual))]
+    is_going_on = (
+        k + DAYS_IN_A_ROW < len(days) and (days[k + DAYS_IN_A_ROW] - days[k + 1]).days <= 2 * usual
+    )
+    if sum(soon) >= MASS * before or (is_going_on and after >= MASS * before):
+        return True
+    if pause > YEAR:
+        return False
+    median = sorted(rows)[len(rows) // 2]
+    if is_going_on and sum(soon) >= QUIET * median * len(soon):
+        return True
+    return is_new or max(soon) >= max(BUSY_ROWS, median / 2)
+
+
+def _is_alive(news: Sequence[News], last: date) -> bool:
+    """Whether the days up to `last` went on, delivery by delivery, while others told of days
+    beyond: then these are wrong, and no pause is over."""
+    far = sorted({one.seq for one in news if one.day > last})
+    newest: dict[int, date] = {}
+    for one in news:
+        if one.day <= last:
+            newest[one.seq] = max(one.day, newest.get(one.seq, one.day))
+    edge = max((day for seq, day in newest.items() if seq <= far[0]), default=None)
+    if edge is None:  # the newest files came first, and the old ones after them
+        return False
+    steps = 0
+    for seq in sorted(seq for seq in newest if far[0] < seq <= far[-1]):
+        if newest[seq] > edge:
+            edge, steps = newest[seq], steps + 1
+    return steps >= max(STEPS, ALIVE * (len(far) - 1))
