@@ -5,7 +5,7 @@
 {% macro days_of_52_weeks() -%} 364 {%- endmacro %}
 
 {# Whether a local day lies within the 52 weeks before Now: the year that every yearly metric is over. #}
-{% macro in_last_year(day) -%} {{ days_apart(day, local_day(now_at())) }} <= {{ days_of_52_weeks() }} {%- endmacro %}
+{% macro in_last_year(day) -%} {{ day }} >= {{ local_day(now_at()) }} - {{ days_of_52_weeks() }} {%- endmacro %}
 
 {# Units sold of units wanted. #}
 {% macro fill_rate(sold, lost) -%} {{ sold }} / nullif({{ sold }} + {{ lost }}, 0) {%- endmacro %}

@@ -22,13 +22,13 @@
 
   select *, cast(null as timestamp) as valid_until, true as is_current
   from {{ relation }} as fact
-  where not exists (select 1 from corrected where corrected.row_key = fact.row_key)
+  anti join corrected on corrected.row_key = fact.row_key
 
   union all
 
   select *, lead(known_at) over version as valid_until, lead(true) over version is null as is_current
   from {{ relation }} as fact
-  where exists (select 1 from corrected where corrected.row_key = fact.row_key)
+  semi join corrected on corrected.row_key = fact.row_key
   window version as (partition by row_key order by known_at, handed_over_at nulls first, row_hash)
 {% endmacro %}
 

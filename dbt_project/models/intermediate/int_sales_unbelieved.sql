@@ -6,16 +6,24 @@ with lines as {{ inlined() }} (
   select
     item_id, location_id, coalesce(unit, '') as unit, coalesce(currency, '') as currency, quantity, row_key, row_hash,
     revenue / nullif(quantity, 0) as price
-  from {{ ref('stg_sales') }}
+  from {{ ref('stg_sales_lines') }}
   where quantity > 0
+),
+
+-- one reading of all lines says which of them may be far off; the others are not read again
+bounds as (
+  select
+    item_id, location_id, unit, currency, count(*) as told,
+    min(quantity) as least_quantity, max(quantity) as most_quantity,
+    min(case when price > 0 then price end) as least_price, max(price) as most_price
+  from lines
+  group by item_id, location_id, unit, currency
 ),
 
 spread as (
   select item_id, location_id, unit, currency
-  from lines
-  group by item_id, location_id, unit, currency
-  having count(*) > 5
-    and (max(quantity) > {{ own }} * min(quantity) or max(price) > {{ own }} * min(case when price > 0 then price end))
+  from bounds
+  where told > 5 and (most_quantity > {{ own }} * least_quantity or most_price > {{ own }} * least_price)
 ),
 
 usual as (
@@ -29,14 +37,32 @@ usual as (
   group by item_id, location_id, unit, currency
 ),
 
+wide as (
+  select currency
+  from bounds
+  group by currency
+  having max(most_quantity) > {{ company }} * min(least_quantity) or max(most_price) > {{ company }} * min(least_price)
+),
+
 anywhere as (
-  select currency, median(quantity) as quantity, median(case when price > 0 then price end) as price from lines group by currency
+  select currency, median(quantity) as quantity, median(case when price > 0 then price end) as price
+  from lines
+  where exists (select 1 from wide where wide.currency = lines.currency)
+  group by currency
+),
+
+scarce as (
+  select item_id, location_id
+  from bounds
+  group by item_id, location_id
+  having sum(told) <= 5
 ),
 
 far as (
-  select lines.item_id, lines.location_id, lines.row_key, lines.row_hash, anywhere.quantity as usual_quantity, anywhere.price as usual_price
+  select lines.row_key, lines.row_hash, anywhere.quantity as usual_quantity, anywhere.price as usual_price
   from lines
   inner join anywhere on lines.currency = anywhere.currency
+  inner join scarce on lines.item_id = scarce.item_id and lines.location_id = scarce.location_id
   where lines.quantity > {{ company }} * anywhere.quantity or lines.price > {{ company }} * anywhere.price
 ),
 
@@ -48,14 +74,7 @@ beyond as (
     and lines.unit = usual.unit and lines.currency = usual.currency
   where lines.quantity > {{ own }} * usual.quantity or lines.price > {{ own }} * usual.price
   union
-  select far.row_key, far.row_hash, far.usual_quantity, far.usual_price
-  from far
-  inner join (
-    select item_id, location_id, count(*) as told from lines
-    where exists (select 1 from far where far.item_id = lines.item_id and far.location_id = lines.location_id)
-    group by item_id, location_id
-  ) as own on far.item_id = own.item_id and far.location_id = own.location_id
-  where own.told <= 5
+  select row_key, row_hash, usual_quantity, usual_price from far
 ),
 
 told as (

@@ -21,16 +21,28 @@ moved as (
 ),
 
 -- until when each place has told its sales: one without an hour stands for its whole day
+last_sold as (
+  select location_id, last_at, {{ midnight_of(local_day('last_at')) }} as day_began_at
+  from (
+    select location_id, max(event_at) as last_at
+    from {{ ref('int_stock_moved') }}
+    where kind = 'sale' and event_at <= {{ now_at() }} and location_id in (select location_id from counts)
+    group by location_id
+  ) as sold
+),
+
 told as (
   select
-    location_id,
-    max(case
-      when event_at = {{ midnight_of(local_day('event_at')) }} then least({{ midnight_of(local_day('event_at') ~ ' + 1') }}, {{ now_at() }})
-      else event_at
-    end) as until
-  from {{ ref('int_stock_moved') }}
-  where kind = 'sale' and event_at <= {{ now_at() }}
-  group by location_id
+    last_sold.location_id,
+    case
+      when count(moves.location_id) > 0
+        then greatest(last_sold.last_at, least({{ midnight_of(local_day('last_sold.last_at') ~ ' + 1') }}, {{ now_at() }}))
+      else last_sold.last_at
+    end as until
+  from last_sold
+  left join {{ ref('int_stock_moved') }} as moves
+    on last_sold.location_id = moves.location_id and moves.event_at = last_sold.day_began_at and moves.kind = 'sale'
+  group by last_sold.location_id, last_sold.last_at
 ),
 
 -- lots that passed their date since the count; what went out is thought to have been of them

@@ -1,27 +1,7 @@
 with source as {{ inlined() }} (
-  select * from {{ source('raw', 'sales') }}
-  where (known_at <= {{ now_at() }} or known_at is null) and {{ is_believed() }}
+  select * from {{ ref('stg_sales_lines') }}
 ),
 
-versions as ({{ versions('source') }}),
+versions as ({{ versions('source') }})
 
-typed as (
-  select
-    item_id,
-    location_id,
-    quantity,
-    event_at,
-    period_id,
-    order_id,
-    line_id,
-    customer_id,
-    lower(trim(unit)) as unit,
-    unit_price,
-    coalesce(revenue, quantity * unit_price) as revenue,
-    upper(trim(currency)) as currency,
-    tax_share,
-    row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
-  from versions
-)
-
-select * from typed
+select * from versions

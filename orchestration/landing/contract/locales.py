@@ -136,25 +136,25 @@ class Locale:
         """SQL that turns UTC into the source's local time, both without zone."""
         return utc if self.is_utc else f"timezone({literal(self.timezone)}, timezone('UTC', {utc}))"
 
-    def times(self, sql: str, kind: str) -> tuple[str, str]:
-        """(local, UTC) timestamps without zone. Text with an offset keeps its instant; text without
-        one is local."""
+    def time(self, sql: str, kind: str) -> tuple[str, bool]:
+        """A time as a timestamp without zone, and whether that is in UTC, else local. Text with an
+        offset keeps its instant; text without one is local."""
         if "ZONE" in kind:
-            utc = f"timezone('UTC', {sql})"
-            return self.to_local(utc), utc
+            return f"timezone('UTC', {sql})", True
         if kind != "VARCHAR":
-            local = f"CAST({sql} AS TIMESTAMP)"
-            return local, self.to_utc(local)
+            return f"CAST({sql} AS TIMESTAMP)", False
         if self.source.dates:
-            local = f"CAST({self._as_declared(sql)} AS TIMESTAMP)"
-            return local, self.to_utc(local)
+            return f"CAST({self._as_declared(sql)} AS TIMESTAMP)", False
+        utc = _in_whole_years(f"timezone('UTC', TRY_CAST({sql} AS TIMESTAMPTZ))", sql)
         if self.is_utc:  # without an offset nothing has to be converted, which takes its time
-            far = _in_whole_years(f"timezone('UTC', TRY_CAST({sql} AS TIMESTAMPTZ))", sql)
             near = _in_whole_years(f"TRY_CAST({sql} AS TIMESTAMP)", sql)
-            read = f"CASE WHEN {_may_have_offset(sql)} THEN {far} ELSE {near} END"
-            return read, read
-        utc = f"timezone('UTC', {_in_whole_years(f'TRY_CAST({sql} AS TIMESTAMPTZ)', sql)})"
-        return self.to_local(utc), utc
+            return f"CASE WHEN {_may_have_offset(sql)} THEN {utc} ELSE {near} END", True
+        return utc, True
+
+    def times(self, sql: str, kind: str) -> tuple[str, str]:
+        """(local, UTC) timestamps without zone, as `time` reads them."""
+        read, is_utc = self.time(sql, kind)
+        return (self.to_local(read), read) if is_utc else (read, self.to_utc(read))
 
     def _as_declared(self, sql: str) -> str:
         """The time by the first format that fits. Week 53 of a year of 52, or day 366 of one of

@@ -144,30 +144,32 @@ class Loader:
 
     def _load_rule(self, rule: CompiledRule) -> None:
         is_state = CANONICAL[rule.table].is_state
+        is_direct = self.is_first and not is_state and not self.careful
+        rest = self._load_directly(rule) if is_direct else self._select(rule)
+        if rest is not None:
+            self.con.execute(f"CREATE OR REPLACE TEMP TABLE staged AS {rest}")
+            self._load_staged(rule)
+            self.con.execute("DROP TABLE staged")
+
+    def _select(self, rule: CompiledRule, where: str = "true") -> str:
+        """The rows that a rule takes, judged."""
         columns = {
             name: kind
             for name, kind in self.compiled.columns.items()
             if name not in ("_file", "_row")
         }
-        select = rule.select(
+        return rule.select(
             self.source_id,
             columns,
             careful=self.careful,
-            where=f"({self.skip}) IS NULL",
+            where=f"({self.skip}) IS NULL AND {where}",
             extra=f", {self._part(rule)} AS part",
         )
-        is_direct = self.is_first and not is_state and not self.careful
-        rest = self._load_directly(rule, select) if is_direct else "true"
-        if rest is not None:
-            self.con.execute(
-                f"CREATE OR REPLACE TEMP TABLE staged AS SELECT * FROM ({select}) WHERE {rest}"
-            )
-            self._load_staged(rule)
-            self.con.execute("DROP TABLE staged")
 
-    def _load_directly(self, rule: CompiledRule, select: str) -> str | None:
-        """Insert all good rows at once; what remains to be staged is returned as a condition, or
-        None where nothing does."""
+    def _load_directly(self, rule: CompiledRule) -> str | None:
+        """Insert all good rows at once; what remains to be staged is returned as a query, or None
+        where nothing does."""
+        select = self._select(rule)
         target = f"raw.{quote(rule.table)}"
         claims = self._each(
             f"SELECT _d, count(*) FROM src WHERE ({self.skip}) IS NULL AND "
@@ -198,7 +200,11 @@ class Loader:
             f"SELECT _d, max(handed_over_at) FROM {kept} GROUP BY _d"
         ).fetchall():
             self.deliveries[index].was_handed_over(handed)
-        return "problem IS NOT NULL OR row_key IN (SELECT k FROM twice)"
+        if inserted == sum(rows for _, rows in claims) and not rule.is_of_its_grain:
+            # nothing is wrong with any row: only those that came twice are read once more
+            return self._select(rule, f"{rule.row_key} IN (SELECT k FROM twice)")
+        left = "problem IS NOT NULL OR row_key IN (SELECT k FROM twice)"
+        return f"SELECT * FROM ({select}) WHERE {left}"
 
     def _mine(self, rule: CompiledRule) -> str:
         return f"source_id = {literal(self.source_id)} AND ends_with(t.part, {literal(rule.label)})"

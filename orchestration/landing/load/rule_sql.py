@@ -8,6 +8,7 @@ cell spoils one row and not the query.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -149,6 +150,15 @@ class CompiledRule:
         contract does not say when rows were handed over."""
         return self.is_keyed and self.delivered is None
 
+    @property
+    def is_known_at_once(self) -> bool:
+        """Whether a row is known at the very moment that it tells of."""
+        event = event_column(self.table)
+        is_moment = event is not None and CANONICAL[self.table].columns[event] == TIME
+        return (
+            is_moment and re.fullmatch(r"0+ [a-z]+", (self.lag or "").strip().lower()) is not None
+        )
+
     def checks(self, careful: bool) -> list[Check]:
         """Everything that would send a row of this rule to quarantine, in the order it is looked
         for."""
@@ -208,7 +218,21 @@ class CompiledRule:
         event = event_column(self.table)
         return quote("v:" + event) if event in self.cells else "NULL"
 
-    def _typed(self, name: str) -> list[str]:
+    def _zoned(self) -> str:
+        """Every time once more, local where it was read in UTC and the other way round: a step of
+        its own, so that no text is read twice."""
+        added = ""
+        for name, cell in self.cells.items():
+            if CANONICAL[self.table].columns[name] == TIME:
+                local, utc = quote("v:" + name), quote("u:" + name)
+                _, is_utc = self.locale.time("", cell.type)
+                other = (self.locale.to_local(utc), local)
+                added += ", {} AS {}".format(
+                    *(other if is_utc else (self.locale.to_utc(local), utc))
+                )
+        return added
+
+    def _typed(self, name: str) -> str:
         """A column as the type that it is declared to be."""
         cell, source, kind = (
             self.cells[name],
@@ -216,8 +240,8 @@ class CompiledRule:
             CANONICAL[self.table].columns[name],
         )
         if kind == TIME:
-            times = zip(("v:", "u:"), self.locale.times(source, cell.type), strict=True)
-            return [f"{sql} AS {quote(prefix + name)}" for prefix, sql in times]
+            sql, is_utc = self.locale.time(source, cell.type)
+            return f"{sql} AS {quote(('u:' if is_utc else 'v:') + name)}"
         if name in PERSONAL:
             (column,) = cell.reads if cell.sql in map(quote, cell.reads) else (None,)
             sql = hidden(source) if column is None else quote("h:" + column)
@@ -225,7 +249,7 @@ class CompiledRule:
             sql = self.locale.name(source, cell.type)
         else:
             sql = self.locale.cast(source, cell.type, kind)
-        return [f"{sql} AS {quote('v:' + name)}"]
+        return f"{sql} AS {quote('v:' + name)}"
 
     def select(
         self,
@@ -249,7 +273,8 @@ class CompiledRule:
 WITH raw AS (SELECT *, {", ".join(self._raw(careful))} FROM {source} WHERE {condition}),
 opened AS (SELECT *{_opened(first) if careful else ""} FROM raw WHERE {kept}),
 typed AS (SELECT *, {", ".join(self._all_typed()) or "NULL"} FROM opened),
-known AS (SELECT *, {known} FROM typed),
+zoned AS (SELECT *{self._zoned()} FROM typed),
+known AS (SELECT *, {known} FROM zoned),
 dated AS (SELECT *, {dated} FROM (SELECT *{since} FROM known)),
 judged AS (SELECT *, {_first_wrong(checks)} AS "k:problem" FROM dated)
 SELECT {", ".join(self._facts())}, {self._times()},
@@ -270,7 +295,7 @@ FROM judged""".strip()
         return raw
 
     def _all_typed(self) -> list[str]:
-        typed = [one for name in self.cells for one in self._typed(name)]
+        typed = [self._typed(name) for name in self.cells]
         if self.delivered:
             times = self.locale.times(quote("x:delivered_at"), self.delivered.type)
             typed.append(f'{times[1]} AS "k:delivered"')
@@ -281,6 +306,9 @@ FROM judged""".strip()
         if self.known:
             at = self.locale.times(quote("x:known_at"), self.known.type)[1]
             return _guarded("known_at", self.known.sql, careful), f'{at} AS "k:known"'
+        event = event_column(self.table)
+        if self.is_known_at_once and event in self.cells:
+            return f'{quote("v:" + event)} AS "x:known_at"', f'{quote("u:" + event)} AS "k:known"'
         later = f"CAST({self._event_value()} AS TIMESTAMP) + INTERVAL {literal(self.lag or '')}"
         known = f'{f"TRY({later})" if careful else later} AS "x:known_at"'
         return known, f'{self.locale.to_utc(quote("x:known_at"))} AS "k:known"'
@@ -400,7 +428,8 @@ def _checks_of_meaning(name: str, value: str) -> list[Check]:
     """What a value of this column cannot mean, though it can be read."""
     found = []
     if name in SUMMED:
-        is_sum = f"lower(rtrim({value}, ' :')) IN ({', '.join(map(literal, SUMS))})"
+        sums = literal(rf"({'|'.join(map(re.escape, SUMS))})[ :]*")
+        is_sum = f"regexp_full_match({value}, {sums}, 'i')"
         found.append(Check(is_sum, name, "is a word for a sum and names nothing"))
     if name in MOST_DAYS:
         too_long = f"is more than {MOST_DAYS[name]:,} days"
