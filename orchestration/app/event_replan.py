@@ -27,7 +27,7 @@ from orchestration.app import procurement
 from orchestration.app.published_plan import Published
 from orchestration.app.replan_state import State, state_of
 from orchestration.app.supply_exceptions import SupplyException, affected, moves, supply_exceptions
-from orchestration.facts import snapshots
+from orchestration.facts import published_snapshots
 from orchestration.facts.planning_inputs import read_nodes
 from orchestration.facts.published import Coming
 from orchestration.facts.timeline import Timeline
@@ -58,7 +58,7 @@ def replan(home: Home, world: World) -> Replanned | None:
 
     Raises PublishError before the first published run.
     """
-    snapshot = snapshots.current(home.published)
+    snapshot = published_snapshots.current(home.published)
     with procurement.open_desk(home) as desk:
         timeline, lines, last = (
             Timeline.of(world, desk.now),
@@ -117,8 +117,8 @@ def unanswered(home: Home, world: World) -> str | None:
     """The name of a state of things that no reaction has answered; None where there is none, or
     nothing is published yet."""
     try:
-        snapshot = snapshots.current(home.published)
-    except snapshots.PublishError:
+        snapshot = published_snapshots.current(home.published)
+    except published_snapshots.PublishError:
         return None
     with procurement.open_desk(home) as desk:
         happened = supply_exceptions(home, Timeline.of(world, desk.now), desk.ledger.lines(), {})
@@ -126,7 +126,7 @@ def unanswered(home: Home, world: World) -> str | None:
         return state if _is_news(state, happened, desk.ledger.last_replan()) else None
 
 
-def _state(snapshot: snapshots.Snapshot, happened: Sequence[SupplyException]) -> str:
+def _state(snapshot: published_snapshots.Snapshot, happened: Sequence[SupplyException]) -> str:
     return hashlib.sha256(
         repr([snapshot.version, *sorted(exception.occasion for exception in happened)]).encode()
     ).hexdigest()

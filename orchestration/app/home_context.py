@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
-from orchestration.facts import snapshots
+from orchestration.facts import published_snapshots
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.landing import World
@@ -14,7 +14,7 @@ from orchestration.landing import World
 
 def timeline_of(home: Home) -> Timeline:
     """The clock of a home, from its contract and the published Now."""
-    snapshot = snapshots.current(home.published)
+    snapshot = published_snapshots.current(home.published)
     with snapshot.connect() as con:
         row = con.execute("select now_at from published.world").fetchone()
     if row is None or row[0] is None:

@@ -13,7 +13,7 @@ from models.replenishment.overrides import Override
 from orchestration.app.home_context import timeline_of, world_of
 from orchestration.app.published_plan import Published
 from orchestration.app.snapshot_queries import names
-from orchestration.facts import snapshots
+from orchestration.facts import published_snapshots
 from orchestration.home import Home
 from orchestration.home.sql import frame
 from orchestration.planning import override_journal
@@ -28,7 +28,7 @@ def record(home: Home, override: Override, by: str, request: str = "") -> tuple[
     Raises ValueError, with nothing recorded, for one that could do nothing or more than is meant.
     """
     timeline = timeline_of(home)
-    with snapshots.current(home.published).connect() as con:
+    with published_snapshots.current(home.published).connect() as con:
         planned = frame(con, "select * from marts.dim_item_locations")
     now, first = timeline.now_at, timeline.origin
     return override_journal.add(home, planned, override, by, now, first, request)
@@ -66,7 +66,7 @@ def preview(home: Home, override: Override) -> Preview:
     Raises ValueError where the override could do nothing, or nothing is published to plan from.
     """
     timeline, world = timeline_of(home), world_of(home)
-    with snapshots.current(home.published).connect() as con:
+    with published_snapshots.current(home.published).connect() as con:
         planned = frame(con, "select * from marts.dim_item_locations")
         published = Published.read(con, home, world, timeline).within_review(con)
         called = names(con)

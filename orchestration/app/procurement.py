@@ -22,8 +22,8 @@ from models.procurement.approval import Evidence
 from models.procurement.documents import Document
 from models.procurement.scorecard import failure_risk
 from models.procurement.supplier_sale_terms import Sale
-from orchestration.facts import decisions, snapshots
-from orchestration.facts.sales_terms import SOLD_BY, sales_of
+from orchestration.facts import decisions, published_snapshots
+from orchestration.facts.supplier_units_and_currencies import SOLD_BY, sales_of
 from orchestration.home import Home
 from orchestration.home.sql import frame
 from orchestration.ledger import (
@@ -288,8 +288,8 @@ def company_record(desk: Desk) -> dict[str, tuple[float, float]]:
 def _snapshot(home: Home) -> Iterator[duckdb.DuckDBPyConnection | None]:
     """The published facts, None before the first publication."""
     try:
-        current = snapshots.current(home.published)
-    except snapshots.PublishError:
+        current = published_snapshots.current(home.published)
+    except published_snapshots.PublishError:
         yield None
         return
     with current.connect() as con:

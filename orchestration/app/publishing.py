@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from orchestration.facts import order_states, snapshots
-from orchestration.facts.snapshots import Snapshot
+from orchestration.facts import order_states, published_snapshots
+from orchestration.facts.published_snapshots import Snapshot
 from orchestration.home import Home
 
 
@@ -16,4 +16,4 @@ def publish(home: Home, run_id: str) -> Snapshot:
     if home.warehouse.exists():
         with home.connect() as con:
             order_states.load(con, home)
-    return snapshots.publish(home.warehouse, home.published, run_id)
+    return published_snapshots.publish(home.warehouse, home.published, run_id)

@@ -40,7 +40,7 @@ from orchestration.app.scenario_answers import Answer, Asked, Study, Trust
 from orchestration.app.scenario_files import Question, parse, read_question, refuse_twins
 from orchestration.app.scenario_fit import outside
 from orchestration.app.twin_state import FUTURES_SEED, LOOKED_AT, Twin
-from orchestration.facts import decisions, snapshots
+from orchestration.facts import decisions, published_snapshots
 from orchestration.facts.planning_inputs import read_nodes
 from orchestration.facts.published import published_forecast, tuned_scales
 from orchestration.facts.purchase_terms import read_terms
@@ -66,9 +66,9 @@ def read_twin(
     demand: what its futures ask for, as `Asked.demand`; the forecast's, if empty.
     Raises ValueError for a run that is no longer published, and PublishError before anything was.
     """
-    snapshot = snapshots.current(home.published)
+    snapshot = published_snapshots.current(home.published)
     if run_id is not None and snapshot.run_id != run_id:
-        kept = [one for one in snapshots.kept(home.published) if one.run_id == run_id]
+        kept = [one for one in published_snapshots.kept(home.published) if one.run_id == run_id]
         if not kept:
             raise ValueError(
                 f"the state of run {run_id} is no longer published: `stockhouse run --as-of DATE` "
@@ -153,7 +153,7 @@ def _where_published(home: Home, run_id: str) -> Home:
     """The home that keeps what a run published; this one where none does."""
     earlier = [Home(root) for root in sorted(home.past.glob("*-*"))]
     for place in (home, *earlier):
-        if any(one.run_id == run_id for one in snapshots.kept(place.published)):
+        if any(one.run_id == run_id for one in published_snapshots.kept(place.published)):
             return place
     return home
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import duckdb
 
 from orchestration.app.procurement import Desk
-from orchestration.facts import snapshots
+from orchestration.facts import published_snapshots
 from orchestration.home import Home
 from orchestration.home.sql import records
 
@@ -23,7 +23,7 @@ Value = TypeVar("Value")
 @contextmanager
 def published(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     """The published facts. Raises PublishError before the first publication."""
-    with snapshots.current(home.published).connect() as con:
+    with published_snapshots.current(home.published).connect() as con:
         yield con
 
 
@@ -52,7 +52,7 @@ def names(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
 def remembered(desk: Desk, name: str, make: Callable[[], Value], also: object = None) -> Value:
     """What was made of the same events and the same publication by this very ledger before; else
     make it. Only for what nobody changes. also: what else it depends on."""
-    version = snapshots.current(desk.home.published).version
+    version = published_snapshots.current(desk.home.published).version
     key = (desk.ledger.age()[0], version, desk.now, also)
     kept = desk.ledger.kept.get(name)
     if kept is None or kept[0] != key:
@@ -77,7 +77,7 @@ class Age:
 
 def age(desk: Desk) -> Age:
     """How old everything the desk shows is. Raises PublishError before the first publication."""
-    snapshot = snapshots.current(desk.home.published)
+    snapshot = published_snapshots.current(desk.home.published)
     events, recorded_at = desk.ledger.age()
     at = datetime.fromisoformat(snapshot.published_at)
     world = desk.home.owner or ""

@@ -90,9 +90,9 @@ def ask_metrics(
     """Ask the published metrics at any grain: `stockhouse metrics turns fill_rate --by month`."""
     import polars as pl
 
-    from orchestration.facts import snapshots
+    from orchestration.facts import published_snapshots
 
-    snapshot = snapshots.current(Home.open(home).published)
+    snapshot = published_snapshots.current(Home.open(home).published)
     from orchestration.defs.resources import PROJECT
     from orchestration.reports.metrics import Semantics
 

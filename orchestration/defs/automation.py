@@ -15,7 +15,7 @@ from orchestration.app import procurement
 from orchestration.app.event_replan import unanswered
 from orchestration.defs.procure import INBOX, INVOICES, OUTBOX, SEND
 from orchestration.defs.resources import Lakehouse
-from orchestration.facts import snapshots
+from orchestration.facts import published_snapshots
 
 #: Dagster's own tag of the key that a run was asked for under.
 RUN_KEY_TAG = "dagster/run_key"
@@ -193,8 +193,8 @@ def goods_and_bills(
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """A run for every published snapshot, once."""
     try:
-        version = snapshots.current(lakehouse.open_home().published).version
-    except snapshots.PublishError:
+        version = published_snapshots.current(lakehouse.open_home().published).version
+    except published_snapshots.PublishError:
         yield dg.SkipReason("nothing has been published yet")
     else:
         yield ask(context, f"snapshot {version}", asset_selection=[INVOICES])

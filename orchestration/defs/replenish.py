@@ -10,8 +10,8 @@ from orchestration.expectations import GATES, require_open
 from orchestration.facts import decisions
 from orchestration.facts.display_names import named
 from orchestration.facts.kept_forecasts import newest_forecast
-from orchestration.facts.sales_terms import SOLD_BY, sales_of
-from orchestration.facts.snapshots import PLANNED
+from orchestration.facts.published_snapshots import PLANNED
+from orchestration.facts.supplier_units_and_currencies import SOLD_BY, sales_of
 from orchestration.home.sql import frame as frame_of
 from orchestration.ledger import Ledger
 from orchestration.planning.demand import open_demand

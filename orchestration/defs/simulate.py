@@ -9,7 +9,7 @@ from orchestration.app import studies
 from orchestration.app.scenario_files import is_stress
 from orchestration.defs.automation import ask
 from orchestration.defs.resources import OWNERS, Lakehouse
-from orchestration.facts.snapshots import PublishError
+from orchestration.facts.published_snapshots import PublishError
 
 #: Who asked, as the desk lists it.
 ASKER = "stockhouse"

@@ -41,7 +41,7 @@ from orchestration.facts.purchase_terms import (
     read_usual,
     with_promises,
 )
-from orchestration.facts.sales_terms import SOLD_BY
+from orchestration.facts.supplier_units_and_currencies import SOLD_BY
 from orchestration.facts.supply_calendar import dated, read_calendar, without_waiting
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home.sql import frame

@@ -7,7 +7,7 @@ report = land(con, world, data_root, archive)
 
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.world import World
-from orchestration.landing.erase.forgetting import Forgotten, forget
+from orchestration.landing.erase.erase_from_archive import Forgotten, forget
 from orchestration.landing.load import quarantine
 from orchestration.landing.load.contract_trial import Finding, check
 from orchestration.landing.load.landing import land, land_records, reland, table_hashes

@@ -24,7 +24,7 @@ from metricflow_semantics.model.dbt_manifest_parser import (
 )
 from metricflow_semantics.model.semantic_manifest_lookup import SemanticManifestLookup
 
-from orchestration.facts.snapshots import Snapshot
+from orchestration.facts.published_snapshots import Snapshot
 from orchestration.home.sql import frame, literal, quote
 
 GRAINS = ("week", "month", "quarter", "year")

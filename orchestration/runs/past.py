@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
-from orchestration.facts import snapshots
+from orchestration.facts import published_snapshots
 from orchestration.facts.timeline import midnight
 from orchestration.home import Home, files
 from orchestration.landing import World
@@ -39,8 +39,8 @@ def state_at(
     """
     world = World.load(folder)
     cutoff = midnight_ending(day, world.timezone)
-    published = {_now(one): one.run_id for one in snapshots.kept(home.published)}
-    newest = _now(snapshots.current(home.published))
+    published = {_now(one): one.run_id for one in published_snapshots.kept(home.published)}
+    newest = _now(published_snapshots.current(home.published))
     if cutoff in published:
         return home, published[cutoff]
     if newest < cutoff <= newest + timedelta(days=1):  # that day is the newest that is known
@@ -71,7 +71,7 @@ def _made(home: Home, folder: Path, world: World, day: date, on_step: Step | Non
         asked = settings(folder, None, place.root, day.isoformat())
         with (place.derived / "run.log").open("w", encoding="utf-8") as log, redirect_stdout(log):
             run = run_line(place, asked, "past", on_step=on_step)
-        snapshots.publish(place.warehouse, place.published, run.dagster_run_id)
+        published_snapshots.publish(place.warehouse, place.published, run.dagster_run_id)
         files.write(root / "is_made", f"{day}\n")
         return place
 
@@ -93,7 +93,7 @@ def midnight_ending(day: date, timezone: str) -> datetime:
     return midnight(day + timedelta(days=1), timezone).replace(tzinfo=None)
 
 
-def _now(snapshot: snapshots.Snapshot) -> datetime:
+def _now(snapshot: published_snapshots.Snapshot) -> datetime:
     with snapshot.connect() as con:
         now: datetime = con.execute("select now_at from published.world").fetchall()[0][0]
     return now

@@ -27,7 +27,7 @@ import polars as pl
 from feast import FeatureStore
 
 from feature_repo.store import open_store, push
-from orchestration.facts import snapshots
+from orchestration.facts import published_snapshots
 from orchestration.facts.timeline import DAYS_A_PERIOD
 from orchestration.home import Home
 from orchestration.intake import Inbox
@@ -157,7 +157,7 @@ class Pusher:
         next one. Raises PublishError before the first published run, and what the online store
         raises; the pairs then wait for the next turn.
         """
-        snapshot = snapshots.current(self.home.published)
+        snapshot = published_snapshots.current(self.home.published)
         with snapshot.connect() as published:
             self.cur.register("aliases", published.execute(ALIASES).to_arrow_table())
             self.cur.execute(COUNTED)

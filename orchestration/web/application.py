@@ -20,7 +20,7 @@ from starlette.staticfiles import StaticFiles
 
 from orchestration.app import webhook_watch
 from orchestration.errors import StockhouseError, translate
-from orchestration.facts.snapshots import PublishError
+from orchestration.facts.published_snapshots import PublishError
 from orchestration.home import Home
 from orchestration.web import api, charts
 from orchestration.web.api import problems

@@ -10,7 +10,7 @@ import duckdb
 
 from orchestration.app import procurement
 from orchestration.app.procurement import Desk
-from orchestration.facts import snapshots
+from orchestration.facts import published_snapshots
 from orchestration.home import Home
 from orchestration.ledger import Ledger
 
@@ -55,8 +55,8 @@ class Held:
         if link and link == self.link:
             return
         try:
-            snapshot = snapshots.current(self.home.published)
-        except snapshots.PublishError:
+            snapshot = published_snapshots.current(self.home.published)
+        except published_snapshots.PublishError:
             return
         if snapshot.version != self.version:
             if self.connection is not None:

@@ -25,7 +25,7 @@ from drill import drill  # noqa: E402
 from tiny_company import found  # noqa: E402
 
 from orchestration.expectations import GATES, validate  # noqa: E402
-from orchestration.facts.snapshots import publish  # noqa: E402
+from orchestration.facts.published_snapshots import publish  # noqa: E402
 from orchestration.reports.dashboard import write_dashboard  # noqa: E402
 
 DAYS = 182

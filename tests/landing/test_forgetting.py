@@ -19,7 +19,12 @@ from hypothesis import strategies as st
 
 from orchestration.landing import ContractError, forget
 from orchestration.landing.contract.world import Csv
-from orchestration.landing.erase.redaction import Naming, StandIn, candidates, rewrite_delimited
+from orchestration.landing.erase.delivery_redaction import (
+    Naming,
+    StandIn,
+    candidates,
+    rewrite_delimited,
+)
 from orchestration.landing.load import quarantine
 from orchestration.landing.load.failpoints import FORGETTING
 from orchestration.landing.load.failpoints import VARIABLE as FAILPOINT

@@ -30,7 +30,7 @@ import yaml
 from models.procurement import x12
 from models.procurement.approval import Limits
 from orchestration.app import procurement
-from orchestration.facts import snapshots
+from orchestration.facts import published_snapshots
 from orchestration.home import Home
 from orchestration.ledger import Ledger
 
@@ -270,7 +270,7 @@ def run_line(data: Path, home: Path, on: date) -> dict[str, Any]:
 
 def what_is_believed(home: Home, supplier: str) -> dict[str, float]:
     """What the published facts and the newest plan say about a supplier."""
-    with snapshots.current(home.published).connect() as con:
+    with published_snapshots.current(home.published).connect() as con:
         record = con.execute(
             "select order_lines, otif_share, lead_time_p90_days from "
             "metrics.kpi_supplier_performance where supplier_id = ?",

@@ -15,7 +15,7 @@ from models.domain import need_id
 from orchestration.cli import app
 from orchestration.cli.render_run import OrderTable
 from orchestration.facts import decisions
-from orchestration.facts.snapshots import publish
+from orchestration.facts.published_snapshots import publish
 from orchestration.home import Home
 from orchestration.ledger import Ledger, LedgerError
 from orchestration.planning.plan import order_line_id

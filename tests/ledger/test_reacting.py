@@ -22,7 +22,7 @@ from models.procurement import x12
 from models.procurement.documents import Document
 from orchestration.app import procurement
 from orchestration.app.event_replan import Replanned, replan, unanswered
-from orchestration.facts import snapshots
+from orchestration.facts import published_snapshots
 from orchestration.facts.kept_forecasts import keep_forecast
 from orchestration.home import Home
 from orchestration.intake.inbox import Inbox, Message
@@ -222,7 +222,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         con.execute(f"insert into marts.dim_lanes values {lanes}")
     keep_forecast(place, "run 1", whole_forecast(FIRST))
-    snapshots.publish(place.warehouse, place.published, "run 1", NOW)
+    published_snapshots.publish(place.warehouse, place.published, "run 1", NOW)
     return place.root
 
 
@@ -298,7 +298,7 @@ def test_the_same_event_on_newly_published_facts_is_weighed_again_and_repeats_no
     happen(home, kind="demand_factor", scope={"item_id": "mug"}, factor=2)
     answered(home, world)
     before = {d.intent_key: d.quantity for d in lines(home)}
-    snapshots.publish(home.warehouse, home.published, "run 2", NOW)
+    published_snapshots.publish(home.warehouse, home.published, "run 2", NOW)
     again = answered(home, world)
     assert (
         again.report.new_orders,
@@ -321,8 +321,10 @@ def test_what_was_published_before_a_mart_was_made_asks_for_a_run(home, world, c
     happen(home, kind="demand_factor", scope={"item_id": "mug"}, factor=2)
     with duckdb.connect(str(home.warehouse)) as con:
         con.execute(change)
-    snapshots.publish(home.warehouse, home.published, "run 1", NOW)
-    with pytest.raises(snapshots.PublishError, match=rf"{lacks}.* `stockhouse run` publishes"):
+    published_snapshots.publish(home.warehouse, home.published, "run 1", NOW)
+    with pytest.raises(
+        published_snapshots.PublishError, match=rf"{lacks}.* `stockhouse run` publishes"
+    ):
         replan(home, world)
     assert lines(home) == []
 
@@ -436,7 +438,7 @@ def test_an_extra_that_is_no_longer_wanted_is_withdrawn(home, world):
             "update decisions.forecasts set run_id = 'run 2', period_start = period_start + 15"
         )
     keep_forecast(home, "run 2", whole_forecast(later.date()))
-    snapshots.publish(home.warehouse, home.published, "run 2", later)
+    published_snapshots.publish(home.warehouse, home.published, "run 2", later)
     answered(home, world)
     assert not [d for d in lines(home) if d.intent_key.count("|") == 5 and d.stage == "requisition"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from orchestration.facts import snapshots
+from orchestration.facts import published_snapshots
 from orchestration.home import Home
 from orchestration.home.sql import frame
 
@@ -21,7 +21,7 @@ LAST = "where run_id = (select run_id from published.snapshot)"
 
 def planned(home: Home) -> tuple[pl.DataFrame, dict[str, Any]]:
     """The newest plan's purchases, and its budget."""
-    with snapshots.current(home.published).connect() as con:
+    with published_snapshots.current(home.published).connect() as con:
         lines = frame(con, f"select * from decisions.order_lines {LAST} and kind = 'purchase'")
         budget = frame(con, f"select * from decisions.limits {LAST} and name = 'budget'")
     return lines, budget.row(0, named=True)

@@ -12,7 +12,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from orchestration.facts.snapshots import FILE
+from orchestration.facts.published_snapshots import FILE
 
 WORLD = """
 world: shop

@@ -19,7 +19,7 @@ from orchestration.app import procurement
 from orchestration.app.home_context import timeline_of, world_of
 from orchestration.app.order_card import order_card
 from orchestration.app.published_plan import Published
-from orchestration.facts import snapshots
+from orchestration.facts import published_snapshots
 from orchestration.home import Home
 from orchestration.ledger import Ledger
 from orchestration.ledger.audit import audit
@@ -62,7 +62,7 @@ class Planner:
 def planned(home: Home, on: date) -> dict[tuple[str, str, str], float]:
     """What the plan of a day would order, with the overrides in force on it."""
     timeline, world = timeline_of(home), world_of(home)
-    with snapshots.current(home.published).connect() as con:
+    with published_snapshots.current(home.published).connect() as con:
         read = Published.read(con, home, world, timeline)
     starts = [timeline.shift(timeline.origin, k) for k in range(read.paths.shape[2])]
     standing = override_journal.in_force(home, timeline.now_at, on)

@@ -14,7 +14,7 @@ from slices import uci, vn2
 from orchestration.app import procurement
 from orchestration.app.published_plan import Published
 from orchestration.app.replan_state import State
-from orchestration.facts import snapshots
+from orchestration.facts import published_snapshots
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.home.sql import frame
@@ -30,7 +30,7 @@ def orders_of(home: Home, world: World) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What the line ordered, and what a plan of the published facts orders."""
     with procurement.open_desk(home) as desk:
         timeline = Timeline.of(world, desk.now)
-    with snapshots.current(home.published).connect() as con:
+    with published_snapshots.current(home.published).connect() as con:
         published = Published.read(con, home, world, timeline)
         planned = frame(con, PLANNED).select(LINE)
     state = State(inputs=published.inputs, paths=published.paths)

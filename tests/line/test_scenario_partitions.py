@@ -14,7 +14,7 @@ import pytest
 from orchestration.app import studies
 from orchestration.defs import automation, simulate
 from orchestration.defs.resources import Lakehouse
-from orchestration.facts import snapshots
+from orchestration.facts import published_snapshots
 from orchestration.home import Home
 
 WORLD = """
@@ -54,7 +54,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
             "timestamp '2026-01-05' as now_at"
         )
         con.execute("create table marts.dim_items as select 'mug' as item_id")
-    snapshots.publish(home.warehouse, home.published, "run 1", datetime(2026, 1, 5))
+    published_snapshots.publish(home.warehouse, home.published, "run 1", datetime(2026, 1, 5))
     return home
 
 

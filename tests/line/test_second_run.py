@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from orchestration.facts.snapshots import FILE
+from orchestration.facts.published_snapshots import FILE
 from tests.publish.bi_clients import DRIVERS, by_duckdb, by_node, by_sqlalchemy, node_client
 
 __all__ = ["node_client"]

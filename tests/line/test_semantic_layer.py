@@ -16,7 +16,7 @@ import yaml
 from polars.testing import assert_frame_equal
 
 from orchestration.defs.resources import PROJECT
-from orchestration.facts import snapshots
+from orchestration.facts import published_snapshots
 from orchestration.home.sql import frame
 from orchestration.reports.metrics import Semantics
 
@@ -49,16 +49,16 @@ def semantics() -> Semantics:
 
 
 @pytest.fixture(scope="module")
-def snapshot(sample_run: tuple[Path, dict[str, Any]]) -> snapshots.Snapshot:
-    return snapshots.current(sample_run[0] / "derived/published")
+def snapshot(sample_run: tuple[Path, dict[str, Any]]) -> published_snapshots.Snapshot:
+    return published_snapshots.current(sample_run[0] / "derived/published")
 
 
-def shown(snapshot: snapshots.Snapshot, query: str) -> pl.DataFrame:
+def shown(snapshot: published_snapshots.Snapshot, query: str) -> pl.DataFrame:
     with snapshot.connect() as con:
         return frame(con, query)
 
 
-def year(snapshot: snapshots.Snapshot, table: str) -> tuple[datetime, datetime]:
+def year(snapshot: published_snapshots.Snapshot, table: str) -> tuple[datetime, datetime]:
     """The first and last Monday of a table's weeks."""
     (row,) = shown(snapshot, f"select min(week_start), max(week_start) from {table}").rows()
     first, last = (datetime.combine(day, time.min) for day in row)
@@ -66,7 +66,7 @@ def year(snapshot: snapshots.Snapshot, table: str) -> tuple[datetime, datetime]:
 
 
 def test_a_metric_by_week_is_the_one_the_desk_shows(
-    semantics: Semantics, snapshot: snapshots.Snapshot
+    semantics: Semantics, snapshot: published_snapshots.Snapshot
 ) -> None:
     names = ["fill_rate", "otif_share", "revenue", "cost_of_sales", "stock_value"]
     weeks = year(snapshot, "metrics.kpi_company_weekly")
@@ -81,7 +81,7 @@ def test_a_metric_by_week_is_the_one_the_desk_shows(
 
 
 def test_a_metric_of_the_year_is_the_same_for_the_company_and_each_category(
-    semantics: Semantics, snapshot: snapshots.Snapshot
+    semantics: Semantics, snapshot: published_snapshots.Snapshot
 ) -> None:
     (dates,) = shown(
         snapshot, "select starts_on, ends_on - 6 from metrics.kpi_yearly where scope = 'company'"
@@ -99,7 +99,7 @@ def test_a_metric_of_the_year_is_the_same_for_the_company_and_each_category(
 
 
 def test_an_item_s_return_and_a_place_s_turns_are_sums_over_the_same_weeks(
-    semantics: Semantics, snapshot: snapshots.Snapshot
+    semantics: Semantics, snapshot: published_snapshots.Snapshot
 ) -> None:
     since = """select week_start from metrics.kpi_weekly, published.world as world
         where week_start >= now_at::date - 364"""
@@ -130,7 +130,7 @@ def test_the_command_answers_at_any_grain_and_refuses_what_there_is_not(
     sample_run: tuple[Path, dict[str, Any]],
     command: Callable[..., Any],
     semantics: Semantics,
-    snapshot: snapshots.Snapshot,
+    snapshot: published_snapshots.Snapshot,
 ) -> None:
     asked = ("metrics", "turns", "fill_rate", "--by", "quarter,category")
     said = json.loads(command(*asked, "--home", sample_run[0], "--json").stdout)["metrics"]
@@ -141,7 +141,7 @@ def test_the_command_answers_at_any_grain_and_refuses_what_there_is_not(
 
 
 def test_money_is_kept_to_the_digit_and_every_column_says_what_it_is(
-    snapshot: snapshots.Snapshot,
+    snapshot: published_snapshots.Snapshot,
 ) -> None:
     told = shown(
         snapshot,
@@ -161,7 +161,7 @@ def test_money_is_kept_to_the_digit_and_every_column_says_what_it_is(
 
 
 def test_the_ledger_s_lines_stand_beside_the_plan_s_by_the_one_id(
-    snapshot: snapshots.Snapshot,
+    snapshot: published_snapshots.Snapshot,
 ) -> None:
     lines = shown(
         snapshot,
@@ -184,7 +184,7 @@ def files(kind: str) -> list[dict[str, Any]]:
 
 
 def test_the_dashboard_as_code_reads_what_is_published_and_counts_as_the_metrics_do(
-    semantics: Semantics, snapshot: snapshots.Snapshot
+    semantics: Semantics, snapshot: published_snapshots.Snapshot
 ) -> None:
     datasets = {one["uuid"]: one for one in files("datasets")}
     (database,) = files("databases")

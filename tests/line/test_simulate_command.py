@@ -14,7 +14,7 @@ import pytest
 
 from orchestration.app import demand_file, scenario_record, scenarios, studies
 from orchestration.app.scenario_answers import Study
-from orchestration.facts import decisions, snapshots
+from orchestration.facts import decisions, published_snapshots
 from orchestration.home import Home
 from orchestration.home.sql import frame
 from orchestration.landing import World
@@ -115,8 +115,8 @@ def test_the_night_s_stress_set_is_told_apart_and_all_it_says_can_be_read(
         ).fetchall()
         assert set(found) == {(asked.study_id, False), (night.study_id, True)}
     moment = datetime(2012, 1, 1)
-    snapshots.publish(tmp_path / "warehouse.duckdb", tmp_path / "shown", "run", moment)
-    with snapshots.current(tmp_path / "shown").connect() as con:
+    published_snapshots.publish(tmp_path / "warehouse.duckdb", tmp_path / "shown", "run", moment)
+    with published_snapshots.current(tmp_path / "shown").connect() as con:
         for study in (asked, night):
             _says_what_the_study_says(con, study)
 

@@ -66,7 +66,7 @@ def stamp(warehouse: Path, run_id: str, rows: int) -> None:
 def drill(folder: Path, readers: int, publishes: int, rows: int, keep: int = 5) -> list[Reading]:
     """Publish `publishes` versions under the eyes of `readers` processes; returns what each of them
     met."""
-    from orchestration.facts.snapshots import FILE, publish  # a reader needs DuckDB alone
+    from orchestration.facts.published_snapshots import FILE, publish  # a reader needs DuckDB alone
 
     warehouse, target, stop = folder / "warehouse.duckdb", folder / "published", folder / "stop"
     stamp(warehouse, "run-000", rows)

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import sqlalchemy
 
-from orchestration.facts.snapshots import FILE, publish
+from orchestration.facts.published_snapshots import FILE, publish
 from tests.gates.tiny_company import decide_again, found
 from tests.publish.bi_clients import (
     DRIVERS,

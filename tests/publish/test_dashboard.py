@@ -12,7 +12,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from orchestration.facts.snapshots import publish
+from orchestration.facts.published_snapshots import publish
 from orchestration.reports.charts import policy_costs
 from orchestration.reports.dashboard import write_dashboard
 from tests.gates.tiny_company import found

@@ -13,7 +13,7 @@ from typer.main import get_command
 from orchestration.cli import app
 from orchestration.cli.home import offered
 from orchestration.expectations import GATES, validate
-from orchestration.facts.snapshots import PublishError, publish
+from orchestration.facts.published_snapshots import PublishError, publish
 from orchestration.home import Home
 from orchestration.landing.contract import column_glossary
 from orchestration.landing.contract import world as contract

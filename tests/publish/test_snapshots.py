@@ -12,8 +12,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from orchestration.facts import snapshots
-from orchestration.facts.snapshots import PublishError, current, publish
+from orchestration.facts import published_snapshots
+from orchestration.facts.published_snapshots import PublishError, current, publish
 from tests.gates.tiny_company import decide_again, found
 from tests.publish.drill import drill
 
@@ -271,7 +271,7 @@ def test_a_failed_publish_changes_nothing_and_leaves_nothing(
     def power_cut(_: Path) -> None:
         raise OSError("power cut")
 
-    monkeypatch.setattr(snapshots, "_seal", power_cut)
+    monkeypatch.setattr(published_snapshots, "_seal", power_cut)
     with pytest.raises(OSError, match="power cut"):
         publish(warehouse, target, "run-2", AT)
     monkeypatch.undo()

@@ -28,7 +28,7 @@ import duckdb
 
 from orchestration.app import publishing
 from orchestration.errors import StockhouseError
-from orchestration.facts import raw_files, snapshots
+from orchestration.facts import published_snapshots, raw_files
 from orchestration.home import Home
 from orchestration.home.sql import literal, quote, table_hash
 
@@ -329,7 +329,7 @@ def drill(environment: Path, home: Path) -> bool:
         print(f"  {one.table:<34}{one.rows:>12,} rows  {verdict}")
     equal = sum(one.is_equal for one in found)
     filled = sum(one.rows > 0 for one in found)
-    stands = before == _told(snapshots.current(place.published))
+    stands = before == _told(published_snapshots.current(place.published))
     print(f"  {equal} of {len(found)} tables equal to {DIGITS} digits, {filled} of them with rows")
     print(f"  the last published snapshot {'stands' if stands else 'CHANGED'}")
     return stands and ended == [True, False] and bool(filled) and equal == len(found)
@@ -339,7 +339,7 @@ def _difference(one: Compared) -> str:
     return f"DIFFERS: {one.only_duckdb:,} rows only in DuckDB, {one.only_spark:,} only in Spark"
 
 
-def _told(snapshot: snapshots.Snapshot) -> tuple[int, str]:
+def _told(snapshot: published_snapshots.Snapshot) -> tuple[int, str]:
     """Which snapshot readers see, and what its file holds."""
     with snapshot.path.open("rb") as file:
         return snapshot.version, hashlib.file_digest(file, "sha256").hexdigest()

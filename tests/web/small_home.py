@@ -15,7 +15,7 @@ from models.domain import OrderLine, need_id
 from models.safe_names import name_of
 from models.twin.trust import TRUSTED
 from orchestration.app.studies import ABOUT
-from orchestration.facts import decisions, snapshots
+from orchestration.facts import decisions, published_snapshots
 from orchestration.home import Home, files
 from orchestration.ledger import Ledger
 from orchestration.reports.study_report import write_study
@@ -205,7 +205,7 @@ def make_home(root: Path, *, is_published: bool = True) -> Home:
             decisions.record(home.decisions, RUN, table, frame, as_of=NOW)
         decisions.load(con, home.decisions)
     if is_published:
-        snapshots.publish(home.warehouse, home.published, RUN, NOW)
+        published_snapshots.publish(home.warehouse, home.published, RUN, NOW)
     ledger = Ledger.open(home.ledger_url)
     ledger.propose(LINES, RUN, NOW)
     ledger.close()
@@ -231,7 +231,7 @@ def make_large(home: Home) -> None:
     """Let a home grow to 30,490 items and places with 6,000 more lines in its ledger."""
     with duckdb.connect(str(home.warehouse)) as con:
         con.execute(GROW)
-    snapshots.publish(home.warehouse, home.published, RUN, NOW)
+    published_snapshots.publish(home.warehouse, home.published, RUN, NOW)
     ledger = Ledger.of(home)
     lines = [order_line(f"item{n}", 5.0 + n % 40, "SHOP", "DC") for n in range(LARGE_LINES)]
     ledger.propose(lines, "large", NOW)

@@ -10,7 +10,7 @@ import pytest
 
 from orchestration.app import order_book, order_card, procurement
 from orchestration.app.worklist import worklist
-from orchestration.facts import decisions, snapshots
+from orchestration.facts import decisions, published_snapshots
 from orchestration.home import Home
 from orchestration.ledger import Ledger
 from orchestration.ledger.audit import audit
@@ -100,7 +100,7 @@ def test_whoever_overrode_a_line_cannot_approve_it(come: Any, home: Home) -> Non
     ledger = Ledger.of(home)
     ledger.propose([order_line("mug", 77)], "next run", NOW, authors=authors)
     ledger.close()
-    snapshots.publish(home.warehouse, home.published, "next run")
+    published_snapshots.publish(home.warehouse, home.published, "next run")
     anna.get(f"/orders/{line}")
     answer = anna.post(f"/orders/{line}/decide", to="approve")
     assert answer.status_code == 422 and "separation of duties" in answer.text

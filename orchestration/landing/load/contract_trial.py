@@ -15,10 +15,7 @@ from orchestration.landing.contract.canonical import PERSONAL
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.expressions import parser
 from orchestration.landing.contract.world import Source, World
-from orchestration.landing.load.compile import Compiler
-from orchestration.landing.load.consequences import consequences
-from orchestration.landing.load.delivery_doubts import check_honesty, find_doubts, find_parts
-from orchestration.landing.load.drift import (
+from orchestration.landing.load.column_changes import (
     describe,
     is_another_file,
     meaningful,
@@ -26,6 +23,9 @@ from orchestration.landing.load.drift import (
     missing_columns,
     policy,
 )
+from orchestration.landing.load.compile import Compiler
+from orchestration.landing.load.consequences import consequences
+from orchestration.landing.load.delivery_doubts import check_honesty, find_doubts, find_parts
 from orchestration.landing.load.landing import session
 from orchestration.landing.load.row_loader import Loader
 from orchestration.landing.load.rule_sql import CompiledSource

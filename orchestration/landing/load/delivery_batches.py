@@ -11,9 +11,7 @@ from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.expressions import parser
 from orchestration.landing.contract.privacy import key_in_use
 from orchestration.landing.contract.world import Source, World
-from orchestration.landing.load.compile import Compiler
-from orchestration.landing.load.delivery_doubts import check_honesty, find_doubts
-from orchestration.landing.load.drift import (
+from orchestration.landing.load.column_changes import (
     describe,
     is_another_file,
     lacking_columns,
@@ -22,6 +20,8 @@ from orchestration.landing.load.drift import (
     named_columns,
     policy,
 )
+from orchestration.landing.load.compile import Compiler
+from orchestration.landing.load.delivery_doubts import check_honesty, find_doubts
 from orchestration.landing.load.failpoints import failpoint
 from orchestration.landing.load.report import LandReport
 from orchestration.landing.load.row_loader import Loader, manifest_row, quarantine_reject

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from orchestration.home.sql import literal, quote
 from orchestration.landing.contract.canonical import ADDED_UP, CANONICAL, DAY, GRAINS, TIME
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.contract.locales import Locale, by_format
+from orchestration.landing.contract.locales import Locale
 from orchestration.landing.contract.validation import is_period_total
 from orchestration.landing.contract.world import WEEKDAYS, World
-from orchestration.landing.load.rule_sql import Cell, CompiledRule
+from orchestration.landing.load.ambiguous_dates import find_two_days
+from orchestration.landing.load.rule_sql import CompiledRule
 from orchestration.landing.readers.sourcing import Delivery, SourceRows
 
 FEW = 3  # distinct period starts with nothing between them: these are totals and not dated lines
@@ -55,7 +56,7 @@ def find_doubts(rows: SourceRows, rules: list[CompiledRule]) -> None:
     for rule in rules if len(formats) > 1 else ():
         for name, cell in rule.cells.items():
             if cell.type == "VARCHAR" and CANONICAL[rule.table].columns[name] in (TIME, DAY):
-                _find_two_days(rows, rule.table, name, cell)
+                find_two_days(rows, rule.table, name, cell)
 
 
 def _names_that_stand_twice(delivery: Delivery, read: set[str]) -> Iterator[str]:
@@ -98,26 +99,6 @@ def find_parts(rows: SourceRows, world: World, rules: list[CompiledRule]) -> Non
                     "`several: sum` in the rule where they are parts of one, `several: newest` "
                     "where they are counts of the same"
                 )
-
-
-def _find_two_days(rows: SourceRows, table: str, name: str, cell: Cell) -> None:
-    days = ", ".join(
-        f"CAST({by_format(cell.sql, form)} AS TIMESTAMP)" for form in rows.source.dates
-    )
-    found = rows.con.execute(
-        f"""SELECT _d, count(*), arg_min(text, _row), string_agg(CAST(_row AS VARCHAR), ', '
-            ORDER BY _row) FILTER (WHERE place <= 5)
-        FROM (SELECT _d, _row, CAST({cell.sql} AS VARCHAR) AS text,
-            row_number() OVER (PARTITION BY _d ORDER BY _row) AS place FROM src
-        WHERE len(list_distinct([{days}])) > 1) GROUP BY _d"""
-    ).fetchall()
-    for index, count, text, places in found:
-        delivery = rows.deliveries[index]
-        delivery.doubts.append(
-            f"{count:,} rows of {table}.{name} are different days by different formats of `dates`, "
-            f"such as `{text}` ({delivery.path} rows {places}; the first format that fits is "
-            "believed: keep the one that is meant)"
-        )
 
 
 def _check_paths(rows: SourceRows, rule: CompiledRule) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from orchestration.facts.snapshots import Snapshot, current
+from orchestration.facts.published_snapshots import Snapshot, current
 from orchestration.home import Home, HomeError, files
 from orchestration.reports.dashboard import write_dashboard
 from orchestration.reports.dashboard.reference import Command, write_reference

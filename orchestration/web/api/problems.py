@@ -13,7 +13,7 @@ from starlette.routing import compile_path
 
 from models.safe_names import legible
 from orchestration.errors import StockhouseError, translate
-from orchestration.facts.snapshots import PublishError
+from orchestration.facts.published_snapshots import PublishError
 from orchestration.ledger import LedgerError, StaleError
 from orchestration.ledger.idempotent_requests import OtherRequestError
 from orchestration.ledger.store import BusyError

@@ -24,7 +24,7 @@ from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.expressions import parser
 from orchestration.landing.contract.privacy import hidden
 from orchestration.landing.contract.world import World
-from orchestration.landing.erase.redaction import (
+from orchestration.landing.erase.delivery_redaction import (
     Cells,
     Naming,
     StandIn,
