@@ -165,6 +165,11 @@ def need_id(intent_key: str) -> str:
     return hashlib.sha256(intent_key.encode()).hexdigest()[:10]
 
 
+def also_from(source: str) -> str:
+    """The occasion of a need's order at another source than its usual one."""
+    return f"also from {source}"
+
+
 @dataclass(frozen=True)
 class OrderLine:
     """One proposed order line: a purchase (supplier to location) or a transfer (location to

@@ -49,6 +49,7 @@ _WORDS = {
     "distribution_centre": "not available at the shipping location",
     "supplier_minimum": "for the supplier's least order or a full truck",
     "constraints": "cut by limits",
+    "agreed_share": "the agreed share of this source",
 }
 #: What a part is called where it takes away: a buffer below zero is none.
 _TAKEN_OFF = {
@@ -56,6 +57,7 @@ _TAKEN_OFF = {
     "lead_time_noise": "as goods often come sooner than planned",
     "service_floor": "as the promised service level asks for less",
     "buffer": "taken off by the rule",
+    "agreed_share": "bought from the other sources, as agreed",
 }
 
 
@@ -121,9 +123,7 @@ def in_words(
         sentence += (
             f" {_number(facts['set_aside'])} more lie there blocked, past their date or promised."
         )
-    if facts.get("least_order"):
-        sentence += f" {facts['least_order']}."
-    sentence += _as_bought(quantity, facts)
+    sentence += _as_agreed(facts) + _as_bought(quantity, facts)
     if facts.get("override_reason"):
         sentence += f" Override: {facts['override_reason']}."
     return (
@@ -131,6 +131,13 @@ def in_words(
         if facts.get("stock_out_risk_without") is None
         else f"{sentence} {_risk_in_words(facts, due)}"
     )
+
+
+def _as_agreed(facts: Mapping[str, Any]) -> str:
+    """What was agreed with those who sell: their shares, and the least they take."""
+    shares = facts.get("shares_said")
+    sentence = f" Shared out as agreed: {shares}." if shares else ""
+    return sentence + (f" {facts['least_order']}." if facts.get("least_order") else "")
 
 
 def _as_bought(quantity: float, facts: Mapping[str, Any]) -> str:

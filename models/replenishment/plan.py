@@ -11,7 +11,15 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from models.domain import MOST_ORDERED, SERIES, Floats, Integers, OrderLine, Situation
+from models.domain import (
+    MOST_ORDERED,
+    SERIES,
+    Floats,
+    Integers,
+    OrderLine,
+    Situation,
+    also_from,
+)
 from models.replenishment.alternatives import ALTERNATIVES, alternatives
 from models.replenishment.base_policy import RegisteredPolicy
 from models.replenishment.bills_of_materials import Bills, in_bill_words, parts_short, with_parts
@@ -35,6 +43,7 @@ from models.replenishment.service_levels import (
     implied_service_level,
     implied_shortage_cost,
 )
+from models.replenishment.shared_sources import lanes_of, shares_in_words
 from models.replenishment.shelf_life import expected_waste
 from models.replenishment.situations import situation_of, sources_of
 from models.replenishment.stock_projection import remembering
@@ -121,22 +130,21 @@ def plan(
     for all of them.
 
     rows: one row a planned item and location, columns of dim_item_locations + on_hand, on_order
-    (units) and, where known, capacity, service_level and shelf_life_periods. paths: (N, S, H)
-    sampled demand of the rows, in their order, for the periods starting at period_starts (H dates;
-    the first is the next one). pipeline: (N, K) what is on the way by period due, column 0 the
-    second period; left out, on_order is taken to be due then. Goods due in the first period belong
-    to on_hand. history: (N, T) past demand, NaN unknown; without it the legacy baselines are left
-    empty.
-    lead_time_paths: (N, S). as_sold: (N,) recent demand had stock-out periods been taken at what
-    was sold, as a share of what it is without them. price_breaks: item_id, from_id, from_quantity,
-    unit_cost. minimums: what suppliers accept at least. overrides: in force on the first day
-    planned; an explanation's parts are the system's own reasons, then what the override adds or
-    takes. logistics: how else goods can come, to list other ways beside the orders.
-    customer_orders: as in models.domain.Situation. bills: what making an item takes of others,
-    which is demand of these. open_orders: what can still be called off of on_order, columns
-    needless_orders.OPEN_ORDERS. Rows with bad input go to the exception list
-    and the rest is planned. Raises ValueError for shapes that do not fit and for paths that do not
-    cover lead time + review.
+    (units) and, where known, capacity, service_level, shelf_life_periods and also_from (its other
+    sources, see shared_sources; each has a line of its own). paths: (N, S, H) sampled demand of the
+    rows, in their order, for the periods starting at period_starts (H dates; the first is the next
+    one). pipeline: (N, K) what is on the way by period due, column 0 the second period; left out,
+    on_order is taken to be due then. Goods due in the first period belong to on_hand. history: (N,
+    T) past demand, NaN unknown; without it the legacy baselines are left empty. lead_time_paths:
+    (N, S). as_sold: (N,) recent demand had stock-out periods been taken at what was sold, as a
+    share of what it is without them. price_breaks: item_id, from_id, from_quantity, unit_cost.
+    minimums: what suppliers accept at least. overrides: in force on the first day planned; an
+    explanation's parts are the system's own reasons, then what the override adds or takes.
+    logistics: how else goods can come, to list other ways beside the orders. customer_orders: as in
+    models.domain.Situation. bills: what making an item takes of others, which is demand of these.
+    open_orders: what can still be called off of on_order, columns needless_orders.OPEN_ORDERS. Rows
+    with bad input go to the exception list and the rest is planned. Raises ValueError for shapes
+    that do not fit and for paths that do not cover lead time + review.
     """
     _check_shapes(
         rows,
@@ -208,11 +216,11 @@ def _needless(
 def _unheard_of(decided: _Decided) -> pl.DataFrame:
     """The rows that ask, before what they share is divided, for more units or money than anybody
     orders, as errors."""
-    quantity = np.maximum(decided.made.after("override"), decided.made.quantity)
-    price = _paid(decided.rows, decided.asked, decided.terms, quantity).to_numpy()
+    quantity = np.maximum(decided.made.by_lane("override"), decided.made.ordered)
+    price = _paid(decided.rows, decided.asked, decided.terms, quantity)
     found = (quantity > MOST_ORDERED) | (quantity * price > MOST_ORDERED)
     asked = [f"{n:,.10g} at {cost:,.10g} each" for n, cost in zip(quantity, price, strict=True)]
-    rows = decided.rows.with_columns(asked=pl.Series(asked, dtype=pl.String))
+    rows = lanes_of(decided.rows).with_columns(asked=pl.Series(asked, dtype=pl.String))
     reason = pl.format(
         "{} is more than anybody orders: mend its demand, stock or terms; until then nothing of it "
         "is ordered",
@@ -257,19 +265,22 @@ class _Facts:
         """What the policy sees of rows as somebody asks for them; a lead time that the planner
         sets is taken at its word."""
         took = self.lead_time_paths
-        lead = asked["lead_time_periods"].to_numpy()[:, None]
-        return situation_of(
+        seen = situation_of(
             asked,
             paths,
             history=self.history,
             pipeline=self.pipeline,
-            lead_time_paths=None if took is None else np.where(is_certain[:, None], lead, took),
+            lead_time_paths=took,
             phase=self.phase,
             review=self.review,
             unmet=self.unmet,
             order_cost=self.order_cost,
             customer_orders=self.customer_orders,
         )
+        if took is None or not is_certain.any():
+            return seen
+        certain = np.where(is_certain[:, None], seen.lead_time[:, None], took)
+        return replace(seen, lead_time_paths=certain)
 
     def with_parts(
         self,
@@ -339,7 +350,8 @@ def _written(
 ) -> Plan:
     """The decision as lines, with what each is built on and the other ways beside it."""
     asked, made = decided.asked, decided.made
-    paid = _paid(decided.rows, asked, decided.terms, made.quantity)
+    by_lane = _paid(decided.rows, asked, decided.terms, made.ordered)
+    paid = pl.Series(_mean_paid(by_lane, made))
     words = {"override_reason": asked.reasons, "system_quantity": decided.system.quantity}
     explanations = pl.concat(
         [
@@ -351,11 +363,7 @@ def _written(
         how="horizontal",
     )
     named = ("kind", "from_id", "item_id", "location_id", "unit_cost")
-    floors = decided.terms.floors
-    least = pl.DataFrame(
-        {"least_order": in_minimum_words(made.quantity, decided.terms.price, floors)}
-    )
-    facts = pl.concat([asked.rows.drop(named), explanations, least], how="horizontal")
+    facts = pl.concat([asked.rows.drop(named), explanations], how="horizontal")
     # What is ordered stays the normal order: a faster way costs a telephone call and a supplier's
     # favour that no number here
     others = pl.DataFrame(schema=ALTERNATIVES)
@@ -363,10 +371,11 @@ def _written(
         priced = asked.rows.with_columns(unit_cost=paid)
         others = alternatives(made.view, priced, made.quantity, period_starts, logistics)
         facts = facts.join(_stand_ins(others), on=SERIES, how="left", maintain_order="left")
+    facts = _lane_facts(facts, made, by_lane, decided.terms)
     return Plan(
         lines=[
-            _line(world, facts.row(int(row), named=True), tuple(parts), period_starts)
-            for row in np.flatnonzero(made.quantity > 0)
+            _line(world, facts.row(int(lane), named=True), tuple(parts), period_starts)
+            for lane in _in_order(made)
         ],
         exceptions=pl.concat([exceptions, *_left_out(decided.rows, made, decided.terms)]),
         explanations=explanations,
@@ -374,6 +383,49 @@ def _written(
         alternatives=others,
         gap=made.fitted.gap,
     )
+
+
+def _mean_paid(paid: Floats, made: Decision) -> Floats:
+    """The unit price of each row's order, (N,), of that of its lanes, (E,): their mean by quantity,
+    and the usual source's where nothing is ordered."""
+    if made.lanes is None:
+        return paid
+    total = made.lanes.by_node(paid * made.ordered)
+    usual = paid[: made.lanes.nodes].copy()
+    return np.divide(total, made.quantity, out=usual, where=made.quantity > 0)
+
+
+def _lane_facts(facts: pl.DataFrame, made: Decision, paid: Floats, terms: Terms) -> pl.DataFrame:
+    """What is said of each lane's order, a row a lane: its own price and quantity, what other
+    sources of its place bring, and whether it is the first of its place's orders.
+
+    facts: one row a row of the plan. paid: (E,) money a unit.
+    """
+    lanes, ordered = lanes_of(facts), made.ordered
+    whole, first = made.quantity, np.ones(ordered.size, dtype=bool)
+    if made.lanes is not None:
+        whole = whole[made.lanes.to]
+        begun = np.zeros(made.lanes.nodes, dtype=bool)
+        for turn, nodes in made.lanes.turns:
+            first[turn] = ~begun[nodes]
+            begun[nodes] |= ordered[turn] > 0
+    return lanes.with_columns(
+        quantity=pl.Series(ordered),
+        unit_cost=pl.Series(paid),
+        least_order=pl.Series(in_minimum_words(ordered, terms.price, terms.floors)),
+        agreed_share=pl.Series(np.where(first, ordered - whole, ordered)),
+        is_first=pl.Series(first),
+        is_usual=pl.Series(np.arange(ordered.size) < made.view.on_hand.size),
+        shares_said=pl.Series(shares_in_words(lanes, ordered), dtype=pl.String),
+    )
+
+
+def _in_order(made: Decision) -> list[int]:
+    """The lanes that are ordered on, row by row, a row's usual source first."""
+    found = np.flatnonzero(made.ordered > 0)
+    if made.lanes is not None:
+        found = found[np.argsort(made.lanes.to[found], kind="stable")]
+    return [int(lane) for lane in found]
 
 
 def _stand_ins(others: pl.DataFrame) -> pl.DataFrame:
@@ -424,10 +476,13 @@ def _parts(
     return parts | {step: made.change(step) for step in last}
 
 
-def _paid(rows: pl.DataFrame, asked: Overridden, terms: Terms, quantity: Floats) -> pl.Series:
-    """The unit price of every line; one that the planner sets is the planner's word."""
+def _paid(rows: pl.DataFrame, asked: Overridden, terms: Terms, quantity: Floats) -> Floats:
+    """The unit price on every lane, (E,); one that the planner sets is the planner's word."""
     is_usual = (asked.rows["unit_cost"] == rows["unit_cost"]).to_numpy()
-    return pl.Series(np.where(is_usual, terms.price(quantity), asked.rows["unit_cost"].to_numpy()))
+    said = asked.rows["unit_cost"].to_numpy()
+    if terms.lanes is not None:
+        is_usual, said = is_usual[terms.lanes.to], said[terms.lanes.to]
+    return np.where(is_usual, terms.price(quantity), said)
 
 
 def _explained(
@@ -443,7 +498,7 @@ def _explained(
     columns |= {name: values + 0.0 for name, values in parts.items()}
     columns |= {"quantity": quantity, **risk(view, quantity, period_starts)}
     columns |= _stock_targets(view, parts)
-    columns |= {"expected_waste": expected_waste(view, quantity, terms.life)}
+    columns |= {"expected_waste": expected_waste(view, quantity, terms.life[: quantity.size])}
     return pl.DataFrame(columns, schema_overrides={"stock_out_on": pl.Date})
 
 
@@ -451,9 +506,10 @@ def _left_out(rows: pl.DataFrame, made: Decision, terms: Terms) -> list[pl.DataF
     """Rows whose order waits, was cut away by limits or would spoil, as lines of the exception
     list."""
     beneath = exceptions_of(made.notes, rows)
-    smallest = smallest_order(made.view.moq, made.view.order_multiple)
-    kept = made.after("supplier_minimum")
-    cut = _cut_away(rows, kept, made.quantity, smallest, made.limits)
+    lots = made.view if made.lanes is None else terms
+    smallest = smallest_order(lots.moq, lots.order_multiple)
+    kept = made.by_lane("supplier_minimum")
+    cut = _cut_away(lanes_of(rows), kept, made.ordered, smallest, made.limits)
     raised, fresh = made.after("price_break"), made.after("shelf_life")
     spoils = exception_of(
         rows.filter(pl.Series(terms.is_free & (raised > 0) & (fresh == 0))),
@@ -468,7 +524,7 @@ def _left_out(rows: pl.DataFrame, made: Decision, terms: Terms) -> list[pl.DataF
 
 
 def _limits(constraints: Sequence[Constraint], made: Decision) -> pl.DataFrame:
-    kept, prices = made.after("supplier_minimum"), made.fitted.shadow_price
+    kept, prices = made.by_lane("supplier_minimum"), made.fitted.shadow_price
     rows = [
         (
             rule.name,
@@ -612,7 +668,8 @@ def _beside(view: Situation) -> pl.DataFrame:
 def _line(
     world: str, fact: Mapping[str, Any], names: Sequence[str], period_starts: Sequence[date]
 ) -> OrderLine:
-    parts = rounded_parts({name: fact[name] for name in names}, fact["quantity"])
+    own = {name: fact[name] if fact["is_first"] else 0.0 for name in names}
+    parts = rounded_parts(own | {"agreed_share": fact["agreed_share"]}, fact["quantity"])
     lead_time = fact["lead_time_periods"]
     return OrderLine(
         world=world,
@@ -632,4 +689,5 @@ def _line(
             period_starts[lead_time],
             {**fact, "decided_on": period_starts[0]},
         ),
+        occasion="" if fact["is_usual"] else also_from(fact["from_id"]),
     )

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from models.domain import Economics, Floats, Integers, Situation
+from models.replenishment.shared_sources import Lanes, lanes_of, lots_of
 
 
 def situation_of(
@@ -26,19 +27,30 @@ def situation_of(
     """The situation of rows with the columns of dim_item_locations + on_hand, on_order and, if
     promised, service_level.
 
-    A missing MOQ is 0, a missing multiple 1, a missing service level none.
+    A missing MOQ is 0, a missing multiple 1, a missing service level none. A row with several
+    sources (see shared_sources) waits for the slowest, and buys in any quantity here: each source
+    has its own lots.
     """
+    lanes, ways = Lanes.of(rows), lanes_of(rows)
 
     def column(name: str, missing: float | None = None) -> Floats:
         series = rows[name] if missing is None else rows[name].fill_null(missing)
         return series.to_numpy().astype(np.float64)
+
+    lots = lots_of(ways)
+    if lanes is not None:
+        lots = {name: lanes.where_single(values) for name, values in lots.items()}
+
+    def longest(name: str) -> Integers:
+        values = ways[name].to_numpy().astype(np.int64)
+        return values if lanes is None else lanes.longest(values)
 
     return Situation(
         on_hand=column("on_hand"),
         pipeline=column("on_order", 0.0)[:, None] if pipeline is None else pipeline,
         history=np.zeros((rows.height, 0)) if history is None else history,
         paths=paths,
-        lead_time=rows["lead_time_periods"].to_numpy().astype(np.int64),
+        lead_time=longest("lead_time_periods"),
         review=review,
         economics=Economics(
             holding=column("holding_cost"),
@@ -51,14 +63,12 @@ def situation_of(
         if lead_time_paths is None
         else lead_time_paths,
         phase=np.zeros(0, dtype=np.int64) if phase is None else phase,
-        moq=column("moq", 0.0),
-        order_multiple=column("order_multiple", 1.0),
+        moq=lots["moq"],
+        order_multiple=lots["order_multiple"],
         service_level=column("service_level", 0.0)
         if "service_level" in rows.columns
         else np.zeros(0),
-        gap=rows["gap"].to_numpy().astype(np.int64)
-        if "gap" in rows.columns
-        else np.zeros(0, dtype=np.int64),
+        gap=longest("gap") if "gap" in rows.columns else np.zeros(0, dtype=np.int64),
         customer_orders=np.zeros((0, 0)) if customer_orders is None else customer_orders,
     )
 

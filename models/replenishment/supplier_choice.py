@@ -11,11 +11,12 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from models.domain import OrderLine
+from models.domain import SERIES, OrderLine, also_from
 from models.replenishment.calendars import SupplyCalendar
 from models.replenishment.constraints import Constraint, used
 from models.replenishment.lead_times import expected
 from models.replenishment.plan import Plan
+from models.replenishment.shared_sources import ALSO_FROM, is_shared
 from models.replenishment.source_choice import Choice, Need, Offer, source
 from models.replenishment.supply_options import Logistics
 
@@ -78,9 +79,14 @@ class Buyer:
         """The plan's lines, each purchase of an item with several suppliers given to those who cost
         least in expectation.
 
-        A line stays as it is where the planner set its quantity, where no change is worth its
-        while, where a limit leaves no room for it, and where a supplier has a least order value.
+        A line stays as it is where the planner set its quantity, where suppliers have agreed
+        shares, where no change is worth its while, where a limit leaves no room for it, and where
+        a supplier has a least order value.
         """
+        shared: set[tuple[str, str]] = set()
+        if is_shared(self.rows):
+            has_several = self.rows.filter(pl.col(ALSO_FROM).list.len() > 0)
+            shared = set(has_several.select(SERIES).iter_rows())
         facts = {
             (row["item_id"], row["location_id"]): row
             for row in made.explanations.iter_rows(named=True)
@@ -95,6 +101,7 @@ class Buyer:
             if (
                 line.kind == "purchase"
                 and line.from_id in rivals.get(at, {})
+                and at not in shared
                 and not facts[at]["override_reason"]
             ):
                 choices += list(
@@ -222,7 +229,7 @@ class Buyer:
                 parts=parts,
                 reason=f"{line.reason} {why}",
                 due_on=self.period_starts[rival.periods],
-                occasion="" if is_first else f"also from {name}",
+                occasion="" if is_first else also_from(name),
             )
 
     def _within(

@@ -4,7 +4,7 @@ would lose and judged by simulating them on the same futures.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,12 +55,17 @@ def kind_of(way: SupplyOption, row: Mapping[str, object]) -> str | None:
 
 
 def propose(
-    options: SupplyOptions, network: Network, lost: Floats, stock: Floats
+    options: SupplyOptions,
+    network: Network,
+    lost: Floats,
+    stock: Floats,
+    closed: Collection[str] = (),
 ) -> dict[str, list[Line]]:
     """The lines of every measure that promise to save more than they cost.
 
     lost: (F, N, T) units that a scenario loses beyond what would be lost anyway, in F futures.
     stock: (N,) units that each place has now. What one line takes of a place's stock no other can.
+    closed: suppliers from whom nothing can come instead.
     """
     by_row = _lost_below(network, np.maximum(lost, 0.0))
     left = {"pre_build": stock.copy(), "transfer": options.surplus.copy()}
@@ -69,7 +74,7 @@ def propose(
         said, usual = options.rows[row], options.normal(row)
         for way in [usual, *options.others(row)]:
             name = kind_of(way, said)
-            if name is None:
+            if name is None or (name == "substitute_supplier" and way.from_id in closed):
                 continue
             giver = _giver(options, row, way)
             room = way.most if giver < 0 else min(way.most, left[name][giver])
@@ -125,7 +130,7 @@ def carried_out(lines: Iterable[Line], future: Future) -> tuple[Future, Floats]:
     takes there; others arrive as planned.
     """
     lines = list(lines)
-    taken = np.zeros(future.rows.height)
+    taken = np.zeros(future.demand.shape[0])
     came = [int(future.lead_times[x.row, 0]) if x.is_usual else x.arrives for x in lines]
     due = _widened(future.due, [line.arrives for line in lines])
     arriving = _widened(future.arriving, [*came, *(line.arrives for line in lines)])

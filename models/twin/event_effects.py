@@ -28,11 +28,11 @@ __all__ = ["KINDS", "Effect", "Future", "Scenario", "Tariffs", "check", "happens
 
 @dataclass(frozen=True, kw_only=True)
 class Tariffs:
-    """What a unit of each row costs to bring in each period, money, (N, T): price, freight, its
+    """What a unit costs to bring on each lane in each period, money, (E, T): price, freight, its
     fuel surcharge, and duty.
 
-    fuel_share: (N,) the part of freight that follows the price of fuel. duty_share: (N,) of price
-    and freight. co2: (N,) kg of CO2 equivalent that bringing a unit emits, NaN where no lane says.
+    fuel_share: (E,) the part of freight that follows the price of fuel. duty_share: (E,) of price
+    and freight. co2: (E,) kg of CO2 equivalent that bringing a unit emits, NaN where no lane says.
     """
 
     price: Floats
@@ -45,24 +45,25 @@ class Tariffs:
 
     @property
     def total(self) -> Floats:
-        """One unit's cost at the row's place, but for what it cost at the place that ships it, (N,
-        T).
+        """One unit's cost where the lane leads, but for what it cost at the place that ships it,
+        (E, T).
         """
         return self.price + self.freight + self.fuel + self.duty
 
 
 @dataclass(frozen=True, kw_only=True)
 class Future:
-    """One way things may go: N rows, each a node with the lane that supplies it, over T periods.
+    """One way things may go: N nodes and E lanes that supply them, over T periods; the first N
+    lanes are the nodes' usual ones, in their order.
 
-    rows: item_id, location_id, from_id, kind (purchase or transfer), category, and where known
-    mode, and hubs with hub_hours, lists of what goods pass and when after departure, half-way where
-    that is empty. hours: of a period. demand: (N, T). lead_times: (N, T) periods an order of each
-    period takes. due: (N, K) units open when it begins, as promised; arriving: (N, K') as they
-    come. withdrawn: (N, T) share of the stock taken back at the start of each period, empty where
-    none is. terms: what orders have to obey in each period, T of them, empty where nobody asks.
-    policy: the rule that decides, None for the usual one. waits: what calendars of suppliers and
-    places add to lead_times, None where everything leaves and is taken in at once.
+    rows, a lane each: item_id, location_id, from_id, kind (purchase or transfer), category, and
+    where known mode, and hubs with hub_hours, lists of what goods pass and when after departure,
+    half-way where that is empty. hours: of a period. demand: (N, T). lead_times: (E, T) periods an
+    order of each period takes. due: (E, K) units open when it begins, as promised; arriving: (E,
+    K') as they come. withdrawn: (N, T) share of the stock taken back at the start of each period,
+    empty where none is. terms: what orders have to obey in each period, T of them, empty where
+    nobody asks. policy: the rule that decides, None for the usual one. waits: what calendars of
+    suppliers and places add to lead_times, None where everything leaves and is taken in at once.
     """
 
     rows: pl.DataFrame
@@ -130,7 +131,7 @@ def happens(scenario: Scenario, future: Future) -> Future:
     for effect in scenario.effects:
         if effect.kind in ("demand_factor", "item_delisted"):
             factor = effect.size if effect.kind == "demand_factor" else 0.0
-            now = _rows(effect, future)[:, None] & _periods(effect, future)
+            now = _nodes(effect, future)[:, None] & _periods(effect, future)
             future = replace(future, demand=future.demand * np.where(now, factor, 1.0))
         if effect.kind in MONEY:
             future = replace(future, tariffs=_dearer(effect, future))
@@ -145,13 +146,18 @@ def happens(scenario: Scenario, future: Future) -> Future:
 
 
 def _rows(effect: Effect, future: Future, *, hub_as: str = "location_id") -> np.ndarray:
-    """Which rows an event concerns, (N,)."""
+    """Which lanes an event concerns, (E,)."""
     concerned = np.ones(future.rows.height, dtype=bool)
     for name, value in effect.scope.items():
         column = "from_id" if name == "supplier_id" else name
         column = hub_as if effect.kind == "hub_blocked" else column
         concerned &= (future.rows[column].cast(pl.String) == value).fill_null(False).to_numpy()
     return concerned
+
+
+def _nodes(effect: Effect, future: Future) -> np.ndarray:
+    """Which nodes an event concerns, (N,), by their usual lane."""
+    return _rows(effect, future)[: future.demand.shape[0]]
 
 
 def passes(rows: pl.DataFrame, hub: str) -> np.ndarray:
@@ -201,8 +207,8 @@ def _bound(effect: Effect, future: Future) -> tuple[Terms, ...]:
         raise ValueError(f"{effect.kind} needs the terms that orders obey; none are simulated")
     usual = future.terms[0]
     if effect.kind == "item_delisted":
-        free = np.full(future.rows.height, np.nan)
-        fixed = np.where(_rows(effect, future), 0.0, usual.fixed if usual.fixed.size else free)
+        free = np.full(future.demand.shape[0], np.nan)
+        fixed = np.where(_nodes(effect, future), 0.0, usual.fixed if usual.fixed.size else free)
         changed = {id(one): replace(one, fixed=fixed) for one in future.terms}
     elif effect.kind == "capacity_cut":
         cut = _capacity(effect, future.terms)
@@ -226,7 +232,7 @@ def _withdrawn(effect: Effect, future: Future) -> Floats:
     share = future.withdrawn.copy() if future.withdrawn.size else np.zeros(shape)
     when = int(np.ceil(max(effect.starts, 0.0) / future.hours - 1e-9))
     if when < shape[1]:
-        here = _rows(effect, future)
+        here = _nodes(effect, future)
         share[here, when] = np.maximum(share[here, when], effect.size)
     return share
 

@@ -66,7 +66,7 @@ class Pipeline:
         planned: Integers | None = None,
     ) -> None:
         self._dated, planned = planned, network.lead_time
-        self._turns = [(None, None)] if network.is_tree else network.turns
+        self._turns = [(None, None)] if network.is_tree else network.lanes.turns
         self._planned: Integers | int = planned
         if planned.size and planned.min() == planned.max():
             self._planned = int(planned[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 
 from models.domain import Economics, Floats, Integers
 from models.replenishment.echelon import Echelons
+from models.replenishment.shared_sources import Lanes
 
 
 def _none() -> Floats:
@@ -126,58 +127,59 @@ class Network:
         """Who is downstream of whom, by share."""
         return Echelons(self.supplied_from, self.to, self.share, nodes=self.size)
 
+    def along_the_way(self, own: Floats) -> Floats:
+        """What a unit at each node costs by the way it comes, (N, ...), of what each lane adds to
+        it, (E, ...), from the supplier on; of several lanes by share."""
+        if self.is_tree:
+            cost, above = own.copy(), self.supplied_from.copy()
+            while (above >= 0).any():
+                inner = above >= 0
+                cost[inner] += own[above[inner]]
+                above[inner] = self.supplied_from[above[inner]]
+            return cost
+        inner = self.supplied_from >= 0
+        by_share = (self.share[inner], (self.to[inner], self.supplied_from[inner]))
+        above = power = csr_array(by_share, shape=(self.size, self.size))
+        share = self.share.reshape(-1, *[1] * (own.ndim - 1))
+        here = cost = self.by_node(own * share)
+        while power.nnz:
+            cost = cost + power @ here
+            power = power @ above
+        return cost
+
     @cached_property
-    def turns(self) -> list[tuple[Integers, Integers]]:
-        """The lanes in turns, with the nodes they lead to: no node twice in one turn, so that
-        indexed sums need no ufunc.at.
-        """
-        order = np.argsort(self.to, kind="stable")
-        starts = np.flatnonzero(np.r_[True, np.diff(self.to[order]) != 0])
-        turn = np.arange(order.size) - np.repeat(starts, np.diff(np.r_[starts, order.size]))
-        lanes = [np.sort(order[turn == k]) for k in range(int(turn.max(initial=-1)) + 1)]
-        return [(lane, self.to[lane]) for lane in lanes]
+    def lanes(self) -> Lanes:
+        """Which lane leads where, with its share."""
+        return Lanes(self.to, self.share, self.size)
 
     def by_node(self, values: Floats) -> Floats:
         """Values of lanes, (E, ...) added up by the node they lead to, (N, ...)."""
+        return values if self.is_tree else self.lanes.by_node(values)
+
+    @property
+    def slowest(self) -> Integers:
+        """The planned lead time of each node's slowest lane, (N,)."""
+        return self.longest_by_node(self.lead_time)
+
+    def by_lane(self, values: Floats) -> Floats:
+        """Values of nodes, (N, ...), split over their lanes by share, (E, ...): of open orders,
+        nobody says from which of several sources they come."""
+        return values if self.is_tree else self.lanes.shared(values)
+
+    def single_sourced(self) -> Network:
+        """The same with the first lane of each node alone, as orders of a node that say not from
+        where they come."""
         if self.is_tree:
-            return values
-        lanes = np.arange(self.to.size)
-        return (
-            csr_array((np.ones(lanes.size), (self.to, lanes)), shape=(self.size, lanes.size))
-            @ values
-        )
+            return self
+        first = np.unique(self.to, return_index=True)[1]
+        names = ("lead_time", "supplied_from", "moq", "order_multiple", "freight_per_unit")
+        kept = {name: getattr(self, name)[first] for name in names}
+        return replace(self, **kept, to=np.zeros(0, dtype=np.int64), share=np.zeros(0))
 
     def longest_by_node(self, values: Integers) -> Integers:
-        """The greatest of a node's lanes that have a share, (N, ...) of (E, ...): what its last
-        goods wait for.
-        """
-        if self.is_tree:
-            return values
-        longest = np.zeros((self.size, *values.shape[1:]), dtype=values.dtype)
-        for lanes, nodes in self.turns:
-            used = self.share[lanes] > 0
-            longest[nodes[used]] = np.maximum(longest[nodes[used]], values[lanes[used]])
-        return longest
+        """The greatest of a node's lanes that have a share, (N, ...) of (E, ...)."""
+        return values if self.is_tree else self.lanes.longest(values)
 
     def where_single(self, values: Floats) -> Floats:
-        """Values of lanes as a node's policy sees them, (N,): its lane's, or 0 where it has several
-        and each is rounded alone.
-        """
-        if self.is_tree:
-            return values
-        single = np.bincount(self.to, minlength=self.size) == 1
-        return np.where(single, self.by_node(values), 0.0)
-
-    @cached_property
-    def shares_by_turn(self) -> list[tuple[Integers, Integers, Floats]]:
-        """By turn its lanes, their nodes and the share of the node's need that lanes up to and with
-        this one bring.
-        """
-        given = np.zeros(self.size)
-        remaining = np.bincount(self.to, minlength=self.size)
-        parts = []
-        for lanes, nodes in self.turns:
-            given[nodes] += self.share[lanes]
-            remaining[nodes] -= 1
-            parts.append((lanes, nodes, np.where(remaining[nodes] == 0, 1.0, given[nodes])))
-        return parts
+        """Values of lanes as a node's policy sees them, (N,): 0 where it has several."""
+        return values if self.is_tree else self.lanes.where_single(values)

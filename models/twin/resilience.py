@@ -29,11 +29,12 @@ def time_to_survive(
     customers notice, if nothing more sets out from it, or towards it.
 
     What has set out still arrives, and goods that passed it are shared out below it as needed,
-    those that spoil first before others; what spoils helps nobody. on_hand: (N,) units. due: (N, K)
-    on the way, column 0 the first period. demand: (N, F, T) futures. shelf: how long goods keep,
-    for ever if left out. Columns: node_id, kind (supplier, place or hub), rows, periods (median
-    over the futures), lower, upper (95 % of them), is_beyond (True where the median is all that is
-    simulated).
+    those that spoil first before others; what spoils helps nobody. Where a place has several
+    sources, the others go on bringing their shares. rows: the network's lanes. on_hand: (N,) units.
+    due: (N, K) on the way, column 0 the first period. demand: (N, F, T) futures. shelf: how long
+    goods keep, for ever if left out. Columns: node_id, kind (supplier, place or hub), rows, periods
+    (median over the futures), lower, upper (95 % of them), is_beyond (True where the median is all
+    that is simulated).
     """
     echelons, periods = network.echelons, demand.shape[2]
     own_due = np.zeros((network.size, periods))
@@ -54,8 +55,8 @@ def time_to_survive(
         nodes += [(hub, "hub", passes(rows, hub)) for hub in hubs]
     found = []
     for node, kind, flags in nodes:
-        here = np.flatnonzero(flags)
-        lasts = _lasts(stock[here], coming[here], asked[here], expiring[here])
+        here, missing = network.to[flags], network.share[flags][:, None, None]
+        lasts = _lasts(stock[here], coming[here], missing * asked[here], expiring[here])
         middle = float(np.median(lasts))
         lower, upper = np.quantile(lasts, RANGE)
         found.append((node, kind, here.size, middle, lower, upper, middle >= periods))

@@ -244,16 +244,12 @@ def simulate(
     would be ordered, the same in every period or one for each; left out, nothing. service_level:
     (N,) what somebody promised, 0 where nobody did. withdrawn: (N, T) share of the stock that is
     taken back, by a recall, before anything is decided. waits: what calendars of suppliers and
-    places add to all lead times and windows, by node and period, for trees. shelf: how long goods
+    places add to all lead times and windows, by lane and period. shelf: how long goods
     keep; what spoils is gone at the end of the last period in which it can be sold, before cost is
     booked. record: the books to keep by period (BOOKS); sums, costs over all periods and what
     spoils are always kept. Raises ValueError for NaN or negative demand, for shapes that do not fit
     and for books that do not exist.
     """
-    if (terms or waits) and not network.is_tree:
-        raise ValueError(
-            "simulate: terms and calendars hold for networks whose nodes have one lane each"
-        )
     _check(
         network,
         demand,
@@ -283,13 +279,15 @@ def simulate(
             if not isinstance(obeyed, Terms):
                 run.order(t, *_decide(network, policy, view, run.stock, run.lots, run.sharing))
             else:
-                run.order(t, *_settled(forecaster, t, view, policy, obeyed, run.stock, coming))
+                decided = (view, policy, obeyed, run.stock, coming)
+                run.order(t, *_settled(network, forecaster, t, *decided))
         run.sell(t)
         run.book(t)
     return SimulationResult(network, demand, run.initial_stock, run.kept, run.totals())
 
 
 def _settled(
+    network: Network,
     forecaster: Forecaster | None,
     t: int,
     view: Situation,
@@ -298,14 +296,18 @@ def _settled(
     stock: Floats,
     coming: Floats,
 ) -> tuple[Floats, Floats]:
-    """Step 2 with terms: what each row asks for and what is sent to it, (N,) each; a decision that
-    was made in exactly this state before, on this outlook, is made again the same.
+    """Step 2 with terms: what is asked of each lane and what is sent on it, (E,) each; a decision
+    that was made in exactly this state before, on this outlook, is made again the same.
     """
 
     def anew() -> tuple[Floats, Floats]:
         made = take_steps(view, policy, terms, on_hand=stock, pipeline=coming)
-        return made.after(ASKED), made.quantity
+        return made.by_lane(ASKED), made.ordered
 
+    if terms.sources.size != network.to.size:
+        raise ValueError(
+            f"simulate: terms are for {terms.sources.size} lanes, not for {network.to.size}"
+        )
     if not isinstance(forecaster, Outlook):
         return anew()
     state = b"".join(part.tobytes() for part in (stock, coming, view.backlog))
@@ -331,13 +333,8 @@ def _decide(
     left open.
     """
     wanted = policy.order(view)
-    if network.is_tree:
-        requested = lots[0].round_up(wanted)
-    else:
-        requested, given = np.zeros(network.to.size), np.zeros(network.size)
-        for lot, (lanes, nodes, share) in zip(lots, network.shares_by_turn, strict=True):
-            requested[lanes] = lot.round_up(np.maximum(wanted[nodes] * share - given[nodes], 0.0))
-            given[nodes] += requested[lanes]
+    is_tree = network.is_tree
+    requested = lots[0].round_up(wanted) if is_tree else network.lanes.split(wanted, lots)
     return requested, sharing.share_out(requested, stock)
 
 
@@ -365,9 +362,7 @@ class _Run:
         self.is_backlog = self.waits > 0
         self.has_fixed_cost = bool(network.economics.order_cost.any())
         self.sharing = Sharing(network.supplied_from, network.order_multiple)
-        self.lots = [
-            Lots(network.moq[lanes], network.order_multiple[lanes]) for lanes, _ in network.turns
-        ]
+        self.lots = network.lanes.lots(network.moq, network.order_multiple)
         actual = None if lead_times is None else np.ascontiguousarray(lead_times.T)
         planned = None
         if waits is not None and actual is not None:
@@ -548,7 +543,7 @@ class _Sight:
             self.usual,
             lead_time=self._to_shelves(network, network.lead_time + longer),
             lead_time_paths=sampled,
-            gap=self.waits.gaps[:, t],
+            gap=network.longest_by_node(self.waits.gaps[:, t]),
         )
 
     def view(self, t: int, stock: Floats, pipeline: Floats, owed: Floats) -> Situation:

@@ -40,7 +40,7 @@ Z = 1.96
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What became of one future, by row (N,): money and units over all periods; by place and
-    period, (P, T), stock at the end, units asked for and lost.
+    period, (P, T), stock at the end, units asked for and lost. By lane, (E,): what is sent.
 
     cost: holding, shortage, ordering and what spoils, which a policy is judged by. margin: what is
     sold, at its price less what it takes to replace it when it is sold, less the cost of holding
@@ -49,7 +49,7 @@ class Outcome:
     price. freight: money for what was sent, with its fuel. cash: what customers pay less what is
     paid to buy and move goods, when these are handed over. bought: units sent by suppliers; moved:
     units sent between places. co2_kg: emitted by what was sent, NaN on lanes that do not say.
-    lost_at: (N, T) units lost, and ordered_at: (N, D) units sent at each decision, for those
+    lost_at: (N, T) units lost, and ordered_at: (E, D) units sent at each decision, for those
     futures that are looked at row by row.
     """
 
@@ -85,23 +85,10 @@ class Outcome:
         return 1 - float(self.lost.sum()) / asked if asked > 0 else 1.0
 
 
-def along_the_way(network: Network, own: Floats) -> Floats:
-    """What its own lane adds to a unit at each node, (N, T), added up from the supplier on.
-    network: a tree.
-    """
-    cost, above = own.copy(), network.supplied_from.copy()
-    while (above >= 0).any():
-        inner = above >= 0
-        cost[inner] += own[above[inner]]
-        above[inner] = network.supplied_from[above[inner]]
-    return cost
-
-
 def unit_cost_at_shelf(network: Network, future: Future) -> Floats:
-    """What a unit at each node costs by the way it comes, from the supplier on, by period, (N, T).
-    network: a tree.
-    """
-    return along_the_way(network, future.tariffs.total)
+    """What a unit at each node costs by the way it comes, from the supplier on, by period, (N,
+    T)."""
+    return network.along_the_way(future.tariffs.total)
 
 
 def outcome(
@@ -117,15 +104,15 @@ def outcome(
     """
     tariffs, served = future.tariffs, _served(result)
     at_shelf = unit_cost_at_shelf(network, future)
-    moving = along_the_way(network, tariffs.freight + tariffs.fuel + tariffs.duty)
+    moving = network.along_the_way(tariffs.freight + tariffs.fuel + tariffs.duty)
     written_off = (result.withdrawn + result.spoiled) * at_shelf
     nothing_spoils = np.full(network.size, np.nan)
     shipped = result.shipped.sum(axis=1)
-    freight = result.shipped * (tariffs.freight + tariffs.fuel)
+    freight = network.by_node(result.shipped * (tariffs.freight + tariffs.fuel))
     revenue = served * price[:, None]
     margin = revenue - served * at_shelf - result.holding - written_off
-    cash = revenue - result.shipped * tariffs.total
-    places = _places(future.rows)
+    cash = revenue - network.by_node(result.shipped * tariffs.total)
+    places = _places(future.rows[: network.size])
     return Outcome(
         cost=result.total_cost,
         margin=margin.sum(axis=1),
@@ -305,7 +292,7 @@ def spoilage(
 
 def flows(rows: pl.DataFrame, base: Sequence[Outcome], changed: Sequence[Outcome]) -> pl.DataFrame:
     """Units sent on each lane, without and with the scenario: from_id, location_id, kind, before
-    and after (means).
+    and after (means). rows: the lanes.
     """
     sent = {
         word: pl.Series(np.mean([one.bought + one.moved for one in outcomes], axis=0))
@@ -322,9 +309,9 @@ def orders(
     """The order lines that differ: what is sent to each item and place at each decision, without
     and with the scenario, over the futures that are looked at row by row.
 
-    days: the first of the period of each decision. Columns: ordered_on, kind, item_id, location_id,
-    from_id, before, after (mean units), difference with lower and upper (95 % of futures), and
-    differs (share of futures in which it does); earliest first, then the largest.
+    rows: the lanes. days: the first of the period of each decision. Columns: ordered_on, kind,
+    item_id, location_id, from_id, before, after (mean units), difference with lower and upper (95 %
+    of futures), and differs (share of futures in which it does); earliest first, then the largest.
     """
     seen = [
         (one.ordered_at, other.ordered_at)

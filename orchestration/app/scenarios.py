@@ -242,7 +242,7 @@ def _answered(
         version=version("stockhouse"),
         answers=answers,
         survival=time_to_survive(
-            twin.network, twin.rows, twin.stock, twin.due, looked_at, twin.shelf
+            twin.network, twin.lanes, twin.stock, twin.due, looked_at, twin.shelf
         ),
         trust=Trust(None, None),
         asked=asked,
@@ -269,9 +269,9 @@ def _answer(
         lanes=by_row(twin.rows, base, after),
         depth=stock_depth(twin.rows, starts, base, after),
         places=survival_and_recovery(twin.rows, window, base, after),
-        flows=flows(twin.rows, base, after),
+        flows=flows(twin.lanes, base, after),
         spoilage=spoilage(twin.rows, base, after),
-        orders=orders(twin.rows, starts[:: timeline.review], base, after),
+        orders=orders(twin.lanes, starts[:: timeline.review], base, after),
         measures=measures,
         outside=outside(scenario.effects, timeline.origin, twin.hours, twin.periods),
         policies={
@@ -319,7 +319,8 @@ def _measures(
     if not lost.any():
         return [nothing]
     found = [nothing]
-    proposed = propose(twin.options, twin.network, lost, twin.stock)
+    down = {x.scope["supplier_id"] for x in scenario.effects if x.kind == "supplier_down"}
+    proposed = propose(twin.options, twin.network, lost, twin.stock, down)
     for name in MEASURES:
         lines: Sequence[Line] = proposed.get(name, ())
         if not lines:  # no way that comes in time, or none that saves more than it costs

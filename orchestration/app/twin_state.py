@@ -7,18 +7,19 @@ Every scenario, measure and policy meets the same futures, within the limits and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import polars as pl
 
-from models.domain import Floats
+from models.domain import Floats, Integers
 from models.replenishment.alternatives import surplus
 from models.replenishment.base_policy import RegisteredPolicy
 from models.replenishment.calendars import Waits
 from models.replenishment.decision import Terms
-from models.replenishment.supply_options import SupplyOptions
+from models.replenishment.shared_sources import lanes_of
+from models.replenishment.supply_options import Logistics, SupplyOptions
 from models.twin.ageing import Shelf
 from models.twin.counter_measures import Line, carried_out
 from models.twin.event_effects import Future, Tariffs, check, happens
@@ -30,7 +31,7 @@ from models.twin.what_if import Outcome, outcome
 from orchestration.app.published_plan import Published
 from orchestration.app.replan_state import State
 from orchestration.app.scenario_fit import refuse_idle
-from orchestration.facts.planning_inputs import PlanningInputs, weeks
+from orchestration.facts.planning_inputs import lane_lead_times, weeks
 from orchestration.facts.supply_calendar import waits_of
 from orchestration.facts.timeline import DAYS_A_PERIOD
 from orchestration.landing.contract.errors import ContractError
@@ -47,11 +48,15 @@ LOOKED_AT = 40
 class Twin:
     """The published state as the simulator needs it, and the futures it may meet.
 
-    scales: by policy, what the last rehearsal tuned for it. shelf: how long goods keep, and until
-    when those there can be sold.
+    lanes: a row a lane, the planned rows first and then their other sources, with the mode of each
+    and the hubs on it. lead_time_paths: (E, S) what is expected of orders on them. scales: by
+    policy, what the last rehearsal tuned for it. shelf: how long goods keep, and until when those
+    there can be sold.
     """
 
     published: Published
+    lanes: pl.DataFrame
+    lead_time_paths: Integers | None
     demand: Floats  # (N, P, T): sampled futures
     network: Network
     tariffs: Tariffs
@@ -75,24 +80,27 @@ class Twin:
         until when the stock can be sold, (N, K) as in `Shelf`.
         """
         inputs = published.inputs
-        published = replace(published, inputs=replace(inputs, rows=_with_ways(inputs)))
+        lanes = _with_ways(lanes_of(inputs.rows), inputs.logistics)
+        took = lane_lead_times(inputs.rows, inputs.past_lead_times, inputs.timeline)
         return cls(
             published=published,
+            lanes=lanes,
+            lead_time_paths=took,
             demand=demand.astype(np.float64),
             network=network_of(
                 inputs.rows, inputs.timeline.review, inputs.unmet, inputs.waiting_share
             ),
-            tariffs=tariffs_of(inputs, demand.shape[2]),
+            tariffs=tariffs_of(lanes, inputs.logistics, demand.shape[2]),
             price=inputs.rows["price"].cast(pl.Float64).fill_null(0.0).to_numpy(),
             terms=(terms,) * demand.shape[2],
             service_level=service_level,
-            shelf=Shelf(life=terms.life, lots=lots),
+            shelf=Shelf(life=terms.life[: len(demand)], lots=lots),
             scales=scales,
         )
 
     @property
     def rows(self) -> pl.DataFrame:
-        """The planned items and places, with the mode of the lane in use and the hubs on it."""
+        """The planned items and places."""
         return self.published.inputs.rows
 
     @property
@@ -122,6 +130,11 @@ class Twin:
         return self.published.inputs.opening[1]
 
     @cached_property
+    def due_by_lane(self) -> Floats:
+        """As `due`, (E, K)."""
+        return self.network.by_lane(self.due)
+
+    @cached_property
     def dated(self) -> tuple[float, float]:
         """Units of the stock that can spoil in a future: those with a date on record, and all."""
         nodes = self.shelf.spoils(self.network, self.periods)
@@ -148,15 +161,16 @@ class Twin:
         the rows already.
         """
         inputs = self.published.inputs
-        timeline, rows = inputs.timeline, self.rows
+        timeline, rows = inputs.timeline, self.lanes
         if inputs.calendar is None:
             return None
         days = [timeline.shift(timeline.origin, k) for k in range(self.periods)]
-        own = pl.Series(self.network.lead_time - inputs.waiting)
+        waiting = rows["waiting_periods"].to_numpy()
+        own = pl.Series(self.network.lead_time - waiting)
         found = waits_of(inputs.calendar, rows.with_columns(lead_time_periods=own), timeline, days)
         if found is None:
             return None
-        return found.beyond(inputs.waiting).within(
+        return found.beyond(waiting).within(
             self.network.lead_time, timeline.review, self.published.paths.shape[2]
         )
 
@@ -176,19 +190,19 @@ class Twin:
         """One way things may go: a demand path, and a sampled lead time for an order of each lane
         and period.
         """
-        inputs, random = self.published.inputs, np.random.default_rng([FUTURES_SEED, number])
-        shape = (self.network.size, self.periods)
+        random = np.random.default_rng([FUTURES_SEED, number])
+        shape = (self.lanes.height, self.periods)
         took = np.repeat(self.network.lead_time[:, None], self.periods, axis=1)
-        if inputs.lead_time_paths is not None:
-            drawn = random.integers(0, inputs.lead_time_paths.shape[1], shape)
-            took = np.take_along_axis(inputs.lead_time_paths, drawn, axis=1)
+        if self.lead_time_paths is not None:
+            drawn = random.integers(0, self.lead_time_paths.shape[1], shape)
+            took = np.take_along_axis(self.lead_time_paths, drawn, axis=1)
         return Future(
-            rows=self.rows,
+            rows=self.lanes,
             hours=self.hours,
             demand=self.demand[:, number],
             lead_times=took.astype(np.int64),
-            due=self.due,
-            arriving=self.due,
+            due=self.due_by_lane,
+            arriving=self.due_by_lane,
             tariffs=self.tariffs,
             terms=self.terms,
             waits=self.waits,
@@ -216,7 +230,7 @@ class Twin:
             history=inputs.history,
             forecaster=self.outlook,
             lead_times=future.lead_times,
-            lead_time_paths=inputs.lead_time_paths,
+            lead_time_paths=self.lead_time_paths,
             phase=self._phase,
             terms=future.terms,
             service_level=self.service_level,
@@ -253,20 +267,18 @@ class Twin:
         return outcome(self.network, future, after, self.price, by_row=False)
 
 
-def _with_ways(inputs: PlanningInputs) -> pl.DataFrame:
+def _with_ways(rows: pl.DataFrame, by: Logistics) -> pl.DataFrame:
     """The rows with the mode of the lane each is supplied by, where lanes have one, and the hubs
     that goods pass on it, each with the hours after departure (empty: half-way)."""
-    by = inputs.logistics
     modes: list[str | None] = []
     hubs: list[list[str]] = []
     hours: list[list[float | None]] = []
-    for row in inputs.rows.iter_rows(named=True):
+    for row in rows.iter_rows(named=True):
         lanes = by.between(row["from_id"], row["location_id"], row["item_id"])
         modes.append(lanes[0].get("mode") if lanes else None)
         stops = by.passed(row["from_id"], row["location_id"], modes[-1])
         hubs.append([stop["hub_id"] for stop in stops])
         hours.append([None if x["after_days"] is None else 24 * x["after_days"] for x in stops])
-    rows = inputs.rows
     if any(modes):
         rows = rows.with_columns(mode=pl.Series(modes, dtype=pl.String))
     if any(hubs):
@@ -277,12 +289,12 @@ def _with_ways(inputs: PlanningInputs) -> pl.DataFrame:
     return rows
 
 
-def tariffs_of(inputs: PlanningInputs, periods: int) -> Tariffs:
+def tariffs_of(rows: pl.DataFrame, logistics: Logistics, periods: int) -> Tariffs:
     """What it costs to bring a unit of each row, the same in every period until a scenario changes
     it.
     """
-    logistics, found = inputs.logistics, []
-    for row in inputs.rows.iter_rows(named=True):
+    found = []
+    for row in rows.iter_rows(named=True):
         is_bought = row["kind"] == "purchase"
         duty_share = logistics.duty(row["from_id"]) if is_bought else 0.0
         leg = logistics.leg(

@@ -121,17 +121,6 @@ def trading_laws() -> Iterator[Law]:
         "A rate says what one unit of a currency is worth in the world's: more than nothing.",
     )
     yield Law(
-        "successions_share_out_at_most_all",
-        "raw.successions",
-        """select item_id, sum(share) as shared, min(source_id) as source_id from (
-            select distinct item_id, successor_id, coalesce(share, 1) as share, source_id
-            from {batch} qualify row_number() over (partition by item_id, successor_id
-                order by known_at desc, handed_over_at desc nulls last) = 1
-        ) as newest group by item_id having sum(share) > 1.000001 or min(share) < 0""",
-        "What takes an item's place shares out at most all of its demand: the shares of an item's "
-        "successors are 0 or more and add up to 1 at most.",
-    )
-    yield Law(
         "bills_of_materials_take_something",
         "raw.bills_of_materials",
         """select item_id, part_id, quantity, scrap_share, source_id, row_no from {batch}
@@ -146,7 +135,42 @@ def trading_laws() -> Iterator[Law]:
         where quantity <= 0 or item_id = substitute_id""",
         "A substitute is another item, and more than none of it stands in for one.",
     )
+    yield from _laws_of_shares()
     yield from _laws_of_chains()
+
+
+def _laws_of_shares() -> Iterator[Law]:
+    """Who shares out what: never more than all of it."""
+    yield Law(
+        "successions_share_out_at_most_all",
+        "raw.successions",
+        """select item_id, sum(share) as shared, min(source_id) as source_id from (
+            select distinct item_id, successor_id, coalesce(share, 1) as share, source_id
+            from {batch} qualify row_number() over (partition by item_id, successor_id
+                order by known_at desc, handed_over_at desc nulls last) = 1
+        ) as newest group by item_id having sum(share) > 1.000001 or min(share) < 0""",
+        "What takes an item's place shares out at most all of its demand: the shares of an item's "
+        "successors are 0 or more and add up to 1 at most.",
+    )
+    yield Law(
+        "supplier_terms_share_out_at_most_all",
+        "raw.supplier_terms",
+        """with in_force as (
+            select item_id, supplier_id, share, source_id, row_no from {batch}
+            where coalesce(starts_at <= (select now_at from raw.world), true)
+                and coalesce(ends_at > (select now_at from raw.world), true)
+            qualify row_number() over (partition by item_id, supplier_id
+                order by coalesce(starts_at, known_at) desc nulls last, known_at desc nulls last,
+                    handed_over_at desc nulls last, share desc nulls last) = 1
+        ), shared as (
+            select *, sum(share) over (partition by item_id) as shares_add_up_to from in_force
+        )
+        select item_id, supplier_id, share, shares_add_up_to, source_id, row_no
+        from shared where share is not null and shares_add_up_to > 1.000001""",
+        "Suppliers share out at most all of what is bought of an item: where the shares of its "
+        "terms add up to more than 1, each is taken as its part of their sum.",
+        "warning",
+    )
 
 
 def _currency(table: str, amounts: list[str]) -> Law:

@@ -29,6 +29,7 @@ from models.replenishment.customer_orders import consumed
 from models.replenishment.echelon import Echelons
 from models.replenishment.lead_times import expected
 from models.replenishment.opening_state import assumed_opening
+from models.replenishment.shared_sources import Lanes, lanes_of, with_other_sources
 from models.replenishment.situations import situation_of, sources_of
 from models.replenishment.supplier_minimums import SupplierMinimum
 from models.replenishment.supply_options import Logistics
@@ -86,17 +87,17 @@ class PlanningInputs:
     """What a plan of one moment is made from, but for the forecast, the policy and the planner's
     overrides.
 
-    rows: N planned items and locations with terms, costs, on_hand, on_order, capacity, shelf life
-    and promised service level; lead times, and the periods an order has to last beyond the review
-    (gap), as the calendar has them for an order decided now.
-    due: (N, K) units on the way by period due, column 0 the first period planned, whose goods count
-    as on hand. history: (N, T) past demand, NaN unknown. usual: (N, 2) mean of the last quarter,
-    with stock-out periods left out as unknown, and taken at what was sold. asked_before: (N,) units
-    that are expected to be asked for from what the stock counts until the first period planned: the
-    rest of a day that is not over, sales that are reported late. They are taken off the stock, then
-    off the goods due in the first period. lead_time_paths: (N, S)
-    sampled lead times, None where no order was ever placed; past_lead_times: one row an order so
-    far. phase: (T + H,) ISO week of every period from the first of history on.
+    rows: N planned items and locations with terms, costs, other sources (also_from, see
+    shared_sources), on_hand, on_order, capacity, shelf life and promised service level; lead times,
+    and the periods an order has to last beyond the review (gap), as the calendar has them for an
+    order decided now. due: (N, K) units on the way by period due, column 0 the first period
+    planned, whose goods count as on hand. history: (N, T) past demand, NaN unknown. usual: (N, 2)
+    mean of the last quarter, with stock-out periods left out as unknown, and taken at what was
+    sold. asked_before: (N,) units that are expected to be asked for from what the stock counts
+    until the first period planned: the rest of a day that is not over, sales that are reported
+    late. They are taken off the stock, then off the goods due in the first period. lead_time_paths:
+    (N, S) sampled lead times, None where no order was ever placed; past_lead_times: one row an
+    order so far. phase: (T + H,) ISO week of every period from the first of history on.
     """
 
     timeline: Timeline
@@ -115,8 +116,6 @@ class PlanningInputs:
     logistics: Logistics
     is_stock_assumed: bool
     calendar: SupplyCalendar | None = None
-    #: (N,) periods that orders decided now wait for their calendar, in lead_time_periods already
-    waiting: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     #: (N, K) units that customers wait for, column 0 overdue, column k due in the k-th period
     owed: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     #: what making an item takes of others, None where nothing is made
@@ -137,7 +136,6 @@ class PlanningInputs:
             usual=self.usual[keep],
             asked_before=self.asked_before[keep],
             lead_time_paths=lead_time_paths,
-            waiting=self.waiting[keep],
             owed=self.owed[keep],
             limits=less_stock(self.limits, self.rows.filter(~inside)),
             bills=None if self.bills is None else self.bills.kept(keep),
@@ -264,14 +262,11 @@ def read_planning_inputs(
         asked_before = np.zeros(nodes.height)
     calendar = read_calendar(con, timeline)
     past = read_lead_times(con, timeline, timeline.origin)
-    sampled = expected_lead_times(nodes, past, timeline)
     rows = with_promises(con, nodes, timeline).with_columns(stock=pl.Series(opening.on_hand))
     rows = rows.join(frame(con, BESIDE), on=SERIES, how="left", maintain_order="left")
     usual = read_usual(con, nodes, timeline)
     rows = with_kits(rows, frame(con, KITS), usual)
-    sold = frame(con, SOLD_BY)
-    rows = rows.join(sold, on=["item_id", "from_id"], how="left", maintain_order="left")
-    rows, waiting = dated(rows, calendar, timeline, horizon=horizon)
+    rows = _by_lane(rows, frame(con, SOLD_BY), calendar, timeline, horizon=horizon)
     owed = read_customer_orders(con, nodes, timeline, horizon=horizon)
     rows = rows.with_columns(ordered_by_customers=pl.Series(owed.sum(axis=1), dtype=pl.Float64))
     return PlanningInputs(
@@ -283,7 +278,7 @@ def read_planning_inputs(
         history=history,
         usual=usual,
         asked_before=asked_before,
-        lead_time_paths=None if sampled is None else np.maximum(sampled + waiting[:, None], 0),
+        lead_time_paths=awaited(rows, lane_lead_times(rows, past, timeline)),
         past_lead_times=past,
         phase=weeks(timeline, timeline.origin, history.shape[1], horizon),
         limits=read_limits(con),
@@ -292,10 +287,44 @@ def read_planning_inputs(
         logistics=read_logistics(con, timeline, calendar),
         is_stock_assumed=opening.is_assumed,
         calendar=calendar,
-        waiting=waiting,
         owed=owed,
         bills=bills,
     ).stocked()
+
+
+def _by_lane(
+    rows: pl.DataFrame,
+    sold: pl.DataFrame,
+    calendar: SupplyCalendar | None,
+    timeline: Timeline,
+    *,
+    horizon: int,
+) -> pl.DataFrame:
+    """The rows, and their other sources, as each supplier counts and as the calendar has them, with
+    the periods that orders decided now wait for it (waiting_periods, in lead_time_periods already).
+    sold: as SOLD_BY reads."""
+    lanes = lanes_of(rows)
+    found = lanes.join(sold, on=["item_id", "from_id"], how="left", maintain_order="left")
+    found, waiting = dated(found, calendar, timeline, horizon=horizon)
+    found = found.with_columns(waiting_periods=pl.Series(waiting))
+    own, others = found[: rows.height], found[rows.height :]
+    return with_other_sources(own, others)
+
+
+def lane_lead_times(rows: pl.DataFrame, past: pl.DataFrame, timeline: Timeline) -> Integers | None:
+    """(E, S) sampled lead times of the rows' lanes with what their calendars add; None where no
+    order was ever placed."""
+    lanes = lanes_of(rows)
+    sampled = expected_lead_times(lanes, past, timeline)
+    if sampled is None:
+        return None
+    return np.maximum(sampled + lanes["waiting_periods"].to_numpy()[:, None], 0)
+
+
+def awaited(rows: pl.DataFrame, by_lane: Integers | None) -> Integers | None:
+    """What the rows wait for, (N, ...), of what their lanes take, (E, ...): the slowest source."""
+    lanes = Lanes.of(rows)
+    return by_lane if by_lane is None or lanes is None else lanes.longest(by_lane)
 
 
 def with_use(history: Floats, bills: Bills | None, nodes: pl.DataFrame) -> Floats:

@@ -16,6 +16,7 @@ from models.replenishment.constraints import (
     unkeepable,
 )
 from models.replenishment.decision import Terms
+from models.replenishment.shared_sources import with_other_sources
 from models.replenishment.supplier_minimums import SupplierMinimum
 from models.replenishment.supply_options import Logistics, PriceIncrease
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
@@ -73,6 +74,35 @@ MINIMUMS = """
     left join marts.fct_constraints as truck
         on truck.name = 'supplier_truck_cost' and truck.is_current and truck.scope = said.scope
     where said.is_current order by all
+"""
+#: What else supplies each planned row that is bought: the item's other suppliers with a share, on
+#: the terms of their first step, and the row's own where they name none.
+OTHER_SOURCES = """
+    with terms as (
+        select item_id, supplier_id as from_id, lead_time_days, lead_time_working_days, moq,
+            order_multiple, unit_cost,
+            max(share) over (partition by item_id, supplier_id) as share
+        from marts.dim_supplier_terms where is_current
+        qualify row_number() over (partition by item_id, supplier_id order by from_quantity) = 1
+    ),
+    agreed as (select *, greatest(sum(share) over (partition by item_id), 1) as total from terms),
+    others as (
+        select rows.item_id, rows.location_id, terms.from_id, terms.share / terms.total as share,
+            coalesce(terms.lead_time_days, rows.lead_time_days) as lead_time_days,
+            terms.lead_time_days is null as is_usual_time,
+            case when terms.lead_time_days is null then rows.lead_time_working_days
+                else terms.lead_time_working_days end as lead_time_working_days,
+            rows.lead_time_periods, coalesce(terms.moq, 0) as moq,
+            coalesce(terms.order_multiple, rows.order_multiple) as order_multiple,
+            coalesce(terms.unit_cost, rows.unit_cost) as unit_cost
+        from marts.dim_item_locations as rows
+        join agreed as terms on terms.item_id = rows.item_id and terms.from_id <> rows.from_id
+        where rows.kind = 'purchase' and terms.share > 0
+    )
+    select * exclude (is_usual_time) replace (
+            case when is_usual_time then lead_time_periods
+                else ceil(lead_time_days / $days)::integer end as lead_time_periods)
+    from others order by all
 """
 #: What lanes can take, of the way that is used: see int_lanes_cheapest.
 LANE_CAPACITY = """
@@ -201,15 +231,29 @@ def read_minimums(con: duckdb.DuckDBPyConnection) -> list[SupplierMinimum]:
     return [SupplierMinimum(**least) for least in frame(con, MINIMUMS).iter_rows(named=True)]
 
 
+def with_sources(
+    con: duckdb.DuckDBPyConnection, rows: pl.DataFrame, timeline: Timeline
+) -> pl.DataFrame:
+    """The rows with their other sources in also_from, where suppliers have agreed shares; as they
+    are where none has. rows: of dim_item_locations."""
+    names = con.execute("select * from marts.dim_supplier_terms limit 0").pl().columns
+    if "share" not in names:  # published before shares could be said
+        return rows
+    return with_other_sources(
+        rows, frame(con, OTHER_SOURCES, {"days": DAYS_A_PERIOD[timeline.grain]})
+    )
+
+
 def with_promises(
     con: duckdb.DuckDBPyConnection, nodes: pl.DataFrame, timeline: Timeline
 ) -> pl.DataFrame:
-    """The rows with what a place can hold, how long goods keep there, the service level promised,
-    what a place that sells and supplies others keeps for its own customers until the next review
-    and, where a supplier's least order counts pallets, what one holds."""
+    """The rows with their other sources, what a place can hold, how long goods keep there, the
+    service level promised, what a place that sells and supplies others keeps for its own customers
+    until the next review and, where a supplier's least order counts pallets, what one holds."""
     supplies = (pl.col("role") != "store") & pl.col("is_forecast")
     asked = pl.Series(read_usual(con, nodes, timeline)[:, 0] * timeline.review)
     nodes = nodes.with_columns(kept_back=pl.when(supplies).then(asked).otherwise(0.0))
+    nodes = with_sources(con, nodes, timeline)
     rows = nodes.join(frame(con, ROOM), on="location_id", how="left", maintain_order="left")
     if any(least.counts == "pallets" for least in read_minimums(con)):
         rows = rows.join(

@@ -27,9 +27,11 @@ from models.forecasting.inputs import (
 from models.forecasting.level_alignment import finest_level
 from models.forecasting.surges import SCHEMA as SURGES
 from models.forecasting.surges import find_surges
+from models.replenishment.shared_sources import lanes_of
 from orchestration.facts.forecasters import OURS, forecaster_called
 from orchestration.facts.kept_models import deciding_forecaster
 from orchestration.facts.planning_inputs import expected_lead_times, read_lead_times
+from orchestration.facts.purchase_terms import with_sources
 from orchestration.facts.supply_calendar import longest_waits
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home import Home
@@ -428,7 +430,9 @@ def longest_window(con: duckdb.DuckDBPyConnection, timeline: Timeline) -> int:
     one day that took ten says little of one of a year.
     """
     ways = con.execute(WINDOW, {"days_a_period": DAYS_A_PERIOD[timeline.grain]}).pl()
-    window = ways["window_periods"].fill_null(0).to_numpy()
+    ways = lanes_of(with_sources(con, ways, timeline))
+    promised = pl.max_horizontal("window_periods", "lead_time_periods").fill_null(0)
+    window = ways.select(promised.cast(pl.Int64)).to_series().to_numpy()
     past = read_lead_times(con, timeline, timeline.origin)
     if (sampled := expected_lead_times(ways, past, timeline)) is not None:
         usual = np.ceil(np.median(sampled, axis=1)).astype(np.int64)

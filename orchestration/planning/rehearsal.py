@@ -12,6 +12,7 @@ import polars as pl
 from models.domain import SERIES
 from models.replenishment.lead_times import realized
 from models.replenishment.policies import DEFAULT, LEGACY, POLICIES, RegisteredPolicy
+from models.replenishment.shared_sources import lanes_of
 from models.twin.policy_comparison import paired_difference
 from orchestration.facts import decisions
 from orchestration.facts.forecasters import OURS, own_forecasters
@@ -25,7 +26,7 @@ from orchestration.facts.planning_inputs import (
     read_nodes,
     read_unmet,
 )
-from orchestration.facts.purchase_terms import read_terms
+from orchestration.facts.purchase_terms import read_terms, with_sources
 from orchestration.facts.supply_calendar import read_calendar, waits_of
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.home import Home, extensions
@@ -226,6 +227,8 @@ def replay_world(
             demand.items(), on="item_id", how="semi", maintain_order="left"
         )
         nodes = nodes.filter((pl.col("role") != "store") | _is_in(demand.series))
+        nodes = with_sources(con, nodes, demand.timeline)
+        lanes = lanes_of(nodes)
         opening = read_past_opening(
             con, nodes, demand.timeline, start=start, horizon=demand.horizon
         )
@@ -252,11 +255,11 @@ def replay_world(
         policies=policies,
         agents=_agents(home, policies, start),
         incumbent=incumbent,
-        lead_time_paths=expected_lead_times(nodes, known, demand.timeline),
-        lead_times=realized(nodes, revealed, days, days_a_period) if len(revealed) else None,
+        lead_time_paths=expected_lead_times(lanes, known, demand.timeline),
+        lead_times=realized(lanes, revealed, days, days_a_period) if len(revealed) else None,
         terms=terms,
         service_level=service_level,
-        waits=waits_of(calendar, nodes, demand.timeline, days),
+        waits=waits_of(calendar, lanes, demand.timeline, days),
         placed=placed,
         settings=settings,
         is_tuned=is_tuned,

@@ -24,6 +24,8 @@ from models.replenishment.calendars import Waits
 from models.replenishment.decision import Terms
 from models.replenishment.opening_state import Opening, assumed_opening
 from models.replenishment.policies import DEFAULT, POLICIES, RegisteredPolicy, configured
+from models.replenishment.shared_sources import Lanes, lanes_of
+from models.replenishment.situations import sources_of
 from models.twin.ageing import Shelf
 from models.twin.network import Network
 from models.twin.policy_comparison import PairedDifference, champion, paired_difference, scorecard
@@ -140,12 +142,13 @@ class Replay:
         location_id, quantity; what the company really ordered is there as the policy as_placed."""
         frames = []
         for name, result in self.rows().items():
-            node, period = np.nonzero(result.shipped > 0)
+            shipped = result.network.by_node(result.shipped)
+            node, period = np.nonzero(shipped > 0)
             frames.append(
                 self.nodes.select(SERIES)[node].with_columns(
                     policy=pl.lit(name),
                     period_start=pl.Series([self.periods[k] for k in period], dtype=pl.Date),
-                    quantity=pl.Series(result.shipped[node, period], dtype=pl.Float64),
+                    quantity=pl.Series(shipped[node, period], dtype=pl.Float64),
                 )
             )
         return (
@@ -176,6 +179,7 @@ def run_as_placed(
     """
     if opening.is_assumed or not placed.units.any():
         return None
+    network = network.single_sourced()
     done = run_again(network, demand, opening.on_the_shelf(), opening.due, placed)
     return replace(done, network=network)
 
@@ -189,33 +193,21 @@ def freight_of_demand(result: SimulationResult) -> float:
     less.
     """
     network = result.network
-    landed, parent = network.freight_per_unit.copy(), network.supplied_from
-    while (parent >= 0).any():
-        landed += np.where(parent >= 0, network.freight_per_unit[parent], 0.0)
-        parent = np.where(parent >= 0, network.supplied_from[parent], -1)
+    landed = network.along_the_way(network.freight_per_unit)
     left = result.on_hand[:, -1] + result.on_order[:, -1] - result.initial_stock
     unmet = result.owed[:, -1] + result.gone.sum(axis=1)
     return float(result.freight.sum() + landed @ (unmet - left))
 
 
 def network_of(nodes: pl.DataFrame, review: int, unmet: str, waiting_share: float = 1.0) -> Network:
-    """The twin's network from the planned items and locations."""
-    numbered = nodes.select(SERIES).with_row_index("parent")
-    parents = (
-        nodes.select(
-            "item_id", pl.when(pl.col("kind") == "transfer").then("from_id").alias("location_id")
-        )
-        .join(numbered, on=list(SERIES), how="left", maintain_order="left")["parent"]
-        .cast(pl.Int64)
-        .fill_null(-1)
-        .to_numpy()
-    )
+    """The twin's network from the planned items and locations, and their other sources."""
+    shared, lanes, sources = Lanes.of(nodes), lanes_of(nodes), sources_of(nodes)
 
-    def column(name: str, default: float) -> Floats:
-        return nodes[name].cast(pl.Float64).fill_null(default).fill_nan(default).to_numpy()
+    def column(name: str, default: float, rows: pl.DataFrame = nodes) -> Floats:
+        return rows[name].cast(pl.Float64).fill_null(default).fill_nan(default).to_numpy()
 
     return Network(
-        lead_time=nodes["lead_time_periods"].cast(pl.Int64).fill_null(1).to_numpy(),
+        lead_time=lanes["lead_time_periods"].cast(pl.Int64).fill_null(1).to_numpy(),
         economics=Economics(
             holding=column("holding_cost", 0.0),
             shortage=column("shortage_cost", 0.0),
@@ -224,11 +216,13 @@ def network_of(nodes: pl.DataFrame, review: int, unmet: str, waiting_share: floa
             unmet="backlog" if unmet == "backlog" else "lost",
             waiting_share=waiting_share,
         ),
-        supplied_from=parents,
+        supplied_from=sources if shared is None else sources[shared.to],
         review=review,
-        moq=column("moq", 0.0),
-        order_multiple=column("order_multiple", 1.0),
-        freight_per_unit=column("freight_per_unit", 0.0),
+        moq=column("moq", 0.0, lanes),
+        order_multiple=column("order_multiple", 1.0, lanes),
+        freight_per_unit=column("freight_per_unit", 0.0, lanes),
+        to=np.arange(len(nodes)) if shared is None else shared.to,
+        share=np.ones(len(nodes)) if shared is None else shared.share,
     )
 
 
@@ -262,8 +256,9 @@ def replay(
 
     truth: item_id, location_id, target_on, demand of the replayed periods. orders: how many reviews
     place orders. The model forecasts anew at every decision and is trained anew at every
-    RETRAIN-th, each time on what was known by then. lead_times: (N, T) what an order of each period
-    really takes; left out, what was promised. lead_time_paths: (N, S) what policies expect of it.
+    RETRAIN-th, each time on what was known by then. lead_times: (E, T) what an order of each period
+    really takes on each lane; left out, what was promised. lead_time_paths: (E, S) what policies
+    expect of it.
     terms, service_level, waits: what orders have to obey, what was promised, and what calendars
     add to lead times, as in `simulate`. placed: what the company really ordered, shown beside.
     unmet, waiting_share: what becomes of demand that is not met, see Economics. settings: by
@@ -294,7 +289,7 @@ def replay(
         return paths_of(forecasts[name][days[t]], nodes, seed=t)
 
     state = opening or assumed_opening(
-        past, sources=network.supplied_from, lead_time=network.lead_time, review=network.review
+        past, sources=sources_of(nodes), lead_time=network.slowest, review=network.review
     )
     calendar = weeks(timeline, start, past.shape[1], periods + demand.horizon)
 
@@ -307,7 +302,7 @@ def replay(
             policy,
             revealed,
             state.on_the_shelf(),
-            pipeline=state.due,
+            pipeline=network.by_lane(state.due),
             history=past,
             phase=calendar,
             forecaster=partial(paths, forecaster) if not policy.is_legacy or weighs else None,
@@ -317,7 +312,7 @@ def replay(
             terms=terms,
             service_level=service_level,
             waits=waits,
-            shelf=None if terms is None else Shelf(life=terms.life),
+            shelf=None if terms is None else Shelf(life=terms.life[: network.size]),
         )
 
     used = settings or {}

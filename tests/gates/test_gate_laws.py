@@ -182,6 +182,17 @@ PLANTED = (
         "successions_share_out_at_most_all": "; ".join(
             row("successions", item_id="'a'", successor_id=f"'{new}'", share="0.6") for new in "bc"
         ),
+        "supplier_terms_share_out_at_most_all": "; ".join(
+            row(
+                "supplier_terms",
+                item_id="'a'",
+                supplier_id=f"'{name}'",
+                share="0.6",
+                starts_at="null",
+                ends_at="null",
+            )
+            for name in "st"
+        ),
         **{
             f"{name}_lead_to_an_end": "; ".join(
                 row(name, item_id=f"'{a}'", **{column: f"'{b}'"}) for a, b in ("xy", "yz", "zx")

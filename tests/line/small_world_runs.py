@@ -537,6 +537,44 @@ WORLDS["orders alone say who supplies"] = World(
 )
 
 
+def two_sources(folder: Path) -> None:
+    """Each item from two suppliers: 60 % and 40 %, 30 % and the rest, and more than all."""
+    terms = BESIDE.replace("key: [article]", "key: [article, supplier]")
+    sold(
+        folder,
+        sales(["A1", "A2", "A3"], 60),
+        CONTRACT + terms.replace("unit_cost: cost", "unit_cost: cost, share: share"),
+    )
+    table(folder, "stock", COUNT, [(i, "MAIN", "2024-02-29", 20) for i in ("A1", "A2", "A3")])
+    near, far = ("NEAR", 7, 1, 1, 5), ("FAR", 14, 1, 12, 4)
+    shares = {"A1": (0.6, 0.4), "A2": ("", 0.3), "A3": (0.8, 0.6)}
+    said = [
+        (i, *who, n) for i, two in shares.items() for who, n in zip((near, far), two, strict=True)
+    ]
+    table(folder, "terms", "article,supplier,lead,moq,multiple,cost,share", said)
+
+
+WORLDS["two suppliers with shares"] = World(
+    two_sources,
+    words=("Suppliers share out at most all", "shares_add_up_to=1.4", "from NEAR (share 60 %)"),
+    values={
+        """select item_id, from_id, round(quantity / sum(quantity) over (partition by item_id), 1),
+            date_diff('day', review_period, due_on)
+        from decisions.order_lines order by all""": [
+            ("A1", "FAR", 0.4, 14),
+            ("A1", "NEAR", 0.6, 7),
+            ("A2", "FAR", 0.3, 14),
+            ("A2", "NEAR", 0.7, 7),
+            ("A3", "FAR", 0.4, 14),
+            ("A3", "NEAR", 0.6, 7),
+        ],
+        "select count(*) from decisions.order_lines where from_id = 'FAR' and quantity % 12 > 0": [
+            (0,)
+        ],
+    },
+)
+
+
 def run_world(world: World, folder: Path) -> list[str]:
     """Write a world, run it by the product's command, and say what is not as it has to be."""
     place, home = folder / "world", folder / "home"

@@ -276,13 +276,13 @@ class Reference:
         )
 
     def asked(self, wanted: Floats) -> list[float]:
-        """Each node's need over its lanes, in their order, each rounded up to its own multiple and
-        minimum.
+        """Each node's need over its lanes, the largest share first, each rounded up to its own
+        multiple and minimum.
         """
         network, asked = self.network, [0.0 for _ in self.lanes]
         for node in self.nodes:
             given_so_far, share = 0.0, 0.0
-            for e in self.inbound(node):
+            for e in sorted(self.inbound(node), key=lambda e: -float(network.share[e])):
                 share += float(network.share[e])
                 missing = wanted[node] * share - given_so_far
                 if missing > 1e-9:

@@ -3,6 +3,7 @@ shelf lives and all."""
 
 from __future__ import annotations
 
+import math
 from datetime import date, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from models.replenishment.constraints import Constraint
 from models.replenishment.decision import Terms
 from models.replenishment.plan import plan
 from models.replenishment.policies import POLICIES
+from models.replenishment.shared_sources import Lanes, lanes_of, with_other_sources
 from models.replenishment.supplier_minimums import SupplierMinimum
 from models.twin.network import Network
 from models.twin.simulator import simulate
@@ -58,13 +60,43 @@ def company(random: np.random.Generator, items: int = 4) -> pl.DataFrame:
     )
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 99_999), st.sampled_from(sorted(POLICIES)), st.booleans(), st.booleans())
+def shared(rows: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame:
+    """Some items of the centre bought from another supplier too, or from two, each with lots, a
+    lead time and a price of its own."""
+    bought = rows.filter(
+        (pl.col("kind") == "purchase") & pl.Series(random.random(rows.height) < 0.6)
+    )
+    others = [
+        row
+        | {
+            "from_id": f"OTHER-{k}",
+            "share": float(random.choice([0.2, 0.4])),
+            "lead_time_periods": int(random.integers(1, 4)),
+            "moq": float(random.integers(0, 12)),
+            "order_multiple": float(random.integers(1, 8)),
+            "unit_cost": row["unit_cost"] * 1.1,
+        }
+        for row in bought.to_dicts()
+        for k in range(int(random.integers(1, 3)))
+    ]
+    schema = rows.schema | {"share": pl.Float64}
+    return with_other_sources(rows, pl.DataFrame(others, schema=schema))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 99_999),
+    st.sampled_from(sorted(POLICIES)),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
 def test_the_twin_orders_what_the_plan_orders(
-    seed: int, policy: str, is_late: bool, is_dated: bool
+    seed: int, policy: str, is_late: bool, is_dated: bool, is_shared: bool
 ) -> None:
     random = np.random.default_rng(seed)
     rows = company(random)
+    rows = shared(rows, random) if is_shared else rows
     is_shop = (rows["role"] == "store").to_numpy()
     sells = is_shop | (random.random(rows.height) < 0.5)
     kept_back = np.where(sells & ~is_shop, 5.0, 0.0)
@@ -75,10 +107,12 @@ def test_the_twin_orders_what_the_plan_orders(
     history = random.poisson(5.0, (rows.height, 30)) * sells[:, None].astype(float)
     coming = random.integers(0, 6, (rows.height, 3)).astype(float)
     rows = rows.with_columns(on_order=pl.Series(coming.sum(axis=1)))
-    late = random.integers(1, 4, (rows.height, SAMPLES)) if is_late else None
+    lanes = lanes_of(rows)
+    late = random.integers(1, 4, (lanes.height, SAMPLES)) if is_late else None
     # what calendars of suppliers and places add to lead times, and to how long orders have to last
-    longer, gap = (random.integers(0, 2, rows.height) * is_dated for _ in range(2))
-    dated = rows.with_columns(pl.col("lead_time_periods") + pl.Series(longer), gap=pl.Series(gap))
+    longer, gap = (random.integers(0, 2, lanes.height) * is_dated for _ in range(2))
+    waits = lanes.with_columns(pl.col("lead_time_periods") + pl.Series(longer), gap=pl.Series(gap))
+    dated = with_other_sources(waits[: rows.height], waits[rows.height :])
     limits = [
         Constraint("budget", float(random.integers(20, 400))),
         Constraint(
@@ -109,31 +143,33 @@ def test_the_twin_orders_what_the_plan_orders(
         world="tea",
         history=history,
         pipeline=coming,
-        lead_time_paths=None if late is None else late + longer[:, None],
+        lead_time_paths=None if late is None else by_row(rows, late + longer[:, None]),
         constraints=limits,
         price_breaks=breaks,
         minimums=minimums,
     )
-    planned = made.explanations["quantity"].to_numpy()
+    planned = {(x.item_id, x.location_id, x.from_id): x.quantity for x in made.lines}
 
-    zero = np.zeros(rows.height)
+    zero, where = np.zeros(rows.height), Lanes.of(rows)
     economics = Economics(
         *(rows[name].to_numpy() for name in ("holding_cost", "shortage_cost", "unit_cost")), zero
     )
     terms = Terms.of(rows, price_breaks=breaks, minimums=minimums, constraints=limits)
     network = Network(
-        rows["lead_time_periods"].to_numpy(),
+        lanes["lead_time_periods"].to_numpy(),
         economics,
         terms.sources,
-        moq=rows["moq"].to_numpy(),
-        order_multiple=rows["order_multiple"].to_numpy(),
+        moq=lanes["moq"].to_numpy(),
+        order_multiple=lanes["order_multiple"].to_numpy(),
+        **({} if where is None else {"to": where.to, "share": where.share}),
     )
+    due = np.concatenate([zero[:, None], coming], axis=1)
     simulated = simulate(
         network,
         POLICIES[policy],
         np.zeros((rows.height, 1)),
         rows["on_hand"].to_numpy(),
-        pipeline=np.concatenate([zero[:, None], coming], axis=1),
+        pipeline=due if where is None else where.shared(due),
         history=history,
         forecaster=lambda t: paths,
         lead_time_paths=late,
@@ -141,7 +177,21 @@ def test_the_twin_orders_what_the_plan_orders(
         service_level=rows["service_level"].to_numpy(),
         waits=Waits(longer[:, None], gap[:, None]) if is_dated else None,
     )
-    assert simulated.shipped[:, 0].tolist() == planned.tolist()
+    named = lanes.select("item_id", "location_id", "from_id").rows()
+    sent = simulated.shipped[:, 0].tolist()
+    assert {name: units for name, units in zip(named, sent, strict=True) if units} == planned
+    total = made.explanations.select("item_id", "location_id", "quantity").rows()
+    for item, place, units in total:
+        parts = [n for name, n in planned.items() if name[:2] == (item, place)]
+        assert sum(parts) == units
+    for line in made.lines:
+        assert math.fsum(line.parts.values()) == line.quantity
+
+
+def by_row(rows: pl.DataFrame, took: np.ndarray) -> np.ndarray:
+    """The slowest of each row's lanes."""
+    where = Lanes.of(rows)
+    return took if where is None else where.longest(took)
 
 
 @settings(max_examples=40, deadline=None)

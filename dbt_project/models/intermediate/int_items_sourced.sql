@@ -1,11 +1,19 @@
 -- From whom each item is bought now, and on what terms: the item's own supplier, else the cheapest with terms, else whoever it was last
--- bought from, else the implicit one. Of equal prices, and where no terms say one, whoever it was last bought from comes first.
-with terms as (
+-- bought from, else the implicit one. Of equal prices, and where no terms say one, whoever it was last bought from comes first. Where
+-- suppliers have agreed shares, it is the one with what they leave; the one with the largest where they leave nothing.
+with stated as (
   select
     *,
-    row_number() over (partition by item_id, supplier_id order by from_quantity) as tier
+    row_number() over (partition by item_id, supplier_id order by from_quantity) as tier,
+    max(share) over (partition by item_id, supplier_id) as agreed
   from {{ ref('dim_supplier_terms') }}
   where is_current
+),
+
+terms as (
+  select *, sum(agreed) over (partition by item_id) >= 0.999999 as is_all_agreed
+  from stated
+  where tier = 1
 ),
 
 -- an order that holds says more than one that was cancelled, and an order more than a receipt
@@ -44,14 +52,15 @@ ranked as (
     row_number() over (
       partition by items.item_id
       order by
+        case when terms.is_all_agreed then terms.agreed else case when terms.agreed is null then 1 end end desc nulls last,
         coalesce(terms.supplier_id = items.supplier_id, false) desc, terms.unit_cost nulls last,
         coalesce(terms.supplier_id = bought.supplier_id, false) desc,
         terms.lead_time_days nulls last, terms.supplier_id
     ) as preference
   from {{ ref('dim_items') }} as items
   left join terms
-    on items.item_id = terms.item_id and terms.tier = 1
-    and (items.supplier_id is null or items.supplier_id = terms.supplier_id)
+    on items.item_id = terms.item_id
+    and (items.supplier_id is null or items.supplier_id = terms.supplier_id or terms.is_all_agreed)
   left join bought on items.item_id = bought.item_id
   where items.is_current
 )

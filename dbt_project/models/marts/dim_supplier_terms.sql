@@ -28,7 +28,7 @@ things as (
   select
     item_id, supplier_id, coalesce(from_quantity, 0) as from_quantity,
     coalesce(lead_time_days, ceil(lead_time_working_days * 7.0 / 5)) as lead_time_days, lead_time_working_days, shelf_life_days, moq,
-    order_multiple, unit_cost, sold_unit, sold_unit_quantity, sold_currency, sold_price, coalesce(ends_at, timestamp '9999-12-31 00:00:00') as ends_at,
+    order_multiple, unit_cost, sold_unit, sold_unit_quantity, sold_currency, sold_price, share, coalesce(ends_at, timestamp '9999-12-31 00:00:00') as ends_at,
     true as is_declared, greatest(known_at, coalesce(starts_at, known_at)) as known_at, known_at as told_at,
     -- two announcements for one day: the later one counts
     case when starts_at > known_at then greatest(known_at, coalesce(handed_over_at, known_at)) else handed_over_at end as handed_over_at, row_hash
@@ -45,13 +45,13 @@ told as (
   'things', ['item_id', 'supplier_id', 'from_quantity'],
   [
     'lead_time_days', 'lead_time_working_days', 'shelf_life_days', 'moq', 'order_multiple', 'unit_cost', 'sold_unit', 'sold_unit_quantity',
-    'sold_currency', 'sold_price', 'ends_at'
+    'sold_currency', 'sold_price', 'share', 'ends_at'
   ]
 ) }}
 
 select
   history.item_id, history.supplier_id, lead_time_days, lead_time_working_days, shelf_life_days, moq, order_multiple, history.from_quantity,
-  {{ unit_money('unit_cost') }} as unit_cost, sold_unit, sold_unit_quantity, sold_currency, {{ unit_money('sold_price') }} as sold_price, told.known_at,
+  {{ unit_money('unit_cost') }} as unit_cost, sold_unit, sold_unit_quantity, sold_currency, {{ unit_money('sold_price') }} as sold_price, share, told.known_at,
   history.valid_from, history.valid_to,
   history.valid_from <= {{ now_at() }} and (history.valid_to is null or history.valid_to > {{ now_at() }})
     and history.ends_at > {{ now_at() }} as is_current

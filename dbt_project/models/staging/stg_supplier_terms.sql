@@ -20,6 +20,7 @@ typed as (
     lead_time_working_days,
     shelf_life_days,
     ends_at,
+    share,
     row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
   from versions
 )

@@ -234,6 +234,8 @@ CANONICAL: dict[str, Table] = {
             "shelf_life_days": NUMBER,
             "starts_at": TIME,
             "ends_at": TIME,
+            # the agreed part of what is bought of the item: 0.6; the usual supplier has the rest
+            "share": NUMBER,
         },
         observed=False,
         state=True,

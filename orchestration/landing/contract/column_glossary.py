@@ -106,7 +106,10 @@ COLUMNS: dict[str, tuple[str, str]] = {
 
 
 #: Columns whose word means something else in one table: its meaning there, unit and example.
-OTHERWISE = {("stock", "status"): ("stock_status", "word", "blocked")}
+OTHERWISE = {
+    ("stock", "status"): ("stock_status", "word", "blocked"),
+    ("supplier_terms", "share"): ("supply_share", "share, 0 to 1", "0.6"),
+}
 
 
 @dataclass(frozen=True)

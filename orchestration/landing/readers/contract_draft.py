@@ -44,6 +44,7 @@ WORDS = {
     "successor_id": r"successor|new_?(item|sku|article|part)|replaced_by|superseded_by|nachfolger",
     "substitute_id": r"substitut(e|ed_by)|alternative(_item)?|instead|ersatz(artikel)?",
     "part_id": r"part|component|child|komponente|ingredient|bestandteil|teil",
+    "share": r"(supply_?|purchase_?)?share|quota|split|anteil|quote",
     "scrap_share": r"scrap(_(share|rate))?|waste|ausschuss",
     "lead_time_working_days": r"(lead_?time_)?work(ing)?_?days|arbeitstage",
     "order_days": r"order_?days?|bestelltage?",

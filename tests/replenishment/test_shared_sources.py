@@ -1,0 +1,195 @@
+"""Several sources of one place by agreed shares: each brings its part in its own lots, and the rest
+of the decision holds for each as for any order."""
+
+from __future__ import annotations
+
+import math
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.replenishment.constraints import Constraint
+from models.replenishment.decision import Terms
+from models.replenishment.overrides import Override
+from models.replenishment.plan import Plan, plan
+from models.replenishment.policies import POLICIES
+from models.replenishment.shared_sources import Lanes, lanes_of, with_other_sources
+from models.replenishment.supplier_choice import Buyer
+from models.replenishment.supplier_minimums import SupplierMinimum
+from models.replenishment.supply_options import Logistics
+
+STARTS = [date(2024, 1, 1) + timedelta(weeks=k) for k in range(7)]
+ROW = {
+    "item_id": "tea",
+    "location_id": "DC",
+    "role": "store",
+    "kind": "purchase",
+    "from_id": "NEAR",
+    "lead_time_days": 7.0,
+    "lead_time_periods": 1,
+    "moq": 0.0,
+    "order_multiple": 1.0,
+    "unit_cost": 5.0,
+    "price": 9.0,
+    "holding_cost": 0.05,
+    "shortage_cost": 4.0,
+    "weight_kg": 0.5,
+    "freight_per_unit": 0.0,
+    "category": "tea",
+    "is_assumed": False,
+    "on_hand": 0.0,
+    "on_order": 0.0,
+}
+FAR = ROW | {
+    "from_id": "FAR",
+    "share": 0.4,
+    "lead_time_days": 21.0,
+    "lead_time_periods": 3,
+    "order_multiple": 12.0,
+    "unit_cost": 4.0,
+}
+
+
+def rows(*others: dict[str, Any]) -> pl.DataFrame:
+    """One item of one place from NEAR, and from others."""
+    alone = pl.DataFrame([ROW])
+    schema = alone.schema | {"share": pl.Float64}
+    return with_other_sources(alone, pl.DataFrame(list(others), schema=schema))
+
+
+def planned(frame: pl.DataFrame, **more: Any) -> Plan:
+    paths = np.random.default_rng(0).poisson(20.0, (frame.height, 100, 7)).astype(np.float32)
+    rule = POLICIES["quantile_order_up_to"]
+    return plan(frame, paths, STARTS, rule, world="w", unmet="backlog", **more)
+
+
+def sent(made: Plan) -> dict[str, float]:
+    return {line.from_id: line.quantity for line in made.lines}
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 99_999))
+def test_each_source_brings_its_share_and_the_last_what_is_left_open(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    nodes, to, share = 5, list(range(5)), [0.0] * 5
+    for node in range(nodes):
+        parts = random.dirichlet(np.ones(int(random.integers(1, 4))))
+        share[node] = float(parts[0])
+        to += [node] * (parts.size - 1)
+        share += [float(part) for part in parts[1:]]
+    lanes = Lanes(np.array(to), np.array(share), nodes)
+    moq = random.integers(0, 9, len(to)).astype(float)
+    multiple = random.choice([1.0, 1.0, 6.0, 0.5], len(to))
+    wanted = random.integers(0, 60, nodes) * random.random()
+    found = lanes.split(wanted, lanes.lots(moq, multiple))
+    for node in range(nodes):
+        left, so_far = 0.0, 0.0
+        mine = sorted((e for e in range(len(to)) if to[e] == node), key=lambda e: -share[e])
+        for number, e in enumerate(mine, start=1):
+            so_far = 1.0 if number == len(mine) else so_far + share[e]
+            open_ = wanted[node] * so_far - left
+            least = max(open_, moq[e])
+            part = multiple[e] * math.ceil(least / multiple[e] - 1e-9) if open_ > 1e-9 else 0.0
+            assert found[e] == pytest.approx(part)
+            left += part
+        assert left >= wanted[node] - 1e-6
+
+
+def test_whole_units_add_up_to_the_need_and_one_unit_comes_from_the_largest_share() -> None:
+    lanes = Lanes(np.array([0, 0, 0]), np.array([0.3, 0.5, 0.2]), 1)
+    lots = lanes.lots(np.zeros(3), np.ones(3))
+    assert lanes.split(np.array([1.0]), lots).tolist() == [0, 1, 0]
+    assert lanes.split(np.array([100.0]), lots).tolist() == [30, 50, 20]
+    for need in range(1, 40):
+        assert lanes.split(np.array([float(need)]), lots).sum() == need
+
+
+def test_an_order_of_each_source_in_its_own_lots_at_its_own_price_and_time() -> None:
+    made = planned(rows(FAR))
+    near, far = made.lines
+    whole = float(made.explanations["quantity"][0])
+    assert near.quantity + far.quantity == whole
+    assert far.quantity % 12 == 0 and near.quantity == math.ceil(0.6 * near_need(made))
+    assert (near.unit_cost, far.unit_cost) == (5.0, 4.0)
+    assert (near.due_on, far.due_on) == (STARTS[1], STARTS[3])
+    assert far.intent_key == f"{near.intent_key}|also from FAR"
+    for line in made.lines:
+        assert math.fsum(line.parts.values()) == line.quantity
+        said = f"{near.quantity:g} from NEAR (share 60 %), {far.quantity:g} from FAR (share 40 %)"
+        assert f"Shared out as agreed: {said}." in line.reason
+    assert near.parts["agreed_share"] == -far.quantity
+    mean = (near.value + far.value) / whole
+    assert made.explanations["unit_cost"][0] == pytest.approx(mean)
+
+
+def near_need(made: Plan) -> float:
+    """What the rule asked for, before packs."""
+    parts = made.lines[0].parts
+    before = {name: n for name, n in parts.items() if name not in ("rounding", "agreed_share")}
+    return sum(before.values())
+
+
+def test_stock_has_to_last_until_the_slowest_source_brings_its_part() -> None:
+    alone, shared = planned(rows()), planned(rows(FAR))
+    assert alone.explanations["window"][0] == 2 and shared.explanations["window"][0] == 4
+    assert sum(sent(shared).values()) > sum(sent(alone).values())
+
+
+def test_what_the_planner_sets_is_shared_out_too() -> None:
+    fixed = Override("quantity", 100.0, "a tender", {"item_id": "tea"})
+    assert sent(planned(rows(FAR), overrides=[fixed])) == {"NEAR": 60.0, "FAR": 48.0}
+
+
+def test_a_limit_on_one_source_cuts_its_own_order_alone() -> None:
+    free = sent(planned(rows(FAR)))
+    limit = Constraint("budget of FAR", 4.0 * 12, "value", {"from_id": "FAR"})
+    assert sent(planned(rows(FAR), constraints=[limit])) == free | {"FAR": 12.0}
+
+
+def test_a_source_below_its_least_order_waits_alone_or_is_raised() -> None:
+    free = sent(planned(rows(FAR)))
+    made = planned(rows(FAR), minimums=[SupplierMinimum("FAR", 1e6)])
+    assert sent(made) == {"NEAR": free["NEAR"]}
+    assert made.exceptions["kind"].to_list() == ["below_supplier_minimum"]
+
+
+def test_an_agreed_share_is_not_given_to_whoever_is_cheaper() -> None:
+    frame = rows(FAR)
+    made = planned(frame)
+    terms = pl.DataFrame(
+        {
+            "item_id": "tea",
+            "supplier_id": ["NEAR", "FAR"],
+            "lead_time_days": [7.0, 21.0],
+            "moq": 0.0,
+            "order_multiple": 1.0,
+            "from_quantity": 0.0,
+            "unit_cost": [50.0, 0.1],
+        }
+    )
+    lanes = ("from_id", "to_id", "item_id", "mode", "transit_days", "freight_per_kg")
+    nowhere = pl.DataFrame(schema=dict.fromkeys(lanes, pl.String))
+    nobody = dict.fromkeys(("kind", "from_id", "location_id"), pl.String)
+    past = dict.fromkeys(("promised_days", "days"), pl.Float64) | {"is_open": pl.Boolean}
+    buyer = Buyer(
+        rows=frame,
+        logistics=Logistics.of(nowhere, terms, 7.0),
+        price_breaks=terms.rename({"supplier_id": "from_id"}),
+        past=pl.DataFrame(schema=nobody | past),
+        period_starts=STARTS,
+        unmet="backlog",
+        limits=[],
+        settled=set(),
+    )
+    assert buyer.choose(made) == made.lines
+
+
+def test_rows_with_one_source_are_left_as_they_are() -> None:
+    frame = rows()
+    assert lanes_of(frame) is frame and Lanes.of(frame) is None and Terms.of(frame).lanes is None
+    assert [line.occasion for line in planned(frame).lines] == [""]
