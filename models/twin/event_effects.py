@@ -21,6 +21,7 @@ from models.replenishment.calendars import Waits
 from models.replenishment.constraints import Constraint, Limit, room_of, room_on
 from models.replenishment.decision import Terms
 from models.replenishment.policies import POLICIES
+from models.twin.lane_queues import LaneQueue
 from models.twin.scenarios import KINDS, MONEY, Effect, Scenario
 
 __all__ = ["KINDS", "Effect", "Future", "Scenario", "Tariffs", "check", "happens"]
@@ -64,6 +65,7 @@ class Future:
     empty where none is. terms: what orders have to obey in each period, T of them, empty where
     nobody asks. policy: the rule that decides, None for the usual one. waits: what calendars of
     suppliers and places add to lead_times, None where everything leaves and is taken in at once.
+    queues: lanes that take less than they usually do.
     """
 
     rows: pl.DataFrame
@@ -77,12 +79,22 @@ class Future:
     terms: tuple[Terms, ...] = ()
     policy: Policy | None = None
     waits: Waits | None = None
+    queues: tuple[LaneQueue, ...] = ()
 
     def moves_goods_like(self, other: Future) -> bool:
         """Whether nothing but prices differs, which no policy looks at: what is ordered, sold and
         held is then the same.
         """
-        names = ("demand", "lead_times", "arriving", "due", "withdrawn", "terms", "policy")
+        names = (
+            "demand",
+            "lead_times",
+            "arriving",
+            "due",
+            "withdrawn",
+            "terms",
+            "policy",
+            "queues",
+        )
         return all(getattr(self, name) is getattr(other, name) for name in names)
 
 
@@ -135,6 +147,8 @@ def happens(scenario: Scenario, future: Future) -> Future:
             future = replace(future, demand=future.demand * np.where(now, factor, 1.0))
         if effect.kind in MONEY:
             future = replace(future, tariffs=_dearer(effect, future))
+        elif effect.kind == "capacity_cut" and "from_id" in effect.scope:
+            future = replace(future, queues=_queued(effect, future))
         elif effect.kind in ("item_delisted", "capacity_cut", "new_constraint"):
             future = replace(future, terms=_bound(effect, future))
         elif effect.kind == "recall":
@@ -218,6 +232,19 @@ def _bound(effect: Effect, future: Future) -> tuple[Terms, ...]:
         changed = {id(one): replace(one, limits=[*one.limits, limit]) for one in future.terms}
     now = _periods(effect, future)
     return tuple(changed[id(one)] if on else one for one, on in zip(future.terms, now, strict=True))
+
+
+def _queued(effect: Effect, future: Future) -> tuple[LaneQueue, ...]:
+    """What lanes can take in each period, with a share of it gone while the event lasts: orders are
+    made as usual, and what does not fit waits."""
+    queues = {queue.name: queue for queue in future.queues}
+    for number in _capacity(effect, future.terms):
+        limit = future.terms[0].limits[number]
+        usual = np.full(future.demand.shape[1], limit.at_most)
+        queue = queues.get(limit.name, LaneQueue(limit.name, limit.use, usual))
+        left = np.where(_periods(effect, future), 1 - effect.size, 1.0)
+        queues[limit.name] = replace(queue, room=queue.room * left)
+    return tuple(queues.values())
 
 
 def _cut(terms: Terms, numbers: Sequence[int], effect: Effect) -> list[Limit]:

@@ -101,17 +101,21 @@ class Pipeline:
             np.maximum(self._late, 0.0, out=self._late)
         return arrived
 
-    def takes(self) -> Integers:
-        """Periods that orders of this period really take, (E,) by lane."""
-        took = self._planned if self._actual is None else self._actual[self._period]
-        return np.broadcast_to(took, self._to.shape)
+    def takes(self, later: int = 0) -> Integers:
+        """Periods that orders of this period really take that leave so much later, (E,) by lane."""
+        return np.broadcast_to(self._took(later), self._to.shape)
 
-    def send(self, shipped: Floats) -> Floats | None:
-        """Send off this period's orders, (E,) by lane; returns what arrives at once, (E,), or
-        None.
+    def _took(self, later: int) -> Integers | int:
+        if self._actual is None:
+            return self._planned + later
+        return self._actual[min(self._period + later, len(self._actual) - 1)] + later
+
+    def send(self, shipped: Floats, later: int = 0) -> Floats | None:
+        """Send off this period's orders, (E,) by lane, which leave so many periods later and are
+        promised all the same; returns what arrives at once, (E,), or None.
         """
         at_once = None
-        actual = self._planned if self._actual is None else self._actual[self._period]
+        actual = self._took(later)
         if self._has_instant:
             at_once = np.where(actual == 0, shipped, 0.0)
             shipped = shipped - at_once

@@ -32,10 +32,11 @@ _GOODS = ("item_id", "location_id", "category")
 #: meanwhile. port_delay: days that what would arrive meanwhile is held. hub_blocked: nothing comes
 #: to or leaves a place, or passes a hub on its lane. lane_blocked: nothing sets out or arrives on
 #: it. supplier_down: nothing sets out. capacity_cut: share of the room of a place, or with from_id
-#: of a lane, that is gone. recall: share of the stock that is taken back when it begins.
-#: item_delisted: neither asked for nor ordered. new_constraint: a limit on what is ordered.
-#: new_policy: another rule decides, in all periods. new_supplier: what is ordered comes from
-#: another one in so many days, at the same price. The others change money.
+#: of a lane, that is gone; what the lane does not take then waits and leaves first next time.
+#: recall: share of the stock that is taken back when it begins. item_delisted: neither asked for
+#: nor ordered. new_constraint: a limit on what is ordered. new_policy: another rule decides, in all
+#: periods. new_supplier: what is ordered comes from another one in so many days, at the same price.
+#: The others change money.
 KINDS: Mapping[str, Kind] = {
     "demand_factor": Kind("factor", 0.0, 100.0, scope=_GOODS),
     "lead_time_delay": Kind("days", 0.0, 365.0),

@@ -23,6 +23,7 @@ from models.replenishment.order_rounding import Lots, Sharing
 from models.replenishment.stock_projection import within_reach
 from models.twin.ageing import Shelf
 from models.twin.in_transit import Pipeline
+from models.twin.lane_queues import Departures, LaneQueue
 from models.twin.network import Network
 from models.twin.outlook import Outlook
 
@@ -227,26 +228,28 @@ def simulate(
     withdrawn: Floats | None = None,
     waits: Waits | None = None,
     shelf: Shelf | None = None,
+    queues: Sequence[LaneQueue] = (),
     record: Collection[str] = BOOKS,
 ) -> SimulationResult:
     """Let a policy run the stock through known demand and book what it costs.
 
-    demand: (N, T) units, no NaN; the transpose
-    of a contiguous (T, N) array is not copied. on_hand: (N,) before period 0's receipts. pipeline:
-    (E, K) open orders by lane, column k due at the start of period k. arriving: (E, K') the same
-    units as they really come, none sooner than due; left out, as due. history: (N, T0) demand
-    before period 0, NaN where unknown. forecaster: sample paths by period; a shipping node's own
-    row is its direct demand, what is asked downstream is added here. lead_times: (E, T) the lead
-    time an order of period t really takes; left out, the planned one. lead_time_paths: (E, S) what
-    the policy believes about them. phase: (T0 + T + H,) position in the year of every period from
-    the first of history on. order_periods: decisions are made in the first so many periods only.
-    terms: what orders have to obey beside minimum and multiple, so that what is judged is what
-    would be ordered, the same in every period or one for each; left out, nothing. service_level:
-    (N,) what somebody promised, 0 where nobody did. withdrawn: (N, T) share of the stock that is
-    taken back, by a recall, before anything is decided. waits: what calendars of suppliers and
-    places add to all lead times and windows, by lane and period. shelf: how long goods
-    keep; what spoils is gone at the end of the last period in which it can be sold, before cost is
-    booked. record: the books to keep by period (BOOKS); sums, costs over all periods and what
+    demand: (N, T) units, no NaN; the transpose of a contiguous (T, N) array is not copied. on_hand:
+    (N,) before period 0's receipts. pipeline: (E, K) open orders by lane, column k due at the start
+    of period k. arriving: (E, K') the same units as they really come, none sooner than due; left
+    out, as due. history: (N, T0) demand before period 0, NaN where unknown. forecaster: sample
+    paths by period; a shipping node's own row is its direct demand, what is asked downstream is
+    added here. lead_times: (E, T) the lead time an order of period t really takes; left out, the
+    planned one. lead_time_paths: (E, S) what the policy believes about them. phase: (T0 + T + H,)
+    position in the year of every period from the first of history on. order_periods: decisions are
+    made in the first so many periods only. terms: what orders have to obey beside minimum and
+    multiple, so that what is judged is what would be ordered, the same in every period or one for
+    each; left out, nothing. service_level: (N,) what somebody promised, 0 where nobody did.
+    withdrawn: (N, T) share of the stock that is taken back, by a recall, before anything is
+    decided. waits: what calendars of suppliers and places add to all lead times and windows, by
+    lane and period. shelf: how long goods keep; what spoils is gone at the end of the last period
+    in which it can be sold, before cost is booked. queues: lanes that take only so much in each
+    period in which orders are placed; what does not fit has left its source, is promised as usual,
+    and waits. record: the books to keep by period (BOOKS); sums, costs over all periods and what
     spoils are always kept. Raises ValueError for NaN or negative demand, for shapes that do not fit
     and for books that do not exist.
     """
@@ -258,9 +261,11 @@ def simulate(
         history=history,
         record=record,
     )
-    if (arriving is not None or waits) and lead_times is None:  # then the planned ones
+    if (arriving is not None or waits or queues) and lead_times is None:  # then the planned ones
         lead_times = np.repeat(network.lead_time[:, None], demand.shape[1], axis=1)
-    run = _Run(network, demand, on_hand, pipeline, arriving, lead_times, waits, shelf, record)
+    run = _Run(
+        network, demand, on_hand, pipeline, arriving, lead_times, waits, shelf, queues, record
+    )
     sight = _Sight(
         network, run.demand, history, forecaster, lead_time_paths, phase, service_level, waits
     )
@@ -353,6 +358,7 @@ class _Run:
         lead_times: Integers | None,
         waits: Waits | None,
         shelf: Shelf | None,
+        queues: Sequence[LaneQueue],
         record: Collection[str],
     ) -> None:
         count, periods = network.size, demand.shape[1]
@@ -371,7 +377,11 @@ class _Run:
         due = np.zeros((count, 0)) if pipeline is None else network.by_node(pipeline)
         comes = due if arriving is None else network.by_node(arriving)
         longest = network.lead_time if actual is None else actual
-        reach = max(int(longest.max(initial=0)), due.shape[1], comes.shape[1])
+        self.departures = None
+        if queues:
+            self.departures = Departures(queues, np.arange(periods) % network.review == 0)
+        waiting = periods if queues else 0
+        reach = max(int(longest.max(initial=0)) + waiting, due.shape[1], comes.shape[1])
         self.on_way = Pipeline(network, reach, actual, planned)
         self.on_way.load(due, comes)
         self.initial_stock = self.stock + due.sum(axis=1)
@@ -411,9 +421,22 @@ class _Run:
         """The end of step 2: goods leave their sources and start on their lanes."""
         if self.sharing.sources.size:
             self.stock[self.sharing.sources] -= self.sharing.leaving(shipped)
+        if self.departures is None:
+            self._send(t, shipped, 0)
+        else:
+            for later, part in self.departures.book(t, shipped):
+                self._send(t, part, later)
+        if "requested" in self.kept:
+            self.kept["requested"][t] = requested
+        if "shipped" in self.kept:
+            self.kept["shipped"][t] = shipped
+        if self.has_fixed_cost:
+            self.sums["lines"] += shipped > 0
+
+    def _send(self, t: int, shipped: Floats, later: int) -> None:
         if self.ageing is not None:
-            self.ageing.ship(t, shipped, self.on_way.takes())
-        at_once = self.on_way.send(shipped)
+            self.ageing.ship(t, shipped, self.on_way.takes(later))
+        at_once = self.on_way.send(shipped, later)
         if at_once is not None:
             here = self.network.by_node(at_once)
             self.stock += here
@@ -421,12 +444,6 @@ class _Run:
                 self.ageing.bring(t, at_once)
             if "received" in self.kept:
                 self.kept["received"][t] += here
-        if "requested" in self.kept:
-            self.kept["requested"][t] = requested
-        if "shipped" in self.kept:
-            self.kept["shipped"][t] = shipped
-        if self.has_fixed_cost:
-            self.sums["lines"] += shipped > 0
 
     def sell(self, t: int) -> None:
         """Step 3: demand happens; under backlog what is owed is served first, and of what is not

@@ -237,6 +237,7 @@ class Twin:
             withdrawn=future.withdrawn,
             waits=future.waits,
             shelf=self.shelf,
+            queues=future.queues,
             record=("shipped", "lost", "on_hand", "owed"),
         )
 

@@ -84,6 +84,7 @@ def run(future: Future, paths: Floats | None = None) -> SimulationResult:
         lead_times=future.lead_times,
         terms=future.terms,
         withdrawn=future.withdrawn,
+        queues=future.queues,
     )
 
 
@@ -183,12 +184,39 @@ def test_limits_hold_while_they_last(seed: int) -> None:
             assert cut.shipped[at, t].sum() + held[t] <= 20 + 9 * 4 + 1e-9
     lane = Constraint(room_on("DC", "B"), 8.0, "units", {"from_id": "DC", "location_id": "B"})
     narrow = replace(calm, terms=(Terms.of(ROWS, constraints=[*LIMITS, lane]),) * PERIODS)
-    cut_lane = event("capacity_cut", 0.75, location_id="B", from_id="DC")
-    sent = run(happens(of(cut_lane), narrow)).shipped[here].sum(axis=0)
-    assert (sent <= 8.0 + 1e-9).all() and (sent[2:10] <= 2.0 + 1e-9).all()
+    sent = run(narrow).shipped[here].sum(axis=0)
+    assert (sent <= 8.0 + 1e-9).all()
     wide = run(calm)
     assert (cut.shipped[at].sum() <= wide.shipped[at].sum()) or (
         cut.shipped[at, 2:10].sum() <= wide.shipped[at, 2:10].sum()
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@seeds
+def test_what_a_cut_lane_does_not_take_waits_and_leaves_first_next_time(seed: int) -> None:
+    lane = Constraint(room_on("DC", "B"), 8.0, "units", {"from_id": "DC", "location_id": "B"})
+    usual = replace(future(seed), terms=(Terms.of(ROWS, constraints=[*LIMITS, lane]),) * PERIODS)
+    here = (ROWS["location_id"] == "B").to_numpy()
+
+    def cut(share: float, days: float = 8) -> SimulationResult:
+        event_ = event("capacity_cut", share, ends=24 * (2 + days), location_id="B", from_id="DC")
+        return run(happens(of(event_), usual))
+
+    before, after = run(usual), cut(0.75)
+    assert same(before, cut(0.0))
+    # nothing more has come than left: 2 units in each period of the cut, 8 in each of the others
+    came = after.received[here].sum(axis=0).cumsum()
+    open_ = float(usual.arriving[here].sum())
+    left = np.array([2.0 if 2 <= t < 10 else 8.0 for t in range(PERIODS)]).cumsum()
+    assert (came <= open_ + left + 1e-6).all()
+    for node in np.flatnonzero(here):  # and none is lost on the way
+        begun = after.initial_stock[node] + after.shipped[node].sum()
+        held = after.on_hand[node, -1] + after.on_order[node, -1]
+        assert begun - after.sold[node].sum() == pytest.approx(held)
+    assert cut(0.9, 12).lost.sum() >= cut(0.9, 4).lost.sum() - 8  # a longer cut never helps much
+    assert happens(of(event("capacity_cut", 0.5, location_id="B", from_id="DC")), usual).terms == (
+        usual.terms
     )
 
 
