@@ -339,7 +339,7 @@ def test_few_sales_without_a_header_are_told_and_many_stop_the_line(
         {"timezone": "UTC", "now_at": at("2024-02-01")},
         {"sales": sales, "orders": orders},
     )
-    done = run_dbt(warehouse, "build", "--select", "stg_world stg_orders stg_calendar stg_sales")
+    done = run_dbt(warehouse, "build", "--select", "stg_world stg_orders stg_calendar +stg_sales")
     told = [line for line in done.stdout.splitlines() if "found_in_stg_sales" in line]
     assert any(f"WARN {orphans} " in line for line in told)
     assert any(f"FAIL {orphans} " in line for line in told) is stops
