@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -26,55 +26,64 @@ from orchestration.home import DEFAULT_HOME, Home
 
 if TYPE_CHECKING:
     from orchestration.app.scenario_answers import Study
+    from orchestration.landing import World
 
 commands = typer.Typer()
+
+
+Scenarios = Annotated[
+    list[Path] | None,
+    typer.Option(help="Scenario or stress file (YAML); may be given several times."),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="Folder for report.html, study.json and tables by lane and by day."),
+]
+Paths = Annotated[
+    int, typer.Option(help=f"Futures each scenario meets, {LEAST_FUTURES} to {MOST_FUTURES}.")
+]
+Policies = Annotated[
+    str, typer.Option(help="Rival policies, by comma: does the champion hold against them?")
+]
+Together = Annotated[bool, typer.Option("--together", help="Ask for all scenarios at once too.")]
+Against = Annotated[
+    str, typer.Option(metavar="SCENARIO", help="Compare the others with this one of them.")
+]
+Demand = Annotated[
+    str,
+    typer.Option(
+        metavar="history|FILE",
+        help="Futures' demand: weeks of the past drawn at random, or a pattern (YAML); "
+        "as forecast if left out.",
+    ),
+]
+Again = Annotated[
+    str, typer.Option("--replay", metavar="STUDY", help="Ask a kept study again instead.")
+]
+Promote = Annotated[
+    str,
+    typer.Option(metavar="SCENARIO", help="Order what the study advises for this scenario."),
+]
+Measure = Annotated[
+    str, typer.Option(help="With --promote: order another measure than the one advised.")
+]
 
 
 @commands.command()
 def simulate(
     world: WorldFolder,
     by: By,
-    scenario: Annotated[
-        list[Path] | None,
-        typer.Option(help="Scenario or stress file (YAML); may be given several times."),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for report.html, study.json and tables by lane and by day."),
-    ] = None,
-    paths: Annotated[
-        int,
-        typer.Option(help=f"Futures each scenario meets, {LEAST_FUTURES} to {MOST_FUTURES}."),
-    ] = 20,
-    policies: Annotated[
-        str, typer.Option(help="Rival policies, by comma: does the champion hold against them?")
-    ] = "",
-    is_together: Annotated[
-        bool, typer.Option("--together", help="Ask for all scenarios at once too.")
-    ] = False,
-    against: Annotated[
-        str,
-        typer.Option(metavar="SCENARIO", help="Compare the others with this one of them."),
-    ] = "",
-    demand: Annotated[
-        str,
-        typer.Option(
-            metavar="history|FILE",
-            help="Futures' demand: weeks of the past drawn at random, or a pattern (YAML); "
-            "as forecast if left out.",
-        ),
-    ] = "",
+    scenario: Scenarios = None,
+    out: Out = None,
+    paths: Paths = 20,
+    policies: Policies = "",
+    is_together: Together = False,
+    against: Against = "",
+    demand: Demand = "",
     as_of: AsOf = None,
-    again: Annotated[
-        str, typer.Option("--replay", metavar="STUDY", help="Ask a kept study again instead.")
-    ] = "",
-    promote: Annotated[
-        str,
-        typer.Option(metavar="SCENARIO", help="Order what the study advises for this scenario."),
-    ] = "",
-    measure: Annotated[
-        str, typer.Option(help="With --promote: order another measure than the one advised.")
-    ] = "",
+    again: Again = "",
+    promote: Promote = "",
+    measure: Measure = "",
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
 ) -> None:
@@ -82,38 +91,24 @@ def simulate(
     published on, or known on an earlier day, and what to do about it."""
     from orchestration.app import demand_file, scenario_record, scenarios, studies
 
-    if as_of and (promote or again):
-        raise ValueError(
-            "--as-of asks of an earlier day: it goes neither with --promote, as nothing can be "
-            "ordered then, nor with --replay, which knows its own day"
-        )
-
-    if demand and (promote or again):
-        raise ValueError(
-            "--demand asks of another demand than the forecast's: it goes neither with --promote, "
-            "as orders follow the forecast, nor with --replay, which knows what it was asked"
-        )
+    _refuse_both(as_of=as_of, demand=demand, promote_or_again=promote or again)
     contract = contract_of(world)
     place = Home.open(home, contract.world)
-    if not (scenario or again):
-        raise ValueError("name a --scenario FILE to ask, or a kept study to --replay")
     if again:
-        with result_alone(), render.status(err) as tell:
-            repeated = scenario_record.replay(place, contract, again, tell)
-        told = repeated.as_dict()
-        emit(told, render_twin.replayed_study(told), as_json=as_json)
-        raise typer.Exit(1 if repeated.differing else 0)
+        _ask_again(place, contract, again, as_json=as_json)
+    if not scenario:
+        raise ValueError("name a --scenario FILE to ask, or a kept study to --replay")
     rivals = [name for name in policies.split(",") if name]
     scenarios.check_asked(paths, rivals)
     asked_of = demand_file.asked_of(demand)
     state, run_id = (place, None)
     if as_of:
-        state, run_id = _state_at(place, world, date.fromisoformat(as_of), scenario or [])
+        state, run_id = _state_at(place, world, date.fromisoformat(as_of), scenario)
     with result_alone(), render.status(err) as tell:
         found = scenarios.study(
             state,
             contract,
-            scenario or [],
+            scenario,
             paths,
             tell,
             policies=rivals,
@@ -130,6 +125,31 @@ def simulate(
     if out is not None:
         _write(found, said, out)
     emit(said, render_twin.study(said), as_json=as_json)
+
+
+def _refuse_both(*, as_of: str | None, demand: str, promote_or_again: str) -> None:
+    """Refuse options that contradict each other."""
+    if as_of and promote_or_again:
+        raise ValueError(
+            "--as-of asks of an earlier day: it goes neither with --promote, as nothing can be "
+            "ordered then, nor with --replay, which knows its own day"
+        )
+    if demand and promote_or_again:
+        raise ValueError(
+            "--demand asks of another demand than the forecast's: it goes neither with --promote, "
+            "as orders follow the forecast, nor with --replay, which knows what it was asked"
+        )
+
+
+def _ask_again(home: Home, contract: World, study_id: str, *, as_json: bool) -> NoReturn:
+    """Ask a kept study again, print what is the same, and end: 1 where anything differs."""
+    from orchestration.app import scenario_record
+
+    with result_alone(), render.status(err) as tell:
+        repeated = scenario_record.replay(home, contract, study_id, tell)
+    told = repeated.as_dict()
+    emit(told, render_twin.replayed_study(told), as_json=as_json)
+    raise typer.Exit(1 if repeated.differing else 0)
 
 
 def _state_at(home: Home, world: Path, day: date, files: Sequence[Path]) -> tuple[Home, str | None]:
