@@ -30,6 +30,7 @@ from orchestration.app.supply_exceptions import SupplyException, affected, moves
 from orchestration.facts import published_snapshots
 from orchestration.facts.planning_inputs import read_nodes
 from orchestration.facts.published import Coming
+from orchestration.facts.purchase_terms import with_sources
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.landing import World
@@ -38,6 +39,8 @@ from orchestration.planning import override_journal
 
 #: An item at a place.
 Pair = tuple[str, str]
+#: What is ordered, and when it is due, where nothing is.
+NOTHING: tuple[float, date | None] = (0.0, None)
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,9 @@ class Picture:
             for line in lines
             if line.stage == "requisition" and line.proposer == REACTION
         )
-        items = affected(nodes, happened) | {item for item, _ in standing}
+        items = affected(with_sources(con, nodes, timeline), happened) | {
+            item for item, _ in standing
+        }
         published = Published.read(con, home, world, timeline).within_review(con)
         items = published.inputs.made_with(items)
         asked = published.of_items(items, lines)
@@ -196,37 +201,38 @@ class Picture:
         """The items that may be planned anew, in order of their ids."""
         return self.after.rows["item_id"].unique().sort().to_list()
 
-    def planned(self, state: State) -> dict[Pair, OrderLine]:
-        """The orders of a state by item and place."""
+    def planned(self, state: State) -> dict[Pair, list[OrderLine]]:
+        """The orders of a state by item and place, several where several suppliers share one."""
         return _by_pair(state.plan(self.policy, self.overrides).lines)
 
     def answer(self) -> tuple[set[Pair], list[OrderLine], list[Rescue]]:
         """The pairs that what happened changes, the lines they should have now, and the faster ways
         among these."""
         planned, now = (self.planned(state) for state in (self.before, self.after))
-        now = {pair: line for pair, line in now.items() if pair not in self.refused}
-        usual, short = self.before.ordered(planned.values()), self.after.ordered(now.values())
+        now = {pair: lines for pair, lines in now.items() if pair not in self.refused}
+        usual, short = self.before.ordered(_all(planned)), self.after.ordered(_all(now))
         found = rescues(usual.situation(), short.situation(), short.rows, short.inputs.logistics)
         if found:
             again = self.planned(self.after.rescued(found))
-            now = {pair: line for pair, line in again.items() if pair not in self.refused}
+            now = {pair: lines for pair, lines in again.items() if pair not in self.refused}
         changed = {
             pair
             for pair in planned.keys() | now.keys()
             if _units(planned, pair) != _units(now, pair)
         }
         more = [
-            pair
-            for pair in changed & now.keys() & self.placed
-            if now[pair].quantity > _units(planned, pair)[0]
+            (line, _units(planned, pair).get(line.from_id, NOTHING)[0])
+            for pair in sorted(changed & now.keys() & self.placed)
+            for line in now[pair]
         ]
         extra = [self._extra(rescue) for rescue in found] + [
-            self._more(now[pair], planned.get(pair)) for pair in sorted(more)
+            self._more(line, before) for line, before in more if line.quantity > before
         ]
         scope = changed | set(self.standing) | {(line.item_id, line.location_id) for line in extra}
         regular = [
-            replace(now[pair], review_period=self.review_period)
+            replace(line, review_period=self.review_period)
             for pair in sorted(scope & now.keys() - self.placed)
+            for line in now[pair]
         ]
         return scope, [*regular, *extra], found
 
@@ -246,11 +252,11 @@ class Picture:
             self.happened[0],
         )
 
-    def _more(self, line: OrderLine, planned: OrderLine | None) -> OrderLine:
-        """What this review's order for the need lacks, now that it has been placed already: an
-        order of its own, the usual way."""
+    def _more(self, line: OrderLine, planned: float) -> OrderLine:
+        """What this review's order for the need lacks, now that so many units of it have been
+        placed already: an order of its own, the usual way."""
         cause = self._causes(line.item_id, line.location_id)
-        quantity = line.quantity - (planned.quantity if planned else 0.0)
+        quantity = line.quantity - planned
         return OrderLine(
             line.world,
             line.kind,
@@ -263,7 +269,7 @@ class Picture:
             line.unit_cost,
             {"more": quantity},
             f"{cause.reason}. {quantity:g} units more than were ordered.",
-            cause.occasion,
+            f"{cause.occasion} {line.occasion}".rstrip(),
         )
 
     def _extra(self, rescue: Rescue) -> OrderLine:
@@ -314,10 +320,19 @@ def _held(
     )
 
 
-def _by_pair(lines: Iterable[OrderLine]) -> dict[Pair, OrderLine]:
-    return {(line.item_id, line.location_id): line for line in lines}
+def _by_pair(lines: Iterable[OrderLine]) -> dict[Pair, list[OrderLine]]:
+    found: dict[Pair, list[OrderLine]] = {}
+    for line in lines:
+        found.setdefault((line.item_id, line.location_id), []).append(line)
+    return found
 
 
-def _units(lines: Mapping[Pair, OrderLine], pair: Pair) -> tuple[float, date | None]:
-    line = lines.get(pair)
-    return (line.quantity, line.due_on) if line else (0.0, None)
+def _all(lines: Mapping[Pair, Sequence[OrderLine]]) -> list[OrderLine]:
+    return [line for of_pair in lines.values() for line in of_pair]
+
+
+def _units(
+    lines: Mapping[Pair, Sequence[OrderLine]], pair: Pair
+) -> dict[str, tuple[float, date | None]]:
+    """What is ordered for an item at a place, and when it is due, by where it comes from."""
+    return {line.from_id: (line.quantity, line.due_on) for line in lines.get(pair, ())}

@@ -18,10 +18,11 @@ from models.replenishment.echelon import echelon_view
 from models.replenishment.overrides import Override
 from models.replenishment.plan import Plan
 from models.replenishment.policies import RegisteredPolicy
+from models.replenishment.shared_sources import lanes_of, with_other_sources
 from models.replenishment.situations import situation_of, sources_of
 from models.replenishment.stock_projection import drawn_out
 from orchestration.facts.opening_stock import due_by_period
-from orchestration.facts.planning_inputs import PlanningInputs, counted_stock
+from orchestration.facts.planning_inputs import PlanningInputs, awaited, counted_stock
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
 from orchestration.planning.plan import make_plan
 
@@ -69,13 +70,14 @@ class State:
         return echelon_view(seen, sources_of(self.rows))
 
     def ordered(self, lines: Iterable[OrderLine]) -> State:
-        """The state with lines ordered: each is due after its row's lead time, and what a place
-        ships has left it."""
+        """The state with lines ordered: each is due when it says, and what a place ships has left
+        it."""
         due, stock = self.inputs.due.copy(), counted_stock(self.rows)
-        where, lead = _index(self.rows), self.rows["lead_time_periods"]
+        where, timeline = _index(self.rows), self.inputs.timeline
         for line in lines:
             row = where[line.item_id, line.location_id]
-            due[row, min(lead[row], due.shape[1] - 1)] += line.quantity
+            comes = timeline.periods_from(timeline.origin, line.due_on)
+            due[row, min(comes, due.shape[1] - 1)] += line.quantity
             if line.kind == "transfer" and (line.item_id, line.from_id) in where:
                 stock[where[line.item_id, line.from_id]] -= line.quantity
         return self._with(stock, due)
@@ -110,7 +112,7 @@ def state_of(
     moved = _Moved.of(inputs, paths)
     for event in happened:
         moved.suffer(event)
-    delay = moved.lead - moved.planned
+    delay = awaited(inputs.rows, moved.lead) - awaited(inputs.rows, moved.planned)
     if (longer := int(delay.max(initial=0))) > 0:
         moved.paths = drawn_out(moved.paths, longer, inputs.timeline.review)
     days = [
@@ -119,7 +121,7 @@ def state_of(
     ]
     coming = arrivals.with_columns(due_on=pl.Series(days, dtype=pl.Date))
     timeline, horizon = inputs.timeline, moved.paths.shape[2]
-    rows = inputs.rows.with_columns(
+    lanes = moved.lanes.with_columns(
         # One that is not known stays so: the plan lists it.
         lead_time_periods=pl.when(pl.col("lead_time_periods").is_not_null()).then(
             pl.Series(moved.lead)
@@ -127,6 +129,8 @@ def state_of(
         supplier_periods=pl.Series(moved.supplier),
         opens_in=pl.Series(moved.opens),
     )
+    count = inputs.rows.height
+    rows = with_other_sources(lanes[:count], lanes[count:])
     due = due_by_period(coming, rows, timeline, start=timeline.origin, horizon=horizon)
     late = inputs.lead_time_paths
     late = None if late is None else late + delay[:, None]
@@ -136,9 +140,11 @@ def state_of(
 
 @dataclass(kw_only=True)
 class _Moved:
-    """Lead times and futures while one event after the other is laid over them."""
+    """Lead times of the rows' lanes, (E,), and futures of the rows while one event after the other
+    is laid over them."""
 
     inputs: PlanningInputs
+    lanes: pl.DataFrame
     starts: list[date]
     planned: Integers
     lead: Integers
@@ -149,9 +155,11 @@ class _Moved:
     @classmethod
     def of(cls, inputs: PlanningInputs, paths: Floats) -> _Moved:
         timeline = inputs.timeline
-        planned = inputs.rows["lead_time_periods"].fill_null(0).to_numpy().astype(np.int64)
+        lanes = lanes_of(inputs.rows)
+        planned = lanes["lead_time_periods"].fill_null(0).to_numpy().astype(np.int64)
         return cls(
             inputs=inputs,
+            lanes=lanes,
             starts=[timeline.shift(timeline.origin, k) for k in range(paths.shape[2])],
             planned=planned,
             lead=planned.copy(),
@@ -162,14 +170,14 @@ class _Moved:
 
     def suffer(self, event: Disruption) -> None:
         """Lay one event over what is known so far."""
-        rows = self.inputs.rows
+        rows, count = self.lanes, self.inputs.rows.height
         concerned = event.rows(rows).to_numpy()
         is_now = event.starts_on <= self.starts[0] <= event.ends_on
         inside = np.array([event.starts_on <= day <= event.ends_on for day in self.starts])
         if event.kind == "demand_factor":
-            self.paths[np.ix_(concerned, np.ones(self.paths.shape[1], dtype=bool), inside)] *= (
-                event.size
-            )
+            self.paths[
+                np.ix_(concerned[:count], np.ones(self.paths.shape[1], dtype=bool), inside)
+            ] *= event.size
         elif event.kind == "lead_time_delay":
             late = concerned & (rows["kind"] == "purchase").to_numpy() & is_now
             periods = math.ceil(event.size / DAYS_A_PERIOD[self.inputs.timeline.grain])
@@ -184,13 +192,14 @@ class _Moved:
         timeline = self.inputs.timeline
         closes = _periods_until(timeline, event.starts_on)
         reopens = _periods_until(timeline, event.ends_on + timedelta(days=1))
-        there = (self.inputs.rows["location_id"] == event.scope["location_id"]).to_numpy()
+        there = (self.lanes["location_id"] == event.scope["location_id"]).to_numpy()
         shut = there & (self.lead >= closes)
         self.lead[shut] = np.maximum(self.lead[shut], reopens)
         if is_now:
             self.opens[there] = reopens
             self.lead[concerned & ~there] += reopens
-        self.paths[np.ix_(there, np.ones(self.paths.shape[1], dtype=bool), inside)] = 0.0
+        here = there[: self.inputs.rows.height]
+        self.paths[np.ix_(here, np.ones(self.paths.shape[1], dtype=bool), inside)] = 0.0
 
 
 def _delayed(day: date, place: str, source: str, happened: Sequence[Disruption]) -> date:

@@ -18,6 +18,7 @@ import polars as pl
 from models.procurement.disruptions import Disruption, Kind, read
 from models.procurement.documents import REFUSED, Document
 from models.procurement.messages import MessageError
+from models.replenishment.shared_sources import lanes_of
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.intake.inbox import FILE
@@ -124,12 +125,13 @@ def moves(exception: SupplyException, row: pl.DataFrame, item: str) -> bool:
     return (
         item in exception.items
         if exception.disruption is None
-        else bool(exception.disruption.rows(row).any())
+        else bool(exception.disruption.rows(lanes_of(row)).any())
     )
 
 
 def affected(nodes: pl.DataFrame, happened: Sequence[SupplyException]) -> set[str]:
-    """The items that what happened concerns."""
+    """The items that what happened concerns. nodes: the planned rows, with their other sources."""
+    nodes = lanes_of(nodes)
     items = {item for exception in happened for item in exception.items}
     for exception in happened:
         if exception.disruption is not None:

@@ -267,6 +267,7 @@ def read_planning_inputs(
     usual = read_usual(con, nodes, timeline)
     rows = with_kits(rows, frame(con, KITS), usual)
     rows = _by_lane(rows, frame(con, SOLD_BY), calendar, timeline, horizon=horizon)
+    took = lane_lead_times(rows, past, timeline)
     owed = read_customer_orders(con, nodes, timeline, horizon=horizon)
     rows = rows.with_columns(ordered_by_customers=pl.Series(owed.sum(axis=1), dtype=pl.Float64))
     return PlanningInputs(
@@ -278,7 +279,7 @@ def read_planning_inputs(
         history=history,
         usual=usual,
         asked_before=asked_before,
-        lead_time_paths=awaited(rows, lane_lead_times(rows, past, timeline)),
+        lead_time_paths=None if took is None else awaited(rows, took),
         past_lead_times=past,
         phase=weeks(timeline, timeline.origin, history.shape[1], horizon),
         limits=read_limits(con),
@@ -321,10 +322,10 @@ def lane_lead_times(rows: pl.DataFrame, past: pl.DataFrame, timeline: Timeline) 
     return np.maximum(sampled + lanes["waiting_periods"].to_numpy()[:, None], 0)
 
 
-def awaited(rows: pl.DataFrame, by_lane: Integers | None) -> Integers | None:
+def awaited(rows: pl.DataFrame, by_lane: Integers) -> Integers:
     """What the rows wait for, (N, ...), of what their lanes take, (E, ...): the slowest source."""
     lanes = Lanes.of(rows)
-    return by_lane if by_lane is None or lanes is None else lanes.longest(by_lane)
+    return by_lane if lanes is None else lanes.longest(by_lane)
 
 
 def with_use(history: Floats, bills: Bills | None, nodes: pl.DataFrame) -> Floats:

@@ -463,3 +463,32 @@ def test_messages_of_other_kinds_are_no_events(home, world):
             ],
         )
     assert unanswered(home, world) is None
+
+
+def test_a_delay_of_one_of_two_suppliers_with_shares_replans_the_orders_of_both(home, world):
+    with duckdb.connect(str(home.warehouse)) as con:
+        for name in ("share", "lead_time_working_days"):
+            con.execute(f"alter table marts.dim_supplier_terms add column {name} double")
+        terms = (
+            "(item_id, supplier_id, from_quantity, lead_time_days, moq, order_multiple, unit_cost, "
+            "share, is_current)"
+        )
+        con.execute(
+            f"insert into marts.dim_supplier_terms {terms} values "
+            "('mug', 'S1', 0, 10, 0, 1, 2.5, 0.6, true), ('mug', 'S2', 0, 8, 0, 12, 3, 0.4, true)"
+        )
+    published_snapshots.publish(home.warehouse, home.published, "run 2", NOW)
+    happen(home, kind="lead_time_delay", scope={"supplier_id": "S2"}, days=6)
+    answered(home, world)
+    usual = [d for d in lines(home) if d.kind == "purchase" and "faster" not in d.intent_key]
+    bought = {d.from_id: d for d in usual}
+    assert (len(usual), set(bought)) == (2, {"S1", "S2"})
+    assert {d.item_id for d in lines(home)} == {"mug"}
+    assert {name: d.due_on for name, d in bought.items()} == {
+        "S1": "2026-01-15",
+        "S2": "2026-01-19",
+    }
+    whole = sum(d.quantity for d in bought.values())
+    assert bought["S2"].quantity % 12 == 0
+    assert bought["S2"].quantity == pytest.approx(0.4 * whole, abs=12)
+    assert bought["S2"].intent_key == f"{bought['S1'].intent_key}|also from S2"
