@@ -50,6 +50,14 @@ class Lots:
         rounded = np.where(self._is_stepped, rounded, quantity)
         return np.where(quantity > 1e-9, np.maximum(rounded, self._smallest), 0.0)
 
+    def round_off(self, quantity: Floats) -> Floats:
+        """What can be ordered that is nearest to the wanted quantity, 0 included, (N,)."""
+        quantity = np.asarray(quantity, dtype=np.float64)
+        whole = self._step * np.floor(quantity / self._step + 0.5 + 1e-9)
+        nearest = np.where(self._is_stepped, whole, quantity)
+        least = np.where(quantity >= self._smallest / 2, self._smallest, 0.0)
+        return np.where(quantity >= self._smallest, np.maximum(nearest, self._smallest), least)
+
 
 def feasible(quantity: Floats, moq: Floats, multiple: Floats) -> Floats:
     """Round wanted quantities up to what can be ordered: 0 where nothing is wanted, else a multiple

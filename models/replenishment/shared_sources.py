@@ -79,15 +79,13 @@ class Lanes:
     @cached_property
     def _shares_by_turn(self) -> list[tuple[Integers, Integers, Floats]]:
         """By turn its lanes, their nodes and the share of the node's need that lanes up to and with
-        this one bring.
+        this one bring, 1 from the last that has one on.
         """
         given = np.zeros(self.nodes)
-        remaining = np.bincount(self.to, minlength=self.nodes)
         parts = []
         for lanes, nodes in self.turns:
             given[nodes] += self.share[lanes]
-            remaining[nodes] -= 1
-            parts.append((lanes, nodes, np.where(remaining[nodes] == 0, 1.0, given[nodes])))
+            parts.append((lanes, nodes, np.where(given[nodes] > 1 - 1e-9, 1.0, given[nodes])))
         return parts
 
     def lots(self, moq: Floats, multiple: Floats) -> list[Lots]:
@@ -95,12 +93,14 @@ class Lanes:
         return [Lots(moq[lanes], multiple[lanes]) for lanes, _ in self.turns]
 
     def split(self, wanted: Floats, lots: Sequence[Lots]) -> Floats:
-        """What each lane brings, (E,), of what the nodes want, (N,): its share, rounded up to what
-        can be bought on it; a later lane brings what the lanes before it left open.
+        """What each lane brings, (E,), of what the nodes want, (N,): what can be bought on it that
+        is nearest to its share; a later lane brings what the lanes before it left open, and the
+        last one is rounded up, so that all that is wanted comes.
         """
         parts, given = np.zeros(self.to.size), np.zeros(self.nodes)
         for lot, (lanes, nodes, share) in zip(lots, self._shares_by_turn, strict=True):
-            parts[lanes] = lot.round_up(np.maximum(wanted[nodes] * share - given[nodes], 0.0))
+            left = np.maximum(wanted[nodes] * share - given[nodes], 0.0)
+            parts[lanes] = np.where(share < 1.0, lot.round_off(left), lot.round_up(left))
             given[nodes] += parts[lanes]
         return parts
 

@@ -276,18 +276,24 @@ class Reference:
         )
 
     def asked(self, wanted: Floats) -> list[float]:
-        """Each node's need over its lanes, the largest share first, each rounded up to its own
-        multiple and minimum.
+        """Each node's need over its lanes, the largest share first, each rounded to what its own
+        multiple and minimum allow, and the last that has a share rounded up.
         """
         network, asked = self.network, [0.0 for _ in self.lanes]
         for node in self.nodes:
             given_so_far, share = 0.0, 0.0
             for e in sorted(self.inbound(node), key=lambda e: -float(network.share[e])):
                 share += float(network.share[e])
-                missing = wanted[node] * share - given_so_far
-                if missing > 1e-9:
-                    step = float(network.order_multiple[e])
+                is_last = share > 1 - 1e-9
+                missing = max((wanted[node] if is_last else wanted[node] * share) - given_so_far, 0)
+                step = float(network.order_multiple[e])
+                least = step * max(math.ceil(network.moq[e] / step - 1e-9), 1)
+                if is_last and missing > 1e-9:
                     asked[e] = step * math.ceil(max(missing, network.moq[e]) / step - 1e-9)
+                elif not is_last and missing >= least:
+                    asked[e] = step * math.floor(missing / step + 0.5 + 1e-9)
+                elif not is_last and missing >= least / 2:
+                    asked[e] = least
                 given_so_far += asked[e]
         return asked
 
