@@ -12,6 +12,9 @@ import polars as pl
 from models.domain import Integers
 from models.lead_time_survival import LeadTimes, survival
 
+#: So many orders weigh as much as what is assumed without them.
+TRUST = 10
+
 
 def mix(
     own: LeadTimes | None,
@@ -19,7 +22,7 @@ def mix(
     pooled_lateness: LeadTimes | None,
     *,
     orders: int,
-    trust: int = 10,
+    trust: int = TRUST,
 ) -> LeadTimes:
     """A group's own record, blended with its promise plus everybody's lateness as long as its
     orders are few.
@@ -73,13 +76,7 @@ def expected(
     known when the plan is made. Orders made on another promise than today's say nothing of a row's
     own record, but count in everybody's lateness.
     """
-    dated = past.filter(pl.col("promised_days") > 0)
-    lateness = None
-    if not dated["is_open"].all():  # open orders alone say of nobody else how late he is
-        ratio = dated["days"].to_numpy() / np.maximum(
-            np.ceil(dated["promised_days"].to_numpy()), 1.0
-        )
-        lateness = survival(ratio, dated["is_open"].to_numpy(), least=1.0)
+    lateness = _lateness(past)
     groups: dict[tuple[str, str, str, float], LeadTimes] = {}
     of_row = []
     for kind, source, to, promise in _promises(rows, days_per_period):
@@ -93,6 +90,37 @@ def expected(
             groups[key] = mix(record, promise, lateness, orders=len(own))
         of_row.append(groups[key])
     return sample_periods(of_row, days_per_period, samples, seed)
+
+
+def _lateness(past: pl.DataFrame) -> LeadTimes | None:
+    """Everybody's lateness, as actual / promised; None where fewer than two orders came, as open
+    ones alone say of nobody else how late he is.
+
+    What one order alone took says nothing of other people's orders: it counts as the next longest.
+    Fewer than TRUST orders that came are blended with the promise, however many are open.
+    """
+    dated = past.filter(pl.col("promised_days") > 0).with_columns(
+        ratio=pl.col("days") / pl.max_horizontal(pl.col("promised_days").ceil(), 1.0)
+    )
+    came = (
+        dated.filter(~pl.col("is_open"))
+        .group_by("kind", "from_id", "ordered_at")
+        .agg(pl.col("ratio").max())
+        .get_column("ratio")
+        .sort()
+    )
+    if len(came) < 2:
+        return None
+    ratio, is_open = dated["ratio"].to_numpy(), dated["is_open"].to_numpy()
+    found = survival(np.where(is_open, ratio, np.minimum(ratio, came[-2])), is_open, least=1.0)
+    weight = min(len(came) / TRUST, 1.0)
+    if weight == 1.0:
+        return found
+    days = np.append(found.days, 1.0)
+    order = np.argsort(days, kind="stable")
+    return LeadTimes(
+        days[order], np.append(found.probability * weight, 1.0 - weight)[order], found.censored
+    )
 
 
 def realized(

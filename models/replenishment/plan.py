@@ -75,6 +75,8 @@ NOTHING = {
     ),
     "stock_out_on": pl.Date,
 }
+#: No cut is told of where it is made for no more than this share of orders.
+SELDOM = 0.02
 #: The columns of what a plan says of its limits.
 LIMITS = {"name": pl.String, "resource": pl.String} | dict.fromkeys(
     ("at_most", "wanted", "shadow_price"), pl.Float64
@@ -578,7 +580,7 @@ def _out_of_reach(
         "reach",
     )
     return exception_of(
-        rows.with_columns(late.round(1), reach=pl.Series(reach)).filter(late > 0),
+        rows.with_columns(late.round(1), reach=pl.Series(reach)).filter(share > SELDOM),
         "lead_time_beyond_forecast",
         "warning",
         reason,

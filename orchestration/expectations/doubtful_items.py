@@ -23,6 +23,21 @@ OVERDUE = """
             date_diff('day', due_on, now.day)) as reason
     from marts.fct_overdue_orders, (select cast(now_at as date) as day from raw.world) as now
 """
+#: Order lines that came so long after their day that no lead time counts them.
+CAME_FAR_LATE = """
+    select item_id, location_id, 'came_far_late' as kind, 'warning' as severity,
+        format('order {}{} was due on {} and came {} days later, on {}, as hardly any '
+            'other of {}: no lead time counts it; is the year right?',
+            order_id, coalesce(' line ' || line_id, ''), coalesce(due_at, ordered_at)::date,
+            date_diff('day', coalesce(due_at, ordered_at), received_at), received_at::date,
+            coalesce(from_id, 'its kind')) as reason
+    from intermediate.int_orders_received as seen
+    anti join marts.fct_lead_times as counted
+        on counted.kind = seen.kind and counted.order_id = seen.order_id
+        and counted.item_id = seen.item_id and counted.location_id = seen.location_id
+        and counted.line_id is not distinct from seen.line_id
+    where not is_assumed and quantity > 0 and received_at >= ordered_at
+"""
 #: Order lines due so far ahead that they cover nothing of what is planned now.
 FAR_AHEAD = f"""
     select item_id, location_id, 'due_far_ahead' as kind, 'warning' as severity,
@@ -156,6 +171,7 @@ TERMS_ASIDE = """
 
 DOUBTS = (
     OVERDUE,
+    CAME_FAR_LATE,
     FAR_AHEAD,
     ELSEWHERE,
     UNAVAILABLE,

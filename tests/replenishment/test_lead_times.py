@@ -145,6 +145,30 @@ def test_one_late_order_that_never_came_makes_nobody_else_late() -> None:
     assert set(found[1]) == {30} and set(found[2]) == {20}
 
 
+@settings(deadline=None, max_examples=50)
+@given(
+    on_time=st.integers(0, 200),
+    still_open=st.integers(0, 400),
+    late=st.floats(1.01, 40.0),
+    age=st.integers(0, 9),
+)
+def test_one_odd_order_makes_nobody_else_late(
+    on_time: int, still_open: int, late: float, age: int
+) -> None:
+    done = [("S1", 10.0, 10.0, False, 1 + k % 20) for k in range(on_time)]
+    waiting = [("S1", 10.0, float(age), True, 1 + k % 28) for k in range(still_open)]
+    odd = ("S1", 10.0, 10.0 * late, False, 28)
+    found = expected(NEXT, orders(*done, *waiting, odd), 1.0, 200, seed=0)
+    assert set(found[1]) == {30} and set(found[2]) == {20}
+
+
+def test_two_orders_that_were_late_make_others_late_by_their_weight() -> None:
+    late = [("S1", 10.0, 20.0, False, day) for day in (1, 2)]
+    waiting = [("S1", 10.0, 3.0, True, 3)] * 3000
+    found = expected(NEXT, orders(*late, *waiting), 1.0, 200, seed=0)
+    assert (found[2] == 40).mean() == pytest.approx(0.2) and (found[2] == 20).mean() == 0.8
+
+
 def test_history_s_lead_times_are_those_of_the_nearest_order_that_came() -> None:
     past = orders(
         ("S1", 10.0, 9.0, False, 2), ("S1", 10.0, 12.0, False, 20), ("S1", 10.0, 40.0, True, 9)

@@ -312,6 +312,8 @@ def test_a_supplier_who_is_often_late_gets_a_buffer_of_its_own_and_one_beyond_th
     at_dc = unsure.explanations.filter(pl.col("location_id") == "DC")
     assert at_dc["lead_time_noise"].sum() > 0
     assert sure.exceptions.is_empty() and unsure.exceptions.is_empty()
+    once = promised + 40 * (np.arange(100) == 0)
+    assert planned(rows, paths, history, lead_time_paths=once).exceptions.is_empty()
     never = planned(rows, paths, history, lead_time_paths=late + 40 * (late > promised))
     assert set(never.exceptions["kind"]) == {"lead_time_beyond_forecast"}
     assert (
