@@ -1,6 +1,6 @@
 -- How long each order line took, promised and real, in local days: a promise is for a day and holds to its end. A line still open is a
 -- lower bound. Refused and closed lines (nothing is to come), lines overdue beyond belief and receipts before their order are left out.
--- So are lines that came when nobody waited for them any more, as long as they are a supplier's only ones or fewer than one in ten: the
+-- So are purchases that came when nobody waited for them any more, as long as they are a supplier's only ones or fewer than one in ten: the
 -- day of one of those is as likely wrong. What was sent back later had come all the same.
 with lines as (
   select
@@ -8,7 +8,7 @@ with lines as (
     {{ local_day('ordered_at') }} as ordered_on,
     {{ local_day('due_at') }} as promised_on,
     {{ local_day('came_at') }} as received_on,
-    coalesce(came_at > {{ given_up_at('ordered_at', 'due_at') }}, false) as is_far
+    kind = 'purchase' and coalesce(came_at > {{ given_up_at('ordered_at', 'due_at') }}, false) as is_far
   from (select *, coalesce(received_at, arrived_at) as came_at from {{ ref('int_orders_received') }}) as seen
   where not is_assumed and quantity > 0 and (closed_at is null or came_at is not null) and (came_at is null or came_at >= ordered_at)
 ),
