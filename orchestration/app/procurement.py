@@ -128,35 +128,40 @@ def poll(desk: Desk) -> dict[Path, Reception]:
 
 @dataclass(frozen=True)
 class Matched:
-    """What matching did: goods booked from the company's systems, and lines whose silent supplier
-    was raised as an exception."""
+    """What matching did: goods booked from the company's systems, receipts that these lowered, and
+    lines whose silent supplier was raised as an exception."""
 
     receipts: int
+    lowered: int
     chased: int
 
 
 def match(desk: Desk) -> Matched:
-    """Book the goods the company's systems report against our orders, match waiting invoices, and
-    notice silence."""
-    receipts = reported_receipts(desk)
-    booked = desk.ledger.record_receipts(receipts, ERP, desk.now)
-    return Matched(booked, len(desk.ledger.chase(desk.now)))
+    """Book the goods the company's systems report against our orders, follow them where they report
+    less than before, match waiting invoices, and notice silence."""
+    came, lowered = reported_receipts(desk)
+    booked = desk.ledger.record_receipts(came, ERP, desk.now)
+    taken_back = desk.ledger.lower_receipts(lowered, ERP, desk.now)
+    return Matched(booked, taken_back, len(desk.ledger.chase(desk.now)))
 
 
-def reported_receipts(desk: Desk) -> list[Receipt]:
-    """What the published snapshot knows to have arrived for our orders and the ledger does not: one
-    receipt a line, of the difference.
+def reported_receipts(desk: Desk) -> tuple[list[Receipt], list[Receipt]]:
+    """What the published snapshot knows to have arrived for our orders and the ledger does not, and
+    what it no longer knows to have arrived: one receipt a line, of the difference, below zero in
+    the second list.
 
-    The ledger's own receipts land too, so only what goes beyond them is news.
+    The ledger's own receipts land too, so only what goes beyond them is news. Lowered is what the
+    company's systems alone reported, and by a snapshot that is not older than the ledger and has
+    receipts of some of its orders.
     """
     lines = {
         (d.order_id, d.line_id): d for d in desk.ledger.lines() if d.order_id and d.is_approved
     }
     if not lines:
-        return []
+        return [], []
     with _snapshot(desk.home) as con:
         if con is None:
-            return []
+            return [], []
         orders = sorted({order_id for order_id, _ in lines})
         arrived = con.execute(
             """
@@ -171,10 +176,26 @@ def reported_receipts(desk: Desk) -> list[Receipt]:
             """,
             {"orders": orders},
         ).fetchall()
-    return [
-        _difference(lines[order_id, line_id], quantity, received_at)
+    told = {
+        (order_id, line_id): (quantity, received_at)
         for order_id, line_id, quantity, received_at in arrived
-        if (order_id, line_id) in lines and _is_news(lines[order_id, line_id], quantity)
+        if (order_id, line_id) in lines
+    }
+    came = [
+        _difference(lines[key], quantity, received_at)
+        for key, (quantity, received_at) in told.items()
+        if _is_news(lines[key], quantity)
+    ]
+    if not told or read_clock(desk.home)[0] < desk.now:
+        return came, []
+    return came, [
+        _difference(line, max(quantity, 0.0), received_at)
+        for key, line in lines.items()
+        if line.kind == "purchase" and line.received > 0
+        for quantity, received_at in [
+            told.get(key, (0.0, datetime.fromisoformat(line.arrived_at)))  # booked on another line
+        ]
+        if _is_lowered(line, quantity)
     ]
 
 
@@ -182,9 +203,16 @@ def _is_news(line: Document, quantity: float | None) -> bool:
     return (line.ordered if quantity is None else quantity) > line.received
 
 
+def _is_lowered(line: Document, quantity: float) -> bool:
+    is_theirs = all(name.startswith(FROM_ERP) for name in line.receipts)
+    return is_theirs and max(quantity, 0.0) < line.received
+
+
 def _difference(line: Document, quantity: float | None, received_at: datetime) -> Receipt:
     received = line.ordered if quantity is None else quantity  # a transfer arrives whole
     name = f"{FROM_ERP}{line.order_id}-{line.line_id}-{received:g}"
+    if name in line.receipts:  # they came back to what they once said
+        name += f"-{len(line.receipts)}"
     return Receipt(name, line.order_id, line.line_id, received - line.received, received_at)
 
 

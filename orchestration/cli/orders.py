@@ -202,7 +202,7 @@ def receive(home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> N
         **asdict(matched),
     }
     booked = (
-        f"{render.count_of(matched.receipts, 'receipt')} booked, "
+        f"{render.count_of(matched.receipts, 'receipt')} booked, {matched.lowered} lowered, "
         f"{render.count_of(matched.chased, 'silent supplier')} asked after"
     )
     emit(data, "\n".join([*said, booked]), as_json=as_json)

@@ -80,7 +80,13 @@ def match(lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
         measures = desk.ledger.measures()
     figures = {name: value for name, value in measures.items() if isinstance(value, (int, float))}
     yield dg.MaterializeResult(
-        asset_key=INVOICES, metadata={"receipts": done.receipts, "chased": done.chased, **figures}
+        asset_key=INVOICES,
+        metadata={
+            "receipts": done.receipts,
+            "lowered_receipts": done.lowered,
+            "chased": done.chased,
+            **figures,
+        },
     )
 
 

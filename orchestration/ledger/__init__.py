@@ -512,6 +512,14 @@ class Ledger:
         with self.store.writing(now) as unit:
             return receipts_and_reminders.record(unit, receipts, by, tolerance)
 
+    def lower_receipts(
+        self, receipts: Sequence[Receipt], by: str, now: datetime, tolerance: Tolerance = TOLERANCE
+    ) -> int:
+        """Take back what the company's systems no longer report as received, a case for a person
+        each; returns how many lines were lowered."""
+        with self.store.writing(now) as unit:
+            return receipts_and_reminders.lower(unit, receipts, by, tolerance)
+
     def release_payment(
         self,
         reference: str,

@@ -74,6 +74,52 @@ def record(unit: Unit, receipts: Sequence[Receipt], by: str, tolerance: Toleranc
     return booked
 
 
+def lower(unit: Unit, receipts: Sequence[Receipt], by: str, tolerance: Tolerance) -> int:
+    """Follow the company's systems where they report that less came than before; how many lines
+    were lowered. receipts: the differences, below zero.
+
+    Each is a case for a person, as somebody may have paid for the goods.
+    """
+    lines = {
+        (d.order_id, d.line_id): d
+        for d in unit.read_in(documents.c.order_id, list({r.order_id for r in receipts}))
+    }
+    lowered = 0
+    for receipt in receipts:
+        document = lines[receipt.order_id, receipt.line_id]
+        before = document.received
+        if receipt.receipt_id in document.receipts or before + receipt.quantity < 0:
+            continue  # another run has followed them meanwhile
+        said = {
+            "receipt_id": receipt.receipt_id,
+            "quantity": float(receipt.quantity),
+            "rejected": 0.0,
+            "received_at": receipt.received_at.isoformat(),
+        }
+        unit.add(document, "received", by, said)
+        lowered += 1
+        reason = (
+            f"the company's systems report {document.received:g} units received, where they "
+            f"reported {before:g}{_paid_for(document)}"
+        )
+        unit.add(document, "excepted", by, {"owner": BUYER, "reason": reason})
+        settle(unit, document, tolerance)
+    return lowered
+
+
+def _paid_for(document: Document) -> str:
+    """The invoices whose payment is proposed already for more than came, in words."""
+    proposed = [
+        name
+        for name, invoice in document.invoices.items()
+        if invoice["status"] == "payment_proposed"
+    ]
+    billed = sum(document.bills[name][0] for name in proposed)
+    if billed <= document.received:
+        return ""
+    return f"; payment of {billed:g} is proposed already (invoice {', '.join(proposed)})"
+
+
 def evidence(lines: Sequence[Document], on: date) -> dict[str, Evidence]:
     """What the ledger's own history says about every open requisition, by document id.
 

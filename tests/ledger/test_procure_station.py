@@ -13,13 +13,14 @@ from typing import Any
 import dagster as dg
 import duckdb
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from models.domain import OrderLine
 from models.procurement import exact_numbers, x12
 from orchestration.app import procurement
+from orchestration.app.goods_and_bills import BilledLine, bill
 from orchestration.cli import app as shell
 from orchestration.facts import published_snapshots
 from orchestration.home import Home
@@ -128,6 +129,89 @@ def test_goods_that_the_company_s_systems_report_are_booked_once_and_do_not_land
     assert procurement.match(desk).receipts == 1
     assert sorted(d.received for d in desk.ledger.lines()) == [6, 10]
     assert desk.ledger.audit() == []
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(reports=st.lists(st.sampled_from([0, 4, 6, 10, 12, -2]), min_size=1, max_size=6))
+def test_the_ledger_follows_what_the_company_s_systems_report_up_and_down(
+    tmp_path_factory: pytest.TempPathFactory,
+    line: Callable[..., OrderLine],
+    reports: list[int],
+) -> None:
+    home = Home.found(tmp_path_factory.mktemp("home"), "w")
+    publish(home)
+    with procurement.open_desk(home) as desk:
+        desk.ledger.propose([line("mug", 10)], "run 1", NOW)
+        desk.ledger.approve_within_limits(NOW)
+        (bought,) = desk.ledger.lines()
+        last, fell = 0, 0
+        for reported in reports:
+            row = (bought.order_id, bought.line_id, "mug", reported, datetime(2026, 1, 4))
+            publish(home, (row,))
+            for _ in range(2):
+                procurement.match(desk)
+            (now,) = desk.ledger.lines()
+            came = max(reported, 0)
+            assert (now.received, now.open_quantity) == (came, max(10 - came, 0))
+            fell, last = fell + (came < last), came
+        said = desk.ledger.between(0, None, ("excepted",), 99, ())
+        assert sum("company's systems" in one.payload["reason"] for one in said) == fell
+        assert desk.ledger.audit() == []
+
+
+def test_a_bill_waits_for_what_was_taken_back_and_one_that_is_paid_is_told(
+    desk: procurement.Desk, line: Callable[..., OrderLine]
+) -> None:
+    desk.ledger.propose([line("mug", 10), line("cup", 10)], "run 1", NOW)
+    desk.ledger.approve_within_limits(NOW)
+    lines = {d.item_id: d for d in desk.ledger.lines()}
+
+    def report(**came: float) -> None:
+        rows = [
+            (lines[item].order_id, lines[item].line_id, item, units, datetime(2026, 1, 4))
+            for item, units in came.items()
+        ]
+        publish(desk.home, tuple(rows))
+        procurement.match(desk)
+
+    report(mug=10, cup=4)
+    for item, name in (("mug", "I1"), ("cup", "I2")):
+        billed = [BilledLine(lines[item].line_id, 10, lines[item].unit_cost)]
+        bill(desk, name, lines[item].order_id, NOW.date(), billed, Decimal(0), "anna")
+    report(mug=6, cup=10)
+    after = {d.item_id: d for d in desk.ledger.lines()}
+    assert after["mug"].invoices["I1"]["status"] == "payment_proposed"
+    assert after["cup"].invoices["I2"]["status"] == "payment_proposed"
+    report(cup=10)  # the receipt was booked on another order
+    (mug,) = [d for d in desk.ledger.lines() if d.item_id == "mug"]
+    assert (mug.received, mug.open_quantity, mug.stage) == (0, 10, "approved")
+    said = desk.ledger.between(0, None, ("excepted",), 99, ())
+    reasons = [one.payload["reason"] for one in said]
+    assert reasons[-2:] == [
+        "the company's systems report 6 units received, where they reported 10; payment of 10 is "
+        "proposed already (invoice I1)",
+        "the company's systems report 0 units received, where they reported 6; payment of 10 is "
+        "proposed already (invoice I1)",
+    ]
+
+
+def test_nothing_is_taken_back_by_a_snapshot_that_is_older_or_has_no_receipts(
+    desk: procurement.Desk, line: Callable[..., OrderLine]
+) -> None:
+    desk.ledger.propose([line("mug", 10)], "run 1", NOW)
+    desk.ledger.approve_within_limits(NOW)
+    (bought,) = desk.ledger.lines()
+    came = (bought.order_id, bought.line_id, "mug", 10, datetime(2026, 1, 4))
+    publish(desk.home, (came,))
+    assert procurement.match(desk).receipts == 1
+    publish(desk.home)
+    assert procurement.match(desk).lowered == 0
+    publish(desk.home, ((*came[:3], 4, came[4]),))
+    desk.ledger.propose([line("cup", 1)], "run 2", datetime(2026, 1, 9))
+    with procurement.open_desk(desk.home) as later:
+        assert procurement.match(later).lowered == 0
 
 
 def test_a_supplier_known_to_fail_is_no_case_for_the_robot(
