@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from orchestration.landing.contract import world
 from orchestration.landing.contract.canonical import CANONICAL, NUMBER
+from orchestration.landing.load import rule_sql
 from orchestration.landing.load.rule_sql import NOT_NEGATIVE, SHARES
 from tests.landing.company import Company
 
@@ -89,6 +91,24 @@ def test_a_limit_that_none_can_be_is_set_aside_and_the_others_hold(
     aside = made.rows("select value, rule from raw.quarantine order by row_no")
     assert [float(value) for value, _ in aside] == [float(value) for value in bad]
     assert all(rule.startswith("is n") for _, rule in aside)
+
+
+def test_a_home_from_before_a_door_was_stricter_sets_aside_what_it_let_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Company(tmp_path, LIMITS)
+    made.write("limits.csv", "name,scope,value\nservice_level,a,95\nservice_level,b,0.9\n")
+    with monkeypatch.context() as before:
+        before.setattr(rule_sql, "_checks_of_limits", list)
+        before.delitem(world.STRICTER, "constraints")
+        made.land()
+        assert made.rows("select count(*) from raw.constraints") == [(2,)]
+    report = made.land()
+    assert report.read_anew == ["limits"]
+    assert made.rows("select scope, value from raw.constraints") == [("b", 0.9)]
+    ((value, rule),) = made.rows("select value, rule from raw.quarantine")
+    assert float(value) == 95 and "0.95 for 95 %" in rule
+    assert made.land().read_anew == []
 
 
 BOOKED = """

@@ -469,6 +469,10 @@ SEVERAL = ("sum", "newest")
 
 #: The world's own settings, one row in `raw.world`: dbt reads the grain, the calendar and Now from
 #: here and needs no variables.
+#: How often the door has become stricter to a table since homes were first founded: what it let
+#: pass before is read anew, and set aside with its rows.
+STRICTER = {"constraints": 1}
+
 WORLD_COLUMNS: dict[str, str] = {
     # ISO weekday, 1 = Monday
     "world": TEXT,

@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from orchestration.landing.contract.canonical import CANONICAL, PERSONAL
+from orchestration.landing.contract.canonical import CANONICAL, PERSONAL, STRICTER
 from orchestration.landing.contract.column_glossary import into_schema
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.yaml_document import read_yaml
@@ -451,6 +451,9 @@ class World(Strict):
         rest: dict[str, Any] = {"timezone": self.timezone, "functions": self.functions}
         if self.names_customers(source_id):
             rest["customers"] = key
+        tables = {table for rule in self.sources[source_id].into for table in rule}
+        if stricter := {name: STRICTER[name] for name in sorted(tables & STRICTER.keys())}:
+            rest["stricter"] = stricter
         return hashlib.sha256(json.dumps([shape, rest], sort_keys=True).encode()).hexdigest()
 
 
