@@ -40,12 +40,3 @@
 {% test books_balance(model) %}
   select * from {{ model }} where is_count and abs(difference) > 0.000001
 {% endtest %}
-
-{# A line that counts packs of an item whose pack size nobody states is taken as it stands, and said. #}
-{% test pack_is_known(model) %}
-  select fact.item_id, fact.unit
-  from ({{ identified(model, {'item_id': 'item'}) }}) as fact
-  where fact.unit in {{ pack_units() }}
-    and not exists (select 1 from {{ ref('dim_items') }} as item where item.item_id = fact.item_id and item.pack_size > 0)
-    and not exists (select 1 from {{ ref('dim_item_units') }} as known where known.item_id = fact.item_id and known.unit = fact.unit)
-{% endtest %}

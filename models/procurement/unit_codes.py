@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 Family = Literal["x12", "edifact", "ubl"]
@@ -36,28 +37,40 @@ CODES: dict[str, dict[Family, str]] = {
 }
 #: What one piece is called beside that: each, one, piece, and what older lists say for it.
 EACH = ("EA", "C62", "H87", "PCE", "NAR")
-#: What companies call a unit in their own files.
+#: What companies call a unit in their own files, one and many; as in dbt_project.yml.
 WORDS = {
     word: name
     for name, words in {
-        "case": "case cases cs kiste",
-        "carton": "carton cartons ctn karton",
-        "box": "box boxes schachtel",
-        "pack": "pack packs pk package packung",
-        "pallet": "pal pallet pallets plt palette palettes paletten pf d97",
-        "bag": "bag bags sack",
-        "roll": "roll rolls rolle",
-        "pair": "pair pairs paar",
-        "dozen": "dz dzn doz dozen dutzend",
-        "kg": "kg kgs kgm kilo kilogram",
-        "g": "g gr gram",
+        PIECE: "piece each ea pc pcs pce st stk stck stück stueck un u unit c62 h87 nar",
+        "case": "case cs ca kiste kisten",
+        "carton": "carton ctn karton",
+        "box": "box bx schachtel schachteln",
+        "pack": "pack pk pks package packung packungen",
+        "pallet": "pallet pal plt palette paletten pf d97",
+        "bag": "bag sack",
+        "roll": "roll rolle rollen",
+        "pair": "pair paar",
+        "dozen": "dozen dz dzn doz dutzend",
+        "kg": "kg kgs kgm kilo kilogram kilogramm",
+        "g": "g gr gram gramm",
         "lb": "lb lbs pound",
-        "l": "l lt litre liter",
-        "m": "m metre meter",
-        PIECE: "piece pieces each ea stk",
+        "l": "l lt ltr litre liter",
+        "ml": "ml millilitre milliliter",
+        "m": "m mtr metre meter",
+        "cm": "cm centimetre centimeter",
+        "m2": "m2 m² sqm",
+        "m3": "m3 m³ cbm",
+        "ft": "ft foot feet",
     }.items()
     for word in words.split()
 }
+#: How a word ends that says many, one of it in the group: boxes, pallets. A word of up to three
+#: letters is its own, as pcs.
+MANY = (r"^(.+(x|ch|sh|ss))es$", r"^(..+[^s])s$")
+#: Units of which one counts as one of the item's own.
+BASE = (PIECE, "kg", "g", "lb", "l", "ml", "m", "cm", "m2", "m3", "ft")
+#: Units that hold the pack size of the item master where item_units says nothing.
+PACKS = ("pack", "case", "carton", "box")
 #: By format, what each code is read as: EDIFACT and UBL share their lists, old and new.
 READ: dict[Family, dict[str, str]] = {
     "x12": {"EA": PIECE} | {codes["x12"]: name for name, codes in CODES.items()},
@@ -68,9 +81,12 @@ READ["ubl"] = READ["edifact"]
 
 
 def unit_named(word: str) -> str:
-    """The one name of a unit that a company or a supplier writes in its own words."""
-    plain = word.strip().lower()
-    return WORDS.get(plain, plain)
+    """The one name of a unit that a company or a supplier writes in its own words: without dots,
+    and one of it where the word says many."""
+    one = word.replace(".", "").strip().lower()
+    for ending in MANY:
+        one = re.sub(ending, r"\1", one)
+    return WORDS.get(one, one)
 
 
 def code_of(unit: str, family: Family) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from models.procurement.unit_codes import BASE
 from orchestration.expectations.laws import Law
+from orchestration.expectations.unit_words import unit_word
 
 #: What an alias may be of: the kinds of ids that other systems call otherwise.
 ALIASED = ("item", "location", "supplier")
@@ -25,18 +27,6 @@ WAITED_FOR = (
 )
 #: Tables of lines whose status says whether more comes.
 IN_STATUS = ("orders", "purchase_orders", "customer_orders")
-#: Units of which one holds another, so that no two can be an item's own.
-MEASURES = {
-    "pieces": ("ea", "each", "pc", "pcs", "pce", "piece", "pieces", "st", "stk", "stck", "c62"),
-    "kg": ("kg",),
-    "g": ("g",),
-    "lb": ("lb",),
-    "l": ("l",),
-    "ml": ("ml",),
-    "m": ("m",),
-    "cm": ("cm",),
-    "ft": ("ft",),
-}
 #: Facts beside the clock's own, whose dates nothing else holds against Now.
 DATED = (
     "purchase_orders",
@@ -170,9 +160,9 @@ def _numbered(table: str, number: tuple[str, ...]) -> Law:
 
 
 def _one_measure() -> Law:
-    words = ", ".join(f"('{word}', '{of}')" for of, words in MEASURES.items() for word in words)
+    words = ", ".join(f"'{unit}'" for unit in BASE)
     said = " union all ".join(
-        f"select item_id, lower(trim(unit)) as unit, '{table}' as told_in from "
+        f"select item_id, {unit_word('unit')} as measure, unit, '{table}' as told_in from "
         + ("(select * from {batch}) as here" if table == "stock" else f"raw.{table}")
         + " where unit is not null"
         for table in ("stock", "sales", "purchase_orders", "receipts", "supplier_terms")
@@ -181,12 +171,11 @@ def _one_measure() -> Law:
         "stock_and_orders_of_each_item_are_in_one_measure",
         "raw.stock",
         f"""
-        with words(word, measure) as (values {words}),
-        said as (
-            select distinct said.item_id, words.measure, said.unit, said.told_in
-            from ({said}) as said join words on said.unit = words.word
-            where not exists (select 1 from raw.item_units as known
-                where known.item_id = said.item_id and lower(trim(known.unit)) = said.unit)
+        with said as (
+            select distinct item_id, measure, lower(trim(unit)) as unit, told_in
+            from ({said}) as told where measure in ({words})
+            and not exists (select 1 from raw.item_units as known
+                where known.item_id = told.item_id and {unit_word("known.unit")} = measure)
         )
         select item_id, string_agg(distinct unit || ' (' || told_in || ')', ', ') as units
         from said group by item_id having count(distinct measure) > 1

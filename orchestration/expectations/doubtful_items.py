@@ -124,6 +124,29 @@ UNBELIEVED = """
     ) as manifest using (source_id, delivery)
     where is_current
 """
+#: Lines that count nowhere, as nobody says what their unit holds; terms are of all places.
+UNITS_UNKNOWN = """
+    with told as (
+        select odd.item_id, coalesce(odd.location_id, planned.location_id) as location_id, told_in,
+            unit, row_no, source_id, delivery
+        from intermediate.int_units_unknown as odd
+        left join marts.dim_item_locations as planned
+            on odd.location_id is null and odd.item_id = planned.item_id
+    ),
+    files as (
+        select source_id, delivery, min(path) as path, coalesce(max(rows_above), 0) as above
+        from raw.manifest group by all
+    )
+    select item_id, location_id, 'unit_unknown' as kind, 'warning' as severity,
+        format('{} line{} of {} in "{}" count{} nowhere, as row {} of {}: say in item_units what '
+            'one holds; its order waits for a person',
+            count(*), if(count(*) = 1, '', 's'), told_in, unit, if(count(*) = 1, 's', ''),
+            min_by(row_no + coalesce(above, 0), row_no), min_by(coalesce(path, source_id), row_no)
+        ) as reason
+    from told left join files using (source_id, delivery)
+    where location_id is not null
+    group by item_id, location_id, told_in, unit
+"""
 #: Stock, with what is on the way, that all the item's sales would not use up in a lifetime.
 CENTURY = """
     with pace as (
@@ -177,12 +200,19 @@ DOUBTS = (
     UNAVAILABLE,
     RECORD,
     UNBELIEVED,
+    UNITS_UNKNOWN,
     CENTURY,
     DEAR,
     TERMS_ASIDE,
 )
 #: The kinds of these that keep an item's order off the automatic path, beside WAITING.
-DOUBTED = ("beyond_its_record", "covers_a_century", "costs_beyond_price", "terms_set_aside")
+DOUBTED = (
+    "beyond_its_record",
+    "covers_a_century",
+    "costs_beyond_price",
+    "terms_set_aside",
+    "unit_unknown",
+)
 
 
 def doubts(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:

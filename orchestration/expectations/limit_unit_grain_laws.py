@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from models.procurement.unit_codes import BASE, PACKS
 from orchestration.expectations.laws import Law
+from orchestration.expectations.unit_words import unit_word
 from orchestration.home.sql import document_key
 from orchestration.landing.contract.canonical import ADDED_UP, GRAINS
 
@@ -82,53 +84,6 @@ BETWEEN = {
 #: From so alike on, two names of hubs are taken for one that was mistyped (Jaro-Winkler).
 ALIKE = 0.93
 
-#: Words for an item's own unit, and for what landing can convert without the item.
-BASE_UNITS = (
-    "ea",
-    "each",
-    "pc",
-    "pcs",
-    "pce",
-    "piece",
-    "pieces",
-    "unit",
-    "units",
-    "st",
-    "stk",
-    "stck",
-    "c62",
-    "h87",
-    "un",
-    "u",
-    "kg",
-    "g",
-    "l",
-    "ml",
-    "m",
-    "m2",
-    "m3",
-    "cm",
-    "ft",
-    "lb",
-    "dz",
-    "dzn",
-    "doz",
-    "dozen",
-)
-#: Words for the pack of the item master; as in dbt_project.yml, where they are converted.
-PACK_UNITS = (
-    "pack",
-    "packs",
-    "pk",
-    "case",
-    "cases",
-    "cs",
-    "carton",
-    "cartons",
-    "ctn",
-    "box",
-    "boxes",
-)
 COUNTED = (
     "sales",
     "returns",
@@ -390,8 +345,8 @@ def _spelling(kind: str) -> Law:
 
 
 def _units(table: str) -> Law:
-    words = ", ".join(f"'{unit}'" for unit in BASE_UNITS)
-    packs = ", ".join(f"'{unit}'" for unit in PACK_UNITS)
+    own = ", ".join(f"'{unit}'" for unit in (*BASE, "dozen"))
+    packs = ", ".join(f"'{unit}'" for unit in PACKS)
     return Law(
         f"{table}_are_in_units_somebody_knows",
         f"raw.{table}",
@@ -399,18 +354,18 @@ def _units(table: str) -> Law:
         select unit, count(*) as rows_found, min(item_id) as such_as,
             (select max_by(known.unit, jaro_winkler_similarity(lower(known.unit),
                 lower(said.unit))) from raw.item_units as known) as nearest
-        from (select * from {{batch}}) as said
-        where unit is not null and lower(trim(unit)) not in ({words})
+        from (select *, {unit_word("unit")} as one from {{batch}} where unit is not null) as said
+        where one not in ({own}) and one <> (select lower(currency) from raw.world)
           and not exists (select 1 from raw.item_units as known
-            where known.item_id = said.item_id and lower(trim(known.unit)) = lower(trim(said.unit)))
-          and not (lower(trim(unit)) in ({packs})
+            where known.item_id = said.item_id and {unit_word("known.unit")} = one)
+          and not (one in ({packs})
             and exists (select 1 from raw.items as item where item.item_id = said.item_id
                 and item.pack_size > 0))
         group by unit
         """,
         (
             f"Every unit in {table} is the item's own, or item_units or its pack size says what it "
-            "holds; any other counts as one piece."
+            "holds; rows in any other count nowhere."
         ),
         "warning",
     )

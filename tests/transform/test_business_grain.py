@@ -410,7 +410,7 @@ def test_a_multiple_of_nothing_is_none(company: Path) -> None:
 
 def test_what_a_unit_holds_is_told(company: Path) -> None:
     held = "select item_id, unit, quantity from marts.dim_item_units"
-    assert query(company, held) == [("cup", "pal", 480.0)]
+    assert query(company, held) == [("cup", "pallet", 480.0)]
 
 
 def test_a_kit_sold_is_demand_of_its_parts_through_kits_of_kits(company: Path) -> None:

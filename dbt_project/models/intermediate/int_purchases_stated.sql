@@ -22,3 +22,4 @@ from stated
 {{ join_packs('stated') }}
 {{ join_rates('stated', 'stated.event_at') }}
 left join items on stated.supplier_id is null and stated.item_id = items.item_id
+where {{ units_held('stated') }} is not null

@@ -33,4 +33,4 @@ select
   greatest(placed.known_at, packs.known_at) as known_at, placed.valid_until, placed.is_current
 from placed
 {{ join_packs('placed') }}
-where placed.valid_until is null or placed.known_at < placed.valid_until
+where (placed.valid_until is null or placed.known_at < placed.valid_until) and {{ units_held('placed') }} is not null

@@ -17,6 +17,7 @@ lines as (
   from stated
   {{ join_packs('stated') }}
   {{ join_rates('stated', 'stated.event_at') }}
+  where {{ units_held('stated') }} is not null
 ),
 
 returns as ({{ taken_apart('lines') }}),

@@ -24,7 +24,7 @@ lines as {{ inlined() }} (
   from sales
   {{ join_packs('sales') }}
   {{ join_rates('sales', 'sales.event_at') }}
-  where sales.event_at is not null
+  where sales.event_at is not null and {{ units_held('sales') }} is not null
 
   union all
 

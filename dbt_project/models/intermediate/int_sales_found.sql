@@ -23,6 +23,7 @@ found as (
   left join {{ ref('int_periods_named') }} as periods on sales.period_id = periods.period_id and orders.order_key is null
   {{ join_packs('sales') }}
   {{ join_rates('sales', 'coalesce(orders.event_at, periods.event_at)') }}
+  where {{ units_held('sales') }} is not null
 ),
 
 -- what finds neither its order nor its period has no day, and counts once it does

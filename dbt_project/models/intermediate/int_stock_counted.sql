@@ -13,6 +13,7 @@ stock as (
   from stated
   {{ join_packs('stated') }}
   {{ join_rates('stated', 'stated.event_at') }}
+  where {{ units_held('stated') }} is not null
 ),
 
 parted as (

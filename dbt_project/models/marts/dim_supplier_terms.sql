@@ -22,6 +22,7 @@ terms as (
   from stated
   {{ join_packs('stated') }}
   {{ join_rates('stated', now_at()) }}
+  where {{ units_held('stated') }} is not null
 ),
 
 things as (

@@ -16,7 +16,7 @@ lines as (
   from stated
   {{ join_packs('stated') }}
   left join headers on {{ document_key('stated.order_id') }} = headers.order_key
-  where stated.is_current and not {{ is_over('coalesce(stated.status, headers.status)') }}
+  where stated.is_current and not {{ is_over('coalesce(stated.status, headers.status)') }} and {{ units_held('stated') }} is not null
 ),
 
 parts as ({{ taken_apart('lines') }}),

@@ -18,4 +18,4 @@ select
   stated.is_current
 from stated
 {{ join_packs('stated') }}
-where stated.on_hand is not null and coalesce(stated.bin, stated.lot, stated.status, cast(stated.expires_at as string)) is not null
+where stated.on_hand is not null and {{ units_held('stated') }} is not null and coalesce(stated.bin, stated.lot, stated.status, cast(stated.expires_at as string)) is not null

@@ -15,7 +15,7 @@ typed as (
     line_id,
     due_at,
     delivered_quantity,
-    lower(trim(unit)) as unit,
+    {{ unit_word('unit') }} as unit,
     lower(trim(status)) as status,
     row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
   from versions

@@ -8,7 +8,7 @@ versions as ({{ versions('source') }}),
 typed as (
   select
     item_id,
-    lower(trim(unit)) as unit,
+    {{ unit_word('unit') }} as unit,
     quantity,
     row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
   from versions

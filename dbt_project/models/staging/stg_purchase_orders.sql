@@ -16,7 +16,7 @@ typed as (
     due_at,
     supplier_id,
     unit_cost,
-    lower(trim(unit)) as unit,
+    {{ unit_word('unit') }} as unit,
     status,
     upper(trim(currency)) as currency,
     row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current

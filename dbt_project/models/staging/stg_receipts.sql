@@ -14,7 +14,7 @@ typed as (
     order_id,
     line_id,
     supplier_id,
-    lower(trim(unit)) as unit,
+    {{ unit_word('unit') }} as unit,
     row_key, row_hash, known_at, known_lag, handed_over_at, source_id, delivery, row_no, part, valid_until, is_current
   from versions
 )

@@ -14,7 +14,7 @@ typed as (
     order_id,
     line_id,
     customer_id,
-    lower(trim(unit)) as unit,
+    {{ unit_word('unit') }} as unit,
     unit_price,
     coalesce(revenue, quantity * unit_price) as revenue,
     reason,

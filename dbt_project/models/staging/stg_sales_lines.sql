@@ -7,7 +7,7 @@ select
   order_id,
   line_id,
   customer_id,
-  lower(trim(unit)) as unit,
+  {{ unit_word('unit') }} as unit,
   unit_price,
   coalesce(revenue, quantity * unit_price) as revenue,
   upper(trim(currency)) as currency,

@@ -13,7 +13,7 @@ typed as (
     on_hand,
     is_in_stock,
     unit_cost,
-    lower(trim(unit)) as unit,
+    {{ unit_word('unit') }} as unit,
     upper(trim(currency)) as currency,
     lower(trim(status)) as status,
     bin,

@@ -14,7 +14,7 @@ typed as (
     nullif(order_multiple, 0) as order_multiple,
     from_quantity,
     unit_cost,
-    lower(trim(unit)) as unit,
+    {{ unit_word('unit') }} as unit,
     starts_at,
     upper(trim(currency)) as currency,
     lead_time_working_days,
