@@ -71,8 +71,8 @@ def _refuse(word: str) -> Any:
 def json_table(
     path: Path, records: str | None, nulls: Sequence[str], where: str
 ) -> tuple[pa.Table, list[str], list[Reject]]:
-    """Objects as rows of text: a whole document with a list, or one object a line; nested values
-    stay JSON text."""
+    """Objects as rows of text: a whole document with a list, or one object a line, which may have a
+    list too; nested values stay JSON text."""
     raw = path.read_bytes()
     try:
         text = raw.decode("utf-8-sig")
@@ -84,6 +84,8 @@ def json_table(
     objects: list[tuple[int, dict[str, Any]]] = []
     if not text.strip():
         entries: Iterable[tuple[int, Any]] = ()
+    elif records is not None and _is_documents(text):
+        entries = enumerate(_lines_of_documents(text, records, rejects), start=1)
     elif records is not None or text.lstrip()[:1] == "[" or is_one_document(text):
         entries = enumerate(_document(text, records, where), start=1)
     else:
@@ -158,6 +160,28 @@ def _document(text: str, records: str | None, where: str) -> list[Any]:
         ) from None
 
 
+def _is_documents(text: str) -> bool:
+    """Whether a document stands in each line: the first line is one, and not all of the text."""
+    first, _, rest = text.lstrip().partition("\n")
+    try:
+        return bool(rest.strip()) and isinstance(decode_json(first), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _lines_of_documents(text: str, records: str, rejects: list[Reject]) -> list[Any]:
+    """The rows in the documents of all lines; a document that is none, or has no such list, is
+    set aside alone."""
+    found: list[Any] = []
+    for number, document in _json_lines(text, rejects):
+        try:
+            found += _rows(document, records.split("."), {})
+        except KeyError:
+            shown = json.dumps(document, ensure_ascii=False, default=str)[:2000]
+            rejects.append(Reject(number, shown, f"has no `{records}`"))
+    return found
+
+
 def _rows(found: Any, way: list[str], above: dict[str, Any]) -> Iterator[Any]:
     """The objects at the end of the way, each with what the documents around it say of it; KeyError
     where the way ends early.
@@ -170,7 +194,8 @@ def _rows(found: Any, way: list[str], above: dict[str, Any]) -> Iterator[Any]:
     elif not way:
         yield {**above, **found} if isinstance(found, dict) else found
     elif isinstance(found, dict):
-        own = {key: value for key, value in found.items() if not isinstance(value, dict | list)}
+        said = {key: value for key, value in found.items() if key != way[0]}
+        own = {key: value for key, value in said.items() if not isinstance(value, list)}
         yield from _rows(found[way[0]], way[1:], {**above, **own})
     else:
         raise KeyError(way[0])
