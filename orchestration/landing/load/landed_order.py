@@ -29,6 +29,8 @@ def order_by_landing(
     before, mine = f"raw.{quote(table)}", f"source_id = {literal(source_id)}"
     if is_state:
         before, mine = "landing.state_history", f"{mine} AND table_name = {literal(table)}"
+    if not _has_versions_of_one_moment(con, f"{before} WHERE {mine}"):
+        return
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE landed AS
         WITH seen AS (
@@ -56,3 +58,16 @@ def order_by_landing(
           AND landed.known_at IS NOT DISTINCT FROM staged.known_at AND problem IS NULL"""
     )
     con.execute("DROP TABLE landed")
+
+
+def _has_versions_of_one_moment(con: duckdb.DuckDBPyConnection, before: str) -> bool:
+    """Whether the order of landing decides anything: most deliveries say a thing once a moment."""
+    version = "SELECT row_key, known_at, row_hash, handed_over_at FROM"
+    good = "staged WHERE problem IS NULL"
+    row = con.execute(
+        f"""SELECT 1 FROM ({version} {good}
+          UNION ALL {version} {before} AND row_key IN (SELECT row_key FROM {good}))
+        GROUP BY row_key, known_at
+        HAVING min(row_hash) <> max(row_hash) OR max(handed_over_at) IS NOT NULL LIMIT 1"""
+    ).fetchone()
+    return row is not None
