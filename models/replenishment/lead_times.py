@@ -72,9 +72,9 @@ def expected(
     periods, (N, S).
 
     rows: kind, from_id, location_id, lead_time_days (the promise; empty counts as one period).
-    past: one line an order so far, kind, from_id, location_id, promised_days, days, is_open, as
-    known when the plan is made. Orders made on another promise than today's say nothing of a row's
-    own record, but count in everybody's lateness.
+    past: one line an order so far, kind, from_id, location_id, promised_days, days, is_open and
+    ordered_at, as known when the plan is made. Orders made on another promise than today's say
+    nothing of a row's own record, but count in everybody's lateness.
     """
     lateness = _lateness(past)
     groups: dict[tuple[str, str, str, float], LeadTimes] = {}

@@ -24,6 +24,7 @@ create table marts.dim_suppliers (supplier_id varchar, country varchar, region_i
     order_days varchar, working_days varchar, is_cut_off_missed boolean, is_current boolean);
 create table marts.dim_locations (location_id varchar, country varchar, region_id varchar,
     receiving_days varchar, is_current boolean);
+create table marts.dim_supplier_terms (item_id varchar);
 create table marts.dim_holidays (day date, country varchar, region_id varchar,
     supplier_id varchar, location_id varchar);
 """

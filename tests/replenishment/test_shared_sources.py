@@ -183,7 +183,10 @@ def test_an_agreed_share_is_not_given_to_whoever_is_cheaper() -> None:
     lanes = ("from_id", "to_id", "item_id", "mode", "transit_days", "freight_per_kg")
     nowhere = pl.DataFrame(schema=dict.fromkeys(lanes, pl.String))
     nobody = dict.fromkeys(("kind", "from_id", "location_id"), pl.String)
-    past = dict.fromkeys(("promised_days", "days"), pl.Float64) | {"is_open": pl.Boolean}
+    past = dict.fromkeys(("promised_days", "days"), pl.Float64) | {
+        "is_open": pl.Boolean,
+        "ordered_at": pl.Datetime,
+    }
     buyer = Buyer(
         rows=frame,
         logistics=Logistics.of(nowhere, terms, 7.0),

@@ -26,6 +26,7 @@ NOBODY = dict.fromkeys(("kind", "from_id", "location_id"), pl.String) | {
     "promised_days": pl.Float64,
     "days": pl.Float64,
     "is_open": pl.Boolean,
+    "ordered_at": pl.Datetime,
 }
 
 
