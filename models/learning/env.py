@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from models.domain import Floats
-from models.learning.benchmark_problems import Problem
 from models.learning.engine import Engine, State
+from models.learning.problems import Problem
 
 #: Observations beyond so many windows' demand are shown as that many.
 MOST_SEEN = 50.0

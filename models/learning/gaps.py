@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from models.domain import Economics, Floats, Integers, Policy, Situation
-from models.learning.benchmark_problems import HOLDING, UPSTREAM, Problem
 from models.learning.oracles import lost_sales
+from models.learning.problems import HOLDING, UPSTREAM, Problem
 from models.learning.serial import clark_scarf, normal_clipped
 from models.replenishment.base_policy import BasePolicy
 from models.twin.network import Network

@@ -15,8 +15,8 @@ from scipy.stats import norm
 
 from models.domain import Floats
 from models.learning.agent import Agent, Form
-from models.learning.benchmark_problems import Problem
 from models.learning.engine import TRACED, Engine, State
+from models.learning.problems import Problem
 from models.learning.rules import PARAMETERS, Params
 
 #: Costs beyond so many times those of the first look are a run that diverges.

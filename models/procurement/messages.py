@@ -85,7 +85,7 @@ class AcknowledgedLine:
     code: IA accepted, IQ quantity changed, IP price changed, IC changed, IB backordered, IR
     rejected, ID deleted, DR date changed, IS substituted. quantity: units promised. unit_cost,
     due_on: the promised price and day, None where unsaid. unit: in which it is counted and priced,
-    by the name that units.py has for it; empty where unsaid.
+    by the name that unit_codes.py has for it; empty where unsaid.
     """
 
     line_id: str

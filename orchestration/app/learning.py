@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from models.learning import benchmark_problems, gaps, saving, study, training
+from models.learning import gaps, problems, saving, study, training
 from models.learning.agent import Agent
 from models.twin.simulator import simulate
 from orchestration.app.gap_table import KEPT, LearningError, code_version, report
@@ -20,7 +20,7 @@ from orchestration.app.network_file import read_network
 from orchestration.home import files
 
 #: The small problems whose gaps are kept in git.
-SMALL = tuple(benchmark_problems.CASES)
+SMALL = tuple(problems.CASES)
 SEEDS = (0, 1)
 #: A front of cost and service is learned with a missing unit costing so many times what it does.
 FRONT = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -48,7 +48,7 @@ def retrain(
     Rows of problems that are not named stay while the code is the same. Raises LearningError for a
     problem nobody has written.
     """
-    unknown = sorted(set(names) - set(benchmark_problems.CASES))
+    unknown = sorted(set(names) - set(problems.CASES))
     if unknown:
         raise LearningError(
             f"no small problem is called {', '.join(unknown)}; they are zipkin-, serial- and"
@@ -66,7 +66,7 @@ def retrain(
         rows, curves = _measured(name, seeds, say, effort)
         result["rows"] = [row for row in result["rows"] if row["problem"] != name] + rows
         result["curves"][name] = curves
-        order = list(benchmark_problems.CASES)
+        order = list(problems.CASES)
         result["rows"].sort(key=lambda row: (order.index(row["problem"]), row["policy"]))
         kept.parent.mkdir(parents=True, exist_ok=True)
         files.write(kept, _lines(result))
@@ -77,7 +77,7 @@ def _measured(
     name: str, seeds: Sequence[int], say: Say, effort: Effort | None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The rows of one small problem and the learning curves behind them."""
-    problem = benchmark_problems.CASES[name]()
+    problem = problems.CASES[name]()
     done, seconds = _learned(problem, seeds, say, effort)
     say(f"{name}: measuring in the twin")
     rows = study.measure(done, gaps.known(problem), seconds, _yardstick(problem, effort))
@@ -85,7 +85,7 @@ def _measured(
 
 
 def _learned(
-    problem: benchmark_problems.Problem,
+    problem: problems.Problem,
     seeds: Sequence[int],
     say: Say,
     effort: Effort | None,
@@ -113,13 +113,13 @@ def _curves(done: study.Study) -> list[dict[str, Any]]:
     ]
 
 
-def _yardstick(problem: benchmark_problems.Problem, effort: Effort | None) -> gaps.Yardstick:
+def _yardstick(problem: problems.Problem, effort: Effort | None) -> gaps.Yardstick:
     """The twin, with fewer copies of a network that has more nodes than the small problems do."""
     copies = effort.copies if effort else gaps.COPIES
     return gaps.Yardstick(problem, copies=max(min(copies, 4 * copies // problem.mean.size), 2))
 
 
-def _optimum(problem: benchmark_problems.Problem) -> gaps.Reference | None:
+def _optimum(problem: problems.Problem) -> gaps.Reference | None:
     """The exact optimum where it can be enumerated."""
     network = problem.network
     if problem.rule != "capped_base_stock" or network.review > 1 or network.lead_time[0] < 1:
@@ -218,14 +218,14 @@ def learn_front(
     return result
 
 
-def _priced(problem: benchmark_problems.Problem, price: float) -> benchmark_problems.Problem:
+def _priced(problem: problems.Problem, price: float) -> problems.Problem:
     economics = problem.network.economics
     dearer = replace(economics, shortage=economics.shortage * price)
     return replace(problem, network=replace(problem.network, economics=dearer))
 
 
 def _service(
-    problem: benchmark_problems.Problem, agent: Agent, effort: Effort | None
+    problem: problems.Problem, agent: Agent, effort: Effort | None
 ) -> dict[str, float | None]:
     """Costs a period of one copy of the network, and the share of demand met at once."""
     copies, periods = max(min(effort.copies if effort else 500, 500), 2), gaps.PERIODS

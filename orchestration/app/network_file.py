@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from models.domain import Economics
 from models.learning import demands
-from models.learning.benchmark_problems import Problem, tree
 from models.learning.demands import Law
+from models.learning.problems import Problem, tree
 from models.twin.network import Network
 from orchestration.app.gap_table import LearningError
 

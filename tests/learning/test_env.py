@@ -9,7 +9,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from models.domain import Floats, Situation
-from models.learning import benchmark_problems
+from models.learning import problems
 from models.learning.env import ReplenishmentEnv
 from models.twin.simulator import simulate
 
@@ -28,13 +28,13 @@ class Capped:
 
 def test_the_environment_keeps_gymnasiums_contract() -> None:
     check_env(
-        ReplenishmentEnv(benchmark_problems.CASES["serial-L1-p4"](), periods=5),
+        ReplenishmentEnv(problems.CASES["serial-L1-p4"](), periods=5),
         skip_render_check=True,
     )
 
 
 def test_an_episode_costs_what_the_twin_books_for_the_same_orders() -> None:
-    problem = benchmark_problems.CASES["retailers-lost"]()
+    problem = problems.CASES["retailers-lost"]()
     env = ReplenishmentEnv(problem, periods=20)
     levels = np.ceil(problem.mean * (problem.window + 1))
     unit = problem.mean * problem.window
@@ -50,7 +50,7 @@ def test_an_episode_costs_what_the_twin_books_for_the_same_orders() -> None:
 
 
 def test_an_order_that_is_no_number_is_refused() -> None:
-    env = ReplenishmentEnv(benchmark_problems.CASES["zipkin-L1-p4"](), periods=2)
+    env = ReplenishmentEnv(problems.CASES["zipkin-L1-p4"](), periods=2)
     env.reset(seed=0)
     with pytest.raises(ValueError, match="finite"):
         env.step(np.array([np.nan], dtype=np.float32))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from models.domain import Integers, Policy, Situation
-from models.learning import benchmark_problems, gaps, oracles, saving
+from models.learning import gaps, oracles, problems, saving
 from models.learning.agent import Agent
 from models.learning.study import AGENT, Study, measure
 from models.learning.training import Learned, Settings, Trainer
@@ -22,9 +22,7 @@ from models.learning.training import Learned, Settings, Trainer
 SHORT = Settings(steps=(120, 160), paths=128, periods=45, check=20, dev_paths=400, dev_periods=150)
 
 
-def _orders_by_state(
-    policy: Policy, problem: benchmark_problems.Problem, shape: tuple[int, ...]
-) -> Integers:
+def _orders_by_state(policy: Policy, problem: problems.Problem, shape: tuple[int, ...]) -> Integers:
     """What a policy orders in every state of one location (on hand, due in 1, ...): for its exact
     cost."""
     states = np.indices(shape).reshape(len(shape), -1).astype(np.float64)
@@ -45,7 +43,7 @@ def _orders_by_state(
 @pytest.fixture(scope="module")
 def lost_sales() -> tuple[Study, Learned]:
     """Zipkin's case of lead time 2, p = 9: one seed, and the same seed again."""
-    trainer = Trainer(benchmark_problems.CASES["zipkin-L2-p9"](), SHORT)
+    trainer = Trainer(problems.CASES["zipkin-L2-p9"](), SHORT)
     structured = trainer.structured()
     first, again = (trainer.agent(structured.params, 3) for _ in range(2))
     return Study(trainer, structured, [first]), again
@@ -85,7 +83,7 @@ def test_an_agent_is_never_worse_than_its_start_on_the_development_paths(
 
 
 def test_a_chain_learned_by_gradients_is_within_half_a_percent_of_clark_and_scarf() -> None:
-    problem = benchmark_problems.CASES["serial-L2-p9"]()
+    problem = problems.CASES["serial-L2-p9"]()
     trainer = Trainer(problem, replace(SHORT, steps=(150, 1), periods=60))
     found = trainer.structured()
     best = gaps.reference(problem)
@@ -158,7 +156,7 @@ def test_a_run_that_goes_wrong_is_stopped_and_the_last_good_is_kept(
     trouble: Any, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = replace(SHORT, steps=(400, 1), rate=(1.0, 0.004), dev_paths=50)
-    trainer = Trainer(benchmark_problems.CASES["serial-L1-p4"](), settings)
+    trainer = Trainer(problems.CASES["serial-L1-p4"](), settings)
     plain = trainer._loss
 
     def wrong(*given: Any) -> Any:
