@@ -39,6 +39,7 @@ alter table marts.dim_locations add column country varchar;
 create table marts.dim_suppliers as select 's' as supplier_id, null::varchar as region_id, null::varchar as country,
     null::varchar as order_days, null::varchar as working_days, false as is_cut_off_missed,
     true as is_current;
+create table marts.dim_supplier_terms as select null::varchar as item_id limit 0;
 create table marts.dim_holidays as select null::date as day, null::varchar as country, null::varchar as region_id,
     null::varchar as supplier_id, null::varchar as location_id limit 0;
 update features.feat_signals set known_at = known_at + interval 4 day;  -- its weather ends five days before Now, which is stale indeed
