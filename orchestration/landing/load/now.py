@@ -125,8 +125,10 @@ def last_believed(news: Sequence[News]) -> date | None:
         return None
     days, rows = _by_day(news)
     for k in range(len(days) - 1):
-        pause, usual = (days[k + 1] - days[k]).days, _usual_pause(days, k)
-        if pause > usual and not _is_supported(news, days, rows, k, usual):
+        pause = (days[k + 1] - days[k]).days
+        if pause <= PAUSE_DAYS or pause <= (usual := _usual_pause(days, k)):
+            continue
+        if not _is_supported(news, days, rows, k, usual):
             return days[k]
     return days[-1]
 
