@@ -125,3 +125,15 @@ def test_no_file_ends_a_draft_of_all(tmp_path: Path, header: str) -> None:
     path = tmp_path / "odd_kit.csv"
     path.write_text(f"{header}\n{';'.join('1' for _ in header.split(';'))}\n", encoding="utf-8")
     assert "sources:" in suggest([path])
+
+
+@pytest.mark.parametrize(
+    ("quantities", "is_whole"),
+    [(("6", "-2", "12.00"), True), (("6", "2.5"), False), (("1,5", "2"), False)],
+)
+def test_goods_sold_in_whole_pieces_are_planned_in_them(
+    tmp_path: Path, quantities: tuple[str, ...], is_whole: bool
+) -> None:
+    rows = "".join(f"2025-01-{k:02};A;N;{said}\n" for k, said in enumerate(quantities, start=1))
+    (tmp_path / "sales.csv").write_text(f"day;sku;store;qty\n{rows}")
+    assert ("whole_units: true" in suggest([tmp_path / "sales.csv"])) is is_whole

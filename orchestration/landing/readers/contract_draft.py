@@ -175,14 +175,16 @@ def suggest(files: Sequence[Path]) -> str:
         raise ContractError("no files to look at", mend="stockhouse check --suggest FILE...")
     root = Path(os.path.commonpath([file.absolute().parent for file in found]))
     drafts = _alike([_draft(path, root) for path in found], root)
-    periods = {draft.period for draft in drafts if draft.table == "sales"}
+    sales = [draft for draft in drafts if draft.table == "sales"]
+    whole = ", whole_units: true" if sales and all(draft.is_whole for draft in sales) else ""
+    periods = {draft.period for draft in sales}
     one = periods.pop() if len(periods) == 1 else ""
     asked = PERIODS.get(one, f"every sale is of a {one}: does its week begin there, or end?")
     head = [
         "world: my-company                # give it a name",
         "currency: EUR                    # the currency of every amount",
         "timezone: UTC                    # in which the systems write their times",
-        f"plan: {{{_rhythm(one)}, absent_sales: zero, lead_time_days: 14}}   "
+        f"plan: {{{_rhythm(one)}, absent_sales: zero, lead_time_days: 14{whole}}}   "
         "# please check each word",
         *([f"# {asked}"] if one else []),
         "sources:",
@@ -315,6 +317,15 @@ class Draft:
         """What everything in the file is a total of by its days: see `written_days.period`."""
         column = self.mapping.get("event_at")
         return period_of(self.frame[column]) if column in self.frame.columns else ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every quantity that was seen is a whole number."""
+        column = self.mapping.get("quantity")
+        if column not in self.frame.columns:
+            return False
+        said = self.frame[column].drop_nulls().str.strip_chars()
+        return len(said) > 0 and bool(said.str.contains(r"^-?\d+([.,]0+)?$").all())
 
     def text(self, aside: str = "", *, period: str) -> str:
         """The source as YAML. aside: why it stands as a comment until somebody answers."""
