@@ -167,7 +167,7 @@ class Engine:
         return State(stock, owed, on_way), Books(requested, shipped, lost, stock, owed, cost)
 
     def _lots(self, quantity: Array) -> Array:
-        """As orders.Lots.round_up; the gradient is that of the wanted quantity."""
+        """As order_rounding.Lots.round_up; the gradient is that of the wanted quantity."""
         tiny = 1e-9 if quantity.dtype == jnp.float64 else 1e-4
         stepped = self._step * jnp.ceil(quantity / self._step - tiny)
         rounded = jnp.maximum(jnp.where(self._is_stepped, stepped, quantity), self._smallest)
@@ -175,7 +175,7 @@ class Engine:
         return straight_through(jnp.maximum(quantity, 0.0), rounded)
 
     def _share(self, requested: Array, stock: Array) -> Array:
-        """As orders.Sharing.share_out; the gradient is that of sharing in proportion."""
+        """As order_rounding.Sharing.share_out; the gradient is that of sharing in proportion."""
         rows, sources = self._groups
         if not sources.size:
             return requested

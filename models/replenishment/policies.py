@@ -61,7 +61,7 @@ class QuantileOrderUpTo(BasePolicy):
         return replace(self, scale=setting)
 
     def split(self, situation: Situation, as_sold: Floats | None = None) -> Target:
-        """What it wants, split into its reasons: see targets.explain_target."""
+        """What it wants, split into its reasons: see safety_stock.explain_target."""
         return explain_target(
             situation,
             tuned=self.shortage(replace(situation, service_level=np.zeros(0))),
