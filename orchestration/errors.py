@@ -24,6 +24,8 @@ EXTRAS = {
     "asyncssh": "partners",
     "aiosmtplib": "partners",
     "metricflow": "metrics",
+    "authlib": "oidc",
+    "joserfc": "oidc",
 }
 
 

@@ -37,6 +37,7 @@ from orchestration.web.pages import (
     overrides,
     scenarios,
     sign_in,
+    sign_on,
     suppliers,
     today,
 )
@@ -52,6 +53,7 @@ from orchestration.web.request_context import (
     bare,
 )
 from orchestration.web.sessions import Sessions
+from orchestration.web.single_sign_on import Provider, SignOn
 from orchestration.web.tokens import Tokens
 from orchestration.web.translation import Words
 
@@ -91,15 +93,30 @@ ROOMS = (
     suppliers,
     audit,
     sign_in,
+    sign_on,
 )
 
 
-def create_app(home: Home, *, hosts: tuple[str, ...] = (), is_secure: bool = False) -> FastAPI:
-    """The desk of one home. hosts: the names it answers to; is_secure: it is reached by HTTPS."""
+def create_app(
+    home: Home,
+    *,
+    hosts: tuple[str, ...] = (),
+    is_secure: bool = False,
+    provider: Provider | None = None,
+) -> FastAPI:
+    """The desk of one home. hosts: the names it answers to; is_secure: it is reached by HTTPS;
+    provider: whose word lets people in beside their passwords."""
     sessions = Sessions(secret_of(home.derived))
     people = People(home)
     room = Room(
-        home, people, Tokens(home, people), sessions, Jobs(), Held(home), is_secure=is_secure
+        home,
+        people,
+        Tokens(home, people),
+        sessions,
+        Jobs(),
+        Held(home),
+        is_secure=is_secure,
+        sign_on=SignOn(provider) if provider else None,
     )
 
     @asynccontextmanager

@@ -2,8 +2,10 @@
 its owner alone.
 
 {event: invited, name, role, link (sha256), until, by} · {event: enrolled, name, link, hash} ·
-{event: role, name, role, by} · {event: closed, name, by} · {event: left, name}: every one of them
-ends the sessions of that person. Passwords are kept as argon2id hashes and nowhere else.
+{event: vouched, name, role, identity} · {event: role, name, role, by} · {event: closed, name, by} ·
+{event: left, name}: every one of them ends the sessions of that person. Who comes in does so by a
+password or by the identity provider's word, the last that was agreed. Passwords are kept as
+argon2id hashes and nowhere else.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -41,8 +43,9 @@ class PeopleError(StockhouseError):
 
 @dataclass(frozen=True)
 class Person:
-    """One person as the desk knows them. epoch: how often their sessions were ended; closings: how
-    often they were let in no more."""
+    """One person as the desk knows them. identity: who they are to the identity provider, instead
+    of a password; epoch: how often their sessions were ended; closings: how often they were let in
+    no more."""
 
     name: str
     role: str
@@ -52,6 +55,7 @@ class Person:
     epoch: int = 0
     is_closed: bool = False
     closings: int = 0
+    identity: str = ""
 
     def may(self, role: str) -> bool:
         """Whether this person's role is the asked one or higher."""
@@ -59,8 +63,8 @@ class Person:
 
     @property
     def is_enrolled(self) -> bool:
-        """Whether they have chosen a password, and nobody has closed their account."""
-        return bool(self.secret) and not self.is_closed
+        """Whether they have a way in, and nobody has closed their account."""
+        return bool(self.secret or self.identity) and not self.is_closed
 
 
 class People:
@@ -93,9 +97,12 @@ class People:
         if role not in ROLES:
             raise ValueError(f"there is no role '{role}'; there are {', '.join(ROLES)}")
         spelt = person(name)
-        if alike := [other for other in self.all() if other != spelt and is_same(spelt, other)]:
-            raise ValueError(f"'{spelt}' looks like {alike[0]}, who is known here already")
+        self._check_unlike(spelt, self.all())
         return self._invite(spelt, role, by)
+
+    def _check_unlike(self, spelt: str, everyone: Collection[str]) -> None:
+        if alike := [other for other in everyone if other != spelt and is_same(spelt, other)]:
+            raise ValueError(f"'{spelt}' looks like {alike[0]}, who is known here already")
 
     def _invite(self, name: str, role: str, by: str) -> str:
         secret = secrets.token_urlsafe(24)
@@ -131,9 +138,36 @@ class People:
             found = self.get(person(name))
         except ValueError:
             found = None
+        kept = found.secret if found else ""
         with CHECKING:
-            is_right = _verify(found.secret if found else _nobody(), password[:MOST])
-        return found if is_right and found else None
+            is_right = _verify(kept or _nobody(), password[:MOST])
+        return found if is_right and kept else None
+
+    def arrive(self, identity: str, name: str, role: str) -> Person:
+        """The person that an identity provider vouches for, with the role it gives them now.
+
+        Who comes for the first time is made known, under a name that nobody has; a name that is
+        known here is theirs once an admin has made a new link for it. Raises PeopleError for
+        somebody else's name or a closed account, ValueError for what is no person's name.
+        """
+        everyone = self.all()
+        known = next((one for one in everyone.values() if one.identity == identity), None)
+        if known is None:
+            spelt = person(name)
+            known = everyone.get(spelt, Person(spelt, role))
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            if spelt in everyone and not (known.link and known.until > now):
+                raise PeopleError(
+                    f"{spelt} is known here already, and comes in another way: an admin makes a "
+                    "new link for that name if it is you"
+                )
+            self._check_unlike(spelt, everyone)
+            self._append("vouched", {"name": spelt, "role": role, "identity": identity})
+        elif known.is_closed:
+            raise PeopleError(f"{known.name} is let in no more: ask an admin")
+        elif known.role != role:
+            self._append("role", {"name": known.name, "role": role, "by": "identity provider"})
+        return self.all()[known.name]
 
     def set_role(self, name: str, role: str, by: str) -> None:
         """Give a person another role. Raises PeopleError where no admin would be left."""
@@ -164,6 +198,8 @@ class People:
         with journal.appending(self.path) as (content, append):
             if event == "enrolled" and not _is_open(content, said["link"]):
                 raise PeopleError("this link was used meanwhile")
+            if event == "vouched" and _comes_otherwise(content, said["name"]):
+                raise PeopleError(f"{said['name']} came in another way meanwhile")
             append({"event": event, **said, "at": datetime.now(UTC).isoformat(timespec="seconds")})
 
 
@@ -187,7 +223,10 @@ def _fold(content: bytes) -> dict[str, Person]:
         if event == "invited":
             one = replace(one, role=said["role"], link=said["link"], until=said["until"])
         elif event == "enrolled":
-            one = replace(one, secret=said["hash"], link="", is_closed=False)
+            one = replace(one, secret=said["hash"], identity="", link="", is_closed=False)
+        elif event == "vouched":
+            one = replace(one, secret="", identity=said["identity"], role=said["role"])
+            one = replace(one, link="", is_closed=False)
         elif event == "role":
             one = replace(one, role=said["role"])
         elif event == "closed":
@@ -198,6 +237,12 @@ def _fold(content: bytes) -> dict[str, Person]:
 
 def _is_open(content: bytes, link: str) -> bool:
     return any(one.link == link for one in _fold(content).values())
+
+
+def _comes_otherwise(content: bytes, name: str) -> bool:
+    """Whether a name has a way in that no open invitation replaces."""
+    known = _fold(content).get(name)
+    return known is not None and not known.link
 
 
 def _digest(secret: str) -> str:

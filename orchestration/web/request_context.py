@@ -24,6 +24,7 @@ from orchestration.web.open_sources import Held
 from orchestration.web.people import People, Person
 from orchestration.web.rendering import render
 from orchestration.web.sessions import COOKIE, LASTS, Once, Patience, Rates, Session, Sessions
+from orchestration.web.single_sign_on import SignOn
 from orchestration.web.tokens import Tokens
 from orchestration.web.translation import Words
 
@@ -46,6 +47,7 @@ class Room:
     jobs: Jobs
     held: Held
     is_secure: bool = False
+    sign_on: SignOn | None = None
     patience: Patience = field(default_factory=Patience)
     once: Once = field(default_factory=Once)
     rates: Rates = field(default_factory=Rates)

@@ -10,6 +10,7 @@ import uvicorn
 from orchestration.home import Home
 from orchestration.serving.address import is_loopback
 from orchestration.web.application import create_app
+from orchestration.web.single_sign_on import Provider
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,11 @@ class Address:
 
 
 def serve(home: Home, address: Address) -> None:
-    """Answer until interrupted. Raises ValueError for an unsafe address."""
+    """Answer until interrupted. Raises ValueError for an unsafe address, or an identity provider
+    that the environment half describes."""
     address.check()
     hosts = tuple(name for name in (address.host, address.proxied_as) if name)
-    app = create_app(home, hosts=hosts, is_secure=address.is_secure)
+    app = create_app(home, hosts=hosts, is_secure=address.is_secure, provider=Provider.named())
     uvicorn.run(
         app,
         host=address.host,

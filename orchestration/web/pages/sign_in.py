@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from models.procurement.actors import skeleton
-from orchestration.web.people import ROLES
+from orchestration.web.people import ROLES, Person
 from orchestration.web.request_context import Problem, Visit, act, problem_of, signed_in, visit
 from orchestration.web.translation import LANGUAGES
 
@@ -35,6 +36,9 @@ def door(
     problem: Problem | None = None,
 ) -> HTMLResponse:
     """The sign-in page; what was typed elsewhere goes with it."""
+    sign_on, elsewhere = one.room.sign_on, {"next": to}
+    if sign_on and kept:
+        elsewhere["form"] = sign_on.forms.keep(kept, action)
     return one.page(
         "sign_in.html.j2",
         status,
@@ -43,6 +47,8 @@ def door(
         kept=kept or {},
         action=action,
         problem=problem,
+        provider=sign_on.provider if sign_on else None,
+        elsewhere=f"/sign-in/elsewhere?{urlencode(elsewhere)}",
     )
 
 
@@ -75,6 +81,13 @@ def sign_in(one: Anyone) -> Response:
         problem = Problem(one.words("Name or password is wrong."), 401)
         return door(one, to, 401, kept, action, problem)
     one.room.patience.forget(*keys)
+    return let_in(one, person, to, kept, action)
+
+
+def let_in(
+    one: Visit, person: Person, to: str, kept: dict[str, list[str]], action: str
+) -> Response:
+    """Begin a person's session, with the form that the last one's end cut off."""
     session = one.room.sessions.fresh(person.name, person.epoch)
     inside = replace(one, session=session, person=person)
     if kept:
