@@ -28,12 +28,17 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 
 install: $(VENV)/.installed ## set up the environment from the lock
 
+$(VENV)/tryton/.installed: requirements-tryton.lock | $(UV)
+	$(UV) venv --no-config --quiet --allow-existing --python $(BIN)/python $(VENV)/tryton
+	$(UV) pip install --no-config --quiet --no-deps --python $(VENV)/tryton/bin/python --require-hashes -r requirements-tryton.lock
+	@touch $@
+
 install-dev: $(VENV)/.installed-dev ## the same, with the tools the tests need
 
 run: install ## raw extracts to orders on the sample company
 	$(BIN)/stockhouse run sample_data
 
-test: check ## every test that needs nothing but this checkout (services and shared data when they are there)
+test: check $(VENV)/tryton/.installed ## every test that needs nothing but this checkout (services and shared data when they are there)
 	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations 25
 
 check: install-dev ## style, types and the walls between rooms
@@ -65,6 +70,9 @@ drill-superset: install ## Superset itself imports the dashboard as code and dra
 	$(UV) pip install --no-config --quiet --python $(VENV)/superset/bin/python "apache-superset==6.1.*" "duckdb<2" duckdb-engine "flask-caching==2.3.1" cachetools
 	$(VENV)/superset/bin/python tests/publish/drill_superset.py $(or $(LAKEHOUSE),.lakehouse)/derived/published
 
+drill-tryton: install-dev $(VENV)/tryton/.installed ## eight weeks of a company that lives in Tryton, beside Tryton's own order points
+	$(BIN)/python tests/line/drill_tryton.py
+
 scale-up: install ## the dbt project on Spark (a master, two workers, Java 17), every mart and feature compared with DuckDB's, for HOMES
 	@java -version >/dev/null 2>&1 || { echo "scale-up: Java is absent: install 17 or newer (Debian: openjdk-17-jre-headless)"; exit 2; }
 	$(UV) venv --no-config --quiet --allow-existing --python $(BIN)/python $(VENV)/spark
@@ -87,11 +95,12 @@ release: install-dev ## the wheel (built twice, the same), its software bill of 
 	rm -rf dist/env
 
 audit-deps: install-dev ## locked packages named by the OSV advisories unpacked in ADVISORIES (a folder; nothing is fetched)
-	$(BIN)/python .github/release/audit_deps.py "$(ADVISORIES)" requirements.lock requirements-dev.lock requirements-spark.lock
+	$(BIN)/python .github/release/audit_deps.py "$(ADVISORIES)" requirements.lock requirements-dev.lock requirements-spark.lock requirements-tryton.lock
 
 lock: $(UV) ## resolve the locks anew, without any index host in them
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate pyproject.toml -o requirements.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --extra dev pyproject.toml -c requirements.lock -o requirements-dev.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --extra spark pyproject.toml -c requirements.lock -o requirements-spark.lock
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --group pyproject.toml:tryton -o requirements-tryton.lock
 
-.PHONY: help install install-dev run check format test test-fast bench drill drill-superset scale-up docs release audit-deps lock
+.PHONY: help install install-dev run check format test test-fast bench drill drill-superset drill-tryton scale-up docs release audit-deps lock

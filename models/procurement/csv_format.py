@@ -196,7 +196,7 @@ class Row:
                     f"{self.where(word)} is '{found[:40]}', which stands for nothing"
                 )
             return cell.values[found]
-        return found[1:] if found[:1] == "'" and found[1:].startswith(FORMULA) else found
+        return _unshown(found)
 
     def need(self, word: str) -> str:
         """What the row says under a word. Raises MessageError where that is nothing."""
@@ -274,6 +274,18 @@ class Table:
         if not messages:
             raise MessageError("no row of it says anything")
         return Delivery(tuple(messages))
+
+
+def written_lines(body: bytes) -> list[dict[str, str]]:
+    """The lines of an order that `Table.write` wrote, by column, as they were before a spreadsheet
+    might have reckoned them; for whoever hands an order on in another way."""
+    rows = csv.reader(io.StringIO(body.decode(), newline=""))
+    header = next(rows)
+    return [dict(zip(header, map(_unshown, cells), strict=True)) for cells in rows]
+
+
+def _unshown(cell: str) -> str:
+    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA) else cell
 
 
 def shown(cells: Sequence[str]) -> list[str]:

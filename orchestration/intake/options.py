@@ -6,6 +6,7 @@ A text may name environment variables as `${SHOP_TOKEN}`; secrets live there and
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from typing import Any, Literal, TypeVar
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from orchestration.landing import ContractError, World
-from orchestration.landing.contract.world import Strict
+from orchestration.landing.contract.world import Strict, Words
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 SECRETS = re.compile(r"authorization|cookie|api[-_]?key|token|secret|password", re.IGNORECASE)
@@ -69,8 +70,9 @@ class Database(Strict):
 
 class Page(Strict):
     """How an API is paged: by `number` (the parameter's name), by `next` (dotted way to the next
-    URL, or `link` for the Link header), or by `cursor` (dotted way to the next value) sent back as
-    `param`."""
+    URL, or `link` for the Link header), by `cursor` (dotted way to the next value) sent back as
+    `param`, or by `after`: the field of which the next page holds larger values, said where the
+    question has `$after`. The last skips and repeats nothing, whatever is written meanwhile."""
 
     number: str | None = None
     """The parameter that counts pages."""
@@ -86,11 +88,18 @@ class Page(Strict):
     """The dotted way to the next page's cursor."""
     param: str | None = None
     """The parameter that carries the cursor."""
+    after: str | None = None
+    """The field that pages go on by, such as `id`; the question has `$after`, and `$rows`."""
+    start: str | int = 0
+    """What `$after` is on the first page."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Page:
-        if sum(way is not None for way in (self.number, self.next, self.cursor)) != 1:
-            raise ValueError("give number, next or cursor, exactly one")
+        ways = (self.number, self.next, self.cursor, self.after)
+        if sum(way is not None for way in ways) != 1:
+            raise ValueError("give number, next, cursor or after, exactly one")
+        if self.after is not None and self.rows is None:
+            raise ValueError("after needs rows: a page with fewer is the last")
         if (self.cursor is None) != (self.param is None):
             raise ValueError("cursor and param belong together")
         if self.size is not None and self.rows is None:
@@ -99,25 +108,76 @@ class Page(Strict):
 
 
 class Since(Strict):
-    """Ask only for what changed: send the largest `field` seen (ISO times or numbers) as parameter
-    `param`."""
+    """Ask only for what changed: the largest `field` seen (ISO times or numbers) is sent as
+    parameter `param`, or said where the question has `$since`."""
 
-    param: str
-    """The parameter that carries it."""
-    field: str
-    """The field whose largest value is sent."""
+    param: str | None = None
+    """The parameter that carries it; left out, the question has `$since`."""
+    field: Words
+    """The field whose largest value is sent; of several, the largest of any."""
+    start: str | int | None = None
+    """What `$since` is at first."""
+    overlap: float = Field(default=0, ge=0)
+    """How far before the last value to ask again (seconds for times, units for numbers), for rows
+    that commit late."""
+
+    @field_validator("field", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Since:
+        if (self.param is None) == (self.start is None):
+            raise ValueError("give param, or start for a question with $since, exactly one")
+        return self
+
+
+class Gone(Strict):
+    """Rows deleted there: after each pull those that are left are asked for, and one that is
+    missing is handed over once more as it last was, with the time in `_deleted_at` (UTC; empty in
+    all other rows). The question is the same without `since`, or the one said here."""
+
+    key: str
+    """The field that names a row."""
+    body: Any = None
+    """The question for the keys that are left."""
+    params: dict[str, str | int] | None = None
+    """The parameters of that question."""
+
+
+class Login(Strict):
+    """Basic authentication."""
+
+    user: str
+    """Who asks."""
+    password: str
+    """${VARIABLE} with the password."""
+
+    @field_validator("password")
+    @classmethod
+    def _named_secret(cls, value: str) -> str:
+        if not VARIABLE.fullmatch(value):
+            raise ValueError("the password stands in the environment: ${ERP_PASSWORD}")
+        return value
 
 
 class Rest(Strict):
-    """An HTTP API that answers GET with JSON; `records` is the dotted way to the list of rows in
-    each answer.
+    """An HTTP API that answers GET, or POST of a JSON body, with JSON; `records` is the dotted way
+    to the list of rows in each answer. An answer with an `error` and no rows is none (JSON-RPC).
 
     stamp: give every row `_pulled_at` (UTC), for answers that do not say when; then every pull is a
     delivery.
     """
 
-    get: str
+    get: str | None = None
     """The address."""
+    post: str | None = None
+    """The address, where questions are a body."""
+    body: Any = None
+    """The question as JSON; `$since`, `$after` and `$rows` in it, as in params, are replaced."""
+    login: Login | None = None
+    """Who asks, where the API wants a name and a password."""
     headers: dict[str, str] = Field(default={})
     """Sent with every request; secrets as ${SHOP_TOKEN}."""
     params: dict[str, str | int] = Field(default={})
@@ -128,6 +188,12 @@ class Rest(Strict):
     """How pages follow."""
     since: Since | None = None
     """Ask for changes only."""
+    gone: Gone | None = None
+    """Notice what is deleted."""
+    relations: Literal["nested", "pairs"] | None = None
+    """How rows name what they refer to: `nested` objects, of which each field becomes a column
+    `party.code` (and typed values, `__class__`, their text); or `pairs` of id and name, which
+    become the columns `partner_id` and `partner_id.name`, `false` being nothing there."""
     stamp: bool = False
     """Give every row `_pulled_at` (UTC)."""
     per_second: float | None = Field(default=None, gt=0)
@@ -145,7 +211,31 @@ class Rest(Strict):
     most_pages: int = Field(default=10_000, ge=1)
     """Of one pull."""
 
-    _get = field_validator("get")(_no_secret_in_url)
+    @field_validator("get", "post")
+    @classmethod
+    def _url(cls, url: str | None) -> str | None:
+        return url if url is None else _no_secret_in_url(url)
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Rest:
+        if (self.get is None) == (self.post is None):
+            raise ValueError("give get or post, exactly one")
+        if (self.post is None) != (self.body is None):
+            raise ValueError("post and body belong together")
+        said = json.dumps([self.params, self.body])
+        needed = {"$since": self.since is not None and self.since.param is None}
+        needed |= {"$after": self.page is not None and self.page.after is not None}
+        for word, is_needed in needed.items():
+            if (word in said) != is_needed:
+                kind = "lacks" if is_needed else "has"
+                where = "since" if word == "$since" else "page.after"
+                raise ValueError(f"the question {kind} {word}, which belongs to `{where}`")
+        return self
+
+    @property
+    def address(self) -> str:
+        """Where the API is."""
+        return self.get or self.post or ""
 
     @model_validator(mode="after")
     def _secrets_are_named(self) -> Rest:

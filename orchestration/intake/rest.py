@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -15,8 +15,11 @@ import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
 from orchestration.home import files
+from orchestration.intake.answers import plain, rows_in
 from orchestration.intake.deliveries import decode, json_line, stamped, write_delivery
+from orchestration.intake.known_rows import DELETED_AT, KnownRows, deleted_at
 from orchestration.intake.options import Rest, resolve
+from orchestration.intake.questions import Question, behind, first, later, next_url
 from orchestration.landing import ContractError
 
 CURSOR_FILE = "cursor.json"
@@ -37,31 +40,55 @@ def pull_rest(source_id: str, options: Rest, inbox: Path, *, where: str = "") ->
 
     A page with the same rows as one pulled before is the same file and no new delivery. With
     `since`, the mark (`<inbox>/<source_id>/cursor.json`) moves after the last page only: pages come
-    in no promised order. Raises ContractError.
+    in no promised order. With `gone`, rows that are not there any more come last. Raises
+    ContractError.
     """
     kept = inbox / source_id / CURSOR_FILE
     mark = _read_mark(kept, options)
-    written, last, stamp = [], mark, stamped(options.stamp)
-    with _Client(options, where) as client:
+    written: list[str | None] = []
+    last, stamp = mark, stamped(options.stamp)
+    alive = stamp | ({DELETED_AT: None} if options.gone else {})
+
+    def hand_over(rows: Iterable[dict[str, Any]], more: dict[str, Any]) -> None:
+        lines = (json_line({**row, **more}) for row in rows)
+        written.append(write_delivery(inbox, source_id, lines))
+
+    with _Client(options, where) as client, KnownRows.of(kept.parent, options, where) as known:
         for rows in _pages(client, options, mark, where):
-            name = write_delivery(inbox, source_id, (json_line({**row, **stamp}) for row in rows))
-            if name is not None:
-                written.append(name)
+            hand_over(rows, alive)
+            known.keep(rows)
             if options.since is not None:
-                last = _later(last, rows, options.since.field, where)
+                last = later(last, rows, options.since.field, where)
+        if options.gone is not None:
+            left = _left(options, where)
+            gone = known.gone(row for rows in _pages(client, left, None, where) for row in rows)
+            hand_over(gone, stamp | {DELETED_AT: deleted_at()})
+            known.forget(gone)
     if options.since is not None and last is not None and last != mark:
-        files.write(kept, json.dumps({"reads": [options.get, options.since.field], "value": last}))
-    return written
+        files.write(kept, json.dumps({"reads": _reads(options), "value": last}))
+    return [name for name in written if name is not None]
+
+
+def _left(options: Rest, where: str) -> Rest:
+    """The question for what is left."""
+    if options.gone is None:
+        raise ContractError("nothing is said of what is gone", where=where)
+    asked = {"body": options.gone.body, "params": options.gone.params}
+    return options.model_copy(update={name: said for name, said in asked.items() if said})
 
 
 class _Client:
-    """GET with patience: a pace, retries, Retry-After, and no more bytes than allowed."""
+    """Questions with patience: a pace, retries, Retry-After, and no more bytes than allowed."""
 
     def __init__(self, options: Rest, where: str) -> None:
         self.options, self.where, self._next_at = options, where, 0.0
         headers = {name: resolve(value, where) for name, value in options.headers.items()}
+        login = options.login
         self._http = httpx.Client(
-            headers=headers, timeout=options.timeout_seconds, follow_redirects=False
+            headers=headers,
+            auth=(resolve(login.user, where), resolve(login.password, where)) if login else None,
+            timeout=options.timeout_seconds,
+            follow_redirects=False,
         )
 
     def __enter__(self) -> _Client:
@@ -70,7 +97,7 @@ class _Client:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def get(self, url: httpx.URL) -> tuple[Any, httpx.Response]:
+    def ask(self, question: Question) -> tuple[Any, httpx.Response]:
         """The answer as JSON; ContractError when patience ends or the answer is no answer."""
         retrying = Retrying(
             stop=stop_after_attempt(self.options.attempts),
@@ -79,7 +106,7 @@ class _Client:
             reraise=True,
         )
         try:
-            body, response = retrying(self._once, url)
+            body, response = retrying(self._once, question)
         except (_TryAgain, httpx.TransportError) as error:
             why = str(error) or type(error).__name__
             raise ContractError(
@@ -91,19 +118,23 @@ class _Client:
             return decode(body), response
         except (ValueError, RecursionError) as error:
             raise ContractError(
-                f"the answer is no JSON: {error}", where=self.where, mend="see `get`"
+                f"the answer is no JSON: {error}", where=self.where, mend="see the address"
             ) from None
 
-    def _once(self, url: httpx.URL) -> tuple[bytes, httpx.Response]:
+    def _once(self, question: Question) -> tuple[bytes, httpx.Response]:
         self._pace()
-        with self._http.stream("GET", url) as response:
+        said = question.body
+        how: dict[str, Any] = {"method": "GET"} if said is None else {"method": "POST"}
+        if said is not None:
+            how |= {"content": said, "headers": {"Content-Type": "application/json"}}
+        with self._http.stream(url=question.url, **how) as response:
             if response.status_code in TRY_AGAIN:
                 raise _TryAgain(f"HTTP {response.status_code}", _retry_after(response))
             if not response.is_success:
                 raise ContractError(
                     f"HTTP {response.status_code} {response.reason_phrase}",
                     where=self.where,
-                    mend="see get and headers",
+                    mend="see the address, headers and login",
                 )
             body = bytearray()
             for chunk in response.iter_bytes():
@@ -144,18 +175,18 @@ def _pages(
 ) -> Iterator[list[dict[str, Any]]]:
     """Every page's rows; ContractError where the API leads in circles or away from its own
     server."""
-    url: httpx.URL | None = _first_url(options, mark, where)
-    home, seen, before, repeats = httpx.URL(url or "").copy_with(query=None), set(), None, 1
+    question: Question | None = first(options, mark, where)
+    home, seen, before, repeats = _server(question), set(), None, 1
     for number in range(options.most_pages):
-        if url is None:
+        if question is None:
             return
-        if url in seen:
+        if question in seen:
             raise ContractError(
                 "the API leads back to a page already read", where=where, mend="see `page`"
             )
-        seen.add(url)
-        answer, response = client.get(url)
-        rows = _rows(answer, options.records, where)
+        seen.add(question)
+        answer, response = client.ask(question)
+        rows = [plain(row, options.relations) for row in rows_in(answer, options.records, where)]
         repeats = repeats + 1 if rows and rows == before else 1
         if repeats >= MOST_REPEATS:
             raise ContractError(
@@ -165,18 +196,18 @@ def _pages(
             )
         before = rows
         yield rows
-        url = _next_url(options, url, answer, response, len(rows), number)
-        if url is not None and (url.scheme, url.host, url.port) != (
-            home.scheme,
-            home.host,
-            home.port,
-        ):
+        if options.page is not None and options.page.after is not None:
+            question = behind(options, rows, mark, where)
+            continue
+        url = next_url(options, question.url, answer, response, len(rows), number)
+        question = None if url is None else Question(url, question.body)
+        if question is not None and _server(question) != home:
             raise ContractError(
-                f"the next page lies on another server: {url.host}",
+                f"the next page lies on another server: {question.url.host}",
                 where=where,
                 mend="our headers are not for it",
             )
-    if url is not None:
+    if question is not None:
         raise ContractError(
             f"has more than {options.most_pages:,} pages",
             where=where,
@@ -184,89 +215,20 @@ def _pages(
         )
 
 
-def _first_url(options: Rest, mark: str | int | None, where: str) -> httpx.URL:
-    try:
-        url = httpx.URL(resolve(options.get, where))
-    except httpx.InvalidURL as error:
-        raise ContractError(f"is no URL: {error}", where=where) from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ContractError("is no http URL", where=where, mend="https://…")
-    params: dict[str, Any] = {
-        name: resolve(str(value), where) for name, value in options.params.items()
-    }
-    page = options.page
-    if page is not None and page.number is not None:
-        params[page.number] = page.first
-    if page is not None and page.size is not None:
-        params[page.size] = page.rows
-    if options.since is not None and mark is not None:
-        params[options.since.param] = mark
-    return url.copy_merge_params(params)
+def _server(question: Question | None) -> tuple[Any, ...]:
+    return (question.url.scheme, question.url.host, question.url.port) if question else ()
 
 
-def _next_url(
-    options: Rest, url: httpx.URL, answer: Any, response: httpx.Response, rows: int, number: int
-) -> httpx.URL | None:
-    page = options.page
-    if page is None:
-        return None
-    if page.number is not None:
-        is_last = rows == 0 or (page.rows is not None and rows < page.rows)
-        return None if is_last else url.copy_set_param(page.number, page.first + number + 1)
-    if page.next == "link":
-        target = response.links.get("next", {}).get("url")
-        return url.join(target) if target else None
-    found = _at(answer, page.next or page.cursor or "")
-    if found in (None, "", False):
-        return None
-    return (
-        url.join(str(found))
-        if page.next is not None
-        else url.copy_set_param(page.param or "", str(found))
-    )
-
-
-def _rows(answer: Any, records: str | None, where: str) -> list[dict[str, Any]]:
-    found = _at(answer, records) if records else answer
-    if isinstance(found, dict) and records is None:
-        found = [found]
-    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
-        raise ContractError(
-            f"the answer has no list of objects{f' at `{records}`' if records else ''}",
-            where=where,
-            mend="`records` is the dotted way to it",
-        )
-    return found
-
-
-def _at(answer: Any, dotted: str) -> Any:
-    for step in dotted.split("."):
-        answer = answer.get(step) if isinstance(answer, dict) else None
-    return answer
+def _reads(options: Rest) -> list[str]:
+    """What a mark belongs to: another question begins anew."""
+    if options.since is None:
+        return [options.address]
+    asked = [json.dumps(options.body, sort_keys=True)] if options.body is not None else []
+    return [options.address, *asked, *options.since.field]
 
 
 def _read_mark(kept: Path, options: Rest) -> str | int | None:
     if options.since is None or not kept.exists():
         return None
     mark = json.loads(kept.read_text(encoding="utf-8"))
-    return mark["value"] if mark["reads"] == [options.get, options.since.field] else None
-
-
-def _later(
-    last: str | int | None, rows: list[dict[str, Any]], field: str, where: str
-) -> str | int | None:
-    for value in (_at(row, field) for row in rows):
-        if value is None:
-            continue
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, (str, int))
-            or (last is not None and type(value) is not type(last))
-        ):
-            raise ContractError(
-                f"`{field}` is no ISO time and no whole number: {value!r}",
-                where=where,
-                mend="see `since`",
-            )
-        last = value if last is None or value > last else last
-    return last
+    return mark["value"] if mark["reads"] == _reads(options) else None

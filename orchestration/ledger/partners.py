@@ -12,7 +12,7 @@ from urllib.parse import quote
 import yaml
 
 from models.procurement.codec import Codec, Writer
-from models.procurement.csv_format import Contract, Table
+from models.procurement.csv_format import OURS, Contract, Table
 from models.procurement.formats import CODECS
 from models.procurement.messages import MessageError, Order, Party
 from models.procurement.x12 import fits_envelope
@@ -25,6 +25,28 @@ EMAIL = "email"
 #: Where a company says how its suppliers like to hear from it; a supplier it does not name gets a
 #: folder.
 FILE = "partners.yml"
+#: Its entry for every supplier that it does not name.
+EVERYONE = "*"
+#: Addresses that are the company's own ERP, where orders to a supplier become its purchases.
+ERPS = ("tryton+http", "tryton+https")
+#: How an ERP's transport words what has become of them.
+ERP_SHEETS = Contract.of(
+    {
+        "answers": OURS,
+        "invoices": {
+            "invoice_id": "invoice",
+            "order_id": "order",
+            "line_id": "line",
+            "item_id": "item",
+            "quantity": "quantity",
+            "unit_cost": "unit cost",
+            "currency": "currency",
+            "invoiced_on": "invoiced on",
+            "total": "total",
+            "charges": "charges",
+        },
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -32,10 +54,11 @@ class Partner:
     """A supplier, or a location that ships to others, as the sending station knows it.
 
     address: a folder, where messages appear under `out`; an http(s) URL that takes a POST;
-    sftp://user@host/folder, where messages are put under `out` and answers fetched from `in`; or
-    smtp(s)://user@host, the server that takes mail from sender to mailbox. secret: the environment
-    variable with the password. key_file, host_key: our private key, and the SFTP server's public
-    one.
+    sftp://user@host/folder, where messages are put under `out` and answers fetched from `in`;
+    smtp(s)://user@host, the server that takes mail from sender to mailbox; or
+    tryton+http(s)://user@host/database, our own ERP, which buys from the partner of this id.
+    secret: the environment variable with the password. key_file, host_key: our private key, and
+    the SFTP server's public one.
     folder: where its answers wait under `in`, put there by the partner, its gateway, or by us when
     an answer came with the response to a POST; the address where it is one.
     form: a format of models.procurement.formats, or email for a partner that reads only mail (and
@@ -66,7 +89,7 @@ class Partner:
 
     @property
     def scheme(self) -> str:
-        """What kind of address it has: http, https, sftp, smtp, smtps; empty for a folder."""
+        """What kind of address it has, such as http, sftp or tryton+https; empty for a folder."""
         scheme, found, _ = self.address.partition("://")
         return scheme if found else ""
 
@@ -121,7 +144,8 @@ def read_partners(folder: Path, partner_ids: Iterable[str], currency: str) -> di
     other one.
 
     The file maps a partner's id to what differs: {S01: {address: "https://edi.example/in", party:
-    {id: ACME, qualifier: ZZ}, usage: T}}. Raises LedgerError naming the entry that cannot be read.
+    {id: ACME, qualifier: ZZ}, usage: T}}; what differs for whoever it does not name stands under
+    "*". Raises LedgerError naming the entry that cannot be read.
     """
     partners, file = folder_partners(partner_ids, folder, currency), folder / FILE
     try:
@@ -130,6 +154,9 @@ def read_partners(folder: Path, partner_ids: Iterable[str], currency: str) -> di
         raise LedgerError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise LedgerError(f"{file}: it must map partner ids to what differs for them")
+    everyone = content.pop(EVERYONE, {})
+    for name in partners if everyone else ():
+        partners[name] = _described(partners[name], everyone, f"{file}, partner {EVERYONE}")
     for name, changes in content.items():
         usual = folder_partners([str(name)], folder, currency)[str(name)]
         partners[str(name)] = _described(usual, changes, f"{file}, partner {name}")
@@ -148,6 +175,8 @@ def _described(usual: Partner, changes: Any, where: str) -> Partner:
             f"words: {', '.join(words)}"
         )
     settings = dict(changes)
+    if str(settings.get("address", "")).partition("://")[0] in ERPS:
+        settings = {"form": "csv"} | settings
     for end in ("party", "ours"):
         if end in settings:
             try:
@@ -159,6 +188,10 @@ def _described(usual: Partner, changes: Any, where: str) -> Partner:
     except MessageError as error:
         raise LedgerError(f"{where}, csv: {error}") from error
     partner = replace(usual, **settings)
+    if partner.scheme in ERPS:
+        if settings.keys() & {"csv"} or partner.form != "csv":
+            raise LedgerError(f"{where}: an ERP has sheets of its own, leave form and csv out")
+        partner = replace(partner, csv=ERP_SHEETS)
     if partner.csv is not None and partner.form not in ("csv", EMAIL):
         raise LedgerError(f"{where}: csv is for partners of form csv or email")
     if (
@@ -185,6 +218,7 @@ def _check_address(partner: Partner, where: str) -> None:
     """Refuse an address of a kind nobody knows, and one that lacks what its kind needs."""
     needed = {"": (), "http": (), "https": (), "sftp": ("host_key",)}
     needed |= dict.fromkeys(("smtp", "smtps"), ("sender", "mailbox"))
+    needed |= dict.fromkeys(ERPS, ("secret",))
     if partner.scheme not in needed:
         kinds = ", ".join(f"{scheme}://" for scheme in needed if scheme)
         raise LedgerError(f"{where}: its address is a folder, or begins with one of {kinds}")

@@ -86,6 +86,7 @@ def test_the_top_level_is_the_one_the_plan_fixes() -> None:
         "requirements.lock",
         "requirements-dev.lock",
         "requirements-spark.lock",
+        "requirements-tryton.lock",
     }
     assert {name.split("/")[0] for name in tracked() if not name.startswith(".")} <= allowed
 

@@ -12,6 +12,7 @@ from orchestration.ledger.transports.folder import Folder
 from orchestration.ledger.transports.http import Http
 from orchestration.ledger.transports.sftp import Sftp
 from orchestration.ledger.transports.smtp import Smtp
+from orchestration.ledger.transports.tryton import Erp
 
 __all__ = ["Envelope", "Transport", "TransportError", "deliver", "fetch"]
 
@@ -22,6 +23,8 @@ TRANSPORTS: dict[str, Transport] = {
     "sftp": Sftp(),
     "smtp": Smtp(),
     "smtps": Smtp(),
+    "tryton+http": Erp(),
+    "tryton+https": Erp(),
 }
 #: Partners whose mail is fetched at the same time.
 AT_ONCE = 8
