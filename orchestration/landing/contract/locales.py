@@ -16,8 +16,10 @@ BLANKS = " \u00a0\u202f\u2009"
 #: Signs that look like a blank, or like nothing: ids that differ in them look alike to everybody.
 LOOK_LIKE_BLANKS = "\t\r\n\u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 LOOK_LIKE_NOTHING = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
-#: An id as nearly all are, which needs no cleaning: printable ASCII without blanks around it.
-PLAIN_NAME = r"[!-~]([ -~]*[!-~])?"
+#: An id as nearly all are, which needs neither cleaning nor a second look: printable ASCII without
+#: blanks around it, with a digit (no word for a sum has one) and neither `#` nor `:` (every failed
+#: formula has one).
+PLAIN_ID = r"""([!"$-9;-~][ -"$-9;-~]*)?[0-9]([ -"$-9;-~]*[!"$-9;-~])?"""
 #: Words of a format by which an impossible day becomes another one, instead of failing.
 LENIENT = ("%V", "%W", "%U", "%j")
 #: Words of a format that are a year of four digits; the engine reads `25` by them as well, as the
@@ -98,16 +100,22 @@ class Locale:
             )
         return sql if kind == "VARCHAR" else f"CAST({sql} AS VARCHAR)"
 
-    def name(self, sql: str, kind: str) -> str:
+    def is_plain(self, sql: str) -> str:
+        """Whether text is an id that nothing need be done to."""
+        return f"regexp_full_match({sql}, {literal(PLAIN_ID)})"
+
+    def name(self, sql: str, kind: str, is_plain: str = "") -> str:
         """An id without what cannot be seen: blanks around it, signs of no width, letters drawn by
-        two signs. Nothing else is changed; what is left empty is null."""
+        two signs. Nothing else is changed; what is left empty is null.
+
+        is_plain: SQL that already knows it.
+        """
         if kind != "VARCHAR":
             return f"CAST({sql} AS VARCHAR)"
         signs, blanks = LOOK_LIKE_BLANKS + LOOK_LIKE_NOTHING, " " * len(LOOK_LIKE_BLANKS)
         seen = f"translate({sql}, {literal(signs)}, {literal(blanks)})"
         clean = f"nullif(trim(nfc_normalize({seen})), '')"
-        is_plain = f"regexp_full_match({sql}, {literal(PLAIN_NAME)})"
-        return f"CASE WHEN {is_plain} THEN {sql} ELSE {clean} END"
+        return f"CASE WHEN {is_plain or self.is_plain(sql)} THEN {sql} ELSE {clean} END"
 
     def number(self, sql: str) -> str:
         """SQL that reads text as a number by the source's signs; what is written otherwise becomes

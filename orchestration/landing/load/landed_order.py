@@ -64,10 +64,15 @@ def _has_versions_of_one_moment(con: duckdb.DuckDBPyConnection, before: str) -> 
     """Whether the order of landing decides anything: most deliveries say a thing once a moment."""
     version = "SELECT row_key, known_at, row_hash, handed_over_at FROM"
     good = "staged WHERE problem IS NULL"
+    versions = f"{version} {good}"
+    if con.execute(f"SELECT 1 FROM {before} LIMIT 1").fetchone():
+        versions += f" UNION ALL {version} {before} AND row_key IN (SELECT row_key FROM {good})"
+    elif con.execute(f"SELECT count(*) = count(DISTINCT row_key) FROM {good}").fetchone() == (
+        True,
+    ):
+        return False
     row = con.execute(
-        f"""SELECT 1 FROM ({version} {good}
-          UNION ALL {version} {before} AND row_key IN (SELECT row_key FROM {good}))
-        GROUP BY row_key, known_at
+        f"""SELECT 1 FROM ({versions}) GROUP BY row_key, known_at
         HAVING min(row_hash) <> max(row_hash) OR max(handed_over_at) IS NOT NULL LIMIT 1"""
     ).fetchone()
     return row is not None

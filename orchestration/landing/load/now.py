@@ -95,13 +95,20 @@ class Clock:
 def read_clock(cur: duckdb.DuckDBPyConnection) -> Clock:
     """What the facts in schema raw say of the company's time."""
     newest = last_believed(_news(cur, CLOCK))
-    first = first_believed(_news(cur, BOOKS))
+    first = first_believed(_news(cur, BOOKS)) if _spans_years(cur) else None
     now = None
     if newest is not None:
         after = datetime.combine(newest + timedelta(days=1), datetime.min.time())
         row = cur.execute(f"SELECT max(moment) FROM ({CLOCK}) WHERE moment < ?", [after]).fetchone()
         now = row[0] if row else None
     return Clock(now, datetime.combine(first, datetime.min.time()) if first else None)
+
+
+def _spans_years(cur: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the books are long enough to begin with such a gap: most are not, and then their
+    days need not be counted."""
+    spans = f"SELECT max(moment) - min(moment) > INTERVAL {HEAD_DAYS} DAYS FROM ({BOOKS})"
+    return cur.execute(f"{spans} WHERE isfinite(moment)").fetchone() == (True,)
 
 
 def _news(cur: duckdb.DuckDBPyConnection, facts: str) -> list[News]:

@@ -232,6 +232,14 @@ class CompiledRule:
                 )
         return added
 
+    def _marked(self) -> str:
+        """Which ids are plain: a step of its own, asked once by what cleans and by what judges."""
+        return "".join(
+            f", {self.locale.is_plain(quote('x:' + name))} AS {quote('p:' + name)}"
+            for name, cell in self.cells.items()
+            if _is_id(name, cell)
+        )
+
     def _typed(self, name: str) -> str:
         """A column as the type that it is declared to be."""
         cell, source, kind = (
@@ -246,7 +254,7 @@ class CompiledRule:
             (column,) = cell.reads if cell.sql in map(quote, cell.reads) else (None,)
             sql = hidden(source) if column is None else quote("h:" + column)
         elif names_a_thing(name):
-            sql = self.locale.name(source, cell.type)
+            sql = self.locale.name(source, cell.type, quote("p:" + name))
         else:
             sql = self.locale.cast(source, cell.type, kind)
         return f"{sql} AS {quote('v:' + name)}"
@@ -272,7 +280,8 @@ class CompiledRule:
         return f"""
 WITH raw AS (SELECT *, {", ".join(self._raw(careful))} FROM {source} WHERE {condition}),
 opened AS (SELECT *{_opened(first) if careful else ""} FROM raw WHERE {kept}),
-typed AS (SELECT *, {", ".join(self._all_typed()) or "NULL"} FROM opened),
+marked AS (SELECT *{self._marked()} FROM opened),
+typed AS (SELECT *, {", ".join(self._all_typed()) or "NULL"} FROM marked),
 zoned AS (SELECT *{self._zoned()} FROM typed),
 known AS (SELECT *, {known} FROM zoned),
 dated AS (SELECT *, {dated} FROM (SELECT *{since} FROM known)),
@@ -390,6 +399,11 @@ def _first_wrong(checks: list[Check]) -> str:
     return f"CASE {cases} END"
 
 
+def _is_id(name: str, cell: Cell) -> bool:
+    """Whether a column names a thing in text as it was handed over."""
+    return names_a_thing(name) and name not in PERSONAL and cell.type == "VARCHAR"
+
+
 def _checks_of(name: str, cell: Cell, kind: str, *, is_required: bool) -> list[Check]:
     """How a value can be wrong in its column."""
     value, raw = quote("v:" + name), quote("x:" + name)
@@ -403,16 +417,20 @@ def _checks_of(name: str, cell: Cell, kind: str, *, is_required: bool) -> list[C
         found.append(Check(unread, name, f"is no {_noun(kind)} as declared"))
     if cell.type == "VARCHAR" and kind == "VARCHAR":
         failed = f"(regexp_full_match({raw}, {literal(FAILED)}, 'i'))"
+        if _is_id(name, cell):
+            failed = f"(NOT {quote('p:' + name)} AND {failed})"
         found.append(Check(failed, name, "is a failed formula"))
     if kind == PATH and "VARCHAR" in cell.type:
-        steps = literal(rf"(^|\x1f){FAILED}(\x1f|$)")
-        failed = f"regexp_matches(array_to_string({value}, chr(31)), {steps}, 'i')"
+        path, steps = f"array_to_string({value}, chr(31))", literal(rf"(^|\x1f){FAILED}(\x1f|$)")
+        signs = f"(contains({path}, '#') OR contains({path}, ':'))"  # one of them is in each
+        failed = f"({signs} AND regexp_matches({path}, {steps}, 'i'))"
         found.append(Check(failed, name, "is a failed formula"))
     if is_required:
         found.append(Check(f"{value} IS NULL", name, "is missing"))
     if names_a_thing(name) and name not in PERSONAL:
         too_long = f"is longer than {LONGEST_ID} characters"
-        found.append(Check(f"length({value}) > {LONGEST_ID}", name, too_long))
+        long = f"(strlen({value}) > {LONGEST_ID} AND length({value}) > {LONGEST_ID})"  # bytes first
+        found.append(Check(long, name, too_long))
     if kind in (NUMBER, TIME, DAY) and not (kind == NUMBER and cell.type.endswith("INT")):
         found.append(Check(f"NOT isfinite({value})", name, f"is no finite {_noun(kind)}"))
     if kind == NUMBER:
@@ -421,16 +439,16 @@ def _checks_of(name: str, cell: Cell, kind: str, *, is_required: bool) -> list[C
     if kind in CALENDAR:
         outside = f"{value} NOT BETWEEN {CALENDAR[kind]}"
         found.append(Check(outside, name, "is beyond any calendar"))
+    if name in SUMMED and _is_id(name, cell):
+        sums = literal(rf"({'|'.join(map(re.escape, SUMS))})[ :]*")
+        is_sum = f"(NOT {quote('p:' + name)} AND regexp_full_match({value}, {sums}, 'i'))"
+        found.append(Check(is_sum, name, "is a word for a sum and names nothing"))
     return found + _checks_of_meaning(name, value)
 
 
 def _checks_of_meaning(name: str, value: str) -> list[Check]:
     """What a value of this column cannot mean, though it can be read."""
     found = []
-    if name in SUMMED:
-        sums = literal(rf"({'|'.join(map(re.escape, SUMS))})[ :]*")
-        is_sum = f"regexp_full_match({value}, {sums}, 'i')"
-        found.append(Check(is_sum, name, "is a word for a sum and names nothing"))
     if name in MOST_DAYS:
         too_long = f"is more than {MOST_DAYS[name]:,} days"
         found.append(Check(f"{value} > {MOST_DAYS[name]}", name, too_long))
