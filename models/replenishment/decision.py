@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 
 from models.domain import Floats, Integers, Policy, Situation
+from models.replenishment.agreed_shares import Lanes, lanes_of, lots_of
 from models.replenishment.constraints import Constraint, Fitted, Limit, fit
 from models.replenishment.customer_orders import set_aside
 from models.replenishment.echelon import echelon_view
@@ -31,7 +32,6 @@ from models.replenishment.order_rounding import (
     smallest_order,
     up_to_price_break,
 )
-from models.replenishment.shared_sources import Lanes, lanes_of, lots_of
 from models.replenishment.shelf_life import sellable
 from models.replenishment.situations import price_steps, sources_of
 from models.replenishment.stock_projection import mean_demand, remembering, rows_of, within_reach

@@ -20,6 +20,7 @@ from models.domain import (
     Situation,
     also_from,
 )
+from models.replenishment.agreed_shares import lanes_of, shares_in_words
 from models.replenishment.alternatives import ALTERNATIVES, alternatives
 from models.replenishment.base_policy import RegisteredPolicy
 from models.replenishment.bills_of_materials import Bills, in_bill_words, parts_short, with_parts
@@ -43,7 +44,6 @@ from models.replenishment.service_levels import (
     implied_service_level,
     implied_shortage_cost,
 )
-from models.replenishment.shared_sources import lanes_of, shares_in_words
 from models.replenishment.shelf_life import expected_waste
 from models.replenishment.situations import situation_of, sources_of
 from models.replenishment.stock_projection import remembering
@@ -133,7 +133,7 @@ def plan(
 
     rows: one row a planned item and location, columns of dim_item_locations + on_hand, on_order
     (units) and, where known, capacity, service_level, shelf_life_periods and also_from (its other
-    sources, see shared_sources; each has a line of its own). paths: (N, S, H) sampled demand of the
+    sources, see agreed_shares; each has a line of its own). paths: (N, S, H) sampled demand of the
     rows, in their order, for the periods starting at period_starts (H dates; the first is the next
     one). pipeline: (N, K) what is on the way by period due, column 0 the second period; left out,
     on_order is taken to be due then. Goods due in the first period belong to on_hand. history: (N,

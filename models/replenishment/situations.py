@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from models.domain import Economics, Floats, Integers, Situation
-from models.replenishment.shared_sources import Lanes, lanes_of, lots_of
+from models.replenishment.agreed_shares import Lanes, lanes_of, lots_of
 
 
 def situation_of(
@@ -28,7 +28,7 @@ def situation_of(
     promised, service_level.
 
     A missing MOQ is 0, a missing multiple 1, a missing service level none. A row with several
-    sources (see shared_sources) waits for the slowest, and buys in any quantity here: each source
+    sources (see agreed_shares) waits for the slowest, and buys in any quantity here: each source
     has its own lots.
     """
     lanes, ways = Lanes.of(rows), lanes_of(rows)

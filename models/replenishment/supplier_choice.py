@@ -12,12 +12,12 @@ import numpy as np
 import polars as pl
 
 from models.domain import SERIES, OrderLine, also_from
+from models.replenishment.agreed_shares import ALSO_FROM, is_shared
 from models.replenishment.calendars import SupplyCalendar
 from models.replenishment.constraints import Constraint, used
 from models.replenishment.lead_times import expected
 from models.replenishment.plan import Plan
-from models.replenishment.shared_sources import ALSO_FROM, is_shared
-from models.replenishment.source_choice import Choice, Need, Offer, source
+from models.replenishment.sourcing_cost import Choice, Need, Offer, source
 from models.replenishment.supply_options import Logistics
 
 #: Two distributions are weighed outcome by outcome, so a few dozen draws of each say enough.

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from models.domain import Economics, Floats, Integers
+from models.replenishment.agreed_shares import Lanes
 from models.replenishment.echelon import Echelons
-from models.replenishment.shared_sources import Lanes
 
 
 def _none() -> Floats:

@@ -13,12 +13,12 @@ import polars as pl
 
 from models.domain import SERIES, Floats, Integers, OrderLine, Situation
 from models.procurement.disruptions import Disruption
+from models.replenishment.agreed_shares import lanes_of, with_other_sources
 from models.replenishment.alternatives import Rescue
 from models.replenishment.echelon import echelon_view
 from models.replenishment.overrides import Override
 from models.replenishment.plan import Plan
 from models.replenishment.policies import RegisteredPolicy
-from models.replenishment.shared_sources import lanes_of, with_other_sources
 from models.replenishment.situations import situation_of, sources_of
 from models.replenishment.stock_projection import drawn_out
 from orchestration.facts.opening_stock import due_by_period

@@ -18,7 +18,7 @@ import polars as pl
 from models.procurement.disruptions import Disruption, Kind, read
 from models.procurement.documents import REFUSED, Document
 from models.procurement.messages import MessageError
-from models.replenishment.shared_sources import lanes_of
+from models.replenishment.agreed_shares import lanes_of
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.intake.inbox import FILE

@@ -14,11 +14,11 @@ import numpy as np
 import polars as pl
 
 from models.domain import Floats, Integers
+from models.replenishment.agreed_shares import lanes_of
 from models.replenishment.alternatives import surplus
 from models.replenishment.base_policy import RegisteredPolicy
 from models.replenishment.calendars import Waits
 from models.replenishment.decision import Terms
-from models.replenishment.shared_sources import lanes_of
 from models.replenishment.supply_options import Logistics, SupplyOptions
 from models.twin.ageing import Shelf
 from models.twin.counter_measures import Line, carried_out

@@ -18,6 +18,7 @@ import polars as pl
 from models.domain import SERIES, Floats, Integers
 from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import locate
+from models.replenishment.agreed_shares import Lanes, lanes_of, with_other_sources
 from models.replenishment.base_policy import Unmet
 from models.replenishment.bills_of_materials import Bills, with_parts
 from models.replenishment.calendars import SupplyCalendar
@@ -29,7 +30,6 @@ from models.replenishment.customer_orders import consumed
 from models.replenishment.echelon import Echelons
 from models.replenishment.lead_times import expected
 from models.replenishment.opening_state import assumed_opening
-from models.replenishment.shared_sources import Lanes, lanes_of, with_other_sources
 from models.replenishment.situations import situation_of, sources_of
 from models.replenishment.supplier_minimums import SupplierMinimum
 from models.replenishment.supply_options import Logistics
@@ -88,7 +88,7 @@ class PlanningInputs:
     overrides.
 
     rows: N planned items and locations with terms, costs, other sources (also_from, see
-    shared_sources), on_hand, on_order, capacity, shelf life and promised service level; lead times,
+    agreed_shares), on_hand, on_order, capacity, shelf life and promised service level; lead times,
     and the periods an order has to last beyond the review (gap), as the calendar has them for an
     order decided now. due: (N, K) units on the way by period due, column 0 the first period
     planned, whose goods count as on hand. history: (N, T) past demand, NaN unknown. usual: (N, 2)

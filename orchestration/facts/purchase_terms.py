@@ -8,6 +8,7 @@ import polars as pl
 
 from models.domain import SERIES, Floats
 from models.procurement.unit_codes import WORDS
+from models.replenishment.agreed_shares import with_other_sources
 from models.replenishment.calendars import SupplyCalendar
 from models.replenishment.constraints import (
     Constraint,
@@ -16,7 +17,6 @@ from models.replenishment.constraints import (
     unkeepable,
 )
 from models.replenishment.decision import Terms
-from models.replenishment.shared_sources import with_other_sources
 from models.replenishment.supplier_minimums import SupplierMinimum
 from models.replenishment.supply_options import Logistics, PriceIncrease
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline

@@ -27,7 +27,7 @@ from models.forecasting.inputs import (
 from models.forecasting.level_alignment import finest_level
 from models.forecasting.surges import SCHEMA as SURGES
 from models.forecasting.surges import find_surges
-from models.replenishment.shared_sources import lanes_of
+from models.replenishment.agreed_shares import lanes_of
 from orchestration.facts.forecasters import OURS, forecaster_called
 from orchestration.facts.kept_models import deciding_forecaster
 from orchestration.facts.planning_inputs import expected_lead_times, read_lead_times

@@ -10,9 +10,9 @@ from importlib.util import find_spec
 import polars as pl
 
 from models.domain import SERIES
+from models.replenishment.agreed_shares import lanes_of
 from models.replenishment.lead_times import realized
 from models.replenishment.policies import DEFAULT, LEGACY, POLICIES, RegisteredPolicy
-from models.replenishment.shared_sources import lanes_of
 from models.twin.policy_comparison import paired_difference
 from orchestration.facts import decisions
 from orchestration.facts.forecasters import OURS, own_forecasters

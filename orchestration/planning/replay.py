@@ -19,12 +19,12 @@ from models.forecasting.custom_forecaster import OwnModel
 from models.forecasting.demand_model import DemandModel
 from models.forecasting.forecast import Forecast, blend
 from models.forecasting.inputs import Spec, locate, panels
+from models.replenishment.agreed_shares import Lanes, lanes_of
 from models.replenishment.base_policy import Unmet
 from models.replenishment.calendars import Waits
 from models.replenishment.decision import Terms
 from models.replenishment.opening_state import Opening, assumed_opening
 from models.replenishment.policies import DEFAULT, POLICIES, RegisteredPolicy, configured
-from models.replenishment.shared_sources import Lanes, lanes_of
 from models.replenishment.situations import sources_of
 from models.twin.ageing import Shelf
 from models.twin.network import Network

@@ -14,6 +14,7 @@ from datetime import date, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
+from orchestration.app import publishing
 from orchestration.facts import published_snapshots
 from orchestration.facts.timeline import midnight
 from orchestration.home import Home, files
@@ -71,7 +72,7 @@ def _made(home: Home, folder: Path, world: World, day: date, on_step: Step | Non
         asked = settings(folder, None, place.root, day.isoformat())
         with (place.derived / "run.log").open("w", encoding="utf-8") as log, redirect_stdout(log):
             run = run_line(place, asked, "past", on_step=on_step)
-        published_snapshots.publish(place.warehouse, place.published, run.dagster_run_id)
+        publishing.write_snapshot(place.warehouse, place.published, run.dagster_run_id)
         files.write(root / "is_made", f"{day}\n")
         return place
 

@@ -24,8 +24,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "publish"), str(ROOT / "tests" /
 from drill import drill  # noqa: E402
 from tiny_company import found  # noqa: E402
 
+from orchestration.app.publishing import write_snapshot  # noqa: E402
 from orchestration.expectations import GATES, validate  # noqa: E402
-from orchestration.facts.published_snapshots import publish  # noqa: E402
 from orchestration.reports.dashboard import write_dashboard  # noqa: E402
 
 DAYS = 182
@@ -116,7 +116,9 @@ def main() -> None:
                 asked.rows,
                 lambda gate=gate: validate(warehouse, gate, "run-1"),
             )
-        timed("publish", asked.rows, lambda: publish(warehouse, target, "run-1", "2024-12-30"))
+        timed(
+            "publish", asked.rows, lambda: write_snapshot(warehouse, target, "run-1", "2024-12-30")
+        )
         timed(
             "dashboard",
             asked.rows,

@@ -25,10 +25,10 @@ import duckdb
 REPOSITORY = Path(__file__).parents[2]
 sys.path.insert(0, str(REPOSITORY))
 
-from orchestration.expectations import GATES, validate  # noqa: E402
-
 # (the checkout is on the path only now)
-from orchestration.facts import decisions, published_snapshots  # noqa: E402
+from orchestration.app import publishing  # noqa: E402
+from orchestration.expectations import GATES, validate  # noqa: E402
+from orchestration.facts import decisions  # noqa: E402
 from orchestration.landing import World, land  # noqa: E402
 
 MARTS = ["--select", "staging", "intermediate", "marts"]
@@ -110,7 +110,7 @@ def main(world: Path, data: Path) -> None:
         )
         gate = timed(lambda: validate(warehouse, GATES["raw_in"], "bench"))
         publish = timed(
-            lambda: published_snapshots.publish(
+            lambda: publishing.write_snapshot(
                 warehouse, scratch / "published", "bench", "2020-01-01"
             )
         )

@@ -25,6 +25,7 @@ from starlette.testclient import TestClient
 
 from feature_repo.store import materialize_online, online_frame, open_store
 from orchestration import intake
+from orchestration.app import publishing
 from orchestration.facts import published_snapshots
 from orchestration.home import Home
 from orchestration.intake import Inbox, Message
@@ -77,7 +78,7 @@ def home(built: Path, tmp_path: Path) -> Home:
     """The small company, published and served, with a first count of 4 pieces after a day."""
     home = prepared(built, tmp_path / "home")
     run(home, built, [counted("a", 24, 24, 4.0, None)])
-    published_snapshots.publish(home.warehouse, home.published, "run", NOW)
+    publishing.write_snapshot(home.warehouse, home.published, "run", NOW)
     materialize_online(open_store(home.warehouse, home.features), NOW)
     return home
 
@@ -195,7 +196,7 @@ def test_what_is_pushed_is_what_the_next_run_serves(
 ) -> None:
     home, (first, *later) = prepared(built, tmp_path_factory.mktemp("home")), without_ties(steps)
     expected = run(home, built, first)
-    published_snapshots.publish(home.warehouse, home.published, "run", NOW)
+    publishing.write_snapshot(home.warehouse, home.published, "run", NOW)
     store = open_store(home.warehouse, home.features)
     materialize_online(store, NOW)
     with ExitStack() as stack:

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from models.procurement import x12
-from orchestration.app import procurement
+from orchestration.app import procurement, publishing
 from orchestration.defs.land import land_ledger
-from orchestration.facts import published_snapshots
 from orchestration.home import Home
 from orchestration.landing import World
 from orchestration.ledger import Receipt
@@ -140,7 +139,7 @@ def test_orders_and_late_receipts_land_and_become_stock_lead_times_and_the_suppl
         "select due_lines, otif_share, lead_time_mean_days from metrics.kpi_supplier_performance",
     ) == [(1, 0.0, 16.0)]
 
-    published_snapshots.publish(home.warehouse, home.published, "run 3", LATER)
+    publishing.write_snapshot(home.warehouse, home.published, "run 3", LATER)
     with procurement.open_desk(home) as desk:
         # its own receipts came back to it, and it knows them
         assert procurement.match(desk).receipts == 0

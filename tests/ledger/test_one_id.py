@@ -12,10 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from models.domain import need_id
+from orchestration.app.publishing import write_snapshot
 from orchestration.cli import app
 from orchestration.cli.render_run import OrderTable
 from orchestration.facts import decisions
-from orchestration.facts.published_snapshots import publish
 from orchestration.home import Home
 from orchestration.ledger import Ledger, LedgerError
 from orchestration.planning.plan import order_line_id
@@ -44,7 +44,7 @@ def home(tmp_path: Path) -> Home:
         for table in decisions.DECISIONS:
             rows = con.execute(f"select * from decisions.{table}").pl()
             decisions.record(home.decisions, "run-1", table, rows, as_of=datetime(2024, 3, 1))
-    publish(warehouse, home.published, "run-1")
+    write_snapshot(warehouse, home.published, "run-1")
     warehouse.rename(home.warehouse)
     return home
 

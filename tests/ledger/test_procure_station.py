@@ -19,10 +19,9 @@ from typer.testing import CliRunner
 
 from models.domain import OrderLine
 from models.procurement import exact_numbers, x12
-from orchestration.app import procurement
+from orchestration.app import procurement, publishing
 from orchestration.app.goods_and_bills import BilledLine, bill
 from orchestration.cli import app as shell
-from orchestration.facts import published_snapshots
 from orchestration.home import Home
 from orchestration.ledger import Ledger, LedgerError
 from orchestration.ledger.outbox import to_order
@@ -68,7 +67,7 @@ def publish(
             con.execute("insert into marts.fct_receipts values (?, ?, ?, ?, ?, true)", row)
         for row in arrived:
             con.execute("insert into marts.fct_lead_times values (?, 'transfer', ?, false)", row)
-    published_snapshots.publish(home.warehouse, home.published, "run 1", NOW)
+    publishing.write_snapshot(home.warehouse, home.published, "run 1", NOW)
 
 
 @pytest.fixture

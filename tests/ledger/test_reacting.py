@@ -20,7 +20,7 @@ from models.domain import QUANTILES, OrderLine
 from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.procurement import x12
 from models.procurement.documents import Document
-from orchestration.app import procurement
+from orchestration.app import procurement, publishing
 from orchestration.app.event_replan import Replanned, replan, unanswered
 from orchestration.facts import published_snapshots
 from orchestration.facts.kept_forecasts import keep_forecast
@@ -222,7 +222,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         con.execute(f"insert into marts.dim_lanes values {lanes}")
     keep_forecast(place, "run 1", whole_forecast(FIRST))
-    published_snapshots.publish(place.warehouse, place.published, "run 1", NOW)
+    publishing.write_snapshot(place.warehouse, place.published, "run 1", NOW)
     return place.root
 
 
@@ -298,7 +298,7 @@ def test_the_same_event_on_newly_published_facts_is_weighed_again_and_repeats_no
     happen(home, kind="demand_factor", scope={"item_id": "mug"}, factor=2)
     answered(home, world)
     before = {d.intent_key: d.quantity for d in lines(home)}
-    published_snapshots.publish(home.warehouse, home.published, "run 2", NOW)
+    publishing.write_snapshot(home.warehouse, home.published, "run 2", NOW)
     again = answered(home, world)
     assert (
         again.report.new_orders,
@@ -321,7 +321,7 @@ def test_what_was_published_before_a_mart_was_made_asks_for_a_run(home, world, c
     happen(home, kind="demand_factor", scope={"item_id": "mug"}, factor=2)
     with duckdb.connect(str(home.warehouse)) as con:
         con.execute(change)
-    published_snapshots.publish(home.warehouse, home.published, "run 1", NOW)
+    publishing.write_snapshot(home.warehouse, home.published, "run 1", NOW)
     with pytest.raises(
         published_snapshots.PublishError, match=rf"{lacks}.* `stockhouse run` publishes"
     ):
@@ -438,7 +438,7 @@ def test_an_extra_that_is_no_longer_wanted_is_withdrawn(home, world):
             "update decisions.forecasts set run_id = 'run 2', period_start = period_start + 15"
         )
     keep_forecast(home, "run 2", whole_forecast(later.date()))
-    published_snapshots.publish(home.warehouse, home.published, "run 2", later)
+    publishing.write_snapshot(home.warehouse, home.published, "run 2", later)
     answered(home, world)
     assert not [d for d in lines(home) if d.intent_key.count("|") == 5 and d.stage == "requisition"]
 
@@ -477,7 +477,7 @@ def test_a_delay_of_one_of_two_suppliers_with_shares_replans_the_orders_of_both(
             f"insert into marts.dim_supplier_terms {terms} values "
             "('mug', 'S1', 0, 10, 0, 1, 2.5, 0.6, true), ('mug', 'S2', 0, 8, 0, 12, 3, 0.4, true)"
         )
-    published_snapshots.publish(home.warehouse, home.published, "run 2", NOW)
+    publishing.write_snapshot(home.warehouse, home.published, "run 2", NOW)
     happen(home, kind="lead_time_delay", scope={"supplier_id": "S2"}, days=6)
     answered(home, world)
     usual = [d for d in lines(home) if d.kind == "purchase" and "faster" not in d.intent_key]

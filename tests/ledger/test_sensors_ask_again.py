@@ -12,9 +12,9 @@ import dagster as dg
 import duckdb
 import pytest
 
+from orchestration.app import publishing
 from orchestration.defs import automation
 from orchestration.defs.resources import Lakehouse
-from orchestration.facts import published_snapshots
 from orchestration.home import Home
 from orchestration.ledger import Ledger
 
@@ -54,7 +54,7 @@ def home(tmp_path: Path, line, monkeypatch: pytest.MonkeyPatch) -> Home:
             f"{now}"
         )
         con.execute("create table marts.dim_items as select 'mug' as item_id")
-    published_snapshots.publish(home.warehouse, home.published, "run 1", NOW)
+    publishing.write_snapshot(home.warehouse, home.published, "run 1", NOW)
     ledger = Ledger.open(home.ledger_url)
     ledger.propose([line("mug")], "run 1", NOW)
     ledger.close()

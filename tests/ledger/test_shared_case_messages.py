@@ -16,9 +16,8 @@ import pytest
 from typer.testing import CliRunner
 
 from models.domain import OrderLine
-from orchestration.app import procurement, worklist
+from orchestration.app import procurement, publishing, worklist
 from orchestration.cli import app as shell
-from orchestration.facts import published_snapshots
 from orchestration.home import Home
 from orchestration.ledger import Ledger
 from tests.line.shared_case_runs import CASES
@@ -91,7 +90,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Path:
             create table metrics.kpi_supplier_performance (supplier_id varchar,
                 due_lines bigint, otif_share double);
         """)
-    published_snapshots.publish(home.warehouse, home.published, "run 1", NOW)
+    publishing.write_snapshot(home.warehouse, home.published, "run 1", NOW)
     ledger = Ledger.open(home.ledger_url)
     plan = [
         OrderLine(

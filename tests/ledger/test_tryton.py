@@ -14,9 +14,8 @@ import yaml
 
 from models.domain import OrderLine
 from models.procurement.messages import Order, OrderedLine
-from orchestration.app import procurement
+from orchestration.app import procurement, publishing
 from orchestration.defs.land import land_ledger
-from orchestration.facts import published_snapshots
 from orchestration.home import Home
 from orchestration.intake import pull
 from orchestration.landing import World, land
@@ -110,7 +109,7 @@ def said_by(home: Home) -> None:
     """Pull, land and make the truth of it, and publish it, as a run does."""
     now = landed(home)
     build(home.warehouse, MODELS, verb="run")
-    published_snapshots.publish(home.warehouse, home.published, "run", now)
+    publishing.write_snapshot(home.warehouse, home.published, "run", now)
 
 
 def stock(home: Home) -> dict[str, float]:

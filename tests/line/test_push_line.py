@@ -22,7 +22,7 @@ import polars as pl
 import pytest
 
 from feature_repo.store import online_frame, open_store, training_frame
-from orchestration.facts import published_snapshots
+from orchestration.app import publishing
 from orchestration.home import Home
 
 SECRET = "told to nobody"  # noqa: S105 - signs nothing but this test's counts
@@ -115,7 +115,7 @@ def test_a_pushed_count_is_what_the_next_run_serves(
     )
     command("run", world, "--home", home, "--until", "features")
     place = Home.open(home)
-    published_snapshots.publish(place.warehouse, place.published, "run", datetime(2024, 1, 31))
+    publishing.write_snapshot(place.warehouse, place.published, "run", datetime(2024, 1, 31))
     store = open_store(place.warehouse, place.features)
 
     def served() -> list[Any]:

@@ -11,10 +11,9 @@ import dagster as dg
 import duckdb
 import pytest
 
-from orchestration.app import studies
+from orchestration.app import publishing, studies
 from orchestration.defs import automation, simulate
 from orchestration.defs.resources import Lakehouse
-from orchestration.facts import published_snapshots
 from orchestration.home import Home
 
 WORLD = """
@@ -54,7 +53,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
             "timestamp '2026-01-05' as now_at"
         )
         con.execute("create table marts.dim_items as select 'mug' as item_id")
-    published_snapshots.publish(home.warehouse, home.published, "run 1", datetime(2026, 1, 5))
+    publishing.write_snapshot(home.warehouse, home.published, "run 1", datetime(2026, 1, 5))
     return home
 
 

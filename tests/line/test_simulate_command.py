@@ -12,7 +12,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from orchestration.app import demand_file, scenario_record, scenarios, studies
+from orchestration.app import demand_file, publishing, scenario_record, scenarios, studies
 from orchestration.app.scenario_answers import Study
 from orchestration.facts import decisions, published_snapshots
 from orchestration.home import Home
@@ -115,7 +115,7 @@ def test_the_night_s_stress_set_is_told_apart_and_all_it_says_can_be_read(
         ).fetchall()
         assert set(found) == {(asked.study_id, False), (night.study_id, True)}
     moment = datetime(2012, 1, 1)
-    published_snapshots.publish(tmp_path / "warehouse.duckdb", tmp_path / "shown", "run", moment)
+    publishing.write_snapshot(tmp_path / "warehouse.duckdb", tmp_path / "shown", "run", moment)
     with published_snapshots.current(tmp_path / "shown").connect() as con:
         for study in (asked, night):
             _says_what_the_study_says(con, study)

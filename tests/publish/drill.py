@@ -66,11 +66,12 @@ def stamp(warehouse: Path, run_id: str, rows: int) -> None:
 def drill(folder: Path, readers: int, publishes: int, rows: int, keep: int = 5) -> list[Reading]:
     """Publish `publishes` versions under the eyes of `readers` processes; returns what each of them
     met."""
-    from orchestration.facts.published_snapshots import FILE, publish  # a reader needs DuckDB alone
+    from orchestration.app.publishing import write_snapshot
+    from orchestration.facts.published_snapshots import FILE  # a reader needs DuckDB alone
 
     warehouse, target, stop = folder / "warehouse.duckdb", folder / "published", folder / "stop"
     stamp(warehouse, "run-000", rows)
-    publish(warehouse, target, "run-000", "2024-12-30")
+    write_snapshot(warehouse, target, "run-000", "2024-12-30")
     command = [sys.executable, __file__, str(target / "current" / FILE), str(stop)]
     processes = [
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(readers)
@@ -81,7 +82,7 @@ def drill(folder: Path, readers: int, publishes: int, rows: int, keep: int = 5) 
             assert process.stdout.readline() == "ready\n"
         for run in range(1, publishes + 1):
             stamp(warehouse, f"run-{run:03d}", rows)
-            publish(warehouse, target, f"run-{run:03d}", "2024-12-30", keep=keep)
+            write_snapshot(warehouse, target, f"run-{run:03d}", "2024-12-30", keep=keep)
     finally:
         stop.touch()
         said = [process.communicate(timeout=60)[0] for process in processes]

@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 import sqlalchemy
 
-from orchestration.facts.published_snapshots import FILE, publish
+from orchestration.app.publishing import write_snapshot
+from orchestration.facts.published_snapshots import FILE
 from tests.gates.tiny_company import decide_again, found
 from tests.publish.bi_clients import (
     DRIVERS,
@@ -39,9 +40,9 @@ ANSWER = [
 def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bi")
     warehouse = found(folder / "warehouse.duckdb")
-    publish(warehouse, folder / "published", "run-1", "2024-12-30")
+    write_snapshot(warehouse, folder / "published", "run-1", "2024-12-30")
     decide_again(warehouse, "run-2")
-    publish(warehouse, folder / "published", "run-2", "2024-12-30")
+    write_snapshot(warehouse, folder / "published", "run-2", "2024-12-30")
     return folder / "published"
 
 

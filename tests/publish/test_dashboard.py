@@ -12,7 +12,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from orchestration.facts.published_snapshots import publish
+from orchestration.app.publishing import write_snapshot
 from orchestration.reports.charts import policy_costs
 from orchestration.reports.dashboard import write_dashboard
 from tests.gates.tiny_company import found
@@ -23,7 +23,7 @@ def page_of(folder: Path, *statements: str) -> str:
     with duckdb.connect(str(warehouse)) as con:
         for statement in statements:
             con.execute(statement)
-    snapshot = publish(warehouse, folder / "published", "run-1", "2024-12-30")
+    snapshot = write_snapshot(warehouse, folder / "published", "run-1", "2024-12-30")
     return write_dashboard(snapshot.path, folder / "published" / "dashboard.html").read_text(
         encoding="utf-8"
     )

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from orchestration.app.publishing import write_snapshot
 from orchestration.cli import app
 from orchestration.cli.home import offered
 from orchestration.expectations import GATES, validate
-from orchestration.facts.published_snapshots import PublishError, publish
+from orchestration.facts.published_snapshots import PublishError
 from orchestration.home import Home
 from orchestration.landing.contract import column_glossary
 from orchestration.landing.contract import world as contract
@@ -32,7 +33,7 @@ def test_a_home_s_pages_are_one_folder_that_opens_from_disk(tmp_path: Path) -> N
         write_site(home, COMMANDS)
     found(home.warehouse)
     validate(home.warehouse, GATES["orders_out"], "run-1", data_docs_dir=home.data_docs)
-    publish(home.warehouse, home.published, "run-1", "2024-12-30")
+    write_snapshot(home.warehouse, home.published, "run-1", "2024-12-30")
     index = write_site(home, COMMANDS)
     page = index.read_text(encoding="utf-8")
     links = re.findall(r'href="([^"]+)"', page)
@@ -81,7 +82,7 @@ def test_the_reference_names_every_variable_that_the_code_reads_and_no_other() -
         for path in (ROOT / room).rglob("*"):
             if path.suffix in {".py", ".yml", ".yaml", ".sql"} and "target" not in path.parts:
                 read |= set(
-                    re.findall(r"STOCKHOUSE_[A-Z_]+[A-Z]", path.read_text(encoding="utf-8"))
+                    re.findall(r"\bSTOCKHOUSE_[A-Z_]+[A-Z]\b", path.read_text(encoding="utf-8"))
                 )
     assert set(VARIABLES) == read
 

@@ -12,8 +12,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from orchestration.facts import published_snapshots
-from orchestration.facts.published_snapshots import PublishError, current, publish
+from orchestration.app import publishing
+from orchestration.app.publishing import write_snapshot
+from orchestration.facts.published_snapshots import PublishError, current
 from tests.gates.tiny_company import decide_again, found
 from tests.publish.drill import drill
 
@@ -33,7 +34,7 @@ def target(tmp_path: Path) -> Path:
 def test_a_snapshot_holds_the_truth_and_says_which_run_it_shows(
     warehouse: Path, target: Path
 ) -> None:
-    snapshot = publish(warehouse, target, "run-1", AT)
+    snapshot = write_snapshot(warehouse, target, "run-1", AT)
     with snapshot.connect() as con:
         said = con.execute(
             "select version, run_id, published_at::varchar from published.snapshot"
@@ -71,10 +72,10 @@ def test_a_second_run_adds_nothing_to_any_sum_and_stands_in_the_history(
                 ).fetchone()
             }
 
-    publish(warehouse, target, "run-1", AT)
+    write_snapshot(warehouse, target, "run-1", AT)
     before = sums()
     decide_again(warehouse, "run-2")
-    publish(warehouse, target, "run-2", AT)
+    write_snapshot(warehouse, target, "run-2", AT)
     assert sums() == before | {"value": (before["value"][0], "run-2")}
     with current(target).connect() as con:
         kept = con.execute(
@@ -88,7 +89,7 @@ def test_a_plain_publish_names_a_run_that_planned_and_the_moment_it_was_made(
     warehouse: Path, target: Path
 ) -> None:
     before = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
-    snapshot = publish(warehouse, target, "no run of the line")
+    snapshot = write_snapshot(warehouse, target, "no run of the line")
     assert snapshot.run_id == "run-1"
     with snapshot.connect() as con:
         said = con.execute("select run_id, published_at from published.snapshot").fetchone()
@@ -107,13 +108,13 @@ def test_a_run_with_nothing_to_order_shows_nothing_of_the_run_before(
             "insert into decisions.exceptions select * replace ('run-2' as run_id) from "
             "decisions.exceptions"
         )
-    with publish(warehouse, target, "run-2", AT).connect() as con:
+    with write_snapshot(warehouse, target, "run-2", AT).connect() as con:
         assert con.execute("select count(*) from decisions.order_lines").fetchone() == (0,)
         assert con.execute("select count(*) from decisions_history.order_lines").fetchone() == (3,)
 
 
 def test_the_words_travel_with_the_numbers(warehouse: Path, target: Path) -> None:
-    with publish(warehouse, target, "run-1", AT).connect() as con:
+    with write_snapshot(warehouse, target, "run-1", AT).connect() as con:
         table = con.execute(
             "select comment from duckdb_tables() where table_name = 'fct_demand'"
         ).fetchone()
@@ -128,7 +129,7 @@ def test_the_words_travel_with_the_numbers(warehouse: Path, target: Path) -> Non
 
 
 def test_parquet_copies_say_the_same(warehouse: Path, target: Path) -> None:
-    snapshot = publish(warehouse, target, "run-1", AT)
+    snapshot = write_snapshot(warehouse, target, "run-1", AT)
     with snapshot.connect() as con:
         for table, rows in snapshot.tables.items():
             schema, name = table.split(".")
@@ -148,12 +149,12 @@ def test_views_are_published_as_what_they_show(warehouse: Path, target: Path) ->
             "create view metrics.kpi_sold as select sum(quantity) as sold from "
             '"warehouse".marts.fct_demand'
         )
-    with publish(warehouse, target, "run-1", AT).connect() as con:
+    with write_snapshot(warehouse, target, "run-1", AT).connect() as con:
         assert con.execute("select sold from metrics.kpi_sold").fetchone() == (2002.0,)
 
 
 def test_clients_from_duckdb_1_2_on_can_read_the_file(warehouse: Path, target: Path) -> None:
-    snapshot = publish(warehouse, target, "run-1", AT)
+    snapshot = write_snapshot(warehouse, target, "run-1", AT)
     header = snapshot.path.read_bytes()[:4096]
     # 64 = every DuckDB from 0.9, 65 = 1.2, 66 = 1.3, 67 = 1.4
     storage_format = int.from_bytes(header[12:20], "little")
@@ -172,7 +173,7 @@ def test_parquet_of_an_unchanged_table_is_the_file_of_the_version_before(
 
     if not has_second_names:
         monkeypatch.setattr(os, "link", refuse)
-    first = publish(warehouse, target, "run-1", AT)
+    first = write_snapshot(warehouse, target, "run-1", AT)
     with duckdb.connect(str(warehouse)) as con:
         con.execute(
             "update decisions.order_lines set quantity = quantity + 12, value = (quantity + 12) * "
@@ -183,7 +184,7 @@ def test_parquet_of_an_unchanged_table_is_the_file_of_the_version_before(
             "create or replace table marts.fct_demand as from marts.fct_demand order by known_at "
             "desc"
         )
-    second = publish(warehouse, target, "run-2", AT, keep=1)
+    second = write_snapshot(warehouse, target, "run-2", AT, keep=1)
     assert not first.folder.exists()
     files = {
         table: second.parquet / f"{table.replace('.', '/')}.parquet" for table in second.tables
@@ -207,13 +208,16 @@ def test_parquet_of_an_unchanged_table_is_the_file_of_the_version_before(
 
 
 def test_unchanged_parquet_takes_no_second_room(warehouse: Path, target: Path) -> None:
-    first, second = publish(warehouse, target, "run-1", AT), publish(warehouse, target, "run-2", AT)
+    first, second = (
+        write_snapshot(warehouse, target, "run-1", AT),
+        write_snapshot(warehouse, target, "run-2", AT),
+    )
     for file in first.parquet.rglob("*.parquet"):
         assert file.samefile(second.parquet / file.relative_to(first.parquet))
 
 
 def test_a_snapshot_cannot_be_written(warehouse: Path, target: Path) -> None:
-    snapshot = publish(warehouse, target, "run-1", AT)
+    snapshot = write_snapshot(warehouse, target, "run-1", AT)
     assert {
         path.stat().st_mode & 0o222 for path in snapshot.folder.rglob("*") if path.is_file()
     } == {0}
@@ -224,7 +228,7 @@ def test_a_snapshot_cannot_be_written(warehouse: Path, target: Path) -> None:
 def test_what_an_earlier_version_published_is_told_and_no_traceback(
     warehouse: Path, target: Path
 ) -> None:
-    publish(warehouse, target, "run-1")
+    write_snapshot(warehouse, target, "run-1")
     for query in ("select colour from marts.dim_items", "from marts.dim_colours"):
         with (
             pytest.raises(PublishError, match=r"run-1 .*colour.*`stockhouse run` publishes anew"),
@@ -235,7 +239,7 @@ def test_what_an_earlier_version_published_is_told_and_no_traceback(
 
 def test_old_versions_go_and_current_stays(warehouse: Path, target: Path) -> None:
     for run in range(1, 6):
-        publish(warehouse, target, f"run-{run}", AT, keep=2)
+        write_snapshot(warehouse, target, f"run-{run}", AT, keep=2)
     assert sorted(folder.name for folder in (target / "versions").iterdir()) == ["000004", "000005"]
     assert current(target).version == 5
     assert os.readlink(target / "current") == "versions/000005"
@@ -248,15 +252,15 @@ def test_old_versions_go_and_current_stays(warehouse: Path, target: Path) -> Non
 def test_a_reader_keeps_its_version_when_the_next_is_published(
     warehouse: Path, target: Path
 ) -> None:
-    with publish(warehouse, target, "run-1", AT, keep=1).connect() as con:
-        publish(warehouse, target, "run-2", AT, keep=1)
+    with write_snapshot(warehouse, target, "run-1", AT, keep=1).connect() as con:
+        write_snapshot(warehouse, target, "run-2", AT, keep=1)
         assert con.execute(
             "select run_id, (select count(*) from marts.fct_demand) from published.snapshot"
         ).fetchone() == ("run-1", 364)
 
 
 def test_readers_read_while_the_warehouse_is_written(warehouse: Path, target: Path) -> None:
-    publish(warehouse, target, "run-1", AT)
+    write_snapshot(warehouse, target, "run-1", AT)
     with duckdb.connect(str(warehouse)) as writer:
         writer.execute("begin; delete from marts.fct_demand")
         with current(target).connect() as reader:
@@ -266,17 +270,17 @@ def test_readers_read_while_the_warehouse_is_written(warehouse: Path, target: Pa
 def test_a_failed_publish_changes_nothing_and_leaves_nothing(
     warehouse: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish(warehouse, target, "run-1", AT)
+    write_snapshot(warehouse, target, "run-1", AT)
 
     def power_cut(_: Path) -> None:
         raise OSError("power cut")
 
-    monkeypatch.setattr(published_snapshots, "_seal", power_cut)
+    monkeypatch.setattr(publishing, "_seal", power_cut)
     with pytest.raises(OSError, match="power cut"):
-        publish(warehouse, target, "run-2", AT)
+        write_snapshot(warehouse, target, "run-2", AT)
     monkeypatch.undo()
     assert current(target).version == 1
-    assert publish(warehouse, target, "run-3", AT).version == 2
+    assert write_snapshot(warehouse, target, "run-3", AT).version == 2
     assert sorted(folder.name for folder in (target / "versions").iterdir()) == ["000001", "000002"]
 
 
@@ -284,11 +288,11 @@ def test_nothing_to_publish_is_said(tmp_path: Path, target: Path) -> None:
     with pytest.raises(PublishError, match="Nothing is published"):
         current(target)
     with pytest.raises(PublishError, match="no warehouse at"):
-        publish(tmp_path / "nowhere.duckdb", target, "run-1", AT)
+        write_snapshot(tmp_path / "nowhere.duckdb", target, "run-1", AT)
     empty = tmp_path / "empty.duckdb"
     duckdb.connect(str(empty)).close()
     with pytest.raises(PublishError, match="nothing to publish in marts, metrics, decisions"):
-        publish(empty, target, "run-1", AT)
+        write_snapshot(empty, target, "run-1", AT)
 
 
 def test_readers_never_fail_and_never_mix_versions(tmp_path: Path) -> None:

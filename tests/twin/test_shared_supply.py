@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from models.domain import Economics
+from models.replenishment.agreed_shares import lanes_of, with_other_sources
 from models.replenishment.decision import Terms
 from models.replenishment.policies import CappedBaseStock
-from models.replenishment.shared_sources import lanes_of, with_other_sources
 from models.twin.event_effects import Future, Tariffs, happens
 from models.twin.network import Network
 from models.twin.outlook import Outlook

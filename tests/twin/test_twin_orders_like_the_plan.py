@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.domain import Economics
+from models.replenishment.agreed_shares import Lanes, lanes_of, with_other_sources
 from models.replenishment.calendars import Waits
 from models.replenishment.constraints import Constraint
 from models.replenishment.decision import Terms
 from models.replenishment.plan import plan
 from models.replenishment.policies import POLICIES
-from models.replenishment.shared_sources import Lanes, lanes_of, with_other_sources
 from models.replenishment.supplier_minimums import SupplierMinimum
 from models.twin.network import Network
 from models.twin.simulator import simulate

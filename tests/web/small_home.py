@@ -14,8 +14,9 @@ import polars as pl
 from models.domain import OrderLine, need_id
 from models.safe_names import name_of
 from models.twin.trust import TRUSTED
+from orchestration.app import publishing
 from orchestration.app.studies import ABOUT
-from orchestration.facts import decisions, published_snapshots
+from orchestration.facts import decisions
 from orchestration.home import Home, files
 from orchestration.ledger import Ledger
 from orchestration.reports.study_report import write_study
@@ -205,7 +206,7 @@ def make_home(root: Path, *, is_published: bool = True) -> Home:
             decisions.record(home.decisions, RUN, table, frame, as_of=NOW)
         decisions.load(con, home.decisions)
     if is_published:
-        published_snapshots.publish(home.warehouse, home.published, RUN, NOW)
+        publishing.write_snapshot(home.warehouse, home.published, RUN, NOW)
     ledger = Ledger.open(home.ledger_url)
     ledger.propose(LINES, RUN, NOW)
     ledger.close()
@@ -231,7 +232,7 @@ def make_large(home: Home) -> None:
     """Let a home grow to 30,490 items and places with 6,000 more lines in its ledger."""
     with duckdb.connect(str(home.warehouse)) as con:
         con.execute(GROW)
-    published_snapshots.publish(home.warehouse, home.published, RUN, NOW)
+    publishing.write_snapshot(home.warehouse, home.published, RUN, NOW)
     ledger = Ledger.of(home)
     lines = [order_line(f"item{n}", 5.0 + n % 40, "SHOP", "DC") for n in range(LARGE_LINES)]
     ledger.propose(lines, "large", NOW)

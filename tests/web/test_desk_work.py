@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from orchestration.app import order_book, order_card, procurement
+from orchestration.app import order_book, order_card, procurement, publishing
 from orchestration.app.worklist import worklist
-from orchestration.facts import decisions, published_snapshots
+from orchestration.facts import decisions
 from orchestration.home import Home
 from orchestration.ledger import Ledger
 from orchestration.ledger.audit import audit
@@ -100,7 +100,7 @@ def test_whoever_overrode_a_line_cannot_approve_it(come: Any, home: Home) -> Non
     ledger = Ledger.of(home)
     ledger.propose([order_line("mug", 77)], "next run", NOW, authors=authors)
     ledger.close()
-    published_snapshots.publish(home.warehouse, home.published, "next run")
+    publishing.write_snapshot(home.warehouse, home.published, "next run")
     anna.get(f"/orders/{line}")
     answer = anna.post(f"/orders/{line}/decide", to="approve")
     assert answer.status_code == 422 and "separation of duties" in answer.text

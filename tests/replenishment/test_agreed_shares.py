@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.replenishment.agreed_shares import Lanes, lanes_of, with_other_sources
 from models.replenishment.constraints import Constraint
 from models.replenishment.decision import Terms
 from models.replenishment.overrides import Override
 from models.replenishment.plan import Plan, plan
 from models.replenishment.policies import POLICIES
-from models.replenishment.shared_sources import Lanes, lanes_of, with_other_sources
 from models.replenishment.supplier_choice import Buyer
 from models.replenishment.supplier_minimums import SupplierMinimum
 from models.replenishment.supply_options import Logistics

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.replenishment.source_choice import Need, Offer, source, waiting_cost
+from models.replenishment.sourcing_cost import Need, Offer, source, waiting_cost
 
 SURE = (np.array([10.0]), np.array([1.0]))
 NEED = Need(quantity=100, first_day=10, daily=10, shortage_cost=2.0, holding_cost=0.05)
