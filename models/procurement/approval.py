@@ -19,7 +19,8 @@ class Limits:
     """What people set and the robot keeps to; money in the world's currency.
 
     maturity: what the policy may do alone: shadow records only, suggest asks for every line, auto
-    approves within the matrix.
+    approves within the matrix. class_maturity: the same for single classes of items (such as CZ),
+    before the general one.
     auto_amount, buyer_amount, manager_amount: the largest line each level may approve.
     usual_factor: how many times its usual quantity a line may be before a buyer must look.
     least_complete: data completeness (0..1) below which a buyer must look. worst_risk: supplier
@@ -40,12 +41,18 @@ class Limits:
     daily_cap: float | None = None
     budget: float | None = None
     approvers: Mapping[str, int] = field(default_factory=dict)
+    class_maturity: Mapping[str, Maturity] = field(default_factory=dict)
+
+    def mode(self, item_class: str | None) -> Maturity:
+        """What the policy may do alone with an item of a class; None is an unknown one."""
+        return self.class_maturity.get(item_class or "", self.maturity)
 
     def to_payload(self) -> dict[str, Any]:
         """These limits as plain JSON values."""
         return asdict(self) | {
             "asking_categories": list(self.asking_categories),
             "approvers": dict(self.approvers),
+            "class_maturity": dict(self.class_maturity),
         }
 
     @classmethod
@@ -81,6 +88,12 @@ def _check(name: str, value: Any) -> None:
     if name == "maturity":
         if value not in get_args(Maturity):
             raise ValueError(f"maturity is one of {', '.join(get_args(Maturity))}, not {value!r}")
+    elif name == "class_maturity":
+        modes = get_args(Maturity)
+        if not isinstance(value, Mapping) or any(mode not in modes for mode in value.values()):
+            raise ValueError(
+                f"class_maturity gives each class one of {', '.join(modes)}, not {value!r}"
+            )
     elif name == "asking_categories":
         if not (isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)):
             raise ValueError(f"asking_categories is a list of categories, not {value!r}")
@@ -110,6 +123,7 @@ class Evidence:
     usual_quantity: median quantity of earlier orders of the need. completeness: share of what a
     decision needs that is known.
     supplier_risk: probability that the supplier is late or short. category: the item's category.
+    item_class: its class by value and steadiness, such as AX.
     override: one that was recorded after the line was planned, in words; the next plan orders what
     it says, so nobody approves the line as it is.
     """
@@ -118,6 +132,7 @@ class Evidence:
     completeness: float | None = None
     supplier_risk: float | None = None
     category: str | None = None
+    item_class: str | None = None
     override: str | None = None
 
 
@@ -140,8 +155,10 @@ def judge(
     """The approval a line needs: the highest level any rule of the matrix asks for. A transfer
     spends nothing, so amounts do not count."""
     value = quantity * unit_cost if kind == "purchase" else 0.0
+    mode, of_class = limits.mode(evidence.item_class), evidence.item_class in limits.class_maturity
+    whose = f"maturity for class {evidence.item_class}" if of_class else "maturity"
     rules: list[tuple[bool, int, str]] = [
-        (limits.maturity != "auto", BUYER, f"the policy's maturity is {limits.maturity}"),
+        (mode != "auto", BUYER, f"the policy's {whose} is {mode}"),
         (
             value > limits.auto_amount,
             BUYER,

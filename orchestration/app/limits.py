@@ -4,16 +4,19 @@ person."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import yaml
 
 from models.procurement.actors import MATRIX
 from models.procurement.approval import Limits, Maturity, judge
-from models.procurement.documents import Document
+from models.procurement.documents import REJECTED, Document
 from orchestration.app.procurement import Desk, evidence
+from orchestration.facts.decisions import latest
+from orchestration.planning import override_journal
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def confirm_limits(desk: Desk, by: str, seen: Mapping[str, int] | None = None) -
 @dataclass(frozen=True)
 class Autonomy:
     """What the machine may do alone, and does: its mode, the lines that wait, those of them that it
-    would approve on auto and their money, and how many it has approved.
+    would approve on auto and their money, how many it has approved, and modes of single classes.
 
     Neither a run nor the desk's own sending approves anything: only the procure job does, when it
     is told to send, as the sensor orders_to_send tells it.
@@ -81,18 +84,73 @@ class Autonomy:
     alone: int
     money: float
     approved: int
+    classes: Mapping[str, Maturity]
 
 
 def autonomy(desk: Desk) -> Autonomy:
     """What the machine may do alone now, within limits, cap and budget."""
     alone, others = desk.ledger.within_limits(desk.now, evidence(desk))
+    limits = desk.ledger.limits()
     return Autonomy(
-        desk.ledger.limits().maturity,
+        limits.maturity,
         len(alone) + others,
         len(alone),
         _money(alone),
         sum(line.approver == MATRIX for line in desk.ledger.lines()),
+        limits.class_maturity,
     )
+
+
+@dataclass(frozen=True)
+class ClassRecord:
+    """What speaks for a class's autonomy: its mode, the lines that wait and their money, how many
+    the machine and people approved as they were proposed, and how many people wanted otherwise
+    (rejected or overridden)."""
+
+    item_class: str
+    mode: Maturity
+    waiting: int
+    money: float
+    by_machine: int
+    agreed: int
+    refused: int
+
+    @property
+    def agreement(self) -> float | None:
+        """The share of people's decisions that left the proposal as it was; None before any."""
+        decided = self.agreed + self.refused
+        return self.agreed / decided if decided else None
+
+
+def class_records(desk: Desk) -> list[ClassRecord]:
+    """How people have met the proposals of every class of items, by class."""
+    targets, limits = latest(desk.home.decisions, "targets"), desk.ledger.limits()
+    known = {} if targets is None else _classes(targets)
+    names = sorted({*known.values(), *limits.class_maturity})
+    found = {name: ClassRecord(name, limits.mode(name), 0, 0.0, 0, 0, 0) for name in names}
+
+    def count(item: str, place: str, **more: float) -> None:
+        if (name := known.get((item, place), "")) in found:
+            one = found[name]
+            found[name] = replace(one, **{key: getattr(one, key) + n for key, n in more.items()})
+
+    for line in desk.ledger.lines():
+        pair = line.item_id, line.location_id
+        if line.stage == "requisition":
+            count(*pair, waiting=1, money=line.quantity * line.unit_cost)
+        elif line.ended == REJECTED:
+            count(*pair, refused=1)
+        elif line.approver:
+            count(*pair, **{"by_machine" if line.approver == MATRIX else "agreed": 1})
+    for entry in override_journal.entries(desk.home):
+        scope = entry.override.scope
+        count(scope.get("item_id", ""), scope.get("location_id", ""), refused=1)
+    return list(found.values())
+
+
+def _classes(targets: pl.DataFrame) -> dict[tuple[str, str], str]:
+    rows = targets.select("item_id", "location_id", "item_class").rows()
+    return {(item, place): name for item, place, name in rows if name}
 
 
 @dataclass(frozen=True)

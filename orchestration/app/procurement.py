@@ -258,10 +258,10 @@ def evidence(desk: Desk) -> dict[str, Evidence]:
     known = desk.ledger.evidence(desk.now)
     risks = {name: failure_risk(due, good) for name, (due, good) in company_record(desk).items()}
     targets = decisions.latest(desk.home.decisions, "targets")
-    scored = (
-        [] if targets is None else targets.select("item_id", "location_id", "completeness").rows()
-    )
-    complete = {(item, place): score for item, place, score in scored}
+    known_of = ("item_id", "location_id", "completeness", "item_class")
+    scored = [] if targets is None else targets.select(known_of).rows()
+    complete = {(item, place): score for item, place, score, _ in scored}
+    classes = {(item, place): name for item, place, _, name in scored}
     lines = {d.document_id: d for d in desk.ledger.lines() if d.document_id in known}
     with _snapshot(desk.home) as con:
         if con is None:
@@ -275,6 +275,7 @@ def evidence(desk: Desk) -> dict[str, Evidence]:
             record,
             override=moved.get((lines[name].item_id, lines[name].location_id)),
             category=categories.get(lines[name].item_id),
+            item_class=classes.get((lines[name].item_id, lines[name].location_id)),
             completeness=complete.get(
                 (lines[name].item_id, lines[name].location_id), record.completeness
             ),

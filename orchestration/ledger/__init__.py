@@ -221,11 +221,13 @@ class Ledger:
     def within_limits(
         self, now: datetime, evidence: Mapping[str, Evidence]
     ) -> tuple[list[Document], int]:
-        """What the matrix would let through now were it on auto, and how many lines would wait for
-        people all the same; nothing is written."""
+        """What the matrix would let through now were it on auto (with modes by class: as they are),
+        and how many lines would wait for people all the same; nothing is written."""
         with self.store.engine.connect() as connection:
             unit = Unit(connection, now)
-            limits = approvals_and_limits.limits_in_force(connection).changed({"maturity": "auto"})
+            limits = approvals_and_limits.limits_in_force(connection)
+            if not limits.class_maturity:
+                limits = limits.changed({"maturity": "auto"})
             alone, waiting = approvals_and_limits.within_limits(unit, evidence, limits)
             return alone, len(waiting)
 

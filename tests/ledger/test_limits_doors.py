@@ -79,6 +79,8 @@ def test_where_roles_are_kept_only_the_highest_confirms(ledger: Ledger, now: dat
     [
         ({"auto_amont": 1}, "did you mean auto_amount"),
         ({"maturity": "wild"}, "maturity is one of"),
+        ({"class_maturity": {"AX": "wild"}}, "class_maturity gives each class one of"),
+        ({"class_maturity": "auto"}, "class_maturity gives each class one of"),
         ({"auto_amount": -1}, "0 or more"),
         ({"auto_amount": float("nan")}, "0 or more"),
         ({"auto_amount": True}, "0 or more"),

@@ -15,6 +15,22 @@ from models.procurement.approval import AUTOMATIC, BUYER, DIRECTOR, MANAGER, Evi
         (10, Evidence(), Limits(), AUTOMATIC, ""),
         (10, Evidence(), Limits(maturity="suggest"), BUYER, "maturity"),
         (10, Evidence(), Limits(maturity="shadow"), BUYER, "shadow"),
+        (
+            10,
+            Evidence(item_class="AX"),
+            Limits(class_maturity={"AX": "suggest"}),
+            BUYER,
+            "class AX",
+        ),
+        (10, Evidence(item_class="CZ"), Limits(class_maturity={"AX": "suggest"}), AUTOMATIC, ""),
+        (
+            10,
+            Evidence(item_class="CZ"),
+            Limits("shadow", class_maturity={"CZ": "auto"}),
+            AUTOMATIC,
+            "",
+        ),
+        (10, Evidence(), Limits("suggest", class_maturity={"CZ": "auto"}), BUYER, "suggest"),
         (6_000, Evidence(), Limits(), BUYER, "exceeds"),
         (30_000, Evidence(), Limits(), MANAGER, "buyer's"),
         (300_000, Evidence(), Limits(), DIRECTOR, "manager's"),
@@ -52,4 +68,7 @@ def test_a_larger_line_never_needs_less_authority(one, other):
 
 def test_limits_survive_their_record():
     limits = Limits(approvers={"ann": 2}, asking_categories=("a", "b"), daily_cap=10.5)
+    limits = limits.changed({"class_maturity": {"AX": "shadow"}})
     assert Limits.from_payload(limits.to_payload()) == limits
+    of_before = {name: said for name, said in limits.to_payload().items() if "class" not in name}
+    assert Limits.from_payload(of_before).class_maturity == {}

@@ -149,6 +149,7 @@ def decided() -> dict[str, pl.DataFrame]:
     targets = [
         {"item_id": line.item_id, "location_id": line.location_id, "expected_demand": 60.0 - 10 * k}
         | risk
+        | {"item_class": ("AX", "BY", "CZ")[k]}
         for k, line in enumerate(LINES)
     ]
     held = [

@@ -221,6 +221,36 @@ def test_every_page_says_the_one_mode_of_the_machine_and_what_it_would_approve(
         assert limits.autonomy(desk).approved == capped.alone
 
 
+def test_a_class_of_items_has_a_mode_of_its_own_and_a_record_that_speaks_for_it(
+    come: Any, home: Home
+) -> None:
+    anna, bert = come("anna", "approver"), come("bert", "approver")
+    with procurement.open_desk(home) as desk:
+        names = {(d.item_id, d.kind): d.document_id for d in desk.ledger.lines()}
+        procurement.approve(desk, [names["cup", "purchase"]], "anna")
+        desk.ledger.reject([names["mug", "purchase"]], "anna", desk.now, "no")
+        records = {one.item_class: one for one in limits.class_records(desk)}
+        assert (records["AX"].refused, records["AX"].agreement) == (1, 0.0)
+        assert (records["BY"].agreed, records["BY"].agreement) == (1, 1.0)
+        assert (records["CZ"].waiting, records["CZ"].money) == (1, 8 * 2.5)
+    anna.get("/limits")
+    now = {name: str(v) for name, v in Limits().to_payload().items() if isinstance(v, int | float)}
+    said = now | {"maturity": "suggest", "class.CZ": "auto", "asking_categories": ""}
+    preview = anna.post("/limits", to="preview", **said)
+    assert "CZ: auto" in preview.text
+    assert anna.post("/limits", to="propose", **said).status_code == 200
+    bert.get("/limits")
+    assert bert.post("/limits/confirm").status_code == 200
+    for page in ("/", "/limits"):
+        assert (
+            "by class CZ auto: of 1 waiting lines the machine may approve 1" in anna.get(page).text
+        )
+    with procurement.open_desk(home) as desk:
+        done, _ = procurement.approve_and_send(desk)
+        assert done.approved == (names["mug", "transfer"],)
+    assert anna.get("/api/v1/limits").json()["in_force"]["class_maturity"] == {"CZ": "auto"}
+
+
 def test_a_supplier_has_one_record_and_what_is_not_known_of_it_is_a_dash(
     come: Any, home: Home
 ) -> None:

@@ -43,6 +43,7 @@ class Set(BaseModel):
     daily_cap: str | None
     budget: str | None
     approvers: dict[str, int]
+    class_maturity: dict[str, Maturity]
 
     @classmethod
     def of(cls, limits: Limits) -> Set:
@@ -79,6 +80,9 @@ class Changes(Body):
     daily_cap: Money | None = None
     budget: Money | None = None
     approvers: Annotated[dict[str, Level], Field(max_length=200)] = Field(default_factory=dict)
+    class_maturity: Annotated[dict[Name, Maturity], Field(max_length=200)] = Field(
+        default_factory=dict
+    )
 
     def said(self) -> dict[str, Any]:
         """The limits that were named, as the use case takes them. Raises ValueError for the name

@@ -37,6 +37,8 @@ NUMBERS = (
 )
 #: Limits that may be left out: nothing is held back by them then.
 OPTIONAL = ("daily_cap", "budget")
+#: What the field of a class is called before its name.
+CLASS = "class."
 KINDS = ("limits_proposed", "limits_set", "stopped", "resumed")
 
 
@@ -52,6 +54,7 @@ def _page(
         version = desk.ledger.store.versions([LIMITS])[LIMITS]
         is_stopped = desk.ledger.is_stopped()
         mode = snapshot_queries.remembered(desk, "autonomy", lambda: setting.autonomy(desk))
+        classes = snapshot_queries.remembered(desk, "classes", lambda: setting.class_records(desk))
     with snapshot_queries.published(one.room.home) as con:
         plan_limits = snapshot_queries.rows(con, "select * from decisions.limits order by 1, name")
     approvers = "\n".join(f"{name}: {level}" for name, level in said.in_force.approvers.items())
@@ -61,6 +64,7 @@ def _page(
         problem=problem,
         said=said,
         mode=mode,
+        classes=classes,
         age=age,
         effect=effect,
         previewed=previewed,
@@ -98,6 +102,11 @@ def asked_for(one: Visit) -> dict[str, Any]:
     found |= {name: one.amount(name) if one.text(name) else None for name in OPTIONAL}
     asking = one.text("asking_categories").split(",")
     found["asking_categories"] = [name.strip() for name in asking if name.strip()]
+    found["class_maturity"] = {
+        name.removeprefix(CLASS): mode
+        for name, mode in one.form.items()
+        if name.startswith(CLASS) and mode
+    }
     levels = yaml.safe_load(one.text("approvers", 20_000)) or {}
     if not isinstance(levels, dict):
         raise ValueError(one.words("Who may approve is written as one “name: level” a line."))
