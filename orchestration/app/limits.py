@@ -129,22 +129,22 @@ def class_records(desk: Desk) -> list[ClassRecord]:
     names = sorted({*known.values(), *limits.class_maturity})
     found = {name: ClassRecord(name, limits.mode(name), 0, 0.0, 0, 0, 0) for name in names}
 
-    def count(item: str, place: str, **more: float) -> None:
-        if (name := known.get((item, place), "")) in found:
+    def count(pair: tuple[str, str], **more: Any) -> None:
+        if (name := known.get(pair, "")) in found:
             one = found[name]
             found[name] = replace(one, **{key: getattr(one, key) + n for key, n in more.items()})
 
     for line in desk.ledger.lines():
         pair = line.item_id, line.location_id
         if line.stage == "requisition":
-            count(*pair, waiting=1, money=line.quantity * line.unit_cost)
+            count(pair, waiting=1, money=line.quantity * line.unit_cost)
         elif line.ended == REJECTED:
-            count(*pair, refused=1)
+            count(pair, refused=1)
         elif line.approver:
-            count(*pair, **{"by_machine" if line.approver == MATRIX else "agreed": 1})
+            count(pair, **{"by_machine" if line.approver == MATRIX else "agreed": 1})
     for entry in override_journal.entries(desk.home):
         scope = entry.override.scope
-        count(scope.get("item_id", ""), scope.get("location_id", ""), refused=1)
+        count((scope.get("item_id", ""), scope.get("location_id", "")), refused=1)
     return list(found.values())
 
 

@@ -2,8 +2,8 @@
 
 A case is what the last plan held up, a line that is late, short or refused, an approved one that
 cannot be sent, or what an answer, a receipt or silence left to ask. What became of it (owner,
-status, snoozed until, reason) stands in the ledger, as events of the case's own document. A case
-that somebody closed comes back when a later plan raises it again.
+status, due day or snoozed until, reason) stands in the ledger, as events of the case's own
+document. A case that somebody closed comes back when a later plan raises it again.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ WORKED = {
     "status": pl.String,
     "owner": pl.String,
     "until": pl.String,
+    "due": pl.String,
+    "is_overdue": pl.Boolean,
     "note": pl.String,
     "by": pl.String,
     "version": pl.Int64,
@@ -92,18 +94,22 @@ def _worklist(desk: Desk) -> pl.DataFrame:
 def _state(said: Mapping[str, Any] | None, plan: str, today: str, *, once: bool) -> dict[str, Any]:
     """What is last said of a case, as it counts now. once: no later plan raises it again."""
     if said is None:
-        return dict.fromkeys(("owner", "until", "note", "by"), "") | {
+        return dict.fromkeys(("owner", "until", "due", "note", "by"), "") | {
             "status": OPEN,
             "version": 0,
             "came_back": False,
+            "is_overdue": False,
         }
     status, until = str(said["status"]), str(said.get("until") or "")
+    due = str(said.get("due") or "")
     woke = status == SNOOZED and until <= today
     raised = status == DONE and not once and said.get("about") != plan
     return {
         "status": OPEN if woke or raised else status,
         "owner": said.get("owner") or "",
         "until": until,
+        "due": due,
+        "is_overdue": status == WORKING and bool(due) and due < today,
         "note": said.get("reason") or "",
         "by": said["by"],
         "version": said["version"],
@@ -306,7 +312,8 @@ def work(
 ) -> None:
     """Say what becomes of cases: who has them, until when they sleep, or that they are done.
 
-    what: kind, item_id, location_id and id of a case that a person opens, such as a deferred line.
+    until: the day on which snoozed cases wake, or by which cases in work are settled. what: kind,
+    item_id, location_id and id of a case that a person opens, such as a deferred line.
     Raises ValueError for what cannot be meant and StaleError where somebody was faster.
     """
     if status not in STATUSES:
@@ -316,12 +323,15 @@ def work(
     today, last = desk.now.date(), desk.now.date() + LONGEST_SNOOZE
     if status == SNOOZED and (until is None or not today < until <= last):
         raise ValueError(f"say until when it sleeps: a day after {today}, up to {last}")
+    if status == WORKING and until and until < today:
+        raise ValueError(f"{until} is over: say by which day from {today} on it is settled")
     if status in (SNOOZED, DONE) and not reason.strip():
         raise ValueError("say why: the record keeps the reason")
     said = {
         "status": status,
         "owner": owner or (by if status == WORKING else ""),
         "until": until.isoformat() if until and status == SNOOZED else "",
+        "due": until.isoformat() if until and status == WORKING else "",
         "reason": reason,
         "about": decisions.latest_run(desk.home.decisions, "exceptions"),
     } | dict(what or {})

@@ -40,6 +40,7 @@ from orchestration.web.pages import (
     sign_on,
     suppliers,
     today,
+    views,
 )
 from orchestration.web.people import People, secret_of
 from orchestration.web.rendering import STATIC
@@ -56,6 +57,7 @@ from orchestration.web.sessions import Sessions
 from orchestration.web.single_sign_on import Provider, SignOn
 from orchestration.web.tokens import Tokens
 from orchestration.web.translation import Words
+from orchestration.web.views import Views
 
 #: What a request may be refused for: its status, its title, and what to do about it.
 REFUSALS: dict[type[Exception], tuple[int, str, str]] = {
@@ -94,6 +96,7 @@ ROOMS = (
     audit,
     sign_in,
     sign_on,
+    views,
 )
 
 
@@ -115,6 +118,7 @@ def create_app(
         sessions,
         Jobs(),
         Held(home),
+        Views(home),
         is_secure=is_secure,
         sign_on=SignOn(provider) if provider else None,
     )

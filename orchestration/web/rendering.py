@@ -52,6 +52,7 @@ DONE = {
     "job": "Started in the background.",
     "scenario": "It is on the shelf.",
     "person": "Changed.",
+    "dropped": "The view is gone; the list is as it was.",
     "answered": "Thank you: your answer was received and is being acted on.",
 }
 
@@ -91,6 +92,7 @@ def render(visit: Visit, template: str, content: Mapping[str, Any]) -> str:
         "problem": None,
         "places": [place for place in PLACES if visit.may(place[2])],
         "path": path,
+        "my_views": visit.room.views.of(visit.person.name, path) if visit.person else {},
         "here": "/" + path.split("/")[1],
         "link": link,
         "languages": {name: in_its_own_words(name) for name in LANGUAGES},

@@ -27,6 +27,7 @@ from orchestration.web.sessions import COOKIE, LASTS, Once, Patience, Rates, Ses
 from orchestration.web.single_sign_on import SignOn
 from orchestration.web.tokens import Tokens
 from orchestration.web.translation import Words
+from orchestration.web.views import Views
 
 #: A reason longer than this is no reason; the ledger keeps it for ever.
 LONGEST_TEXT = 2_000
@@ -46,6 +47,7 @@ class Room:
     sessions: Sessions
     jobs: Jobs
     held: Held
+    views: Views
     is_secure: bool = False
     sign_on: SignOn | None = None
     patience: Patience = field(default_factory=Patience)

@@ -116,9 +116,17 @@ def test_a_day_at_the_desk(chromium: Any, address: str, home: Home) -> None:
     paul.get_by_role("button", name="Sign in").click()
     paul.get_by_role("heading", name="Today").wait_for()
 
-    # work the exception at the top, by the keyboard
+    # work the exception at the top, by the keyboard, and keep the list as one wants it
+    paul.goto("/exceptions?q=mug")
+    paul.get_by_text("Keep these filters").click()
+    paul.get_by_label("Under the name").fill("Mugs")
+    paul.get_by_role("button", name="Keep", exact=True).click()
     paul.goto("/exceptions")
+    paul.get_by_role("link", name="Mugs", exact=True).click()
+    paul.wait_for_url("**/exceptions?q=mug")
     paul.keyboard.press("j")
+    paul.keyboard.press("x")
+    assert paul.get_by_label("Tick Blue mug").is_checked()
     paul.keyboard.press("Enter")
     paul.get_by_role("heading", name="Blue mug").wait_for()
     paul.get_by_label("Why the record").fill("I ask the potter")

@@ -15,6 +15,7 @@ from orchestration.home import Home
 from orchestration.ledger import Ledger
 from orchestration.ledger.audit import audit
 from orchestration.planning import override_journal
+from orchestration.web.views import MOST, Views
 from tests.web.small_home import NOW, RUN, order_line
 
 
@@ -147,6 +148,47 @@ def test_a_case_is_taken_snoozed_and_closed_and_comes_back_with_the_next_plan(
         (back,) = worklist(desk).filter(case_id=first).to_dicts()
     assert back["status"] == "open" and back["came_back"]
     assert audit(home.ledger_url) == []
+
+
+def test_a_case_in_work_has_a_day_by_which_it_is_settled(come: Any, home: Home) -> None:
+    paul = come("paul", "planner")
+    paul.get("/exceptions")
+    case = paul.hidden("seen")[0].rpartition("=")[0]
+    paul.get(f"/exceptions/{case}")
+    late = paul.post(f"/exceptions/{case}", to="in work", reason="I ask", until="2026-01-04")
+    assert late.status_code == 422 and "is over" in late.text and "I ask" in late.text
+    paul.post(f"/exceptions/{case}", to="in work", reason="I ask", until="2026-01-06")
+    with procurement.open_desk(home) as desk:
+        (row,) = worklist(desk).filter(case_id=case).to_dicts()
+    assert (row["due"], row["is_overdue"], row["until"]) == ("2026-01-06", False, "")
+    assert "6 Jan 2026" in paul.get(f"/exceptions/{case}").text
+    assert "6 Jan 2026" not in paul.get("/exceptions?due=1").text
+    known = Ledger.of(home)
+    known.work({case: {"status": "in work", "owner": "paul", "due": "2025-12-30"}}, "paul", NOW)
+    known.close()
+    assert 'class="tag bad">30 Dec 2025' in paul.get("/exceptions?due=1").text
+    assert paul.get("/exceptions?due=1").text.count("data-row") == 1
+
+
+def test_a_view_is_its_keepers_own_and_keeps_the_filters_alone(come: Any, home: Home) -> None:
+    paul, vera = come("paul", "planner"), come("vera", "viewer")
+    paul.get("/exceptions?q=mug&status=all&page=1&done=case")
+    assert paul.hidden("query") == ["q=mug&status=all&page=1&done=case"]
+    kept = paul.post("/views", on="/exceptions", query=paul.hidden("query"), view=" My  <b>mugs ")
+    assert kept.status_code == 200 and str(kept.url.query, "ascii") == "q=mug&status=all"
+    assert "<b>My &lt;b&gt;mugs</b>" in paul.get("/exceptions").text
+    assert "mugs" not in vera.get("/exceptions").text and "mugs" not in paul.get("/orders").text
+    paul.get("/exceptions")
+    for name, on in (("x" * 41, "/exceptions"), (" ", "/exceptions"), ("all", "//evil.example")):
+        odd = paul.post("/views", on=on, query="", view=name, intent=name)
+        assert odd.status_code == 422, name
+    views = Views(home)
+    for n in range(MOST - 1):
+        views.keep("paul", "/exceptions", f"view {n}", "")
+    with pytest.raises(ValueError, match="drop one first"):
+        views.keep("paul", "/exceptions", "one more", "")
+    paul.post("/views", on="/exceptions", view="My <b>mugs", to="drop")
+    assert "mugs" not in paul.get("/exceptions").text and len(views.of("paul", "/exceptions")) == 19
 
 
 def test_a_deferred_line_sleeps_among_the_exceptions(come: Any, home: Home) -> None:

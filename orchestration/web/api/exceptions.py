@@ -41,6 +41,8 @@ class Case(BaseModel):
     reason: str
     owner: str
     until: str
+    due: str
+    is_overdue: bool
     note: str
     by: str
     came_back: bool
@@ -68,8 +70,8 @@ class Cases(BaseModel):
 
 
 class Worked(Body):
-    """What becomes of a case: taken (owner, by default oneself), asleep until a day, done, or open
-    again."""
+    """What becomes of a case: taken (owner, by default oneself; until: by when it is settled),
+    asleep until a day, done, or open again."""
 
     status: Status
     reason: Note = ""

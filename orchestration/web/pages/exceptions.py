@@ -23,7 +23,7 @@ PAGE = 25
 
 def asked_of(one: Visit) -> dict[str, str]:
     """What the list is narrowed by."""
-    return {name: one.asked(name) for name in ("q", "status", "kind", "owner")}
+    return {name: one.asked(name) for name in ("q", "status", "kind", "owner", "due")}
 
 
 def narrowed(cases: pl.DataFrame, asked: dict[str, str]) -> pl.DataFrame:
@@ -31,6 +31,8 @@ def narrowed(cases: pl.DataFrame, asked: dict[str, str]) -> pl.DataFrame:
     wanted = [OPEN, WORKING] if not asked["status"] else [asked["status"]]
     if asked["status"] != "all":
         cases = cases.filter(pl.col("status").is_in(wanted))
+    if asked["due"]:
+        cases = cases.filter("is_overdue")
     for column in ("kind", "owner"):
         if asked[column]:
             cases = cases.filter(pl.col(column) == asked[column])

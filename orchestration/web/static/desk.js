@@ -22,6 +22,7 @@ document.addEventListener("keydown", (event) => {
   const at = links.indexOf(document.activeElement);
   if (event.key === "j" && links[at + 1]) links[at + 1].focus();
   else if (event.key === "k" && at > 0) links[at - 1].focus();
+  else if (event.key === "x" && at >= 0) links[at].closest("tr").querySelector("input[type=checkbox]")?.click();
   else if (event.key === "/") {
     const search = document.querySelector("input[type=search]");
     if (search) { event.preventDefault(); search.focus(); }

@@ -1,0 +1,216 @@
+"""A week of a real small company at its desk, in a real browser: what is decided there is in the
+outbox once and in the audit, an override moves the next plan by exactly itself until it expires,
+and a supplier's answer changes the plan. Skips where there is no browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+
+from models.procurement.actors import REACTION
+from orchestration.facts.published_snapshots import FILE
+from orchestration.home import Home
+from orchestration.ledger import Ledger
+from orchestration.web.people import People
+from tests.web.browsing import PASSWORD
+from tests.web.serving import Served
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+PICTURES = os.environ.get("STOCKHOUSE_SCREENSHOTS")
+WORLD = """
+world: shop
+currency: EUR
+plan: {grain: day, review: weekly, lead_time_days: 7, absent_sales: zero}
+sources:
+  till:
+    silo: erp
+    path: till.csv
+    key: [day, article]
+    known_after: 0 days
+    into: [sales: {item_id: article, location_id: "'main'", event_at: day, quantity: pieces}]
+  counts:
+    silo: erp
+    path: counts.csv
+    key: [day, article]
+    known_after: 0 days
+    into: [stock: {item_id: article, location_id: "'main'", event_at: day, on_hand: pieces}]
+  suppliers:
+    silo: sheets
+    path: suppliers.csv
+    key: [supplier]
+    known_at: date '2024-01-01'
+    into: [suppliers: {supplier_id: supplier, name: name}]
+  terms:
+    silo: sheets
+    path: terms.csv
+    key: [article]
+    known_at: date '2024-01-01'
+    into: [supplier_terms: {item_id: article, supplier_id: supplier, lead_time_days: 7, unit_cost: cost}]
+"""
+#: The last day before the first run ends a week: the next plan is of the same review.
+FIRST, DAYS, ARTICLES = date(2024, 1, 1), 140, ("mug", "cup", "jug")
+Plan = dict[tuple[str, str], float]
+
+
+def write_world(folder: Path, days: int) -> Path:
+    """The company after so many days; the days before are the same whatever comes after."""
+    random = np.random.default_rng(5)
+    sales, counts = ["day,article,pieces"], ["day,article,pieces"]
+    for k in range(days):
+        day = FIRST + timedelta(days=k)
+        sales += [f"{day},{name},{random.poisson(6)}" for name in ARTICLES]
+        counts += [f"{day},{name},{4 + k % 3}" for name in ARTICLES]
+    folder.mkdir(exist_ok=True)
+    for name, lines in (
+        ("till.csv", sales),
+        ("counts.csv", counts),
+        ("suppliers.csv", ["supplier,name", "S1,Potter"]),
+        ("terms.csv", ["article,supplier,cost", *(f"{name},S1,4" for name in ARTICLES)]),
+        ("world.yml", [WORLD]),
+    ):
+        (folder / name).write_text("\n".join(lines) + "\n", "utf-8")
+    return folder
+
+
+def planned(home: Path) -> Plan:
+    """What the newest plan orders of each item, and what the system alone would have ordered."""
+    with duckdb.connect(str(home / "derived/published/current" / FILE), read_only=True) as con:
+        rows = con.execute(
+            "select item_id, quantity, system_quantity from decisions.order_lines"
+        ).fetchall()
+    ours = {(item, "plan"): float(units) for item, units, _ in rows}
+    return ours | {(item, "system"): float(units) for item, _, units in rows}
+
+
+@pytest.fixture(scope="module")
+def weeks(tmp_path_factory: pytest.TempPathFactory, command: Callable[..., Any]) -> Path:
+    """A folder with the company after its first run: world and home."""
+    base = tmp_path_factory.mktemp("weeks")
+    command("run", write_world(base / "world", DAYS), "--home", base / "home")
+    return base
+
+
+def enter(browser: Any, url: str, home: Home, name: str, role: str) -> Any:
+    page = browser.new_context(base_url=url, locale="en-GB").new_page()
+    page.goto(f"/welcome/{People(home).invite(name, role, 'the test')}")
+    page.get_by_label("Choose a password").fill(PASSWORD)
+    page.get_by_role("button", name="Begin").click()
+    page.get_by_role("heading", name="Today").wait_for()
+    return page
+
+
+@pytest.mark.line
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
+def test_a_week_at_the_desk_of_a_real_company(weeks: Path, command: Callable[..., Any]) -> None:
+    from playwright.sync_api import sync_playwright
+
+    place, world = weeks / "home", weeks / "world"
+    home, served, before = Home.open(place), Served(place), planned(place)
+    served.start()
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            anna = enter(browser, served.url, home, "anna", "approver")
+            paul = enter(browser, served.url, home, "paul", "planner")
+            until = override(paul, before)
+            order = approve_and_send(anna)
+            refuse(browser, paul)
+            once_in_outbox_and_audit(place, order, command)
+            again(anna, paul, home)
+
+            command("run", world, "--home", place)
+            after = planned(place)
+            assert after["cup", "plan"] == 7.0 != before["cup", "plan"]
+            assert after["cup", "system"] == before["cup", "system"]
+            others = {key for key in before if key[0] == "jug"}
+            assert {key: after[key] for key in others} == {key: before[key] for key in others}
+            paul.goto("/items/cup")
+            paul.get_by_text("the fair is in town").wait_for()
+            browser.close()
+    finally:
+        served.kill()
+    write_world(world, (until - FIRST).days + 8)
+    command("run", world, "--home", place)
+    over = planned(place)
+    assert over["cup", "plan"] == over["cup", "system"] != 7.0
+
+
+def override(paul: Any, before: Plan) -> date:
+    """Say on its card that seven cups are enough, for the days of this review."""
+    until = FIRST + timedelta(days=DAYS + 5)
+    paul.goto("/orders?q=cup")
+    paul.locator("a[data-row]").first.click()
+    paul.get_by_text("Change the quantity").click()
+    paul.get_by_label("Units").fill("7")
+    paul.get_by_label("Last day it holds").fill(until.isoformat())
+    paul.get_by_label("Why", exact=True).first.fill("the fair is in town")
+    paul.get_by_role("button", name="Record").first.dblclick()
+    paul.get_by_text("the next plan orders what you said").wait_for()
+    return until
+
+
+def approve_and_send(anna: Any) -> str:
+    """Approve the mugs, twice as fast as one should, and send them; returns the order's name."""
+    anna.goto("/orders?q=mug")
+    anna.locator("a[data-row]").first.click()
+    anna.get_by_label("Why, or a note").fill("agreed by telephone")
+    anna.get_by_role("button", name="Approve").dblclick()
+    anna.get_by_text("it goes out with the next sending").wait_for()
+    card = anna.url
+    anna.goto("/orders")
+    anna.get_by_role("button", name="Send what is approved").click()
+    anna.get_by_text("What was approved is sent").wait_for()
+    anna.goto(card)
+    (order,) = re.findall(r"SHP\d+", anna.locator(".crumb").inner_text())
+    return str(order)
+
+
+def refuse(browser: Any, paul: Any) -> None:
+    """The potter answers on a page of its own that no mug will come."""
+    paul.goto("/suppliers")
+    paul.get_by_role("button", name="Make their page").click()
+    potter = browser.new_context(locale="en-GB").new_page()
+    potter.goto(paul.locator("code").first.inner_text())
+    potter.get_by_label("Units of line 1").fill("0")
+    potter.get_by_label("A word about it").fill("the kiln is broken")
+    if PICTURES:
+        potter.screenshot(path=f"{PICTURES}/supplier-own-page.png", full_page=True)
+    potter.get_by_role("button", name="Answer").dblclick()
+    potter.get_by_text("your answer was received").wait_for()
+
+
+def once_in_outbox_and_audit(place: Path, order: str, command: Callable[..., Any]) -> None:
+    """The order lies in the outbox once, and the command line's audit finds the record whole."""
+    (sent,) = (place / "state/partners/S1/out").iterdir()
+    assert order in sent.name and sent.read_text("utf-8").count(order) >= 1
+    said = command("audit", "--home", place).stdout
+    assert "intact" in said or "adds up" in said, said
+
+
+def again(anna: Any, paul: Any, home: Home) -> None:
+    """The desk has planned once more: other mugs are wanted; all of it stands in the audit."""
+    for _ in range(60):
+        paul.goto("/orders?q=mug&status=requisition")
+        if paul.locator("a[data-row]").count():
+            break
+        paul.wait_for_timeout(500)
+    ledger = Ledger.of(home)
+    lines = [line for line in ledger.lines() if line.item_id == "mug"]
+    kinds = [event.kind for event in ledger.events()]
+    ledger.close()
+    assert [line.ended for line in lines] == ["refused", ""], lines
+    assert lines[-1].proposer == REACTION and lines[-1].quantity > 0
+    assert [kinds.count(kind) for kind in ("approved", "queued", "heard")] == [1, 1, 1]
+    anna.goto("/audit")
+    anna.get_by_text("agreed by telephone").wait_for()
+    anna.goto("/exceptions")
+    anna.locator(".tag", has_text="Supplier refused").first.wait_for()
