@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from models.procurement.documents import Document
+from models.procurement.documents import Document, Event
+from orchestration.app.audit_trail import DECISIONS
 from orchestration.app.order_card import Chart, chart, places_fed
 from orchestration.app.procurement import Desk
 from orchestration.app.snapshot_queries import Row, one, published, rows
@@ -14,6 +15,8 @@ from orchestration.home import Home
 from orchestration.planning.override_journal import Entry, entries
 
 PAGE = 50
+#: So many decisions about an item stand on its page.
+DECIDED = 20
 SORTS = {
     "risk": "risk desc nulls last, planned.item_id, planned.location_id",
     "item": "planned.item_id, planned.location_id",
@@ -80,13 +83,18 @@ def item_list(
 
 @dataclass(frozen=True)
 class ItemPage:
-    """One item: about it, its places, what is on its way, its promises, and what people did."""
+    """One item: about it, its places, what is on its way, its promises, and what people did.
+
+    overrides: also those that ended. decisions: what was decided of its lines, the newest first,
+    each with its line.
+    """
 
     about: Row
     places: list[Row]
     coming: list[Row]
     lines: list[Document]
     overrides: list[Entry]
+    decisions: list[tuple[Event, Document]]
     chart: Chart
     accuracy: list[Row]
     suppliers: list[Row]
@@ -117,12 +125,15 @@ def item_page(desk: Desk, item: str, place: str = "") -> ItemPage:
         accuracy = rows(con, _KEPT, {"item": item, "places": shown})
     mine = [line for line in desk.ledger.lines() if line.item_id == item]
     overrides = [one for one in entries(desk.home) if one.override.scope.get("item_id") == item]
+    by_name = {line.document_id: line for line in mine}
+    said = desk.ledger.history(DECISIONS, list(by_name), limit=DECIDED) if mine else []
     return ItemPage(
         about or {"item_id": item, "name": item, "category": None},
         places,
         coming,
         mine[::-1],
-        overrides,
+        overrides[::-1],
+        [(event, by_name[event.document_id]) for event in said],
         ahead,
         accuracy,
         suppliers,

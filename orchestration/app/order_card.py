@@ -55,12 +55,14 @@ class Card:
 @dataclass(frozen=True)
 class Chart:
     """Demand of a place and those it feeds: past (day, units, unknown), forecast bands, stock with
-    and without the order, and marks (promotions)."""
+    and without the order, marks (promotions), and signals: the days on which one was unusual, with
+    how many standard deviations it lay off its mean (off)."""
 
     past: list[Row]
     ahead: list[Row]
     stock: list[Row]
     marks: list[Row]
+    signals: list[Row]
     places: list[str]
 
 
@@ -153,8 +155,10 @@ def chart(
     past = rows(con, _PAST, given)[::-1]
     ahead = rows(con, _AHEAD, given)
     stock = _projected(con, given, ahead, lines, line)
-    marks = rows(con, _MARKS, given | {"first": past[0]["day"]}) if past else []
-    return Chart(past, ahead, stock, marks, places)
+    since = given | {"first": past[0]["day"]} if past else None
+    marks = rows(con, _MARKS, since) if since else []
+    signals = rows(con, _SIGNALS, since) if since else []
+    return Chart(past, ahead, stock, marks, signals, places)
 
 
 _PAST = f"""
@@ -178,6 +182,24 @@ where is_current and ends_on >= $first
     and (item_id is null or item_id = $item)
     and (location_id is null or list_contains($places, location_id))
 order by starts_on limit 6
+"""
+#: Signals of the item or of where it is sold, where they lay this far off their own mean.
+UNUSUAL = 2.0
+_SIGNALS = f"""
+with told as (
+    select name, target_on as day, value,
+        (value - avg(value) over same) / nullif(stddev(value) over same, 0) as off
+    from marts.fct_signals
+    where is_current and (item_id is null or item_id = $item)
+        and (location_id is null or list_contains($places, location_id))
+        and (region_id is null or region_id in (
+            select region_id from marts.dim_locations
+            where is_current and list_contains($places, location_id)))
+    window same as (partition by name, region_id, location_id, item_id)
+)
+select day, name, any_value(value) as value, max_by(off, abs(off)) as off from told
+where abs(off) >= {UNUSUAL} and day >= $first
+group by day, name order by abs(max_by(off, abs(off))) desc limit 6
 """
 _HAND = """
 select sum(on_hand) as units from marts.fct_stock_positions

@@ -15,6 +15,7 @@ import altair as alt
 import vl_convert
 from markupsafe import Markup, escape
 
+from orchestration.app.order_card import Chart
 from orchestration.web.translation import Words
 
 Row = Mapping[str, Any]
@@ -122,9 +123,10 @@ def _step(part: str, start: float, end: float, kind: str, size: float) -> dict[s
     }
 
 
-def fan(past: Sequence[Row], ahead: Sequence[Row], marks: Sequence[Row], words: Words) -> Markup:
-    """Demand up to now, then the forecast with its 50 % and 95 % intervals; empty shelves and
-    promotions are marked."""
+def fan(seen: Chart, words: Words) -> Markup:
+    """Demand up to now, then the forecast with its 50 % and 95 % intervals; empty shelves,
+    promotions and unusual signals are marked."""
+    past, ahead = seen.past, seen.ahead
     history = [
         {"day": _noon(row["day"]), "units": row["units"], "out": bool(row["is_censored"])}
         for row in past
@@ -151,7 +153,8 @@ def fan(past: Sequence[Row], ahead: Sequence[Row], marks: Sequence[Row], words: 
                     x=time, y=_units("zero:Q", words)
                 )
             )
-    layers = _marked(marks, [*history, *future]) + layers
+    days = [*history, *future]
+    layers = _marked(seen.marks, days) + layers + _told(seen.signals, days)
     shown = alt.layer(*layers).properties(width=WIDTH, height=220)
     return draw(shown, words("Demand so far and the forecast with its 50 % and 95 % intervals"))
 
@@ -170,6 +173,17 @@ def _marked(marks: Sequence[Row], days: Sequence[Row]) -> list[alt.Chart]:
         return []
     base = alt.Chart(alt.Data(values=stretches))
     return [base.mark_rect(color=GRID, opacity=0.6).encode(x=_time("from:T"), x2="to:T")]
+
+
+def _told(signals: Sequence[Row], days: Sequence[Row]) -> list[alt.Chart]:
+    """Unusual signals as lozenges along the upper edge."""
+    if not (signals and days):
+        return []
+    first, last = min(row["day"] for row in days), max(row["day"] for row in days)
+    found = [{"day": at} for row in signals if first <= (at := _noon(row["day"])) <= last]
+    base = alt.Chart(alt.Data(values=found))
+    lozenge = base.mark_point(color=SECOND, shape="diamond", filled=True, size=50)
+    return [lozenge.encode(x=_time(), y=alt.value(4))] if found else []
 
 
 def stock(rows: Sequence[Row], words: Words) -> Markup:

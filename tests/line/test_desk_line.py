@@ -128,6 +128,28 @@ def test_a_suppliers_answer_at_the_desk_changes_the_plan(sample_home: Path) -> N
     assert "supplier_refused" in {case["kind"] for case in cases}
 
 
+def test_the_page_of_an_item_shows_what_a_model_knew_of_it_and_nothing_later(
+    sample_home: Path,
+) -> None:
+    home = Home.open(sample_home)
+    ada = Planner(home)
+    with home.connect(read_only=True) as con:
+        (told,) = con.execute(
+            "select max_by(demand_lag_1, event_at) from features.feat_demand where item_id = '22086' "
+            "and location_id = 'UK' and known_at <= timestamp '2011-11-02'"
+        ).fetchall()[0]
+
+    def shown(day: str) -> str:
+        page = ada.get(f"/items/22086/known?place=UK&day={day}")
+        return re.findall(r'demand_lag_1</td><td class="n">([^<]+)<', page)[0]
+
+    assert shown("2011-11-01") == f"{told:,.0f}" != shown("2011-12-01")
+    assert "the last closed period" in ada.get("/items/22086/known?place=UK")
+    late = ada.client.get("/items/22086/known?place=UK&day=2011-12-20")
+    assert late.status_code == 422 and "not over yet" in late.text
+    assert ada.client.get("/items/22086/known?place=NOWHERE").status_code == 404
+
+
 def test_every_link_of_the_desk_leads_somewhere(sample_home: Path) -> None:
     home = Home.open(sample_home)
     ada = Planner(home)

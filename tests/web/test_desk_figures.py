@@ -104,6 +104,20 @@ def test_a_case_of_all_that_is_planned_is_about_no_item_called_all(come: Any, ho
     assert "/items/all" not in anna.get(f"/exceptions/{case}").text
 
 
+def test_what_is_known_beside_demand_is_marked_in_its_chart(come: Any, home: Home) -> None:
+    with procurement.open_desk(home) as desk:
+        chart = item_page(desk, "mug", "SHOP").chart
+    (signal,) = chart.signals
+    assert (signal["day"], signal["value"]) == (date(2025, 12, 21), 30.0) and signal["off"] > 4
+    assert [mark["name"] for mark in chart.marks] == ["Sale"]
+    assert sum(row["is_censored"] for row in chart.past) == 1
+    page = come("vera", "viewer").get("/items/mug?place=SHOP").text
+    assert "Weather rain mm" in page and "(21 Dec)" in page and "Sale" in page
+    drawn = page.split('class="chart"')[1].split("</svg>")[0]
+    for colour in ("chart-2", "grid", "chart-bad", "band-1", "band-2", "chart-1"):
+        assert f"var(--{colour})" in drawn, colour
+
+
 def test_nobody_has_no_page_as_a_supplier(come: Any) -> None:
     anna = come("anna")
     page = anna.get("/suppliers").text

@@ -3,6 +3,7 @@ it."""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -10,8 +11,9 @@ from starlette.responses import Response
 
 from orchestration.app import snapshot_queries
 from orchestration.app.items import PAGE, SORTS, item_list, item_page
+from orchestration.app.known_features import known_features
 from orchestration.web import charts
-from orchestration.web.request_context import NotFoundError, Visit, signed_in
+from orchestration.web.request_context import NotFoundError, Visit, problem_of, signed_in
 
 router = APIRouter(include_in_schema=False)
 Viewer = Annotated[Visit, Depends(signed_in())]
@@ -47,6 +49,32 @@ def item(one: Viewer, item: str) -> Response:
         it=found,
         place=place,
         age=age,
-        fan=charts.fan(ahead.past, ahead.ahead, ahead.marks, one.words) if ahead.ahead else None,
+        fan=charts.fan(ahead, one.words) if ahead.ahead else None,
         stock=charts.stock(ahead.stock, one.words) if ahead.stock else None,
+    )
+
+
+@router.get("/items/{item}/known")
+def known(one: Viewer, item: str) -> Response:
+    """What a model may have known of an item and place on a day; this page asks the warehouse,
+    which a run may hold."""
+    place, asked, problem, found = one.asked("place"), one.asked("day"), None, None
+    with one.desk() as desk:
+        age = snapshot_queries.age(desk)
+        try:
+            found = known_features(desk, item, place, date.fromisoformat(asked) if asked else None)
+        except LookupError as error:
+            raise NotFoundError from error
+        except Exception as error:
+            if (problem := problem_of(error)) is None:
+                raise
+    return one.page(
+        "known.html.j2",
+        problem.status if problem else 200,
+        trouble=problem.message if problem else "",
+        found=found,
+        item=item,
+        place=place,
+        day=asked,
+        age=age,
     )

@@ -162,7 +162,7 @@ def _card(one: Visit, line_id: str, problem: Problem | None = None) -> Response:
         age=age,
         part_words=part_in_words,
         waterfall=charts.waterfall(parts, total, words) if parts else None,
-        fan=charts.fan(seen.past, seen.ahead, seen.marks, words) if seen.ahead else None,
+        fan=charts.fan(seen, words) if seen.ahead else None,
         stock=charts.stock(seen.stock, words) if seen.stock else None,
     )
 
