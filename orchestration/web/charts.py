@@ -220,6 +220,32 @@ def bars(rows: Sequence[tuple[str, float, str]], words: Words, about: str) -> Ma
     return draw(shown, about)
 
 
+def stairs(steps: Sequence[tuple[str, float]], words: Words, about: str) -> Markup:
+    """Shares as stairs from the left, each step with what it gains on the one before it."""
+    found = [
+        {"name": name, "size": size, "before": before, "said": words.share(size)}
+        | {"gain": words.share(size - before) if k else ""}
+        for k, ((name, size), before) in enumerate(
+            zip(steps, [steps[0][1], *(size for _, size in steps)], strict=False)
+        )
+    ]
+    base = alt.Chart(alt.Data(values=found))
+    lines = {name: wrap(name, 16, max_lines=3, placeholder=" …") or [name] for name, _ in steps}
+    said = f"{json.dumps(lines, ensure_ascii=False)}[datum.label]"
+    axis = alt.Axis(labelAngle=0, labelLimit=0, labelExpr=said, labelLineHeight=14, ticks=False)
+    place = alt.X("name:N", sort=[name for name, _ in steps], title=None, axis=axis)
+    height = alt.Y("size:Q", title=None, axis=alt.Axis(format="%", tickCount=4))
+    solid = base.mark_bar(color=MAIN, width=64).encode(x=place, y=height)
+    fallen = base.mark_bar(color=GOOD, width=64, opacity=0.35).encode(
+        x=place, y=height, y2="before:Q"
+    )
+    texts = base.mark_text(dy=14, color=alt.expr("'#fff'"), fontWeight="bold").encode(
+        x=place, y=height, text="said:N"
+    )
+    gains = base.mark_text(dy=-7, color=INK).encode(x=place, y="before:Q", text="gain:N")
+    return draw((fallen + solid + texts + gains).properties(width=WIDTH, height=190), about)
+
+
 def stacked(
     rows: Sequence[tuple[str, Mapping[str, float]]], words: Words, about: str, *, is_across: bool
 ) -> Markup:

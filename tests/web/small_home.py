@@ -56,6 +56,8 @@ create table marts.fct_open_orders as select 'PO1' as order_id, '1' as line_id, 
 create table marts.fct_promotions as select 'Sale' as name, 'sale' as kind, null::varchar as item_id,
     null::varchar as location_id, date '2025-12-20' as starts_on, date '2025-12-24' as ends_on,
     true as is_current;
+create table marts.dim_calendar as select date '2025-12-01' + cast(n as integer) as period_start,
+    n as period_index from range(60) as t(n);
 create table marts.dim_locations as select 'SHOP' as location_id, 'R1' as region_id, true as is_current;
 create table marts.fct_signals as select 'weather_rain_mm' as name, 'R1' as region_id,
     null::varchar as location_id, null::varchar as item_id,

@@ -44,6 +44,7 @@ PAGES = (
     "/suppliers",
     "/results",
     "/audit?all=1",
+    "/audit/worth",
     "/people",
 )
 #: Both sizes and both lights; every pair of them only where pictures are wanted.

@@ -32,6 +32,7 @@ PAGES = (
     "/results",
     "/audit",
     "/audit?check=1&all=1",
+    "/audit/worth",
 )
 REPORT = "/scenarios/a/report.html"
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from orchestration.app import snapshot_queries
 from orchestration.app.audit_trail import DECISIONS, model_record, override_moves, trail
+from orchestration.app.decision_worth import decision_worth
 from orchestration.app.results import results
 from orchestration.app.snapshot_queries import Row
 from orchestration.ledger.audit import audit
@@ -47,9 +48,19 @@ def page(one: Viewer) -> Response:
         moves=moves,
         record=record,
         measures=measures,
+        stairs=_stairs(record["stairs"], one.words),
         checked=checked,
         age=age,
     )
+
+
+@router.get("/audit/worth")
+def worth(one: Viewer) -> Response:
+    """What decisions and overrides were worth, settled against what came."""
+    with one.desk() as desk:
+        found = snapshot_queries.remembered(desk, "worth", lambda: decision_worth(desk))
+        age = snapshot_queries.age(desk)
+    return one.page("worth.html.j2", found=found, age=age)
 
 
 def _measures(said: dict[str, Any], words: Words) -> list[tuple[str, str]]:
@@ -68,6 +79,13 @@ def _measures(said: dict[str, Any], words: Words) -> list[tuple[str, str]]:
         ),
         (words("Approved and not billed yet"), words.money(said["encumbered_money"])),
     ]
+
+
+def _stairs(rows: list[Row], words: Words) -> Markup | None:
+    """The error of each method beside the simpler one before it, as stairs."""
+    steps = [(words.term(row["method"]), float(row["wape"])) for row in rows]
+    about = words("Error by method, from the simplest to the one in service")
+    return charts.stairs(steps, words, about) if steps else None
 
 
 @router.get("/results")
