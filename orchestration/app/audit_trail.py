@@ -76,15 +76,19 @@ def model_record(desk: Desk) -> dict[str, Any]:
     policy would have cost."""
     with published(desk.home) as con:
         return {
-            "models": rows(
-                con, "select * from decisions_history.models order by as_of desc limit 8"
-            ),
+            "models": rows(con, _MODELS),
             "accuracy": rows(con, _ACCURACY),
             "stairs": rows(con, "select * from decisions.forecast_scores order by stair"),
             "policies": rows(con, "select * from decisions.champions order by total_cost"),
         }
 
 
+#: Every model as it was last met.
+_MODELS = """
+select * from decisions_history.models
+qualify row_number() over (partition by model order by as_of desc, run_id) = 1
+order by as_of desc limit 8
+"""
 _MOVED = """
 select reason, count(*) as lines, count(distinct run_id) as plans,
     sum(quantity - system_quantity) as units,

@@ -16,12 +16,14 @@ WEEKS = 15
 
 @dataclass(frozen=True)
 class Results:
-    """What an executive asks for first."""
+    """What an executive asks for first. rehearsals: what each policy would have cost, by the day it
+    was rehearsed."""
 
     capital: Row
     year: Row
     weeks: list[Row]
     policies: list[Row]
+    rehearsals: list[Row]
     cash: list[Row]
     categories: list[Row]
 
@@ -34,6 +36,7 @@ def results(desk: Desk) -> Results:
         year = one(con, _YEAR) or {}
         weeks = rows(con, _BY_WEEK)[::-1]
         policies = rows(con, _POLICIES)
+        rehearsals = rows(con, _REHEARSALS)
         categories = rows(con, _CATEGORIES)
         days = {
             row["supplier_id"]: row["payment_days"] or 0
@@ -43,7 +46,7 @@ def results(desk: Desk) -> Results:
         }
         came, coming = rows(con, _RECEIVED), rows(con, _COMING)
     cash = _cash(desk, came, coming, days)
-    return Results(capital, year, weeks, policies, cash, categories)
+    return Results(capital, year, weeks, policies, rehearsals, cash, categories)
 
 
 def _cash(desk: Desk, came: list[Row], coming: list[Row], days: dict[str, float]) -> list[Row]:
@@ -90,6 +93,11 @@ select * from metrics.kpi_company_weekly order by week_start desc limit 52
 """
 _POLICIES = """
 select * from decisions.champions where total_cost is not null order by total_cost
+"""
+_REHEARSALS = """
+select policy, as_of::date as day, max(total_cost)::double as cost
+from decisions_history.champions where total_cost is not null
+group by all order by day desc, policy limit 400
 """
 _CATEGORIES = """
 with held as (

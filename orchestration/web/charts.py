@@ -20,7 +20,9 @@ from orchestration.web.translation import Words
 
 Row = Mapping[str, Any]
 #: Stand-ins that the drawing is made with, and the variable of desk.css each one stands for.
-INK, SOFT, GRID, MAIN, SECOND, WIDE, NARROW, GOOD, BAD = (f"#0101{k:02x}" for k in range(1, 10))
+INK, SOFT, GRID, MAIN, SECOND, WIDE, NARROW, GOOD, BAD, PAPER = (
+    f"#0101{k:02x}" for k in range(1, 11)
+)
 VARIABLES = {
     INK: "ink",
     SOFT: "soft",
@@ -31,6 +33,7 @@ VARIABLES = {
     NARROW: "band-2",
     GOOD: "chart-good",
     BAD: "chart-bad",
+    PAPER: "card",
 }
 FONT = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 MONTHS = "%-d %b"
@@ -239,7 +242,7 @@ def stairs(steps: Sequence[tuple[str, float]], words: Words, about: str) -> Mark
     fallen = base.mark_bar(color=GOOD, width=64, opacity=0.35).encode(
         x=place, y=height, y2="before:Q"
     )
-    texts = base.mark_text(dy=14, color=alt.expr("'#fff'"), fontWeight="bold").encode(
+    texts = base.mark_text(dy=14, color=PAPER, fontWeight="bold").encode(
         x=place, y=height, text="said:N"
     )
     gains = base.mark_text(dy=-7, color=INK).encode(x=place, y="before:Q", text="gain:N")
@@ -292,6 +295,24 @@ def weekly(rows: Sequence[Row], field: str, form: str, about: str) -> Markup:
     height = alt.Y("v:Q", title=None, scale=scale, axis=alt.Axis(format=form, tickCount=4))
     drawn = base.encode(x=_time(pattern="%-d %b %y"), y=height)
     return draw(drawn.properties(width=WIDTH, height=150), about)
+
+
+def trend(rows: Sequence[Row], words: Words, about: str) -> Markup:
+    """Costs by day, a line for each policy, from nothing up."""
+    found = [
+        {"day": _noon(row["day"]), "name": words.term(row["policy"]), "v": row["cost"]}
+        for row in rows
+    ]
+    names = sorted({row["name"] for row in found})
+    base = alt.Chart(alt.Data(values=found)).mark_line(strokeWidth=2, point={"size": 30})
+    colour = alt.Color(
+        "name:N",
+        scale=alt.Scale(domain=names, range=[MAIN, SECOND, GOOD, BAD, SOFT]),
+        legend=alt.Legend(title=None, orient="top", labelColor=SOFT, labelFont=FONT, columns=2),
+    )
+    height = alt.Y("v:Q", title=None, axis=alt.Axis(format="~s", tickCount=4))
+    drawn = base.encode(x=_time(pattern="%-d %b %y"), y=height, color=colour)
+    return draw(drawn.properties(width=WIDTH, height=180), about)
 
 
 def _noon(day: date) -> str:

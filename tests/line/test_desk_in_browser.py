@@ -1,13 +1,14 @@
 """A week of a real small company at its desk, in a real browser: what is decided there is in the
 outbox once and in the audit, an override moves the next plan by exactly itself until it expires,
-and a supplier's answer changes the plan. Skips where there is no browser."""
+and a supplier's answer changes the plan; of the sample company, a scenario becomes orders. Skips
+where there is no browser."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,11 @@ from tests.web.serving import Served
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PICTURES = os.environ.get("STOCKHOUSE_SCREENSHOTS")
+pytestmark = [
+    pytest.mark.line,
+    pytest.mark.xdist_group("line"),
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium"),
+]
 WORLD = """
 world: shop
 currency: EUR
@@ -99,6 +105,16 @@ def weeks(tmp_path_factory: pytest.TempPathFactory, command: Callable[..., Any])
     return base
 
 
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
 def enter(browser: Any, url: str, home: Home, name: str, role: str) -> Any:
     page = browser.new_context(base_url=url, locale="en-GB").new_page()
     page.goto(f"/welcome/{People(home).invite(name, role, 'the test')}")
@@ -108,40 +124,82 @@ def enter(browser: Any, url: str, home: Home, name: str, role: str) -> Any:
     return page
 
 
-@pytest.mark.line
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
-def test_a_week_at_the_desk_of_a_real_company(weeks: Path, command: Callable[..., Any]) -> None:
-    from playwright.sync_api import sync_playwright
-
+def test_a_week_at_the_desk_of_a_real_company(
+    chromium: Any, weeks: Path, command: Callable[..., Any]
+) -> None:
     place, world = weeks / "home", weeks / "world"
     home, served, before = Home.open(place), Served(place), planned(place)
     served.start()
     try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            anna = enter(browser, served.url, home, "anna", "approver")
-            paul = enter(browser, served.url, home, "paul", "planner")
-            until = override(paul, before)
-            order = approve_and_send(anna)
-            refuse(browser, paul)
-            once_in_outbox_and_audit(place, order, command)
-            again(anna, paul, home)
+        anna = enter(chromium, served.url, home, "anna", "approver")
+        paul = enter(chromium, served.url, home, "paul", "planner")
+        until = override(paul, before)
+        order = approve_and_send(anna)
+        refuse(chromium, paul)
+        once_in_outbox_and_audit(place, order, command)
+        again(anna, paul, home)
 
-            command("run", world, "--home", place)
-            after = planned(place)
-            assert after["cup", "plan"] == 7.0 != before["cup", "plan"]
-            assert after["cup", "system"] == before["cup", "system"]
-            others = {key for key in before if key[0] == "jug"}
-            assert {key: after[key] for key in others} == {key: before[key] for key in others}
-            paul.goto("/items/cup")
-            paul.get_by_text("the fair is in town").wait_for()
-            browser.close()
+        command("run", world, "--home", place)
+        after = planned(place)
+        assert after["cup", "plan"] == 7.0 != before["cup", "plan"]
+        assert after["cup", "system"] == before["cup", "system"]
+        others = {key for key in before if key[0] == "jug"}
+        assert {key: after[key] for key in others} == {key: before[key] for key in others}
+        paul.goto("/items/cup")
+        paul.get_by_text("the fair is in town").wait_for()
     finally:
         served.kill()
     write_world(world, (until - FIRST).days + 8)
     command("run", world, "--home", place, "--until", "replenish")
     over = planned(place, "warehouse.duckdb")
     assert over["cup", "plan"] == over["cup", "system"] != 7.0
+
+
+def test_a_scenario_is_written_asked_and_its_advice_ordered_once(
+    chromium: Any, sample_home: Path
+) -> None:
+    home, served, title = Home.open(sample_home), Served(sample_home), "Goods come five weeks late"
+    ledger = Ledger.of(home)
+    known = {line.document_id for line in ledger.lines()}
+    served.start()
+    try:
+        anna = enter(chromium, served.url, home, "anna", "approver")
+        write(anna, title)
+        anna.get_by_label(title).check()
+        anna.get_by_label("Fuel costs 10 % more").check()
+        anna.get_by_label("Futures").fill("4")
+        anna.get_by_role("button", name="Start").dblclick()
+        done = anna.locator("#jobs .tag", has_text="Done")
+        done.wait_for(timeout=300_000)  # the page looks again by itself
+        anna.goto("/scenarios")
+        anna.locator("a[data-row]").first.click()
+        anna.get_by_role("heading", name="Side by side").wait_for()
+        if PICTURES:
+            anna.screenshot(path=f"{PICTURES}/study-of-two.png", full_page=True)
+        anna.get_by_role("button", name="Order what is advised").first.dblclick()
+        done.nth(1).wait_for(timeout=300_000)
+        jobs = anna.locator("#jobs li").all_inner_texts()
+    finally:
+        served.kill()
+    fresh = [line for line in ledger.lines() if line.document_id not in known]
+    ledger.close()
+    said = re.findall(r"(\d+) lines?, (\d+) of them new", jobs[0])
+    assert len(jobs) == 2 and said == [(str(len(fresh)),) * 2], jobs
+    assert fresh and {line.stage for line in fresh} == {"requisition"}
+    assert all("scenario goods_come_five_weeks_late" in line.intent_key for line in fresh)
+
+
+def write(anna: Any, title: str) -> None:
+    """Put a scenario on the shelf."""
+    anna.goto("/scenarios")
+    anna.get_by_label("Title").fill(title)
+    anna.get_by_label("What happens").select_option("lead_time_delay")
+    anna.get_by_label("How much").fill("35")
+    anna.get_by_label("From", exact=True).fill("2011-12-10")
+    anna.get_by_label("Until", exact=True).fill("2012-01-31")
+    anna.get_by_label("Where").fill("location_id=DC1")
+    anna.get_by_role("button", name="Put it on the shelf").click()
+    anna.get_by_text("It is on the shelf").wait_for()
 
 
 def override(paul: Any, before: Plan) -> date:

@@ -107,11 +107,14 @@ def results_page(one: Viewer) -> Response:
         for row in found.cash
     ]
     about = words("What each policy would have cost")
+    days = {row["day"] for row in found.rehearsals}
+    over_time = words("Cost by policy, from rehearsal to rehearsal")
     return one.page(
         "results.html.j2",
         r=found,
         age=age,
         policies=charts.stacked(policies, words, about, is_across=True) if policies else None,
+        trend=charts.trend(found.rehearsals, words, over_time) if len(days) > 1 else None,
         cash=charts.stacked(cash, words, words("Bills to come, week by week"), is_across=False),
         weekly=_by_week(found.weeks, age.currency, words),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import Annotated
 
@@ -87,9 +88,14 @@ def run(one: Planner) -> Response:
         if not chosen:
             raise ValueError(one.words("Tick at least one scenario."))
         home, me = one.room.home, one.me.name
-        one.room.jobs.start(
-            ", ".join(chosen), me, lambda tell: studies.run_study(home, chosen, futures, me, tell)
-        )
+        titles = {file.name: file.title for file in studies.scenario_files(home)}
+        answered = one.words("it is among the studies")
+
+        def ask(tell: Callable[[str], None]) -> str:
+            studies.run_study(home, chosen, futures, me, tell)
+            return answered
+
+        one.room.jobs.start("; ".join(titles.get(name, name) for name in chosen), me, ask)
         return "/scenarios", {"done": "job"}
 
     return act(one, do, lambda problem: _page(one, problem))

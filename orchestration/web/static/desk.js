@@ -1,4 +1,4 @@
-// A little comfort over pages that work without it: tick all, send once, keys for lists, dirty forms.
+// A little comfort over pages that work without it: tick all, send once, keys for lists, progress.
 "use strict";
 document.querySelectorAll("[data-tick-all]").forEach((box) => {
   box.addEventListener("change", () => {
@@ -28,3 +28,12 @@ document.addEventListener("keydown", (event) => {
     if (search) { event.preventDefault(); search.focus(); }
   }
 });
+// What runs in the background is looked at again until it is done; the rest of the page stays as it was typed.
+async function lookAgain(section) {
+  const answer = await fetch(location.href, { headers: { accept: "text/html" } }).catch(() => null);
+  const page = answer?.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
+  const fresh = page?.getElementById(section.id);
+  if (fresh) { section.replaceWith(fresh); section = fresh; }
+  if (section.hasAttribute("data-again")) window.setTimeout(lookAgain, 3000, section);
+}
+document.querySelectorAll("[data-again]").forEach((section) => window.setTimeout(lookAgain, 3000, section));
