@@ -14,13 +14,27 @@ Maturity = Literal["shadow", "suggest", "auto"]
 AUTOMATIC, BUYER, MANAGER, DIRECTOR = 0, 1, 2, 3
 
 
+#: What a plan keeps to and people set at the desk, as the planner's workbook calls it.
+PLAN_LIMITS = (
+    "budget",
+    "capacity",
+    "truck_kg",
+    "service_level",
+    "supplier_minimum",
+    "supplier_minimum_kg",
+    "supplier_minimum_units",
+)
+
+
 @dataclass(frozen=True)
 class Limits:
     """What people set and the robot keeps to; money in the world's currency.
 
     maturity: what the policy may do alone: shadow records only, suggest asks for every line, auto
     approves within the matrix. class_maturity: the same for single classes of items (such as CZ),
-    before the general one.
+    before the general one. plan: what plans keep to from the next run on, by name and scope, such
+    as {"budget all": 12000, "capacity DC1": 9000, "service_level Toys": 0.95}: newer words than the
+    company's books have.
     auto_amount, buyer_amount, manager_amount: the largest line each level may approve.
     usual_factor: how many times its usual quantity a line may be before a buyer must look.
     least_complete: data completeness (0..1) below which a buyer must look. worst_risk: supplier
@@ -42,6 +56,7 @@ class Limits:
     budget: float | None = None
     approvers: Mapping[str, int] = field(default_factory=dict)
     class_maturity: Mapping[str, Maturity] = field(default_factory=dict)
+    plan: Mapping[str, float] = field(default_factory=dict)
 
     def mode(self, item_class: str | None) -> Maturity:
         """What the policy may do alone with an item of a class; None is an unknown one."""
@@ -53,6 +68,7 @@ class Limits:
             "asking_categories": list(self.asking_categories),
             "approvers": dict(self.approvers),
             "class_maturity": dict(self.class_maturity),
+            "plan": dict(self.plan),
         }
 
     @classmethod
@@ -62,8 +78,8 @@ class Limits:
         return cls(**{**payload, "asking_categories": tuple(payload.get("asking_categories", ()))})
 
     def changed(self, changes: Mapping[str, Any]) -> Limits:
-        """These limits with some of them set anew. Raises ValueError that says which word or value
-        is not understood."""
+        """These limits with some of them set anew; of the plan's, those that are named. Raises
+        ValueError that says which word or value is not understood."""
         unknown = sorted(changes.keys() - self.to_payload().keys())
         if unknown:
             near = get_close_matches(unknown[0], self.to_payload(), n=1)
@@ -75,7 +91,8 @@ class Limits:
             raise ValueError(f"there is no limit {unknown[0]!r}{hint}")
         for name, value in changes.items():
             _check(name, value)
-        return Limits.from_payload(self.to_payload() | dict(changes))
+        then = self.to_payload() | dict(changes)
+        return Limits.from_payload(then | {"plan": {**self.plan, **changes.get("plan", {})}})
 
     def differences(self, other: Limits) -> dict[str, tuple[Any, Any]]:
         """What another matrix says otherwise: {limit: (here, there)}."""
@@ -85,15 +102,13 @@ class Limits:
 
 def _check(name: str, value: Any) -> None:
     """Refuse a value that is no such limit."""
-    if name == "maturity":
+    if name == "plan":
+        _check_plan(value)
+    elif name == "class_maturity":
+        _check_modes(value)
+    elif name == "maturity":
         if value not in get_args(Maturity):
             raise ValueError(f"maturity is one of {', '.join(get_args(Maturity))}, not {value!r}")
-    elif name == "class_maturity":
-        modes = get_args(Maturity)
-        if not isinstance(value, Mapping) or any(mode not in modes for mode in value.values()):
-            raise ValueError(
-                f"class_maturity gives each class one of {', '.join(modes)}, not {value!r}"
-            )
     elif name == "asking_categories":
         if not (isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)):
             raise ValueError(f"asking_categories is a list of categories, not {value!r}")
@@ -113,6 +128,33 @@ def _check(name: str, value: Any) -> None:
         raise ValueError(f"{name} is a number, 0 or more, not {value!r}")
     elif name in ("least_complete", "worst_risk") and value > 1:
         raise ValueError(f"{name} is a share between 0 and 1, not {value!r}")
+
+
+def _check_modes(value: Any) -> None:
+    """Refuse what gives no class a mode."""
+    modes = get_args(Maturity)
+    if not isinstance(value, Mapping) or any(mode not in modes for mode in value.values()):
+        raise ValueError(
+            f"class_maturity gives each class one of {', '.join(modes)}, not {value!r}"
+        )
+
+
+def _check_plan(value: Any) -> None:
+    """Refuse what is no limit of a plan: an unknown name, no scope, or no number that it can be."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"plan gives limits such as 'budget all' a number each, not {value!r}")
+    for said, size in value.items():
+        name, _, scope = str(said).partition(" ")
+        if name not in PLAN_LIMITS or not scope.strip():
+            raise ValueError(
+                f"{said!r} is no limit of a plan and what it holds for, such as 'budget all' or "
+                f"'capacity DC1'; there are {', '.join(PLAN_LIMITS)}"
+            )
+        is_number = isinstance(size, int | float) and not isinstance(size, bool)
+        if not (is_number and 0 <= size < float("inf")):
+            raise ValueError(f"{said} is a number, 0 or more, not {size!r}")
+        if name == "service_level" and not 0 < size < 1:
+            raise ValueError(f"{said} is a share between 0 and 1, both excluded, not {size!r}")
 
 
 @dataclass(frozen=True)

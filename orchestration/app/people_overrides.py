@@ -82,15 +82,15 @@ def preview(home: Home, override: Override) -> Preview:
         return made.lines
 
     now, then = lines(published.overrides), lines([*published.overrides, override])
-    changes = _changes(now, then, called)
-    return Preview(touches, changes, _spend(now), _spend(then))
+    return Preview(touches, changes(now, then, called), spend(now), spend(then))
 
 
-def _spend(lines: Collection[OrderLine]) -> float:
+def spend(lines: Collection[OrderLine]) -> float:
+    """What the purchases of a plan cost."""
     return sum(line.value for line in lines if line.kind == "purchase")
 
 
-def _changes(
+def changes(
     before: Collection[OrderLine], after: Collection[OrderLine], called: dict[str, str]
 ) -> pl.DataFrame:
     """The lines whose quantity differs, the most money first."""
@@ -98,13 +98,13 @@ def _changes(
         {(line.item_id, line.location_id, line.from_id): line for line in lines}
         for lines in (before, after)
     )
-    changes = []
+    found = []
     for key in sorted(old.keys() | new.keys()):
         was, becomes = (lines[key].quantity if key in lines else 0.0 for lines in (old, new))
         if was == becomes:
             continue
         cost = (new.get(key) or old[key]).unit_cost
-        changes.append((*key, called.get(key[0], key[0]), was, becomes, (becomes - was) * cost))
+        found.append((*key, called.get(key[0], key[0]), was, becomes, (becomes - was) * cost))
     schema = {
         "item_id": pl.String,
         "location_id": pl.String,
@@ -114,5 +114,6 @@ def _changes(
         "after": pl.Float64,
         "cost": pl.Float64,
     }
-    frame = pl.DataFrame(changes, schema=schema, orient="row")
-    return frame.sort(pl.col("cost").abs(), descending=True)
+    return pl.DataFrame(found, schema=schema, orient="row").sort(
+        pl.col("cost").abs(), descending=True
+    )

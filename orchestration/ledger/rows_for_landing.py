@@ -1,10 +1,10 @@
-"""What the next run should know: the ledger's orders and receipts as canonical raw rows, every
-version with its time."""
+"""What the next run should know: the ledger's orders, receipts and limits of plans as canonical raw
+rows, every version with its time."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from models.procurement.documents import Document, Event, apply
+from orchestration.ledger.approvals_and_limits import LIMITS
 from orchestration.ledger.receipts_and_reminders import FROM_ERP
 from orchestration.ledger.store import canonical
 
@@ -59,14 +60,15 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "line_id": pl.String,
         "supplier_id": pl.String,
     },
+    "constraints": {"name": pl.String, "scope": pl.String, "value": pl.Float64},
 }
 
 
 def canonical_rows(
     events: Iterable[tuple[Event, str]], timezone: str = "UTC", newest: datetime | None = None
 ) -> dict[str, pl.DataFrame]:
-    """The canonical rows of a ledger, from firming or approval onward: {purchase_orders, transfers,
-    receipts}.
+    """The canonical rows of a ledger, of orders from firming or approval onward: {purchase_orders,
+    transfers, receipts, constraints}; the last are what two people set for plans.
 
     events: (event, its hash) in order of seq. timezone: of the business days that orders are due
     on; due_at is the UTC time of such a day's midnight, as for every other source. newest: how far
@@ -81,7 +83,13 @@ def canonical_rows(
     said: dict[str, tuple[Any, ...]] = {}
     ordered_at: dict[str, datetime] = {}
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in SCHEMAS}
+    planned: dict[str, float] = {}
     for (event, head), known_at in _timed(events, newest):
+        if event.document_id == LIMITS and event.kind == "limits_set":
+            then = event.payload.get("plan", {})
+            anew = {said: size for said, size in then.items() if planned.get(said) != size}
+            rows["constraints"] += _limits(event, head, known_at, anew)
+            planned |= anew
         document = documents.setdefault(event.document_id, Document(event.document_id))
         receipts_before = len(document.receipts)
         apply(document, event)
@@ -149,6 +157,33 @@ def _order(document: Document, ordered_at: datetime, zone: ZoneInfo) -> tuple[st
         "due_at": due_at,
         "received_at": datetime.fromisoformat(document.arrived_at) if is_in else None,
     }
+
+
+def _limits(
+    event: Event, head: str, known_at: datetime, anew: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """The limits of plans that an event sets anew, one that is for everything without a scope."""
+    found: list[dict[str, Any]] = []
+    for row_no, (said, size) in enumerate(sorted(anew.items())):
+        name, _, scope = said.partition(" ")
+        identity = f"constraints|{name}|{scope}"
+        found.append(
+            {
+                "name": name,
+                "scope": None if scope == "all" else scope,
+                "value": float(size),
+                "known_at": known_at,
+                "known_lag": None,
+                "handed_over_at": known_at + timedelta(microseconds=event.seq),
+                "row_key": _number(identity),
+                "row_hash": _number(f"{identity}|{size}|{event.seq}"),
+                "source_id": SOURCE,
+                "delivery": head,
+                "row_no": event.seq,
+                "part": f"{event.kind} {row_no}",
+            }
+        )
+    return found
 
 
 def _receipt(document: Document, event: Event) -> dict[str, Any]:

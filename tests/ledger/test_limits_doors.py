@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,12 @@ def test_where_roles_are_kept_only_the_highest_confirms(ledger: Ledger, now: dat
         ({"auto_amont": 1}, "did you mean auto_amount"),
         ({"maturity": "wild"}, "maturity is one of"),
         ({"class_maturity": {"AX": "wild"}}, "class_maturity gives each class one of"),
+        ({"plan": {"budget": 5.0}}, "no limit of a plan"),
+        ({"plan": {"bugdet all": 5.0}}, "no limit of a plan"),
+        ({"plan": {"budget all": -5.0}}, "is a number, 0 or more"),
+        ({"plan": {"budget all": True}}, "is a number, 0 or more"),
+        ({"plan": {"service_level Toys": 95}}, "is a share between 0 and 1"),
+        ({"plan": ["budget all"]}, "plan gives limits"),
         ({"class_maturity": "auto"}, "class_maturity gives each class one of"),
         ({"auto_amount": -1}, "0 or more"),
         ({"auto_amount": float("nan")}, "0 or more"),
@@ -145,3 +151,29 @@ def test_a_spelling_is_the_same_person_with_invisible_signs_and_other_case(
     assert principal(spelt) == principal(name)
     assert is_same(spelt, name)
     assert is_same(person(spelt), known)
+
+
+def test_what_two_people_set_for_plans_lands_once_a_value_with_the_time_it_was_known(
+    ledger: Ledger, now: datetime
+) -> None:
+    def set_(at: datetime, **plan: float) -> None:
+        said = {name.replace("_of_", " "): size for name, size in plan.items()}
+        ledger.propose_limits(ledger.limits().changed({"plan": said}), "ann", at)
+        ledger.confirm_limits("bob", at)
+
+    set_(now, budget_of_all=500.0, capacity_of_DC1=90.0)
+    ledger.propose_limits(Limits(plan={"budget all": 1.0}), "ann", now)  # nobody confirms it
+    set_(now + timedelta(days=1), budget_of_all=700.0)
+    set_(now + timedelta(days=2), truck_kg_of_DC1=9.0)
+    assert ledger.limits().plan == {"budget all": 700.0, "capacity DC1": 90.0, "truck_kg DC1": 9.0}
+    rows = ledger.canonical_rows()["constraints"]
+    said = rows.select("name", "scope", "value", "known_at").rows()
+    assert said == [
+        ("budget", None, 500.0, now),
+        ("capacity", "DC1", 90.0, now),
+        ("budget", None, 700.0, now + timedelta(days=1)),
+        ("truck_kg", "DC1", 9.0, now + timedelta(days=2)),
+    ]
+    assert rows["row_key"][0] == rows["row_key"][2] and rows["row_key"].n_unique() == 3
+    assert rows.select("delivery", "row_no", "part").is_unique().all()
+    assert ledger.audit() == []

@@ -138,6 +138,7 @@ def test_a_week_at_the_desk_of_a_real_company(
         refuse(chromium, paul)
         once_in_outbox_and_audit(place, order, command)
         again(anna, paul, home)
+        set_budget(anna, paul)
 
         command("run", world, "--home", place)
         after = planned(place)
@@ -145,6 +146,7 @@ def test_a_week_at_the_desk_of_a_real_company(
         assert after["cup", "system"] == before["cup", "system"]
         others = {key for key in before if key[0] == "jug"}
         assert {key: after[key] for key in others} == {key: before[key] for key in others}
+        assert budget(place) == (5_000.0, True), "what two people set is a fact of the next run"
         paul.goto("/items/cup")
         paul.get_by_text("the fair is in town").wait_for()
     finally:
@@ -252,6 +254,30 @@ def once_in_outbox_and_audit(place: Path, order: str, command: Callable[..., Any
     assert order in sent.name and sent.read_text("utf-8").count(order) >= 1
     said = command("audit", "--home", place).stdout
     assert "intact" in said or "adds up" in said, said
+
+
+def set_budget(anna: Any, paul: Any) -> None:
+    """One asks what a budget would change, and proposes it; the other confirms it."""
+    paul.goto("/limits")
+    paul.get_by_text("All limits of the plan, and a change of one").click()
+    paul.locator("#f-limit").select_option("budget")
+    paul.locator("#f-value").fill("5000")
+    paul.get_by_role("button", name="Preview what it changes").last.click()
+    paul.get_by_role("heading", name="What it would change in the plan").wait_for()
+    paul.locator("#priced").get_by_role("button", name="Propose").click()
+    paul.get_by_text("once another person confirms").wait_for()
+    anna.goto("/limits")
+    anna.get_by_role("button", name="Confirm").click()
+    anna.get_by_text("these limits are in force").wait_for()
+
+
+def budget(home: Path) -> tuple[float, bool]:
+    """The budget of the newest plan, and whether its purchases kept to it."""
+    with duckdb.connect(str(home / "derived/published/current" / FILE), read_only=True) as con:
+        (found,) = con.execute(
+            "select at_most, used <= at_most from decisions.limits where name = 'budget'"
+        ).fetchall()
+    return float(found[0]), found[1]
 
 
 def again(anna: Any, paul: Any, home: Home) -> None:

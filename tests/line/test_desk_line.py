@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 from models.domain import OrderLine
 from models.procurement.actors import REACTION
-from orchestration.app import procurement
+from orchestration.app import plan_limits, procurement
 from orchestration.app.home_context import timeline_of, world_of
 from orchestration.app.order_card import order_card
 from orchestration.app.published_plan import Published
@@ -28,6 +28,7 @@ from orchestration.planning.plan import make_plan
 from orchestration.web.application import create_app
 from orchestration.web.people import People
 
+ROOT, OWN = Path(__file__).resolve().parents[2], ("token", "intent")
 pytestmark = [pytest.mark.line, pytest.mark.xdist_group("line")]
 
 
@@ -126,6 +127,35 @@ def test_a_suppliers_answer_at_the_desk_changes_the_plan(sample_home: Path) -> N
     assert audit(home.ledger_url) == []
     cases = TestClient.get(ada.client, "/api/v1/exceptions?limit=500").json()["rows"]
     assert "supplier_refused" in {case["kind"] for case in cases}
+
+
+def test_a_limit_of_the_plan_is_priced_before_it_counts(sample_home: Path) -> None:
+    home = Home.open(sample_home)
+    ada = Planner(home)
+    ada.get("/limits")
+    book = (ROOT / "sample_data/spreadsheets/planner_constraints.xlsx").read_bytes()
+    fields = {name: re.findall(rf'name="{name}" value="([^"]*)"', ada.page)[0] for name in OWN}
+    files = {"book": ("limits.xlsx", book)}
+    same = ada.client.post("/limits/plan", data=fields | {"to": "preview"}, files=files)
+    assert same.status_code == 422 and "hold already" in same.text
+    half = ada.post("/limits/plan", to="preview", limit="budget", value="6000")
+    now, then = (
+        float(re.findall(rf"Purchases {when}</dt><dd>([^<]+)", half)[0].replace(",", ""))
+        for when in ("now", "then")
+    )
+    assert then <= 6000 < now, "what is bought keeps to it"
+    assert "lines change" in half and "Nothing is proposed yet" in half
+    assert 'name="plan.budget all" value="6000.0"' in half
+    with procurement.open_desk(home) as desk:
+        assert plan_limits.preview(desk, {"budget all": 12_000.0}).changes.is_empty()
+        assert desk.ledger.proposed_limits() is None
+    ada.page = half
+    ada.post("/limits/plan", to="propose", **{"plan.budget all": "6000.0"})
+    assert "Budget" in ada.get("/limits") and "12,000" in ada.page and "6,000" in ada.page
+    with procurement.open_desk(home) as desk:
+        desk.ledger.confirm_limits("bob", desk.now)
+        (said,) = (one for one in plan_limits.plan_limits(desk) if one.key == "budget all")
+    assert (said.value, said.coming) == (12_000.0, 6_000.0)
 
 
 def test_the_page_of_an_item_shows_what_a_model_knew_of_it_and_nothing_later(

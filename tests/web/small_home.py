@@ -56,6 +56,11 @@ create table marts.fct_open_orders as select 'PO1' as order_id, '1' as line_id, 
 create table marts.fct_promotions as select 'Sale' as name, 'sale' as kind, null::varchar as item_id,
     null::varchar as location_id, date '2025-12-20' as starts_on, date '2025-12-24' as ends_on,
     true as is_current;
+create table marts.dim_holidays as select date '2026-01-06' as day, 'Epiphany' as name,
+    null::varchar as country, 'R1' as region_id, null::varchar as supplier_id,
+    null::varchar as location_id, timestamp '2025-12-01' as known_at;
+create table marts.fct_constraints as select 'budget' as name, 'all' as scope,
+    100.0::decimal(38, 12) as value, timestamp '2025-12-01' as known_at, true as is_current;
 create table marts.dim_calendar as select date '2025-12-01' + cast(n as integer) as period_start,
     n as period_index from range(60) as t(n);
 create table marts.dim_locations as select 'SHOP' as location_id, 'R1' as region_id, true as is_current;

@@ -272,6 +272,43 @@ def test_limits_count_once_a_second_person_confirms_what_they_saw(come: Any, hom
     assert broken.status_code == 422 and "workbook" in broken.text
 
 
+def test_a_limit_of_the_plan_is_read_from_form_or_workbook_and_a_broken_one_is_said(
+    come: Any, home: Home
+) -> None:
+    from io import BytesIO
+
+    from openpyxl import Workbook
+
+    anna, bert = come("anna", "approver"), come("bert", "approver")
+    page = anna.get("/limits").text
+    assert "6 Jan 2026 (R1)" in page, "blackout days of the books"
+
+    def send(content: bytes, intent: str) -> Any:
+        own = {name: anna.hidden(name)[0] for name in ("token", "seen")}
+        data = own | {"to": "propose", "intent": intent}
+        return anna.client.post("/limits/plan", data=data, files={"book": ("b.xlsx", content)})
+
+    for broken, said in ((b"PK no workbook", "workbook"), (b"", "is no number")):
+        assert said in (answer := send(broken, said)).text and answer.status_code == 422
+    book, file = Workbook(), BytesIO()
+    for row in (("Planner", None, None), ("Budget", "all", 100), ("capacity", "DC", "many")):
+        book.active.append(row)
+    book.save(file)
+    odd = send(file.getvalue(), "odd")
+    assert odd.status_code == 422 and "capacity DC is a number" in odd.text
+    book.active.cell(3, 3).value = 70
+    book.active.append(("notes", "of the planner", "are none"))
+    file = BytesIO()
+    book.save(file)
+    assert send(file.getvalue(), "good").status_code == 200
+    assert "Capacity DC" in (shown := bert.get("/limits").text) or "capacity DC" in shown
+    assert "What it does to the plan" in shown
+    assert bert.post("/limits/confirm").status_code == 200
+    assert Ledger.of(home).limits().plan == {"capacity DC": 70.0}, "the budget held already"
+    assert bert.get("/limits").text.count("70") >= 1
+    assert come("vera", "viewer").get("/limits").status_code == 200
+
+
 def test_the_kill_switch_holds_everything_back(come: Any, home: Home) -> None:
     paul, anna, line = come("paul", "planner"), come("anna", "approver"), the_line(home)
     paul.get("/limits")

@@ -26,6 +26,7 @@ AMOUNTS = ("auto_amount", "buyer_amount", "manager_amount", "daily_cap", "budget
 Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 Factor = Annotated[float, Field(strict=True, ge=0, le=1e6, allow_inf_nan=False)]
 Level = Annotated[int, Field(strict=True, ge=1, le=3), WHOLE]
+Size = Annotated[float, Field(strict=True, ge=0, le=1e12, allow_inf_nan=False)]
 Maturity = Literal["shadow", "suggest", "auto"]
 
 
@@ -44,6 +45,7 @@ class Set(BaseModel):
     budget: str | None
     approvers: dict[str, int]
     class_maturity: dict[str, Maturity]
+    plan: dict[str, float]
 
     @classmethod
     def of(cls, limits: Limits) -> Set:
@@ -83,6 +85,7 @@ class Changes(Body):
     class_maturity: Annotated[dict[Name, Maturity], Field(max_length=200)] = Field(
         default_factory=dict
     )
+    plan: Annotated[dict[Name, Size], Field(max_length=500)] = Field(default_factory=dict)
 
     def said(self) -> dict[str, Any]:
         """The limits that were named, as the use case takes them. Raises ValueError for the name

@@ -4,14 +4,20 @@ switch."""
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import yaml
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
+from models.procurement.approval import PLAN_LIMITS
 from orchestration.app import limits as setting
+from orchestration.app import plan_limits as planned
 from orchestration.app import snapshot_queries
+from orchestration.app.people_overrides import Preview
+from orchestration.app.plan_limits import PlanLimit
 from orchestration.ledger.approvals_and_limits import LIMITS, SWITCH
 from orchestration.web.request_context import (
     Problem,
@@ -37,13 +43,30 @@ NUMBERS = (
 )
 #: Limits that may be left out: nothing is held back by them then.
 OPTIONAL = ("daily_cap", "budget")
+#: What the field of a limit of the plan is called before its name.
+PLAN = "plan."
+#: Days on which nobody delivers or receives, as the company's books say.
+CLOSED = """
+select * from marts.dim_holidays where day >= $today order by day limit 12
+"""
 #: What the field of a class is called before its name.
 CLASS = "class."
 KINDS = ("limits_proposed", "limits_set", "stopped", "resumed")
 
 
+@dataclass(frozen=True)
+class Priced:
+    """Other limits of the plan, and what the plan would be with them."""
+
+    wanted: dict[str, float]
+    preview: Preview
+
+
 def _page(
-    one: Visit, problem: Problem | None = None, previewed: dict[str, Any] | None = None
+    one: Visit,
+    problem: Problem | None = None,
+    previewed: dict[str, Any] | None = None,
+    priced: Priced | None = None,
 ) -> Response:
     with one.desk() as desk:
         said, age = setting.show_limits(desk), snapshot_queries.age(desk)
@@ -54,9 +77,11 @@ def _page(
         version = desk.ledger.store.versions([LIMITS])[LIMITS]
         is_stopped = desk.ledger.is_stopped()
         mode = snapshot_queries.remembered(desk, "autonomy", lambda: setting.autonomy(desk))
+        of_plan = planned.plan_limits(desk)
         classes = snapshot_queries.remembered(desk, "classes", lambda: setting.class_records(desk))
     with snapshot_queries.published(one.room.home) as con:
-        plan_limits = snapshot_queries.rows(con, "select * from decisions.limits order by 1, name")
+        used = snapshot_queries.rows(con, "select * from decisions.limits order by 1, name")
+        closed = snapshot_queries.rows(con, CLOSED, {"today": age.now.date()})
     approvers = "\n".join(f"{name}: {level}" for name, level in said.in_force.approvers.items())
     return one.page(
         "limits.html.j2",
@@ -71,10 +96,35 @@ def _page(
         history=history,
         version=version,
         is_stopped=is_stopped,
-        plan_limits=plan_limits,
+        used=used,
+        of_plan=of_plan,
+        closed=closed,
+        priced=priced,
+        names=[(name, one.words.term(name)) for name in PLAN_LIMITS],
+        spread=lambda pairs: _spread(one, pairs, of_plan),
         approvers=approvers,
         shown=lambda value: _shown(one, value),
     )
+
+
+def _spread(
+    one: Visit, pairs: Mapping[str, tuple[Any, Any]], known: list[PlanLimit]
+) -> list[tuple[str, Any, Any]]:
+    """Changed limits line by line; of those that have parts, the parts that change, beside what
+    holds now."""
+    holds = {limit.key: limit.value for limit in known}
+    found: list[tuple[str, Any, Any]] = []
+    for name, (now, then) in pairs.items():
+        if not isinstance(then, dict):
+            found.append((one.words.term(name), now, then))
+            continue
+        before = holds | now if name == "plan" else now
+        found += [
+            (f"{one.words.term(name)}: {part}", before.get(part), then.get(part))
+            for part in sorted(now.keys() | then.keys())
+            if now.get(part) != then.get(part)
+        ]
+    return found
 
 
 def _shown(one: Visit, value: Any) -> str:
@@ -88,6 +138,7 @@ def _shown(one: Visit, value: Any) -> str:
 
 
 @router.get("/limits")
+@router.get("/limits/plan")
 def page(one: Viewer) -> Response:
     """The limits in force, what waits for a second person, and the kill switch."""
     return _page(one)
@@ -147,6 +198,50 @@ def propose(one: Planner) -> Response:
     def do() -> tuple[str, dict[str, str]]:
         with one.desk() as desk:
             setting.propose_limits(desk, asked_for(one), one.me.name, one.seen())
+        return "/limits", {"done": "proposed"}
+
+    return act(one, do, lambda problem: _page(one, problem))
+
+
+def _wanted(one: Visit, known: list[PlanLimit]) -> dict[str, float]:
+    """The limits of the plan that the form, its file, or a preview asks for and that hold not yet.
+
+    Raises ValueError where there are none.
+    """
+    said: dict[str, Any] = {
+        name.removeprefix(PLAN): one.amount(name) for name in one.form if name.startswith(PLAN)
+    }
+    if sheet := one.files.get("book"):
+        said |= planned.from_workbook(sheet)
+    elif not said:
+        scope = one.text("scope", 200) or "all"
+        said = {f"{one.form.get('limit', '')} {scope}": one.amount("value")}
+    holds = {limit.key: limit.value if limit.coming is None else limit.coming for limit in known}
+    wanted = {key: size for key, size in said.items() if holds.get(key) != size}
+    if not wanted:
+        raise ValueError(one.words("These limits hold already: nothing would change."))
+    return wanted
+
+
+@router.post("/limits/plan")
+def plan(one: Planner) -> Response:
+    """Propose other limits of the plan, or show what they would change and cost."""
+    if one.form.get("to") == "preview":
+        try:
+            with one.desk() as desk:
+                wanted = _wanted(one, planned.plan_limits(desk))
+                desk.ledger.limits().changed({"plan": wanted})
+                priced = Priced(wanted, planned.preview(desk, wanted))
+            return _page(one, priced=priced)
+        except Exception as error:
+            if (problem := problem_of(error)) is None:
+                raise
+            return _page(one, problem)
+
+    def do() -> tuple[str, dict[str, str]]:
+        with one.desk() as desk:
+            wanted = _wanted(one, planned.plan_limits(desk))
+            setting.propose_limits(desk, {"plan": wanted}, one.me.name, one.seen())
         return "/limits", {"done": "proposed"}
 
     return act(one, do, lambda problem: _page(one, problem))
