@@ -30,6 +30,30 @@ Size = Annotated[float, Field(strict=True, ge=0, le=1e12, allow_inf_nan=False)]
 Maturity = Literal["shadow", "suggest", "auto"]
 
 
+class Limit(Body):
+    """A limit of the plan: a budget, what a place can hold, what a truck can carry, or the least a
+    supplier takes; scope: a place or supplier, or all."""
+
+    name: Literal[
+        "budget",
+        "capacity",
+        "truck_kg",
+        "supplier_minimum",
+        "supplier_minimum_kg",
+        "supplier_minimum_units",
+    ]
+    scope: Name
+    value: Size
+
+
+class Service(Body):
+    """The chance to meet all demand that is promised; scope: an item, place or category, or all."""
+
+    name: Literal["service_level"]
+    scope: Name
+    value: Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)]
+
+
 class Set(BaseModel):
     """The limits: amounts are of one line, per level; null is no cap or no budget."""
 
@@ -45,14 +69,20 @@ class Set(BaseModel):
     budget: str | None
     approvers: dict[str, int]
     class_maturity: dict[str, Maturity]
-    plan: dict[str, float]
+    plan: list[Limit | Service]
 
     @classmethod
     def of(cls, limits: Limits) -> Set:
         """Limits with their money as decimal text."""
         said = limits.to_payload()
         amounts = {name: money(said[name]) for name in AMOUNTS if said[name] is not None}
-        known = {name: said[name] for name in cls.model_fields}
+        plan = [
+            {"name": name, "scope": scope, "value": size}
+            for name, _, scope, size in (
+                (*key.partition(" "), v) for key, v in said["plan"].items()
+            )
+        ]
+        known = {name: said[name] for name in cls.model_fields} | {"plan": plan}
         return cls(**(known | amounts))
 
 
@@ -82,10 +112,10 @@ class Changes(Body):
     daily_cap: Money | None = None
     budget: Money | None = None
     approvers: Annotated[dict[str, Level], Field(max_length=200)] = Field(default_factory=dict)
-    class_maturity: Annotated[dict[Name, Maturity], Field(max_length=200)] = Field(
+    class_maturity: Annotated[dict[str, Maturity], Field(max_length=200)] = Field(
         default_factory=dict
     )
-    plan: Annotated[dict[Name, Size], Field(max_length=500)] = Field(default_factory=dict)
+    plan: Annotated[list[Limit | Service], Field(max_length=500)] = Field(default_factory=list)
 
     def said(self) -> dict[str, Any]:
         """The limits that were named, as the use case takes them. Raises ValueError for the name
@@ -94,6 +124,8 @@ class Changes(Body):
             person(name)
         named = {name: getattr(self, name) for name in self.model_fields_set}
         amounts = {n: float(named[n]) for n in AMOUNTS if named.get(n) is not None}
+        if self.plan:
+            named["plan"] = {f"{one.name} {one.scope}": one.value for one in self.plan}
         return named | amounts
 
 
