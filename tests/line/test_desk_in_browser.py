@@ -24,6 +24,7 @@ from orchestration.ledger import Ledger
 from orchestration.web.people import People
 from tests.web.browsing import PASSWORD
 from tests.web.serving import Served
+from tests.web.test_desk_browser import WIDER, broken_laws
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PICTURES = os.environ.get("STOCKHOUSE_SCREENSHOTS")
@@ -181,6 +182,7 @@ def test_a_scenario_is_written_asked_and_its_advice_ordered_once(
         anna.get_by_role("button", name="Order what is advised").first.dblclick()
         done.nth(1).wait_for(timeout=300_000)
         jobs = anna.locator("#jobs li").all_inner_texts()
+        look(anna)
     finally:
         served.kill()
     fresh = [line for line in ledger.lines() if line.document_id not in known]
@@ -189,6 +191,29 @@ def test_a_scenario_is_written_asked_and_its_advice_ordered_once(
     assert len(jobs) == 2 and said == [(str(len(fresh)),) * 2], jobs
     assert fresh and {line.stage for line in fresh} == {"requisition"}
     assert all("scenario goods_come_five_weeks_late" in line.intent_key for line in fresh)
+
+
+def look(anna: Any) -> None:
+    """Pages that only a real company fills keep to the laws of the others."""
+    anna.goto("/orders?status=requisition")
+    line = anna.locator("a[data-row]").first.get_attribute("href")
+    known = "/items/22086/known?place=UK"
+    for path in (
+        "/",
+        "/limits",
+        "/results",
+        "/audit",
+        "/suppliers",
+        known,
+        line,
+        f"{line}/lineage",
+    ):
+        anna.goto(path)
+        if PICTURES:
+            name = path.strip("/").split("?")[0].replace("/", "-") or "today"
+            anna.screenshot(path=f"{PICTURES}/sample-{name}.png", full_page=True)
+        assert broken_laws(anna) == [], path
+        assert anna.evaluate(WIDER) <= 0, path
 
 
 def write(anna: Any, title: str) -> None:

@@ -4,6 +4,7 @@ with four eyes, change a limit, hear a supplier, read the audit. Skips where the
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import threading
@@ -209,10 +210,15 @@ def test_every_page_can_be_read_on_a_laptop_and_a_phone_by_day_and_by_night(
     size = {"width": width, "height": 860}
     page = enter(chromium, address, home, "ada", "admin", viewport=size, color_scheme=scheme)
     line = page.request.get("/api/v1/orders").json()["rows"][0]["document_id"]
-    for path in (*PAGES, f"/orders/{line}"):
+    own = page.request.get("/suppliers").text()
+    token = re.findall(r'name="token" value="([^"]+)"', own)[0]
+    here = {"origin": address, "sec-fetch-site": "same-origin"}
+    made = page.request.post("/suppliers/S1/link", form={"token": token}, headers=here)
+    (link,) = re.findall(r"<code>http://[^/]+(/supplier/[^<]+)</code>", made.text())
+    for path in (*PAGES, f"/orders/{line}", link, "/nowhere"):
         page.goto(path)
         if PICTURES:
-            name = path.strip("/").replace("/", "-").split("?")[0] or "today"
+            name = path.strip("/").replace("/", "-").split("?")[0][:40] or "today"
             page.screenshot(path=Path(PICTURES) / f"{name}-{width}-{scheme}.png", full_page=True)
         assert page.evaluate(WIDER) <= 0, f"{path} is wider than {width}"
         assert page.evaluate(CUT, ".chart") == [], path
@@ -220,6 +226,11 @@ def test_every_page_can_be_read_on_a_laptop_and_a_phone_by_day_and_by_night(
         assert broken_laws(page) == [], path
         assert page.locator("h1").count() == 1, path
         assert page.locator("html").get_attribute("lang") == "en"
+    page.context.clear_cookies()
+    page.goto("/sign-in")
+    if PICTURES:
+        page.screenshot(path=Path(PICTURES) / f"sign-in-{width}-{scheme}.png")
+    assert broken_laws(page) == []
 
 
 @pytest.mark.parametrize(("media", "width"), [("print", A4), ("screen", 1366)])
