@@ -9,10 +9,10 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from orchestration.app import snapshot_queries
+from orchestration.app import publishing, snapshot_queries
 from orchestration.app.procurement import open_desk
 from orchestration.app.results import results
-from orchestration.facts import decisions, published_snapshots
+from orchestration.facts import decisions
 from orchestration.home import Home
 from tests.web.small_home import NOW, RUN
 
@@ -59,7 +59,7 @@ def test_costs_are_followed_from_rehearsal_to_rehearsal(come: Any, home: Home) -
     decisions.record(home.decisions, earlier, "champions", moved, as_of=then)
     with duckdb.connect(str(home.warehouse)) as con:
         decisions.load(con, home.decisions)
-    published_snapshots.publish(home.warehouse, home.published, RUN, NOW)
+    publishing.write_snapshot(home.warehouse, home.published, RUN, NOW)
     with open_desk(home) as desk:
         found = results(desk).rehearsals
     assert {(str(row["day"]), row["cost"]) for row in found} == {

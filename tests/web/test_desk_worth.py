@@ -11,9 +11,10 @@ import polars as pl
 import pytest
 
 from models.replenishment.overrides import Override
+from orchestration.app import publishing
 from orchestration.app.decision_worth import decision_worth
 from orchestration.app.procurement import open_desk
-from orchestration.facts import decisions, published_snapshots
+from orchestration.facts import decisions
 from orchestration.home import Home
 from orchestration.planning import override_journal
 from tests.web.small_home import NOW, RUN
@@ -45,7 +46,7 @@ def remember(home: Home, position: float, quantity: float, system: float | None 
         decisions.record(home.decisions, EARLIER, table, frame, as_of=THEN)
     with duckdb.connect(str(home.warehouse)) as con:
         decisions.load(con, home.decisions)
-    published_snapshots.publish(home.warehouse, home.published, RUN, NOW)
+    publishing.write_snapshot(home.warehouse, home.published, RUN, NOW)
 
 
 @pytest.mark.parametrize(("position", "quantity"), [(10.0, 8.0), (30.0, 40.0), (60.0, 0.0)])
