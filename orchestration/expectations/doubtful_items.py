@@ -191,6 +191,105 @@ TERMS_ASIDE = """
     where kind = 'purchase'
     group by item_id, location_id
 """
+#: Rows of stock, open orders and receipts that a person has to mend, as long as nothing newer of
+#: their source names the item there: the plan may buy what is already there or on its way. The
+#: cell that names the item, or the place, is the one that does in most of the source's such rows.
+POSITIONS_ASIDE = """
+    with item_names as (
+        select item_id as name, item_id as id from marts.dim_item_locations
+        union select alias, id from intermediate.int_aliases_current where kind = 'item'
+    ),
+    place_names as (
+        select location_id as name, location_id as id from marts.dim_item_locations
+        union select alias, id from intermediate.int_aliases_current where kind = 'location'
+    ),
+    landed as (
+        select source_id, delivery, min(landed_seq) as seq from raw.manifest group by all
+    ),
+    aside as (
+        select quarantine_id, source_id, table_name, path, file_row, column_name, value, rule, seq,
+            map_entries(cast(raw_text::json as map(varchar, varchar))) as cells
+        from raw.quarantine left join landed using (source_id, delivery)
+        where table_name in ('stock', 'purchase_orders', 'receipts') and status = 'open'
+            and json_valid(raw_text)
+    ),
+    cells as (
+        select quarantine_id, source_id, table_name, unnest(range(len(cells))) as place,
+            unnest(cells) as cell
+        from aside
+    ),
+    item_cells as (
+        select source_id, table_name, cell.key as item_cell
+        from cells inner join item_names on cell.value = name
+        group by source_id, table_name, cell.key
+        qualify row_number() over (
+            partition by source_id, table_name
+            order by count(distinct quarantine_id) desc, min(place)
+        ) = 1
+    ),
+    place_cells as (
+        select source_id, table_name, cell.key as place_cell
+        from cells
+        inner join place_names on cell.value = name
+        inner join item_cells using (source_id, table_name)
+        where cell.key <> item_cell
+        group by source_id, table_name, cell.key
+        qualify row_number() over (
+            partition by source_id, table_name
+            order by count(distinct quarantine_id) desc, min(place)
+        ) = 1
+    ),
+    named as (
+        select aside.* exclude (cells), item.id as item_id, place.id as location_id
+        from aside
+        inner join item_cells using (source_id, table_name)
+        inner join cells as its using (quarantine_id, source_id, table_name)
+        inner join item_names as item on its.cell.key = item_cell and its.cell.value = item.name
+        left join place_cells using (source_id, table_name)
+        left join cells as lies
+            on lies.quarantine_id = aside.quarantine_id and lies.cell.key = place_cell
+        left join place_names as place on lies.cell.value = place.name
+        where place_cell is null or place.id is not null
+    ),
+    told as (
+        select table_name, source_id, delivery, item_id, location_id from (
+            select 'stock' as table_name, source_id, delivery, item_id, location_id from raw.stock
+            union all
+            select 'purchase_orders', source_id, delivery, item_id, location_id
+            from raw.purchase_orders
+            union all select 'receipts', source_id, delivery, item_id, location_id from raw.receipts
+        ) semi join aside using (source_id, table_name)
+    ),
+    newest as (
+        select table_name, source_id, coalesce(item.id, told.item_id) as item_id,
+            coalesce(place.id, told.location_id) as location_id, max(seq) as seq
+        from told
+        inner join landed using (source_id, delivery)
+        left join item_names as item on told.item_id = item.name
+        left join place_names as place on told.location_id = place.name
+        group by all
+    )
+    select planned.item_id, planned.location_id, 'position_set_aside' as kind,
+        'warning' as severity,
+        format('{} row{} of {} {} in quarantine and count{} nowhere, as {} "{}" in row {} of {} '
+            '{}: mend {}; its order waits for a person',
+            count(distinct quarantine_id), if(count(distinct quarantine_id) = 1, '', 's'),
+            replace(table_name, '_', ' '), if(count(distinct quarantine_id) = 1, 'is', 'are'),
+            if(count(distinct quarantine_id) = 1, 's', ''), min_by(column_name, file_row),
+            min_by(value, file_row), min(file_row), min_by(path, file_row),
+            min_by(rule, file_row), if(count(distinct quarantine_id) = 1, 'it', 'them')) as reason
+    from named
+    inner join marts.dim_item_locations as planned
+        on planned.item_id = named.item_id
+        and planned.location_id = coalesce(named.location_id, planned.location_id)
+    where not exists (
+        select 1 from newest
+        where newest.table_name = named.table_name and newest.source_id = named.source_id
+            and newest.item_id = planned.item_id and newest.seq > named.seq
+            and coalesce(newest.location_id, planned.location_id) = planned.location_id
+    )
+    group by planned.item_id, planned.location_id, table_name
+"""
 
 DOUBTS = (
     OVERDUE,
@@ -204,6 +303,7 @@ DOUBTS = (
     CENTURY,
     DEAR,
     TERMS_ASIDE,
+    POSITIONS_ASIDE,
 )
 #: The kinds of these that keep an item's order off the automatic path, beside WAITING.
 DOUBTED = (
@@ -211,6 +311,7 @@ DOUBTED = (
     "covers_a_century",
     "costs_beyond_price",
     "terms_set_aside",
+    "position_set_aside",
     "unit_unknown",
 )
 
