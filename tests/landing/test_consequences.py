@@ -56,3 +56,21 @@ def test_check_ends_with_it(tmp_path: Path) -> None:
     plan = [finding.message for finding in found if finding.kind == "plan"]
     assert plan == consequences(contract)
     assert [finding.kind for finding in found[-len(plan) :]] == ["plan"] * len(plan)
+
+
+def test_a_table_whose_every_row_is_in_quarantine_counts_as_not_fed(tmp_path: Path) -> None:
+    contract = world(tmp_path, "sales", "supplier_terms")
+    (tmp_path / "sales.csv").write_text(
+        "told,item_id,location_id,quantity,event_at\n2024-01-02,a,x,1,2024-01-01\n", "utf-8"
+    )
+    names = sorted(contract.sources["supplier_terms"].into[0]["supplier_terms"])
+    for item, is_aside in (("#REF!", True), ("a", False)):
+        rows = ["told," + ",".join(names)] + [
+            "2024-01-02," + ",".join(one if name == "item_id" else "1" for name in names)
+            for one in (item, "Total")
+        ]
+        (tmp_path / "supplier_terms.csv").write_text("\n".join(rows) + "\n", "utf-8")
+        plan = [one.message for one in check(contract, tmp_path) if one.kind == "plan"]
+        said = f"no supplier terms (every row tried is in quarantine): {WITHOUT['supplier_terms']}"
+        assert (said in plan) is is_aside
+        assert ("what supplier_terms say" in plan[0]) is not is_aside

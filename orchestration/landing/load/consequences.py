@@ -3,6 +3,8 @@ that costs the orders."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from orchestration.landing.contract.validation import rules
 from orchestration.landing.contract.world import World
 
@@ -26,6 +28,8 @@ WITHOUT = {
     "constraints": "no budget, capacity or service level limits an order",
     "lanes": "freight costs nothing and transfers take the default lead time",
 }
+#: Said of a table that is fed and yet as good as not.
+ASIDE = " (every row tried is in quarantine)"
 #: What a column of another table says just as well.
 SAID_BY = {
     "prices": (("sales", "unit_price"), ("sales", "revenue")),
@@ -34,14 +38,18 @@ SAID_BY = {
 }
 
 
-def consequences(world: World) -> list[str]:
+def consequences(world: World, aside: Collection[str] = ()) -> list[str]:
     """What the plan can do with this contract, in sentences: what it orders by, then what is
-    lacking and what that costs."""
+    lacking and what that costs.
+
+    aside: tables of which every row that was tried is in quarantine; as good as not fed.
+    """
     fed: dict[str, set[str]] = {}
     for source in world.sources.values():
         for _, table, words in rules(source):
-            fed.setdefault(table, set()).update(words)
-    return [_verdict(world, set(fed)), *_lacking(fed)]
+            if table not in aside:
+                fed.setdefault(table, set()).update(words)
+    return [_verdict(world, set(fed)), *_lacking(fed, aside)]
 
 
 def _verdict(world: World, fed: set[str]) -> str:
@@ -67,11 +75,11 @@ def _verdict(world: World, fed: set[str]) -> str:
     )
 
 
-def _lacking(fed: dict[str, set[str]]) -> list[str]:
+def _lacking(fed: dict[str, set[str]], aside: Collection[str]) -> list[str]:
     if "sales" not in fed:
         return []
     return [
-        f"no {table.replace('_', ' ')}: {cost}"
+        f"no {table.replace('_', ' ')}{ASIDE if table in aside else ''}: {cost}"
         for table, cost in WITHOUT.items()
         if table not in fed
         and not any(name in fed.get(other, ()) for other, name in SAID_BY.get(table, ()))

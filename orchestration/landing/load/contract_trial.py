@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import duckdb
 
+from orchestration.home.sql import quote
 from orchestration.landing.contract.canonical import PERSONAL
 from orchestration.landing.contract.errors import ContractError
 from orchestration.landing.contract.expressions import parser
@@ -76,6 +77,7 @@ def check(world: World, data_root: Path, show_sql: bool = False) -> list[Finding
                     found += _try_source(cur, world, source_id, data_root, store, show_sql)
                 except ContractError as error:
                     found.append(Finding(source_id, "error", str(error)))
+            aside = _wholly_aside(cur)
     if world.economics is None:
         found.append(
             Finding(
@@ -100,7 +102,7 @@ def check(world: World, data_root: Path, show_sql: bool = False) -> list[Finding
                     "", "warning", "no lead time: give plan.lead_time_days, or feed supplier_terms"
                 )
             )
-    found += [Finding("", "plan", said) for said in consequences(world)]
+    found += [Finding("", "plan", said) for said in consequences(world, aside)]
     return found
 
 
@@ -278,6 +280,18 @@ def _quarantined(cur: duckdb.DuckDBPyConnection, source_id: str) -> Iterator[Fin
             "warning",
             f"{count} to quarantine: {what}{rule}{example} ({path} row {row_no})",
         )
+
+
+def _wholly_aside(cur: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """The tables of which rows were tried and none could be loaded."""
+    tried = cur.execute(
+        "SELECT DISTINCT table_name FROM raw.quarantine WHERE table_name IS NOT NULL"
+    ).fetchall()
+    return frozenset(
+        table
+        for (table,) in tried
+        if cur.execute(f"SELECT 1 FROM raw.{quote(table)} LIMIT 1").fetchone() is None
+    )
 
 
 def _without_rates(world: World) -> str:
