@@ -28,8 +28,8 @@ from orchestration.app.published_plan import Published
 from orchestration.app.replan_state import State, state_of
 from orchestration.app.supply_exceptions import SupplyException, affected, moves, supply_exceptions
 from orchestration.facts import published_snapshots
+from orchestration.facts.inbound import Inbound
 from orchestration.facts.planning_inputs import read_nodes
-from orchestration.facts.published import Coming
 from orchestration.facts.purchase_terms import with_sources
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
@@ -180,7 +180,7 @@ class Picture:
         if asked is None:
             return None
         rows = asked.inputs.rows
-        coming = Coming.read(con, lines, items, timeline.origin)
+        coming = Inbound.read(con, lines, items, timeline.origin)
         stock = pl.col("stock") + pl.Series(coming.moved(rows))
         moved = asked.inputs.with_state(rows.with_columns(stock=stock), asked.inputs.due)
         events = [exception.disruption for exception in happened if exception.disruption]

@@ -17,7 +17,7 @@ from models.procurement.documents import Document, Event
 from orchestration.app import procurement
 from orchestration.app.procurement import Desk
 from orchestration.app.snapshot_queries import Row, names, one, published, remembered, rows
-from orchestration.facts.published import Coming, order_name
+from orchestration.facts.inbound import Inbound, order_name
 from orchestration.home.sql import frame
 
 #: How many periods of the past stand before a forecast.
@@ -223,7 +223,7 @@ def _projected(
     if not ahead or hand is None or hand["units"] is None:
         return []
     item, places = given["item"], given["places"]
-    coming = Coming.read(con, lines, [item], ahead[0]["day"])
+    coming = Inbound.read(con, lines, [item], ahead[0]["day"])
     due = coming.as_it_is(frame(con, _NODES, {"item": item}))
     due = due.filter(pl.col("location_id").is_in(places))
     own = _own(due, line, places)

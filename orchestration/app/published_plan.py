@@ -15,8 +15,8 @@ from models.replenishment.constraints import Constraint, used
 from models.replenishment.overrides import Override
 from models.replenishment.policies import RegisteredPolicy
 from models.replenishment.supplier_minimums import SupplierMinimum
+from orchestration.facts.champion_and_forecast import champion, published_forecast
 from orchestration.facts.planning_inputs import PlanningInputs, read_planning_inputs
-from orchestration.facts.published import champion, published_forecast
 from orchestration.facts.timeline import Timeline
 from orchestration.home import Home
 from orchestration.landing import World

@@ -41,8 +41,8 @@ from orchestration.app.scenario_files import Question, parse, read_question, ref
 from orchestration.app.scenario_fit import outside
 from orchestration.app.twin_state import FUTURES_SEED, LOOKED_AT, Twin
 from orchestration.facts import decisions, published_snapshots
+from orchestration.facts.champion_and_forecast import published_forecast, tuned_scales
 from orchestration.facts.planning_inputs import read_nodes
-from orchestration.facts.published import published_forecast, tuned_scales
 from orchestration.facts.purchase_terms import read_terms
 from orchestration.facts.stock_lots import read_lots
 from orchestration.facts.timeline import Timeline
