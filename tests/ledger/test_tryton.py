@@ -46,12 +46,14 @@ COMPANY = {
             "cost": "1.0000",
             "supplier": "FAR",
             "order_point": [50, 150],
+            "is_taxed": True,
         },
     },
 }
 SECRET = "TRYTON_PASSWORD"  # noqa: S105 - the variable's name
 MODELS = "+fct_stock_positions +fct_receipts +fct_open_orders +fct_lead_times +dim_supplier_terms"
 
+pytestmark = pytest.mark.xdist_group("tryton")  # founded once
 needs_tryton = pytest.mark.skipif(
     not erp_company.python().exists(),
     reason="Tryton's environment is absent: `make test` sets it up, or TRYTON_PYTHON names its Python",
@@ -159,6 +161,9 @@ def test_an_order_goes_into_tryton_once_and_what_becomes_of_it_there_closes_it_h
         orders["BREAD"]: 70.0,
     }
 
+    totals = {p["reference"]: p["total_amount"]["decimal"] for p in drafts}
+    assert totals == {orders["APPLE"]: "120.00", orders["BREAD"]: "77.00"}  # with a tenth of tax
+
     erp.at(MONDAY + timedelta(hours=2))
     erp.confirm([purchase["id"] for purchase in drafts])
     (apples,) = [p for p in erp.purchases("processing") if p["reference"] == orders["APPLE"]]
@@ -249,6 +254,8 @@ def test_a_call_that_is_cut_leaves_one_purchase_however_often_it_is_made_again(
     with pytest.raises(TransportError, match="is processing in Tryton") as error:
         deliver(envelope(order(line("1", 4, "change"), revision=2), partner), partner)
     assert error.value.is_final
+    with pytest.raises(TransportError, match="is another order"):
+        deliver(envelope(order(line("1", 5, item="BREAD")), partner), partner)
 
 
 @needs_tryton

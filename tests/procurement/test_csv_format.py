@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.procurement.codec import LARGEST, Delivery
-from models.procurement.csv_format import COLUMNS, Contract, Table
+from models.procurement.csv_format import COLUMNS, Contract, Table, written_lines
 from models.procurement.messages import (
     Acknowledgement,
     Invoice,
@@ -115,6 +115,9 @@ def test_an_order_read_by_others_filled_in_and_sent_back_is_its_own_answer(
     body = Table().write(order, US, THEM, 7, AT, "P")
     sheet = pl.read_csv(body, infer_schema=False).fill_null("")
     assert tuple(sheet.columns) == COLUMNS
+    for line, written in zip(lines, written_lines(body), strict=True):  # as an ERP is told of it
+        assert (written["line"], written["item"]) == (line.line_id, line.item_id)
+        assert (float(written["quantity"]), float(written["unit cost"])) == (quantity, cost)
     assert [float(units) for units in sheet["quantity"]] == [quantity] * len(items)
     filled = sheet.with_columns(
         pl.col("quantity").alias("confirmed"), pl.lit("2026-02-01").alias("promised on")

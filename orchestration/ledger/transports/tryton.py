@@ -87,6 +87,7 @@ async def _deliver(order_id: str, lines: Sequence[Mapping[str, str]], partner: P
             found = await _purchases(tryton, order_id, partner)
         if not found:
             raise TransportError(f"{order_id} was written in Tryton and is not there")
+        _check_ours(order_id, lines, found)
         first = await _only_one(tryton, found)
         if any(line["action"] != "order" for line in lines):
             await _change(tryton, first, lines)
@@ -96,8 +97,21 @@ async def _purchases(tryton: Tryton, order_id: str, partner: Partner) -> list[Va
     """The purchases of an order, the oldest first; more than one where a call that was taken for
     lost came through late."""
     whose = [["reference", "=", order_id], ["party.code", "=", partner.partner_id]]
-    fields = ["state", "number", "lines.sequence"]
+    fields = ["state", "number", "lines.sequence", "lines.product.code"]
     return await tryton.read("purchase.purchase", whose, fields)
+
+
+def _check_ours(order_id: str, lines: Sequence[Mapping[str, str]], found: Sequence[Values]) -> None:
+    """Refuse a purchase that has our number and none of our lines: another home orders there too,
+    and ours would be taken for made."""
+    ours = {(int(line["line"]), line["item"]) for line in lines if line["action"] == "order"}
+    for purchase in found:
+        there = {
+            (line["sequence"], (line["product."] or {}).get("code")) for line in purchase["lines."]
+        }
+        if ours and there and not ours & there:
+            other = f"purchase {purchase['number'] or purchase['id']} in Tryton has the reference"
+            raise TransportError(f"{other} {order_id} and is another order", is_final=True)
 
 
 async def _only_one(tryton: Tryton, found: Sequence[Values]) -> Values:

@@ -1,5 +1,5 @@
-"""A line to Tryton that can be cut: before a call arrives there, or between what it did and its
-answer."""
+"""A line to Tryton that can be cut: before a call arrives there, between what it did and its answer,
+or after the answer."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class CutLine:
 
     def __init__(self, port: int) -> None:
         self.cut: Cut = lambda method: None
-        self.calls: list[str] = []
+        #: What happens at the cut; the line itself is cut but after the answer.
+        self.kill: Callable[[], None] = lambda: None
         self.upstream = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
         line = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                method = json.loads(body)["method"]
-                line.calls.append(method)
-                where = line.cut(method)
+                where = line.cut(json.loads(body)["method"])
                 if where == "before":
+                    line.kill()
                     self.close_connection = True
                     return
                 about = {
@@ -40,12 +40,15 @@ class CutLine:
                 }
                 said = line.upstream.post(self.path, content=body, headers=about)
                 if where == "between":
+                    line.kill()
                     self.close_connection = True
                     return
                 self.send_response(said.status_code)
                 self.send_header("Content-Length", str(len(said.content)))
                 self.end_headers()
                 self.wfile.write(said.content)
+                if where == "after":
+                    line.kill()
 
             def log_message(self, *_: object) -> None:
                 return

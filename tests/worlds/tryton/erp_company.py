@@ -239,6 +239,11 @@ class Erp:
         rows = self.call("product.product.search_read", [], 0, None, *fields, **context)
         return {row["code"]: round(row["quantity"]) for row in rows}
 
+    def awaited(self) -> list[Any]:
+        """What suppliers have still to bring, a move each."""
+        still = [["state", "=", "draft"], ["from_location.type", "=", "supplier"]]
+        return self.rows("stock.move", still, "quantity", "planned_date", "product.code")
+
     def sell(self, goods: Mapping[str, int]) -> None:
         """Sell and hand over, on one sale."""
         lines = [line | {"type": "line"} for line in self._lines(goods)]
@@ -253,7 +258,15 @@ class Erp:
 
     def purchases(self, *states: str) -> list[Any]:
         """The purchases in these states, the oldest first."""
-        about = ("number", "reference", "state", "party.code", "purchase_date", "invoices")
+        about = (
+            "number",
+            "reference",
+            "state",
+            "party.code",
+            "purchase_date",
+            "invoices",
+            "total_amount",
+        )
         lines = ("sequence", "quantity", "product.code", "unit_price", "delivery_date", "moves")
         fields = (*about, *(f"lines.{name}" for name in lines))
         return self.rows("purchase.purchase", [["state", "in", list(states)]], *fields)
@@ -284,8 +297,20 @@ class Erp:
         self.call("account.invoice.write", purchase["invoices"], said)
         self.call("account.invoice.post", purchase["invoices"])
 
+    def set_order_points(self, levels: Mapping[str, tuple[int, int]]) -> None:
+        """Say when an item is asked for, and up to how many."""
+        for point in self.rows("stock.order_point", [], "product.code"):
+            least, target = (float(level) for level in levels[point["product."]["code"]])
+            said = {"min_quantity": least, "target_quantity": target}
+            self.call("stock.order_point.write", [point["id"]], said)
+
     def order_by_order_points(self) -> None:
-        """Let Tryton's own order points ask, and order what they ask for."""
+        """Let Tryton's own order points ask, and order what they ask for. What is late is expected
+        today, as Tryton warns that it does not count it otherwise."""
+        days = ((move["id"], said_day(move["planned_date"])) for move in self.awaited())
+        late = [number for number, day in days if day is not None and day < self.today]
+        if late:
+            self.call("stock.move.write", late, {"planned_date": day_of(self.today)})
         self._wizard("stock.supply", "create_")
         asked = [row["id"] for row in self.rows("purchase.request", [["state", "=", "draft"]])]
         if asked:

@@ -16,7 +16,12 @@ from pathlib import Path
 
 from company_clock import follow
 from proteus import Model, config
-from trytond.modules.account.tests.tools import create_chart, create_fiscalyear, get_accounts
+from trytond.modules.account.tests.tools import (
+    create_chart,
+    create_fiscalyear,
+    create_tax,
+    get_accounts,
+)
 from trytond.modules.account_invoice.tests.tools import set_fiscalyear_invoice_sequences
 from trytond.modules.company.tests.tools import create_company, get_company
 from trytond.modules.currency.tests.tools import get_currency
@@ -39,7 +44,12 @@ def accounts_of(day):
     category = Model.get("product.category")(name="Goods", accounting=True)
     category.account_expense, category.account_revenue = found["expense"], found["revenue"]
     category.save()
-    return category
+    (taxed,) = category.duplicate({"name": "Taxed goods"})
+    tax = create_tax(Decimal("0.10"))
+    tax.save()
+    taxed.supplier_taxes.append(tax)
+    taxed.save()
+    return {False: category, True: taxed}
 
 
 def party_of(code, name):
@@ -49,12 +59,12 @@ def party_of(code, name):
     return party
 
 
-def product_of(code, said, category, party, lead_days):
+def product_of(code, said, categories, party, lead_days):
     unit = one("product.uom", name="Unit")
     template = Model.get("product.template")(name=said["name"], code=code, default_uom=unit)
     template.type, template.list_price = "goods", Decimal(said["price"])
     template.purchasable = template.salable = True
-    template.account_category = category
+    template.account_category = categories[said.get("is_taxed", False)]
     template.save()
     (product,) = template.products
     product.cost_price = Decimal(said["cost"])
@@ -91,13 +101,13 @@ def main():
     day = dt.datetime.fromisoformat(Path(clock).read_text(encoding="utf-8")).date()
     config.set_trytond("sqlite:///erp", user="admin", config_file=file)
     create_company(currency=get_currency("EUR"))
-    category = accounts_of(day)
+    categories = accounts_of(day)
     suppliers = {code: party_of(code, said["name"]) for code, said in company["suppliers"].items()}
     products = {
         code: product_of(
             code,
             said,
-            category,
+            categories,
             suppliers[said["supplier"]],
             company["suppliers"][said["supplier"]]["lead_days"],
         )
