@@ -6,11 +6,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from models.safe_names import name_of
 from orchestration.home import Home, HomeError, files
 from orchestration.home import archive_file as files_of
+from orchestration.home.encrypted_file import decrypted
 from orchestration.landing.contract import privacy
 from orchestration.ledger import Ledger, LedgerError, checkpoints, copying
 
@@ -21,13 +23,21 @@ OWN = "ledger.sqlite"
 UNUSED = "ledger-unused.sqlite"
 
 
-def backup(home: Home, target: Path) -> Path:
-    """Write all that cannot be made again into one .tar.gz, wherever the ledger lives, and without
-    the key of the customers.
+def backup(
+    home: Home, target: Path, public_keys: Sequence[str] = (), *, with_key: bool = False
+) -> Path:
+    """Write all that cannot be made again into one .tar.gz, wherever the ledger lives, encrypted
+    to the public keys where some are given.
 
-    A copy of the key stays with the user who made the backup; the backup says only which one it is.
-    Raises LedgerError where the ledger cannot be read.
+    with_key: with the key of the customers in it. Without, a copy of the key stays with the user
+    who made the backup, which says only which one it is. Raises LedgerError where the ledger cannot
+    be read, HomeError for what is no public key, and for the customers' key in the clear.
     """
+    if with_key and not public_keys:
+        raise HomeError(
+            "the key of the customers is in no backup that everybody can read: say to whom it is "
+            "encrypted, --encrypt-to age1…"
+        )
     with tempfile.TemporaryDirectory() as scratch:
         beside: dict[str, Path] = {}
         if not home.is_ledger_within:
@@ -40,8 +50,9 @@ def backup(home: Home, target: Path) -> Path:
             beside[privacy.FINGERPRINT] = Path(scratch) / privacy.FINGERPRINT
             beside[privacy.FINGERPRINT].write_text(fingerprint + "\n", encoding="utf-8")
         # the key of the checkpoints vouches for this home's ledger; a restored one gets its own
-        without = (privacy.FILE, privacy.FINGERPRINT, checkpoints.KEY_FILE, checkpoints.FILE)
-        return files_of.backup(home, target, beside, without=without)
+        without = {privacy.FILE, privacy.FINGERPRINT, checkpoints.KEY_FILE, checkpoints.FILE}
+        without -= {privacy.FILE} if with_key else set()
+        return files_of.backup(home, target, beside, without=without, public_keys=public_keys)
 
 
 def _aside(fingerprint: str) -> Path:
@@ -58,13 +69,22 @@ def _bring_key(home: Home) -> None:
         files.write(home.state / privacy.FILE, kept.read_bytes(), mode=0o600)
 
 
-def restore(source: Path, root: Path) -> Home:
+def restore(source: Path, root: Path, identity: Path | None = None) -> Home:
     """Bring a backup into a new home, and its ledger to where STOCKHOUSE_LEDGER_URL says, else into
     the home.
 
-    A ledger in PostgreSQL that is empty gets every row; one that has all that the backup's has, or
-    more, is kept as it is. Raises HomeError for any other one, before anything is changed.
+    identity: the file of the private key that opens an encrypted one. A ledger in PostgreSQL that
+    is empty gets every row; one that has all that the backup's has, or more, is kept as it is.
+    Raises HomeError for any other one, and for a backup that cannot be opened, before anything is
+    changed.
     """
+    if not source.is_file():
+        raise HomeError(f"there is no backup at {source}")
+    with decrypted(source, identity) as plain:
+        return _restore(plain, root)
+
+
+def _restore(source: Path, root: Path) -> Home:
     home = Home(root.resolve())
     if not home.is_ledger_within:
         with tempfile.TemporaryDirectory() as scratch:

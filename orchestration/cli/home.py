@@ -112,19 +112,27 @@ def ask_metrics(
 
 @commands.command()
 def backup(
-    out: Annotated[Path, typer.Argument(help="File to write (.tar.gz).")],
+    out: Annotated[Path, typer.Argument(help="File to write (.tar.gz; encrypted: .tar.gz.age).")],
     home: HomeFolder = Path(DEFAULT_HOME),
+    encrypt_to: Annotated[
+        list[str] | None,
+        typer.Option(help="A public key of age (age1…) or SSH that may open it; repeat for more."),
+    ] = None,
+    with_key: Annotated[
+        bool, typer.Option(help="With the key that customers are hashed with; encrypted alone.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Copy state/ (delivered bytes, ledger, inbox, decisions), and a ledger in PostgreSQL, into one
     file.
 
-    The key that customers are hashed with is not in it: a copy of the key stays with your user,
+    Encrypted, it opens by `restore --identity FILE` or any tool that knows age. The key that
+    customers are hashed with is in it only if asked for: a copy of the key stays with your user,
     under ~/.local/state/stockhouse/keys.
     """
     from orchestration.app import home_backup
 
-    written = home_backup.backup(Home.open(home), out)
+    written = home_backup.backup(Home.open(home), out, encrypt_to or (), with_key=with_key)
     emit({"path": str(written)}, f"backup written to {written}", as_json=as_json)
 
 
@@ -132,12 +140,16 @@ def backup(
 def restore(
     source: Annotated[Path, typer.Argument(help="A file that `backup` wrote.")],
     home: HomeFolder = Path(DEFAULT_HOME),
+    identity: Annotated[
+        Path | None,
+        typer.Option(help="The file of the private key that opens it, of age-keygen or SSH."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring a backup into an empty home; then `stockhouse rebuild WORLD` recreates the rest."""
     from orchestration.app import home_backup
 
-    place = home_backup.restore(source, home)
+    place = home_backup.restore(source, home, identity)
     shown = (
         f"restored world '{place.owner}' into {place.root}; next: stockhouse rebuild WORLD --home "
         f"{home}"

@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from orchestration.home import Home, HomeError, files
+from orchestration.home.encrypted_file import encrypting
 from orchestration.home.sql import quote, table_hash
 
 DATABASE = ".sqlite"
@@ -26,19 +27,22 @@ def backup(
     target: Path,
     beside: Mapping[str, Path] | None = None,
     without: Collection[str] = (),
+    public_keys: Sequence[str] = (),
 ) -> Path:
     """Write state/ into one .tar.gz; ledger and inbox as one consistent copy each, even while
     somebody writes to them.
 
     beside: files from elsewhere that belong to it, by their name in it. without: names in state/
-    that stay out of it. The file is its owner's alone.
+    that stay out of it. public_keys: to whom it is encrypted; to nobody by default. The file is
+    its owner's alone.
     """
     with (
         home.writing(),
         files.replacing(target) as aside,
         tempfile.TemporaryDirectory() as scratch,
         os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as sink,
-        tarfile.open(fileobj=sink, mode="w:gz", compresslevel=1) as archive,
+        encrypting(sink, public_keys) as stream,
+        tarfile.open(fileobj=stream, mode="w:gz", compresslevel=1) as archive,
     ):
         copy = Path(scratch) / "copy"
         for path in sorted(home.state.rglob("*")):

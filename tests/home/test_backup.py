@@ -14,11 +14,13 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from pyrage import x25519
 
 from models.domain import OrderLine
 from orchestration.app import home_backup
 from orchestration.home import Home, HomeError
 from orchestration.home.archive_file import restore as restore_files
+from orchestration.home.encrypted_file import MARK
 from orchestration.landing import ContractError
 from orchestration.landing.contract.privacy import PrivacyKey
 from orchestration.ledger import Ledger, Partner
@@ -227,3 +229,49 @@ def test_a_backup_with_open_modes_links_or_ways_out_is_made_private_or_refused(t
         assert not (tmp_path / f"home of {name}" / "state").exists()
     restored = restore_files(packed("fine", tarfile.TarInfo("empty")), tmp_path / "fine home")
     assert stat.S_IMODE((restored.state / "world").stat().st_mode) == 0o600
+
+
+def key_file(folder: Path, name: str = "key.txt") -> tuple[Path, str]:
+    """A private key as `age-keygen` writes it, and its public one."""
+    own = x25519.Identity.generate()
+    (folder / name).write_text(f"# created: today\n{own}\n", encoding="utf-8")
+    return folder / name, str(own.to_public())
+
+
+def test_an_encrypted_backup_opens_for_each_of_its_keys_and_for_nobody_else(home, tmp_path):
+    work(home, "apples")
+    (own, public), (second, also), (stranger, _) = (
+        key_file(tmp_path, name) for name in ("a", "b", "c")
+    )
+    sealed = home_backup.backup(home, tmp_path / "backup.tar.gz.age", [public, also])
+    assert sealed.read_bytes().startswith(MARK)
+    assert not tarfile.is_tarfile(sealed)
+    assert stat.S_IMODE(sealed.stat().st_mode) == 0o600
+    for identity in (own, second):
+        back = home_backup.restore(sealed, tmp_path / f"back-{identity.name}", identity)
+        assert content(back.ledger_url) == content(home.ledger_url)
+    for identity, said in (
+        (None, "--identity"),
+        (stranger, "cannot be opened by the key"),
+        (tmp_path / "nothing", "holds no private key"),
+        (sealed, "holds no private key"),
+    ):
+        with pytest.raises(HomeError, match=said):
+            home_backup.restore(sealed, tmp_path / "refused", identity)
+    assert not (tmp_path / "refused").exists()
+
+
+def test_the_customers_key_travels_encrypted_or_not_at_all(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "nobody"))
+    monkeypatch.delenv("STOCKHOUSE_PRIVACY_KEY", raising=False)
+    key = PrivacyKey.of(home.state)
+    with pytest.raises(HomeError, match="--encrypt-to"):
+        home_backup.backup(home, tmp_path / "open.tar.gz", with_key=True)
+    with pytest.raises(HomeError, match="is no public key"):
+        home_backup.backup(home, tmp_path / "open.tar.gz", ["my password"])
+    assert not (tmp_path / "open.tar.gz").exists()
+    identity, public = key_file(tmp_path)
+    sealed = home_backup.backup(home, tmp_path / "backup.age", [public], with_key=True)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
+    back = home_backup.restore(sealed, tmp_path / "back", identity)
+    assert PrivacyKey.of(back.state) == key
