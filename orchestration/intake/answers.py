@@ -72,7 +72,7 @@ def _value(said: Any) -> Any:
         if (kind := said[CLASS]) in kinds:
             moment = kinds[kind](**parts)
             return moment.isoformat(" ") if isinstance(moment, datetime) else moment.isoformat()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return said  # no such moment: landing sets the cell aside, with these words
     (one,) = parts.values() if len(parts) == 1 else (said,)
     return one

@@ -344,3 +344,33 @@ def test_values_and_relations_become_columns() -> None:
         "active": True,
     }
     assert plain(nested, None) == nested
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["id", "changed", "result", "error", "__class__", "year", "party."]),
+            inner,
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(answers=st.lists(JSON, min_size=1, max_size=3), relations=st.sampled_from(["nested", "pairs", None]))  # fmt: skip
+def test_any_answer_is_read_or_refused_in_words(
+    erp: Erp, shop_of: Callable[[], Any], answers: list[Any], relations: str | None
+) -> None:
+    said = [{"result": answers}, *answers]
+    erp.answer = lambda path, asked: said.pop(0) if said else {"result": []}
+    shop = shop_of()
+    try:
+        pull(shop.world(**asking(erp, relations=relations, gone=GONE)), shop.inbox)
+    except ContractError as error:
+        assert str(error)
+    assert all(json.loads(found) for found in shop.lines())

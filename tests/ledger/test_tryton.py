@@ -3,14 +3,22 @@ draft purchase there once, whatever is cut short, and what becomes of it there c
 
 from __future__ import annotations
 
+import json
 import shutil
+import tempfile
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models.domain import OrderLine
 from models.procurement.messages import Order, OrderedLine
@@ -20,7 +28,7 @@ from orchestration.home import Home
 from orchestration.intake import pull
 from orchestration.landing import World, land
 from orchestration.ledger.partners import FILE, Partner, read_partners, render
-from orchestration.ledger.transports import Envelope, TransportError, deliver
+from orchestration.ledger.transports import Envelope, TransportError, deliver, fetch
 from tests.transform.warehouses import build, query
 from tests.worlds.tryton import erp_company
 from tests.worlds.tryton.cut_line import line_to
@@ -51,6 +59,7 @@ COMPANY = {
     },
 }
 SECRET = "TRYTON_PASSWORD"  # noqa: S105 - the variable's name
+ANY = "PATH"  # a variable that is there
 MODELS = "+fct_stock_positions +fct_receipts +fct_open_orders +fct_lead_times +dim_supplier_terms"
 
 pytestmark = pytest.mark.xdist_group("tryton")  # founded once
@@ -315,3 +324,44 @@ def test_an_erp_s_entry_says_what_it_needs(tmp_path: Path) -> None:
         (tmp_path / FILE).write_text(f"S1: {{{words}}}\n", encoding="utf-8")
         with pytest.raises(Exception, match=said):
             read_partners(tmp_path, ["S1"], "EUR")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["id", "state", "lines.", "reference", "__class__"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(answers=st.lists(JSON, min_size=1, max_size=6))
+def test_whoever_answers_in_tryton_s_place_is_a_partner_not_reached(answers: list[Any]) -> None:
+    """The log-in is answered as it should be, what follows is anything."""
+    said = [[1, "key", None], {"company": 1}, *answers]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = json.dumps({"id": 0, "result": said.pop(0) if said else None}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server, tempfile.TemporaryDirectory() as folder:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        address = f"tryton+http://us@127.0.0.1:{server.server_port}/erp"
+        partner = replace(described(Path(folder), address=address, secret=ANY), folder=folder)
+        with suppress(TransportError):  # what it has to be, if anything
+            deliver(envelope(order(line("1", 5)), partner), partner)
+        said[:] = [[1, "key", None], {"company": 1}, *answers]
+        assert set(fetch([partner])) <= {"NEAR"}
+        server.shutdown()

@@ -29,6 +29,8 @@ Values = dict[str, Any]
 
 #: Of a supplier's purchases, so many of the newest are looked at for news.
 NEWEST = 500
+#: What comes of an answer of another shape than Tryton's: of somebody else behind the address.
+ODD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 PRICE = Decimal("0.0001")  # Tryton's prices have four digits
 #: Columns of what is put into `in`: answers to lines, and lines of bills (see partners.ERP).
 ANSWERS = (
@@ -74,6 +76,9 @@ def _run(work: Callable[[], Awaitable[T]], partner: Partner) -> T:
         raise TransportError(f"{partner.address}: {late}") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise TransportError(f"{partner.address}: {error or type(error).__name__}") from error
+    except ODD as error:
+        why = f"its answer is not understood ({type(error).__name__}: {error})"
+        raise TransportError(f"{partner.address}: {why[:300]}") from error
 
 
 async def _deliver(order_id: str, lines: Sequence[Mapping[str, str]], partner: Partner) -> None:
