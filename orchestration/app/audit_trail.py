@@ -9,7 +9,7 @@ from typing import Any
 from models.domain import need_id
 from models.procurement.documents import Event
 from orchestration.app.procurement import Desk
-from orchestration.app.snapshot_queries import Row, published, rows
+from orchestration.app.snapshot_queries import Row, lines_of, published, rows
 
 #: Events that are somebody's decision; the others are facts and mail.
 DECISIONS = (
@@ -50,7 +50,7 @@ def trail(
     kinds = (kind,) if kind else () if everything else DECISIONS
     skip = max(page - 1, 0) * PAGE
     events = desk.ledger.history(kinds, actor=actor, limit=PAGE + 1, skip=skip)
-    lines = {line.document_id: line for line in desk.ledger.lines()}
+    lines = {line.document_id: line for line in lines_of(desk)}
     entries = []
     for event in events[:PAGE]:
         line = lines.get(event.document_id)

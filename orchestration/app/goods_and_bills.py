@@ -13,7 +13,7 @@ from models.procurement.documents import Document, Event
 from models.procurement.messages import Invoice, InvoicedLine
 from models.procurement.unit_codes import PIECE
 from orchestration.app.procurement import Desk
-from orchestration.app.snapshot_queries import remembered
+from orchestration.app.snapshot_queries import lines_of
 from orchestration.ledger import Reception
 
 
@@ -30,7 +30,7 @@ def heard(
 ) -> tuple[list[OnLine], bool]:
     """Receipts (`received`) or bills (`invoiced`) after a sequence number, of some lines or of
     all, in the order they were heard; and whether there are more."""
-    lines = {line.document_id: line for line in remembered(desk, "lines", desk.ledger.lines)}
+    lines = {line.document_id: line for line in lines_of(desk)}
     events = desk.ledger.between(after, None, (kind,), limit + 1, document_ids)
     found = [OnLine(event, lines[event.document_id]) for event in events[:limit]]
     return found, len(events) > limit

@@ -10,7 +10,7 @@ from models.procurement.documents import Document, Event
 from orchestration.app.audit_trail import DECISIONS
 from orchestration.app.order_card import Chart, chart, places_fed
 from orchestration.app.procurement import Desk
-from orchestration.app.snapshot_queries import Row, one, published, rows
+from orchestration.app.snapshot_queries import Row, lines_of, one, published, rows
 from orchestration.home import Home
 from orchestration.planning.override_journal import Entry, entries
 
@@ -119,11 +119,11 @@ def item_page(desk: Desk, item: str, place: str = "") -> ItemPage:
         all_of = [row["location_id"] for row in places]
         shown = places_fed(con, item, place) if place else all_of
         coming = rows(con, _COMING, {"item": item})
-        ahead = chart(con, item, shown, desk.ledger.lines())
+        ahead = chart(con, item, shown, lines_of(desk))
         suppliers = rows(con, _SUPPLIERS, {"item": item})
         metrics = one(con, _METRICS, {"item": item}) or {}
         accuracy = rows(con, _KEPT, {"item": item, "places": shown})
-    mine = [line for line in desk.ledger.lines() if line.item_id == item]
+    mine = [line for line in lines_of(desk) if line.item_id == item]
     overrides = [one for one in entries(desk.home) if one.override.scope.get("item_id") == item]
     by_name = {line.document_id: line for line in mine}
     said = desk.ledger.history(DECISIONS, list(by_name), limit=DECIDED) if mine else []

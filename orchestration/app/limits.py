@@ -15,6 +15,7 @@ from models.procurement.actors import MATRIX
 from models.procurement.approval import Limits, Maturity, judge
 from models.procurement.documents import REJECTED, Document
 from orchestration.app.procurement import Desk, evidence
+from orchestration.app.snapshot_queries import lines_of
 from orchestration.facts.decisions import latest
 from orchestration.planning import override_journal
 
@@ -134,7 +135,7 @@ def class_records(desk: Desk) -> list[ClassRecord]:
             one = found[name]
             found[name] = replace(one, **{key: getattr(one, key) + n for key, n in more.items()})
 
-    for line in desk.ledger.lines():
+    for line in lines_of(desk):
         pair = line.item_id, line.location_id
         if line.stage == "requisition":
             count(pair, waiting=1, money=line.quantity * line.unit_cost)

@@ -16,7 +16,7 @@ from models.procurement.approval import Evidence, Verdict, judge
 from models.procurement.documents import Document, Event
 from orchestration.app import procurement
 from orchestration.app.procurement import Desk
-from orchestration.app.snapshot_queries import Row, names, one, published, remembered, rows
+from orchestration.app.snapshot_queries import Row, lines_of, one, published, remembered, rows
 from orchestration.facts.inbound import Inbound, order_name
 from orchestration.home.sql import frame
 
@@ -73,7 +73,7 @@ def find_line(desk: Desk, need: str) -> Document:
 
 def _by_name(desk: Desk) -> dict[str, Document]:
     """Every line by its document id and by its need's, which the newest one has."""
-    lines = desk.ledger.lines()
+    lines = lines_of(desk)
     needs = {need_id(line.intent_key): line for line in lines}
     return needs | {line.document_id: line for line in lines}
 
@@ -94,16 +94,17 @@ def order_card(desk: Desk, need: str) -> Card:
         )
         ways = rows(con, _WAYS, given)
         limits = rows(con, "select * from decisions.limits order by shadow_price desc, name")
-        item = names(con).get(line.item_id, line.item_id)
+        about = one(con, _NAME, {"item": line.item_id}) or {}
         places = places_fed(con, line.item_id, line.location_id)
-        seen = chart(con, line.item_id, places, desk.ledger.lines(), line)
-    evidence = procurement.evidence(desk).get(line.document_id, Evidence())
+        seen = chart(con, line.item_id, places, lines_of(desk), line)
+    known = remembered(desk, "evidence", lambda: procurement.evidence(desk))
+    evidence = known.get(line.document_id, Evidence())
     verdict = judge(line.kind, line.quantity, line.unit_cost, evidence, desk.ledger.limits())
     return Card(
         need_id(line.intent_key),
         line,
         version,
-        item,
+        about.get("name") or line.item_id,
         desk.currency,
         plan,
         [(part["part"], part["quantity"]) for part in parts],
@@ -116,6 +117,7 @@ def order_card(desk: Desk, need: str) -> Card:
     )
 
 
+_NAME = "select name from marts.dim_items where item_id = $item and is_current"
 _PLAN = "select * from decisions.order_lines where ends_with(order_line_id, '-' || $need)"
 _PARTS = "select part, quantity from decisions.explanations where order_line_id = $id"
 _WAYS = """

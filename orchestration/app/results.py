@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from orchestration.app.home_context import timeline_of
 from orchestration.app.procurement import Desk
-from orchestration.app.snapshot_queries import Row, one, published, rows
+from orchestration.app.snapshot_queries import Row, lines_of, one, published, rows
 
 #: Weeks of the cash calendar.
 WEEKS = 15
@@ -73,7 +73,7 @@ def _cash(desk: Desk, came: list[Row], coming: list[Row], days: dict[str, float]
         add(day, row["supplier_id"], "received", float(row["money"]))
     for row in coming:
         add(row["due_on"] or today, row["from_id"], "ordered", row["money"])
-    for line in desk.ledger.lines():
+    for line in lines_of(desk):
         if line.kind != "purchase" or line.ended:
             continue
         kind = "ordered" if line.is_approved else "proposed"

@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 
 import duckdb
 
+from models.procurement.documents import Document
 from orchestration.app.procurement import Desk
 from orchestration.facts import published_snapshots
 from orchestration.home import Home
 from orchestration.home.sql import records
+from orchestration.planning import override_journal
 
 Row = dict[str, Any]
 Value = TypeVar("Value")
@@ -50,15 +52,20 @@ def names(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
 
 def remembered(desk: Desk, name: str, make: Callable[[], Value], also: object = None) -> Value:
-    """What was made of the same events and the same publication by this very ledger before; else
+    """What was made of the same events, overrides and publication by this very ledger before; else
     make it. Only for what nobody changes. also: what else it depends on."""
     version = published_snapshots.current(desk.home.published).version
-    key = (desk.ledger.age()[0], version, desk.now, also)
+    key = (desk.ledger.age()[0], override_journal.size(desk.home), version, desk.now, also)
     kept = desk.ledger.kept.get(name)
     if kept is None or kept[0] != key:
         kept = desk.ledger.kept[name] = (key, make())
     value: Value = kept[1]
     return value
+
+
+def lines_of(desk: Desk) -> list[Document]:
+    """Every line of the ledger as it is now, read once between two events; nobody changes one."""
+    return remembered(desk, "lines", desk.ledger.lines)
 
 
 @dataclass(frozen=True)

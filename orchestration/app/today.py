@@ -12,7 +12,7 @@ from orchestration.app.items import RISK
 from orchestration.app.limits import Autonomy, autonomy
 from orchestration.app.order_book import order_book
 from orchestration.app.procurement import Desk
-from orchestration.app.snapshot_queries import Row, one, published, remembered, rows
+from orchestration.app.snapshot_queries import Row, lines_of, one, published, remembered, rows
 from orchestration.app.supply_exceptions import trouble
 from orchestration.app.worklist import OPEN, WORKING, money_at_risk, worklist
 
@@ -54,7 +54,7 @@ def today(desk: Desk) -> Today:
 
 
 def _today(desk: Desk) -> Today:
-    lines = desk.ledger.lines()
+    lines = lines_of(desk)
     stages: dict[str, tuple[int, float]] = {}
     for line in lines:
         count, value = stages.get(line.stage, (0, 0.0))

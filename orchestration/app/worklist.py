@@ -20,7 +20,7 @@ import polars as pl
 from models.procurement.documents import CLOSED, Document
 from orchestration.app.order_book import CASES, decimals, open_cases
 from orchestration.app.procurement import Desk
-from orchestration.app.snapshot_queries import names, published, remembered, rows
+from orchestration.app.snapshot_queries import lines_of, names, published, remembered, rows
 from orchestration.app.supply_exceptions import trouble
 from orchestration.facts import decisions
 from orchestration.ledger import LedgerError
@@ -124,7 +124,7 @@ def _opened(desk: Desk, known: Mapping[str, Mapping[str, Any]]) -> pl.DataFrame:
         return pl.DataFrame(schema=CASES)
     with published(desk.home) as con:
         called = names(con)
-    worth = {d.document_id: d.quantity * d.unit_cost for d in desk.ledger.lines()}
+    worth = {d.document_id: d.quantity * d.unit_cost for d in lines_of(desk)}
     return pl.DataFrame(
         [
             (
@@ -148,7 +148,7 @@ def _opened(desk: Desk, known: Mapping[str, Mapping[str, Any]]) -> pl.DataFrame:
 def _supply(desk: Desk) -> pl.DataFrame:
     """Lines that are late, short or refused, as cases; at risk is what will not come, or comes too
     late, at its price."""
-    found = [(line, why) for line in desk.ledger.lines() if (why := trouble(line))]
+    found = [(line, why) for line in lines_of(desk) if (why := trouble(line))]
     if not found:
         return pl.DataFrame(schema=CASES)
     with published(desk.home) as con:
@@ -213,7 +213,7 @@ def _unsent(desk: Desk) -> pl.DataFrame:
         desk,
         [
             (line, "error", UNSENT, line.quantity * line.unit_cost, reasons[line.document_id])
-            for line in desk.ledger.lines()
+            for line in lines_of(desk)
             if line.document_id in reasons and line.stage not in ARRIVED
         ],
     )
@@ -225,7 +225,7 @@ def _asked(desk: Desk) -> pl.DataFrame:
     asked = desk.ledger.questions()
     if not asked:
         return pl.DataFrame(schema=CASES)
-    lines = {line.document_id: line for line in desk.ledger.lines()}
+    lines = {line.document_id: line for line in lines_of(desk)}
     with published(desk.home) as con:
         called = names(con)
     found = []
@@ -267,7 +267,7 @@ def _bills(desk: Desk) -> pl.DataFrame:
                 prod(line.bills[name]),
                 f"bill {name} of {line.from_id} for order {line.order_id}: {bill['reason']}",
             )
-            for line in desk.ledger.lines()
+            for line in lines_of(desk)
             for name, bill in line.invoices.items()
             if bill["status"] == "exception"
         ],

@@ -107,6 +107,12 @@ def parse(
     )
 
 
+def size(home: Home) -> int:
+    """How much is on record: another figure once anybody has recorded or ended an override."""
+    path = home.state / FILE
+    return path.stat().st_size if path.exists() else 0
+
+
 def entries(home: Home) -> list[Entry]:
     """Every override ever recorded, oldest first. Raises ValueError naming the line of a file
     somebody has spoilt."""

@@ -50,6 +50,12 @@ PAGES = (
     "/items?page={page}",
     "/items?q=item7",
     "/limits",
+    "/orders/{line}",
+    "/items/mug?place=SHOP",
+    "/suppliers",
+    "/results",
+    "/audit",
+    "/audit/worth",
 )
 #: Seconds that a user looks at a page before asking for the next one.
 THINKING = (1.0, 3.0)
@@ -77,14 +83,15 @@ async def script(url: str, token: str, ids: list[str], until: float, took: list[
                 cursor = answer.json()["next"]
 
 
-async def user(url: str, cookie: str, until: float, took: list[float]) -> None:
+async def user(url: str, cookie: str, ids: list[str], until: float, took: list[float]) -> None:
     """Look at pages, and think between them."""
     chance = random.Random(cookie)
     async with httpx.AsyncClient(base_url=url, cookies={COOKIE: cookie}, timeout=30) as client:
         await asyncio.sleep(chance.uniform(0, THINKING[1]))
         while time.perf_counter() < until:
             began = time.perf_counter()
-            answer = await client.get(chance.choice(PAGES).format(page=chance.randint(1, 100)))
+            page, line = chance.randint(1, 100), chance.choice(ids)
+            answer = await client.get(chance.choice(PAGES).format(page=page, line=line))
             took.append(time.perf_counter() - began)
             answer.raise_for_status()
             await asyncio.sleep(chance.uniform(*THINKING))
@@ -108,13 +115,13 @@ def visits_of(home: Home, url: str, what: str) -> list[Visit]:
     """Whoever comes: scripts with tokens of their own, or people signed in at the desk."""
     people = People(home)
     anna = people.enrol(people.invite("anna", "approver", "bench"), "", "a sentence of hers")
-    if what == "desk":
-        sessions = Sessions(secret_of(home.derived))
-        cookies = [sessions.sign(sessions.fresh("anna", anna.epoch)) for _ in range(USERS)]
-        return [partial(user, url, cookie) for cookie in cookies]
     ledger, tokens = Ledger.of(home), Tokens(home, people)
     ids = [line.document_id for line in ledger.lines()][:500]
     ledger.close()
+    if what == "desk":
+        sessions = Sessions(secret_of(home.derived))
+        cookies = [sessions.sign(sessions.fresh("anna", anna.epoch)) for _ in range(USERS)]
+        return [partial(user, url, cookie, ids) for cookie in cookies]
     made = [tokens.add("b", "anna", ["read"], timedelta(days=1), "b") for _ in range(SCRIPTS)]
     return [partial(script, url, token, ids) for token in made]
 

@@ -35,3 +35,21 @@ def test_thirty_thousand_places_are_shown_a_page_at_a_time(large: Home, come: An
         slow
     )  # bounds a page that reads everything, also where others run
     print(slow)
+
+
+def test_a_page_reads_the_lines_of_the_ledger_once_between_two_events(
+    come: Any, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna = come("anna", "approver")
+    line = anna.get("/api/v1/orders").json()["rows"][0]["document_id"]
+    pages = ("/", "/exceptions", "/orders", f"/orders/{line}", "/items/mug", "/limits")
+    pages += ("/suppliers", "/results", "/audit", "/audit/worth")
+    for path in pages:
+        assert anna.get(path).status_code == 200
+
+    def read(*_: object) -> None:
+        raise AssertionError("thousands of lines are read for one page")
+
+    monkeypatch.setattr("orchestration.ledger.Ledger.lines", read)
+    for path in pages:
+        assert anna.get(path).status_code == 200, path

@@ -150,7 +150,7 @@ class Deferred(Body):
 
 
 def _all(desk: Desk) -> list[Document]:
-    return snapshot_queries.remembered(desk, "lines", desk.ledger.lines)
+    return snapshot_queries.lines_of(desk)
 
 
 def _page(

@@ -33,7 +33,9 @@ def page(one: Viewer) -> Response:
     with one.desk() as desk:
         found, more = trail(desk, **asked, everything=everything, page=number)
         moves, record, age = override_moves(desk), model_record(desk), snapshot_queries.age(desk)
-        measures = _measures(desk.ledger.measures(), one.words)
+        measures = _measures(
+            snapshot_queries.remembered(desk, "measures", desk.ledger.measures), one.words
+        )
     home = one.room.home
     kept = Checkpoints(home.state)
     checked = audit(home.ledger_url, kept) if one.asked("check") else None

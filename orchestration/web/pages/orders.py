@@ -66,7 +66,7 @@ def _book(desk: Desk, asked: dict[str, str]) -> pl.DataFrame:
 
 def stages_of(desk: Desk) -> list[str]:
     """How far any line is."""
-    return sorted({line.stage for line in desk.ledger.lines()})
+    return sorted({line.stage for line in snapshot_queries.lines_of(desk)})
 
 
 def _list(one: Visit, problem: Problem | None = None) -> Response:

@@ -32,7 +32,7 @@ def signer(one: Visit) -> URLSafeTimedSerializer:
 def _page(one: Visit, made: dict[str, str] | None = None) -> Response:
     with one.desk() as desk:
         age = snapshot_queries.age(desk)
-        lines = desk.ledger.lines()
+        lines = snapshot_queries.lines_of(desk)
         rows = snapshot_queries.remembered(
             desk, "suppliers", lambda: supplier_record(desk)
         ).to_dicts()
