@@ -17,9 +17,8 @@ BLANKS = " \u00a0\u202f\u2009"
 LOOK_LIKE_BLANKS = "\t\r\n\u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 LOOK_LIKE_NOTHING = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
 #: An id as nearly all are, which needs neither cleaning nor a second look: printable ASCII without
-#: blanks around it, with a digit (no word for a sum has one) and neither `#` nor `:` (every failed
-#: formula has one).
-PLAIN_ID = r"""([!"$-9;-~][ -"$-9;-~]*)?[0-9]([ -"$-9;-~]*[!"$-9;-~])?"""
+#: blanks around it, and neither `#` nor `:`, of which every failed formula has one.
+PLAIN_ID = r"""[!"$-9;-~]([ -"$-9;-~]*[!"$-9;-~])?"""
 #: Words of a format by which an impossible day becomes another one, instead of failing.
 LENIENT = ("%V", "%W", "%U", "%j")
 #: Words of a format that are a year of four digits; the engine reads `25` by them as well, as the
