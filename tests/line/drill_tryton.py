@@ -33,6 +33,8 @@ from typing import Any
 import numpy as np
 import yaml
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from orchestration.app import procurement
 from orchestration.home import Home
 from orchestration.ledger.partners import FILE
