@@ -8,6 +8,7 @@ cell spoils one row and not the query.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -117,11 +118,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Check:
-    """One way a row can be wrong: SQL that is true then, the column, and the rule in words."""
+    """One way a row can be wrong: SQL that is true then, the column, and the rule in words.
+
+    within: what is true of few rows, and of all that are wrong so. Neighbours with the same one are
+    asked only there, and the last of them is what is left.
+    """
 
     sql: str
     column: str
     rule: str
+    within: str = ""
 
 
 @dataclass(frozen=True)
@@ -176,9 +182,9 @@ class CompiledRule:
             found.append(Check(self.key_missing, "key", "a key column is empty"))
         for name, cell in self.cells.items():
             found += _checks_of(name, cell, spec.columns[name], is_required=name in spec.required)
-            if name in NOT_NEGATIVE and (self.table, name) not in TAKES_BACK:
-                back = BROUGHT_BACK.get((self.table, name), "")
-                found.append(Check(f"{quote('v:' + name)} < 0", name, f"is negative{back}"))
+            if spec.columns[name] == NUMBER:
+                found += _checks_of_size(self.table, name)
+            found += _checks_of_meaning(name)
         for group in spec.one_of:
             nulls = " AND ".join(
                 f"{quote('v:' + name)} IS NULL" for name in group if name in self.cells
@@ -397,8 +403,12 @@ def _opened(names: list[str]) -> str:
 
 
 def _first_wrong(checks: list[Check]) -> str:
-    cases = " ".join(f"WHEN {check.sql} THEN {i}" for i, check in enumerate(checks))
-    return f"CASE {cases} END"
+    """The place of the first check that is true of a row; null where none is."""
+    cases = []
+    for within, group in itertools.groupby(enumerate(checks), key=lambda one: one[1].within):
+        whens = " ".join(f"WHEN {check.sql} THEN {i}" for i, check in group)
+        cases.append(f"WHEN {within} THEN CASE {whens} END" if within else whens)
+    return f"CASE {' '.join(cases)} END"
 
 
 def _is_id(name: str, cell: Cell) -> bool:
@@ -433,24 +443,38 @@ def _checks_of(name: str, cell: Cell, kind: str, *, is_required: bool) -> list[C
         too_long = f"is longer than {LONGEST_ID} characters"
         long = f"(strlen({value}) > {LONGEST_ID} AND length({value}) > {LONGEST_ID})"  # bytes first
         found.append(Check(long, name, too_long))
-    if kind in (NUMBER, TIME, DAY) and not (kind == NUMBER and cell.type.endswith("INT")):
-        found.append(Check(f"NOT isfinite({value})", name, f"is no finite {_noun(kind)}"))
-    if kind == NUMBER:
-        outside = f"{value} NOT BETWEEN -{LARGEST:g} AND {LARGEST:g}"
-        found.append(Check(outside, name, "is too large to be meant"))
     if kind in CALENDAR:
         outside = f"{value} NOT BETWEEN {CALENDAR[kind]}"
-        found.append(Check(outside, name, "is beyond any calendar"))
+        infinite, beyond = f"is no finite {_noun(kind)}", "is beyond any calendar"
+        found.append(Check(f"NOT isfinite({value})", name, infinite, outside))
+        found.append(Check(outside, name, beyond, outside))
     if name in SUMMED and _is_id(name, cell):
         sums = literal(rf"({'|'.join(map(re.escape, SUMS))})[ :]*")
         is_sum = f"(ascii({value}) IN {SUMS_BEGIN} AND regexp_full_match({value}, {sums}, 'i'))"
         found.append(Check(is_sum, name, "is a word for a sum and names nothing"))
-    return found + _checks_of_meaning(name, value)
+    return found
 
 
-def _checks_of_meaning(name: str, value: str) -> list[Check]:
+def _checks_of_size(table: str, name: str) -> list[Check]:
+    """How a number can be of no size that is meant; what is below zero counts where goods may go
+    back alone."""
+    value, largest = quote("v:" + name), f"{LARGEST:g}"
+    is_signed = name not in NOT_NEGATIVE or (table, name) in TAKES_BACK
+    outside = f"{value} NOT BETWEEN {f'-{largest}' if is_signed else 0} AND {largest}"
+    too_large = outside if is_signed else f"{value} NOT BETWEEN -{largest} AND {largest}"
+    found = [
+        Check(f"NOT isfinite({value})", name, "is no finite number", outside),
+        Check(too_large, name, "is too large to be meant", outside),
+    ]
+    if not is_signed:
+        back = BROUGHT_BACK.get((table, name), "")
+        found.append(Check(outside, name, f"is negative{back}", outside))
+    return found
+
+
+def _checks_of_meaning(name: str) -> list[Check]:
     """What a value of this column cannot mean, though it can be read."""
-    found = []
+    value, found = quote("v:" + name), []
     if name in MOST_DAYS:
         too_long = f"is more than {MOST_DAYS[name]:,} days"
         found.append(Check(f"{value} > {MOST_DAYS[name]}", name, too_long))
