@@ -117,7 +117,11 @@ class Erp:
     def stop(self) -> None:
         self.http.close()
         self.process.terminate()
-        self.process.wait(timeout=30)
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:  # its threads wait for somebody who has gone
+            self.process.kill()
+            self.process.wait(timeout=30)
 
     def environment(self) -> dict[str, str]:
         """What whoever connects has in its environment."""
