@@ -173,35 +173,12 @@ DEAR = """
             'currency; its order waits for a person', unit_cost::double, price::double) as reason
     from marts.dim_item_locations where price > 0 and unit_cost > 100 * price
 """
-#: Items that are bought on assumed terms, because a person has to mend the row with theirs.
-TERMS_ASIDE = """
-    with aside as (
-        select unnest(json_extract_string(raw_text, '$.*')) as item_id, path, file_row, column_name,
-            value, rule
-        from raw.quarantine
-        where table_name = 'supplier_terms' and status = 'open' and json_valid(raw_text)
-    )
-    select item_id, location_id, 'terms_set_aside' as kind, 'warning' as severity,
-        format('its terms are in quarantine and others are assumed: {} "{}" in row {} of {} {}: '
-            'mend it; its order waits for a person', any_value(column_name), any_value(value),
-            min(file_row), any_value(path), any_value(rule)) as reason
-    from marts.dim_item_locations inner join aside using (item_id)
-    anti join (select item_id from marts.dim_supplier_terms where is_current) as known
-        using (item_id)
-    where kind = 'purchase'
-    group by item_id, location_id
-"""
-#: Rows of stock, open orders and receipts that a person has to mend, as long as nothing newer of
-#: their source names the item there: the plan may buy what is already there or on its way. The
-#: cell that names the item, or the place, is the one that does in most of the source's such rows.
-POSITIONS_ASIDE = """
-    with item_names as (
+#: Rows in quarantine of some tables with the item that each names, and their cells. The cell that
+#: names it is the one that does in most of the source's such rows: a quantity may be an id too.
+ASIDE = """
+    item_names as (
         select item_id as name, item_id as id from marts.dim_item_locations
         union select alias, id from intermediate.int_aliases_current where kind = 'item'
-    ),
-    place_names as (
-        select location_id as name, location_id as id from marts.dim_item_locations
-        union select alias, id from intermediate.int_aliases_current where kind = 'location'
     ),
     landed as (
         select source_id, delivery, min(landed_seq) as seq from raw.manifest group by all
@@ -210,8 +187,7 @@ POSITIONS_ASIDE = """
         select quarantine_id, source_id, table_name, path, file_row, column_name, value, rule, seq,
             map_entries(cast(raw_text::json as map(varchar, varchar))) as cells
         from raw.quarantine left join landed using (source_id, delivery)
-        where table_name in ('stock', 'purchase_orders', 'receipts') and status = 'open'
-            and json_valid(raw_text)
+        where table_name in ({tables}) and status = 'open' and json_valid(raw_text)
     ),
     cells as (
         select quarantine_id, source_id, table_name, unnest(range(len(cells))) as place,
@@ -227,6 +203,37 @@ POSITIONS_ASIDE = """
             order by count(distinct quarantine_id) desc, min(place)
         ) = 1
     ),
+    of_items as (
+        select aside.* exclude (cells), item.id as item_id
+        from aside
+        inner join item_cells using (source_id, table_name)
+        inner join cells as its using (quarantine_id, source_id, table_name)
+        inner join item_names as item on its.cell.key = item_cell and its.cell.value = item.name
+    )
+"""
+#: Items that are bought on assumed terms, because a person has to mend the row with theirs.
+TERMS_ASIDE = f"""
+    with {ASIDE.format(tables="'supplier_terms'")}
+    select item_id, location_id, 'terms_set_aside' as kind, 'warning' as severity,
+        format('its terms are in quarantine and others are assumed: {{}} "{{}}" in row {{}} of '
+            '{{}} {{}}: mend it; its order waits for a person', min_by(column_name, file_row),
+            min_by(value, file_row), min(file_row), min_by(path, file_row),
+            min_by(rule, file_row)) as reason
+    from marts.dim_item_locations inner join of_items using (item_id)
+    anti join (select item_id from marts.dim_supplier_terms where is_current) as known
+        using (item_id)
+    where kind = 'purchase'
+    group by item_id, location_id
+"""
+#: Rows of stock, open orders and receipts that a person has to mend, as long as nothing newer of
+#: their source names the item there: the plan may buy what is already there or on its way.
+#: The cell of the place is found as that of the item is.
+POSITIONS_ASIDE = f"""
+    with {ASIDE.format(tables="'stock', 'purchase_orders', 'receipts'")},
+    place_names as (
+        select location_id as name, location_id as id from marts.dim_item_locations
+        union select alias, id from intermediate.int_aliases_current where kind = 'location'
+    ),
     place_cells as (
         select source_id, table_name, cell.key as place_cell
         from cells
@@ -240,14 +247,11 @@ POSITIONS_ASIDE = """
         ) = 1
     ),
     named as (
-        select aside.* exclude (cells), item.id as item_id, place.id as location_id
-        from aside
-        inner join item_cells using (source_id, table_name)
-        inner join cells as its using (quarantine_id, source_id, table_name)
-        inner join item_names as item on its.cell.key = item_cell and its.cell.value = item.name
+        select of_items.*, place.id as location_id
+        from of_items
         left join place_cells using (source_id, table_name)
         left join cells as lies
-            on lies.quarantine_id = aside.quarantine_id and lies.cell.key = place_cell
+            on lies.quarantine_id = of_items.quarantine_id and lies.cell.key = place_cell
         left join place_names as place on lies.cell.value = place.name
         where place_cell is null or place.id is not null
     ),
@@ -271,8 +275,8 @@ POSITIONS_ASIDE = """
     )
     select planned.item_id, planned.location_id, 'position_set_aside' as kind,
         'warning' as severity,
-        format('{} row{} of {} {} in quarantine and count{} nowhere, as {} "{}" in row {} of {} '
-            '{}: mend {}; its order waits for a person',
+        format('{{}} row{{}} of {{}} {{}} in quarantine and count{{}} nowhere, as {{}} "{{}}" in '
+            'row {{}} of {{}} {{}}: mend {{}}; its order waits for a person',
             count(distinct quarantine_id), if(count(distinct quarantine_id) = 1, '', 's'),
             replace(table_name, '_', ' '), if(count(distinct quarantine_id) = 1, 'is', 'are'),
             if(count(distinct quarantine_id) = 1, 's', ''), min_by(column_name, file_row),

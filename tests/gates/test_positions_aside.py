@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from orchestration.expectations.doubtful_items import POSITIONS_ASIDE
+from orchestration.expectations.doubtful_items import POSITIONS_ASIDE, TERMS_ASIDE
 from orchestration.landing.load.store import create_tables
 
 Con = duckdb.DuckDBPyConnection
@@ -68,6 +68,14 @@ def test_a_number_that_is_an_items_id_as_well_names_nothing(con: Con) -> None:
     aside(con, 1, article="5", shop="1", qty="12")
     aside(con, 2, article="5", shop="2", qty="x")
     assert held(con) == [("5", "1"), ("5", "2")]
+
+
+def test_terms_in_quarantine_are_of_the_item_they_name_alone(con: Con) -> None:
+    con.execute("alter table marts.dim_item_locations add column kind varchar default 'purchase'")
+    con.execute("create table marts.dim_supplier_terms (item_id varchar, is_current boolean)")
+    aside(con, 1, "supplier_terms", article="E-5", supplier="S", moq="12", lead="x")
+    told = con.execute(f"select item_id, location_id from ({TERMS_ASIDE}) order by all").fetchall()
+    assert told == [("5", "1"), ("5", "2")]
 
 
 def test_a_row_of_no_place_holds_the_item_everywhere(con: Con) -> None:
