@@ -3,15 +3,19 @@ may take."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from models.safe_names import name_of
 from orchestration.errors import REFUSED, StockhouseError
 from orchestration.ledger import folders
 from orchestration.ledger.partners import Partner
+
+T = TypeVar("T")
 
 #: One exchange with a partner has this long, from the first byte to the last.
 TIMEOUT_SECONDS = 10.0
@@ -57,6 +61,21 @@ class Transport(Protocol):
         """Bring what waits for us at the partner's into its folder `in`. Raises TransportError
         where the partner is not reached; what came before that stays."""
         ...
+
+
+def in_time(work: Callable[[], Awaitable[T]], partner: Partner) -> T:
+    """Work on a partner's server in the time that one exchange has. Raises TransportError where
+    that is not enough."""
+
+    async def timed() -> T:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            return await work()
+
+    try:
+        return asyncio.run(timed())
+    except TimeoutError as error:
+        late = f"not done within {TIMEOUT_SECONDS:g} s"
+        raise TransportError(f"{partner.address}: {late}") from error
 
 
 def secret_of(partner: Partner) -> str | None:

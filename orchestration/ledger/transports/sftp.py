@@ -3,7 +3,6 @@ to `taken`."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import posixpath
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -49,15 +48,8 @@ def _run(work: Callable[[], Awaitable[T]], partner: Partner) -> T:
     except ImportError as error:
         raise TransportError("SFTP needs asyncssh: pip install 'stockhouse[partners]'") from error
 
-    async def timed() -> T:
-        async with asyncio.timeout(base.TIMEOUT_SECONDS):
-            return await work()
-
     try:
-        return asyncio.run(timed())
-    except TimeoutError as error:
-        late = f"not done within {base.TIMEOUT_SECONDS:g} s"
-        raise TransportError(f"{partner.address}: {late}") from error
+        return base.in_time(work, partner)
     except (asyncssh.Error, OSError, ValueError) as error:
         raise TransportError(f"{partner.address}: {error or type(error).__name__}") from error
 

@@ -3,7 +3,6 @@ comes back as the supplier's answers and bills."""
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import hashlib
 import io
@@ -64,16 +63,8 @@ class Erp:
 
 def _run(work: Callable[[], Awaitable[T]], partner: Partner) -> T:
     """Work with Tryton, in its time; every failure there is a TransportError."""
-
-    async def timed() -> T:
-        async with asyncio.timeout(base.TIMEOUT_SECONDS):
-            return await work()
-
     try:
-        return asyncio.run(timed())
-    except TimeoutError as error:
-        late = f"not done within {base.TIMEOUT_SECONDS:g} s"
-        raise TransportError(f"{partner.address}: {late}") from error
+        return base.in_time(work, partner)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise TransportError(f"{partner.address}: {error or type(error).__name__}") from error
     except ODD as error:
