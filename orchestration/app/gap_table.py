@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import models
+from models.learning import problems
+from models.learning.bounds import lower_bound
 from orchestration.errors import StockhouseError
 
 KEPT = Path(models.__file__).parent / "learning" / "results" / "small.json"
@@ -43,9 +45,10 @@ def code_version() -> str:
 
 
 def report(kept: Path = KEPT) -> dict[str, Any]:
-    """The gap table as it was measured: {code, is_current, rows, curves, summary}.
+    """The gap table as it was measured: {code, is_current, rows, curves, summary, bounds}.
 
-    Raises LearningError where there is none, or it cannot be read.
+    bounds: by problem whose optimum nobody knows, what no policy can go below, and how far above it
+    each policy is. Raises LearningError where there is none, or it cannot be read.
     """
     try:
         result: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
@@ -55,7 +58,31 @@ def report(kept: Path = KEPT) -> dict[str, Any]:
             f"{kept}: no gap table can be read ({error}); make it anew with `stockhouse learn"
             " --report --retrain`"
         ) from error
-    return result | {"is_current": result["code"] == code_version(), "summary": summary(rows)}
+    return result | {
+        "is_current": result["code"] == code_version(),
+        "summary": summary(rows),
+        "bounds": bounds(rows),
+    }
+
+
+def bounds(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each row of a warehouse and its shops against the cost that no policy can go below: problem,
+    policy, bound, above (as a fraction)."""
+    known = {
+        name: lower_bound(problems.CASES[name]())
+        for name in {row["problem"] for row in rows}
+        if name.startswith("retailers-")
+    }
+    return [
+        {
+            "problem": row["problem"],
+            "policy": row["policy"],
+            "bound": known[row["problem"]],
+            "above": row["cost"] / known[row["problem"]] - 1,
+        }
+        for row in rows
+        if row["problem"] in known
+    ]
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

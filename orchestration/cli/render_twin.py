@@ -71,6 +71,13 @@ def gap_table(found: dict[str, Any]) -> Group:
                 f"{one['mean_gap']:+.2%}, worst {one['worst_gap']:+.2%}, {one['seconds']:.0f} CPU s"
             )
         )
+    for one in found.get("bounds", []):
+        parts.append(
+            Text(
+                f"{one['problem']}, {one['policy']}: {one['above']:+.2%} above "
+                f"{one['bound']:,.3f}, which no policy can go below"
+            )
+        )
     ended = [run for run in found.get("runs", []) if run["ended"].startswith("stopped")]
     parts += [Text(f"seed {run['seed']} {run['ended']}; the last good one counts") for run in ended]
     parts.append(Text(f"Made by code {found['code']}."))

@@ -28,6 +28,11 @@ def main() -> None:
             f"| {one['problems']} | {one['policy']} | {one['cases']} | {one['mean_gap']:+.3%} | "
             f"{one['worst_gap']:+.3%} | {one['seconds']:.0f} |"
         )
+    print("\nWhere nobody knows the optimum, above what no policy can go below:\n")
+    print("| problem | policy | above | bound |")
+    print("|---|---|--:|--:|")
+    for one in found["bounds"]:
+        print(f"| {one['problem']} | {one['policy']} | {one['above']:+.2%} | {one['bound']:.3f} |")
     print(f"\nBy case, with 95 % intervals; made by code {found['code']}.\n")
     print("| problem | policy | cost | reference | gap | interval | CPU s | seed |")
     print("|---|---|--:|--:|--:|--:|--:|--:|")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from typing import Literal
 
 import numpy as np
 import pytest
 from scipy.stats import norm
 
-from models.learning import demands, oracles, serial
+from models.domain import Economics
+from models.learning import bounds, demands, oracles, serial
+from models.learning.problems import CASES, Problem, tree
+from models.twin.network import Network
+from orchestration.app import gap_table
 
 #: Zipkin 2008, table 3: Poisson demand of mean 5, h = 1; by lead time the cost for p = 4, 9, 19, 39.
 ZIPKIN = {
@@ -137,3 +142,32 @@ def test_probabilities_that_are_none_are_refused(pmf: list[float]) -> None:
 def test_a_problem_too_large_to_enumerate_is_refused() -> None:
     with pytest.raises(ValueError, match="too many to enumerate"):
         oracles.lost_sales(demands.poisson(60), 4, 1, 9)
+
+
+def one_shop(unmet: Literal["lost", "backlog"], holding: float) -> Problem:
+    """A warehouse (lead time 3) that supplies a single shop (lead time 2, p = 19)."""
+    nothing = np.zeros(2)
+    network = Network(
+        np.array([3, 2]),
+        Economics(np.array([holding, 1.0]), np.array([0.0, 19.0]), nothing, nothing, unmet=unmet),
+        supplied_from=np.array([-1, 0]),
+    )
+    law = demands.Law.of(demands.negative_binomial(4, np.sqrt(8)))
+    return tree("one-shop", network, [None, law])
+
+
+def test_with_a_single_shop_the_bound_is_the_chains_optimum() -> None:
+    """Nothing can be shared out wrongly there, so the relaxation relaxes nothing."""
+    law = demands.negative_binomial(4, np.sqrt(8))
+    chain = serial.clark_scarf(law, (2, 3), (1.0, 0.5), 19.0)
+    assert bounds.lower_bound(one_shop("backlog", 0.5)) == pytest.approx(chain.cost, abs=1e-6)
+    alone = oracles.lost_sales(law, 2, 1.0, 19.0)
+    assert bounds.lower_bound(one_shop("lost", 0.5)) == pytest.approx(alone.cost, abs=1e-6)
+
+
+def test_nothing_measured_lies_below_the_bound_and_a_chain_has_none() -> None:
+    found = gap_table.report()
+    assert {row["problem"] for row in found["bounds"]} == {"retailers-lost", "retailers-backlog"}
+    assert all(row["above"] > 0 for row in found["bounds"])
+    with pytest.raises(ValueError, match="one warehouse"):
+        bounds.lower_bound(CASES["serial-L1-p4"]())
