@@ -92,7 +92,9 @@ class Situation:
     nobody promised anything. gap: (N,) periods beyond R until what the next decision orders is
     there, as calendars of suppliers have it; empty where it is never later. customer_orders:
     (N, K) units customers have ordered, column 0 overdue, column k due in the k-th coming period;
-    empty where nobody tells.
+    empty where nobody tells. delay: (N,) whole periods that an order placed now takes longer, and
+    surge: (N,) by how much demand is multiplied now, as events in force say; empty where there is
+    none, or nobody tells.
     """
 
     on_hand: Floats
@@ -110,6 +112,8 @@ class Situation:
     service_level: Floats = field(default_factory=lambda: np.zeros(0))
     gap: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     customer_orders: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    delay: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    surge: Floats = field(default_factory=lambda: np.zeros(0))
     #: What was worked out from these arrays already, for whoever asks again; None keeps nothing.
     memo: dict[str, Any] | None = field(default=None, compare=False, repr=False)
 

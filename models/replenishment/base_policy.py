@@ -19,6 +19,7 @@ class RegisteredPolicy(Policy, Protocol):
     what already happened."""
 
     is_legacy: ClassVar[bool]
+    sees_events: ClassVar[bool]
     settings: ClassVar[tuple[float, ...]]
 
     def setting(self, unmet: Unmet) -> float | None:
@@ -40,11 +41,13 @@ class BasePolicy:
     """A rule without a setting, explained by the mean demand of the window and what it holds beyond
     that.
 
-    is_legacy: whether companies run it today, from past demand alone. settings: what a rehearsal
+    is_legacy: whether companies run it today, from past demand alone. sees_events: whether it looks
+    at what is told of events in force. settings: what a rehearsal
     tries beside the one in use.
     """
 
     is_legacy: ClassVar[bool] = False
+    sees_events: ClassVar[bool] = False
     settings: ClassVar[tuple[float, ...]] = ()
 
     def setting(self, unmet: Unmet) -> float | None:

@@ -24,7 +24,12 @@ from models.replenishment.classic_rules import (
 from models.replenishment.order_rounding import smallest_order
 from models.replenishment.safety_stock import PARTS, Target, explain_target
 from models.replenishment.service_levels import implied_shortage_cost
-from models.replenishment.stock_projection import critical_order, expected_cost, window_demand
+from models.replenishment.stock_projection import (
+    critical_order,
+    drawn_out,
+    expected_cost,
+    window_demand,
+)
 
 #: The scale to decide with before any replay could tune it. Under lost sales judging an order on
 #: one review interval alone orders
@@ -101,9 +106,9 @@ class QuantileOrderUpTo(BasePolicy):
         """Units of least expected cost, (N,), in multiples where the supplier has them. Raises
         ValueError without sample paths of demand."""
         quantity = np.maximum(critical_order(situation, self.shortage(situation)), 0.0)
-        return self._in_multiples(situation, np.round(quantity) if self.whole_units else quantity)
+        return self.in_multiples(situation, np.round(quantity) if self.whole_units else quantity)
 
-    def _in_multiples(self, situation: Situation, quantity: Floats) -> Floats:
+    def in_multiples(self, situation: Situation, quantity: Floats) -> Floats:
         """Take the multiple below where it is expected to cost less than the one above; never below
         the smallest order."""
         if not situation.order_multiple.size:
@@ -122,6 +127,87 @@ class QuantileOrderUpTo(BasePolicy):
         chosen = quantity.copy()
         chosen[undecided] = below[undecided] + multiple[undecided] * (cost[:, 1] < cost[:, 0])
         return chosen
+
+
+@dataclass(frozen=True)
+class DisruptionAware(QuantileOrderUpTo):
+    """The same rule told of events in force: an order placed now takes so much longer, and demand
+    is so many times what was forecast.
+
+    trust: the share of a delay and of a surge it believes lasts over its window, learned on other
+    disruptions than those it is judged on.
+    """
+
+    trust: float = 1.0
+    name: str = "disruption_aware"
+    sees_events: ClassVar[bool] = True
+
+    def split(self, situation: Situation, as_sold: Floats | None = None) -> Target:
+        """What it wants, split into its reasons: see safety_stock.explain_target."""
+        return super().split(informed(situation, self.trust), as_sold)
+
+    def target(self, situation: Situation) -> Floats:
+        """The order-up-to level as a stock position, shape (N,)."""
+        return super().target(informed(situation, self.trust))
+
+    def order(self, situation: Situation) -> Floats:
+        """Units of least expected cost, (N,), on what events in force make of the forecast."""
+        return super().order(informed(situation, self.trust))
+
+
+def informed(situation: Situation, trust: float = 1.0) -> Situation:
+    """The situation with lead times and sampled demand as events in force make them, each believed
+    to this share; the same where nothing is told of any. Its paths are drawn out where needed."""
+    if not situation.delay.size or situation.paths is None or trust == 0:
+        return situation
+    delay = np.rint(trust * situation.delay).astype(np.int64)
+    factor = 1.0 + trust * (situation.surge - 1.0)
+    paths = drawn_out(situation.paths, int(delay.max(initial=0)), situation.review)
+    sampled = situation.lead_time_paths
+    return replace(
+        situation,
+        memo=None,
+        lead_time=situation.lead_time + delay,
+        lead_time_paths=sampled + delay[:, None] if sampled.size else sampled,
+        paths=paths * factor[:, None, None].astype(paths.dtype),
+    )
+
+
+@dataclass(frozen=True)
+class Newsvendor(BasePolicy):
+    """Order up to the fractile p / (p + h) of the demand that lead time and review bring: right
+    under backlog, too much where unmet demand is lost."""
+
+    scale: float = 1.0
+    name: str = "newsvendor"
+
+    def target(self, situation: Situation) -> Floats:
+        """The order-up-to level as a stock position, shape (N,); scale multiplies p."""
+        economics = situation.economics
+        shortage = self.scale * economics.shortage
+        level = shortage / np.maximum(shortage + economics.holding, 1e-12)
+        return quantile_of_each(window_demand(situation), level)
+
+    def order(self, situation: Situation) -> Floats:
+        """Whole units that lift the position to its level, (N,). Raises ValueError without sample
+        paths of demand."""
+        return np.round(np.maximum(self.target(situation) - situation.position, 0.0))
+
+
+@dataclass(frozen=True)
+class BaseStock(Newsvendor):
+    """The newsvendor's rule with p multiplied by what a replay says would have cost least."""
+
+    name: str = "base_stock"
+    settings: ClassVar[tuple[float, ...]] = (0.05, 0.1, 0.2, 0.4, 0.7)
+
+    def setting(self, unmet: Unmet) -> float:
+        """The scale it decides with."""
+        return self.scale
+
+    def with_setting(self, setting: float) -> Self:
+        """The same policy with another scale."""
+        return replace(self, scale=setting)
 
 
 @dataclass(frozen=True)
@@ -221,6 +307,9 @@ POLICIES: dict[str, RegisteredPolicy] = {
     policy.name: policy
     for policy in (
         QuantileOrderUpTo(),
+        DisruptionAware(),
+        Newsvendor(),
+        BaseStock(),
         CappedBaseStock(),
         ReorderPointOrderUpTo(),
         EoqReorderPoint(),

@@ -23,6 +23,7 @@ from models.replenishment.decision import Terms
 from models.replenishment.policies import POLICIES
 from models.twin.lane_queues import LaneQueue
 from models.twin.scenarios import KINDS, MONEY, Effect, Scenario
+from models.twin.simulator import InForce
 
 __all__ = ["KINDS", "Effect", "Future", "Scenario", "Tariffs", "check", "happens"]
 
@@ -96,6 +97,15 @@ class Future:
             "queues",
         )
         return all(getattr(self, name) is getattr(other, name) for name in names)
+
+
+def in_force(plain: Future, changed: Future) -> InForce:
+    """What events that make one future of another say of each period while they are in force."""
+    was = np.where(plain.demand > 0, plain.demand, 1.0)
+    return InForce(
+        longer=np.maximum(changed.lead_times - plain.lead_times, 0),
+        surge=np.where(plain.demand > 0, changed.demand / was, 1.0),
+    )
 
 
 def check(effect: Effect, future: Future) -> None:

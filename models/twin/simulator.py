@@ -16,7 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
-from models.domain import Economics, Floats, Integers, Policy, Situation
+from models.domain import Economics, Floats, Integers, Policy, Situation, recent_mean
 from models.replenishment.calendars import Waits
 from models.replenishment.decision import Terms, take_steps
 from models.replenishment.order_rounding import Lots, Sharing
@@ -36,6 +36,15 @@ ASKED = "override"
 BOOKS = ("requested", "shipped", "received", "lost", "on_hand", "on_order", "owed")
 #: What is always added up over the periods, as costs follow from it; lines are orders with units.
 SUMS = ("lines", "lost", "on_hand", "owed")
+
+
+@dataclass(frozen=True)
+class InForce:
+    """What is known of events in each period, while they are in force: the periods that an order
+    placed then takes longer, by lane, (E, T), and by how much demand is multiplied, (N, T)."""
+
+    longer: Integers
+    surge: Floats
 
 
 @dataclass(frozen=True)
@@ -229,6 +238,7 @@ def simulate(
     waits: Waits | None = None,
     shelf: Shelf | None = None,
     queues: Sequence[LaneQueue] = (),
+    told: InForce | None = None,
     record: Collection[str] = BOOKS,
 ) -> SimulationResult:
     """Let a policy run the stock through known demand and book what it costs.
@@ -249,9 +259,10 @@ def simulate(
     lane and period. shelf: how long goods keep; what spoils is gone at the end of the last period
     in which it can be sold, before cost is booked. queues: lanes that take only so much in each
     period in which orders are placed; what does not fit has left its source, is promised as usual,
-    and waits. record: the books to keep by period (BOOKS); sums, costs over all periods and what
-    spoils are always kept. Raises ValueError for NaN or negative demand, for shapes that do not fit
-    and for books that do not exist.
+    and waits. told: what policies are told of events in force; left out, nothing. record: the books
+    to keep by period (BOOKS); sums, costs over all periods and what spoils are always kept. Raises
+    ValueError for NaN or negative demand, for shapes that do not fit and for books that do not
+    exist.
     """
     _check(
         network,
@@ -267,7 +278,7 @@ def simulate(
         network, demand, on_hand, pipeline, arriving, lead_times, waits, shelf, queues, record
     )
     sight = _Sight(
-        network, run.demand, history, forecaster, lead_time_paths, phase, service_level, waits
+        network, run.demand, history, forecaster, lead_time_paths, phase, service_level, waits, told
     )
     periods = demand.shape[1]
     last = periods if order_periods is None else min(periods, order_periods)
@@ -505,8 +516,9 @@ class _Sight:
         phase: Integers | None,
         service_level: Floats | None,
         waits: Waits | None = None,
+        told: InForce | None = None,
     ) -> None:
-        self.waits, self.took = waits, lead_time_paths
+        self.waits, self.took, self.told = waits, lead_time_paths, told
         self.network, self.echelons, self.forecaster = network, network.echelons, forecaster
         self.has_parents = bool(self.echelons.parents.size)
         past = np.zeros((0, network.size)) if history is None else history.T
@@ -587,7 +599,28 @@ class _Sight:
                 economics=economics,
             )
         )
-        return seen if known is None else known.remembered(t, seen)
+        seen = seen if known is None else known.remembered(t, seen)
+        return seen if self.told is None else self._informed(t, seen, self.told)
+
+    def _informed(self, t: int, seen: Situation, told: InForce) -> Situation:
+        """The situation with what is told of events in force, where any is."""
+        longer, surge = told.longer[:, t], told.surge[:, t]
+        if not longer.any() and (surge == 1.0).all():
+            return seen
+        usual = self.network.lead_time
+        later = self._to_shelves(self.network, usual + longer)
+        if self.has_parents and seen.paths is not None:
+            # a centre's demand is that of all below it
+            mean = recent_mean(seen.history)
+            mean[self.echelons.parents] = 1e-9
+            surge = self.echelons.demand(mean * surge) / np.maximum(
+                self.echelons.demand(mean), 1e-12
+            )
+        return replace(
+            seen,
+            delay=later - self._to_shelves(self.network, usual),
+            surge=surge,
+        )
 
     def _economics(self, until: int, paths: Floats | None) -> Economics:
         economics = self.usual.economics

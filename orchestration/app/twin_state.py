@@ -22,11 +22,11 @@ from models.replenishment.decision import Terms
 from models.replenishment.supply_options import Logistics, SupplyOptions
 from models.twin.ageing import Shelf
 from models.twin.counter_measures import Line, carried_out
-from models.twin.event_effects import Future, Tariffs, check, happens
+from models.twin.event_effects import Future, Tariffs, check, happens, in_force
 from models.twin.network import Network
 from models.twin.outlook import Outlook
 from models.twin.scenarios import Scenario
-from models.twin.simulator import SimulationResult, simulate
+from models.twin.simulator import InForce, SimulationResult, simulate
 from models.twin.what_if import Outcome, outcome
 from orchestration.app.published_plan import Published
 from orchestration.app.replan_state import State
@@ -213,11 +213,13 @@ class Twin:
         future: Future,
         policy: RegisteredPolicy | None = None,
         taken: Floats | None = None,
+        told: InForce | None = None,
     ) -> SimulationResult:
         """Let a policy, the champion unless the future or the caller says another, run the stock
         through a future, within the line's limits and terms.
 
-        taken: (N,) units that have left the stock already.
+        taken: (N,) units that have left the stock already. told: what policies that look at events
+        are told of them.
         """
         inputs = self.published.inputs
         return simulate(
@@ -238,6 +240,7 @@ class Twin:
             waits=future.waits,
             shelf=self.shelf,
             queues=future.queues,
+            told=told,
             record=("shipped", "lost", "on_hand", "owed"),
         )
 
@@ -256,7 +259,8 @@ class Twin:
         for scenario in scenarios:
             future = happens(scenario.in_future(FUTURES_SEED, number), plain)
             is_moved = not future.moves_goods_like(plain)
-            after = self.live(future, policy) if is_moved else result
+            told = in_force(plain, future) if policy is not None and policy.sees_events else None
+            after = self.live(future, policy, told=told) if is_moved else result
             outcomes.append(outcome(self.network, future, after, self.price, by_row=is_looked_at))
         return outcomes
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,6 +45,9 @@ def learn(
         bool,
         typer.Option("--front", help="Of a network file: what service costs, price by price."),
     ] = False,
+    before: Annotated[
+        str, typer.Option(help="Of a company: know nothing from this day on (YYYY-MM-DD).")
+    ] = "",
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
 ) -> None:
@@ -55,7 +59,7 @@ def learn(
     elif world is None:
         raise ValueError("say a world or a network file to learn on, or --report for the gap table")
     elif world.is_dir():
-        card = _company(world, home, seed, out)
+        card = _company(world, home, seed, out, before)
         emit(card, render_twin.agent_card(card), as_json=as_json)
     elif front:
         found = _front(world, seed, out)
@@ -65,13 +69,22 @@ def learn(
         emit(card, render_twin.gap_table(card), as_json=as_json)
 
 
-def _company(world: Path, home: Path, seed: list[int] | None, out: Path | None) -> dict[str, Any]:
+def _company(
+    world: Path, home: Path, seed: list[int] | None, out: Path | None, before: str
+) -> dict[str, Any]:
     contract = contract_of(world)
     at = Home.open(home, contract.world)
     from orchestration.app.company_agent import learn_company
 
     with render.said(err) as tell:
-        return learn_company(at, contract.world, seed or COMPANY_SEEDS, out, tell)
+        return learn_company(
+            at,
+            contract.world,
+            seed or COMPANY_SEEDS,
+            out,
+            tell,
+            before=date.fromisoformat(before) if before else None,
+        )
 
 
 def _front(file: Path, seed: list[int] | None, out: Path | None) -> dict[str, Any]:

@@ -33,12 +33,12 @@ def agent_card(card: dict[str, Any]) -> Text:
     saves = 1 - card["cost"] / card["structured_cost"] if card["structured_cost"] else 0.0
     ended = "; ".join(f"seed {run['seed']} {run['ended']}" for run in card["runs"])
     return Text(
-        f"Agent of {card['world']}, on what was known by {card['trained_until']}: its structured "
-        f"part orders up to the mean + {card['buffer']:.2f} of the buffer to the critical fractile,"
-        f" at most {card['cap']:.2f} review intervals' fractile at once.\n"
-        f"On futures kept aside it costs {card['cost']:,.2f}, its structured part alone "
-        f"{card['structured_cost']:,.2f}, that before learning {card['start_cost']:,.2f}: the net "
-        f"saves {saves:.2%}.\n{ended}. {card['seconds']:.0f} CPU s.\n"
+        f"Agent of {card['world']}, on what was known by {card['trained_until']}: it learned from "
+        f"{card['reviews']} reviews. To its structured part a missing unit costs "
+        f"{card['scale']:.2f} times what it does.\n"
+        f"In the newest lesson, kept aside, it costs {card['cost']:,.2f}, its structured part "
+        f"alone {card['structured_cost']:,.2f}, that before learning {card['start_cost']:,.2f}: "
+        f"the net saves {saves:.2%}.\n{ended}. {card['seconds']:.0f} CPU s.\n"
         "The next rehearsal judges it beside the other policies; "
         f"`stockhouse replay --start {card['trained_until']} --policies agent,…` does now."
     )

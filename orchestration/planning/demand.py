@@ -363,9 +363,15 @@ class Demand:
         """The items of the series, once each."""
         return self.series.select("item_id").unique()
 
-    def truth(self, con: duckdb.DuckDBPyConnection, start: date, periods: int) -> pl.DataFrame:
-        """What history says was asked for in the replayed periods (item_id, location_id, target_on,
-        demand), as it is known today.
+    def truth(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        start: date,
+        periods: int,
+        known_by: date | None = None,
+    ) -> pl.DataFrame:
+        """What history says was asked for in so many periods (item_id, location_id, target_on,
+        demand), as it is known today, or was at the midnight beginning `known_by`.
 
         Where demand is unknown the recorded sales stand in. Raises ValueError where history ends
         before the replay does.
@@ -378,13 +384,16 @@ class Demand:
                 f"a replay of {periods} periods from {start} needs demand until {end}, but "
                 f"history's last period is {reaches}"
             )
+        at = self.timeline.now_at if known_by is None else self.timeline.cutoff(known_by)
         return con.execute(
             """
             select item_id, location_id, period_start as target_on, coalesce(quantity,
                 recorded_quantity, 0.0) as demand
-            from marts.fct_demand where is_current and period_start >= ? and period_start < ?
+            from marts.fct_demand where known_at <= ? and period_start >= ? and period_start < ?
+            qualify row_number() over (partition by item_id, location_id, period_start
+                order by version desc) = 1
             """,
-            [start, end],
+            [at.replace(tzinfo=None), start, end],
         ).pl()
 
     def _ahead(self, origin: date) -> list[date]:

@@ -278,7 +278,7 @@ def replay(
 
     past = panels(demand.labels(start), keys, ["demand"], spec)["demand"].values.astype(np.float64)
     past[~is_forecast] = 0.0
-    revealed = _revealed(truth, keys, days, spec)
+    revealed = revealed_demand(truth, keys, days, spec)
 
     last = periods if orders is None else min(periods, orders * timeline.review)
     decisions = [days[k] for k in range(0, last, timeline.review)]
@@ -378,7 +378,9 @@ def _forecasts(
     return forecasts
 
 
-def _revealed(truth: pl.DataFrame, keys: pl.DataFrame, days: Sequence[date], spec: Spec) -> Floats:
+def revealed_demand(
+    truth: pl.DataFrame, keys: pl.DataFrame, days: Sequence[date], spec: Spec
+) -> Floats:
     """(N, T) demand of the replayed periods, 0 where history has no row."""
     coming = panels(truth, keys, ["demand"], spec)["demand"]
     index = spec.index(pl.Series(days))

@@ -58,6 +58,11 @@ BENCHMARKS = {
     "simulator": ("Speed of the simulator beside a plain loop", ["bench_simulator.py"]),
     "placement": ("Safety stock in real supply chains", ["bench_placement.py", "--seconds", "12"]),
     "learning": ("Learned policies against the optimum", ["bench_learning.py"]),
+    **{
+        f"agent-{name}": (f"The learned agent in money: {title}", ["bench_agent.py", name])
+        for name, title in (("vn2", "VN2"), ("favorita", "Favorita"), ("uci", "UCI"))
+    },
+    "disruptions": ("What being told of disruptions is worth", ["bench_disruptions.py"]),
     "procurement": ("Procurement", ["bench_procurement.py"]),
     "api": ("The API read by scripts", ["bench_api.py", "api"]),
     "desk": ("The desk's pages", ["bench_api.py", "desk"]),

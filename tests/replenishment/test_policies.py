@@ -18,9 +18,13 @@ from models.replenishment.policies import (
     LEGACY,
     POLICIES,
     PRIOR_SCALE,
+    BaseStock,
     CappedBaseStock,
+    DisruptionAware,
+    Newsvendor,
     QuantileOrderUpTo,
     Smoothed,
+    informed,
 )
 from models.replenishment.service_levels import (
     classes,
@@ -210,6 +214,30 @@ def test_service_level_and_shortage_cost_imply_each_other(
 def test_capped_base_stock_never_orders_more_than_its_cap() -> None:
     now = replace(situation(2), on_hand=np.zeros(5))
     assert CappedBaseStock(level=30.0, cap=4.0).order(now).max() == 4.0
+
+
+def test_the_newsvendor_covers_the_window_and_a_lower_scale_orders_less() -> None:
+    now = replace(situation(2), on_hand=np.zeros(5), pipeline=np.zeros((5, 1)))
+    covered = (window_demand(now) <= Newsvendor().target(now)[:, None]).mean(axis=1)
+    assert (covered >= now.economics.fractile - 1e-9).all()
+    assert (Newsvendor().order(now) == np.round(Newsvendor().target(now))).all()
+    assert BaseStock().with_setting(0.1).order(now).sum() < BaseStock().order(now).sum()
+
+
+def test_told_of_an_event_a_rule_covers_the_longer_way_and_the_larger_demand() -> None:
+    now = situation(2)
+    told = replace(now, delay=np.full(5, 2), surge=np.full(5, 1.5))
+    seen = informed(told)
+    assert (seen.lead_time == now.lead_time + 2).all()
+    assert now.paths is not None and seen.paths is not None
+    assert seen.paths.shape[2] == now.paths.shape[2] + 2
+    assert seen.paths[:, :, :3] == pytest.approx(1.5 * now.paths)
+    rule = DisruptionAware()
+    assert (rule.order(told) == QuantileOrderUpTo().order(seen)).all()
+    assert rule.order(told).sum() > QuantileOrderUpTo().order(told).sum()
+    assert (rule.order(now) == QuantileOrderUpTo().order(now)).all()
+    wary = replace(rule, trust=0.0)
+    assert (wary.order(told) == QuantileOrderUpTo().order(now)).all()
 
 
 def test_smoothing_calms_a_large_order_and_leaves_its_policy_alone_at_weight_one() -> None:

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.domain import Economics, Floats, Situation
-from models.replenishment.policies import POLICIES, CappedBaseStock
+from models.replenishment.policies import POLICIES, CappedBaseStock, QuantileOrderUpTo
 from models.twin.network import Network
-from models.twin.simulator import SimulationResult, simulate
+from models.twin.simulator import InForce, SimulationResult, simulate
 
 ZIPKIN = (
     Path(__file__).resolve().parents[3]
@@ -288,3 +288,35 @@ def test_unknown_demand_is_refused() -> None:
 def test_a_network_that_makes_no_sense_is_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(Network(np.array([1]), economics(1)), **change)  # type: ignore[arg-type]
+
+
+def test_policies_are_told_of_events_only_while_these_are_in_force() -> None:
+    """A centre with two shops: its own delay, the shops' ways, and the surge of what it serves."""
+    network = Network(
+        np.array([3, 1, 2]),
+        Economics(np.ones(3), np.full(3, 9.0), np.ones(3), np.zeros(3)),
+        supplied_from=np.array([-1, 0, 0]),
+    )
+    longer, surge = np.zeros((3, 4), dtype=int), np.ones((3, 4))
+    longer[1, 2], surge[1, 2] = 4, 3.0
+    seen: list[Situation] = []
+
+    class Watcher(QuantileOrderUpTo):
+        def order(self, situation: Situation) -> Floats:
+            seen.append(situation)
+            return np.zeros(3)
+
+    simulate(
+        network,
+        Watcher(),
+        np.zeros((3, 4)),
+        np.full(3, 9.0),
+        history=np.array([[0.0] * 9, [1.0] * 9, [3.0] * 9]),
+        forecaster=lambda _: np.ones((3, 5, 9)),
+        told=InForce(longer, surge),
+    )
+    assert [one.delay.size for one in seen] == [0, 0, 3, 0]
+    assert seen[2].delay.tolist() == [3, 4, 0]  # the farthest shelf was 2 periods off, now 5
+    assert seen[2].surge[1:].tolist() == [3.0, 1.0]
+    history = seen[2].history.mean(axis=1)
+    assert seen[2].surge[0] == pytest.approx((3 * history[1] + history[2]) / history[1:].sum())
