@@ -33,6 +33,10 @@ $(VENV)/tryton/.installed: requirements-tryton.lock | $(UV)
 	$(UV) pip install --no-config --quiet --no-deps --python $(VENV)/tryton/bin/python --require-hashes -r requirements-tryton.lock
 	@touch $@
 
+$(VENV)/mutation/.installed: requirements-mutation.lock $(VENV)/.installed-dev
+	$(UV) pip install --no-config --quiet --no-deps --python $(BIN)/python --target $(VENV)/mutation --require-hashes -r requirements-mutation.lock
+	@touch $@
+
 install-dev: $(VENV)/.installed-dev ## the same, with the tools the tests need
 
 run: install ## raw extracts to orders on the sample company
@@ -65,6 +69,9 @@ drill: install-dev ## the long fault drills
 	$(BIN)/python tests/line/drill_small_worlds.py
 	$(BIN)/python tests/line/drill_public_worlds.py
 
+mutation: install-dev $(VENV)/mutation/.installed ## would a test notice? code of money, ledger, landing and decisions changed in one place each, an hour or more
+	PYTHONPATH=$(CURDIR)/$(VENV)/mutation $(BIN)/python tests/benchmarks/results.py mutants
+
 drill-superset: install ## Superset itself imports the dashboard as code and draws every chart of LAKEHOUSE, in an environment of its own (700 MB)
 	$(UV) venv --no-config --quiet --allow-existing --python $(BIN)/python $(VENV)/superset
 	$(UV) pip install --no-config --quiet --python $(VENV)/superset/bin/python "apache-superset==6.1.*" "duckdb<2" duckdb-engine "flask-caching==2.3.1" cachetools
@@ -95,12 +102,13 @@ release: install-dev ## the wheel (built twice, the same), its software bill of 
 	rm -rf dist/env
 
 audit-deps: install-dev ## locked packages named by the OSV advisories unpacked in ADVISORIES (a folder; nothing is fetched)
-	$(BIN)/python .github/release/audit_deps.py "$(ADVISORIES)" requirements.lock requirements-dev.lock requirements-spark.lock requirements-tryton.lock
+	$(BIN)/python .github/release/audit_deps.py "$(ADVISORIES)" requirements.lock requirements-dev.lock requirements-spark.lock requirements-tryton.lock requirements-mutation.lock
 
 lock: $(UV) ## resolve the locks anew, without any index host in them
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate pyproject.toml -o requirements.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --extra dev pyproject.toml -c requirements.lock -o requirements-dev.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --extra spark pyproject.toml -c requirements.lock -o requirements-spark.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --group pyproject.toml:tryton -o requirements-tryton.lock
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --group pyproject.toml:mutation -c requirements-dev.lock -o requirements-mutation.lock
 
-.PHONY: help install install-dev run check format test test-fast bench drill drill-superset drill-tryton scale-up docs release audit-deps lock
+.PHONY: help install install-dev run check format test test-fast bench drill mutation drill-superset drill-tryton scale-up docs release audit-deps lock

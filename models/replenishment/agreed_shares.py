@@ -126,7 +126,7 @@ class Lanes:
         """Values of lanes as a node's policy sees them, (N,): its lane's, or 0 where it has several
         and each is rounded alone.
         """
-        single = np.bincount(self.to, minlength=self.nodes) == 1
+        single = np.bincount(self.to) == 1  # each node has its usual lane
         return np.where(single, self.by_node(values), 0.0)
 
     def on_first(self, values: Floats) -> Floats:

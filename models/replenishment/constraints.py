@@ -307,7 +307,7 @@ def fit(
         touched |= limit.use > 0
     asked = np.flatnonzero((need > 0) & touched)
     prices = dict.fromkeys((limit.name for limit in limits), 0.0)
-    if not binding or not asked.size:
+    if not binding:
         return Fitted(need.astype(np.float64), 0.0, 0.0, prices)
     ladder = _ladder(need[asked], smallest[asked], multiple[asked])
     tried = np.concatenate([np.zeros((asked.size, 1)), ladder], axis=1)
@@ -371,17 +371,25 @@ def _group(saved: Floats, use: Floats, room: Floats) -> tuple[Floats, Floats]:
             return share, price
         price[one] = 0.0
     for first, second in combinations(binding, 2):
-        low, high, found = 0.0, float((saved / np.maximum(use[first], 1e-12)).max()), None
+        counted = use[first] > 0
+        low, high = 0.0, float((saved[counted] / use[first][counted]).max())
+        over, under = None, None
         for _ in range(BISECTIONS):  # the price of the first at which it is kept beside the second
             middle = (low + high) / 2
             share, other = _greedy(saved - middle * use[first], use[second], room[second])
             if use[first] @ share <= room[first] * (1 + 1e-12) + 1e-9:
-                high, found = middle, (share, other)
+                high, under = middle, (share, other)
             else:
-                low = middle
-        if found is not None and is_kept(found[0]):
-            price[first], price[second] = high, found[1]
-            return found[0], price
+                low, over = middle, share
+        if under is None:
+            continue
+        share = under[0]
+        if over is not None:  # at this price both save as much: so much of each that none is left
+            over_use, under_use = float(use[first] @ over), float(use[first] @ share)
+            share = share + (over - share) * (room[first] - under_use) / (over_use - under_use)
+        if is_kept(share):
+            price[first], price[second] = high, under[1]
+            return share, price
     solved = linprog(-saved, A_ub=use, b_ub=room, bounds=(0, 1), method="highs")
     if solved.status != 0:
         raise RuntimeError(f"the solver could not price the limits: {solved.message}")
@@ -392,7 +400,8 @@ def _greedy(saved: Floats, use: Floats, room: float) -> tuple[Floats, float]:
     """For one limit the linear programme is greedy: the share taken of every block, (B,), those
     that save most a unit of the limit first, and what one more unit of it would save.
     """
-    worth = np.divide(saved, use, out=np.full(saved.size, np.inf), where=use > 0)
+    free = np.where(saved > 0, np.inf, -np.inf)  # what uses nothing of it
+    worth = np.divide(saved, use, out=free, where=use > 0)
     queue = np.argsort(-worth, kind="stable")
     queue = queue[worth[queue] > 0]
     left = room - np.concatenate([[0.0], use[queue].cumsum()[:-1]])
@@ -432,7 +441,7 @@ def _solve(saved: Floats, rows: csr_array, most: Floats, *, fallback: Floats) ->
 def _ladder(quantity: Floats, smallest: Floats, multiple: Floats) -> Floats:
     """Cumulated quantities (N, B) from the smallest order to the needed one, in whole multiples,
     repeated at the top."""
-    step = np.where(multiple > 0, multiple, np.maximum(quantity / BLOCKS, 1e-9))
+    step = np.where(multiple > 0, multiple, np.maximum(quantity / (BLOCKS - 1), 1e-9))
     rungs = np.ceil(np.maximum(quantity - smallest, 0.0) / step - 1e-9)
     stride = np.maximum(np.ceil(rungs / (BLOCKS - 1)), 1.0)
     climbed = smallest[:, None] + np.arange(BLOCKS)[None, :] * (stride * step)[:, None]

@@ -205,7 +205,7 @@ def _filled(
     early = full - quantity
     gained = float(least.counted(full, prices)[least.rows].sum()) - loaded
     costs = _holding(view, early, least.rows)
-    return full if gained > 0 and costs < least.truck_cost * gained / least.truck else quantity
+    return full if costs < least.truck_cost * gained / least.truck else quantity
 
 
 def _holding(view: Situation, early: Floats, mine: Integers) -> float:

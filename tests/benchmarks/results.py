@@ -1,8 +1,8 @@
 """Run benchmarks and keep what they print in RESULTS.md: one section a benchmark, with its command,
 machine and day.
 
-`python tests/benchmarks/results.py` runs all; with names (`line replay`) only these, the other
-sections stay as they are.
+`python tests/benchmarks/results.py` runs all but `mutants` (`make mutation`); with names
+(`line replay`) only these, the other sections stay as they are.
 """
 
 from __future__ import annotations
@@ -70,7 +70,10 @@ BENCHMARKS = {
         "Publish and readers",
         ["bench_publish.py", "--readers", "16", "--publishes", "100", "--rows", "100000"],
     ),
+    "mutants": ("Mutants", ["bench_mutants.py"]),
 }
+#: Not among all of them: what needs tools of its own, and its own target.
+ALONE = ("mutants",)
 
 
 def sections() -> dict[str, str]:
@@ -109,7 +112,7 @@ def run(name: str) -> str:
 
 
 def main(names: list[str]) -> None:
-    for name in names or BENCHMARKS:
+    for name in names or [one for one in BENCHMARKS if one not in ALONE]:
         sys.stderr.write(f"{name} …\n")
         kept = sections() | {name: run(name)}
         ordered = [(key, kept[key]) for key in BENCHMARKS if key in kept]

@@ -13,7 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.replenishment.agreed_shares import Lanes, lanes_of, with_other_sources
+from models.domain import Economics, Situation
+from models.replenishment.agreed_shares import (
+    Lanes,
+    lanes_of,
+    lots_of,
+    shares_in_words,
+    with_other_sources,
+)
 from models.replenishment.constraints import Constraint
 from models.replenishment.decision import Terms
 from models.replenishment.overrides import Override
@@ -104,6 +111,87 @@ def test_each_source_brings_its_share_and_the_last_what_is_left_open(seed: int) 
             assert found[e] == pytest.approx(part)
             left += part
         assert left >= wanted[node] - 1e-6
+
+
+def network(seed: int) -> Lanes:
+    """Four nodes with a usual lane each and more of some, one of them without a share."""
+    random = np.random.default_rng(seed)
+    to = np.array([0, 1, 2, 3, *random.integers(0, 4, int(random.integers(1, 5)))])
+    share = random.random(to.size)
+    share[random.integers(0, 4)] = 0.0
+    total = np.bincount(to, weights=share)
+    return Lanes(to, share / np.where(total[to] > 0, total[to], 1.0), 4)
+
+
+@given(st.integers(0, 99_999))
+def test_what_lanes_have_is_told_by_node_and_what_nodes_have_by_lane(seed: int) -> None:
+    lanes, random = network(seed), np.random.default_rng(seed)
+    values, days = random.random((lanes.to.size, 3)), random.integers(0, 9, (lanes.to.size, 3))
+    of_nodes = random.random((4, 3)).astype(np.float32)
+    mine = [np.flatnonzero(lanes.to == node) for node in range(4)]
+    assert lanes.by_node(values) == pytest.approx(np.stack([values[e].sum(axis=0) for e in mine]))
+    used = [[e for e in found if lanes.share[e] > 0] for found in mine]
+    slowest = [days[e].max(axis=0) if e else np.zeros(3) for e in used]
+    assert lanes.longest(days).tolist() == np.stack(slowest).tolist()
+    alone = [values[e[0], 0] if e.size == 1 else 0.0 for e in mine]
+    assert lanes.where_single(values[:, 0]) == pytest.approx(np.array(alone))
+    split = lanes.shared(of_nodes)
+    assert split == pytest.approx(of_nodes[lanes.to] * lanes.share[:, None], rel=1e-6)
+    first = lanes.on_first(of_nodes)
+    assert first[:4].tolist() == of_nodes.tolist() and not first[4:].any()
+    assert first.shape == (lanes.to.size, 3)
+
+
+@given(st.integers(0, 99_999), st.booleans(), st.booleans())
+def test_a_lane_s_part_of_a_situation_is_its_share_of_all_that_is_there_and_asked(
+    seed: int, with_paths: bool, is_full: bool
+) -> None:
+    lanes, random = network(seed), np.random.default_rng(seed)
+    costs = Economics(*(random.random(4) for _ in range(4)), unmet="backlog")
+    some = Situation(
+        on_hand=random.random(4) * 9,
+        pipeline=random.random((4, 2)),
+        history=random.random((4, 5)),
+        paths=random.random((4, 6, 3)),
+        lead_time=random.integers(0, 4, 4),
+        review=2,
+        economics=costs,
+        backlog=random.random(4) if is_full else np.zeros(0),
+        customer_orders=random.random((4, 3)) if is_full else np.zeros((0, 0)),
+    )
+    moq, multiple = random.random(lanes.to.size), random.random(lanes.to.size)
+    part = lanes.part_of(some, moq, multiple, with_paths=with_paths)
+    names = ["on_hand", "pipeline", "history"] + ["backlog", "customer_orders"] * is_full
+    for name in names + ["paths"] * with_paths:
+        whole = getattr(some, name)
+        for e, node in enumerate(lanes.to):
+            assert getattr(part, name)[e] == pytest.approx(whole[node] * lanes.share[e])
+    assert (part.paths is None) == (not with_paths)
+    assert (part.backlog.size, part.customer_orders.size) == (
+        (lanes.to.size, lanes.to.size * 3) if is_full else (0, 0)
+    )
+    assert part.moq is moq and part.order_multiple is multiple
+    assert part.lead_time.tolist() == some.lead_time[lanes.to].tolist()
+    assert part.economics.holding.tolist() == costs.holding[lanes.to].tolist()
+
+
+def test_terms_nobody_said_are_none_and_units_and_shares_add_up_to_what_is_left() -> None:
+    lanes = lanes_of(rows(FAR | {"moq": None, "order_multiple": None}))
+    assert {name: of.tolist() for name, of in lots_of(lanes).items()} == {
+        "moq": [0.0, 0.0],
+        "order_multiple": [1.0, 1.0],
+    }
+    assert lanes["share"].to_list() == [0.6, 0.4]
+    # more than all is agreed with the others: nothing is left for the usual one
+    over = rows(FAR | {"share": 0.7}, FAR | {"from_id": "ELSE", "share": 0.5})
+    assert lanes_of(over)["share"].to_list() == [0.0, 0.7, 0.5]
+    assert (
+        shares_in_words(lanes, np.array([12.0, 7.5]))
+        == ["12 from NEAR (share 60 %), 7.5 from FAR (share 40 %)"] * 2
+    )
+    alone = pl.DataFrame([ROW])
+    assert shares_in_words(alone, np.ones(1)) == [""]
+    assert with_other_sources(alone, pl.DataFrame(schema=alone.schema)).equals(alone)
 
 
 def test_whole_units_add_up_to_the_need_and_one_unit_comes_from_the_largest_share() -> None:

@@ -16,6 +16,7 @@ from models.replenishment.calendars import (
     EVERY_DAY,
     Days,
     SupplyCalendar,
+    Waits,
     Way,
     longest,
     waits,
@@ -108,6 +109,93 @@ def test_a_way_that_nobody_holds_up_keeps_its_lead_time() -> None:
     found = waits(_calendar(acme=Days(frozenset({2}))), rows, [MONDAY], [MONDAY + WEEKLY])
     assert not found.longer.any()
     assert not found.gaps.any()
+
+
+def test_a_way_is_its_sender_s_days_its_taker_s_and_the_lead_time_of_its_terms() -> None:
+    holiday = Days(closed=frozenset({date(2024, 3, 5)}))
+    tuesdays, fridays = Days(frozenset({2})), Days(frozenset({5}), frozenset({date(2024, 3, 8)}))
+    calendar = SupplyCalendar(
+        orders={"acme": tuesdays},
+        works={"acme": fridays},
+        cut_offs=frozenset({"acme", "DC"}),
+        takes={"shop": fridays, "DC": fridays},
+        everybody=holiday,
+        days_a_period=7.0,
+    )
+    bought = calendar.way(ROW | {"lead_time_working_days": 4.0})
+    assert bought == Way(tuesdays, fridays, fridays, 3.0, 4.0, is_missed=True)
+    weekdays_only = Days(frozenset(range(1, 6)), holiday.closed)
+    other = {"kind": "purchase", "from_id": "bell", "location_id": "hut", "lead_time_days": None}
+    assert calendar.way(other) == Way(holiday, weekdays_only, holiday, 7.0)
+    # a lane leaves on its own days, whatever day its place takes goods in; shut is shut
+    moved = {"kind": "transfer", "from_id": "DC", "location_id": "shop", "lead_time_days": 1.0}
+    lane = calendar.way(moved | {"departure_days": "mon", "lead_time_working_days": 4.0})
+    assert lane == Way(Days(frozenset({1}), fridays.closed), weekdays_only, fridays, 1.0)
+    assert calendar.way(moved).sends == Days(closed=fridays.closed)
+
+
+COUNTS = st.lists(st.integers(-6, 30), min_size=3, max_size=3)
+
+
+@given(COUNTS, COUNTS, st.lists(st.integers(0, 5), min_size=3, max_size=3), st.integers(1, 4))
+def test_a_wait_is_no_longer_than_the_forecast_reaches_and_none_ends_before_it_begins(
+    longer: list[int], gaps: list[int], lead: list[int], review: int
+) -> None:
+    horizon, lead_time = 12, np.array(lead)
+    said = Waits(np.array(longer)[:, None], np.maximum(np.array(gaps), 0)[:, None])
+    kept = said.within(lead_time, review, horizon)
+    took = lead_time[:, None] + kept.longer
+    assert (took >= 0).all() and (kept.gaps >= 0).all()
+    assert (took + review + kept.gaps <= np.maximum(horizon, lead_time + review)[:, None]).all()
+    until = lead_time[:, None] + np.maximum(said.longer, -lead_time[:, None])
+    fits = until + review + said.gaps <= horizon
+    assert (took[fits] == until[fits]).all() and (kept.gaps[fits] == said.gaps[fits]).all()
+    # as much of the wait as there is room for, and then of the gap
+    full = np.maximum(horizon - review, lead_time)[:, None]
+    assert (took == np.minimum(until, full)).all()
+    assert (kept.gaps == np.minimum(said.gaps, full - took)).all()
+    counted = said.beyond(lead_time)
+    assert (counted.longer == said.longer - lead_time[:, None]).all()
+    assert counted.gaps is said.gaps
+
+
+def test_rows_of_one_supplier_wait_each_by_its_own_lead_time_and_no_rows_for_nothing() -> None:
+    rows = pl.DataFrame(
+        [
+            ROW | {"lead_time_periods": 3},
+            ROW | {"lead_time_days": 10.0, "lead_time_periods": 5},
+            ROW | {"lead_time_periods": None},
+            ROW | {"lead_time_periods": -1},
+            ROW | {"from_id": "bell", "lead_time_periods": 3},
+        ]
+    )
+    calendar = _calendar(acme=Days(frozenset({2})))
+    days = [MONDAY, MONDAY + DAILY]
+    found = waits(calendar, rows, days, [day + DAILY for day in days])
+    assert found.longer.tolist() == [[1, 0], [6, 5], [0, 0], [0, 0], [0, 0]]
+    assert found.gaps.tolist() == [[0, 6], [0, 6], [0, 0], [0, 0], [0, 0]]
+    assert found.leaves.tolist() == [[1, 0], [1, 0], [0, 0], [0, 0], [0, 0]]
+    assert longest(calendar, rows, days, [day + DAILY for day in days]).tolist() == [6, 11, 0, 0, 0]
+    assert longest(calendar, rows, [], []).tolist() == [0] * 5
+    assert longest(calendar, rows.clear(), days, days).tolist() == []
+
+
+def test_days_go_on_past_every_closed_one_and_end_where_none_is_open() -> None:
+    never = Days(frozenset({1}), frozenset(MONDAY + 7 * k * DAILY for k in range(60)))
+    with pytest.raises(ValueError, match="no day is open within 400 days of 2024-03-04"):
+        never.first(MONDAY)
+    assert Days(frozenset({1}), frozenset({MONDAY})).first(MONDAY) == MONDAY + WEEKLY
+    last = Days(frozenset({1}), frozenset(MONDAY + 7 * k * DAILY for k in range(57)))
+    assert last.first(MONDAY) == MONDAY + 57 * WEEKLY
+    assert Days(frozenset({1, 3})).after(MONDAY, 0) == MONDAY
+    assert Days(frozenset({1, 3})).after(MONDAY, 3) == MONDAY + 9 * DAILY
+    assert Days().is_every_day and not Days(closed=frozenset({MONDAY})).is_every_day
+
+
+@pytest.mark.parametrize(("days", "periods"), [(7.0, 1), (7.5, 2), (8.0, 2), (14.0, 2), (0.0, 0)])
+def test_goods_are_there_in_the_period_after_they_arrive(days: float, periods: int) -> None:
+    weekly = SupplyCalendar(days_a_period=7.0)
+    assert weekly.periods(Way(ALWAYS, ALWAYS, ALWAYS, days), MONDAY) == periods
 
 
 def _situation(gap: list[int]) -> Situation:

@@ -12,8 +12,10 @@ from hypothesis.extra.numpy import arrays
 from models.domain import Economics, Situation
 from models.replenishment.constraints import Limit, fit, smallest_conflict
 from models.replenishment.order_rounding import (
+    Lots,
     allocate,
     feasible,
+    orderable,
     price_at,
     smallest_order,
     up_to_price_break,
@@ -94,6 +96,78 @@ def test_a_distribution_centre_never_ships_more_than_it_has_nor_more_than_asked(
             given_out == requested[source == parent].sum()
             or available[parent] - given_out < multiple
         )
+
+
+@settings(deadline=None)
+@given(
+    arrays(np.int64, 6, elements=st.integers(0, 12)),
+    arrays(np.int64, 6, elements=st.sampled_from([1, 2, 3, 5])),
+    st.integers(0, 60),
+    st.integers(0, 60),
+)
+def test_of_multiples_that_differ_what_is_left_is_less_than_any_row_still_waits_for(
+    asked: np.ndarray, multiple: np.ndarray, a: int, b: int
+) -> None:
+    source, lots = np.array([-1, -1, 0, 0, 0, 1]), multiple.astype(float)
+    requested, available = asked * lots, np.array([a, b, 0, 0, 0, 0], dtype=float)
+    shipped = allocate(requested, source, available, lots)
+    assert (shipped % lots == 0).all() and (shipped <= requested).all()
+    for parent in (0, 1):
+        mine = np.flatnonzero(source == parent)
+        total, stock = requested[mine].sum(), available[parent]
+        left = stock - shipped[mine].sum()
+        assert left >= 0
+        if total <= stock:
+            assert (shipped[mine] == requested[mine]).all()
+            continue
+        fair = lots[mine] * np.floor(requested[mine] * stock / total / lots[mine] + 1e-9)
+        more = shipped[mine] - fair
+        assert ((more == 0) | (more == lots[mine])).all()
+        waits = (more == 0) & (fair + lots[mine] <= requested[mine])
+        assert (left < lots[mine][waits]).all()
+
+
+def test_the_largest_remainder_goes_first_and_the_lowest_row_among_equals() -> None:
+    source, lots = np.array([-1, 0, 0, 0]), np.ones(4)
+
+    def sent(*asked: float, stock: float) -> list[float]:
+        available = np.array([stock, 0, 0, 0])
+        return allocate(np.array([0.0, *asked]), source, available, lots)[1:].tolist()
+
+    assert sent(1, 1, 1, stock=2) == [1, 1, 0]
+    assert sent(1, 5, 4, stock=5) == [1, 2, 2]  # 0.5, 2.5 and 2: two halves, one unit
+    assert sent(2, 5, 3, stock=5) == [1, 3, 1]
+    assert sent(2, 4, 4, stock=-3) == [0, 0, 0]
+    anything = allocate(
+        np.array([0.0, 3, 1]), np.array([-1, 0, 0]), np.array([2.0, 0, 0]), np.zeros(3)
+    )
+    assert anything.tolist() == [0, 1.5, 0.5]
+
+
+@settings(deadline=None)
+@given(st.floats(0, 60), st.integers(0, 20), st.sampled_from([0.0, 1.0, 0.5, 6.0]))
+def test_what_is_rounded_off_is_the_nearest_that_can_be_ordered(
+    wanted: float, moq: int, multiple: float
+) -> None:
+    least = float(smallest_order(np.array([moq]), np.array([multiple]))[0])
+    got = float(Lots(np.array([float(moq)]), np.array([multiple])).round_off(np.array([wanted]))[0])
+    if multiple == 0:
+        nearest = [0.0, least, max(wanted, least)]
+    else:
+        steps = np.arange(0, 90, multiple)
+        nearest = [0.0, *steps[steps >= least]]
+    assert min(abs(got - one) for one in nearest) < 1e-9
+    assert abs(got - wanted) <= min(abs(one - wanted) for one in nearest) + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("needed", "moq", "multiple", "found"),
+    [(3, 0, 1, 3), (3, 10, 4, 12), (12.1, 10, 4, 16), (0.3, 0, 0.1, 0.3), (0, 0, 5, 0)],
+)
+def test_one_line_is_the_least_multiple_that_is_enough(
+    needed: float, moq: float, multiple: float, found: float
+) -> None:
+    assert orderable(needed, moq, multiple) == pytest.approx(found)
 
 
 def _situation(seed: int, count: int = 6) -> Situation:
