@@ -92,11 +92,19 @@ AREAS = {
         "models/replenishment/supplier_minimums.py",
     ],
 }
-#: The rooms whose tests hold an area.
+#: The tests that hold an area, and what is left out of them: kills and other programs, whose
+#: processes are not the one that is mutated.
+ORDERS = [
+    *("tests/procurement", "tests/ledger", "tests/replenishment/test_landed_cost.py"),
+    *(
+        f"--ignore=tests/ledger/test_{name}.py"
+        for name in ("ledger_faults", "ledger_lands", "procure_station", "slow_partners", "tryton")
+    ),
+]
 TESTS = {
-    "money": ["tests/procurement", "tests/ledger", "tests/replenishment/test_landed_cost.py"],
-    "ledger": ["tests/procurement", "tests/ledger"],
-    "landing identity": ["tests/landing"],
+    "money": ORDERS,
+    "ledger": ORDERS,
+    "landing identity": ["tests/landing", "--ignore=tests/landing/test_landing_kills.py"],
     "decision pipeline": ["tests/replenishment"],
 }
 #: What a test of any area imports, once for all mutants: their forks come from a process that has
@@ -146,9 +154,10 @@ def furnish(lab: Path, area: str) -> None:
         if not target.exists() or target.read_bytes() != source.read_bytes():
             shutil.copyfile(source, target)
     sources = ["models", "orchestration", "feature_repo"]
+    mutated = [path for other in TESTS if TESTS[other] == TESTS[area] for path in AREAS[other]]
     settings = {
         "source_paths": sources,
-        "only_mutate": AREAS[area],
+        "only_mutate": mutated,
         "also_copy": sorted({name.split("/")[0] for name in tracked} - set(sources)),
         "pytest_add_cli_args": ["--hypothesis-seed=0", *PLUGINS],
         "pytest_add_cli_args_test_selection": [
@@ -160,7 +169,7 @@ def furnish(lab: Path, area: str) -> None:
         "forkserver_warmup": "import",
         "preload_modules_file": "preloaded.txt",
     }
-    own = [path.removesuffix(".py").replace("/", ".") for path in AREAS[area]]
+    own = [path.removesuffix(".py").replace("/", ".") for path in mutated]
     (lab / "preloaded.txt").write_text("\n".join([*PRELOADED, *own]), encoding="utf-8")
     said = "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
     with (lab / "pyproject.toml").open("a", encoding="utf-8") as out:
@@ -406,7 +415,7 @@ def main() -> None:
     rows, survivors = [], []
     with tempfile.TemporaryDirectory() as folder:
         for area in asked.areas or AREAS:
-            lab = (asked.lab or Path(folder)).resolve() / area.replace(" ", "_")
+            lab = (asked.lab or Path(folder)).resolve() / TESTS[area][0].replace("/", "_")
             lab.mkdir(parents=True, exist_ok=True)
             row, left = measure(area, lab, asked)
             rows.append(row)

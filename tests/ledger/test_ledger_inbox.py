@@ -142,7 +142,9 @@ def test_a_test_message_is_not_taken_in_production(sent, partner, now):
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"hello", b"ISA" + b"*" * 200, b"\xff" * 300, b"ISA" + b"x" * LARGEST]
+    "body",
+    [b"", b"hello", b"ISA" + b"*" * 200, b"\xff" * 300, b"ISA" + b"x" * LARGEST],
+    ids=["nothing", "a word", "stars", "no text", "too large"],  # and not eight million signs
 )
 def test_what_is_no_message_is_rejected_and_kept(sent, partner, now, body):
     assert sent.receive(body, partner, now).status == "rejected"

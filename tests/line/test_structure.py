@@ -87,6 +87,7 @@ def test_the_top_level_is_the_one_the_plan_fixes() -> None:
         "requirements-dev.lock",
         "requirements-spark.lock",
         "requirements-tryton.lock",
+        "requirements-mutation.lock",
     }
     assert {name.split("/")[0] for name in tracked() if not name.startswith(".")} <= allowed
 
