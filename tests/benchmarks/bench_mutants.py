@@ -6,7 +6,7 @@ best by `make mutation`. Of each area of AREAS it draws `--number` mutants by `-
 each module as it has of all (`all` for no drawing), and runs each beside the tests that reach its
 function, those first that reach little else. What nobody can tell from the original is written down by hand in
 `equivalent_mutants.yml`, with the reason. `--lab` keeps the folder, so that a next call asks only
-what is new in it.
+whom no test has seen yet.
 
 What is no mutant here: what an error says (all inside `raise`) and other texts for people (strings
 with a blank), constants of modules, decorated functions, and SQL, which mutmut does not read.
@@ -350,13 +350,14 @@ def judge(trial: Trial, mutants: Sequence[Mutant], kept: Path) -> dict[Mutant, s
     """What becomes of each; one that runs out of time is tried again, alone and with more of it,
     and counts as seen only if it does so twice."""
     known: dict[str, str] = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
+    known = {name: verdict for name, verdict in known.items() if verdict == KILLED}
     found = {mutant: known[mutant.drawn(0)] for mutant in mutants if mutant.drawn(0) in known}
     for workers, patience in ((trial.workers, 1.0), (1, 3.0)):
         open_ones = [one for one in mutants if found.get(one, UNDECIDED) == UNDECIDED]
         for mutant, verdict in trial.run(open_ones, workers, patience):
             found[mutant] = verdict
             sys.stderr.write(f"{len(found)}/{len(mutants)} {verdict}: {mutant.where}\n")
-            if verdict != UNDECIDED:
+            if verdict == KILLED:
                 known[mutant.drawn(0)] = verdict
                 kept.write_text(json.dumps(known), encoding="utf-8")
     return found

@@ -611,3 +611,74 @@ def test_an_override_that_makes_no_sense_is_refused(bad: dict[str, Any], message
     rows, paths, history = company(items=1)
     with pytest.raises(ValueError, match=message):
         planned(rows, paths, history, overrides=[Override(reason="why", **bad)])
+
+
+def test_a_row_s_target_is_what_it_expects_and_its_buffers_and_says_its_class() -> None:
+    rows, paths, history = company(seed=4)
+    took = np.repeat(rows["lead_time_periods"].to_numpy()[:, None], 100, axis=1)
+    took = took + (np.arange(100) % 2) * (rows["location_id"] == "DC").to_numpy()[:, None]
+    told = planned(
+        rows.with_columns(service_level=pl.lit(0.99)), paths, history, lead_time_paths=took
+    ).explanations
+    buffers = (
+        "demand_noise",
+        "lead_time_noise",
+        "calibration",
+        "service_floor",
+        "lost_before_arrival",
+    )
+    expected = told["expected_demand"] + sum(told[name] for name in buffers)
+    assert told["order_up_to"].to_list() == pytest.approx(expected.to_list())
+    assert (told["safety_stock"] + told["expected_demand"]).to_list() == pytest.approx(
+        told["order_up_to"].to_list()
+    )
+    assert all(told[name].abs().sum() > 0 for name in buffers)
+    assert set("".join(told["item_class"].to_list())) <= set("ABCXYZ")
+    assert told["item_class"].str.len_chars().unique().to_list() == [2]
+    assert (told["window"] == rows["lead_time_periods"] + 1 + (rows["location_id"] == "DC")).all()
+    assert (told["promised_service_level"] == 0.99).all() and (told["expected_waste"] == 0).all()
+
+
+def test_a_plan_of_nothing_has_the_columns_of_any_plan() -> None:
+    rows, paths, history = company()
+    nothing = planned(rows.with_columns(on_hand=pl.lit(None, pl.Float64)), paths, history)
+    full = planned(rows, paths, history)
+    assert (nothing.lines, nothing.gap, full.gap) == ([], 0.0, 0.0)
+    assert nothing.exceptions.select("item_id", "location_id").n_unique() == rows.height
+    for name in ("explanations", "limits", "alternatives"):
+        empty, usual = getattr(nothing, name), getattr(full, name)
+        assert empty.is_empty()
+        assert {column: usual.schema.get(column) for column in empty.columns} == dict(empty.schema)
+
+
+def test_what_was_hidden_by_stock_outs_is_a_part_of_its_own_row_also_beside_bad_ones() -> None:
+    rows, paths, history = company()
+    rows = rows.with_columns(
+        on_hand=pl.when(pl.arange(pl.len()) == 1).then(-1.0).otherwise("on_hand")
+    )
+    share = np.linspace(0.5, 1.0, rows.height)
+    told = planned(rows, paths, history, as_sold=share).explanations
+    assert told.height == rows.height - 1
+    whole = told["expected_demand"] + told["censoring"]
+    assert told["expected_demand"].to_list() == pytest.approx(
+        (whole * np.delete(share, 1)).to_list()
+    )
+    plain = planned(rows, paths, history).explanations
+    assert (plain["censoring"] == 0).all()
+    assert plain["expected_demand"].to_list() == pytest.approx(whole.to_list())
+
+
+def test_the_wait_for_the_next_order_takes_its_part_of_what_a_forecast_reaches() -> None:
+    rows, paths, history = company()
+    took = np.repeat(rows["lead_time_periods"].to_numpy()[:, None], 100, axis=1)
+    took[:, :50] = 4
+    assert planned(rows, paths, history, lead_time_paths=took).exceptions.is_empty()
+    held = rows.with_columns(gap=pl.when(pl.arange(pl.len()) == 1).then(2).otherwise(1))
+    out = planned(held, paths, history, lead_time_paths=took).exceptions
+    assert out.select("item_id", "location_id", "reason").rows() == [
+        (
+            "item-0",
+            "EAST",
+            "50.0 % of such orders take longer than the 3 periods the forecast reaches: counted as 3",
+        )
+    ]
