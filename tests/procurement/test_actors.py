@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.procurement.actors import MACHINES, UNSEEN, is_same, person, principal, skeleton
+from models.procurement.actors import (
+    MACHINES,
+    UNSEEN,
+    is_same,
+    person,
+    principal,
+    skeleton,
+    spelt,
+)
 
 DISGUISES = [
     ("anna", "an\u200bna"),
@@ -80,7 +88,8 @@ def test_different_people_stay_different(names):
 
 
 @pytest.mark.parametrize(
-    "name", ["", " ", "\u200b", "\ufe0f", "a" * 65, "an\x00na", "an\x1bna", "\ud800", "\ue000"]
+    "name",
+    ["", " ", "\u200b", "\ufe0f", "a" * 65, "an\x00na", "an\x1bna", "\ud800", "\ue000", "an\u0378"],
 )
 def test_no_name_is_made_of_nothing_or_of_what_nobody_can_read(name):
     with pytest.raises(ValueError, match=r"nobody|no name"):
@@ -110,3 +119,25 @@ def test_what_is_not_seen_changes_no_name_and_a_spelling_is_its_own(text, unseen
     assert principal(spelt[:place] + unseen + spelt[place:]) == spelt
     assert unicodedata.is_normalized("NFC", spelt)
     assert skeleton(spelt)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("a" * 65, f"'{'a' * 64}…' is no name: it has 65 characters, 64 at most"),
+        ("an\x07na", "is no name: it has the sign U\\+0007 in it"),
+        ("аnna", "'аnna' mixes letters of Cyrillic, Latin: spell the name in one script"),
+    ],
+)
+def test_what_is_no_name_is_repeated_with_what_is_wrong_in_it(name, why):
+    with pytest.raises(ValueError, match=why):
+        principal(name)
+
+
+def test_the_longest_name_and_scripts_that_are_written_together_are_names():
+    assert principal("A" * 64) == "a" * 64
+    assert principal("山田 ハナコ abc") == "山田 ハナコ abc"
+    assert spelt("  \ue000X ") == "\ue000x" and spelt("Anna  Smith") == "anna smith"
+    assert is_same("\ue000X", "\ue000x ") and not is_same("\ue000X", "anna")
+    assert (skeleton("vvarne"), skeleton("İ rn")) == (skeleton("wame"), "lm")
+    assert person("  Anna ") == "anna"
