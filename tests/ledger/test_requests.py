@@ -24,7 +24,7 @@ from orchestration.ledger.schema import requests
 def test_a_request_is_named_by_asker_and_key_and_known_by_all_it_says() -> None:
     one = Request.of("ann", "k1", "t1", b"POST", b"/orders")
     assert one == Request.of("ann", "k1", "t1", b"POST", b"/orders")
-    assert replace(one, token_id="t2") == Request.of("ann", "k1", "t2", b"POST", b"/orders")
+    assert replace(one, token_id="t" + "2") == Request.of("ann", "k1", "t2", b"POST", b"/orders")
     others = [
         Request.of("ann", "k2", "t1", b"POST", b"/orders"),
         Request.of("annk", "1", "t1", b"POST", b"/orders"),  # no two names run into one
