@@ -3,10 +3,10 @@ test sees.
 
 `python tests/benchmarks/bench_mutants.py [AREA …] [--seed N] [--number N] [--workers N] [--lab DIR]`,
 best by `make mutation`. Of each area of AREAS it draws `--number` mutants by `--seed`, as many of
-each module as it has of all (`all` for no drawing), and runs each beside the tests that reach its
-function, those first that reach little else. What nobody can tell from the original is written down by hand in
-`equivalent_mutants.yml`, with the reason. `--lab` keeps the folder, so that a next call asks only
-whom no test has seen yet.
+each module as it has of all (0 for no drawing), and runs each beside the tests that reach its function,
+those first that reach little else. What nobody can tell from the original is written down by hand
+in `equivalent_mutants.yml`, with the reason. `--lab` (MUTATION_LAB) keeps the folder, so that a next
+call asks only whom no test has seen yet; the seconds are those of all its calls.
 
 What is no mutant here: what an error says (all inside `raise`) and other texts for people (strings
 with a blank), constants of modules, decorated functions, and SQL, which mutmut does not read.
@@ -28,7 +28,7 @@ import textwrap
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,8 @@ PRELOADED = ["hypothesis", "pandas", "polars", "orchestration.landing", "orchest
 PLUGINS = ["-p", "xdist.plugin", "-p", "_hypothesis_pytestplugin"]
 #: Seconds of tests a mutant may meet: whoever lives so long among those that are closest survives.
 MOST_SECONDS = 12.0
+#: So many functions of each area are run unchanged first.
+CONTROLS = 5
 KILLED, SURVIVED, UNREACHED, UNDECIDED = "killed", "survived", "no test", "undecided"
 #: By pytest's exit status (3: an error inside pytest) and mutmut's for a function no test reaches;
 #: a signal says that no time was left.
@@ -380,6 +382,20 @@ def judge(trial: Trial, mutants: Sequence[Mutant], kept: Path) -> dict[Mutant, s
     return found
 
 
+def control(trial: Trial, mutants: Sequence[Mutant]) -> None:
+    """Unchanged code beside the tests of some mutants, in their way: nothing may be seen. Exits
+    where something is, as every verdict would then say too much."""
+    same = {
+        name: replace(mutant, name=name)
+        for mutant in sorted(mutants, key=lambda one: one.drawn(0))[:CONTROLS]
+        if trial.tests(mutant)
+        for name in [f"{mutant.name.partition('__mutmut_')[0]}__mutmut_0"]
+    }
+    for mutant, verdict in trial.run(list(same.values()), trial.workers, 3.0):
+        if verdict != SURVIVED:
+            sys.exit(f"unchanged code does not pass alone: {mutant.where} ({verdict})")
+
+
 def wilson(hits: int, of: int) -> tuple[float, float]:
     """The 95 % interval of a share (Wilson 1927)."""
     z, share = 1.96, hits / of
@@ -403,15 +419,19 @@ def measure(area: str, lab: Path, asked: argparse.Namespace) -> tuple[str, list[
     trial.prepare()
     drawn = draw(area, asked.number or None, asked.seed)
     equal = [mutant for mutant in drawn if mutant.key in same]
+    control(trial, drawn)
     found = judge(trial, [one for one in drawn if one.key not in same], Path("verdicts.json"))
     seen = Counter(found.values())
     killed = seen[KILLED] + seen[UNDECIDED]
     low, high = wilson(killed, len(found))
+    took = Path(f"seconds of {area}.txt")
+    before = float(took.read_text("utf-8")) if took.exists() else 0.0
+    took.write_text(str(before + time.monotonic() - start), encoding="utf-8")
     row = (
         f"| {area} | {sum(1 for path in AREAS[area] for _ in population(path)):,} | {len(drawn)} "
         f"| {killed} | {seen[UNDECIDED]} | {len(found) - killed} | {len(equal)} "
         f"| {killed / len(found):.1%} | {low:.1%} to {high:.1%} "
-        f"| {time.monotonic() - start:,.0f} |"
+        f"| {float(took.read_text('utf-8')):,.0f} |"
     )
     return row, [
         f"- {area}: `{one.where}`: `{one.was}` → `{one.now}` ({verdict})"
@@ -426,26 +446,26 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--number", type=int, default=200, help="of each area; 0 for all")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--lab", type=Path)
+    parser.add_argument("--lab", type=Path, default=os.environ.get("MUTATION_LAB"))
     asked = parser.parse_args()
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     sys.path[:] = [one for one in sys.path if Path(one or ".").resolve() != ROOT]
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what mutmut prints is no result
     rows, survivors = [], []
     with tempfile.TemporaryDirectory() as folder:
         for area in asked.areas or AREAS:
-            lab = (asked.lab or Path(folder)).resolve() / TESTS[area][0].split("/")[1]
+            lab = Path(asked.lab or folder).resolve() / TESTS[area][0].split("/")[1]
             lab.mkdir(parents=True, exist_ok=True)
             row, left = measure(area, lab, asked)
             rows.append(row)
             survivors += left
-    print(
-        "| area | mutants | drawn | killed | of these by time | survived | equivalent | score "
-        "| 95 % interval | seconds |"
-    )
-    print("|---|" + "--:|" * 9)
-    print("\n".join(rows))
-    print(f"\nSeed {asked.seed}. Survivors:\n")
-    print("\n".join(sorted(survivors)))
+    head = "area mutants drawn killed by_time survived equivalent score interval_95_% seconds"
+    print("|", " | ".join(head.split()).replace("_", " "), "|", file=out)
+    print("|---|" + "--:|" * 9, file=out)
+    print("\n".join(rows), file=out)
+    print(f"\nSeed {asked.seed}. Survivors:\n", file=out)
+    print("\n".join(sorted(survivors)), file=out, flush=True)
 
 
 if __name__ == "__main__":

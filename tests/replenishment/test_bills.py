@@ -163,3 +163,15 @@ def test_a_substitute_lends_what_it_does_not_need_and_is_said(spare: float, each
     assert line.quantity == quantities(planned(rows, 3.0, None))["table"]  # it is still ordered
     if units:
         assert f"Until it comes, {units:g} of top can be used in its place" in line.reason
+
+
+def test_a_part_of_a_part_is_there_for_the_whole_lot_that_is_made_of_the_part_now() -> None:
+    rows = rows_of({"table": 0.0, "top": 0.0, "leg": 0.0}, {"table": 1, "top": 1, "leg": 0})
+    rows = rows.with_columns(
+        order_multiple=pl.when(pl.col("item_id") == "top").then(50.0).otherwise(1.0)
+    )
+    made = quantities(
+        planned(rows, 3.0, bills_of(rows, ("table", "top", 1.0), ("top", "leg", 4.0)))
+    )
+    assert made["top"] == 50.0  # nine or so are needed, and one lot is made
+    assert made["leg"] >= 200.0
