@@ -134,8 +134,10 @@ MOST_SECONDS = 12.0
 CONTROLS = 5
 KILLED, SURVIVED, UNREACHED, UNDECIDED = "killed", "survived", "no test", "undecided"
 #: By pytest's exit status (3: an error inside pytest) and mutmut's for a function no test reaches;
-#: a signal says that no time was left.
-VERDICTS = {0: SURVIVED, 1: KILLED, 33: UNREACHED, -24: UNDECIDED, -9: UNDECIDED}
+#: a signal says that no time was left. 2 and 255: a test's file cannot even be read any more.
+VERDICTS = {0: SURVIVED, 1: KILLED, 2: KILLED, 255: KILLED, 33: UNREACHED} | dict.fromkeys(
+    (-24, -9), UNDECIDED
+)
 
 
 @dataclass(frozen=True)

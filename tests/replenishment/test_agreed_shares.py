@@ -292,3 +292,13 @@ def test_rows_with_one_source_are_left_as_they_are() -> None:
     frame = rows()
     assert lanes_of(frame) is frame and Lanes.of(frame) is None and Terms.of(frame).lanes is None
     assert [line.occasion for line in planned(frame).lines] == [""]
+
+
+def test_rows_without_other_sources_stay_among_those_that_have_them() -> None:
+    two = pl.DataFrame([ROW | {"item_id": "pot"}, ROW])
+    others = pl.DataFrame([FAR], schema=two.schema | {"share": pl.Float64})
+    found = with_other_sources(two, others)
+    assert found["item_id"].to_list() == ["pot", "tea"]
+    assert found["share"].to_list() == [1.0, 0.6]
+    assert found["also_from"].list.len().fill_null(0).to_list() == [0, 1]
+    assert lanes_of(found)["from_id"].to_list() == ["NEAR", "NEAR", "FAR"]

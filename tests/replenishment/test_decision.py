@@ -147,3 +147,33 @@ def test_limits_that_only_a_forecast_can_weigh_are_refused_without_one() -> None
         decide(blind, POLICIES["min_max"], Terms.of(rows, constraints=[Constraint("budget", 1.0)]))
     plain = Terms.plain(Terms.of(rows).sources, rows["unit_cost"].to_numpy())
     assert decide(blind, POLICIES["min_max"], plain).quantity.sum() > 0
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 9999), st.integers(40, 200), st.floats(0.3, 0.9))
+def test_an_order_raised_to_a_lower_price_comes_in_whole_lots_and_costs_less(
+    seed: int, start: int, part: float
+) -> None:
+    rows, now = company(seed)
+    breaks = pl.DataFrame(
+        [
+            {
+                "item_id": f"item-{i}",
+                "from_id": f"SUP-{i % 2}",
+                "from_quantity": q,
+                "unit_cost": p * (2.0 + i),
+            }
+            for i in range(3)
+            for q, p in ((1, 1.0), (start, part))
+        ]
+    )
+    terms = Terms.of(rows, price_breaks=breaks)
+    made = decide(now, POLICIES["quantile_order_up_to"], terms)
+    raised, before = made.after("price_break"), made.after("minimum_order")
+    bought = (rows["kind"] == "purchase").to_numpy()
+    assert (raised % np.where(bought, 15, 1) == 0).all() and (raised >= before).all()
+    assert (raised[~bought] == before[~bought]).all()
+    changed = raised > before
+    assert (raised[changed] >= start).all()
+    assert (terms.price(raised)[changed] < terms.price(before)[changed]).all()
+    assert made.change("price_break") == pytest.approx(raised - before)
