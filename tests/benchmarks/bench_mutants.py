@@ -128,8 +128,8 @@ TESTS = {
 #: computed nothing, as the threads of Polars do not survive a fork.
 PRELOADED = ["hypothesis", "pandas", "polars", "orchestration.landing", "orchestration.ledger"]
 PLUGINS = ["-p", "xdist.plugin", "-p", "_hypothesis_pytestplugin"]
-#: Seconds of tests a mutant may meet: whoever lives so long among those that are closest survives.
-MOST_SECONDS = 12.0
+#: Seconds of tests a mutant meets, the closest first, and those who live on a second time.
+FIRST_SECONDS, MOST_SECONDS = 12.0, 45.0
 #: So many functions of each area are run unchanged first.
 CONTROLS = 5
 KILLED, SURVIVED, UNREACHED, UNDECIDED = "killed", "survived", "no test", "undecided"
@@ -329,19 +329,19 @@ class Trial:
 
         return get_mutant_runner(workers)
 
-    def tests(self, mutant: Mutant) -> list[str]:
-        """The tests that reach its function, those first that reach little else, up to
-        MOST_SECONDS."""
+    def tests(self, mutant: Mutant, most: float = FIRST_SECONDS) -> list[str]:
+        """The tests that reach its function, those first that reach little else, up to so many
+        seconds of them."""
         found, seconds = [], 0.0
         for test in self._tests.get(mutant.name.partition("__mutmut_")[0], []):
             seconds += self._took[test]
-            if seconds > MOST_SECONDS and found:
+            if seconds > most and found:
                 break
             found.append(test)
         return found
 
     def run(
-        self, mutants: Sequence[Mutant], workers: int, patience: float
+        self, mutants: Sequence[Mutant], workers: int, patience: float, most: float
     ) -> Iterator[tuple[Mutant, str]]:
         """Each mutant and what became of it, as they end."""
         runner = self._runner(workers)
@@ -352,7 +352,7 @@ class Trial:
             while waiting or runner.pending_count():
                 if waiting and runner.has_capacity():
                     mutant = waiting.pop(0)
-                    tests = self.tests(mutant)
+                    tests = self.tests(mutant, most)
                     seconds = sum(self._took[test] for test in tests)
                     limit = math.ceil((60 + 6 * seconds) * patience)
                     runner.submit(mutant.name, tests, limit, seconds)
@@ -368,14 +368,15 @@ class Trial:
 
 
 def judge(trial: Trial, mutants: Sequence[Mutant], kept: Path) -> dict[Mutant, str]:
-    """What becomes of each; one that runs out of time is tried again, alone and with more of it,
-    and counts as seen only if it does so twice."""
+    """What becomes of each; one that lives, or runs out of time, is tried again alone, with more
+    tests and time, and counts as seen by time only if it runs out of it twice."""
     known: dict[str, str] = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
     known = {name: verdict for name, verdict in known.items() if verdict == KILLED}
     found = {mutant: known[mutant.drawn(0)] for mutant in mutants if mutant.drawn(0) in known}
-    for workers, patience in ((trial.workers, 1.0), (1, 3.0)):
-        open_ones = [one for one in mutants if found.get(one, UNDECIDED) == UNDECIDED]
-        for mutant, verdict in trial.run(open_ones, workers, patience):
+    tries = ((trial.workers, 1.0, FIRST_SECONDS), (1, 3.0, MOST_SECONDS))
+    for workers, patience, most in tries:
+        left = [one for one in mutants if found.get(one) not in (KILLED, UNREACHED)]
+        for mutant, verdict in trial.run(left, workers, patience, most):
             found[mutant] = verdict
             sys.stderr.write(f"{len(found)}/{len(mutants)} {verdict}: {mutant.where}\n")
             if verdict == KILLED:
@@ -393,7 +394,7 @@ def control(trial: Trial, mutants: Sequence[Mutant]) -> None:
         if trial.tests(mutant)
         for name in [f"{mutant.name.partition('__mutmut_')[0]}__mutmut_0"]
     }
-    for mutant, verdict in trial.run(list(same.values()), trial.workers, 3.0):
+    for mutant, verdict in trial.run(list(same.values()), trial.workers, 3.0, FIRST_SECONDS):
         if verdict != SURVIVED:
             sys.exit(f"unchanged code does not pass alone: {mutant.where} ({verdict})")
 

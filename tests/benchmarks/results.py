@@ -70,7 +70,7 @@ BENCHMARKS = {
         "Publish and readers",
         ["bench_publish.py", "--readers", "16", "--publishes", "100", "--rows", "100000"],
     ),
-    "mutants": ("Mutants", ["bench_mutants.py", "--number", "60", "--seed", "2"]),
+    "mutants": ("Mutants", ["bench_mutants.py", "--number", "40", "--seed", "2"]),
 }
 #: Not among all of them: what needs tools of its own, and its own target.
 ALONE = ("mutants",)

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 
 from models.procurement.documents import Event
 from orchestration.ledger import Ledger, Partner, Receipt
-from orchestration.ledger.audit import audit, findings
-from orchestration.ledger.store import canonical, chain
+from orchestration.ledger.audit import Fold, audit, findings
+from orchestration.ledger.store import GENESIS, canonical, chain
 
 
 @pytest.fixture
@@ -102,6 +102,8 @@ def test_one_altered_cell_is_found(busy, table):
                 {"value": altered(value), "key": key},
             )
             assert changes(busy, connection) != [], column
+    with tampering(busy) as connection:
+        assert changes(busy, connection) == [], "nothing but the guards is found where all is well"
     assert busy.audit() == []
 
 
@@ -135,7 +137,7 @@ def tampering(ledger: Ledger) -> Iterator[sa.Connection]:
 
 def changes(ledger: Ledger, connection: sa.Connection) -> list[str]:
     """What the audit finds beside the missing triggers, which the intruder would put back."""
-    return [finding for finding in findings(connection) if "a guard is missing" not in finding]
+    return [finding for finding in findings(connection) if not finding.startswith("the guard ")]
 
 
 @pytest.mark.parametrize("table", KEYS)
@@ -205,3 +207,63 @@ def test_a_database_that_is_no_database_is_a_finding(tmp_path):
     path = tmp_path / "ledger.sqlite"
     path.write_bytes(b"SQLite format 3\x00" + b"\x00" * 5000)
     assert audit(f"sqlite:///{path}") != []
+
+
+def events_of(*said: tuple[str, str, dict]) -> list[dict]:
+    """Events of one document in a chain that holds: kind, actor and payload of each."""
+    rows, head = [], GENESIS
+    for n, (kind, actor, payload) in enumerate(said, start=1):
+        event = Event(n, "R1", n, kind, actor, "2026-01-05T00:00", "2026-01-06", payload)
+        text, previous = canonical(payload), head
+        head = chain(previous, event, text)
+        rows.append(event._asdict() | {"payload": text, "previous_hash": previous, "hash": head})
+    return rows
+
+
+NEED = {
+    name: "x"
+    for name in ("world", "kind", "intent_key", "item_id", "location_id", "review_period", "run_id")
+} | {"reason": "", "from_id": "S1", "quantity": 1.0, "due_on": "2026-01-20", "unit_cost": 1.0}
+YES = {"order_id": "SHP1", "line_id": "1"}
+
+
+@pytest.mark.parametrize(
+    ("by", "authors", "approver", "is_found"),
+    [
+        ("ann", [], "bob", False),
+        ("ann", [], "Ann ", True),
+        ("planner", ["eve"], "eve", True),
+        ("planner", ["eve"], "kim", False),
+        ("approval matrix", [], "approval matrix", False),
+    ],
+)
+def test_who_approved_what_they_moved_is_found_in_the_record(by, authors, approver, is_found):
+    fold = Fold()
+    rows = events_of(("requested", by, NEED | {"authors": authors}), ("approved", approver, YES))
+    found = [finding for row in rows for finding in fold.take(row)]
+    assert found == [f"event 2 (approved of R1): {approver} approved what they proposed"] * is_found
+
+
+def test_a_gap_a_broken_link_altered_content_and_what_cannot_happen_are_told_apart():
+    def audited(change):
+        fold, rows = Fold(), events_of(("requested", "ann", NEED), ("firmed", "ann", YES))
+        return [finding for row in change(rows) for finding in fold.take(row)]
+
+    name = "event 2 (firmed of R1)"
+    assert audited(lambda rows: rows) == []
+    assert audited(lambda rows: [rows[0], rows[1] | {"seq": 3}])[0] == (
+        "event 3 (firmed of R1): 2 is missing before it"
+    )
+    assert audited(lambda rows: rows[1:])[:2] == [
+        f"{name}: 1 is missing before it",
+        f"{name}: its chain is broken, it does not follow version 0",
+    ]
+    assert audited(lambda rows: [rows[0], rows[1] | {"payload": "{}"}]) == [
+        f"{name}: its content does not give its hash, it was altered",
+        f"{name}: it cannot happen: KeyError('order_id')",
+    ]
+    fold = Fold()
+    for row in events_of(("requested", "ann", NEED), ("approved", "bob", YES)):
+        assert list(fold.take(row)) == []
+    assert (fold.seq, sorted(fold.digests)) == (2, [0, 1, 2])
+    assert fold.entries == {} and fold.documents["R1"].approver == "bob"
