@@ -116,11 +116,7 @@ TESTS = {
     "ledger": ORDERS,
     "landing identity": [
         f"tests/landing/test_{name}.py"
-        for name in (
-            *("archive", "corrected_by_leaving_out", "declared_grain", "landed_order"),
-            *("landing_drift", "landing_files", "landing_hostile", "landing_laws"),
-            *("landing_quarantine", "landing_recovery", "partitions"),
-        )
+        for name in ("archive", "landed_order", "landing_files", "landing_laws", "partitions")
     ],
     "decision pipeline": ["tests/replenishment"],
 }
