@@ -109,7 +109,7 @@ ORDERS = [
         for name in ("audit", "checkpoints", "conversations", "desk", "machine", "proof")
     ),
     "tests/ledger/test_ledger_proposals.py",
-    "tests/replenishment/test_landed_cost.py",
+    *(f"tests/replenishment/test_{name}.py" for name in ("landed_cost", "views")),
 ]
 TESTS = {
     "money": ORDERS,

@@ -13,7 +13,7 @@ import pytest
 from models.procurement.documents import Document, Event, apply
 from orchestration.ledger import Ledger, Receipt
 from orchestration.ledger.audit import audit
-from orchestration.ledger.checkpoints import Checkpoints
+from orchestration.ledger.checkpoints import NOTHING, Checkpoints
 from orchestration.ledger.store import GENESIS, canonical, chain, projection
 
 Row = tuple[str, str, str, str, str, str]
@@ -192,3 +192,15 @@ def test_a_ledger_on_a_server_keeps_its_notes_where_its_home_says(ledger, line, 
     assert (tmp_path / "notes" / "checkpoints.jsonl").exists()
     assert audit(url, Checkpoints(tmp_path / "notes")) == []
     elsewhere.close()
+
+
+def test_the_first_note_makes_its_folder_its_owner_s_alone(tmp_path):
+    notes = Checkpoints(tmp_path / "a" / "notes")
+    notes.found()
+    notes.found()
+    (note,) = notes.path.read_text("utf-8").splitlines()
+    assert (json.loads(note)["seq"], json.loads(note)["digest"]) == (0, NOTHING)
+    assert notes.folder.stat().st_mode & 0o077 == 0
+    assert list(notes.findings({0: NOTHING}, 0)) == []
+    (cut,) = notes.findings({}, -1)
+    assert "the ledger had 0 events and has -1: its tail was cut off" in cut
