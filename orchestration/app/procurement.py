@@ -291,9 +291,10 @@ def _overridden_since(desk: Desk, con: duckdb.DuckDBPyConnection) -> dict[tuple[
     """By item and location, the override that the published plan does not know yet, in words."""
     if not override_journal.entries(desk.home):
         return {}
-    (since,) = con.execute("select published_at from published.snapshot").fetchall()[0]
+    (run_id,) = con.execute("select run_id from published.snapshot").fetchall()[0]
+    read = decisions.overrides_read(desk.home.decisions, run_id) or 0
     planned = frame(con, "select * from marts.dim_item_locations")
-    late = override_journal.unplanned(desk.home, desk.now, planned, since)
+    late = override_journal.unplanned(desk.home, desk.now, planned, read)
     return {
         pair: f"{entry.override_id} ({entry.author}: {entry.override.reason})"
         for pair, entry in late.items()

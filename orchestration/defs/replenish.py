@@ -14,6 +14,7 @@ from orchestration.facts.published_snapshots import PLANNED
 from orchestration.facts.supplier_units_and_currencies import SOLD_BY, sales_of
 from orchestration.home.sql import frame as frame_of
 from orchestration.ledger import Ledger
+from orchestration.planning import override_journal
 from orchestration.planning.demand import open_demand
 from orchestration.planning.plan import lines_of, movers, order_frames, plan_orders
 from orchestration.planning.rehearsal import current_policy
@@ -55,12 +56,20 @@ def replenish(
     now = demand.timeline.now_at
     policy = current_policy(home, demand)
     forecast, model = newest_forecast(home, now)
-    plan = plan_orders(home, demand, forecast, policy)
+    overrides_read = override_journal.size(home)  # one recorded from here on is of the next plan
+    plan = plan_orders(home, demand, forecast, policy, overrides_read=overrides_read)
     frames = order_frames(plan, context.run_id, now, policy, model)
     with home.connect(read_only=True) as con:
         frames["order_lines"] = named(con, frames["order_lines"])
     for table, frame in frames.items():
-        decisions.record(home.decisions, context.run_id, table, frame, as_of=now)
+        decisions.record(
+            home.decisions,
+            context.run_id,
+            table,
+            frame,
+            as_of=now,
+            overrides_read=overrides_read,
+        )
         yield dg.MaterializeResult(
             asset_key=["decisions", table], metadata={"dagster/row_count": len(frame)}
         )

@@ -550,17 +550,37 @@ def said_of(table: str, column: str) -> str:
 
 #: Under which name a file says of which Now its decisions are: one without rows says nothing else.
 AS_OF = "as_of"
+#: And how much of the planners' overrides its plan had read, in bytes of their journal.
+OVERRIDES_READ = "overrides_read"
 
 
-def record(folder: Path, run_id: str, table: str, frame: pl.DataFrame, *, as_of: datetime) -> Path:
+def record(
+    folder: Path,
+    run_id: str,
+    table: str,
+    frame: pl.DataFrame,
+    *,
+    as_of: datetime,
+    overrides_read: int | None = None,
+) -> Path:
     """Keep one run's decisions of one kind, also that there were none; a retried run replaces its
-    own file whole, never half. as_of: the Now they were made at, naive UTC."""
+    own file whole, never half. as_of: the Now they were made at, naive UTC. overrides_read: bytes
+    of the overrides' journal that a plan knew."""
     schema = DECISIONS[table]
     target = folder / table / f"{run_id}.parquet"
     kept = frame.select([_kept(name, kind) for name, kind in schema.items()])
     with files.replacing(target) as aside:
-        kept.write_parquet(aside, metadata={AS_OF: as_of.isoformat()})
+        told = {} if overrides_read is None else {OVERRIDES_READ: str(overrides_read)}
+        kept.write_parquet(aside, metadata={AS_OF: as_of.isoformat(), **told})
     return target
+
+
+def overrides_read(folder: Path, run_id: str) -> int | None:
+    """How many bytes of the overrides' journal a run's plan knew; None where it is not on record,
+    as of plans made before runs kept it."""
+    path = folder / "order_lines" / f"{run_id}.parquet"
+    told = pl.read_parquet_metadata(path).get(OVERRIDES_READ) if path.exists() else None
+    return None if told is None else int(told)
 
 
 def _kept(name: str, kind: pl.DataType | type[pl.DataType]) -> pl.Expr:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -29,8 +29,7 @@ FILE = "overrides.jsonl"
 @dataclass(frozen=True)
 class Entry:
     """One override on record: what is wanted, by whom, known since when; ended_at and ended_by once
-    somebody has expired it. requests: of scripts, that recorded or ended it. recorded_at: by the
-    machine's clock, UTC."""
+    somebody has expired it. requests: of scripts, that recorded or ended it."""
 
     override_id: str
     override: Override
@@ -39,7 +38,6 @@ class Entry:
     ended_at: datetime | None = None
     ended_by: str | None = None
     requests: tuple[str, ...] = ()
-    recorded_at: datetime | None = field(default=None, compare=False)
 
     def is_in_force(self, now: datetime, on: date) -> bool:
         """Whether a plan made at `now` (UTC) for the periods from `on` has to follow it."""
@@ -108,43 +106,43 @@ def parse(
 
 
 def size(home: Home) -> int:
-    """How much is on record: another figure once anybody has recorded or ended an override."""
+    """How many bytes are on record, of whole lines: another figure once anybody has recorded or
+    ended an override."""
+    return len(journal.read(home.state / FILE))
+
+
+def entries(home: Home, upto: int | None = None) -> list[Entry]:
+    """Every override ever recorded, oldest first. upto: only the journal's first so many bytes,
+    what a plan had read. Raises ValueError naming the line of a file somebody has spoilt."""
     path = home.state / FILE
-    return path.stat().st_size if path.exists() else 0
+    return _read(path, journal.read(path)[:upto])
 
 
-def entries(home: Home) -> list[Entry]:
-    """Every override ever recorded, oldest first. Raises ValueError naming the line of a file
-    somebody has spoilt."""
-    path = home.state / FILE
-    return _read(path, journal.read(path))
-
-
-def in_force(home: Home, now: datetime, on: date) -> list[Override]:
+def in_force(home: Home, now: datetime, on: date, upto: int | None = None) -> list[Override]:
     """What a plan made at `now` for the periods from `on` has to follow, oldest first; each reason
-    names its author and record."""
+    names its author and record. upto: as in entries."""
     return [
         replace(
             entry.override, reason=f"{entry.override.reason} ({entry.author}, {entry.override_id})"
         )
-        for entry in entries(home)
+        for entry in entries(home, upto)
         if entry.is_in_force(now, on)
     ]
 
 
 def unplanned(
-    home: Home, now: datetime, planned: pl.DataFrame, since: datetime
+    home: Home, now: datetime, planned: pl.DataFrame, read: int
 ) -> dict[tuple[str, str], Entry]:
-    """The newest override in force of each item and location that was recorded after the plan of
-    `since` (UTC), which therefore does not follow it.
+    """The newest override in force of each item and location that a plan which had read so many
+    bytes of the journal did not know, and therefore does not follow.
 
     planned: rows with the columns that scopes name.
     """
+    known = {entry.override_id for entry in entries(home, read)}
     pairs = list(planned.select("item_id", "location_id").iter_rows())
     found: dict[tuple[str, str], Entry] = {}
     for entry in entries(home):
-        at = entry.recorded_at and entry.recorded_at.replace(microsecond=0)  # as plans are dated
-        if at and at > since and entry.is_in_force(now, now.date()):
+        if entry.override_id not in known and entry.is_in_force(now, now.date()):
             touched = entry.override.touches(planned)
             found |= {pair: entry for pair, is_in in zip(pairs, touched, strict=True) if is_in}
     return found
@@ -294,14 +292,12 @@ def _read(path: Path, content: bytes) -> list[Entry]:
                     until,
                     event["parameter"],
                 )
-                recorded = event.get("recorded_at")
                 entries_by_id[event["override_id"]] = Entry(
                     event["override_id"],
                     override,
                     event["author"],
                     known_at,
                     requests=asked,
-                    recorded_at=datetime.fromisoformat(recorded) if recorded else None,
                 )
             else:
                 ended = entries_by_id[event["override_id"]]

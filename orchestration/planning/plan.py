@@ -86,12 +86,14 @@ def plan_orders(
     forecast: Forecast,
     policy: str,
     budgets: Mapping[str, float] | None = None,
+    overrides_read: int | None = None,
 ) -> Plan:
     """The plan of this review: today's stock and open orders, the forecast, the champion's rule and
     the planner's limits.
 
     budgets: what an earlier plan had left of each, by name, where it is made anew; else the ledger
-    says what was spent of them in this review.
+    says what was spent of them in this review. overrides_read: the bytes of the overrides' journal
+    that count, all where it is not said.
     """
     timeline = demand.timeline
     with home.connect(read_only=True) as con:
@@ -110,7 +112,7 @@ def plan_orders(
         paths_of(forecast, inputs.rows, seed=0),
         forecast.period_starts,
         deciding(home, demand, policy),
-        override_journal.in_force(home, timeline.now_at, timeline.origin),
+        override_journal.in_force(home, timeline.now_at, timeline.origin, overrides_read),
         still_to_come(lines),
     )
     assumed = [ASSUMED_STOCK] if inputs.is_stock_assumed else []

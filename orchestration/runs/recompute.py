@@ -73,12 +73,13 @@ class Recomputed:
 
 @dataclass(frozen=True)
 class Run:
-    """What has to be remade of one run: when it decided, how many deliveries it had read, by which
-    policy and model."""
+    """What has to be remade of one run: when it decided, how many deliveries and bytes of the
+    overrides' journal it had read (None: not on record, all of it), by which policy and model."""
 
     run_id: str
     as_of: datetime
     deliveries: int
+    overrides: int | None
     policy: str
     model: str
 
@@ -146,7 +147,14 @@ def _run(home: Home, run_id: str) -> Run:
             f"It is not on record how far run {run_id} had read the archive: the results of its "
             "gates are gone."
         )
-    return Run(run_id, line["as_of"], checked["deliveries"][-1], line["policy"], line["model"])
+    return Run(
+        run_id=run_id,
+        as_of=line["as_of"],
+        deliveries=checked["deliveries"][-1],
+        overrides=decisions.overrides_read(home.decisions, run_id),
+        policy=line["policy"],
+        model=line["model"],
+    )
 
 
 def _plan_anew(home: Home, world: Path, run: Run) -> tuple[dict[str, float], str]:
@@ -193,7 +201,7 @@ def _rebuilt(home: Home, world: Path, run: Run) -> Iterator[Home]:
     contract = World.load(world)
     with tempfile.TemporaryDirectory(prefix="stockhouse-recompute-") as scratch:
         place = Home.found(Path(scratch), contract.world)
-        share_state(home, place, run.deliveries)
+        share_state(home, place, run.deliveries, run.overrides)
         learned_by = forecaster_of(run.model)
         if learned_by != kept_models.deciding_forecaster(place):
             kept_models.choose(place, learned_by, "recompute", f"it made {run.model}")
@@ -212,13 +220,16 @@ def _rebuilt(home: Home, world: Path, run: Run) -> Iterator[Home]:
         yield place
 
 
-def share_state(home: Home, place: Home, deliveries: int) -> None:
+def share_state(home: Home, place: Home, deliveries: int, overrides: int | None = None) -> None:
     """Give another home what this one was handed in its first so many deliveries, what planners
-    overrode, who forecasts, and the key that customers are hashed with."""
+    overrode in the first so many bytes of their journal (None: all), who forecasts, and the key
+    that customers are hashed with."""
     link_archive(home.archive, place.archive, deliveries)
     for name in (override_journal.FILE, privacy.FILE):
         if (home.state / name).exists():
             shutil.copy(home.state / name, place.state / name)
+    if overrides is not None and (known := place.state / override_journal.FILE).exists():
+        known.write_bytes(known.read_bytes()[:overrides])
     decides = kept_models.deciding_forecaster(home)
     if decides != kept_models.deciding_forecaster(place):
         kept_models.choose(place, decides, "recompute", "it decides")

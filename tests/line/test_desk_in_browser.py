@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
 import pytest
 
 from models.procurement.actors import REACTION
@@ -22,6 +21,7 @@ from orchestration.facts.published_snapshots import FILE
 from orchestration.home import Home
 from orchestration.ledger import Ledger
 from orchestration.web.people import People
+from tests.line.small_shop import DAYS, FIRST, write_world
 from tests.web.browsing import PASSWORD
 from tests.web.serving import Served
 from tests.web.test_desk_browser import WIDER, broken_laws
@@ -33,59 +33,7 @@ pytestmark = [
     pytest.mark.xdist_group("line"),
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium"),
 ]
-WORLD = """
-world: shop
-currency: EUR
-plan: {grain: day, review: weekly, lead_time_days: 7, absent_sales: zero}
-sources:
-  till:
-    silo: erp
-    path: till.csv
-    key: [day, article]
-    known_after: 0 days
-    into: [sales: {item_id: article, location_id: "'main'", event_at: day, quantity: pieces}]
-  counts:
-    silo: erp
-    path: counts.csv
-    key: [day, article]
-    known_after: 0 days
-    into: [stock: {item_id: article, location_id: "'main'", event_at: day, on_hand: pieces}]
-  suppliers:
-    silo: sheets
-    path: suppliers.csv
-    key: [supplier]
-    known_at: date '2024-01-01'
-    into: [suppliers: {supplier_id: supplier, name: name}]
-  terms:
-    silo: sheets
-    path: terms.csv
-    key: [article]
-    known_at: date '2024-01-01'
-    into: [supplier_terms: {item_id: article, supplier_id: supplier, lead_time_days: 7, unit_cost: cost}]
-"""
-#: The last day before the first run ends a week: the next plan is of the same review.
-FIRST, DAYS, ARTICLES = date(2024, 1, 1), 140, ("mug", "cup", "jug")
 Plan = dict[tuple[str, str], float]
-
-
-def write_world(folder: Path, days: int) -> Path:
-    """The company after so many days; the days before are the same whatever comes after."""
-    random = np.random.default_rng(5)
-    sales, counts = ["day,article,pieces"], ["day,article,pieces"]
-    for k in range(days):
-        day = FIRST + timedelta(days=k)
-        sales += [f"{day},{name},{random.poisson(6)}" for name in ARTICLES]
-        counts += [f"{day},{name},{4 + k % 3}" for name in ARTICLES]
-    folder.mkdir(exist_ok=True)
-    for name, lines in (
-        ("till.csv", sales),
-        ("counts.csv", counts),
-        ("suppliers.csv", ["supplier,name", "S1,Potter"]),
-        ("terms.csv", ["article,supplier,cost", *(f"{name},S1,4" for name in ARTICLES)]),
-        ("world.yml", [WORLD]),
-    ):
-        (folder / name).write_text("\n".join(lines) + "\n", "utf-8")
-    return folder
 
 
 def planned(home: Path, file: str = f"published/current/{FILE}") -> Plan:

@@ -58,6 +58,28 @@ def test_an_override_counts_from_when_it_was_known_to_the_end_of_its_last_day(ho
     assert not override_journal.in_force(home, NOW + timedelta(days=15), date(2011, 12, 25))
 
 
+def test_a_plan_knows_what_was_on_record_when_it_read_and_nothing_since(home: Home) -> None:
+    override_journal.add(home, PLANNED, wanted(), "jo", NOW, TOMORROW)
+    read = override_journal.size(home)
+    override_journal.add(home, PLANNED, wanted(9.0, scope={"item_id": "B"}), "kim", NOW, TOMORROW)
+    override_journal.expire(home, "override-1", "kim", "the fair is off", NOW)
+    then = override_journal.in_force(home, NOW, TOMORROW, read)
+    assert [one.reason for one in then] == ["fair in town (jo, override-1)"]
+    unknown = override_journal.unplanned(home, NOW, PLANNED, read)
+    assert {entry.override_id for entry in unknown.values()} == {"override-2"}
+    assert {item for item, _ in unknown} == {"B"}
+
+
+def test_a_line_torn_by_a_crash_is_not_read_and_so_not_counted_as_read(home: Home) -> None:
+    override_journal.add(home, PLANNED, wanted(), "jo", NOW, TOMORROW)
+    with (home.state / override_journal.FILE).open("ab") as file:
+        file.write(b'{"event": "add')
+    read = override_journal.size(home)
+    override_journal.add(home, PLANNED, wanted(9.0), "kim", NOW, TOMORROW)
+    known = override_journal.entries(home, read)
+    assert [entry.override_id for entry in known] == ["override-1"]
+
+
 def test_expiring_ends_it_from_then_on_and_rewrites_nothing(home: Home) -> None:
     override_journal.add(home, PLANNED, wanted(), "jo", NOW, TOMORROW)
     before = (home.state / override_journal.FILE).read_bytes()
