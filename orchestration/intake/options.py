@@ -14,11 +14,17 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from orchestration.home.addresses import is_private
 from orchestration.landing import ContractError, World
 from orchestration.landing.contract.world import Strict, Words
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 SECRETS = re.compile(r"authorization|cookie|api[-_]?key|token|secret|password", re.IGNORECASE)
+#: Why nothing is asked of a server.
+IN_THE_CLEAR = (
+    "its login would cross the network in the clear: beyond this machine the address is encrypted, "
+    "as https:// is"
+)
 MIB = 1 << 20
 
 
@@ -237,6 +243,19 @@ class Rest(Strict):
         """Where the API is."""
         return self.get or self.post or ""
 
+    def would_expose_secrets(self, url: str) -> bool:
+        """Whether a question to this address would carry a secret that others on the way can
+        read."""
+        said = [*self.headers.values(), *self.params.values()]
+        is_secret = self.login is not None or any(VARIABLE.search(str(one)) for one in said)
+        return is_secret and not is_private(url)
+
+    @model_validator(mode="after")
+    def _secrets_are_encrypted(self) -> Rest:
+        if not VARIABLE.search(self.address) and self.would_expose_secrets(self.address):
+            raise ValueError(IN_THE_CLEAR)
+        return self
+
     @model_validator(mode="after")
     def _secrets_are_named(self) -> Rest:
         for name, value in [*self.headers.items(), *self.params.items()]:
@@ -406,6 +425,16 @@ def resolve(text: str, where: str) -> str:
         return found
 
     return VARIABLE.sub(value, text)
+
+
+def server(text: str, where: str) -> str:
+    """A server's address with every `${VARIABLE}` replaced; ContractError where one is unset, or a
+    password in it would cross the network in the clear."""
+    url = resolve(text, where)
+    if urlsplit(url).password and not is_private(url):
+        mend = "tls://… for NATS, mqtts://… for MQTT"
+        raise ContractError(IN_THE_CLEAR, where=where, mend=mend)
+    return url
 
 
 def host_of(url: str, default_port: int) -> tuple[str, int, str | None, str | None]:

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from orchestration.intake.answers import at
-from orchestration.intake.options import Rest, resolve
+from orchestration.intake.options import IN_THE_CLEAR, Rest, resolve
 from orchestration.landing import ContractError
 
 
@@ -33,6 +33,8 @@ def first(
         raise ContractError(f"is no URL: {error}", where=where) from None
     if url.scheme not in ("http", "https") or not url.host:
         raise ContractError("is no http URL", where=where, mend="https://…")
+    if options.would_expose_secrets(str(url)):
+        raise ContractError(IN_THE_CLEAR, where=where, mend="https://…")
     page, since = options.page, options.since
     words: dict[str, str | int] = {}
     if page is not None and page.after is not None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential
 
 from orchestration.intake.inbox import Inbox, Message, field_of
-from orchestration.intake.options import Mqtt, Nats, host_of, resolve, stream_of
+from orchestration.intake.options import Mqtt, Nats, host_of, server, stream_of
 from orchestration.landing import ContractError, World
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ async def consume_nats(source_id: str, options: Nats, inbox: Inbox, where: str =
     from nats.js.errors import NotFoundError  # noqa: PLC0415
 
     connection = await nats.connect(
-        resolve(options.nats, where), max_reconnect_attempts=-1, reconnect_time_wait=0.2
+        server(options.nats, where), max_reconnect_attempts=-1, reconnect_time_wait=0.2
     )
     try:
         config = ConsumerConfig(
@@ -128,7 +128,7 @@ async def consume_mqtt(source_id: str, options: Mqtt, inbox: Inbox, where: str =
     """
     import aiomqtt  # noqa: PLC0415 - an extra
 
-    url = resolve(options.mqtt, where)
+    url = server(options.mqtt, where)
     host, port, user, password = host_of(url, 8883 if url.startswith("mqtts") else 1883)
     tls = aiomqtt.TLSParameters() if url.startswith("mqtts") else None
     client = aiomqtt.Client(

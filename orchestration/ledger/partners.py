@@ -17,6 +17,7 @@ from models.procurement.formats import CODECS
 from models.procurement.messages import MessageError, Order, Party
 from models.procurement.x12 import fits_envelope
 from models.safe_names import LONGEST, legible, name_of
+from orchestration.home.addresses import is_private
 from orchestration.ledger.mail import Mail
 from orchestration.ledger.store import LedgerError
 
@@ -225,6 +226,11 @@ def _check_address(partner: Partner, where: str) -> None:
     if missing := [word for word in needed[partner.scheme] if not getattr(partner, word)]:
         raise LedgerError(
             f"{where}: an address of {partner.scheme}:// needs {missing[0]} beside it"
+        )
+    if partner.scheme in ERPS and not is_private(partner.address):
+        raise LedgerError(
+            f"{where}: {partner.scheme}:// would send the password in the clear; beyond this "
+            "machine it is tryton+https://"
         )
 
 

@@ -29,6 +29,7 @@ import yaml
 
 from models.procurement.documents import Document
 from models.safe_names import legible
+from orchestration.home.addresses import is_private
 from orchestration.ledger.schema import documents, events, webhooks
 from orchestration.ledger.store import LedgerError, Store, stamp
 
@@ -62,7 +63,6 @@ BATCH, AT_ONCE = 100, 64
 #: Events that concern nobody may lie behind a subscriber's place before it is moved.
 LAG = 1_000
 MONEY = ("unit_cost", "rounding")
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,8 @@ def _subscriber(name: str, said: Any, file: Path) -> Subscriber:
     if (
         not url.host
         or url.userinfo
-        or not (url.scheme == "https" or (url.scheme == "http" and url.host in LOOPBACK))
+        or url.scheme not in ("http", "https")
+        or not is_private(str(url))
     ):
         raise LedgerError(
             f"{where}: its url begins with https:// (http:// only for this machine) and has no "

@@ -30,7 +30,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from feature_repo.online_offer import OnlineOffer, check_keys
 from feature_repo.store import open_store
 from orchestration.home import Home, HomeError
-from orchestration.serving.address import LOOPBACK, is_loopback
+from orchestration.home.addresses import LOOPBACK, is_loopback
 
 TOKEN = "STOCKHOUSE_FEATURES_TOKEN"  # noqa: S105 - the name of a variable
 PLAIN = ("string_val", "int64_val", "int32_val", "bool_val")

@@ -8,7 +8,7 @@ from pathlib import Path
 import uvicorn
 
 from orchestration.home import Home
-from orchestration.serving.address import is_loopback
+from orchestration.home.addresses import is_loopback
 from orchestration.web.application import create_app
 from orchestration.web.single_sign_on import Provider
 

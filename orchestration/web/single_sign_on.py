@@ -20,7 +20,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from orchestration.errors import StockhouseError
-from orchestration.serving.address import is_loopback
+from orchestration.home.addresses import is_private
 from orchestration.web.people import ROLES
 
 PREFIX = "STOCKHOUSE_OIDC_"
@@ -61,8 +61,7 @@ class Provider:
 
     def __post_init__(self) -> None:
         place = urlsplit(self.issuer)
-        is_safe = place.scheme == "https" or is_loopback(place.hostname or "")
-        if not (place.hostname and is_safe):
+        if not (place.hostname and is_private(self.issuer)):
             raise ValueError(f"{PREFIX}ISSUER is the https address of a provider: {self.issuer!r}")
         if not self.client_id:
             raise ValueError(f"{PREFIX}CLIENT_ID is missing: what the provider calls this desk")

@@ -279,6 +279,15 @@ def test_an_error_names_the_place_and_never_the_password(
             {"url": {"get": "https://api.shop.example", "params": {"api_key": "hush"}}},
             "api_key is a secret",
         ),
+        (
+            {"url": {"get": "http://erp.lan/", "login": {"user": "me", "password": "${PW}"}}},
+            "in the clear",
+        ),
+        (
+            {"url": {"get": "http://erp.lan/", "headers": {"X-Auth": "${PW}"}}},
+            "in the clear",
+        ),
+        ({"url": {"get": "http://erp.lan/", "params": {"key": "${PW}"}}}, "in the clear"),
     ],
 )
 def test_a_wrong_option_says_what_and_where(shop: Any, fed: dict[str, Any], said: str) -> None:

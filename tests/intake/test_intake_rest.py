@@ -8,6 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from orchestration.intake import pull
+from orchestration.intake.options import server as server_of
 from orchestration.landing import ContractError
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -268,6 +270,28 @@ def test_the_token_comes_from_the_environment_and_the_pace_is_kept(
     pull(shop.world(**fed(api, **more)), shop.inbox)
     assert time.monotonic() - began >= 0.25
     assert [query["authorization"] for _, query in api.asked] == ["Bearer t0ken"] * 2
+
+
+def test_no_secret_crosses_the_network_in_the_clear(
+    shop: Any, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor where the environment says which server it is; on this machine it may."""
+    monkeypatch.setenv("PW", "t0ken")
+    asked = {"get": "http://${ERP}/", "headers": {"Authorization": "Bearer ${PW}"}}
+    for server, why in (("erp.lan", "in the clear"), ("127.0.0.1:9", "no answer")):
+        monkeypatch.setenv("ERP", server)
+        with pytest.raises(ContractError, match=why):
+            pull(shop.world(url=asked | {"attempts": 1}), shop.inbox)
+    for address, is_refused in (
+        ("mqtt://me:${PW}@broker.lan", True),
+        ("nats://me:${PW}@broker.lan", True),
+        ("mqtts://me:${PW}@broker.lan", False),
+        ("tls://me:${PW}@broker.lan", False),
+        ("nats://me:${PW}@127.0.0.1", False),
+        ("mqtt://broker.lan", False),
+    ):
+        with pytest.raises(ContractError, match="clear") if is_refused else nullcontext():
+            assert server_of(address, "here") == address.replace("${PW}", "t0ken")
 
 
 def test_decimals_keep_the_digits_they_were_sent_with(shop: Any, api: Api) -> None:

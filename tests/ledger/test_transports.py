@@ -255,6 +255,7 @@ def test_the_partners_that_the_guide_describes_can_be_read(tmp_path: Path) -> No
         ("address: 'ftp://a.example'", "begins with one of http://"),
         ("address: 'sftp://a.example'", "needs host_key beside it"),
         ("address: 'smtp://a.example', mailbox: a@b.example", "needs sender beside it"),
+        ("address: 'tryton+http://me@erp.lan/db', secret: PW", r"it is tryton\+https://"),
         ("form: csv, csv: {answers: {order_id: a}}", "csv: answers: quantity is missing"),
         ("form: x12, csv: {delimiter: ';'}", "csv is for partners of form csv or email"),
     ],

@@ -7,11 +7,10 @@ from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 
 from models.safe_names import name_of
+from orchestration.home.addresses import is_loopback
 from orchestration.ledger.partners import Partner
 from orchestration.ledger.transports import base
 from orchestration.ledger.transports.base import Envelope, TransportError
-
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class Smtp:
@@ -50,7 +49,7 @@ async def _send(envelope: Envelope, partner: Partner) -> None:
     import aiosmtplib  # noqa: PLC0415
 
     url = urlsplit(partner.address)
-    is_tls, is_here = url.scheme == "smtps", url.hostname in LOOPBACK
+    is_tls, is_here = url.scheme == "smtps", is_loopback(url.hostname or "")
     async with asyncio.timeout(base.TIMEOUT_SECONDS):
         await aiosmtplib.send(
             _mail(envelope, partner),
