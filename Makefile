@@ -72,6 +72,9 @@ drill: install-dev ## the long fault drills
 mutation: install-dev $(VENV)/mutation/.installed ## would a test notice? code of money, ledger, landing and decisions changed in one place each, an hour or more
 	PYTHONPATH=$(CURDIR)/$(VENV)/mutation $(BIN)/python tests/benchmarks/results.py mutants
 
+drill-soak: install-dev ## two weeks of a shop with everything at once: tills that send, runs, orders, readers, kills, clocks that are wrong
+	$(BIN)/python tests/line/drill_soak.py
+
 drill-superset: install ## Superset itself imports the dashboard as code and draws every chart of LAKEHOUSE, in an environment of its own (700 MB)
 	$(UV) venv --no-config --quiet --allow-existing --python $(BIN)/python $(VENV)/superset
 	$(UV) pip install --no-config --quiet --python $(VENV)/superset/bin/python "apache-superset==6.1.*" "duckdb<2" duckdb-engine "flask-caching==2.3.1" cachetools
@@ -111,4 +114,4 @@ lock: $(UV) ## resolve the locks anew, without any index host in them
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --group pyproject.toml:tryton -o requirements-tryton.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --group pyproject.toml:mutation -c requirements-dev.lock -o requirements-mutation.lock
 
-.PHONY: help install install-dev run check format test test-fast bench drill mutation drill-superset drill-tryton scale-up docs release audit-deps lock
+.PHONY: help install install-dev run check format test test-fast bench drill mutation drill-soak drill-superset drill-tryton scale-up docs release audit-deps lock
