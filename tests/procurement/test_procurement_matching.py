@@ -153,6 +153,8 @@ def test_a_unit_more_of_a_hundred_may_pass_where_that_was_agreed():
         ([90], [(90, 2.6)], "exception", matching.SHORT),
         ([100], [(100, 2.6)], "exception", matching.PRICE_DIFFERS),
         ([100], [(100, 2.52)], "check", matching.PRICE_DIFFERS),
+        # more than twice the percentage, though the money is within three times what may differ
+        ([100], [(100, 2.53)], "exception", matching.PRICE_DIFFERS),
         ([100], [(100, 2.505)], "matched", ""),
     ],
 )
