@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from orchestration.landing import land_records, table_hashes
-from tests.landing.company import FIRST_DAY, Company
+from tests.landing.company import FIRST_DAY, SALES, Company
 
 NOON = datetime(2024, 3, 2, 12)
 
@@ -79,3 +79,19 @@ def test_a_row_of_the_platform_s_own_is_the_same_by_its_ids_whatever_else_it_say
     assert keys("aliases", alias, alias="y", id="b") == 3
     promotion = {"name": "may", "starts_at": NOON, "item_id": "a"}
     assert keys("promotions", promotion, name="june", kind="sale") == 2
+
+
+def test_a_source_read_anew_keeps_its_numbers_among_those_of_others(company: Company) -> None:
+    master = "  master: {silo: erp, path: items.csv, key: [item], known_at: date '2024-01-01', into: [items: {item_id: item, name: name}]}\n"
+    company.contract(SALES + master)
+    company.write("tills/a.csv", FIRST_DAY)
+    company.write("items.csv", "item,name\napple,Apple\n")
+    company.land()
+    company.write("tills/b.csv", FIRST_DAY.replace("T1,", "T2,"))
+    company.land()
+    numbers = "SELECT path, landed_seq FROM raw.manifest ORDER BY 2"
+    before = company.rows(numbers)
+    assert [seq for _, seq in before] == [1, 2, 3] and before[1][0] == "items.csv"
+    company.contract(SALES.replace("1 day", "2 days") + master)
+    assert company.land().read_anew == ["tills"]
+    assert company.rows(numbers) == before

@@ -271,3 +271,14 @@ def test_the_authors_of_overrides_in_force_move_what_they_name_and_what_that_kno
     assert override_journal.movers(home, now, on, rows, [("cup", "DC"), ("mug", "DC")]) == named | {
         ("cup", "DC"): {"anna", "ben"}
     }
+
+
+def test_who_has_no_role_approves_nothing_once_roles_are_kept(ledger, line, now):
+    (small,) = ledger.propose(
+        [line(quantity=1, unit_cost=0.01)], "run 1", now
+    ).document_ids.values()
+    ledger.propose_limits(Limits(approvers={"Ann": 1, "kim": 3}), "eve", now)
+    ledger.confirm_limits("kim", now)
+    with pytest.raises(LedgerError, match="needs level 1, bob has 0"):
+        ledger.approve([small], "bob", now)
+    assert ledger.approve([small], "ANN", now) == [small]
