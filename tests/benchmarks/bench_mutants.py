@@ -116,7 +116,10 @@ TESTS = {
     "ledger": ORDERS,
     "landing identity": [
         f"tests/landing/test_{name}.py"
-        for name in ("archive", "landed_order", "landing_files", "landing_laws", "partitions")
+        for name in (
+            *("archive", "landed_again", "landed_order", "landing_files", "landing_hostile"),
+            *("landing_laws", "partitions"),
+        )
     ],
     "decision pipeline": ["tests/replenishment"],
 }
