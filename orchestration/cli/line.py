@@ -204,13 +204,14 @@ def rebuild(
     home: HomeFolder = Path(DEFAULT_HOME),
     as_json: AsJson = False,
 ) -> None:
-    """Recreate everything under derived/ from state/ and say whether every table came back the
-    same."""
-    place = Home.open(home, contract_of(world).world)
-    before = _hashes(place)
+    """Recreate everything under derived/ from state/, as of the day it stood at, and say whether
+    every table came back the same."""
+    contract = contract_of(world)
+    place = Home.open(home, contract.world)
+    before, as_of = _hashes(place), _as_of(place, contract.timezone)
     with place.writing():
         place.forget_derived()
-    place, report = bring_up_to_date(world, data, home, None, "rebuild")
+    place, report = bring_up_to_date(world, data, home, as_of, "rebuild")
     after = _hashes(place)
     changed = sorted(
         name
@@ -280,6 +281,18 @@ def _levels(text: str | None) -> tuple[float, ...]:
     if not all(0 < level < 1 for level in levels):
         raise ValueError(f"quantile levels lie between 0 and 1, not {text}")
     return levels
+
+
+def _as_of(place: Home, timezone: str) -> str | None:
+    """The day at whose end the warehouse stands; None where the data say when Now is."""
+    from orchestration.facts.timeline import day_ending_at
+
+    if not place.warehouse.exists():
+        return None
+    with place.connect(read_only=True) as con:
+        (now,) = con.execute("select max(now_at) from raw.world").fetchall()[0]
+    day = None if now is None else day_ending_at(now, timezone)
+    return None if day is None else day.isoformat()
 
 
 def _hashes(place: Home) -> dict[str, str]:

@@ -25,6 +25,14 @@ def midnight(day: date, timezone: str) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone)).astimezone(UTC)
 
 
+def day_ending_at(now: datetime, timezone: str) -> date | None:
+    """The local day that ends with a Now (UTC without zone), as `--as-of` names it; None where that
+    is no midnight, and so came from the data."""
+    local = now.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone))
+    is_midnight = (local.hour, local.minute, local.second, local.microsecond) == (0, 0, 0, 0)
+    return local.date() - timedelta(days=1) if is_midnight else None
+
+
 @dataclass(frozen=True)
 class Timeline:
     """One world's clock, read from raw.world; now_at is UTC without zone, days are the company's

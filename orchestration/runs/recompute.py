@@ -12,17 +12,16 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from orchestration.expectations import GATES, history
 from orchestration.facts import decisions, kept_models
 from orchestration.facts.forecasters import forecaster_of
-from orchestration.facts.timeline import UTC
+from orchestration.facts.timeline import day_ending_at
 from orchestration.facts.trace import TraceError
 from orchestration.home import Home
 from orchestration.landing import World
@@ -205,10 +204,8 @@ def _rebuilt(home: Home, world: Path, run: Run) -> Iterator[Home]:
         learned_by = forecaster_of(run.model)
         if learned_by != kept_models.deciding_forecaster(place):
             kept_models.choose(place, learned_by, "recompute", f"it made {run.model}")
-        local = run.as_of.replace(tzinfo=UTC).astimezone(ZoneInfo(contract.timezone))
-        is_midnight = (local.hour, local.minute, local.second, local.microsecond) == (0, 0, 0, 0)
-        # else its Now came from the data
-        as_of = (local.date() - timedelta(days=1)).isoformat() if is_midnight else None
+        day = day_ending_at(run.as_of, contract.timezone)
+        as_of = None if day is None else day.isoformat()
         with (place.derived / "run.log").open("w", encoding="utf-8") as log, redirect_stdout(log):
             run_line(place, settings(world, None, place.root, as_of), "rebuild")
         now = open_demand(place).timeline.now_at

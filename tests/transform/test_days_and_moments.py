@@ -14,10 +14,12 @@ import duckdb
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from warehouses import Row, build, make_warehouse, query
 
 from models.lead_time_survival import survival
-from orchestration.facts.timeline import DAYS_A_PERIOD, DAYS_A_YEAR
+from orchestration.facts.timeline import DAYS_A_PERIOD, DAYS_A_YEAR, day_ending_at, midnight
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 
@@ -174,3 +176,16 @@ def test_the_length_of_a_year_is_written_once() -> None:
         if re.search(r"\b36[456](\.25)?\b", line) and path.name != "feat_demand.sql"
     ]  # feat_demand's 364 is the name of a lag
     assert written == ["macros/metrics.sql:5"]
+
+
+@given(
+    day=st.dates(date(1995, 1, 1), date(2035, 12, 31)),
+    zone=st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"]),
+)
+def test_a_now_says_as_of_which_day_it_is(day: date, zone: str) -> None:
+    """The day whose end was asked for comes back from the Now it became, also through summer time;
+    a Now that the data gave is no day's end."""
+    now = midnight(day + timedelta(days=1), zone).replace(tzinfo=None)
+    assert day_ending_at(now, zone) == day
+    assert day_ending_at(now + timedelta(microseconds=1), zone) is None
+    assert day_ending_at(now - timedelta(hours=2), zone) is None
