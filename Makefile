@@ -73,7 +73,7 @@ mutation: install-dev $(VENV)/mutation/.installed ## would a test notice? code o
 	PYTHONPATH=$(CURDIR)/$(VENV)/mutation $(BIN)/python tests/benchmarks/results.py mutants
 
 drill-soak: install-dev ## two weeks of a shop with everything at once: tills that send, runs, orders, readers, kills, clocks that are wrong
-	$(BIN)/python tests/line/drill_soak.py
+	$(BIN)/python tests/benchmarks/results.py soak
 
 drill-superset: install ## Superset itself imports the dashboard as code and draws every chart of LAKEHOUSE, in an environment of its own (700 MB)
 	$(UV) venv --no-config --quiet --allow-existing --python $(BIN)/python $(VENV)/superset

@@ -1,8 +1,8 @@
 """Run benchmarks and keep what they print in RESULTS.md: one section a benchmark, with its command,
 machine and day.
 
-`python tests/benchmarks/results.py` runs all but `mutants` (`make mutation`); with names
-(`line replay`) only these, the other sections stay as they are.
+`python tests/benchmarks/results.py` runs all but `mutants` (`make mutation`) and `soak` (`make
+drill-soak`); with names (`line replay`) only these, the other sections stay as they are.
 """
 
 from __future__ import annotations
@@ -71,9 +71,10 @@ BENCHMARKS = {
         ["bench_publish.py", "--readers", "16", "--publishes", "100", "--rows", "100000"],
     ),
     "mutants": ("Mutants", ["bench_mutants.py", "--number", "40", "--seed", "2"]),
+    "soak": ("The soak: everything at once, under kills", ["../line/drill_soak.py", "10", "40"]),
 }
 #: Not among all of them: what needs tools of its own, and its own target.
-ALONE = ("mutants",)
+ALONE = ("mutants", "soak")
 
 
 def sections() -> dict[str, str]:
@@ -90,7 +91,8 @@ def sections() -> dict[str, str]:
 def run(name: str) -> str:
     """Run one benchmark and return its section; a failure is written down as one."""
     title, arguments = BENCHMARKS[name]
-    shown = " ".join(["python", f"tests/benchmarks/{arguments[0]}", *arguments[1:]])
+    script = os.path.normpath(f"tests/benchmarks/{arguments[0]}")
+    shown = " ".join(["python", script, *arguments[1:]])
     done = subprocess.run(
         [sys.executable, str(HERE / arguments[0]), *arguments[1:]],
         cwd=HERE.parents[1],
