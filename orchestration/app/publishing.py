@@ -63,16 +63,16 @@ STANDS_WITH = {"surges": "forecasts"}
 STORAGE_VERSION = "v1.2.0"
 
 
-def publish(home: Home, run_id: str) -> Snapshot:
+def publish(home: Home, run_id: str, *, is_anew: bool = False) -> Snapshot:
     """Publish the warehouse as it stands, with the ledger's order lines as they stand now.
 
-    The caller is the home's one writer. Raises PublishError where there is nothing to publish; what
-    readers see is then unchanged.
+    The caller is the home's one writer. is_anew: as in write_snapshot. Raises PublishError where
+    there is nothing to publish; what readers see is then unchanged.
     """
     if home.warehouse.exists():
         with home.connect() as con:
             order_states.load(con, home)
-    return write_snapshot(home.warehouse, home.published, run_id)
+    return write_snapshot(home.warehouse, home.published, run_id, is_anew=is_anew)
 
 
 def write_snapshot(
@@ -83,6 +83,7 @@ def write_snapshot(
     *,
     keep: int = 5,
     schemas: tuple[str, ...] = SCHEMAS,
+    is_anew: bool = False,
 ) -> Snapshot:
     """Write the next version from the warehouse and make it current; readers of older versions are
     not disturbed.
@@ -91,7 +92,8 @@ def write_snapshot(
     target: the folder of versions.
     run_id: the run that publishes; where it planned nothing itself, the snapshot shows and names
     the newest run that did.
-    published_at: UTC, by default this moment. keep: how many versions stay. Raises PublishError if
+    published_at: UTC, by default this moment. keep: how many versions stay. is_anew: nothing of the
+    version before is used again, so that what was damaged there is mended. Raises PublishError if
     the warehouse has none of the schemas, or keep < 1.
     """
     if keep < 1:
@@ -104,7 +106,8 @@ def write_snapshot(
         version = max(versions(target), default=0) + 1
         folder = target / "versions" / f"{version:06d}"
         files.sweep(folder.parent)
-        before = current(target) if (target / "current").is_symlink() else None
+        is_first = is_anew or not (target / "current").is_symlink()
+        before = None if is_first else current(target)
         with files.replacing(folder) as aside:
             aside.mkdir()
             run_id, tables, fingerprints = _write(

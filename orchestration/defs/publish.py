@@ -61,7 +61,7 @@ def publish(
     """Written aside, then switched in one step; readers of the old version keep it until they open
     anew."""
     home = lakehouse.open_home()
-    snapshot = publishing.publish(home, context.run_id)
+    snapshot = publishing.publish(home, context.run_id, is_anew=lakehouse.from_archive)
     yield dg.MaterializeResult(
         asset_key=["published", "snapshot"],
         metadata={"path": dg.MetadataValue.path(str(snapshot.path))},

@@ -207,10 +207,10 @@ class Home:
         return self.derived / "dagster"
 
     def forget_derived(self) -> None:
-        """Delete what can be recreated (all but the run in progress' lock and Dagster's history);
-        state is never touched."""
+        """Delete what can be recreated (all but the run in progress' lock, Dagster's history, and
+        what readers see until the next version is published); state is never touched."""
         for path in self.derived.iterdir():
-            if path == self.dagster or path.name == "writer.lock":
+            if path in (self.dagster, self.published) or path.name == "writer.lock":
                 continue
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 

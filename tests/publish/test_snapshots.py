@@ -14,7 +14,8 @@ import pytest
 
 from orchestration.app import publishing
 from orchestration.app.publishing import write_snapshot
-from orchestration.facts.published_snapshots import PublishError, current
+from orchestration.facts.published_snapshots import FILE, PublishError, current
+from orchestration.home import Home
 from tests.gates.tiny_company import decide_again, found
 from tests.publish.drill import drill
 
@@ -214,6 +215,27 @@ def test_unchanged_parquet_takes_no_second_room(warehouse: Path, target: Path) -
     )
     for file in first.parquet.rglob("*.parquet"):
         assert file.samefile(second.parquet / file.relative_to(first.parquet))
+
+
+def test_a_rebuild_mends_what_was_damaged_and_readers_see_the_old_until_then(
+    warehouse: Path, target: Path
+) -> None:
+    home = Home.found(target.parent / "home", "w")
+    first = write_snapshot(warehouse, home.published, "run-1", AT)
+    table = next(first.parquet.rglob("fct_demand.parquet"))
+    table.chmod(0o644)
+    table.write_bytes(b"damaged")
+    (first.folder / "snapshot.json").chmod(0o644)
+    (first.folder / "snapshot.json").write_text("{")
+    home.forget_derived()
+    with duckdb.connect(str(home.published / "current" / FILE), read_only=True) as con:
+        assert con.execute("select version from published.snapshot").fetchall() == [(1,)]
+    second = write_snapshot(warehouse, home.published, "run-1", AT, is_anew=True)
+    assert (second.version, current(home.published).version) == (2, 2)
+    mended = second.parquet / table.relative_to(first.parquet)
+    with duckdb.connect() as con:
+        rows = con.execute(f"select count(*) from '{mended}'").fetchone()
+    assert rows == (second.tables["marts.fct_demand"],)
 
 
 def test_a_snapshot_cannot_be_written(warehouse: Path, target: Path) -> None:
