@@ -48,7 +48,8 @@ class Shelf:
         while True:
             inner = network.supplied_from >= 0
             reached = flags.copy()
-            reached[network.to[inner]] |= flags[network.supplied_from[inner]]
+            # of several senders any; by index alone the last one would decide
+            np.logical_or.at(reached, network.to[inner], flags[network.supplied_from[inner]])
             if (reached == flags).all():
                 return np.flatnonzero(flags)
             flags = reached

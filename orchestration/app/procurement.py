@@ -291,10 +291,11 @@ def _overridden_since(desk: Desk, con: duckdb.DuckDBPyConnection) -> dict[tuple[
     """By item and location, the override that the published plan does not know yet, in words."""
     if not override_journal.entries(desk.home):
         return {}
-    (run_id,) = con.execute("select run_id from published.snapshot").fetchall()[0]
-    read = decisions.overrides_read(desk.home.decisions, run_id) or 0
+    shown = con.execute("select run_id, published_at from published.snapshot").fetchall()
+    ((run_id, since),) = shown
+    read = decisions.overrides_read(desk.home.decisions, run_id)
     planned = frame(con, "select * from marts.dim_item_locations")
-    late = override_journal.unplanned(desk.home, desk.now, planned, read)
+    late = override_journal.unplanned(desk.home, desk.now, planned, read, since)
     return {
         pair: f"{entry.override_id} ({entry.author}: {entry.override.reason})"
         for pair, entry in late.items()

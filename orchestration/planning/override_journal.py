@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -29,7 +29,8 @@ FILE = "overrides.jsonl"
 @dataclass(frozen=True)
 class Entry:
     """One override on record: what is wanted, by whom, known since when; ended_at and ended_by once
-    somebody has expired it. requests: of scripts, that recorded or ended it."""
+    somebody has expired it. requests: of scripts, that recorded or ended it. recorded_at: by the
+    machine's clock, UTC."""
 
     override_id: str
     override: Override
@@ -38,6 +39,7 @@ class Entry:
     ended_at: datetime | None = None
     ended_by: str | None = None
     requests: tuple[str, ...] = ()
+    recorded_at: datetime | None = field(default=None, compare=False)
 
     def is_in_force(self, now: datetime, on: date) -> bool:
         """Whether a plan made at `now` (UTC) for the periods from `on` has to follow it."""
@@ -131,14 +133,18 @@ def in_force(home: Home, now: datetime, on: date, upto: int | None = None) -> li
 
 
 def unplanned(
-    home: Home, now: datetime, planned: pl.DataFrame, read: int
+    home: Home, now: datetime, planned: pl.DataFrame, read: int | None, since: datetime
 ) -> dict[tuple[str, str], Entry]:
     """The newest override in force of each item and location that a plan which had read so many
     bytes of the journal did not know, and therefore does not follow.
 
-    planned: rows with the columns that scopes name.
+    planned: rows with the columns that scopes name. since: when the plan was published (UTC), which
+    decides where it is not on record what it had read.
     """
-    known = {entry.override_id for entry in entries(home, read)}
+    if read is None:
+        known = {one.override_id for one in entries(home) if not _is_later(one, since)}
+    else:
+        known = {one.override_id for one in entries(home, read)}
     pairs = list(planned.select("item_id", "location_id").iter_rows())
     found: dict[tuple[str, str], Entry] = {}
     for entry in entries(home):
@@ -146,6 +152,11 @@ def unplanned(
             touched = entry.override.touches(planned)
             found |= {pair: entry for pair, is_in in zip(pairs, touched, strict=True) if is_in}
     return found
+
+
+def _is_later(entry: Entry, since: datetime) -> bool:
+    at = entry.recorded_at and entry.recorded_at.replace(microsecond=0)  # as plans are dated
+    return at is not None and at > since
 
 
 def movers(
@@ -284,6 +295,7 @@ def _read(path: Path, content: bytes) -> list[Entry]:
             asked = (event["request"],) if "request" in event else ()
             if event["event"] == "added":
                 until = date.fromisoformat(event["expires_on"]) if event["expires_on"] else None
+                recorded = event.get("recorded_at")
                 override = Override(
                     event["kind"],
                     event["value"],
@@ -298,6 +310,7 @@ def _read(path: Path, content: bytes) -> list[Entry]:
                     event["author"],
                     known_at,
                     requests=asked,
+                    recorded_at=datetime.fromisoformat(recorded) if recorded else None,
                 )
             else:
                 ended = entries_by_id[event["override_id"]]

@@ -65,9 +65,11 @@ def test_a_plan_knows_what_was_on_record_when_it_read_and_nothing_since(home: Ho
     override_journal.expire(home, "override-1", "kim", "the fair is off", NOW)
     then = override_journal.in_force(home, NOW, TOMORROW, read)
     assert [one.reason for one in then] == ["fair in town (jo, override-1)"]
-    unknown = override_journal.unplanned(home, NOW, PLANNED, read)
+    unknown = override_journal.unplanned(home, NOW, PLANNED, read, since=datetime(2999, 1, 1))
     assert {entry.override_id for entry in unknown.values()} == {"override-2"}
     assert {item for item, _ in unknown} == {"B"}
+    for since, late in ((datetime(2999, 1, 1), 0), (datetime(2011, 1, 1), 1)):  # an older plan's
+        assert len(override_journal.unplanned(home, NOW, PLANNED, None, since)) == late
 
 
 def test_a_line_torn_by_a_crash_is_not_read_and_so_not_counted_as_read(home: Home) -> None:

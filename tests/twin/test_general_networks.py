@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import poisson
 
@@ -379,6 +379,7 @@ class Reference:
 
 
 @settings(max_examples=200, deadline=None)
+@example(6737, 0.0, True, False, True)  # a node with several senders, whose last one's goods keep
 @spoiling_cases
 def test_every_book_and_all_a_policy_sees_are_those_of_plain_loops(
     seed: int, waits: float, is_random: bool, may_cross: bool, spoils: bool
