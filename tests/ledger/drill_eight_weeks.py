@@ -247,8 +247,10 @@ class Counterparty:
 
 
 def append(path: Path, rows: list[dict[str, str]]) -> None:
+    with path.open(encoding="utf-8", newline="") as file:
+        header = next(csv.reader(file))
     with path.open("a", encoding="utf-8", newline="") as file:
-        csv.DictWriter(file, list(rows_of(path)[0]), lineterminator="\n").writerows(rows)
+        csv.DictWriter(file, header, lineterminator="\n").writerows(rows)
 
 
 def run_line(data: Path, home: Path, on: date) -> dict[str, Any]:
