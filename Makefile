@@ -72,7 +72,7 @@ drill: install-dev ## the long fault drills
 mutation: install-dev $(VENV)/mutation/.installed ## would a test notice? code of money, ledger, landing and decisions changed in one place each, an hour or more
 	PYTHONPATH=$(CURDIR)/$(VENV)/mutation $(BIN)/python tests/benchmarks/results.py mutants
 
-drill-soak: install-dev ## two weeks of a shop with everything at once: tills that send, runs, orders, readers, kills, clocks that are wrong
+drill-soak: install-dev ## a week of a shop with everything at once: tills that send, runs, orders, readers, kills, clocks that are wrong
 	$(BIN)/python tests/benchmarks/results.py soak
 
 drill-superset: install ## Superset itself imports the dashboard as code and draws every chart of LAKEHOUSE, in an environment of its own (700 MB)
