@@ -118,12 +118,20 @@ def _clock_columns(con: duckdb.DuckDBPyConnection) -> str:
     return f"now_at, {'newest_at' if has else 'null'}, currency"
 
 
-def poll(desk: Desk) -> dict[Path, Reception]:
-    """Fetch what waits at the partners' servers, and take every message in their `in` folders; the
-    originals are kept, odd ones become exceptions."""
+@dataclass(frozen=True)
+class Heard:
+    """What became of every message that waited, by file; and lines about mail left for a person."""
+
+    messages: dict[Path, Reception]
+    left: list[str]
+
+
+def poll(desk: Desk) -> Heard:
+    """Fetch what waits at the partners' servers and in our mailboxes, and take every message in
+    their `in` folders; the originals are kept, odd ones become exceptions."""
     partners = desk.partners
-    desk.ledger.fetch(partners, desk.now)
-    return desk.ledger.collect(partners, desk.now)
+    left = desk.ledger.fetch(partners, desk.now)
+    return Heard(desk.ledger.collect(partners, desk.now), left)
 
 
 @dataclass(frozen=True)

@@ -191,21 +191,23 @@ def receive(home: HomeFolder = Path(DEFAULT_HOME), as_json: AsJson = False) -> N
     from orchestration.app import procurement
 
     with open_desk(home) as desk:
-        taken = {path.name: reception for path, reception in procurement.poll(desk).items()}
+        heard = procurement.poll(desk)
         matched = procurement.match(desk)
+    taken = {path.name: reception for path, reception in heard.messages.items()}
     said = [
         f"{name}: {one.status}{': ' if one.reason else ''}{one.reason}"
         for name, one in taken.items()
     ]
     data = {
         "messages": [{"file": name, **asdict(one)} for name, one in taken.items()],
+        "left": heard.left,
         **asdict(matched),
     }
     booked = (
         f"{render.count_of(matched.receipts, 'receipt')} booked, {matched.lowered} lowered, "
         f"{render.count_of(matched.chased, 'silent supplier')} asked after"
     )
-    emit(data, "\n".join([*said, booked]), as_json=as_json)
+    emit(data, "\n".join([*said, *heard.left, booked]), as_json=as_json)
 
 
 @suppliers.command("scorecard")

@@ -165,7 +165,8 @@ def supplier_messages(
     has heard it."""
     with procurement.open_desk(lakehouse.open_home()) as desk:
         partners = desk.partners
-        desk.ledger.fetch(partners, desk.now)
+        for line in desk.ledger.fetch(partners, desk.now):
+            context.log.info(line)
         waiting = [f"{path}@{_changed_at(path)}" for path in desk.ledger.waiting_mail(partners)]
     if waiting:
         yield ask(context, "|".join(waiting), asset_selection=[INBOX, INVOICES])

@@ -45,14 +45,19 @@ def poll(lakehouse: Lakehouse) -> Iterator[dg.MaterializeResult]:
     """Hear every partner out; a message that cannot be read is kept, rejected and owned by
     somebody."""
     with procurement.open_desk(lakehouse.open_home()) as desk:
-        received = procurement.poll(desk).values()
+        heard = procurement.poll(desk)
+    received = heard.messages.values()
     counts = {
         status: sum(reception.status == status for reception in received)
         for status in ("taken", "rejected", "repeated")
     }
     yield dg.MaterializeResult(
         asset_key=INBOX,
-        metadata=counts | {"exceptions": sum(reception.exceptions for reception in received)},
+        metadata=counts
+        | {
+            "exceptions": sum(reception.exceptions for reception in received),
+            "left": "\n".join(heard.left),
+        },
     )
 
 

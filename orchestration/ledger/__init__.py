@@ -491,11 +491,15 @@ class Ledger:
         """Take every file waiting in the partners' `in` folders."""
         return dict(folder_intake.collect(self.store, partners, now, tolerance))
 
-    def fetch(self, partners: Mapping[str, Partner], now: datetime) -> None:
-        """Bring what waits at the partners' own servers into their folders here; who is not reached
-        is an exception of the EDI desk, once."""
-        for name, error in transports.fetch(partners.values()).items():
-            folder_intake.miss(self.store, partners[name], str(error), now)
+    def fetch(self, partners: Mapping[str, Partner], now: datetime) -> list[str]:
+        """Bring what waits at the partners' own servers and in our mailboxes into their folders
+        here; who is not reached is an exception of the EDI desk, once. Returns lines about mail
+        that was left for a person."""
+        fetched = transports.fetch(partners.values())
+        for missed in fetched.missed:
+            partner = partners[missed.partner_id]
+            folder_intake.miss(self.store, partner, missed.why, now, missed.mail)
+        return fetched.left
 
     def waiting_mail(self, partners: Mapping[str, Partner]) -> list[Path]:
         """The files that wait in the partners' `in` folders, in the order they will be taken."""

@@ -69,6 +69,7 @@ def write(place: Path, kind: str, name: str, body: bytes) -> None:
                 os.fchmod(file.fileno(), stat.S_IMODE(os.fstat(handle).st_mode) & 0o666)
                 os.fsync(file.fileno())
             os.replace(unfinished, name, src_dir_fd=handle, dst_dir_fd=handle)
+            os.fsync(handle)  # who is told that it lies here deletes it there
         except OSError:
             with suppress(OSError):
                 os.unlink(unfinished, dir_fd=handle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -30,6 +31,9 @@ FILE = "partners.yml"
 EVERYONE = "*"
 #: Addresses that are the company's own ERP, where orders to a supplier become its purchases.
 ERPS = ("tryton+http", "tryton+https")
+#: Mailboxes of ours that partners answer to.
+INBOXES = ("imaps", "imap")
+MAIL_ADDRESS = re.compile(r"[^\s<>()\",:;\\@]+@[A-Za-z0-9.-]+")
 #: How an ERP's transport words what has become of them.
 ERP_SHEETS = Contract.of(
     {
@@ -67,6 +71,10 @@ class Partner:
     ours: both ends of an envelope. mailbox: where mail goes. usage: P for production, T for test;
     answers must say the same. receipts: whether it wants a receipt (997, CONTRL) for what it sends
     us.
+    inbox: a mailbox of ours that it answers to, imaps://user@host/INBOX; inbox_secret: the variable
+    with its password. writes_from: the addresses that its mail comes from, its mailbox where none
+    is said. vouched_by: the name under which our mail server says that DMARC passed, where only
+    such mail is to be taken.
     costs_in: the money the ledger's costs are in, where that may be another than the partner's
     currency.
     """
@@ -87,6 +95,10 @@ class Partner:
     secret: str = ""
     key_file: str = ""
     host_key: str = ""
+    inbox: str = ""
+    inbox_secret: str = ""
+    writes_from: tuple[str, ...] = ()
+    vouched_by: str = ""
 
     @property
     def scheme(self) -> str:
@@ -161,7 +173,19 @@ def read_partners(folder: Path, partner_ids: Iterable[str], currency: str) -> di
     for name, changes in content.items():
         usual = folder_partners([str(name)], folder, currency)[str(name)]
         partners[str(name)] = _described(usual, changes, f"{file}, partner {name}")
+    _check_senders(partners.values(), file)
     return partners
+
+
+def _check_senders(partners: Iterable[Partner], file: Path) -> None:
+    """Refuse two partners whose mail could not be told apart."""
+    whose: dict[tuple[str, str], str] = {}
+    for partner in partners:
+        for address in partner.writes_from if partner.inbox else ():
+            other = whose.setdefault((partner.inbox, address), partner.partner_id)
+            if other != partner.partner_id:
+                both = f"{other} and {partner.partner_id}"
+                raise LedgerError(f"{file}: {both} both write from {address} to one inbox")
 
 
 def _described(usual: Partner, changes: Any, where: str) -> Partner:
@@ -184,6 +208,8 @@ def _described(usual: Partner, changes: Any, where: str) -> Partner:
                 settings[end] = Party(**settings[end])
             except TypeError as error:
                 raise LedgerError(f"{where}: {end} is {{id: …, qualifier: …}}") from error
+    if "writes_from" in settings:
+        settings["writes_from"] = _addresses(settings["writes_from"], where)
     try:
         settings |= {"csv": Contract.of(settings["csv"])} if "csv" in settings else {}
     except MessageError as error:
@@ -202,8 +228,16 @@ def _described(usual: Partner, changes: Any, where: str) -> Partner:
     ):
         forms = ", ".join((*CODECS, EMAIL))
         raise LedgerError(f"{where}: form is one of {forms}, usage P or T, receipts true or false")
+    _check_texts(partner, where)
+    _check_address(partner, where)
+    return _with_inbox(partner, where)
+
+
+def _check_texts(partner: Partner, where: str) -> None:
+    """Refuse what is no text, or has signs in it that nobody sees."""
     texts = [partner.address, partner.currency, partner.mailbox, partner.folder]
     texts += [partner.sender, partner.secret, partner.key_file, partner.host_key]
+    texts += [partner.inbox, partner.inbox_secret, partner.vouched_by]
     texts += [
         text for party in (partner.their, partner.ours) for text in (party.id, party.qualifier)
     ]
@@ -211,8 +245,32 @@ def _described(usual: Partner, changes: Any, where: str) -> Partner:
         raise LedgerError(
             f"{where}: {odd[0]!r} is no line of text; write it in quotes, on one line"
         )
-    _check_address(partner, where)
-    return partner
+
+
+def _addresses(said: Any, where: str) -> tuple[str, ...]:
+    """Mail addresses as they are compared: in lower case."""
+    listed = [said] if isinstance(said, str) else said
+    if not isinstance(listed, list) or not all(
+        isinstance(one, str) and MAIL_ADDRESS.fullmatch(one) for one in listed
+    ):
+        raise LedgerError(f"{where}: writes_from is a list of mail addresses")
+    return tuple(one.lower() for one in listed)
+
+
+def _with_inbox(partner: Partner, where: str) -> Partner:
+    """A partner with the addresses that its mail comes from. Raises LedgerError for an inbox that
+    cannot be fetched from."""
+    if not partner.inbox:
+        if partner.inbox_secret or partner.writes_from or partner.vouched_by:
+            raise LedgerError(f"{where}: inbox_secret, writes_from and vouched_by are for an inbox")
+        return partner
+    if partner.inbox.partition("://")[0] not in INBOXES:
+        kinds = " or ".join(f"{scheme}://" for scheme in INBOXES)
+        raise LedgerError(f"{where}: its inbox begins with {kinds}")
+    if not partner.inbox_secret:
+        raise LedgerError(f"{where}: an inbox needs inbox_secret beside it")
+    writes_from = partner.writes_from or _addresses([partner.mailbox], where)
+    return replace(partner, writes_from=writes_from)
 
 
 def _check_address(partner: Partner, where: str) -> None:

@@ -324,7 +324,7 @@ def play(suppliers: set[str], weeks: int, folder: Path) -> list[dict[str, Any]]:
                     Limits(worst_risk=1.0, usual_factor=1e6, auto_amount=1e6), "eve", desk.now
                 )
                 desk.ledger.confirm_limits("dan", desk.now)
-            heard, matched = procurement.poll(desk), procurement.match(desk)
+            heard, matched = procurement.poll(desk).messages, procurement.match(desk)
             approved, sent = procurement.approve_and_send(desk)
             robots.answer(desk)
             procurement.poll(desk)

@@ -24,7 +24,7 @@ from models.domain import OrderLine
 from models.procurement.messages import Invoice
 from orchestration.ledger import Ledger, LedgerError, Partner
 from orchestration.ledger.partners import FILE, read_partners
-from orchestration.ledger.transports import Envelope, TransportError, base, deliver, fetch
+from orchestration.ledger.transports import Envelope, Fetched, TransportError, base, deliver, fetch
 from tests.ledger.test_slow_partners import never, server
 
 ORDER = Envelope(7, "850", "SHP1", b"ISA*...")
@@ -94,15 +94,15 @@ def test_a_message_lies_at_the_partner_s_whole_and_once(partner: Partner, shop: 
 def test_what_waits_at_the_partner_s_is_fetched_once_and_nothing_is_lost(
     partner: Partner, shop: Path, tmp_path: Path
 ) -> None:
-    assert fetch([partner]) == {}  # it has no such folder yet
+    assert fetch([partner]) == Fetched()  # it has no such folder yet
     (shop / "in").mkdir()
     (shop / "in" / "a.edi").write_bytes(b"first")
     (shop / "in" / ".b.edi").write_bytes(b"still being written")
     (shop / "in" / "c.edi").symlink_to("/etc/passwd")
     (shop / "in" / "d").mkdir()
-    assert fetch([partner]) == {}
+    assert fetch([partner]) == Fetched()
     (shop / "in" / "a.edi").write_bytes(b"second, of the same name")
-    assert fetch([partner]) == fetch([partner]) == {}
+    assert fetch([partner]) == fetch([partner]) == Fetched()
     bodies = {path.read_bytes() for path in (tmp_path / "ours" / "in").iterdir()}
     assert bodies == {b"first", b"second, of the same name"}
     assert names(shop / "in") == [".b.edi", "c.edi", "d"]

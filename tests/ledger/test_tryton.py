@@ -186,9 +186,9 @@ def test_an_order_goes_into_tryton_once_and_what_becomes_of_it_there_closes_it_h
         (orders["BREAD"], 70.0)  # once, though ledger and Tryton both have it
     ]
     with procurement.open_desk(home) as desk:
-        taken = procurement.poll(desk)
+        taken = procurement.poll(desk).messages
         assert {reception.status for reception in taken.values()} == {"taken"}
-        assert procurement.poll(desk) == {}  # nothing is said twice
+        assert procurement.poll(desk).messages == {}  # nothing is said twice
         assert procurement.match(desk).receipts == 1
         lines = {d.item_id: d for d in desk.ledger.lines()}
         assert lines["APPLE"].acknowledgement["quantity"] == 40.0

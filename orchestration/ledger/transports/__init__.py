@@ -7,14 +7,21 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from orchestration.ledger.partners import Partner
-from orchestration.ledger.transports.base import Envelope, Transport, TransportError
+from orchestration.ledger.transports import imap
+from orchestration.ledger.transports.base import (
+    Envelope,
+    Fetched,
+    Missed,
+    Transport,
+    TransportError,
+)
 from orchestration.ledger.transports.folder import Folder
 from orchestration.ledger.transports.http import Http
 from orchestration.ledger.transports.sftp import Sftp
 from orchestration.ledger.transports.smtp import Smtp
 from orchestration.ledger.transports.tryton import Erp
 
-__all__ = ["Envelope", "Transport", "TransportError", "deliver", "fetch"]
+__all__ = ["Envelope", "Fetched", "Transport", "TransportError", "deliver", "fetch"]
 
 TRANSPORTS: dict[str, Transport] = {
     "": Folder(),
@@ -35,20 +42,33 @@ def deliver(envelope: Envelope, partner: Partner) -> None:
     _transport(partner).deliver(envelope, partner)
 
 
-def fetch(partners: Iterable[Partner]) -> dict[str, TransportError]:
-    """Bring what waits for us at the partners' own places into their folders here, several at a
-    time; what kept whom from being reached, by partner."""
+def fetch(partners: Iterable[Partner]) -> Fetched:
+    """Bring what waits for us at the partners' own places, and in our mailboxes, into their folders
+    here, several at a time."""
 
-    def one(partner: Partner) -> tuple[str, TransportError | None]:
+    def place(partner: Partner) -> Fetched:
         try:
             _transport(partner).fetch(partner)
         except TransportError as error:
-            return partner.partner_id, error
-        return partner.partner_id, None
+            return Fetched([Missed(partner.partner_id, str(error))])
+        return Fetched()
 
-    far = [partner for partner in partners if partner.scheme]
+    def mailbox(group: list[Partner]) -> Fetched:
+        try:
+            return imap.fetch(group)
+        except TransportError as error:
+            behind = f" ({len(group)} partners answer there)" if len(group) > 1 else ""
+            return Fetched([Missed(group[0].partner_id, f"{error}{behind}", group[0].inbox)])
+
+    known = list(partners)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return {name: error for name, error in pool.map(one, far) if error is not None}
+        at_theirs = pool.map(place, [partner for partner in known if partner.scheme])
+        at_ours = pool.map(mailbox, imap.by_mailbox(known))
+        found = [*at_theirs, *at_ours]
+    return Fetched(
+        [missed for one in found for missed in one.missed],
+        [line for one in found for line in one.left],
+    )
 
 
 def _transport(partner: Partner) -> Transport:

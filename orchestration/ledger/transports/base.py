@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -49,6 +49,25 @@ class Envelope:
         return f"{self.control:09d}-{order}.{partner.writer.suffix}"
 
 
+@dataclass(frozen=True)
+class Missed:
+    """What a partner may have said and we could not hear: why, and of which mail (empty for all
+    that it says)."""
+
+    partner_id: str
+    why: str
+    mail: str = ""
+
+
+@dataclass
+class Fetched:
+    """What fetching found beside answers: what could not be heard, and lines about what was left in
+    mailboxes for a person."""
+
+    missed: list[Missed] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
 class Transport(Protocol):
     """A way to a partner."""
 
@@ -81,11 +100,14 @@ def in_time(work: Callable[[], Awaitable[T]], partner: Partner) -> T:
 def secret_of(partner: Partner) -> str | None:
     """The partner's password, from the environment variable that its description names; None where
     it names none."""
-    if not partner.secret:
-        return None
-    found = os.environ.get(partner.secret)
-    if not found:
-        raise TransportError(f"the environment variable {partner.secret} is not set")
+    return secret(partner.secret)
+
+
+def secret(variable: str) -> str | None:
+    """The password in an environment variable; None where none is named."""
+    found = os.environ.get(variable) if variable else None
+    if variable and not found:
+        raise TransportError(f"the environment variable {variable} is not set")
     return found
 
 
