@@ -116,7 +116,7 @@ class LineTrainer:
 
     def train(self, seed: int, tell: Callable[[int, int, float], None] | None = None) -> Trained:
         """Adam on random lessons from the rule's best setting on; the parameters kept are the
-        cheapest in the newest lesson."""
+        cheapest in the newest lesson, without the net where it saves nothing there."""
         effort, random = self.effort, np.random.default_rng(seed)
         params = self._start(seed)
         memory = self._optimizer.init(params)
@@ -144,7 +144,10 @@ class LineTrainer:
                 break
             best, lowest = (params, looked) if looked < lowest else (best, lowest)
         bare = best | {"weight1": jnp.zeros_like(best["weight1"]), "bias1": jnp.zeros(1)}
-        return Trained(self._made(best), self._look(bare), lowest, curve, ended)
+        alone = self._look(bare)
+        if alone <= lowest:  # the structured part moved with the net, and is better off without it
+            best, lowest = bare, alone
+        return Trained(self._made(best), alone, lowest, curve, ended)
 
     def _start(self, seed: int) -> Params:
         """The rule's setting that is cheapest in the newest lesson, and a net that changes

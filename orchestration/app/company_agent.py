@@ -20,10 +20,12 @@ from models.learning.company_agent import INPUTS
 from models.learning.company_training import Effort, Lesson, LineTrainer, Review, Trained
 from models.replenishment.echelon import echelon_view
 from models.replenishment.opening_state import assumed_opening
+from models.replenishment.policies import DEFAULT
 from models.replenishment.situations import sources_of
 from models.replenishment.stock_projection import within_reach
 from models.twin.network import Network
 from orchestration.app.gap_table import LearningError
+from orchestration.facts import decisions
 from orchestration.facts.kept_agents import AGENT, keep_agent
 from orchestration.facts.planning_inputs import (
     expected_lead_times,
@@ -33,7 +35,12 @@ from orchestration.facts.planning_inputs import (
 )
 from orchestration.home import Home, files
 from orchestration.planning.demand import Demand, open_demand
-from orchestration.planning.rehearsal import LEARNING_WINDOWS, WINDOWS, rehearsed_window
+from orchestration.planning.rehearsal import (
+    LEARNING_WINDOWS,
+    WINDOWS,
+    history_ends,
+    rehearsed_window,
+)
 from orchestration.planning.replay import RETRAIN, network_of, paths_of, revealed_demand
 
 #: So many decision windows (lead time + review) of the past are learned from, at most: older
@@ -73,6 +80,7 @@ def learn_company(
                 " land more of it"
             )
         before = window[0]
+    unseen = demand.timeline.periods_from(before, history_ends(home, demand.timeline))
     trainer, reviews = _trainer(
         home, demand, before, effort or Effort(), {} if forecasts is None else forecasts, say
     )
@@ -89,6 +97,8 @@ def learn_company(
         "name": AGENT,
         "world": world,
         "trained_until": before.isoformat(),
+        "unseen_periods": max(unseen, 0),
+        "beside": _beside(home, demand),
         "reviews": reviews,
         "seed": seed,
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -107,8 +117,15 @@ def learn_company(
     if out:
         out.mkdir(parents=True, exist_ok=True)
         for name in ("agent.safetensors", "agent.json"):
-            files.write(out / name, (home.models / name).read_bytes())
+            files.write(out / name, (home.agent / name).read_bytes())
     return card
+
+
+def _beside(home: Home, demand: Demand) -> str:
+    """The rule that decides now, or the line's own where none does yet or an agent did."""
+    last = decisions.latest(home.decisions, "champions", demand.timeline.now_at)
+    name = DEFAULT if last is None else str(last.filter("is_champion")["policy"].item())
+    return DEFAULT if name == AGENT else name
 
 
 def _trainer(
@@ -123,10 +140,10 @@ def _trainer(
     days = _reviews(demand, before)
     window = -(-demand.horizon // demand.timeline.review)
     length = min(WINDOWS * window, len(days) // 2)
-    if length <= window:
+    if length < window:  # an order with the longest lead time would never be seen to arrive
         raise LearningError(
-            f"{len(days)} reviews before {before} can be learned from, and {2 * window + 2} are"
-            " needed: land more history"
+            f"{len(days)} reviews before {before} can be learned from, and {2 * window} are needed"
+            f" (two lessons of {window}, the longest lead time and a review): land more history"
         )
     periods = len(days) * demand.timeline.review
     with home.connect(read_only=True) as con:

@@ -30,7 +30,11 @@ def learn(
         list[int] | None, typer.Option(help="Seed of a run; several are tried and compared.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for agent.safetensors and its card, agent.json.")
+        Path | None,
+        typer.Option(
+            help="Folder for agent.safetensors, its card agent.json and its curve learning.png; "
+            "with --report, for a curve of each problem."
+        ),
     ] = None,
     report: Annotated[
         bool, typer.Option("--report", help="Show the gap table that is kept in git.")
@@ -54,13 +58,14 @@ def learn(
     """Learn to replenish a company or a network, or show how far from the best learned policies
     are."""
     if report:
-        found = _report(retrain, problem, seed)
+        found = _report(retrain, problem, seed, out)
         emit(found, render_twin.gap_table(found), as_json=as_json)
     elif world is None:
         raise ValueError("say a world or a network file to learn on, or --report for the gap table")
     elif world.is_dir():
         card = _company(world, home, seed, out, before)
-        emit(card, render_twin.agent_card(card), as_json=as_json)
+        judge = _judging(world, home, card)
+        emit(card, render_twin.agent_card(card, judge), as_json=as_json)
     elif front:
         found = _front(world, seed, out)
         emit(found, render_twin.front(found), as_json=as_json)
@@ -77,7 +82,7 @@ def _company(
     from orchestration.app.company_agent import learn_company
 
     with render.said(err) as tell:
-        return learn_company(
+        card = learn_company(
             at,
             contract.world,
             seed or COMPANY_SEEDS,
@@ -85,6 +90,22 @@ def _company(
             tell,
             before=date.fromisoformat(before) if before else None,
         )
+    if out:
+        curves = {_run(run): run["curve"] for run in card["runs"]}
+        _draw(f"Agent of {contract.world}, the newest lesson", curves, out / "learning.png")
+    return card
+
+
+def _judging(world: Path, home: Path, card: dict[str, Any]) -> str:
+    """The command that replays the agent beside the rule that decides, on what it never saw; empty
+    where nothing has come since."""
+    if not card["unseen_periods"]:
+        return ""
+    at = "" if home == Path(DEFAULT_HOME) else f" --home {home}"
+    return (
+        f"stockhouse replay {world} --start {card['trained_until']} --periods "
+        f"{card['unseen_periods']} --policies {card['beside']},{card['name']} --out DIR{at}"
+    )
 
 
 def _front(file: Path, seed: list[int] | None, out: Path | None) -> dict[str, Any]:
@@ -104,20 +125,50 @@ def _network(file: Path, seed: list[int] | None, out: Path | None) -> dict[str, 
     from orchestration.app.learning import SEEDS, learn_network
 
     with render.said(err) as tell:
-        return learn_network(file, seed or SEEDS, out, tell)
+        card = learn_network(file, seed or SEEDS, out, tell)
+    _draw(file.name, _network_curves(card["runs"]), out / "learning.png")
+    return card
 
 
-def _report(retrain: bool, names: list[str] | None, seed: list[int] | None) -> dict[str, Any]:
-    if not retrain:
+def _report(
+    retrain: bool, names: list[str] | None, seed: list[int] | None, out: Path | None
+) -> dict[str, Any]:
+    if retrain:
+        _use_one_thread()
+        from orchestration.app.learning import SEEDS, SMALL
+        from orchestration.app.learning import retrain as anew
+
+        with render.said(err) as tell:
+            found = anew(names or SMALL, seed or SEEDS, tell)
+    else:
         from orchestration.app.gap_table import report
 
-        return report()
-    _use_one_thread()
-    from orchestration.app.learning import SEEDS, SMALL
-    from orchestration.app.learning import retrain as anew
+        found = report()
+    for name, runs in found["curves"].items() if out else ():
+        if not names or name in names:
+            _draw(name, _network_curves(runs), out / f"{name}.png")
+    return found
 
-    with render.said(err) as tell:
-        return anew(names or SMALL, seed or SEEDS, tell)
+
+def _network_curves(runs: list[dict[str, Any]]) -> dict[str, list[list[float]]]:
+    """By run its curve; the structured policy learns first, then a net a seed."""
+    first, *seeds = runs
+    return {
+        f"structured policy alone: {first['ended']}": first["curve"],
+        **{_run(run): run["curve"] for run in seeds},
+    }
+
+
+def _run(run: dict[str, Any]) -> str:
+    return f"seed {run['seed']}: {run['ended']}"
+
+
+def _draw(title: str, curves: dict[str, list[list[float]]], file: Path) -> None:
+    from orchestration.home import files
+    from orchestration.reports.charts import learning_curves, png
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    files.write(file, png(learning_curves(title, curves)))
 
 
 def _use_one_thread() -> None:

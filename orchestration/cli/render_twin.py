@@ -28,9 +28,15 @@ def front(found: dict[str, Any]) -> Table:
     return table
 
 
-def agent_card(card: dict[str, Any]) -> Text:
-    """What a company's agent came to, in a few lines."""
+def agent_card(card: dict[str, Any], judge: str) -> Text:
+    """What a company's agent came to, in a few lines, and the command that judges it now."""
     saves = 1 - card["cost"] / card["structured_cost"] if card["structured_cost"] else 0.0
+    net = (
+        f"the net saves {saves:.2%}"
+        if saves > 0
+        else "the net found nothing that saves there, so the agent orders as its structured part"
+    )
+    now = f" Now: `{judge}`." if judge else ""
     ended = "; ".join(f"seed {run['seed']} {run['ended']}" for run in card["runs"])
     return Text(
         f"Agent of {card['world']}, on what was known by {card['trained_until']}: it learned from "
@@ -38,9 +44,10 @@ def agent_card(card: dict[str, Any]) -> Text:
         f"{card['scale']:.2f} times what it does.\n"
         f"In the newest lesson, kept aside, it costs {card['cost']:,.2f}, its structured part "
         f"alone {card['structured_cost']:,.2f}, that before learning {card['start_cost']:,.2f}: "
-        f"the net saves {saves:.2%}.\n{ended}. {card['seconds']:.0f} CPU s.\n"
-        "The next rehearsal judges it beside the other policies; "
-        f"`stockhouse replay --start {card['trained_until']} --policies agent,…` does now."
+        f"{net}.\n{ended}. {card['seconds']:.0f} CPU s.\n"
+        "The next `stockhouse run` rehearses it beside the other policies, in shadow; from the "
+        "review after that on it decides where its cost is below the champion's by an interval "
+        f"that excludes zero.{now}"
     )
 
 

@@ -1,5 +1,5 @@
-"""The company's trained agent, kept beside the models: the one policy that is not written down but
-learned."""
+"""The company's trained agent, kept in state/ so that no rebuild takes it away: the one policy that
+is not written down but learned."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class KeptAgent:
 
 def keep_agent(home: Home, data: bytes, card: dict[str, Any]) -> None:
     """Keep a trained agent; the one before goes."""
-    home.models.mkdir(parents=True, exist_ok=True)
-    files.write(home.models / "agent.safetensors", data)
-    files.write(home.models / "agent.json", json.dumps(card, indent=1))
+    home.agent.mkdir(parents=True, exist_ok=True)
+    files.write(home.agent / "agent.safetensors", data)
+    files.write(home.agent / "agent.json", json.dumps(card, indent=1))
 
 
 def kept_agent(home: Home) -> KeptAgent | None:
     """The agent of this home, if one was trained. Raises ValueError where it is not the one its
     card speaks of."""
-    kept, card = home.models / "agent.safetensors", home.models / "agent.json"
+    kept, card = home.agent / "agent.safetensors", home.agent / "agent.json"
     if not kept.exists() or not card.exists():
         return None
     data = kept.read_bytes()
@@ -69,7 +69,7 @@ def policy_of(home: Home, name: str, setting: object = None) -> RegisteredPolicy
     kept = kept_agent(home)
     if kept is None:
         raise ValueError(
-            f"no agent is kept in {home.models}: train one with `stockhouse learn`, or name another"
+            f"no agent is kept in {home.agent}: train one with `stockhouse learn`, or name another"
             " policy"
         )
     return kept.policy

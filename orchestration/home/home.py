@@ -182,6 +182,11 @@ class Home:
         return self.derived / "models"
 
     @property
+    def agent(self) -> Path:
+        """The agent that was trained for this company and its card: no rebuild trains it again."""
+        return self.state / "agent"
+
+    @property
     def published(self) -> Path:
         """The versions that BI, the desk and replans read."""
         return self.derived / "published"

@@ -68,23 +68,24 @@ def is_due(last: datetime, timeline: Timeline) -> bool:
 
 
 def settings_digest(home: Home) -> str:
-    """A digest of what the contract says of plan and economics, under which policies are judged."""
+    """A digest of what policies are judged under: what the contract says of plan and economics, and
+    the agent that is kept, if one is."""
     said = [name for name in WORLD_COLUMNS if name not in NO_SETTING]
     with home.connect(read_only=True) as con:
         _, digest = table_hash(con, "raw.world", said)
-    return f"{digest:x}"
+    kept = kept_agent(home)
+    return f"{digest:x}" + (f"-{kept.card['sha256'][:12]}" if kept else "")
 
 
 def champion_is_current(home: Home, timeline: Timeline) -> pl.DataFrame | None:
-    """The last rehearsal, if it is of this review period and of this plan and these economics; None
-    when it is time to rehearse again, as it is when the agent won it and is kept no longer."""
+    """The last rehearsal, if it is of this review period, this plan and these economics, and of the
+    agent that is kept now; None when it is time to rehearse again."""
     last = decisions.latest(home.decisions, "champions", timeline.now_at)
     if last is None or is_due(last["as_of"][0], timeline):
         return None
     if "settings" not in last.columns or last["settings"][0] != settings_digest(home):
         return None
-    won_by_agent = last.filter("is_champion")["policy"].item() == AGENT
-    return None if won_by_agent and not kept_agent(home) else last
+    return last
 
 
 def current_policy(home: Home, demand: Demand) -> str:
@@ -112,8 +113,9 @@ def rehearse(home: Home, demand: Demand, progress: Tell | None = None) -> Replay
     champion.
 
     Ours is judged with its prior scale; the scale tuned on these weeks serves the plans that come
-    after them. A younger company rehearses fewer windows, and none where not even one is left
-    beside what a forecast learns from: None.
+    after them. An agent is in shadow until the review after its first rehearsal: what it would
+    have cost stands beside the others, and it is no champion yet. A younger company rehearses fewer
+    windows, and none where not even one is left beside what a forecast learns from: None.
     """
     window = rehearsed_window(home, demand)
     if window is None:
@@ -126,15 +128,25 @@ def rehearse(home: Home, demand: Demand, progress: Tell | None = None) -> Replay
         home, start, periods, orders=None, policies=names, is_tuned=True, progress=progress
     )
     is_first = decisions.latest(home.decisions, "champions", demand.timeline.now_at) is None
-    return result.judged_against(INCUMBENT if is_first else current_policy(home, demand))
+    shadow = () if stood_in_shadow(home, demand.timeline) else (AGENT,)
+    return result.judged_against(
+        INCUMBENT if is_first else current_policy(home, demand), shadow=shadow
+    )
+
+
+def stood_in_shadow(home: Home, timeline: Timeline) -> bool:
+    """Whether the agent that is kept now was in a rehearsal a review interval ago or earlier, under
+    the plan and the economics of today."""
+    before = timeline.now_at - timedelta(days=timeline.review_days)
+    last = decisions.latest(home.decisions, "champions", before)
+    if last is None or "settings" not in last.columns or AGENT not in last["policy"]:
+        return False
+    return bool(last["settings"][0] == settings_digest(home))
 
 
 def rehearsed_window(home: Home, demand: Demand) -> tuple[date, int] | None:
     """The first day and the periods of a rehearsal now; None where history is too short for one."""
-    timeline = demand.timeline
-    with home.connect(read_only=True) as con:
-        history = con.execute("select max(period_start) from marts.fct_demand").fetchone()
-    ends = timeline.shift(history[0], 1) if history else timeline.origin
+    timeline, ends = demand.timeline, history_ends(home, demand.timeline)
     learns = timeline.shift(demand.first, LEARNING_WINDOWS * demand.horizon)
     for windows in range(WINDOWS, 0, -1):
         periods = -(-windows * demand.horizon // timeline.review) * timeline.review
@@ -142,6 +154,13 @@ def rehearsed_window(home: Home, demand: Demand) -> tuple[date, int] | None:
         if start >= learns:
             return start, periods
     return None
+
+
+def history_ends(home: Home, timeline: Timeline) -> date:
+    """The day after the newest period whose demand is known."""
+    with home.connect(read_only=True) as con:
+        newest = con.execute("select max(period_start) from marts.fct_demand").fetchone()
+    return timeline.shift(newest[0], 1) if newest else timeline.origin
 
 
 def unrehearsed_frame(run_id: str, as_of: datetime, settings: str) -> pl.DataFrame:

@@ -80,11 +80,14 @@ class Replay:
     #: these periods, or no stock to start from, is recorded. It is shown and ranks nothing.
     as_placed: SimulationResult | None = None
 
-    def judged_against(self, incumbent: str) -> Replay:
-        """The same replay with the champion chosen against this incumbent, if it was replayed."""
-        if incumbent not in self.results:
-            return self
-        best, rivals = choose(self.results, incumbent, self.nodes)
+    def judged_against(self, incumbent: str, *, shadow: Sequence[str] = ()) -> Replay:
+        """The same replay with the champion chosen against this incumbent, if it was replayed, else
+        against the one it was chosen against before; none of those in shadow is chosen."""
+        can_win = {name: run for name, run in self.results.items() if name not in shadow}
+        if incumbent not in can_win:
+            incumbent = INCUMBENT
+        best, _ = choose(can_win, incumbent, self.nodes)
+        _, rivals = choose(self.results, incumbent, self.nodes)
         return replace(self, champion=best, rivals=rivals)
 
     def rows(self) -> dict[str, SimulationResult]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 import matplotlib
@@ -102,6 +103,31 @@ def cost_by_period(card: dict[str, object]) -> Figure:
     axis.spines[["top", "right"]].set_visible(False)
     axis.set_xlabel("period of the replay")
     axis.set_ylabel("cost so far")
+    return figure
+
+
+def learning_curves(title: str, curves: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
+    """What each run of a training cost at its looks, in what is kept aside to choose by, and where
+    it was cheapest.
+
+    curves: by run, (step, cost) pairs. The cost axis is cut at three times the range of the later
+    half of all looks, so that a bad start does not hide the rest.
+    """
+    figure, axis = plt.subplots(figsize=(8, 4), layout="constrained")
+    late = [cost for curve in curves.values() for _, cost in curve[len(curve) // 2 :]]
+    low = min(cost for curve in curves.values() for _, cost in curve)
+    for (name, curve), colour in zip(curves.items(), (SOFT, ACCENT, INK), strict=False):
+        steps, costs = np.array(curve, dtype=np.float64).T
+        axis.plot(steps, costs, label=name, color=colour, linewidth=1.4)
+        best = int(np.argmin(costs))
+        axis.plot(steps[best], costs[best], "o", color=colour)
+    reach = max(max(late) - low, 1e-3 * abs(low), 1e-9)
+    axis.set_ylim(low - 0.1 * reach, low + 3 * reach)
+    axis.set_title(title, fontsize=9, loc="left", parse_math=False)
+    axis.legend(frameon=False, fontsize=8)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.set_xlabel("step")
+    axis.set_ylabel("cost in what is kept aside")
     return figure
 
 

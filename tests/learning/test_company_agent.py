@@ -208,3 +208,17 @@ def test_other_policies_come_by_their_names_as_before(tmp_path: Path) -> None:
 def test_every_input_has_words_a_planner_reads() -> None:
     for name in INPUTS:
         assert part_in_words(f"agent_for_{name}").startswith("changed by the agent for ")
+
+
+def test_a_net_that_its_own_structured_part_is_better_off_without_is_not_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One step from a net that orders half a review's demand too much, forecasts being right."""
+    effort = replace(EFFORT, steps=1)
+    lessons, items = [lesson(k, 1.0) for k in range(3)], np.tile(np.arange(ITEMS), 3)
+    trainer = LineTrainer(company()[0], lessons, items=items, effort=effort)
+    begin = trainer._start
+    monkeypatch.setattr(trainer, "_start", lambda seed: begin(seed) | {"bias1": np.full(1, 2.0)})
+    found = trainer.train(1)
+    assert found.cost == found.structured_cost < min(cost for _, cost in found.curve)
+    assert not found.agent.params["bias1"].any() and not found.agent.params["weight1"].any()
