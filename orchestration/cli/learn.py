@@ -144,9 +144,9 @@ def _report(
         from orchestration.app.gap_table import report
 
         found = report()
-    for name, runs in found["curves"].items() if out else ():
-        if not names or name in names:
-            _draw(name, _network_curves(runs), out / f"{name}.png")
+    if out:
+        for name in names or found["curves"]:
+            _draw(name, _network_curves(found["curves"][name]), out / f"{name}.png")
     return found
 
 
