@@ -43,7 +43,7 @@ def learn(
         bool, typer.Option("--retrain", help="With --report: learn and measure it anew.")
     ] = False,
     problem: Annotated[
-        list[str] | None, typer.Option(help="With --retrain: only this problem.")
+        list[str] | None, typer.Option(help="With --retrain or --out: only this problem.")
     ] = None,
     front: Annotated[
         bool,
@@ -145,6 +145,8 @@ def _report(
 
         found = report()
     if out:
+        if unknown := set(names or ()) - set(found["curves"]):
+            raise ValueError(f"no learning curve of {', '.join(sorted(unknown))} is kept")
         for name in names or found["curves"]:
             _draw(name, _network_curves(found["curves"][name]), out / f"{name}.png")
     return found

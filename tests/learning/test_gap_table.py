@@ -112,3 +112,14 @@ def test_the_front_pays_more_for_holding_where_a_missing_unit_costs_more(tmp_pat
     assert [row["price"] for row in found["rows"]] == [0.25, 4]
     assert holding == sorted(holding)
     assert service == sorted(service)
+
+
+def test_learning_curves_of_the_problems_that_are_named_are_drawn(tmp_path: Path) -> None:
+    asked = ["learn", "--report", "--out", str(tmp_path), "--problem"]
+    done = CliRunner().invoke(app, [*asked, "zipkin-L4-p9", "--json"])
+    assert done.exit_code == 0, done.output
+    assert [path.name for path in tmp_path.iterdir()] == ["zipkin-L4-p9.png"]
+    assert (tmp_path / "zipkin-L4-p9.png").read_bytes().startswith(b"\x89PNG")
+    refused = CliRunner().invoke(app, [*asked, "zipkin-L9-p9"])
+    assert refused.exit_code == 2
+    assert "zipkin-L9-p9" in refused.stderr
