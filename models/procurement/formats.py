@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from models.procurement.codec import Codec
+from models.procurement import cii_in
+from models.procurement.codec import Codec, Reader
 from models.procurement.csv_format import Table
 from models.procurement.edifact_out import Edifact
 from models.procurement.ubl_out import Ubl
@@ -14,3 +15,10 @@ CODECS: dict[str, Codec] = {
     "ubl": Ubl(),
     "csv": Table(),
 }
+#: What a supplier of any format may bill with: a Cross Industry Invoice, plain or within a PDF.
+BILLS = cii_in.Bills()
+
+
+def reader_of(body: bytes, usual: Reader) -> Reader:
+    """What reads a file: the format agreed with its partner, unless it is such a bill."""
+    return BILLS if cii_in.is_one(body) else usual

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -24,6 +24,7 @@ from models.procurement.documents import (
     is_overtaken,
     is_repeat,
 )
+from models.procurement.formats import reader_of
 from models.procurement.matching import Tolerance
 from models.procurement.messages import (
     BUYER,
@@ -33,11 +34,13 @@ from models.procurement.messages import (
     AcknowledgedLine,
     Acknowledgement,
     Invoice,
+    InvoicedLine,
     Message,
     MessageError,
     Odd,
     Received,
     ShipNotice,
+    ShippedLine,
 )
 from models.procurement.supplier_sale_terms import Sale
 from models.procurement.unit_codes import PIECE, is_same
@@ -47,6 +50,8 @@ from orchestration.ledger.outbox import reply
 from orchestration.ledger.partners import Partner
 from orchestration.ledger.schema import documents, inbox, outbox
 from orchestration.ledger.store import LedgerError, Store, Unit, UnkeptError
+
+Part = TypeVar("Part", ShippedLine, InvoicedLine)
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ class Receiver:
     def read(self, body: bytes) -> tuple[tuple[Message, ...], str]:
         """What a delivery says, or why it cannot be taken; nothing is recorded yet."""
         try:
-            said = self.partner.reader.read(body)
+            said = reader_of(body, self.partner.reader).read(body)
             self._check_envelope(said)
         except MessageError as error:
             return (), legible(str(error))
@@ -368,9 +373,8 @@ class Receiver:
         for order_id in dict.fromkeys(line.order_id for line in said.lines):
             lines = self.lines(order_id)
             wanted = [line for line in said.lines if line.order_id == order_id] if lines else []
-            for line_id in dict.fromkeys(line.line_id for line in wanted):
-                parts = [line for line in wanted if line.line_id == line_id]
-                document = self.line(lines, order_id, line_id, parts[0].item_id)
+            for parts in _by_line(wanted):
+                document = self.line(lines, order_id, parts[0].line_id, parts[0].item_id)
                 sales = [self._sale(document, line.unit, BUYER) for line in parts]
                 if document is None or None in sales:
                     continue
@@ -418,9 +422,8 @@ class Receiver:
         if said.charges:
             added = f"{said.charges:,.2f}{money} in charges"
             self.object(first, PAYABLES, f"invoice {said.invoice_id} adds {added} to its lines")
-        for line_id in dict.fromkeys(line.line_id for line in said.lines):
-            parts = [line for line in said.lines if line.line_id == line_id]
-            document = self.line(lines, said.order_id, line_id, parts[0].item_id)
+        for parts in _by_line(said.lines):
+            document = self.line(lines, said.order_id, parts[0].line_id, parts[0].item_id)
             sales = [self._sale(document, line.unit, PAYABLES, said.currency) for line in parts]
             if document is None or None in sales:
                 continue
@@ -568,6 +571,16 @@ def _in_stock_units(answer: AcknowledgedLine, document: Document, sale: Sale) ->
     )
 
 
+def _by_line(said: Iterable[Part]) -> list[list[Part]]:
+    """What a message says of each line of an order; a line that it does not number is told by its
+    item."""
+    parts: dict[tuple[str, str], list[Part]] = {}
+    for line in said:
+        key = (line.line_id, "" if line.line_id else line.item_id)
+        parts.setdefault(key, []).append(line)
+    return list(parts.values())
+
+
 def _total(document: Document, said: Sequence[float], sales: Sequence[Sale | None]) -> float:
     """What several lines of a message about one line of an order come to in stock units."""
     counted = [
@@ -589,7 +602,7 @@ def receive(
     mended on our side. Raises LedgerError where the ledger itself cannot be written: then nothing
     has been said about the delivery.
     """
-    pieces = partner.reader.split(body)
+    pieces = reader_of(body, partner.reader).split(body)
     return _together([_interchange(store, piece, partner, now, tolerance) for piece in pieces])
 
 
