@@ -235,7 +235,8 @@ def _end(text: str, start: int, cuts: Sequence[int]) -> int:
         tag = text[at : at + 3]
         if tag == "UNZ":
             return segment.end()
-        if tag == "UNA" or (tag == "UNB" and is_open):
+        # a UNA that cannot be read begins what it stands before, and ends nothing
+        if (tag == "UNA" and at > begin) or (tag == "UNB" and is_open):
             return segment.start()
         is_open = is_open or tag == "UNB"
     return limit

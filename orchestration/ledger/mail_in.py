@@ -47,10 +47,11 @@ def sender(said: Mail) -> str:
 def is_vouched(said: Mail, server: str) -> bool:
     """Whether our own mail server says that the sender's domain stands behind a mail (DMARC).
 
-    server: the name it signs its findings with; the first finding under it counts, as what a sender
-    writes there itself stands below, or is taken out by that server (RFC 8601, 5)."""
-    ours = re.compile(rf"\s*{re.escape(server)}(?:\s+\d+)?\s*;", re.IGNORECASE)
-    found = next((str(f) for f in said.get_all("Authentication-Results", []) if ours.match(f)), "")
+    server: the name it signs its findings with; its first finding about DMARC counts, as what a
+    sender writes there itself stands below, or is taken out by that server (RFC 8601, 5)."""
+    ours = re.compile(rf"\s*{re.escape(server)}(?:\s+\d+)?\s*;.*\bdmarc\s*=", re.I | re.S)
+    findings = map(str, said.get_all("Authentication-Results", []))
+    found = next(filter(ours.match, findings), "")
     passed = PASSED.search(found)
     domain = sender(said).rpartition("@")[2]
     return passed is not None and bool(domain) and passed[1].lower() == domain

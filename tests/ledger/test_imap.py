@@ -283,7 +283,9 @@ def test_only_mail_that_our_own_server_vouches_for_is_taken_where_that_is_asked(
             [passed + "evil.example"],
             [passed.replace(OUR_SERVER, "mx.evil.example") + "s1.example"],
             [f"{OUR_SERVER}; dmarc=none", passed + "s1.example"],
+            [f"{OUR_SERVER}; spf=pass", passed.replace("=pass (p", "=fail (p") + "s1.example"],
             [f"{OUR_SERVER}.evil.example; dmarc=none", passed + "s1.example"],
+            [f"{OUR_SERVER} 1; spf=pass", passed + "s1.example"],
         ]
     ):
         said = mail(("a.edi", b"%d" % place), message_id=f"<{place}@s1.example>")
@@ -291,9 +293,9 @@ def test_only_mail_that_our_own_server_vouches_for_is_taken_where_that_is_asked(
             said["Authentication-Results"] = result
         box.put(said)
     (left,) = fetch([asked]).left
-    assert f"5 mails that {OUR_SERVER} does not vouch for (sales@s1.example)" in left
-    assert bodies(partner) == [b"5"]
-    assert fetch([partner]).left == [] and len(bodies(partner)) == 6
+    assert f"6 mails that {OUR_SERVER} does not vouch for (sales@s1.example)" in left
+    assert bodies(partner) == [b"6", b"7"]
+    assert fetch([partner]).left == [] and len(bodies(partner)) == 8
 
 
 @real

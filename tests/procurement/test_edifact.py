@@ -333,3 +333,13 @@ def test_a_strange_day_before_the_lines_is_asked_about_and_the_lines_are_taken(n
     heard, odd = read(name, [*said[:2], strange, *said[2:]]).messages
     assert heard == read(name, said).messages[0]
     assert isinstance(odd, Odd) and "names a kind of day" in odd.reason
+
+
+@pytest.mark.parametrize("una", [b"UNA:+,+,'", b"UNA-1+,? '", b"UNA"])
+def test_separators_that_cannot_be_read_are_one_piece_and_what_follows_another(una):
+    body = supplier.wire("INVOIC", BILL)[9:]
+    pieces = Edifact().split(una + body)
+    assert len(pieces) == 2 and b"".join(pieces) == una + body
+    with pytest.raises(MessageError):
+        Edifact().read(pieces[0])
+    assert Edifact().read(pieces[1]).messages
