@@ -26,6 +26,10 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	$(UV) pip install --no-config --quiet --no-deps --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	@touch $@
 
+$(VENV)/ppo/.installed: requirements-ppo.lock $(VENV)/.installed-dev
+	$(UV) pip install --no-config --quiet --no-deps --python $(BIN)/python --target $(VENV)/ppo --require-hashes -r requirements-ppo.lock
+	@touch $@
+
 install: $(VENV)/.installed ## set up the environment from the lock
 
 $(VENV)/tryton/.installed: requirements-tryton.lock | $(UV)
@@ -72,6 +76,10 @@ drill: install-dev ## the long fault drills
 mutation: install-dev $(VENV)/mutation/.installed ## would a test notice? code of money, ledger, landing and decisions changed in one place each, an hour or more
 	PYTHONPATH=$(CURDIR)/$(VENV)/mutation $(BIN)/python tests/benchmarks/results.py mutants
 
+ppo: install-dev $(VENV)/ppo/.installed ## PPO by skrl over our Gymnasium environment, its rows beside the learned agents': five CPU minutes a problem
+	PYTHONPATH=$(CURDIR)/$(VENV)/ppo $(BIN)/python tests/benchmarks/bench_ppo.py zipkin-L4-p9 retailers-lost
+	$(BIN)/python tests/benchmarks/results.py learning
+
 drill-soak: install-dev ## a week of a shop with everything at once: tills that send, runs, orders, readers, kills, clocks that are wrong
 	$(BIN)/python tests/benchmarks/results.py soak
 
@@ -105,7 +113,7 @@ release: install-dev ## the wheel (built twice, the same), its software bill of 
 	rm -rf dist/env
 
 audit-deps: install-dev ## locked packages named by the OSV advisories unpacked in ADVISORIES (a folder; nothing is fetched)
-	$(BIN)/python .github/release/audit_deps.py "$(ADVISORIES)" requirements.lock requirements-dev.lock requirements-spark.lock requirements-tryton.lock requirements-mutation.lock
+	$(BIN)/python .github/release/audit_deps.py "$(ADVISORIES)" requirements.lock requirements-dev.lock requirements-spark.lock requirements-tryton.lock requirements-mutation.lock requirements-ppo.lock
 
 lock: $(UV) ## resolve the locks anew, without any index host in them
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate pyproject.toml -o requirements.lock
@@ -113,5 +121,6 @@ lock: $(UV) ## resolve the locks anew, without any index host in them
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --extra spark pyproject.toml -c requirements.lock -o requirements-spark.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --group pyproject.toml:tryton -o requirements-tryton.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --group pyproject.toml:mutation -c requirements-dev.lock -o requirements-mutation.lock
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --group pyproject.toml:ppo -c requirements-dev.lock -o requirements-ppo.lock
 
-.PHONY: help install install-dev run check format test test-fast bench drill mutation drill-soak drill-superset drill-tryton scale-up docs release audit-deps lock
+.PHONY: help install install-dev run check format test test-fast bench drill mutation ppo drill-soak drill-superset drill-tryton scale-up docs release audit-deps lock

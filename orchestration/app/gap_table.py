@@ -16,6 +16,9 @@ from models.learning.bounds import lower_bound
 from orchestration.errors import StockhouseError
 
 KEPT = Path(models.__file__).parent / "learning" / "results" / "small.json"
+#: Rows of policies learned otherwise, on the same yardstick (`make ppo`), without a code version:
+#: they are shown beside the table, and learned by another program.
+BASELINES = KEPT.with_name("ppo.json")
 #: The modules that learn and measure; the physics below them are held by the twin's own tests.
 CODE = (
     *("agent", "demands", "engine", "gaps", "oracles"),
@@ -48,21 +51,33 @@ def report(kept: Path = KEPT) -> dict[str, Any]:
     """The gap table as it was measured: {code, is_current, rows, curves, summary, bounds}.
 
     bounds: by problem whose optimum nobody knows, what no policy can go below, and how far above it
-    each policy is. Raises LearningError where there is none, or it cannot be read.
+    each policy is. Rows of policies that other programs learned, which lie beside it, are among its
+    own. Raises LearningError where there is none, or it cannot be read.
     """
+    result, beside = read(kept), kept.with_name(BASELINES.name)
+    others = json.loads(beside.read_text(encoding="utf-8")) if beside.exists() else []
+    order = {problem: place for place, problem in enumerate(problems.CASES)}
+    rows = sorted([*result["rows"], *others], key=lambda row: order[row["problem"]])
+    return result | {
+        "rows": rows,
+        "is_current": result["code"] == code_version(),
+        "summary": summary(rows),
+        "bounds": bounds(rows),
+    }
+
+
+def read(kept: Path) -> dict[str, Any]:
+    """What `retrain` kept: {code, rows, curves}. Raises LearningError where there is none, or it
+    cannot be read."""
     try:
         result: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-        rows = result["rows"]
+        _ = result["rows"], result["code"], result["curves"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LearningError(
             f"{kept}: no gap table can be read ({error}); make it anew with `stockhouse learn"
             " --report --retrain`"
         ) from error
-    return result | {
-        "is_current": result["code"] == code_version(),
-        "summary": summary(rows),
-        "bounds": bounds(rows),
-    }
+    return result
 
 
 def bounds(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from models.domain import Floats, Policy, Situation
 from models.learning import gaps, problems, saving, study, training
 from models.learning.agent import Agent
-from models.twin.simulator import simulate
-from orchestration.app.gap_table import KEPT, LearningError, code_version, report
+from models.replenishment.base_policy import BasePolicy
+from models.twin.simulator import SimulationResult, simulate
+from orchestration.app.gap_table import KEPT, LearningError, code_version, read, report
 from orchestration.app.network_file import read_network
 from orchestration.home import files
 
@@ -57,7 +59,7 @@ def retrain(
         )
     code = code_version()
     try:
-        result = report(kept)
+        result = read(kept)
     except LearningError:
         result = {"code": code, "rows": [], "curves": {}}
     if result["code"] != code:
@@ -182,6 +184,7 @@ def learn_network(
         "sha256": hashlib.sha256(data).hexdigest(),
         "reference": "optimum" if _optimum(problem) else done.structured_name,
         "rows": [_rounded(row.as_dict()) for row in rows],
+        "handed_over": _handed_over(problem, done.agent, effort),
         "runs": _curves(done),
     }
     out.mkdir(parents=True, exist_ok=True)
@@ -228,18 +231,48 @@ def _service(
     problem: problems.Problem, agent: Agent, effort: Effort | None
 ) -> dict[str, float | None]:
     """Costs a period of one copy of the network, and the share of demand met at once."""
-    copies, periods = max(min(effort.copies if effort else 500, 500), 2), gaps.PERIODS
-    drawn = problem.sample(np.random.default_rng(gaps.TEST), periods, copies)
-    network = gaps.copies_of(problem.network, copies)
-    demand = drawn.reshape(periods, -1).T
-    lived = simulate(network, agent, demand, np.tile(problem.opening, copies))
-    bullwhip = lived.bullwhip(~network.is_parent)
+    copies, periods = _copies(effort), gaps.PERIODS
+    lived = _lived(problem, agent, copies)
+    bullwhip = lived.bullwhip(~lived.network.is_parent)
     return {
         "holding": float(lived.holding.sum()) / copies / periods,
         "ordering": float(lived.ordering.sum()) / copies / periods,
         "fill_rate": lived.fill_rate,
         "bullwhip": bullwhip if np.isfinite(bullwhip) else None,
     }
+
+
+def _copies(effort: Effort | None) -> int:
+    return max(min(effort.copies if effort else 500, 500), 2)
+
+
+def _lived(problem: problems.Problem, policy: Policy, copies: int) -> SimulationResult:
+    """So many copies of the network in the twin, on the demand of the test."""
+    drawn = problem.sample(np.random.default_rng(gaps.TEST), gaps.PERIODS, copies)
+    network, demand = gaps.copies_of(problem.network, copies), drawn.reshape(gaps.PERIODS, -1).T
+    return simulate(network, policy, demand, np.tile(problem.opening, copies))
+
+
+@dataclass(frozen=True)
+class _Watched(BasePolicy):
+    """An agent, and at each review the share of networks its structured policy decides for
+    alone."""
+
+    agent: Agent
+    shares: list[float]
+    name: str = study.AGENT
+
+    def order(self, situation: Situation) -> Floats:
+        self.shares.append(float(self.agent.is_outside(situation).mean()))
+        return self.agent.order(situation)
+
+
+def _handed_over(problem: problems.Problem, agent: Agent, effort: Effort | None) -> float:
+    """The share of decisions on unseen demand that the structured policy takes alone, as the agent
+    sees what lies outside the range of its training."""
+    watched = _Watched(agent, [])
+    _lived(problem, watched, _copies(effort))
+    return float(np.mean(watched.shares))
 
 
 def read_agent(folder: Path) -> Agent:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from models.replenishment.policies import BaseStock
 from models.twin.counter_measures import Priced, best
 from models.twin.scenarios import Scenario
 from models.twin.trust import TRUSTED, overall_error
@@ -227,7 +228,7 @@ class Study:
 
     def robustness(self) -> list[dict[str, Any]]:
         """Whether the champion holds against each rival policy, over all scenarios."""
-        return robustness(self.answers, self.policy)
+        return robustness(self.answers, self.policy, self.twin.scales)
 
     def as_dict(self) -> dict[str, Any]:
         """The study as plain data, without its tables."""
@@ -293,9 +294,12 @@ def measure_lines(twin: Twin, answer: Answer) -> list[dict[str, Any]]:
     ]
 
 
-def robustness(answers: Sequence[Answer], champion: str) -> list[dict[str, Any]]:
-    """By rival policy: in how many scenarios it is cheaper than the champion for sure, and the
-    most that the champion costs beyond it.
+def robustness(
+    answers: Sequence[Answer], champion: str, scales: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """By rival policy: in how many scenarios it is cheaper than the champion for sure, the most
+    that the champion costs beyond it, and whether it should be tuned and never was: it is then
+    weaker here than it could be. scales: by policy, what the last rehearsal tuned.
     """
     found = []
     for name in sorted({name for answer in answers for name in answer.policies}):
@@ -309,6 +313,7 @@ def robustness(answers: Sequence[Answer], champion: str) -> list[dict[str, Any]]
                 "dearer_for_sure": sum(one["mean_lower"] > 0 for one in against),
                 "mean_difference": float(np.mean([one["difference"] for one in against])),
                 "most_regret": max(0.0, *(-one["difference"] for one in against)),
+                "is_untuned": name == BaseStock.name and name not in scales,
             }
         )
     return found

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from models.domain import Floats
-from models.replenishment.policies import POLICIES, configured
+from models.replenishment.policies import DEFAULT, POLICIES, DisruptionAware, configured
 from models.twin.counter_measures import MEASURES, NOTHING, Line, Priced, priced, propose
 from models.twin.resilience import survival_and_recovery, time_to_survive
 from models.twin.scenarios import Scenario, together
@@ -290,7 +290,7 @@ def _rivals(
     for name in policies:
         if name == twin.published.policy.name:
             continue
-        policy = configured(name, twin.scales.get(name))
+        policy = configured(name, setting_of(name, twin.scales))
         lived = _spread(
             min(TRIED_ON, twin.demand.shape[1]),
             lambda k, policy=policy: twin.lived(k, scenarios, policy)[1:],  # type: ignore[misc]
@@ -300,6 +300,12 @@ def _rivals(
         columns = (list(column) for column in zip(*lived, strict=True))
         found[name] = dict(zip((one.name for one in scenarios), columns, strict=True))
     return found
+
+
+def setting_of(name: str, scales: Mapping[str, float]) -> float | None:
+    """What the last rehearsal tuned for a rival. The rule told of events decides with what was
+    tuned for the same rule that is not, so that their difference is what knowing is worth."""
+    return scales.get(DEFAULT if name == DisruptionAware.name else name)
 
 
 def _measures(

@@ -71,6 +71,13 @@ def gap_table(found: dict[str, Any]) -> Group:
             str(row["seed"]),
         )
     parts: list[RenderableType] = [table]
+    if "handed_over" in found:
+        parts.append(
+            Text(
+                f"{found['handed_over']:.2%} of decisions on unseen demand lie outside what the "
+                "agent was trained on: the structured policy takes them alone."
+            )
+        )
     for one in found.get("summary", []):
         parts.append(
             Text(
@@ -235,6 +242,13 @@ def _robustness(found: list[dict[str, Any]]) -> Table:
         counts = [str(one[name]) for name in ("scenarios", "cheaper_for_sure", "dearer_for_sure")]
         money = f"{one['mean_difference']:+,.0f}", f"{one['most_regret']:,.0f}"
         table.add_row(in_words(one["policy"]), *counts, *money)
+    table.caption = (
+        "Mean: what the rival costs beyond the champion, over scenarios and their first futures."
+    )
+    if untuned := [in_words(one["policy"]) for one in found if one["is_untuned"]]:
+        table.caption += (
+            f" No rehearsal has tuned {', '.join(untuned)}: it decides as the newsvendor does."
+        )
     return table
 
 

@@ -98,7 +98,7 @@ def simulate(
         _ask_again(place, contract, again, as_json=as_json)
     if not scenario:
         raise ValueError("name a --scenario FILE to ask, or a kept study to --replay")
-    rivals = [name for name in policies.split(",") if name]
+    rivals = [name.strip() for name in policies.split(",") if name.strip()]
     scenarios.check_asked(paths, rivals)
     asked_of = demand_file.asked_of(demand)
     state, run_id = (place, None)

@@ -1,7 +1,8 @@
 """What the learned agent costs on real companies, by the product's own path: `python
-tests/benchmarks/bench_agent.py vn2 favorita uci`.
+tests/benchmarks/bench_agent.py vn2 favorita uci sample`.
 
-The windows are those of bench_replay.py. Before each the agent is trained by what `stockhouse learn
+The windows are those of bench_replay.py; of the sample company, the one that `stockhouse run`
+rehearses, before which history is too short for one that tunes. Before each the agent is trained by what `stockhouse learn
 --before` calls, on reviews whose demand was known by then, and is replayed beside the rule that
 decides (with the scale that the window before tuned) and the rules it has to beat. Nothing is
 chosen on a scored window. Differences are paired, with a 95 % bootstrap over items.
@@ -10,6 +11,7 @@ chosen on a scored window. Differences are paired, with a 95 % bootstrap over it
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 import time
@@ -30,7 +32,8 @@ from models.twin.policy_comparison import paired_difference  # noqa: E402
 from orchestration.app.company_agent import learn_company  # noqa: E402
 from orchestration.facts.kept_agents import AGENT  # noqa: E402
 from orchestration.home import Home  # noqa: E402
-from orchestration.planning.rehearsal import replay_world  # noqa: E402
+from orchestration.planning.demand import open_demand  # noqa: E402
+from orchestration.planning.rehearsal import rehearsed_window, replay_world  # noqa: E402
 from orchestration.planning.replay import Replay  # noqa: E402
 
 SEEDS = (0, 1)
@@ -39,6 +42,7 @@ AGAINST = {
     "vn2": ("moving_average_cover",),
     "favorita": ("newsvendor", "base_stock"),
     "uci": ("eoq_reorder_point_fractile",),
+    "sample": ("eoq_reorder_point", "newsvendor"),
 }
 
 
@@ -51,13 +55,40 @@ class Window:
     card: dict[str, Any]
 
 
-def windows(name: str, home: Home) -> list[Window]:
+def sample_case(home: Home) -> Case:
+    """The sample company and the window it rehearses. Raises ValueError where there is none."""
+    window = rehearsed_window(home, open_demand(home))
+    if window is None:
+        raise ValueError("the sample is too short to rehearse")
+    start, periods = window
+    return Case(
+        title="The sample company",
+        world="sample",
+        data=lambda scratch: scratch,
+        starts=[start],
+        earlier=start,
+        orders=-(-periods // open_demand(home).timeline.review),
+        periods=periods,
+        warm=0,
+    )
+
+
+def sample_home(scratch: Path) -> Home:
+    """A home of the sample company up to its features, as `stockhouse run` makes it."""
+    target = scratch / "home"
+    command = [str(Path(sys.executable).parent / "stockhouse"), "run", "sample_data"]
+    command += ["--home", str(target), "--until", "features"]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
+    return Home(target)
+
+
+def windows(name: str, case: Case, home: Home) -> list[Window]:
     """Every scored window: the agent trained until it begins, then replayed."""
-    case, found, settings = CASES[name], list[Window](), dict[str, float]()
+    found, settings = list[Window](), dict[str, float]()
     forecasts: dict[date, Forecast] = {}
     tuned = (OURS, *(policy for policy in AGAINST[name] if policy == "base_stock"))
-    for start in (case.earlier, *case.starts):
-        is_scored, card = start != case.earlier, dict[str, Any]()
+    for start in dict.fromkeys((case.earlier, *case.starts)):
+        is_scored, card = start in case.starts, dict[str, Any]()
         if is_scored:
             card = learn_company(
                 home, case.world, SEEDS, None, _quiet, before=start, forecasts=forecasts
@@ -80,9 +111,9 @@ def windows(name: str, home: Home) -> list[Window]:
     return found
 
 
-def show(name: str, found: Sequence[Window], seconds: float) -> None:
+def show(name: str, case: Case, found: Sequence[Window], seconds: float) -> None:
     """The table of every policy over all windows, and of each window."""
-    case, made = CASES[name], [one.made for one in found]
+    made = [one.made for one in found]
     names = (AGENT, OURS, *AGAINST[name])
     pooled = {rule: pool(made, rule, case.warm) for rule in names}
     blocks = keys_of(made)["item_id"].rank("dense").to_numpy()
@@ -115,9 +146,14 @@ def compare(name: str, home: Home | None = None) -> None:
     """Run one case and print it."""
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
-        case: Case = CASES[name]
-        there = home or home_with_features(case.world, case.data(Path(scratch)), Path(scratch))
-        show(name, windows(name, there), time.perf_counter() - started)
+        folder = Path(scratch)
+        if name == "sample":
+            there = home or sample_home(folder)
+            case = sample_case(there)
+        else:
+            case = CASES[name]
+            there = home or home_with_features(case.world, case.data(folder), folder)
+        show(name, case, windows(name, case, there), time.perf_counter() - started)
 
 
 def _quiet(_: str) -> None:

@@ -60,7 +60,12 @@ BENCHMARKS = {
     "learning": ("Learned policies against the optimum", ["bench_learning.py"]),
     **{
         f"agent-{name}": (f"The learned agent in money: {title}", ["bench_agent.py", name])
-        for name, title in (("vn2", "VN2"), ("favorita", "Favorita"), ("uci", "UCI"))
+        for name, title in (
+            ("vn2", "VN2"),
+            ("favorita", "Favorita"),
+            ("uci", "UCI"),
+            ("sample", "the sample company"),
+        )
     },
     "disruptions": ("What being told of disruptions is worth", ["bench_disruptions.py"]),
     "procurement": ("Procurement", ["bench_procurement.py"]),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from models.learning.training import Settings
 from orchestration.app import gap_table, learning
 from orchestration.app.gap_table import LearningError
+from orchestration.app.network_file import read_network
 from orchestration.cli import app
 
 QUICK = learning.Effort(
@@ -30,8 +33,12 @@ def quiet(_: str) -> None:
 
 
 def test_a_problem_is_made_anew_and_the_others_stay(tmp_path: Path) -> None:
-    kept = tmp_path / "small.json"
+    kept, other = tmp_path / "small.json", {"problem": "zipkin-L1-p4", "policy": "ppo", "seed": 3}
+    other |= {"cost": 5.0, "reference": 4.0, "gap": 0.25, "interval": [0.2, 0.3], "seconds": 9.0}
+    (tmp_path / "ppo.json").write_text(json.dumps([other]), encoding="utf-8")
     first = learning.retrain(["zipkin-L1-p4"], [0], quiet, kept, QUICK)
+    assert other in first["rows"]  # of another program: beside ours, and never one of them
+    assert other not in gap_table.read(kept)["rows"]
     both = learning.retrain(["zipkin-L1-p9"], [0], quiet, kept, QUICK)
     assert first["rows"] == [row for row in both["rows"] if row["problem"] == "zipkin-L1-p4"]
     assert {row["problem"] for row in both["rows"]} == {"zipkin-L1-p4", "zipkin-L1-p9"}
@@ -60,9 +67,14 @@ def test_a_network_is_learned_on_and_kept_with_its_card(tmp_path: Path) -> None:
         "agent_candidate",
     }
     assert card["nodes"] == ["hub", "north", "south"]
+    assert 0 <= card["handed_over"] < 0.5
     assert any("step 40 of 40" in line for line in told)
     agent = learning.read_agent(tmp_path / "out")
     assert agent.form.scale.tolist() == pytest.approx([7, 4, 3], rel=1e-6)
+    far = np.full(agent.form.inputs, 1e6)
+    strange = replace(agent, params=agent.params | {"low": far, "high": far + 1})
+    _, problem = read_network(path)
+    assert learning._handed_over(problem, strange, QUICK) == 1
     kept = tmp_path / "out/agent.safetensors"
     kept.write_bytes(kept.read_bytes()[:-1] + b"\x00")
     with pytest.raises(LearningError, match="checksum"):

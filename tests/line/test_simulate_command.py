@@ -63,7 +63,7 @@ def test_several_at_once_are_a_scenario_too_and_rivals_meet_the_same_futures(
     sample_home: Path, command: Callable[..., Any]
 ) -> None:
     asked = [word for path in QUESTIONS for word in ("--scenario", path)]
-    asked += ["--together", "--policies", "min_max,quantile_order_up_to"]
+    asked += ["--together", "--policies", "min_max, quantile_order_up_to"]
     home = ("--home", sample_home, "--paths", "2", "--json")
     said = json.loads(command("simulate", "sample_data", *asked, *home).stdout)
     block, fuel, both = said["scenarios"]

@@ -88,6 +88,7 @@ def test_the_top_level_is_the_one_the_plan_fixes() -> None:
         "requirements-spark.lock",
         "requirements-tryton.lock",
         "requirements-mutation.lock",
+        "requirements-ppo.lock",
     }
     assert {name.split("/")[0] for name in tracked() if not name.startswith(".")} <= allowed
 
