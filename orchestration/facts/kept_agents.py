@@ -17,6 +17,8 @@ from orchestration.home import Home, files
 
 #: The name it is rehearsed and decides by.
 AGENT = "agent"
+#: Digits of its checksum that tell it from others.
+DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,22 @@ class KeptAgent:
 
 
 def keep_agent(home: Home, data: bytes, card: dict[str, Any]) -> None:
-    """Keep a trained agent; the one before goes."""
-    home.agent.mkdir(parents=True, exist_ok=True)
-    files.write(home.agent / "agent.safetensors", data)
-    files.write(home.agent / "agent.json", json.dumps(card, indent=1))
+    """Keep a trained agent in place of the one before, which stays beside it by its checksum: plans
+    that it made can be made anew."""
+    for folder in (home.agent / card["sha256"][:DIGITS], home.agent):
+        folder.mkdir(parents=True, exist_ok=True)
+        files.write(folder / "agent.safetensors", data)
+        files.write(folder / "agent.json", json.dumps(card, indent=1))
+
+
+def share_agent(home: Home, place: Home, checksum: str) -> None:
+    """Keep in another home the agent of this one whose checksum begins so. Raises ValueError where
+    it is not there."""
+    there = home.agent / checksum
+    if not checksum or not (there / "agent.safetensors").exists():
+        raise ValueError(f"the agent {checksum} that decided is not in {home.agent} any more")
+    card = json.loads((there / "agent.json").read_text(encoding="utf-8"))
+    keep_agent(place, (there / "agent.safetensors").read_bytes(), card)
 
 
 def kept_agent(home: Home) -> KeptAgent | None:

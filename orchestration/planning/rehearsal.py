@@ -16,7 +16,7 @@ from models.replenishment.policies import DEFAULT, LEGACY, POLICIES, RegisteredP
 from models.twin.policy_comparison import paired_difference
 from orchestration.facts import decisions
 from orchestration.facts.forecasters import OURS, own_forecasters
-from orchestration.facts.kept_agents import AGENT, kept_agent, policy_of
+from orchestration.facts.kept_agents import AGENT, DIGITS, kept_agent, policy_of
 from orchestration.facts.kept_models import deciding_forecaster
 from orchestration.facts.opening_stock import read_past_opening
 from orchestration.facts.past_orders import read_past_orders
@@ -74,7 +74,12 @@ def settings_digest(home: Home) -> str:
     with home.connect(read_only=True) as con:
         _, digest = table_hash(con, "raw.world", said)
     kept = kept_agent(home)
-    return f"{digest:x}" + (f"-{kept.card['sha256'][:12]}" if kept else "")
+    return f"{digest:x}" + (f"-{kept.card['sha256'][:DIGITS]}" if kept else "")
+
+
+def agent_judged(settings: str) -> str:
+    """The beginning of the checksum of the agent in a digest of settings; empty without one."""
+    return settings.partition("-")[2]
 
 
 def champion_is_current(home: Home, timeline: Timeline) -> pl.DataFrame | None:

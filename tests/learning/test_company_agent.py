@@ -192,6 +192,15 @@ def test_a_kept_agent_is_found_again_and_a_changed_one_refused(
     with pytest.raises(ValueError, match="already knows"):
         _agents(home, ["agent"], date(2024, 2, 29))
     check_policies(["agent"])
+    again = replace(trained.agent, params=trained.agent.params | {"bias1": np.ones(1)})
+    newer = saving.to_bytes(again)
+    kept_agents.keep_agent(home, newer, card | {"sha256": hashlib.sha256(newer).hexdigest()})
+    place = Home.found(tmp_path / "place", "tiny")
+    kept_agents.share_agent(home, place, card["sha256"][: kept_agents.DIGITS])
+    shared = kept_agents.kept_agent(place)
+    assert shared is not None and shared.card == card
+    with pytest.raises(ValueError, match="not in"):
+        kept_agents.share_agent(home, place, "0" * kept_agents.DIGITS)
     kept_agents.keep_agent(home, data[:-8] + b"\x00" * 8, card)
     with pytest.raises(ValueError, match="train it anew"):
         kept_agents.policy_of(home, "agent")
