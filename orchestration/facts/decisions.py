@@ -407,8 +407,8 @@ WORDS: dict[str, str] = {
     "is_champion": "The rule that decides now.",
     "scale": "The setting that the rehearsal tuned for the rule.",
     "settings": (
-        "A digest of the contract's plan and economics then; where they differ now, the rules are "
-        "rehearsed again."
+        "A digest of the contract's plan and economics then, and of the agent that was kept; where "
+        "they differ now, the rules are rehearsed again."
     ),
     "order_line_id": "The line: the run, and the id that trace and approve take.",
     "intent_key": "The need behind the line: planned again, it revises and never repeats.",
