@@ -96,11 +96,12 @@ def _view(
     )
 
 
-LAGS = (*range(1, 9), 14, 21, 28, 49, 50, 51, 52, 364)
+LAGS = (*range(1, 9), 14, 21, 28, 52, 364)
 MEANS = (3, 7, 13, 28, 52, 91, 364)
 DEVIATIONS = (13, 28, 91)
 ZERO_SHARES = (28, 91)
 PHASES = tuple(range(7))
+YEAR_AGO = tuple(range(13))
 
 demand_stats = _view(
     "demand_stats",
@@ -151,6 +152,22 @@ demand_stats = _view(
             f"mean of lags {7 - k}, {14 - k} .. {56 - k}",
         )
         for k in PHASES
+    }
+    | {
+        f"demand_year_ago_{k}": (
+            Float32,
+            "units",
+            f"demand of period {k} from this time of last year on, 0 = the next one then; null "
+            "where unknown, and for days",
+        )
+        for k in YEAR_AGO
+    }
+    | {
+        "demand_year_ago_mean_4": (
+            Float32,
+            "units per period",
+            "mean of the four periods before this time of last year; null for days",
+        )
     }
     | {
         "known_share_28": (Float32, "share", "share of the last 28 periods whose demand is known"),

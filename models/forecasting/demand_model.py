@@ -2,8 +2,8 @@
 whole horizon.
 
 Direct and not recursive: every target period is forecast from what is known at the origin. The mean
-is trained twice, once without the latest periods: those forecasts, honest ones, teach the alignment
-to level models and the distribution.
+is trained on everything, and before that up to three times without what followed: those forecasts,
+honest ones, teach the alignment to level models and the distribution.
 """
 
 from __future__ import annotations
@@ -27,15 +27,13 @@ from models.forecasting.design_matrix import Base, Design, Plans
 from models.forecasting.forecast import Forecast
 from models.forecasting.inputs import SIGNAL_FAMILIES, Floats, Spec
 from models.forecasting.level_alignment import Level, TreeTotals
-from models.forecasting.rolling_origins import Training, closed_days
+from models.forecasting.rolling_origins import Blind, Training, align, closed_days
 from models.forecasting.sample_paths import agreeing
 from models.forecasting.seasonality import CalendarTotals
 from models.forecasting.spread_of_totals import TotalSpread
 
-#: Training rows of the early model, as a share of the final one's.
-EARLY_SHARE = 0.5
 #: What a kept model's parts are; another one cannot be read and is trained anew.
-FORM = 4
+FORM = 5
 
 
 @dataclass(frozen=True)
@@ -270,11 +268,11 @@ def fit(
         [name for family, saved in worth.items() if not saved for name in SIGNAL_FAMILIES[family]]
     )
     tell("training on the older past")
-    early = past.bottom(past.since, EARLY_SHARE)
+    blind = [Blind.trained(one) for one in past.earlier()]
     tell("aligning with the totals")
-    followed, levels = past.align(early)
+    blind, levels = align(past, blind)
     tell("calibrating on the newer past")
-    honest = past.honest(early, followed)
+    honest = [forecast for one in blind for forecast in one.honest()]
     calibration = past.calibrate(honest)
     tell("training on everything known")
     booster = past.bottom(past.end)
@@ -287,7 +285,7 @@ def fit(
         "signals": dict(worth),
         "alignment": {" x ".join(level.columns): level.strength for level in levels},
         "unseen": calibration.scores,
-        "periods_unseen": past.end - past.since,
+        "periods_unseen": (past.end - past.since) * len(blind),
     }
     return DemandModel(
         spec,

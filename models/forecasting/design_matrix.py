@@ -17,6 +17,7 @@ import polars as pl
 
 from models.domain import SERIES
 from models.forecasting.inputs import (
+    AHEAD_A_YEAR_AGO,
     DEMAND_FEATURES,
     LAGS,
     LINEAR_FEATURES,
@@ -25,6 +26,7 @@ from models.forecasting.inputs import (
     SHAPE_FEATURES,
     SIGNAL_FAMILIES,
     SIGNAL_FEATURES,
+    YEAR_AGO,
     Floats,
     Indices,
     Panel,
@@ -35,7 +37,7 @@ from models.forecasting.inputs import (
 
 LEVEL_MEANS = {"day": (7, 28, 91), "week": (3, 13, 52), "month": (3, 13)}
 SCALED = (
-    *LINEAR_FEATURES,
+    *(name for name in LINEAR_FEATURES if name not in YEAR_AGO),
     *(name for name in SHAPE_FEATURES if name.startswith(("demand_std", "demand_max"))),
 )
 PLAIN = tuple(name for name in SHAPE_FEATURES if name not in SCALED)
@@ -46,6 +48,7 @@ TARGET = (
     "same_phase_mean",
     "same_phase_last",
     "same_period_last_year",
+    "season_last_year",
     "day_of_week",
     "day_of_month",
     "week_of_year",
@@ -86,6 +89,7 @@ class Base:
     level: Floats
     phase_means: Floats
     lags: dict[int, Floats]
+    year_ago: Floats
     price: Floats
     signals: Floats
     origin: Indices
@@ -203,28 +207,41 @@ class Design:
         price = _column(origins, "price")
         matrix[:, j + 1] = np.log(np.where(price > 0, price, np.nan))
         for k, name in enumerate(CODES):
-            order = pl.DataFrame(
-                {"value": self.codes[name], "code": range(len(self.codes[name]))},
-                schema={"value": pl.String, "code": pl.Float32},
-            )
-            if name in origins.columns:
-                coded = origins.select(pl.col(name).cast(pl.String).alias("value")).join(
-                    order, on="value", how="left", maintain_order="left"
-                )
-                matrix[:, j + 2 + k] = coded["code"].fill_null(np.nan).to_numpy()
-            else:
-                matrix[:, j + 2 + k] = np.nan
+            matrix[:, j + 2 + k] = self._coded(origins, name)
         phases = np.stack(
             [matrix[:, SCALED.index(f"demand_phase_mean_{k}")] for k in range(PHASES)], axis=1
         )
         series = np.arange(len(origins)) if keys is None else locate(origins, keys)
+        year_ago = np.stack(
+            [np.clip(_column(origins, name) / level, 0, 100) for name in YEAR_AGO], axis=1
+        )
         lags = {k: matrix[:, SCALED.index(f"demand_lag_{k}")] for k in LAGS}
         signals = np.empty((len(origins), len(self.signals)), np.float32)
         for k, name in enumerate(self.signals):
             signals[:, k] = _column(origins, name)
         return Base(
-            matrix, level, phases, lags, price, signals, self.spec.index(origins["origin"]), series
+            matrix,
+            level,
+            phases,
+            lags,
+            year_ago,
+            price,
+            signals,
+            self.spec.index(origins["origin"]),
+            series,
         )
+
+    def _coded(self, origins: pl.DataFrame, name: str) -> Floats:
+        """The code of each row's category; unknown where training had none such."""
+        if name not in origins.columns:
+            return np.full(len(origins), np.nan, np.float32)
+        order = pl.DataFrame(
+            {"value": self.codes[name], "code": range(len(self.codes[name]))},
+            schema={"value": pl.String, "code": pl.Float32},
+        )
+        asked = origins.select(pl.col(name).cast(pl.String).alias("value"))
+        coded = asked.join(order, on="value", how="left", maintain_order="left")["code"]
+        return coded.fill_null(np.nan).to_numpy()
 
     def rows(self, base: Base, row: Indices, offset: Indices, plans: Plans) -> Floats:
         """The matrix of pairs (origin row, offset), offset 0 = the first period after the cutoff;
@@ -236,16 +253,18 @@ class Design:
         out[:, :fixed] = base.matrix[row]
         out[:, fixed] = offset
         out[:, fixed + 1] = base.phase_means[row, offset % PHASES]
-        out[:, fixed + 2 : fixed + 4] = np.nan
+        out[:, fixed + 2] = np.nan
         for k in np.unique(offset):
-            chosen = offset == k
-            for column, lag in (
-                (fixed + 2, PHASES - int(k) % PHASES),
-                (fixed + 3, self.spec.year - int(k)),
-            ):
-                if lag in base.lags:
-                    out[chosen, column] = base.lags[lag][row[chosen]]
-        out[:, fixed + 4 : fixed + 8] = calendar(self.spec, target)
+            lag = PHASES - int(k) % PHASES
+            if lag in base.lags:
+                chosen = offset == k
+                out[chosen, fixed + 2] = base.lags[lag][row[chosen]]
+        ahead = np.minimum(offset, AHEAD_A_YEAR_AGO - 1)
+        is_told = (offset < AHEAD_A_YEAR_AGO) & (self.spec.grain != "day")
+        out[:, fixed + 3] = np.where(is_told, base.year_ago[row, ahead], np.nan)
+        usual = base.year_ago[row, AHEAD_A_YEAR_AGO]
+        out[:, fixed + 4] = out[:, fixed + 3] / np.where(usual > 0, usual, np.nan)
+        out[:, fixed + 5 : fixed + 9] = calendar(self.spec, target)
         j = fixed + len(TARGET)
         out[:, j] = plans.at("promotion_count", series, target, 0.0)
         out[:, j + 1] = plans.at("event_count", series, target, 0.0)

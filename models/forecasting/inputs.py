@@ -17,10 +17,14 @@ from numpy.typing import NDArray
 
 from models.domain import SERIES
 
-LAGS = (*range(1, 9), 14, 21, 28, 49, 50, 51, 52, 364)
+LAGS = (*range(1, 9), 14, 21, 28, 52, 364)
 MEANS = (3, 7, 13, 28, 52, 91, 364)
 PHASES = 7
 STDS = (13, 28, 91)
+#: So many periods from this time of last year on, and the mean of the four before them; the year of
+#: days is read from the calendar.
+AHEAD_A_YEAR_AGO = 13
+YEAR_AGO = (*(f"demand_year_ago_{k}" for k in range(AHEAD_A_YEAR_AGO)), "demand_year_ago_mean_4")
 
 #: Features of demand itself, taken at the origin (service demand_v1). Sums of these over series are
 #: those of the summed series …
@@ -28,6 +32,7 @@ LINEAR_FEATURES = (
     *(f"demand_lag_{k}" for k in LAGS),
     *(f"demand_mean_{k}" for k in MEANS),
     *(f"demand_phase_mean_{k}" for k in range(PHASES)),
+    *YEAR_AGO,
 )
 #: … which is not true of these.
 SHAPE_FEATURES = (

@@ -21,6 +21,7 @@ from models.forecasting.inputs import (
     LAGS,
     LINEAR_FEATURES,
     SIGNAL_FEATURES,
+    YEAR_AGO,
     Floats,
     Indices,
     Panel,
@@ -64,9 +65,9 @@ def group_name(columns: tuple[str, ...], frame: pl.DataFrame) -> pl.Expr:
     return pl.concat_str(parts, separator=SEPARATOR)
 
 
-def total_origins(origins: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFrame:
+def total_origins(origins: pl.DataFrame, columns: tuple[str, ...], year: int) -> pl.DataFrame:
     """Origins of the totals: features summed over each group's series, signals averaged; an unknown
-    lag in a series' life is its mean."""
+    lag in a series' life is its mean. year: periods of one (`Spec.year`)."""
     present = [name for name in LINEAR_FEATURES if name in origins.columns]
     age = (
         pl.col("periods_since_first_sale")
@@ -81,7 +82,7 @@ def total_origins(origins: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFra
         ]
         or [pl.lit(0.0)]
     )
-    lag_of = {f"demand_lag_{k}": k for k in LAGS}
+    lag_of = {f"demand_lag_{k}": k for k in LAGS} | dict.fromkeys(YEAR_AGO, year)
     sums = []
     for name in present:
         column = pl.col(name)
@@ -115,6 +116,11 @@ class TreeTotals:
 
     design: Design
     boosters: tuple[xgb.Booster, ...]
+
+    @property
+    def spec(self) -> Spec:
+        """The grain and the horizon it was trained for."""
+        return self.design.spec
 
     def forecast(self, totals: pl.DataFrame, planned: Plans) -> Floats:
         """Expected units of every total over the horizon, (G, H). totals: one row a total, as known
@@ -193,7 +199,7 @@ def forecast_totals(
 ) -> tuple[Floats, Indices]:
     """Totals (G, H) of the groups of one origin date, and the group of each row of `origins`,
     (N,)."""
-    totals = total_origins(origins, columns)
+    totals = total_origins(origins, columns, model.spec.year)
     keys = totals.select(SERIES)
     group = group_of(origins, keys, columns)
     return model.forecast(totals, total_plans(plans, membership(group, len(keys)), keys)), group
@@ -222,7 +228,7 @@ def train_level(
     Days have a calendar to learn, coarser periods have not; None where there is too little to learn
     from.
     """
-    totals = total_origins(origins, columns)
+    totals = total_origins(origins, columns, spec.year)
     level_keys = totals.select(SERIES).unique().sort(SERIES)
     member = membership(group_of(keys, level_keys, columns), len(level_keys))
     observed, planned = (

@@ -1,7 +1,7 @@
-"""What training goes through: the past laid out, an early model that has not seen the latest
-periods, and its honest errors.
+"""What training goes through: the past laid out, early models that have not seen what followed, and
+their honest errors.
 
-The early model's forecasts of periods it never saw choose how far series follow the level models,
+The early models' forecasts of periods they never saw choose how far series follow the level models,
 and teach the spread.
 """
 
@@ -47,6 +47,11 @@ from models.forecasting.spread_of_totals import TotalSpread, grouping, learn_spr
 #: history at most.
 HOLDOUT = {"day": 28, "week": 20, "month": 8}
 HOLDOUT_SHARE = 0.35
+#: Training rows of a blind model, as a share of the final one's.
+EARLY_SHARE = 0.5
+#: Times the model is trained blind to what followed, at most. One time's errors are one season's:
+#: what hits all series alike then (a mild winter, a late Easter) comes only once in them.
+BLIND = 3
 #: Forecasts to learn the distribution from, at most.
 CALIBRATION_ROWS = 400_000
 ALIGNMENT_ROWS = 3_500_000
@@ -129,6 +134,16 @@ class Training:
             end,
         )
 
+    def earlier(self) -> list[Training]:
+        """The past, and as it stood before the periods it holds out, and before those of that:
+        each with as many periods held out, while enough lies before them."""
+        unseen = self.end - self.since
+        times = (self.end - int(self.base.origin.min())) * HOLDOUT_SHARE // unseen
+        return [
+            replace(self, since=self.since - k * unseen, end=self.end - k * unseen)
+            for k in range(int(np.clip(times, 1, BLIND)))
+        ]
+
     def without_signals(self, names: Sequence[str]) -> Training:
         """The same past had it never told some signals."""
         kept = [k for k, name in enumerate(self.design.signals) if name not in names]
@@ -188,7 +203,7 @@ class Training:
         tried = self.held_out()[:: max(1, MOST_ORIGINS // TRIAL_ORIGINS)]
         out = np.zeros((len(tried), len(self.keys)))
         for k, origin in enumerate(tried):
-            one = self._at(origin, booster, ())
+            one = self.at(origin, booster, ())
             np.add.at(
                 out[k],
                 locate(one.origins, self.keys),
@@ -228,35 +243,6 @@ class Training:
                 np.unique(np.linspace(0, len(possible) - 1, count).round().astype(int))
             ]
         ]
-
-    def honest(self, booster: xgb.Booster | None, levels: tuple[Level, ...]) -> list[HeldOut]:
-        """The early model's forecasts at the held-out origins, aligned to `levels`, beside what
-        came."""
-        return [self._at(origin, booster, levels) for origin in self.held_out()]
-
-    def align(self, booster: xgb.Booster | None) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
-        """Level models blind to the held-out periods, how far series should follow them there, and
-        the same trained on everything."""
-        early: list[Level] = []
-        final: list[Level] = []
-        for columns in self.spec.levels:
-            model = self._level(columns, self.since)
-            if model is None:
-                continue
-            loss = np.zeros(len(STRENGTHS))
-            for one in self.honest(booster, tuple(early)):
-                total, group = forecast_totals(columns, model, one.origins, one.plans)
-                factor = alignment(total, group, one.mean)
-                loss += [
-                    _total_error(one.mean * factor ** np.float32(s), one.actual, group, len(total))
-                    for s in STRENGTHS
-                ]
-            strength = STRENGTHS[int(loss.argmin())] if loss.any() else 0.0
-            early.append(Level(columns, model, strength))
-            # one that no series follows is not worth a training
-            latest = self._level(columns, self.end) if strength else None
-            final.append(Level(columns, latest or model, strength))
-        return tuple(early), tuple(final)
 
     def calibrate(self, honest: list[HeldOut]) -> Calibration:
         """The distribution around the mean, from at most CALIBRATION_ROWS honest forecasts."""
@@ -315,12 +301,13 @@ class Training:
             for columns in (self.spec.totals if honest else ())
         )
 
-    def _level(self, columns: tuple[str, ...], before: int) -> CalendarTotals | TreeTotals | None:
+    def level(self, columns: tuple[str, ...], before: int) -> CalendarTotals | TreeTotals | None:
+        """The model of a level's totals, trained on targets before a period number."""
         return train_level(
             columns, self.origins, self.keys, self.demand, self.plans, self.spec, before
         )
 
-    def _at(self, origin: int, booster: xgb.Booster | None, levels: tuple[Level, ...]) -> HeldOut:
+    def at(self, origin: int, booster: xgb.Booster | None, levels: tuple[Level, ...]) -> HeldOut:
         """Forecast one origin from exactly its own rows, as predict does."""
         rows = np.flatnonzero(self.base.origin == origin)
         here = self.origins[rows]
@@ -338,6 +325,62 @@ class Training:
             mean = mean * level.factors(here, plans, mean)
         actual = self.demand.at(place[row], origin + step).reshape(-1, horizon)
         return HeldOut(here, base, plans, mean, np.maximum(actual, 0.0))
+
+
+@dataclass(frozen=True)
+class Blind:
+    """A model of single series, and the level models it is aligned to, that have not seen what
+    their past holds out."""
+
+    past: Training
+    booster: xgb.Booster | None
+    levels: tuple[Level, ...] = ()
+
+    @classmethod
+    def trained(cls, past: Training) -> Blind:
+        """On what lies before the periods held out."""
+        return cls(past, past.bottom(past.since, EARLY_SHARE))
+
+    def honest(self) -> list[HeldOut]:
+        """Its forecasts at the held-out origins, beside what came."""
+        return [self.past.at(origin, self.booster, self.levels) for origin in self.past.held_out()]
+
+    def losses(
+        self, columns: tuple[str, ...], model: CalendarTotals | TreeTotals
+    ) -> NDArray[np.float64]:
+        """What following a level model as far as each of STRENGTHS comes to, (S,)."""
+        loss = np.zeros(len(STRENGTHS))
+        for one in self.honest():
+            total, group = forecast_totals(columns, model, one.origins, one.plans)
+            factor = alignment(total, group, one.mean)
+            loss += [
+                _total_error(one.mean * factor ** np.float32(s), one.actual, group, len(total))
+                for s in STRENGTHS
+            ]
+        return loss
+
+
+def align(past: Training, blind: Sequence[Blind]) -> tuple[list[Blind], tuple[Level, ...]]:
+    """Level models blind to the same periods, how far series should follow them there, and the same
+    trained on everything."""
+    final: list[Level] = []
+    for columns in past.spec.levels:
+        models = [one.past.level(columns, one.past.since) for one in blind]
+        told = [(one, model) for one, model in zip(blind, models, strict=True) if model is not None]
+        if not told:
+            continue
+        loss = np.sum([one.losses(columns, model) for one, model in told], axis=0)
+        strength = STRENGTHS[int(loss.argmin())] if loss.any() else 0.0
+        blind = [
+            one
+            if model is None
+            else replace(one, levels=(*one.levels, Level(columns, model, strength)))
+            for one, model in zip(blind, models, strict=True)
+        ]
+        # one that no series follows is not worth a training
+        latest = past.level(columns, past.end) if strength else None
+        final.append(Level(columns, latest or told[0][1], strength))
+    return list(blind), tuple(final)
 
 
 def _total_error(mean: Floats, observed: Floats, group: Indices, groups: int) -> float:

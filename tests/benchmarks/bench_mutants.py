@@ -28,8 +28,10 @@ import textwrap
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import zip_longest
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -459,7 +461,9 @@ def main() -> None:
         for area in asked.areas or AREAS:
             lab = Path(asked.lab or folder).resolve() / TESTS[area][0].split("/")[1]
             lab.mkdir(parents=True, exist_ok=True)
-            row, left = measure(area, lab, asked)
+            # mutmut reads its settings once a process
+            with ProcessPoolExecutor(1, get_context("spawn")) as alone:
+                row, left = alone.submit(measure, area, lab, asked).result()
             rows.append(row)
             survivors += left
     head = "area mutants drawn killed by_time survived equivalent score interval_95_% seconds"

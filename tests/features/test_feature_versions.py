@@ -39,7 +39,13 @@ def test_a_correction_inside_the_window_leaves_both_means_readable(store: Featur
     assert after - before == pytest.approx((50 - first) / known, rel=1e-5)
 
 
-def expected(known: dict[int, float | None], index: int) -> dict[str, float | None]:
+#: Periods of a year by grain; a year of days is not told period by period.
+YEARS = {"day": None, "week": 52, "month": 12}
+
+
+def expected(
+    known: dict[int, float | None], index: int, grain: str = "day"
+) -> dict[str, float | None]:
     """Every demand feature at the end of period `index`, from what is known by then ({period:
     quantity})."""
     past = [known.get(i) for i in range(index + 1)]
@@ -52,7 +58,7 @@ def expected(known: dict[int, float | None], index: int) -> dict[str, float | No
         seen = numbers[~np.isnan(numbers)]
         return clean(getattr(np, function)(seen, **options)) if len(seen) >= least else None
 
-    lags = (*range(1, 9), 14, 21, 28, 49, 50, 51, 52, 364)
+    lags = (*range(1, 9), 14, 21, 28, 52, 364)
     out = {f"demand_lag_{k}": clean(values[k - 1]) if k <= len(values) else None for k in lags}
     out |= {f"demand_mean_{n}": of(values[:n], "mean") for n in (3, 7, 13, 28, 52, 91, 364)}
     out |= {f"demand_std_{n}": of(values[:n], "std", 2, ddof=1) for n in (13, 28, 91)}
@@ -68,6 +74,12 @@ def expected(known: dict[int, float | None], index: int) -> dict[str, float | No
         out[f"demand_phase_mean_{k}"] = of(
             np.array([values[n - 1] for n in wanted if n <= len(values)]), "mean"
         )
+    year = YEARS[grain]
+    for k in range(13):
+        is_past = year is not None and 0 <= year - 1 - k < len(values)
+        out[f"demand_year_ago_{k}"] = clean(values[year - 1 - k]) if is_past else None
+    before = values[year : year + 4] if year else values[:0]
+    out["demand_year_ago_mean_4"] = of(before, "mean")
     out["known_share_28"] = float((~np.isnan(values[:28])).sum() / len(values[:28]))
     recent, longer = out["demand_mean_28"], out["demand_mean_91"]
     out["demand_trend"] = recent / longer - 1 if recent is not None and longer else None
@@ -86,9 +98,9 @@ PERIOD = st.tuples(
 
 
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(periods=st.lists(PERIOD, min_size=1, max_size=70))
+@given(periods=st.lists(PERIOD, min_size=1, max_size=70), grain=st.sampled_from(sorted(YEARS)))
 def test_every_version_of_every_feature_is_what_was_known_then(
-    built: Path, periods: list[tuple]
+    built: Path, periods: list[tuple], grain: str
 ) -> None:
     versions = []  # period, version, quantity, known (days after the first)
     for index, (quantity, late, correction) in enumerate(periods):
@@ -108,12 +120,14 @@ def test_every_version_of_every_feature_is_what_was_known_then(
         for i, v, q, k in versions
     ]
     sql = compiled(built, "feat_demand").replace('"warehouse"."marts"."fct_demand"', "fct_demand")
+    sql = sql.replace('"warehouse"."staging"."stg_world"', "stg_world")
     with duckdb.connect() as con:
         con.execute(
             "CREATE TABLE fct_demand (item_id VARCHAR, location_id VARCHAR, period_start DATE, "
             "quantity DOUBLE, event_at TIMESTAMP,"
             " known_at TIMESTAMP, version INT)"
         )
+        con.execute("CREATE TABLE stg_world AS SELECT ? AS grain", [grain])
         con.executemany("INSERT INTO fct_demand VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         told = con.execute(f"SELECT * EXCLUDE (item_id, location_id) FROM ({sql})").pl()
     assert told.select(pl.struct("event_at", "known_at").is_unique().all()).item(), (
@@ -130,7 +144,7 @@ def test_every_version_of_every_feature_is_what_was_known_then(
         last = max(known)
         row = seen.row(-1, named=True)
         assert row["event_at"] == FIRST + timedelta(days=last + 1)
-        for name, value in expected(known, last).items():
+        for name, value in expected(known, last, grain).items():
             same = (
                 row[name] is None
                 if value is None

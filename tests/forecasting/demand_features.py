@@ -10,14 +10,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.forecasting.inputs import LAGS, MEANS, PHASES, STDS, Spec
+from models.forecasting.inputs import AHEAD_A_YEAR_AGO, LAGS, MEANS, PHASES, STDS, Spec
 
 Floats = NDArray[np.float32]
 
 
-def features_at(values: Floats, t: int) -> dict[str, Floats]:
+def features_at(values: Floats, t: int, year: int) -> dict[str, Floats]:
     """Every demand feature of every series with column t as the first unknown period; values (N,
-    T), NaN = unknown."""
+    T), NaN = unknown; year: periods of one."""
     empty = np.full(len(values), np.nan, np.float32)
 
     def lag(k: int) -> Floats:
@@ -34,6 +34,13 @@ def features_at(values: Floats, t: int) -> dict[str, Floats]:
             out[f"demand_phase_mean_{k}"] = np.nanmean(
                 np.stack([lag(7 * j - k) for j in range(1, 9)]), axis=0
             )
+        for k in range(AHEAD_A_YEAR_AGO):
+            at = t - year + k
+            is_told = year != 364 and 0 <= at < t
+            out[f"demand_year_ago_{k}"] = values[:, at] if is_told else empty
+        before = values[:, max(0, t - year - 4) : max(0, t - year)]
+        is_told = year != 364 and before.size > 0
+        out["demand_year_ago_mean_4"] = np.nanmean(before, axis=1) if is_told else empty
         out |= {f"demand_std_{k}": np.nanstd(window(k), axis=1, ddof=1) for k in STDS}
         for k in (28, 91):
             part = window(k)
@@ -59,7 +66,7 @@ def origin_frame(
     starts = spec.starts(first, max(columns) + 1)
     frames = []
     for t in columns:
-        found = features_at(values, t)
+        found = features_at(values, t, spec.year)
         alive = np.flatnonzero(np.isfinite(values[:, :t]).any(axis=1))
         names = {name: pl.Series(column[alive]).fill_nan(None) for name, column in found.items()}
         frames.append(keys[alive].with_columns(pl.lit(starts[t]).alias("origin"), **names))

@@ -14,6 +14,7 @@ from models.forecasting.demand_model import DemandModel, fit
 from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.forecasting.inputs import Spec
 from models.forecasting.level_alignment import finest_level
+from models.forecasting.rolling_origins import Blind, Training
 
 FIRST = date(2025, 1, 6)
 SPEC = Spec("day", 7, rows=20_000, rounds=30, threads=1)
@@ -145,6 +146,38 @@ def test_window_demand_of_paths_has_the_mean_and_the_spread_of_what_comes():
     np.testing.assert_array_equal(made.paths(400, seed=1).sum(axis=2), window)
 
 
+def test_errors_are_learned_from_as_many_times_as_history_allows():
+    keys, demand = world(20, 400)
+
+    def times(cut: int) -> list[Training]:
+        origins = origin_frame(keys, demand[:, :cut], FIRST, list(range(7, cut, 7)), SPEC)
+        return Training.of(
+            origins, label_frame(keys, demand, FIRST, SPEC, cut), None, SPEC
+        ).earlier()
+
+    assert [len(times(cut)) for cut in (60, 190, 260, 400)] == [1, 1, 2, 3]
+    latest, earlier, first = times(400)
+    assert latest.end > latest.since == earlier.end > earlier.since == first.end
+    held_out = [one.held_out() for one in (latest, earlier, first)]
+    assert all(held_out)
+    for one, days in zip((latest, earlier, first), held_out, strict=True):
+        assert one.since <= min(days)
+        assert max(days) + SPEC.horizon <= one.end
+
+
+def test_a_blind_model_has_not_seen_what_it_is_judged_on():
+    keys, demand = world(20, 400)
+    origins = origin_frame(keys, demand, FIRST, list(range(7, 400, 7)), SPEC)
+    seen = Training.of(origins, label_frame(keys, demand, FIRST, SPEC), None, SPEC).earlier()[1]
+    spoiled = demand.copy()
+    spoiled[:, seen.since - seen.demand.first :] = 999.0
+    labels = label_frame(keys, spoiled, FIRST, SPEC)
+    unseen = Training.of(origins, labels, None, SPEC).earlier()[1]
+    one, other = Blind.trained(seen).booster, Blind.trained(unseen).booster
+    assert one is not None and other is not None
+    assert one.save_raw("ubj") == other.save_raw("ubj")
+
+
 def test_a_closed_location_is_forecast_zero():
     keys, demand = world(30, 150)
     plans = keys.select("item_id", "location_id").with_columns(
@@ -250,6 +283,27 @@ def test_coarser_grains_forecast_too(grain):
     )
     assert made.period_starts == spec.starts(spec.starts(first, 61)[-1])
     assert made.mean.mean() == pytest.approx(demand.mean(), rel=0.3)
+
+
+@pytest.mark.parametrize(("grain", "cut", "horizon"), [("week", 150, 8), ("month", 50, 6)])
+def test_every_series_own_season_is_known_all_the_way_ahead(grain, cut, horizon):
+    """Each series has its few high weeks at a time of its own, so that no calendar and no last
+    weeks tell of them."""
+    spec = Spec(grain, horizon, rows=20_000, rounds=60, threads=1)
+    first = date(2020, 1, 6) if grain == "week" else date(2020, 1, 1)
+    random, series = np.random.default_rng(2), 90
+    high = random.integers(0, spec.year, series)[:, None]
+    apart = (np.arange(cut + horizon) - high) % spec.year
+    apart = np.minimum(apart, spec.year - apart)
+    rate = random.uniform(30, 60, series)[:, None] * (1 + 5 * np.exp(-(apart**2) / 3))
+    keys, demand = world(series)[0], random.poisson(rate).astype(np.float32)
+    origins = origin_frame(keys, demand[:, :cut], first, list(range(13, cut)), spec)
+    model = fit(origins, label_frame(keys, demand, first, spec, cut), None, spec)
+    here = origin_frame(keys, demand[:, :cut], first, [cut], spec)
+    ahead, came = model.predict(here).mean, demand[:, cut:]
+    off = np.abs(ahead - came).sum(axis=0) / came.sum(axis=0)
+    noise = np.sqrt(2 / np.pi) * np.sqrt(rate[:, cut:]).sum(axis=0) / rate[:, cut:].sum(axis=0)
+    assert (off / noise)[horizon // 2 :].mean() < 1.4, off / noise
 
 
 def test_bad_frames_are_named():

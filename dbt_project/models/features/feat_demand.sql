@@ -1,7 +1,9 @@
 -- level, dispersion, rhythm and intermittency of each series at the end of each closed period, as first known and again after each
 -- correction. Between two corrections a series only grows, so one pass of windows over each such epoch computes every version.
 {%- set so_far = 'partition by item_id, location_id, epoch order by period_start' %}
-{%- set lags = range(1, 9) | list + [14, 21, 28, 49, 50, 51, 52, 364] %}
+{%- set lags = range(1, 9) | list + [14, 21, 28, 52, 364] %}
+{#- how many periods from this time of last year on are told, where a year is of weeks or of months #}
+{%- set year_ago = 13 %}
 with readings as (
   select item_id, location_id, period_start, quantity, event_at, known_at, version from {{ ref('fct_demand') }}
 ),
@@ -68,7 +70,9 @@ rhythm as (
     row_number() over so_far as age,
     avg(quantity) over (
       partition by item_id, location_id, epoch, period_number % 7 order by period_number rows 7 preceding
-    ) as same_day_mean
+    ) as same_day_mean,
+    case {{ world('grain') }} when 'week' then 52 when 'month' then 12 end as periods_a_year,
+    avg(quantity) over ({{ so_far }} rows 3 preceding) as mean_of_four
   from (select *, row_number() over (partition by item_id, location_id, epoch order by period_start) as period_number from series)
   window so_far as (partition by item_id, location_id, epoch order by period_start)
 ),
@@ -92,6 +96,17 @@ told as (
     {%- for k in range(7) %}
     cast(lag(same_day_mean, {{ 6 - k }}) over so_far as float) as demand_phase_mean_{{ k }},
     {%- endfor %}
+    {%- for k in range(year_ago) %}
+    cast(case periods_a_year
+      when 52 then lag(quantity, {{ 51 - k }}) over so_far
+      {%- if k < 12 %}
+      when 12 then lag(quantity, {{ 11 - k }}) over so_far
+      {%- endif %}
+    end as float) as demand_year_ago_{{ k }},
+    {%- endfor %}
+    cast(case periods_a_year
+      when 52 then lag(mean_of_four, 52) over so_far when 12 then lag(mean_of_four, 12) over so_far
+    end as float) as demand_year_ago_mean_4,
     cast(count(quantity) over ({{ so_far }} rows 27 preceding) / least(age, 28) as float) as known_share_28,
     cast(age + 1 - max(case when quantity > 0 then age end) over ({{ so_far }} rows unbounded preceding) as float) as periods_since_sale,
     cast(age + 1 - min(case when quantity > 0 then age end) over ({{ so_far }} rows unbounded preceding) as float) as periods_since_first_sale
