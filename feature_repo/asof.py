@@ -58,9 +58,9 @@ class FeatureRows:
             else _time(self.event)
         )
 
-    def steps(self, columns: list[str]) -> str:
+    def steps(self, columns: list[str], asked: str | None = None) -> str:
         """The step function: the rows that are, from `available_at` until the next one, the last
-        event's last known version."""
+        event's last known version. asked: the relation whose keys are wanted; None for all."""
         keys = ", ".join(map(quote, self.keys))
         order = [
             self.available,
@@ -73,6 +73,7 @@ class FeatureRows:
                 {_time(self.event)} AS served_event_at, {", ".join(columns)}
             FROM {self.relation}
             WHERE {_time(self.event)} IS NOT NULL AND {self.known_or_event} IS NOT NULL
+                {f"AND {self.is_wanted(asked)}" if asked else ""}
             WINDOW so_far AS (
                 PARTITION BY {keys} ORDER BY {", ".join(order)} ROWS BETWEEN UNBOUNDED PRECEDING
                     AND CURRENT ROW
@@ -98,6 +99,11 @@ class FeatureRows:
                     ORDER BY {", ".join(f"{part} DESC" for part in order)}
             ) = 1"""
 
+    def is_wanted(self, asked: str) -> str:
+        """SQL that tells the rows whose keys the relation `asked` has."""
+        keys, targets = (", ".join(map(quote, names)) for names in (self.keys, self.keys.values()))
+        return f"({keys}) IN (SELECT DISTINCT {targets} FROM {asked})"
+
     def times(self) -> list[str]:
         """SQL columns for e and, where the source has it, k, each as UTC without zone."""
         return [
@@ -114,16 +120,22 @@ def _time(column: str) -> str:
 
 
 def as_of(
-    asked: str, at: str, columns: list[str], views: list[FeatureRows], fetch_late: list[bool]
+    asked: str,
+    at: str,
+    columns: list[str],
+    views: list[FeatureRows],
+    fetch_late: list[bool],
+    ask_few: list[bool],
 ) -> str:
     """SQL that answers every asked row from every view, in the order asked.
 
     asked: a relation with a row number `__row`, its time in column `at`, and `columns` to give
     back. fetch_late: per view, whether the join finds row ids first and reads the features
-    afterwards, which is less to sort where a view is long and wide.
+    afterwards, which is less to sort where a view is long and wide. ask_few: per view, whether its
+    rows of other keys are left aside first, which is less to sort where few are asked for.
     """
     joins, features, reads, answers = [], [], [], []
-    for number, (view, late) in enumerate(zip(views, fetch_late, strict=True)):
+    for number, (view, late, few) in enumerate(zip(views, fetch_late, ask_few, strict=True)):
         step, read = f"step_{number}", f"read_{number}"
         payload = (
             [f"{view.row_id} AS row_id"] if late else [quote(source) for source in view.features]
@@ -132,13 +144,15 @@ def as_of(
             f"asked.{quote(target)} = {step}.{quote(source)}"
             for source, target in view.keys.items()
         ]
+        steps = view.steps(payload, "asked" if few else None)
         joins.append(
-            f"ASOF LEFT JOIN ({view.steps(payload)}) AS {step}\n ON {' AND '.join(match)} AND "
+            f"ASOF LEFT JOIN ({steps}) AS {step}\n ON {' AND '.join(match)} AND "
             f"asked.__at >= {step}.available_at"
         )
         if late:
             features.append(f"{_alive(view, step, 'row_id')} AS row_id_{number}")
-            stored = f"(SELECT {view.row_id} AS row_id, * FROM {view.relation})"
+            wanted = f"WHERE {view.is_wanted('asked')}" if few else ""
+            stored = f"(SELECT {view.row_id} AS row_id, * FROM {view.relation} {wanted})"
             reads.append(f"LEFT JOIN {stored} AS {read} ON {read}.row_id = found.row_id_{number}")
             answers += [
                 f"{read}.{quote(source)} AS {quote(name)}" for source, name in view.features.items()

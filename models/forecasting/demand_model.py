@@ -257,9 +257,17 @@ def fit(
     being done. worth: by family of signals, what an earlier training found it to save (0: nothing,
     it is left out); left out, they are tried.
     """
-    tell = progress or (lambda _: None)
-    tell("scaling the history")
-    past = Training.of(origins, labels, plans, spec)
+    return fit_past(Training.of(origins, labels, plans, spec), progress, worth=worth)
+
+
+def fit_past(
+    past: Training,
+    progress: Callable[[str], None] | None = None,
+    *,
+    worth: Mapping[str, float] | None = None,
+) -> DemandModel:
+    """Train on a past that is laid out; progress and worth as of `fit`."""
+    tell, spec = progress or (lambda _: None), past.spec
     if worth is None:
         if past.design.signals:
             tell("trying the signals on the newer past")
@@ -279,7 +287,7 @@ def fit(
     card = {
         "method": "XGBoost, pooled, direct",
         "form": FORM,
-        "data_until": str(labels["target_on"].max()),
+        "data_until": str(past.until),
         "series": len(past.keys),
         "features": list(past.design.columns),
         "signals": dict(worth),

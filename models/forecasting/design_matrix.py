@@ -111,6 +111,10 @@ class Plans:
             panels(plans, keys, [name for name in PLAN_FEATURES if name in plans.columns], spec)
         )
 
+    def window(self, first: int, last: int) -> Plans:
+        """What is planned for the periods from `first` to `last`, both included."""
+        return Plans({name: panel.window(first, last) for name, panel in self.panels.items()})
+
     def at(self, name: str, series: Indices, periods: Indices, absent: float) -> Floats:
         """What is planned for a series in a period, (n,); `absent` where no plan says anything.
         series: rows of `keys`; periods: period numbers."""

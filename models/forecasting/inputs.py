@@ -149,6 +149,12 @@ class Panel:
         out[inside] = self.values[series[inside], column[inside]]
         return out
 
+    def window(self, first: int, last: int) -> Panel:
+        """A panel of the periods from `first` to `last` that it has, both included."""
+        begin = min(max(first - self.first, 0), self.values.shape[1])
+        end = min(max(last + 1 - self.first, begin), self.values.shape[1])
+        return Panel(self.keys, self.first + begin, self.values[:, begin:end].copy())
+
     def until(self, end: int) -> Floats:
         """The values before period number `end`, unknown periods appended where the panel stops
         earlier."""

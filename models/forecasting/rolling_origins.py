@@ -7,9 +7,10 @@ and teach the spread.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -75,11 +76,16 @@ class HeldOut:
     mean: Floats
     actual: Floats
 
+    def ahead(self) -> HeldOut:
+        """The same without the plans of other times, which take more memory than all else."""
+        first, horizon = int(self.base.origin[0]), self.mean.shape[1]
+        return replace(self, plans=self.plans.window(first - 1, first + horizon))
+
 
 @dataclass(frozen=True)
 class Training:
     """The past as the models read it; periods from `since` on are kept from the early model, `end`
-    is the first not observed."""
+    is the first not observed, `until` the first day of the last one that is."""
 
     spec: Spec
     origins: pl.DataFrame
@@ -90,6 +96,7 @@ class Training:
     base: Base
     since: int
     end: int
+    until: date
 
     @classmethod
     def of(
@@ -132,6 +139,7 @@ class Training:
             base,
             end - max(1, unseen),
             end,
+            cast(date, labels["target_on"].max()),
         )
 
     def earlier(self) -> list[Training]:
@@ -343,14 +351,18 @@ class Blind:
 
     def honest(self) -> list[HeldOut]:
         """Its forecasts at the held-out origins, beside what came."""
-        return [self.past.at(origin, self.booster, self.levels) for origin in self.past.held_out()]
+        return [one.ahead() for one in self._forecasts()]
+
+    def _forecasts(self) -> Iterator[HeldOut]:
+        for origin in self.past.held_out():
+            yield self.past.at(origin, self.booster, self.levels)
 
     def losses(
         self, columns: tuple[str, ...], model: CalendarTotals | TreeTotals
     ) -> NDArray[np.float64]:
         """What following a level model as far as each of STRENGTHS comes to, (S,)."""
         loss = np.zeros(len(STRENGTHS))
-        for one in self.honest():
+        for one in self._forecasts():
             total, group = forecast_totals(columns, model, one.origins, one.plans)
             factor = alignment(total, group, one.mean)
             loss += [

@@ -16,15 +16,17 @@ import polars as pl
 
 from models.domain import SERIES
 from models.forecasting.custom_forecaster import Forecaster, OwnModel, fit_own
-from models.forecasting.demand_model import DemandModel, fit
+from models.forecasting.demand_model import DemandModel, fit_past
 from models.forecasting.forecast import PATH_LEVELS, Forecast
 from models.forecasting.inputs import (
     DEMAND_FEATURES,
     ITEM_FEATURES,
     PRICE_FEATURES,
     SIGNAL_FEATURES,
+    Spec,
 )
 from models.forecasting.level_alignment import finest_level
+from models.forecasting.rolling_origins import Training
 from models.forecasting.surges import SCHEMA as SURGES
 from models.forecasting.surges import find_surges
 from models.replenishment.agreed_shares import lanes_of
@@ -46,9 +48,9 @@ if TYPE_CHECKING:
 ORIGINS = 104
 #: Training rows a series: more takes longer and, on the sample's replay, costs no less.
 ROWS_A_SERIES = 200
-#: Feature rows are pulled for so many (series, origin, target) at a time: a pull costs its start,
-#: and memory sets the limit.
-PULLED_ROWS = 1_000_000
+#: Feature rows are pulled for so many (series, origin, target) at a time, of the wide view of demand
+#: fewer: a pull costs its start, and memory sets the limit.
+PULLED_ROWS, WIDE_ROWS = 1_000_000, 250_000
 #: A promise that only others' orders speak of reaches so many times as far at most.
 BORROWED_AT_MOST = 2
 #: Hears what is being done.
@@ -183,7 +185,7 @@ class Demand:
         stamps = pl.DataFrame(
             {"origin": origins, STAMP: [self.timeline.cutoff(day) for day in origins]}
         )
-        rows = self._pulled(self.series.join(stamps, how="cross"), "demand_v1")
+        rows = self._of_every_series(stamps, "demand_v1", WIDE_ROWS)
         places = (
             self.series.select("location_id")
             .unique(maintain_order=True)
@@ -199,7 +201,7 @@ class Demand:
         features = (*DEMAND_FEATURES, *ITEM_FEATURES, *PRICE_FEATURES, *SIGNAL_FEATURES)
         rows = rows.select(*SERIES, "origin", *features)
         for service in own_services(self.store, SERIES):
-            own = self._pulled(self.series.join(stamps, how="cross"), service)
+            own = self._of_every_series(stamps, service, WIDE_ROWS)
             rows = rows.join(
                 own.drop(STAMP), on=[*SERIES, "origin"], how="left", maintain_order="left"
             )
@@ -231,16 +233,25 @@ class Demand:
         """
         if progress is not None:
             progress("pulling the features as they were known")
+        if self.forecaster is not None:
+            past, labels, plans = self.past(cutoff)
+            spec = self._spec(past, totals)
+            return fit_own(self.forecaster, past, labels, plans, spec, progress)
+        return fit_past(self._laid_out(cutoff, totals), progress, worth=worth)
+
+    def _laid_out(self, cutoff: date, totals: Sequence[tuple[str, ...]]) -> Training:
+        """The past as a model reads it; the rows it was pulled in, which take more memory than all
+        of it, are let go."""
         past, labels, plans = self.past(cutoff)
-        spec = replace(
+        return Training.of(past, labels, plans, self._spec(past, totals))
+
+    def _spec(self, past: pl.DataFrame, totals: Sequence[tuple[str, ...]]) -> Spec:
+        return replace(
             self.timeline.spec(self.reach),
             rows=max(50_000, min(ROWS_A_SERIES * len(self.series), 500_000)),
             levels=finest_level(past),
             totals=tuple(one for one in totals if all(past[c].n_unique() > 1 for c in one)),
         )
-        if self.forecaster is not None:
-            return fit_own(self.forecaster, past, labels, plans, spec, progress)
-        return fit(past, labels, plans, spec, progress, worth=worth)
 
     def past(self, cutoff: date) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
         """What a model may learn from at the midnight beginning `cutoff`: feature rows by origin,
@@ -338,7 +349,7 @@ class Demand:
                 for target in self._ahead(origin)
             ]
             asked = pl.DataFrame(ahead, schema=["origin", "target_on", STAMP], orient="row")
-            plans = self._pulled(self.series.join(asked, how="cross"), "plans_v1")
+            plans = self._of_every_series(asked, "plans_v1")
             for origin in some:
                 is_here = pl.col("origin") == origin
                 rows = self._from_edges(features.filter(is_here))
@@ -408,11 +419,18 @@ class Demand:
         return days
 
     def _by_target(self, service: str, targets: list[date], known_by: date) -> pl.DataFrame:
-        rows = self.series.join(pl.DataFrame({"target_on": targets}), how="cross")
-        return self._pulled(
-            rows.with_columns(pl.lit(self.timeline.cutoff(known_by)).alias(STAMP)),
-            service,
-        )
+        stamps = pl.DataFrame({"target_on": targets}, schema={"target_on": pl.Date})
+        known = stamps.with_columns(pl.lit(self.timeline.cutoff(known_by)).alias(STAMP))
+        return self._of_every_series(known, service).drop(STAMP)
+
+    def _of_every_series(
+        self, times: pl.DataFrame, service: str, at_once: int = PULLED_ROWS
+    ) -> pl.DataFrame:
+        """A service's features of each series at each of `times`, pulled for some series at a
+        time."""
+        some = max(1, at_once // max(1, len(times)))
+        parts = [part.join(times, how="cross") for part in self.series.iter_slices(some)]
+        return pl.concat([self._pulled(part, service) for part in parts])
 
 
 #: The window of each origin is as long as it promises, or as half of its orders of a year really

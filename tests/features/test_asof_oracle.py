@@ -244,7 +244,13 @@ def test_fetching_the_features_of_wide_views_late_changes_no_answer(
             ),
         ]
         early, mixed, late = (
-            con.execute(as_of("asked", "t", ["item", "location", "t"], views, flags)).fetchall()
-            for flags in ([False, False], [True, False], [True, True])
+            con.execute(
+                as_of("asked", "t", ["item", "location", "t"], views, flags, few)
+            ).fetchall()
+            for flags, few in (
+                ([False, False], [False, False]),
+                ([True, False], [True, True]),
+                ([True, True], [False, True]),
+            )
         )
     assert early == mixed == late
