@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 ORIGINS = 104
 #: Training rows a series: more takes longer and, on the sample's replay, costs no less.
 ROWS_A_SERIES = 200
-#: Feature rows are pulled for so many (series, origin, target) at a time, of the wide view of demand
+#: Feature rows are pulled for so many (series, origin, target) at a time, of the wide demand view
 #: fewer: a pull costs its start, and memory sets the limit.
 PULLED_ROWS, WIDE_ROWS = 1_000_000, 250_000
 #: A promise that only others' orders speak of reaches so many times as far at most.
