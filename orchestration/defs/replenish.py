@@ -9,6 +9,7 @@ from orchestration.defs.resources import OWNERS, Lakehouse
 from orchestration.expectations import GATES, require_open
 from orchestration.facts import decisions
 from orchestration.facts.display_names import named
+from orchestration.facts.kept_agents import AGENT, kept_agent
 from orchestration.facts.kept_forecasts import newest_forecast
 from orchestration.facts.published_snapshots import PLANNED
 from orchestration.facts.supplier_units_and_currencies import SOLD_BY, sales_of
@@ -58,6 +59,9 @@ def replenish(
     forecast, model = newest_forecast(home, now)
     overrides_read = override_journal.size(home)  # one recorded from here on is of the next plan
     plan = plan_orders(home, demand, forecast, policy, overrides_read=overrides_read)
+    made_with = {decisions.OVERRIDES_READ: str(overrides_read)}
+    if policy == AGENT and (agent := kept_agent(home)) is not None:
+        made_with[decisions.AGENT_KEPT] = agent.card["sha256"]
     frames = order_frames(plan, context.run_id, now, policy, model)
     with home.connect(read_only=True) as con:
         frames["order_lines"] = named(con, frames["order_lines"])
@@ -68,7 +72,7 @@ def replenish(
             table,
             frame,
             as_of=now,
-            overrides_read=overrides_read,
+            made_with=made_with,
         )
         yield dg.MaterializeResult(
             asset_key=["decisions", table], metadata={"dagster/row_count": len(frame)}

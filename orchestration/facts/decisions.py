@@ -3,6 +3,7 @@ reads as schema `decisions`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -552,6 +553,8 @@ def said_of(table: str, column: str) -> str:
 AS_OF = "as_of"
 #: And how much of the planners' overrides its plan had read, in bytes of their journal.
 OVERRIDES_READ = "overrides_read"
+#: And by which trained agent its plan was made, as its checksum: none where none decided.
+AGENT_KEPT = "agent"
 
 
 def record(
@@ -561,26 +564,34 @@ def record(
     frame: pl.DataFrame,
     *,
     as_of: datetime,
-    overrides_read: int | None = None,
+    made_with: Mapping[str, str] | None = None,
 ) -> Path:
     """Keep one run's decisions of one kind, also that there were none; a retried run replaces its
-    own file whole, never half. as_of: the Now they were made at, naive UTC. overrides_read: bytes
-    of the overrides' journal that a plan knew."""
+    own file whole, never half. as_of: the Now they were made at, naive UTC. made_with: what else
+    they depend on, by OVERRIDES_READ and AGENT_KEPT."""
     schema = DECISIONS[table]
     target = folder / table / f"{run_id}.parquet"
     kept = frame.select([_kept(name, kind) for name, kind in schema.items()])
     with files.replacing(target) as aside:
-        told = {} if overrides_read is None else {OVERRIDES_READ: str(overrides_read)}
-        kept.write_parquet(aside, metadata={AS_OF: as_of.isoformat(), **told})
+        kept.write_parquet(aside, metadata={AS_OF: as_of.isoformat(), **(made_with or {})})
     return target
 
 
 def overrides_read(folder: Path, run_id: str) -> int | None:
     """How many bytes of the overrides' journal a run's plan knew; None where it is not on record,
     as of plans made before runs kept it."""
-    path = folder / "order_lines" / f"{run_id}.parquet"
-    told = pl.read_parquet_metadata(path).get(OVERRIDES_READ) if path.exists() else None
+    told = _made_with(folder, run_id, OVERRIDES_READ)
     return None if told is None else int(told)
+
+
+def agent_kept(folder: Path, run_id: str) -> str | None:
+    """The checksum of the agent that made a run's plan; None where no agent did."""
+    return _made_with(folder, run_id, AGENT_KEPT)
+
+
+def _made_with(folder: Path, run_id: str, name: str) -> str | None:
+    path = folder / "order_lines" / f"{run_id}.parquet"
+    return pl.read_parquet_metadata(path).get(name) if path.exists() else None
 
 
 def _kept(name: str, kind: pl.DataType | type[pl.DataType]) -> pl.Expr:

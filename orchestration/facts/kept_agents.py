@@ -44,11 +44,11 @@ def keep_agent(home: Home, data: bytes, card: dict[str, Any]) -> None:
 
 
 def share_agent(home: Home, place: Home, checksum: str) -> None:
-    """Keep in another home the agent of this one whose checksum begins so. Raises ValueError where
-    it is not there."""
-    there = home.agent / checksum
+    """Keep in another home the agent of this one with this checksum. Raises ValueError where it is
+    not there."""
+    there = home.agent / checksum[:DIGITS]
     if not checksum or not (there / "agent.safetensors").exists():
-        raise ValueError(f"the agent {checksum} that decided is not in {home.agent} any more")
+        raise ValueError(f"the agent that decided ({checksum[:DIGITS]}) is not in {home.agent}")
     card = json.loads((there / "agent.json").read_text(encoding="utf-8"))
     keep_agent(place, (there / "agent.safetensors").read_bytes(), card)
 

@@ -77,11 +77,6 @@ def settings_digest(home: Home) -> str:
     return f"{digest:x}" + (f"-{kept.card['sha256'][:DIGITS]}" if kept else "")
 
 
-def agent_judged(settings: str) -> str:
-    """The beginning of the checksum of the agent in a digest of settings; empty without one."""
-    return settings.partition("-")[2]
-
-
 def champion_is_current(home: Home, timeline: Timeline) -> pl.DataFrame | None:
     """The last rehearsal, if it is of this review period, this plan and these economics, and of the
     agent that is kept now; None when it is time to rehearse again."""

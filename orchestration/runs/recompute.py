@@ -32,7 +32,6 @@ from orchestration.planning import override_journal
 from orchestration.planning.demand import open_demand
 from orchestration.planning.model_registry import current_model
 from orchestration.planning.plan import plan_orders
-from orchestration.planning.rehearsal import agent_judged
 from orchestration.runs.line import run_line, settings
 
 
@@ -169,24 +168,12 @@ def _plan_anew(home: Home, world: Path, run: Run) -> tuple[dict[str, float], str
                 current_model(earlier, open_demand(earlier))
                 shutil.copytree(earlier.models, place.models, dirs_exist_ok=True)
         if run.policy == AGENT:
-            share_agent(home, place, _agent_of(home, run.run_id))
+            share_agent(home, place, decisions.agent_kept(home.decisions, run.run_id) or "")
         demand = open_demand(place)
         registered = current_model(place, demand)
         forecast = demand.predict(registered.model, demand.timeline.origin)
         plan = plan_orders(place, demand, forecast, run.policy, _budgets(home, run.run_id))
     return {line.intent_key: line.quantity for line in plan.lines}, registered.name
-
-
-def _agent_of(home: Home, run_id: str) -> str:
-    """The beginning of the checksum of the agent that a run planned with: it is the one that the
-    newest rehearsal before its plan judged."""
-    planned = (home.decisions / "order_lines" / f"{run_id}.parquet").stat().st_mtime_ns
-    rehearsed = [
-        (path.stat().st_mtime_ns, path)
-        for path in (home.decisions / "champions").glob("*.parquet")
-        if path.stat().st_mtime_ns <= planned
-    ]
-    return agent_judged(decisions.read(max(rehearsed)[1])["settings"][0]) if rehearsed else ""
 
 
 def _budgets(home: Home, run_id: str) -> dict[str, float]:
