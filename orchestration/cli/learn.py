@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -101,10 +102,11 @@ def _judging(world: Path, home: Path, card: dict[str, Any]) -> str:
     where nothing has come since."""
     if not card["unseen_periods"]:
         return ""
-    at = "" if home == Path(DEFAULT_HOME) else f" --home {home}"
-    return (
-        f"stockhouse replay {world} --start {card['trained_until']} --periods "
-        f"{card['unseen_periods']} --policies {card['beside']},{card['name']} --out DIR{at}"
+    at = [] if home == Path(DEFAULT_HOME) else ["--home", str(home)]
+    asked = ("--start", card["trained_until"], "--periods", str(card["unseen_periods"]))
+    policies = f"{card['beside']},{card['name']}"
+    return shlex.join(
+        ("stockhouse", "replay", str(world), *asked, "--policies", policies, "--out", "DIR", *at)
     )
 
 
