@@ -165,11 +165,11 @@ class Training:
         """By how much each family of signals that is fed lowers the error on the periods held out,
         as a share of it.
 
-        Two small models that have not seen them are compared, one with the family and one without
-        any signal. A family is worth zero unless it costs nothing to speak of at any origin (SLIP)
-        and saves more in all than chance gives: CERTAIN standard errors over series, and
-        LEAST_WORTH of the error, since the periods held out are one season and what follows it by
-        chance no cause.
+        Small models that have not seen them are compared, with the family and without any signal.
+        A family is worth zero unless it costs nothing to speak of at any time (SLIP), or at any
+        origin of the only one, and saves more in all than chance gives: CERTAIN standard errors
+        over series, and LEAST_WORTH of the error, since the periods held out are few seasons and
+        what follows them by chance no cause.
         """
         fed = {
             family: [name for name in names if name in self.design.signals]
@@ -194,8 +194,12 @@ class Training:
         return share if is_steady and share > max(LEAST_WORTH, CERTAIN * error) else 0.0
 
     def _errors(self) -> NDArray[np.float64]:
-        """Absolute error of a small early model on the periods held out, by origin and series, (O,
-        N) units."""
+        """Absolute error of small early models on what each time holds out, by series, (K, N)
+        units; by origin where there is only one time."""
+        times = [past._errors_of_this_time() for past in self.earlier()]
+        return np.stack([time.sum(axis=0) for time in times]) if len(times) > 1 else times[0]
+
+    def _errors_of_this_time(self) -> NDArray[np.float64]:
         pairs = sample(
             self.base,
             self.demand,

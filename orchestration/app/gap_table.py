@@ -19,6 +19,8 @@ KEPT = Path(models.__file__).parent / "learning" / "results" / "small.json"
 #: Rows of policies learned otherwise, on the same yardstick (`make ppo`), without a code version:
 #: they are shown beside the table, and learned by another program.
 BASELINES = KEPT.with_name("ppo.json")
+#: What a row of the table says.
+ROW = ("problem", "policy", "cost", "reference", "gap", "interval", "seconds", "seed")
 #: The modules that learn and measure; the physics below them are held by the twin's own tests.
 CODE = (
     *("agent", "demands", "engine", "gaps", "oracles"),
@@ -57,7 +59,8 @@ def report(kept: Path = KEPT) -> dict[str, Any]:
     result, beside = read(kept), kept.with_name(BASELINES.name)
     others = json.loads(beside.read_text(encoding="utf-8")) if beside.exists() else []
     order = {problem: place for place, problem in enumerate(problems.CASES)}
-    rows = sorted([*result["rows"], *others], key=lambda row: order[row["problem"]])
+    told = [{name: row[name] for name in ROW} for row in others]
+    rows = sorted([*result["rows"], *told], key=lambda row: order[row["problem"]])
     return result | {
         "rows": rows,
         "is_current": result["code"] == code_version(),

@@ -145,7 +145,7 @@ service anvil {{
             try:
                 with made.opened():
                     break
-            except (OSError, imaplib.IMAP4.abort):
+            except (OSError, imaplib.IMAP4.error):  # it answers before it can sign anybody in
                 assert process.poll() is None, (folder / "log").read_text()
                 time.sleep(0.1)
         yield made
