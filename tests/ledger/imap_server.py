@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
@@ -83,6 +83,17 @@ def _certificate(folder: Path) -> Path:
     return made
 
 
+def _answers(server: Imap, process: subprocess.Popen[bytes]) -> bool:
+    """Whether it signs people in within ten seconds: it listens before it can."""
+    for _ in range(100):
+        with suppress(OSError, imaplib.IMAP4.error), server.opened():
+            return True
+        if process.poll() is not None:
+            return False
+        time.sleep(0.1)
+    return False
+
+
 @contextmanager
 def dovecot() -> Iterator[Imap]:
     """A server of its own, of this user, ended when it is not needed any more."""
@@ -95,9 +106,9 @@ def dovecot() -> Iterator[Imap]:
     mail.mkdir()
     os.chown(mail, reader.pw_uid, reader.pw_gid)
     made = Imap(_free(), _free(), _certificate(folder))
-    (folder / "users").write_text(
-        f"{USER}:{{PLAIN}}{WORDS}:{reader.pw_uid}:{reader.pw_gid}::{mail}\n"
-    )
+    users = folder / "users"
+    users.write_text(f"{USER}:{{PLAIN}}{WORDS}:{reader.pw_uid}:{reader.pw_gid}::{mail}\n")
+    users.chmod(0o644)  # whatever our umask: the one who signs people in is another user
     inside = me if me != "root" else "dovecot"
     login = me if me != "root" else "dovenull"
     (folder / "dovecot.conf").write_text(
@@ -141,13 +152,7 @@ service anvil {{
     )
     process = subprocess.Popen([DOVECOT, "-F", "-c", str(folder / "dovecot.conf")])
     try:
-        for _ in range(100):
-            try:
-                with made.opened():
-                    break
-            except (OSError, imaplib.IMAP4.error):  # it answers before it can sign anybody in
-                assert process.poll() is None, (folder / "log").read_text()
-                time.sleep(0.1)
+        assert _answers(made, process), (folder / "log").read_text()
         yield made
     finally:
         process.send_signal(signal.SIGTERM)
