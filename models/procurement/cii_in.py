@@ -18,8 +18,8 @@ from models.procurement import embedded_invoice, exact_numbers, xml_tree
 from models.procurement.codec import Delivery
 from models.procurement.invoice_totals import Bill, BilledLine, unit_of
 from models.procurement.messages import PAYABLES, Message, MessageError, Odd, OddLineError
-from models.procurement.unit_codes import PIECE, unit_read
 from models.procurement.xml_tree import Node
+from models.procurement.xml_values import amount, is_true, net_price, quantity, signed_amount
 
 ROOM = "urn:un:unece:uncefact:data:standard:"
 NAMES = {
@@ -127,7 +127,7 @@ def read(body: bytes) -> Delivery:
     test = top.get("rsm:ExchangedDocumentContext", "ram:TestIndicator", "udt:Indicator")
     day = _day(top, "rsm:ExchangedDocument", "ram:IssueDateTime", "udt:DateTimeString")
     # it has no envelope: the seller's names in it are his own, and its order says whose it is
-    is_test = None if not test else _is_so(test, "ram:TestIndicator")
+    is_test = None if not test else is_true(test, "ram:TestIndicator")
     return Delivery(tuple(messages), is_test=is_test, written_at=day.isoformat())
 
 
@@ -159,7 +159,7 @@ def _bill(top: Node) -> list[Message]:
     )
     read_line = partial(_line, currency=currency)
     messages = bill.messages([(_number(node), partial(_whole, read_line, node)) for node in lines])
-    if paid := _amount(top, currency, *sums, "ram:TotalPrepaidAmount"):
+    if paid := amount(top, currency, *sums, "ram:TotalPrepaidAmount"):
         reason = f"invoice {invoice_id} says that {paid} of it is paid already"
         messages.append(Odd(order_id, "", reason, PAYABLES))
     return messages
@@ -168,12 +168,12 @@ def _bill(top: Node) -> list[Message]:
 def _total(top: Node, currency: str) -> Decimal:
     """What the bill comes to, payments before it included; its own sums must agree."""
     sums = (DEAL, SETTLEMENT, SUMS)
-    due = _amount(top, currency, *sums, "ram:DuePayableAmount")
+    due = amount(top, currency, *sums, "ram:DuePayableAmount")
     if due is None:
         raise MessageError("ram:DuePayableAmount is missing: an invoice has one total")
-    total = due + (_amount(top, currency, *sums, "ram:TotalPrepaidAmount") or Decimal(0))
-    whole = _amount(top, currency, *sums, "ram:GrandTotalAmount")
-    rounding = _signed(top, currency, *sums, "ram:RoundingAmount")
+    total = due + (amount(top, currency, *sums, "ram:TotalPrepaidAmount") or Decimal(0))
+    whole = amount(top, currency, *sums, "ram:GrandTotalAmount")
+    rounding = signed_amount(top, currency, *sums, "ram:RoundingAmount")
     if whole is not None and abs(total - whole - rounding) > unit_of(currency):
         exact_numbers.expect("ram:DuePayableAmount and what is paid", total, whole + rounding)
     return total
@@ -183,13 +183,13 @@ def _added(top: Node, currency: str) -> Decimal:
     """Charges less allowances, of the bill and its lines, with tax in its currency and rounding."""
     head = (DEAL, SETTLEMENT)
     inside = (DEAL, "ram:IncludedSupplyChainTradeLineItem", LINE_SETTLEMENT, ALLOWANCE)
-    added = _signed(top, currency, *head, SUMS, "ram:RoundingAmount")
+    added = signed_amount(top, currency, *head, SUMS, "ram:RoundingAmount")
     for node in (*top.all(*head, ALLOWANCE), *top.all(*inside)):
-        amount = _amount(node, currency, "ram:ActualAmount") or Decimal(0)
-        is_charge = _is_so(node.need("ram:ChargeIndicator", "udt:Indicator"), "ram:ChargeIndicator")
-        added += amount if is_charge else -amount
+        indicator = node.need("ram:ChargeIndicator", "udt:Indicator")
+        charged = amount(node, currency, "ram:ActualAmount") or Decimal(0)
+        added += charged if is_true(indicator, "ram:ChargeIndicator") else -charged
     for node in top.all(*head, "ram:SpecifiedLogisticsServiceCharge"):
-        added += _amount(node, currency, "ram:AppliedAmount") or Decimal(0)
+        added += amount(node, currency, "ram:AppliedAmount") or Decimal(0)
     for node in top.all(*head, SUMS, "ram:TaxTotalAmount"):
         if node.attributes.get("currencyID", currency) == currency:
             added += exact_numbers.exact(node.text.strip(), "ram:TaxTotalAmount")
@@ -197,27 +197,19 @@ def _added(top: Node, currency: str) -> Decimal:
 
 
 def _line(node: Node, currency: str) -> BilledLine:
-    unit, units = _quantity(node, LINE_DELIVERY, "ram:BilledQuantity")
+    unit, units = quantity(node, LINE_DELIVERY, "ram:BilledQuantity")
     price = node.first(LINE_AGREEMENT, NET_PRICE)
     if units is None or price is None:
         raise MessageError("ram:BilledQuantity or ram:NetPriceProductTradePrice is missing")
-    priced, basis = _quantity(price, "ram:BasisQuantity")
-    if priced not in (unit, "") and (unit or priced != PIECE):
-        counted = f"the line is in {unit or 'no unit'}"
-        raise OddLineError(f"ram:BasisQuantity is in {priced[:20]}; {counted}")
-    if basis is not None and not basis:
-        raise MessageError("ram:BasisQuantity is 0: no price is for no piece")
-    amount = _amount(price, currency, "ram:ChargeAmount")
-    if amount is None:
-        raise MessageError("ram:ChargeAmount is missing")
+    cost = net_price(price, currency, unit, "ram:ChargeAmount", "ram:BasisQuantity")
     has_charges = node.first(LINE_SETTLEMENT, ALLOWANCE) is not None
     stated = ("ram:SpecifiedTradeSettlementLineMonetarySummation", "ram:LineTotalAmount")
-    whole = None if has_charges else _amount(node, currency, LINE_SETTLEMENT, *stated)
+    whole = None if has_charges else amount(node, currency, LINE_SETTLEMENT, *stated)
     order_id = node.get(LINE_AGREEMENT, ORDER, "ram:IssuerAssignedID")
     line_id, item_id = node.get(LINE_AGREEMENT, ORDER, "ram:LineID"), _item(node)
     # whose own number a line has is no number of ours, unless nothing else tells it
     line_id = line_id or ("" if item_id else _number(node))
-    return BilledLine(order_id, line_id, item_id, units, amount / (basis or 1), whole, unit)
+    return BilledLine(order_id, line_id, item_id, units, cost, whole, unit)
 
 
 def _number(node: Node) -> str:
@@ -249,40 +241,6 @@ def _unread(node: Node, places: tuple[tuple[str, ...], ...]) -> str:
     }
     found = ", ".join(sorted(unread))[:300]
     return f"it also says what is not read here: {found}" if found else ""
-
-
-def _quantity(node: Node, *path: str) -> tuple[str, Decimal | None]:
-    """A unit and how many of it; no unit and None where nobody says."""
-    found = node.first(*path)
-    if found is None:
-        return "", None
-    unit = unit_read(found.attributes.get("unitCode", ""), "ubl")
-    return unit, exact_numbers.exact(found.text.strip(), path[-1])
-
-
-def _amount(node: Node, currency: str, *path: str) -> Decimal | None:
-    """An amount that is not negative; None where there is none."""
-    found = node.first(*path)
-    if found is None:
-        return None
-    code = found.attributes.get("currencyID", "")
-    if code not in ("", currency):
-        raise MessageError(f"{path[-1]} is in {code[:20]}, the document in {currency[:20]}")
-    return exact_numbers.exact(found.text.strip(), path[-1])
-
-
-def _signed(node: Node, currency: str, *path: str) -> Decimal:
-    """A rounding, up or down; 0 where there is none."""
-    found = node.get(*path)
-    if found.startswith("-"):
-        return -exact_numbers.exact(found[1:], path[-1])
-    return _amount(node, currency, *path) or Decimal(0)
-
-
-def _is_so(written: str, where: str) -> bool:
-    if written not in ("true", "1", "false", "0"):
-        raise MessageError(f"{where} is '{written[:20]}', neither true nor false")
-    return written in ("true", "1")
 
 
 def _day(node: Node, *path: str) -> date:

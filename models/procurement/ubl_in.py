@@ -31,8 +31,15 @@ from models.procurement.messages import (
     ShipNotice,
     ShippedLine,
 )
-from models.procurement.unit_codes import PIECE, unit_read
 from models.procurement.xml_tree import Node
+from models.procurement.xml_values import (
+    amount,
+    is_true,
+    net_price,
+    quantity,
+    signed_amount,
+    unit_stated,
+)
 
 Line = TypeVar("Line")
 
@@ -133,18 +140,19 @@ def _answered(node: Node, currency: str | None, day: date | None) -> Acknowledge
     action, item_id, line_id = line.get("cbc:LineStatusCode"), _item(line), _line_answered(node)
     due = _promised(line) or day
     reason = "; ".join(n.text.strip() for n in (*line.all("cbc:Note"), *node.all("cbc:Note")))
-    unit = _unit(line, "cbc:Quantity")
+    unit = unit_stated(line, "cbc:Quantity")  # how many is nobody's business where it is refused
     price = _price(line, currency, unit)
     cost = None if price is None else float(price)
     if action in REFUSED:
         return AcknowledgedLine(line_id, item_id, REFUSED[action], 0.0, cost, due, reason)
     if action not in (*TAKEN, *AMENDED):
         raise OddLineError(f"its status is {action[:20]}, no answer that is read here")
-    units = _units(line, "cbc:Quantity")
+    _, units = quantity(line, "cbc:Quantity")
     if units is None:
         raise MessageError("cbc:Quantity is missing")
-    if later := _units(line, "cbc:MaximumBackorderQuantity"):
-        if _unit(line, "cbc:MaximumBackorderQuantity") not in (unit, ""):
+    later_unit, later = quantity(line, "cbc:MaximumBackorderQuantity")
+    if later:
+        if later_unit not in (unit, ""):
             raise OddLineError("what comes later is in another unit than what comes now")
         whole = float(units + later)
         return AcknowledgedLine(line_id, item_id, "IB", whole, cost, due, reason, unit)
@@ -159,9 +167,7 @@ def _line_answered(node: Node) -> str:
 
 def _simple_answer(top: Node) -> list[Message]:
     order_id, accepted = top.need("cac:OrderReference", "cbc:ID"), top.need("cbc:AcceptedIndicator")
-    if accepted not in ("true", "1", "false", "0"):
-        raise MessageError(f"cbc:AcceptedIndicator is '{accepted[:20]}', neither true nor false")
-    rest = "IA" if accepted in ("true", "1") else "IR"
+    rest = "IA" if is_true(accepted, "cbc:AcceptedIndicator") else "IR"
     return [Acknowledgement(order_id, None, (), rest=rest)]
 
 
@@ -188,7 +194,8 @@ def _ship_notice(top: Node) -> list[Message]:
 
 
 def _shipped(node: Node, order_id: str) -> ShippedLine:
-    units, item_id = _units(node, "cbc:DeliveredQuantity"), _item(node)
+    unit, units = quantity(node, "cbc:DeliveredQuantity")
+    item_id = _item(node)
     if units is None:
         raise MessageError("cbc:DeliveredQuantity is missing")
     if not order_id:
@@ -196,7 +203,6 @@ def _shipped(node: Node, order_id: str) -> ShippedLine:
     if not item_id:
         raise OddLineError(f"{units:g} units of an item that has no number of ours are coming")
     line_id = node.get("cac:OrderLineReference", "cbc:LineID") or node.get("cbc:ID")
-    unit = _unit(node, "cbc:DeliveredQuantity")
     return ShippedLine(order_id, line_id, item_id, float(units), unit)
 
 
@@ -225,7 +231,7 @@ def _bill(top: Node, word: str, usual: str, credits: str | None) -> list[Message
         _on(top.need("cbc:IssueDate"), "cbc:IssueDate"),
         currency,
         _total(top, currency),
-        added + _signed(top, currency, "cac:LegalMonetaryTotal", "cbc:PayableRoundingAmount"),
+        added + signed_amount(top, currency, "cac:LegalMonetaryTotal", "cbc:PayableRoundingAmount"),
         credits,
     )
     units = "cbc:InvoicedQuantity" if credits is None else "cbc:CreditedQuantity"
@@ -233,34 +239,34 @@ def _bill(top: Node, word: str, usual: str, credits: str | None) -> list[Message
     messages = bill.messages(
         [(node.get("cbc:ID"), partial(_whole, bill_line, node)) for node in loops]
     )
-    if paid := _amount(top, currency, "cac:LegalMonetaryTotal", "cbc:PrepaidAmount"):
+    if paid := amount(top, currency, "cac:LegalMonetaryTotal", "cbc:PrepaidAmount"):
         reason = f"invoice {invoice_id} says that {paid} of it is paid already"
         messages.append(Odd(order_id, "", reason, PAYABLES))
     return messages
 
 
 def _billed(node: Node, currency: str, counted: str) -> BilledLine:
-    unit = _unit(node, counted)
-    units, price = _units(node, counted), _price(node, currency, unit)
+    unit, units = quantity(node, counted)
+    price = _price(node, currency, unit)
     if units is None or price is None:
         raise MessageError(f"{counted} or cac:Price is missing")
     has_charges = node.first("cac:AllowanceCharge") is not None
-    amount = None if has_charges else _amount(node, currency, "cbc:LineExtensionAmount")
+    whole = None if has_charges else amount(node, currency, "cbc:LineExtensionAmount")
     order_id = node.get("cac:OrderLineReference", "cac:OrderReference", "cbc:ID")
     line_id = node.get("cac:OrderLineReference", "cbc:LineID") or node.get("cbc:ID")
-    return BilledLine(order_id, line_id, _item(node), units, price, amount, unit)
+    return BilledLine(order_id, line_id, _item(node), units, price, whole, unit)
 
 
 def _total(top: Node, currency: str) -> Decimal:
     """What the invoice comes to, payments before it included; its own sums must agree."""
     path = "cac:LegalMonetaryTotal"
-    payable = _amount(top, currency, path, "cbc:PayableAmount")
+    payable = amount(top, currency, path, "cbc:PayableAmount")
     if payable is None:
         raise MessageError(f"{path}/cbc:PayableAmount is missing: an invoice has one total")
-    total = payable + (_amount(top, currency, path, "cbc:PrepaidAmount") or Decimal(0))
-    with_tax = _amount(top, currency, path, "cbc:TaxInclusiveAmount")
+    total = payable + (amount(top, currency, path, "cbc:PrepaidAmount") or Decimal(0))
+    with_tax = amount(top, currency, path, "cbc:TaxInclusiveAmount")
     if with_tax is not None:
-        rounding = _signed(top, currency, path, "cbc:PayableRoundingAmount")
+        rounding = signed_amount(top, currency, path, "cbc:PayableRoundingAmount")
         if abs(total - with_tax - rounding) > unit_of(currency):  # a cent may be rounded away
             exact_numbers.expect("cbc:PayableAmount and what is paid", total, with_tax + rounding)
     return total
@@ -272,10 +278,8 @@ def _added(top: Node, currency: str, word: str) -> Decimal:
     inside = top.all(f"cac:{word}Line", "cac:AllowanceCharge")
     for node in (*top.all("cac:AllowanceCharge"), *inside):
         indicator = node.need("cbc:ChargeIndicator")
-        if indicator not in ("true", "1", "false", "0"):
-            raise MessageError(f"cbc:ChargeIndicator is '{indicator[:20]}'")
-        amount = _amount(node, currency, "cbc:Amount") or Decimal(0)
-        added += amount if indicator in ("true", "1") else -amount
+        charged = amount(node, currency, "cbc:Amount") or Decimal(0)
+        added += charged if is_true(indicator, "cbc:ChargeIndicator") else -charged
     for node in top.all("cac:TaxTotal", "cbc:TaxAmount"):
         if node.attributes.get("currencyID", currency) == currency:
             added += exact_numbers.exact(node.text.strip(), "cbc:TaxAmount")
@@ -329,53 +333,12 @@ def _item(node: Node) -> str:
     return ""
 
 
-def _units(node: Node, name: str) -> Decimal | None:
-    found = node.first(name)
-    if found is None:
-        return None
-    return exact_numbers.exact(found.text.strip(), name)
-
-
-def _unit(node: Node, name: str) -> str:
-    """The unit of a quantity; empty where none is said."""
-    found = node.first(name)
-    return "" if found is None else unit_read(found.attributes.get("unitCode", ""), "ubl")
-
-
 def _price(node: Node, currency: str | None, unit: str) -> Decimal | None:
     """The net price of one of the line's units; None where no price is named."""
     price = node.first("cac:Price")
     if price is None:
         return None
-    priced, basis = _unit(price, "cbc:BaseQuantity"), _units(price, "cbc:BaseQuantity")
-    if priced not in (unit, "") and (unit or priced != PIECE):
-        counted = f"the line is in {unit or 'no unit'}"
-        raise OddLineError(f"cbc:BaseQuantity is in {priced[:20]}; {counted}")
-    if basis is not None and not basis:
-        raise MessageError("cbc:BaseQuantity is 0: no price is for no piece")
-    amount = _amount(price, currency, "cbc:PriceAmount")
-    if amount is None:
-        raise MessageError("cac:Price/cbc:PriceAmount is missing")
-    return amount / (basis or 1)
-
-
-def _amount(node: Node, currency: str | None, *path: str) -> Decimal | None:
-    """An amount that is not negative; None where there is none."""
-    found = node.first(*path)
-    if found is None:
-        return None
-    code = found.attributes.get("currencyID", "")
-    if currency and code not in ("", currency):
-        raise MessageError(f"{path[-1]} is in {code[:20]}, the document in {currency[:20]}")
-    return exact_numbers.exact(found.text.strip(), path[-1])
-
-
-def _signed(node: Node, currency: str, *path: str) -> Decimal:
-    """A rounding, up or down; 0 where there is none."""
-    found = node.get(*path)
-    if found.startswith("-"):
-        return -exact_numbers.exact(found[1:], path[-1])
-    return _amount(node, currency, *path) or Decimal(0)
+    return net_price(price, currency, unit, "cbc:PriceAmount", "cbc:BaseQuantity")
 
 
 def _promised(node: Node, is_own: bool = False) -> date | None:
