@@ -16,6 +16,7 @@ from rich.text import Text
 from models.domain import need_id
 from orchestration.cli.render import count_of
 from orchestration.facts import decisions
+from orchestration.facts.kept_agents import AGENT, kept_agent
 from orchestration.home import Home
 
 #: How many of the gates' warnings a run prints.
@@ -39,6 +40,8 @@ def run_result(home: Home, report: dict[str, Any], until: str) -> Group:
             parts.append(OrderTable(lines, *_names_and_currency(home)))
         if champions is not None:
             parts.append(champion_table(champions))
+            if told := _agent_left_out(home, champions):
+                parts.append(Text(told))
         limits = decisions.latest(home.decisions, "limits")
         if limits is not None and (limits["shadow_price"] > 0).any():
             parts.append(limit_table(limits.filter(pl.col("shadow_price") > 0)))
@@ -151,7 +154,8 @@ def champion_table(champions: pl.DataFrame) -> Table:
     for row in champions.filter(pl.col("total_cost").is_null()).iter_rows(named=True):
         table.add_row(row["policy"] + " ★", *["not rehearsed"] * 3)
     for row in champions.drop_nulls("total_cost").sort("total_cost").iter_rows(named=True):
-        mark = " ★" if row["is_champion"] else ""
+        is_in_shadow = row.get("is_in_shadow")  # runs of older versions do not say
+        mark = " ★" if row["is_champion"] else " (in shadow)" if is_in_shadow else ""
         difference = "" if row["is_champion"] else f"{row['mean_difference']:+,.0f}"
         interval = "" if row["is_champion"] else f"{row['lower']:+,.0f} … {row['upper']:+,.0f}"
         table.add_row(
@@ -163,6 +167,17 @@ def champion_table(champions: pl.DataFrame) -> Table:
             interval,
         )
     return table
+
+
+def _agent_left_out(home: Home, champions: pl.DataFrame) -> str:
+    """Why the agent that is kept was not rehearsed; empty where it was, or none is kept."""
+    kept = kept_agent(home)
+    if kept is None or AGENT in champions["policy"]:
+        return ""
+    return (
+        f"The agent is not among them: it learned from days before {kept.knows_until}, and is "
+        "rehearsed once all replayed weeks came after them."
+    )
 
 
 def limit_table(limits: pl.DataFrame) -> Table:

@@ -85,6 +85,7 @@ DECISIONS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
         "lower": _AMOUNT,
         "upper": _AMOUNT,
         "is_champion": pl.Boolean,
+        "is_in_shadow": pl.Boolean,
         "scale": _NUMBER,
         "settings": _TEXT,
     },
@@ -406,6 +407,9 @@ WORDS: dict[str, str] = {
     "champions.lower": "The lower end of the difference's 95 % interval.",
     "champions.upper": "The upper end of the difference's 95 % interval.",
     "is_champion": "The rule that decides now.",
+    "is_in_shadow": (
+        "It stands beside the others and may not decide yet: an agent's first rehearsal."
+    ),
     "scale": "The setting that the rehearsal tuned for the rule.",
     "settings": (
         "A digest of the contract's plan and economics then, and of the agent that was kept; where "

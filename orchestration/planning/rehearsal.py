@@ -197,6 +197,7 @@ def champions_frame(result: Replay, run_id: str, as_of: datetime, settings: str)
                 "lower": against.lower,
                 "upper": against.upper,
                 "is_champion": name == result.champion,
+                "is_in_shadow": name in result.in_shadow,
                 "scale": result.settings.get(name),
                 "settings": settings,
             }

@@ -79,6 +79,8 @@ class Replay:
     #: What the company really did, from the same start on the same demand; None where no order of
     #: these periods, or no stock to start from, is recorded. It is shown and ranks nothing.
     as_placed: SimulationResult | None = None
+    #: The policies that may not be the champion of this replay, whatever they cost.
+    in_shadow: tuple[str, ...] = ()
 
     def judged_against(self, incumbent: str, *, shadow: Sequence[str] = ()) -> Replay:
         """The same replay with the champion chosen against this incumbent, if it was replayed, else
@@ -88,7 +90,7 @@ class Replay:
             incumbent = INCUMBENT
         best, _ = choose(can_win, incumbent, self.nodes)
         _, rivals = choose(self.results, incumbent, self.nodes)
-        return replace(self, champion=best, rivals=rivals)
+        return replace(self, champion=best, rivals=rivals, in_shadow=tuple(shadow))
 
     def rows(self) -> dict[str, SimulationResult]:
         """Every policy's run by its name, and what the company really did beside them."""

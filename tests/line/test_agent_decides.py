@@ -73,11 +73,11 @@ def test_an_agent_is_trained_stands_in_shadow_and_then_orders_like_any_policy(
     assert (tmp_path / "out" / "learning.png").read_bytes().startswith(b"\x89PNG")
     made_to_win(home)
 
-    command("run", shop, *at)
+    assert "agent (in shadow)" in command("run", shop, *at).stdout
     shadow = champions(home)
     assert shadow["as_of"][0] == before["as_of"][0]  # the same review, rehearsed again for it
     judged = shadow.filter(policy="agent").row(0, named=True)
-    assert judged["upper"] < 0 and not judged["is_champion"]
+    assert judged["upper"] < 0 and not judged["is_champion"] and judged["is_in_shadow"]
 
     command("run", growing(shop, DAYS + 7), *at)
     assert champions(home).filter("is_champion")["policy"].item() == "agent"

@@ -164,6 +164,7 @@ def _policies(con: duckdb.DuckDBPyConnection, money: str) -> Panel:
     policies = []
     for row in rows:
         name = ("★ " if row["is_champion"] else "") + in_words(row["policy"])
+        name += " (in shadow)" if row["is_in_shadow"] else ""
         hint = (
             f"{in_words(row['policy'])}: holding {row['holding_cost']:,.0f} + shortage "
             f"{row['shortage_cost']:,.0f} {money}"
