@@ -46,6 +46,7 @@ def attribute(
     *,
     rows: Indices | None = None,
     periods: int | None = None,
+    means: tuple[NDArray[np.floating], NDArray[np.floating]] | None = None,
 ) -> pl.DataFrame:
     """Split (forecast now - forecast before) of each series and period ahead into PARTS; they add
     up to the difference.
@@ -53,7 +54,8 @@ def attribute(
     now, before: origins of one date each, the same series in the same order. rows: (n,) the series
     to split, all where left out. periods: how many ahead to split, the horizon where left out.
     observed: (n, periods) demand that came; then the difference is (observed - forecast before) and
-    what the model did not foresee is "unexplained". What a company's own forecaster changed its
+    what the model did not foresee is "unexplained". means: (N, H) the forecasts of now and of
+    before, where they have been made already. What a company's own forecaster changed its
     mind by is not split: it is "own forecaster". Columns: item_id, location_id, period_start,
     ahead, part, units.
     """
@@ -61,18 +63,17 @@ def attribute(
         raise ValueError("the two forecasts to compare must name the same series in the same order")
     rows = np.arange(len(now)) if rows is None else rows
     periods = model.spec.horizon if periods is None else periods
+    if means is None:
+        means = expected(model, now, plans), expected(model, before, plans_before)
+    mean, mean_before = (np.asarray(one, np.float64)[rows, :periods] for one in means)
     if isinstance(model, OwnModel):
         units = dict.fromkeys(PARTS, np.zeros((len(rows), periods)))
-        mean, mean_before = (
-            model.predict(at, planned).mean.astype(np.float64)[rows, :periods]
-            for at, planned in ((now, plans), (before, plans_before))
-        )
         units["own forecaster"] = mean - mean_before
         if observed is not None:
             units["unexplained"] = np.asarray(observed, np.float64) - mean
         return _frame(model, now[rows], units, periods)
-    logs, mean = _factors(model, now, plans, rows, periods)
-    logs_before, mean_before = _factors(model, before, plans_before, rows, periods)
+    logs = _factors(model, now, plans, rows, mean)
+    logs_before = _factors(model, before, plans_before, rows, mean_before)
     both = (mean > 0) & (mean_before > 0)
     ratio = np.log(np.where(both, mean, 1.0) / np.where(both, mean_before, 1.0))
     # the logarithmic mean: units per unit of log ratio
@@ -94,18 +95,27 @@ def attribute(
     return _frame(model, now[rows], units, periods)
 
 
+def expected(
+    model: DemandModel | OwnModel, origins: pl.DataFrame, plans: pl.DataFrame | None
+) -> NDArray[np.floating]:
+    """(N, H) the mean that a model forecasts, ours or a company's own."""
+    if isinstance(model, OwnModel):
+        return model.predict(origins, plans).mean
+    return model.expected(origins, plans)
+
+
 def _factors(
     model: DemandModel,
     origins: pl.DataFrame,
     plans: pl.DataFrame | None,
     rows: Indices,
-    periods: int,
-) -> tuple[dict[str, Floats], Floats]:
-    """Per part the sum of its columns' log factors, each (n, periods), and the forecast mean they
-    multiply to."""
+    mean: Floats,
+) -> dict[str, Floats]:
+    """Per part the sum of its columns' log factors, each (n, periods): they multiply to the mean
+    that is forecast."""
     base, planned = model.prepare(origins, plans)
-    shape = (len(rows), periods)
-    row, step = np.repeat(rows, periods), np.tile(np.arange(periods), len(rows))
+    shape = mean.shape
+    row, step = np.repeat(rows, shape[1]), np.tile(np.arange(shape[1]), len(rows))
     logs = {part: np.zeros(shape) for part in (*COLUMN_PARTS, "level model")}
     level = np.log(base.level[row].astype(np.float64))
     plain = np.exp(level)
@@ -123,11 +133,9 @@ def _factors(
             logs[GROUPS[name]] += shares[:, j].reshape(shape)
         level = shares[:, -1]  # XGBoost's bias column carries the base margin
     logs["recent demand"] += level.reshape(shape)
-    # totals align all series, so all are forecast
-    mean = model.expected(origins, plans).astype(np.float64)[rows, :periods]
     aligned = np.where(mean > 0, mean, 1.0) / np.where(mean > 0, plain.reshape(shape), 1.0)
     logs["level model"] = np.log(aligned)
-    return logs, mean
+    return logs
 
 
 def _frame(

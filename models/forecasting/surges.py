@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.domain import SERIES
-from models.forecasting.attribution import PARTS, attribute
+from models.forecasting.attribution import PARTS, attribute, expected
 from models.forecasting.custom_forecaster import OwnModel
 from models.forecasting.demand_model import DemandModel
 from models.forecasting.forecast import PATH_LEVELS, Forecast
@@ -17,8 +17,9 @@ from models.forecasting.inputs import Indices
 
 #: A rise is looked into from this multiple of what was usual …
 SURGE = 1.3
-#: … and where so few of the usual window's sampled futures reach it.
-RARE = 0.01
+#: … and where so few of the usual window's sampled futures reach it; more of them where today's
+#: forecast, which knows the window's season, plans and signals, is above SURGE times usual itself.
+RARE, RARE_IF_FORESEEN = 0.01, 0.1
 SAMPLES = 500
 LEAST = 0.05  # units: a smaller part is not named
 SCHEMA = {
@@ -41,7 +42,8 @@ def find_surges(
 
     now, before: origins and plans at the beginning of the window, and as long before it as it is
     long, the same series in the same order. actual: (N, W) units in the window, NaN unknown: such
-    periods count on neither side. Usual is the forecast made before for the window before. Returns
+    periods count on neither side. Usual is the forecast made before for the window before; a rise
+    that the forecast of now foresees is told from chance by less of it than one nobody can. Returns
     one row a part of every surge, columns SCHEMA: the parts that add up to demand - usual; none
     where nothing is unusual.
     """
@@ -51,10 +53,16 @@ def find_surges(
     usual = (made.mean[:, :periods] * known).sum(axis=1)
     demand = np.nansum(actual, axis=1)
     rows = np.flatnonzero(demand > SURGE * usual)
-    rows = rows[demand[rows] > _seldom(made, rows, known[rows])]
     if not rows.size:
         return pl.DataFrame(schema=SCHEMA)
-    parts = attribute(model, *now, *before, np.nan_to_num(actual[rows]), rows=rows, periods=periods)
+    means = expected(model, *now), made.mean
+    foreseen = (means[0][rows, :periods] * known[rows]).sum(axis=1)
+    rare = np.where(foreseen > SURGE * usual[rows], RARE_IF_FORESEEN, RARE)
+    rows = rows[demand[rows] > _seldom(made, rows, known[rows], rare)]
+    if not rows.size:
+        return pl.DataFrame(schema=SCHEMA)
+    units = np.nan_to_num(actual[rows])
+    parts = attribute(model, *now, *before, units, rows=rows, periods=periods, means=means)
     units = parts["units"].to_numpy().reshape(len(PARTS), rows.size, periods)
     units = (units * known[rows]).sum(axis=2)
     part, row = np.nonzero(np.abs(units) > LEAST)
@@ -111,8 +119,13 @@ def _plain(column: str) -> pl.Expr:
     return pl.col(column).abs().round(1).cast(pl.String).str.strip_suffix(".0")
 
 
-def _seldom(made: Forecast, rows: Indices, known: NDArray[np.bool_]) -> NDArray[np.floating]:
-    """(n,) what only RARE of the sampled futures of these series exceed in the known periods."""
+def _seldom(
+    made: Forecast, rows: Indices, known: NDArray[np.bool_], rare: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    """(n,) what only so `rare` a share of each series' sampled futures exceeds in the known
+    periods."""
     part = replace(made, keys=made.keys[rows], values=made.values[rows], mean=made.mean[rows])
     paths = part.paths(SAMPLES)[:, :, : known.shape[1]]
-    return np.quantile((paths * known[:, None, :]).sum(axis=2), 1 - RARE, axis=1)
+    totals = np.sort((paths * known[:, None, :]).sum(axis=2), axis=1)
+    place = np.ceil((1 - rare) * (totals.shape[1] - 1)).astype(int)
+    return totals[np.arange(len(totals)), place]

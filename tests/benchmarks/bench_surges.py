@@ -18,17 +18,15 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "forecasting")]
 from demand_features import label_frame  # noqa: E402
 from planted_surges import KINDS, plant  # noqa: E402
 
-from models.forecasting.attribution import attribute  # noqa: E402
+from models.domain import SERIES  # noqa: E402
 from models.forecasting.demand_model import fit  # noqa: E402
 from models.forecasting.inputs import Spec  # noqa: E402
-
-#: What a surge must exceed, as a multiple of the forecast made before it, to be looked into.
-SURGE = 1.3
+from models.forecasting.surges import find_surges  # noqa: E402
 
 
 def surges(spec: Spec, weeks: int = 14) -> str:
-    """Planted surges of each kind, found by their size and told apart by the largest part; weeks
-    with several causes are left out."""
+    """Planted surges of each kind, as the product finds them and tells them apart by the largest
+    part; weeks with several causes are left out."""
     world, cause = plant(spec, weeks)
     columns = list(range(28, world.demand.shape[1] - spec.horizon + 1, 7))
     origins = world.origins(columns, spec)
@@ -46,20 +44,17 @@ def surges(spec: Spec, weeks: int = 14) -> str:
     for week, t in enumerate(begins):
         now, before = (origins.filter(pl.col("origin") == starts[column]) for column in (t, t - 7))
         came = world.demand[:, t : t + 7]
-        parts = attribute(model, now, world.plans, before, world.plans, came)
-        units = np.stack(
-            [
-                parts.filter(part=name)["units"].to_numpy().reshape(came.shape).sum(axis=1)
-                for name in KINDS.values()
-            ],
-            axis=1,
+        parts = find_surges(model, (now, world.plans), (before, world.plans), came)
+        largest = (
+            parts.filter(pl.col("part").is_in(list(KINDS.values())))
+            .sort("units", descending=True)
+            .unique(SERIES, keep="first", maintain_order=True)
         )
-        usual = model.expected(before, world.plans).sum(axis=1)
-        is_surge = came.sum(axis=1) > SURGE * usual
-        told += [
-            list(KINDS)[k] if hit else "none"
-            for k, hit in zip(units.argmax(axis=1), is_surge, strict=True)
-        ]
+        named = now.select(SERIES).join(
+            largest, on=SERIES, how="left", validate="1:1", maintain_order="left"
+        )
+        kinds = named["part"].replace({part: kind for kind, part in KINDS.items()})
+        told += kinds.fill_null("none").to_list()
         truth += cause[:, week].tolist()
     is_clean = np.array(truth) != "several"
     said, real = np.array(told)[is_clean], np.array(truth)[is_clean]

@@ -10,6 +10,7 @@ import polars as pl
 from public_worlds import World
 
 from models.forecasting.inputs import Spec
+from models.forecasting.surges import SURGE
 
 #: Kind of surge -> the part of the attribution that should name it.
 KINDS = {
@@ -84,12 +85,17 @@ def plant(spec: Spec, weeks: int, seed: int = 0) -> tuple[World, np.ndarray]:
     )
     usual_price = np.full((count, days), 10.0)
     return World(keys, demand, FIRST, plans, usual_price, signals), _causes(
-        single | regional, pay, weeks
+        single | regional, pay, rate, weeks
     )
 
 
-def _causes(weekly: dict[str, np.ndarray], pay: np.ndarray, weeks: int) -> np.ndarray:
-    """One name per series and week: what was planted and was not there the week before."""
+def _causes(
+    weekly: dict[str, np.ndarray], pay: np.ndarray, rate: np.ndarray, weeks: int
+) -> np.ndarray:
+    """One name per series and week: what was planted and was not there the week before.
+
+    rate: (N, days) mean demand with all causes.
+    """
     season = pay.reshape(len(pay), WEEKS, 7).mean(axis=2)
     hits = weekly | {"season": season > 0.5}
     fading = {kind: np.roll(hit, 1, axis=1) for kind, hit in hits.items()}
@@ -97,11 +103,15 @@ def _causes(weekly: dict[str, np.ndarray], pay: np.ndarray, weeks: int) -> np.nd
     cause = np.full(several.shape, "none", dtype=object)
     for kind, hit in hits.items():
         cause[hit] = kind
-    # only clean cases are scored: one cause, none the week before, pay days wholly in or wholly out
+    # only clean cases are scored: one cause, none the week before, no pay days or most of a week of
+    # them, and more than SURGE times the mean of the week before: five pay days after two are not
+    mean = rate.reshape(len(rate), WEEKS, 7).sum(axis=2)
+    is_rise = mean > SURGE * np.roll(mean, 1, axis=1)
     unclean = (
         (several > 1)
         | (np.sum([hit for hit in fading.values()], axis=0) > 0)
         | ((season > 0) & (season < 0.5))
+        | ((several > 0) & ~is_rise)
     )
     cause[unclean] = "several"
     return cause[:, -weeks:]

@@ -116,6 +116,27 @@ def test_a_planned_promotion_is_the_reason_of_the_rise_it_brings(promoted):
     assert by_part["promotion"] > 0
 
 
+def test_a_rise_that_was_foreseen_is_found_where_the_same_rise_unforeseen_may_be_chance(promoted):
+    """Two promoted days in seven bring half as much again: in a series of a few units a day, one
+    week in fifty or so sells that by itself."""
+    model, here, plans, _ = promoted
+    before = here.with_columns(origin=pl.col("origin") - pl.duration(days=7))
+    days = [before["origin"][0] + timedelta(days=int(d)) for d in range(14)]
+    quiet = plans.filter(~pl.col("target_on").is_in(days))
+    promotion = pl.DataFrame({"target_on": [here["origin"][0] + timedelta(days=d) for d in (2, 4)]})
+    promoted_days = here.select("item_id", "location_id").join(promotion, how="cross")
+    planned = pl.concat(
+        [quiet, promoted_days.with_columns(promotion_count=1.0)], how="vertical_relaxed"
+    )
+    came = np.round(model.expected(here, planned))
+    foreseen = find_surges(model, (here, planned), (before, quiet), came)
+    chance = find_surges(model, (here, quiet), (before, quiet), came)
+    told, left = (one.select("item_id").n_unique() for one in (foreseen, chance))
+    assert told > 1.2 * left > 0
+    assert set(chance["item_id"]) < set(foreseen["item_id"])
+    assert set(foreseen.group_by("item_id").first()["part"]) == {"promotion"}
+
+
 def test_unknown_periods_count_on_neither_side_and_a_quiet_window_has_no_surge(promoted):
     model, here, plans, came = promoted
     before = here.with_columns(origin=pl.col("origin") - pl.duration(days=7))
