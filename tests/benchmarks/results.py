@@ -27,6 +27,13 @@ BENCHMARKS = {
     "landing": ("The front door", ["bench_landing.py"]),
     "intake": ("Stream intake", ["bench_intake.py"]),
     "transform": ("Marts", ["bench_transform.py", "tests/worlds/m5", "../shared/data/m5"]),
+    "clean-path": (
+        "What the defences cost where nothing is wrong",
+        [
+            *("bench_two_trees.py", "ba2f1ec", "3", "tests/worlds/uci/world.yml"),
+            *("../shared/data/uci_online_retail", "tests/worlds/m5/world.yml", "../shared/data/m5"),
+        ],
+    ),
     "features": ("Point-in-time joins", ["bench_features.py"]),
     **{
         name: (f"Forecasts: {title}", ["bench_forecasting.py", name, "--lstm", steps])
