@@ -208,6 +208,7 @@ def _deliveries(
         source_id,
         [delivery for delivery in deliveries if not delivery.fault],
         keep=False,
+        strict=False,
     )
     return deliveries
 

@@ -39,8 +39,8 @@ Columns = Mapping[str, str]
 
 def next_seq(cur: duckdb.DuckDBPyConnection) -> int:
     """The number that the next delivery lands under, from 1."""
-    row = cur.execute("SELECT coalesce(max(landed_seq), 0) + 1 FROM raw.manifest").fetchone()
-    return int(row[0]) if row else 1
+    landed = cur.execute("SELECT coalesce(max(landed_seq), 0) FROM raw.manifest").fetchall()
+    return int(landed[0][0]) + 1
 
 
 def refused_source(world: World, source_id: str, columns: Mapping[str, str]) -> CompiledSource:
@@ -302,7 +302,7 @@ def settle_drift(
     deliveries: list[Delivery],
     *,
     keep: bool,
-    strict: bool = False,
+    strict: bool,
 ) -> None:
     """Compare each delivery's columns with those of the one before it and do what the contract says
     (what was acknowledged stays). One that is another file altogether is set aside whole."""
