@@ -119,8 +119,8 @@ TESTS = {
     "landing identity": [
         f"tests/landing/test_{name}.py"
         for name in (
-            *("archive", "landed_again", "landed_order", "landing_files", "landing_hostile"),
-            *("landing_laws", "partitions"),
+            *("archive", "contract_reads_more", "landed_again", "landed_order", "landing_drift"),
+            *("landing_files", "landing_hostile", "landing_laws", "landing_privacy", "partitions"),
         )
     ],
     "decision pipeline": ["tests/replenishment"],

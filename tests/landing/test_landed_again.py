@@ -3,7 +3,9 @@ its ids, under the number it came as."""
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -95,3 +97,77 @@ def test_a_source_read_anew_keeps_its_numbers_among_those_of_others(company: Com
     company.contract(SALES.replace("1 day", "2 days") + master)
     assert company.land().read_anew == ["tills"]
     assert company.rows(numbers) == before
+
+
+ORDER = {"order_id": "1", "line_id": "1", "item_id": "a", "event_at": NOON, "quantity": 1.0}
+
+
+def test_the_same_rows_in_another_order_of_columns_and_lines_are_handed_over_once(
+    company: Company,
+) -> None:
+    company.write("tills/a.csv", FIRST_DAY)
+    company.land()
+    both = pl.DataFrame([ORDER, ORDER | {"line_id": "2"}])
+    for frame in (both, both.reverse(), both.select(reversed(both.columns))):
+        report = land_records(
+            company.con,
+            company.world,
+            "ledger",
+            {"purchase_orders": frame},
+            known_at=NOON,
+            archive=company.archive,
+        )
+        assert report.now_at == company.rows("SELECT now_at FROM raw.world")[0][0]
+    said = "SELECT source_id, silo, rows_loaded FROM raw.manifest WHERE source_id = 'ledger'"
+    assert company.rows(said) == [("ledger", "platform", 2)]
+    assert "ledger" not in report.sources
+
+
+def test_a_warehouse_that_lost_what_the_platform_handed_over_has_it_from_the_archive_again(
+    company: Company,
+) -> None:
+    company.write("tills/a.csv", FIRST_DAY)
+    company.land()
+    handed(company, "purchase_orders", **ORDER)
+    hashes = table_hashes(company.con)
+    company.con.execute("DELETE FROM raw.manifest WHERE source_id = 'ledger'")
+    company.con.execute("DELETE FROM raw.purchase_orders")
+    said: list[str] = []
+    company.land(progress=said.append)
+    assert table_hashes(company.con) == hashes
+    assert any("ledger" in line and "lacks 1 archived" in line for line in said), said
+    company.con.execute("INSERT INTO raw.manifest (source_id, contract) VALUES ('ledger', '')")
+    company.land()  # as after a kill at the end of it
+    assert table_hashes(company.con) == hashes
+    assert company.rows("SELECT 1 FROM raw.manifest WHERE delivery IS NULL") == []
+
+
+def test_rows_passed_over_by_name_are_counted_under_that_name(company: Company) -> None:
+    company.contract(
+        SALES.replace("    key:", "    skip: {gift: price = '0', void: qty = '0'}\n    key:")
+    )
+    gifts = "".join(f"T1,{n},fig,north,2024-03-01,{n % 2},0\n" for n in range(3, 8))
+    company.write("tills/a.csv", FIRST_DAY + gifts + "T1,9,fig,north,2024-03-01,0,1\n")
+    company.land()
+    told = company.rows("SELECT rows_in, rows_skipped, rows_claimed, skipped FROM raw.manifest")
+    assert [(*counts, json.loads(names)) for *counts, names in told] == [
+        (8, 6, 2, {"gift": 5, "void": 1})
+    ]
+
+
+def test_the_first_message_of_an_inbox_may_leave_out_what_is_empty(tmp_path: Path) -> None:
+    company = Company(
+        tmp_path,
+        """
+sources:
+  scans: {silo: wms, stream: {subject: scans}, key: [id], known_at: received_at,
+    into: [adjustments: {item_id: sku, location_id: site, delta: change, event_at: at, reason: why}]}
+""",
+    )
+    inbox = tmp_path / "inbox"
+    (inbox / "scans").mkdir(parents=True)
+    row = {"id": "m1", "sku": "a", "site": "n", "change": -2, "at": "2024-03-01T10:00:00Z"}
+    line = json.dumps(row | {"received_at": "2024-03-01T10:00:05Z"})
+    (inbox / "scans" / "000001.jsonl").write_text(line + "\n")
+    company.land(inbox=inbox)
+    assert company.rows("SELECT delta, reason FROM raw.adjustments") == [(-2.0, None)]

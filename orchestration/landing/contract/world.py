@@ -429,8 +429,9 @@ class World(Strict):
         return self.world
 
     def names_customers(self, source_id: str) -> bool:
-        """Whether any rule of the source says who bought."""
-        return any(
+        """Whether any rule of the source says who bought; what the platform hands over itself,
+        which no contract has, names nobody."""
+        return source_id in self.sources and any(
             PERSONAL & words.keys()
             for rule in self.sources[source_id].into
             for words in rule.values()

@@ -479,9 +479,12 @@ def _to_read_anew(
     lacks archived deliveries (restored, or a rebuild was cut, and files may be gone)."""
     why = dict.fromkeys(_changed(cur, world), "the contract or the key of its customers changed")
     landed = set(cur.execute("SELECT source_id, delivery, path FROM raw.manifest").fetchall())
+    own = {receipt.source_id for receipt in receipts if receipt.kind == "records"}
+    begun = {source_id for source_id, delivery, _ in landed if delivery is None}
+    why |= dict.fromkeys(sorted(own & begun), "reading it anew was cut")
     lacking: Counter[str] = Counter()
     for receipt in receipts:
-        is_known = receipt.kind == "records" or receipt.source_id in world.sources
+        is_known = receipt.source_id in own or receipt.source_id in world.sources
         if is_known and (receipt.source_id, receipt.sha256, receipt.path) not in landed:
             lacking[receipt.source_id] += 1
     return why | {
