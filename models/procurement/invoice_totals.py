@@ -63,7 +63,7 @@ class Bill:
             except MessageError as error:
                 broken.append(error)
                 unread = "" if isinstance(error, OddLineError) else " cannot be read"
-                said.append(self._odd(f"line {line_id}{unread}: {error}", self.order_id, line_id))
+                said.append(self._odd(f"line {line_id}{unread}: {error}", line_id))
         if broken and not lines:
             raise broken[0]
         rounding = Decimal(0)
@@ -81,7 +81,7 @@ class Bill:
         added = self.added
         for name, mine in orders.items():
             if not name:
-                said.append(self._odd(f"it names no order for {len(mine)} of its lines", ""))
+                said.append(self._odd(f"it names no order for {len(mine)} of its lines"))
                 continue
             taken = tuple(
                 InvoicedLine(
@@ -107,9 +107,8 @@ class Bill:
         ]
         return rounding_of("the total", self.total, self.added, amounts, self.currency)
 
-    def _odd(self, reason: str, order_id: str | None = None, line_id: str = "") -> Odd:
-        about = self.order_id if order_id is None else order_id
-        return Odd(about, line_id, f"invoice {self.invoice_id}: {reason}", PAYABLES)
+    def _odd(self, reason: str, line_id: str = "") -> Odd:
+        return Odd(self.order_id, line_id, f"invoice {self.invoice_id}: {reason}", PAYABLES)
 
 
 def unit_of(currency: str | None) -> Decimal:

@@ -118,8 +118,8 @@ def test_the_same_rows_in_another_order_of_columns_and_lines_are_handed_over_onc
             archive=company.archive,
         )
         assert report.now_at == company.rows("SELECT now_at FROM raw.world")[0][0]
-    said = "SELECT source_id, silo, rows_loaded FROM raw.manifest WHERE source_id = 'ledger'"
-    assert company.rows(said) == [("ledger", "platform", 2)]
+    said = "SELECT silo, file, rows_loaded FROM raw.manifest WHERE source_id = 'ledger'"
+    assert company.rows(said) == [("platform", "ledger", 2)]
     assert "ledger" not in report.sources
 
 

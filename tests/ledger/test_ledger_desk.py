@@ -3,6 +3,7 @@ restarts."""
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -147,6 +148,22 @@ def test_a_change_may_not_spend_more_than_was_approved(ledger, line, now):
     ledger.change(ids["mug"], "ann", now, quantity=4, reason="slower sales")
     (document,) = ledger.lines()
     assert (document.quantity, document.revision, document.encumbered) == (4, 1, 100_000)
+    day = date.fromisoformat(document.due_on) + timedelta(days=3)
+    ledger.change(ids["mug"], "ann", now, due_on=day, reason="the shop is closed")
+    (document,) = ledger.lines()
+    assert (document.quantity, document.due_on, document.revision) == (4, day.isoformat(), 2)
+
+
+def test_the_record_says_why_a_person_was_asked_and_why_a_need_was_refused(ledger, line, now):
+    ledger.propose_limits(Limits(approvers={"dan": 3}), "eve", now)
+    ledger.confirm_limits("dan", now)
+    ids = proposed(ledger, [line("jar", 400_000), line("mug", 4000)], now)
+    waiting = ledger.approve_within_limits(now).waiting
+    ledger.approve([ids["jar"]], "dan", now)
+    ledger.reject([ids["mug"]], "bob", now, "we stop selling it")
+    (refused, approved) = ledger.history(("approved", "rejected"))
+    assert approved.payload["reasons"] == list(waiting[ids["jar"]][1]) != []
+    assert (approved.payload["level"], refused.payload) == (3, {"reason": "we stop selling it"})
 
 
 @given(
