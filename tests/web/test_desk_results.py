@@ -50,6 +50,19 @@ def test_bills_to_come_and_working_capital_count_the_same_bills(home: Home) -> N
     assert str(week["week"]) == "2026-01-26", "thirty days after 1 January"
 
 
+def test_a_policy_that_may_not_decide_yet_is_said_to_stand_in_shadow(come: Any, home: Home) -> None:
+    kept = decisions.latest(home.decisions, "champions")
+    assert kept is not None and "in shadow" not in come("vera", "viewer").get("/results").text
+    agent = kept.filter(policy="min_max").with_columns(policy=pl.lit("agent"), is_in_shadow=True)
+    both = pl.concat([kept, agent], how="diagonal_relaxed")
+    decisions.record(home.decisions, RUN, "champions", both, as_of=NOW)
+    with duckdb.connect(str(home.warehouse)) as con:
+        decisions.load(con, home.decisions)
+    publishing.write_snapshot(home.warehouse, home.published, RUN, NOW)
+    page = come("vito", "viewer").get("/results").text
+    assert page.count("in shadow: it may not decide before its next rehearsal") == 1
+
+
 def test_costs_are_followed_from_rehearsal_to_rehearsal(come: Any, home: Home) -> None:
     assert "begins the trend" in come("vera", "viewer").get("/results").text
     earlier, then = "an earlier run", datetime(2025, 12, 1)
