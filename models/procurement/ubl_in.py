@@ -140,7 +140,7 @@ def _answered(node: Node, currency: str | None, day: date | None) -> Acknowledge
     action, item_id, line_id = line.get("cbc:LineStatusCode"), _item(line), _line_answered(node)
     due = _promised(line) or day
     reason = "; ".join(n.text.strip() for n in (*line.all("cbc:Note"), *node.all("cbc:Note")))
-    unit = unit_stated(line, "cbc:Quantity")  # how many is nobody's business where it is refused
+    unit = unit_stated(line, "cbc:Quantity")  # how many is not read of a line that is refused
     price = _price(line, currency, unit)
     cost = None if price is None else float(price)
     if action in REFUSED:

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from orchestration.landing import land_records, table_hashes
+from orchestration.landing import LandReport, land_records, table_hashes
 from tests.landing.company import FIRST_DAY, SALES, Company
 
 NOON = datetime(2024, 3, 2, 12)
@@ -18,9 +18,14 @@ NOON = datetime(2024, 3, 2, 12)
 
 def handed(company: Company, table: str, known_at: datetime = NOON, **row: Any) -> None:
     """One row that the platform hands over."""
-    tables = {table: pl.DataFrame([row])}
+    hand_over(company, {table: pl.DataFrame([row])}, known_at)
+
+
+def hand_over(
+    company: Company, tables: dict[str, pl.DataFrame], known_at: datetime = NOON
+) -> LandReport:
     world, archive = company.world, company.archive
-    land_records(company.con, world, "ledger", tables, known_at=known_at, archive=archive)
+    return land_records(company.con, world, "ledger", tables, known_at=known_at, archive=archive)
 
 
 def test_archived_deliveries_keep_the_number_they_came_under(company: Company) -> None:
@@ -109,14 +114,7 @@ def test_the_same_rows_in_another_order_of_columns_and_lines_are_handed_over_onc
     company.land()
     both = pl.DataFrame([ORDER, ORDER | {"line_id": "2"}])
     for frame in (both, both.reverse(), both.select(reversed(both.columns))):
-        report = land_records(
-            company.con,
-            company.world,
-            "ledger",
-            {"purchase_orders": frame},
-            known_at=NOON,
-            archive=company.archive,
-        )
+        report = hand_over(company, {"purchase_orders": frame})
         assert report.now_at == company.rows("SELECT now_at FROM raw.world")[0][0]
     said = "SELECT silo, file, rows_loaded FROM raw.manifest WHERE source_id = 'ledger'"
     assert company.rows(said) == [("platform", "ledger", 2)]
