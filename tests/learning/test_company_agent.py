@@ -34,6 +34,7 @@ from models.replenishment.policies import QuantileOrderUpTo
 from models.replenishment.stock_projection import critical_order
 from models.twin.network import Network
 from models.twin.simulator import simulate
+from orchestration.cli.render_run import _agent_left_out
 from orchestration.facts import kept_agents
 from orchestration.home import Home
 from orchestration.planning.rehearsal import _agents, check_policies
@@ -173,6 +174,17 @@ def test_what_it_never_saw_is_left_to_the_structured_policy_and_said(trained: Tr
     assert [note.kind for note in told] == ["agent_handed_over"]
     rows = pl.DataFrame({"item_id": ["x"] * network.size, "location_id": ["y"] * network.size})
     assert "on hand" in exceptions_of(told, rows)["reason"][0]
+
+
+def test_a_run_says_why_a_kept_agent_was_not_rehearsed(trained: Trained, tmp_path: Path) -> None:
+    home = Home.found(tmp_path / "home", "tiny")
+    without = pl.DataFrame({"policy": ["min_max"]})
+    assert _agent_left_out(home, without) == ""
+    data = saving.to_bytes(trained.agent)
+    card = {"sha256": hashlib.sha256(data).hexdigest(), "trained_until": "2024-03-01"}
+    kept_agents.keep_agent(home, data, card)
+    assert "learned from days before 2024-03-01" in _agent_left_out(home, without)
+    assert _agent_left_out(home, pl.DataFrame({"policy": ["min_max", "agent"]})) == ""
 
 
 def test_a_kept_agent_is_found_again_and_a_changed_one_refused(
