@@ -16,9 +16,11 @@ BLANKS = " \u00a0\u202f\u2009"
 #: Signs that look like a blank, or like nothing: ids that differ in them look alike to everybody.
 LOOK_LIKE_BLANKS = "\t\r\n\u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 LOOK_LIKE_NOTHING = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
-#: An id as nearly all are, which needs neither cleaning nor a second look: printable ASCII without
-#: blanks around it, and neither `#` nor `:`, of which every failed formula has one.
-PLAIN_ID = r"""[!"$-9;-~]([ -"$-9;-~]*[!"$-9;-~])?"""
+#: No system's id is longer; the ledger takes no longer ones, and a file's name neither.
+LONGEST_ID = 200
+#: An id as nearly all are, which needs neither cleaning nor a second look: printable ASCII, not too
+#: long, without blanks around it, and neither `#` nor `:`, of which every failed formula has one.
+PLAIN_ID = rf"""[!"$-9;-~]([ -"$-9;-~]{{0,{LONGEST_ID - 2}}}[!"$-9;-~])?"""
 #: Words of a format by which an impossible day becomes another one, instead of failing.
 LENIENT = ("%V", "%W", "%U", "%j")
 #: Words of a format that are a year of four digits; the engine reads `25` by them as well, as the
@@ -99,9 +101,16 @@ class Locale:
             )
         return sql if kind == "VARCHAR" else f"CAST({sql} AS VARCHAR)"
 
-    def is_plain(self, sql: str) -> str:
+    @staticmethod
+    def is_plain(sql: str) -> str:
         """Whether text is an id that nothing need be done to."""
         return f"regexp_full_match({sql}, {literal(PLAIN_ID)})"
+
+    @staticmethod
+    def is_sum(sql: str) -> str:
+        """Whether text is a word for a sum where an id would stand."""
+        words = "|".join(map(re.escape, SUMS))
+        return f"regexp_full_match({sql}, {literal(f'({words})[ :]*')}, 'i')"
 
     def name(self, sql: str, kind: str, is_plain: str = "") -> str:
         """An id without what cannot be seen: blanks around it, signs of no width, letters drawn by

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import duckdb
 
-from orchestration.home.sql import literal, quote
+from orchestration.home.sql import literal, quote, repeated
 
 #: Stands for no time at all, where times are compared.
 NEVER = "TIMESTAMP '1970-01-01'"
@@ -67,9 +67,7 @@ def _has_versions_of_one_moment(con: duckdb.DuckDBPyConnection, before: str) -> 
     versions = f"{version} {good}"
     if con.execute(f"SELECT 1 FROM {before} LIMIT 1").fetchone():
         versions += f" UNION ALL {version} {before} AND row_key IN (SELECT row_key FROM {good})"
-    elif con.execute(f"SELECT count(*) = count(DISTINCT row_key) FROM {good}").fetchone() == (
-        True,
-    ):
+    elif con.execute(f"{repeated('row_key', good)} LIMIT 1").fetchone() is None:
         return False
     row = con.execute(
         f"""SELECT 1 FROM ({versions}) GROUP BY row_key, known_at

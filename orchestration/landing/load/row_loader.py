@@ -11,7 +11,7 @@ import json
 
 import duckdb
 
-from orchestration.home.sql import literal, quote
+from orchestration.home.sql import literal, quote, repeated
 from orchestration.landing.contract.canonical import CANONICAL, LINEAGE
 from orchestration.landing.contract.world import World
 from orchestration.landing.load.landed_order import order_by_landing
@@ -176,17 +176,11 @@ class Loader:
             f"coalesce({rule.when or 'true'}, false) GROUP BY _d"
         )
         inserted = self._insert(rule, f"({select})", "problem IS NULL")
-        self.con.execute(
-            f"""CREATE OR REPLACE TEMP TABLE twice AS SELECT row_key AS k FROM {target}
-                WHERE source_id = {literal(self.source_id)}
-            GROUP BY row_key HAVING count(*) > 1"""
-        )
-        repeated = self.con.execute("SELECT count(*) FROM twice").fetchone()
-        if repeated and repeated[0]:
-            self.con.execute(
-                f"DELETE FROM {target} WHERE source_id = {literal(self.source_id)} AND row_key IN "
-                "(SELECT k FROM twice)"
-            )
+        mine = f"{target} WHERE source_id = {literal(self.source_id)}"
+        twice = f"SELECT row_key AS k FROM ({repeated('row_key', mine)})"
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE twice AS {twice}")
+        if self.con.execute("SELECT 1 FROM twice LIMIT 1").fetchone():
+            self.con.execute(f"DELETE FROM {mine} AND row_key IN (SELECT k FROM twice)")
         elif inserted == sum(rows for _, rows in claims) and rule.delivered is None:
             for delivery, rows in claims:
                 delivery.counts["claims"] += rows

@@ -26,7 +26,7 @@ from orchestration.landing.contract.canonical import (
     Table,
     names_a_thing,
 )
-from orchestration.landing.contract.locales import SUMS, Locale
+from orchestration.landing.contract.locales import LONGEST_ID, Locale
 from orchestration.landing.contract.privacy import hidden
 from orchestration.landing.contract.validation import event_column
 
@@ -42,12 +42,9 @@ CALENDAR = {
 }
 #: No quantity, price or amount of a trade is larger; money kept to the digit has room for it.
 LARGEST = 1e15
-#: No system's id is longer; the ledger takes no longer ones, and a file's name neither.
-LONGEST_ID = 200
-#: The ids in whose place it stands.
+TOO_LONG = f"is longer than {LONGEST_ID} characters"
+#: The ids in whose place a word for a sum may stand.
 SUMMED = frozenset({"item_id", "location_id", "supplier_id"})
-#: How they begin: a sign is compared at a fifth of what an expression costs.
-SUMS_BEGIN = tuple(sorted({ord(letter) for word in SUMS for letter in word[0] + word[0].upper()}))
 #: Below zero these mean nothing, and a mart that met one would stop the line for all.
 NOT_NEGATIVE = frozenset(
     {
@@ -122,12 +119,14 @@ class Check:
 
     within: what is true of few rows, and of all that are wrong so. Neighbours with the same one are
     asked only there, and the last of them is what is left.
+    unless: what is true of nearly all rows, and of none that is wrong so.
     """
 
     sql: str
     column: str
     rule: str
     within: str = ""
+    unless: str = ""
 
 
 @dataclass(frozen=True)
@@ -240,13 +239,17 @@ class CompiledRule:
                 )
         return added
 
-    def _marked(self) -> str:
-        """Which ids are plain: a step of its own, asked once by what cleans and by what judges."""
-        return "".join(
-            f", {self.locale.is_plain(quote('x:' + name))} AS {quote('p:' + name)}"
-            for name, cell in self.cells.items()
-            if _is_id(name, cell)
-        )
+    def _marks(self, careful: bool) -> list[str]:
+        """Which ids are plain: asked once by what cleans and by what judges. A word for a sum is
+        none, and is looked at again."""
+        marks = []
+        for name, cell in self.cells.items():
+            if _is_id(name, cell):
+                text = quote("x:" + name) if careful else cell.sql
+                plain = self.locale.is_plain(text)
+                plain += f" AND NOT {self.locale.is_sum(text)}" if name in SUMMED else ""
+                marks.append(f"{plain} AS {quote('p:' + name)}")
+        return marks
 
     def _typed(self, name: str) -> str:
         """A column as the type that it is declared to be."""
@@ -288,7 +291,7 @@ class CompiledRule:
         return f"""
 WITH raw AS (SELECT *, {", ".join(self._raw(careful))} FROM {source} WHERE {condition}),
 opened AS (SELECT *{_opened(first) if careful else ""} FROM raw WHERE {kept}),
-marked AS (SELECT *{self._marked()} FROM opened),
+marked AS (SELECT {", ".join(["*", *(self._marks(careful) if careful else [])])} FROM opened),
 typed AS (SELECT *, {", ".join(self._all_typed()) or "NULL"} FROM marked),
 zoned AS (SELECT *{self._zoned()} FROM typed),
 known AS (SELECT *, {known} FROM zoned),
@@ -307,6 +310,8 @@ FROM judged""".strip()
         raw = [_guarded(name, cell.sql, careful) for name, cell in self.cells.items()]
         raw += [_guarded("delivered_at", self.delivered.sql, careful)] if self.delivered else []
         raw += [f'{self.row_key} AS "k:key"']
+        # with the expression itself: the engine asks each text of a file's dictionary once then
+        raw += [] if careful else self._marks(careful)
         if self.when is not None and careful:
             raw.append(f"TRY({{'v': {self.when}}}) AS {quote('t:when')}")
         return raw
@@ -403,9 +408,20 @@ def _opened(names: list[str]) -> str:
 
 
 def _first_wrong(checks: list[Check]) -> str:
-    """The place of the first check that is true of a row; null where none is."""
+    """The place of the first check that is true of a row; null where none is. Rows of plain ids,
+    nearly all, are asked by the other checks alone."""
+    places = list(enumerate(checks))
+    plain = sorted({check.unless for check in checks if check.unless})
+    if not plain:
+        return _cases(places)
+    others = [(i, check) for i, check in places if not check.unless]
+    return f"CASE WHEN {' AND '.join(plain)} THEN {_cases(others)} ELSE {_cases(places)} END"
+
+
+def _cases(places: list[tuple[int, Check]]) -> str:
+    """The first of some checks, each with its place."""
     cases = []
-    for within, group in itertools.groupby(enumerate(checks), key=lambda one: one[1].within):
+    for within, group in itertools.groupby(places, key=lambda one: one[1].within):
         whens = " ".join(f"WHEN {check.sql} THEN {i}" for i, check in group)
         cases.append(f"WHEN {within} THEN CASE {whens} END" if within else whens)
     return f"CASE {' '.join(cases)} END"
@@ -427,10 +443,10 @@ def _checks_of(name: str, cell: Cell, kind: str, *, is_required: bool) -> list[C
             mend = "read it by `date '1899-12-30' + floor(x::double)::int`, x its column"
             found.append(Check(serial, name, f"is a spreadsheet's number of a day: {mend}"))
         found.append(Check(unread, name, f"is no {_noun(kind)} as declared"))
+    if _is_id(name, cell):
+        return _checks_of_id(name, is_required=is_required)
     if cell.type == "VARCHAR" and kind == "VARCHAR":
-        failed = f"(regexp_full_match({raw}, {literal(FAILED)}, 'i'))"
-        if _is_id(name, cell):
-            failed = f"(NOT {quote('p:' + name)} AND {failed})"
+        failed = f"regexp_full_match({raw}, {literal(FAILED)}, 'i')"
         found.append(Check(failed, name, "is a failed formula"))
     if kind == PATH and "VARCHAR" in cell.type:
         path, steps = f"array_to_string({value}, chr(31))", literal(rf"(^|\x1f){FAILED}(\x1f|$)")
@@ -440,19 +456,26 @@ def _checks_of(name: str, cell: Cell, kind: str, *, is_required: bool) -> list[C
     if is_required:
         found.append(Check(f"{value} IS NULL", name, "is missing"))
     if names_a_thing(name) and name not in PERSONAL:
-        too_long = f"is longer than {LONGEST_ID} characters"
         long = f"(strlen({value}) > {LONGEST_ID} AND length({value}) > {LONGEST_ID})"  # bytes first
-        found.append(Check(long, name, too_long))
+        found.append(Check(long, name, TOO_LONG))
     if kind in CALENDAR:
         outside = f"{value} NOT BETWEEN {CALENDAR[kind]}"
         infinite, beyond = f"is no finite {_noun(kind)}", "is beyond any calendar"
         found.append(Check(f"NOT isfinite({value})", name, infinite, outside))
         found.append(Check(outside, name, beyond, outside))
-    if name in SUMMED and _is_id(name, cell):
-        sums = literal(rf"({'|'.join(map(re.escape, SUMS))})[ :]*")
-        is_sum = f"(ascii({value}) IN {SUMS_BEGIN} AND regexp_full_match({value}, {sums}, 'i'))"
-        found.append(Check(is_sum, name, "is a word for a sum and names nothing"))
     return found
+
+
+def _checks_of_id(name: str, *, is_required: bool) -> list[Check]:
+    """How a text can be no name of a thing; a plain one is."""
+    value, raw, plain = (quote(step + name) for step in ("v:", "x:", "p:"))
+    wrong = [(f"regexp_full_match({raw}, {literal(FAILED)}, 'i')", "is a failed formula")]
+    wrong += [(f"{value} IS NULL", "is missing")] if is_required else []
+    wrong += [(f"length({value}) > {LONGEST_ID}", TOO_LONG)]
+    if name in SUMMED:
+        wrong += [(Locale.is_sum(value), "is a word for a sum and names nothing")]
+    odd = f"{plain} IS DISTINCT FROM true"
+    return [Check(f"({odd} AND {sql})", name, rule, unless=plain) for sql, rule in wrong]
 
 
 def _checks_of_size(table: str, name: str) -> list[Check]:

@@ -244,9 +244,11 @@ class SourceRows:
                 f"_row FROM {reader}"
             )
         else:
-            places = f'(SELECT _path AS {quote(source)}, _d AS "b:d", _file AS "b:file" FROM batch)'
-            ours = '"b:d" AS _d, "b:file" AS _file, file_row_number + 1 AS _row'
-            rows = f"SELECT {columns}, {ours} FROM {reader} JOIN {places} USING ({quote(source)})"
+            # a value of a whole file, and no join: what it answers is asked once a vector
+            stems = "[" + ", ".join(literal(d.stem) for d in self.deliveries) + "]"
+            place = f"list_position({files}, {quote(source)})"
+            ours = f"{place} - 1 AS _d, {stems}[{place}] AS _file, file_row_number + 1 AS _row"
+            rows = f"SELECT {columns}, {ours} FROM {reader}"
         self.con.execute(f"CREATE TEMP VIEW src AS {rows}")
 
     def _csv_rows(self, names: str) -> None:
