@@ -16,7 +16,7 @@ from functools import partial
 
 from models.procurement import embedded_invoice, exact_numbers, xml_tree
 from models.procurement.codec import Delivery
-from models.procurement.invoice_totals import Bill, BilledLine, unit_of
+from models.procurement.invoice_totals import Bill, BilledLine, billed_total, unit_of
 from models.procurement.messages import PAYABLES, Message, MessageError, Odd, OddLineError
 from models.procurement.xml_tree import Node
 from models.procurement.xml_values import amount, is_true, net_price, quantity, signed_amount
@@ -166,24 +166,27 @@ def _bill(top: Node) -> list[Message]:
 
 
 def _total(top: Node, currency: str) -> Decimal:
-    """What the bill comes to, payments before it included; its own sums must agree."""
-    sums = (DEAL, SETTLEMENT, SUMS)
-    due = amount(top, currency, *sums, "ram:DuePayableAmount")
-    if due is None:
-        raise MessageError("ram:DuePayableAmount is missing: an invoice has one total")
-    total = due + (amount(top, currency, *sums, "ram:TotalPrepaidAmount") or Decimal(0))
-    whole = amount(top, currency, *sums, "ram:GrandTotalAmount")
-    rounding = signed_amount(top, currency, *sums, "ram:RoundingAmount")
-    if whole is not None and abs(total - whole - rounding) > unit_of(currency):
-        exact_numbers.expect("ram:DuePayableAmount and what is paid", total, whole + rounding)
-    return total
+    """What the bill comes to, payments before it included."""
+    sums = partial(amount, top, currency, DEAL, SETTLEMENT, SUMS)
+    return billed_total(
+        "ram:DuePayableAmount",
+        sums("ram:DuePayableAmount"),
+        paid=sums("ram:TotalPrepaidAmount"),
+        whole=sums("ram:GrandTotalAmount"),
+        rounding=_rounding(top, currency),
+        currency=currency,
+    )
+
+
+def _rounding(top: Node, currency: str) -> Decimal:
+    return signed_amount(top, currency, DEAL, SETTLEMENT, SUMS, "ram:RoundingAmount")
 
 
 def _added(top: Node, currency: str) -> Decimal:
     """Charges less allowances, of the bill and its lines, with tax in its currency and rounding."""
     head = (DEAL, SETTLEMENT)
     inside = (DEAL, "ram:IncludedSupplyChainTradeLineItem", LINE_SETTLEMENT, ALLOWANCE)
-    added = signed_amount(top, currency, *head, SUMS, "ram:RoundingAmount")
+    added = _rounding(top, currency)
     for node in (*top.all(*head, ALLOWANCE), *top.all(*inside)):
         indicator = node.need("ram:ChargeIndicator", "udt:Indicator")
         charged = amount(node, currency, "ram:ActualAmount") or Decimal(0)

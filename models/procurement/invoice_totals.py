@@ -137,3 +137,26 @@ def rounding_of(
     if abs(total - reckoned) > most:
         expect(what, total, reckoned)
     return total - reckoned
+
+
+def billed_total(
+    where: str,
+    due: Decimal | None,
+    *,
+    paid: Decimal | None,
+    whole: Decimal | None,
+    rounding: Decimal,
+    currency: str,
+) -> Decimal:
+    """What an invoice comes to, payments before it included; its own sums must agree.
+
+    where: what says how much is due. whole: its lines with tax, before rounding; None where it does
+    not say. Raises MessageError where nothing is said to be due, or the sums differ by more than
+    the currency's minor unit, which may be rounded away.
+    """
+    if due is None:
+        raise MessageError(f"{where} is missing: an invoice has one total")
+    total = due + (paid or Decimal(0))
+    if whole is not None and abs(total - whole - rounding) > unit_of(currency):
+        expect(f"{where} and what is paid", total, whole + rounding)
+    return total

@@ -17,7 +17,7 @@ from typing import TypeVar
 from models.procurement import exact_numbers, xml_tree
 from models.procurement.answer_codes import AMENDED, REFUSED, TAKEN
 from models.procurement.codec import Delivery, each_line
-from models.procurement.invoice_totals import Bill, BilledLine, unit_of
+from models.procurement.invoice_totals import Bill, BilledLine, billed_total
 from models.procurement.messages import (
     BUYER,
     PAYABLES,
@@ -224,14 +224,13 @@ def _bill(top: Node, word: str, usual: str, credits: str | None) -> list[Message
         reason = f"invoice {invoice_id} is of kind {kind[:20]}; it was not taken"
         return [Odd(order_id, "", reason, PAYABLES)]
     currency = top.need("cbc:DocumentCurrencyCode")
-    added = _added(top, currency, word)
     bill = Bill(
         invoice_id,
         order_id,
         _on(top.need("cbc:IssueDate"), "cbc:IssueDate"),
         currency,
         _total(top, currency),
-        added + signed_amount(top, currency, "cac:LegalMonetaryTotal", "cbc:PayableRoundingAmount"),
+        _added(top, currency, word),
         credits,
     )
     units = "cbc:InvoicedQuantity" if credits is None else "cbc:CreditedQuantity"
@@ -258,23 +257,26 @@ def _billed(node: Node, currency: str, counted: str) -> BilledLine:
 
 
 def _total(top: Node, currency: str) -> Decimal:
-    """What the invoice comes to, payments before it included; its own sums must agree."""
-    path = "cac:LegalMonetaryTotal"
-    payable = amount(top, currency, path, "cbc:PayableAmount")
-    if payable is None:
-        raise MessageError(f"{path}/cbc:PayableAmount is missing: an invoice has one total")
-    total = payable + (amount(top, currency, path, "cbc:PrepaidAmount") or Decimal(0))
-    with_tax = amount(top, currency, path, "cbc:TaxInclusiveAmount")
-    if with_tax is not None:
-        rounding = signed_amount(top, currency, path, "cbc:PayableRoundingAmount")
-        if abs(total - with_tax - rounding) > unit_of(currency):  # a cent may be rounded away
-            exact_numbers.expect("cbc:PayableAmount and what is paid", total, with_tax + rounding)
-    return total
+    """What the invoice comes to, payments before it included."""
+    sums = partial(amount, top, currency, "cac:LegalMonetaryTotal")
+    return billed_total(
+        "cac:LegalMonetaryTotal/cbc:PayableAmount",
+        sums("cbc:PayableAmount"),
+        paid=sums("cbc:PrepaidAmount"),
+        whole=sums("cbc:TaxInclusiveAmount"),
+        rounding=_rounding(top, currency),
+        currency=currency,
+    )
+
+
+def _rounding(top: Node, currency: str) -> Decimal:
+    return signed_amount(top, currency, "cac:LegalMonetaryTotal", "cbc:PayableRoundingAmount")
 
 
 def _added(top: Node, currency: str, word: str) -> Decimal:
-    """Charges less allowances, of the invoice and its lines, and tax in the invoice's currency."""
-    added = Decimal(0)
+    """Charges less allowances, of the invoice and its lines, with tax in its currency and
+    rounding."""
+    added = _rounding(top, currency)
     inside = top.all(f"cac:{word}Line", "cac:AllowanceCharge")
     for node in (*top.all("cac:AllowanceCharge"), *inside):
         indicator = node.need("cbc:ChargeIndicator")
