@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from string import ascii_letters
 
 from orchestration.home.sql import literal
 from orchestration.landing.contract.canonical import DAY, FLAG, NUMBER, PATH
@@ -48,6 +49,16 @@ SUMS = (
     "totale",
     "suma",
     "totaal",
+)
+
+_BEGIN_NO_SUM = "".join(
+    letter for letter in ascii_letters if letter.lower() not in {word[0] for word in SUMS}
+)
+#: A plain id that is no word for a sum either: one with a digit or another sign that no such word
+#: has, or of letters the first of which begins none.
+PLAIN_NAME = (
+    r"""([!"$-9;-~][ -"$-9;-~]*)?[!"$-,./0-9;-@\[-`{-~]([ -"$-9;-~]*[!"$-9;-~])?|"""
+    rf"""[{_BEGIN_NO_SUM}]([A-Za-z -]*[A-Za-z-])?"""
 )
 
 MONTHS = (
@@ -105,6 +116,12 @@ class Locale:
     def is_plain(sql: str) -> str:
         """Whether text is an id that nothing need be done to."""
         return f"regexp_full_match({sql}, {literal(PLAIN_ID)})"
+
+    @staticmethod
+    def is_plain_name(sql: str) -> str:
+        """Whether text is such an id and no word for a sum."""
+        is_short = f"strlen({sql}) <= {LONGEST_ID}"
+        return f"(regexp_full_match({sql}, {literal(PLAIN_NAME)}) AND {is_short})"
 
     @staticmethod
     def is_sum(sql: str) -> str:

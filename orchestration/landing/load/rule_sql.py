@@ -239,16 +239,20 @@ class CompiledRule:
                 )
         return added
 
-    def _marks(self, careful: bool) -> list[str]:
+    def _marks(self, *, beside: bool, careful: bool) -> list[str]:
         """Which ids are plain: asked once by what cleans and by what judges. A word for a sum is
-        none, and is looked at again."""
+        none, and is looked at again.
+
+        beside: those that are asked beside a simple expression, made once more for it, since the
+        engine asks each text of a file's dictionary once then; others are asked of what it came to.
+        """
         marks = []
         for name, cell in self.cells.items():
-            if _is_id(name, cell):
-                text = quote("x:" + name) if careful else cell.sql
-                plain = self.locale.is_plain(text)
-                plain += f" AND NOT {self.locale.is_sum(text)}" if name in SUMMED else ""
-                marks.append(f"{plain} AS {quote('p:' + name)}")
+            is_beside = not careful and cell.sql.count("(") < 2  # one function at most
+            if _is_id(name, cell) and is_beside == beside:
+                text = cell.sql if beside else quote("x:" + name)
+                is_plain = Locale.is_plain_name if name in SUMMED else Locale.is_plain
+                marks.append(f"{is_plain(text)} AS {quote('p:' + name)}")
         return marks
 
     def _typed(self, name: str) -> str:
@@ -291,7 +295,7 @@ class CompiledRule:
         return f"""
 WITH raw AS (SELECT *, {", ".join(self._raw(careful))} FROM {source} WHERE {condition}),
 opened AS (SELECT *{_opened(first) if careful else ""} FROM raw WHERE {kept}),
-marked AS (SELECT {", ".join(["*", *(self._marks(careful) if careful else [])])} FROM opened),
+marked AS (SELECT {", ".join(["*", *self._marks(beside=False, careful=careful)])} FROM opened),
 typed AS (SELECT *, {", ".join(self._all_typed()) or "NULL"} FROM marked),
 zoned AS (SELECT *{self._zoned()} FROM typed),
 known AS (SELECT *, {known} FROM zoned),
@@ -310,8 +314,7 @@ FROM judged""".strip()
         raw = [_guarded(name, cell.sql, careful) for name, cell in self.cells.items()]
         raw += [_guarded("delivered_at", self.delivered.sql, careful)] if self.delivered else []
         raw += [f'{self.row_key} AS "k:key"']
-        # with the expression itself: the engine asks each text of a file's dictionary once then
-        raw += [] if careful else self._marks(careful)
+        raw += self._marks(beside=True, careful=careful)
         if self.when is not None and careful:
             raw.append(f"TRY({{'v': {self.when}}}) AS {quote('t:when')}")
         return raw
