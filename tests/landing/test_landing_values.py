@@ -8,6 +8,7 @@ import zipfile
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import openpyxl
 import polars as pl
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration.landing import ContractError, World, check
-from orchestration.landing.contract.locales import MONTH_WORDS, MONTHS
+from orchestration.landing.contract.locales import LONGEST_ID, MONTH_WORDS, MONTHS, SUMS, Locale
 from tests.landing.company import SALES, Company
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
@@ -514,3 +515,53 @@ def test_an_open_document_or_an_archive_under_a_password_says_so(tmp_path: Path)
     for one in (company, zipped):
         with pytest.raises(ContractError, match="encrypted with a password"):
             one.land(strict=True)
+
+
+LETTERS = st.sampled_from("aAtTsS19 -_./#:~é\u200b")
+NAMES = st.text(LETTERS, max_size=12) | st.builds(
+    str.__add__, st.sampled_from([*SUMS, *map(str.upper, SUMS)]), st.text(LETTERS, max_size=2)
+)
+
+
+@given(st.lists(NAMES, min_size=1, max_size=50), st.integers(LONGEST_ID - 1, LONGEST_ID + 1))
+def test_a_name_that_needs_no_second_look_would_pass_it(names: list[str], size: int) -> None:
+    long = [(name * size)[:size] for name in names if name]
+    asked = f"{Locale.is_plain_name('x')}, {Locale.is_plain('x')}, {Locale.is_sum('x')}"
+    with duckdb.connect() as con:
+        con.execute("create table names (x varchar)")
+        con.executemany("insert into names values (?)", [(name,) for name in names + long])
+        found = con.execute(f"select x, {asked} from names").fetchall()
+    for name, is_plain_name, is_plain, is_sum in found:
+        if is_plain_name:
+            assert is_plain and not is_sum and len(name) <= LONGEST_ID, name
+        elif is_plain and set(name) & set("123456789_./~"):  # what the field's ids have
+            assert is_sum or len(name) > LONGEST_ID, name
+
+
+@pytest.mark.parametrize("sold", ["Total", "TOTAL ", "Summe", "sub-total", "x" * 201, "#N/A"])
+def test_what_names_nothing_is_found_among_many_that_are_well(company: Company, sold: str) -> None:
+    """Rows of plain ids are judged by fewer checks, and rows beside them by all."""
+    good = "".join(f"T1,{k},apple,Tampere,2024-03-01,1,1\n" for k in range(3000))
+    rows = f"{good}T2,1,{sold},Tampere,2024-03-01,1,1\nT2,2,apple,{sold},2024-03-01,1,1\n"
+    company.write("tills/1.csv", "till,line,item,store,day,qty,price\n" + rows)
+    company.land()
+    assert company.rows("SELECT count(*) FROM raw.sales") == [(3000,)]
+    found = company.rows("SELECT column_name FROM raw.quarantine ORDER BY 1")
+    assert found == [("item_id",), ("location_id",)]
+
+
+def test_rows_of_several_column_files_are_told_apart(tmp_path: Path) -> None:
+    company = Company(tmp_path, SALES.replace("tills/*.csv", "tills/*.parquet"))
+    for k in range(3):
+        sold = {"till": [f"T{k}"] * 2, "line": [1, 2], "item": ["pear", "#N/A"], "store": ["n"] * 2}
+        days = {"day": [date(2024, 3, 1 + k)] * 2, "qty": [k + 1] * 2, "price": [1.0] * 2}
+        file = company.data / "tills" / f"it's {k}.parquet"
+        file.parent.mkdir(exist_ok=True)
+        pl.DataFrame(sold | days).write_parquet(file)
+    company.land()
+    found = company.rows(
+        "SELECT path, row_no, quantity FROM raw.sales JOIN raw.manifest USING (delivery) ORDER BY 1"
+    )
+    assert found == [(f"tills/it's {k}.parquet", 1, k + 1) for k in range(3)]
+    wrong = company.rows("SELECT path, row_no FROM raw.quarantine ORDER BY 1")
+    assert wrong == [(f"tills/it's {k}.parquet", 2) for k in range(3)]
