@@ -114,7 +114,7 @@ def compare(other: Path, world: str, data: Path, rounds: int) -> None:
 
 def main(commit: str, rounds: int, *worlds: str) -> None:
     """Compare this checkout with a commit on worlds, each given as its contract and its data."""
-    print(f"Commit {commit}, {rounds} turns each.\n")
+    print(f"### Beside commit {commit}, {rounds} turns each\n")
     print("| world | station | the commit, s | this checkout, s | ratio |\n|---|---|--:|--:|--:|")
     with tree_of(commit) as other:
         for world, data in zip(worlds[::2], worlds[1::2], strict=True):
