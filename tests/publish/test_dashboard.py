@@ -54,6 +54,24 @@ def test_shelves_are_empty_as_often_in_the_figure_as_in_the_picture(tmp_path: Pa
     assert columns[0] == empty != "0" and sum(map(int, columns)) == int(counted)
 
 
+def test_how_good_the_forecast_is_stands_there_from_the_simplest_method_on(tmp_path: Path) -> None:
+    page = page_of(
+        tmp_path,
+        "insert into decisions.forecast_scores by name select 'r' as run_id, stair, method, wape "
+        "from (values (2, 'xgboost', 0.3), (1, 'seasonal_naive', 0.4)) as t (stair, method, wape)",
+        "insert into decisions.models by name select 'r' as run_id, '2024-12-30'::timestamp as "
+        "as_of, 'm' as model, 0.97 as unseen_under_tail, 0.9 as served_under_tail, 8 as "
+        "served_periods",
+    )
+    (panel,) = re.findall(r"How good the forecast is</h2>(.*?)</div>", page, re.DOTALL)
+    (picture,) = re.findall(r"<svg.*?</svg>", panel, re.DOTALL)
+    assert re.findall(r">([^<]+)</text>", picture) == [
+        *("as in the season before", "40.0%"),
+        *("gradient-boosted quantiles (XGBoost)", "30.0% · 25% less"),
+    ]
+    assert "97.0% in periods it had not seen, 90.0% in the 8 it served since" in panel
+
+
 def test_it_needs_nothing_from_anywhere(page: str) -> None:
     class Requests(HTMLParser):
         asked: list[str] = []  # noqa: RUF012 - one page, one parser
@@ -107,6 +125,7 @@ def test_a_company_that_has_nothing_to_order_has_a_page_too(tmp_path: Path) -> N
     page = page_of(tmp_path, *empty)
     assert "Nothing to order." in page
     assert "every item was planned" in page
+    assert "no forecast has been rehearsed yet" in page
 
 
 def test_what_nobody_counted_is_unknown_and_never_zero(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import duckdb
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
+from models.forecasting.drift import TAIL
 from models.labels import in_words
 from orchestration.home import files
 from orchestration.home.sql import records
@@ -57,7 +58,7 @@ def _content(con: duckdb.DuckDBPyConnection) -> Row:
     return {
         "about": about,
         "tiles": _tiles(con, money),
-        "panels": [_spend(con, money), _policies(con, money), _cover(con)],
+        "panels": [_spend(con, money), _policies(con, money), _cover(con), _forecast(con)],
         "series": _series(con),
         "lines": _rows(con, f"{_LINES} limit {LINES}"),
         "line_count": _value(con, "select count(*) from decisions.order_lines"),
@@ -221,6 +222,49 @@ def _cover(con: duckdb.DuckDBPyConnection) -> Panel:
             "Counted item-locations by weeks of cover; red are the empty shelves, amber is short "
             "or slow, grey had no issues in the last 28 days."
         ),
+    )
+
+
+def _forecast(con: duckdb.DuckDBPyConnection) -> Panel:
+    title = "How good the forecast is"
+    steps = _rows(con, "select method, wape from decisions.forecast_scores order by stair")
+    if not steps:
+        return Panel(title, Markup(""), "Unknown: no forecast has been rehearsed yet.")
+    stairs = [
+        Bar(
+            in_words(step["method"]),
+            [("s1", step["wape"])],
+            f"{step['wape']:.1%}{_beside(step['wape'], steps[0]['wape'])}",
+        )
+        for step in steps
+    ]
+    return Panel(
+        title,
+        bars(stairs),
+        "Error of single items and periods in rehearsal, as a share of what was sold, and beside "
+        f"the simplest method's; the last one decides.{_held(con)}",
+    )
+
+
+def _beside(error: float, simplest: float) -> str:
+    gain = 1 - error / simplest if simplest else 0.0
+    return f" · {abs(gain):.0%} {'less' if gain > 0 else 'more'}" if gain else ""
+
+
+def _held(con: duckdb.DuckDBPyConnection) -> str:
+    """How the model in service kept to its upper quantile, when it was tried and since."""
+    found = _rows(con, "select * from decisions.models order by as_of desc, model limit 1")
+    if not found:
+        return ""
+    tries = (
+        (found[0]["unseen_under_tail"], "periods it had not seen"),
+        (found[0]["served_under_tail"], f"the {found[0]['served_periods']:,} it served since"),
+    )
+    said = [f"{share:.1%} in {where}" for share, where in tries if share is not None]
+    return (
+        f" Demand stayed under its upper quantile, which {TAIL:.1%} should: {', '.join(said)}."
+        if said
+        else ""
     )
 
 
