@@ -120,7 +120,8 @@ TESTS = {
         f"tests/landing/test_{name}.py"
         for name in (
             *("archive", "contract_reads_more", "landed_again", "landed_order", "landing_drift"),
-            *("landing_files", "landing_hostile", "landing_laws", "landing_privacy", "partitions"),
+            *("landing_files", "landing_formats", "landing_hostile", "landing_laws"),
+            *("landing_privacy", "landing_quarantine", "landing_recovery", "partitions"),
         )
     ],
     "decision pipeline": ["tests/replenishment"],

@@ -10,7 +10,10 @@ import json
 import os
 import tarfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -311,13 +314,53 @@ def test_a_plain_file_and_a_packed_one_are_their_bytes_in_order_of_name(root: Pa
     assert packed[0] == hashlib.sha256((root / "in" / "a.csv.gz").read_bytes()).hexdigest()
     assert plain.stored_bytes == 5 and gz.stored_bytes == (root / "in" / "a.csv.gz").stat().st_size
     nothing = discover("out/*", root, root)
-    with pytest.raises(
-        ContractError, match=r"the path `out/\*` matches nothing in the data folder"
-    ):
+    with pytest.raises(ContractError) as raised:
         nothing.or_nothing_there("out/*")
+    assert raised.value.what == "the path `out/*` matches nothing in the data folder"
+    with pytest.raises(ContractError) as raised:
+        discover("in/c*", root, root).or_nothing_there("in/c*")
+    assert raised.value.what.endswith("in the data folder but in/c.csv~, which was passed over")
     with pytest.raises(ContractError, match="inside the archive"):
         nothing.or_nothing_there("out.zip!x")
     assert told.or_nothing_there("in/*") is told
+
+
+def test_nothing_odd_in_a_folder_hides_what_comes_after_it(root: Path) -> None:
+    (root / "in" / "a.csv").symlink_to("/etc/passwd")
+    (root / "in" / "b.zip").write_bytes(b"no zip")
+    (root / "in" / "c.csv~").write_bytes(b"litter")
+    (root / "in" / "d.zip").write_bytes(zipped())
+    (root / "in" / "e.csv").write_bytes(b"plain")
+    (root / "in" / "f.zip").write_bytes(zipped(g=b"packed"))
+    told = discover("in/*", root, root)
+    assert [drop.name for drop in told.drops] == ["in/b.zip", "in/e.csv", "in/f.zip!g.csv"]
+    assert [fault.where for fault in told.faults] == ["in/a.csv", "in/d.zip"]
+    assert told.litter == ["in/c.csv~"]
+
+
+@contextmanager
+def anybody() -> Iterator[None]:
+    """As a user whom files can be kept from."""
+    me = os.geteuid()
+    os.seteuid(me or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(me)
+
+
+def test_an_archive_nobody_may_read_hides_no_other() -> None:
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name, mode in (("a.zip", 0), ("b.zip", 0o644)):
+            (root / name).write_bytes(zipped(member=b"packed"))
+            (root / name).chmod(mode)
+        root.chmod(0o755)
+        with anybody():
+            told = discover("*.zip", root, root)
+        root.chmod(0o700)
+    assert [drop.name for drop in told.drops] == ["b.zip!member.csv"]
+    assert [(fault.where, fault.what) for fault in told.faults] == [("a.zip", "may not be read")]
 
 
 def test_a_file_that_changes_is_left_and_a_broken_one_is_named(

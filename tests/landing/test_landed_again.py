@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from orchestration.landing import LandReport, land_records, table_hashes
+from orchestration.landing.load.store import read_receipts
 from tests.landing.company import FIRST_DAY, SALES, Company
 
 NOON = datetime(2024, 3, 2, 12)
@@ -119,6 +120,9 @@ def test_the_same_rows_in_another_order_of_columns_and_lines_are_handed_over_onc
     said = "SELECT silo, file, rows_loaded FROM raw.manifest WHERE source_id = 'ledger'"
     assert company.rows(said) == [("platform", "ledger", 2)]
     assert "ledger" not in report.sources
+    told: list[str] = []
+    company.land(progress=told.append)
+    assert told == []  # nothing of it is missing
 
 
 def test_a_warehouse_that_lost_what_the_platform_handed_over_has_it_from_the_archive_again(
@@ -138,6 +142,29 @@ def test_a_warehouse_that_lost_what_the_platform_handed_over_has_it_from_the_arc
     company.land()  # as after a kill at the end of it
     assert table_hashes(company.con) == hashes
     assert company.rows("SELECT 1 FROM raw.manifest WHERE delivery IS NULL") == []
+
+
+def test_files_that_are_gone_come_from_the_archive_while_the_contract_has_their_source(
+    company: Company,
+) -> None:
+    till = company.write("tills/a.csv", FIRST_DAY)
+    company.land()
+    (receipt,) = read_receipts(company.archive)
+    assert (receipt.source_id, receipt.silo) == ("tills", "pos")
+    hashes = table_hashes(company.con)
+    till.unlink()
+
+    def lose() -> list[str]:
+        company.con.execute("DELETE FROM raw.manifest; DELETE FROM raw.sales")
+        said: list[str] = []
+        company.land(progress=said.append)
+        return said
+
+    (said,) = lose()
+    assert said == "tills: the warehouse lacks 1 archived deliveries; reading its archive anew"
+    assert table_hashes(company.con) == hashes
+    company.contract(SALES.replace("  tills:", "  shops:") + "    optional: true\n")
+    assert lose() == []
 
 
 def test_rows_passed_over_by_name_are_counted_under_that_name(company: Company) -> None:

@@ -32,6 +32,8 @@ def test_a_new_unread_column_and_another_order_are_reported_and_loaded(tmp_path:
     report = company.land()
     assert report.new_rows == 1
     assert report.drift == ["tills/2.csv: added colour; reordered"]
+    kept = company.rows("SELECT drift FROM raw.manifest ORDER BY landed_seq")
+    assert kept == [(None,), ("added colour; reordered",)]
 
 
 @pytest.mark.parametrize(

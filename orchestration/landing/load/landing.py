@@ -76,7 +76,8 @@ def land(
         for source_id in sorted(anew.keys() - world.sources.keys()):  # the platform's own
             _read_anew(cur, world, store, source_id, anew[source_id], progress)
         for source_id in world.sources:
-            found = _found(cur, world, source_id, data_root, inbox, store)
+            known = [one for one in receipts if one.source_id == source_id]
+            found = _found(world, source_id, data_root, inbox, store, has_landed=bool(known))
             if strict and found.faults:
                 raise found.faults[0]
             report.passed_over += [
@@ -90,7 +91,7 @@ def land(
                 found.drops,
                 store,
                 report,
-                receipts=[one for one in receipts if one.source_id == source_id],
+                receipts=known,
                 strict=strict,
             )
             if source_id in anew:  # its contract may read what the new files are first to have
@@ -215,20 +216,20 @@ def session(
 
 
 def _found(
-    cur: duckdb.DuckDBPyConnection,
     world: World,
     source_id: str,
     data_root: Path,
     inbox: Path | None,
     store: Archive,
+    *,
+    has_landed: bool,
 ) -> Discovered:
+    """What lies there of a source. has_landed: a drop folder that is emptied after loading is no
+    mistake."""
     source = world.sources[source_id]
     if source.path is not None:
         found = discover(source.path, data_root, store.incoming)
-        landed = cur.execute(
-            "SELECT 1 FROM raw.manifest WHERE source_id = ? LIMIT 1", [source_id]
-        ).fetchone()
-        if source.optional or landed:  # a drop folder that is emptied after loading is no mistake
+        if source.optional or has_landed:
             return found
         try:
             return found.or_nothing_there(source.path)
