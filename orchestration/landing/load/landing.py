@@ -8,7 +8,6 @@ the manifest, committed with the rows, says what has been seen.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -243,7 +242,7 @@ def _found(
 
 
 def _uses_file(world: World, source_id: str) -> bool:
-    return "_file" in json.dumps(world.sources[source_id].model_dump(mode="json"))
+    return "_file" in world.sources[source_id].model_dump_json()
 
 
 def _unseen(
