@@ -334,8 +334,13 @@ class Demand:
     ) -> Forecast:
         """Forecast the series of `keys` over the horizon with the challenger, by what is known at
         the origin's midnight."""
-        targets = [*self._periods(self.first, origin)[-model.context :], *self._ahead(origin)[1:]]
-        return model.predict(self.labels(origin), keys, origin, self.plans(targets, origin), levels)
+        plans = self.plans(self.around(origin, model.context), origin)
+        return model.predict(self.labels(origin), keys, origin, plans, levels)
+
+    def around(self, origin: date, before: int) -> list[date]:
+        """So many periods before an origin, as far as there are any, and those ahead of it; both
+        have what is not reported yet, and each is there once."""
+        return sorted({*self._periods(self.first, origin)[-before:], *self._ahead(origin)})
 
     def inputs_at(self, origins: list[date]) -> Iterator[ForecastInputs]:
         """For each origin in turn the feature rows and the plans for its horizon, both as known at

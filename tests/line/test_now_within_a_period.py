@@ -112,6 +112,10 @@ def test_models_look_ahead_from_the_first_period_that_is_not_reported(
         assert edge == clock.shift(told[-1], 1) <= origin
         assert clock.shift(edge, demand.unreported(origin)) == origin
         assert demand.unreported(origin) + demand.horizon <= demand.reach
+        around = demand.around(origin, 12)
+        assert around == [clock.shift(around[0], k) for k in range(len(around))]
+        assert around[0] <= max(first, clock.shift(origin, -12))
+        assert around[-1] >= clock.shift(origin, 9)
 
 
 @given(
