@@ -104,6 +104,8 @@ def in_words(
     sentence += f"; due {due.isoformat()}."
     if facts.get("leaves_on") and facts["leaves_on"] > facts["decided_on"]:
         sentence += f" It leaves on {facts['leaves_on']:%a %Y-%m-%d}, the first day it can."
+    if facts.get("is_stock_assumed"):
+        sentence += " No stock was ever counted: what is on hand and on the way is assumed."
     if facts.get("ordered_by_customers"):
         sentence += f" Customers wait for {_number(facts['ordered_by_customers'])} already."
     if (sold := facts.get("asked_before") or 0.0) >= 0.05:

@@ -264,7 +264,7 @@ def trace(
         try:
             (again,) = recompute(place, world, [line])
         except LineStopped as error:
-            raise ValueError(f"the archive no longer makes the line: {error}") from error
+            raise ValueError(f"the line could not be made again: {error}") from error
         emit(again.as_dict(), str(again), as_json=as_json)
         raise typer.Exit(0 if again.is_same else 1)
     from orchestration.facts import trace as tracing

@@ -222,6 +222,7 @@ class PlanningInputs:
             on_hand=pl.Series(on_hand).fill_nan(None),
             on_order=pl.Series(due[:, 1:].sum(axis=1), dtype=pl.Float64),
             asked_before=pl.Series(self.asked_before, dtype=pl.Float64),
+            is_stock_assumed=pl.lit(self.is_stock_assumed),
         )
         return replace(self, rows=rows)
 

@@ -52,8 +52,7 @@ ASSUMED_STOCK = pl.DataFrame(
         "reason": [
             (
                 f"no stock records: planned as if {ASSUMED_COVER} review intervals of demand were "
-                "on "
-                "hand; land stock counts"
+                "on hand, and orders for the lead time's demand on the way; land stock counts"
             )
         ],
     }

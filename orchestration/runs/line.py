@@ -147,6 +147,8 @@ class _Listener:
 
     def _fail(self, step: str, error: Any) -> None:
         reason = error.message.strip() if error else f"{step} failed without saying why"
+        if error and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+            reason = "it was stopped from outside: run it again"
         self.failures.setdefault(step, LineStopped(reason))
         # the whole story, for the run's log
         sys.stdout.write(error.to_string() if error else "")

@@ -43,6 +43,13 @@ def test_feeding_a_table_takes_its_sentence_away(table: str, tmp_path: Path) -> 
     assert sentence not in consequences(world(tmp_path, "sales", table))
 
 
+def test_what_is_on_order_is_said_to_be_unknown_only_where_stock_is_counted(tmp_path: Path) -> None:
+    """Without counts a full pipeline is assumed, so that nothing is ordered again."""
+    sentence = f"no purchase orders: {WITHOUT['purchase_orders']}"
+    assert sentence in consequences(world(tmp_path, "sales", "stock"))
+    assert sentence not in consequences(world(tmp_path, "sales"))
+
+
 def test_every_table_named_is_canonical() -> None:
     assert set(WITHOUT) <= set(CANONICAL)
     for pairs in SAID_BY.values():

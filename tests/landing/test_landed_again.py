@@ -167,6 +167,18 @@ def test_files_that_are_gone_come_from_the_archive_while_the_contract_has_their_
     assert lose() == []
 
 
+def test_a_path_at_which_nothing_lies_any_more_is_said_unless_it_may_be_absent(
+    company: Company,
+) -> None:
+    till = company.write("tills/a.csv", FIRST_DAY)
+    assert company.land().doubts == company.land().doubts == []
+    till.rename(till.with_suffix(".txt"))  # as after an export was renamed
+    (said,) = company.land().doubts
+    assert said.startswith("nothing new of tills: no file lies at `tills/*.csv`")
+    company.contract(SALES + "    optional: true\n")
+    assert company.land().doubts == []
+
+
 def test_rows_passed_over_by_name_are_counted_under_that_name(company: Company) -> None:
     company.contract(
         SALES.replace("    key:", "    skip: {gift: price = '0', void: qty = '0'}\n    key:")

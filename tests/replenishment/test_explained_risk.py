@@ -128,6 +128,14 @@ def test_what_lies_there_and_cannot_be_sold_is_said() -> None:
     assert told.endswith("1,200 more lie there blocked, past their date or promised.")
 
 
+def test_stock_that_nobody_counted_is_said_to_be_assumed() -> None:
+    day = date(2024, 1, 5)
+    for is_assumed in (True, False):
+        facts = {"is_stock_assumed": is_assumed}
+        told = in_words({"expected_demand": 96.0}, 96.0, day, day, facts)
+        assert ("what is on hand and on the way is assumed" in told) is is_assumed
+
+
 def test_what_is_for_kits_and_a_supplier_s_least_order_are_said() -> None:
     day = date(2024, 1, 5)
     facts = {

@@ -14,7 +14,8 @@ CLOCKED = ("sales", "returns", "stock")
 #: What an order is worth without a table, the dearest first; a table that changes no order by its
 #: absence, such as returns, is not named.
 WITHOUT = {
-    "stock": "what lies on the shelf is assumed, at 1.4 review intervals of demand",
+    "stock": "what lies on the shelf is assumed, at 1.4 review intervals of demand, and orders for "
+    "the lead time's demand on the way",
     "purchase_orders": "what is on order is not known, so that it is ordered again",
     "receipts": "an order counts as received on the day it was due, unless its status says `open`, "
     "and lead times are as promised",
@@ -30,6 +31,8 @@ WITHOUT = {
 }
 #: Said of a table that is fed and yet as good as not.
 ASIDE = " (every row tried is in quarantine)"
+#: What a table's absence costs where another is fed; without that, its own sentence says it all.
+BESIDE = {"purchase_orders": "stock"}
 #: What a column of another table says just as well.
 SAID_BY = {
     "prices": (("sales", "unit_price"), ("sales", "revenue")),
@@ -82,5 +85,6 @@ def _lacking(fed: dict[str, set[str]], aside: Collection[str]) -> list[str]:
         f"no {table.replace('_', ' ')}{ASIDE if table in aside else ''}: {cost}"
         for table, cost in WITHOUT.items()
         if table not in fed
+        and BESIDE.get(table, "sales") in fed
         and not any(name in fed.get(other, ()) for other, name in SAID_BY.get(table, ()))
     ]

@@ -77,6 +77,7 @@ def land(
         for source_id in world.sources:
             known = [one for one in receipts if one.source_id == source_id]
             found = _found(world, source_id, data_root, inbox, store, has_landed=bool(known))
+            report.doubts += _nothing_there(world, source_id, found)
             if strict and found.faults:
                 raise found.faults[0]
             report.passed_over += [
@@ -239,6 +240,18 @@ def _found(
     if folder is None or not any(folder.glob("*.jsonl")):
         return Discovered()
     return discover(f"{source_id}/*.jsonl", folder.parent, store.incoming)
+
+
+def _nothing_there(world: World, source_id: str, found: Discovered) -> list[str]:
+    """Where a source that has landed has no file any more: an emptied drop folder, or a path or
+    name that changed."""
+    source = world.sources[source_id]
+    if source.path is None or source.optional or found.drops or found.faults:
+        return []
+    return [
+        f"nothing new of {source_id}: no file lies at `{source.path}`, and what landed before "
+        f"counts; should some lie there, look at {world.where('sources', source_id, 'path')}"
+    ]
 
 
 def _uses_file(world: World, source_id: str) -> bool:

@@ -71,7 +71,9 @@ def look(path: Path) -> tuple[str, pl.DataFrame, list[str]]:
             return suffix.removeprefix("."), _json_sample(path), []
         with path.open("rb") as file:
             return _look_at_text(file.read(SAMPLE_BYTES), path)
-    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+    except OSError as error:
+        raise ContractError(f"cannot be read: {error.strerror or error}", where=path.name) from None
+    except (ValueError, pl.exceptions.PolarsError) as error:
         raise ContractError(f"cannot be read: {error}", where=path.name) from None
 
 
