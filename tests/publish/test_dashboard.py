@@ -58,7 +58,7 @@ def test_how_good_the_forecast_is_stands_there_from_the_simplest_method_on(tmp_p
     page = page_of(
         tmp_path,
         "insert into decisions.forecast_scores by name select 'r' as run_id, stair, method, wape "
-        "from (values (2, 'xgboost', 0.3), (1, 'seasonal_naive', 0.4)) as t (stair, method, wape)",
+        "from (values (2, 'xgboost', 0.3), (1, 'seasonal_naive', 0.4), (3, 'x', null)) as t (stair, method, wape)",
         "insert into decisions.models by name select 'r' as run_id, '2024-12-30'::timestamp as "
         "as_of, 'm' as model, 0.97 as unseen_under_tail, 0.9 as served_under_tail, 8 as "
         "served_periods",

@@ -21,7 +21,7 @@ class LandReport:
     drift: list[str] = field(default_factory=list)
     # files of which nothing could be read, and why
     set_aside: list[str] = field(default_factory=list)
-    # what can be read in two ways, and which of them was believed
+    # what can be read in two ways, and which of them was believed; sources without a file any more
     doubts: list[str] = field(default_factory=list)
     # litter, links and files that are still written, and why
     passed_over: list[str] = field(default_factory=list)

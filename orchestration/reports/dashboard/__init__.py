@@ -227,7 +227,9 @@ def _cover(con: duckdb.DuckDBPyConnection) -> Panel:
 
 def _forecast(con: duckdb.DuckDBPyConnection) -> Panel:
     title = "How good the forecast is"
-    steps = _rows(con, "select method, wape from decisions.forecast_scores order by stair")
+    # nothing sold in the rehearsal leaves no error to show
+    scores = "select method, wape from decisions.forecast_scores where isfinite(wape)"
+    steps = _rows(con, f"{scores} order by stair")
     if not steps:
         return Panel(title, Markup(""), "Unknown: no forecast has been rehearsed yet.")
     stairs = [
