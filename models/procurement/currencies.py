@@ -44,6 +44,11 @@ def money(amount: Decimal, currency: str) -> Decimal:
     return rounded(amount, minor_unit(currency))
 
 
+def cost(quantity: float, unit_cost: float, currency: str) -> Decimal:
+    """What so many units cost, rounded half up to the currency's smallest amount."""
+    return rounded(Decimal(repr(quantity)) * Decimal(repr(unit_cost)), coin(currency))
+
+
 def rounded(amount: Decimal, unit: Decimal) -> Decimal:
     """An amount rounded half up to a unit, however large what a partner wrote is."""
     return amount.quantize(unit, ROUND_HALF_UP, WIDE)

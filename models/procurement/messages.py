@@ -3,7 +3,8 @@ ship notice, invoice, receipt of mail."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Literal
@@ -48,7 +49,7 @@ class Odd:
 @dataclass(frozen=True)
 class OrderedLine:
     """One line of an order or change: quantity in the supplier's unit (pieces where it is empty),
-    unit_cost of one such unit in the order's currency."""
+    unit_cost of one such unit in the order's currency. text: what people call the item."""
 
     line_id: str
     item_id: str
@@ -57,11 +58,26 @@ class OrderedLine:
     due_on: date
     action: Action = "order"
     unit: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What people read of an order where machines read ids, by id: items' and suppliers' names, the
+    name and address of a location, and within how many days a supplier is paid."""
+
+    items: Mapping[str, str] = field(default_factory=dict)
+    suppliers: Mapping[str, str] = field(default_factory=dict)
+    locations: Mapping[str, str] = field(default_factory=dict)
+    payment_days: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Order:
-    """A purchase order (revision 0) or its n-th change, as the supplier is to read it."""
+    """A purchase order (revision 0) or its n-th change, as the supplier is to read it.
+
+    supplier_name, deliver_to (name and address), terms: for people, empty where nobody says them.
+    """
 
     order_id: str
     supplier_id: str
@@ -71,6 +87,9 @@ class Order:
     revision: int
     lines: tuple[OrderedLine, ...]
     is_whole: bool = True  # a cancellation of every line is the cancellation of the order
+    supplier_name: str = ""
+    deliver_to: str = ""
+    terms: str = ""
 
     @property
     def has_units(self) -> bool:

@@ -20,9 +20,11 @@ from models.domain import need_id
 from models.procurement.actors import ERP
 from models.procurement.approval import Evidence
 from models.procurement.documents import Document
+from models.procurement.messages import Wording
 from models.procurement.scorecard import failure_risk
 from models.procurement.supplier_sale_terms import Sale
 from orchestration.facts import decisions, published_snapshots
+from orchestration.facts.display_names import wording
 from orchestration.facts.supplier_units_and_currencies import SOLD_BY, sales_of
 from orchestration.home import Home
 from orchestration.home.sql import frame
@@ -35,7 +37,7 @@ from orchestration.ledger import (
     SendReport,
     folders,
 )
-from orchestration.ledger.partners import read_partners
+from orchestration.ledger.partners import EMAIL, read_partners
 from orchestration.ledger.receipts_and_reminders import FROM_ERP
 from orchestration.ledger.store import PATIENCE
 from orchestration.planning import override_journal
@@ -54,9 +56,16 @@ class Desk:
     @property
     def partners(self) -> dict[str, Partner]:
         """Suppliers, and locations that ship to others, as state/partners/partners.yml describes
-        them, or with a folder there."""
+        them, or with a folder there; those who read mail, with the words that people read."""
         named = {str(document.from_id) for document in self.ledger.lines()}
-        return read_partners(self.partner_folders, named, self.currency)
+        partners = read_partners(self.partner_folders, named, self.currency)
+        if all(partner.form != EMAIL for partner in partners.values()):
+            return partners
+        said = _published_wording(self.home)
+        return {
+            name: replace(one, wording=said) if one.form == EMAIL else one
+            for name, one in partners.items()
+        }
 
     @property
     def partner_folders(self) -> Path:
@@ -347,6 +356,11 @@ def published_facts(home: Home, query: str) -> pl.DataFrame:
 def published_sales(home: Home) -> dict[tuple[str, str], Sale]:
     """In which unit and currency suppliers sell, as published, by (item, supplier)."""
     return sales_of(published_facts(home, SOLD_BY))
+
+
+def _published_wording(home: Home) -> Wording:
+    with _snapshot(home) as con:
+        return Wording() if con is None else wording(con)
 
 
 def line_named(home: Home, reference: str) -> str:

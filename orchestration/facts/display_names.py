@@ -1,9 +1,11 @@
-"""What people call the things of a line, and what its money is in."""
+"""What people call the things of a line, where its goods go, and what its money is in."""
 
 from __future__ import annotations
 
 import duckdb
 import polars as pl
+
+from models.procurement.messages import Wording
 
 #: What `named` adds to a line.
 NAMES = ("item_name", "from_name", "currency")
@@ -34,3 +36,24 @@ def named(con: duckdb.DuckDBPyConnection, lines: pl.DataFrame) -> pl.DataFrame:
         from_name=pl.coalesce(pl.when(is_bought).then("supplier"), "from_id"),
         currency=pl.coalesce(own, pl.lit(currency, pl.String)),
     ).drop("supplier")
+
+
+def wording(con: duckdb.DuckDBPyConnection) -> Wording:
+    """What suppliers read beside the ids of an order, as published."""
+    items = con.execute(
+        "select item_id, name from marts.dim_items where is_current and name <> ''"
+    ).fetchall()
+    suppliers = con.execute(
+        "select supplier_id, name, payment_days from marts.dim_suppliers where is_current"
+    ).fetchall()
+    # what was published before locations had names and addresses has neither
+    places = con.execute("select * from marts.dim_locations where is_current").pl()
+    return Wording(
+        items=dict(items),
+        suppliers={supplier_id: name for supplier_id, name, _ in suppliers if name},
+        locations={
+            row["location_id"]: ", ".join(filter(None, (row.get("name"), row.get("address"))))
+            for row in places.iter_rows(named=True)
+        },
+        payment_days={who: days for who, _, days in suppliers if days is not None},
+    )

@@ -12,21 +12,23 @@ from email.utils import format_datetime
 
 from models.procurement import exact_numbers
 from models.procurement.csv_format import shown
+from models.procurement.currencies import cost
 from models.procurement.messages import Order, Party
 from models.procurement.unit_codes import PIECE
-from models.safe_names import legible, name_of
+from models.safe_names import name_of
+from orchestration.ledger.order_paper import paper
 
 UNIT_AT = 4  # where the supplier's own unit stands, if a line has one
 COLUMNS = ("line", "action", "item", "quantity", "unit cost", "value", "due on")
-PAGE = 40  # lines on one page of paper
 
 
 @dataclass(frozen=True)
 class Mail:
-    """Orders as e-mails to one mailbox."""
+    """Orders as e-mails to one mailbox; buyer: who orders, as people read it."""
 
     mailbox: str
     sender: str
+    buyer: str
     suffix: str = "eml"
     media_type: str = "message/rfc822"
 
@@ -58,7 +60,10 @@ def _mail(order: Order, ends: Mail, ours: Party, control: int, at: datetime) -> 
         table(order).encode(), maintype="text", subtype="csv", filename=f"{order.order_id}.csv"
     )
     mail.add_attachment(
-        paper(order, title), maintype="application", subtype="pdf", filename=f"{order.order_id}.pdf"
+        paper(order, title, ends.buyer),
+        maintype="application",
+        subtype="pdf",
+        filename=f"{order.order_id}.pdf",
     )
     mail.set_boundary(f"{order.order_id}-{control}")
     return mail.as_bytes()
@@ -73,7 +78,7 @@ def columns(order: Order) -> tuple[str, ...]:
 def rows(order: Order) -> Iterator[tuple[str, ...]]:
     """The lines as people read them."""
     for line in order.lines:
-        value = f"{line.quantity * line.unit_cost:.2f}"
+        value = str(cost(line.quantity, line.unit_cost, order.currency))
         yield (
             line.line_id,
             line.action,
@@ -93,42 +98,3 @@ def table(order: Order) -> str:
     safe = (shown(row) for row in rows(order))
     csv.writer(text, lineterminator="\n").writerows([columns(order), *safe])
     return text.getvalue()
-
-
-def paper(order: Order, title: str) -> bytes:
-    """The order as a PDF, forty lines a page."""
-    # seconds to import, and few suppliers want paper
-    from matplotlib.backends.backend_pdf import PdfPages  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    cells = [[legible(cell, 40) for cell in row] for row in rows(order)]
-    total = sum(line.quantity * line.unit_cost for line in order.lines)
-    whom, where = legible(order.supplier_id, 40), legible(order.location_id, 40)
-    pages = [cells[start : start + PAGE] for start in range(0, len(cells), PAGE)]
-    file = io.BytesIO()
-    with PdfPages(file, metadata={"Title": title, "CreationDate": None}) as pdf:
-        for place, page in enumerate(pages, start=1):
-            figure = Figure(figsize=(8.27, 11.69))
-            figure.text(0.08, 0.95, title, size=15, weight="bold")
-            head = (
-                f"to {whom}    deliver to {where}    {order.ordered_on}    page {place} of "
-                f"{len(pages)}"
-            )
-            figure.text(0.08, 0.925, head, size=9, parse_math=False)
-            axes = figure.add_axes((0.08, 0.06, 0.84, 0.85))
-            axes.set_axis_off()
-            drawn = axes.table(
-                cellText=page,
-                colLabels=columns(order),
-                loc="upper center",
-                cellLoc="right",
-                edges="horizontal",
-            )
-            drawn.auto_set_font_size(False)
-            drawn.set_fontsize(8)
-            for cell in drawn.get_celld().values():
-                cell.get_text().set_parse_math(False)  # an id may have dollar signs
-            if place == len(pages):
-                figure.text(0.92, 0.04, f"total {total:,.2f} {order.currency}", size=10, ha="right")
-            pdf.savefig(figure)
-    return file.getvalue()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from time import monotonic
@@ -62,10 +62,11 @@ def to_order(
     """The message that lines of one order make: the order itself, or its n-th change; everyone is
     every line of that order, all sold in one currency."""
     currency = lines[0].sold.currency or partner.costs_in or partner.currency
+    wording, location_id = partner.wording, lines[0].location_id
     return Order(
         lines[0].order_id,
         partner.partner_id,
-        lines[0].location_id,
+        location_id,
         on,
         currency,
         revision,
@@ -78,11 +79,23 @@ def to_order(
                 date.fromisoformat(d.due_on),
                 _action(d, revision),
                 d.sold.unit,
+                wording.items.get(d.item_id, ""),
             )
             for d in sorted(lines, key=lambda d: int(d.line_id))
         ),
         is_whole=all(d.ended in (CANCELLED, REFUSED) for d in everyone if d.is_approved),
+        supplier_name=wording.suppliers.get(partner.partner_id, ""),
+        deliver_to=wording.locations.get(location_id, ""),
+        terms="; ".join(_terms(partner)),
     )
+
+
+def _terms(partner: Partner) -> Iterator[str]:
+    days = partner.wording.payment_days.get(partner.partner_id)
+    if days is not None:
+        yield f"payment within {days:g} days"
+    if partner.terms:
+        yield partner.terms
 
 
 def _action(document: Document, revision: int) -> Any:

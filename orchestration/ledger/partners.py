@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ import yaml
 from models.procurement.codec import Codec, Writer
 from models.procurement.csv_format import OURS, Contract, Table
 from models.procurement.formats import CODECS
-from models.procurement.messages import MessageError, Order, Party
+from models.procurement.messages import MessageError, Order, Party, Wording
 from models.procurement.x12 import fits_envelope
 from models.safe_names import LONGEST, legible, name_of
 from orchestration.home.addresses import is_private
@@ -75,6 +75,8 @@ class Partner:
     with its password. writes_from: the addresses that its mail comes from, its mailbox where none
     is said. vouched_by: the name under which our mail server says that DMARC passed, where only
     such mail is to be taken.
+    terms: what we order on, and letterhead: who we are and where bills go, each as a line that the
+    people of a partner of form email read. wording: what they read in place of ids.
     costs_in: the money the ledger's costs are in, where that may be another than the partner's
     currency.
     """
@@ -99,6 +101,9 @@ class Partner:
     inbox_secret: str = ""
     writes_from: tuple[str, ...] = ()
     vouched_by: str = ""
+    terms: str = ""
+    letterhead: str = ""
+    wording: Wording = field(default_factory=Wording)
 
     @property
     def scheme(self) -> str:
@@ -122,7 +127,8 @@ class Partner:
         """How this partner is told of orders."""
         if self.form != EMAIL:
             return self.reader
-        return Mail(self.mailbox or name_of(self.partner_id), self.sender or self.ours.id)
+        sender = self.sender or self.ours.id
+        return Mail(self.mailbox or name_of(self.partner_id), sender, self.letterhead or sender)
 
     @property
     def reader(self) -> Codec:
@@ -191,7 +197,8 @@ def _check_senders(partners: Iterable[Partner], file: Path) -> None:
 def _described(usual: Partner, changes: Any, where: str) -> Partner:
     """A partner with what its entry changes. Raises LedgerError for a word or value no partner
     has."""
-    words = [f.name for f in fields(Partner) if f.name not in ("partner_id", "costs_in")]
+    ours = ("partner_id", "costs_in", "wording")
+    words = [f.name for f in fields(Partner) if f.name not in ours]
     if not isinstance(changes, Mapping) or (
         unknown := [word for word in changes if word not in words]
     ):
@@ -238,6 +245,7 @@ def _check_texts(partner: Partner, where: str) -> None:
     texts = [partner.address, partner.currency, partner.mailbox, partner.folder]
     texts += [partner.sender, partner.secret, partner.key_file, partner.host_key]
     texts += [partner.inbox, partner.inbox_secret, partner.vouched_by]
+    texts += [partner.terms, partner.letterhead]
     texts += [
         text for party in (partner.their, partner.ours) for text in (party.id, party.qualifier)
     ]

@@ -186,6 +186,14 @@ MAKERS = {
 }
 #: location → units that fit on its shelves
 CAPACITY = {"DC1": 120_000, "UK": 40_000, "IE": 3_000, "CONT": 12_000, "ROW": 3_000}
+#: location → what people call it, and where goods are delivered to; invented
+PLACES = {
+    "DC1": ("Distribution centre", "Unit 4, Quay Road, Felixstowe IP11 3SY, United Kingdom"),
+    "UK": ("Market United Kingdom", "18 Tanner Lane, Nottingham NG1 6AA, United Kingdom"),
+    "IE": ("Market Ireland", "7 Mill Street, Cork T12 XY00, Ireland"),
+    "CONT": ("Market Continent", "Havenlaan 31, 1000 Brussel, Belgium"),
+    "ROW": ("Market Rest of World", "Unit 5, Quay Road, Felixstowe IP11 3SY, United Kingdom"),
+}
 #: location → transit days from DC1
 LANES = {"UK": 1, "IE": 2, "CONT": 3, "ROW": 5}
 #: kit → what one of it takes: put together when it is sold, so it is neither stocked nor bought
@@ -342,6 +350,7 @@ def location_rows() -> list[dict[str, object]]:
     """erp/locations.csv; capacity in units, the planner's workbook says it too."""
     centre = {
         "location": "DC1",
+        **_addressed("DC1"),
         "region": "UK",
         "kind": "distribution_centre",
         "supplied_from": None,
@@ -350,6 +359,7 @@ def location_rows() -> list[dict[str, object]]:
     markets = [
         {
             "location": place,
+            **_addressed(place),
             "region": place,
             "kind": "store",
             "supplied_from": "DC1",
@@ -358,6 +368,11 @@ def location_rows() -> list[dict[str, object]]:
         for place in LANES
     ]
     return [centre, *markets]
+
+
+def _addressed(place: str) -> dict[str, str]:
+    name, address = PLACES[place]
+    return {"name": name, "address": address}
 
 
 def unit_rows(master: dict[str, Item]) -> list[dict[str, object]]:

@@ -3,10 +3,13 @@ leaves unless a run says so."""
 
 from __future__ import annotations
 
+import email
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from email import policy
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pypdf import PdfReader
 from typer.testing import CliRunner
 
 from models.domain import OrderLine
@@ -50,8 +54,10 @@ def publish(
             create table raw.world as
             select 'w' as world, 'GBP' as currency, 'UTC' as timezone, 'day' as grain,
                 timestamp '2026-01-05' as now_at;
-            create table marts.dim_items as select 'mug' as item_id, 'kitchen' as category,
-                true as is_current;
+            create table marts.dim_items as select 'mug' as item_id, 'Mug, 0.3 l' as name,
+                'kitchen' as category, true as is_current;
+            create table marts.dim_locations as select 'DC' as location_id, 'Warehouse' as name,
+                '1 Quay Road, Cork' as address, true as is_current;
             create table marts.fct_receipts (
                 order_id varchar, line_id varchar, item_id varchar, quantity double,
                     event_at timestamp, is_current boolean);
@@ -61,7 +67,8 @@ def publish(
                 18 as order_lines, 0 as open_lines, 18 as due_lines, 0.0 as otif_share,
                 30.0 as lead_time_mean_days, 41.0 as lead_time_p90_days;
             create table marts.dim_suppliers (supplier_id varchar, name varchar,
-                is_current boolean);
+                payment_days double, is_current boolean);
+            insert into marts.dim_suppliers values ('S1', 'Potters', 30, true);
         """)
         for row in receipts:
             con.execute("insert into marts.fct_receipts values (?, ?, ?, ?, ?, true)", row)
@@ -244,6 +251,37 @@ def test_an_order_that_x12_cannot_say_leaves_the_reason_in_the_dry_run(
     names = sorted(path.name for path in procurement.dry_run(desk))
     assert names == ["S1-DC.edi", "S2-DC.unwritable.txt"]
     assert "control character" in out(desk.home, "S2", "dry_run")[0].read_text()
+
+
+def on_paper(mail: bytes) -> str:
+    """The text of the PDF in a mail, a blank for every gap."""
+    parts = email.message_from_bytes(mail, policy=policy.default).iter_attachments()
+    (pdf,) = [part.get_content() for part in parts if part.get_content_subtype() == "pdf"]
+    pages = PdfReader(io.BytesIO(pdf)).pages
+    return " ".join(" ".join(page.extract_text() for page in pages).split())
+
+
+def test_a_supplier_that_reads_mail_reads_names_addresses_and_terms(
+    desk: procurement.Desk, line: Callable[..., OrderLine]
+) -> None:
+    (desk.partner_folders).mkdir(parents=True)
+    (desk.partner_folders / FILE).write_text(
+        "S1: {form: email, terms: carriage paid, letterhead: 'Example Ltd, 5 High Street'}\n"
+    )
+    desk.ledger.propose([line("mug", 1000), line("cup", 4)], "run 1", NOW)
+    procurement.dry_run(desk)
+    (mail,) = out(desk.home, kind="dry_run")
+    said = on_paper(mail.read_bytes())
+    for words in (
+        "Supplier Potters S1",
+        "Warehouse 1 Quay Road Cork DC",
+        "Example Ltd 5 High Street",
+        "mug Mug, 0.3 l 1000 2.5 2,500.00 2026-01-",
+        "Total 2,510.00 GBP",
+        "Terms: payment within 30 days; carriage paid",
+        "page 1 of 1",
+    ):
+        assert words in said, said
 
 
 def test_a_dry_run_leaves_nothing_of_who_is_no_supplier_any_more(

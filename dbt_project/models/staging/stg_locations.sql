@@ -8,6 +8,8 @@ versions as ({{ versions('source') }}),
 typed as (
   select
     location_id,
+    name,
+    address,
     region_id,
     upper(trim(country)) as country,
     lower(trim(kind)) as kind,

@@ -183,6 +183,9 @@ CANONICAL: dict[str, Table] = {
     "locations": _table(
         {
             "location_id*": ID,
+            "name": TEXT,
+            # where goods are delivered to, on one line
+            "address": TEXT,
             "region_id": ID,
             # whose public holidays close it
             "country": TEXT,

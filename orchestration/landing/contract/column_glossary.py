@@ -34,6 +34,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "delivered_at": (MOMENT, "2011-12-17 08:15"),
     "supplier_id": (NAME, "S02"),
     "name": ("text", "PAPER CHAIN KIT"),
+    "address": ("text", "12 Quay Road, Felixstowe IP11 3SY"),
     "levels": ("list of texts", "[decoration, christmas]"),
     "pack_size": (UNITS, "12"),
     "weight_kg": ("kg", "0.35"),

@@ -96,6 +96,7 @@ WORDS = {
     "unit": r"uo_?m|unit_of_measure|(mengen)?einheit|unit(?!_)",
     "day": r"day|date|datum|tag",
     "name": r"name|description|bezeichnung|title",
+    "address": r"((delivery|postal)_?)?address|(liefer)?(anschrift|adresse)",
 }
 #: What a header may mean where nothing else of the file does: the number of a receipt is the
 #: order's where no column has that.
