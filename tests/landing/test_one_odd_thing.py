@@ -302,3 +302,16 @@ def test_what_a_sheet_hides_is_read_and_told(tmp_path: Path) -> None:
     assert "2 rows are hidden (3, 4) and read like the others" in rows
     assert "1 column is hidden: note" in columns
     assert [units for _, units in sold(company)] == [1.0, 3.0, 4.0]
+
+
+def test_what_many_files_say_alike_is_said_once(tmp_path: Path) -> None:
+    company = shop(tmp_path, "tills/*.csv")
+    for day in range(1, 6):
+        row = f"a,n,2024-03-0{day},{day}\n"
+        company.write(f"tills/{day}.csv", "item,store,day,qty\n" + row * (day + 1))
+    (said,) = company.land().doubts
+    assert said.startswith("equal rows of sales in tills/1.csv count once, 1 left out")
+    assert said.endswith("(and so 4 more files of tills)")
+    for name in ("6", "7"):
+        company.write(f"tills/{name}.csv", f"item,store,day,qty\na,n,2024-03-0{name},1\n" * 2)
+    assert len(company.land().doubts) == 2, "each of two"

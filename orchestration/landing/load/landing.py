@@ -77,7 +77,8 @@ def land(
         for source_id in world.sources:
             known = [one for one in receipts if one.source_id == source_id]
             found = _found(world, source_id, data_root, inbox, store, has_landed=bool(known))
-            report.doubts += _nothing_there(world, source_id, found)
+            for said in _nothing_there(world, source_id, found):
+                report.doubt(source_id, said)
             if strict and found.faults:
                 raise found.faults[0]
             report.passed_over += [
