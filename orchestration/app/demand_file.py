@@ -16,7 +16,8 @@ from models.forecasting.inputs import locate
 from models.twin.demand import Pattern, drawn_from_history
 from orchestration.facts.planning_inputs import read_history
 from orchestration.facts.timeline import DAYS_A_PERIOD, Timeline
-from orchestration.landing.contract.world import Strict, as_contract_error
+from orchestration.landing.contract.grammar_errors import as_contract_error
+from orchestration.landing.contract.world import Strict
 from orchestration.landing.contract.yaml_document import parse_yaml, read_bytes
 
 #: Instead of a file: stretches of the company's own past.
@@ -103,7 +104,7 @@ def parsed(raw: bytes, name: str = "demand.yml") -> DemandFile:
     try:
         return DemandFile.model_validate(data)
     except ValidationError as error:
-        raise as_contract_error(error, name, lines) from None
+        raise as_contract_error(error, DemandFile, name, lines) from None
 
 
 def in_words(asked: str) -> str:

@@ -14,7 +14,8 @@ from pydantic import Field, ValidationError, model_validator
 from models.twin.scenarios import KINDS, Effect, Scenario
 from orchestration.facts.timeline import Timeline
 from orchestration.landing.contract.errors import ContractError
-from orchestration.landing.contract.world import Strict, as_contract_error
+from orchestration.landing.contract.grammar_errors import as_contract_error
+from orchestration.landing.contract.world import Strict
 from orchestration.landing.contract.yaml_document import parse_yaml, read_bytes, read_yaml
 
 #: The words that say how large an event is; a kind has one of them or none.
@@ -242,13 +243,14 @@ def _question(
     lines: dict[tuple[str | int, ...], int],
     timeline: Timeline,
 ) -> Question:
+    grammar = StressFile if "stress" in data else ScenarioFile
     try:
         if "stress" in data:
             drawn = StressFile.model_validate(data)
             return Question(drawn.title, text, tuple(drawn.drawn(name)), is_stress=True)
         said = ScenarioFile.model_validate(data)
     except ValidationError as error:
-        raise as_contract_error(error, name, lines) from None
+        raise as_contract_error(error, grammar, name, lines) from None
     origin = datetime.combine(timeline.origin, datetime.min.time())
     effects = []
     for k, one in enumerate(said.effects):

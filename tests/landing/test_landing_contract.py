@@ -40,7 +40,11 @@ MISTAKES = {
     "no key": ("key: [till, line]", "drift: stop", "exactly one"),
     "key and identity": ("key: [till, line]", "key: [till]\n    identity: row", "exactly one"),
     "no source place": ("path: tills/*.csv", "drift: stop", "exactly one of path"),
-    "unknown word": ("silo: pos", "silos: pos", "`silos` is no word of the grammar"),
+    "unknown word": (
+        "silo: pos",
+        "silos: pos",
+        "`silos` is no word of the grammar here: did you mean silo?",
+    ),
     "subquery": ("quantity: qty", "quantity: (select 1)", "not row-local"),
     "window": ("quantity: qty", "quantity: row_number() over ()", "not row-local"),
     "aggregate": ("quantity: qty", "quantity: sum(qty)", "`sum` is not allowed"),

@@ -6,11 +6,8 @@ from __future__ import annotations
 import codecs
 import hashlib
 import json
-import re
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -25,10 +22,8 @@ from pydantic import (
 from orchestration.landing.contract.canonical import CANONICAL, PERSONAL, STRICTER
 from orchestration.landing.contract.column_glossary import into_schema
 from orchestration.landing.contract.errors import ContractError
+from orchestration.landing.contract.grammar_errors import as_contract_error
 from orchestration.landing.contract.yaml_document import read_yaml
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 WEEKDAYS: tuple[str, ...] = (
@@ -42,8 +37,6 @@ WEEKDAYS: tuple[str, ...] = (
 )
 REVIEW_DAYS = {"daily": 1, "weekly": 7, "biweekly": 14, "monthly": 30}
 Value = str | bool | int | float
-#: Where something stands in a file: the keys and numbers that lead there.
-Place = tuple[str | int, ...]
 #: Words of a rule that are not columns of its table.
 RULE_WORDS = ("when", "known_after", "known_at", "several")
 
@@ -410,7 +403,7 @@ class World(Strict):
         try:
             world = cls.model_validate(data)
         except ValidationError as error:
-            raise as_contract_error(error, path.name, lines) from None
+            raise as_contract_error(error, cls, path.name, lines) from None
         world._file, world._lines = path.name, lines
         check_world(world)
         return world
@@ -456,46 +449,6 @@ class World(Strict):
         if stricter := {name: STRICTER[name] for name in sorted(tables & STRICTER.keys())}:
             rest["stricter"] = stricter
         return hashlib.sha256(json.dumps([shape, rest], sort_keys=True).encode()).hexdigest()
-
-
-def as_contract_error(
-    error: ValidationError, file: str, lines: dict[tuple[str | int, ...], int]
-) -> ContractError:
-    """The first thing that cannot be right in a file, with its line and field."""
-    found = error.errors()
-    # a misspelt word explains a missing one
-    first = min(found, key=lambda one: one["type"] != "extra_forbidden")
-    written = [_as_written(one, lines) for one in found]
-    at = _as_written(first, lines)
-    line = next((lines[at[:end]] for end in range(len(at), -1, -1) if at[:end] in lines), 0)
-    dotted = ".".join(str(part) for part in at)
-    what = re.sub(r"^Value error, ", "", first["msg"])
-    if first["type"] == "extra_forbidden":
-        what = f"`{at[-1]}` is no word of the grammar here"
-    elif first["type"] == "literal_error":
-        beside = [one["type"] for one, place in zip(found, written, strict=True) if place == at]
-        what = _none_of(str(first["input"]), first["ctx"]["expected"], beside)
-    more = len(set(written)) - 1
-    return ContractError(
-        what, where=f"{file}:{line} {dotted}".rstrip(), mend=f"and {more} more" if more else ""
-    )
-
-
-def _as_written(found: ErrorDetails, lines: Mapping[tuple[str | int, ...], int]) -> Place:
-    """The place of an error as the file has it: what the checker adds behind it (which kind of a
-    value it tried) is nothing a person wrote."""
-    at = tuple(found["loc"])
-    if found["type"] == "missing":
-        return at
-    return next((at[:end] for end in range(len(at), 0, -1) if at[:end] in lines), at)
-
-
-def _none_of(value: str, expected: str, kinds: Sequence[str]) -> str:
-    """That a word is none of those that may stand there, and the one it looks like."""
-    near = get_close_matches(value.lower(), re.findall(r"'([^']*)'", expected), 1)
-    nor = ", nor a number" if any(kind.startswith(("int_", "float_")) for kind in kinds) else ""
-    hint = f": did you mean {near[0]}?" if near else ""
-    return f"`{value}` is none of {expected}{nor}{hint}"
 
 
 def known_tables() -> str:
