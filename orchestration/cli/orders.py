@@ -110,7 +110,7 @@ def approve(
     from orchestration.app import procurement
 
     with open_desk(home) as desk:
-        _emit_lines("approved", procurement.approve(desk, references, by), as_json)
+        _emit_lines(desk, "approved", procurement.approve(desk, references, by), as_json)
 
 
 @commands.command()
@@ -123,7 +123,7 @@ def reject(
 ) -> None:
     """Reject requisitions; the robot does not propose the same need again in this review period."""
     with open_desk(home) as desk:
-        _emit_lines("rejected", desk.ledger.reject(references, by, desk.now, reason), as_json)
+        _emit_lines(desk, "rejected", desk.ledger.reject(references, by, desk.now, reason), as_json)
 
 
 @commands.command()
@@ -132,7 +132,7 @@ def firm(
 ) -> None:
     """Firm requisitions: plans no longer change them, and they count in the stock position."""
     with open_desk(home) as desk:
-        _emit_lines("firmed", desk.ledger.firm(references, by, desk.now), as_json)
+        _emit_lines(desk, "firmed", desk.ledger.firm(references, by, desk.now), as_json)
 
 
 @commands.command()
@@ -145,7 +145,8 @@ def cancel(
 ) -> None:
     """Cancel orders and requisitions; the budget they held is released."""
     with open_desk(home) as desk:
-        _emit_lines("cancelled", desk.ledger.cancel(references, by, desk.now, reason), as_json)
+        cancelled = desk.ledger.cancel(references, by, desk.now, reason)
+        _emit_lines(desk, "cancelled", cancelled, as_json)
 
 
 @commands.command()
@@ -256,7 +257,7 @@ def change_order(
             raise ValueError("say what changes: --quantity, --due or both")
         day = date.fromisoformat(due) if due else None
         changed = desk.ledger.change(reference, by, desk.now, quantity, day, reason)
-    _emit_lines("changed", [changed], as_json)
+        _emit_lines(desk, "changed", [changed], as_json)
 
 
 @one.command("revive")
@@ -385,8 +386,10 @@ def _anchor(home: Home) -> None:
         ledger.close()
 
 
-def _emit_lines(done: str, lines: Sequence[str], as_json: bool) -> None:
-    emit({done: list(lines)}, "\n".join(f"{line} {done}" for line in lines), as_json=as_json)
+def _emit_lines(desk: Desk, done: str, document_ids: Sequence[str], as_json: bool) -> None:
+    lines = {line.document_id: line for line in desk.ledger.lines()}
+    said = "\n".join(render.decided(lines[one], done) for one in document_ids)
+    emit({done: list(document_ids)}, said, as_json=as_json)
 
 
 #: The words of the version before; they go with the next one.

@@ -12,10 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from models.labels import in_words
+from models.safe_names import legible
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from models.procurement.documents import Document
     from orchestration.ledger import ProposalReport, SendReport
 
 STEPS = {
@@ -94,6 +96,15 @@ def sending(report: SendReport) -> str:
     if report.is_stopped:
         said.append("the kill switch held orders back: `stockhouse resume` lets them go")
     return "\n".join(said)
+
+
+def decided(line: Document, done: str) -> str:
+    """What a person did, with the line it was done to, as it is now."""
+    item, place, source = map(legible, (line.item_id, line.location_id, line.from_id))
+    return (
+        f"{line.document_id} {done}: {line.quantity:,.10g} of {item} from {source} to {place}, "
+        f"due {line.due_on}"
+    )
 
 
 def proposal(report: ProposalReport) -> str:

@@ -371,7 +371,8 @@ def test_a_desk_in_the_shell_does_what_one_in_a_browser_does(
         assert done.exit_code == code, done.output
         return done.output
 
-    assert run("approve", mug, "--by", "ann").split() == [mug, "approved"]
+    told = f"{mug} approved: 10 of mug from S1 to DC, due 2026-01-20\n"
+    assert run("approve", mug, "--by", "ann") == told
     assert "R99 is no order line" in run("reject", "R99", "--by", "ann", "--reason", "no", code=2)
     run("reject", cup, "--by", "ann", "--reason", "a supplier that fails")
     assert "S1-DC.edi" in run("send")
