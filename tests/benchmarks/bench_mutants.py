@@ -134,7 +134,7 @@ TESTS = {
 PRELOADED = ["hypothesis", "pandas", "polars", "orchestration.landing", "orchestration.ledger"]
 PLUGINS = ["-p", "xdist.plugin", "-p", "_hypothesis_pytestplugin"]
 #: Seconds of tests a mutant meets, the closest first, and those who live on a second time.
-FIRST_SECONDS, MOST_SECONDS = 12.0, 45.0
+FIRST_SECONDS, MOST_SECONDS = 12.0, 180.0
 #: So many functions of each area are run unchanged first.
 CONTROLS = 5
 KILLED, SURVIVED, UNREACHED, UNDECIDED = "killed", "survived", "no test", "undecided"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 
 from orchestration.landing import LandReport, land_records, table_hashes
 from orchestration.landing.load.store import read_receipts
@@ -175,8 +176,36 @@ def test_a_path_at_which_nothing_lies_any_more_is_said_unless_it_may_be_absent(
     till.rename(till.with_suffix(".txt"))  # as after an export was renamed
     (said,) = company.land().doubts
     assert said.startswith("nothing new of tills: no file lies at `tills/*.csv`")
+    lines = (company.data / "world.yml").read_text().splitlines()
+    at = 1 + lines.index("    path: tills/*.csv")
+    assert said.endswith(f"look at world.yml:{at} sources.tills.path"), said
     company.contract(SALES + "    optional: true\n")
     assert company.land().doubts == []
+
+
+def test_a_large_file_that_has_landed_is_known_without_a_copy(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestration.landing.load.landing.BATCH_BYTES", 80)
+    till = company.write("tills/a.csv", FIRST_DAY)
+    assert company.land().new_rows == 2
+    with monkeypatch.context() as m:
+        m.setattr("orchestration.landing.readers.drops.Drop.copy_to", None)
+        assert company.land().new_rows == 0
+    till.write_text(FIRST_DAY.replace("3,1.50", "4,1.50"))
+    assert company.land().new_deliveries == 1
+
+
+def test_a_source_that_is_received_has_nothing_where_nothing_was_received(
+    company: Company,
+) -> None:
+    company.write("tills/a.csv", FIRST_DAY)
+    web = SALES.replace("  tills:", "  web:").replace("path: tills/*.csv", "url: https://a.example")
+    company.contract(SALES + web.replace("sources:\n", ""))
+    for inbox in (None, company.folder / "inbox"):
+        report = company.land(inbox=inbox)
+        assert (report.doubts, report.set_aside, "web" in report.sources) == ([], [], False)
+    assert company.rows("SELECT count(*) FROM raw.sales") == [(2,)]
 
 
 def test_rows_passed_over_by_name_are_counted_under_that_name(company: Company) -> None:
