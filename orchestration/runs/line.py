@@ -47,6 +47,10 @@ JOBS = {"publish": "daily", "procure": "procure"}
 FROM_ARCHIVE = ("rebuild", "past")
 
 
+#: What DuckDB makes of an interrupt that comes while it answers.
+CUT_QUERY = "Query interrupted"
+
+
 class LineStopped(StockhouseError):
     """A station or a gate stopped the run; the message is the reason a person can act on, the exit
     code that of its error."""
@@ -147,7 +151,8 @@ class _Listener:
 
     def _fail(self, step: str, error: Any) -> None:
         reason = error.message.strip() if error else f"{step} failed without saying why"
-        if error and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+        is_told = error and error.cls_name == dg.DagsterExecutionInterruptedError.__name__
+        if is_told or reason.endswith(CUT_QUERY):
             reason = "it was stopped from outside: run it again"
         self.failures.setdefault(step, LineStopped(reason))
         # the whole story, for the run's log
