@@ -8,7 +8,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -199,7 +199,7 @@ def run_line(
             run_config=_run_config(lakehouse, until),
             raise_on_error=False,
         )
-    report = _reported(job, result, run_id, listener.stations)
+        report = _reported(job, result, instance, listener.stations)
     if not result.success:
         stop = listener.first_failure
         checks = result.get_asset_check_evaluations()
@@ -223,10 +223,10 @@ def _run_config(lakehouse: dict[str, Any], until: str) -> dict[str, Any]:
 def _reported(
     job: dg.JobDefinition,
     result: dg.ExecuteInProcessResult,
-    run_id: str,
+    instance: dg.DagsterInstance,
     stations: dict[str, float],
 ) -> LineReport:
-    report = LineReport(dagster_run_id=run_id, stations=stations)
+    report = LineReport(dagster_run_id=result.run_id, stations=stations)
     for event in result.get_asset_materialization_events():
         _collect(report, event)
     report.warnings = [
@@ -234,8 +234,25 @@ def _reported(
         *(f"set aside {said}" for said in report.set_aside),
         *report.doubts,
         *(_law(job, check) for check in result.get_asset_check_evaluations() if _is_warning(check)),
+        *(_law(job, check) for check in _of_what_stands(job, result, instance)),
     ]
     return report
+
+
+def _of_what_stands(
+    job: dg.JobDefinition, result: dg.ExecuteInProcessResult, instance: dg.DagsterInstance
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """Warnings about tables that stand as an earlier run built them, from when they were built."""
+    stand = {
+        event.asset_key
+        for event in result.get_asset_materialization_events()
+        if "is_unchanged" in event.materialization.metadata
+    }
+    keys = [key for key in job.asset_layer.asset_graph.asset_check_keys if key.asset_key in stand]
+    for record in instance.event_log_storage.get_asset_check_summary_records(keys).values():
+        last = record.last_completed_check_execution_record
+        if last and last.evaluation and _is_warning(last.evaluation):
+            yield last.evaluation
 
 
 def _law(job: dg.JobDefinition, check: dg.AssetCheckEvaluation) -> str:

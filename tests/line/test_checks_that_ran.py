@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,12 @@ def test_a_test_of_tables_that_stand_is_skipped_and_not_passed_once_more(
     (world / "till").mkdir(parents=True)
     (world / "world.yml").write_text(WORLD, encoding="utf-8")
     (world / "till" / "monday.csv").write_text("article,shop,day,pieces\nA,main,2024-01-01,3\n")
-    for _ in range(2):
-        command("run", world, "--home", home, "--until", "transform", "--json")
+    told = [
+        json.loads(command("run", world, "--home", home, "--until", "transform", "--json").stdout)
+        for _ in range(2)
+    ]
+    said = [line for line in told[0]["warnings"] if "in no item master" in line]
+    assert said and said[0] in told[1]["warnings"], "what is wrong with them still is"
     with instance_of(Home(home)) as instance:
         second, first = instance.get_runs()
         made, again = evaluated(instance, first.run_id), evaluated(instance, second.run_id)
