@@ -250,6 +250,7 @@ def trace(
     world: Annotated[
         Path, typer.Option("--world", help="The world whose contract --replay reads by.")
     ] = Path("sample_data"),
+    rows: Annotated[int, typer.Option("--rows", min=1, help="Rows told of each table.")] = 5,
     as_json: AsJson = False,
 ) -> None:
     """Follow an order line back: decision, forecast, features, marts, raw rows, file and line."""
@@ -270,7 +271,7 @@ def trace(
     from orchestration.facts import trace as tracing
 
     with place.connect(read_only=True) as con:
-        report = tracing.trace(con, place.archive, line)
+        report = tracing.trace(con, place.archive, line, rows=rows)
     emit(report.as_dict(), str(report), as_json=as_json)
 
 

@@ -97,6 +97,7 @@ class TraceReport:
     line: Row
     steps: list[Step]
     notes: list[str] = field(default_factory=list)
+    rows: int = SHOWN
 
     def as_dict(self) -> dict[str, Any]:
         """The whole trace as plain values, for --json and the desk."""
@@ -127,24 +128,31 @@ class TraceReport:
             if step.link != link:
                 parts.append(f"\n{step.link}")
                 link = step.link
-            shown = step.rows if step.link == "decision" else step.rows[:SHOWN]
-            more = f" (showing {len(shown)} of {step.found})" if step.found > len(shown) else ""
+            shown = step.rows if step.link == "decision" else step.rows[: self.rows]
+            more = f" (showing {len(shown)} of {step.found}; --rows shows more)"
+            more = more if step.found > len(shown) else ""
             parts.append(f"  {step.table}{more}")
             parts += [f"    {_told(row)}" for row in shown]
         return "\n".join(parts)
 
 
 def trace(
-    con: duckdb.DuckDBPyConnection, archive: Path, order_line_id: str, *, run_id: str | None = None
+    con: duckdb.DuckDBPyConnection,
+    archive: Path,
+    order_line_id: str,
+    *,
+    run_id: str | None = None,
+    rows: int = SHOWN,
 ) -> TraceReport:
     """Follow one order line back to the files it came from.
 
     con: the home's warehouse. archive: state/archive, to tell whether the delivered bytes are still
     there.
     run_id: needed only where several runs share the line's id; by default the newest decision is
-    traced. Raises TraceError if no run proposed this line.
+    traced. rows: how many of each table are told at least. Raises TraceError if no run proposed
+    this line.
     """
-    return _Tracer(con, archive, _order_line(con, order_line_id, run_id)).report()
+    return _Tracer(con, archive, _order_line(con, order_line_id, run_id), rows).report()
 
 
 def _order_line(con: duckdb.DuckDBPyConnection, order_line_id: str, run_id: str | None) -> Row:
@@ -169,8 +177,11 @@ class _Tracer:
     """Reads link after link for one order line, each bounded by what was known when it was
     decided."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, archive: Path, line: Row) -> None:
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, archive: Path, line: Row, rows: int = SHOWN
+    ) -> None:
         self.con, self.archive, self.line, self.as_of = con, archive, line, line["as_of"]
+        self.rows = rows
         self.item, self.location = line["item_id"], line["location_id"]
         self.shops = self._served()
         self.steps: list[Step] = []
@@ -180,7 +191,12 @@ class _Tracer:
             link()
         self._files()
         return TraceReport(
-            self.line["order_line_id"], self.as_of, self.line, self.steps, self._notes()
+            self.line["order_line_id"],
+            self.as_of,
+            self.line,
+            self.steps,
+            self._notes(),
+            self.rows,
         )
 
     def _served(self) -> list[str]:
@@ -208,7 +224,7 @@ class _Tracer:
         shown: int = SHOWN,
         order: str = "desc",
     ) -> None:
-        rows, found = _select(self.con, table, where, given, newest, shown, order)
+        rows, found = _select(self.con, table, where, given, newest, max(shown, self.rows), order)
         if found:
             self.steps.append(Step(link, table, rows, found))
 

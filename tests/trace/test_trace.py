@@ -32,9 +32,9 @@ def warehouse(tmp_path: Path) -> Path:
     return path
 
 
-def traced(warehouse: Path, archive: Path, line: str) -> TraceReport:
+def traced(warehouse: Path, archive: Path, line: str, **more: int) -> TraceReport:
     with duckdb.connect(str(warehouse), read_only=True) as con:
-        return trace(con, archive, line)
+        return trace(con, archive, line, **more)
 
 
 def rows(report: TraceReport, link: str, table: str) -> list[dict[str, object]]:
@@ -160,7 +160,10 @@ def test_a_report_prints_and_is_json(warehouse: Path, tmp_path: Path) -> None:
     assert told["line"]["quantity"] == 17.0
     assert [step["table"] for step in told["steps"]] == [step.table for step in report.steps]
     assert "erp/sales.csv" in str(report)
-    assert "raw.sales (showing 5 of 182)" in str(report)
+    assert "raw.sales (showing 5 of 182; --rows shows more)" in str(report)
+    more = traced(warehouse, tmp_path, "line-3", rows=200)
+    assert [len(step.rows) for step in more.steps if step.table == "raw.sales"][0] == 182
+    assert "showing" not in str(more)
 
 
 def test_an_unknown_line_is_said(warehouse: Path, tmp_path: Path) -> None:
