@@ -162,7 +162,7 @@ def test_a_report_prints_and_is_json(warehouse: Path, tmp_path: Path) -> None:
     assert "erp/sales.csv" in str(report)
     assert "raw.sales (showing 5 of 182; --rows shows more)" in str(report)
     more = traced(warehouse, tmp_path, "line-3", rows=200)
-    assert [len(step.rows) for step in more.steps if step.table == "raw.sales"][0] == 182
+    assert next(len(step.rows) for step in more.steps if step.table == "raw.sales") == 182
     assert "showing" not in str(more)
 
 
