@@ -311,7 +311,7 @@ def test_what_many_files_say_alike_is_said_once(tmp_path: Path) -> None:
         company.write(f"tills/{day}.csv", "item,store,day,qty\n" + row * (day + 1))
     (said,) = company.land().doubts
     assert said.startswith("equal rows of sales in tills/1.csv count once, 1 left out")
-    assert said.endswith("(and so 4 more files of tills)")
+    assert said.endswith("(4 more files of tills alike)")
     for name in ("6", "7"):
         company.write(f"tills/{name}.csv", f"item,store,day,qty\na,n,2024-03-0{name},1\n" * 2)
     assert len(company.land().doubts) == 2, "each of two"

@@ -74,4 +74,4 @@ class LandReport:
 def _first_of(source_id: str, said: list[str]) -> list[str]:
     if len(said) <= NAMED:
         return said
-    return [f"{said[0]} (and so {len(said) - 1:,} more files of {source_id})"]
+    return [f"{said[0]} ({len(said) - 1:,} more files of {source_id} alike)"]
