@@ -29,6 +29,8 @@ EMAIL = "email"
 FILE = "partners.yml"
 #: Its entry for every supplier that it does not name.
 EVERYONE = "*"
+#: What it says for those too that have an entry of their own, unless that says it.
+OF_ALL = ("terms", "letterhead")
 #: Addresses that are the company's own ERP, where orders to a supplier become its purchases.
 ERPS = ("tryton+http", "tryton+https")
 #: Mailboxes of ours that partners answer to.
@@ -164,7 +166,8 @@ def read_partners(folder: Path, partner_ids: Iterable[str], currency: str) -> di
 
     The file maps a partner's id to what differs: {S01: {address: "https://edi.example/in", party:
     {id: ACME, qualifier: ZZ}, usage: T}}; what differs for whoever it does not name stands under
-    "*". Raises LedgerError naming the entry that cannot be read.
+    "*", whose terms and letterhead are for all. Raises LedgerError naming the entry that cannot be
+    read.
     """
     partners, file = folder_partners(partner_ids, folder, currency), folder / FILE
     try:
@@ -173,12 +176,15 @@ def read_partners(folder: Path, partner_ids: Iterable[str], currency: str) -> di
         raise LedgerError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise LedgerError(f"{file}: it must map partner ids to what differs for them")
-    everyone = content.pop(EVERYONE, {})
+    everyone = content.pop(EVERYONE, None) or {}
     for name in partners if everyone else ():
         partners[name] = _described(partners[name], everyone, f"{file}, partner {EVERYONE}")
+    is_said = isinstance(everyone, Mapping)
+    shared = {word: everyone[word] for word in OF_ALL if word in everyone} if is_said else {}
     for name, changes in content.items():
         usual = folder_partners([str(name)], folder, currency)[str(name)]
-        partners[str(name)] = _described(usual, changes, f"{file}, partner {name}")
+        said = {**shared, **changes} if isinstance(changes, Mapping) else changes
+        partners[str(name)] = _described(usual, said, f"{file}, partner {name}")
     _check_senders(partners.values(), file)
     return partners
 

@@ -266,7 +266,8 @@ def test_a_supplier_that_reads_mail_reads_names_addresses_and_terms(
 ) -> None:
     (desk.partner_folders).mkdir(parents=True)
     (desk.partner_folders / FILE).write_text(
-        "S1: {form: email, terms: carriage paid, letterhead: 'Example Ltd, 5 High Street'}\n"
+        "S1: {form: email, terms: carriage paid}\n"
+        "'*': {terms: ex works, letterhead: 'Example Ltd, 5 High Street'}\n"
     )
     desk.ledger.propose([line("mug", 1000), line("cup", 4)], "run 1", NOW)
     procurement.dry_run(desk)
