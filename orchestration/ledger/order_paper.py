@@ -11,7 +11,7 @@ from pathlib import Path
 import typst
 
 from models.procurement import exact_numbers
-from models.procurement.currencies import cost
+from models.procurement.currencies import coin, cost
 from models.procurement.messages import Order, OrderedLine
 from models.procurement.unit_codes import PIECE
 from models.safe_names import legible
@@ -80,13 +80,20 @@ def _row(line: OrderedLine, order: Order) -> list[str]:
         *([line.action] if order.revision else []),
         line.item_id,
         *([line.text] if _has_names(order) else []),
-        exact_numbers.text(line.quantity),
+        f"{Decimal(exact_numbers.text(line.quantity)):,}",
         *([line.unit or PIECE] if order.has_units else []),
-        exact_numbers.text(line.unit_cost),
+        _price(line.unit_cost, order.currency),
         f"{cost(line.quantity, line.unit_cost, order.currency):,}",
         line.due_on.isoformat(),
     ]
     return [legible(cell, LONGEST) for cell in cells]
+
+
+def _price(unit_cost: float, currency: str) -> str:
+    """A price in whole coins, or with the digits beyond them that it has."""
+    exactly = Decimal(exact_numbers.text(unit_cost))
+    coins = exactly.quantize(coin(currency))
+    return f"{coins if coins == exactly else exactly:,}"
 
 
 def _total(order: Order) -> str:

@@ -277,7 +277,7 @@ def test_a_supplier_that_reads_mail_reads_names_addresses_and_terms(
         "Supplier Potters S1",
         "Warehouse 1 Quay Road Cork DC",
         "Example Ltd 5 High Street",
-        "mug Mug, 0.3 l 1000 2.5 2,500.00 2026-01-",
+        "mug Mug, 0.3 l 1,000 2.50 2,500.00 2026-01-",
         "Total 2,510.00 GBP",
         "Terms: payment within 30 days; carriage paid",
         "page 1 of 1",
