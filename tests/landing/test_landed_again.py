@@ -237,3 +237,12 @@ sources:
     (inbox / "scans" / "000001.jsonl").write_text(line + "\n")
     company.land(inbox=inbox)
     assert company.rows("SELECT delta, reason FROM raw.adjustments") == [(-2.0, None)]
+
+
+def test_the_history_of_states_that_the_version_before_wrote_is_kept(company: Company) -> None:
+    company.write("tills/a.csv", FIRST_DAY)
+    company.land()
+    company.con.execute("INSERT INTO landing.state_history (source_id) VALUES ('tills')")
+    company.con.execute("ALTER TABLE landing.state_history RENAME TO sightings")
+    company.land()
+    assert company.rows("SELECT source_id FROM landing.state_history") == [("tills",)]
