@@ -14,7 +14,7 @@ from dagster._utils.error import serializable_error_info_from_exc_info
 
 from orchestration.runs.line import _Listener
 
-LONG = "select count(distinct hash(range)) from range(100000000)"
+LONG = "select count(distinct hash(range)) from range(20000000)"
 
 
 @pytest.fixture
