@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import duckdb
 import polars as pl
 
@@ -40,20 +42,20 @@ def named(con: duckdb.DuckDBPyConnection, lines: pl.DataFrame) -> pl.DataFrame:
 
 def wording(con: duckdb.DuckDBPyConnection) -> Wording:
     """What suppliers read beside the ids of an order, as published."""
-    items = con.execute(
-        "select item_id, name from marts.dim_items where is_current and name <> ''"
-    ).fetchall()
-    suppliers = con.execute(
-        "select supplier_id, name, payment_days from marts.dim_suppliers where is_current"
-    ).fetchall()
+    terms = "select supplier_id, payment_days from marts.dim_suppliers where is_current"
     # what was published before locations had names and addresses has neither
     places = con.execute("select * from marts.dim_locations where is_current").pl()
     return Wording(
-        items=dict(items),
-        suppliers={supplier_id: name for supplier_id, name, _ in suppliers if name},
+        items=_said(con, ITEMS),
+        suppliers=_said(con, SUPPLIERS),
         locations={
             row["location_id"]: ", ".join(filter(None, (row.get("name"), row.get("address"))))
             for row in places.iter_rows(named=True)
         },
-        payment_days={who: days for who, _, days in suppliers if days is not None},
+        payment_days=_said(con, terms),
     )
+
+
+def _said(con: duckdb.DuckDBPyConnection, query: str) -> dict[str, Any]:
+    """What a query says of each thing, where it says anything."""
+    return {key: said for key, said in con.execute(query).fetchall() if said not in (None, "")}
