@@ -88,16 +88,23 @@ class FeatureRows:
             f"{quote(source)} AS {quote(name)}"
             for source, name in [*self.keys.items(), *self.features.items()]
         ]
-        order = [_time(self.event), self.known_or_event, *([self.row_id] if self.row_id else [])]
-        return f"""
-            SELECT {", ".join(columns + self.times())}
-            FROM {self.relation}
+        keys = ", ".join(map(quote, self.keys))
+        newest = [_time(self.event), self.known_or_event, *([self.row_id] if self.row_id else [])]
+        known = f"""
             WHERE {self.available} <= {until}
-                {f"AND {_time(self.event)} >= {since}" if since else ""}
-            QUALIFY row_number() OVER (
-                PARTITION BY {", ".join(map(quote, self.keys))}
-                    ORDER BY {", ".join(f"{part} DESC" for part in order)}
-            ) = 1"""
+                AND {_time(self.event)} IS NOT NULL AND {self.known_or_event} IS NOT NULL
+                {f"AND {_time(self.event)} >= {since}" if since else ""}"""
+        told = f"SELECT {', '.join(columns + self.times())} FROM {self.relation}"
+        if self.row_id is None:
+            order = ", ".join(f"{part} DESC" for part in newest)
+            return f"""{told} {known}
+                QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {order}) = 1"""
+        # which row it is takes three columns; a window would sort all of them
+        return f"""{told}
+            WHERE {self.row_id} IN (
+                SELECT max(row({", ".join(newest)}))[{len(newest)}] FROM {self.relation} {known}
+                GROUP BY {keys}
+            )"""
 
     def is_wanted(self, asked: str) -> str:
         """SQL that tells the rows whose keys the relation `asked` has."""

@@ -2,16 +2,16 @@
 included.
 
 Beside the registry lies one Parquet file a view with the rows being served. A refresh compares
-everything known at Now with that file and writes the difference, so it goes by content, never by a
-high-water mark that a late row could slip under (feast#4133).
+everything known at Now with that file, so it goes by content, never by a high-water mark that a
+late row could slip under (feast#4133). By default these files are the online store; another one is
+told the difference.
 """
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from feast.types import Bool, FeastType, Float32, Int64, String, UnixTimestamp
 from feast.utils import _convert_arrow_to_proto
 
 from feature_repo.asof import FeatureRows, literal, quote
+from feature_repo.served_files import ServedFilesOnlineStoreConfig, times_of, writing
 from feature_repo.sources import column_types, relation, row_id
 from feature_repo.warehouse import open_warehouse, write_parquet
 
@@ -121,7 +122,7 @@ def _refresh(
             WHERE served.is_pushed
                 AND coalesce({_version(view, "served")} > {_version(view, "told")}, true)""")
         if con.execute("SELECT 1 FROM kept LIMIT 1").fetchone() and is_settled():
-            con.execute(f"DELETE FROM kept WHERE {quote(_times(view)[-1])} <= {_literal(now)}")
+            con.execute(f"DELETE FROM kept WHERE {quote(times_of(view)[-1])} <= {_literal(now)}")
         con.execute(f"""
             CREATE TEMP TABLE next AS FROM kept UNION ALL BY NAME
             SELECT *, false AS is_pushed FROM told ANTI JOIN kept USING ({_keys(view)})""")
@@ -129,22 +130,34 @@ def _refresh(
 
 
 def _serve(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: FeatureView) -> int:
-    """Write what differs between `served` and `next`, then remember `next` as served."""
-    provider = store._get_provider()
-    changed = _protos(
-        con,
-        view,
-        "SELECT * EXCLUDE (is_pushed) FROM next EXCEPT SELECT * EXCLUDE (is_pushed) FROM served",
+    """Serve `next` instead of `served`; returns how many rows differ."""
+    changed = (
+        "SELECT * EXCLUDE (is_pushed) FROM next EXCEPT SELECT * EXCLUDE (is_pushed) FROM served"
     )
-    gone = _protos(
-        con, view, f"SELECT * EXCLUDE (is_pushed) FROM served ANTI JOIN next USING ({_keys(view)})"
-    )
-    for start in range(0, len(changed), BATCH):
-        provider.online_write_batch(store.config, view, changed[start : start + BATCH], None)
-    if gone:
-        _delete(store, view, [key for key, *_ in gone])
-    write_parquet(con, "FROM next", _served_file(store, view))
-    return len(changed) + len(gone)
+    gone = f"SELECT * EXCLUDE (is_pushed) FROM served ANTI JOIN next USING ({_keys(view)})"
+    if not _is_file(store):
+        _tell(con, store, view, changed, gone)
+    differ = con.execute(
+        f"SELECT (SELECT count(*) FROM ({changed})) + (SELECT count(*) FROM ({gone}))"
+    ).fetchall()
+    write_parquet(con, f"FROM next ORDER BY {_keys(view)}", _served_file(store, view))
+    return int(differ[0][0])
+
+
+def _is_file(store: FeatureStore) -> bool:
+    """Whether the files are the online store themselves."""
+    return isinstance(store.config.online_store, ServedFilesOnlineStoreConfig)
+
+
+def _tell(
+    con: duckdb.DuckDBPyConnection, store: FeatureStore, view: FeatureView, changed: str, gone: str
+) -> None:
+    """Write to the online store which rows are others now, and which are no more."""
+    provider, rows = store._get_provider(), _protos(con, view, changed)
+    for start in range(0, len(rows), BATCH):
+        provider.online_write_batch(store.config, view, rows[start : start + BATCH], None)
+    if keys := [key for key, *_ in _protos(con, view, gone)]:
+        _delete(store, view, keys)
 
 
 def _create_told(con: duckdb.DuckDBPyConnection, view: FeatureView) -> None:
@@ -153,7 +166,7 @@ def _create_told(con: duckdb.DuckDBPyConnection, view: FeatureView) -> None:
         f"{quote(field.name)} {KEPT[field.dtype]}"
         for field in (*view.entity_columns, *view.features)
     ]
-    columns += [f"{quote(name)} TIMESTAMP WITH TIME ZONE" for name in _times(view)]
+    columns += [f"{quote(name)} TIMESTAMP WITH TIME ZONE" for name in times_of(view)]
     con.execute(f"CREATE TEMP TABLE told ({', '.join(columns)})")
 
 
@@ -178,15 +191,23 @@ def _load_served(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: Feat
         columns = [name for name, *_ in con.execute(f"DESCRIBE FROM {served}").fetchall()]
         if columns == [name for name, *_ in con.execute("DESCRIBE served").fetchall()]:
             con.execute(f"INSERT INTO served BY NAME FROM {served}")
-    first = _protos(con, view, "SELECT * EXCLUDE (is_pushed) FROM served LIMIT 1")
-    if (
-        first
-        and store._get_provider().online_read(store.config, view, [first[0][0]], list(first[0][1]))[
-            0
-        ][0]
-        is None
-    ):
+    if not _is_file(store) and _is_lost(con, store, view):
         con.execute("DELETE FROM served")
+
+
+def _is_lost(con: duckdb.DuckDBPyConnection, store: FeatureStore, view: FeatureView) -> bool:
+    """Whether the online store does not know the first row it was given, by the time it has of it:
+    Redis dates what it does not know to 1970."""
+    sql = "SELECT * EXCLUDE (is_pushed) FROM served LIMIT 1"
+    for key, values, event_at, _ in _protos(con, view, sql):
+        read = store._get_provider().online_read(store.config, view, [key], list(values))
+        at = read[0][0]
+        return at is None or abs(_utc(at) - _utc(event_at)) >= timedelta(seconds=1)
+    return False
+
+
+def _utc(time: datetime) -> datetime:
+    return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
 
 
 def _protos(con: duckdb.DuckDBPyConnection, view: FeatureView, sql: str) -> list[tuple[Any, ...]]:
@@ -216,12 +237,7 @@ def _delete(store: FeatureStore, view: FeatureView, keys: list[Any]) -> None:
         config.project, view, config.registry.enable_online_feature_view_versioning
     )
     kind = type(online).__name__
-    if kind == "SqliteOnlineStore":
-        with online._get_conn(config) as connection:
-            connection.executemany(
-                f"DELETE FROM {quote(table)} WHERE entity_key = ?", [(key,) for key in serialized]
-            )
-    elif kind == "PostgreSQLOnlineStore":
+    if kind == "PostgreSQLOnlineStore":
         with online._get_conn(config) as connection, connection.cursor() as cursor:
             cursor.executemany(
                 f"DELETE FROM {quote(table)} WHERE entity_key = %s", [(key,) for key in serialized]
@@ -237,7 +253,7 @@ def _delete(store: FeatureStore, view: FeatureView, keys: list[Any]) -> None:
             pipe.execute()
     else:
         raise NotImplementedError(
-            f"deleting from a {kind} is not known here; use sqlite, postgres or redis"
+            f"deleting from a {kind} is not known here; use postgres, redis or files"
         )
 
 
@@ -264,14 +280,12 @@ def _alone(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to what is served (and to the warehouse, if given) while no other process
     changes it; a killed one lets go."""
-    settings, folder = store.config.offline_store, _served_folder(store)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".writing").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with open_warehouse(
-            warehouse, memory_limit=settings.memory_limit, spill=settings.spill
-        ) as con:
-            yield con
+    settings = store.config.offline_store
+    with (
+        writing(_served_folder(store)),
+        open_warehouse(warehouse, memory_limit=settings.memory_limit, spill=settings.spill) as con,
+    ):
+        yield con
 
 
 def _view(store: FeatureStore, name: str) -> FeatureView:
@@ -283,18 +297,8 @@ def _view(store: FeatureStore, name: str) -> FeatureView:
 
 def _version(view: FeatureView, table: str) -> str:
     """The (event, known) order of a row, as SQL; null where the row is missing."""
-    times = [f"{table}.{quote(name)}" for name in _times(view)]
+    times = [f"{table}.{quote(name)}" for name in times_of(view)]
     return f"CASE WHEN {times[0]} IS NOT NULL THEN row({', '.join(times)}) END"
-
-
-def _times(view: FeatureView) -> list[str]:
-    """The columns with a row's event time, and its known time where the view has one of its own."""
-    source = view.batch_source
-    return (
-        [name for name in (source.timestamp_field, source.created_timestamp_column) if name]
-        if source
-        else []
-    )
 
 
 def _keys(view: FeatureView) -> str:
@@ -302,8 +306,7 @@ def _keys(view: FeatureView) -> str:
 
 
 def _literal(time: datetime) -> str:
-    utc = time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
-    return f"TIMESTAMP '{utc.isoformat(sep=' ')}'"
+    return f"TIMESTAMP '{_utc(time).isoformat(sep=' ')}'"
 
 
 def _served_folder(store: FeatureStore) -> Path:

@@ -19,6 +19,7 @@ from feature_repo.features import ENTITIES, SERVICES, VIEWS, project
 from feature_repo.offline_store import WarehouseOfflineStoreConfig
 from feature_repo.online import delete_entity, materialize_online, push
 from feature_repo.online_offer import OnlineOffer, check_keys
+from feature_repo.served_files import TYPE as SERVED_FILES
 
 __all__ = [
     "delete_entity",
@@ -51,7 +52,7 @@ def open_store(
     warehouse: the DuckDB file dbt writes. features_dir: folder of the registry, the online values
     and spilled queries. online: Feast's online store settings, such as {"type": "redis",
     "connection_string": "localhost:6379"}; None is what the environment's STOCKHOUSE_ONLINE_URL
-    says (see `online_settings`), or else SQLite in features_dir.
+    says (see `online_settings`), or else the files in features_dir.
     """
     # Feast would put a relative path under itself
     warehouse, features_dir = warehouse.resolve(), features_dir.resolve()
@@ -59,7 +60,7 @@ def open_store(
     online = (
         online
         or online_settings(os.environ.get("STOCKHOUSE_ONLINE_URL"))
-        or {"type": "sqlite", "path": str(features_dir / "online.db")}
+        or {"type": SERVED_FILES, "path": str(features_dir / "served")}
     )
     if online["type"] == "redis":
         # Feast would refuse a correction, which has the event time of what it corrects

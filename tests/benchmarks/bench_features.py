@@ -36,6 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from feature_repo.offline_store import WarehouseOfflineStoreConfig
 from feature_repo.online import materialize_online
+from feature_repo.served_files import TYPE
 from feature_repo.sources import WarehouseSource
 from orchestration.serving.serving import feature_server
 
@@ -295,11 +296,9 @@ def large(folder: Path, rows: int) -> None:
 
 def serving(folder: Path, requests: dict[int, int]) -> None:
     """Reading all features of so many keys by HTTP: our server and `feast serve` as it comes, over
-    the same online rows in SQLite."""
+    the same files."""
     write_data(folder, 1)
-    store = feast_store(
-        folder, stock=False, online={"type": "sqlite", "path": str(folder / "online.db")}
-    )
+    store = feast_store(folder, stock=False, online={"type": TYPE, "path": str(folder / "served")})
     materialize_online(store, datetime(2025, 5, 1))
     keys = {
         "item_id": [f"item_{k % ITEMS}" for k in range(1000)],
@@ -372,9 +371,7 @@ def _milliseconds(client: httpx.Client, asked: dict[str, object]) -> float:
 
 
 def serve(folder: Path, server: str, port: int) -> None:
-    store = feast_store(
-        folder, stock=False, online={"type": "sqlite", "path": str(folder / "online.db")}
-    )
+    store = feast_store(folder, stock=False, online={"type": TYPE, "path": str(folder / "served")})
     if server == "ours":
         uvicorn.run(feature_server(store), port=port, log_level="warning")
     else:

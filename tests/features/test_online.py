@@ -1,9 +1,8 @@
-"""What is served online equals what is known now: on SQLite, Redis and PostgreSQL alike."""
+"""What is served online equals what is known now: from files, Redis and PostgreSQL alike."""
 
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -39,7 +38,7 @@ TARGET = datetime(2026, 4, 1)
 
 def settings_of(kind: str) -> dict[str, Any] | None:
     """Feast's settings of a store; skips where the service's URL is not set."""
-    if kind == "sqlite":
+    if kind == "files":
         return None
     variable = f"STOCKHOUSE_{kind.upper()}_URL"
     if not os.environ.get(variable):
@@ -54,7 +53,7 @@ def settings_of(kind: str) -> dict[str, Any] | None:
 
 @pytest.fixture(
     params=[
-        "sqlite",
+        "files",
         pytest.param("redis", marks=pytest.mark.service),
         pytest.param("postgres", marks=pytest.mark.service),
     ]
@@ -205,9 +204,8 @@ def test_a_failed_refresh_leaves_the_previous_values_serving(
         LookupError, match=r"features\.feat_plans does not exist: run `stockhouse run`"
     ):
         materialize_online(store, at(55.0))
-    provider = store._get_provider()
     with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
-        patch.setattr(provider, "online_write_batch", _disk_full)
+        patch.setattr("feature_repo.online.write_parquet", _disk_full)
         materialize_online(store, NOW)
     assert online(store, "demand_v1") == before
     change(store, "ALTER TABLE features.gone RENAME TO feat_plans")
@@ -219,12 +217,41 @@ def _disk_full(*_: Any) -> None:
     raise OSError("disk full")
 
 
-def test_an_online_store_that_lost_its_rows_is_filled_anew(own: Path, tmp_path: Path) -> None:
-    store = open_store(own, tmp_path / "features")
+def test_a_store_that_lost_its_rows_is_filled_anew(store: FeatureStore) -> None:
     written = materialize_online(store, NOW)
-    with sqlite3.connect(tmp_path / "features" / "online.db") as con:
-        for (table,) in con.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table'"
-        ).fetchall():
-            con.execute(f'DELETE FROM "{table}"')
+    kept, views = store._get_provider().online_store, store.list_feature_views()
+    kept.teardown(store.config, views, [])
+    kept.update(store.config, [], views, [], [], partial=True)
+    assert set(online(store, "demand_v1").values()) == {None}
     assert materialize_online(store, NOW) == written
+    assert online(store, "demand_v1") == pytest.approx(offline(store, "demand_v1", 80.0))
+
+
+def test_rows_that_come_through_feast_itself_serve_until_we_know_as_much(
+    own: Path, tmp_path: Path
+) -> None:
+    store = open_store(own, tmp_path / "features")
+    with pytest.raises(LookupError, match="serves nothing yet: run `stockhouse run` first"):
+        store.write_to_online_store("stock_now", df=stock(5.0, NOW).to_pandas())
+    materialize_online(store, NOW)
+    others = online(store, "replenishment_v1", item_id="b")
+    later = stock(5.0, NOW + timedelta(hours=1)).with_columns(
+        pl.col("event_at", "known_at").dt.replace_time_zone("UTC")
+    )
+    store.write_to_online_store("stock_now", df=later.to_pandas())
+    assert online(store, "replenishment_v1")["on_hand"] == 5.0
+    assert online(store, "replenishment_v1", item_id="b") == others
+    assert materialize_online(store, NOW) == 0
+    assert online(store, "replenishment_v1")["on_hand"] == 5.0
+
+
+def test_many_keys_are_answered_in_their_order_with_what_nobody_knows_between(
+    store: FeatureStore,
+) -> None:
+    materialize_online(store, NOW)
+    items = ["b", "no such item", "a", "b", "", "a\x00"]
+    rows = [{"item_id": item, "location_id": "x"} for item in items]
+    answer = store.get_online_features(["demand_stats:demand_lag_1"], rows).to_dict()
+    known = [online(store, "demand_v1", item_id=item)["demand_lag_1"] for item in items]
+    assert answer["demand_lag_1"] == known
+    assert [value is not None for value in known] == [True, False, True, True, False, False]
