@@ -7,18 +7,25 @@
 
 {#
   The versions of each fact: same row_key, other content, ordered by when it was known. Adds valid_until (when the next version
-  became known) and is_current. Most keys have one version, so only corrected keys are sorted.
+  became known) and is_current. Most keys have one version, so only corrected keys are sorted: those that stg_corrections has of a raw
+  table, or else those that come more than once.
 #}
-{% macro versions(relation) -%} {{ adapter.dispatch('versions')(relation) }} {%- endmacro %}
+{% macro versions(relation, table=none) -%} {{ adapter.dispatch('versions')(relation, table) }} {%- endmacro %}
 
-{% macro default__versions(relation) %}
+{% macro default__versions(relation, table=none) %}
   select *, lead(known_at) over version as valid_until, lead(true) over version is null as is_current
   from {{ relation }}
   window version as (partition by row_key order by known_at, handed_over_at nulls first, row_hash)
 {% endmacro %}
 
-{% macro duckdb__versions(relation) %}
-  with corrected as (select row_key from {{ relation }} group by row_key having count(*) > 1)
+{% macro duckdb__versions(relation, table=none) %}
+  with corrected as (
+    {%- if table %}
+    select row_key from {{ ref('stg_corrections') }} where table_name = '{{ table }}'
+    {%- else %}
+    select row_key from {{ relation }} group by row_key having count(*) > 1
+    {%- endif %}
+  )
 
   select *, cast(null as timestamp) as valid_until, true as is_current
   from {{ relation }} as fact

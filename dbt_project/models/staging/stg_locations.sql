@@ -3,7 +3,7 @@ with source as {{ inlined() }} (
   where known_at <= {{ now_at() }} or known_at is null
 ),
 
-versions as ({{ versions('source') }}),
+versions as ({{ versions('source', 'locations') }}),
 
 typed as (
   select

@@ -2,6 +2,6 @@ with source as {{ inlined() }} (
   select * from {{ ref('stg_sales_lines') }}
 ),
 
-versions as ({{ versions('source') }})
+versions as ({{ versions('source', 'sales') }})
 
 select * from versions
