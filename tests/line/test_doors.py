@@ -29,6 +29,7 @@ MEASURED = "the benchmarks measure by it, and compare the product with it"
 ALLOWED = {
     "feature_repo/offline_store.py:WarehouseOfflineStore": "feature_store.yaml names it",
     "feature_repo/registry.py:WholeFileRegistryStore": "feature_store.yaml and store.py name it",
+    "feature_repo/served_files.py:ServedFilesOnlineStore": "feature_store.yaml and store.py name it",
     "models/forecasting/backtest.py:baseline": MEASURED,
     "models/forecasting/baselines.py:naive": MEASURED,
     "models/forecasting/baselines.py:seasonal_moving_average": MEASURED,
