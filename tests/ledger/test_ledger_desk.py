@@ -100,6 +100,26 @@ def test_the_daily_cap_is_kept_by_robot_and_people_alike(ledger, line, now):
     assert ledger.approve([ids["jar"]], "ann", now.replace(day=6))
 
 
+def test_what_happens_to_an_order_happens_to_its_lines_alone_and_says_why(ledger, line, now):
+    moved = line("jar", 10, kind="transfer", from_id="HUB")
+    ids = proposed(ledger, [line("mug"), line("cup", from_id="S2"), moved], now)
+    assert set(ledger.approve_within_limits(now).approved) == set(ids.values())
+    orders = {one.document_id: one.order_id for one in ledger.lines()}
+    assert {item: orders[ids[item]][:3] for item in ids} == {
+        "mug": "SHP",
+        "cup": "SHP",
+        "jar": "SHT",
+    }
+    assert len(set(orders.values())) == 3
+    assert ledger.cancel([orders[ids["cup"]]], "ann", now, "too early") == [ids["cup"]]
+    said = [(one.document_id, one.kind, one.payload) for one in ledger.events()]
+    assert [payload for *which, payload in said if which == [ids["cup"], "cancelled"]] == [
+        {"reason": "too early"}
+    ]
+    judged = [payload for _, kind, payload in said if kind == "approved"]
+    assert [(one["level"], one["reasons"]) for one in judged] == [(0, [])] * 3
+
+
 def test_cancelling_releases_the_budget_but_not_the_cap_of_the_day(ledger, line, now):
     ledger.propose_limits(Limits(budget=30), "eve", now)
     ledger.confirm_limits("dan", now)

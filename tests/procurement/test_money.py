@@ -280,6 +280,7 @@ def test_a_supplier_s_unit_holds_ours_and_his_price_is_of_his_unit_in_his_curren
     assert (cases.counted(2.0, 30.0), cases.cost(15.0, 2.0)) == (24.0, 1.0)
     assert (cases.counted(2.5, 30.0), cases.cost(30.0, 2.0)) == (30.0, 2.0)
     assert (Sale().counted(7.123456789012, 3.0), Sale().cost(7.1, 3.0)) == (7.123456789012, 7.1)
+    assert Sale().cost(1 / 3, 3.0) == 1 / 3
     third = Sale("case", 3.0)
     assert (third.sold(1.0), third.price(1 / 3), third.counted(0.1, 1.0)) == (
         0.33333333333333,
