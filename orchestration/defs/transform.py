@@ -3,7 +3,7 @@ models may see (dbt)."""
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -33,11 +33,18 @@ def transform(
     """Staging, intermediate, marts and feature rows, each with its tests; where the facts are the
     same, only models whose SQL changed and what is built on them."""
     home, own, views = lakehouse.open_home(), extensions.named("tables"), own_features()
-    prints = fingerprints(json.loads(PROJECT.manifest_path.read_text(encoding="utf-8")))
+    asked = {key.path[-1] for key in context.selected_asset_keys}
+    prints = {
+        model: said
+        for model, said in fingerprints(
+            json.loads(PROJECT.manifest_path.read_text(encoding="utf-8"))
+        ).items()
+        if model.rpartition(".")[2] in asked
+    }
     with home.connect() as con:
         # sources must exist before dbt reads them, also on the first run
         decisions.load(con, home.decisions)
-        facts = facts_of(con, sorted(context.selected_asset_keys), own, own_text(views))
+        facts = facts_of(con, own, own_text(views))
         kept = standing(con, facts, prints)
         if kept != set(prints):
             forget_build(con)  # half built, nothing stands
@@ -109,18 +116,12 @@ def unchanged(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResul
             yield dg.MaterializeResult(asset_key=key, metadata={"is_unchanged": True})
 
 
-def facts_of(
-    con: duckdb.DuckDBPyConnection,
-    keys: Sequence[dg.AssetKey],
-    own: Mapping[str, str],
-    views: str,
-) -> str:
+def facts_of(con: duckdb.DuckDBPyConnection, own: Mapping[str, str], views: str) -> str:
     """What a build depends on beside the SQL of its models: the deliveries landed and the contract
-    that read them, the world's settings and Now, which tables are asked for, and a company's own
-    tables and features."""
+    that read them, the world's settings and Now, and a company's own tables and features."""
     # whole rows: a delivery that another contract reads anew may come to as many rows as before
     facts = (table_hash(con, "raw.world"), table_hash(con, "raw.manifest"))
-    said = repr((facts, [key.path for key in keys], sorted(own.items()), views))
+    said = repr((facts, sorted(own.items()), views))
     return hashlib.sha256(said.encode()).hexdigest()
 
 

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 M5 = ROOT.parent / "shared" / "data" / "m5"
 SIZES = (1_000, 3_000, 10_000, 30_490)
 STORES, ITEMS = 10, 3_049
-STATIONS = ("land", "transform", "features", "forecast", "publish")
+STATIONS = ("land", "features", "forecast", "publish")
 NEXT_DAY = "one more day"
 SELECTED = """
 select * replace ({renamed}) from read_parquet('{path}') where {item} in (
