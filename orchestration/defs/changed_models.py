@@ -49,6 +49,19 @@ def fingerprints(manifest: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def reading_only(asked: Collection[str], manifest: Mapping[str, Any]) -> set[str]:
+    """Of these models, those that read no other model than these, near or far."""
+    nodes, found = manifest["nodes"], dict[str, bool]()
+
+    def reads_only(name: str) -> bool:
+        if name not in found:
+            read = [one for one in nodes[name]["depends_on"]["nodes"] if one in nodes]
+            found[name] = name in asked and all(reads_only(one) for one in read)
+        return found[name]
+
+    return {name for name in asked if reads_only(name)}
+
+
 def _said(node: Node, macros: Mapping[str, Node]) -> str:
     """A model or a test with all that it says and calls."""
     called: set[str] = set()

@@ -13,7 +13,7 @@ from dagster_dbt import DbtCliResource, dbt_assets
 
 from feature_repo.custom_views import OwnView, own_text, write_own
 from feature_repo.features import SERVICES, VIEWS
-from orchestration.defs.changed_models import fingerprints, without
+from orchestration.defs.changed_models import fingerprints, reading_only, without
 from orchestration.defs.resources import PROJECT, TRANSLATOR, Lakehouse
 from orchestration.facts import decisions
 from orchestration.home import HomeError, extensions
@@ -33,33 +33,33 @@ def transform(
     """Staging, intermediate, marts and feature rows, each with its tests; where the facts are the
     same, only models whose SQL changed and what is built on them."""
     home, own, views = lakehouse.open_home(), extensions.named("tables"), own_features()
-    asked = {key.path[-1] for key in context.selected_asset_keys}
-    prints = {
-        model: said
-        for model, said in fingerprints(
-            json.loads(PROJECT.manifest_path.read_text(encoding="utf-8"))
-        ).items()
-        if model.rpartition(".")[2] in asked
-    }
+    manifest = json.loads(PROJECT.manifest_path.read_text(encoding="utf-8"))
+    names = {key.path[-1] for key in context.selected_asset_keys}
+    asked = {model for model in manifest["nodes"] if model.rpartition(".")[2] in names}
+    # what is made from tables that this run does not make is made anew each time
+    whole = reading_only(asked, manifest)
+    prints = {model: said for model, said in fingerprints(manifest).items() if model in whole}
     with home.connect() as con:
         # sources must exist before dbt reads them, also on the first run
         decisions.load(con, home.decisions)
         facts = facts_of(con, own, own_text(views))
         kept = standing(con, facts, prints)
-        if kept != set(prints):
+        if kept != asked:
             forget_build(con)  # half built, nothing stands
-    if kept == set(prints):
+    if kept == asked:
         context.log.info(
             "nothing new has been landed and no SQL changed: the tables stand as they were built "
             "and tested"
         )
         yield from unchanged(context)
         return
-    context.log.info("%s of %s models stand as they were built", len(kept), len(prints))
-    names = {name.rpartition(".")[2] for name in kept}
+    context.log.info("%s of %s models stand as they were built", len(kept), len(asked))
+    standing_names = {name.rpartition(".")[2] for name in kept}
     # what stands comes first: a model that stands reads only such as stand too
     yield from (
-        one for one in unchanged(context) if one.asset_key and one.asset_key.path[-1] in names
+        one
+        for one in unchanged(context)
+        if one.asset_key and one.asset_key.path[-1] in standing_names
     )
     yield from dbt.cli(
         ["build", "--exclude-resource-type", "unit_test", *without(kept, PROJECT.manifest_path)],

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 from warehouses import SCRATCH, WORLD, at, make_warehouse, run_dbt
 
-from orchestration.defs.changed_models import fingerprints, without
+from orchestration.defs.changed_models import fingerprints, reading_only, without
 from orchestration.defs.transform import facts_of, forget_build, mark_built, standing
 from orchestration.home.sql import quote
 from orchestration.landing.load.store import create_tables
@@ -136,3 +136,18 @@ def test_every_setting_and_every_word_of_a_delivery_is_a_fact_that_tables_follow
             assert facts_of(con, {}, "") != before, name
             con.execute(f"update raw.{table} set {quote(name)} = ?", was)
         assert facts_of(con, {}, "") == before
+
+
+def test_what_is_made_from_tables_of_another_run_does_not_count_as_made(
+    manifest: dict[str, Any],
+) -> None:
+    everything = {
+        name for name, node in manifest["nodes"].items() if node["resource_type"] == "model"
+    }
+    assert reading_only(everything, manifest) == everything
+    alone = {"model.stockhouse.feat_demand", "model.stockhouse.stg_world"}
+    assert reading_only(alone, manifest) == {"model.stockhouse.stg_world"}
+    without_one = everything - {"model.stockhouse.int_periods_closed"}
+    lost = without_one - reading_only(without_one, manifest)
+    assert {"model.stockhouse.fct_demand", "model.stockhouse.feat_demand"} <= lost
+    assert "model.stockhouse.fct_prices" not in lost
