@@ -8,8 +8,10 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
+from feast import FeatureStore
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 START = datetime(2026, 1, 1)
@@ -172,3 +174,18 @@ def compiled(warehouse: Path, model: str) -> str:
 def at(day: float) -> datetime:
     """A number of days after the company's first midnight, with its zone."""
     return (START + timedelta(days=day)).replace(tzinfo=UTC)
+
+
+def registered(store: FeatureStore) -> Any:
+    """Everything that Feast knows of the project, but when it was told."""
+    return without_times(store.registry.to_dict(store.project))
+
+
+def without_times(known: Any) -> Any:
+    if isinstance(known, dict):
+        return {
+            name: without_times(value)
+            for name, value in known.items()
+            if not name.endswith("Timestamp")
+        }
+    return [without_times(one) for one in known] if isinstance(known, list) else known

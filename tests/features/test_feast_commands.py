@@ -7,12 +7,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
-from feast import FeatureStore
-from small_marts import NOW
+from small_marts import NOW, registered
 
 from feature_repo.features import ENTITIES, SERVICES, VIEWS
 from feature_repo.store import open_store, training_frame
@@ -30,21 +28,6 @@ def feast(home: Path, *arguments: str) -> str:
     done = subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-def registered(store: FeatureStore) -> Any:
-    """Everything that Feast knows of the project, but when it was told."""
-    return without_times(store.registry.to_dict(store.project))
-
-
-def without_times(known: Any) -> Any:
-    if isinstance(known, dict):
-        return {
-            name: without_times(value)
-            for name, value in known.items()
-            if not name.endswith("Timestamp")
-        }
-    return [without_times(one) for one in known] if isinstance(known, list) else known
 
 
 @pytest.mark.parametrize("opened_before", [True, False])
