@@ -136,6 +136,7 @@ class ServedFilesOnlineStore(OnlineStore):
                 raise LookupError(f"{table.name} serves nothing yet: run `stockhouse run` first")
             before = pl.read_parquet(file)
             rows = pl.DataFrame([_row(one, table) for one in data], schema=before.schema)
+            rows = rows.unique(table.join_keys, keep="last", maintain_order=True)
             after = pl.concat([before.join(rows, on=table.join_keys, how="anti"), rows])
             with replacing(file) as aside:
                 after.sort(table.join_keys).write_parquet(aside)

@@ -238,7 +238,8 @@ def test_rows_that_come_through_feast_itself_serve_until_we_know_as_much(
     later = stock(5.0, NOW + timedelta(hours=1)).with_columns(
         pl.col("event_at", "known_at").dt.replace_time_zone("UTC")
     )
-    store.write_to_online_store("stock_now", df=later.to_pandas())
+    earlier = later.with_columns(pl.lit(3.0).alias("on_hand"))  # the last of a key counts
+    store.write_to_online_store("stock_now", df=pl.concat([earlier, later]).to_pandas())
     assert online(store, "replenishment_v1")["on_hand"] == 5.0
     assert online(store, "replenishment_v1", item_id="b") == others
     assert materialize_online(store, NOW) == 0

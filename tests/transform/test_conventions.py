@@ -153,6 +153,17 @@ def test_staging_joins_nothing(manifest: dict[str, Any]) -> None:
     ]
 
 
+def test_the_corrections_of_every_table_that_is_read_by_version_are_known() -> None:
+    staging = {one.stem: one.read_text() for one in (PROJECT / "models/staging").glob("*.sql")}
+    kept = set(re.findall(r"'(\w+)'", staging.pop("stg_corrections").partition("%}")[0])) - {
+        "table"
+    }
+    asked = re.findall(r"versions\('source', '(\w+)'\)", "".join(staging.values()))
+    assert kept == set(asked) and len(asked) == len(kept) > 30
+    read = sum(len(re.findall(r"\bversions\(", sql)) for sql in staging.values())
+    assert read == len(asked), "staging reads no versions without its table"
+
+
 def test_every_model_and_column_is_described(manifest: dict[str, Any]) -> None:
     wrong = [
         node["name"] for node in models(manifest) if not node["description"] or not node["columns"]
