@@ -1,32 +1,20 @@
 """Where things are: the home, the world and the dbt project. The only module that reads the
 environment for the graph."""
 
-import fcntl
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject
 
+from orchestration.app import dbt_project
 from orchestration.home import DEFAULT_HOME, Home, HomeError
 from orchestration.landing import World
 
 ROOT = Path(__file__).resolve().parents[2]
-DBT = ROOT / "dbt_project"
-#: Where the line's manifest is kept, apart from what dbt's own commands write into `target`, which
-#: may be of a trial (`--target dev`): in the project, or for an installation nobody may write to,
-#: in the user's cache.
-TARGET = (
-    DBT / "target" / "line"
-    if os.access(DBT, os.W_OK)
-    else Path.home() / ".cache" / "stockhouse" / f"dbt-{version('stockhouse')}"
-)
 OWNERS = ["team:stockhouse"]
 
 os.environ.setdefault(
@@ -142,46 +130,14 @@ class StationTranslator(DagsterDbtTranslator):
         return OWNERS
 
 
-def _manifest_is_stale() -> bool:
-    manifest = TARGET / "manifest.json"
-    if not manifest.exists():
-        return True
-    made = manifest.stat().st_mtime
-    sources = (
-        path
-        for kind in ("*.sql", "*.yml", "*.md")
-        for path in DBT.rglob(kind)
-        if "target" not in path.relative_to(DBT).parts
-    )
-    return any(path.stat().st_mtime > made for path in sources)
-
-
 def prepared_project() -> DbtProject:
-    """The dbt project with a manifest as new as its files; several processes may ask at once, one
-    parses."""
-    project = DbtProject(project_dir=DBT, profiles_dir=DBT, target_path=TARGET)
-    TARGET.mkdir(parents=True, exist_ok=True)
-    with (TARGET / "parse.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if _manifest_is_stale():
-            subprocess.run(  # noqa: S603 - our own interpreter and arguments
-                [
-                    str(Path(sys.executable).parent / "dbt"),
-                    "--quiet",
-                    "parse",
-                    "--no-partial-parse",
-                    "--project-dir",
-                    str(DBT),
-                    "--profiles-dir",
-                    str(DBT),
-                    "--target-path",
-                    str(TARGET),
-                    "--log-path",
-                    str(TARGET),
-                ],
-                check=True,
-            )
-    return project
+    """The dbt project with a manifest as new as its files."""
+    dbt_project.parse()
+    return DbtProject(
+        project_dir=dbt_project.PROJECT,
+        profiles_dir=dbt_project.PROJECT,
+        target_path=dbt_project.PARSED,
+    )
 
 
 PROJECT = prepared_project()
@@ -196,7 +152,7 @@ def resources() -> dg.Definitions:
             "lakehouse": Lakehouse(),
             "dbt": DbtCliResource(
                 project_dir=PROJECT,
-                dbt_executable=str(Path(sys.executable).parent / "dbt"),
+                dbt_executable=str(dbt_project.COMMAND),
                 # dbt's log of every query at debug was a quarter of a small company's build
                 global_config_flags=["--log-level-file", "info"],
             ),
