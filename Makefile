@@ -47,7 +47,7 @@ run: install ## raw extracts to orders on the sample company
 	$(BIN)/stockhouse run sample_data
 
 test: check $(VENV)/tryton/.installed ## every test that needs nothing but this checkout (services and shared data when they are there)
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations 25
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations 25 -m "not long"
 
 check: install-dev ## style, types and the walls between rooms
 	$(BIN)/ruff check .
@@ -58,6 +58,9 @@ check: install-dev ## style, types and the walls between rooms
 format: install-dev ## write the code as the style asks
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+test-long: install-dev ## what `make test` leaves out: several runs of the whole line in one test, minutes each
+	$(BIN)/pytest -n 2 --dist loadgroup --durations 0 -m long
 
 test-fast: install-dev ## the tests of pure ideas and of single steps: no whole line, no services, no public data
 	$(BIN)/pytest -n 2 --dist loadgroup -m "not line and not shared and not service" tests/forecasting tests/procurement tests/publish tests/replenishment tests/trace tests/twin
@@ -123,4 +126,4 @@ lock: $(UV) ## resolve the locks anew, without any index host in them
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --group pyproject.toml:mutation -c requirements-dev.lock -o requirements-mutation.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate --group pyproject.toml:ppo -c requirements-dev.lock -o requirements-ppo.lock
 
-.PHONY: help install install-dev run check format test test-fast bench drill mutation ppo drill-soak drill-superset drill-tryton scale-up docs release audit-deps lock
+.PHONY: help install install-dev run check format test test-fast test-long bench drill mutation ppo drill-soak drill-superset drill-tryton scale-up docs release audit-deps lock

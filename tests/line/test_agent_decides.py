@@ -54,6 +54,7 @@ def made_to_win(home: Home) -> None:
     kept_agents.keep_agent(home, data, kept.card | {"sha256": hashlib.sha256(data).hexdigest()})
 
 
+@pytest.mark.long
 @pytest.mark.line
 def test_an_agent_is_trained_stands_in_shadow_and_then_orders_like_any_policy(
     tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch

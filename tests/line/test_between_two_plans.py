@@ -28,6 +28,7 @@ def planned(home: Home) -> tuple[pl.DataFrame, dict[str, Any]]:
     return lines, budget.row(0, named=True)
 
 
+@pytest.mark.long
 @pytest.mark.line
 def test_approved_money_is_spent_and_an_overridden_line_waits(
     tmp_path: Path, command: Callable[..., Any]

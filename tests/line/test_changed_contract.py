@@ -47,6 +47,7 @@ def decided(home: Path) -> dict[str, float]:
         return {name: con.execute(sql).fetchall()[0][0] for name, sql in DECIDED.items()}
 
 
+@pytest.mark.long
 @pytest.mark.line
 def test_what_a_contract_says_now_is_what_the_next_run_counts_by(
     tmp_path: Path, command: Callable[..., Any]

@@ -30,6 +30,7 @@ sources:
 """
 
 
+@pytest.mark.long
 @pytest.mark.line
 def test_a_test_of_tables_that_stand_is_skipped_and_not_passed_once_more(
     tmp_path: Path, command: Callable[..., Any]

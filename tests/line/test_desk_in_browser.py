@@ -73,6 +73,7 @@ def enter(browser: Any, url: str, home: Home, name: str, role: str) -> Any:
     return page
 
 
+@pytest.mark.long
 def test_a_week_at_the_desk_of_a_real_company(
     chromium: Any, weeks: Path, command: Callable[..., Any]
 ) -> None:

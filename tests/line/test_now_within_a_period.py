@@ -51,6 +51,7 @@ sources:
 FIRST, DAYS = date(2024, 1, 1), 120  # the last day is a Monday
 
 
+@pytest.mark.long
 @pytest.mark.line
 def test_a_count_made_at_night_moves_no_weekday(
     tmp_path: Path, command: Callable[..., Any]

@@ -164,6 +164,7 @@ def stockhouse(*words: str | Path) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.line
 def test_a_shop_rehearses_it_lets_it_decide_and_orders_by_it(
     extension: Path, tmp_path: Path

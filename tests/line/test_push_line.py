@@ -97,6 +97,7 @@ def until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.long
 @pytest.mark.line
 def test_a_pushed_count_is_what_the_next_run_serves(
     tmp_path: Path, command: Callable[..., Any]
