@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 #: Bins of the population stability index; its usual limit for a shift that matters; how much more
 #: may be missing.
@@ -47,9 +47,10 @@ def drift(learnt: pl.DataFrame, served: pl.DataFrame, day: str) -> pl.DataFrame:
         then, now = learnt[name].drop_nulls(), served[name].drop_nulls()
         bins = Bins.of(then)
         before, after = bins.count(then), bins.count(now)
-        chance = float(chi2.ppf(1 - SURPRISE, max(1, len(before) - 1))) * (
-            1 / max(1, len(then)) + 1 / max(1, len(now))
-        )
+        # a chi-square with one degree of freedom less than there are bins
+        freedom = max(1, len(before) - 1)
+        surprise = 2 * float(gammaincinv(freedom / 2, 1 - SURPRISE))
+        chance = surprise * (1 / max(1, len(then)) + 1 / max(1, len(now)))
         own = sorted(stability_index(before, bins.count(part[name].drop_nulls())) for part in days)
         psi, limit = (
             stability_index(before, after),

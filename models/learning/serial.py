@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.signal import fftconvolve
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from models.domain import Floats
 
@@ -26,7 +26,7 @@ class SerialOptimum:
 def normal_clipped(mean: float, deviation: float, step: float) -> Floats:
     """Normal demand, what falls below 0 counted as 0, on a grid of `step` units: (D,)."""
     grid = np.arange(int(np.ceil((mean + 8 * deviation) / step)) + 1)
-    upper = norm.cdf((grid + 0.5) * step, mean, deviation)
+    upper = ndtr(((grid + 0.5) * step - mean) / deviation)
     pmf = np.diff(upper, prepend=0.0)
     return np.asarray(pmf / pmf.sum())
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from models.domain import Floats
 from models.learning.agent import Agent, Form
@@ -75,7 +75,7 @@ def first_guess(problem: Problem) -> Params:
     """Levels by the normal approximation of each window's demand, in usual demands."""
     economics, window = problem.network.economics, problem.window
     shortage, holding = economics.shortage.max(), max(economics.holding.max(), 1e-12)
-    z = norm.ppf(np.clip(shortage / (shortage + holding), 0.5, 0.999))
+    z = ndtri(np.clip(shortage / (shortage + holding), 0.5, 0.999))
     level = window + z * problem.deviation * np.sqrt(window) / problem.mean
     batch = np.sqrt(2 * economics.order_cost / (np.maximum(economics.holding, 1e-12)))
     guess = {

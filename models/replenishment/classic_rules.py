@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from models.domain import Floats, Integers, Situation, recent_mean
 from models.replenishment.base_policy import BasePolicy
@@ -39,7 +39,7 @@ def textbook_level(situation: Situation, service_level: float | None, window: in
         recent_mean(situation.history, window),
         recent_deviation(situation.history, window),
     )
-    return mean * span + norm.ppf(level) * deviation * np.sqrt(span)
+    return mean * span + ndtri(level) * deviation * np.sqrt(span)
 
 
 @dataclass(frozen=True)

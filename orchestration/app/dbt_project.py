@@ -14,9 +14,9 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 #: Where the line's manifest is kept, apart from what dbt's own commands write into `target`, which
 #: may be of a trial (`--target dev`): in the project, or for an installation nobody may write to,
-#: in the user's cache.
+#: in the user's cache. Another dbt does not read what this one wrote.
 PARSED = (
-    PROJECT / "target" / "line"
+    PROJECT / "target" / f"line-{version('dbt-core')}"
     if os.access(PROJECT, os.W_OK)
     else Path.home() / ".cache" / "stockhouse" / f"dbt-{version('stockhouse')}"
 )

@@ -116,6 +116,13 @@ def test_purchases_go_to_the_distribution_centre_and_transfers_leave_it(
     assert routes == [("purchase", True, False), ("transfer", False, True)]
 
 
+def test_a_new_home_is_built_with_the_project_as_it_was_parsed(
+    sample_run: tuple[Path, dict[str, Any]],
+) -> None:
+    said = (sample_run[0] / "derived/dbt/dbt.log").read_text(encoding="utf-8")
+    assert "Found " in said and " models" in said and "parse" not in said
+
+
 def test_a_backup_restored_elsewhere_rebuilds_to_equal_table_hashes(
     sample_run: tuple[Path, dict[str, Any]], tmp_path: Path, command: Command
 ) -> None:

@@ -99,7 +99,7 @@ def _write_dbt_docs(home: Home, target: Path) -> Path:
     dbt's manifest."""
     scratch = home.derived / "dbt"
     command = [
-        str(Path(sys.executable).with_name("dbt")),
+        str(Path(sys.executable).with_name("stockhouse-dbt")),
         "--quiet",
         "--no-use-colors",
         "docs",
