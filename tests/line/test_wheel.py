@@ -8,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
+from importlib.metadata import distributions, entry_points
 from pathlib import Path
 
 import duckdb
@@ -69,12 +70,14 @@ def test_an_installed_wheel_runs_an_own_world_outside_the_checkout(
     zipfile.ZipFile(wheel).extractall(site)
     # as if they were installed
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
-    for name in ("stockhouse", "dbt"):
-        module = {"stockhouse": "orchestration.cli", "dbt": "dbt.cli.main"}[name]
-        entry = {"stockhouse": "app", "dbt": "cli"}[name]
-        script = python.with_name(name)
+    (ours,) = distributions(path=[str(site)])
+    dbt = entry_points(group="console_scripts", name="dbt")
+    for point in (*ours.entry_points.select(group="console_scripts"), *dbt):
+        script = python.with_name(point.name)
         script.write_text(
-            f"#!{python}\nfrom {module} import {entry}\n{entry}()\n", encoding="utf-8"
+            f"#!{python}\nimport sys\nfrom {point.module} import {point.attr}\n"
+            f"sys.exit({point.attr}())\n",
+            encoding="utf-8",
         )
         script.chmod(0o755)
     world = tmp_path / "kiosk"

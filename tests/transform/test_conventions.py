@@ -12,6 +12,7 @@ import pytest
 from jinja2 import Environment
 from warehouses import PROJECT, SCRATCH, WORLD, at, make_warehouse, run_dbt
 
+from orchestration.app import dbt_project
 from orchestration.defs import resources
 from orchestration.home.sql import document_key
 
@@ -125,7 +126,7 @@ def test_a_trial_target_stands_beside_the_truth_and_changes_none_of_it(tmp_path:
 
 def test_what_dbt_s_own_commands_write_is_not_what_the_line_reads() -> None:
     """A trial of today must not be the graph, or the metrics, of tomorrow."""
-    theirs = resources.DBT / "target"
+    theirs = dbt_project.PROJECT / "target"
     assert resources.PROJECT.manifest_path.parent != theirs
     said = json.loads(resources.PROJECT.manifest_path.read_text(encoding="utf-8"))
     schemas = {one["schema"] for one in said["nodes"].values() if one["resource_type"] == "model"}
