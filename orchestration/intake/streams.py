@@ -98,6 +98,7 @@ async def consume_nats(source_id: str, options: Nats, inbox: Inbox, where: str =
             try:
                 fetched = await subscription.fetch(options.batch, timeout=FETCH_SECONDS)
             except NothingYet:
+                _end_if_cancelled()
                 continue
             messages = [
                 Message(_nats_id(message, options), message.data, message.metadata.timestamp)
@@ -106,8 +107,18 @@ async def consume_nats(source_id: str, options: Nats, inbox: Inbox, where: str =
             await asyncio.to_thread(inbox.add, source_id, messages)
             for message in fetched:
                 await message.ack()
+            _end_if_cancelled()
     finally:
         await connection.close()
+
+
+def _end_if_cancelled() -> None:
+    """Raises CancelledError where somebody asked for it and it was lost: before Python 3.12
+    `asyncio.wait_for`, which both clients wait with, forgets it if what it waits for comes in that
+    same moment."""
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _nats_id(message: Msg, options: Nats) -> str:
@@ -143,6 +154,7 @@ async def consume_mqtt(source_id: str, options: Mqtt, inbox: Inbox, where: str =
     client._client.manual_ack_set(True)  # by default it acknowledges what has merely reached memory
     async with client:
         await client.subscribe(options.topic, qos=1)
+        _end_if_cancelled()
         taken: list[aiomqtt.Message] = []
         async for message in client.messages:
             taken.append(message)

@@ -4,6 +4,7 @@ lost, nothing double."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -42,7 +43,8 @@ async def until(world: Any, folder: Path, number: int) -> None:
                 await asyncio.sleep(0.05)
     finally:
         receiving.cancel()
-        await asyncio.gather(receiving, return_exceptions=True)
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.gather(receiving, return_exceptions=True)
 
 
 async def _on_nats(
@@ -102,6 +104,41 @@ def test_nats_messages_that_come_again_and_again_land_once(shop: Any, jetstream:
     assert sorted(json.loads(line)["_message_id"] for line in shop.lines()) == sorted(
         f"s{number}" for number in range(150)
     )
+
+
+@pytest.mark.service
+def test_a_receiver_ends_also_where_it_is_told_in_the_moment_a_message_comes(
+    shop: Any, jetstream: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `asyncio.wait_for` of Python 3.11 does to whoever is cancelled just then, and NATS's
+    client waits with it."""
+    from nats.js.client import JetStreamContext
+
+    name, subject, publish = jetstream
+    said = {"nats": "${STOCKHOUSE_NATS_URL}", "stream": name, "subject": subject, "batch": 1}
+    world = shop.world(stream=said, identity="row")
+    publish(range(3))
+    fetch, times = JetStreamContext.PullSubscription.fetch, []
+
+    async def forgetful(self: Any, batch: int, timeout: float) -> Any:
+        times.append(1)
+        if len(times) == 2:  # the second message comes, and with it the end, of which nobody hears
+            task = asyncio.current_task()
+            assert task
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+        return await fetch(self, batch, timeout)
+
+    monkeypatch.setattr(JetStreamContext.PullSubscription, "fetch", forgetful)
+
+    async def work() -> None:
+        async with asyncio.timeout(PATIENCE):
+            await receive(world, shop.inbox)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(work())
+    assert waiting(world, shop.inbox)["sales"] == 2, "what had come is kept"
 
 
 @pytest.mark.service
