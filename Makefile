@@ -41,6 +41,11 @@ $(VENV)/mutation/.installed: requirements-mutation.lock $(VENV)/.installed-dev
 	$(UV) pip install --no-config --quiet --no-deps --python $(BIN)/python --target $(VENV)/mutation --require-hashes -r requirements-mutation.lock
 	@touch $@
 
+$(VENV)/spark/.installed: requirements-spark.lock | $(UV)
+	$(UV) venv --no-config --quiet --allow-existing --python $(BIN)/python $(VENV)/spark
+	$(UV) pip install --no-config --quiet --no-deps --python $(VENV)/spark/bin/python --require-hashes -r requirements-spark.lock
+	@touch $@
+
 install-dev: $(VENV)/.installed-dev ## the same, with the tools the tests need
 
 run: install ## raw extracts to orders on the sample company
@@ -94,10 +99,9 @@ drill-superset: install ## Superset itself imports the dashboard as code and dra
 drill-tryton: install-dev $(VENV)/tryton/.installed ## eight weeks of a company that lives in Tryton, beside Tryton's own order points
 	$(BIN)/python tests/line/drill_tryton.py
 
-scale-up: install ## the dbt project on Spark (a master, two workers, Java 17), every mart and feature compared with DuckDB's, for HOMES
+scale-up: install ## the dbt project on Spark (a master, two workers, Java 17), every mart and feature compared with DuckDB's and what each engine costs, for HOMES
 	@java -version >/dev/null 2>&1 || { echo "scale-up: Java is absent: install 17 or newer (Debian: openjdk-17-jre-headless)"; exit 2; }
-	$(UV) venv --no-config --quiet --allow-existing --python $(BIN)/python $(VENV)/spark
-	$(UV) pip install --no-config --quiet --no-deps --python $(VENV)/spark/bin/python --require-hashes -r requirements-spark.lock
+	@$(MAKE) --no-print-directory $(VENV)/spark/.installed
 	$(if $(HOMES),,$(BIN)/stockhouse run sample_data --home $(VENV)/spark/sample --until features)
 	$(BIN)/python tests/transform/drill_spark.py $(VENV)/spark $(or $(HOMES),$(VENV)/spark/sample)
 
