@@ -16,10 +16,10 @@ PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 #: may be of a trial (`--target dev`): in the project, or for an installation nobody may write to,
 #: in the user's cache. Another dbt does not read what this one wrote.
 PARSED = (
-    PROJECT / "target" / f"line-{version('dbt-core')}"
+    PROJECT / "target" / "line"
     if os.access(PROJECT, os.W_OK)
     else Path.home() / ".cache" / "stockhouse" / f"dbt-{version('stockhouse')}"
-)
+) / version("dbt-core")
 #: dbt as the line starts it.
 COMMAND = Path(sys.executable).with_name("stockhouse-dbt")
 

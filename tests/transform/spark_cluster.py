@@ -16,9 +16,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from warehouses import PROJECT
+
 from orchestration.home.sql import literal
 
-PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 JAVA = 17
 MEMORY = "2g"
 LOG4J = """

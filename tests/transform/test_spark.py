@@ -24,7 +24,10 @@ TABLES = [("marts", "fct_demand"), ("features", "feat_demand")]
 def spark(tmp_path: Path) -> Spark:
     if not (INSTALLED / ".installed").exists():
         pytest.skip("Spark is not installed: `make scale-up` does that")
-    check_java()
+    try:
+        check_java()
+    except DrillError as error:
+        pytest.skip(str(error))
     return Spark(INSTALLED, tmp_path)
 
 
