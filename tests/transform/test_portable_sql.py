@@ -1,18 +1,14 @@
-"""The SQL runs past one machine: words that only DuckDB has stand in `duckdb__` macros, and where
-Spark is installed, models built there say what DuckDB's say."""
+"""The SQL runs past one machine: words that only DuckDB has stand in `duckdb__` macros, and the raw
+tables go to other engines as Parquet. What Spark builds of them: `test_spark.py`."""
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from pathlib import Path
 
 import duckdb
 import pytest
-from drill_spark import DrillError, Spark, build, check_java, check_reached, compare
-from warehouses import PROJECT, REPOSITORY, WORLD, at, days, make_warehouse
-from warehouses import build as build_on_duckdb
+from warehouses import PROJECT, WORLD, at, days, make_warehouse
 
 from orchestration.facts import raw_files
 
@@ -42,7 +38,6 @@ ONLY_DUCKDB = {
     "using sample": r"\busing sample\b|\btablesample\b",
     "pivot": r"\b(un)?pivot\b",
 }
-ENVIRONMENT = Path(os.environ.get("STOCKHOUSE_SPARK_ENV", REPOSITORY / ".venv" / "spark"))
 
 
 def _portable(sql: str) -> str:
@@ -104,36 +99,6 @@ def test_a_lag_in_months_is_no_number_of_microseconds(tmp_path: Path) -> None:
     with pytest.raises(raw_files.RawFilesError, match=r"sales\.known_lag counts in months"):
         raw_files.export(warehouse, tmp_path / "raw")
     assert not (tmp_path / "raw").exists()
-
-
-def test_a_spark_that_does_not_answer_is_said_in_one_line() -> None:
-    with pytest.raises(DrillError, match=r"does not answer at spark://127\.0\.0\.1:9 .*start it"):
-        check_reached("spark://127.0.0.1:9")
-
-
-def test_java_that_is_absent_is_said_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    with pytest.raises(DrillError, match="Java is absent"):
-        check_java()
-
-
-@pytest.mark.skipif(
-    not (ENVIRONMENT / "bin" / "dbt").exists() or not shutil.which("java"),
-    reason="no Spark here: `make scale-up` installs it, and compares every table",
-)
-def test_models_built_on_spark_say_what_duckdb_s_say(tmp_path: Path) -> None:
-    warehouse = _company(tmp_path)
-    models = ["marts.dim_items", "marts.dim_calendar", "marts.fct_demand"]
-    names = " ".join(f"+{model.partition('.')[2]}" for model in models)
-    build_on_duckdb(warehouse, names, verb="run")
-    raw_files.export(warehouse, tmp_path / "raw")
-    spark = Spark(ENVIRONMENT, tmp_path)
-    build(spark, names.split(), verb="run")
-    found = compare(spark, warehouse, [tuple(model.split(".")) for model in models])  # type: ignore[misc]
-    assert [one.table for one in found if one.is_equal] == models
 
 
 def _company(folder: Path) -> Path:

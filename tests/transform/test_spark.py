@@ -16,8 +16,13 @@ from warehouses import build as build_on_duckdb
 from orchestration.facts import raw_files
 
 INSTALLED = PROJECT.parent / ".venv" / "spark"
-MODELS = "+fct_demand +feat_demand"
-TABLES = [("marts", "fct_demand"), ("features", "feat_demand")]
+MODELS = "+dim_items +fct_demand +feat_demand"
+TABLES = [
+    ("marts", "dim_items"),
+    ("marts", "dim_calendar"),
+    ("marts", "fct_demand"),
+    ("features", "feat_demand"),
+]
 
 
 @pytest.fixture
@@ -41,9 +46,10 @@ def test_a_spark_that_loses_a_worker_builds_the_rows_that_duckdb_does(spark: Spa
         ended = [worker.poll() is not None for worker in spark.workers]
     assert "ERROR=0" in said and ended == [True, False]
     found = compare(spark, warehouse, TABLES)
-    assert all(one.is_equal and one.rows > 200 for one in found), found
+    assert all(one.is_equal and one.rows for one in found), found
+    assert found[2].rows > 200 and found[3].rows > 200
     shutil.rmtree(spark.folder / "spark" / "tables" / "features.db")
-    assert not compare(spark, warehouse, TABLES)[1].is_equal, "a table that is not there"
+    assert not compare(spark, warehouse, TABLES)[3].is_equal, "a table that is not there"
 
 
 @pytest.mark.service
@@ -51,6 +57,15 @@ def test_a_spark_that_is_not_there_is_said_in_one_line(spark: Spark) -> None:
     spark.master = "spark://127.0.0.1:1"
     with pytest.raises(DrillError, match=r"^Spark does not answer at spark://127.0.0.1:1 .*start"):
         build(spark, ["stg_world"])
+
+
+def test_java_that_is_absent_is_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(DrillError, match="Java is absent"):
+        check_java()
 
 
 def test_costs_are_told_by_size_and_engine() -> None:
