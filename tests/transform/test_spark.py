@@ -16,7 +16,7 @@ from warehouses import build as build_on_duckdb
 from orchestration.facts import raw_files
 
 INSTALLED = PROJECT.parent / ".venv" / "spark"
-MODELS = "+dim_items +fct_demand +feat_demand"
+MODELS = "+dim_items +dim_calendar +fct_demand +feat_demand"
 TABLES = [
     ("marts", "dim_items"),
     ("marts", "dim_calendar"),
