@@ -86,6 +86,9 @@
   (case {{ world('grain') }} when 'day' then 1.0 when 'week' then 7.0 when 'month' then {{ days_a_year() }} / 12 end)
 {%- endmacro %}
 
+{# How many periods a year has, where it is of weeks or of months. #}
+{% macro periods_a_year() -%} case {{ world('grain') }} when 'week' then 52 when 'month' then 12 end {%- endmacro %}
+
 {# Whole days from one local day to a later one. #}
 {% macro days_apart(earlier, later) -%} {{ adapter.dispatch('days_apart')(earlier, later) }} {%- endmacro %}
 

@@ -62,6 +62,11 @@ def reading_only(asked: Collection[str], manifest: Mapping[str, Any]) -> set[str
     return {name for name in asked if reads_only(name)}
 
 
+def is_growing(model: Node) -> bool:
+    """Whether a model's table is added to, and made anew only where it must be."""
+    return str(model["config"]["materialized"]) == "incremental"
+
+
 def _said(node: Node, macros: Mapping[str, Node]) -> str:
     """A model or a test with all that it says and calls."""
     called: set[str] = set()

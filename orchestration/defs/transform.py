@@ -13,7 +13,7 @@ from dagster_dbt import DbtCliResource, dbt_assets
 
 from feature_repo.custom_views import OwnView, own_text, write_own
 from feature_repo.features import SERVICES, VIEWS
-from orchestration.defs.changed_models import fingerprints, reading_only, without
+from orchestration.defs.changed_models import fingerprints, is_growing, reading_only, without
 from orchestration.defs.resources import PROJECT, TRANSLATOR, Lakehouse
 from orchestration.facts import decisions
 from orchestration.home import HomeError, extensions
@@ -38,7 +38,9 @@ def transform(
     asked = {model for model in manifest["nodes"] if model.rpartition(".")[2] in names}
     # what is made from tables that this run does not make is made anew each time
     whole = reading_only(asked, manifest)
-    prints = {model: said for model, said in fingerprints(manifest).items() if model in whole}
+    said = fingerprints(manifest)
+    prints = {model: said[model] for model in said if model in whole}
+    growing = {model: said[model] for model in asked if is_growing(manifest["nodes"][model])}
     with home.connect() as con:
         # sources must exist before dbt reads them, also on the first run
         decisions.load(con, home.decisions)
@@ -46,6 +48,7 @@ def transform(
         kept = standing(con, facts, prints)
         if kept != asked:
             forget_build(con)  # half built, nothing stands
+        anew = [] if kept >= growing.keys() else begin_anew(con, growing)
     if kept == asked:
         context.log.info(
             "nothing new has been landed and no SQL changed: the tables stand as they were built "
@@ -62,7 +65,13 @@ def transform(
         if one.asset_key and one.asset_key.path[-1] in standing_names
     )
     yield from dbt.cli(
-        ["build", "--exclude-resource-type", "unit_test", *without(kept, PROJECT.manifest_path)],
+        [
+            "build",
+            "--exclude-resource-type",
+            "unit_test",
+            *anew,
+            *without(kept, PROJECT.manifest_path),
+        ],
         context=context,
         target_path=home.derived / "dbt",
     ).stream()
@@ -70,6 +79,7 @@ def transform(
         build_own_tables(con, own, views)
         write_own(views, home.features)
         mark_built(con, facts, prints)
+        mark_grown(con, growing)
 
 
 def own_features() -> dict[str, OwnView]:
@@ -138,6 +148,24 @@ def standing(con: duckdb.DuckDBPyConnection, facts: str, prints: Mapping[str, st
 def forget_build(con: duckdb.DuckDBPyConnection) -> None:
     """From here on nothing is known to stand, until a build has succeeded."""
     con.execute("delete from transform.built")
+
+
+def begin_anew(con: duckdb.DuckDBPyConnection, growing: Mapping[str, str]) -> list[str]:
+    """What dbt is told where tables that grow are made anew: those that other SQL made than
+    today's. Until a build has succeeded nobody knows which SQL made them."""
+    con.execute("create table if not exists transform.grown (model varchar, fingerprint varchar)")
+    made = dict(con.execute("select model, fingerprint from transform.grown").fetchall())
+    if all(made.get(model) == fingerprint for model, fingerprint in growing.items()):
+        return []
+    con.executemany("delete from transform.grown where model = ?", [[model] for model in growing])
+    return ["--full-refresh"]
+
+
+def mark_grown(con: duckdb.DuckDBPyConnection, growing: Mapping[str, str]) -> None:
+    """Remember which SQL made the tables that grow, after a build that succeeded."""
+    for model, fingerprint in growing.items():
+        con.execute("delete from transform.grown where model = ?", [model])
+        con.execute("insert into transform.grown values (?, ?)", [model, fingerprint])
 
 
 def mark_built(con: duckdb.DuckDBPyConnection, facts: str, prints: Mapping[str, str]) -> None:

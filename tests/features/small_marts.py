@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,9 @@ create table marts.fct_demand as
         from range({days}) as numbers (number));
 insert into marts.fct_demand values ('a', 'x', '{corrected}', 50, false,
     timestamp '{corrected}' + interval 1 day, '{corrected_at}', 2);
+create table intermediate.int_periods_closed as
+  select period_start, cast(dense_rank() over (order by period_start) as integer) as period_rank
+  from (select distinct period_start from marts.fct_demand);
 create table marts.fct_prices as from (values
   ('a', null, 2.0::double, timestamp '{start}', timestamp '{start}'),
   ('a', 'x', 3.0, timestamp '2026-03-15', timestamp '2026-03-01')) as prices (item_id, location_id,
@@ -136,9 +140,15 @@ def write_marts(warehouse: Path) -> None:
         con.execute(MARTS.format(**times))
 
 
-def dbt(warehouse: Path, *arguments: str) -> None:
-    """Run dbt on the features alone; the marts they read are already there. Targets and logs stay
-    beside the warehouse."""
+#: The features, and a supplier's record, which a feature and a metric tell.
+FEATURES = ("--select", "features", "int_suppliers_timed")
+
+
+def dbt(
+    warehouse: Path, *arguments: str, select: Sequence[str] = FEATURES, target: str = "target"
+) -> str:
+    """Run dbt on the features alone, and return its words; the marts they read are already there.
+    Targets and logs stay beside the warehouse."""
     scratch = warehouse.parent
     result = subprocess.run(
         [
@@ -146,15 +156,13 @@ def dbt(warehouse: Path, *arguments: str) -> None:
             "--no-use-colors",
             "--log-level-file=info",
             *arguments,
-            "--select",
-            "features",
-            "int_suppliers_timed",  # a supplier's record, which a feature and a metric tell
+            *select,
             "--project-dir",
             str(PROJECT),
             "--profiles-dir",
             str(PROJECT),
             "--target-path",
-            str(scratch / "target"),
+            str(scratch / target),
             "--log-path",
             str(scratch / "logs"),
         ],
@@ -164,11 +172,12 @@ def dbt(warehouse: Path, *arguments: str) -> None:
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
-def compiled(warehouse: Path, model: str) -> str:
+def compiled(warehouse: Path, model: str, target: str = "target") -> str:
     """The SQL dbt made of a feature model."""
-    return next((warehouse.parent / "target" / "compiled").rglob(f"{model}.sql")).read_text()
+    return next((warehouse.parent / target / "compiled").rglob(f"{model}.sql")).read_text()
 
 
 def at(day: float) -> datetime:

@@ -11,8 +11,15 @@ import duckdb
 import pytest
 from warehouses import SCRATCH, WORLD, at, make_warehouse, run_dbt
 
-from orchestration.defs.changed_models import fingerprints, reading_only, without
-from orchestration.defs.transform import facts_of, forget_build, mark_built, standing
+from orchestration.defs.changed_models import fingerprints, is_growing, reading_only, without
+from orchestration.defs.transform import (
+    begin_anew,
+    facts_of,
+    forget_build,
+    mark_built,
+    mark_grown,
+    standing,
+)
 from orchestration.home.sql import quote
 from orchestration.landing.load.store import create_tables
 
@@ -114,6 +121,19 @@ def test_nothing_stands_of_a_build_that_failed_or_of_other_facts() -> None:
         assert standing(con, "others", prints) == set()
         forget_build(con)
         assert standing(con, "facts", prints) == set()
+
+
+def test_a_table_grows_on_while_the_sql_that_made_it_is_today_s(manifest: dict[str, Any]) -> None:
+    growing = {name for name, node in manifest["nodes"].items() if is_growing(node)}
+    assert growing == {"model.stockhouse.feat_demand"}
+    with duckdb.connect() as con:
+        standing(con, "facts", {})
+        assert begin_anew(con, {"a": "1"}) == ["--full-refresh"], "nobody knows who made it"
+        mark_grown(con, {"a": "1"})
+        assert begin_anew(con, {"a": "1"}) == []
+        assert begin_anew(con, {"a": "2"}) == ["--full-refresh"]
+        # that build failed: a table of the newer SQL may stand where the older comes back
+        assert begin_anew(con, {"a": "1"}) == ["--full-refresh"]
 
 
 @pytest.mark.parametrize("table", ["world", "manifest"])

@@ -1,11 +1,24 @@
+{{ config(
+    materialized='incremental' if target.type == 'duckdb' else 'table',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ forget_all_but_grown_series(this) if is_incremental() }}"
+) }}
+-- depends_on: {{ ref('int_periods_closed') }}
 -- level, dispersion, rhythm and intermittency of each series at the end of each closed period, as first known and again after each
--- correction. Between two corrections a series only grows, so one pass of windows over each such epoch computes every version.
-{%- set so_far = 'partition by item_id, location_id, epoch order by period_start' %}
-{%- set lags = range(1, 9) | list + [14, 21, 28, 52, 364] %}
-{#- how many periods from this time of last year on are told, where a year is of weeks or of months #}
-{%- set year_ago = 13 %}
-with readings as (
-  select item_id, location_id, period_start, quantity, event_at, known_at, version from {{ ref('fct_demand') }}
+-- correction. Between two corrections a series only grows, so one pass of windows over each such epoch computes every version. Of a
+-- series that only grew since the table was made, the new periods alone are computed.
+with
+{%- if is_incremental() %}
+-- all others have been forgotten
+grown as (select item_id, location_id, max(event_at) as told_until from {{ this }} group by item_id, location_id),
+{% endif %}
+readings as (
+  select item_id, location_id, period_start, quantity, event_at, known_at, version
+  from {{ ref('fct_demand') }}
+  {%- if is_incremental() %}
+  anti join grown using (item_id, location_id)
+  {%- endif %}
 ),
 
 -- series whose past ever changed: a second version, or a period that became known after a later one
@@ -67,53 +80,50 @@ series as (
 rhythm as (
   select
     *,
-    row_number() over so_far as age,
+    row_number() over ({{ so_far() }}) as age,
     avg(quantity) over (
       partition by item_id, location_id, epoch, period_number % 7 order by period_number rows 7 preceding
     ) as same_day_mean,
-    case {{ world('grain') }} when 'week' then 52 when 'month' then 12 end as periods_a_year,
-    avg(quantity) over ({{ so_far }} rows 3 preceding) as mean_of_four
-  from (select *, row_number() over (partition by item_id, location_id, epoch order by period_start) as period_number from series)
-  window so_far as (partition by item_id, location_id, epoch order by period_start)
+    {{ periods_a_year() }} as periods_a_year
+  from (select *, row_number() over ({{ so_far() }}) as period_number from series)
 ),
 
-told as (
-  select
-    item_id, location_id, event_at, known_at, is_told,
-    {%- for k in lags %}
-    lag(quantity, {{ k - 1 }}) over so_far as demand_lag_{{ k }},
-    {%- endfor %}
-    {%- for n in [3, 7, 13, 28, 52, 91, 364] %}
-    cast(avg(quantity) over ({{ so_far }} rows {{ n - 1 }} preceding) as float) as demand_mean_{{ n }},
-    {%- endfor %}
-    {%- for n in [13, 28, 91] %}
-    cast(stddev_samp(quantity) over ({{ so_far }} rows {{ n - 1 }} preceding) as float) as demand_std_{{ n }},
-    {%- endfor %}
-    {%- for n in [28, 91] %}
-    cast(avg(cast(quantity = 0 as integer)) over ({{ so_far }} rows {{ n - 1 }} preceding) as float) as demand_zero_share_{{ n }},
-    {%- endfor %}
-    max(quantity) over ({{ so_far }} rows 27 preceding) as demand_max_28,
-    {%- for k in range(7) %}
-    cast(lag(same_day_mean, {{ 6 - k }}) over so_far as float) as demand_phase_mean_{{ k }},
-    {%- endfor %}
-    {%- for k in range(year_ago) %}
-    cast(case periods_a_year
-      when 52 then lag(quantity, {{ 51 - k }}) over so_far
-      {%- if k < 12 %}
-      when 12 then lag(quantity, {{ 11 - k }}) over so_far
-      {%- endif %}
-    end as float) as demand_year_ago_{{ k }},
-    {%- endfor %}
-    cast(case periods_a_year
-      when 52 then lag(mean_of_four, 52) over so_far when 12 then lag(mean_of_four, 12) over so_far
-    end as float) as demand_year_ago_mean_4,
-    cast(count(quantity) over ({{ so_far }} rows 27 preceding) / least(age, 28) as float) as known_share_28,
-    cast(age + 1 - max(case when quantity > 0 then age end) over ({{ so_far }} rows unbounded preceding) as float) as periods_since_sale,
-    cast(age + 1 - min(case when quantity > 0 then age end) over ({{ so_far }} rows unbounded preceding) as float) as periods_since_first_sale
+whole as (
+  select item_id, location_id, event_at, known_at, is_told, {{ demand_features('windows') }}
   from rhythm
-  window so_far as (partition by item_id, location_id, epoch order by period_start)
+),
+{% if is_incremental() %}
+ranked as (
+  select
+    item_id, location_id, period.period_rank, event_at, known_at, cast(quantity as float) as quantity,
+    {{ periods_a_year() }} as periods_a_year, event_at > told_until as is_new
+  from {{ ref('fct_demand') }}
+  inner join grown using (item_id, location_id)
+  inner join {{ ref('int_periods_closed') }} as period using (period_start)
+),
+
+stepped as (
+  select
+    item_id, location_id, asked.event_at, asked.known_at, past.quantity, past.periods_a_year,
+    asked.period_rank - past.period_rank as steps
+  from (select * from ranked where is_new) as asked
+  inner join ranked as past using (item_id, location_id)
+  where past.period_rank <= asked.period_rank
+),
+
+added as (
+  select item_id, location_id, event_at, known_at, {{ demand_features('steps') }}
+  from stepped
+  group by item_id, location_id, event_at, known_at, periods_a_year
+),
+{% endif %}
+told as (
+  select {{ all_but(['is_told']) }} from whole where is_told
+  {%- if is_incremental() %}
+  union all
+  select * from added
+  {%- endif %}
 )
 
-select {{ all_but(['is_told']) }}, cast(demand_mean_28 / nullif(demand_mean_91, 0) as float) - cast(1 as float) as demand_trend
+select *, cast(demand_mean_28 / nullif(demand_mean_91, 0) as float) - cast(1 as float) as demand_trend
 from told
-where is_told
