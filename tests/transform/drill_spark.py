@@ -1,6 +1,7 @@
 """The same dbt project past one machine: a Spark master and two workers on loopback build staging,
 marts and features of each home from what `stockhouse export-raw` wrote, run dbt's own tests there,
-and every table's rows are compared with DuckDB's. Then what the models alone cost on each engine.
+and every table's rows are compared with DuckDB's. Then what the models alone cost on each engine
+and at several sizes.
 
     make scale-up
     python tests/transform/drill_spark.py SPARK_ENVIRONMENT HOME...
@@ -141,8 +142,13 @@ def main(environment: Path, homes: list[Path]) -> int:
     try:
         check_java()
         equal = [drill(environment, home) for home in homes]
-        spent = [cost for home in homes for cost in costs(environment, home, LAYERS)]
-        print(f"\nModels from staging to features, their engine's start included:\n{table(spent)}")
+        for home in homes:
+            print(f"\n{home.name}: models from staging to features, their engine's start included")
+            spent = []
+            for cost in costs(environment, home, LAYERS):
+                spent.append(cost)
+                print(f"  {cost}", file=sys.stderr, flush=True)
+            print(table(spent))
         return int(not all(equal))
     except (DrillError, StockhouseError) as error:
         print(f"scale-up: {error}", file=sys.stderr)

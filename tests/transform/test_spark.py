@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from daily_company import make_daily
+from daily_company import make_daily, sale
 from drill_spark import compare
 from spark_cluster import DrillError, Spark, build, check_java, cluster
-from spark_costs import Cost, table
-from warehouses import PROJECT
+from spark_costs import Cost, multiply, table
+from warehouses import PROJECT, at, make_warehouse, query
 from warehouses import build as build_on_duckdb
 
 from orchestration.facts import raw_files
@@ -68,9 +68,41 @@ def test_java_that_is_absent_is_said_in_one_line(
         check_java()
 
 
-def test_costs_are_told_by_size_and_engine() -> None:
-    told = table([Cost(2_000, "Spark, 1 worker", 61.2, 80, 2.04), Cost(30, "DuckDB", 9, 12, 0.4)])
+def test_costs_are_told_by_engine_and_size_with_what_one_series_more_takes() -> None:
+    told = table(
+        [
+            Cost(2_030, "DuckDB", 29, 52, 2.4),
+            Cost(30, "DuckDB", 9, 12, 0.4),
+            Cost(30, "Spark, 1 worker", 61.2, 80, 2.04),
+        ]
+    )
     assert told.splitlines()[2:] == [
-        "| 30 | DuckDB | 9 | 12 | 0.4 |",
-        "| 2,000 | Spark, 1 worker | 61 | 80 | 2.0 |",
+        "| DuckDB | 30 | 9 | 12 | 0.4 |",
+        "| DuckDB | 2,030 | 29 | 52 | 2.4 |",
+        "| DuckDB | one more | 10.0 ms | 20.0 ms | 1.00 MB |",
+        "| Spark, 1 worker | 30 | 61 | 80 | 2.0 |",
+    ]
+
+
+def test_a_company_of_more_items_has_as_many_times_the_series(tmp_path: Path) -> None:
+    """An item's kits, aliases and sales come with it; places and suppliers stay as they are."""
+    alias = {"kind": "item", "alias": "Drill", "id": "drill"}
+    place = {"kind": "location", "alias": "The shop", "id": "shop"}
+    warehouse = make_warehouse(
+        tmp_path / "warehouse.duckdb",
+        {"now_at": at("2024-01-09")},
+        {
+            "sales": [
+                sale("Drill", 4.0, "2024-01-02 10:00", location_id="The shop"),
+                sale("kit", 1.0, "2024-01-02 10:00", location_id="The shop"),
+            ],
+            "components": [{"item_id": "kit", "part_id": "saw", "quantity": 2.0}],
+            "aliases": [row | {"known_at": at("2024-01-01")} for row in (alias, place)],
+        },
+    )
+    multiply(warehouse, 3)
+    build_on_duckdb(warehouse, "+int_series_started", "run")
+    found = query(warehouse, "select item_id, location_id from intermediate.int_series_started")
+    assert sorted(found) == [
+        (item + copy, "shop") for item in ("drill", "saw") for copy in ("", "-2", "-3")
     ]
