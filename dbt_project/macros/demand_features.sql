@@ -70,12 +70,14 @@
 {%- endmacro %}
 
 {#
-  What a feature table says of a series goes, unless the series only grew since: all that is told of it is what `fct_demand` says today,
-  nothing of its past was ever corrected, and no more periods are new than are asked step by step at less cost.
+  What a feature table says of a series goes, unless the series only grew since: what is told of it is what `fct_demand` says today of
+  these periods, once each, the new ones follow and became known one after the other, and no more are new than are asked step by step
+  at less cost.
 #}
 {% macro forget_all_but_grown_series(table, new_periods=4) %}
   {%- set told = ['event_at', 'known_at', 'demand_lag_1'] %}
   {%- set said = ['event_at', 'known_at', 'cast(quantity as float)'] %}
+  {%- set new, old = 'filter (where event_at > told_until)', 'filter (where event_at <= told_until)' %}
   delete from {{ table }} as told
   where not exists (
     select 1
@@ -88,11 +90,15 @@
     inner join {{ ref('int_periods_closed') }} as period using (period_start)
     where readings.item_id = told.item_id and readings.location_id = told.location_id
     group by readings.item_id, readings.location_id
-    -- two versions of a period were not known after one delay
-    having min(known_at - event_at) = max(known_at - event_at)
+    having {{ content_of(said) }} {{ old }} = any_value(content)
       and count(*) = max(period_rank) - min(period_rank) + 1
-      and count(*) filter (where event_at > told_until) <= {{ new_periods }}
-      and {{ content_of(said) }} filter (where event_at <= told_until) = any_value(content)
+      and count(*) {{ new }} <= {{ new_periods }}
+      and coalesce(min(known_at) {{ new }} >= max(known_at) {{ old }}, true)
+      and (
+        count(*) {{ new }} <= 1
+        or min(known_at) {{ new }} = max(known_at) {{ new }}
+        or min(known_at - event_at) {{ new }} = max(known_at - event_at) {{ new }}
+      )
   )
 {% endmacro %}
 

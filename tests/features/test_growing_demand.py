@@ -59,21 +59,31 @@ def _here(sql: str) -> str:
 
 @dataclass(frozen=True)
 class Series:
-    """When a series began, for how many periods it is told, which numbers it draws, and whether its
-    periods come late and are corrected."""
+    """When a series began, for how many periods it is told, which numbers it draws, and how its
+    periods come: at their end, by deliveries at other hours or of some days at once, or late and
+    corrected."""
 
     begins: int
     periods: int
     seed: int
-    is_odd: bool
+    comes: str = "at its end"
 
-    def readings(self) -> Iterator[tuple[int, float | None, int, int]]:
+    def readings(self) -> Iterator[tuple[int, float | None, float, int]]:
         """(period, quantity, day known, version) of each."""
         draw = Random(self.seed)
         for period in range(self.begins, self.begins + self.periods):
-            known = period + 1 + (draw.choice((0, 0, 0, 1, 4)) if self.is_odd else 0)
+            known = (
+                period
+                + 1
+                + {
+                    "at its end": 0.0,
+                    "at any hour": draw.choice((0.0, 0.2, 0.9)),
+                    "by threes": float(-period % 3),
+                    "late": draw.choice((0.0, 0.0, 0.0, 1.0, 4.0)),
+                }[self.comes]
+            )
             yield period, _quantity(draw), known, 1
-            if self.is_odd and draw.random() < 0.1:
+            if self.comes == "late" and draw.random() < 0.1:
                 yield period, _quantity(draw), known + draw.randint(1, 9), 2
 
 
@@ -86,7 +96,7 @@ SERIES = st.builds(
     begins=st.integers(0, 20),
     periods=st.integers(1, 99),
     seed=st.integers(0, 999),
-    is_odd=st.sampled_from([False, False, True]),
+    comes=st.sampled_from(["at its end", "at any hour", "by threes", "late"]),
 )
 #: By how many days Now moves: mostly by one, some after days of rest, or back to an earlier day.
 NIGHT = st.sampled_from([1, 1, 1, 1, 2, 3, 4, 4, 6, 20, 0, -5])
@@ -123,7 +133,7 @@ def tell(con: duckdb.DuckDBPyConnection, readings: list[tuple]) -> None:
     )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     company=st.lists(SERIES, min_size=1, max_size=4),
     first=st.integers(1, 90),
@@ -150,23 +160,41 @@ def test_any_order_of_news_comes_to_the_rows_of_one_build(
             assert not differing(con, statements), (night, until)
 
 
-def test_a_late_day_among_the_new_ones_is_not_told_of_days_before_it_was_known(
-    statements: Statements,
-) -> None:
-    """Three days of rest; the first of them was known last."""
-    told = rows([Series(0, 30, 1, is_odd=False)], 30)
-    late = (*told[27][:5], FIRST + timedelta(days=30), 1)
+def known(row: tuple, day: float) -> tuple:
+    return (*row[:5], FIRST + timedelta(days=day), row[6])
+
+
+#: Of a series told until day 27: what becomes of its last told days, and what comes next.
+ODD_NIGHTS = {
+    "the first of two new days was known last": lambda day: ([], [known(day(27), 30), day(28)]),
+    "a new day comes before the one between is known": lambda day: ([], [day(28)]),
+    "a file says of a new day that it was known before the last told one": lambda day: (
+        [known(day(26), 35)],
+        [day(27)],
+    ),
+    "a new day comes with its correction": lambda day: (
+        [],
+        [day(27), (*known(day(27), 29)[:6], 2)],
+    ),
+}
+
+
+@pytest.mark.parametrize("night", ODD_NIGHTS)
+def test_what_did_not_come_in_order_is_made_anew(statements: Statements, night: str) -> None:
+    readings = rows([Series(0, 40, 1)], 40)
+    told, new = ODD_NIGHTS[night](readings.__getitem__)
+    told = [*readings[: 27 - len(told)], *told]
     with duckdb.connect() as con:
         con.execute(MARTS, ["day"])
-        tell(con, told[:27])
+        tell(con, told)
         con.execute(f"create table feat_demand as {statements.anew}")
-        tell(con, [*told[:27], late, *told[28:]])
-        grow(con, statements)
+        tell(con, [*told, *new])
+        assert grow(con, statements)[0] == 27
         assert not differing(con, statements)
 
 
 def test_only_the_new_day_of_a_series_that_grew_is_written(statements: Statements) -> None:
-    steady = Series(0, 60, 1, is_odd=False)
+    steady = Series(0, 60, 1)
     company = [steady, replace(steady, seed=2)]
     corrected = (*rows([steady], 40)[20][:3], 99.0, FIRST, FIRST + timedelta(days=40), 2)
     with duckdb.connect() as con:
