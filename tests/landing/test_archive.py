@@ -356,6 +356,8 @@ def test_an_archive_nobody_may_read_hides_no_other() -> None:
             (root / name).write_bytes(zipped(member=b"packed"))
             (root / name).chmod(mode)
         root.chmod(0o755)
+        # what Python loads of itself to read an archive may lie where not everybody may read
+        discover("b.zip", root, root)
         with anybody():
             told = discover("*.zip", root, root)
         root.chmod(0o700)
