@@ -71,7 +71,8 @@ def test_what_a_message_repeats_is_one_short_line_that_any_database_takes(text):
 
 
 def test_two_needs_never_share_a_key():
-    pairs = [("a|b", "c"), ("a", "b|c"), ("a\\", "b|c"), ("a\\|b", "c"), ("a", "b\\|c")]
+    pairs = [("a|b", "c"), ("a", "b|c"), ("a\\", "b|c"), ("a|b\\", "c"), ("a\\|b", "c")]
+    pairs += [("a", "b\\|c")]
     assert len(
         {need_key("w", "purchase", item, place, "2026-01-05") for item, place in pairs}
     ) == len(pairs)

@@ -23,6 +23,7 @@ from models.replenishment.policies import (
     DisruptionAware,
     Newsvendor,
     QuantileOrderUpTo,
+    ReorderPointOrderUpTo,
     Smoothed,
     informed,
 )
@@ -232,12 +233,28 @@ def test_told_of_an_event_a_rule_covers_the_longer_way_and_the_larger_demand() -
     assert now.paths is not None and seen.paths is not None
     assert seen.paths.shape[2] == now.paths.shape[2] + 2
     assert seen.paths[:, :, :3] == pytest.approx(1.5 * now.paths)
+    sampled = np.tile(np.arange(1, 5), (5, 1))
+    late = informed(replace(told, lead_time_paths=sampled)).lead_time_paths
+    assert (late == sampled + 2).all(), "each sampled lead time is as much longer"
     rule = DisruptionAware()
     assert (rule.order(told) == QuantileOrderUpTo().order(seen)).all()
     assert rule.order(told).sum() > QuantileOrderUpTo().order(told).sum()
     assert (rule.order(now) == QuantileOrderUpTo().order(now)).all()
     wary = replace(rule, trust=0.0)
     assert (wary.order(told) == QuantileOrderUpTo().order(now)).all()
+
+
+def test_where_an_order_costs_money_as_much_is_bought_at_once_as_wilson_says() -> None:
+    """Of items alike but in demand: four times the demand, twice the lot, sqrt(2 K d / h)."""
+    demand = np.array([1.0, 4.0, 16.0])
+    now = situation(count=3)
+    now = replace(
+        now,
+        paths=np.broadcast_to(demand[:, None, None], (3, 80, 3)),
+        economics=replace(now.economics, order_cost=np.full(3, 5.0), holding=np.full(3, 0.1)),
+    )
+    lots = ReorderPointOrderUpTo().target(now) - QuantileOrderUpTo().target(now)
+    assert lots == pytest.approx([10, 20, 40])
 
 
 def test_smoothing_calms_a_large_order_and_leaves_its_policy_alone_at_weight_one() -> None:
